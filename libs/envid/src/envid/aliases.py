@@ -1,0 +1,161 @@
+"""The texts by which people name an environment, and what each of them refers to.
+
+| text | refers to |
+|---|---|
+| `team/name:tag`, `team/name` | an alias; the tag is `latest` where none is written |
+| `step:Flow/run/step`, `step:Flow/run/step/task` | the environment that a Metaflow step ran in |
+| `REQ_ID:FULL_ID` | one resolved environment |
+| `REQ_ID` | the default environment of a request |
+| 8 to 39 hex digits | the one environment whose `req_id` or `full_id` starts so |
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from envid.errors import InvalidAlias
+from envid.ids import is_id
+
+__all__ = [
+    "DEFAULT_TAG",
+    "MUTABLE_TAGS",
+    "Alias",
+    "FullRef",
+    "PrefixRef",
+    "Ref",
+    "ReqRef",
+    "StepRef",
+    "parse_alias",
+    "parse_ref",
+]
+
+DEFAULT_TAG = "latest"
+MUTABLE_TAGS = frozenset({"latest", "candidate", "stable"})
+
+_PART = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+_PREFIX = re.compile(r"[0-9a-f]{8,40}")
+_STEP_PART = re.compile(r"[^\s/:]+")
+_GRAMMAR = "a name is made of `a-z`, `0-9`, `_`, `-`, `.` and `/`, as in `team/name:tag`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name and a tag, given to a resolved environment."""
+
+    name: str
+    tag: str
+
+    @property
+    def mutable(self) -> bool:
+        """Whether the alias may be given to another environment later."""
+        return self.tag in MUTABLE_TAGS
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRef:
+    """A step of a Metaflow run, or one task of it."""
+
+    flow: str
+    run: str
+    step: str
+    task: str | None = None
+
+    def __str__(self) -> str:
+        tail = f"/{self.task}" if self.task else ""
+        return f"step:{self.flow}/{self.run}/{self.step}{tail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullRef:
+    """Exactly one resolved environment."""
+
+    req_id: str
+    full_id: str
+
+    def __str__(self) -> str:
+        return f"{self.req_id}:{self.full_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReqRef:
+    """The default environment of a request."""
+
+    req_id: str
+
+    def __str__(self) -> str:
+        return self.req_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixRef:
+    """The first digits of an id; which one is for a caller to say who can look up candidates."""
+
+    digits: str
+
+    def __str__(self) -> str:
+        return self.digits
+
+
+Ref = Alias | StepRef | FullRef | ReqRef | PrefixRef
+
+
+def parse_ref(text: str) -> Ref:
+    """Read a text that names an environment; raises `InvalidAlias` saying why it does not."""
+    if text.startswith("step:"):
+        return _step(text)
+    head, colon, tail = text.partition(":")
+    if colon and is_id(head) and is_id(tail):
+        return FullRef(req_id=head, full_id=tail)
+    if is_id(text):
+        return ReqRef(req_id=text)
+    if _PREFIX.fullmatch(text):
+        return PrefixRef(digits=text)
+    return _alias(text)
+
+
+def parse_alias(text: str) -> Alias:
+    """Read a text that may be given to an environment as its alias; raises `InvalidAlias`.
+
+    Stricter than `parse_ref`: what reads as an id or a pathspec cannot be given.
+    """
+    if text.startswith("step:"):
+        raise InvalidAlias(text, "pathspecs are given by Metaflow runs, not by hand")
+    found = _alias(text)
+    if _PREFIX.fullmatch(found.name):
+        raise InvalidAlias(text, "it reads as the digits of an id", "add a word to the name")
+    return found
+
+
+def _step(text: str) -> StepRef:
+    parts = text.removeprefix("step:").split("/")
+    if not 3 <= len(parts) <= 4 or not all(_STEP_PART.fullmatch(part) for part in parts):  # noqa: PLR2004
+        raise InvalidAlias(
+            text, "it is not a pathspec", "write `step:Flow/run/step` or `step:Flow/run/step/task`"
+        )
+    return StepRef(flow=parts[0], run=parts[1], step=parts[2], task=(*parts, None)[3])
+
+
+def _alias(text: str) -> Alias:
+    if not text:
+        raise InvalidAlias(text, "it is empty")
+    if text.count(":") > 1:
+        raise InvalidAlias(text, "it has more than one colon", _GRAMMAR)
+    name, colon, tag = text.partition(":")
+    if colon and not tag:
+        raise InvalidAlias(text, "the tag is empty", f"leave the colon out for `{DEFAULT_TAG}`")
+    if not name:
+        raise InvalidAlias(text, "the name is empty", _GRAMMAR)
+    if text != text.lower():
+        raise InvalidAlias(text, "it has upper-case letters", f"write `{text.lower()}`")
+    if name.startswith("/") or name.endswith("/"):
+        raise InvalidAlias(text, "it starts or ends with a slash", f"write `{name.strip('/')}`")
+    for part in name.split("/"):
+        if not _PART.fullmatch(part):
+            raise InvalidAlias(text, f"`{part}` cannot be a part of a name", _GRAMMAR)
+    if colon and not _PART.fullmatch(tag):
+        raise InvalidAlias(text, f"`{tag}` cannot be a tag", _GRAMMAR)
+    return Alias(name=name, tag=tag or DEFAULT_TAG)

@@ -1,0 +1,76 @@
+"""The errors of envid: what was given is not a spec, a requirement, an alias or a description."""
+
+from __future__ import annotations
+
+__all__ = [
+    "EnvidError",
+    "InvalidAlias",
+    "InvalidDescription",
+    "InvalidRequirement",
+    "InvalidSpec",
+    "UnknownSchemaVersion",
+]
+
+
+class EnvidError(Exception):
+    """Root of all errors of this library."""
+
+    hint: str | None = None
+
+
+class InvalidSpec(ValueError, EnvidError):
+    """A field of a spec has a value that it cannot have."""
+
+    def __init__(self, field: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(field, reason, hint)
+        self.field, self.reason, self.hint = field, reason, hint
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidRequirement(ValueError, EnvidError):
+    """A requirement of one category cannot be read."""
+
+    def __init__(self, category: str, text: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(category, text, reason, hint)
+        self.category, self.text, self.reason, self.hint = category, text, reason, hint
+
+    def __str__(self) -> str:
+        return f"`{self.text}` is not a {self.category} requirement: {self.reason}"
+
+
+class InvalidAlias(ValueError, EnvidError):
+    """A text names no environment: neither an alias nor an id nor a pathspec."""
+
+    def __init__(self, text: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(text, reason, hint)
+        self.text, self.reason, self.hint = text, reason, hint
+
+    def __str__(self) -> str:
+        return f"`{self.text}` does not name an environment: {self.reason}"
+
+
+class InvalidDescription(ValueError, EnvidError):
+    """A description does not have the form that its schema asks for.
+
+    `path` leads to the field, such as `packages[3].hashes.sha256`.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path or 'description'}: {self.reason}"
+
+
+class UnknownSchemaVersion(InvalidDescription):
+    """A description was written by a newer version of this library."""
+
+    def __init__(self, found: int, known: int) -> None:
+        Exception.__init__(self, found, known)
+        self.found, self.known = found, known
+        self.path = "schema_version"
+        self.reason = f"is {found}, and this version of envid reads up to {known}"
+        self.hint = "upgrade envid to read it"
