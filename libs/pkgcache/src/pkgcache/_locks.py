@@ -1,0 +1,50 @@
+"""Locks between processes and threads: `flock(2)`, gone when the owner dies, never global."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pkgcache.progress import Progress
+
+
+@contextmanager
+def lock(path: Path, *, waiting_for: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock of `path`. Says through `progress` what is waited for, if it is."""
+    mutex = file_lock(path)
+    try:
+        mutex.acquire(timeout=0)
+    except Timeout:
+        progress.note(f"waiting for {waiting_for}")
+        mutex.acquire()
+    try:
+        yield
+    finally:
+        mutex.release()
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock of `path` if nobody else does; yields whether it is held."""
+    mutex = file_lock(path)
+    try:
+        mutex.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        mutex.release()
+
+
+def file_lock(path: Path) -> FileLock:
+    # Everybody who may write into the directory must be able to take a lock that somebody else
+    # left there. The file has no content, so group and world access gives nothing away.
+    return FileLock(path, mode=0o666, thread_local=False)

@@ -1,0 +1,208 @@
+"""A store in a directory, which may lie on a file system that several machines share."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+import stat
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pkgcache._locks import file_lock
+from pkgcache.errors import Conflict, NotInStore, StoreError
+from pkgcache.store import ObjectInfo, check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pkgcache.store import Sink
+
+__all__ = ["DirectoryStore"]
+
+_CHUNK = 1 << 20
+
+
+class DirectoryStore:
+    """Objects are files under `root`, written beside their place and moved there when complete.
+
+    Names that start with a dot are ours: `.locks/` and temporary files. Permissions follow the
+    umask; symbolic links in the place of an object are not followed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def __repr__(self) -> str:
+        return f"DirectoryStore({str(self._root)!r})"
+
+    def head(self, key: str) -> ObjectInfo | None:
+        path = self._path(key)
+        with self._errors("look up", key):
+            try:
+                found = path.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return _info(key, found) if stat.S_ISREG(found.st_mode) else None
+
+    def exists(self, keys: Iterable[str]) -> set[str]:
+        return {key for key in keys if self.head(key)}
+
+    def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
+        path = self._path(key)
+        with self._errors("read", key):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                raise NotInStore(key, self.url) from None
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                found = os.fstat(descriptor)
+                file.seek(offset)
+                while data := file.read(_CHUNK):
+                    sink.write(data)
+            return _info(key, found)
+
+    def read(self, key: str) -> bytes:
+        buffer = io.BytesIO()
+        self.get(key, buffer)
+        return buffer.getvalue()
+
+    def put(
+        self,
+        key: str,
+        source: bytes | Path,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> ObjectInfo:
+        path = self._path(key)
+        with self._errors("write", key):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.parent / f".{secrets.token_hex(8)}.tmp"
+            try:
+                written = _write(beside, source)
+                if if_absent:
+                    # link(2) fails where the name exists, which makes one of several writers win
+                    # without a lock, on network file systems too.
+                    os.link(beside, path)
+                else:
+                    with self._lock(key):
+                        if if_match is not None and self._etag(path) != if_match:
+                            raise Conflict(key, self.url)
+                        beside.replace(path)
+            except FileExistsError:
+                raise Conflict(key, self.url) from None
+            finally:
+                beside.unlink(missing_ok=True)
+            _sync_directory(path.parent)
+        return _info(key, written)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        folder, _, name = prefix.rpartition("/")
+        start = self._path(folder) if folder else self._root
+        with self._errors("list", prefix):
+            yield from _walk(start, folder, name)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._errors("delete", key):
+            if path.parent.is_dir():
+                with self._lock(key):
+                    path.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _etag(self, path: Path) -> str | None:
+        try:
+            return _etag(path.lstat())
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def _lock(self, key: str) -> Iterator[None]:
+        # Held for the length of a rename, so that a few shared locks do for all keys and no file
+        # is left behind for each of them.
+        locks = self._root / ".locks"
+        locks.mkdir(exist_ok=True)
+        with file_lock(locks / hashlib.sha256(key.encode()).hexdigest()[:2]):
+            yield
+
+    @contextmanager
+    def _errors(self, operation: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (Conflict, StoreError):
+            raise
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise StoreError(operation, key, self.url, reason) from error
+
+
+def _write(path: Path, source: bytes | Path) -> os.stat_result:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        if isinstance(source, bytes):
+            _write_all(descriptor, source)
+        else:
+            with source.open("rb") as file:
+                while data := file.read(_CHUNK):
+                    _write_all(descriptor, data)
+        # The kernel stamps files with a coarse clock; two versions must not share an etag.
+        now = time.time_ns()
+        os.utime(descriptor, ns=(now, now))
+        os.fsync(descriptor)
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _walk(folder: Path, key: str, prefix: str) -> Iterator[ObjectInfo]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [one for one in entries if one.name.startswith(prefix) and one.name[0] != "."]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    # A folder sorts as its name and a slash, which is how its keys compare with a file's key.
+    folders = {one.name for one in found if one.is_dir(follow_symlinks=False)}
+    for entry in sorted(found, key=lambda one: one.name + "/" * (one.name in folders)):
+        own = f"{key}/{entry.name}" if key else entry.name
+        if entry.name in folders:
+            yield from _walk(folder / entry.name, own, "")
+        elif entry.is_file(follow_symlinks=False):
+            try:
+                yield _info(own, entry.stat(follow_symlinks=False))
+            except FileNotFoundError:  # deleted since
+                continue
+
+
+def _info(key: str, found: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(
+        key=key, size=found.st_size, etag=_etag(found), modified=found.st_mtime_ns / 1e9
+    )
+
+
+def _etag(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns:x}-{found.st_ino:x}-{found.st_size:x}"

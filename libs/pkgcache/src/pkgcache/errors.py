@@ -1,0 +1,242 @@
+"""The errors of pkgcache: bytes that are not what they should be, and places that cannot be used.
+
+Every error is a `PkgcacheError`. `hint` says what to try, `retryable` whether doing the same again
+may help. No message, attribute or repr holds a credential.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AliasTaken",
+    "BadArchive",
+    "CacheError",
+    "Conflict",
+    "DamagedObject",
+    "DownloadError",
+    "HashMismatch",
+    "InvalidKey",
+    "LayoutTooNew",
+    "NotInCache",
+    "NotInStore",
+    "NotOurPrefix",
+    "PkgcacheError",
+    "PrefixError",
+    "PrefixExists",
+    "StoreError",
+    "UnsupportedStore",
+]
+
+
+class PkgcacheError(Exception):
+    """Root of all errors of this library."""
+
+    hint: str | None = None
+    retryable: bool = False
+
+
+class HashMismatch(ValueError, PkgcacheError):
+    """Bytes are not the ones that were promised.
+
+    `expected` and `actual` are texts such as `sha256:...` or `123 bytes`, `origin` says where the
+    bytes came from.
+    """
+
+    hint = "the file was changed after it was resolved, or on its way; resolve again if it is right"
+
+    def __init__(self, filename: str, expected: str, actual: str, origin: str) -> None:
+        super().__init__(filename, expected, actual, origin)
+        self.filename, self.expected, self.actual, self.origin = filename, expected, actual, origin
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` from {self.origin} is {self.actual}, expected {self.expected}"
+
+
+class DownloadError(OSError, PkgcacheError):
+    """A URL could not be fetched. `status` is the HTTP status, where there was one."""
+
+    def __init__(
+        self,
+        url: str,
+        reason: str,
+        status: int | None = None,
+        retryable: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(url, reason, status, retryable, hint)
+        self.url, self.reason, self.status = url, reason, status
+        self.retryable, self.hint = retryable, hint
+
+    def __str__(self) -> str:
+        return f"cannot download `{self.url}`: {self.reason}"
+
+
+class StoreError(OSError, PkgcacheError):
+    """A store refused an operation, or cannot be reached."""
+
+    def __init__(
+        self, operation: str, key: str, store: str, reason: str, hint: str | None = None
+    ) -> None:
+        super().__init__(operation, key, store, reason, hint)
+        self.operation, self.key, self.store, self.reason = operation, key, store, reason
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"cannot {self.operation} `{self.key}` in the store `{self.store}`: {self.reason}"
+
+
+class UnsupportedStore(ValueError, PkgcacheError):
+    """A URL names no store that this installation can open."""
+
+    def __init__(self, url: str, supported: tuple[str, ...]) -> None:
+        super().__init__(url, supported)
+        self.url, self.supported = url, supported
+        self.hint = "write a directory as `file:///path/to/store`"
+
+    def __str__(self) -> str:
+        known = ", ".join(f"`{scheme}://`" for scheme in self.supported)
+        return f"`{self.url}` is not a store: supported are {known}"
+
+
+class InvalidKey(ValueError, PkgcacheError):
+    """A text is not the key of a store object."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key, self.reason = key, reason
+
+    def __str__(self) -> str:
+        return f"`{self.key}` is not a key: {self.reason}"
+
+
+class NotInStore(LookupError, PkgcacheError):
+    """A store has no object of that key."""
+
+    def __init__(self, key: str, store: str) -> None:
+        super().__init__(key, store)
+        self.key, self.store = key, store
+
+    def __str__(self) -> str:
+        return f"`{self.key}` is not in the store `{self.store}`"
+
+
+class Conflict(OSError, PkgcacheError):
+    """A conditional put lost: the object exists, or changed since it was read."""
+
+    def __init__(self, key: str, store: str) -> None:
+        super().__init__(key, store)
+        self.key, self.store = key, store
+
+    def __str__(self) -> str:
+        return f"`{self.key}` in the store `{self.store}` was written by somebody else"
+
+
+class DamagedObject(ValueError, PkgcacheError):
+    """An object of the store does not have the content that its key promises."""
+
+    def __init__(self, key: str, store: str, reason: str) -> None:
+        super().__init__(key, store, reason)
+        self.key, self.store, self.reason = key, store, reason
+        self.hint = "delete the object from the store, then publish the environment again"
+
+    def __str__(self) -> str:
+        return f"`{self.key}` in the store `{self.store}` is damaged: {self.reason}"
+
+
+class LayoutTooNew(ValueError, PkgcacheError):
+    """A store was laid out by a newer version of this library."""
+
+    hint = "upgrade pkgcache to use it"
+
+    def __init__(self, store: str, found: int, known: int) -> None:
+        super().__init__(store, found, known)
+        self.store, self.found, self.known = store, found, known
+
+    def __str__(self) -> str:
+        return (
+            f"the store `{self.store}` has layout {self.found},"
+            f" and this version of pkgcache knows up to {self.known}"
+        )
+
+
+class AliasTaken(ValueError, PkgcacheError):
+    """An immutable alias was given to another environment already.
+
+    `holder` is that environment, as `REQ_ID:FULL_ID`.
+    """
+
+    def __init__(self, alias: str, holder: str) -> None:
+        super().__init__(alias, holder)
+        self.alias, self.holder = alias, holder
+        self.hint = "choose another tag; only `latest`, `candidate` and `stable` can be moved"
+
+    def __str__(self) -> str:
+        return f"the alias `{self.alias}` is taken by `{self.holder}`"
+
+
+class BadArchive(ValueError, PkgcacheError):
+    """An archive is damaged, hostile, or not what its name says. `issues` lists what was found."""
+
+    _SHOWN = 3
+
+    def __init__(self, filename: str, issues: tuple[str, ...]) -> None:
+        super().__init__(filename, issues)
+        self.filename, self.issues = filename, issues
+
+    def __str__(self) -> str:
+        more = len(self.issues) - self._SHOWN
+        shown = "; ".join(self.issues[: self._SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        return f"`{self.filename}` is refused: {shown}"
+
+
+class CacheError(OSError, PkgcacheError):
+    """The local cache cannot be used or written."""
+
+    def __init__(self, path: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(path, reason, hint)
+        self.path, self.reason, self.hint = path, reason, hint
+
+    def __str__(self) -> str:
+        return f"cannot use the package cache at `{self.path}`: {self.reason}"
+
+
+class NotInCache(LookupError, PkgcacheError):
+    """An artifact is not in the local cache, or was dropped from it because it was damaged."""
+
+    retryable = True
+    hint = "fetch it again"
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.filename = filename
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` is not in the package cache"
+
+
+class PrefixError(OSError, PkgcacheError):
+    """A prefix cannot be created or removed."""
+
+    def __init__(self, path: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(path, reason, hint)
+        self.path, self.reason, self.hint = path, reason, hint
+
+    def __str__(self) -> str:
+        return f"`{self.path}`: {self.reason}"
+
+
+class PrefixExists(PrefixError):
+    """Something lies where a prefix should be created."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "exists already")
+        self.args = (path,)
+        self.hint = "choose another place, or recreate it by force if it is an environment"
+
+
+class NotOurPrefix(PrefixError):
+    """A directory is not an environment that this library made, so it is not touched."""
+
+    def __init__(self, path: str, reason: str = "has no environment marker") -> None:
+        super().__init__(path, f"is not deleted: it {reason}")
+        self.args = (path, reason)
+        self.hint = "delete it by hand if it is not needed"

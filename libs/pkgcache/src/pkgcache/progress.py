@@ -1,0 +1,50 @@
+"""How long work is followed: a task per piece of work, and notes that a user should see."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+__all__ = ["NoProgress", "Progress", "Task", "Unit"]
+
+Unit = Literal["bytes", "files", "packages"]
+
+
+class Task(Protocol):
+    """One piece of work in progress. May be called from any thread."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Say that `amount` more units are done. Negative when work is done over."""
+
+    def done(self) -> None:
+        """Say that the work ended, well or not. Nothing is called afterwards."""
+
+
+class Progress(Protocol):
+    """What shows the progress of work to somebody. May be called from any thread."""
+
+    def start(self, label: str, total: int | None, unit: Unit) -> Task:
+        """Begin a piece of work of `total` units, None where that is unknown."""
+
+    def note(self, text: str) -> None:
+        """Say one line: what is waited for, what was done otherwise than asked."""
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def start(self, label: str, total: int | None, unit: Unit) -> Task:  # noqa: ARG002  (Protocol)
+        return _SILENT
+
+    def note(self, text: str) -> None:
+        pass
+
+
+class _SilentTask:
+    def advance(self, amount: int = 1) -> None:
+        pass
+
+    def done(self) -> None:
+        pass
+
+
+_SILENT = _SilentTask()

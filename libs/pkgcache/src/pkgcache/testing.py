@@ -1,0 +1,260 @@
+"""For tests: a store in memory that counts its requests, and the suite that every store passes.
+
+Needs pytest. A store's test module subclasses the suite and gives it a store:
+
+    class TestDirectoryStore(StoreConformance):
+        @pytest.fixture
+        def store(self, tmp_path):
+            return DirectoryStore(tmp_path / "store")
+"""
+
+# ruff: noqa: S101  (a suite of tests)
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from pkgcache.errors import Conflict, InvalidKey, NotInStore
+from pkgcache.store import ObjectInfo, check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pkgcache.store import Sink, Store
+
+__all__ = ["MemoryStore", "Request", "StoreConformance"]
+
+
+class Request(NamedTuple):
+    """One request that a `MemoryStore` answered: `head`, `get`, `put`, `list` or `delete`."""
+
+    operation: str
+    key: str
+
+
+class MemoryStore:
+    """A store in memory. `requests` lists what it was asked, as a remote store would count it."""
+
+    def __init__(self, url: str = "memory://store") -> None:
+        self.url = url
+        self.requests: list[Request] = []
+        self._lock = threading.Lock()
+        self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
+        self._written = 0
+
+    def head(self, key: str) -> ObjectInfo | None:
+        with self._request("head", key):
+            found = self._objects.get(key)
+        return found and found[1]
+
+    def exists(self, keys: Iterable[str]) -> set[str]:
+        return {key for key in keys if self.head(key)}
+
+    def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
+        with self._request("get", key):
+            found = self._objects.get(key)
+        if not found:
+            raise NotInStore(key, self.url)
+        data, info = found
+        sink.write(data[offset:])
+        return info
+
+    def read(self, key: str) -> bytes:
+        buffer = io.BytesIO()
+        self.get(key, buffer)
+        return buffer.getvalue()
+
+    def put(
+        self,
+        key: str,
+        source: bytes | Path,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> ObjectInfo:
+        data = source.read_bytes() if isinstance(source, Path) else source
+        with self._request("put", key):
+            found = self._objects.get(key)
+            lost = if_absent and found
+            stale = if_match is not None and (not found or found[1].etag != if_match)
+            if lost or stale:
+                raise Conflict(key, self.url)
+            self._written += 1
+            info = ObjectInfo(
+                key=key, size=len(data), etag=str(self._written), modified=time.time()
+            )
+            self._objects[key] = data, info
+        return info
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._request("list", prefix, check=False):
+            found = sorted(key for key in self._objects if key.startswith(prefix))
+            yield from [self._objects[key][1] for key in found]
+
+    def delete(self, key: str) -> None:
+        with self._request("delete", key):
+            self._objects.pop(key, None)
+
+    def _request(self, operation: str, key: str, *, check: bool = True) -> threading.Lock:
+        if check:
+            check_key(key)
+        self.requests.append(Request(operation, key))
+        return self._lock
+
+
+class StoreConformance:
+    """What every store must do. Subclass it and define the fixture `store`: an empty store."""
+
+    def test_an_object_that_is_not_there(self, store: Store) -> None:
+        assert store.head("a/b") is None
+        assert store.exists(["a/b", "c"]) == set()
+        assert list(store.list("")) == []
+        with pytest.raises(NotInStore) as caught:
+            store.read("a/b")
+        assert (caught.value.key, caught.value.store) == ("a/b", store.url)
+        store.delete("a/b")
+
+    def test_what_was_put_comes_back(self, store: Store) -> None:
+        put = store.put("a/b.json", b"content")
+        assert store.read("a/b.json") == b"content"
+        assert (put.key, put.size) == ("a/b.json", 7)
+        found = store.head("a/b.json")
+        assert found is not None
+        assert (found.size, found.etag) == (7, put.etag)
+        assert abs(found.modified - time.time()) < 3600  # noqa: PLR2004  clocks differ
+
+    def test_a_file_is_put_whole(self, store: Store, tmp_path: Path) -> None:
+        data = bytes(range(256)) * 40_000
+        source = tmp_path / "file"
+        source.write_bytes(data)
+        store.put("big", source)
+        buffer = io.BytesIO()
+        assert store.get("big", buffer).size == len(data)
+        assert buffer.getvalue() == data
+
+    def test_an_empty_object_exists(self, store: Store) -> None:
+        store.put("empty", b"")
+        assert store.read("empty") == b""
+        assert store.exists(["empty"]) == {"empty"}
+
+    @pytest.mark.parametrize(("offset", "rest"), [(0, b"0123456789"), (4, b"456789"), (10, b"")])
+    def test_reading_resumes_at_an_offset(self, store: Store, offset: int, rest: bytes) -> None:
+        store.put("digits", b"0123456789")
+        buffer = io.BytesIO()
+        store.get("digits", buffer, offset)
+        assert buffer.getvalue() == rest
+
+    def test_a_put_replaces(self, store: Store) -> None:
+        first = store.put("a", b"one")
+        second = store.put("a", b"two")
+        assert store.read("a") == b"two"
+        assert first.etag != second.etag
+
+    def test_exists_answers_for_many_keys(self, store: Store) -> None:
+        for number in range(0, 60, 2):
+            store.put(f"many/{number}", b"x")
+        found = store.exists(f"many/{number}" for number in range(60))
+        assert found == {f"many/{number}" for number in range(0, 60, 2)}
+
+    def test_list_finds_by_prefix_in_the_order_of_keys(self, store: Store) -> None:
+        keys = ["a/b/c", "a/b.json", "a/bc", "a-b", "b/a", "a/b/d/e"]
+        for key in keys:
+            store.put(key, key.encode())
+        assert [one.key for one in store.list("")] == sorted(keys)
+        assert [one.key for one in store.list("a/b")] == sorted(keys[:3] + keys[5:])
+        assert [one.key for one in store.list("a/b/")] == ["a/b/c", "a/b/d/e"]
+        assert [one.size for one in store.list("b")] == [3]
+        assert list(store.list("nothing/here")) == []
+
+    def test_delete(self, store: Store) -> None:
+        store.put("a/b", b"x")
+        store.delete("a/b")
+        assert store.head("a/b") is None
+        store.put("a/b", b"y", if_absent=True)
+        assert store.read("a/b") == b"y"
+
+    def test_put_if_absent(self, store: Store) -> None:
+        store.put("a", b"first", if_absent=True)
+        with pytest.raises(Conflict) as caught:
+            store.put("a", b"second", if_absent=True)
+        assert caught.value.key == "a"
+        assert store.read("a") == b"first"
+
+    def test_put_if_match(self, store: Store) -> None:
+        first = store.put("a", b"one")
+        second = store.put("a", b"two", if_match=first.etag)
+        with pytest.raises(Conflict):
+            store.put("a", b"three", if_match=first.etag)
+        assert store.read("a") == b"two"
+        assert store.get("a", io.BytesIO()).etag == second.etag
+        store.delete("a")
+        with pytest.raises(Conflict):
+            store.put("a", b"four", if_match=second.etag)
+
+    def test_of_many_writers_if_absent_one_wins(self, store: Store) -> None:
+        assert self._winners(store, 8, if_match=None) == 1
+
+    def test_of_many_writers_if_match_one_wins(self, store: Store) -> None:
+        etag = store.put("contended", b"start").etag
+        assert self._winners(store, 8, if_match=etag) == 1
+
+    def test_a_reader_never_sees_half_an_object(self, store: Store) -> None:
+        versions = [bytes([number]) * 300_000 for number in range(4)]
+        store.put("a", versions[0])
+
+        def write(number: int) -> None:
+            for _ in range(5):
+                store.put("a", versions[number])
+
+        with ThreadPoolExecutor(4) as pool:
+            writers = [pool.submit(write, number) for number in range(4)]
+            while not all(one.done() for one in writers):
+                assert store.read("a") in versions
+        for writer in writers:
+            writer.result()
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            *("", "/a", "a/", "a//b", ".", "a/../b", "a/./b", ".hidden", "a/.b", "a\\b", "a b"),
+            *("a\x00b", "é", "a" * 256, "a/" * 450 + "a", "a:b", "a*"),
+        ],
+    )
+    def test_a_text_that_is_no_key_is_refused(self, store: Store, key: str) -> None:
+        for operation in (store.head, store.read, store.delete):
+            with pytest.raises(InvalidKey):
+                operation(key)
+        with pytest.raises(InvalidKey):
+            store.put(key, b"x")
+        with pytest.raises(InvalidKey):
+            store.exists([key])
+
+    def test_every_character_that_a_key_may_have(self, store: Store) -> None:
+        key = "packages/a%2Fb/numpy-1!2.0+local~x=1@v_2.whl"
+        store.put(key, b"x")
+        assert store.read(key) == b"x"
+        assert [one.key for one in store.list("packages/a%2F")] == [key]
+
+    def _winners(self, store: Store, writers: int, *, if_match: str | None) -> int:
+        start = threading.Barrier(writers)
+
+        def write(number: int) -> bytes | None:
+            data = str(number).encode()
+            start.wait()
+            try:
+                store.put("contended", data, if_absent=if_match is None, if_match=if_match)
+            except Conflict:
+                return None
+            return data
+
+        with ThreadPoolExecutor(writers) as pool:
+            won = [one for one in pool.map(write, range(writers)) if one is not None]
+        assert store.read("contended") == won[0]
+        return len(won)
