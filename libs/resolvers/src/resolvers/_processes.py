@@ -1,0 +1,125 @@
+"""Child processes that end with us, whatever ends us."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Processes"]
+
+# What would change the outcome behind the back of the spec.
+_LEAKS = re.compile(
+    r"(UV|PIP|PYTHON|CONDA|MAMBA|VIRTUAL|RUST|CLICOLOR|GIT)_.*|PYTHON[A-Z]+"
+    r"|FORCE_COLOR|MACOSX_DEPLOYMENT_TARGET|SOURCE_DATE_EPOCH"
+)
+# git's own configuration is how its users reach private repositories.
+_KEPT = re.compile(r"GIT_(SSH.*|SSL.*|CONFIG.*|ASKPASS|PROXY.*|ALLOW_PROTOCOL)")
+_SETTINGS = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "NO_COLOR": "1",
+    # The earliest moment that a zip file can hold: builds must not depend on the clock.
+    "SOURCE_DATE_EPOCH": "315532800",
+    "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+_F_SETSIG = 10
+
+
+class Processes:
+    """Runs programs, each in a process group of its own, and ends them all when it is closed."""
+
+    def __init__(self, on_process: Callable[[str], None]) -> None:
+        self._on_process = on_process
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """End every process that still runs; start no other."""
+        with self._lock:
+            self._closed = True
+            for child in self._running:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+
+    def run(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        text: str = "",
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end with `text` as its standard input."""
+        with _leash() as leash:
+            with self._lock:
+                if self._closed:
+                    raise KeyboardInterrupt
+                self._on_process(name)
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    encoding="utf-8",
+                    errors="replace",
+                    env=_environment() | dict(environment or {}),
+                    cwd=directory,
+                    start_new_session=True,
+                    pass_fds=(leash,),
+                )
+                self._running.add(child)
+            _tie(leash, child.pid)
+            try:
+                out, err = child.communicate(text)
+            finally:
+                with self._lock:
+                    self._running.discard(child)
+                if child.returncode is None:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    child.communicate()
+        return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if _KEPT.fullmatch(name) or not _LEAKS.fullmatch(name)
+    }
+    return kept | _SETTINGS
+
+
+@contextmanager
+def _leash() -> Iterator[int]:
+    """The read end of a pipe whose write end only we hold: it closes when we end."""
+    read, write = os.pipe()
+    try:
+        yield read
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def _tie(leash: int, group: int) -> None:
+    """Have the kernel kill the process group once the leash's other end is closed.
+
+    PR_SET_PDEATHSIG would need code between fork and exec, which threads make unsafe, and would
+    spare the build backends that a child starts. See fcntl(2), F_SETOWN.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(leash, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(leash, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(leash, fcntl.F_SETFL, fcntl.fcntl(leash, fcntl.F_GETFL) | os.O_ASYNC)

@@ -1,0 +1,68 @@
+"""uv as a process: hermetic, with a cache of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resolvers._processes import Processes
+from resolvers.errors import EngineFailed
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from resolvers.request import ResolveContext
+
+__all__ = ["Uv"]
+
+
+class Uv:
+    """Runs uv; its processes end when the `with` block does."""
+
+    def __init__(self, context: ResolveContext) -> None:
+        self._cache = context.cache_dir / "uv"
+        self._common = ("--no-config", "--cache-dir", self._cache, "--color", "never")
+        self._offline = ("--offline",) if context.offline else ()
+        self.processes = Processes(context.on_process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.processes.close()
+
+    def run(
+        self,
+        name: str,
+        arguments: Sequence[str | Path],
+        *,
+        text: str = "",
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run uv with the arguments that keep it hermetic."""
+        return self.processes.run(
+            name,
+            (_program(), *arguments, *self._common, *self._offline),
+            text=text,
+            environment=environment,
+            directory=directory,
+        )
+
+
+def _program() -> str:
+    import uv  # noqa: PLC0415 - only what runs uv pays for looking for it
+
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError:
+        raise EngineFailed("uv", "its program is missing; install the package `uv`") from None

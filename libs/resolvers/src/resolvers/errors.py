@@ -1,0 +1,143 @@
+"""The errors of resolvers: why no exact packages could be chosen."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BuildFailed",
+    "EngineFailed",
+    "HashMismatch",
+    "IndexUnreachable",
+    "InvalidRequest",
+    "NeedsPlatform",
+    "NoSolution",
+    "PythonNotFound",
+    "PythonRefused",
+    "ResolveError",
+    "UnknownPackage",
+]
+
+Asked = tuple[tuple[str, str | None], ...]
+"""Requirements that a failure is about, each with its origin (`file:line`) where it is known."""
+
+
+class ResolveError(Exception):
+    """Root of all errors of this library. `retryable` says whether the same call may succeed."""
+
+    hint: str | None = None
+    retryable: bool = False
+
+
+class InvalidRequest(ValueError, ResolveError):
+    """The request asks for what this resolver cannot do, whatever the packages there are."""
+
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        super().__init__(reason, hint)
+        self.reason, self.hint = reason, hint
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class PythonNotFound(LookupError, ResolveError):
+    """No interpreter on this machine satisfies the specifier; `found` lists the versions seen."""
+
+    def __init__(self, specifier: str, found: tuple[str, ...]) -> None:
+        super().__init__(specifier, found)
+        self.specifier, self.found = specifier, found
+        self.hint = "install such a Python, or ask for one of those found"
+
+    def __str__(self) -> str:
+        seen = f"found {', '.join(self.found)}" if self.found else "found none at all"
+        return f"no Python on this machine satisfies `{self.specifier}`; {seen}"
+
+
+class NoSolution(ValueError, ResolveError):
+    """The requirements cannot hold together.
+
+    `reason` is the solver's own, on one line; `asked` are the requirements that it speaks of.
+    """
+
+    def __init__(
+        self, platform: str, reason: str, asked: Asked = (), hint: str | None = None
+    ) -> None:
+        super().__init__(platform, reason, asked, hint)
+        self.platform, self.reason, self.asked, self.hint = platform, reason, asked, hint
+
+    def __str__(self) -> str:
+        origins = [f"`{text}` is asked by {origin}" for text, origin in self.asked if origin]
+        return "; ".join([f"no solution for {self.platform}: {self.reason}", *origins])
+
+
+class UnknownPackage(NoSolution):
+    """A package is on none of the sources."""
+
+
+class PythonRefused(NoSolution):
+    """The packages that were asked for do not support the Python that was asked for."""
+
+
+class IndexUnreachable(ConnectionError, ResolveError):
+    """A source does not answer, or not to us. `where` is its URL without credentials."""
+
+    def __init__(
+        self, where: str, reason: str, status: int | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(where, reason, status, hint)
+        self.where, self.reason, self.status, self.hint = where, reason, status, hint
+        self.retryable = status is None or status >= 500  # noqa: PLR2004 - server errors pass
+
+    def __str__(self) -> str:
+        return f"cannot read `{self.where}`: {self.reason}"
+
+
+class HashMismatch(ValueError, ResolveError):
+    """A package has no file with one of the hashes that were asked for."""
+
+    def __init__(
+        self, package: str, expected: tuple[str, ...], found: tuple[str, ...], origin: str | None
+    ) -> None:
+        super().__init__(package, expected, found, origin)
+        self.package, self.expected, self.found, self.origin = package, expected, found, origin
+        self.hint = "check where the hashes come from, or take them out of the request"
+
+    def __str__(self) -> str:
+        if not self.expected:
+            return f"hashes are required, and none is given for `{self.package}`"
+        asked = f" (asked by {self.origin})" if self.origin else ""
+        have = ", ".join(self.found) or "no file for this platform"
+        return f"`{self.package}` has {have}, not {' or '.join(self.expected)}{asked}"
+
+
+class NeedsPlatform(RuntimeError, ResolveError):
+    """Packages without a wheel for `platform` can only be built there."""
+
+    def __init__(self, platform: str, packages: tuple[str, ...]) -> None:
+        super().__init__(platform, packages)
+        self.platform, self.packages = platform, packages
+        self.hint = f"resolve on {platform}, or ask for versions that have wheels for it"
+
+    def __str__(self) -> str:
+        names = ", ".join(f"`{one}`" for one in self.packages)
+        return f"there is no wheel for {self.platform} of {names}, and it cannot be built here"
+
+
+class BuildFailed(RuntimeError, ResolveError):
+    """A wheel could not be built from its source. `log` ends with what the build backend said."""
+
+    def __init__(self, package: str, reason: str, log: str = "", hint: str | None = None) -> None:
+        super().__init__(package, reason, log, hint)
+        self.package, self.reason, self.log, self.hint = package, reason, log, hint
+
+    def __str__(self) -> str:
+        return f"cannot build `{self.package}`: {self.reason}"
+
+
+class EngineFailed(RuntimeError, ResolveError):
+    """An external tool failed in a way that we do not know. `log` is what it said."""
+
+    def __init__(self, engine: str, reason: str, log: str = "") -> None:
+        super().__init__(engine, reason, log)
+        self.engine, self.reason, self.log = engine, reason, log
+
+    def __str__(self) -> str:
+        return f"{self.engine} failed: {self.reason}"

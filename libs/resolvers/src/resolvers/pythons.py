@@ -1,0 +1,78 @@
+"""Interpreters on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from resolvers._uv import Uv
+from resolvers.errors import EngineFailed, PythonNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from resolvers.request import ResolveContext
+
+__all__ = ["Python", "find_python"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Python:
+    """A CPython interpreter: where it is, and its full version such as `3.11.7`."""
+
+    path: Path
+    version: str
+
+
+def find_python(specifier: str, context: ResolveContext) -> Python:
+    """The newest CPython on this machine that satisfies a PEP 440 specifier.
+
+    Looks where PATH leads, at the installations of pyenv and uv, and at the interpreter that runs
+    us. Virtual environments and free-threaded builds are passed over; pre-releases count only if
+    nothing else satisfies. Raises `PythonNotFound`.
+    """
+    found = _interpreters(context)
+    versions = [one.version for one in found]
+    allowed = SpecifierSet(specifier)
+    fitting = [*allowed.filter(versions)] or [*allowed.filter(versions, prereleases=True)]
+    if not fitting:
+        seen = sorted(set(versions), key=Version, reverse=True)
+        raise PythonNotFound(specifier, tuple(seen))
+    best = max(fitting, key=Version)
+    return next(one for one in found if one.version == best)
+
+
+def _interpreters(context: ResolveContext) -> list[Python]:
+    path = os.pathsep.join(str(one) for one in _directories())
+    with Uv(context) as uv:
+        done = uv.run(
+            "uv python list",
+            ("python", "list", "--only-installed", "--output-format", "json"),
+            environment={"PATH": path},
+        )
+    if done.returncode:
+        raise EngineFailed("uv", "it cannot list the interpreters of this machine", done.stderr)
+    return [
+        Python(path=Path(one["path"]), version=one["version"])
+        for one in json.loads(done.stdout)
+        if one["implementation"] == "cpython" and one["variant"] == "default"
+    ]
+
+
+def _directories() -> Iterator[Path]:
+    for text in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
+        path = Path(text)
+        # pyenv's shims start the wrong Python or none; what they stand for is added below.
+        shims = path.name == "shims" and (path.parent / "versions").is_dir()
+        if not shims and not (path.parent / "pyvenv.cfg").exists():
+            yield path
+    yield Path(sys.base_prefix) / "bin"
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(root.glob("versions/*/bin"))

@@ -1,0 +1,83 @@
+"""What a resolver is asked beside the spec, what it gives, and the interface all of them have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from envid.packages import Package
+    from envid.spec import EnvSpec
+
+__all__ = ["Artifact", "Resolution", "ResolveContext", "Resolver"]
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+def _not_built(_: str) -> Path | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveContext:
+    """What belongs to this machine and this run, and must not change what is found.
+
+    `cache_dir` is for the engines and may be deleted at any time. `local_paths` maps the content
+    digest of each local file or directory in the spec to its path here. `credentials` maps a URL,
+    or just `scheme://host[:port]`, to user name and password. `origins` maps a requirement as
+    the spec has it to the `file:line` that asked for it. `held` are, per platform, packages that
+    must stay at their version. `built_wheel` looks a source key up in a cache of built wheels.
+    `report` is told what is being done, `on_process` the name of each process that is started.
+    """
+
+    cache_dir: Path
+    local_paths: Mapping[str, Path] = field(default_factory=dict)
+    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, Sequence[Package]] = field(default_factory=dict)
+    built_wheel: Callable[[str], Path | None] = _not_built
+    report: Callable[[str], None] = _nothing
+    on_process: Callable[[str], None] = _nothing
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A wheel on this machine that no URL gives: built here, or a local file.
+
+    `path` lies in the context's `cache_dir`, or is the local file. `source_key` is set if it was
+    built, and is what `ResolveContext.built_wheel` will be asked for next time.
+    """
+
+    path: Path
+    filename: str
+    sha256: str
+    size: int
+    source_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What was found for one platform: the full version of Python, and the packages beside it.
+
+    `artifacts` are those packages' files that cannot be fetched from their URL.
+    """
+
+    python: str
+    packages: tuple[Package, ...]
+    artifacts: tuple[Artifact, ...] = ()
+
+
+class Resolver(Protocol):
+    """One way to resolve; each adapter to an engine implements it."""
+
+    def resolve(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """Choose exact packages for each platform; raises `ResolveError`."""
+        ...

@@ -1,0 +1,123 @@
+"""Target platforms: their floors, the wheel tags they accept, and what uv calls them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.tags import compatible_tags, cpython_tags, mac_platforms
+
+from resolvers.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from packaging.tags import Tag
+
+__all__ = ["DEFAULT_FLOORS", "Target"]
+
+DEFAULT_FLOORS = {
+    "linux-64": "__glibc=2.17",
+    "linux-aarch64": "__glibc=2.17",
+    "osx-64": "__osx=12.0",
+    "osx-arm64": "__osx=12.0",
+}
+"""The virtual package that each platform is taken to have where a spec does not say."""
+
+_MACHINES = {
+    "linux-64": "x86_64",
+    "linux-aarch64": "aarch64",
+    "osx-64": "x86_64",
+    "osx-arm64": "arm64",
+}
+# The manylinux policies that every supported uv has.
+_UV_GLIBC = (17, 28, *range(31, 41))
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_OLDEST_MINOR = {"x86_64": 5, "aarch64": 17}
+_NEWEST_MACOS = (26, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A platform and the oldest system that packages for it must run on.
+
+    `floor` is the (major, minor) version of glibc on Linux, of the system itself on macOS.
+    """
+
+    platform: str
+    floor: tuple[int, int]
+
+    @classmethod
+    def make(cls, platform: str, sys: Iterable[str] = ()) -> Target:
+        """Read the floor from the `sys` requirements of a spec, such as `__glibc=2.28`.
+
+        Raises `InvalidRequest` for a platform or a floor that wheels do not know.
+        """
+        if platform not in _MACHINES:
+            known = ", ".join(_MACHINES)
+            raise InvalidRequest(f"there is no platform `{platform}`", f"known platforms: {known}")
+        name = DEFAULT_FLOORS[platform].partition("=")[0]
+        asked = [one for one in sys if one.partition("=")[0] == name]
+        text = (asked or [DEFAULT_FLOORS[platform]])[-1]
+        version = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)*", text.partition("=")[2])
+        if not version:
+            raise InvalidRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")
+        floor = int(version[1]), int(version[2] or 0)
+        if name == "__glibc" and not (2, 17) <= floor < (3, 0):
+            raise InvalidRequest(f"`{text}` is out of range", "the oldest glibc supported is 2.17")
+        if name == "__osx" and floor < (10, 9):
+            raise InvalidRequest(f"`{text}` is out of range", "the oldest macOS supported is 10.9")
+        return cls(platform=platform, floor=floor)
+
+    @property
+    def newest(self) -> Target:
+        """The same platform without a floor that any wheel could be too new for."""
+        newest = (2, _UV_GLIBC[-1]) if self.is_linux else _NEWEST_MACOS
+        return Target(platform=self.platform, floor=max(newest, self.floor))
+
+    @property
+    def is_linux(self) -> bool:
+        return self.platform.startswith("linux-")
+
+    @property
+    def machine(self) -> str:
+        """The processor as wheel tags name it."""
+        return _MACHINES[self.platform]
+
+    @property
+    def uv_platform(self) -> str:
+        """The value of uv's `--python-platform`: the newest policy that it has below the floor."""
+        if self.is_linux:
+            minor = max(one for one in _UV_GLIBC if one <= self.floor[1])
+            return f"{self.machine}-manylinux_2_{minor}"
+        return f"{'aarch64' if self.machine == 'arm64' else self.machine}-apple-darwin"
+
+    @property
+    def uv_environment(self) -> dict[str, str]:
+        """The environment variables that go with `uv_platform`."""
+        if self.is_linux:
+            return {}
+        return {"MACOSX_DEPLOYMENT_TARGET": f"{self.floor[0]}.{self.floor[1]}"}
+
+    def tags(self, python: str) -> tuple[Tag, ...]:
+        """The wheel tags that CPython of that version accepts here, best first (PEP 425, 600).
+
+        Newer platforms come before older ones. musllinux is never among them.
+        """
+        major, minor = (int(part) for part in python.split(".")[:2])
+        platforms = list(self._platforms())
+        interpreter = f"cp{major}{minor}"
+        # Named outright, because the default would be the flags of the interpreter running us.
+        own = cpython_tags((major, minor), [interpreter], platforms)
+        return (*own, *compatible_tags((major, minor), interpreter, platforms))
+
+    def _platforms(self) -> Iterator[str]:
+        if not self.is_linux:
+            yield from mac_platforms(self.floor, self.machine)
+            return
+        for minor in range(self.floor[1], _OLDEST_MINOR[self.machine] - 1, -1):
+            yield f"manylinux_2_{minor}_{self.machine}"
+            if minor in _LEGACY:
+                yield f"{_LEGACY[minor]}_{self.machine}"
+        yield f"linux_{self.machine}"
