@@ -1,0 +1,73 @@
+"""The state of a local file or directory, as a digest of its content and never of its times."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["IGNORED", "content_digest"]
+
+IGNORED = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".mypy_cache",
+        ".nox",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".svn",
+        ".tox",
+        ".venv",
+        "__pycache__",
+        "build",
+        "dist",
+        "node_modules",
+    }
+)
+"""Directories that hold no source: histories, caches, and what builds leave behind."""
+
+_CHUNK = 1 << 20
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256, 64 hex digits, of a file's bytes or of a directory's sources.
+
+    Of a directory it takes the relative path, kind, executable bit and bytes of every file, in
+    order, and the targets of links, which are not followed. `IGNORED` directories and `*.egg-info`
+    are left out. Raises `OSError` for what cannot be read.
+    """
+    if not path.is_dir():
+        return _digest_of(path)
+    found = hashlib.sha256()
+    for name, entry in sorted(_files(path, "")):
+        if entry.is_symlink():
+            kind, state = "link", hashlib.sha256(os.fsencode(entry.readlink())).hexdigest()
+        else:
+            kind = "program" if os.access(entry, os.X_OK) else "file"
+            state = _digest_of(entry)
+        found.update(f"{kind} {state} ".encode() + os.fsencode(name) + b"\0")
+    return found.hexdigest()
+
+
+def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in IGNORED and not entry.name.endswith(".egg-info"):
+                    yield from _files(Path(entry.path), f"{name}/")
+            elif not entry.name.endswith(".pyc"):
+                yield name, Path(entry.path)
+
+
+def _digest_of(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while data := file.read(_CHUNK):
+            found.update(data)
+    return found.hexdigest()
