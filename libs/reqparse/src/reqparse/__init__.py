@@ -1,1 +1,37 @@
-"""See the README for the public names."""
+"""Requirement files of every kind, as requirements that know their file and line."""
+
+from __future__ import annotations
+
+from reqparse.errors import NotExpressible, ParseErrors, Problem, ReqparseError, UnknownKind
+from reqparse.files import KINDS, parse_file, parse_requirement
+from reqparse.model import (
+    PLATFORMS,
+    Artifact,
+    LockedPackage,
+    Note,
+    Origin,
+    PythonRequirement,
+    Requirement,
+    RequirementSet,
+    Source,
+)
+
+__all__ = [
+    "KINDS",
+    "PLATFORMS",
+    "Artifact",
+    "LockedPackage",
+    "NotExpressible",
+    "Note",
+    "Origin",
+    "ParseErrors",
+    "Problem",
+    "PythonRequirement",
+    "ReqparseError",
+    "Requirement",
+    "RequirementSet",
+    "Source",
+    "UnknownKind",
+    "parse_file",
+    "parse_requirement",
+]

@@ -1,0 +1,225 @@
+"""One requirement on conda packages: the MatchSpec language, and virtual packages.
+
+Follows conda's documentation of MatchSpec; the canonical spelling is
+`channel/subdir::name version build[key='value']` with `=1.2` written `1.2.*` and a bare version
+`==1.2`, which conda, mamba and rattler read alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from reqparse._flaw import Flaw
+from reqparse._url import (
+    has_scheme,
+    is_remote,
+    join,
+    mask,
+    path_to_url,
+    split_fragment,
+    split_secret,
+    url_to_path,
+)
+from reqparse.model import Requirement
+
+_NAME = re.compile(r"[a-z0-9_.-]+|\*")
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_PAIR = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,'\"]*))\s*(?:,|$)")
+_VERSION = r"(?:[0-9]+!)?[0-9][0-9a-z_.+-]*(?:\.?\*)?"
+_CLAUSE = re.compile(rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)")
+_BUILD = re.compile(r"[A-Za-z0-9_.+*]+")
+_GLUED_BUILD = re.compile(r"(?<![=!<>~|,])=(?![=])([^=<>!~,|\s]+)$")
+_SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+([^=<>!~,|\s]+)$")
+_SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?")
+_KEYS = (
+    *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
+    *("license", "license_family", "features", "track_features", "name"),
+)
+
+
+def conda_requirement(text: str, *, base: str = "") -> Requirement:
+    """Parse one MatchSpec, package URL or path to a package. Raises Flaw."""
+    text = text.strip()
+    bare = text.partition("#")[0]
+    if bare.endswith((".conda", ".tar.bz2")) and (has_scheme(text) or "/" in text):
+        return _archive(text, base)
+    body, keys = _take_brackets(text)
+    channel, name, rest = _split_head(body, text)
+    channel = keys.pop("channel", channel)
+    if subdir := keys.pop("subdir", None):
+        channel = f"{channel}/{subdir}" if channel else f"*/{subdir}"
+    name = keys.pop("name", name).lower()
+    if not _NAME.fullmatch(name):
+        raise Flaw(f"`{name or text}` is not a conda package name", _name_hint(text))
+    version, build = _split_version(rest, text)
+    version = canonical_version(keys.pop("version", version))
+    build = keys.pop("build", build)
+    if build and not _BUILD.fullmatch(build) and not _is_pattern(build):
+        raise Flaw(f"`{build}` in `{text}` is not a conda build string")
+    public, secret = split_secret(channel) if channel else (None, None)
+    if secret:
+        raise Flaw(
+            f"the channel of `{mask(text)}` holds credentials",
+            "list the channel as a source and leave it out here",
+        )
+    hashes = tuple(f"{k}:{keys[k].lower()}" for k in ("sha256", "md5") if k in keys)
+    lead = f"{public}::{name}" if public else name
+    tail = "".join(f" {part}" for part in (version or ("*" if build else ""), build) if part)
+    brackets = ",".join(f"{key}='{value}'" for key, value in sorted(keys.items()))
+    return Requirement(
+        category="conda",
+        name=name,
+        text=lead + tail + (f"[{brackets}]" if brackets else ""),
+        specifier=version,
+        build=build,
+        channel=public,
+        hashes=hashes,
+        url=keys.get("url"),
+    )
+
+
+def sys_requirement(text: str) -> Requirement:
+    """Parse a virtual package with its exact version, `__glibc=2.28`. Raises Flaw."""
+    found = _SYS.fullmatch(text.strip())
+    if not found:
+        hint = "write for example `__glibc=2.28`; the name starts with two underscores"
+        raise Flaw(f"`{text}` is not a virtual package with an exact version", hint)
+    name, version, build = found.groups()
+    return Requirement(
+        category="sys",
+        name=name,
+        text=f"{name}={version}" + (f"={build}" if build else ""),
+        specifier=f"=={version}",
+        build=build,
+    )
+
+
+def split_archive_name(filename: str) -> tuple[str, str, str]:
+    """Name, version and build of a conda package's file name. Raises Flaw."""
+    stem = filename.removesuffix(".conda").removesuffix(".tar.bz2")
+    parts = stem.rsplit("-", 2)
+    if stem == filename or len(parts) != 3 or not all(parts):  # noqa: PLR2004 - its three parts
+        raise Flaw(f"`{filename}` is not named like a conda package", "NAME-VERSION-BUILD.conda")
+    return parts[0], parts[1], parts[2]
+
+
+def _archive(text: str, base: str) -> Requirement:
+    address, fragment = split_fragment(text)
+    path = None
+    if not has_scheme(address) or address.lower().startswith("file:"):
+        address = path = join(base, url_to_path(address) if has_scheme(address) else address)
+        path = None if is_remote(address) else path
+    name, version, build = split_archive_name(os.path.basename(address))  # noqa: PTH119 - may be a URL
+    url, secret = split_secret(path_to_url(path) if path else address)
+    return Requirement(
+        category="conda",
+        name=name.lower(),
+        text=url + (f"#{fragment.rest}" if fragment.rest else ""),
+        specifier=f"=={version}",
+        build=build,
+        url=url,
+        path=path,
+        hashes=fragment.hashes,
+        secret=secret,
+    )
+
+
+def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
+    """A spec without its `[key=value]` parts, and those. Later ones win, as in conda."""
+    keys: dict[str, str] = {}
+    for inside in _BRACKETS.findall(text):
+        at = 0
+        while at < len(inside):
+            pair = _PAIR.match(inside, at)
+            if not pair or pair.end() == at:
+                raise Flaw(f"`[{inside}]` in `{text}` is not `[key=value]`")
+            key = pair[1].lower()
+            if key not in _KEYS:
+                raise Flaw(f"unknown key `{key}` in `{text}`", f"known: {', '.join(_KEYS)}")
+            keys[key] = (pair[2] or pair[3] or pair[4] or "").strip()
+            at = pair.end()
+    body = _BRACKETS.sub("", text).strip()
+    if "[" in body or "]" in body:
+        raise Flaw(f"the brackets of `{text}` do not match")
+    return body, keys
+
+
+def _split_head(body: str, text: str) -> tuple[str | None, str, str]:
+    """The channel, the name, and the rest of a spec."""
+    channel, colons, spec = body.rpartition("::")
+    if not colons:
+        channel, colons, spec = "", "", body
+    elif not channel.strip():
+        raise Flaw(f"`{text}` has no channel before `::`")
+    at = re.search(r"[\s=<>!~]", spec.strip())
+    spec = spec.strip()
+    cut = at.start() if at else len(spec)
+    return channel.strip().rstrip(":") or None, spec[:cut], spec[cut:].strip()
+
+
+def _split_version(rest: str, text: str) -> tuple[str, str | None]:
+    """Split `=1.2=py38_0`, `1.2 py38_0`, `>=1,<2 py*` into version and build."""
+    if not rest:
+        return "", None
+    rest = re.sub(r"\s*([,|])\s*", r"\1", rest)
+    rest = re.sub(r"(?<=[=<>!~])\s+", "", rest)
+    build = None
+    if found := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
+        build, rest = found[1], rest[: found.start()].rstrip()
+        # conda reads `=1.2=py38_0` and `1.2=py38_0` as exactly 1.2, unlike `=1.2` alone.
+        if rest.startswith("=") and not rest.startswith("=="):
+            rest = rest[1:]
+    if not rest:
+        rest, build = f"={build}", None
+    if " " in rest or "\t" in rest:
+        raise Flaw(f"`{text}` is not a conda requirement", "separate version clauses with commas")
+    return rest, build
+
+
+def canonical_version(text: str) -> str:
+    """A version expression with every clause's operator written out. Raises Flaw."""
+    text = re.sub(r"\s+", "", text)
+    if text in ("", "*", "=*", "==*"):
+        return ""
+    parts = re.split(r"([,|()])", text)
+    clauses = [part if part in ",|()" else _clause(part, text) for part in parts if part]
+    depth = 0
+    for part in parts:
+        depth += (part == "(") - (part == ")")
+        if depth < 0:
+            break
+    if depth or not re.fullmatch(r"\(*c\)*(?:[,|]\(*c\)*)*", _shape(clauses)):
+        raise Flaw(f"`{text}` is not a conda version", "write for example `>=1.2,<2`")
+    return "".join(clauses)
+
+
+def _shape(clauses: list[str]) -> str:
+    return "".join(part if part in ",|()" else "c" for part in clauses)
+
+
+def _clause(part: str, text: str) -> str:
+    if re.match(r"={1,2}[<>!~]", part):
+        part = part.lstrip("=")  # `pandas=>=1.0`, as the reference system's users write it
+    found = _CLAUSE.fullmatch(part.lower())
+    if not found:
+        raise Flaw(f"`{part}` in `{text}` is not a conda version", "write for example `>=1.2,<2`")
+    operator, version = found[1] or "", found[2]
+    if version == "*":
+        return "*"
+    stem = version.rstrip("*").rstrip(".")
+    if operator in ("", "=") and (operator or version.endswith("*")):
+        return f"{stem}.*"
+    if operator in ("", "=="):
+        return f"{stem}.*" if version.endswith("*") else f"=={version}"
+    if version.endswith("*"):
+        return f"!={stem}.*" if operator == "!=" else f"{operator}{stem}"
+    return operator + version
+
+
+def _is_pattern(build: str) -> bool:
+    return build.startswith("^") and build.endswith("$")
+
+
+def _name_hint(text: str) -> str | None:
+    return "no space inside a name" if " " in text else None

@@ -1,0 +1,168 @@
+"""The state of one parse: what was found so far, what is wrong, what was read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reqparse._flaw import Flaw
+from reqparse._url import is_remote, join, mask, path_to_url, split_secret
+from reqparse.errors import ParseErrors, Problem
+from reqparse.model import (
+    LockedPackage,
+    Note,
+    Origin,
+    PythonRequirement,
+    Requirement,
+    RequirementSet,
+    Source,
+    SourceKind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+MAX_BYTES = 64 * 1024 * 1024
+"""No requirement or lock file comes near this; what is larger is not one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """Collects what the parsers find; `result()` is the set, or raises every problem at once."""
+
+    env: Mapping[str, str]
+    fetch: Callable[[str], bytes] | None = None
+    groups: Sequence[str] = ()
+    extras: Sequence[str] = ()
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    requirements: list[Requirement] = field(default_factory=list)
+    constraints: list[Requirement] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    python: list[PythonRequirement] = field(default_factory=list)
+    packages: list[LockedPackage] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The remaining fields of the result, by name."""
+
+    def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(origin=origin, message=mask(message), hint=hint))
+
+    def note(self, origin: Origin, text: str) -> None:
+        self.notes.append(Note(text=mask(text), origin=origin))
+
+    def guard(self, origin: Origin) -> _Guard:
+        """A context in which a Flaw becomes a problem at this place, and work goes on after it."""
+        return _Guard(self, origin)
+
+    def add(self, requirement: Requirement, *, constraint: bool = False) -> None:
+        """Take a requirement; one of PyPI's that is named `python` states the Python version."""
+        if requirement.category == "pypi" and requirement.name == "python" and not requirement.url:
+            self.python.append(
+                PythonRequirement(
+                    specifier=requirement.specifier,
+                    marker=requirement.marker,
+                    platforms=requirement.platforms,
+                    origin=requirement.origin,
+                )
+            )
+        else:
+            (self.constraints if constraint else self.requirements).append(requirement)
+
+    def add_source(
+        self,
+        kind: SourceKind,
+        text: str,
+        origin: Origin,
+        *,
+        base: str = "",
+        name: str | None = None,
+        platforms: tuple[str, ...] | None = None,
+    ) -> None:
+        """Take a source; a repeated one says nothing new, and a second index replaces the first."""
+        url, secret = split_secret(text)
+        path = None
+        if kind != "channel" and ("://" not in text or text.startswith("file:")):
+            path = join(base, text)
+            if is_remote(path):
+                url, path = path, None
+            else:
+                url = path_to_url(path)
+        source = Source(
+            kind=kind,
+            url=url,
+            name=name,
+            path=path,
+            platforms=platforms,
+            origin=origin,
+            secret=secret,
+        )
+        if kind == "index":
+            for old in [s for s in self.sources if s.kind == "index" and s != source]:
+                self.sources.remove(old)
+                self.note(old.origin, f"index `{old.url}` is replaced by the one at {origin}")
+        if source not in self.sources:
+            self.sources.append(source)
+
+    def load(self, location: str, *, included: bool = True) -> bytes:
+        """The bytes of a file or, with a fetcher, of a URL; Flaw if they cannot be had."""
+        shown = mask(location)
+        if is_remote(location):
+            if self.fetch is None:
+                raise Flaw(
+                    f"`{shown}` is a URL and nothing to fetch it with was given",
+                    "download it and name the file instead",
+                )
+            try:
+                data = self.fetch(location)
+            except OSError as error:
+                raise Flaw(f"cannot fetch `{shown}`: {mask(str(error))}") from None
+        else:
+            data = _read(location, regular=included)
+        if len(data) > MAX_BYTES:
+            raise Flaw(f"`{shown}` is larger than {MAX_BYTES >> 20} MiB")
+        return data
+
+    def result(self) -> RequirementSet:
+        if self.problems:
+            raise ParseErrors(tuple(self.problems))
+        return RequirementSet(
+            requirements=tuple(self.requirements),
+            constraints=tuple(self.constraints),
+            sources=tuple(self.sources),
+            python=tuple(self.python),
+            packages=tuple(self.packages),
+            notes=tuple(self.notes),
+            **self.facts,
+        )
+
+
+class _Guard:
+    __slots__ = ("_job", "_origin")
+
+    def __init__(self, job: Job, origin: Origin) -> None:
+        self._job, self._origin = job, origin
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Flaw):
+            self._job.problem(self._origin, error.message, error.hint)
+            return True
+        return False
+
+
+def _read(path: str, *, regular: bool) -> bytes:
+    """At most one byte more than allowed; an included device or pipe could block for ever."""
+    try:
+        if regular and not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - the path is a string
+            raise Flaw(f"`{path}` is not a regular file")
+        with open(path, "rb") as file:  # noqa: PTH123 - the path is a string
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise Flaw(f"no such file `{path}`") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Flaw(f"cannot read `{path}`: {reason}") from None

@@ -1,0 +1,105 @@
+"""The options of a requirements file, split and read as pip does: with shlex and optparse."""
+
+from __future__ import annotations
+
+import optparse
+import re
+import shlex
+from functools import cache
+from typing import Any, NoReturn
+
+from reqparse._flaw import Flaw
+
+__all__ = ["PER_REQUIREMENT", "Options", "split_options"]
+
+PER_REQUIREMENT = ("hashes", "config_settings", "global_options", "install_options")
+
+_START = re.compile(r"(?:^|[ \t])-")
+_EDITABLE_MARKER = re.compile(r"((?:-e|--editable)(?:\s+|=)?\S.*?)\s+;(.*)")
+
+# These take the rest of the line, since a MatchSpec may hold spaces and quotes.
+_OURS = re.compile(r"--(conda-pkg|conda-channel|sys-pkg)(?:[ \t=]\s*(.*))?")
+
+_FLAGS = {
+    "--no-index": "no_index",
+    "--pre": "prereleases",
+    "--prefer-binary": "prefer_binary",
+    "--require-hashes": "require_hashes",
+}
+_LISTS: dict[tuple[str, ...], str] = {
+    ("-i", "--index-url", "--pypi-url"): "index",
+    ("--extra-index-url",): "extra_index",
+    ("-f", "--find-links"): "find_links",
+    ("--no-binary",): "no_binary",
+    ("--only-binary",): "only_binary",
+    ("--trusted-host",): "trusted_hosts",
+    ("--use-feature",): "features",
+    ("--all-releases",): "all_releases",
+    ("--only-final",): "only_final",
+    ("-r", "--requirement", "--requirements"): "include",
+    ("-c", "--constraint", "--constraints"): "constrain",
+    ("-e", "--editable"): "editable",
+    ("--hash",): "hashes",
+    ("-C", "--config-settings", "--config-setting"): "config_settings",
+    ("--global-option",): "global_options",
+    ("--install-option",): "install_options",
+}
+
+
+class Options:
+    """The options of one line: lists of values and flags, empty or False where not given."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = {name: value for name, value in values.items() if value}
+
+    def many(self, name: str) -> list[str]:
+        return list(self.values.get(name, ()))
+
+    def flag(self, name: str) -> bool:
+        return name in self.values
+
+
+class _Parser(optparse.OptionParser):
+    def error(self, msg: str) -> NoReturn:
+        raise Flaw(msg.replace("'", "`"))
+
+
+@cache
+def _parser() -> _Parser:
+    parser = _Parser(prog="", usage=optparse.SUPPRESS_USAGE, add_help_option=False)
+    for flag, name in _FLAGS.items():
+        parser.add_option(flag, dest=name, action="store_true")
+    for spellings, name in _LISTS.items():
+        parser.add_option(*spellings, dest=name, action="append")
+    return parser
+
+
+def split_options(line: str) -> tuple[str, Options]:
+    """A line's requirement, and its options; Flaw for an unknown or incomplete option.
+
+    The requirement ends where a word starts with `-`. A marker after `-e PATH ;` stays with it.
+    """
+    found = _START.search(line)
+    if not found:
+        return line, Options({})
+    requirement, text = line[: found.start()].strip(), line[found.end() - 1 :]
+    if not requirement and (ours := _OURS.fullmatch(text)):
+        if not ours[2]:
+            raise Flaw(f"`--{ours[1]}` requires 1 argument")
+        return "", Options({ours[1].replace("-", "_"): [ours[2]]})
+    marker = None
+    if not requirement and (editable := _EDITABLE_MARKER.fullmatch(text)):
+        marker, dashes, rest = editable[2].partition(" --")
+        text = editable[1] + dashes + rest
+    try:
+        words = shlex.split(text) if re.search(r"[\"'\\]", text) else text.split()
+    except ValueError as error:
+        raise Flaw(f"cannot split the options: {str(error).lower()}", "close the quotes") from None
+    values, trailing = _parser().parse_args(words)
+    if trailing:
+        rest = " ".join(trailing)
+        raise Flaw(f"`{rest}` after an option means nothing", "put it on a line of its own")
+    options = Options(vars(values))
+    if marker:
+        options.values["editable"][-1] += f" ; {marker.strip()}"
+    return requirement, options

@@ -1,0 +1,216 @@
+"""One requirement on Python packages: PEP 508, and the URLs and paths that pip takes beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Pep508
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+
+from reqparse._flaw import Flaw
+from reqparse._url import (
+    has_scheme,
+    is_archive,
+    is_remote,
+    is_url,
+    is_vcs,
+    join,
+    mask,
+    path_to_url,
+    split_fragment,
+    split_secret,
+)
+from reqparse.model import Requirement
+
+_NAMED_URL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\[\]]*\]\s*)?@")
+_PATH_EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
+_GENERATED = re.compile(r"/(?:archive|tarball|zipball|-/archive)/")
+_SIMPLE = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(\d+(?:\.\d+)*))?")
+
+
+def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Requirement:
+    """Parse one requirement; relative paths start at `base`, a directory or a URL of one.
+
+    Raises Flaw. The forms: `name[extra]>=1; marker`, `name @ url ; marker`, and without a name a
+    URL, a VCS URL or a path, whose name comes from `#egg=` or from an archive's file name.
+    """
+    text = text.strip()
+    simple = None if editable else _SIMPLE.fullmatch(text)
+    if simple and not is_archive(text):  # most lines of most files, at a tenth of the cost
+        name, version = canonicalize_name(simple[1]), simple[2]
+        specifier = f"=={version}" if version else ""
+        return Requirement(category="pypi", name=name, text=name + specifier, specifier=specifier)
+    if not editable and _NAMED_URL.match(text):
+        return _from_pep508(text, base)
+    body, marker = _split_marker(text)
+    if editable or _is_reference(body):
+        found = _from_reference(body, marker, base)
+        return replace(found, editable=True) if editable else found
+    return _from_pep508(text, base)
+
+
+def _is_reference(text: str) -> bool:
+    if has_scheme(text) or is_url(text):
+        return True
+    if "://" in text:  # a URL behind something that is not a name; as a path it would be shown
+        return False
+    return "/" in text or text.startswith(".") or is_archive(_PATH_EXTRAS.sub("", text))
+
+
+def _split_marker(text: str) -> tuple[str, str | None]:
+    """Cut at the `;` of a marker; in a URL only one after a space starts a marker."""
+    if has_scheme(text):
+        body, found, marker = text.partition(" ;")
+        if not found:
+            body, found, marker = text.partition("; ")
+    else:
+        body, found, marker = text.partition(";")
+    if not found:
+        return text, None
+    try:
+        return body.strip(), str(Marker(marker))
+    except InvalidMarker as error:
+        raise Flaw(f"`{marker.strip()}` is not a marker: {_first_line(error)}") from None
+
+
+def _from_pep508(text: str, base: str) -> Requirement:
+    try:
+        parsed = Pep508(text)
+    except InvalidRequirement as error:
+        raise Flaw(f"`{text}` is not a requirement: {_first_line(error)}", _hint(text)) from None
+    name = canonicalize_name(parsed.name)
+    marker = str(parsed.marker) if parsed.marker else None
+    extras = _normalise(parsed.extras)
+    if parsed.url is not None:
+        return _reference(parsed.url, base, name=name, extras=extras, marker=marker)
+    specifier = str(parsed.specifier)
+    return Requirement(
+        category="pypi",
+        name=name,
+        text=name + _bracket(extras) + specifier + (f"; {marker}" if marker else ""),
+        extras=extras,
+        specifier=specifier,
+        marker=marker,
+    )
+
+
+def _from_reference(text: str, marker: str | None, base: str) -> Requirement:
+    """A URL or path without a name in front of it."""
+    extras: tuple[str, ...] = ()
+    local = not has_scheme(text) and not is_url(text)
+    if (local or text.startswith("file:")) and (found := _PATH_EXTRAS.search(text)):
+        text, extras = text[: found.start()], _normalise(found[1].split(","))
+    return _reference(text, base, extras=extras, marker=marker)
+
+
+def _reference(
+    target: str,
+    base: str,
+    *,
+    name: str | None = None,
+    extras: tuple[str, ...] = (),
+    marker: str | None = None,
+) -> Requirement:
+    address, fragment = split_fragment(target)
+    if has_scheme(address) and not is_url(address):
+        scheme = address.partition(":")[0]
+        raise Flaw(
+            f"`{mask(target)}` has the unknown scheme `{scheme}`",
+            "use http, https, ftp, file, or a VCS one such as `git+https`",
+        )
+    if not address:
+        raise Flaw("a URL or path is missing")
+    path = None
+    if not is_url(address) or address.lower().startswith("file:"):
+        address = path = join(base, address)
+        if is_remote(address):
+            path = None
+    parts: dict[str, Any] = {"specifier": ""}
+    if not is_vcs(address):
+        parts |= _from_filename(address)
+    if fragment.egg:
+        parts |= _from_egg(fragment.egg)
+    if name is not None:
+        parts["name"] = name
+    extras = tuple(sorted({*extras, *parts.pop("extras", ())}))
+    url = path_to_url(path) if path else address
+    url, secret = split_secret(url + (f"#{fragment.rest}" if fragment.rest else ""))
+    name = parts.setdefault("name", None)
+    lead = f"{name}{_bracket(extras)} @ {url}" if name else url + _bracket(extras)
+    return Requirement(
+        category="pypi",
+        text=lead + (f" ; {marker}" if marker else ""),
+        extras=extras,
+        url=url,
+        marker=marker,
+        path=path,
+        hashes=fragment.hashes,
+        secret=secret,
+        **parts,
+    )
+
+
+def _from_filename(address: str) -> dict[str, str]:
+    """Name and `==version` of a wheel or sdist, unless a code host named the archive by a ref."""
+    filename = address.rpartition("/")[2].partition("?")[0].replace("%2B", "+")
+    try:
+        if filename.endswith(".whl"):
+            wheel, version, *_ = parse_wheel_filename(filename)
+            return {"name": wheel, "specifier": f"=={version}"}
+        if is_archive(filename) and not _GENERATED.search(address):
+            stem = filename
+            for suffix in (".tgz", ".tar.bz2", ".tar.xz"):
+                stem = stem.removesuffix(suffix)
+            sdist, version = parse_sdist_filename(
+                filename if stem == filename else f"{stem}.tar.gz"
+            )
+            return {"name": sdist, "specifier": f"=={version}"}
+    except InvalidWheelFilename as error:
+        raise Flaw(f"`{filename}` is not the name of a wheel: {_first_line(error)}") from None
+    except InvalidSdistFilename:
+        pass  # any archive may be installed; only one named by PEP 625 tells what it holds
+    return {}
+
+
+def _from_egg(egg: str) -> dict[str, Any]:
+    try:
+        parsed = Pep508(egg)
+    except InvalidRequirement as error:
+        raise Flaw(f"`#egg={egg}` is not a name: {_first_line(error)}") from None
+    found: dict[str, Any] = {
+        "name": canonicalize_name(parsed.name),
+        "extras": _normalise(parsed.extras),
+    }
+    return found | ({"specifier": str(parsed.specifier)} if parsed.specifier else {})
+
+
+def _normalise(extras: Any) -> tuple[str, ...]:
+    return tuple(sorted({canonicalize_name(e.strip()) for e in extras if e.strip()}))
+
+
+def _bracket(extras: tuple[str, ...]) -> str:
+    return f"[{','.join(extras)}]" if extras else ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _hint(text: str) -> str | None:
+    if re.match(r"[\w.-]+\s*=[^=]", text):
+        return "PyPI requirements compare with `==`"
+    if re.search(r"[<>=!~][^,;]*\s[<>!~=]", text):
+        return "separate version clauses with commas"
+    if re.match(r"[\w.-]+\s+[\w.-]+", text):
+        return "one requirement per line"
+    return None

@@ -1,0 +1,62 @@
+"""What goes wrong in reading and writing requirement files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reqparse.model import Origin
+
+__all__ = ["NotExpressible", "ParseErrors", "Problem", "ReqparseError", "UnknownKind"]
+
+
+class ReqparseError(Exception):
+    """The root of every error of this library."""
+
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong with a file; `str()` is `file:line: what, and what to do`."""
+
+    origin: Origin
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class ParseErrors(ValueError, ReqparseError):
+    """Everything wrong with a file and the files it includes."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class UnknownKind(ValueError, ReqparseError):
+    """A `kind` that no parser is registered for."""
+
+    def __init__(self, kind: str, known: tuple[str, ...]) -> None:
+        super().__init__(kind, known)
+        self.kind, self.known = kind, known
+
+    def __str__(self) -> str:
+        return f"unknown kind of requirement file `{self.kind}`; known: {', '.join(self.known)}"
+
+
+class NotExpressible(ValueError, ReqparseError):
+    """A set says things for which the format to be written has no words."""
+
+    def __init__(self, target: str, reasons: tuple[str, ...]) -> None:
+        super().__init__(target, reasons)
+        self.target, self.reasons = target, reasons
+
+    def __str__(self) -> str:
+        return f"{self.target} cannot say: {'; '.join(self.reasons)}"

@@ -1,0 +1,79 @@
+"""Reading a file of any known kind, and one requirement by itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from reqparse._flaw import Flaw
+from reqparse._job import Job
+from reqparse.errors import ParseErrors, Problem, UnknownKind
+from reqparse.model import Category, Origin, Requirement, RequirementSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["KINDS", "parse_file", "parse_requirement"]
+
+_READERS = {"requirements.txt": "reqparse.requirements_txt"}
+
+KINDS = tuple(_READERS)
+"""What a file can be; see the README for how a kind is told by name and content."""
+
+
+def parse_file(
+    path: str | Path,
+    *,
+    kind: str | None = None,
+    env: Mapping[str, str] | None = None,
+    fetch: Callable[[str], bytes] | None = None,
+    groups: Sequence[str] = (),
+    extras: Sequence[str] = (),
+) -> RequirementSet:
+    """Read a requirement or lock file and the files it includes.
+
+    `kind` is one of `KINDS`, or None to tell by name and content. `env` gives the variables for
+    `${NAME}` in requirements files (default: the process environment). `fetch` gets http(s)
+    URLs that `-r` and `-c` name; it raises OSError when it cannot. `groups` and `extras` are the
+    dependency groups and optional dependencies to include.
+
+    Raises ParseErrors with every problem of the files, and UnknownKind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UnknownKind(kind, KINDS)
+    job = Job(env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras)
+    with job.guard(Origin(file=str(path))):
+        data = job.load(str(path), included=False)
+        reader = import_module(_READERS[kind or "requirements.txt"])
+        reader.read(job, str(path), data)
+    return job.result()
+
+
+def parse_requirement(
+    text: str,
+    *,
+    category: Category = "pypi",
+    origin: Origin = Origin(),  # noqa: B008 - frozen
+) -> Requirement:
+    """Read one requirement, as from a command line; relative paths start at the working directory.
+
+    Raises ParseErrors.
+    """
+    from reqparse._conda import conda_requirement, sys_requirement
+    from reqparse._pypi import pypi_requirement
+    from reqparse._url import mask
+
+    try:
+        if category == "pypi":
+            found = pypi_requirement(text, base=os.getcwd())  # noqa: PTH109 - paths stay strings
+        elif category == "sys":
+            found = sys_requirement(text)
+        else:
+            found = conda_requirement(text, base=os.getcwd())  # noqa: PTH109 - as above
+    except Flaw as flaw:
+        problem = Problem(origin=origin, message=mask(flaw.message), hint=flaw.hint)
+        raise ParseErrors((problem,)) from None
+    return replace(found, category=category, origin=origin, original=mask(text))

@@ -1,0 +1,213 @@
+"""What a requirement file says: immutable records with the place each statement was made.
+
+Records compare by what they say. Where they were said (`origin`), how (`original`) and with
+which credentials does not take part, so that reading a written file gives an equal record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "PLATFORMS",
+    "Artifact",
+    "Category",
+    "LockedPackage",
+    "Note",
+    "Origin",
+    "PythonRequirement",
+    "Requirement",
+    "RequirementSet",
+    "Secret",
+    "Source",
+    "SourceKind",
+]
+
+Category = Literal["conda", "pypi", "npconda", "sys"]
+SourceKind = Literal["index", "extra-index", "find-links", "channel"]
+
+PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64")
+"""The conda subdirs that a selector in a comment can choose among."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that holds credentials and shows itself to nobody who does not ask."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The place of a statement: a file (or URL, or a name for the command line) and a line from 1."""
+
+    file: str = "<command line>"
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One thing asked for.
+
+    `text` is the whole request in canonical spelling, without installer options: PEP 508 for
+    PyPI, a conda MatchSpec for the conda categories, `NAME=VERSION` for `sys`, or the bare URL
+    of something whose name is not known. The other fields are its parts.
+    """
+
+    category: Category
+    name: str | None
+    """Normalised (PEP 503, or lower case for conda); None where only building would tell."""
+    text: str
+    extras: tuple[str, ...] = ()
+    specifier: str = ""
+    """PEP 440 or conda's version part; of a wheel or sdist, `==` the version in its file name."""
+    build: str | None = None
+    """A conda build string or pattern."""
+    url: str | None = None
+    """A direct reference without credentials."""
+    marker: str | None = None
+    path: str | None = None
+    """The absolute path of a local file or directory; relative ones start at the naming file."""
+    editable: bool = False
+    hashes: tuple[str, ...] = ()
+    """Acceptable archives, each `algorithm:hex`."""
+    config_settings: tuple[tuple[str, str], ...] = ()
+    global_options: tuple[str, ...] = ()
+    channel: str | None = None
+    """The only conda channel, or the name or URL of the only index, that may serve it."""
+    platforms: tuple[str, ...] | None = None
+    """The conda subdirs it applies to; None means all of them."""
+    group: str | None = None
+    """The extra, dependency group, category or feature that asks for it; None is the main one."""
+    origin: Origin = field(default=Origin(), compare=False)
+    original: str = field(default="", compare=False, repr=False)
+    """The text as written, environment variables unexpanded and credentials masked."""
+    secret: Secret | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def secret_url(self) -> str | None:
+        """The direct reference with its credentials; for downloads, never for display."""
+        return self.secret.value if self.secret else self.url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A place to look for packages: an index, a find-links page or directory, a conda channel."""
+
+    kind: SourceKind
+    url: str
+    """Without credentials; of a channel its name or URL."""
+    name: str | None = None
+    path: str | None = None
+    """The absolute path of local find-links."""
+    platforms: tuple[str, ...] | None = None
+    origin: Origin = field(default=Origin(), compare=False)
+    secret: Secret | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def secret_url(self) -> str:
+        """The address with its credentials; for downloads, never for display."""
+        return self.secret.value if self.secret else self.url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonRequirement:
+    """A statement of the Python version, as a PEP 440 specifier; empty means any."""
+
+    specifier: str
+    marker: str | None = None
+    platforms: tuple[str, ...] | None = None
+    origin: Origin = field(default=Origin(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One file, directory or repository that a locked package can be taken from."""
+
+    url: str | None = None
+    """Without credentials; None of a local one."""
+    path: str | None = None
+    hashes: tuple[str, ...] = ()
+    size: int | None = None
+    secret: Secret | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def secret_url(self) -> str | None:
+        """The address with its credentials; for downloads, never for display."""
+        return self.secret.value if self.secret else self.url
+
+    @property
+    def filename(self) -> str:
+        """The last component of its address, decoded."""
+        from urllib.parse import unquote
+
+        return unquote(
+            (self.path or self.url or "").partition("#")[0].rstrip("/").rpartition("/")[2]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    """An exact package of a lock file. A conda package has one artifact, a PyPI one may have many."""
+
+    category: Literal["conda", "pypi"]
+    name: str
+    version: str | None
+    build: str | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    platforms: tuple[str, ...] | None = None
+    """The conda subdirs it is locked for; None where markers and wheel tags decide."""
+    marker: str | None = None
+    requires_python: str | None = None
+    source: str | None = None
+    """The channel or index it was found on."""
+    groups: tuple[str, ...] = ()
+    """The environments, categories, extras or groups that include it, as the lock names them."""
+    dependencies: tuple[str, ...] = ()
+    editable: bool = False
+    origin: Origin = field(default=Origin(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that was read and is not used, and why."""
+
+    text: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequirementSet:
+    """Everything that one file and the files it includes say, in reading order."""
+
+    requirements: tuple[Requirement, ...] = ()
+    constraints: tuple[Requirement, ...] = ()
+    sources: tuple[Source, ...] = ()
+    python: tuple[PythonRequirement, ...] = ()
+    packages: tuple[LockedPackage, ...] = ()
+    name: str | None = None
+    platforms: tuple[str, ...] = ()
+    """The conda subdirs the file asks for; empty where it does not say."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    no_index: bool = False
+    prereleases: bool = False
+    prefer_binary: bool = False
+    require_hashes: bool = False
+    """`--require-hashes` was said; a `--hash` alone does not set it."""
+    no_binary: tuple[str, ...] = ()
+    only_binary: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    """Values of `--use-feature`."""
+    notes: tuple[Note, ...] = field(default=(), compare=False)
+
+    def on(self, platform: str) -> tuple[Requirement, ...]:
+        """The requirements that apply to one conda subdir, in reading order."""
+        return tuple(r for r in self.requirements if r.platforms is None or platform in r.platforms)

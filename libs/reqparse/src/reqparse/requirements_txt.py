@@ -1,0 +1,265 @@
+"""requirements.txt as pip documents it, and the extensions for conda, without pip.
+
+Follows pip's "Requirements File Format"; `--conda-pkg SPEC`, `--conda-channel CHANNEL` and
+`--sys-pkg NAME=VERSION` are this library's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from reqparse._conda import conda_requirement, sys_requirement
+from reqparse._flaw import Flaw
+from reqparse._lines import Line, decode, logical_lines
+from reqparse._options import PER_REQUIREMENT, Options, split_options
+from reqparse._pypi import pypi_requirement
+from reqparse._url import absolute, directory, is_remote, join, mask
+from reqparse.model import Origin, Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reqparse._job import Job
+
+__all__ = ["RequirementsReader", "read"]
+
+_HASH = re.compile(r"(sha256|sha384|sha512|md5|sha1|sha224):([0-9A-Fa-f]+)")
+
+
+def read(job: Job, location: str, data: bytes) -> None:
+    """Read a requirements file and what it includes into a job."""
+    RequirementsReader(job).read(location, data)
+
+
+class RequirementsReader:
+    """Reads a file and what it includes into a job.
+
+    The files being read are kept in a dict of our own, since a chain of includes may be deeper
+    than Python's stack.
+    A file that is included twice in the same role is read once.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._open: dict[str, _File] = {}
+        self._seen: dict[tuple[str, bool], Origin] = {}
+
+    def read(self, location: str, data: bytes) -> None:
+        """Read a file whose bytes are here already, such as the one the caller named."""
+        self._push(location, data, Origin(file=location), constraint=False)
+        self._run()
+
+    def include(self, target: str, base: str, origin: Origin, *, constraint: bool = False) -> None:
+        """Read the file that `-r` or `-c` names."""
+        self._enter(join(base, target), origin, constraint=constraint)
+        self._run()
+
+    def line(self, text: str, base: str, origin: Origin) -> None:
+        """Read one line that stands elsewhere, such as in the pip list of an environment.yml."""
+        for line in logical_lines(text, self._job.env):
+            file = _File(join(base, "-"), iter(()), constraint=False)
+            self._line(file, line, origin)
+        self._run()
+
+    def _run(self) -> None:
+        while self._open:
+            file = next(reversed(self._open.values()))
+            line = next(file.lines, None)
+            if line is None:
+                self._open.popitem()
+            else:
+                self._line(file, line, Origin(file=mask(file.location), line=line.number))
+
+    def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
+        with self._job.guard(Origin(file=mask(location))):
+            lines = logical_lines(decode(data), self._job.env)
+            self._seen[_key(location), constraint] = origin
+            file = _File(location, lines, constraint=constraint)
+            self._open[_key(location)] = file
+
+    def _enter(self, location: str, origin: Origin, *, constraint: bool) -> None:
+        key = _key(location)
+        if key in self._open:
+            keys = list(self._open)
+            cycle = [mask(self._open[k].location) for k in keys[keys.index(key) :]]
+            raise Flaw(
+                f"the file includes itself: {' -> '.join([*cycle, cycle[0]])}",
+                "remove one of the includes",
+            )
+        if earlier := self._seen.get((key, constraint)):
+            self._job.note(origin, f"`{location}` is read already, see {earlier}")
+            return
+        self._push(location, self._job.load(location), origin, constraint=constraint)
+
+    def _line(self, file: _File, line: Line, origin: Origin) -> None:
+        for name in line.unset:
+            self._job.note(origin, f"environment variable `{name}` is not set; left as written")
+        try:
+            text, options = split_options(line.text)
+            if text or options.flag("editable"):
+                self._requirement(file, line, origin, text, options)
+            else:
+                self._global(file, line, origin, options)
+        except Flaw as flaw:
+            self._job.problem(origin, line.hide(flaw.message), flaw.hint)
+
+    def _requirement(
+        self, file: _File, line: Line, origin: Origin, text: str, options: Options
+    ) -> None:
+        if misplaced := [o for o in options.values if o not in (*PER_REQUIREMENT, "editable")]:
+            raise Flaw(
+                f"option for `{misplaced[0].replace('_', '-')}` on the line of a requirement",
+                "put it on a line of its own",
+            )
+        if text and options.flag("editable"):
+            raise Flaw("`-e` after a requirement means nothing", "put it on a line of its own")
+        for value in options.many("install_options"):
+            self._job.note(origin, f"`--install-option={value}`: installers no longer have it")
+        extra = {
+            "hashes": options.many("hashes"),
+            "config": options.many("config_settings"),
+            "global_options": options.many("global_options"),
+        }
+        for target in [text] if text else options.many("editable"):
+            found = pypi_requirement(target, base=file.base, editable=not text)
+            found = _with_options(found, origin, line, **extra)
+            if file.constraint:
+                _check_constraint(found)
+            self._job.add(found, constraint=file.constraint)
+
+    def _global(self, file: _File, line: Line, origin: Origin, options: Options) -> None:
+        for name in PER_REQUIREMENT:
+            if options.flag(name):
+                raise Flaw(
+                    f"option for `{name.replace('_', '-')}` without a requirement",
+                    "put it behind the requirement, or end the line before with a backslash",
+                )
+        _set_facts(self._job, origin, options)
+        self._sources(file, origin, options)
+        found = [
+            replace(conda_requirement(v), category="npconda") for v in options.many("conda_pkg")
+        ]
+        found += [sys_requirement(value) for value in options.many("sys_pkg")]
+        for made in found:
+            placed = replace(made, origin=origin, original=mask(line.raw))
+            self._job.add(placed, constraint=file.constraint)
+        included, constraints = options.many("include"), options.many("constrain")
+        if len(included) + len(constraints) > 1:
+            raise Flaw("more than one file on a line", "give each `-r` and `-c` its own line")
+        for target in included or constraints:
+            constraint = bool(constraints) or file.constraint
+            self._enter(join(directory(file.location), target), origin, constraint=constraint)
+
+    def _sources(self, file: _File, origin: Origin, options: Options) -> None:
+        add = self._job.add_source
+        for url in options.many("index"):
+            add("index", url, origin, base=file.base)
+        for url in options.many("extra_index"):
+            add("extra-index", url, origin, base=file.base)
+        for url in options.many("find_links"):
+            add("find-links", url, origin, base=file.base)
+        for channel in options.many("conda_channel"):
+            add("channel", channel, origin)
+
+
+class _File:
+    """A file being read: its path or URL, where paths in it start, and what is left of it."""
+
+    __slots__ = ("base", "constraint", "lines", "location")
+
+    def __init__(self, location: str, lines: Iterator[Line], *, constraint: bool) -> None:
+        self.location, self.lines, self.constraint = location, lines, constraint
+        self.base = absolute(directory(location))
+
+
+def _key(location: str) -> str:
+    return location if is_remote(location) else os.path.realpath(location)
+
+
+def _with_options(
+    found: Requirement,
+    origin: Origin,
+    line: Line,
+    *,
+    hashes: Sequence[str],
+    config: Sequence[str],
+    global_options: Sequence[str],
+) -> Requirement:
+    if not (hashes or config or global_options):
+        return replace(found, origin=origin, original=mask(line.raw))
+    settings = []
+    for setting in config:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise Flaw(f"`--config-settings={setting}` has no value", "write KEY=VALUE")
+        settings.append((key, value))
+    return replace(
+        found,
+        hashes=tuple(dict.fromkeys([*found.hashes, *map(_hash, hashes)])),
+        config_settings=tuple(settings),
+        global_options=tuple(global_options),
+        origin=origin,
+        original=mask(line.raw),
+    )
+
+
+def _hash(text: str) -> str:
+    found = _HASH.fullmatch(text)
+    if not found:
+        raise Flaw(f"`--hash={text}` is not ALGORITHM:HEX", "write for example `sha256:` and hex")
+    return f"{found[1]}:{found[2].lower()}"
+
+
+def _check_constraint(found: Requirement) -> None:
+    """What pip's user guide rules out in a constraints file."""
+    wrong = (
+        "has no name" if found.name is None else
+        "is editable" if found.editable else
+        "has extras" if found.extras else
+        None
+    )  # fmt: skip
+    if wrong:
+        raise Flaw(f"the constraint `{found.text}` {wrong}", "move it to a requirements file")
+
+
+def _set_facts(job: Job, origin: Origin, options: Options) -> None:
+    facts = job.facts
+    for flag in ("no_index", "prereleases", "prefer_binary", "require_hashes"):
+        if options.flag(flag):
+            facts[flag] = True
+    for name in ("trusted_hosts", "features"):
+        if options.flag(name):
+            facts[name] = tuple(dict.fromkeys([*facts.get(name, ()), *options.many(name)]))
+    for name in ("all_releases", "only_final"):
+        for value in options.many(name):
+            job.note(origin, f"`--{name.replace('_', '-')} {value}` is not used")
+    for name, other in (("no_binary", "only_binary"), ("only_binary", "no_binary")):
+        for value in options.many(name):
+            chosen = choose_formats(value, facts.get(name, ()), facts.get(other, ()))
+            facts[name], facts[other] = chosen
+
+
+def choose_formats(
+    value: str, chosen: tuple[str, ...], other: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Add pip's `:all:`, `:none:` or names to one of `--no-binary` and `--only-binary`.
+
+    Naming a package in the one takes it from the other.
+    """
+    for word in filter(None, map(str.strip, value.split(","))):
+        if word == ":all:":
+            chosen, other = (":all:",), ()
+        elif word == ":none:":
+            chosen = ()
+        elif word.startswith((":", "-")):
+            raise Flaw(f"`{word}` is not a package", "write `:all:`, `:none:` or names")
+        else:
+            name = canonicalize_name(word)
+            other = tuple(n for n in other if n != name)
+            chosen = tuple(dict.fromkeys([*chosen, name]))
+    return chosen, other

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import codecs
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+import reqparse
+from reqparse import ParseErrors
+
+from .helpers import texts
+
+if TYPE_CHECKING:
+    from .helpers import Desk
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("numpy", "numpy"),
+        ("NumPy == 1.26", "numpy==1.26"),
+        ("Foo.Bar_baz>=1,<2", "foo-bar-baz<2,>=1"),
+        ("foo [B, a] ~= 1.4 ; python_version<'3.9'", 'foo[a,b]~=1.4; python_version < "3.9"'),
+        ("foo===1.0-weird", "foo===1.0-weird"),
+        ("foo (>=1.0)", "foo>=1.0"),
+        ("foo@https://h.org/foo.zip", "foo @ https://h.org/foo.zip"),
+        (
+            "foo[x] @ git+https://h.org/r@v1#subdirectory=a ; os_name=='nt'",
+            'foo[x] @ git+https://h.org/r@v1#subdirectory=a ; os_name == "nt"',
+        ),
+        ("git+https://h.org/r.git@main#egg=Foo", "foo @ git+https://h.org/r.git@main"),
+        ("git+https://h.org/r#egg=foo[x]&subdirectory=a", "foo[x] @ git+https://h.org/r#subdirectory=a"),
+        ("git+https://h.org/r.git", "git+https://h.org/r.git"),
+        ("git+ssh://git@h.org/r.git#egg=foo", "foo @ git+ssh://git@h.org/r.git"),
+        ("bzr+lp:Foo#egg=Foo", "foo @ bzr+lp:Foo"),
+        ("https://h.org/Foo_Bar-1.0-py3-none-any.whl", "foo-bar @ https://h.org/Foo_Bar-1.0-py3-none-any.whl"),
+        ("https://h.org/foo-1.0.tar.gz", "foo @ https://h.org/foo-1.0.tar.gz"),
+        ("https://h.org/r/archive/foo-1.0.tar.gz", "https://h.org/r/archive/foo-1.0.tar.gz"),
+        ("https://h.org/tarball/master", "https://h.org/tarball/master"),
+    ],
+)  # fmt: skip
+def test_a_requirement_is_spelled_canonically(desk: Desk, line: str, text: str) -> None:
+    assert texts(desk.read(line)) == [text]
+    assert texts(desk.read(text)) == [text]
+
+
+def test_local_paths_start_at_the_file_that_names_them(desk: Desk) -> None:
+    desk.put("sub/more.txt", "./pkg[x]\n-e ../other\n")
+    found = desk.read("-r sub/more.txt\nfoo-2.0.zip\nbar @ ./bar ; os_name == 'a'\n").requirements
+    assert [r.path for r in found] == [
+        str(desk.root / p) for p in ("sub/pkg", "other", "foo-2.0.zip", "bar")
+    ]
+    assert [r.name for r in found] == [None, None, "foo", "bar"]
+    assert [r.editable for r in found] == [False, True, False, False]
+    assert found[2].specifier == "==2.0"
+    assert found[0].extras == ("x",)
+
+
+def test_every_requirement_knows_its_file_and_line(desk: Desk) -> None:
+    desk.put("b.txt", "\n\nbeta\n")
+    found = desk.read("# head\nalpha \\\n  >= 1\n-r b.txt\ngamma # why\n").requirements
+    assert [str(r.origin).replace(f"{desk.root}/", "") for r in found] == [
+        "requirements.txt:2",
+        "b.txt:3",
+        "requirements.txt:5",
+    ]
+    assert found[2].original == "gamma"
+
+
+def test_global_options_are_collected_in_order(desk: Desk) -> None:
+    found = desk.read(
+        """\
+        --extra-index-url https://a.org/simple
+        --extra-index-url=https://b.org/simple
+        -f ./links
+        --find-links=https://c.org/list.html
+        -i https://d.org/simple
+        --pre
+        --prefer-binary
+        --no-index
+        --require-hashes
+        --trusted-host a.org --trusted-host=b.org:8080
+        --use-feature fast-deps
+        --no-binary :all:
+        --only-binary Foo_x,bar
+        """
+    )
+    assert [(s.kind, s.url) for s in found.sources] == [
+        ("extra-index", "https://a.org/simple"),
+        ("extra-index", "https://b.org/simple"),
+        ("find-links", f"file://{desk.root}/links"),
+        ("find-links", "https://c.org/list.html"),
+        ("index", "https://d.org/simple"),
+    ]
+    assert found.sources[2].path == str(desk.root / "links")
+    assert found.prereleases
+    assert found.prefer_binary
+    assert found.no_index
+    assert found.require_hashes
+    assert found.trusted_hosts == ("a.org", "b.org:8080")
+    assert found.features == ("fast-deps",)
+    assert found.no_binary == (":all:",)
+    assert found.only_binary == ("foo-x", "bar")
+
+
+def test_naming_a_package_for_one_format_takes_it_from_the_other(desk: Desk) -> None:
+    found = desk.read("--only-binary a,b\n--no-binary b,c\n--no-binary :none:\n--no-binary d\n")
+    assert (found.only_binary, found.no_binary) == (("a",), ("d",))
+
+
+def test_a_second_index_replaces_the_first_and_is_noted(desk: Desk) -> None:
+    found = desk.read("-i https://a.org/s\n-i https://b.org/s\n")
+    assert [s.url for s in found.sources] == ["https://b.org/s"]
+    assert "https://a.org/s" in found.notes[0].text
+    assert found.notes[0].origin.line == 1
+
+
+def test_options_of_a_requirement_stay_with_it(desk: Desk) -> None:
+    line = (
+        "foo==1 --hash=sha256:ABCD \\\n  --hash md5:00 -C a=b --config-settings=c=d=e \\\n"
+        "  --global-option='--no user' # why\n"
+    )
+    (found,) = desk.read(line).requirements
+    assert found.hashes == ("sha256:abcd", "md5:00")
+    assert found.config_settings == (("a", "b"), ("c", "d=e"))
+    assert found.global_options == ("--no user",)
+
+
+def test_hashes_in_a_url_count_as_hashes(desk: Desk) -> None:
+    (found,) = desk.read("https://h.org/a-1.zip#sha256=AB&egg=a --hash=sha256:ab").requirements
+    assert found.hashes == ("sha256:ab",)
+
+
+def test_a_comment_after_a_continuation_ends_the_line(desk: Desk) -> None:
+    found = desk.read("foo==1 \\\n    --hash=sha256:ab \\\n    # via bar\nbar\n")
+    assert texts(found) == ["foo==1", "bar"]
+
+
+def test_the_extensions_for_conda(desk: Desk) -> None:
+    found = desk.read(
+        "--conda-pkg ffmpeg >= 4\n--conda-pkg conda-forge::gdal\n--conda-channel conda-forge\n"
+        "--sys-pkg __cuda=12.4\n"
+    )
+    assert [(r.category, r.text) for r in found.requirements] == [
+        ("npconda", "ffmpeg >=4"),
+        ("npconda", "conda-forge::gdal"),
+        ("sys", "__cuda=12.4"),
+    ]
+    assert [(s.kind, s.url) for s in found.sources] == [("channel", "conda-forge")]
+
+
+def test_a_python_line_states_the_version_of_python(desk: Desk) -> None:
+    found = desk.read("Python>=3.9,<3.12\npython-dateutil\n")
+    assert [p.specifier for p in found.python] == ["<3.12,>=3.9"]
+    assert texts(found) == ["python-dateutil"]
+
+
+def test_environment_variables_expand_as_in_pip(desk: Desk) -> None:
+    found = desk.read(
+        "--extra-index-url https://${USER_1}:${PASS}@h.org/${lower}/$PASS\n-f ${UNSET}/x\n",
+        env={"USER_1": "u", "PASS": "p"},
+    )
+    assert found.sources[0].secret_url == "https://u:p@h.org/${lower}/$PASS"
+    assert found.sources[0].url == "https://h.org/${lower}/$PASS"
+    assert "UNSET" in found.notes[0].text
+
+
+def test_credentials_show_nowhere_unless_asked_for(desk: Desk) -> None:
+    found = desk.read(
+        "-i https://me:hunter2@h.org/simple\n"
+        "foo @ git+https://hunter2@h.org/r\n"
+        "bar @ https://h.org/t/hunter2/x/bar-1.zip\n"
+    )
+    assert "hunter2" not in repr(found)
+    assert "hunter2" not in "".join(r.original + r.text for r in found.requirements)
+    assert found.requirements[0].secret_url == "git+https://hunter2@h.org/r"
+    problems = desk.problems(
+        "foo bar @ https://me:hunter2@h.org\n-r https://hunter2@h.org/x.txt\n${TOKEN} !\n",
+        env={"TOKEN": "hunter2"},
+    )
+    assert len(problems) == 3
+    assert "hunter2" not in "".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("bom", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+        (codecs.BOM_UTF32_BE, "utf-32-be"),
+        (b"# coding: latin-1\n", "latin-1"),
+        (b"#!/bin/x\n# -*- coding=iso-8859-15 -*-\n", "iso-8859-15"),
+        (b"", "utf-8"),
+    ],
+)
+def test_encodings(desk: Desk, bom: bytes, encoding: str) -> None:
+    assert texts(desk.read(bom + "foo # é\r\nbar\rbaz\n".encode(encoding))) == ["foo", "bar", "baz"]
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"foo # \xe9\n", "not utf-8"),
+        (b"# coding: nonsense\nfoo", "unknown encoding `nonsense`"),
+        (b"# coding: rot13\nfoo", "unknown encoding `rot13`"),
+        (b"# coding: punycode\nfoo", "unknown encoding `punycode`"),
+        (codecs.BOM_UTF16_LE + b"f", "not utf-16-le"),
+    ],
+)
+def test_a_wrong_encoding_is_named(desk: Desk, data: bytes, what: str) -> None:
+    (problem,) = desk.problems(data)
+    assert what in problem
+
+
+def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:
+    desk.put("b.txt", "=1\nfine\n--nope\n")
+    assert desk.problems("foo=1\n-r b.txt\n-r absent.txt\nbar --pre\n--hash=sha256:aa\n") == [
+        (
+            "requirements.txt:1: `foo=1` is not a requirement: Expected semicolon (after name with no"
+            " version specifier) or end; PyPI requirements compare with `==`"
+        ),
+        (
+            "b.txt:1: `=1` is not a requirement: Expected package name at the start of dependency"
+            " specifier"
+        ),
+        "b.txt:3: no such option: --nope",
+        "requirements.txt:3: no such file `absent.txt`",
+        (
+            "requirements.txt:4: option for `prereleases` on the line of a requirement; put it on a"
+            " line of its own"
+        ),
+        (
+            "requirements.txt:5: option for `hashes` without a requirement; put it behind the"
+            " requirement, or end the line before with a backslash"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("--pre foo", "`foo` after an option"),
+        ("--index-url", "requires 1 argument"),
+        ("foo --hash=sha256:xyz", "not ALGORITHM:HEX"),
+        ("foo --hash='sha256:ab", "no closing quotation"),
+        ("foo -C a", "has no value"),
+        ("foo -e bar", "`-e` after a requirement"),
+        ("foo; python_versio < '3'", "python_versio"),
+        ("./foo ; nonsense", "not a marker"),
+        ("novcs+http://h.org#egg=a", "unknown scheme `novcs+http`"),
+        ("--sys-pkg glibc=2", "two underscores"),
+        ("--sys-pkg __glibc", "exact version"),
+        ("--conda-pkg", "requires 1 argument"),
+        ("--no-binary :some:", "not a package"),
+        ("-r https://h.org/x.txt", "nothing to fetch it with"),
+        ("-r /dev/zero", "not a regular file"),
+        ("-r a.txt -c b.txt", "more than one file"),
+        ("foo-1.whl", "not the name of a wheel"),
+        ("git+https://h.org/r#egg=-", "not a name"),
+        ("-r a\0b", "cannot be a path"),
+    ],
+)
+def test_what_is_wrong_is_said(desk: Desk, line: str, what: str) -> None:
+    (problem,) = desk.problems(line)
+    assert problem.startswith("requirements.txt:1: ")
+    assert what in problem
+    assert "\n" not in problem
+
+
+def test_an_include_cycle_is_named(desk: Desk) -> None:
+    desk.put("a.txt", "-r sub/b.txt\n")
+    desk.put("sub/b.txt", "-c ../a.txt\n")
+    (problem,) = desk.problems("-r a.txt\n")
+    root = f"{desk.root}/"
+    assert problem == (
+        "sub/b.txt:1: the file includes itself: a.txt -> sub/b.txt -> a.txt;"
+        " remove one of the includes"
+    ).replace(root, "")
+
+
+def test_a_file_included_twice_is_read_once(desk: Desk) -> None:
+    desk.put("b.txt", "beta\n")
+    found = desk.read("-r b.txt\n-r b.txt\n-c b.txt\n")
+    assert texts(found) == ["beta"]
+    assert [c.text for c in found.constraints] == ["beta"]
+    assert len(found.notes) == 1
+
+
+def test_constraints_are_kept_apart_through_every_include(desk: Desk) -> None:
+    desk.put("c.txt", "a<2\n-r d.txt\n")
+    desk.put("d.txt", "b<3\n")
+    found = desk.read("a\n-c c.txt\n")
+    assert texts(found) == ["a"]
+    assert [c.text for c in found.constraints] == ["a<2", "b<3"]
+
+
+@pytest.mark.parametrize("line", ["a[x]<2", "-e ./a", "git+https://h.org/r"])
+def test_what_cannot_be_a_constraint_is_refused(desk: Desk, line: str) -> None:
+    desk.put("c.txt", line)
+    (problem,) = desk.problems("-c c.txt\n")
+    assert "move it to a requirements file" in problem
+
+
+def test_a_fetcher_reads_urls_and_what_is_relative_to_them(desk: Desk) -> None:
+    files = {
+        "https://h.org/reqs/a.txt": b"alpha\n-r more/b.txt\n-c /c.txt\n",
+        "https://h.org/reqs/more/b.txt": b"./pkg-1.0.zip\n",
+        "https://h.org/c.txt": b"alpha<2\n",
+    }
+    found = desk.read("-r https://h.org/reqs/a.txt\n", fetch=files.__getitem__)
+    assert texts(found) == ["alpha", "pkg @ https://h.org/reqs/more/pkg-1.0.zip"]
+    assert [c.text for c in found.constraints] == ["alpha<2"]
+
+
+def test_a_failing_fetch_is_a_problem_without_the_password(desk: Desk) -> None:
+    def fail(url: str) -> bytes:
+        raise OSError(f"no route to {url}")
+
+    with pytest.raises(ParseErrors) as caught:
+        desk.read("-r https://u:hunter2@h.org/a.txt\n", fetch=fail)
+    assert "no route to https://***@h.org/a.txt" in str(caught.value)
+
+
+def test_deep_includes_do_not_exhaust_the_stack(desk: Desk) -> None:
+    for n in range(1500):
+        desk.put(f"{n}.txt", f"p{n}\n-r {n + 1}.txt\n")
+    desk.put("1500.txt", "last\n")
+    assert len(desk.read("-r 0.txt\n").requirements) == 1501
+
+
+def test_empty_files_say_nothing(desk: Desk) -> None:
+    assert desk.read("") == desk.read("# only a comment\n\n") == reqparse.RequirementSet()
+
+
+def test_reading_from_a_pipe_that_the_caller_named(desk: Desk) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"foo\n")
+    os.close(writer)
+    assert texts(reqparse.parse_file(f"/dev/fd/{reader}", kind="requirements.txt")) == ["foo"]
+    os.close(reader)
+
+
+def test_errors_pickle_and_have_one_root(desk: Desk) -> None:
+    with pytest.raises(reqparse.ReqparseError) as caught:
+        desk.read("foo=1")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    with pytest.raises(reqparse.UnknownKind, match=r"unknown kind of requirement file `x`"):
+        reqparse.parse_file("a", kind="x")
+
+
+def test_one_requirement_as_from_a_command_line() -> None:
+    assert reqparse.parse_requirement("Foo>=1").text == "foo>=1"
+    assert reqparse.parse_requirement("foo=1.2", category="npconda").text == "foo 1.2.*"
+    assert reqparse.parse_requirement("__glibc=2.28", category="sys").category == "sys"
+    assert reqparse.parse_requirement("./x").path == os.path.abspath("x")  # noqa: PTH100 - not resolved
+    with pytest.raises(ParseErrors, match="<command line>: `foo=1` is not"):
+        reqparse.parse_requirement("foo=1")
