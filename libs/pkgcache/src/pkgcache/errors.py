@@ -52,19 +52,23 @@ class HashMismatch(ValueError, PkgcacheError):
 
 
 class DownloadError(OSError, PkgcacheError):
-    """A URL could not be fetched. `status` is the HTTP status, where there was one."""
+    """A URL could not be fetched.
+
+    `status` is the HTTP status, where there was one. `retry_after` is None where another attempt
+    is pointless, else the seconds that the server asked to wait, 0 if it did not.
+    """
 
     def __init__(
         self,
         url: str,
         reason: str,
         status: int | None = None,
-        retryable: bool = False,
+        retry_after: float | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(url, reason, status, retryable, hint)
+        super().__init__(url, reason, status, retry_after, hint)
         self.url, self.reason, self.status = url, reason, status
-        self.retryable, self.hint = retryable, hint
+        self.retry_after, self.retryable, self.hint = retry_after, retry_after is not None, hint
 
     def __str__(self) -> str:
         return f"cannot download `{self.url}`: {self.reason}"
@@ -203,11 +207,10 @@ class NotInCache(LookupError, PkgcacheError):
     """An artifact is not in the local cache, or was dropped from it because it was damaged."""
 
     retryable = True
-    hint = "fetch it again"
 
-    def __init__(self, filename: str) -> None:
-        super().__init__(filename)
-        self.filename = filename
+    def __init__(self, filename: str, hint: str = "fetch it again") -> None:
+        super().__init__(filename, hint)
+        self.filename, self.hint = filename, hint
 
     def __str__(self) -> str:
         return f"`{self.filename}` is not in the package cache"

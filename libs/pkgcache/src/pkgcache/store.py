@@ -102,7 +102,7 @@ def open_store(url: str) -> Store:
     parts = urlsplit(url)
     path = unquote(parts.path)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and path.strip("/"):
-        from pkgcache.directory import DirectoryStore  # noqa: PLC0415  only the store that is used
+        from pkgcache.directory import DirectoryStore
 
         return DirectoryStore(Path(path))
     clean = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

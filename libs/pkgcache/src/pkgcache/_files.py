@@ -1,0 +1,89 @@
+"""Putting many files in place with few system calls: hard link, else reflink, else copy."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pkgcache.progress import Progress
+
+_FICLONE = 0x40049409  # from linux/fs.h: share the blocks of a file
+_NEVER = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
+_NOT_THIS_ONE = (errno.EMLINK, errno.EPERM, errno.EACCES)
+_NO_CLONE = (*_NEVER, *_NOT_THIS_ONE, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY)
+
+
+class Placer:
+    """Makes files under `root`. Nothing that exists is replaced: `FileExistsError`."""
+
+    def __init__(self, root: str, progress: Progress) -> None:
+        self._root, self._progress = root, progress
+        self._linking = True
+        self._cloning = sys.platform == "linux"
+
+    def make_folders(self, folders: Iterable[str]) -> None:
+        """Make these folders, and those above them, once each."""
+        needed: set[str] = set()
+        for folder in folders:
+            while folder and folder not in needed:
+                needed.add(folder)
+                folder = folder.rpartition("/")[0]  # noqa: PLW2901  walks up
+        for folder in sorted(needed):
+            try:
+                os.mkdir(f"{self._root}/{folder}")  # noqa: PTH102  one of very many
+            except FileExistsError:
+                if not os.path.isdir(f"{self._root}/{folder}"):  # noqa: PTH112  the same
+                    raise
+
+    def link(self, source: str, path: str) -> None:
+        """Make the file `source` appear at `path`."""
+        target = f"{self._root}/{path}"
+        if self._linking:
+            try:
+                os.link(source, target)
+            except OSError as error:
+                if error.errno in _NEVER:
+                    self._linking = False
+                    self._progress.note(
+                        "files are copied, not linked: the package cache and the environment"
+                        " are on different file systems, or theirs has no hard links"
+                    )
+                elif error.errno not in _NOT_THIS_ONE:
+                    raise
+            else:
+                return
+        self._copy(source, target)
+
+    def write(self, path: str, content: bytes, *, executable: bool) -> None:
+        """Make a file with this content."""
+        with os.fdopen(_create(f"{self._root}/{path}", executable=executable), "wb") as file:
+            file.write(content)
+
+    def _copy(self, source: str, target: str) -> None:
+        with open(source, "rb") as old:  # noqa: PTH123  one of very many
+            executable = bool(os.fstat(old.fileno()).st_mode & 0o100)
+            with os.fdopen(_create(target, executable=executable), "wb") as new:
+                if not self._clone(old.fileno(), new.fileno()):
+                    shutil.copyfileobj(old, new, 1 << 20)
+
+    def _clone(self, old: int, new: int) -> bool:
+        if self._cloning:
+            try:
+                fcntl.ioctl(new, _FICLONE, old)
+            except OSError as error:
+                if error.errno not in _NO_CLONE:
+                    raise
+                self._cloning = False
+        return self._cloning
+
+
+def _create(path: str, *, executable: bool) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o777 if executable else 0o666)

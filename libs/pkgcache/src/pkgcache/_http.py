@@ -1,0 +1,161 @@
+"""HTTP by `requests`: redirects, ranges and failures. Imported by what downloads, not before."""
+
+from __future__ import annotations
+
+import re
+import time
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from pkgcache.__about__ import __version__
+from pkgcache.credentials import redact, split_userinfo
+from pkgcache.errors import DownloadError
+
+if TYPE_CHECKING:
+    from pkgcache.credentials import Credentials
+    from pkgcache.download import Partial
+
+_CHUNK = 1 << 18
+_REDIRECTS = 10
+_LONGEST_WAIT = 120.0
+_HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
+
+class Client:
+    """One pool of connections."""
+
+    def __init__(self, credentials: Credentials, *, pool: int, timeout: float) -> None:
+        self._credentials, self._timeout = credentials, timeout
+        self._session = requests.Session()
+        self._session.headers.clear()
+        self._session.headers.update(_HEADERS)
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=pool, pool_maxsize=pool))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def fetch(self, url: str, partial: Partial) -> None:
+        """Receive what is missing of `url` in one attempt; raises `DownloadError`."""
+        if partial.complete:
+            return
+        try:
+            with self._open(url, partial.size) as response:
+                if response.status_code == requests.codes.requested_range_not_satisfiable:
+                    partial.restart()
+                    raise _failure(url, "the server has less than was received", retryable=True)
+                _check_status(url, response)
+                if _offset(response) != partial.size:
+                    partial.restart()
+                    if _offset(response):
+                        raise _failure(url, "the server sent another range", retryable=True)
+                for data in response.raw.stream(_CHUNK, decode_content=False):
+                    partial.write(data)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._explain(url, error) from None
+
+    def _open(self, url: str, offset: int) -> requests.Response:
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        here = split_userinfo(url)[0]
+        for _ in range(_REDIRECTS):
+            login = self._credentials.find(here)
+            response = self._session.get(
+                here,
+                headers=headers,
+                auth=(login.user, login.password) if login else None,
+                stream=True,
+                timeout=self._timeout,
+                # Each hop is a request of its own, so that it gets its own host's login or none.
+                allow_redirects=False,
+            )
+            if not response.is_redirect:
+                return response
+            response.close()
+            here = _next(here, response.headers["Location"])
+        raise _failure(url, f"it was redirected more than {_REDIRECTS} times")
+
+    def _explain(self, url: str, error: Exception) -> DownloadError:
+        # The texts of these exceptions are long, differ between versions, and may hold a proxy's
+        # password: say it in our own words.
+        causes = list(_causes(error))
+        timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
+        if any(isinstance(one, requests.exceptions.SSLError) for one in causes):
+            return _failure(url, "the TLS handshake failed", hint="check the certificate settings")
+        if any(isinstance(one, timeouts) for one in causes):
+            return _failure(url, f"no answer for {self._timeout:g} seconds", retryable=True)
+        if any(isinstance(one, requests.exceptions.ProxyError) for one in causes):
+            return _failure(url, "the proxy cannot be used", retryable=True)
+        if any(isinstance(one, urllib3.exceptions.NameResolutionError) for one in causes):
+            return _failure(url, "the host name is not known", retryable=True)
+        if isinstance(error, ValueError):  # what `requests` says of URLs that are none
+            return _failure(url, "it is not a URL that can be fetched")
+        reasons = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
+        reason = next(reasons, "the connection broke off").lower()
+        return _failure(url, reason, retryable=True)
+
+
+def _check_status(url: str, response: requests.Response) -> None:
+    status = response.status_code
+    if status in (requests.codes.ok, requests.codes.partial_content):
+        return
+    host = urlsplit(url).hostname
+    hint = f"check the credentials for `{host}`" if status in (401, 403) else None
+    worth_it = status in (408, 425, 429) or status >= 500  # noqa: PLR2004
+    raise DownloadError(
+        redact(url),
+        f"the server answered {status}",
+        status,
+        _retry_after(response.headers.get("Retry-After", "")) if worth_it else None,
+        hint,
+    )
+
+
+def _retry_after(text: str) -> float:
+    try:
+        wait = float(text)
+    except ValueError:
+        try:
+            wait = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return min(max(wait, 0.0), _LONGEST_WAIT)
+
+
+def _offset(response: requests.Response) -> int:
+    if response.status_code != requests.codes.partial_content:
+        return 0
+    found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else -1
+
+
+def _next(here: str, location: str) -> str:
+    there = split_userinfo(urljoin(here, location))[0]
+    old, new = urlsplit(here).scheme, urlsplit(there).scheme
+    if new not in ("http", "https") or (old, new) == ("https", "http"):
+        raise _failure(here, f"it redirects from `{old}` to `{new}`")
+    return there
+
+
+def _failure(
+    url: str, reason: str, *, retryable: bool = False, hint: str | None = None
+) -> DownloadError:
+    return DownloadError(redact(url), reason, None, 0.0 if retryable else None, hint)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            todo += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
+    return found

@@ -1,0 +1,155 @@
+"""Check a wheel against itself (PEP 427, PEP 491, the RECORD specification) and unpack it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mmap
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from pkgcache import _dist_info, _zip
+from pkgcache._members import collisions, path_issue
+from pkgcache.errors import BadArchive
+from pkgcache.wheels import UnpackedFile, UnpackedWheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pkgcache._dist_info import Metadata
+    from pkgcache._zip import Member
+    from pkgcache.wheels import Limits
+
+_RATIO_FLOOR = 64 << 20
+_METADATA_SIZE = 64 << 20
+_UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_SCRIPTS = "scripts"
+
+
+def unpack_wheel(archive: Path, tree: Path, limits: Limits) -> UnpackedWheel:
+    """Unpack the wheel into `tree`; raises `BadArchive`."""
+    with archive.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise BadArchive(archive.name, ("it is empty",))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                return _Unpacking(archive.name, data, limits).run(tree)
+            except _zip.BadZip as error:
+                raise BadArchive(archive.name, (f"it {error}",)) from None
+
+
+class _Unpacking:
+    def __init__(self, filename: str, data: mmap.mmap, limits: Limits) -> None:
+        self._filename, self._data, self._limits = filename, data, limits
+
+    def run(self, tree: Path) -> UnpackedWheel:
+        members = _zip.members(self._data)
+        self._refuse(_member_issues(members))
+        files = {one.name: one for one in members if not one.name.endswith("/")}
+        self._refuse(_size_issues(list(files.values()), len(self._data), self._limits))
+        metadata = self._metadata(files)
+        self._refuse(_record_issues(files, metadata))
+        return UnpackedWheel(
+            tree=tree,
+            name=metadata.name,
+            version=metadata.version,
+            dist_info=metadata.folder,
+            purelib=metadata.purelib,
+            entry_points=metadata.entry_points,
+            files=self._write(tree, files, metadata),
+        )
+
+    def _refuse(self, issues: list[str]) -> None:
+        if issues:
+            raise BadArchive(self._filename, tuple(issues))
+
+    def _metadata(self, files: dict[str, Member]) -> Metadata:
+        def read(path: str) -> bytes | None:
+            member = files.get(path)
+            if not member:
+                return None
+            if member.size > _METADATA_SIZE:
+                raise _dist_info.BadMetadata((f"`{path}` is larger than {_METADATA_SIZE} bytes",))
+            return b"".join(_zip.content(self._data, member))
+
+        try:
+            return _dist_info.read(self._filename, files, read)
+        except _dist_info.BadMetadata as error:
+            raise BadArchive(self._filename, error.issues) from None
+
+    def _write(
+        self, tree: Path, files: dict[str, Member], metadata: Metadata
+    ) -> tuple[UnpackedFile, ...]:
+        tree.mkdir(parents=True)
+        for folder in sorted({one.rpartition("/")[0] for one in files} - {""}):
+            (tree / folder).mkdir(parents=True, exist_ok=True)
+        return tuple(
+            self._write_file(tree, member, metadata) for _, member in sorted(files.items())
+        )
+
+    def _write_file(self, tree: Path, member: Member, metadata: Metadata) -> UnpackedFile:
+        promised = metadata.record.get(member.name, "")
+        algorithm = promised.partition("=")[0] or "sha256"
+        digest = hashlib.new(algorithm)
+        script = member.name.startswith(f"{metadata.data_folder}/{_SCRIPTS}/")
+        mode = 0o555 if script or member.mode & 0o111 else 0o444
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(f"{tree}/{member.name}", flags, mode)
+        try:
+            for piece in _zip.content(self._data, member):
+                digest.update(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        text = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+        actual = f"{algorithm}={text}"
+        if promised not in ("", actual):
+            self._refuse([f"`{member.name}` does not have the hash that RECORD gives"])
+        return UnpackedFile(member.name, found.st_size, found.st_mtime_ns, found.st_mode, actual)
+
+
+def _member_issues(members: list[Member]) -> list[str]:
+    issues = []
+    for member in members:
+        folder = member.name.endswith("/")
+        if issue := path_issue(member.name[:-1] if folder else member.name):
+            issues.append(f"the name {member.name!r} {issue}")
+        kind = stat.S_IFMT(member.mode)
+        if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
+            issues.append(f"`{member.name}` is neither a file nor a folder")
+        if folder and member.size:
+            issues.append(f"the folder `{member.name}` has content")
+    names = (one.name for one in members if not one.name.endswith("/"))
+    issues += [f"`{name}` collides with another member" for name in collisions(names)]
+    return issues
+
+
+def _size_issues(files: list[Member], packed: int, limits: Limits) -> list[str]:
+    total = sum(one.size for one in files)
+    checks = [
+        (len(files) > limits.files, f"it has more than {limits.files} files"),
+        (total > limits.size, f"it unpacks to more than {limits.size} bytes"),
+        (
+            total > max(_RATIO_FLOOR, packed * limits.ratio),
+            f"it unpacks to more than {limits.ratio} times its size",
+        ),
+    ]
+    return [issue for over, issue in checks if over]
+
+
+def _record_issues(files: dict[str, Member], metadata: Metadata) -> list[str]:
+    exempt = {f"{metadata.folder}/{name}" for name in _UNLISTED}
+    record = metadata.record
+    return [
+        *(f"RECORD lists `{path}`, which is not there" for path in sorted(record.keys() - files)),
+        *(f"RECORD lacks `{path}`" for path in sorted(files.keys() - record.keys() - exempt)),
+        *(
+            f"RECORD has no hash for `{path}`"
+            for path in sorted(files.keys() - exempt)
+            if record.get(path) == ""
+        ),
+    ]

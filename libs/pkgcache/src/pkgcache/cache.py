@@ -1,0 +1,240 @@
+"""The local cache: verified archives and unpacked wheels, shared by processes and by a group.
+
+| path | content |
+|---|---|
+| `archives/<2 digits>/<digest>/<file name>` | an archive; beside it `.<file name>.part` while it comes |
+| `wheels-1/<2 digits>/<digest>/` | an unpacked wheel: its files in `tree/`, their list `files.json` |
+| `locks/` | one lock file for each artifact that was worked on |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pkgcache import layout, wheels
+from pkgcache._fetch import Fetched, Fetcher
+from pkgcache._locks import lock
+from pkgcache.download import Downloader, Received
+from pkgcache.errors import CacheError, NotInCache, PkgcacheError
+from pkgcache.progress import NoProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from envid.packages import Package
+    from pkgcache.progress import Progress
+    from pkgcache.store import Store
+    from pkgcache.wheels import Limits, UnpackedWheel
+
+__all__ = ["Fetched", "PackageCache"]
+
+_CHUNK = 1 << 20
+# A program that unpacks in another way uses another folder and leaves this one alone.
+_WHEELS = "wheels-1"
+
+
+class PackageCache:
+    """A cache in the directory `root`, which is made where it is missing.
+
+    Raises `CacheError` for a directory that others may write into, unless it is given to one of
+    the user's groups on purpose (`chgrp`, `chmod g+ws`).
+    """
+
+    def __init__(self, root: Path, *, limits: Limits = wheels.DEFAULT_LIMITS) -> None:
+        self.root = root.absolute()
+        self._limits = limits
+        with self._errors():
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            # Never wider than this, whatever the umask: who can write here can run code as us.
+            self.root.mkdir(mode=0o755, exist_ok=True)
+            self._mode = _check_owner(self.root) & 0o2775
+            for name in ("archives", _WHEELS, "locks"):
+                self._make(self.root / name)
+
+    def __repr__(self) -> str:
+        return f"PackageCache({str(self.root)!r})"
+
+    def fetch(
+        self,
+        packages: Iterable[Package],
+        *,
+        downloader: Downloader | None = None,
+        store: Store | None = None,
+        unpack: bool = False,
+        progress: Progress | None = None,
+    ) -> Fetched:
+        """Bring the archives of `packages` into the cache, each once, in parallel.
+
+        What is not here is taken from `store`, and what is not there, or is damaged there, from
+        its URL. With `unpack`, wheels are unpacked as they come. Other processes that fetch the
+        same are waited for, not repeated.
+
+        Raises the first error, `DownloadError`, `HashMismatch`, `BadArchive`, `CacheError`, or
+        `NotInCache` for a built wheel that neither cache nor store has; what arrived stays.
+        """
+        own = downloader or Downloader()
+        fetcher = Fetcher(self, own, store, unpack=unpack, progress=progress or NoProgress())
+        try:
+            with self._errors():
+                return fetcher.run(packages)
+        finally:
+            if not downloader:
+                own.close()
+
+    def has(self, package: Package) -> bool:
+        """Whether the archive is here, judged by its size."""
+        try:
+            found = self.archive_path(package).lstat()
+        except FileNotFoundError:
+            return False
+        size = package.size if package.size is not None else found.st_size
+        return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
+
+    def archive(self, package: Package) -> Path:
+        """The archive, its hash checked now. A damaged one is dropped; raises `NotInCache`."""
+        path = self.archive_path(package)
+        name = layout.digest(package)
+        with self._errors():
+            if not self.has(package):
+                raise NotInCache(package.filename)
+            if _hash(path, "sha256" if package.hashes.sha256 else "md5") != name:
+                path.unlink(missing_ok=True)
+                raise NotInCache(package.filename)
+        return path
+
+    def add(self, source: Path | bytes, filename: str) -> Received:
+        """Put a file that was made here, such as a built wheel, into the cache."""
+        with self._errors():
+            beside = self.root / "archives" / f".{secrets.token_hex(8)}.tmp"
+            try:
+                found = _copy(source, beside)
+                path = self._archive(found.sha256, filename)
+                self._make(path.parent.parent)
+                self._make(path.parent)
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+        return found
+
+    def unpacked(self, package: Package, *, progress: Progress | None = None) -> UnpackedWheel:
+        """The unpacked wheel, unpacked now if need be.
+
+        Every file's size, time and mode are compared with what was unpacked; if one differs, the
+        wheel is unpacked again from its archive. Raises `NotInCache` where there is none, and
+        `BadArchive` for a wheel that is not valid.
+        """
+        name = layout.digest(package)
+        folder = self.root / _WHEELS / name[:2] / name
+        with self._errors():
+            if found := wheels.load(folder):
+                return found
+            with self.locked(package, progress or NoProgress()):
+                if found := wheels.load(folder):
+                    return found
+                archive = self.archive(package)
+                self._make(folder.parent)
+                beside = folder.parent / f".{name}.new"
+                for stale in (beside, folder):
+                    _remove(stale)
+                try:
+                    wheels.unpack(archive, beside, limits=self._limits)
+                    beside.rename(folder)
+                finally:
+                    _remove(beside)
+                if found := wheels.load(folder):
+                    return found
+                raise CacheError(str(folder), "an unpacked wheel does not read back")
+
+    def archive_path(self, package: Package) -> Path:
+        """Where the archive lies, once it is here."""
+        return self._archive(layout.digest(package), package.filename)
+
+    def lock_path(self, name: str) -> Path:
+        """The lock file of an artifact or a prefix."""
+        return self.root / "locks" / f"{name}.lock"
+
+    @contextmanager
+    def locked(self, package: Package, progress: Progress) -> Iterator[None]:
+        """Hold the artifact's lock. Whoever holds it may write its archive and its tree."""
+        path = self.lock_path(layout.digest(package))
+        with lock(
+            path,
+            waiting_for=f"another process that works on `{package.filename}`",
+            progress=progress,
+        ):
+            yield
+
+    def part_path(self, package: Package) -> Path:
+        """Where the archive is received; its folder exists afterwards."""
+        path = self.archive_path(package)
+        with self._errors():
+            self._make(path.parent.parent)
+            self._make(path.parent)
+        return path.with_name(f".{path.name}.part")
+
+    def _archive(self, digest: str, filename: str) -> Path:
+        return self.root / "archives" / digest[:2] / digest / filename
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(mode=self._mode, exist_ok=True)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PkgcacheError:
+            raise
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CacheError(str(error.filename or self.root), reason) from error
+
+
+def _check_owner(root: Path) -> int:
+    found = root.stat()
+    shared = found.st_mode & stat.S_IWGRP and found.st_gid in (os.getegid(), *os.getgroups())
+    if found.st_mode & stat.S_IWOTH:
+        hint = f"run `chmod o-w {root}`, or use another directory"
+        raise CacheError(str(root), "everybody may write into it", hint)
+    if found.st_uid not in (os.geteuid(), 0) and not shared:
+        raise CacheError(str(root), "it belongs to another user", "use a directory of your own")
+    return found.st_mode
+
+
+def _hash(path: Path, kind: str) -> str:
+    digest = hashlib.new(kind, usedforsecurity=False)
+    for data in _pieces(path):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _copy(source: Path | bytes, target: Path) -> Received:
+    digest, size = hashlib.sha256(), 0
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(target, flags, 0o644), "wb") as file:
+        pieces = iter([source]) if isinstance(source, bytes) else _pieces(source)
+        for data in pieces:
+            digest.update(data)
+            size += file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return Received(sha256=digest.hexdigest(), size=size)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while data := file.read(_CHUNK):
+            yield data
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)

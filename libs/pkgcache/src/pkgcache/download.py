@@ -1,0 +1,265 @@
+"""Verified downloads: parallel-safe, retried, resumed, hashed while they stream."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import stat
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from envid.packages import Hashes
+from pkgcache.credentials import Credentials, redact
+from pkgcache.errors import CacheError, DownloadError, HashMismatch
+from pkgcache.progress import NoProgress
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pkgcache._http import Client
+    from pkgcache.progress import Task
+
+__all__ = ["Cancelled", "Downloader", "Received"]
+
+_CHUNK = 1 << 18
+_NO_HASHES = Hashes()
+
+
+class Cancelled(Exception):
+    """The work was called off through its `stop` event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What a download brought."""
+
+    sha256: str
+    size: int
+
+
+class Downloader:
+    """Fetches URLs (`https`, `http`, `file`) into files. Safe to use from several threads.
+
+    `workers` is how many downloads a caller should run at once. A failed attempt is repeated up to
+    `retries` times after a random wait of at most `backoff`, twice that, four times that, ...
+    seconds, or as long as the server's Retry-After says. `timeout` is in seconds, for a connection
+    and for each silence of the server.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        workers: int = 16,
+        retries: int = 4,
+        backoff: float = 0.5,
+        timeout: float = 30.0,
+    ) -> None:
+        self.credentials = credentials or Credentials()
+        self.workers, self.retries, self.backoff, self.timeout = workers, retries, backoff, timeout
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Downloader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client:
+            self._client.close()
+            self._client = None
+
+    def download(
+        self,
+        url: str,
+        destination: Path,
+        *,
+        hashes: Hashes = _NO_HASHES,
+        size: int | None = None,
+        task: Task | None = None,
+        stop: threading.Event | None = None,
+    ) -> Received:
+        """Fetch `url` into the file `destination`, which is right when this returns.
+
+        Bytes that are in the file already are taken for an earlier attempt's, and the rest is
+        asked for. What does not have the hashes and the size is fetched once more from the start.
+        `task` follows the bytes; setting `stop` ends the download with `Cancelled`.
+
+        Raises `DownloadError` where the URL cannot be fetched, `HashMismatch` where it gives other
+        bytes, `CacheError` where the file cannot be written. The file then holds what arrived.
+        """
+        try:
+            with Partial(
+                destination, url, hashes=hashes, size=size, task=task, stop=stop
+            ) as partial:
+                return self._receive(url, partial)
+        except (DownloadError, HashMismatch):
+            raise
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CacheError(str(destination), reason) from error
+
+    def _receive(self, url: str, partial: Partial) -> Received:
+        # A beginning left by an earlier attempt may be wrong, and so may a proxy once.
+        for last in (False, True):
+            try:
+                self._complete(url, partial)
+                return partial.verify()
+            except HashMismatch:
+                partial.restart()
+                if last:
+                    raise
+        raise AssertionError
+
+    def _complete(self, url: str, partial: Partial) -> None:
+        for attempt in range(self.retries + 1):
+            try:
+                if urlsplit(url).scheme == "file":
+                    _read_file(url, partial)
+                else:
+                    self._http().fetch(url, partial)
+            except DownloadError as error:
+                if error.retry_after is None or attempt == self.retries:
+                    raise
+                # Everybody who failed together must not come back together.
+                jitter = random.uniform(0, self.backoff * 2**attempt)  # noqa: S311
+                partial.pause(max(jitter, error.retry_after))
+            else:
+                return
+
+    def _http(self) -> Client:
+        with self._lock:
+            if not self._client:
+                from pkgcache._http import Client
+
+                self._client = Client(self.credentials, pool=self.workers, timeout=self.timeout)
+            return self._client
+
+
+class Partial:
+    """A file that is being received: its size and hash are known at every moment.
+
+    `origin` is the URL that the bytes come from. What is in the file already counts.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        origin: str,
+        *,
+        hashes: Hashes,
+        size: int | None,
+        task: Task | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._path, self._origin, self._hashes, self._expected = path, origin, hashes, size
+        self._task = task or NoProgress().start("", None, "bytes")
+        self._stop = stop or threading.Event()
+        self.size, self._digests = 0, self._fresh()
+
+    def __enter__(self) -> Partial:
+        self._file = os.fdopen(_open(self._path), "r+b", buffering=0)
+        while data := self._file.read(_CHUNK):
+            self._count(data)
+        if self._expected is not None and self.size > self._expected:
+            self.restart()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was promised is here."""
+        return self.size == self._expected
+
+    def write(self, data: bytes) -> None:
+        """Append received bytes. Raises `HashMismatch` where they are too many, or `Cancelled`."""
+        if self._stop.is_set():
+            raise Cancelled
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+        self._count(data)
+        if self._expected is not None and self.size > self._expected:
+            self._refuse(f"{self._expected} bytes", "more")
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another attempt; raises `Cancelled`."""
+        if self._stop.wait(seconds):
+            raise Cancelled
+
+    def restart(self) -> None:
+        """Forget what was received."""
+        self._task.advance(-self.size)
+        self._file.seek(0)
+        self._file.truncate()
+        self.size, self._digests = 0, self._fresh()
+
+    def verify(self) -> Received:
+        """Check what was received and bring it to the disk; raises `HashMismatch`."""
+        if self._expected not in (None, self.size):
+            self._refuse(f"{self._expected} bytes", f"{self.size} bytes")
+        actual = {kind: digest.hexdigest() for kind, digest in self._digests.items()}
+        for kind, found in actual.items():
+            expected = getattr(self._hashes, kind)
+            if expected not in (None, found):
+                self._refuse(f"{kind}:{expected}", f"{kind}:{found}")
+        os.fsync(self._file.fileno())
+        return Received(sha256=actual["sha256"], size=self.size)
+
+    def _refuse(self, expected: str, actual: str) -> None:
+        filename = unquote(urlsplit(self._origin).path.rpartition("/")[2])
+        raise HashMismatch(filename, expected, actual, redact(self._origin))
+
+    def _fresh(self) -> dict[str, hashlib._Hash]:
+        found = {"sha256": hashlib.sha256()}
+        if self._hashes.md5 and not self._hashes.sha256:
+            found["md5"] = hashlib.md5(usedforsecurity=False)
+        return found
+
+    def _count(self, data: bytes) -> None:
+        self.size += len(data)
+        for digest in self._digests.values():
+            digest.update(data)
+        self._task.advance(len(data))
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except OSError:
+        if not path.is_symlink():
+            raise
+    else:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            return descriptor
+        os.close(descriptor)
+    # Something that is not our own file was planted here: leave its target alone.
+    path.unlink()
+    return os.open(path, flags | os.O_EXCL, 0o644)
+
+
+def _read_file(url: str, partial: Partial) -> None:
+    path = Path(unquote(urlsplit(url).path))
+    partial.restart()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(_CHUNK):
+                partial.write(data)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise DownloadError(redact(url), (error.strerror or "").lower()) from error

@@ -1,0 +1,196 @@
+"""Laying wheels out in an installation: files linked from the cache, scripts and RECORD written.
+
+Knows nothing of how the installation came to be: a virtual environment, or a conda prefix.
+Follows the specifications "Binary distribution format", "Recording installed projects" and
+"Entry points". Everything is made with `O_EXCL` or link(2): nothing that exists is overwritten.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pkgcache import _scripts
+from pkgcache._files import Placer
+from pkgcache.errors import PrefixError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pkgcache.progress import Progress
+    from pkgcache.wheels import UnpackedFile, UnpackedWheel
+
+__all__ = ["Clobber", "Installable", "Linked", "Scheme", "link_wheels"]
+
+_INSTALLER = b"mfenv\n"
+# What an installer writes; a wheel has no say in it.
+_OURS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """Where the parts of a wheel go: paths relative to `root`, which will be `final` in the end.
+
+    `python` is the interpreter that scripts name.
+    """
+
+    root: Path
+    final: Path
+    python: Path
+    purelib: str
+    platlib: str
+    scripts: str
+    headers: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installable:
+    """An unpacked wheel, and its `direct_url.json` where it was built from a URL (PEP 610)."""
+
+    wheel: UnpackedWheel
+    direct_url: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clobber:
+    """A path that two wheels bring with different content; `kept` is the one that is there."""
+
+    path: str
+    kept: str
+    lost: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """What was laid out: the number of files, and the paths that wheels fought over."""
+
+    files: int
+    clobbers: tuple[Clobber, ...]
+
+
+class _Planned:
+    """What will be at a path: a file of a wheel, or bytes."""
+
+    __slots__ = ("content", "executable", "hash", "owner", "size", "source")
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        file: UnpackedFile | None = None,
+        source: str = "",
+        content: bytes = b"",
+        executable: bool = False,
+    ) -> None:
+        self.owner, self.source, self.content, self.executable = owner, source, content, executable
+        self.hash = file.hash if file else _scripts.record_hash(content)
+        self.size = file.size if file else len(content)
+
+
+def link_wheels(wheels: Sequence[Installable], scheme: Scheme, *, progress: Progress) -> Linked:
+    """Lay `wheels` out under `scheme.root`.
+
+    Where several bring the same path with different content, the last one's is kept. Raises
+    `PrefixError` where a path exists already or cannot be made.
+    """
+    plan: dict[str, _Planned] = {}
+    clobbers: list[Clobber] = []
+    for installable in wheels:
+        own = dict(_files(installable.wheel, scheme))
+        own.update(_metadata(installable, own, scheme))
+        for path, planned in own.items():
+            before = plan.get(path)
+            if before and before.hash != planned.hash:
+                clobbers.append(Clobber(path=path, kept=planned.owner, lost=before.owner))
+            plan[path] = planned
+    _report(clobbers, progress)
+    task = progress.start("linking files", len(plan), "files")
+    try:
+        _lay_out(plan, scheme, progress)
+        task.advance(len(plan))
+    except FileExistsError as error:
+        path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
+        owner = plan[path].owner if path in plan else "a wheel"
+        raise PrefixError(str(scheme.final), f"`{owner}` would overwrite `{path}`") from error
+    finally:
+        task.done()
+    return Linked(files=len(plan), clobbers=tuple(clobbers))
+
+
+def _lay_out(plan: dict[str, _Planned], scheme: Scheme, progress: Progress) -> None:
+    placer = Placer(str(scheme.root), progress)
+    placer.make_folders(posixpath.dirname(path) for path in plan)
+    for path, planned in plan.items():
+        if planned.source:
+            placer.link(planned.source, path)
+        else:
+            placer.write(path, planned.content, executable=planned.executable)
+
+
+def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned]]:
+    root = scheme.purelib if wheel.purelib else scheme.platlib
+    data = f"{wheel.dist_info.removesuffix('.dist-info')}.data/"
+    folders = {
+        "purelib": scheme.purelib,
+        "platlib": scheme.platlib,
+        "headers": f"{scheme.headers}/{wheel.name}",
+        "scripts": scheme.scripts,
+        "data": scheme.data,
+    }
+    skipped = {f"{wheel.dist_info}/{name}" for name in _OURS}
+    for file in wheel.files:
+        path, source = file.path, f"{wheel.tree}/{file.path}"
+        if path in skipped:
+            continue
+        if not path.startswith(data):
+            yield f"{root}/{path}", _Planned(wheel.name, file=file, source=source)
+            continue
+        kind, _, rest = path[len(data) :].partition("/")
+        target = posixpath.normpath(f"{folders[kind]}/{rest}")
+        script = _scripts.rewritten(source, scheme.python) if kind == "scripts" else None
+        if script is None:
+            yield target, _Planned(wheel.name, file=file, source=source)
+        else:
+            yield target, _Planned(wheel.name, content=script, executable=True)
+
+
+def _metadata(
+    installable: Installable, files: Mapping[str, _Planned], scheme: Scheme
+) -> dict[str, _Planned]:
+    """The files that installing adds: scripts of entry points, INSTALLER, RECORD."""
+    wheel = installable.wheel
+    root = scheme.purelib if wheel.purelib else scheme.platlib
+    info = f"{root}/{wheel.dist_info}"
+    found = {
+        f"{scheme.scripts}/{one.name}": _Planned(
+            wheel.name, content=_scripts.launcher(one, scheme.python), executable=True
+        )
+        for one in wheel.entry_points
+    }
+    found[f"{info}/INSTALLER"] = _Planned(wheel.name, content=_INSTALLER)
+    if installable.direct_url is not None:
+        found[f"{info}/direct_url.json"] = _Planned(wheel.name, content=installable.direct_url)
+    rows = [
+        (
+            posixpath.relpath(path, root)
+            if not path.startswith(f"{root}/")
+            else path[len(root) + 1 :],
+            planned.hash,
+            str(planned.size),
+        )
+        for path, planned in {**files, **found}.items()
+    ]
+    record = _scripts.record([*sorted(rows), (f"{wheel.dist_info}/RECORD", "", "")])
+    found[f"{info}/RECORD"] = _Planned(wheel.name, content=record)
+    return found
+
+
+def _report(clobbers: list[Clobber], progress: Progress) -> None:
+    for pair in sorted({(one.kept, one.lost) for one in clobbers}):
+        paths = [one.path for one in clobbers if (one.kept, one.lost) == pair]
+        kept, lost = pair
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        progress.note(f"`{kept}` overwrites `{paths[0]}`{more} of `{lost}`")

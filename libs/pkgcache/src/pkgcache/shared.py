@@ -1,0 +1,263 @@
+"""What a team shares: environments with their packages, defaults, aliases and built wheels.
+
+Packages come first, then the description, then what names it: a description that is there implies
+that its packages are. Everything may be repeated; what an interrupted publish left is completed by
+the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from envid.aliases import Alias, FullRef
+from envid.errors import EnvidError
+from envid.ids import EnvId, is_id
+from envid.resolved import ResolvedEnv
+from pkgcache import layout
+from pkgcache.errors import AliasTaken, Conflict, DamagedObject, LayoutTooNew, NotInStore
+from pkgcache.progress import NoProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from envid.packages import Package
+    from pkgcache.cache import PackageCache
+    from pkgcache.download import Downloader
+    from pkgcache.progress import Progress
+    from pkgcache.store import Store
+
+__all__ = ["BuiltWheel", "EnvStore", "Published"]
+
+_UPLOADS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a publish added to the store; `size` is in bytes."""
+
+    environments: int = 0
+    packages: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltWheel:
+    """The wheel that was built from a source state."""
+
+    filename: str
+    sha256: str
+    size: int
+
+
+class EnvStore:
+    """Environments in a store. The layout's version is checked once, by the first operation.
+
+    Every method raises `StoreError` where the store fails, `LayoutTooNew` where a newer version of
+    this library laid it out, and `DamagedObject` for an object that is not what its key says.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._checked = False
+
+    def publish(
+        self,
+        envs: Iterable[ResolvedEnv],
+        *,
+        cache: PackageCache,
+        downloader: Downloader | None = None,
+        progress: Progress | None = None,
+    ) -> Published:
+        """Put environments into the store, and those of their packages that it lacks.
+
+        Packages that `cache` lacks are fetched first. Known environments cost one request each.
+        """
+        progress = progress or NoProgress()
+        self._prepare()
+        wanted = {layout.description_key(one.env_id): one for one in envs}
+        known = self.store.exists(wanted)
+        new = {key: env for key, env in wanted.items() if key not in known}
+        if not new:
+            return Published()
+        packages = {
+            layout.package_key(package): package for env in new.values() for package in env.packages
+        }
+        there = self.store.exists(packages)
+        missing = {key: one for key, one in packages.items() if key not in there}
+        cache.fetch(missing.values(), downloader=downloader, progress=progress)
+        size = self._upload(missing, cache, progress)
+        for key, env in new.items():
+            self._put_once(key, env.to_json().encode())
+        return Published(environments=len(new), packages=len(missing), size=size)
+
+    def fetch_description(self, env_id: EnvId) -> ResolvedEnv | None:
+        """The environment of that id, None where the store does not have it."""
+        self._check_layout()
+        key = layout.description_key(env_id)
+        try:
+            found = ResolvedEnv.from_json(self.store.read(key))
+        except NotInStore:
+            return None
+        except EnvidError as error:
+            raise DamagedObject(key, self.store.url, str(error)) from error
+        if found.env_id != env_id:
+            raise DamagedObject(key, self.store.url, f"it describes `{found.env_id}`")
+        return found
+
+    def find(self, req_id: str, platform: str) -> tuple[EnvId, ...]:
+        """The environments that were published for a request, the newest first."""
+        self._check_layout()
+        found = sorted(
+            self.store.list(f"environments/{req_id}/{platform}/"), key=lambda one: -one.modified
+        )
+        return tuple(env_id for one in found if (env_id := _env_id(one.key)))
+
+    def find_prefix(self, digits: str) -> tuple[EnvId, ...]:
+        """The environments whose `req_id` starts with `digits`, on all platforms."""
+        self._check_layout()
+        found = self.store.list(f"environments/{digits}")
+        return tuple(env_id for one in found if (env_id := _env_id(one.key)))
+
+    def default(self, req_id: str, platform: str) -> EnvId | None:
+        """The environment that a bare `req_id` means, None where none was named."""
+        found = self._pointer(layout.default_key(req_id, platform), "full_id")
+        return EnvId(req_id, found["full_id"], platform) if found else None
+
+    def set_default(self, env_id: EnvId) -> None:
+        """Let the bare `req_id` of `env_id` mean it on its platform."""
+        self._prepare()
+        key = layout.default_key(env_id.req_id, env_id.platform)
+        self.store.put(key, _json({"full_id": env_id.full_id}))
+
+    def alias(self, alias: Alias) -> FullRef | None:
+        """The environment that an alias names, None where it was not given."""
+        found = self._pointer(layout.alias_key(alias), "req_id", "full_id")
+        return FullRef(req_id=found["req_id"], full_id=found["full_id"]) if found else None
+
+    def set_alias(self, alias: Alias, env: FullRef) -> None:
+        """Give an alias to an environment, for all its platforms.
+
+        A mutable alias is moved. Of several who give an immutable one to different environments
+        one wins, and the others get `AliasTaken`; to give it to its holder again does nothing.
+        """
+        self._prepare()
+        key = layout.alias_key(alias)
+        content = _json({"full_id": env.full_id, "req_id": env.req_id})
+        if alias.mutable:
+            self.store.put(key, content)
+        elif not self._put_once(key, content):
+            holder = self.alias(alias)
+            if holder != env:
+                raise AliasTaken(str(alias), str(holder))
+
+    def built_wheel(self, source_key: str) -> BuiltWheel | None:
+        """The wheel that somebody built from a source state, None where nobody did."""
+        self._check_layout()
+        key = layout.built_key(source_key)
+        found = self._object(key)
+        if found is None:
+            return None
+        try:
+            return BuiltWheel(
+                filename=str(found["filename"]),
+                sha256=str(found["sha256"]),
+                size=int(found["size"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise DamagedObject(key, self.store.url, "a field is missing") from None
+
+    def set_built_wheel(self, source_key: str, wheel: BuiltWheel, archive: Path) -> BuiltWheel:
+        """Share the wheel `archive` that was built from a source state.
+
+        Returns the wheel to use: another one where somebody else was first.
+        """
+        self._prepare()
+        key = layout.built_key(source_key)
+        content = _json({"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size})
+        self.store.put(layout.archive_key(wheel.sha256, wheel.filename), archive)
+        if self._put_once(key, content):
+            return wheel
+        return self.built_wheel(source_key) or wheel
+
+    def _upload(
+        self, packages: Mapping[str, Package], cache: PackageCache, progress: Progress
+    ) -> int:
+        task = progress.start("uploading packages", len(packages), "packages")
+
+        def upload(item: tuple[str, Package]) -> int:
+            key, package = item
+            size = self.store.put(key, cache.archive(package)).size
+            task.advance()
+            return size
+
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            try:
+                return sum(pool.map(upload, packages.items()))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+                task.done()
+
+    def _put_once(self, key: str, content: bytes) -> bool:
+        try:
+            self.store.put(key, content, if_absent=True)
+        except Conflict:
+            return False
+        return True
+
+    def _pointer(self, key: str, *fields: str) -> dict[str, str] | None:
+        self._check_layout()
+        found = self._object(key)
+        if found is None:
+            return None
+        for field in fields:
+            if not isinstance(found.get(field), str) or not is_id(found[field]):
+                raise DamagedObject(key, self.store.url, f"`{field}` is not an id")
+        return found
+
+    def _object(self, key: str) -> dict[str, Any] | None:
+        try:
+            found = json.loads(self.store.read(key))
+        except NotInStore:
+            return None
+        except ValueError:
+            raise DamagedObject(key, self.store.url, "it is not JSON") from None
+        if not isinstance(found, dict):
+            raise DamagedObject(key, self.store.url, "it is not an object")
+        return found
+
+    def _check_layout(self) -> bool:
+        """Whether the store has been laid out; raises `LayoutTooNew`."""
+        if self._checked:
+            return True
+        found = self._object(layout.LAYOUT_KEY)
+        if found is None:
+            return False
+        version = found.get("layout")
+        if not isinstance(version, int):
+            raise DamagedObject(layout.LAYOUT_KEY, self.store.url, "`layout` is not a number")
+        if version > layout.LAYOUT:
+            raise LayoutTooNew(self.store.url, version, layout.LAYOUT)
+        self._checked = True
+        return True
+
+    def _prepare(self) -> None:
+        """Lay the store out, if nobody has yet."""
+        if not self._check_layout():
+            self._put_once(layout.LAYOUT_KEY, _json({"layout": layout.LAYOUT}))
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _env_id(key: str) -> EnvId | None:
+    """The id in the key of a description, None for a key that is none."""
+    _, *ids = key.removesuffix(".json").split("/")
+    match ids:
+        case req_id, platform, full_id if is_id(req_id) and is_id(full_id):
+            return EnvId(req_id, full_id, platform)
+    return None

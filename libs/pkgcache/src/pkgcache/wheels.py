@@ -1,0 +1,131 @@
+"""Unpacked wheels: the files of a wheel, checked one by one, kept to be linked from.
+
+What is accepted is narrower than what a zip file can be; see `_zip` and the README. Files are
+unpacked without write permission, and their sizes, times and modes are remembered, so that a write
+through a hard link is refused or, for a user who may do everything, noticed before the next link.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "EntryPoint",
+    "Limits",
+    "UnpackedFile",
+    "UnpackedWheel",
+    "load",
+    "unpack",
+]
+
+_TREE, _LIST = "tree", "files.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Where an archive counts as a bomb: its files, their bytes, and bytes per packed byte.
+
+    The ratio only counts beyond 64 MiB.
+    """
+
+    files: int = 200_000
+    size: int = 32 << 30
+    ratio: int = 200
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class EntryPoint(NamedTuple):
+    """A script that calls `attribute` of `module`."""
+
+    name: str
+    module: str
+    attribute: str
+
+
+class UnpackedFile(NamedTuple):
+    """A file as it was unpacked. `hash` is written as in RECORD: `sha256=...`."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    mode: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackedWheel:
+    """A wheel whose files lie under `tree`; `dist_info` is the name of its metadata folder."""
+
+    tree: Path
+    name: str
+    version: str
+    dist_info: str
+    purelib: bool
+    entry_points: tuple[EntryPoint, ...]
+    files: tuple[UnpackedFile, ...]
+
+
+def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> UnpackedWheel:
+    """Check the wheel `archive` and unpack it into `folder`, which must not exist yet.
+
+    Raises `BadArchive` with everything that is wrong with it, `OSError` where a file cannot be
+    written; what was written until then stays, for the caller to remove.
+    """
+    from pkgcache._unpack import unpack_wheel
+
+    wheel = unpack_wheel(archive, folder / _TREE, limits)
+    document = {
+        "name": wheel.name,
+        "version": wheel.version,
+        "dist_info": wheel.dist_info,
+        "purelib": wheel.purelib,
+        "entry_points": wheel.entry_points,
+        "files": wheel.files,
+    }
+    (folder / _LIST).write_text(json.dumps(document), encoding="utf-8")
+    return wheel
+
+
+def load(folder: Path) -> UnpackedWheel | None:
+    """The wheel that was unpacked into `folder`; None where it is not there or was changed."""
+    tree = folder / _TREE
+    try:
+        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        wheel = _read(tree, document)
+    except (OSError, ValueError, TypeError, KeyError):
+        # A power cut can leave any content behind. To unpack again costs less than to be wrong.
+        return None
+    return wheel if _unchanged(tree, wheel.files) else None
+
+
+def _read(tree: Path, document: dict[str, Any]) -> UnpackedWheel:
+    return UnpackedWheel(
+        tree=tree,
+        name=document["name"],
+        version=document["version"],
+        dist_info=document["dist_info"],
+        purelib=document["purelib"],
+        entry_points=tuple(EntryPoint(*one) for one in document["entry_points"]),
+        files=tuple(map(UnpackedFile._make, document["files"])),
+    )
+
+
+def _unchanged(tree: Path, files: tuple[UnpackedFile, ...]) -> bool:
+    root = f"{tree}/"
+    try:
+        for path, size, mtime_ns, mode, _ in files:
+            found = os.lstat(root + path)
+            if (found.st_size, found.st_mtime_ns, found.st_mode) != (size, mtime_ns, mode):
+                return False
+    except OSError:
+        return False
+    return True
