@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from resolvers.content import content_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def project(folder: Path) -> Path:

@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from packaging.tags import Tag
 
@@ -26,13 +26,21 @@ __all__ = ["File", "Locked", "Notes", "Vcs", "best_wheel", "plain_url", "read_lo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file of a package, at a URL without credentials or at a path."""
+    """One file of a package, at a URL without credentials."""
 
     filename: str
     url: str
-    path: Path | None
     size: int | None
-    sha256: str | None
+    hashes: Mapping[str, str]
+
+    @property
+    def sha256(self) -> str | None:
+        return self.hashes.get("sha256")
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The hashes as pip writes them, such as `sha256:hex`."""
+        return tuple(f"{kind}:{value}" for kind, value in self.hashes.items())
 
     @property
     def is_wheel(self) -> bool:
@@ -50,15 +58,20 @@ class Vcs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locked:
-    """A package that uv chose; `archive` and `vcs` are direct references, without a version."""
+    """A package that uv chose. A direct reference may lack a version; `path` is a local file's."""
 
     name: str
     version: str | None
     wheels: tuple[File, ...]
     sdist: File | None
-    archive: File | None
+    direct: bool
     subdirectory: str | None
+    path: Path | None
     vcs: Vcs | None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return (*self.wheels, self.sdist) if self.sdist else self.wheels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +104,15 @@ def read_notes(text: str) -> dict[str, Notes]:
     return found
 
 
-def best_wheel(files: Sequence[File], tags: Mapping[Tag, int]) -> File | None:
-    """The wheel whose tags come first in `tags`, then the one with the highest build number."""
+def best_wheel(files: Iterable[File], ranks: Mapping[Tag, int]) -> File | None:
+    """The wheel whose tags have the lowest rank, then the one with the highest build number."""
     ranked = []
     for one in files:
         try:
             _, _, build, own = parse_wheel_filename(one.filename)
         except InvalidWheelFilename:
             continue
-        rank = min((tags[tag] for tag in own if tag in tags), default=None)
+        rank = min((ranks[tag] for tag in own if tag in ranks), default=None)
         if rank is not None:
             ranked.append((-rank, build, one.filename, one))
     return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
@@ -113,31 +126,30 @@ def plain_url(url: str) -> str:
 
 
 def _locked(one: Mapping[str, Any]) -> Locked:
-    archive, vcs = one.get("archive"), one.get("vcs")
+    archive, vcs = one.get("archive", {}), one.get("vcs")
+    files = [_file(data) for data in (*one.get("wheels", ()), *_some(one.get("sdist"), archive))]
     return Locked(
         name=canonicalize_name(one["name"]),
         version=one.get("version"),
-        wheels=tuple(_file(wheel) for wheel in one.get("wheels", ())),
-        sdist=_file(one["sdist"]) if "sdist" in one else None,
-        archive=_file(archive) if archive else None,
-        subdirectory=archive.get("subdirectory") if archive else None,
+        wheels=tuple(file for file in files if file.is_wheel),
+        sdist=next((file for file in files if not file.is_wheel), None),
+        direct=bool(archive or vcs),
+        subdirectory=archive.get("subdirectory"),
+        path=Path(archive["path"]) if "path" in archive else None,
         vcs=vcs
-        and Vcs(
-            url=vcs["url"], commit=vcs["commit-id"], subdirectory=vcs.get("subdirectory") or None
-        ),
+        and Vcs(url=vcs["url"], commit=vcs["commit-id"], subdirectory=vcs.get("subdirectory")),
     )
+
+
+def _some(*values: Any) -> tuple[Any, ...]:
+    return tuple(value for value in values if value)
 
 
 def _file(data: Mapping[str, Any]) -> File:
-    url = plain_url(data.get("url", ""))
-    path = Path(data["path"]) if "path" in data else None
-    filename = data.get("name") or (
-        path.name if path else unquote(urlsplit(url).path.rpartition("/")[2])
-    )
+    url = Path(data["path"]).absolute().as_uri() if "path" in data else plain_url(data["url"])
     return File(
-        filename=filename,
+        filename=data.get("name") or unquote(urlsplit(url).path.rpartition("/")[2]),
         url=url,
-        path=path,
         size=data.get("size"),
-        sha256=data.get("hashes", {}).get("sha256"),
+        hashes=data.get("hashes", {}),
     )

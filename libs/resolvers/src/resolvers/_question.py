@@ -1,183 +1,215 @@
-"""A spec as uv's command line, environment and standard input say it, for one platform."""
+"""A spec as uv is asked for it, for one platform."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
+from resolvers._index import with_login
+from resolvers._lock import best_wheel
 from resolvers.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from envid.packages import Package
+    from packaging.tags import Tag
+
+    from envid.packages import BuiltFrom, Package
     from envid.spec import EnvSpec
+    from resolvers._lock import File, Locked
     from resolvers.pythons import Python
-    from resolvers.request import ResolveContext
+    from resolvers.request import Artifact, ResolveContext
     from resolvers.targets import Target
 
-__all__ = ["PUBLIC_INDEX", "Question", "index_arguments", "local_digest", "split_hashes"]
-
-PUBLIC_INDEX = "pypi"
-"""The name under which a spec's sources hold the public index: uv's default one."""
+__all__ = ["LocalSource", "LocalWheel", "Question", "local_source", "plain_requirement"]
 
 _LOCAL = re.compile(
-    r"(?:(?P<name>\S+?) @ )?file:(?P<path>[^#\s]*)(?:#sha256=(?P<digest>[0-9a-f]{64}))?(?P<rest>.*)"
+    r"(?:(?P<name>[\w.-]+)(?P<extras>\[[^]]*\])? @ )?"
+    r"file:(?P<file>[^#\s]*)(?:#sha256=(?P<digest>[0-9a-f]{64}))?(?P<marker>.*)"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSource:
+    """A requirement that is a file or a directory; `url` is what the spec has for it."""
+
+    url: str
+    digest: str
+    extras: str
+    marker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalWheel:
+    """The wheel that stands for a local source, and what it was built from unless it is that."""
+
+    artifact: Artifact
+    url: str
+    origin: BuiltFrom | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What uv is asked. `wheels` maps the digest of each local source to the wheel it became."""
+    """What uv is asked.
+
+    `wheels` maps the digest of each local source to the wheel that stands for it, `hashes` each
+    package to those it may have. `only_binary` must not be built; `pins` are further constraints.
+    """
 
     spec: EnvSpec
     target: Target
     python: Python
     context: ResolveContext
-    wheels: Mapping[str, Path]
+    wheels: Mapping[str, LocalWheel]
+    hashes: Mapping[str, tuple[str, ...]]
+    lines: tuple[str, ...]
     only_binary: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
 
-    @property
-    def requirements(self) -> tuple[str, ...]:
-        """The requirements as the spec has them, hashes and local files included."""
-        return self.spec.for_platform(self.target.platform).get("pypi", ())
+    @classmethod
+    def make(
+        cls,
+        spec: EnvSpec,
+        target: Target,
+        python: Python,
+        context: ResolveContext,
+        wheels: Mapping[str, LocalWheel],
+    ) -> Question:
+        """Ask for what the spec asks for."""
+        requirements = spec.for_platform(target.platform).get("pypi", ())
+        question = cls(
+            spec=spec,
+            target=target,
+            python=python,
+            context=context,
+            wheels=wheels,
+            hashes=dict(_hashes((*spec.constraints, *requirements))),
+            lines=(),
+        )
+        return replace(
+            question,
+            lines=tuple(question.line(text) for text in requirements),
+            pins=(
+                *(question.line(text) for text in spec.constraints),
+                *(f"{one.name}=={one.version}" for one in question.held if one.kind == "pypi"),
+            ),
+        )
 
     @property
-    def hashes(self) -> dict[str, tuple[str, ...]]:
-        """The hashes that were given, by package."""
-        found: dict[str, tuple[str, ...]] = {}
-        for text in (*self.requirements, *self.spec.constraints):
-            plain, hashes = split_hashes(text)
-            name = re.match(r"[\w.-]*\w", plain)
-            if hashes and name:
-                found[canonicalize_name(name[0])] = hashes
-        return found
+    def held(self) -> tuple[Package, ...]:
+        """The packages that must stay at their version."""
+        return tuple(self.context.held.get(self.target.platform, ()))
 
-    def preferring_wheels(self, names: Iterable[str], pins: Iterable[str] = ()) -> Question:
-        """The same question, without building `names` and with further packages pinned."""
-        return replace(self, only_binary=tuple(sorted(names)), pins=tuple(pins))
+    @property
+    def ranks(self) -> Mapping[Tag, int]:
+        """The wheel tags of the target."""
+        return self.target.ranks(self.python.version)
+
+    def line(self, text: str) -> str:
+        """A requirement of the spec as uv takes it here."""
+        local = local_source(text)
+        if local:
+            wheel = self.wheels[local.digest].artifact
+            name = wheel.filename.split("-", 1)[0]
+            return f"{name}{local.extras} @ {wheel.path.as_uri()}{local.marker}"
+        plain = plain_requirement(text)
+        name, at, url = plain.rpartition(" @ ") if " @ " in plain else ("", "", plain)
+        if "://" not in url:
+            return plain
+        for one in self.held:
+            url = _at_held_commit(url, one)
+        return f"{name}{at}{with_login(url, self.context.credentials)}"
 
     def arguments(self, constraints: Path) -> list[str | Path]:
-        """The arguments after `uv pip compile`; writes the constraints to a file."""
+        """The arguments after `uv pip compile`; `constraints` is written."""
+        constraints.write_text("\n".join(self.pins))
         options = self.spec.options
-        held = self.context.held.get(self.target.platform, ())
-        constraints.write_text(
-            "\n".join(
-                [
-                    *(self._line(text) for text in self.spec.constraints),
-                    *(_held_version(one) for one in held),
-                    *self.pins,
-                ]
-            )
-        )
         arguments: list[str | Path] = [
             *("-", "--no-header", "--no-sources", "--constraints", constraints),
             *("--python", self.python.path, "--python-platform", self.target.uv_platform),
-            *("--index-strategy", options.index_strategy),
         ]
         if options.prereleases:
             arguments += ["--prerelease", "allow"]
-        if options.exclude_newer:
-            arguments += ["--exclude-newer", options.exclude_newer]
         for name in options.no_binary:
             arguments += ["--no-binary", name]
         for name in (*options.only_binary, *self.only_binary):
             arguments += ["--only-binary", name]
         return arguments
 
-    def text(self) -> str:
-        """The standard input: what may hold a credential is in no argument and no file."""
-        return "\n".join(
-            [
-                *(
-                    f"--find-links {_with_credentials(one.url, self.context.credentials)}"
-                    for one in self.spec.sources
-                    if one.kind == "find-links"
-                ),
-                *(self._line(text) for text in self.requirements),
-                "",
-            ]
+    def wheel(self, one: Locked) -> File | None:
+        """The best wheel of a package that the target accepts and the spec allows."""
+        if self.must_build(one.name) and not one.direct:
+            return None
+        return best_wheel(self.allowed(one.name, one.wheels), self.ranks)
+
+    def allowed(self, name: str, files: Iterable[File]) -> tuple[File, ...]:
+        """Those files that have one of the hashes given for the package, all if none is given."""
+        given = set(self.hashes.get(name, ()))
+        return tuple(one for one in files if not given or given & set(one.digests))
+
+    def must_build(self, name: str) -> bool:
+        """Whether the spec forbids the wheels of a package."""
+        return bool({name, ":all:"} & set(self.spec.options.no_binary))
+
+    def origin(self, name: str) -> str | None:
+        """The `file:line` of the first requirement for a package that has one."""
+        return next((where for _, where in self.asked({name}) if where), None)
+
+    def asked(self, names: Container[str]) -> tuple[tuple[str, str | None], ...]:
+        """The requirements and constraints for some packages, each with its origin."""
+        own = self.spec.for_platform(self.target.platform).get("pypi", ())
+        return tuple(
+            (text, self.context.origins.get(text))
+            for text in (*own, *self.spec.constraints)
+            if _name(text) in names
         )
 
-    def _line(self, text: str) -> str:
-        plain, _ = split_hashes(text)
-        local = _LOCAL.fullmatch(plain)
-        if not local:
-            name, at, url = plain.partition(" @ ")
-            if at:
-                return f"{name} @ {_with_credentials(url, self.context.credentials)}"
-            return _with_credentials(plain, self.context.credentials) if "://" in plain else plain
-        wheel = self.wheels[local_digest(plain) or ""]
-        _, bracket, extras = (local["name"] or "").partition("[")
-        name = f"{wheel.name.split('-', 1)[0]}{bracket}{extras}"
-        return f"{name} @ {wheel.as_uri()}{local['rest']}"
 
+def local_source(text: str) -> LocalSource | None:
+    """What a requirement says of a local file or directory, None if it is none.
 
-def split_hashes(text: str) -> tuple[str, tuple[str, ...]]:
-    """A requirement without its `--hash` items, and these as `sha256:hex`."""
-    plain, *hashes = text.split(" --hash=")
-    return plain, tuple(hashes)
-
-
-def local_digest(text: str) -> str | None:
-    """The content digest of a requirement that is a local file or directory.
-
-    Raises `InvalidRequest` if it has none, since a path alone does not say what is there.
+    Raises `InvalidRequest` if it has no digest, since a path alone does not say what is there.
     """
-    local = _LOCAL.fullmatch(split_hashes(text)[0])
-    if local and not local["digest"]:
+    found = _LOCAL.fullmatch(plain_requirement(text))
+    if not found:
+        return None
+    if not found["digest"]:
         raise InvalidRequest(
             f"`{text}` does not say what the path holds", "end it with `#sha256=` and a digest"
         )
-    return local["digest"] if local else None
+    return LocalSource(
+        url=f"file:{found['file']}#sha256={found['digest']}",
+        digest=found["digest"],
+        extras=found["extras"] or "",
+        marker=found["marker"],
+    )
 
 
-def index_arguments(
-    sources: Sequence[tuple[str, str]],
-    credentials: Mapping[str, tuple[str, str]],
-    public_index: str | None,
-) -> tuple[list[str], dict[str, str]]:
-    """The index options of uv in the order of the sources, and the environment with credentials.
-
-    `public_index` is its URL if it stands before others: by default uv asks it last.
-    """
-    indexes = [url for kind, url in sources if kind == "index"]
-    if not indexes:
-        return ["--no-index"], {}
-    arguments, environment = [], {}
-    for number, url in enumerate(indexes):
-        last = number == len(indexes) - 1
-        if url == PUBLIC_INDEX and last:
-            break
-        # uv looks up the credentials of an index in the environment, by its name.
-        option = "--default-index" if last else "--index"
-        arguments += [option, f"n{number}={public_index if url == PUBLIC_INDEX else url}"]
-        found = _credentials(url, credentials)
-        if found:
-            environment[f"UV_INDEX_N{number}_USERNAME"] = found[0]
-            environment[f"UV_INDEX_N{number}_PASSWORD"] = found[1]
-    return arguments, environment
+def plain_requirement(text: str) -> str:
+    """A requirement without the `--hash` items behind it."""
+    return text.split(" --hash=", 1)[0]
 
 
-def _credentials(url: str, credentials: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
-    parts = urlsplit(url)
-    return credentials.get(url) or credentials.get(f"{parts.scheme}://{parts.netloc}")
+def _hashes(texts: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for text in texts:
+        hashes = tuple(text.split(" --hash=")[1:])
+        if hashes:
+            yield _name(text), hashes
 
 
-def _with_credentials(url: str, credentials: Mapping[str, tuple[str, str]]) -> str:
-    found = _credentials(url.partition(" ")[0], credentials)
-    if not found:
+def _name(text: str) -> str:
+    found = re.match(r"[\w.-]*\w", text)
+    return canonicalize_name(found[0]) if found else ""
+
+
+def _at_held_commit(url: str, held: Package) -> str:
+    """The reference to a repository, at the commit that the held package was built from."""
+    origin = held.built_from
+    if not origin or origin.kind != "vcs" or not url.startswith(f"git+{origin.url}"):
         return url
-    parts = urlsplit(url)
-    account = f"{quote(found[0], safe='')}:{quote(found[1], safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{account}@{parts.netloc}"))
-
-
-def _held_version(package: Package) -> str:
-    return f"{package.name}=={package.version}" if package.kind == "pypi" else ""
+    _, mark, fragment = url.partition("#")
+    return f"git+{origin.url}@{origin.commit}{mark}{fragment}"

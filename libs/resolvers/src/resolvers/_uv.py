@@ -60,7 +60,7 @@ class Uv:
 
 
 def _program() -> str:
-    import uv  # noqa: PLC0415 - only what runs uv pays for looking for it
+    import uv
 
     try:
         return uv.find_uv_bin()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from envid.packages import Package
-from resolvers._compile import compile_lock, compile_notes
-from resolvers._lock import Notes, best_wheel
-from resolvers._question import PUBLIC_INDEX, Question
+from resolvers._compile import compile_notes
+from resolvers._files import Files
+from resolvers._index import PUBLIC_INDEX
+from resolvers._question import Question, local_source
+from resolvers._solve import solve
 from resolvers._uv import Uv
-from resolvers.errors import NeedsPlatform
+from resolvers.errors import InvalidRequest, NeedsPlatform
 from resolvers.pythons import find_python
 from resolvers.request import Resolution
 from resolvers.targets import Target
@@ -18,11 +19,15 @@ from resolvers.targets import Target
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from envid.packages import Package
     from envid.spec import EnvSpec
-    from resolvers._lock import File, Locked
-    from resolvers.request import ResolveContext
+    from resolvers._lock import Locked, Notes
+    from resolvers._question import LocalWheel
+    from resolvers.request import Artifact, ResolveContext
 
 __all__ = ["PypiResolver"]
+
+_WORKERS = 8
 
 
 class PypiResolver:
@@ -36,55 +41,99 @@ class PypiResolver:
         self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
+        _check(spec, platforms)
         targets = [Target.make(one, spec.for_platform(one).get("sys", ())) for one in platforms]
         python = find_python(spec.python, context)
-        questions = [
-            Question(spec=spec, target=target, python=python, context=context, wheels={})
-            for target in targets
-        ]
-        with Uv(context) as uv, ThreadPoolExecutor(len(targets) or 1) as pool:
-            pending = [pool.submit(_resolve, uv, question) for question in questions]
+        with (
+            Uv(context) as uv,
+            Files(uv, spec, python, context) as files,
+            ThreadPoolExecutor(_WORKERS) as work,
+            ThreadPoolExecutor(len(targets)) as pool,
+        ):
             try:
+                wheels = _local_wheels(spec, platforms, files, work)
+                questions = [
+                    Question.make(spec, target, python, context, wheels) for target in targets
+                ]
+                pending = [pool.submit(_resolve, uv, one, files, work) for one in questions]
                 return dict(zip(platforms, [one.result() for one in pending], strict=True))
             except BaseException:
+                # What the pools wait for, when they close, ends with these.
+                files.stop()
                 uv.processes.close()
                 raise
 
 
-def _resolve(uv: Uv, question: Question) -> Resolution:
-    locked = compile_lock(uv, question)
+def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
+    if not platforms:
+        raise InvalidRequest("no platform is asked for")
+    if spec.options.python_provider != "system":
+        raise InvalidRequest(
+            "this resolver takes Python from the system, and the spec asks for conda's",
+            "set the Python provider to `system`",
+        )
+    conda = [
+        text
+        for platform in platforms
+        for category, texts in spec.for_platform(platform).items()
+        if category in ("conda", "npconda")
+        for text in texts
+    ]
+    if conda:
+        raise InvalidRequest(f"`{conda[0]}` is a conda package, and this resolver knows only PyPI")
+
+
+def _local_wheels(
+    spec: EnvSpec, platforms: Sequence[str], files: Files, work: ThreadPoolExecutor
+) -> dict[str, LocalWheel]:
+    texts = {
+        text
+        for platform in platforms
+        for text in (*spec.for_platform(platform).get("pypi", ()), *spec.constraints)
+    }
+    pending = {
+        source.digest: work.submit(files.local_wheel, text, source)
+        for text in sorted(texts)
+        if (source := local_source(text))
+    }
+    return {digest: one.result() for digest, one in pending.items()}
+
+
+def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor) -> Resolution:
+    locked = solve(uv, question)
     notes = compile_notes(uv, question, locked)
-    tags = {tag: rank for rank, tag in enumerate(question.target.tags(question.python.version))}
-    wheels = [(one, best_wheel(one.wheels, tags)) for one in locked]
-    lacking = tuple(one.name for one, wheel in wheels if not wheel)
-    if lacking:
-        raise NeedsPlatform(question.target.platform, lacking)
+    pending = [
+        work.submit(
+            files.package,
+            one,
+            question,
+            [name for name, other in notes.items() if one.name in other.via],
+            _source(one, notes, question.spec),
+        )
+        for one in locked
+    ]
+    found: list[tuple[Package, Artifact | None]] = []
+    elsewhere: list[str] = []
+    for one in pending:
+        try:
+            found.append(one.result())
+        except NeedsPlatform as error:
+            elsewhere += error.packages
+    if elsewhere:
+        raise NeedsPlatform(question.target.platform, tuple(elsewhere))
     return Resolution(
         python=question.python.version,
-        packages=tuple(
-            _package(one, wheel, notes, question) for one, wheel in wheels if wheel is not None
-        ),
+        packages=tuple(package for package, _ in found),
+        artifacts=tuple(artifact for _, artifact in found if artifact),
     )
 
 
-def _package(one: Locked, wheel: File, notes: Mapping[str, Notes], question: Question) -> Package:
-    own = notes.get(one.name)
-    return Package.make(
-        kind="pypi",
-        name=one.name,
-        version=one.version or wheel.filename.split("-")[1],
-        filename=wheel.filename,
-        url=wheel.url,
-        sha256=wheel.sha256,
-        size=wheel.size,
-        depends=[name for name, other in notes.items() if one.name in other.via],
-        source=_source(own.index if own else None, question),
-    )
-
-
-def _source(index: str | None, question: Question) -> str | None:
-    """The source of the spec that an index URL of uv's annotations stands for."""
-    known = [one.url for one in question.spec.sources if one.kind != "channel"]
-    if index is None or index.rstrip("/") in known:
-        return index and index.rstrip("/")
+def _source(one: Locked, notes: Mapping[str, Notes], spec: EnvSpec) -> str | None:
+    """The source of the spec that uv's annotation means; direct references have none."""
+    index = notes[one.name].index if one.name in notes else None
+    if one.direct or index is None:
+        return None
+    known = [source.url for source in spec.sources if source.kind != "channel"]
+    if index.rstrip("/") in known:
+        return index.rstrip("/")
     return PUBLIC_INDEX if PUBLIC_INDEX in known else None

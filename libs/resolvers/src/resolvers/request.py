@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from pkgcache.credentials import Credentials
+from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.spec import EnvSpec
+    from pkgcache.progress import Progress
 
 __all__ = ["Artifact", "Resolution", "ResolveContext", "Resolver"]
 
@@ -28,20 +33,20 @@ class ResolveContext:
     """What belongs to this machine and this run, and must not change what is found.
 
     `cache_dir` is for the engines and may be deleted at any time. `local_paths` maps the content
-    digest of each local file or directory in the spec to its path here. `credentials` maps a URL,
-    or just `scheme://host[:port]`, to user name and password. `origins` maps a requirement as
-    the spec has it to the `file:line` that asked for it. `held` are, per platform, packages that
-    must stay at their version. `built_wheel` looks a source key up in a cache of built wheels.
-    `report` is told what is being done, `on_process` the name of each process that is started.
+    digest of each local file or directory in the spec to its path here. `credentials` are for
+    indexes, find-links locations and direct references; git has its own. `origins` maps a
+    requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
+    packages that must stay at their version. `built_wheel` looks a source key up in a cache of
+    built wheels. `on_process` is told the name of each process that is started.
     """
 
     cache_dir: Path
     local_paths: Mapping[str, Path] = field(default_factory=dict)
-    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    credentials: Credentials = field(default_factory=Credentials)
     origins: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     built_wheel: Callable[[str], Path | None] = _not_built
-    report: Callable[[str], None] = _nothing
+    progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing
     offline: bool = False
 
@@ -59,6 +64,18 @@ class Artifact:
     sha256: str
     size: int
     source_key: str | None = None
+
+    @classmethod
+    def of(cls, path: Path, source_key: str | None = None) -> Artifact:
+        """Read the hash and the size of a file."""
+        data = path.read_bytes()
+        return cls(
+            path=path,
+            filename=path.name,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            source_key=source_key,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
@@ -111,6 +112,11 @@ class Target:
         # Named outright, because the default would be the flags of the interpreter running us.
         own = cpython_tags((major, minor), [interpreter], platforms)
         return (*own, *compatible_tags((major, minor), interpreter, platforms))
+
+    @cache  # noqa: B019 - a handful of targets, whose thousand tags everyone asks for
+    def ranks(self, python: str) -> dict[Tag, int]:
+        """The place of each tag in `tags`."""
+        return {tag: rank for rank, tag in enumerate(self.tags(python))}
 
     def _platforms(self) -> Iterator[str]:
         if not self.is_linux:

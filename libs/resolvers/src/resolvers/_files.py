@@ -1,0 +1,215 @@
+"""From what uv chose to packages: the right file of each, built where there is no wheel."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
+
+from envid.packages import BuiltFrom, Hashes, Package
+from envid.platforms import host_platform
+from pkgcache.download import Downloader
+from pkgcache.errors import DownloadError
+from pkgcache.errors import HashMismatch as DownloadMismatch
+from resolvers._lock import File, best_wheel
+from resolvers._question import LocalWheel
+from resolvers.builds import Builder, checkout, copy_tree
+from resolvers.errors import (
+    BuildFailed,
+    HashMismatch,
+    IndexUnreachable,
+    InvalidRequest,
+    NeedsPlatform,
+)
+from resolvers.request import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from envid.spec import EnvSpec
+    from resolvers._lock import Locked, Vcs
+    from resolvers._question import LocalSource, Question
+    from resolvers._uv import Uv
+    from resolvers.pythons import Python
+    from resolvers.request import ResolveContext
+
+__all__ = ["Files"]
+
+Choice = tuple[File, Artifact | None, BuiltFrom | None]
+"""A file, where it is if its URL does not give it, and what it was built from."""
+
+
+class Files:
+    """The files of the packages of one spec, for all platforms."""
+
+    def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
+        self._uv, self._context = uv, context
+        self._builder = Builder(uv, spec, python, context)
+        self._downloader = Downloader(context.credentials)
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._downloader.close()
+
+    def stop(self) -> None:
+        """Call off all downloads."""
+        self._stop.set()
+
+    def local_wheel(self, text: str, source: LocalSource) -> LocalWheel:
+        """The wheel of a local file or directory that the spec asks for."""
+        path = self._context.local_paths.get(source.digest)
+        if path is None or not path.exists():
+            raise InvalidRequest(
+                f"`{text}` is not on this machine", "resolve where the file or directory is"
+            )
+        if path.is_dir():
+            state = BuiltFrom(kind="directory", url=source.url, sha256=source.digest)
+            built = self._builder.wheel(path.name, state, partial(copy_tree, path, source.digest))
+            return LocalWheel(artifact=built, url=source.url, origin=state)
+        found = Artifact.of(path)
+        if found.sha256 != source.digest:
+            asked_by = self._context.origins.get(text)
+            raise HashMismatch(
+                path.name, (f"sha256:{source.digest}",), (f"sha256:{found.sha256}",), asked_by
+            )
+        if path.suffix == ".whl":
+            return LocalWheel(artifact=found, url=source.url)
+        state = BuiltFrom(kind="sdist", url=source.url, sha256=source.digest)
+        built = self._builder.wheel(path.name, state, lambda _: path)
+        return LocalWheel(artifact=built, url=source.url, origin=state)
+
+    def package(
+        self, one: Locked, question: Question, depends: Iterable[str], source: str | None
+    ) -> tuple[Package, Artifact | None]:
+        """The package and, where its URL does not give it, its file.
+
+        Raises `NeedsPlatform` if the target has no wheel and what is built here does not fit it.
+        """
+        held = next((held for held in question.held if held.name == one.name), None)
+        if held and one.version in (None, held.version):
+            return held, None
+        file, artifact, origin = self._choose(one, question)
+        if best_wheel([file], question.ranks) is None:
+            raise NeedsPlatform(question.target.platform, (one.name,))
+        package = Package.make(
+            kind="pypi",
+            name=one.name,
+            version=one.version or str(parse_wheel_filename(file.filename)[1]),
+            filename=file.filename,
+            url=file.url,
+            sha256=file.sha256,
+            size=file.size,
+            depends=depends,
+            source=source,
+            built_from=origin,
+        )
+        return package, artifact
+
+    def _choose(self, one: Locked, question: Question) -> Choice:
+        for local in question.wheels.values():
+            if one.path == local.artifact.path:
+                return _as_file(local.artifact, local.url), local.artifact, local.origin
+        if one.vcs:
+            return self._from_commit(one.name, one.vcs, question)
+        self._check_hashes(one, question)
+        wheel = question.wheel(one)
+        if wheel:
+            artifact = None if wheel.sha256 else self._fetch(wheel)
+            return _as_file(artifact, wheel.url) if artifact else wheel, artifact, None
+        if one.sdist is None:
+            raise NeedsPlatform(question.target.platform, (one.name,))
+        return self._from_sdist(one.name, one.sdist, one.subdirectory, question)
+
+    def _from_commit(self, name: str, vcs: Vcs, question: Question) -> Choice:
+        origin = BuiltFrom(
+            kind="vcs", url=vcs.url, commit=vcs.commit, subdirectory=vcs.subdirectory
+        )
+        url = f"git+{vcs.url}@{vcs.commit}"
+        fetch = partial(checkout, self._uv, origin)
+        return self._built(name, url, origin, question, fetch)
+
+    def _from_sdist(
+        self, name: str, sdist: File, subdirectory: str | None, question: Question
+    ) -> Choice:
+        # The hash is what names the state of the source, so it must be known beforehand.
+        sha256 = sdist.sha256 or self._fetch(sdist).sha256
+        origin = BuiltFrom(kind="sdist", url=sdist.url, sha256=sha256, subdirectory=subdirectory)
+        return self._built(name, sdist.url, origin, question, partial(self._download, sdist))
+
+    def _built(
+        self,
+        name: str,
+        url: str,
+        origin: BuiltFrom,
+        question: Question,
+        fetch: Callable[[Path], Path],
+    ) -> Choice:
+        try:
+            artifact = self._builder.wheel(name, origin, fetch)
+        except BuildFailed as error:
+            # It may well be built where it belongs.
+            if question.target.platform != host_platform():
+                raise NeedsPlatform(question.target.platform, (name,)) from error
+            raise
+        return _as_file(artifact, url), artifact, origin
+
+    def _check_hashes(self, one: Locked, question: Question) -> None:
+        expected = question.hashes.get(one.name, ())
+        missing = question.spec.options.require_hashes and not expected
+        if missing or not question.allowed(one.name, one.files):
+            found = tuple(digest for file in one.files for digest in file.digests)
+            name = f"{one.name}=={one.version}" if one.version else one.name
+            raise HashMismatch(name, expected, found, question.origin(one.name))
+
+    def _fetch(self, file: File) -> Artifact:
+        """Download a file whose hash the index does not say; it is kept, as it is needed again."""
+        folder = self._context.cache_dir / "files"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            found = Artifact.of(self._download(file, Path(work)))
+            target = folder / found.sha256
+            target.mkdir(exist_ok=True)
+            return replace(found, path=found.path.replace(target / found.filename))
+
+    def _download(self, file: File, into: Path) -> Path:
+        target = into / file.filename
+        try:
+            self._downloader.download(
+                file.url,
+                target,
+                hashes=Hashes(sha256=file.sha256),
+                size=file.size,
+                stop=self._stop,
+            )
+        except DownloadError as error:
+            raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+        except DownloadMismatch as error:
+            raise HashMismatch(
+                error.filename, (error.expected,), (error.actual,), error.origin
+            ) from error
+        return target
+
+
+def _as_file(artifact: Artifact, url: str) -> File:
+    return File(
+        filename=artifact.filename,
+        url=url,
+        size=artifact.size,
+        hashes={"sha256": artifact.sha256},
+    )

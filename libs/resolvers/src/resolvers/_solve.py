@@ -1,0 +1,71 @@
+"""Choosing versions so that as little as possible must be built."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from envid.platforms import host_platform
+from resolvers._compile import compile_lock, compile_versions
+from resolvers.errors import NoSolution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from resolvers._lock import Locked
+    from resolvers._question import Question
+    from resolvers._uv import Uv
+
+__all__ = ["solve"]
+
+Lock = tuple["Locked", ...]
+
+
+def solve(uv: Uv, question: Question) -> Lock:
+    """The packages of an environment; raises `ResolveError`.
+
+    uv takes the newest versions, and an sdist is as good as a wheel to it. Where that leaves
+    packages without a wheel for the target, other versions are tried for these alone: for all of
+    them if the target is not this machine, else for those whose wheels are only too new for the
+    target's floor. What then is still without a wheel has to be built.
+    """
+    locked = compile_lock(uv, question)
+    lacking = [one for one in locked if _lacks_wheel(one, question)]
+    if not lacking:
+        return locked
+    newest = replace(question, target=question.target.newest)
+    offered = compile_versions(uv, newest, lacking)
+    too_new = {one.name for one in offered if not _lacks_wheel(one, newest)}
+    native = question.target.platform == host_platform()
+    wanted = too_new if native else {one.name for one in lacking}
+    pins = [f"{one.name}=={one.version}" for one in locked if one not in lacking and one.version]
+    return (
+        _without_building(uv, question, wanted, pins)
+        or _without_building(uv, question, too_new, ())
+        or locked
+    )
+
+
+def _lacks_wheel(one: Locked, question: Question) -> bool:
+    if one.direct or question.must_build(one.name):
+        return False
+    return question.wheel(one) is None
+
+
+def _without_building(
+    uv: Uv, question: Question, names: set[str], pins: Iterable[str]
+) -> Lock | None:
+    names = set(names)
+    while names:
+        stricter = replace(
+            question,
+            only_binary=tuple(sorted(names)),
+            pins=(*question.pins, *pins),
+        )
+        try:
+            return compile_lock(uv, stricter)
+        except NoSolution as error:
+            blamed = set(re.findall(r"([a-z0-9-]+)\S* ha(?:s|ve) no usable wheels", error.reason))
+            names = names - blamed if names & blamed else set()
+    return None

@@ -1,0 +1,191 @@
+"""Wheels from sdists, commits and directories: built once per state of the source."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from envid.platforms import host_platform
+from resolvers._index import index_settings
+from resolvers.content import IGNORED, content_digest
+from resolvers.errors import BuildFailed
+from resolvers.request import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from envid.packages import BuiltFrom
+    from envid.spec import EnvSpec
+    from resolvers._uv import Uv
+    from resolvers.pythons import Python
+    from resolvers.request import ResolveContext
+
+__all__ = ["ANY", "Builder", "checkout", "copy_tree", "source_key"]
+
+_LEFT_BEHIND = IGNORED - {".git", ".hg", ".svn"}
+
+ANY = "any"
+"""The platform in the key of a wheel without compiled code."""
+
+
+def source_key(source: BuiltFrom, python: str, platform: str) -> str:
+    """The name of the wheel that a source becomes: 64 hex digits.
+
+    Takes the state of the source (the digest of its content, or repository, commit and
+    subdirectory), the minor version of `python`, and a platform or `ANY`.
+    """
+    state = source.sha256 or [source.url, source.commit]
+    minor = ".".join(python.split(".")[:2])
+    parts = [source.kind, state, source.subdirectory, minor, platform]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class Builder:
+    """Builds wheels with one Python, for all platforms of a resolve.
+
+    What was built before, by this machine or by whoever fills `context.built_wheel`, is not built
+    again. Build environments are isolated and see the sources and the cut-off date of the spec.
+    """
+
+    def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
+        self._uv, self._spec, self._python, self._context = uv, spec, python, context
+        self._root = context.cache_dir / "built"
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+
+    def wheel(self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path]) -> Artifact:
+        """The wheel of a source, built unless it is known.
+
+        `name` stands for it in messages; `fetch` puts the source into an empty directory and
+        returns where it is. Raises `BuildFailed`.
+        """
+        keys = [source_key(source, self._python.version, one) for one in (ANY, host_platform())]
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._alone(keys[0]):
+            known = self._known(keys)
+            if known:
+                return known
+            with tempfile.TemporaryDirectory(dir=self._root, prefix=".build-") as work:
+                built = self._build(name, source, fetch, Path(work))
+                key = keys[0] if built.name.endswith("-none-any.whl") else keys[1]
+                return self._keep(built, key)
+
+    def _known(self, keys: list[str]) -> Artifact | None:
+        for key in keys:
+            for path in (*(self._root / key).glob("*.whl"), self._context.built_wheel(key)):
+                if path and path.is_file():
+                    return Artifact.of(path, source_key=key)
+        return None
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock, (self._root / f"{key}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _build(
+        self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], work: Path
+    ) -> Path:
+        self._context.progress.note(f"building a wheel of {name}")
+        (work / "source").mkdir()
+        tree = fetch(work / "source")
+        if source.subdirectory:
+            tree = _unpacked(tree, work) / source.subdirectory
+        settings = index_settings(self._uv, self._spec, self._context.credentials)
+        arguments: list[str | Path] = [
+            "build",
+            "--wheel",
+            tree,
+            "--out-dir",
+            work / "out",
+            "--no-sources",
+        ]
+        done = self._uv.run(
+            "uv build",
+            [*arguments, "--python", self._python.path, *settings.arguments],
+            environment=settings.environment,
+            directory=work,
+        )
+        wheels = list((work / "out").glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            raise _failure(name, done.stderr + done.stdout)
+        try:
+            parse_wheel_filename(wheels[0].name)
+        except InvalidWheelFilename:
+            raise BuildFailed(name, f"`{wheels[0].name}` is not the name of a wheel") from None
+        return wheels[0]
+
+    def _keep(self, built: Path, key: str) -> Artifact:
+        with built.open("rb") as file:
+            os.fsync(file.fileno())
+        target = self._root / key
+        target.mkdir(exist_ok=True)
+        return Artifact.of(built.replace(target / built.name), source_key=key)
+
+
+def checkout(uv: Uv, source: BuiltFrom, into: Path) -> Path:
+    """Put a commit of a git repository into a directory; raises `BuildFailed`."""
+    git = shutil.which("git")
+    if not git:
+        raise BuildFailed(source.url, "git is not on PATH", hint="install git")
+    tree = into / "repository"
+    steps = (
+        ("clone", "--quiet", "--no-checkout", source.url, str(tree)),
+        ("-C", str(tree), "checkout", "--quiet", "--detach", str(source.commit)),
+        ("-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"),
+    )
+    for step in steps:
+        done = uv.processes.run(f"git {step[0]}", (git, *step))
+        if done.returncode:
+            raise BuildFailed(source.url, _last_line(done.stderr), done.stderr)
+    return tree
+
+
+def copy_tree(tree: Path, digest: str, into: Path) -> Path:
+    """Put a copy of a local directory into another, since builds write beside what they read.
+
+    Its history comes along, as some backends take the version from there. Raises `BuildFailed`
+    if the directory does not have the content digest.
+    """
+    target = into / tree.name
+    shutil.copytree(tree, target, symlinks=True, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+    if content_digest(target) != digest:
+        raise BuildFailed(
+            tree.name, "the directory has changed since the request was read", hint="try again"
+        )
+    return target
+
+
+def _unpacked(tree: Path, work: Path) -> Path:
+    if tree.is_dir():
+        return tree
+    into = work / "unpacked"
+    if tree.suffix == ".zip":
+        shutil.unpack_archive(tree, into)
+    else:
+        shutil.unpack_archive(tree, into, filter="data")
+    inner = list(into.iterdir())
+    return inner[0] if len(inner) == 1 else into
+
+
+def _failure(name: str, log: str) -> BuildFailed:
+    causes = re.findall(r"^ *(?:cause|error): (.*)$", log, re.MULTILINE)
+    reason = causes[-1] if causes else "the build gave no single wheel"
+    return BuildFailed(name, reason, log.strip())
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
