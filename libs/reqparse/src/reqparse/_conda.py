@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from reqparse._flaw import Flaw
 from reqparse._url import (
     has_scheme,
@@ -215,6 +217,15 @@ def _clause(part: str, text: str) -> str:
     if version.endswith("*"):
         return f"!={stem}.*" if operator == "!=" else f"{operator}{stem}"
     return operator + version
+
+
+def pep440(version: str) -> str | None:
+    """A version expression as a PEP 440 specifier; None where that cannot say it."""
+    clauses = [f"=={c}" if c[:1].isdigit() else c for c in version.split(",") if c != "*"]
+    try:
+        return str(SpecifierSet(",".join(clauses))) or None
+    except InvalidSpecifier:
+        return None
 
 
 def _is_pattern(build: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reqparse._flaw import Flaw
@@ -22,7 +23,7 @@ from reqparse.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MAX_BYTES = 64 * 1024 * 1024
 """No requirement or lock file comes near this; what is larger is not one."""
@@ -45,6 +46,10 @@ class Job:
     packages: list[LockedPackage] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     """The remaining fields of the result, by name."""
+    platforms: tuple[str, ...] | None = None
+    """The platforms that what is being read applies to."""
+    group: str | None = None
+    """The group that what is being read belongs to."""
 
     def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(origin=origin, message=mask(message), hint=hint))
@@ -56,19 +61,34 @@ class Job:
         """A context in which a Flaw becomes a problem at this place, and work goes on after it."""
         return _Guard(self, origin)
 
+    @contextmanager
+    def scope(
+        self, platforms: tuple[str, ...] | None = None, group: str | None = None
+    ) -> Iterator[None]:
+        """A context for what applies to some platforms only, or belongs to a group."""
+        outer = self.platforms, self.group
+        self.platforms, self.group = platforms, group
+        try:
+            yield
+        finally:
+            self.platforms, self.group = outer
+
     def add(self, requirement: Requirement, *, constraint: bool = False) -> None:
         """Take a requirement; one of PyPI's that is named `python` states the Python version."""
         if requirement.category == "pypi" and requirement.name == "python" and not requirement.url:
-            self.python.append(
-                PythonRequirement(
-                    specifier=requirement.specifier,
-                    marker=requirement.marker,
-                    platforms=requirement.platforms,
-                    origin=requirement.origin,
-                )
+            self.add_python(requirement.specifier, requirement.origin, requirement.marker)
+            return
+        if self.platforms is not None or self.group is not None:
+            requirement = replace(requirement, platforms=self.platforms, group=self.group)
+        (self.constraints if constraint else self.requirements).append(requirement)
+
+    def add_python(self, specifier: str, origin: Origin, marker: str | None = None) -> None:
+        """Take a statement of the Python version."""
+        self.python.append(
+            PythonRequirement(
+                specifier=specifier, marker=marker, platforms=self.platforms, origin=origin
             )
-        else:
-            (self.constraints if constraint else self.requirements).append(requirement)
+        )
 
     def add_source(
         self,
@@ -78,7 +98,6 @@ class Job:
         *,
         base: str = "",
         name: str | None = None,
-        platforms: tuple[str, ...] | None = None,
     ) -> None:
         """Take a source; a repeated one says nothing new, and a second index replaces the first."""
         url, secret = split_secret(text)
@@ -94,7 +113,7 @@ class Job:
             url=url,
             name=name,
             path=path,
-            platforms=platforms,
+            platforms=self.platforms,
             origin=origin,
             secret=secret,
         )
@@ -149,7 +168,8 @@ class _Guard:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if isinstance(error, Flaw):
-            self._job.problem(self._origin, error.message, error.hint)
+            origin = Origin(file=self._origin.file, line=error.line or self._origin.line)
+            self._job.problem(origin, error.message, error.hint)
             return True
         return False
 

@@ -43,13 +43,13 @@ class Line(NamedTuple):
         return message
 
 
-def decode(data: bytes) -> str:
+def decode(data: bytes, *, pep263: bool = True) -> str:
     """Text by its byte order mark, else by a PEP 263 line, else as UTF-8. Raises Flaw."""
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return _decode(data[len(bom) :], encoding, "its byte order mark")
     for line in data.split(b"\n", 2)[:2]:
-        if line.startswith(b"#") and (found := _CODING.search(line)):
+        if pep263 and line.startswith(b"#") and (found := _CODING.search(line)):
             return _decode(data, found[1].decode("ascii"), "its coding line")
     return _decode(data, "utf-8", "default")
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "parse_file", "parse_requirement"]
 
-_READERS = {"requirements.txt": "reqparse.requirements_txt"}
+_READERS = {
+    "requirements.txt": "reqparse.requirements_txt",
+    "environment.yml": "reqparse.environment_yml",
+}
 
 KINDS = tuple(_READERS)
 """What a file can be; see the README for how a kind is told by name and content."""
@@ -47,9 +50,17 @@ def parse_file(
     job = Job(env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras)
     with job.guard(Origin(file=str(path))):
         data = job.load(str(path), included=False)
-        reader = import_module(_READERS[kind or "requirements.txt"])
+        reader = import_module(_READERS[kind or kind_of(str(path), data)])
         reader.read(job, str(path), data)
     return job.result()
+
+
+def kind_of(name: str, data: bytes) -> str:
+    """Tell what a file is by its name and, where that does not say, by its content."""
+    name = name.replace("\\", "/").rpartition("/")[2].lower()
+    if name.endswith((".yml", ".yaml")) or data.startswith(b"channels:"):
+        return "environment.yml"
+    return "requirements.txt"
 
 
 def parse_requirement(

@@ -196,6 +196,8 @@ class RequirementSet:
     platforms: tuple[str, ...] = ()
     """The conda subdirs the file asks for; empty where it does not say."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    no_defaults: bool = False
+    """conda's default channels are not to be added, by the channel `nodefaults`."""
     no_index: bool = False
     prereleases: bool = False
     prefer_binary: bool = False

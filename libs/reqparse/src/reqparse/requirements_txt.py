@@ -47,24 +47,23 @@ class RequirementsReader:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._open: dict[str, _File] = {}
-        self._seen: dict[tuple[str, bool], Origin] = {}
+        self._seen: dict[tuple[str, bool, object], Origin] = {}
+        self._scope: object = None
 
     def read(self, location: str, data: bytes) -> None:
         """Read a file whose bytes are here already, such as the one the caller named."""
         self._push(location, data, Origin(file=location), constraint=False)
         self._run()
 
-    def include(self, target: str, base: str, origin: Origin, *, constraint: bool = False) -> None:
-        """Read the file that `-r` or `-c` names."""
-        self._enter(join(base, target), origin, constraint=constraint)
-        self._run()
+    def line(self, text: str, location: str, origin: Origin, scope: object = None) -> None:
+        """Read one line of another file, such as an item of environment.yml's pip list.
 
-    def line(self, text: str, base: str, origin: Origin) -> None:
-        """Read one line that stands elsewhere, such as in the pip list of an environment.yml."""
+        Within one scope a file is included once.
+        """
+        self._scope = scope
         for line in logical_lines(text, self._job.env):
-            file = _File(join(base, "-"), iter(()), constraint=False)
-            self._line(file, line, origin)
-        self._run()
+            self._line(_File(location, iter(()), constraint=False), line, origin)
+            self._run()
 
     def _run(self) -> None:
         while self._open:
@@ -78,7 +77,7 @@ class RequirementsReader:
     def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
         with self._job.guard(Origin(file=mask(location))):
             lines = logical_lines(decode(data), self._job.env)
-            self._seen[_key(location), constraint] = origin
+            self._seen[_key(location), constraint, self._scope] = origin
             file = _File(location, lines, constraint=constraint)
             self._open[_key(location)] = file
 
@@ -91,7 +90,7 @@ class RequirementsReader:
                 f"the file includes itself: {' -> '.join([*cycle, cycle[0]])}",
                 "remove one of the includes",
             )
-        if earlier := self._seen.get((key, constraint)):
+        if earlier := self._seen.get((key, constraint, self._scope)):
             self._job.note(origin, f"`{location}` is read already, see {earlier}")
             return
         self._push(location, self._job.load(location), origin, constraint=constraint)
@@ -178,7 +177,9 @@ class _File:
 
 
 def _key(location: str) -> str:
-    return location if is_remote(location) else os.path.realpath(location)
+    return (
+        location if is_remote(location) else os.path.realpath(location)
+    )  # one file, one key, however it is spelled
 
 
 def _with_options(

@@ -1,0 +1,90 @@
+"""A document as a tree that remembers lines, whatever language it was written in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reqparse._flaw import Flaw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Scalar = str | bool | None
+
+
+class Node:
+    """A value and its line.
+
+    `value` is a list of nodes, a dict from text to nodes, or a scalar: text, bool or None.
+    Numbers and dates stay the text they were, since `3.10` is a version and not 3.1.
+    `comment` is what follows a scalar or a key on its line, behind `#`.
+    """
+
+    __slots__ = ("comment", "line", "size", "value")
+
+    def __init__(self, value: Any, line: int, comment: str = "") -> None:
+        self.value, self.line, self.comment = value, line, comment
+        self.size = 1
+
+    def __repr__(self) -> str:
+        return f"Node({self.value!r}, {self.line})"
+
+    @property
+    def text(self) -> str:
+        """The text of a scalar. Raises Flaw for anything else."""
+        if isinstance(self.value, str):
+            return self.value
+        raise self.wrong("a text")
+
+    @property
+    def flag(self) -> bool:
+        if isinstance(self.value, bool):
+            return self.value
+        raise self.wrong("true or false")
+
+    @property
+    def items(self) -> list[Node]:
+        """The items of a list; none of an empty value. Raises Flaw for anything else."""
+        if self.value is None:
+            return []
+        if isinstance(self.value, list):
+            return self.value
+        raise self.wrong("a list")
+
+    @property
+    def table(self) -> dict[str, Node]:
+        """The entries of a mapping; none of an empty value. Raises Flaw for anything else."""
+        if self.value is None:
+            return {}
+        if isinstance(self.value, dict):
+            return self.value
+        raise self.wrong("a mapping")
+
+    def get(self, *keys: str) -> Node:
+        """The node at a path of keys; an empty node where there is none."""
+        node = self
+        for key in keys:
+            node = node.table.get(key) or Node(None, node.line)
+        return node
+
+    def opt(self, key: str) -> str | None:
+        """The text at a key, or None where there is none."""
+        node = self.get(key)
+        return None if node.value is None else node.text
+
+    def number(self, key: str) -> int | None:
+        """The whole number at a key, or None where there is none."""
+        node = self.get(key)
+        if node.value is None:
+            return None
+        if not (isinstance(node.value, str) and node.value.isascii() and node.value.isdigit()):
+            raise node.wrong("a whole number")
+        return int(node.value[:20])
+
+    def texts(self) -> Iterator[str]:
+        return (item.text for item in self.items)
+
+    def wrong(self, wanted: str) -> Flaw:
+        found = {list: "a list", dict: "a mapping", str: "a text", bool: "true or false"}
+        is_a = found.get(type(self.value), "nothing")
+        return Flaw(f"expected {wanted}, found {is_a}", line=self.line)

@@ -1,0 +1,101 @@
+"""Platform selectors: `[linux and not aarch64]` as conda-build and conda-lock write them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reqparse.model import PLATFORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SELECTOR = re.compile(r"\[([^\[\]]*)\]")
+_TOKEN = re.compile(r"\s*(?:([()])|([A-Za-z_][A-Za-z0-9_-]*))")
+_LINUX, _OSX = PLATFORMS[:2], PLATFORMS[2:]
+_NAMES: dict[str, tuple[str, ...]] = {
+    **{platform: (platform,) for platform in PLATFORMS},
+    "unix": PLATFORMS,
+    "linux": _LINUX,
+    "linux64": ("linux-64",),
+    "aarch64": ("linux-aarch64",),
+    "osx": _OSX,
+    "osx64": ("osx-64",),
+    "arm64": ("osx-arm64",),
+    "x86_64": ("linux-64", "osx-64"),
+    "x86": ("linux-64", "osx-64"),
+    **dict.fromkeys(("win", "win32", "win64", "win-64", "win-32", "win-arm64"), ()),
+    **dict.fromkeys(("linux32", "linux-32", "ppc64le", "linux-ppc64le", "s390x"), ()),
+}
+_MAX_TOKENS = 100
+
+
+def comment_selector(comment: str) -> tuple[str, ...] | None:
+    """The platforms that a comment such as `[osx]` chooses; None if it is no selector."""
+    found = _SELECTOR.match(comment)
+    return select(found[1]) if found else None
+
+
+def select(expression: str) -> tuple[str, ...] | None:
+    """The platforms for which an expression holds; None if it is not one we understand."""
+    tokens = list(_tokens(expression))
+    if not tokens or len(tokens) > _MAX_TOKENS or None in tokens:
+        return None
+    try:
+        return tuple(p for p in PLATFORMS if _Expression(tokens, p).holds())
+    except (IndexError, KeyError):
+        return None
+
+
+def _tokens(expression: str) -> Iterator[str | None]:
+    at = 0
+    expression = expression.strip()
+    while at < len(expression):
+        found = _TOKEN.match(expression, at)
+        if not found:
+            yield None
+            return
+        yield found[1] or found[2]
+        at = found.end()
+
+
+class _Expression:
+    """Recursive descent over `or`, `and`, `not`, parentheses and names, for one platform."""
+
+    def __init__(self, tokens: list[str | None], platform: str) -> None:
+        self._tokens = [token for token in reversed(tokens) if token]
+        self._platform = platform
+
+    def holds(self) -> bool:
+        value = self._or()
+        if self._tokens:
+            raise KeyError(self._tokens[-1])
+        return value
+
+    def _take(self, word: str) -> bool:
+        if self._tokens and self._tokens[-1] == word:
+            self._tokens.pop()
+            return True
+        return False
+
+    def _or(self) -> bool:
+        value = self._and()
+        while self._take("or"):
+            value = self._and() or value
+        return value
+
+    def _and(self) -> bool:
+        value = self._not()
+        while self._take("and"):
+            value = self._not() and value
+        return value
+
+    def _not(self) -> bool:
+        if self._take("not"):
+            return not self._not()
+        if self._take("("):
+            value = self._or()
+            if not self._take(")"):
+                raise KeyError(")")
+            return value
+        return self._platform in _NAMES[self._tokens.pop()]

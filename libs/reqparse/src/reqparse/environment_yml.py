@@ -1,0 +1,182 @@
+"""environment.yml in the dialects of conda, conda-lock, mamba and the reference system.
+
+Selectors in comments (`# [linux]`) and in mamba's keys (`sel(linux): ...`) give each requirement
+the platforms it applies to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reqparse._conda import conda_requirement, pep440, sys_requirement
+from reqparse._lines import decode
+from reqparse._selectors import comment_selector, select
+from reqparse._url import absolute, directory, mask
+from reqparse._yaml import load_yaml
+from reqparse.model import PLATFORMS, Origin, Requirement
+from reqparse.requirements_txt import RequirementsReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reqparse._job import Job
+    from reqparse._node import Node
+
+__all__ = ["read"]
+
+_SEL = re.compile(r"sel\((.*)\)")
+_SINGLE_EQUALS = re.compile(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?![=])\s*([^=\s]\S*)")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
+
+
+def read(job: Job, location: str, data: bytes) -> None:
+    """Read an environment.yml and the requirements files that it includes into a job."""
+    _Reader(job, location).read(data)
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """A text with `$NAME` and `${NAME}` put in, as conda does in channels; unset ones stay."""
+    return _VARIABLE.sub(lambda found: env.get(found[1] or found[2], found[0]), text)
+
+
+class _Reader:
+    def __init__(self, job: Job, location: str) -> None:
+        self._job = job
+        self._location, self._file = location, mask(location)
+        self._base = absolute(directory(location))
+        self._pip = RequirementsReader(job)
+        self._group: str | None = None
+
+    def read(self, data: bytes) -> None:
+        keys: dict[str, Callable[[Node], None]] = {
+            "category": self._category,
+            "name": self._name,
+            "channels": self._channels,
+            "platforms": self._platforms,
+            "dependencies": self._dependencies,
+            "sys": self._sys,
+            "variables": self._variables,
+            "pip-repositories": self._indexes,
+            "pypi-indices": self._indexes,
+        }
+        with self._job.guard(self._at(None)):
+            table = load_yaml(decode(data, pep263=False)).table
+            for key, take in keys.items():
+                if key in table:
+                    with self._job.guard(self._at(table[key])):
+                        take(table[key])
+            for key in [key for key in table if key not in keys]:
+                why = "an environment is created where you say" if key == "prefix" else "not known"
+                self._job.note(self._at(table[key]), f"`{key}` is not used: {why}")
+
+    def _at(self, node: Node | None) -> Origin:
+        return Origin(file=self._file, line=node.line if node else None)
+
+    def _name(self, node: Node) -> None:
+        self._job.facts["name"] = node.text
+
+    def _category(self, node: Node) -> None:
+        self._group = None if node.text == "main" else node.text
+
+    def _platforms(self, node: Node) -> None:
+        self._job.facts["platforms"] = tuple(dict.fromkeys(node.texts()))
+
+    def _variables(self, node: Node) -> None:
+        variables = {}
+        for name, value in node.table.items():
+            with self._job.guard(self._at(value)):
+                is_flag = isinstance(value.value, bool)
+                variables[name] = str(value.value).lower() if is_flag else value.text
+        self._job.facts["variables"] = variables
+
+    def _channels(self, node: Node) -> None:
+        for item in node.items:
+            with self._job.guard(self._at(item)):
+                if item.text == "nodefaults":
+                    self._job.facts["no_defaults"] = True
+                else:
+                    channel = expand(item.text, self._job.env)
+                    with self._job.scope(self._chosen(item, None)):
+                        self._job.add_source("channel", channel, self._at(item))
+
+    def _indexes(self, node: Node) -> None:
+        for item in node.items:
+            with self._job.guard(self._at(item)):
+                url = expand(item.text, self._job.env)
+                self._job.add_source("extra-index", url, self._at(item), base=self._base)
+
+    def _sys(self, node: Node) -> None:
+        self._each(node, None, self._sys_package)
+
+    def _dependencies(self, node: Node) -> None:
+        self._each(node, None, self._conda)
+
+    def _each(
+        self,
+        node: Node,
+        platforms: tuple[str, ...] | None,
+        take: Callable[[Node, tuple[str, ...] | None], None],
+    ) -> None:
+        for item in node.items:
+            with self._job.guard(self._at(item)):
+                take(item, self._chosen(item, platforms))
+
+    def _chosen(self, node: Node, platforms: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """The platforms that remain after the selector beside a node, if there is one."""
+        if not node.comment.startswith("["):
+            return platforms
+        chosen = comment_selector(node.comment)
+        if chosen is None:
+            self._job.note(self._at(node), f"`# {node.comment}` is not a platform selector")
+            return platforms
+        return self._narrow(node, chosen, platforms)
+
+    def _narrow(
+        self, node: Node, chosen: tuple[str, ...], platforms: tuple[str, ...] | None
+    ) -> tuple[str, ...] | None:
+        chosen = tuple(p for p in chosen if platforms is None or p in platforms)
+        if not chosen:
+            self._job.note(self._at(node), "its selector chooses no platform that is known here")
+        return None if chosen == PLATFORMS else chosen
+
+    def _conda(self, item: Node, platforms: tuple[str, ...] | None) -> None:
+        if isinstance(item.value, dict):
+            self._section(item, platforms)
+            return
+        found = conda_requirement(item.text, base=self._base)
+        self._add(found, item, platforms)
+        if found.name == "python" and (version := pep440(found.specifier)):
+            with self._job.scope(platforms):
+                self._job.add_python(version, self._at(item))
+
+    def _add(self, found: Requirement, item: Node, platforms: tuple[str, ...] | None) -> None:
+        with self._job.scope(platforms, self._group):
+            self._job.add(replace(found, origin=self._at(item), original=mask(item.text)))
+
+    def _section(self, item: Node, platforms: tuple[str, ...] | None) -> None:
+        """A mapping among the dependencies: `pip:`, `sys:`, or mamba's `sel(...):`."""
+        for key, node in item.table.items():
+            chosen = self._chosen(node, platforms)
+            if key == "pip":
+                self._each(node, chosen, self._pip_line)
+            elif key == "sys":
+                self._each(node, chosen, self._sys_package)
+            elif (found := _SEL.fullmatch(key)) and (selected := select(found[1])) is not None:
+                self._conda(node, self._narrow(node, selected, platforms))
+            else:
+                self._job.problem(
+                    self._at(node), f"`{key}:` among the dependencies", "only `pip:` and `sys:`"
+                )
+
+    def _sys_package(self, item: Node, platforms: tuple[str, ...] | None) -> None:
+        self._add(sys_requirement(item.text), item, platforms)
+
+    def _pip_line(self, item: Node, platforms: tuple[str, ...] | None) -> None:
+        text = item.text
+        if found := _SINGLE_EQUALS.fullmatch(text):
+            text = f"{found[1]}=={found[2]}"
+            self._job.note(self._at(item), f"`{item.text}` is read as `{text}`")
+        with self._job.scope(platforms, self._group):
+            self._pip.line(text, self._location, self._at(item), platforms)
