@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -16,5 +17,5 @@ class TopLevelHook(BuildHookInterface):  # type: ignore[type-arg]
         project = self.build_config.builder.project_id
         build_data[key][self._path] = f"{project}.dist-info/top_level.txt"
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        os.unlink(self._path)
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - the hook's interface
+        Path(self._path).unlink()

@@ -1,5 +1,7 @@
 """What `metaflow` says of this extension: its name and its version."""
 
-from metaflow_extensions.mfenv.__about__ import __version__ as __version__
+from metaflow_extensions.mfenv.__about__ import __version__
+
+__all__ = ["__mf_extensions__", "__version__"]
 
 __mf_extensions__ = "mfenv"

@@ -1,0 +1,148 @@
+"""`mfenv show`, `list` and `config`: what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfenv._commands._common import (
+    env_argument,
+    json_option,
+    open_environments,
+    print_descriptions,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from envid.resolved import ResolvedEnv
+
+
+@click.command(epilog="\b\nExamples:\n  mfenv show team/etl:v1\n  mfenv show 3f2a91bc --json")
+@env_argument(nargs=-1, required=True)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="P",
+    type=click.Choice(["linux-64", "linux-aarch64", "osx-64", "osx-arm64"]),
+    help="Platform; may be repeated.  [default: all that are known]",
+)
+@json_option
+def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> None:
+    """Describe environments: what was asked and what was found."""
+    with open_environments() as environments:
+        found = [one for name in env for one in environments.find(name, platforms)]
+        if as_json:
+            print_descriptions(found)
+            return
+        for number, one in enumerate(found):
+            if number:
+                click.echo()
+            _describe(one, environments.registry.aliases_of(one.req_id, one.full_id))
+
+
+@click.command(name="list", epilog="\b\nExamples:\n  mfenv list --limit 10")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the newest N.")
+@json_option
+def list_(limit: int | None, as_json: bool) -> None:
+    """List the environments that this machine knows, newest first."""
+    with open_environments() as environments:
+        rows = list(environments.registry.rows(limit))
+    if as_json:
+        print_json(
+            {
+                "environments": [
+                    {
+                        **row.env_id._asdict(),
+                        "env_type": row.env_type,
+                        "python": row.python,
+                        "packages": row.packages,
+                        "resolved_at": row.resolved_at,
+                        "resolved_by": row.resolved_by,
+                        "default": row.is_default,
+                        "aliases": list(row.aliases),
+                        "prefixes": list(row.prefixes),
+                    }
+                    for row in rows
+                ]
+            }
+        )
+        return
+    _table(
+        ("req_id", "full_id", "platform", "type", "python", "packages", "resolved", "known as"),
+        (
+            (
+                row.env_id.req_id[:12] + ("*" if row.is_default else ""),
+                row.env_id.full_id[:12],
+                row.env_id.platform,
+                row.env_type,
+                row.python,
+                str(row.packages),
+                row.resolved_at,
+                " ".join((*row.aliases, *row.prefixes)),
+            )
+            for row in rows
+        ),
+    )
+
+
+@click.command(epilog="\b\nExamples:\n  MFENV_PLATFORMS=linux-64,osx-arm64 mfenv config")
+@json_option
+def config(as_json: bool) -> None:
+    """Show every setting, its value, and where that came from."""
+    from mfenv.settings import Settings, describe
+
+    found = list(describe(Settings.load()))
+    if as_json:
+        print_json({name: {"value": value, "origin": origin} for name, value, origin, _ in found})
+        return
+    _table(
+        ("setting", "value", "from", "meaning"),
+        ((name, _shown(value), origin, text) for name, value, origin, text in found),
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(value) or "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) or "-"
+
+
+def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
+    spec = env.spec
+    rows = [
+        ("environment", f"{env.req_id}:{env.full_id}"),
+        ("platform", f"{env.platform} (of {', '.join(env.co_resolved)})"),
+        ("type", env.env_type),
+        ("python", f"{env.python} from {spec.options.python_provider}"),
+        ("resolved", f"{env.resolved_at} by {env.resolved_by}"),
+        ("known as", " ".join(aliases)),
+        ("derived from", spec.base or ""),
+        ("sources", " ".join(f"{source.kind}:{source.url}" for source in spec.sources)),
+    ]
+    for label, value in rows:
+        if value:
+            click.echo(f"{label:<13} {value}")
+    for category, texts in spec.for_platform(env.platform).items():
+        for text in texts:
+            click.echo(f"{'asked':<13} {category} {text}")
+    for package in env.packages:
+        build = f" {package.build}" if package.build else ""
+        click.echo(f"{package.kind:<13} {package.name} {package.version}{build}")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for number, line in enumerate(lines):
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        text = "  ".join(cells).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+COMMANDS = (show, list_, config)

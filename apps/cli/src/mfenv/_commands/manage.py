@@ -1,0 +1,114 @@
+"""`mfenv create`, `run`, `alias` and `rm`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from mfenv._commands._common import (
+    complete_env,
+    env_argument,
+    json_option,
+    open_environments,
+    print_json,
+    say,
+)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  mfenv create team/etl:v1 --name etl\n"
+    "  mfenv create team/etl:v1 --prefix ./env"
+)
+@env_argument()
+@click.option("--name", metavar="N", help="Name for the prefix, kept under MFENV_HOME.")
+@click.option(
+    "--prefix", metavar="DIR", type=click.Path(path_type=Path), help="Directory of the prefix."
+)
+@click.option("--force", is_flag=True, help="Replace a prefix that mfenv created there.")
+@click.option("--exist-ok", is_flag=True, help="Keep a prefix that holds this very environment.")
+@json_option
+def create(
+    env: str, name: str | None, prefix: Path | None, force: bool, exist_ok: bool, as_json: bool
+) -> None:
+    """Create the prefix of an environment.
+
+    Prints the directory. Without --name or --prefix the environment has one place of its own,
+    which is used again if it is there.
+    """
+    if name and prefix:
+        raise click.UsageError("Give --name or --prefix, not both.")
+    with open_environments() as environments:
+        created = environments.create(
+            env, as_name=name, prefix=prefix, force=force, exist_ok=exist_ok
+        )
+    if not created.new:
+        say("there already")
+    for phase, seconds in created.seconds.items():
+        say(f"{phase} took {seconds:.2f} s")
+    if as_json:
+        print_json(
+            {
+                "prefix": str(created.prefix),
+                "name": created.name,
+                "created": created.new,
+                **created.env_id._asdict(),
+            }
+        )
+    else:
+        click.echo(created.prefix)
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="\b\nExamples:\n  mfenv run team/etl:v1 -- python train.py --epochs 3",
+)
+@env_argument()
+@click.argument("command", metavar="CMD [ARG]...", nargs=-1, required=True)
+def run(env: str, command: tuple[str, ...]) -> None:
+    """Run a program in an environment.
+
+    The environment is created if it is not there. The program takes the place of this process.
+    """
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise click.UsageError("Missing argument 'CMD [ARG]...'.")
+    with open_environments() as environments:
+        environment = environments.activation(environments.prefix_for(env))
+    try:
+        os.execvpe(words[0], list(words), environment)  # noqa: S606 - what run is for
+    except FileNotFoundError:
+        raise click.ClickException(f"there is no program `{words[0]}` in `{env}`") from None
+
+
+@click.command(epilog="\b\nExamples:\n  mfenv alias 3f2a91bc team/etl:v1")
+@env_argument()
+@click.argument("alias", metavar="ALIAS")
+def alias(env: str, alias: str) -> None:
+    """Give an environment a name.
+
+    The tags `latest`, `candidate` and `stable` can be given to another environment later; every
+    other tag stays for ever.
+    """
+    with open_environments() as environments:
+        given, target = environments.alias(env, alias)
+    say(f"{given} names {target}")
+
+
+@click.command(epilog="\b\nExamples:\n  mfenv rm etl\n  mfenv rm team/etl:v1")
+@click.argument("env", metavar="ENV|NAME", shell_complete=complete_env)
+def rm(env: str) -> None:
+    """Delete a prefix by its name or directory, or all that this machine has of an environment.
+
+    Only directories that mfenv created are deleted. The shared store keeps what it has.
+    """
+    with open_environments() as environments:
+        removed = environments.remove(env)
+    for prefix in removed.prefixes:
+        say(f"deleted {prefix}")
+    if removed.forgotten:
+        say(f"forgot {':'.join(removed.forgotten)}")
+
+
+COMMANDS = (create, run, alias, rm)

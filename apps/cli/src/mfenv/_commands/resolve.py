@@ -1,0 +1,108 @@
+"""`mfenv resolve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mfenv._commands._common import (
+    complete_env,
+    json_option,
+    open_environments,
+    print_descriptions,
+    say,
+)
+
+_EXAMPLES = """\b
+Examples:
+  mfenv resolve -r requirements.txt --python 3.11 --python-provider system
+  mfenv resolve --pypi 'pandas>=2' --platform linux-64 --platform osx-arm64 --alias team/etl
+  mfenv resolve --using team/etl --pypi seaborn --alias team/plots:v2
+"""
+
+# What is not a setting; every other option overrides the setting of its name.
+_REQUEST = ("files", "pypi", "using", "alias", "force", "dry_run", "set_default", "as_json")
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option(
+    "-r",
+    "--requirement",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Requirement file; may be repeated.",
+)
+@click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")
+@click.option("--python", metavar="V", help="Python version or specifier.  [default: this one's]")
+@click.option(
+    "--python-provider",
+    type=click.Choice(["conda", "system"]),
+    help="Where Python comes from: the conda channels, or this machine.",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="P",
+    type=click.Choice(["linux-64", "linux-aarch64", "osx-64", "osx-arm64"]),
+    help="Platform to resolve for; may be repeated.  [default: this machine's]",
+)
+@click.option("--alias", multiple=True, metavar="A", help="Name to give, such as `team/name:tag`.")
+@click.option(
+    "--using", metavar="ENV", shell_complete=complete_env, help="Keep all packages of this one."
+)
+@click.option("--exclude-newer", metavar="DATE", help="Ignore what was published from then on.")
+@click.option("--pre", is_flag=True, default=None, help="Accept pre-releases.")
+@click.option("--index-url", metavar="U", help="Package index.")
+@click.option("--extra-index-url", multiple=True, metavar="U", help="Asked before the index.")
+@click.option("--find-links", multiple=True, metavar="F", help="Directory or page with archives.")
+@click.option("--no-index", is_flag=True, default=None, help="Use no package index.")
+@click.option("--store", metavar="URL", help="Shared store to publish to.")
+@click.option("--force", is_flag=True, help="Resolve again what is known.")
+@click.option("--dry-run", is_flag=True, help="Record, publish and name nothing.")
+@click.option(
+    "--set-default/--no-set-default",
+    default=True,
+    help="Make it what the bare req_id means.  [default: yes]",
+)
+@json_option
+def resolve(**options: Any) -> int:
+    """Find the exact packages that satisfy a request.
+
+    Prints REQ_ID:FULL_ID, which names the environment everywhere. A request that is known already
+    is answered from the registry.
+    """
+    from mfenv.request import Request
+
+    asked = {name: options.pop(name) for name in _REQUEST}
+    if not (asked["files"] or asked["pypi"] or asked["using"] or options["python"]):
+        raise click.UsageError("Nothing is asked for: give -r FILE, --pypi SPEC or --using ENV.")
+    python = options.pop("python")
+    with open_environments(options) as environments:
+        outcome = environments.resolve(
+            Request(files=asked["files"], pypi=asked["pypi"], python=python, using=asked["using"]),
+            aliases=asked["alias"],
+            force=asked["force"],
+            dry_run=asked["dry_run"],
+            set_default=asked["set_default"],
+        )
+    for note in outcome.notes:
+        say(f"note: {note}")
+    for env in outcome.envs:
+        count = f"{len(env.packages)} package{'' if len(env.packages) == 1 else 's'}"
+        state = "known already" if outcome.known else "resolved"
+        say(f"{env.platform}: {count} on Python {env.python}, {state}")
+    for phase, seconds in outcome.seconds.items():
+        say(f"{phase} took {seconds:.2f} s")
+    if asked["as_json"]:
+        print_descriptions(outcome.envs)
+    else:
+        click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
+    return 0
+
+
+COMMANDS = (resolve,)

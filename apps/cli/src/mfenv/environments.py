@@ -1,0 +1,442 @@
+"""The use cases, as one Python API: resolve, publish, find, name, create and remove environments.
+
+`mfenv`'s commands and Metaflow's extension call this and nothing below it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envid.aliases import Alias, FullRef, parse_alias
+from envid.errors import InvalidAlias
+from envid.ids import EnvId
+from envid.platforms import check_platform, host_platform
+from envid.resolved import ResolvedEnv
+from mfenv.errors import ImmutableAlias, InvalidRequest, UnknownEnvironment
+from mfenv.finding import Finder
+from mfenv.registry import Registry
+from mfenv.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from mfenv.finding import Target
+    from mfenv.request import Prepared, Request
+    from pkgcache.cache import PackageCache
+    from pkgcache.credentials import Credentials
+    from pkgcache.download import Downloader
+    from pkgcache.progress import Progress
+    from pkgcache.shared import EnvStore
+
+__all__ = ["Created", "Environments", "Removed", "Resolved"]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# What would lead a program in one environment to another one.
+_NOT_INHERITED = ("CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What a resolve gave: an environment per platform. `known`: no resolver had to run.
+
+    `seconds` says how long each phase took, `notes` what was read in files and not used.
+    """
+
+    envs: tuple[ResolvedEnv, ...]
+    known: bool
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Created:
+    """A prefix. `new`: it was made by this call; `seconds` says how long each phase took."""
+
+    prefix: Path
+    name: str | None
+    env_id: EnvId
+    new: bool
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """What was deleted here: directories, and the environment that was forgotten, if any."""
+
+    prefixes: tuple[Path, ...]
+    forgotten: Target | None = None
+
+
+class Environments:
+    """The environments of one user under one set of settings.
+
+    Safe to use from several processes on one home and one store. A context manager, which closes
+    connections at its end.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, progress: Progress | None = None
+    ) -> None:
+        from pkgcache.progress import NoProgress
+
+        self.settings = settings or Settings.load()
+        self.progress = progress or NoProgress()
+        self.home = self.settings.home_path
+        self.registry = Registry(self.home / "registry.sqlite")
+        self._finder = Finder(self.registry, lambda: self.store)
+
+    def __enter__(self) -> Environments:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the registry."""
+        self.registry.close()
+
+    @cached_property
+    def cache(self) -> PackageCache:
+        """The local package cache."""
+        from pkgcache.cache import PackageCache
+
+        return PackageCache(self.home / "cache")
+
+    @cached_property
+    def store(self) -> EnvStore | None:
+        """The shared store of the settings, None where none is set."""
+        if not self.settings.store:
+            return None
+        from pkgcache.shared import EnvStore
+        from pkgcache.store import open_store
+
+        return EnvStore(open_store(self.settings.store))
+
+    # resolving
+
+    def resolve(
+        self,
+        request: Request,
+        *,
+        aliases: Sequence[str] = (),
+        force: bool = False,
+        dry_run: bool = False,
+        set_default: bool = True,
+    ) -> Resolved:
+        """Find the exact packages of a request, for all its platforms at once.
+
+        A request that is known is answered from the registry, unless `force` asks otherwise. With
+        a store in the settings, packages and descriptions are published there. `aliases` are given
+        last, to what everybody can then create. `dry_run` records nothing.
+
+        Raises the errors of reading a request (`reqparse`, `mfenv.errors`), of resolving
+        (`resolvers.errors`), of moving packages (`pkgcache.errors`).
+        """
+        from mfenv.request import prepare
+
+        names = [parse_alias(text) for text in aliases]
+        asked = request.platforms or self.settings.platforms or (host_platform(),)
+        platforms = tuple(sorted({check_platform(one) for one in asked}))
+        bases = self.find(request.using, platforms) if request.using else ()
+        prepared = prepare(request, self.settings, bases)
+        req_id = prepared.spec.req_id
+        seconds: dict[str, float] = {}
+        known = None if force else self._known(req_id, platforms)
+        if known:
+            envs = known
+        else:
+            with self._alone(f"resolve-{req_id}", "another process that resolves the same"):
+                # Whoever held the lock may have found what we are about to look for.
+                known = None if force else self._known(req_id, platforms)
+                if known is None:
+                    with _timed(seconds, "resolve"):
+                        envs = self._resolve(prepared, platforms, bases)
+                    if not dry_run:
+                        self.registry.add(envs, default=set_default)
+                else:
+                    envs = known
+        if not dry_run:
+            with _timed(seconds, "publish"):
+                self.publish(envs, default=set_default, credentials=prepared.credentials)
+            for name in names:
+                self._give(name, FullRef(req_id=req_id, full_id=envs[0].full_id))
+        return Resolved(envs=envs, known=bool(known), notes=prepared.notes, seconds=seconds)
+
+    def _known(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
+        """The default environments of a request, if they were resolved together."""
+        defaults = self.registry.defaults(req_id)
+        full_ids = {defaults.get(platform) for platform in platforms}
+        full_id = full_ids.pop()
+        if full_ids or full_id is None:
+            return None
+        found = [self._finder.get(EnvId(req_id, full_id, platform)) for platform in platforms]
+        return tuple(one for one in found if one) if all(found) else None
+
+    def _resolve(
+        self, prepared: Prepared, platforms: Sequence[str], bases: Sequence[ResolvedEnv]
+    ) -> tuple[ResolvedEnv, ...]:
+        from mfenv.building import keep_built, shared_wheel
+        from resolvers.pypi import PypiResolver
+        from resolvers.request import ResolveContext
+
+        context = ResolveContext(
+            cache_dir=self.home / "engines",
+            local_paths=prepared.local_paths,
+            credentials=prepared.credentials,
+            origins=prepared.origins,
+            held={base.platform: base.packages for base in bases},
+            built_wheel=lambda key: shared_wheel(key, self.cache, self.store),
+            progress=self.progress,
+        )
+        task = self.progress.start("resolving", None, "packages")
+        try:
+            found = PypiResolver().resolve(prepared.spec, platforms, context)
+        finally:
+            task.done()
+        for resolution in found.values():
+            keep_built(resolution.artifacts, self.cache, self.store)
+        return ResolvedEnv.co_resolve(
+            prepared.spec,
+            {platform: (one.python, one.packages) for platform, one in found.items()},
+            resolved_by=_user(),
+        )
+
+    def publish(
+        self,
+        envs: Sequence[ResolvedEnv],
+        *,
+        default: bool = True,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Put environments into the store, if there is one: packages, then descriptions.
+
+        What this machine knows to be there costs no request.
+        """
+        store = self.store
+        if store is None:
+            return
+        url = store.store.url
+        missing = [env for env in envs if not self.registry.is_published(url, env.env_id)]
+        if not missing:
+            return
+        with self._downloader(credentials) as downloader:
+            store.publish(missing, cache=self.cache, downloader=downloader, progress=self.progress)
+        if default:
+            for env in missing:
+                store.set_default(env.env_id)
+        self.registry.set_published(url, [env.env_id for env in missing])
+
+    # finding and naming
+
+    def find(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
+        """The environments that a text names: for `platforms`, or for all that are known.
+
+        Looks in the registry, then in the store; what the store has is remembered here. Raises
+        `UnknownEnvironment`, `Ambiguous` for a prefix of several ids, and `envid.errors` for a
+        text that can name nothing.
+        """
+        return self._finder.find(name, platforms)
+
+    def alias(self, name: str, alias: str) -> tuple[Alias, FullRef]:
+        """Give the environment that `name` names another name.
+
+        Raises `ImmutableAlias` or `pkgcache.errors.AliasTaken` if another environment holds it and
+        it never changes.
+        """
+        given = parse_alias(alias)
+        found = self.find(name)[0]
+        target = FullRef(req_id=found.req_id, full_id=found.full_id)
+        self._give(given, target)
+        return given, target
+
+    def _give(self, alias: Alias, target: FullRef) -> None:
+        if self.store:
+            self.store.set_alias(alias, target)
+        ids = (target.req_id, target.full_id)
+        held = self.registry.set_alias(str(alias), ids, mutable=alias.mutable)
+        if held:
+            raise ImmutableAlias(
+                f"`{alias}` is given to {':'.join(held)} for ever",
+                "choose another tag; `latest`, `candidate` and `stable` may move",
+            )
+
+    # prefixes
+
+    def create(
+        self,
+        name: str,
+        *,
+        as_name: str | None = None,
+        prefix: Path | None = None,
+        force: bool = False,
+        exist_ok: bool = False,
+    ) -> Created:
+        """Create the prefix of an environment for this machine's platform.
+
+        It lies in `prefix`, under `as_name` in the home, or in a place of its own that is used
+        again when it is there. `exist_ok` keeps a prefix that holds this very environment; `force`
+        replaces a prefix, if mfenv created it. Raises `pkgcache.errors.PrefixExists`, and the
+        errors of finding the environment, of fetching its packages and of finding its Python.
+        """
+        from pkgcache.errors import PrefixExists
+        from pkgcache.prefix import create_venv, read_marker
+
+        (env,) = self.find(name, (host_platform(),))
+        path = self._prefix_path(env, as_name, prefix)
+        keep = (exist_ok or (prefix is None and as_name is None)) and not force
+        seconds: dict[str, float] = {}
+        new = not (keep and read_marker(path) == env.env_id)
+        if new:
+            if path.exists() and not force:
+                raise PrefixExists(str(path))
+            with _timed(seconds, "fetch"):
+                self._fetch(env)
+            try:
+                with _timed(seconds, "create"):
+                    create_venv(
+                        env,
+                        path,
+                        python=self._python(env),
+                        cache=self.cache,
+                        replace=force,
+                        compile=self.settings.compile_bytecode,
+                        progress=self.progress,
+                    )
+            except PrefixExists:
+                # Another process may have made the very same in the meantime.
+                if not (keep and read_marker(path) == env.env_id):
+                    raise
+                new = False
+        self.registry.add_prefix(path, as_name, env.env_id)
+        return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
+
+    def _prefix_path(self, env: ResolvedEnv, as_name: str | None, prefix: Path | None) -> Path:
+        if prefix:
+            return prefix.expanduser().absolute()
+        if as_name and not _NAME.fullmatch(as_name):
+            raise InvalidRequest(
+                f"`{as_name}` cannot name a prefix",
+                "a name is made of letters, digits, `_`, `-` and `.`; `--prefix` takes a directory",
+            )
+        return self.home / "envs" / (as_name or f"{env.req_id[:16]}-{env.full_id[:16]}")
+
+    def _fetch(self, env: ResolvedEnv) -> None:
+        store = self.store.store if self.store else None
+        with self._downloader() as downloader:
+            self.cache.fetch(
+                env.packages,
+                downloader=downloader,
+                store=store,
+                unpack=True,
+                progress=self.progress,
+            )
+
+    def _python(self, env: ResolvedEnv) -> Path:
+        from resolvers.pythons import find_python
+        from resolvers.request import ResolveContext
+
+        minor = ".".join(env.python.split(".")[:2])
+        return find_python(f"=={minor}.*", ResolveContext(cache_dir=self.home / "engines")).path
+
+    def prefix_for(self, name: str) -> Path:
+        """The prefix that `name` names: a created one by its name, or that of an environment."""
+        row = self.registry.prefix_named(name)
+        if row and Path(row.path).is_dir():
+            return Path(row.path)
+        return self.create(name).prefix
+
+    def activation(self, prefix: Path) -> dict[str, str]:
+        """The variables of a process that runs in `prefix`: those of this one, led there."""
+        variables = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
+        path = variables.get("PATH", os.defpath)
+        own = {"PATH": f"{prefix / 'bin'}{os.pathsep}{path}", "VIRTUAL_ENV": str(prefix)}
+        return variables | own
+
+    def remove(self, name: str) -> Removed:
+        """Delete a prefix by its name or directory, or all that is here of an environment.
+
+        Raises `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
+        """
+        row = self.registry.prefix_named(name)
+        if row:
+            return Removed(prefixes=(self._remove_prefix(Path(row.path)),))
+        path = Path(name).expanduser().absolute()
+        try:
+            target = self._finder.target(name)
+        except (UnknownEnvironment, InvalidAlias):
+            if not os.path.lexists(path):
+                raise
+            return Removed(prefixes=(self._remove_prefix(path),))
+        if not self.registry.platforms(*target):
+            raise UnknownEnvironment(f"nothing of `{name}` is on this machine")
+        rows = self.registry.prefixes_of(*target)
+        removed = tuple(self._remove_prefix(Path(one.path)) for one in rows)
+        self.registry.forget(*target)
+        return Removed(prefixes=removed, forgotten=target)
+
+    def _remove_prefix(self, path: Path) -> Path:
+        from pkgcache.prefix import remove_prefix
+
+        if os.path.lexists(path):
+            remove_prefix(path, cache=self.cache, progress=self.progress)
+        self.registry.remove_prefix(path)
+        return path
+
+    # common
+
+    def _downloader(self, credentials: Credentials | None = None) -> Downloader:
+        from pkgcache.credentials import Credentials
+        from pkgcache.download import Downloader
+
+        known = credentials or Credentials()
+        settings = self.settings
+        for url in (settings.index_url, *settings.extra_index_url, *settings.find_links):
+            known.add(url)
+        return Downloader(known, workers=settings.downloads)
+
+    @contextmanager
+    def _alone(self, name: str, other: str) -> Iterator[None]:
+        """Hold a lock of this home; it is gone when its holder is."""
+        from filelock import FileLock, Timeout
+
+        folder = self.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        mutex = FileLock(folder / f"{name}.lock")
+        try:
+            mutex.acquire(timeout=0)
+        except Timeout:
+            self.progress.note(f"waiting for {other}")
+            mutex.acquire()
+        try:
+            yield
+        finally:
+            mutex.release()
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[phase] = time.monotonic() - started
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"  # a container may run as somebody who has no name

@@ -1,0 +1,56 @@
+"""The errors of mfenv itself; those of the libraries pass through it unchanged.
+
+Every error that a user can cause has a `hint`, by which the command line tells it from a defect.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Ambiguous",
+    "Contradiction",
+    "ImmutableAlias",
+    "InvalidRequest",
+    "InvalidSetting",
+    "MfenvError",
+    "RegistryError",
+    "UnknownEnvironment",
+]
+
+
+class MfenvError(Exception):
+    """Root of all errors of this distribution."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidSetting(MfenvError, ValueError):
+    """A setting has a value that it cannot have; the message says where it was set."""
+
+
+class InvalidRequest(MfenvError, ValueError):
+    """A request cannot be made of what was given."""
+
+
+class Contradiction(InvalidRequest):
+    """Two parts of one request exclude each other; the message names both places."""
+
+
+class UnknownEnvironment(MfenvError, LookupError):
+    """A reference names no environment that the registry or the store knows."""
+
+
+class Ambiguous(MfenvError, LookupError):
+    """The first digits of an id fit several environments."""
+
+
+class ImmutableAlias(MfenvError, ValueError):
+    """An alias that never changes was to be given to another environment."""
+
+
+class RegistryError(MfenvError, OSError):
+    """The local registry cannot be read or written."""

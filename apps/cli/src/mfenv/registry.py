@@ -1,0 +1,325 @@
+"""The local registry: one SQLite database of what this user has resolved, named and created.
+
+Rows are small and indexed, so that a look-up costs what it returns; a description is stored
+whole, compressed, beside the columns that a listing shows. Every write is one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from envid.ids import EnvId
+from mfenv.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from envid.resolved import ResolvedEnv
+
+__all__ = ["EnvRow", "PrefixRow", "Registry"]
+
+_VERSION = 1
+_WAIT_SECONDS = 60
+
+_SCHEMA = """
+create table environments (
+    req_id text not null, full_id text not null, platform text not null,
+    env_type text not null, python text not null, packages integer not null,
+    resolved_at text not null, resolved_by text not null, description blob not null,
+    primary key (req_id, full_id, platform));
+create index environments_by_full on environments (full_id);
+create index environments_by_time on environments (resolved_at);
+create table defaults (
+    req_id text not null, platform text not null, full_id text not null,
+    primary key (req_id, platform)) without rowid;
+create table aliases (
+    alias text primary key, req_id text not null, full_id text not null) without rowid;
+create index aliases_by_env on aliases (req_id, full_id);
+create table prefixes (
+    path text primary key, name text, req_id text not null, full_id text not null,
+    platform text not null, created_at text not null) without rowid;
+create unique index prefixes_by_name on prefixes (name) where name is not null;
+create index prefixes_by_env on prefixes (req_id, full_id);
+create table published (
+    store text not null, req_id text not null, full_id text not null, platform text not null,
+    primary key (store, req_id, full_id, platform)) without rowid;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvRow:
+    """A resolved environment as a listing shows it."""
+
+    env_id: EnvId
+    env_type: str
+    python: str
+    packages: int
+    resolved_at: str
+    resolved_by: str
+    is_default: bool
+    aliases: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixRow:
+    """A prefix that was created on this machine."""
+
+    path: str
+    name: str | None
+    env_id: EnvId
+    created_at: str
+
+
+class Registry:
+    """The registry in the file `path`, which is made when it is not there.
+
+    Raises `RegistryError` where the database cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    # environments
+
+    def add(self, envs: Iterable[ResolvedEnv], *, default: bool) -> None:
+        """Record environments, and make them the defaults of their requests if so asked."""
+        with self._write() as db:
+            for env in envs:
+                db.execute(
+                    "insert or replace into environments values (?,?,?,?,?,?,?,?,?)",
+                    (
+                        *env.env_id,
+                        env.env_type,
+                        env.python,
+                        len(env.packages),
+                        env.resolved_at,
+                        env.resolved_by,
+                        zlib.compress(env.to_json().encode(), 1),
+                    ),
+                )
+                if default:
+                    db.execute(
+                        "insert or replace into defaults values (?,?,?)",
+                        (env.req_id, env.platform, env.full_id),
+                    )
+
+    def description(self, env_id: EnvId) -> bytes | None:
+        """The description of an environment as JSON, or None if it is not known here."""
+        row = self._one(
+            "select description from environments where req_id=? and full_id=? and platform=?",
+            env_id,
+        )
+        return zlib.decompress(row[0]) if row else None
+
+    def defaults(self, req_id: str) -> dict[str, str]:
+        """The `full_id` of the default environment of a request, by platform."""
+        return dict(self._all("select platform, full_id from defaults where req_id=?", (req_id,)))
+
+    def platforms(self, req_id: str, full_id: str) -> list[str]:
+        """The platforms for which one resolved environment is known here."""
+        sql = "select platform from environments where req_id=? and full_id=? order by 1"
+        return [row[0] for row in self._all(sql, (req_id, full_id))]
+
+    def candidates(self, digits: str) -> list[tuple[str, str]]:
+        """The `(req_id, full_id)` pairs of which either id starts with `digits`."""
+        # A range, unlike `like`, is served by the indexes.
+        bounds = (digits, digits + "g")
+        sql = (
+            "select distinct req_id, full_id from environments where req_id >= ? and req_id < ?"
+            " union select distinct req_id, full_id from environments"
+            " where full_id >= ? and full_id < ?"
+        )
+        return [(row[0], row[1]) for row in self._all(sql, (*bounds, *bounds))]
+
+    def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
+        """The known environments, newest first."""
+        sql = (
+            "select e.req_id, e.full_id, e.platform, env_type, python, packages, resolved_at,"
+            " resolved_by, d.full_id is not null,"
+            " (select group_concat(alias, ' ') from aliases a"
+            "   where a.req_id = e.req_id and a.full_id = e.full_id),"
+            " (select group_concat(coalesce(name, path), char(10)) from prefixes p"
+            "   where p.req_id = e.req_id and p.full_id = e.full_id and p.platform = e.platform)"
+            " from environments e left join defaults d"
+            "  on d.req_id = e.req_id and d.platform = e.platform and d.full_id = e.full_id"
+            " order by resolved_at desc, e.req_id, e.full_id, e.platform limit ?"
+        )
+        for row in self._all(sql, (-1 if limit is None else limit,)):
+            yield EnvRow(
+                env_id=EnvId(*row[:3]),
+                env_type=row[3],
+                python=row[4],
+                packages=row[5],
+                resolved_at=row[6],
+                resolved_by=row[7],
+                is_default=bool(row[8]),
+                aliases=tuple(sorted((row[9] or "").split())),
+                prefixes=tuple(sorted(filter(None, (row[10] or "").split("\n")))),
+            )
+
+    def forget(self, req_id: str, full_id: str) -> None:
+        """Remove an environment with its defaults and aliases; the store keeps what it has."""
+        with self._write() as db:
+            for table in ("environments", "defaults", "aliases", "published"):
+                db.execute(
+                    f"delete from {table} where req_id=? and full_id=?",  # noqa: S608 - constants
+                    (req_id, full_id),
+                )
+
+    # aliases
+
+    def alias(self, alias: str) -> tuple[str, str] | None:
+        """The `(req_id, full_id)` that an alias is given to here."""
+        row = self._one("select req_id, full_id from aliases where alias=?", (alias,))
+        return (row[0], row[1]) if row else None
+
+    def set_alias(
+        self, alias: str, target: tuple[str, str], *, mutable: bool
+    ) -> tuple[str, str] | None:
+        """Give an alias to an environment.
+
+        An immutable alias that is held by another environment stays there, and its holder is
+        returned; None means that it is done.
+        """
+        with self._write() as db:
+            row = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
+            held: tuple[str, str] | None = row.fetchone()
+            if held and not mutable and held != target:
+                return held
+            db.execute("insert or replace into aliases values (?,?,?)", (alias, *target))
+        return None
+
+    def aliases_of(self, req_id: str, full_id: str) -> list[str]:
+        sql = "select alias from aliases where req_id=? and full_id=? order by 1"
+        return [row[0] for row in self._all(sql, (req_id, full_id))]
+
+    def names(self) -> list[str]:
+        """All aliases and names of prefixes, for completion in a shell."""
+        sql = "select alias from aliases union select name from prefixes where name is not null"
+        return [row[0] for row in self._all(sql, ())]
+
+    # prefixes
+
+    def add_prefix(self, path: Path, name: str | None, env_id: EnvId) -> None:
+        """Record a created prefix; a name moves to it from a prefix that had it before."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with self._write() as db:
+            db.execute("update prefixes set name=null where name=? and path<>?", (name, str(path)))
+            db.execute(
+                "insert or replace into prefixes values (?,?,?,?,?,?)",
+                (str(path), name, *env_id, now),
+            )
+
+    def remove_prefix(self, path: Path) -> None:
+        with self._write() as db:
+            db.execute("delete from prefixes where path=?", (str(path),))
+
+    def prefix_named(self, name: str) -> PrefixRow | None:
+        return next(self._prefixes("where name=?", (name,)), None)
+
+    def prefixes_of(self, req_id: str, full_id: str) -> list[PrefixRow]:
+        return list(self._prefixes("where req_id=? and full_id=? order by path", (req_id, full_id)))
+
+    def _prefixes(self, where: str, values: tuple[str, ...]) -> Iterator[PrefixRow]:
+        sql = f"select path, name, req_id, full_id, platform, created_at from prefixes {where}"  # noqa: S608 - constants
+        for path, name, req_id, full_id, platform, at in self._all(sql, values):
+            yield PrefixRow(
+                path=path, name=name, env_id=EnvId(req_id, full_id, platform), created_at=at
+            )
+
+    # stores
+
+    def set_published(self, store: str, env_ids: Iterable[EnvId]) -> None:
+        """Remember that a store holds these environments completely."""
+        with self._write() as db:
+            db.executemany(
+                "insert or ignore into published values (?,?,?,?)",
+                [(store, *env_id) for env_id in env_ids],
+            )
+
+    def is_published(self, store: str, env_id: EnvId) -> bool:
+        sql = "select 1 from published where store=? and req_id=? and full_id=? and platform=?"
+        return self._one(sql, (store, *env_id)) is not None
+
+    # the database
+
+    def _one(self, sql: str, values: tuple[Any, ...]) -> Any:
+        with self._errors():
+            return self._open().execute(sql, values).fetchone()
+
+    def _all(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+        with self._errors():
+            return self._open().execute(sql, values).fetchall()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            db = self._open()
+            # Taking the lock at once cannot deadlock, as turning a read into a write can.
+            db.execute("begin immediate")
+            try:
+                yield db
+            except BaseException:
+                db.rollback()
+                raise
+            db.commit()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+        try:
+            if self._version(db) == 0:
+                self._create(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _version(self, db: sqlite3.Connection) -> int:
+        version = int(db.execute("pragma user_version").fetchone()[0])
+        if version > _VERSION:
+            raise RegistryError(
+                f"the registry `{self.path}` was written by a newer mfenv (format {version})",
+                "upgrade mfenv, or set MFENV_HOME to another directory",
+            )
+        return version
+
+    def _create(self, db: sqlite3.Connection) -> None:
+        # Turning WAL on does not wait for others that do the same, so they take turns here.
+        from filelock import FileLock
+
+        with FileLock(f"{self.path}.lock"):
+            if self._version(db) == 0:
+                db.execute("pragma journal_mode=wal")
+                db.executescript(f"begin; {_SCHEMA} pragma user_version={_VERSION}; commit;")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            corrupt = "malformed" in str(error) or "not a database" in str(error)
+            raise RegistryError(
+                f"the registry `{self.path}` cannot be used: {error}",
+                "move the file away; what is in the store can be fetched again"
+                if corrupt
+                else "check the space and the permissions of its directory",
+            ) from None

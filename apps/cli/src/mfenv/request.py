@@ -1,0 +1,294 @@
+"""From what a user asks for, in files and on the command line, to a spec in normal form.
+
+The defaults in force are written into the spec, so that a changed default changes its id.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envid.requirements import normalize, normalize_python
+from envid.spec import EnvSpec, Options, Source
+from mfenv.errors import Contradiction, InvalidRequest
+from pkgcache.credentials import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from envid.resolved import ResolvedEnv
+    from mfenv.settings import Settings
+    from reqparse import Requirement, RequirementSet
+
+__all__ = ["Prepared", "Request", "prepare"]
+
+_MINORS = range(30)
+_PATCHES = range(40)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one environment must hold, as it was asked for.
+
+    `files` are requirement files of any kind that reqparse reads; `pypi` are requirements as
+    they stand in a requirements.txt. `python` is a version or a specifier, `platforms` are those
+    to resolve for. `using` names a known environment whose packages are kept.
+    """
+
+    files: tuple[Path, ...] = ()
+    pypi: tuple[str, ...] = ()
+    python: str | None = None
+    platforms: tuple[str, ...] = ()
+    using: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A spec, and what resolving it needs but no id or description may hold.
+
+    `origins` says of each requirement where it was asked for; `local_paths` leads from the digest
+    of a local file's or directory's content to where it lies; `credentials` were in URLs.
+    """
+
+    spec: EnvSpec
+    origins: Mapping[str, str]
+    local_paths: Mapping[str, Path] = field(default_factory=dict)
+    credentials: Credentials
+    notes: tuple[str, ...] = ()
+
+
+def prepare(request: Request, settings: Settings, bases: Sequence[ResolvedEnv] = ()) -> Prepared:
+    """Read the files of a request and make its spec.
+
+    `bases` are the environments of `using`, one for each platform, resolved together.
+
+    Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest` for what
+    cannot be asked for, `Contradiction` for two statements that exclude each other.
+    """
+    sets = _read(request)
+    base = bases[0] if bases else None
+    requirements = [one for found in sets for one in found.requirements]
+    constraints = [one for found in sets for one in found.constraints]
+    if not requirements and not base and (request.files or not request.python):
+        raise _nothing(request)
+    credentials = Credentials()
+    texts = _Texts(credentials=credentials)
+    common: dict[str, list[str]] = defaultdict(list)
+    special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for one in requirements:
+        text = texts.of(one)
+        places = [common] if one.platforms is None else [special[name] for name in one.platforms]
+        for place in places:
+            place[one.category].append(text)
+    sources = _sources(sets, settings, credentials)
+    python = _python(request, sets, settings, base)
+    if base:
+        for category, asked in base.spec.requirements.items():
+            common[category].extend(asked)
+        for platform, found in base.spec.platform_requirements.items():
+            for category, asked in found.items():
+                special[platform][category].extend(asked)
+        sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
+    common["sys"] = _virtual_packages(common["sys"], settings)
+    _check_provider(requirements, settings)
+    spec = EnvSpec.make(
+        requirements=common,
+        platform_requirements=special,
+        constraints=[texts.of(one) for one in constraints],
+        python=python,
+        sources=sources,
+        options=_options(sets, settings),
+        base=base.full_id if base else None,
+    )
+    return Prepared(
+        spec=spec,
+        origins=texts.origins,
+        local_paths=texts.paths,
+        credentials=credentials,
+        notes=tuple(f"{note.origin}: {note.text}" for found in sets for note in found.notes),
+    )
+
+
+def _read(request: Request) -> list[RequirementSet]:
+    from reqparse import (
+        Origin,
+        ParseErrors,
+        Problem,
+        RequirementSet,
+        parse_file,
+        parse_requirement,
+    )
+
+    problems: list[Problem] = []
+    sets: list[RequirementSet] = []
+    for path in request.files:
+        try:
+            sets.append(parse_file(path))
+        except ParseErrors as error:
+            problems.extend(error.problems)
+    asked = []
+    for text in request.pypi:
+        try:
+            origin = Origin(file="--pypi", line=None)
+            asked.append(parse_requirement(text, category="pypi", origin=origin))
+        except ParseErrors as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ParseErrors(tuple(problems))
+    return [*sets, RequirementSet(requirements=tuple(asked))]
+
+
+def _nothing(request: Request) -> InvalidRequest:
+    if request.files:
+        names = ", ".join(f"`{path}`" for path in request.files)
+        return InvalidRequest(f"nothing is asked for: no requirement in {names}")
+    return InvalidRequest("nothing is asked for", "name requirements with `-r FILE` or `--pypi`")
+
+
+@dataclass
+class _Texts:
+    """Requirements as a spec holds them, gathering what must stay beside the spec."""
+
+    credentials: Credentials
+    paths: dict[str, Path] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def of(self, one: Requirement) -> str:
+        if one.editable:
+            raise InvalidRequest(
+                f"{one.origin}: `{one.original}` is editable, and a shared environment is exact",
+                "leave out `-e` to install the directory as it is now",
+            )
+        text = self._local(one, Path(one.path)) if one.path else one.text
+        if one.secret_url:
+            self.credentials.add(one.secret_url)
+        text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
+        self.origins.setdefault(normalize(one.category, text), str(one.origin))
+        return text
+
+    def _local(self, one: Requirement, path: Path) -> str:
+        from resolvers.content import content_digest
+
+        if not path.exists():
+            raise InvalidRequest(f"{one.origin}: there is no file or directory `{path}`")
+        digest = content_digest(path)
+        self.paths[digest] = path
+        url = f"file:{path.name}#sha256={digest}"
+        if one.name is None:
+            return url
+        extras = f"[{','.join(one.extras)}]" if one.extras else ""
+        return f"{one.name}{extras} @ {url}" + (f" ; {one.marker}" if one.marker else "")
+
+
+def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> None:
+    if settings.python_provider != "system":
+        return
+    for one in requirements:
+        if one.category in ("conda", "npconda"):
+            raise Contradiction(
+                f"{one.origin}: `{one.original}` is a conda package, and Python comes from the"
+                f" system ({settings.origins.get('python_provider', 'default')})",
+                "leave out `--python-provider system`",
+            )
+
+
+def _virtual_packages(asked: Sequence[str], settings: Settings) -> list[str]:
+    names = {normalize("sys", text).split("=")[0] for text in asked}
+    defaults = [normalize("sys", text) for text in settings.virtual_packages]
+    return [*asked, *(text for text in defaults if text.split("=")[0] not in names)]
+
+
+def _options(sets: Iterable[RequirementSet], settings: Settings) -> Options:
+    sets = list(sets)
+    return Options.make(
+        python_provider=settings.python_provider,
+        prereleases=settings.pre or any(found.prereleases for found in sets),
+        require_hashes=any(found.require_hashes for found in sets),
+        no_binary=[name for found in sets for name in found.no_binary],
+        only_binary=[name for found in sets for name in found.only_binary],
+        exclude_newer=settings.exclude_newer or None,
+        index_strategy=settings.index_strategy,
+    )
+
+
+def _sources(
+    sets: Sequence[RequirementSet], settings: Settings, credentials: Credentials
+) -> tuple[Source, ...]:
+    """The places to look in, in order: find-links, further indexes, the index.
+
+    A further index comes before the index, as uv has it: a name that a private index has is never
+    taken from the public one.
+    """
+    stated = [source for found in sets for source in found.sources]
+    first = [source for source in stated if source.kind == "index"]
+    for other in first[1:]:
+        if other.url != first[0].url:
+            raise Contradiction(
+                f"{first[0].origin} and {other.origin} name different indexes",
+                "keep one `--index-url`, and name the other with `--extra-index-url`",
+            )
+    by_hand = settings.origins.get("index_url") == "--index-url"
+    index: str | None = settings.index_url if by_hand or not first else first[0].secret_url
+    further = [
+        *settings.extra_index_url,
+        *(source.secret_url for source in stated if source.kind == "extra-index"),
+    ]
+    links = [
+        *settings.find_links,
+        *(source.secret_url for source in stated if source.kind == "find-links"),
+    ]
+    if settings.no_index or any(found.no_index for found in sets):
+        index, further = None, []
+    chosen = [("find-links", _link(one)) for one in links]
+    chosen += [("index", one) for one in (*further, index) if one]
+    return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
+
+
+def _link(text: str) -> str:
+    return text if "://" in text else Path(text).expanduser().absolute().as_uri()
+
+
+def _python(
+    request: Request,
+    sets: Iterable[RequirementSet],
+    settings: Settings,
+    base: ResolvedEnv | None,
+) -> str:
+    """The Python asked for: every statement of it, and a default where none is exact."""
+    stated = [
+        (normalize_python(one.specifier), str(one.origin)) for found in sets for one in found.python
+    ]
+    if request.python:
+        stated.append((normalize_python(request.python), "--python"))
+    if base:
+        stated.append((base.spec.python, f"--using {request.using}"))
+    for number, (specifier, place) in enumerate(stated):
+        for other, elsewhere in stated[:number]:
+            if not _possible(f"{specifier},{other}"):
+                raise Contradiction(
+                    f"{elsewhere} asks for Python `{other}`, and {place} for `{specifier}`"
+                )
+    every = ",".join(specifier for specifier, _ in stated)
+    if not _possible(every):
+        raise Contradiction(f"no Python satisfies `{every}`")
+    if any(specifier.startswith("==") for specifier, _ in stated):
+        return every
+    default = normalize_python(settings.python or _running_python())
+    combined = f"{every},{default}" if every else default
+    return combined if _possible(combined) else every
+
+
+def _running_python() -> str:
+    import sys
+
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _possible(specifier: str) -> bool:
+    """Whether some Python 3 release satisfies `specifier`."""
+    from packaging.specifiers import SpecifierSet
+
+    found = SpecifierSet(specifier)
+    return any(found.contains(f"3.{minor}.{patch}") for minor in _MINORS for patch in _PATCHES)

@@ -1,0 +1,207 @@
+"""Settings: what is policy rather than request, each with its value and where that came from.
+
+The command line wins over the environment (`MFENV_<NAME>`), which wins over `mfenv.toml` or
+`[tool.mfenv]` in `pyproject.toml` (the nearest upwards), which wins over the user's file, which
+wins over the default.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfenv.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Settings", "describe"]
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings in force; `origins` says of each where it came from."""
+
+    home: str = _setting("", "directory of all local state; empty for the user's data directory")
+    store: str = _setting("", "URL of the shared store, such as `file:///srv/store`")
+    platforms: tuple[str, ...] = _setting((), "platforms to resolve for; none for this machine's")
+    python: str = _setting("", "Python version; empty for the one that runs mfenv")
+    python_provider: str = _setting("conda", "where Python comes from: `conda` or `system`")
+    index_url: str = _setting("pypi", "first package index; `pypi` is the public one")
+    extra_index_url: tuple[str, ...] = _setting((), "further package indexes, in order")
+    find_links: tuple[str, ...] = _setting((), "directories or pages with archives")
+    no_index: bool = _setting(False, "use no package index")
+    index_strategy: str = _setting(
+        "first-index", "`first-index`: the first index that has a name decides its versions"
+    )
+    pre: bool = _setting(False, "accept pre-releases")
+    exclude_newer: str = _setting("", "ignore what was published at or after this moment")
+    virtual_packages: tuple[str, ...] = _setting(
+        ("__glibc=2.28", "__osx=13.0"), "what target machines offer at least"
+    )
+    downloads: int = _setting(16, "downloads at a time")
+    compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
+    origins: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    @classmethod
+    def load(
+        cls,
+        options: Mapping[str, Any] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> Settings:
+        """Read the settings in force for `directory` (default: the current one).
+
+        `options` are those of a command line; None there means not given. Raises
+        `InvalidSetting` naming the file or variable.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        layers = [*_from_files(directory), _from_environment(environ), _from_options(options or {})]
+        for layer in layers:
+            for name, value, origin in layer:
+                values[name] = _typed(name, value, origin)
+                origins[name] = origin
+        return cls(**values, origins=origins)
+
+    @property
+    def home_path(self) -> Path:
+        """The directory that holds the registry, the cache and the environments."""
+        if self.home:
+            return Path(self.home).expanduser().absolute()
+        from platformdirs import user_data_path
+
+        return user_data_path("mfenv")
+
+
+def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
+    """Name, value, origin and meaning of each setting; credentials in URLs are left out."""
+    for one in _known().values():
+        value = getattr(settings, one.name)
+        shown = tuple(map(_redacted, value)) if isinstance(value, tuple) else _redacted(value)
+        if one.name == "home":
+            shown = str(settings.home_path)
+        yield one.name, shown, settings.origins.get(one.name, "default"), one.metadata["help"]
+
+
+@cache
+def _known() -> dict[str, Any]:
+    return {one.name: one for one in fields(Settings) if one.name != "origins"}
+
+
+def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    for name, value in options.items():
+        if value is not None and value != ():
+            yield name, value, f"--{name.replace('_', '-')}"
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    for name in _known():
+        variable = f"MFENV_{name.upper()}"
+        if variable in environ:
+            yield name, environ[variable], variable
+
+
+def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str]]]:
+    from platformdirs import user_config_path
+
+    yield _from_file(user_config_path("mfenv") / "mfenv.toml", ())
+    start = directory or Path.cwd()
+    for folder in (start, *start.parents):
+        if (folder / "mfenv.toml").is_file():
+            yield _from_file(folder / "mfenv.toml", ())
+            return
+        project = folder / "pyproject.toml"
+        if project.is_file() and b"[tool.mfenv" in project.read_bytes():
+            yield _from_file(project, ("tool", "mfenv"))
+            return
+
+
+def _from_file(path: Path, table: tuple[str, ...]) -> Iterator[tuple[str, Any, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{path}: cannot be read: {error}") from None
+    data: Any = _toml(path, text)
+    for key in table:
+        data = data.get(key, {})
+    if not isinstance(data, dict):
+        raise InvalidSetting(f"{path}: `[{'.'.join(table)}]` is not a table")
+    for key, value in data.items():
+        name = key.replace("-", "_")
+        origin = f"{path}:{_line_of(text, key)}"
+        if name not in _known():
+            raise InvalidSetting(
+                f"{origin}: there is no setting `{key}`", "`mfenv config` lists the settings"
+            )
+        yield name, value, origin
+
+
+def _toml(path: Path, text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSetting(f"{path}: is not TOML: {error}") from None
+
+
+def _line_of(text: str, key: str) -> int:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.split("=", 1)[0].strip().strip("'\"") == key:
+            return number
+    return 1
+
+
+def _typed(name: str, value: Any, origin: str) -> Any:
+    default = _known()[name].default
+    if isinstance(default, bool):
+        return _flag(value, origin)
+    if isinstance(default, int):
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = 0
+        if number < 1:
+            raise InvalidSetting(f"{origin}: `{value}` is not a number from 1")
+        return number
+    if isinstance(default, tuple):
+        found = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(found, (list, tuple)) or not all(isinstance(v, str) for v in found):
+            raise InvalidSetting(f"{origin}: is not a list of texts")
+        return tuple(found)
+    if not isinstance(value, str):
+        raise InvalidSetting(f"{origin}: is not a text")
+    return value.strip()
+
+
+def _flag(value: Any, origin: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True}
+    known |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.strip().lower() not in known:
+        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false")
+    return known[value.strip().lower()]
+
+
+def _redacted(value: Any) -> Any:
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    scheme, rest = value.split("://", 1)
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{'***@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envid import EnvId, ResolvedEnv
+from mfenv.errors import RegistryError
+from mfenv.registry import Registry
+
+from .helpers import resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    found = Registry(tmp_path / "registry.sqlite")
+    yield found
+    found.close()
+
+
+def test_gives_back_what_was_added(registry: Registry) -> None:
+    env = resolved("a", "b")
+    registry.add([env], default=True)
+    text = registry.description(env.env_id)
+    assert text is not None
+    assert ResolvedEnv.from_json(text) == env
+    assert registry.defaults(env.req_id) == {"linux-64": env.full_id}
+    assert registry.platforms(env.req_id, env.full_id) == ["linux-64"]
+
+
+def test_knows_nothing_of_others(registry: Registry) -> None:
+    unknown = EnvId("0" * 40, "1" * 40, "linux-64")
+    assert registry.description(unknown) is None
+    assert registry.defaults("0" * 40) == {}
+    assert registry.alias("a:latest") is None
+    assert registry.prefix_named("a") is None
+    assert not registry.is_published("file:///store", unknown)
+
+
+def test_adding_without_default_leaves_the_default(registry: Registry) -> None:
+    env = resolved("a")
+    registry.add([env], default=False)
+    assert registry.defaults(env.req_id) == {}
+
+
+def test_candidates_by_either_id(registry: Registry) -> None:
+    one, two = resolved("a"), resolved("b")
+    registry.add([one, two], default=True)
+    assert registry.candidates(one.req_id[:8]) == [(one.req_id, one.full_id)]
+    assert registry.candidates(two.full_id[:8]) == [(two.req_id, two.full_id)]
+    assert registry.candidates("f" * 39) == []
+
+
+def test_an_immutable_alias_stays(registry: Registry) -> None:
+    one, two = ("1" * 40, "2" * 40), ("3" * 40, "4" * 40)
+    assert registry.set_alias("a:v1", one, mutable=False) is None
+    assert registry.set_alias("a:v1", one, mutable=False) is None
+    assert registry.set_alias("a:v1", two, mutable=False) == one
+    assert registry.alias("a:v1") == one
+
+
+def test_a_mutable_alias_moves(registry: Registry) -> None:
+    one, two = ("1" * 40, "2" * 40), ("3" * 40, "4" * 40)
+    registry.set_alias("a:latest", one, mutable=True)
+    assert registry.set_alias("a:latest", two, mutable=True) is None
+    assert registry.alias("a:latest") == two
+
+
+def test_a_name_moves_to_the_newer_prefix(registry: Registry, tmp_path: Path) -> None:
+    env = resolved("a")
+    registry.add_prefix(tmp_path / "one", "work", env.env_id)
+    registry.add_prefix(tmp_path / "two", "work", env.env_id)
+    row = registry.prefix_named("work")
+    assert row is not None
+    assert row.path == str(tmp_path / "two")
+    assert [one.name for one in registry.prefixes_of(env.req_id, env.full_id)] == [None, "work"]
+
+
+def test_rows_show_what_is_known_of_each(registry: Registry, tmp_path: Path) -> None:
+    one, two = resolved("a"), resolved("b")
+    registry.add([one], default=True)
+    registry.add([two], default=False)
+    registry.set_alias("x:v1", (one.req_id, one.full_id), mutable=False)
+    registry.set_alias("x:latest", (one.req_id, one.full_id), mutable=True)
+    registry.add_prefix(tmp_path / "a prefix", None, one.env_id)
+    rows = {row.env_id: row for row in registry.rows()}
+    assert rows[one.env_id].aliases == ("x:latest", "x:v1")
+    assert rows[one.env_id].prefixes == (str(tmp_path / "a prefix"),)
+    assert rows[one.env_id].is_default
+    assert not rows[two.env_id].is_default
+    assert len(list(registry.rows(limit=1))) == 1
+
+
+def test_forgetting_takes_defaults_and_aliases_along(registry: Registry) -> None:
+    env = resolved("a")
+    registry.add([env], default=True)
+    registry.set_alias("x:v1", (env.req_id, env.full_id), mutable=False)
+    registry.forget(env.req_id, env.full_id)
+    assert registry.description(env.env_id) is None
+    assert registry.defaults(env.req_id) == {}
+    assert registry.alias("x:v1") is None
+
+
+def test_looking_something_up_is_served_by_indexes(registry: Registry) -> None:
+    registry.add([resolved("a")], default=True)
+    with sqlite3.connect(registry.path) as db:
+        queries = (
+            "select 1 from environments where req_id=? and full_id=? and platform=?",
+            "select distinct req_id, full_id from environments where full_id >= ? and full_id < ?",
+            "select path from prefixes where name=?",
+            "select alias from aliases where req_id=? and full_id=?",
+        )
+        for query in queries:
+            plan = db.execute(f"explain query plan {query}", ["x"] * query.count("?")).fetchall()
+            assert "SCAN" not in str(plan), query
+    db.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    path.write_bytes(b"not a database, and long enough to be taken for one" * 20)
+    with pytest.raises(RegistryError, match=r"registry\.sqlite` cannot be used") as caught:
+        Registry(path).defaults("0" * 40)
+    assert "move the file away" in str(caught.value.hint)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("pragma user_version=99")
+    db.close()
+    with pytest.raises(RegistryError, match="newer mfenv"):
+        Registry(path).defaults("0" * 40)
+
+
+def test_processes_that_start_at_once_on_no_registry_all_write(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    code = (
+        "import sys; from pathlib import Path; from mfenv.registry import Registry\n"
+        "registry = Registry(Path(sys.argv[1]))\n"
+        "for n in range(20):\n"
+        "    registry.set_alias(f'{sys.argv[2]}/{n}:v1', ('1' * 40, '2' * 40), mutable=False)\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, str(path), f"p{n}"]) for n in range(8)]
+    assert [one.wait() for one in running] == [0] * 8
+    registry = Registry(path)
+    assert len(registry.names()) == 160
+    registry.close()

@@ -1,0 +1,170 @@
+"""The shape of the workspace: every hand-kept list names the same members, and arrows point down."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+MEMBERS = (
+    "libs/envid",
+    "libs/reqparse",
+    "libs/pkgcache",
+    "libs/resolvers",
+    "apps/cli",
+    "apps/metaflow-ext",
+)
+TOP_LEVEL = {
+    ".ci",
+    ".gitignore",
+    "LICENSE",
+    "README.md",
+    "apps",
+    "docs",
+    "libs",
+    "pyproject.toml",
+    "tests",
+}
+MODULE_LINES = 350
+
+
+def read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text())
+
+
+CONFIG = read(ROOT / "pyproject.toml")
+PROJECTS = {member: read(ROOT / member / "pyproject.toml")["project"] for member in MEMBERS}
+IMPORTS = {
+    "libs/envid": "envid",
+    "libs/reqparse": "reqparse",
+    "libs/pkgcache": "pkgcache",
+    "libs/resolvers": "resolvers",
+    "apps/cli": "mfenv",
+    "apps/metaflow-ext": "metaflow_extensions.mfenv",
+}
+BY_IMPORT = {name: member for member, name in IMPORTS.items()}
+
+
+def version_of(member: str) -> str:
+    about = ROOT / member / "src" / IMPORTS[member].replace(".", "/") / "__about__.py"
+    (statement,) = ast.parse(about.read_text()).body
+    assert isinstance(statement, ast.Assign)
+    return str(ast.literal_eval(statement.value))
+
+
+def modules(member: str) -> list[Path]:
+    return sorted((ROOT / member / "src").rglob("*.py"))
+
+
+def code_lines(path: Path) -> int:
+    """Lines that carry code: no blanks, comments or docstrings."""
+    text = path.read_text()
+    lines = {
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.strip().startswith("#")
+    }
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+def test_top_level_is_the_design_cards() -> None:
+
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert {line.split("/")[0] for line in listed.stdout.splitlines()} <= TOP_LEVEL
+
+
+def test_every_list_names_the_members() -> None:
+    envs = CONFIG["tool"]["hatch"]["envs"]
+    assert tuple(envs["default"]["workspace"]["members"]) == MEMBERS
+    assert tuple(envs["hatch-test"]["workspace"]["members"]) == MEMBERS
+    assert tuple(envs["alone"]["matrix"][0]["member"]) == MEMBERS
+    assert tuple(CONFIG["tool"]["mypy"]["mypy_path"]) == tuple(f"{m}/src" for m in MEMBERS)
+    assert tuple(CONFIG["tool"]["coverage"]["run"]["source_pkgs"]) == tuple(IMPORTS.values())
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_member_is_complete(member: str) -> None:
+    folder = ROOT / member
+    package = folder / "src" / IMPORTS[member].replace(".", "/")
+    for path in (folder / "README.md", folder / "LICENSE", package / "py.typed"):
+        assert path.is_file(), path
+    assert list((folder / "tests").rglob("test_*.py")), "no tests"
+    assert list((folder / "changelog.d").glob("+*.md")), "no changelog fragment"
+    assert PROJECTS[member]["requires-python"] == ">=3.10"
+    assert PROJECTS[member]["license"] == "Apache-2.0"
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_sibling_pins_admit_the_siblings_in_the_tree(member: str) -> None:
+    versions = {PROJECTS[other]["name"]: version_of(other) for other in MEMBERS}
+    sources = (
+        read(ROOT / member / "pyproject.toml").get("tool", {}).get("uv", {}).get("sources", {})
+    )
+    siblings = set()
+    for text in PROJECTS[member]["dependencies"]:
+        requirement = Requirement(text)
+        if requirement.name in versions:
+            siblings.add(requirement.name)
+            version = versions[requirement.name]
+            assert requirement.specifier, f"{text} has no bounds"
+            assert requirement.specifier.contains(version, prereleases=True), f"{text}: {version}"
+    assert set(sources) == siblings, "every sibling is a workspace source"
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_siblings_are_imported_only_if_declared_and_only_by_public_names(member: str) -> None:
+    names = {PROJECTS[other]["name"]: IMPORTS[other] for other in MEMBERS}
+    declared = {
+        names[Requirement(text).name]
+        for text in PROJECTS[member]["dependencies"]
+        if Requirement(text).name in names
+    }
+    for path in modules(member):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in imported:
+                top = name.split(".")[0]
+                if top not in BY_IMPORT or BY_IMPORT[top] == member:
+                    continue
+                assert top in declared, f"{path.name} imports {name}, which is not declared"
+                private = [part for part in name.split(".") if part.startswith("_")]
+                assert set(private) <= {"__version__", "__about__"}, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_modules_stay_small(member: str) -> None:
+    long = {path.name: code_lines(path) for path in modules(member)}
+    assert {name: lines for name, lines in long.items() if lines > MODULE_LINES} == {}
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_no_cycle_among_declared_siblings(member: str) -> None:
+    names = {PROJECTS[other]["name"]: other for other in MEMBERS}
+    order = {name: index for index, name in enumerate(MEMBERS)}
+    for text in PROJECTS[member]["dependencies"]:
+        sibling = names.get(Requirement(text).name)
+        if sibling:
+            assert order[sibling] < order[member], f"{member} points up at {sibling}"
