@@ -5,113 +5,113 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from envid.errors import EnvidError, InvalidDescription, UnknownSchemaVersion
+from envid._text import is_safe
+from envid.errors import EnvidError, InvalidDescription, InvalidSpec, UnknownSchemaVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MISSING = object()
+_LARGEST = 2**63 - 1  # what a signed 64-bit field of a database or of another language holds
 
 
 class Fields:
-    """One JSON object, and the path that leads to it.
+    """One JSON object.
 
     Each read takes a field; `close` refuses the fields that nothing has taken, since dropping
-    them would change what the ids stand for.
+    them would change what the ids stand for. Errors name the field as seen from this object;
+    `placed` puts the way to the object in front.
     """
 
-    def __init__(self, data: Any, path: str) -> None:
+    def __init__(self, data: Any) -> None:
         if not isinstance(data, dict):
-            raise InvalidDescription(path, "is not an object")
-        self._left: dict[Any, Any] = dict(data)
-        self.path = path
+            raise InvalidDescription("", "is not an object")
+        for key in data:
+            if not isinstance(key, str):
+                raise InvalidDescription("", "has a field whose name is not a text")
+        self._left: dict[str, Any] = dict(data)
 
-    def _at(self, key: object) -> str:
-        return f"{self.path}.{key}" if self.path else str(key)
+    def names(self, known: tuple[str, ...]) -> list[str]:
+        """The names of the fields that are left, sorted, where each must be one of `known`."""
+        for name in self._left:
+            if name not in known:
+                raise InvalidDescription(name, f"is none of {', '.join(known)}")
+        return sorted(self._left)
 
-    def take(self, key: str) -> Any:
-        value = self._left.pop(key, _MISSING)
+    def take(self, name: str) -> Any:
+        value = self._left.pop(name, _MISSING)
         if value is _MISSING:
-            raise InvalidDescription(self._at(key), "is missing")
+            raise InvalidDescription(name, "is missing")
         return value
 
-    def text(self, key: str) -> str:
-        return self._text(self.take(key), self._at(key))
+    def text(self, name: str) -> str:
+        return line(self.take(name), name)
 
-    def _text(self, value: Any, path: str) -> str:
-        if not isinstance(value, str):
-            raise InvalidDescription(path, "is not a text")
-        return value
+    def optional_text(self, name: str) -> str | None:
+        value = self.take(name)
+        return None if value is None else line(value, name)
 
-    def optional_text(self, key: str) -> str | None:
-        value = self.take(key)
-        return None if value is None else self._text(value, self._at(key))
-
-    def flag(self, key: str) -> bool:
-        value = self.take(key)
+    def flag(self, name: str) -> bool:
+        value = self.take(name)
         if not isinstance(value, bool):
-            raise InvalidDescription(self._at(key), "is neither true nor false")
+            raise InvalidDescription(name, "is neither true nor false")
         return value
 
-    def optional_size(self, key: str) -> int | None:
-        value = self.take(key)
-        if value is None:
-            return None
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise InvalidDescription(self._at(key), "is not a number of bytes")
+    def optional_size(self, name: str) -> int | None:
+        value: int | None = self.take(name)
+        if value is not None and not is_number(value, 0):
+            raise InvalidDescription(name, "is not a number of bytes")
         return value
 
-    def items(self, key: str) -> list[Any]:
-        value = self.take(key)
-        if not isinstance(value, list):
-            raise InvalidDescription(self._at(key), "is not a list")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        path = self._at(key)
-        return tuple(self._text(v, f"{path}[{i}]") for i, v in enumerate(self.items(key)))
-
-    def object(self, key: str) -> Fields:
-        return Fields(self.take(key), self._at(key))
-
-    def optional_object(self, key: str) -> Fields | None:
-        value = self.take(key)
-        return None if value is None else Fields(value, self._at(key))
-
-    def objects_in(self, key: str) -> list[Fields]:
-        path = self._at(key)
-        return [Fields(value, f"{path}[{i}]") for i, value in enumerate(self.items(key))]
-
-    def objects(self) -> Iterator[tuple[str, Fields]]:
-        for key in list(self._left):
-            yield self._key(key), self.object(key)
-
-    def all_texts(self) -> dict[str, tuple[str, ...]]:
-        return {self._key(key): self.texts(key) for key in list(self._left)}
-
-    def text_map(self) -> dict[str, str]:
-        return {self._key(key): self.text(key) for key in list(self._left)}
-
-    def _key(self, key: Any) -> str:
-        return self._text(key, self._at(key))
-
-    def version(self, key: str, known: int) -> None:
-        value = self.take(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InvalidDescription(self._at(key), "is not a version number")
+    def version(self, name: str, known: int) -> None:
+        value = self.take(name)
+        if not is_number(value, 1):
+            raise InvalidDescription(name, "is not a version number")
         if value > known:
-            raise UnknownSchemaVersion(value, known)
+            raise UnknownSchemaVersion(name, value, known)
+
+    def items(self, name: str) -> list[Any]:
+        value = self.take(name)
+        if not isinstance(value, list):
+            raise InvalidDescription(name, "is not a list")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return tuple(line(one, f"{name}[{at}]") for at, one in enumerate(self.items(name)))
 
     def close(self) -> None:
-        for key in self._left:
-            raise InvalidDescription(self._at(key), "is not a known field")
+        for name in self._left:
+            raise InvalidDescription(name, "is not a known field")
 
-    @contextmanager
-    def as_description_errors(self) -> Iterator[None]:
-        """Say of a value that its own type refuses where in the description it stands."""
-        try:
-            yield
-        except InvalidDescription:
-            raise
-        except EnvidError as error:
-            raise InvalidDescription(self.path, str(error)) from None
+
+@contextmanager
+def placed(path: str) -> Iterator[None]:
+    """Put `path` in front of what an error inside says of a field."""
+    try:
+        yield
+    except UnknownSchemaVersion as error:
+        raise UnknownSchemaVersion(_joined(path, error.path), error.found, error.known) from None
+    except InvalidDescription as error:
+        raise InvalidDescription(_joined(path, error.path), error.reason) from None
+    except InvalidSpec as error:
+        raise InvalidDescription(_joined(path, error.field), error.reason) from None
+    except EnvidError as error:
+        raise InvalidDescription(path, str(error)) from None
+
+
+def _joined(path: str, field: str) -> str:
+    return f"{path}.{field}" if path and field and field[0] != "[" else path + field
+
+
+def is_number(value: Any, least: int) -> bool:
+    """Whether `value` is a whole number from `least` to the largest that 64 bits hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST
+
+
+def line(value: Any, path: str) -> str:
+    """Give `value` back if it is one line of text, or raise `InvalidDescription`."""
+    if not isinstance(value, str):
+        raise InvalidDescription(path, "is not a text")
+    if not is_safe(value):
+        raise InvalidDescription(path, "holds a control character or a lone surrogate")
+    return value

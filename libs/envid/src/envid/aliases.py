@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from envid._text import is_safe, shown
 from envid.errors import InvalidAlias
 from envid.ids import is_id
 
@@ -33,10 +34,15 @@ __all__ = [
 DEFAULT_TAG = "latest"
 MUTABLE_TAGS = frozenset({"latest", "candidate", "stable"})
 
-_PART = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+# A part becomes a file name in some stores, and those end at 255 bytes.
+_PART = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,127}")
 _PREFIX = re.compile(r"[0-9a-f]{8,40}")
+_STEP = "step"
 _STEP_PART = re.compile(r"[^\s/:]+")
-_GRAMMAR = "a name is made of `a-z`, `0-9`, `_`, `-`, `.` and `/`, as in `team/name:tag`"
+_GRAMMAR = (
+    "names and tags are made of `a-z`, `0-9`, `_`, `-` and `.`, "
+    "at most 128 between two slashes, as in `team/name:tag`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +110,19 @@ Ref = Alias | StepRef | FullRef | ReqRef | PrefixRef
 
 
 def parse_ref(text: str) -> Ref:
-    """Read a text that names an environment; raises `InvalidAlias` saying why it does not."""
-    if text.startswith("step:"):
+    """Read a text that names an environment; raises `InvalidAlias` saying why it does not.
+
+    `parse_ref(str(ref))` is `ref`.
+    """
+    if text.startswith(f"{_STEP}:"):
         return _step(text)
-    head, colon, tail = text.partition(":")
-    if colon and is_id(head) and is_id(tail):
-        return FullRef(req_id=head, full_id=tail)
     if is_id(text):
         return ReqRef(req_id=text)
     if _PREFIX.fullmatch(text):
         return PrefixRef(digits=text)
+    head, _, tail = text.partition(":")
+    if is_id(head) and is_id(tail):
+        return FullRef(req_id=head, full_id=tail)
     return _alias(text)
 
 
@@ -122,17 +131,15 @@ def parse_alias(text: str) -> Alias:
 
     Stricter than `parse_ref`: what reads as an id or a pathspec cannot be given.
     """
-    if text.startswith("step:"):
+    if text.startswith(f"{_STEP}:"):
         raise InvalidAlias(text, "pathspecs are given by Metaflow runs, not by hand")
-    found = _alias(text)
-    if _PREFIX.fullmatch(found.name):
-        raise InvalidAlias(text, "it reads as the digits of an id", "add a word to the name")
-    return found
+    return _alias(text)
 
 
 def _step(text: str) -> StepRef:
-    parts = text.removeprefix("step:").split("/")
-    if not 3 <= len(parts) <= 4 or not all(_STEP_PART.fullmatch(part) for part in parts):  # noqa: PLR2004
+    parts = text.removeprefix(f"{_STEP}:").split("/")
+    fine = is_safe(text) and all(_STEP_PART.fullmatch(part) for part in parts)
+    if not fine or len(parts) not in (3, 4):
         raise InvalidAlias(
             text, "it is not a pathspec", "write `step:Flow/run/step` or `step:Flow/run/step/task`"
         )
@@ -150,12 +157,17 @@ def _alias(text: str) -> Alias:
     if not name:
         raise InvalidAlias(text, "the name is empty", _GRAMMAR)
     if text != text.lower():
-        raise InvalidAlias(text, "it has upper-case letters", f"write `{text.lower()}`")
+        raise InvalidAlias(text, "it has upper-case letters", f"write `{shown(text.lower())}`")
     if name.startswith("/") or name.endswith("/"):
-        raise InvalidAlias(text, "it starts or ends with a slash", f"write `{name.strip('/')}`")
-    for part in name.split("/"):
+        raise InvalidAlias(text, "the name starts or ends with a slash", _GRAMMAR)
+    if "//" in name:
+        raise InvalidAlias(text, "the name has two slashes in a row", _GRAMMAR)
+    for part in (*name.split("/"), tag or DEFAULT_TAG):
         if not _PART.fullmatch(part):
-            raise InvalidAlias(text, f"`{part}` cannot be a part of a name", _GRAMMAR)
-    if colon and not _PART.fullmatch(tag):
-        raise InvalidAlias(text, f"`{tag}` cannot be a tag", _GRAMMAR)
+            where = "tag" if part == tag else "part of a name"
+            raise InvalidAlias(text, f"`{shown(part)}` cannot be a {where}", _GRAMMAR)
+    if name == _STEP:
+        raise InvalidAlias(text, f"`{_STEP}:` begins a pathspec", "take another name")
+    if _PREFIX.fullmatch(name):
+        raise InvalidAlias(text, "the name reads as the digits of an id", "add a word to the name")
     return Alias(name=name, tag=tag or DEFAULT_TAG)

@@ -1,6 +1,11 @@
-"""The errors of envid: what was given is not a spec, a requirement, an alias or a description."""
+"""The errors of envid: what was given is not a spec, a requirement, an alias or a description.
+
+No error shows or keeps the credentials of a URL that it was raised for.
+"""
 
 from __future__ import annotations
+
+from envid._text import redacted, shown
 
 __all__ = [
     "EnvidError",
@@ -13,7 +18,7 @@ __all__ = [
 
 
 class EnvidError(Exception):
-    """Root of all errors of this library."""
+    """Root of all errors of this library; `hint` says what to do, where there is a way."""
 
     hint: str | None = None
 
@@ -33,22 +38,24 @@ class InvalidRequirement(ValueError, EnvidError):
     """A requirement of one category cannot be read."""
 
     def __init__(self, category: str, text: str, reason: str, hint: str | None = None) -> None:
+        text = redacted(text)
         super().__init__(category, text, reason, hint)
         self.category, self.text, self.reason, self.hint = category, text, reason, hint
 
     def __str__(self) -> str:
-        return f"`{self.text}` is not a {self.category} requirement: {self.reason}"
+        return f"`{shown(self.text)}` is not a {self.category} requirement: {self.reason}"
 
 
 class InvalidAlias(ValueError, EnvidError):
     """A text names no environment: neither an alias nor an id nor a pathspec."""
 
     def __init__(self, text: str, reason: str, hint: str | None = None) -> None:
+        text = redacted(text)
         super().__init__(text, reason, hint)
         self.text, self.reason, self.hint = text, reason, hint
 
     def __str__(self) -> str:
-        return f"`{self.text}` does not name an environment: {self.reason}"
+        return f"`{shown(self.text)}` does not name an environment: {self.reason}"
 
 
 class InvalidDescription(ValueError, EnvidError):
@@ -62,15 +69,14 @@ class InvalidDescription(ValueError, EnvidError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path or 'description'}: {self.reason}"
+        return f"{shown(self.path) or 'description'}: {self.reason}"
 
 
 class UnknownSchemaVersion(InvalidDescription):
     """A description was written by a newer version of this library."""
 
-    def __init__(self, found: int, known: int) -> None:
-        Exception.__init__(self, found, known)
+    def __init__(self, path: str, found: int, known: int) -> None:
+        super().__init__(path, f"is {found}, and this version of envid reads up to {known}")
+        self.args = (path, found, known)
         self.found, self.known = found, known
-        self.path = "schema_version"
-        self.reason = f"is {found}, and this version of envid reads up to {known}"
         self.hint = "upgrade envid to read it"

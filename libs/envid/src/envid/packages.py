@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from envid.errors import EnvidError, InvalidDescription, InvalidSpec
-from envid.requirements import check_url
+from envid._pypi import normal_name
+from envid._reader import Fields, is_number, placed
+from envid._text import is_safe, shown
+from envid._urls import check_url, has_scheme
+from envid.errors import InvalidDescription, InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from envid._reader import Fields
 
 __all__ = ["BuiltFrom", "Hashes", "Package"]
 
@@ -20,6 +21,10 @@ _KINDS = ("conda", "pypi")
 _ORIGINS = ("directory", "sdist", "vcs")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_COMMIT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:@~-]*")
+_SUBDIR = re.compile(r"[a-z0-9]+(?:-[a-z0-9_]+)?")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_VERSION = re.compile(r"[A-Za-z0-9_.+!-]+")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
 
 
@@ -84,24 +89,30 @@ class Package:
         source: str | None = None,
         built_from: BuiltFrom | None = None,
     ) -> Package:
-        """Check every field; raises `InvalidDescription` whose path is the field's name."""
-        _check(kind in _KINDS, "kind", f"`{kind}` is none of {', '.join(_KINDS)}")
-        _check(bool(name), "name", "is empty")
-        _check(bool(version), "version", "is empty")
-        _check(_FILENAME.fullmatch(filename), "filename", f"`{filename}` is not a file name")
+        """Check every field, and normalise the names of PyPI packages as PEP 503 does.
+
+        Raises `InvalidDescription` whose path is the field's name.
+        """
+        _check_choice("kind", kind, _KINDS)
+        _check_form("name", name, _NAME, "a name")
+        _check_form("version", version, _VERSION, "a version")
+        _check_form("filename", filename, _FILENAME, "a file name")
+        _check_form("hashes.sha256", sha256, _SHA256, "64 lower-case hex digits")
+        _check_form("hashes.md5", md5, _MD5, "32 lower-case hex digits")
         _check(sha256 or md5, "hashes", "has neither a sha256 nor an md5")
-        _check(sha256 is None or _SHA256.fullmatch(sha256), "hashes.sha256", "is not 64 hex digits")
-        _check(md5 is None or _MD5.fullmatch(md5), "hashes.md5", "is not 32 hex digits")
-        _check(
-            built_from is None or built_from.kind in _ORIGINS,
-            "built_from.kind",
-            f"is none of {', '.join(_ORIGINS)}",
-        )
-        _url("url", url)
-        if built_from:
-            _url("built_from.url", built_from.url)
+        _check_form("build", build, _VERSION, "a build string")
+        _check_form("subdir", subdir, _SUBDIR, "a conda subdirectory")
+        _check(size is None or is_number(size, 0), "size", "is not a number of bytes")
+        _check_url("url", url)
         if source is not None:
-            _url("source", source)
+            _check_secrets("source", source)
+        if built_from:
+            _check_origin(built_from)
+        needs = tuple(depends)
+        for at, one in enumerate(needs):
+            _check_form(f"depends[{at}]", one, _NAME, "a name")
+        if kind == "pypi":
+            name, needs = normal_name(name), tuple(map(normal_name, needs))
         return cls(
             kind=kind,
             name=name,
@@ -112,7 +123,7 @@ class Package:
             build=build,
             subdir=subdir,
             size=size,
-            depends=tuple(sorted(set(depends))),
+            depends=tuple(sorted(set(needs))),
             source=source,
             built_from=built_from,
         )
@@ -155,51 +166,80 @@ class Package:
         }
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> Package:
-        hashes = fields.object("hashes")
-        origin = fields.optional_object("built_from")
-        try:
-            found = cls.make(
-                kind=fields.text("kind"),
-                name=fields.text("name"),
-                version=fields.text("version"),
-                filename=fields.text("filename"),
-                url=fields.text("url"),
-                sha256=hashes.optional_text("sha256"),
-                md5=hashes.optional_text("md5"),
-                build=fields.optional_text("build"),
-                subdir=fields.optional_text("subdir"),
-                size=fields.optional_size("size"),
-                depends=fields.texts("depends"),
-                source=fields.optional_text("source"),
-                built_from=_built_from(origin) if origin else None,
-            )
-        except _FieldRefused as error:
-            raise InvalidDescription(f"{fields.path}.{error.path}", error.reason) from None
-        hashes.close()
+    def from_dict(cls, data: Any) -> Package:
+        """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
+        fields = Fields(data)
+        with placed("hashes"):
+            hashes = Fields(fields.take("hashes"))
+            sha256, md5 = hashes.optional_text("sha256"), hashes.optional_text("md5")
+            hashes.close()
+        with placed("built_from"):
+            built_from = _origin(fields.take("built_from"))
+        found = cls.make(
+            kind=fields.text("kind"),
+            name=fields.text("name"),
+            version=fields.text("version"),
+            filename=fields.text("filename"),
+            url=fields.text("url"),
+            sha256=sha256,
+            md5=md5,
+            build=fields.optional_text("build"),
+            subdir=fields.optional_text("subdir"),
+            size=fields.optional_size("size"),
+            depends=fields.texts("depends"),
+            source=fields.optional_text("source"),
+            built_from=built_from,
+        )
         fields.close()
         return found
 
 
-class _FieldRefused(InvalidDescription):
-    """Raised by `make`; `from_fields` puts the path to the package in front."""
-
-
 def _check(fine: object, path: str, reason: str) -> None:
     if not fine:
-        raise _FieldRefused(path, reason)
+        raise InvalidDescription(path, reason)
 
 
-def _url(path: str, url: str) -> None:
+def _check_choice(path: str, text: str, known: tuple[str, ...]) -> None:
+    if text not in known:
+        raise InvalidDescription(path, f"`{shown(text)}` is none of {', '.join(known)}")
+
+
+def _check_form(path: str, text: str | None, form: re.Pattern[str], what: str) -> None:
+    if text is not None and not form.fullmatch(text):
+        raise InvalidDescription(path, f"`{shown(text)}` is not {what}")
+
+
+def _check_secrets(path: str, url: str) -> None:
     try:
         check_url(path, url)
     except InvalidSpec as error:
-        raise _FieldRefused(path, error.reason) from None
-    except (EnvidError, ValueError):
-        raise _FieldRefused(path, "is not a URL") from None
+        raise InvalidDescription(path, error.reason) from None
 
 
-def _built_from(fields: Fields) -> BuiltFrom:
+def _check_url(path: str, url: str) -> None:
+    _check_secrets(path, url)
+    if not has_scheme(url):
+        raise InvalidDescription(path, f"`{shown(url)}` is not a URL")
+
+
+def _check_origin(found: BuiltFrom) -> None:
+    _check_choice("built_from.kind", found.kind, _ORIGINS)
+    _check_url("built_from.url", found.url)
+    _check_form("built_from.sha256", found.sha256, _SHA256, "64 lower-case hex digits")
+    _check_form("built_from.commit", found.commit, _COMMIT, "a commit")
+    path = found.subdirectory
+    if path is not None and (
+        not path or path[0] == "/" or ".." in path.split("/") or not is_safe(path)
+    ):
+        raise InvalidDescription(
+            "built_from.subdirectory", f"`{shown(path)}` is not a path inside the source"
+        )
+
+
+def _origin(data: Any) -> BuiltFrom | None:
+    if data is None:
+        return None
+    fields = Fields(data)
     found = BuiltFrom(
         kind=fields.text("kind"),
         url=fields.text("url"),

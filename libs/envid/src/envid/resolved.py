@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from envid._canonical import digest
-from envid._reader import Fields
-from envid.errors import InvalidDescription
+from envid._reader import Fields, line, placed
+from envid._text import shown
+from envid.errors import InvalidDescription, InvalidSpec
 from envid.ids import EnvId, is_id
 from envid.packages import Package
-from envid.platforms import check_platform
+from envid.platforms import PLATFORMS, check_platform
 from envid.spec import EnvSpec
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ FULL_FORMAT = 1
 SCHEMA_VERSION = 1
 """Version of the JSON description."""
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_PYTHON = re.compile(r"\d+\.\d+(\.\d+\S*)?")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_PYTHON = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+[0-9A-Za-z.+]*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +62,16 @@ class ResolvedEnv:
     ) -> tuple[ResolvedEnv, ...]:
         """The environments of one spec, resolved together; they share one `full_id`.
 
-        `found` maps each platform to the version of its Python and its packages. Raises
-        `InvalidSpec` for an unknown platform and `InvalidDescription` for a package given twice.
+        `found` maps each platform to the version of its Python and its packages; `resolved_at` is
+        now where it is not given. Raises `InvalidSpec` for an unknown platform or none at all, and
+        `InvalidDescription` for a package given twice or a Python that is not a version.
         """
+        if not found:
+            raise InvalidSpec("platform", "there is none", f"known: {', '.join(PLATFORMS)}")
         at = (resolved_at or datetime.now(timezone.utc)).astimezone(timezone.utc)
+        moment = at.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
         packages = {
-            check_platform(platform): (python, _sorted(chosen))
+            check_platform(platform): (_python(python), _sorted(chosen))
             for platform, (python, chosen) in sorted(found.items())
         }
         digests = {
@@ -80,8 +85,8 @@ class ResolvedEnv:
                 python=python,
                 packages=chosen,
                 co_resolved=digests,
-                resolved_at=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                resolved_by=resolved_by,
+                resolved_at=moment,
+                resolved_by=line(resolved_by, "resolved_by"),
             )
             for platform, (python, chosen) in packages.items()
         )
@@ -89,7 +94,7 @@ class ResolvedEnv:
     @cached_property
     def full_id(self) -> str:
         """The id of what was found on all co-resolved platforms."""
-        return _full_id(self.co_resolved)
+        return digest({"format": FULL_FORMAT, "platforms": dict(self.co_resolved)})
 
     @property
     def req_id(self) -> str:
@@ -125,11 +130,16 @@ class ResolvedEnv:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ResolvedEnv:
-        """Read a description; see `from_dict` for what is refused."""
+        """Read a description; see `from_dict` for what is refused.
+
+        Beside that, the JSON must hold no name twice in one object and no `NaN` or `Infinity`.
+        """
         try:
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        except InvalidDescription:
+            raise
         except (ValueError, RecursionError) as error:
-            raise InvalidDescription("", f"is not JSON: {error}") from None
+            raise InvalidDescription("", f"is not JSON: {shown(str(error))}") from None
         return cls.from_dict(data)
 
     @classmethod
@@ -140,62 +150,95 @@ class ResolvedEnv:
         with the path to the first field that is missing, of a wrong type, unknown, or that does
         not match the ids.
         """
-        fields = Fields(data, "")
+        fields = Fields(data)
         fields.version("schema_version", SCHEMA_VERSION)
-        packages = [Package.from_fields(one) for one in fields.objects_in("packages")]
-        python = fields.text("python")
-        _expect(_PYTHON.fullmatch(python), "python", "is not a version")
-        at = fields.text("resolved_at")
-        _expect(_MOMENT.fullmatch(at), "resolved_at", "is not a moment `YYYY-MM-DDTHH:MM:SSZ`")
-        platform = fields.text("platform")
-        with fields.as_description_errors():
-            check_platform(platform)
+        with placed("spec"):
+            spec = EnvSpec.from_dict(fields.take("spec"))
+        packages = []
+        for at, one in enumerate(fields.items("packages")):
+            with placed(f"packages[{at}]"):
+                packages.append(Package.from_dict(one))
+        with placed("co_resolved"):
+            co_resolved = _digests(fields.take("co_resolved"))
         found = cls(
-            spec=EnvSpec.from_fields(fields.object("spec")),
-            platform=platform,
-            python=python,
+            spec=spec,
+            platform=fields.text("platform"),
+            python=_python(fields.text("python")),
             packages=_sorted(packages),
-            co_resolved=dict(sorted(fields.object("co_resolved").text_map().items())),
-            resolved_at=at,
+            co_resolved=co_resolved,
+            resolved_at=_moment(fields.text("resolved_at")),
             resolved_by=fields.text("resolved_by"),
         )
-        own = found.co_resolved.get(platform)
-        _expect(own is not None, "co_resolved", f"lacks the platform `{platform}`")
-        _expect(
-            own == _platform_digest(python, found.packages),
-            f"co_resolved.{platform}",
-            "is not the digest of the packages",
-        )
-        for name, value in (
-            ("req_id", found.req_id),
-            ("full_id", found.full_id),
-            ("env_type", found.env_type),
-        ):
-            given = fields.text(name)
-            _expect(given == value, name, f"is `{given}`, and the content says `{value}`")
+        found._check_ids(fields)
         fields.close()
         return found
 
+    def _check_ids(self, fields: Fields) -> None:
+        own = self.co_resolved.get(self.platform)
+        if own is None:
+            raise InvalidDescription("co_resolved", f"lacks the platform `{shown(self.platform)}`")
+        if own != _platform_digest(self.python, self.packages):
+            raise InvalidDescription(f"co_resolved.{self.platform}", "does not match the packages")
+        for name, value in (
+            ("req_id", self.req_id),
+            ("full_id", self.full_id),
+            ("env_type", self.env_type),
+        ):
+            given = fields.text(name)
+            if given != value:
+                reason = f"is `{shown(given)}`, and the content says `{value}`"
+                raise InvalidDescription(name, reason)
 
-def _expect(fine: object, path: str, reason: str) -> None:
-    if not fine:
-        raise InvalidDescription(path, reason)
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = sorted(name for name, _ in pairs)
+        twice = next(one for one, other in pairwise(names) if one == other)
+        raise InvalidDescription("", f"holds the name `{shown(twice)}` twice in one object")
+    return found
+
+
+def _no_constant(text: str) -> None:
+    raise InvalidDescription("", f"holds `{text}`, which JSON does not know")
+
+
+def _python(text: str) -> str:
+    if not _PYTHON.fullmatch(text):
+        raise InvalidDescription("python", f"`{shown(text)}` is not a version")
+    return text
+
+
+def _moment(text: str) -> str:
+    try:
+        if not _MOMENT.fullmatch(text):
+            raise ValueError(text)  # noqa: TRY301 - both ways of being wrong read the same
+        datetime.fromisoformat(text[:-1])
+    except ValueError:
+        raise InvalidDescription(
+            "resolved_at", f"`{shown(text)}` is not a moment `YYYY-MM-DDTHH:MM:SSZ`"
+        ) from None
+    return text
+
+
+def _digests(data: Any) -> dict[str, str]:
+    fields = Fields(data)
+    found = {platform: fields.text(platform) for platform in fields.names(PLATFORMS)}
+    for platform, value in found.items():
+        if not is_id(value):
+            raise InvalidDescription(platform, "is not 40 hex digits")
+    return found
 
 
 def _sorted(packages: Iterable[Package]) -> tuple[Package, ...]:
-    found = tuple(sorted(packages, key=lambda one: (one.kind, one.name, one.filename)))
-    for before, after in itertools.pairwise(found):
-        same = (before.kind, before.name) == (after.kind, after.name)
-        _expect(not same, "packages", f"holds `{before.name}` of kind {before.kind} twice")
-    return found
+    found = sorted(packages, key=lambda one: (one.kind, one.name))
+    for before, after in pairwise(found):
+        if (before.kind, before.name) == (after.kind, after.name):
+            reason = f"holds `{before.name}` of kind {before.kind} twice"
+            raise InvalidDescription("packages", reason)
+    return tuple(found)
 
 
 def _platform_digest(python: str, packages: Iterable[Package]) -> str:
     minor = ".".join(python.split(".")[:2])
     return digest({"packages": [package.identity for package in packages], "python": minor})
-
-
-def _full_id(digests: Mapping[str, str]) -> str:
-    for platform, value in digests.items():
-        _expect(is_id(value), f"co_resolved.{platform}", "is not 40 hex digits")
-    return digest({"format": FULL_FORMAT, "platforms": dict(digests)})

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from envid._canonical import canonical_json, digest
-from envid._reader import Fields
+from envid._pypi import normal_name
+from envid._reader import Fields, placed
+from envid._text import shown
 from envid.errors import InvalidSpec
 from envid.ids import is_id
-from envid.platforms import check_platform
+from envid.platforms import PLATFORMS, check_platform
 from envid.requirements import CATEGORIES, check_url, normalize, normalize_python
 
 __all__ = ["SPEC_FORMAT", "EnvSpec", "Options", "Source"]
@@ -27,6 +27,13 @@ _KINDS = ("channel", "index", "find-links")
 _PROVIDERS = ("conda", "system")
 _PRIORITIES = ("strict", "flexible", "disabled")
 _STRATEGIES = ("first-index", "unsafe-best-match")
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 Requirements = Mapping[str, tuple[str, ...]]
 
@@ -44,18 +51,28 @@ class Source:
     @classmethod
     def make(cls, kind: str, url: str) -> Source:
         """Check and normalise; raises `InvalidSpec` for an unknown kind or a URL with secrets."""
-        _choice("sources.kind", kind, _KINDS)
-        if not url.strip():
-            raise InvalidSpec("sources.url", "is empty")
-        return cls(kind=kind, url=check_url("sources.url", url.strip()).rstrip("/") or "/")
+        _choice("kind", kind, _KINDS)
+        url = check_url("url", url.strip())
+        # The links of a find-links page are relative to its exact URL.
+        return cls(kind=kind, url=url if kind == "find-links" else url.rstrip("/") or "/")
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Source:
+        """Read `kind` and `url`; raises `InvalidDescription` with the path to a wrong field."""
+        fields = Fields(data)
+        with placed(""):
+            found = cls.make(fields.text("kind"), fields.text("url"))
+        fields.close()
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What else decides the outcome of a resolve.
 
-    `exclude_newer` is a moment, `YYYY-MM-DDTHH:MM:SSZ`: nothing published at or after it is seen.
-    `no_binary` and `only_binary` hold PEP 503 names, or `:all:`.
+    `exclude_newer` is a moment in UTC, `YYYY-MM-DDTHH:MM:SSZ` with a fraction where there is one:
+    nothing published at or after it is seen. `no_binary` and `only_binary` hold PEP 503
+    names, or `:all:`.
     """
 
     python_provider: str = "conda"
@@ -80,16 +97,19 @@ class Options:
         channel_priority: str = "strict",
         index_strategy: str = "first-index",
     ) -> Options:
-        """Check and normalise; raises `InvalidSpec` naming the option."""
+        """Check and normalise; raises `InvalidSpec` naming the option.
+
+        `exclude_newer` is an RFC 3339 moment, or a date, which includes that day in UTC.
+        """
         return cls(
-            python_provider=_choice("options.python_provider", python_provider, _PROVIDERS),
+            python_provider=_choice("python_provider", python_provider, _PROVIDERS),
             prereleases=prereleases,
             require_hashes=require_hashes,
-            no_binary=_names(no_binary),
-            only_binary=_names(only_binary),
-            exclude_newer=_moment(exclude_newer) if exclude_newer else None,
-            channel_priority=_choice("options.channel_priority", channel_priority, _PRIORITIES),
-            index_strategy=_choice("options.index_strategy", index_strategy, _STRATEGIES),
+            no_binary=_names("no_binary", no_binary),
+            only_binary=_names("only_binary", only_binary),
+            exclude_newer=None if exclude_newer is None else _moment(exclude_newer),
+            channel_priority=_choice("channel_priority", channel_priority, _PRIORITIES),
+            index_strategy=_choice("index_strategy", index_strategy, _STRATEGIES),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,17 +125,20 @@ class Options:
         }
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> Options:
-        found = cls.make(
-            channel_priority=fields.text("channel_priority"),
-            exclude_newer=fields.optional_text("exclude_newer"),
-            index_strategy=fields.text("index_strategy"),
-            no_binary=fields.texts("no_binary"),
-            only_binary=fields.texts("only_binary"),
-            prereleases=fields.flag("prereleases"),
-            python_provider=fields.text("python_provider"),
-            require_hashes=fields.flag("require_hashes"),
-        )
+    def from_dict(cls, data: Any) -> Options:
+        """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
+        fields = Fields(data)
+        with placed(""):
+            found = cls.make(
+                channel_priority=fields.text("channel_priority"),
+                exclude_newer=fields.optional_text("exclude_newer"),
+                index_strategy=fields.text("index_strategy"),
+                no_binary=fields.texts("no_binary"),
+                only_binary=fields.texts("only_binary"),
+                prereleases=fields.flag("prereleases"),
+                python_provider=fields.text("python_provider"),
+                require_hashes=fields.flag("require_hashes"),
+            )
         fields.close()
         return found
 
@@ -153,21 +176,39 @@ class EnvSpec:
         Raises `InvalidSpec` or `InvalidRequirement` for what cannot be read. The order of
         requirements and constraints and their repetition mean nothing; the order of sources does.
         """
-        if base is not None and not is_id(base):
-            raise InvalidSpec("base", f"`{base}` is not a full_id of 40 hex digits")
+        options = options or Options()
+        everywhere = _by_category("requirements", requirements)
         by_platform = {
-            check_platform(platform): _by_category(found)
-            for platform, found in sorted((platform_requirements or {}).items())
+            check_platform(platform): _by_category(
+                f"platform_requirements.{platform}", asked, beside=everywhere
+            )
+            for platform, asked in sorted((platform_requirements or {}).items())
         }
-        return cls(
-            requirements=_by_category(requirements),
-            platform_requirements={name: found for name, found in by_platform.items() if found},
-            constraints=tuple(sorted({normalize("pypi", text) for text in constraints})),
+        found = cls(
+            requirements=everywhere,
+            platform_requirements={name: asked for name, asked in by_platform.items() if asked},
+            constraints=_normal("constraints", "pypi", constraints),
             python=normalize_python(python),
             sources=tuple(dict.fromkeys(Source.make(one.kind, one.url) for one in sources)),
-            options=options or Options(),
+            options=options,
             base=base,
         )
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        if self.base is not None and not is_id(self.base):
+            raise InvalidSpec("base", f"`{shown(self.base)}` is not a full_id of 40 hex digits")
+        if self.options.python_provider == "system" and self._categories & {"conda", "npconda"}:
+            raise InvalidSpec(
+                "options.python_provider",
+                "`system` brings no conda packages, and some are asked for",
+                "take `conda`, or ask for them from PyPI",
+            )
+
+    @property
+    def _categories(self) -> frozenset[str]:
+        return frozenset(self.requirements).union(*self.platform_requirements.values())
 
     @cached_property
     def req_id(self) -> str:
@@ -177,7 +218,7 @@ class EnvSpec:
     @property
     def env_type(self) -> str:
         """`conda-only`, `pypi-only` or `mixed`, by what was asked beside Python itself."""
-        asked = set(self.requirements).union(*self.platform_requirements.values())
+        asked = self._categories
         if "conda" in asked:
             return "mixed" if "pypi" in asked else "conda-only"
         system = self.options.python_provider == "system"
@@ -214,68 +255,114 @@ class EnvSpec:
     @classmethod
     def from_dict(cls, data: Any) -> EnvSpec:
         """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
-        return cls.from_fields(Fields(data, ""))
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> EnvSpec:
+        fields = Fields(data)
         fields.version("format", SPEC_FORMAT)
-        with fields.as_description_errors():
+        with placed("options"):
+            options = Options.from_dict(fields.take("options"))
+        with placed("requirements"):
+            requirements = _read_requirements(fields.take("requirements"))
+        with placed("platform_requirements"):
+            by_platform = _read_by_platform(fields.take("platform_requirements"))
+        sources = []
+        for at, one in enumerate(fields.items("sources")):
+            with placed(f"sources[{at}]"):
+                sources.append(Source.from_dict(one))
+        with placed(""):
             found = cls.make(
                 base=fields.optional_text("base"),
-                constraints=fields.texts("constraints"),
-                options=Options.from_fields(fields.object("options")),
-                platform_requirements={
-                    platform: inner.all_texts()
-                    for platform, inner in fields.object("platform_requirements").objects()
-                },
+                constraints=_read_each("constraints", "pypi", fields.texts("constraints")),
+                options=options,
+                platform_requirements=by_platform,
                 python=fields.text("python"),
-                requirements=fields.object("requirements").all_texts(),
-                sources=[_source(one) for one in fields.objects_in("sources")],
+                requirements=requirements,
+                sources=sources,
             )
         fields.close()
         return found
 
 
-def _source(fields: Fields) -> Source:
-    found = Source.make(fields.text("kind"), fields.text("url"))
-    fields.close()
+def _read_by_platform(data: Any) -> dict[str, dict[str, tuple[str, ...]]]:
+    fields, found = Fields(data), {}
+    for platform in fields.names(PLATFORMS):
+        with placed(platform):
+            found[platform] = _read_requirements(fields.take(platform))
     return found
+
+
+def _read_requirements(data: Any) -> dict[str, tuple[str, ...]]:
+    fields = Fields(data)
+    return {
+        category: _read_each(category, category, fields.texts(category))
+        for category in fields.names(CATEGORIES)
+    }
+
+
+def _read_each(path: str, category: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    found = []
+    for at, text in enumerate(texts):
+        with placed(f"{path}[{at}]"):
+            found.append(normalize(category, text))
+    return tuple(found)
 
 
 def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
-        raise InvalidSpec(name, f"`{value}` is not known", f"choose one of {', '.join(known)}")
+        raise InvalidSpec(name, f"`{shown(value)}` is not known", f"known: {', '.join(known)}")
     return value
 
 
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({n if n == ":all:" else str(canonicalize_name(n)) for n in names}))
+def _names(option: str, names: Iterable[str]) -> tuple[str, ...]:
+    found = set()
+    for name in names:
+        if name != ":all:" and not _NAME.fullmatch(name):
+            raise InvalidSpec(option, f"`{shown(name)}` is not a name", "write names, or `:all:`")
+        found.add(normal_name(name))
+    return tuple(sorted(found))
 
 
 def _moment(text: str) -> str:
-    day = re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)
+    text = text.strip()
     try:
-        # Python 3.10 does not read the `Z` that everyone writes.
-        found = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
-    except ValueError:
+        found = _in_utc(text)
+    except (ValueError, OverflowError):
         raise InvalidSpec(
-            "options.exclude_newer",
-            f"`{text}` is not a date or a moment",
+            "exclude_newer",
+            f"`{shown(text)}` is neither a date nor a moment with a time zone",
             "write it like `2026-01-31` or `2026-01-31T12:00:00Z`",
         ) from None
-    if found.tzinfo is None and not day:
-        raise InvalidSpec(
-            "options.exclude_newer", f"`{text}` names no time zone", "end it with `Z` for UTC"
-        )
-    moment = found.replace(tzinfo=timezone.utc) if day else found.astimezone(timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return found.replace(tzinfo=None).isoformat() + "Z"
 
 
-def _by_category(given: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    found = {
-        category: tuple(sorted({normalize(category, text) for text in given[category]}))
-        for category in sorted(given)
-    }
-    for category in found:
-        _choice("category", category, CATEGORIES)
-    return {category: texts for category, texts in found.items() if texts}
+def _in_utc(text: str) -> datetime:
+    if _DAY.fullmatch(text):
+        return datetime.fromisoformat(text) + timedelta(days=1)
+    form = _RFC_3339.fullmatch(text.upper())
+    if not form:
+        raise ValueError(text)
+    day, time, fraction, zone = form.groups()
+    # Python 3.10 reads neither `Z` nor a fraction of any other length than three or six.
+    zone = "+00:00" if zone == "Z" else zone
+    moment = datetime.fromisoformat(f"{day}T{time}.{fraction or '0':0<6}{zone}")
+    return moment.astimezone(timezone.utc)
+
+
+def _normal(field: str, category: str, texts: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(texts, str):
+        raise InvalidSpec(field, "is one text where a list of them is asked for")
+    return tuple(sorted({normalize(category, text) for text in texts}))
+
+
+def _by_category(
+    field: str,
+    given: Mapping[str, Iterable[str]],
+    *,
+    beside: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """Normal requirements by category, without those that already hold on every platform."""
+    found = {}
+    for category in sorted(given):
+        _choice(field, category, CATEGORIES)
+        asked = _normal(f"{field}.{category}", category, given[category])
+        held = (beside or {}).get(category, ())
+        found[category] = tuple(text for text in asked if text not in held)
+    return {category: asked for category, asked in found.items() if asked}

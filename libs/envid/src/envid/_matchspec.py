@@ -1,0 +1,103 @@
+"""The normal spelling of conda MatchSpecs.
+
+`channel[/subdir]::name[ version[ build]][key='value', ...]`, with `=` allowed between the fields,
+or the URL of one package. White space, the case of names, quotes, and the order of bounds and of
+keys are spelling. What only a solver can know to be equal, such as `=1.2` and `1.2.*`, is not.
+"""
+
+from __future__ import annotations
+
+import re
+
+from envid._text import shown
+from envid._urls import check_url
+from envid.errors import InvalidRequirement, InvalidSpec
+
+_PACKAGE_URL = re.compile(r"[^\s#]+(?:\.conda|\.tar\.bz2)(?:#[0-9a-f]{32}|#[0-9a-f]{64})?")
+_NAME_END = re.compile(r"[\s=<>!~]")
+_NAME = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]*")
+_VALUE = r"[A-Za-z0-9_.*+!-]+"
+_BOUND = rf"(?:[=!~<>]=|[=<>])?{_VALUE}"
+_VERSION = re.compile(rf"\(*{_BOUND}\)*(?:[,|]\(*{_BOUND}\)*)*")
+_BUILD = re.compile(r"(.*[^=!~<>,|( ])([ =])([A-Za-z0-9_.*+-]+)")
+_PAIR = re.compile(r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|[^,'"\s]+)\s*,""")
+
+
+def normal_matchspec(category: str, text: str) -> str:
+    """The normal spelling of one MatchSpec; raises `InvalidRequirement`."""
+    if "://" in text and _PACKAGE_URL.fullmatch(text):
+        return _url(category, text, text)
+    start = text.find("[")
+    if start > 0 and text[:start].endswith("://"):  # the host is an IPv6 address
+        start = text.find("[", text.find("]", start))
+    head, inside = (text, "") if start < 0 else (text[:start], text[start:].rstrip())
+    channel, mark, spec = head.rpartition("::")
+    name, version = _name(category, text, spec)
+    if mark:
+        channel = _url(category, text, channel.strip().rstrip("/"))
+    return f"{channel}{mark}{name}{_version(category, text, version)}" + _keys(
+        category, text, inside
+    )
+
+
+def _refused(category: str, text: str, reason: str) -> InvalidRequirement:
+    return InvalidRequirement(category, text, reason, "write it like `numpy>=1.26,<3`")
+
+
+def _url(category: str, text: str, url: str) -> str:
+    try:
+        return check_url("channel", url)
+    except InvalidSpec as error:
+        raise InvalidRequirement(category, text, error.reason, error.hint) from None
+
+
+def _name(category: str, text: str, spec: str) -> tuple[str, str]:
+    spec = spec.strip()
+    end = _NAME_END.search(spec)
+    name = spec[: end.start()] if end else spec
+    if not _NAME.fullmatch(name):
+        raise _refused(
+            category, text, f"`{shown(name)}` is not a name" if name else "it has no name"
+        )
+    return name.lower(), spec[len(name) :]
+
+
+def _version(category: str, text: str, given: str) -> str:
+    """The version and the build, with what separates them from the name in front."""
+    squeezed = re.sub(r" ?([=!~<>,|()]) ?", r"\1", " ".join(given.split()))
+    if not squeezed:
+        return ""
+    with_build = _BUILD.fullmatch(squeezed)
+    version, separator, build = with_build.groups() if with_build else (squeezed, "", "")
+    if not _VERSION.fullmatch(version) or version.count("(") != version.count(")"):
+        raise _refused(category, text, f"`{shown(squeezed)}` is not a version")
+    joint = "" if version[0] in "=!~<>" else " "
+    return f"{joint}{_sorted_bounds(version)}{separator}{build}"
+
+
+def _sorted_bounds(version: str) -> str:
+    # `|` and parentheses give the order a meaning; a plain list of bounds has none.
+    return version if re.search(r"[|()]", version) else ",".join(sorted(set(version.split(","))))
+
+
+def _keys(category: str, text: str, inside: str) -> str:
+    if not inside:
+        return ""
+    pairs: dict[str, str] = {}
+    rest, at = f"{inside[1:-1]},", 0
+    while at < len(rest):
+        pair = _PAIR.match(rest, at)
+        if not pair or pair[1] in pairs or inside[-1] != "]":
+            raise _refused(category, text, f"`{shown(inside)}` is not `[key='value', ...]`")
+        pairs[pair[1]] = _value(category, text, pair[1], pair[2])
+        at = pair.end()
+    return f"[{','.join(f'{key}={value}' for key, value in sorted(pairs.items()))}]"
+
+
+def _value(category: str, text: str, key: str, written: str) -> str:
+    value = written[1:-1] if written[0] in "'\"" else written
+    if "://" in value:
+        _url(category, text, value)
+    if key == "version":
+        value = _sorted_bounds("".join(value.split()))
+    return f'"{value}"' if "'" in value else f"'{value}'"
