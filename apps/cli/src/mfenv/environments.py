@@ -91,7 +91,7 @@ class Environments:
         self.progress = progress or NoProgress()
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
-        self._finder = Finder(self.registry, lambda: self.store)
+        self._finder = Finder(self.registry, self.settings.store, lambda: self.store)
 
     def __enter__(self) -> Environments:
         return self
@@ -169,8 +169,9 @@ class Environments:
                 else:
                     envs = known
         if not dry_run:
-            with _timed(seconds, "publish"):
-                self.publish(envs, default=set_default, credentials=prepared.credentials)
+            if self._unpublished(envs):
+                with _timed(seconds, "publish"):
+                    self.publish(envs, default=set_default, credentials=prepared.credentials)
             for name in names:
                 self._give(name, FullRef(req_id=req_id, full_id=envs[0].full_id))
         return Resolved(envs=envs, known=bool(known), notes=prepared.notes, seconds=seconds)
@@ -225,19 +226,19 @@ class Environments:
 
         What this machine knows to be there costs no request.
         """
-        store = self.store
-        if store is None:
-            return
-        url = store.store.url
-        missing = [env for env in envs if not self.registry.is_published(url, env.env_id)]
-        if not missing:
+        missing = self._unpublished(envs)
+        if not missing or (store := self.store) is None:
             return
         with self._downloader(credentials) as downloader:
             store.publish(missing, cache=self.cache, downloader=downloader, progress=self.progress)
         if default:
             for env in missing:
                 store.set_default(env.env_id)
-        self.registry.set_published(url, [env.env_id for env in missing])
+        self.registry.set_published(self.settings.store, [env.env_id for env in missing])
+
+    def _unpublished(self, envs: Sequence[ResolvedEnv]) -> list[ResolvedEnv]:
+        url = self.settings.store
+        return [one for one in envs if url and not self.registry.is_published(url, one.env_id)]
 
     # finding and naming
 

@@ -23,13 +23,15 @@ Target = tuple[str, str]
 
 
 class Finder:
-    """Looks environments up; `store` gives the shared store, or None where none is set.
+    """Looks environments up; `store` opens the shared store, or gives None where none is set.
 
     What the store has is remembered in the registry.
     """
 
-    def __init__(self, registry: Registry, store: Callable[[], EnvStore | None]) -> None:
-        self._registry, self._store = registry, store
+    def __init__(
+        self, registry: Registry, store_url: str, store: Callable[[], EnvStore | None]
+    ) -> None:
+        self._registry, self._store_url, self._store = registry, store_url, store
 
     def find(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
         """See `Environments.find`."""
@@ -73,13 +75,13 @@ class Finder:
         found = store.fetch_description(env_id) if store else None
         if store and found:
             self._registry.add([found], default=False)
-            self._registry.set_published(store.store.url, [env_id])
+            self._registry.set_published(self._store_url, [env_id])
         return found
 
     def _platforms(self, target: Target) -> list[str]:
         found = self._registry.platforms(*target)
-        store = self._store()
-        if found or store is None:
+        store = None if found else self._store()
+        if store is None:
             return found
         req_id, full_id = target
         return [one.platform for one in store.find_prefix(req_id) if one.full_id == full_id]
@@ -87,8 +89,10 @@ class Finder:
     def _alias(self, alias: Alias) -> Target | None:
         # What can change is asked of the store first; what cannot, is as good here as there.
         here = self._registry.alias(str(alias))
+        if here and not alias.mutable:
+            return here
         store = self._store()
-        if store is None or (here and not alias.mutable):
+        if store is None:
             return here
         ref = store.alias(alias)
         there = (ref.req_id, ref.full_id) if ref else None
@@ -100,16 +104,14 @@ class Finder:
         host = host_platform()
         defaults = self._registry.defaults(req_id)
         found = defaults.get(host) or min(defaults.values(), default=None)
-        store = self._store()
-        if store and not found:
+        if not found and (store := self._store()):
             env_id = store.default(req_id, host)
             found = env_id.full_id if env_id else None
         return (req_id, found) if found else None
 
     def _candidate(self, name: str, digits: str) -> Target | None:
         found = self._registry.candidates(digits)
-        store = self._store()
-        if store and not found:
+        if not found and (store := self._store()):
             found = sorted({(one.req_id, one.full_id) for one in store.find_prefix(digits)})
         # The first digits of one request mean its default, however often it was resolved.
         requests = {req_id for req_id, _ in found}
