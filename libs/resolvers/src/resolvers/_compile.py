@@ -32,7 +32,7 @@ def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tup
     """The files of exact versions that uv has just seen; asks no index again."""
     lines = tuple(f"{one.name}=={one.version}" for one in exact)
     return read_lock(
-        _compile(uv, replace(question, lines=lines), (*_LOCK, "--no-deps", "--offline"))
+        _compile(uv, replace(question, lines=lines), (*_LOCK, "--no-deps"), offline=True)
     )
 
 
@@ -43,11 +43,11 @@ def compile_notes(uv: Uv, question: Question, locked: Iterable[Locked]) -> dict[
     """
     pins = (f"{one.name}=={one.version}" for one in locked if one.version)
     pinned = replace(question, pins=(*question.pins, *pins))
-    options = ("--annotation-style", "split", "--emit-index-annotation", "--offline")
-    return read_notes(_compile(uv, pinned, options))
+    options = ("--annotation-style", "split", "--emit-index-annotation")
+    return read_notes(_compile(uv, pinned, options, offline=True))
 
 
-def _compile(uv: Uv, question: Question, options: tuple[str, ...]) -> str:
+def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: bool = False) -> str:
     settings = index_settings(uv, question.spec, question.context.credentials)
     with tempfile.TemporaryDirectory() as work:
         arguments = question.arguments(Path(work) / "constraints.txt")
@@ -57,6 +57,7 @@ def _compile(uv: Uv, question: Question, options: tuple[str, ...]) -> str:
             # What may hold a credential is on standard input: not in an argument, not in a file.
             text="\n".join((*question.lines, "")),
             environment={**settings.environment, **question.target.uv_environment},
+            offline=offline,
         )
     if done.returncode:
         raise diagnose(done.stderr, question)

@@ -2,18 +2,182 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resolvers.errors import EngineFailed, NoSolution
+from packaging.utils import canonicalize_name
+
+from resolvers._lock import plain_url
+from resolvers.errors import (
+    BuildFailed,
+    EngineFailed,
+    IndexUnreachable,
+    InvalidRequest,
+    NoSolution,
+    PythonRefused,
+    UnknownPackage,
+)
 
 if TYPE_CHECKING:
     from resolvers._question import Question
     from resolvers.errors import ResolveError
 
-__all__ = ["diagnose"]
+__all__ = ["Story", "diagnose", "unreachable"]
+
+_USERINFO = re.compile(r"://[^/@\s]+@")
+_TERMS = (
+    ("in the package registry", "in any index"),
+    ("in the provided package locations", "in any of the sources"),
+    ("the current Python version", "the Python version"),
+)
+# uv's hints that a user of ours can act upon, and what they come to.
+_HINTS = (
+    (
+        r"Pre-releases are available for `([^`]+)`",
+        "there are pre-releases of `{0}`; allow pre-releases to have them",
+    ),
+    (
+        r"`([^`]+)` was filtered by `exclude-newer`.*?published at (\S+?)\. ",
+        "`{0}` was published at {1}, after the cut-off date",
+    ),
+    (
+        r"`([^`]+)` was found on (\S+), but not at the requested version",
+        "the first source that has `{0}` decides, and that is {1}",
+    ),
+    (
+        r"You require (CPython \S+).*?only found wheels for `([^`]+)` \((\S+)\)[^:]*: (.*)",
+        "`{1}` {2} has wheels for {3} only, and this is {0}",
+    ),
+    (
+        r"Wheels are available for `([^`]+)` \((\S+)\)[^:]*: (.*)",
+        "`{0}` {1} has wheels for {2} only",
+    ),
+    (
+        r"Wheels are required for `([^`]+)` because building",
+        "allow `{0}` to be built from source, or ask for a version that has a wheel",
+    ),
+)
 
 
-def diagnose(log: str, question: Question) -> ResolveError:
-    if "No solution found" in log:
-        return NoSolution(question.target.platform, log)
-    return EngineFailed("uv", log)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A failure as uv tells it: a chain of causes, each on one line, and hints."""
+
+    causes: tuple[str, ...]
+    hints: tuple[str, ...]
+    log: str
+
+    @classmethod
+    def read(cls, stderr: str) -> Story:
+        """Split what uv wrote to standard error; no credential is left in it."""
+        log = _USERINFO.sub("://", stderr).strip()
+        # A cause goes on in lines that are indented deeper than its first.
+        parts = re.findall(
+            r"^ *(error|cause|hint): (.*(?:\n {3,}(?!cause:).*|\n(?=\n {3,}))*)", log, re.MULTILINE
+        )
+        flat = [(kind, " ".join(text.split())) for kind, text in parts]
+        return cls(
+            causes=tuple(text for kind, text in flat if kind != "hint"),
+            hints=tuple(text for kind, text in flat if kind == "hint"),
+            log=log,
+        )
+
+    @property
+    def last(self) -> str:
+        """The innermost cause."""
+        return self.causes[-1] if self.causes else "it does not say why"
+
+    def search(self, pattern: str) -> re.Match[str] | None:
+        """Look for a pattern in all of it."""
+        return re.search(pattern, "\n".join((*self.causes, *self.hints)))
+
+
+def diagnose(stderr: str, question: Question) -> ResolveError:
+    """The error that a failed `uv pip compile` means."""
+    story = Story.read(stderr)
+    return (
+        unreachable(story)
+        or _failed_build(story)
+        or _no_solution(story, question)
+        or _misread(story)
+        or EngineFailed("uv", story.last, story.log)
+    )
+
+
+def unreachable(story: Story) -> IndexUnreachable | None:
+    """The error of a source that does not answer."""
+    refused = story.search(r"(?:An index|An index URL) \((\S+)\) .*?(401|403)")
+    if refused:
+        status = int(refused[2])
+        reason = "it asks for credentials" if status == 401 else "it refuses these credentials"  # noqa: PLR2004
+        hint = "give a user name and a password for it, in netrc or in the settings"
+        return IndexUnreachable(plain_url(refused[1]), f"{reason} ({status})", status, hint)
+    if story.search("the network was disabled"):
+        return IndexUnreachable(
+            "the sources",
+            "the network is not to be used, and what was read before is not enough",
+            hint="try again with the network",
+        )
+    fetch = story.search(r"Failed to fetch: `?([^\s`]+)|Failed to read `--find-links` \w+: (\S+)")
+    if fetch:
+        answer = story.search(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
+        where = plain_url(fetch[1] or fetch[2])
+        if answer:
+            return IndexUnreachable(where, f"{answer[2]} ({answer[1]})".lower(), int(answer[1]))
+        return IndexUnreachable(where, _plain(story.last), hint="check the address and the network")
+    git = story.search(r"Git operation failed") and story.search(
+        r"fatal: (?:unable to access '(.*?)/?': )?(.*)"
+    )
+    if git:
+        return IndexUnreachable(plain_url(git[1] or "the git repository"), git[2])
+    return None
+
+
+def _failed_build(story: Story) -> BuildFailed | None:
+    if story.search("Git executable not found"):
+        return BuildFailed("a git reference", "git is not on PATH", story.log, "install git")
+    failed = story.search(r"Failed to (?:download and )?(?:build|prepare) `([^`]+)`")
+    if not failed:
+        return None
+    name = re.split(r" @ |==", plain_url(failed[1]) if "://" in failed[1] else failed[1])[0]
+    return BuildFailed(name, _plain(story.last), story.log)
+
+
+def _no_solution(story: Story, question: Question) -> NoSolution | None:
+    if not story.search("No solution found"):
+        return None
+    reason = story.last
+    for theirs, ours in _TERMS:
+        reason = reason.replace(theirs, ours)
+    kind: type[NoSolution] = NoSolution
+    hint = _hint(story)
+    if "does not satisfy Python" in reason:
+        kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
+    elif re.search(r"\S+ was not found in|there are no versions of", reason):
+        sources = [one.url for one in question.spec.sources if one.kind != "channel"]
+        looked = f"looked in {', '.join(sources)}" if sources else "no source is given to look in"
+        kind, hint = UnknownPackage, hint or f"check the spelling; {looked}"
+    words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
+    return kind(question.target.platform, reason.rstrip("."), question.asked(words), hint)
+
+
+def _hint(story: Story) -> str | None:
+    found = [
+        text.format(*(group.rstrip(".") for group in match.groups()))
+        for pattern, text in _HINTS
+        for match in (re.search(pattern, hint) for hint in story.hints)
+        if match
+    ]
+    return "; ".join(found) or None
+
+
+def _misread(story: Story) -> InvalidRequest | None:
+    if story.search("Couldn't parse requirement") or story.search("does not match `"):
+        return InvalidRequest(_plain(story.last))
+    return None
+
+
+def _plain(cause: str) -> str:
+    text = re.sub(r" \(os error \d+\)| *\(exit status: \d+\)", "", cause).rstrip(".")
+    return text[:1].lower() + text[1:]

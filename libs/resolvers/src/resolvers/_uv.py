@@ -26,7 +26,7 @@ class Uv:
     def __init__(self, context: ResolveContext) -> None:
         self._cache = context.cache_dir / "uv"
         self._common = ("--no-config", "--cache-dir", self._cache, "--color", "never")
-        self._offline = ("--offline",) if context.offline else ()
+        self._offline = context.offline
         self.processes = Processes(context.on_process)
 
     def __enter__(self) -> Self:
@@ -48,11 +48,13 @@ class Uv:
         text: str = "",
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        offline: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run uv with the arguments that keep it hermetic."""
+        network = ("--offline",) if offline or self._offline else ()
         return self.processes.run(
             name,
-            (_program(), *arguments, *self._common, *self._offline),
+            (_program(), *arguments, *self._common, *network),
             text=text,
             environment=environment,
             directory=directory,

@@ -72,15 +72,6 @@ def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
             "this resolver takes Python from the system, and the spec asks for conda's",
             "set the Python provider to `system`",
         )
-    conda = [
-        text
-        for platform in platforms
-        for category, texts in spec.for_platform(platform).items()
-        if category in ("conda", "npconda")
-        for text in texts
-    ]
-    if conda:
-        raise InvalidRequest(f"`{conda[0]}` is a conda package, and this resolver knows only PyPI")
 
 
 def _local_wheels(

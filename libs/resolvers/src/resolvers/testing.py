@@ -1,0 +1,323 @@
+"""Stand-ins for tests: distributions made on the spot, and an index that serves them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Distribution", "FakeIndex", "make_project", "make_sdist", "make_wheel"]
+
+_EPOCH = (2020, 1, 1, 0, 0, 0)
+_JSON = "application/vnd.pypi.simple.v1+json"
+
+# Needs the standard library alone, so that sources are built without any index.
+_BACKEND = """
+import base64, hashlib, pathlib, re, zipfile
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    metadata = pathlib.Path("PKG-INFO").read_text()
+    tag = pathlib.Path("TAG").read_text()
+    if tag == "broken":
+        raise RuntimeError("the compiler is on holiday")
+    pathlib.Path("left-behind").write_text("by the backend")
+    name, version = (
+        re.search(rf"^{key}: (.*)$", metadata, re.M)[1] for key in ("Name", "Version")
+    )
+    stem = name.replace("-", "_") + "-" + version
+    files = {
+        name.replace("-", "_") + ".py": pathlib.Path("module.py").read_text(),
+        f"{stem}.dist-info/METADATA": metadata,
+        f"{stem}.dist-info/WHEEL":
+            f"Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: {tag}\\n",
+    }
+    lines = []
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+        lines.append(f"{path},sha256={digest.decode().rstrip('=')},{len(text.encode())}")
+    record = f"{stem}.dist-info/RECORD"
+    files[record] = "\\n".join([*lines, f"{record},,", ""])
+    with zipfile.ZipFile(pathlib.Path(wheel_directory) / f"{stem}-{tag}.whl", "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(zipfile.ZipInfo(path), text)
+    return f"{stem}-{tag}.whl"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """A wheel or an sdist: its file, and its metadata (PEP 566) for an index to offer."""
+
+    name: str
+    filename: str
+    data: bytes
+    metadata: str
+    requires_python: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    def write(self, folder: Path) -> Path:
+        """Put the file into a directory, and return where it is."""
+        path = folder / self.filename
+        path.write_bytes(self.data)
+        return path
+
+
+def make_wheel(
+    name: str,
+    version: str,
+    *,
+    requires: Iterable[str] = (),
+    extras: Iterable[str] = (),
+    tag: str = "py3-none-any",
+    requires_python: str | None = None,
+    module: str = "",
+) -> Distribution:
+    """A wheel with one module, equal byte for byte whenever it is made with the same arguments."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    metadata = _metadata(name, version, requires, extras, requires_python)
+    info = f"{stem}.dist-info"
+    files = {
+        f"{name.replace('-', '_')}.py": module,
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    lines = [
+        f"{path},sha256={_record_hash(text)},{len(text.encode())}" for path, text in files.items()
+    ]
+    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""])
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(zipfile.ZipInfo(path, _EPOCH), text)
+    return Distribution(
+        name=name,
+        filename=f"{stem}-{tag}.whl",
+        data=archive.getvalue(),
+        metadata=metadata,
+        requires_python=requires_python,
+    )
+
+
+def make_project(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    requires: Iterable[str] = (),
+    tag: str = "py3-none-any",
+    module: str = "",
+) -> Path:
+    """Write a source tree with a build backend of its own, which makes a wheel with `tag`.
+
+    With the tag `broken` its build fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    project = f"[project]\nname = {name!r}\nversion = {version!r}\n"
+    files = {
+        "PKG-INFO": _metadata(name, version, requires, (), None),
+        "TAG": tag,
+        "backend.py": _BACKEND,
+        "module.py": module,
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        f'backend-path = ["."]\n{project}dependencies = {list(requires)!r}\n',
+    }
+    for path, text in files.items():
+        (folder / path).write_text(text)
+    return folder
+
+
+def make_sdist(folder: Path, name: str, version: str, **options: object) -> Distribution:
+    """An sdist of what `make_project` writes into `folder`, with the same options."""
+    tree = make_project(folder / f"{name}-{version}", name, version, **options)  # type: ignore[arg-type]  # passed on as they are
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as sdist:
+        sdist.add(tree, tree.name)
+    metadata = (tree / "PKG-INFO").read_text()
+    filename = f"{name.replace('-', '_')}-{version}.tar.gz"
+    return Distribution(name=name, filename=filename, data=archive.getvalue(), metadata=metadata)
+
+
+class FakeIndex:
+    """A PyPI index on a local port: PEP 503 and PEP 691, with PEP 658 metadata.
+
+    Use it as a context manager. `requests` counts the paths that were asked for, `failures` maps
+    paths, or their beginnings, to the status to answer with. With `login` it wants basic
+    authentication. Without `as_json` it speaks HTML only, without `hashed` it tells no hashes.
+    """
+
+    def __init__(
+        self,
+        *distributions: Distribution,
+        login: tuple[str, str] | None = None,
+        as_json: bool = True,
+        hashed: bool = True,
+    ) -> None:
+        self.requests: Counter[str] = Counter()
+        self.failures: dict[str, int] = {}
+        self._login, self._as_json, self._hashed = login, as_json, hashed
+        self._files: dict[str, Distribution] = {}
+        self._uploaded: dict[str, str] = {}
+        self.add(*distributions)
+        index = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                index.answer(self)
+
+            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        """The URL of the index."""
+        return f"{self.origin}/simple"
+
+    def add(self, *distributions: Distribution, uploaded: str = "2020-01-01T00:00:00Z") -> None:
+        """Publish files."""
+        for one in distributions:
+            self._files[one.filename] = one
+            self._uploaded[one.filename] = uploaded
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        path = unquote(urlsplit(request.path).path)
+        self.requests[path] += 1
+        failure = next((code for start, code in self.failures.items() if path.startswith(start)), 0)
+        _, area, name, *_ = [*path.split("/"), "", ""]
+        if failure:
+            _send(request, failure, "text/plain", b"scripted")
+        elif not self._allowed(request):
+            _send(request, 401, "text/plain", b"who are you")
+        elif area == "simple" and self._of(name):
+            as_json = self._as_json and _JSON in request.headers.get("Accept", "")
+            page = self._json(name) if as_json else self._html(name)
+            _send(request, 200, _JSON if as_json else "text/html", page.encode())
+        elif area == "files" and name in self._files:
+            _send(request, 200, "application/octet-stream", self._files[name].data)
+        elif area == "files" and name.removesuffix(".metadata") in self._files:
+            metadata = self._files[name.removesuffix(".metadata")].metadata
+            _send(request, 200, "text/plain", metadata.encode())
+        else:
+            _send(request, 404, "text/plain", b"not here")
+
+    def _of(self, name: str) -> list[Distribution]:
+        return [one for one in self._files.values() if canonicalize_name(one.name) == name]
+
+    def _allowed(self, request: BaseHTTPRequestHandler) -> bool:
+        if self._login is None:
+            return True
+        account = base64.b64encode(":".join(self._login).encode()).decode()
+        return request.headers.get("Authorization") == f"Basic {account}"
+
+    def _json(self, name: str) -> str:
+        files = [
+            {
+                "filename": one.filename,
+                "url": f"{self.origin}/files/{one.filename}",
+                "hashes": {"sha256": one.sha256} if self._hashed else {},
+                "size": len(one.data),
+                "upload-time": self._uploaded[one.filename],
+                "requires-python": one.requires_python,
+                "core-metadata": one.filename.endswith(".whl"),
+            }
+            for one in self._of(name)
+        ]
+        meta = {"api-version": "1.1"}
+        return json.dumps({"meta": meta, "name": name, "versions": [], "files": files})
+
+    def _html(self, name: str) -> str:
+        links = [
+            f'<a href="/files/{one.filename}{f"#sha256={one.sha256}" if self._hashed else ""}"'
+            + (' data-core-metadata="true"' if one.filename.endswith(".whl") else "")
+            + (
+                f' data-requires-python="{html.escape(one.requires_python)}"'
+                if one.requires_python
+                else ""
+            )
+            + f">{one.filename}</a>"
+            for one in self._of(name)
+        ]
+        return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>"
+
+
+def _send(request: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:
+    request.send_response(status)
+    if status == 401:  # noqa: PLR2004 - the one that RFC 9110 asks a header for
+        request.send_header("WWW-Authenticate", 'Basic realm="index"')
+    request.send_header("Content-Type", kind)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    if request.command != "HEAD":
+        request.wfile.write(body)
+
+
+def _metadata(
+    name: str,
+    version: str,
+    requires: Iterable[str],
+    extras: Iterable[str],
+    requires_python: str | None,
+) -> str:
+    lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}"]
+    if requires_python:
+        lines.append(f"Requires-Python: {requires_python}")
+    lines += [f"Provides-Extra: {one}" for one in extras]
+    lines += [f"Requires-Dist: {one}" for one in requires]
+    return "\n".join([*lines, ""])
+
+
+def _record_hash(text: str) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+    return digest.decode().rstrip("=")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from envid.spec import EnvSpec, Options, Source
+from resolvers.pypi import PypiResolver
+from resolvers.request import ResolveContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from envid.packages import Package
+    from resolvers.request import Resolution
+
+LINUX = "linux-64"
+PYTHON = ">=3.10"
+
+
+def spec_of(
+    *requirements: str,
+    index: str | Iterable[str] = (),
+    python: str = PYTHON,
+    sys: Iterable[str] = (),
+    find_links: Iterable[str] = (),
+    constraints: Iterable[str] = (),
+    **options: Any,
+) -> EnvSpec:
+    indexes = [index] if isinstance(index, str) else index
+    return EnvSpec.make(
+        requirements={"pypi": requirements, "sys": sys},
+        python=python,
+        constraints=constraints,
+        sources=[
+            *(Source.make("index", url) for url in indexes),
+            *(Source.make("find-links", url) for url in find_links),
+        ],
+        options=Options.make(python_provider="system", **options),
+    )
+
+
+def resolve_all(
+    spec: EnvSpec, folder: Path, platforms: Sequence[str] = (LINUX,), **context: Any
+) -> Mapping[str, Resolution]:
+    return PypiResolver().resolve(
+        spec, platforms, ResolveContext(cache_dir=folder / "engines", **context)
+    )
+
+
+def resolve(
+    spec: EnvSpec, folder: Path, platform: str = LINUX, **context: Any
+) -> dict[str, Package]:
+    found = resolve_all(spec, folder, (platform,), **context)[platform]
+    return {one.name: one for one in found.packages}
+
+
+def versions(found: Mapping[str, Package]) -> dict[str, str]:
+    return {name: one.version for name, one in found.items()}
