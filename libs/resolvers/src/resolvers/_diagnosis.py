@@ -159,7 +159,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         looked = f"looked in {', '.join(sources)}" if sources else "no source is given to look in"
         kind, hint = UnknownPackage, hint or f"check the spelling; {looked}"
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
-    return kind(question.target.platform, reason.rstrip("."), question.asked(words), hint)
+    return kind(question.target.platform, _plain(reason), question.asked(words), hint)
 
 
 def _hint(story: Story) -> str | None:
