@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from mfenv._commands._common import (
     print_json,
     say,
 )
+from mfenv.errors import InvalidRequest
 
 
 @click.command(
@@ -76,10 +78,16 @@ def run(env: str, command: tuple[str, ...]) -> None:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
     with open_environments() as environments:
         environment = environments.activation(environments.prefix_for(env))
+    # Python ignores these, and what is ignored stays so in the program.
+    for one in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(one, signal.SIG_DFL)
     try:
         os.execvpe(words[0], list(words), environment)  # noqa: S606 - what run is for
-    except FileNotFoundError:
-        raise click.ClickException(f"there is no program `{words[0]}` in `{env}`") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InvalidRequest(
+            f"cannot run `{words[0]}` in `{env}`: {reason}", "programs are looked for on PATH"
+        ) from None
 
 
 @click.command(epilog="\b\nExamples:\n  mfenv alias 3f2a91bc team/etl:v1")
