@@ -154,27 +154,31 @@ class Environments:
         prepared = prepare(request, self.settings, bases)
         req_id = prepared.spec.req_id
         seconds: dict[str, float] = {}
-        known = None if force else self._known(req_id, platforms)
-        if known:
-            envs = known
-        else:
+        for name in names:
+            if (held := self._held(name)) and held[0] != req_id:
+                raise _taken(name, held)
+        envs = None if force else self._known(req_id, platforms)
+        known = envs is not None
+        if envs is None or (self._unpublished(envs) and not dry_run):
             with self._alone(f"resolve-{req_id}", "another process that resolves the same"):
-                # Whoever held the lock may have found what we are about to look for.
-                known = None if force else self._known(req_id, platforms)
-                if known is None:
+                # Whoever held the lock may have done what we are about to do.
+                envs = None if force else self._known(req_id, platforms)
+                known = envs is not None
+                if envs is None:
                     with _timed(seconds, "resolve"):
-                        envs = self._resolve(prepared, platforms, bases)
-                    if not dry_run:
+                        envs = self._resolve(prepared, platforms, bases, dry_run=dry_run)
+                if not dry_run:
+                    if self._unpublished(envs):
+                        with _timed(seconds, "publish"):
+                            self.publish(
+                                envs, default=set_default, credentials=prepared.credentials
+                            )
+                    if not known:
                         self.registry.add(envs, default=set_default)
-                else:
-                    envs = known
         if not dry_run:
-            if self._unpublished(envs):
-                with _timed(seconds, "publish"):
-                    self.publish(envs, default=set_default, credentials=prepared.credentials)
             for name in names:
                 self._give(name, FullRef(req_id=req_id, full_id=envs[0].full_id))
-        return Resolved(envs=envs, known=bool(known), notes=prepared.notes, seconds=seconds)
+        return Resolved(envs=envs, known=known, notes=prepared.notes, seconds=seconds)
 
     def _known(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
         """The default environments of a request, if they were resolved together."""
@@ -187,7 +191,12 @@ class Environments:
         return tuple(one for one in found if one) if all(found) else None
 
     def _resolve(
-        self, prepared: Prepared, platforms: Sequence[str], bases: Sequence[ResolvedEnv]
+        self,
+        prepared: Prepared,
+        platforms: Sequence[str],
+        bases: Sequence[ResolvedEnv],
+        *,
+        dry_run: bool,
     ) -> tuple[ResolvedEnv, ...]:
         from mfenv.building import keep_built, shared_wheel
         from resolvers.pypi import PypiResolver
@@ -208,7 +217,7 @@ class Environments:
         finally:
             task.done()
         for resolution in found.values():
-            keep_built(resolution.artifacts, self.cache, self.store)
+            keep_built(resolution.artifacts, self.cache, None if dry_run else self.store)
         return ResolvedEnv.co_resolve(
             prepared.spec,
             {platform: (one.python, one.packages) for platform, one in found.items()},
@@ -264,15 +273,23 @@ class Environments:
         return given, target
 
     def _give(self, alias: Alias, target: FullRef) -> None:
-        if self.store:
-            self.store.set_alias(alias, target)
         ids = (target.req_id, target.full_id)
-        held = self.registry.set_alias(str(alias), ids, mutable=alias.mutable)
-        if held:
-            raise ImmutableAlias(
-                f"`{alias}` is given to {':'.join(held)} for ever",
-                "choose another tag; `latest`, `candidate` and `stable` may move",
-            )
+        held = self._held(alias)
+        if not held or held == ids:
+            if self.store:
+                self.store.set_alias(alias, target)
+            held = self.registry.set_alias(str(alias), ids, mutable=alias.mutable)
+        if held and held != ids:
+            raise _taken(alias, held)
+
+    def _held(self, alias: Alias) -> Target | None:
+        """The environment that an alias is given to for ever, here or in the store."""
+        if alias.mutable:
+            return None
+        if here := self.registry.alias(str(alias)):
+            return here
+        there = self.store.alias(alias) if self.store else None
+        return (there.req_id, there.full_id) if there else None
 
     # prefixes
 
@@ -432,6 +449,13 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     seconds[phase] = time.monotonic() - started
+
+
+def _taken(alias: Alias, held: Target) -> ImmutableAlias:
+    return ImmutableAlias(
+        f"`{alias}` is given to {':'.join(held)} for ever",
+        "choose another tag; `latest`, `candidate` and `stable` may move",
+    )
 
 
 def _user() -> str:
