@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ _NO_CLONE = (*_NEVER, *_NOT_THIS_ONE, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY)
 
 
 class Placer:
-    """Makes files under `root`. Nothing that exists is replaced: `FileExistsError`."""
+    """Makes files under `root`, from any thread. What exists is left alone: `FileExistsError`."""
 
     def __init__(self, root: str, progress: Progress) -> None:
         self._root, self._progress = root, progress
-        self._linking = True
+        self._linking, self._lock = True, threading.Lock()
         self._cloning = sys.platform == "linux"
 
     def make_folders(self, folders: Iterable[str]) -> None:
@@ -50,16 +51,21 @@ class Placer:
                 os.link(source, target)
             except OSError as error:
                 if error.errno in _NEVER:
-                    self._linking = False
-                    self._progress.note(
-                        "files are copied, not linked: the package cache and the environment"
-                        " are on different file systems, or theirs has no hard links"
-                    )
+                    self._stop_linking()
                 elif error.errno not in _NOT_THIS_ONE:
                     raise
             else:
                 return
         self._copy(source, target)
+
+    def _stop_linking(self) -> None:
+        with self._lock:
+            said, self._linking = not self._linking, False
+        if not said:
+            self._progress.note(
+                "files are copied, not linked: the package cache and the environment are on"
+                " different file systems, or theirs has no hard links"
+            )
 
     def write(self, path: str, content: bytes, *, executable: bool) -> None:
         """Make a file with this content."""

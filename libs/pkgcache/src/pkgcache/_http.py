@@ -85,20 +85,27 @@ class Client:
     def _explain(self, url: str, error: Exception) -> DownloadError:
         # The texts of these exceptions are long, differ between versions, and may hold a proxy's
         # password: say it in our own words.
-        causes = list(_causes(error))
+        causes = _causes(error)
         timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
-        if any(isinstance(one, requests.exceptions.SSLError) for one in causes):
-            return _failure(url, "the TLS handshake failed", hint="check the certificate settings")
-        if any(isinstance(one, timeouts) for one in causes):
-            return _failure(url, f"no answer for {self._timeout:g} seconds", retryable=True)
-        if any(isinstance(one, requests.exceptions.ProxyError) for one in causes):
-            return _failure(url, "the proxy cannot be used", retryable=True)
-        if any(isinstance(one, urllib3.exceptions.NameResolutionError) for one in causes):
-            return _failure(url, "the host name is not known", retryable=True)
+        said = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
+
+        def caused(*kinds: type[BaseException]) -> bool:
+            return any(isinstance(one, kinds) for one in causes)
+
         if isinstance(error, ValueError):  # what `requests` says of URLs that are none
             return _failure(url, "it is not a URL that can be fetched")
-        reasons = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
-        reason = next(reasons, "the connection broke off").lower()
+        if caused(requests.exceptions.SSLError):
+            return _failure(url, "the TLS handshake failed", hint="check the certificate settings")
+        if caused(requests.exceptions.ProxyError):
+            reason = "the proxy cannot be used"
+        elif caused(urllib3.exceptions.NameResolutionError):
+            reason = "the host name is not known"
+        elif found := next(said, None):
+            reason = found.lower()
+        elif caused(*timeouts):
+            reason = f"no answer for {self._timeout:g} seconds"
+        else:
+            reason = "the connection broke off"
         return _failure(url, reason, retryable=True)
 
 

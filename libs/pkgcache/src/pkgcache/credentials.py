@@ -66,7 +66,10 @@ def split_userinfo(url: str) -> tuple[str, Login | None]:
 
 def redact(url: str) -> str:
     """`url` fit for a message: without login, query and fragment, which may hold tokens."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an invalid URL"
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="").geturl()
 

@@ -100,6 +100,7 @@ class Downloader:
         Raises `DownloadError` where the URL cannot be fetched, `HashMismatch` where it gives other
         bytes, `CacheError` where the file cannot be written. The file then holds what arrived.
         """
+        _check_scheme(url)
         try:
             with Partial(
                 destination, url, hashes=hashes, size=size, task=task, stop=stop
@@ -235,6 +236,15 @@ class Partial:
         for digest in self._digests.values():
             digest.update(data)
         self._task.advance(len(data))
+
+
+def _check_scheme(url: str) -> None:
+    try:
+        known = urlsplit(url).scheme in ("https", "http", "file")
+    except ValueError:
+        known = False
+    if not known:
+        raise DownloadError(redact(url), "it is not a URL that can be fetched")
 
 
 def _open(path: Path) -> int:

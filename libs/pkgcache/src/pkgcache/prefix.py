@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,8 +74,10 @@ def create_venv(
             if not replace:
                 raise PrefixExists(str(prefix))
             _check_ours(prefix)
-        wheels = [_installable(one, cache, progress) for one in env.packages]
-        facts = _make_venv(python, new, prefix)
+        with ThreadPoolExecutor(1) as pool:
+            making = pool.submit(_make_venv, python, new, prefix)
+            wheels = [_installable(one, cache, progress) for one in env.packages]
+            facts = making.result()
         _check_interpreter(env, facts, prefix, progress)
         scheme = Scheme(root=new, final=prefix, python=prefix / "bin" / "python", **facts["scheme"])
         linked = link_wheels(wheels, scheme, progress=progress)

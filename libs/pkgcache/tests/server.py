@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Answer = Callable[["Handler"], None]
+
+
+class Seen(NamedTuple):
+    path: str
+    headers: dict[str, str]
+
+    @property
+    def login(self) -> str | None:
+        kind, _, value = self.headers.get("authorization", "").partition(" ")
+        return base64.b64decode(value).decode() if kind == "Basic" else None
+
+
+class Server(ThreadingHTTPServer):
+    """Files at paths; `script` holds answers that come first, one for each request of a path."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.script: dict[str, list[Answer]] = {}
+        self.seen: list[Seen] = []
+        self.ranges = True
+        self.mutex = threading.Lock()
+
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.server_port}{path}"
+
+    def count(self, path: str) -> int:
+        return sum(one.path == path for one in self.seen)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        with self.server.mutex:
+            self.server.seen.append(Seen(self.path, headers))
+            script = self.server.script.get(self.path)
+            answer = script.pop(0) if script else None
+        if answer:
+            answer(self)
+        elif self.path in self.server.files:
+            self.send_file()
+        else:
+            self.send(404, b"<html>no such file</html>")
+
+    @property
+    def content(self) -> bytes:
+        return self.server.files[self.path]
+
+    @property
+    def asked(self) -> int:
+        """The offset that was asked for."""
+        return int(self.headers.get("Range", "bytes=0-")[6:-1])
+
+    def send_file(self) -> None:
+        offset = self.asked if self.server.ranges else 0
+        if offset > len(self.content):
+            self.send(416, b"")
+        elif offset:
+            self.send_range(offset)
+        else:
+            self.send(200, self.content)
+
+    def send_range(self, offset: int) -> None:
+        total = len(self.content)
+        rest = self.content[offset:]
+        self.send(206, rest, {"Content-Range": f"bytes {offset}-{total - 1}/{total}"})
+
+    def send(
+        self,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        length: int | None = None,
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for key, value in (headers or {}).items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (as inherited)
+        pass
+
+
+def status(number: int, headers: Mapping[str, str] | None = None) -> Answer:
+    return lambda handler: handler.send(number, b"an error page", headers)
+
+
+def redirect(location: str, number: int = 302) -> Answer:
+    return lambda handler: handler.send(number, b"", {"Location": location})
+
+
+def cut(length: int) -> Answer:
+    """Promises everything, sends `length` bytes and closes the connection."""
+
+    def answer(handler: Handler) -> None:
+        handler.send(200, handler.content[:length], length=len(handler.content))
+        handler.close_connection = True
+
+    return answer
+
+
+def reset() -> Answer:
+    """Closes the connection without a word."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+
+    return answer
+
+
+def stall(seconds: float) -> Answer:
+    """Sends half and then nothing for a while."""
+
+    def answer(handler: Handler) -> None:
+        half = handler.content[: len(handler.content) // 2]
+        handler.send(200, half, length=len(handler.content))
+        time.sleep(seconds)
+        handler.close_connection = True
+
+    return answer
+
+
+def body(data: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+    return lambda handler: handler.send(200, data, headers)
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
