@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from envid._text import is_safe
 from envid.errors import EnvidError, InvalidDescription, InvalidSpec, UnknownSchemaVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_T = TypeVar("_T")
 
 _MISSING = object()
 _LARGEST = 2**63 - 1  # what a signed 64-bit field of a database or of another language holds
@@ -78,6 +80,18 @@ class Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         return tuple(line(one, f"{name}[{at}]") for at, one in enumerate(self.items(name)))
+
+    def read(self, name: str, reader: Callable[[Any], _T]) -> _T:
+        value = self.take(name)
+        with placed(name):
+            return reader(value)
+
+    def each(self, name: str, reader: Callable[[Any], _T]) -> list[_T]:
+        found = []
+        for at, value in enumerate(self.items(name)):
+            with placed(f"{name}[{at}]"):
+                found.append(reader(value))
+        return found
 
     def close(self) -> None:
         for name in self._left:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envid._pypi import normal_name
-from envid._reader import Fields, is_number, placed
+from envid._reader import Fields, is_number
 from envid._text import is_safe, shown
 from envid._urls import check_url, has_scheme
 from envid.errors import InvalidDescription, InvalidSpec
@@ -169,26 +169,21 @@ class Package:
     def from_dict(cls, data: Any) -> Package:
         """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
         fields = Fields(data)
-        with placed("hashes"):
-            hashes = Fields(fields.take("hashes"))
-            sha256, md5 = hashes.optional_text("sha256"), hashes.optional_text("md5")
-            hashes.close()
-        with placed("built_from"):
-            built_from = _origin(fields.take("built_from"))
+        hashes = fields.read("hashes", _hashes)
         found = cls.make(
             kind=fields.text("kind"),
             name=fields.text("name"),
             version=fields.text("version"),
             filename=fields.text("filename"),
             url=fields.text("url"),
-            sha256=sha256,
-            md5=md5,
+            sha256=hashes.sha256,
+            md5=hashes.md5,
             build=fields.optional_text("build"),
             subdir=fields.optional_text("subdir"),
             size=fields.optional_size("size"),
             depends=fields.texts("depends"),
             source=fields.optional_text("source"),
-            built_from=built_from,
+            built_from=fields.read("built_from", _origin),
         )
         fields.close()
         return found
@@ -234,6 +229,13 @@ def _check_origin(found: BuiltFrom) -> None:
         raise InvalidDescription(
             "built_from.subdirectory", f"`{shown(path)}` is not a path inside the source"
         )
+
+
+def _hashes(data: Any) -> Hashes:
+    fields = Fields(data)
+    found = Hashes(sha256=fields.optional_text("sha256"), md5=fields.optional_text("md5"))
+    fields.close()
+    return found
 
 
 def _origin(data: Any) -> BuiltFrom | None:

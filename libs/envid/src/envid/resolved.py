@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from envid._canonical import digest
-from envid._reader import Fields, line, placed
+from envid._reader import Fields, line
 from envid._text import shown
 from envid.errors import InvalidDescription, InvalidSpec
 from envid.ids import EnvId, is_id
@@ -152,20 +152,12 @@ class ResolvedEnv:
         """
         fields = Fields(data)
         fields.version("schema_version", SCHEMA_VERSION)
-        with placed("spec"):
-            spec = EnvSpec.from_dict(fields.take("spec"))
-        packages = []
-        for at, one in enumerate(fields.items("packages")):
-            with placed(f"packages[{at}]"):
-                packages.append(Package.from_dict(one))
-        with placed("co_resolved"):
-            co_resolved = _digests(fields.take("co_resolved"))
         found = cls(
-            spec=spec,
+            spec=fields.read("spec", EnvSpec.from_dict),
             platform=fields.text("platform"),
             python=_python(fields.text("python")),
-            packages=_sorted(packages),
-            co_resolved=co_resolved,
+            packages=_sorted(fields.each("packages", Package.from_dict)),
+            co_resolved=fields.read("co_resolved", _digests),
             resolved_at=_moment(fields.text("resolved_at")),
             resolved_by=fields.text("resolved_by"),
         )

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from envid._canonical import canonical_json, digest
 from envid._pypi import normal_name
-from envid._reader import Fields, placed
+from envid._reader import Fields, line, placed
 from envid._text import shown
 from envid.errors import InvalidSpec
 from envid.ids import is_id
@@ -257,20 +257,15 @@ class EnvSpec:
         """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
         fields = Fields(data)
         fields.version("format", SPEC_FORMAT)
-        with placed("options"):
-            options = Options.from_dict(fields.take("options"))
-        with placed("requirements"):
-            requirements = _read_requirements(fields.take("requirements"))
-        with placed("platform_requirements"):
-            by_platform = _read_by_platform(fields.take("platform_requirements"))
-        sources = []
-        for at, one in enumerate(fields.items("sources")):
-            with placed(f"sources[{at}]"):
-                sources.append(Source.from_dict(one))
+        options = fields.read("options", Options.from_dict)
+        requirements = fields.read("requirements", _read_requirements)
+        by_platform = fields.read("platform_requirements", _read_by_platform)
+        constraints = fields.each("constraints", partial(_read_one, "pypi"))
+        sources = fields.each("sources", Source.from_dict)
         with placed(""):
             found = cls.make(
                 base=fields.optional_text("base"),
-                constraints=_read_each("constraints", "pypi", fields.texts("constraints")),
+                constraints=constraints,
                 options=options,
                 platform_requirements=by_platform,
                 python=fields.text("python"),
@@ -281,28 +276,21 @@ class EnvSpec:
         return found
 
 
-def _read_by_platform(data: Any) -> dict[str, dict[str, tuple[str, ...]]]:
-    fields, found = Fields(data), {}
-    for platform in fields.names(PLATFORMS):
-        with placed(platform):
-            found[platform] = _read_requirements(fields.take(platform))
-    return found
+def _read_by_platform(data: Any) -> dict[str, dict[str, list[str]]]:
+    fields = Fields(data)
+    return {name: fields.read(name, _read_requirements) for name in fields.names(PLATFORMS)}
 
 
-def _read_requirements(data: Any) -> dict[str, tuple[str, ...]]:
+def _read_requirements(data: Any) -> dict[str, list[str]]:
     fields = Fields(data)
     return {
-        category: _read_each(category, category, fields.texts(category))
+        category: fields.each(category, partial(_read_one, category))
         for category in fields.names(CATEGORIES)
     }
 
 
-def _read_each(path: str, category: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-    found = []
-    for at, text in enumerate(texts):
-        with placed(f"{path}[{at}]"):
-            found.append(normalize(category, text))
-    return tuple(found)
+def _read_one(category: str, data: Any) -> str:
+    return normalize(category, line(data, ""))
 
 
 def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
