@@ -142,7 +142,9 @@ def _python_with_pip(folder: Path) -> Path:
 
 
 def _quietly(*command: str | Path) -> None:
-    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    words = [str(word) for word in command]
+    folder = os.environ["MFENV_BENCHMARK_DIR"]
+    subprocess.run(words, check=True, capture_output=True, cwd=folder)
 
 
 if __name__ == "__main__":
