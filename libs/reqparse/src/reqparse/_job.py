@@ -98,6 +98,7 @@ class Job:
         *,
         base: str = "",
         name: str | None = None,
+        explicit: bool = False,
     ) -> None:
         """Take a source; a repeated one says nothing new, and a second index replaces the first."""
         url, secret = split_secret(text)
@@ -112,6 +113,7 @@ class Job:
             kind=kind,
             url=url,
             name=name,
+            explicit=explicit,
             path=path,
             platforms=self.platforms,
             origin=origin,

@@ -51,12 +51,12 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
         specifier = f"=={version}" if version else ""
         return Requirement(category="pypi", name=name, text=name + specifier, specifier=specifier)
     if not editable and _NAMED_URL.match(text):
-        return _from_pep508(text, base)
+        return pep508_requirement(text, base)
     body, marker = _split_marker(text)
     if editable or _is_reference(body):
         found = _from_reference(body, marker, base)
         return replace(found, editable=True) if editable else found
-    return _from_pep508(text, base)
+    return pep508_requirement(text, base)
 
 
 def _is_reference(text: str) -> bool:
@@ -83,7 +83,14 @@ def _split_marker(text: str) -> tuple[str, str | None]:
         raise Flaw(f"`{marker.strip()}` is not a marker: {_first_line(error)}") from None
 
 
-def _from_pep508(text: str, base: str) -> Requirement:
+def with_marker(found: Requirement, marker: str | None) -> Requirement:
+    """A requirement by name with another marker."""
+    text = found.text.partition(";")[0] + (f"; {marker}" if marker else "")
+    return replace(found, marker=marker, text=text)
+
+
+def pep508_requirement(text: str, base: str) -> Requirement:
+    """Parse a requirement as PEP 508 alone allows it; relative paths start at `base`."""
     try:
         parsed = Pep508(text)
     except InvalidRequirement as error:

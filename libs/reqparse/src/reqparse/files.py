@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -19,8 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "parse_file", "parse_requirement"]
 
 _READERS = {
-    "requirements.txt": "reqparse.requirements_txt",
-    "environment.yml": "reqparse.environment_yml",
+    "requirements.txt": "requirements_txt:read",
+    "environment.yml": "environment_yml:read",
+    "pyproject.toml": "pyproject:read",
+    "pixi.toml": "pyproject:read_pixi",
+    "script": "pyproject:read_script",
+}
+
+_SIGNS = {
+    "explicit": (rb"@EXPLICIT\s*$",),
+    "pylock.toml": (rb"lock-version\s*=", rb"created-by\s*="),
+    "uv.lock": (rb"version = \d", rb"\[\[package\]\]", rb"source = \{ "),
+    "pixi.lock": (rb"version: \d", rb"environments:", rb"packages:"),
+    "conda-lock.yml": (rb"version: \d", rb"metadata:", rb"package:"),
 }
 
 KINDS = tuple(_READERS)
@@ -50,17 +62,31 @@ def parse_file(
     job = Job(env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras)
     with job.guard(Origin(file=str(path))):
         data = job.load(str(path), included=False)
-        reader = import_module(_READERS[kind or kind_of(str(path), data)])
-        reader.read(job, str(path), data)
+        module, _, function = _READERS[kind or kind_of(str(path), data)].partition(":")
+        getattr(import_module(f"reqparse.{module}"), function)(job, str(path), data)
     return job.result()
 
 
 def kind_of(name: str, data: bytes) -> str:
     """Tell what a file is by its name and, where that does not say, by its content."""
     name = name.replace("\\", "/").rpartition("/")[2].lower()
-    if name.endswith((".yml", ".yaml")) or data.startswith(b"channels:"):
-        return "environment.yml"
-    return "requirements.txt"
+    if name in KINDS:
+        return name
+    if name.endswith(".py"):
+        return "script"
+    if name.endswith(".toml"):
+        return "pylock.toml" if name.startswith("pylock.") else _told(data, "pyproject.toml")
+    if name.endswith((".yml", ".yaml")):
+        return _told(data, "environment.yml")
+    return _told(data, "requirements.txt")
+
+
+def _told(data: bytes, otherwise: str) -> str:
+    """The first kind of which every sign is in the content."""
+    for kind, signs in _SIGNS.items():
+        if all(re.search(rb"(?m)^" + sign, data) for sign in signs):
+            return kind
+    return otherwise
 
 
 def parse_requirement(

@@ -105,6 +105,8 @@ class Source:
     url: str
     """Without credentials; of a channel its name or URL."""
     name: str | None = None
+    explicit: bool = False
+    """It serves only the requirements whose `channel` names it."""
     path: str | None = None
     """The absolute path of local find-links."""
     platforms: tuple[str, ...] | None = None

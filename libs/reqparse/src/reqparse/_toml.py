@@ -1,0 +1,184 @@
+"""TOML as a tree with lines.
+
+The standard parser decides what is valid and what it means; the scanner here only walks text
+that the parser has accepted, to find the line of each value.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reqparse._flaw import Flaw
+from reqparse._node import Node
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 100
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>[ \t\r]+|\#[^\n]*)
+    | (?P<newline>\n)
+    | (?P<long>\"\"\"(?:[^\"\\]|\\.|\"{1,2}(?!\"))*\"{3,5}|'''(?:[^']|'{1,2}(?!'))*'{3,5})
+    | (?P<short>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')
+    | (?P<mark>[\[\]{}=,.])
+    | (?P<atom>[^\s\"'\[\]{}=,.\#]+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# The look-ahead makes each part atomic and the look-behind lets it start only where one can, so
+# that a search stays linear.
+_DOTTED = re.compile(
+    r"(?:(?:(?<![^\s\"'.=\[\]#])(?=([^\s\"'.=\[\]#]+))\1|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*)"
+    rf"{{{MAX_DEPTH}}}"
+)
+_AT = re.compile(r"\(at line (\d+), column \d+\)|\(at end of document\)")
+
+Path = tuple[str | int, ...]
+
+
+def load_toml(text: str) -> Node:
+    """The document as a tree. Raises Flaw."""
+    text = text.replace("\r\n", "\n")
+    if found := _DOTTED.search(text):  # deep keys cost the parser more than their length
+        line = text.count("\n", 0, found.start()) + 1
+        raise Flaw(f"a key of more than {MAX_DEPTH} parts", line=line)
+    try:
+        data = tomllib.loads(text, parse_float=str)
+    except tomllib.TOMLDecodeError as error:
+        where = _AT.search(str(error))
+        line = int(where[1]) if where and where[1] else text.count("\n") + 1
+        raise Flaw(f"not TOML: {_AT.sub('', str(error)).strip()}", line=line) from None
+    except RecursionError:
+        raise Flaw(f"not TOML: nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise Flaw(f"not TOML: {error}") from None
+    return _build(data, _Scanner(text).lines(), (), 1, 0)
+
+
+def _build(value: Any, lines: dict[Path, int], path: Path, line: int, depth: int) -> Node:
+    line = lines.get(path, line)
+    if depth > MAX_DEPTH:
+        raise Flaw(f"nested deeper than {MAX_DEPTH} levels", line=line)
+    if isinstance(value, dict):
+        table = {k: _build(v, lines, (*path, k), line, depth + 1) for k, v in value.items()}
+        return Node(table, line)
+    if isinstance(value, list):
+        items = [_build(v, lines, (*path, i), line, depth + 1) for i, v in enumerate(value)]
+        return Node(items, line)
+    return Node(value if isinstance(value, bool) else str(value), line)
+
+
+class _Scanner:
+    """Finds the line of every value by its path of keys and indexes."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = self._scan(text)
+        self._found: dict[Path, int] = {}
+        self._sizes: dict[Path, int] = {}
+
+    def lines(self) -> dict[Path, int]:
+        table: Path = ()
+        for kind, token, line in self._tokens:
+            if token == "[" and kind == "mark":  # noqa: S105 - no password
+                table = self._header(line)
+            elif kind != "newline":
+                path = (*table, *self._key(kind, token))
+                self._value(path, *next(self._tokens))
+                self._rest_of_line()
+        return self._found
+
+    @staticmethod
+    def _scan(text: str) -> Iterator[tuple[str, str, int]]:
+        line = 1
+        for found in _TOKEN.finditer(text):
+            kind, token = str(found.lastgroup), found[0]
+            if kind != "space":
+                yield kind, token, line
+            line += token.count("\n") if kind in ("newline", "long") else 0
+
+    def _header(self, line: int) -> Path:
+        """The path of a `[table]`, or of the new item of an `[[array]]`."""
+        kind, token, _ = next(self._tokens)
+        array = token == "["  # noqa: S105 - no password
+        if array:
+            kind, token, _ = next(self._tokens)
+        parts = self._key(kind, token, end="]")
+        if array:
+            next(self._tokens)
+        path: Path = ()
+        for part in parts[:-1]:
+            path = self._last((*path, part))
+        path = (*path, parts[-1])
+        if array:
+            index = self._sizes.get(path, 0)
+            self._sizes[path] = index + 1
+            path = (*path, index)
+        self._found.setdefault(path, line)
+        return path
+
+    def _rest_of_line(self) -> None:
+        """Pass what is left of a value in several tokens, such as `1.5` or a date."""
+        for kind, _, _ in self._tokens:
+            if kind == "newline":
+                return
+
+    def _last(self, path: Path) -> Path:
+        """The path itself, or that of the last item if it is an array of tables."""
+        return (*path, self._sizes[path] - 1) if path in self._sizes else path
+
+    def _key(self, kind: str, token: str, end: str = "=") -> list[str]:
+        """The parts of a dotted key whose first token is given; takes what ends it."""
+        parts: list[str] = []
+        while token != end:
+            if kind == "short":
+                parts.append(tomllib.loads(f"k = {token}")["k"])
+            elif kind == "atom":
+                parts.append(token)
+            kind, token, _ = next(self._tokens)
+        return parts
+
+    def _value(self, path: Path, kind: str, token: str, line: int) -> None:
+        """Note a value's line and, without recursion, those of everything inside it."""
+        self._found[path] = line
+        if (kind, token) not in (("mark", "["), ("mark", "{")):
+            return
+        stack: list[tuple[Path, bool]] = [(path, token == "[")]  # noqa: S105 - no password
+        fresh, indexes = True, [0]
+        for inner, text, at in self._tokens:
+            if inner == "newline":
+                continue
+            if inner == "mark" and text in "]}":
+                stack.pop()
+                indexes.pop()
+                if not stack:
+                    return
+                fresh = False
+                continue
+            if inner == "mark" and text == ",":
+                indexes[-1] += 1
+                fresh = True
+                continue
+            if not fresh:
+                continue  # the rest of a value in several tokens, such as 1.5
+            here, is_array = stack[-1]
+            start = (inner, text, at)
+            if is_array:
+                child: Path = (*here, indexes[-1])
+            else:
+                child = (*here, *self._key(inner, text))
+                start = next(self._tokens)
+            self._found[child] = start[2]
+            fresh = False
+            if start[:2] in (("mark", "["), ("mark", "{")):
+                stack.append((child, start[1] == "["))
+                indexes.append(0)
+                fresh = True
