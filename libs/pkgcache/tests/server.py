@@ -36,6 +36,9 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.mutex = threading.Lock()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are what these tests are about."""
+
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.server_port}{path}"
 

@@ -94,14 +94,21 @@ class Fetcher:
     def _unless_busy(self, package: Package, task: Task) -> Fetched | None:
         with try_lock(self._cache.lock_path(layout.digest(package))) as held:
             result = self._bring(package, task) if held else None
-        if result:
-            self._maybe_unpack(package)
-        return result
+        return result and self._finish(package, task, result)
 
-    def _waiting(self, package: Package, task: Task) -> Fetched | None:
+    def _waiting(self, package: Package, task: Task) -> Fetched:
         with self._cache.locked(package, self._progress):
             result = self._bring(package, task)
-        self._maybe_unpack(package)
+        return self._finish(package, task, result)
+
+    def _finish(self, package: Package, task: Task, result: Fetched) -> Fetched:
+        if self._unpack and package.kind == "pypi":
+            try:
+                self._cache.unpacked(package, progress=self._progress)
+            except NotInCache:  # it was, until its hash was checked
+                with self._cache.locked(package, self._progress):
+                    result = self._bring(package, task)
+                self._cache.unpacked(package, progress=self._progress)
         return result
 
     def _bring(self, package: Package, task: Task) -> Fetched:
@@ -149,7 +156,3 @@ class Fetcher:
                         self._progress.note(f"{error}; taking it from where it came from")
                         return None
         raise AssertionError
-
-    def _maybe_unpack(self, package: Package) -> None:
-        if self._unpack and package.kind == "pypi":
-            self._cache.unpacked(package, progress=self._progress)

@@ -81,9 +81,13 @@ class _Unpacking:
     def _write(
         self, tree: Path, files: dict[str, Member], metadata: Metadata
     ) -> tuple[UnpackedFile, ...]:
-        tree.mkdir(parents=True)
-        for folder in sorted({one.rpartition("/")[0] for one in files} - {""}):
-            (tree / folder).mkdir(parents=True, exist_ok=True)
+        # As open to a group as the cache is, whatever the umask; to others never.
+        mode = tree.parent.parent.stat().st_mode & 0o2775
+        parents = {
+            f"{tree}/{one[:at]}" for one in files for at, char in enumerate(one) if char == "/"
+        }
+        for folder in (str(tree.parent), str(tree), *sorted(parents)):
+            os.mkdir(folder, mode)  # noqa: PTH102  one of many
         return tuple(
             self._write_file(tree, member, metadata) for _, member in sorted(files.items())
         )

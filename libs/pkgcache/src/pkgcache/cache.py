@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "PackageCache"]
 
 _CHUNK = 1 << 20
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
 # A program that unpacks in another way uses another folder and leaves this one alone.
 _WHEELS = "wheels-1"
 
@@ -180,6 +182,8 @@ class PackageCache:
         return path.with_name(f".{path.name}.part")
 
     def _archive(self, digest: str, filename: str) -> Path:
+        if not _FILENAME.fullmatch(filename):
+            raise CacheError(str(self.root), f"{filename!r} is not a file name")
         return self.root / "archives" / digest[:2] / digest / filename
 
     def _make(self, folder: Path) -> None:

@@ -91,7 +91,9 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
         "entry_points": wheel.entry_points,
         "files": wheel.files,
     }
-    (folder / _LIST).write_text(json.dumps(document), encoding="utf-8")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(folder / _LIST, flags, 0o444), "w", encoding="utf-8") as file:
+        json.dump(document, file)
     return wheel
 
 
