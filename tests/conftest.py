@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resolvers.testing import FakeIndex
+
+from .helpers import Machine, distributions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def index() -> Iterator[FakeIndex]:
+    with FakeIndex(*distributions()) as found:
+        yield found
+
+
+@pytest.fixture
+def machines(tmp_path: Path, index: FakeIndex) -> Callable[[str], Machine]:
+    """Makes machines that share a store and an index, and nothing else."""
+    return lambda name: Machine(tmp_path / name, index, tmp_path / "store")
+
+
+@pytest.fixture
+def machine(machines: Callable[[str], Machine]) -> Machine:
+    return machines("one")

@@ -1,0 +1,233 @@
+"""The real command on a machine of its own: a home, a store and an index that nobody else uses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resolvers.testing import Distribution, FakeIndex, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMAND = Path(sys.executable).with_name("mfenv")
+_EPOCH = (2020, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Machine:
+    """A user with a HOME, an MFENV_HOME and a working directory of their own.
+
+    Nothing of the surrounding environment reaches the command, but what `environ` holds.
+    """
+
+    def __init__(self, root: Path, index: FakeIndex, store: Path) -> None:
+        self.root, self.store = root, store
+        self.home, self.user, self.work = root / "home", root / "user", root / "work"
+        for folder in (self.user, self.work):
+            folder.mkdir(parents=True)
+        self.environ = {
+            "HOME": str(self.user),
+            "LANG": "C.UTF-8",
+            "MFENV_HOME": str(self.home),
+            "MFENV_INDEX_URL": index.url,
+            "MFENV_PYTHON_PROVIDER": "system",
+            "MFENV_STORE": store.as_uri(),
+            "PATH": os.defpath,
+            "TMPDIR": str(root),
+        }
+
+    def start(
+        self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
+    ) -> Process:
+        """Start the command, after the shell has done what `before` says."""
+        return self.spawn("sh", "-c", f'{before}; exec "$0" "$@"', COMMAND, *words, env=env)
+
+    def spawn(self, *command: str | Path, env: Mapping[str, str] | None = None) -> Process:
+        return subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**self.environ, **(env or {})},
+            cwd=self.work,
+            text=True,
+        )
+
+    def run(
+        self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
+    ) -> Done:
+        """Run the command to its end."""
+        return finish(self.start(*words, env=env, before=before))
+
+    def ok(self, *words: str | Path, env: Mapping[str, str] | None = None) -> str:
+        """What a command that succeeds prints."""
+        done = self.run(*words, env=env)
+        assert done.status == 0, done.err
+        return done.out.strip()
+
+    def json(self, *words: str | Path) -> Any:
+        return json.loads(self.ok(*words, "--json"))
+
+    def fails(
+        self,
+        *words: str | Path,
+        status: int = 1,
+        env: Mapping[str, str] | None = None,
+        before: str = ":",
+    ) -> str:
+        """What a command that fails says, after it was checked to have said it well."""
+        return failure(self.run(*words, env=env, before=before), status)
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.work / name
+        path.write_text(text)
+        return path
+
+    def state(self) -> tuple[Any, ...]:
+        """What must not change when a command fails: the registry's rows, the store's objects."""
+        return self.rows(), {key: self.object(key).read_bytes() for key in self.objects()}
+
+    def rows(self) -> dict[str, list[Any]]:
+        path = self.home / "registry.sqlite"
+        if not path.exists():
+            return {}
+        database = sqlite3.connect(path)
+        try:
+            assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+            tables = ("environments", "defaults", "aliases", "prefixes", "published")
+            return {
+                name: sorted(rows)
+                for name in tables
+                if (rows := database.execute(f"select * from {name}").fetchall())
+            }
+        finally:
+            database.close()
+
+    def objects(self) -> set[str]:
+        """The keys of the store's objects that name something; a lone package names nothing."""
+        found = (path.relative_to(self.store) for path in files(self.store))
+        return {
+            str(path) for path in found if path.parts[0] in ("environments", "defaults", "aliases")
+        }
+
+    def object(self, key: str) -> Path:
+        return self.store / key
+
+    def prefix(self, name: str) -> Path:
+        return self.home / "envs" / name
+
+
+Process = subprocess.Popen[str]
+
+
+def finish(process: Process) -> Done:
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return Done(status=process.returncode, out=out, err=err)
+
+
+def failure(done: Done, status: int = 1) -> str:
+    """The message and the hint of a failed command: one `error:`, no traceback, no data."""
+    assert (done.status, done.out) == (status, ""), done.err
+    assert "Traceback" not in done.err
+    assert "defect of mfenv" not in done.err
+    lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.err
+    return done.err[done.err.index("error: ") :]
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def tidy(machine: Machine) -> None:
+    """Assert that nothing half done lies around, and no process of ours runs."""
+    places = (machine.home, machine.store, machine.work)
+    left = [
+        path
+        for place in places
+        for pattern in ("**/*.tmp", "**/*.part", "**/.*.new", "**/.*.mfenv-*")
+        for path in place.glob(pattern)
+    ]
+    assert left == []
+    assert processes_of(machine) == []
+
+
+def processes_of(machine: Machine, patience: float = 3.0) -> list[str]:
+    """The command lines of running processes that were started for this machine.
+
+    The kernel needs a moment to end those of a killed parent.
+    """
+    mark = f"HOME={machine.user}".encode()
+    deadline = time.monotonic() + patience
+    while True:
+        found = [
+            path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode()
+            for path in Path("/proc").glob("[0-9]*/environ")
+            if mark in _read(path).split(b"\0")
+        ]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.02)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def with_script(wheel: Distribution, script: str, function: str = "main") -> Distribution:
+    """The wheel with a console script that calls a function of its module."""
+    module = wheel.name.replace("-", "_")
+    text = f"[console_scripts]\n{script} = {module}:{function}\n"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+    archive = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(wheel.data)) as old,
+        zipfile.ZipFile(archive, "w") as new,
+    ):
+        for name in old.namelist():
+            data = old.read(name)
+            if name.endswith("/RECORD"):
+                path = name.replace("/RECORD", "/entry_points.txt")
+                data = f"{path},sha256={digest},{len(text)}\n".encode() + data
+                new.writestr(zipfile.ZipInfo(path, _EPOCH), text)
+            new.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+    return replace(wheel, data=archive.getvalue())
+
+
+HELLO = "import sys\n\ndef main():\n    print('hello from', sys.prefix)\n    return 7\n"
+
+
+def distributions() -> list[Distribution]:
+    """What the index of a test offers."""
+    return [
+        with_script(make_wheel("app", "1.0", requires=["dep>=1"], module=HELLO), "hello"),
+        make_wheel("dep", "1.0", module="version = 1\n"),
+        make_wheel("dep", "2.0", module="version = 2\n"),
+        make_wheel("other", "1.0"),
+    ]

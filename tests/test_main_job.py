@@ -1,0 +1,357 @@
+"""The main job through the real command: resolve, share, create and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from envid.platforms import PLATFORMS, host_platform
+from resolvers.testing import make_wheel
+
+from .helpers import COMMAND, Machine, files, finish, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resolvers.testing import FakeIndex
+
+PACKAGE = {
+    "type": "object",
+    "required": ["kind", "name", "version", "filename", "url", "size", "hashes"],
+    "properties": {
+        "kind": {"enum": ["pypi", "conda"]},
+        "name": {"type": "string"},
+        "version": {"type": "string"},
+        "filename": {"type": "string"},
+        "url": {"type": "string"},
+        "size": {"type": "integer"},
+        "hashes": {
+            "type": "object",
+            "required": ["sha256"],
+            "properties": {"sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
+        },
+    },
+}
+SHAPE = {
+    "type": "object",
+    "required": ["environments"],
+    "properties": {
+        "environments": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["req_id", "full_id", "platform", "env_type", "python", "packages"],
+                "properties": {
+                    "req_id": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
+                    "full_id": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
+                    "platform": {"enum": sorted(PLATFORMS)},
+                    "env_type": {"enum": ["conda-only", "pypi-only", "mixed"]},
+                    "python": {"type": "string", "pattern": r"^3\.\d+\.\d+"},
+                    "packages": {"type": "array", "items": PACKAGE},
+                },
+            },
+        }
+    },
+}
+
+
+def described(machine: Machine, *words: str) -> Sequence[dict[str, Any]]:
+    document = machine.json(*words)
+    jsonschema.validate(document, SHAPE)
+    found: Sequence[dict[str, Any]] = document["environments"]
+    return found
+
+
+def versions(description: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["version"] for one in description["packages"]}
+
+
+def test_a_requirements_file_becomes_an_environment_that_runs(machine: Machine) -> None:
+    machine.file("requirements.txt", "app\ndep < 2  # not yet\n")
+    ids = machine.ok("resolve", "-r", "requirements.txt", "--alias", "team/app:v1")
+    prefix = machine.ok("create", "team/app:v1", "--name", "app")
+    assert prefix == str(machine.prefix("app"))
+    program = "import app, dep, sys; print(dep.version, sys.prefix)"
+    for name in ("app", "team/app:v1", ids, ids[:12]):
+        version, where = machine.ok("run", name, "--", "python", "-c", program).split()
+        assert version == "1"
+        assert Path(where).is_relative_to(machine.home)
+    tidy(machine)
+
+
+def test_resolve_prints_the_ids_and_nothing_else(machine: Machine) -> None:
+    done = machine.run("resolve", "--pypi", "app")
+    req_id, full_id = done.out.strip().split(":")
+    assert len(req_id) == len(full_id) == 40
+    assert "2 packages" in done.err
+
+
+def test_json_describes_every_package(machine: Machine, index: FakeIndex) -> None:
+    (resolved,) = described(machine, "resolve", "--pypi", "app", "--alias", "a/b:v1")
+    (shown,) = described(machine, "show", "a/b:v1")
+    assert resolved == shown
+    package = next(one for one in resolved["packages"] if one["name"] == "app")
+    assert package["kind"] == "pypi"
+    assert package["url"] == f"{index.origin}/files/{package['filename']}"
+    assert versions(resolved) == {"app": "1.0", "dep": "2.0"}
+
+
+def test_every_platform_gets_its_own_wheels(machine: Machine, index: FakeIndex) -> None:
+    tags = {
+        "linux-64": "py3-none-manylinux_2_17_x86_64",
+        "linux-aarch64": "py3-none-manylinux_2_17_aarch64",
+        "osx-64": "py3-none-macosx_10_9_x86_64",
+        "osx-arm64": "py3-none-macosx_11_0_arm64",
+    }
+    index.add(*(make_wheel("native", "1.0", tag=tag) for tag in tags.values()))
+    everywhere = [word for name in tags for word in ("--platform", name)]
+    found = described(machine, "resolve", "--pypi", "native", *everywhere, "--alias", "n")
+    assert {one["platform"]: one["packages"][0]["filename"] for one in found} == {
+        name: f"native-1.0-{tag}.whl" for name, tag in tags.items()
+    }
+    assert len({one["full_id"] for one in found}) == 1
+    assert described(machine, "show", "n") == found
+    assert described(machine, "show", "n", "--platform", "osx-64") == [found[2]]
+    assert machine.ok("create", "n")
+
+
+def test_what_is_known_starts_no_process_and_asks_nobody(
+    machine: Machine, index: FakeIndex
+) -> None:
+    first = machine.ok("resolve", "--pypi", "app", "--alias", "a/b:v1")
+    index.requests.clear()
+    index.failures["/"] = 500
+    machine.environ |= {"PATH": "", "TMPDIR": "/nowhere"}
+    (machine.home / "engines").rename(machine.root / "no-engines")
+    assert machine.ok("resolve", "--pypi", "App", "--alias", "a/b:v1") == first
+    assert not (machine.home / "engines").exists()
+    assert sum(index.requests.values()) == 0
+
+
+def test_force_resolves_again(machine: Machine, index: FakeIndex) -> None:
+    first = machine.ok("resolve", "--pypi", "dep", "--alias", "old:v1")
+    index.add(make_wheel("dep", "3.0", module="version = 3\n"))
+    assert machine.ok("resolve", "--pypi", "dep") == first
+    second = machine.ok("resolve", "--pypi", "dep", "--force")
+    assert first.split(":")[0] == second.split(":")[0]
+    assert machine.ok("resolve", "--pypi", "dep") == second
+    assert versions(described(machine, "show", first.split(":")[0])[0]) == {"dep": "3.0"}
+    assert versions(described(machine, "show", "old:v1")[0]) == {"dep": "2.0"}
+
+
+def test_a_dry_run_records_nothing(machine: Machine) -> None:
+    before = machine.state()
+    (found,) = described(machine, "resolve", "--pypi", "app", "--dry-run", "--alias", "a/b:v1")
+    assert versions(found) == {"app": "1.0", "dep": "2.0"}
+    assert machine.state() == before
+    assert machine.json("list") == {"environments": []}
+    assert not machine.store.exists()
+
+
+def test_the_default_stays_if_so_asked(machine: Machine, index: FakeIndex) -> None:
+    first = machine.ok("resolve", "--pypi", "dep")
+    index.add(make_wheel("dep", "3.0"))
+    second = machine.ok("resolve", "--pypi", "dep", "--force", "--no-set-default")
+    assert second != first
+    req_id = first.split(":")[0]
+    assert described(machine, "show", req_id)[0]["full_id"] == first.split(":")[1]
+    assert described(machine, "show", second)[0]["full_id"] == second.split(":")[1]
+
+
+def test_using_keeps_the_packages_of_the_base(machine: Machine, index: FakeIndex) -> None:
+    machine.ok("resolve", "--pypi", "dep", "--alias", "base:v1")
+    index.add(make_wheel("dep", "3.0"))
+    (found,) = described(machine, "resolve", "--using", "base:v1", "--pypi", "app")
+    assert versions(found) == {"app": "1.0", "dep": "2.0"}
+    message = machine.fails("resolve", "--using", "base:v1", "--pypi", "dep>=3")
+    assert "dep" in message
+
+
+def test_an_environment_has_one_prefix_of_its_own(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    prefix = machine.ok("create", "a")
+    inode = Path(prefix).stat().st_ino
+    again = machine.run("create", "a")
+    assert (again.out.strip(), again.err) == (prefix, "there already\n")
+    assert Path(prefix).stat().st_ino == inode
+
+
+def test_create_says_what_it_did_as_json(machine: Machine) -> None:
+    req_id, full_id = machine.ok("resolve", "--pypi", "app", "--alias", "a").split(":")
+    expected = {
+        "prefix": str(machine.work / "env"),
+        "name": None,
+        "created": True,
+        "req_id": req_id,
+        "full_id": full_id,
+        "platform": host_platform(),
+    }
+    assert machine.json("create", "a", "--prefix", "env") == expected
+    again = machine.json("create", "a", "--prefix", "env", "--exist-ok")
+    assert again == {**expected, "created": False}
+
+
+def test_force_replaces_an_environment(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "dep<2", "--alias", "old")
+    machine.ok("resolve", "--pypi", "dep", "--alias", "new")
+    machine.ok("create", "old", "--name", "e")
+    (machine.prefix("e") / "mine").write_text("gone with it")
+    machine.ok("create", "new", "--name", "e", "--force")
+    assert machine.ok("run", "e", "--", "python", "-c", "import dep; print(dep.version)") == "2"
+    assert not (machine.prefix("e") / "mine").exists()
+    tidy(machine)
+
+
+def test_a_second_machine_needs_only_the_store(
+    machine: Machine, machines: Callable[[str], Machine], index: FakeIndex
+) -> None:
+    ids = machine.ok("resolve", "--pypi", "app", "--alias", "team/app:v1")
+    index.failures["/"] = 500
+    index.requests.clear()
+    there = machines("two")
+    hello = there.run("run", "team/app:v1", "--", "hello")
+    assert hello.status == 7
+    assert f"hello from {there.home}" in hello.out
+    assert described(there, "show", ids) == described(machine, "show", ids)
+    assert described(there, "show", ids.split(":")[0][:10])[0]["full_id"] in ids
+    assert sum(index.requests.values()) == 0
+
+
+def test_run_is_the_program(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    prefix = machine.ok("create", "a")
+    done = machine.run("run", "a", "--", "hello")
+    assert (done.status, done.out, done.err) == (7, f"hello from {prefix}\n", "")
+    words = ["-c", "import sys; print(sys.argv[1:])", "--json", "-x", "--", "a b", "", "--help"]
+    assert machine.ok("run", "a", "--", "python", *words) == repr(words[2:])
+    assert machine.ok("run", "a", "python", *words) == repr(words[2:])
+
+
+def test_run_leads_the_program_into_the_environment(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    prefix = machine.ok("create", "a")
+    machine.environ |= {
+        "CONDA_PREFIX": "/elsewhere",
+        "PYTHONHOME": "",
+        "PYTHONPATH": "/elsewhere",
+        "VIRTUAL_ENV": "/elsewhere",
+    }
+    shown = json.loads(
+        machine.ok(
+            "run", "a", "--", "python", "-c", "import json, os; print(json.dumps(dict(os.environ)))"
+        )
+    )
+    assert shown["VIRTUAL_ENV"] == prefix
+    assert shown["PATH"] == f"{prefix}/bin{os.pathsep}{machine.environ['PATH']}"
+    assert not {"CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH"} & set(shown)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGPIPE])
+def test_a_signal_reaches_the_program(machine: Machine, number: signal.Signals) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    machine.ok("create", "a")
+    process = machine.start("run", "a", "--", "sh", "-c", "echo ready; exec sleep 60")
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert finish(process).status == -number
+
+
+def test_rm_deletes_a_prefix_by_its_name(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    machine.ok("create", "a", "--name", "one")
+    machine.ok("create", "a", "--name", "two")
+    machine.ok("rm", "one")
+    assert [path.name for path in (machine.home / "envs").iterdir()] == ["two"]
+    assert machine.json("list")["environments"][0]["prefixes"] == ["two"]
+
+
+def test_rm_deletes_a_prefix_by_its_directory(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    machine.ok("create", "a", "--prefix", "env")
+    machine.ok("rm", "./env")
+    assert list(machine.work.iterdir()) == []
+    assert machine.json("list")["environments"][0]["prefixes"] == []
+
+
+def test_rm_forgets_an_environment_and_the_store_keeps_it(machine: Machine) -> None:
+    ids = machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
+    machine.ok("create", "a:v1", "--name", "one")
+    machine.ok("create", "a:v1", "--prefix", "env")
+    kept = machine.objects()
+    machine.ok("rm", "a:v1")
+    assert machine.rows() == {}
+    assert not machine.prefix("one").exists()
+    assert list(machine.work.iterdir()) == []
+    assert machine.objects() == kept
+    assert [one["full_id"] for one in described(machine, "show", "a:v1")] == [ids.split(":")[1]]
+
+
+def test_an_alias_that_may_move_moves(machine: Machine, machines: Callable[[str], Machine]) -> None:
+    old = machine.ok("resolve", "--pypi", "dep<2", "--alias", "team/dep")
+    there = machines("two")
+    assert described(there, "show", "team/dep")[0]["full_id"] == old.split(":")[1]
+    new = machine.ok("resolve", "--pypi", "dep")
+    machine.ok("alias", new, "team/dep:latest")
+    for one in (machine, there):
+        assert described(one, "show", "team/dep")[0]["full_id"] == new.split(":")[1]
+
+
+def test_all_local_state_is_in_the_home(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    machine.ok("create", "a", "--name", "e")
+    machine.ok("run", "e", "--", "python", "-c", "import app")
+    machine.ok("rm", "e")
+    assert files(machine.user) == files(machine.work) == []
+    assert {path.name for path in machine.root.iterdir()} == {"home", "user", "work"}
+
+
+def test_credentials_stay_in_memory(machine: Machine, tmp_path: Path) -> None:
+    """They are in no file, no output, and no argument list that other users may read."""
+    from resolvers.testing import FakeIndex
+
+    from .helpers import distributions
+
+    with FakeIndex(*distributions(), login=("somebody", "s3cret-token")) as index:
+        url = index.url.replace("://", "://somebody:s3cret-token@")
+        machine.environ["MFENV_INDEX_URL"] = url
+        shown: list[str] = []
+        process = machine.start("resolve", "--pypi", "app", "--alias", "a")
+        while process.poll() is None:
+            shown += command_lines()
+        done = finish(process)
+        assert done.status == 0, done.err
+        shown += [done.out, done.err]
+        for words in (["create", "a"], ["show", "a", "--json"], ["list", "--json"], ["config"]):
+            done = machine.run(*words)
+            shown += [done.out, done.err]
+        index.failures["/simple/other"] = 500
+        shown.append(machine.fails("resolve", "--pypi", "other"))
+        shown.append(machine.fails("resolve", "--pypi", "nothing-there"))
+    assert any("pip compile" in text for text in shown)
+    assert not [text for text in shown if "s3cret" in text]
+    held = [path for root in (machine.root, machine.store) for path in files(root)]
+    assert len(held) > 20
+    assert not [path for path in held if b"s3cret" in path.read_bytes()]
+
+
+def command_lines() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+def test_the_command_is_the_one_of_this_interpreter() -> None:
+    assert COMMAND.exists(), f"mfenv is not installed beside {sys.executable}"
