@@ -1,0 +1,147 @@
+"""A channel on a local port: validators, ranges, a login, and faults by script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["ChannelServer"]
+
+
+class ChannelServer:
+    """Serves a directory; use it as a context manager.
+
+    `requests` counts the paths that were asked for. `faults` maps a path, or its beginning, to the
+    status to answer with, to `truncate` (half of the bytes), `garbage` (other bytes), `stall` (no
+    byte for a while), or `once:` and a fault that happens a single time. With `login` it wants
+    basic authentication.
+    """
+
+    def __init__(self, root: Path, *, login: tuple[str, str] | None = None) -> None:
+        self.root, self.login = root, login
+        self.requests: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.faults: dict[str, str | int] = {}
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                server.answer(self)
+
+            do_HEAD = do_GET  # noqa: N815 - its name
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def url_with_login(self) -> str:
+        """The URL as a careless user writes it."""
+        assert self.login
+        return self.url.replace("://", f"://{self.login[0]}:{self.login[1]}@")
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        path = unquote(urlsplit(request.path).path)
+        self.requests[path] += 1
+        fault = self._fault(path)
+        file = self.root / path.strip("/")
+        if isinstance(fault, int):
+            self._send(request, fault, b"scripted")
+        elif not self._allowed(request):
+            self._send(request, 401, b"who are you")
+        elif ".." in path or not file.is_file():
+            self._send(request, 404, b"not here")
+        else:
+            self._send_file(request, file.read_bytes(), str(fault or ""))
+
+    def _fault(self, path: str) -> str | int | None:
+        for start, fault in list(self.faults.items()):
+            if path.startswith(start):
+                if isinstance(fault, str) and fault.startswith("once:"):
+                    del self.faults[start]
+                    rest = fault.removeprefix("once:")
+                    return int(rest) if rest.isdigit() else rest
+                return fault
+        return None
+
+    def _allowed(self, request: BaseHTTPRequestHandler) -> bool:
+        if self.login is None:
+            return True
+        account = base64.b64encode(":".join(self.login).encode()).decode()
+        return request.headers.get("Authorization") == f"Basic {account}"
+
+    def _send_file(self, request: BaseHTTPRequestHandler, data: bytes, fault: str) -> None:
+        if fault == "stall":
+            time.sleep(30)
+        if fault == "garbage":
+            data = b"<html>please log in to the guest network</html>"
+        tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        span = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+        if request.headers.get("If-None-Match") == tag:
+            self._send(request, 304, b"", tag)
+        elif span:
+            part = data[int(span[1]) : int(span[2]) + 1 if span[2] else len(data)]
+            self._send(request, 206, part, tag)
+        else:
+            self._send(request, 200, data, tag, cut=fault == "truncate")
+
+    def _send(
+        self,
+        request: BaseHTTPRequestHandler,
+        status: int,
+        body: bytes,
+        tag: str | None = None,
+        *,
+        cut: bool = False,
+    ) -> None:
+        self.statuses[status] += 1
+        request.send_response(status)
+        if status == 401:
+            request.send_header("WWW-Authenticate", 'Basic realm="channel"')
+        if tag:
+            request.send_header("ETag", tag)
+            request.send_header("Cache-Control", "no-cache")
+        if status != 304:
+            request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(body[: len(body) // 2] if cut else body)
+        if cut:
+            request.close_connection = True
