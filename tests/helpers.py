@@ -60,7 +60,7 @@ class Machine:
         self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
     ) -> Process:
         """Start the command, after the shell has done what `before` says."""
-        return self.spawn("sh", "-c", f'{before}; exec "$0" "$@"', COMMAND, *words, env=env)
+        return self.spawn("/bin/sh", "-c", f'{before}; exec "$0" "$@"', COMMAND, *words, env=env)
 
     def spawn(self, *command: str | Path, env: Mapping[str, str] | None = None) -> Process:
         return subprocess.Popen(
