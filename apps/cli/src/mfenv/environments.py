@@ -344,7 +344,7 @@ class Environments:
     def _prefix_path(self, env: ResolvedEnv, as_name: str | None, prefix: Path | None) -> Path:
         if prefix:
             return prefix.expanduser().absolute()
-        if as_name and not _NAME.fullmatch(as_name):
+        if as_name is not None and not _NAME.fullmatch(as_name):
             raise InvalidRequest(
                 f"`{as_name}` cannot name a prefix",
                 "a name is made of letters, digits, `_`, `-` and `.`; `--prefix` takes a directory",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId
-from mfenv.errors import RegistryError
+from mfenv.errors import MfenvError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -315,7 +315,9 @@ class Registry:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
+            if isinstance(error, MfenvError):
+                raise
             corrupt = "malformed" in str(error) or "not a database" in str(error)
             raise RegistryError(
                 f"the registry `{self.path}` cannot be used: {error}",

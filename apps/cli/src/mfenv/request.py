@@ -143,7 +143,10 @@ def _read(request: Request) -> list[RequirementSet]:
 def _nothing(request: Request) -> InvalidRequest:
     if request.files:
         names = ", ".join(f"`{path}`" for path in request.files)
-        return InvalidRequest(f"nothing is asked for: no requirement in {names}")
+        return InvalidRequest(
+            f"nothing is asked for: no requirement in {names}",
+            "write one in a line, such as `pandas>=2`",
+        )
     return InvalidRequest("nothing is asked for", "name requirements with `-r FILE` or `--pypi`")
 
 
@@ -172,7 +175,10 @@ class _Texts:
         from resolvers.content import content_digest
 
         if not path.exists():
-            raise InvalidRequest(f"{one.origin}: there is no file or directory `{path}`")
+            raise InvalidRequest(
+                f"{one.origin}: there is no file or directory `{path}`",
+                "a relative path starts where its file lies, or else in the current directory",
+            )
         digest = content_digest(path)
         self.paths[digest] = path
         url = f"file:{path.name}#sha256={digest}"
@@ -242,12 +248,21 @@ def _sources(
     if settings.no_index or any(found.no_index for found in sets):
         index, further = None, []
     chosen = [("find-links", _link(one)) for one in links]
-    chosen += [("index", one) for one in (*further, index) if one]
+    chosen += [("index", _index(one)) for one in (*further, index) if one]
     return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
 
 
 def _link(text: str) -> str:
     return text if "://" in text else Path(text).expanduser().absolute().as_uri()
+
+
+def _index(text: str) -> str:
+    if "://" not in text and text != "pypi":
+        raise InvalidRequest(
+            f"`{text}` is not the URL of a package index",
+            "write it like `https://host/simple`, or `pypi` for the public one",
+        )
+    return text
 
 
 def _python(
@@ -272,7 +287,7 @@ def _python(
                 )
     every = ",".join(specifier for specifier, _ in stated)
     if not _possible(every):
-        raise Contradiction(f"no Python satisfies `{every}`")
+        raise Contradiction(f"no Python satisfies `{every}`", "ask for a release of Python 3")
     if any(specifier.startswith("==") for specifier, _ in stated):
         return every
     default = normalize_python(settings.python or _running_python())

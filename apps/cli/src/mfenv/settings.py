@@ -177,15 +177,15 @@ def _typed(name: str, value: Any, origin: str) -> Any:
         except (TypeError, ValueError):
             number = 0
         if number < 1:
-            raise InvalidSetting(f"{origin}: `{value}` is not a number from 1")
+            raise InvalidSetting(f"{origin}: `{value}` is not a number from 1", "such as `16`")
         return number
     if isinstance(default, tuple):
         found = value.replace(",", " ").split() if isinstance(value, str) else value
         if not isinstance(found, (list, tuple)) or not all(isinstance(v, str) for v in found):
-            raise InvalidSetting(f"{origin}: is not a list of texts")
+            raise InvalidSetting(f"{origin}: is not a list of texts", 'write `["a", "b"]`')
         return tuple(found)
     if not isinstance(value, str):
-        raise InvalidSetting(f"{origin}: is not a text")
+        raise InvalidSetting(f"{origin}: is not a text", "write it in quotes")
     return value.strip()
 
 
@@ -195,7 +195,7 @@ def _flag(value: Any, origin: str) -> bool:
     if isinstance(value, bool):
         return value
     if not isinstance(value, str) or value.strip().lower() not in known:
-        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false")
+        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", "say `1` or `0`")
     return known[value.strip().lower()]
 
 
