@@ -13,6 +13,7 @@ from reqparse.model import Secret
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/?#\s'\"]+)@")
 _TOKEN = re.compile(r"(://[^/?#\s]+)/t/[^/?#\s]+(?=/)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # absolute, though not here
 _VCS = ("git", "hg", "svn", "bzr")
 _PLAIN = ("http", "https", "ftp", "file", "git", "ssh")
 _ARCHIVES = (
@@ -97,7 +98,7 @@ def join(base: str, target: str) -> str:
         raise Flaw(f"{target!r} cannot be a path")
     if target.lower().startswith("file:"):
         target = url_to_path(target)
-    if is_remote(target):
+    if is_remote(target) or _DRIVE.match(target):
         return target
     if is_remote(base):
         return urljoin(base + "/", target)

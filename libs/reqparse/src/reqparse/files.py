@@ -25,8 +25,14 @@ _READERS = {
     "pyproject.toml": "pyproject:read",
     "pixi.toml": "pyproject:read_pixi",
     "script": "pyproject:read_script",
+    "pylock.toml": "pylock:read",
+    "conda-lock.yml": "conda_lock:read",
+    "pixi.lock": "pixi_lock:read",
+    "uv.lock": "uv_lock:read",
+    "explicit": "explicit:read",
 }
 
+_NAMES = ("pyproject.toml", "pixi.toml", "pylock.toml", "conda-lock.yml", "pixi.lock", "uv.lock")
 _SIGNS = {
     "explicit": (rb"@EXPLICIT\s*$",),
     "pylock.toml": (rb"lock-version\s*=", rb"created-by\s*="),
@@ -70,7 +76,7 @@ def parse_file(
 def kind_of(name: str, data: bytes) -> str:
     """Tell what a file is by its name and, where that does not say, by its content."""
     name = name.replace("\\", "/").rpartition("/")[2].lower()
-    if name in KINDS:
+    if name in _NAMES:
         return name
     if name.endswith(".py"):
         return "script"

@@ -1,0 +1,81 @@
+"""What the readers of lock files share: artifacts, hashes, and the check of a format's version."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from reqparse._conda import split_archive_name
+from reqparse._flaw import Flaw
+from reqparse._url import absolute, directory, is_remote, is_url, join, split_secret
+from reqparse.model import Artifact, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reqparse._node import Node
+
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+class Place:
+    """The file that a lock is read from: where its paths start and what its origins say."""
+
+    def __init__(self, location: str, shown: str) -> None:
+        self.base = absolute(directory(location))
+        self.file = shown
+
+    def at(self, node: Node) -> Origin:
+        return Origin(file=self.file, line=node.line)
+
+    def artifact(
+        self, address: str, *, hashes: Iterable[str] = (), size: int | None = None
+    ) -> Artifact:
+        """An artifact by its URL or path; a file URL is a path. Raises Flaw."""
+        path = None
+        if not is_url(address) or address.lower().startswith("file:"):
+            path = join(self.base, address)
+            if is_remote(path):
+                address, path = path, None
+        if path:
+            return Artifact(path=path, hashes=tuple(hashes), size=size)
+        url, secret = split_secret(address)
+        return Artifact(url=url, hashes=tuple(hashes), size=size, secret=secret)
+
+
+def check_version(node: Node, known: tuple[str, ...], what: str) -> str:
+    """The version of a lock's format. Raises Flaw for one that is not known."""
+    if node.value is None:
+        raise Flaw(f"{what} without a version")
+    version = node.text
+    if version.partition(".")[0] not in known:
+        raise Flaw(
+            f"version `{version}` of {what} is not known; known: {', '.join(known)}",
+            "lock again with another release of the tool that wrote it",
+            node.line,
+        )
+    return version
+
+
+def hash_text(algorithm: str, value: str) -> str:
+    """`algorithm:hex`. Raises Flaw for what is not hexadecimal."""
+    value = value.lower()
+    if not _HEX.fullmatch(value) or not algorithm.isalnum():
+        raise Flaw(f"`{algorithm}:{value}` is not a hash")
+    return f"{algorithm.lower()}:{value}"
+
+
+def hash_table(node: Node) -> list[str]:
+    """The hashes of a table from algorithm to hex."""
+    return [hash_text(name, value.text) for name, value in node.table.items() if value.value]
+
+
+def is_conda_archive(address: str) -> bool:
+    """Whether a URL or path ends like a conda package."""
+    return address.partition("#")[0].endswith((".conda", ".tar.bz2"))
+
+
+def conda_parts(address: str) -> tuple[str, str, str]:
+    """Name, version and build of a conda package by its URL or path. Raises Flaw."""
+    return split_archive_name(unquote(address.partition("#")[0].rpartition("/")[2]))

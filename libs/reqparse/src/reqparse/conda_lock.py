@@ -1,0 +1,57 @@
+"""conda-lock.yml, the unified lock file of conda-lock (version 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from reqparse._flaw import Flaw
+from reqparse._lines import decode
+from reqparse._locked import Place, check_version, conda_parts, hash_table
+from reqparse._url import mask
+from reqparse._yaml import load_yaml
+from reqparse.environment_yml import expand
+from reqparse.model import LockedPackage
+
+if TYPE_CHECKING:
+    from reqparse._job import Job
+    from reqparse._node import Node
+
+__all__ = ["read"]
+
+
+def read(job: Job, location: str, data: bytes) -> None:
+    """Read a conda-lock.yml into a job."""
+    root = load_yaml(decode(data, pep263=False))
+    check_version(root.get("version"), ("1",), "conda-lock.yml")
+    place = Place(location, mask(location))
+    metadata = root.get("metadata")
+    with job.guard(place.at(metadata)):
+        job.facts["platforms"] = tuple(dict.fromkeys(metadata.get("platforms").texts()))
+        for node in metadata.get("channels").items:
+            channel = node if isinstance(node.value, str) else node.get("url")
+            job.add_source("channel", expand(channel.text, job.env), place.at(node))
+    for node in root.get("package").items:
+        with job.guard(place.at(node)):
+            job.packages.append(_package(place, node))
+
+
+def _package(place: Place, node: Node) -> LockedPackage:
+    name, manager, url = node.get("name").text, node.opt("manager"), node.get("url").text
+    if manager not in ("conda", "pip"):
+        raise Flaw(f"`{name}` has the manager `{manager}`", "conda-lock knows `conda` and `pip`")
+    category = node.opt("category")
+    groups = [category] if category else list(node.get("categories").texts())
+    dependencies = node.get("dependencies").table.items()
+    return LockedPackage(
+        category="conda" if manager == "conda" else "pypi",
+        name=name.lower() if manager == "conda" else canonicalize_name(name),
+        version=node.opt("version"),
+        build=conda_parts(url)[2] if manager == "conda" else None,
+        artifacts=(place.artifact(url, hashes=hash_table(node.get("hash"))),),
+        platforms=(node.get("platform").text,),
+        groups=tuple(groups),
+        dependencies=tuple(f"{k} {v.value or ''}".strip() for k, v in dependencies),
+        origin=place.at(node),
+    )

@@ -1,0 +1,94 @@
+"""`@EXPLICIT` lists: a conda package's URL per line, as conda and conda-lock write them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reqparse._conda import conda_requirement
+from reqparse._flaw import Flaw
+from reqparse._lines import decode
+from reqparse._locked import Place, conda_parts, hash_text
+from reqparse._pypi import pypi_requirement
+from reqparse._url import mask
+from reqparse.model import LockedPackage, Origin
+
+if TYPE_CHECKING:
+    from reqparse._job import Job
+
+__all__ = ["read"]
+
+_PLATFORM = re.compile(r"#\s*platform:\s*(\S+)")
+_PIP = re.compile(r"#\s*pip\s+(\S+\s+@\s+\S+)\s*((?:--hash=\S+\s*)*)")
+_HASH = re.compile(r"(?:(sha256|md5):)?([0-9a-fA-F]{32}|[0-9a-fA-F]{64})")
+
+
+def read(job: Job, location: str, data: bytes) -> None:
+    """Read an explicit list into a job."""
+    reader = _Reader(job, Place(location, mask(location)))
+    for number, line in enumerate(decode(data, pep263=False).splitlines(), start=1):
+        origin = Origin(file=mask(location), line=number)
+        with job.guard(origin):
+            reader.line(line.strip(), origin)
+    if not reader.explicit:
+        job.problem(Origin(file=mask(location)), "no `@EXPLICIT` line", "is it an explicit list?")
+
+
+class _Reader:
+    def __init__(self, job: Job, place: Place) -> None:
+        self._job, self._place = job, place
+        self._platforms: tuple[str, ...] | None = None
+        self.explicit = False
+
+    def line(self, line: str, origin: Origin) -> None:
+        if line == "@EXPLICIT":
+            self.explicit = True
+        elif found := _PLATFORM.fullmatch(line):
+            self._platforms = (found[1],)
+            self._job.facts["platforms"] = self._platforms
+        elif found := _PIP.fullmatch(line):
+            self._pip(found[1], found[2].split(), origin)
+        elif line and not line.startswith("#"):
+            if not self.explicit:
+                raise Flaw(f"`{line}` before the `@EXPLICIT` line")
+            self._conda(line, origin)
+
+    def _conda(self, line: str, origin: Origin) -> None:
+        address, _, digest = line.partition("#")
+        hashes = []
+        if digest:
+            found = _HASH.fullmatch(digest)
+            if not found:
+                raise Flaw(f"`#{digest}` is not a hash", "write an md5, or `sha256:` and hex")
+            hashes = [hash_text("md5" if len(found[2]) == 32 else "sha256", found[2])]  # noqa: PLR2004 - md5
+        name, version, build = conda_parts(address)
+        conda_requirement(f"{name} =={version} {build}")  # a file name may hold anything
+        self._job.packages.append(
+            LockedPackage(
+                category="conda",
+                name=name,
+                version=version,
+                build=build,
+                artifacts=(self._place.artifact(address, hashes=hashes),),
+                platforms=self._platforms,
+                origin=origin,
+            )
+        )
+
+    def _pip(self, text: str, options: list[str], origin: Origin) -> None:
+        """conda-lock's comment for a PyPI package."""
+        found = pypi_requirement(text, base=self._place.base)
+        hashes = [hash_text(*o.removeprefix("--hash=").partition(":")[::2]) for o in options]
+        artifact = self._place.artifact(
+            found.secret_url or "", hashes=dict.fromkeys([*found.hashes, *hashes])
+        )
+        self._job.packages.append(
+            LockedPackage(
+                category="pypi",
+                name=found.name or "",
+                version=found.specifier.removeprefix("==") or None,
+                artifacts=(artifact,),
+                platforms=self._platforms,
+                origin=origin,
+            )
+        )

@@ -1,0 +1,134 @@
+"""pixi.lock, versions 4 to 6."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from reqparse._flaw import Flaw
+from reqparse._lines import decode
+from reqparse._locked import Place, check_version, conda_parts, hash_text, is_conda_archive
+from reqparse._url import mask, split_fragment
+from reqparse._yaml import load_yaml
+from reqparse.model import LockedPackage
+
+if TYPE_CHECKING:
+    from reqparse._job import Job
+    from reqparse._node import Node
+
+__all__ = ["read"]
+
+_SELECTORS = ("name", "version", "build", "subdir")
+Uses = dict[str, tuple[str, ...]]
+
+
+def read(job: Job, location: str, data: bytes) -> None:
+    """Read a pixi.lock into a job.
+
+    A package gets the environments and platforms that use it; one that different environments
+    use on different platforms is given once for each.
+    """
+    root = load_yaml(decode(data, pep263=False))
+    check_version(root.get("version"), ("4", "5", "6"), "pixi.lock")
+    _Reader(job, Place(location, mask(location))).read(root)
+
+
+class _Reader:
+    def __init__(self, job: Job, place: Place) -> None:
+        self._job, self._place = job, place
+        self._uses: dict[str, list[tuple[Node, str, str]]] = {}
+        self._used: set[int] = set()
+
+    def read(self, root: Node) -> None:
+        platforms: dict[str, None] = {}
+        for environment, node in root.get("environments").table.items():
+            with self._job.guard(self._place.at(node)):
+                self._sources(node)
+                for platform, listed in node.get("packages").table.items():
+                    platforms[platform] = None
+                    for use in listed.items:
+                        uses = self._uses.setdefault(_key(use), [])
+                        uses.append((use, environment, platform))
+        self._job.facts["platforms"] = tuple(platforms)
+        for node in root.get("packages").items:
+            with self._job.guard(self._place.at(node)):
+                self._package(node)
+        for uses in self._uses.values():
+            for use, _, _ in uses:
+                if id(use) not in self._used:
+                    text = f"`{mask(_key(use))}` is not among the packages"
+                    self._job.problem(self._place.at(use), text, "lock again with pixi")
+
+    def _sources(self, environment: Node) -> None:
+        add, place = self._job.add_source, self._place
+        for node in environment.get("channels").items:
+            channel = node if isinstance(node.value, str) else node.get("url")
+            add("channel", channel.text, place.at(node))
+        for index, node in enumerate(environment.get("indexes").items):
+            add("extra-index" if index else "index", node.text, place.at(node), base=place.base)
+        for node in environment.get("find-links").items:
+            target = node.opt("path") or node.get("url").text
+            add("find-links", target, place.at(node), base=place.base)
+
+    def _package(self, node: Node) -> None:
+        uses: dict[str, list[str]] = {}
+        for use, environment, platform in self._uses.get(_key(node), ()):
+            if all(use.opt(s) in (None, node.opt(s)) for s in _SELECTORS):
+                self._used.add(id(use))
+                platforms = uses.setdefault(environment, [])
+                if platform not in platforms:
+                    platforms.append(platform)
+        by_platforms: dict[tuple[str, ...], list[str]] = {}
+        for environment, platforms in uses.items():
+            by_platforms.setdefault(tuple(platforms), []).append(environment)
+        if not by_platforms:
+            self._job.note(self._place.at(node), f"no environment uses `{mask(_key(node))}`")
+        fields = self._fields(node)
+        if fields["category"] == "conda" and not is_conda_archive(_key(node)):
+            text = f"`{fields['name']}` is to be built from source, so its content is not exact"
+            self._job.note(self._place.at(node), text)
+        for chosen, environments in by_platforms.items():
+            found = LockedPackage(platforms=chosen, groups=tuple(environments), **fields)
+            if found not in self._job.packages[-1:]:  # version 5 may list one build twice
+                self._job.packages.append(found)
+
+    def _fields(self, node: Node) -> dict[str, Any]:
+        address = _key(node)
+        hashes = [hash_text(a, text) for a in ("sha256", "md5") if (text := node.opt(a))]
+        kind = node.opt("kind") or ("conda" if "conda" in node.table else "pypi")
+        if kind not in ("conda", "pypi"):
+            raise Flaw(f"a package of the unknown kind `{kind}`")
+        fields: dict[str, Any] = {
+            "category": kind,
+            "version": node.opt("version"),
+            "origin": self._place.at(node),
+        }
+        if kind == "conda":
+            name, build = node.opt("name"), node.opt("build")
+            if is_conda_archive(address):
+                in_file = conda_parts(address)
+                name, build = name or in_file[0], build or in_file[2]
+                fields["version"] = fields["version"] or in_file[1]
+            fields["name"] = (name or "").lower()
+            fields["build"] = build
+            fields["source"] = node.opt("channel")
+            fields["dependencies"] = tuple(node.get("depends").texts())
+        else:
+            fields["name"] = canonicalize_name(node.opt("name") or "")
+            fields["requires_python"] = node.opt("requires_python")
+            fields["dependencies"] = tuple(node.get("requires_dist").texts())
+            fields["editable"] = node.get("editable").value is True
+            hashes += [h for h in split_fragment(address)[1].hashes if h not in hashes]
+        if not fields["name"]:
+            raise Flaw(f"`{mask(address)}` has no name")
+        artifact = self._place.artifact(address, hashes=hashes, size=node.number("size"))
+        return fields | {"artifacts": (artifact,)}
+
+
+def _key(node: Node) -> str:
+    """The URL or path by which a package is meant: `conda:` or `pypi:`, or version 4's `url:`."""
+    for key in ("conda", "pypi", "url", "path"):
+        if key in node.table and node.table[key].value is not None:
+            return node.table[key].text
+    raise Flaw("a package without a URL or path", line=node.line)

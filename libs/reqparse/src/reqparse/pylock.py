@@ -1,0 +1,98 @@
+"""pylock.toml (PEP 751, lock version 1.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from reqparse._flaw import Flaw
+from reqparse._lines import decode
+from reqparse._locked import Place, check_version, hash_table
+from reqparse._project import specifier_set
+from reqparse._toml import load_toml
+from reqparse._url import mask
+from reqparse.model import LockedPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reqparse._job import Job
+    from reqparse._node import Node
+    from reqparse.model import Artifact
+
+__all__ = ["read"]
+
+_ALONE = ("vcs", "directory", "archive")
+
+
+def read(job: Job, location: str, data: bytes) -> None:
+    """Read a pylock.toml into a job."""
+    root = load_toml(decode(data, pep263=False))
+    check_version(root.get("lock-version"), ("1",), "pylock.toml")
+    place = Place(location, mask(location))
+    python = root.get("requires-python")
+    if python.value is not None:
+        with job.guard(place.at(python)):
+            job.add_python(specifier_set(python.text), place.at(python))
+    for node in root.get("packages").items:
+        with job.guard(place.at(node)):
+            job.packages.append(_package(place, node))
+
+
+def _package(place: Place, node: Node) -> LockedPackage:
+    name = node.get("name").text
+    alone = [key for key in _ALONE if key in node.table]
+    if len(alone) > 1 or (alone and ("wheels" in node.table or "sdist" in node.table)):
+        raise Flaw(f"`{name}` has more than one of {', '.join(_ALONE)} and wheels")
+    return LockedPackage(
+        category="pypi",
+        name=canonicalize_name(name),
+        version=node.opt("version"),
+        artifacts=tuple(_artifacts(place, node)),
+        marker=node.opt("marker"),
+        requires_python=node.opt("requires-python"),
+        source=node.opt("index"),
+        dependencies=tuple(_dependency(d) for d in node.get("dependencies").items),
+        editable=node.get("directory", "editable").value is True,
+        origin=place.at(node),
+    )
+
+
+def _artifacts(place: Place, node: Node) -> Iterator[Artifact]:
+    for file in (*node.get("wheels").items, node.get("sdist"), node.get("archive")):
+        if file.value is None:
+            continue
+        hashes = hash_table(file.get("hashes"))
+        if not hashes:
+            raise Flaw("a file without hashes", "lock again with hashes", file.line)
+        address = _address(file) + _subdirectory(file)
+        yield place.artifact(address, hashes=hashes, size=file.number("size"))
+    if "directory" in node.table:
+        directory = node.get("directory")
+        yield place.artifact(directory.get("path").text + _subdirectory(directory))
+    if "vcs" in node.table:
+        vcs = node.get("vcs")
+        kind, commit = vcs.get("type").text, vcs.get("commit-id").text
+        address = _address(vcs)
+        if "://" not in address:
+            address = f"file://{place.artifact(address).path}"
+        yield place.artifact(f"{kind}+{address}@{commit}{_subdirectory(vcs)}")
+
+
+def _address(node: Node) -> str:
+    """The `url` or `path` of a file; PEP 751 lets either be left out."""
+    address = node.opt("url") or node.opt("path")
+    if not address:
+        raise Flaw("neither `url` nor `path`", line=node.line)
+    return address
+
+
+def _subdirectory(node: Node) -> str:
+    subdirectory = node.opt("subdirectory")
+    return f"#subdirectory={subdirectory}" if subdirectory else ""
+
+
+def _dependency(node: Node) -> str:
+    name, version = node.get("name").text, node.opt("version")
+    return f"{name}=={version}" if version else name
