@@ -34,6 +34,7 @@ PYPI = [
     ("a; 'x'  not   in platform.version", 'a; "x" not in platform_version'),
     ("""a; platform_version=='a"b'""", """a; platform_version == 'a"b'"""),
     ("a; extra=='X_y' and os_name=='A_b'", 'a; extra == "x-y" and os_name == "A_b"'),
+    ("a; os_name=='A_b' and extra=='X_y'", 'a; os_name == "A_b" and extra == "x-y"'),
     ("a; os_name=='A_b' and 'X_y' == extra", 'a; os_name == "A_b" and "x-y" == extra'),
     ("a; ((os_name=='x'))", 'a; ((os_name == "x"))'),
     ("Name@https://h/x.whl", "name @ https://h/x.whl"),
