@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from resolvers._diagnosis import diagnose
 from resolvers._index import index_settings
 from resolvers._lock import read_lock, read_notes
+from resolvers.errors import IndexUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,11 +30,10 @@ def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
 
 
 def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tuple[Locked, ...]:
-    """The files of exact versions that uv has just seen; asks no index again."""
+    """The files of exact versions that uv has just seen."""
     lines = tuple(f"{one.name}=={one.version}" for one in exact)
-    return read_lock(
-        _compile(uv, replace(question, lines=lines), (*_LOCK, "--no-deps"), offline=True)
-    )
+    exactly = replace(question, lines=lines)
+    return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")))
 
 
 def compile_notes(uv: Uv, question: Question, locked: Iterable[Locked]) -> dict[str, Notes]:
@@ -44,7 +44,15 @@ def compile_notes(uv: Uv, question: Question, locked: Iterable[Locked]) -> dict[
     pins = (f"{one.name}=={one.version}" for one in locked if one.version)
     pinned = replace(question, pins=(*question.pins, *pins))
     options = ("--annotation-style", "split", "--emit-index-annotation")
-    return read_notes(_compile(uv, pinned, options, offline=True))
+    return read_notes(_recall(uv, pinned, options))
+
+
+def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> str:
+    """Ask without network what uv has just seen; it forgets files that no index describes."""
+    try:
+        return _compile(uv, question, options, offline=True)
+    except IndexUnreachable:
+        return _compile(uv, question, options)
 
 
 def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: bool = False) -> str:

@@ -113,7 +113,7 @@ def unreachable(story: Story) -> IndexUnreachable | None:
         reason = "it asks for credentials" if status == 401 else "it refuses these credentials"  # noqa: PLR2004
         hint = "give a user name and a password for it, in netrc or in the settings"
         return IndexUnreachable(plain_url(refused[1]), f"{reason} ({status})", status, hint)
-    if story.search("the network was disabled"):
+    if story.search("the network was disabled|Network connectivity is disabled"):
         return IndexUnreachable(
             "the sources",
             "the network is not to be used, and what was read before is not enough",

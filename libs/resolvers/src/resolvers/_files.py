@@ -178,7 +178,7 @@ class Files:
             raise HashMismatch(name, expected, found, question.origin(one.name))
 
     def _fetch(self, file: File) -> Artifact:
-        """Download a file whose hash the index does not say; it is kept, as it is needed again."""
+        """Download a file whose sha256 the index does not say, and keep it for who installs it."""
         folder = self._context.cache_dir / "files"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -193,16 +193,14 @@ class Files:
             self._downloader.download(
                 file.url,
                 target,
-                hashes=Hashes(sha256=file.sha256),
+                hashes=Hashes(sha256=file.sha256, md5=file.hashes.get("md5")),
                 size=file.size,
                 stop=self._stop,
             )
         except DownloadError as error:
             raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
         except DownloadMismatch as error:
-            raise HashMismatch(
-                error.filename, (error.expected,), (error.actual,), error.origin
-            ) from error
+            raise HashMismatch(error.filename, (error.expected,), (error.actual,), None) from error
         return target
 
 

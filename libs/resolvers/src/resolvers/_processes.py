@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -64,11 +65,14 @@ class Processes:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end with `text` as its standard input."""
+        """Run a program to its end with `text` as its standard input.
+
+        Raises `CancelledError` once this is closed.
+        """
         with _leash() as leash:
             with self._lock:
                 if self._closed:
-                    raise KeyboardInterrupt
+                    raise CancelledError
                 self._on_process(name)
                 child = subprocess.Popen(
                     command,

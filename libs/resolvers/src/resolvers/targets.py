@@ -126,4 +126,5 @@ class Target:
             yield f"manylinux_2_{minor}_{self.machine}"
             if minor in _LEGACY:
                 yield f"{_LEGACY[minor]}_{self.machine}"
+        # Promises no floor at all, and so comes last.
         yield f"linux_{self.machine}"

@@ -167,7 +167,8 @@ class FakeIndex:
 
     Use it as a context manager. `requests` counts the paths that were asked for, `failures` maps
     paths, or their beginnings, to the status to answer with. With `login` it wants basic
-    authentication. Without `as_json` it speaks HTML only, without `hashed` it tells no hashes.
+    authentication. Without `as_json` it speaks HTML only. `algorithm` is that of
+    the hashes that it tells, None for an index that tells none.
     """
 
     def __init__(
@@ -175,13 +176,14 @@ class FakeIndex:
         *distributions: Distribution,
         login: tuple[str, str] | None = None,
         as_json: bool = True,
-        hashed: bool = True,
+        algorithm: str | None = "sha256",
     ) -> None:
         self.requests: Counter[str] = Counter()
         self.failures: dict[str, int] = {}
-        self._login, self._as_json, self._hashed = login, as_json, hashed
+        self._login, self._as_json, self._algorithm = login, as_json, algorithm
         self._files: dict[str, Distribution] = {}
         self._uploaded: dict[str, str] = {}
+        self._tampered: dict[str, bytes] = {}
         self.add(*distributions)
         index = self
 
@@ -230,6 +232,10 @@ class FakeIndex:
             self._files[one.filename] = one
             self._uploaded[one.filename] = uploaded
 
+    def tamper(self, other: Distribution) -> None:
+        """Serve other bytes under the name of a file, which the pages go on describing."""
+        self._tampered[other.filename] = other.data
+
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         path = unquote(urlsplit(request.path).path)
@@ -245,7 +251,8 @@ class FakeIndex:
             page = self._json(name) if as_json else self._html(name)
             _send(request, 200, _JSON if as_json else "text/html", page.encode())
         elif area == "files" and name in self._files:
-            _send(request, 200, "application/octet-stream", self._files[name].data)
+            data = self._tampered.get(name, self._files[name].data)
+            _send(request, 200, "application/octet-stream", data)
         elif area == "files" and name.removesuffix(".metadata") in self._files:
             metadata = self._files[name.removesuffix(".metadata")].metadata
             _send(request, 200, "text/plain", metadata.encode())
@@ -261,12 +268,16 @@ class FakeIndex:
         account = base64.b64encode(":".join(self._login).encode()).decode()
         return request.headers.get("Authorization") == f"Basic {account}"
 
+    def _hashes(self, one: Distribution) -> dict[str, str]:
+        kind = self._algorithm
+        return {kind: hashlib.new(kind, one.data).hexdigest()} if kind else {}
+
     def _json(self, name: str) -> str:
         files = [
             {
                 "filename": one.filename,
                 "url": f"{self.origin}/files/{one.filename}",
-                "hashes": {"sha256": one.sha256} if self._hashed else {},
+                "hashes": self._hashes(one),
                 "size": len(one.data),
                 "upload-time": self._uploaded[one.filename],
                 "requires-python": one.requires_python,
@@ -279,7 +290,9 @@ class FakeIndex:
 
     def _html(self, name: str) -> str:
         links = [
-            f'<a href="/files/{one.filename}{f"#sha256={one.sha256}" if self._hashed else ""}"'
+            f'<a href="/files/{one.filename}'
+            + "".join(f"#{kind}={value}" for kind, value in self._hashes(one).items())
+            + '"'
             + (' data-core-metadata="true"' if one.filename.endswith(".whl") else "")
             + (
                 f' data-requires-python="{html.escape(one.requires_python)}"'

@@ -1,0 +1,291 @@
+"""Sdists, commits, directories and local files become wheels, once per state of the source."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from envid.packages import BuiltFrom
+from envid.platforms import host_platform
+from resolvers import errors
+from resolvers.builds import ANY, source_key
+from resolvers.content import content_digest
+from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
+
+from .helpers import resolve, resolve_all, spec_of, versions
+
+HOST = host_platform()
+OTHER = "osx-arm64" if HOST != "osx-arm64" else "linux-64"
+NATIVE_TAG = f"py3-none-{'linux_x86_64' if HOST == 'linux-64' else 'linux_aarch64'}"
+needs_linux = pytest.mark.skipif(not HOST.startswith("linux"), reason="the tag is one of Linux")
+
+
+def count(started: list[str], name: str) -> int:
+    return sum(one == name for one in started)
+
+
+def test_an_sdist_is_built_once_for_all_platforms_and_runs(tmp_path: Path) -> None:
+    started: list[str] = []
+    sdist = make_sdist(tmp_path / "src", "a", "1", requires=["b"])
+    with FakeIndex(sdist, make_wheel("b", "1")) as index:
+        spec = spec_of("a", index=index.url)
+        platforms = ("linux-64", "osx-arm64")
+        found = resolve_all(spec, tmp_path, platforms, on_process=started.append)
+        again = resolve_all(spec, tmp_path, platforms, on_process=started.append)
+        url = f"{index.origin}/files/{sdist.filename}"
+    assert again == found
+    assert count(started, "uv build") == 1
+    for each in found.values():
+        package = next(one for one in each.packages if one.name == "a")
+        (artifact,) = each.artifacts
+        assert package.built_from == BuiltFrom(kind="sdist", url=url, sha256=sdist.sha256)
+        assert (package.url, package.filename) == (url, "a-1-py3-none-any.whl")
+        assert package.depends == ("b",)
+        data = artifact.path.read_bytes()
+        assert package.hashes.sha256 == artifact.sha256 == hashlib.sha256(data).hexdigest()
+        assert package.size == artifact.size == len(data)
+        assert artifact.source_key == source_key(package.built_from, each.python, ANY)
+
+
+def test_a_build_is_the_same_again_elsewhere(tmp_path: Path) -> None:
+    sdist = make_sdist(tmp_path / "src", "a", "1")
+    with FakeIndex(sdist) as index:
+        one, two = (
+            resolve(spec_of("a", index=index.url), tmp_path / name) for name in ("one", "two")
+        )
+    assert one == two
+
+
+def test_a_wheel_that_was_built_before_is_asked_for_first(tmp_path: Path) -> None:
+    asked: list[str] = []
+    known = make_wheel("a", "1", module="built = 'before'").write(tmp_path)
+
+    def built_wheel(key: str) -> Path | None:
+        asked.append(key)
+        return known if len(asked) == 2 else None
+
+    started: list[str] = []
+    with FakeIndex(make_sdist(tmp_path / "src", "a", "1")) as index:
+        spec = spec_of("a", index=index.url)
+        found = resolve_all(
+            spec, tmp_path, (HOST,), built_wheel=built_wheel, on_process=started.append
+        )[HOST]
+    (package,), (artifact,) = found.packages, found.artifacts
+    assert artifact.path == known
+    assert package.built_from
+    assert asked == [source_key(package.built_from, found.python, one) for one in (ANY, HOST)]
+    assert "uv build" not in started
+
+
+@needs_linux
+def test_compiled_code_is_built_for_this_platform_and_refused_for_others(tmp_path: Path) -> None:
+    with FakeIndex(
+        make_sdist(tmp_path / "src", "a", "1", tag=NATIVE_TAG),
+        make_sdist(tmp_path / "src", "b", "1", tag=NATIVE_TAG),
+        make_sdist(tmp_path / "src", "c", "1"),
+        make_sdist(tmp_path / "src", "d", "1", tag="broken"),
+    ) as index:
+        found = resolve(spec_of("a", index=index.url), tmp_path, HOST)
+        assert found["a"].filename == f"a-1-{NATIVE_TAG}.whl"
+        with pytest.raises(errors.NeedsPlatform) as caught:
+            resolve(spec_of("a", "b", "c", "d", index=index.url), tmp_path, OTHER)
+    assert caught.value.packages == ("a", "b", "d")
+    assert OTHER in str(caught.value)
+
+
+def test_another_platform_takes_an_older_wheel_before_a_newer_source(tmp_path: Path) -> None:
+    with FakeIndex(
+        make_wheel("a", "1"),
+        make_sdist(tmp_path / "src", "a", "2"),
+        make_wheel("b", "1", requires=["c"]),
+        make_wheel("b", "0.1"),
+        make_sdist(tmp_path / "src", "c", "1"),
+    ) as index:
+        spec = spec_of("a", "b", index=index.url)
+        assert versions(resolve(spec, tmp_path, HOST)) == {"a": "2", "b": "1", "c": "1"}
+        # `c` has no wheel at all, and giving `b` up for that would be too much.
+        assert versions(resolve(spec, tmp_path, OTHER)) == {"a": "1", "b": "1", "c": "1"}
+
+
+def test_building_can_be_forbidden_and_demanded(tmp_path: Path) -> None:
+    with FakeIndex(
+        make_wheel("a", "1"), make_wheel("a", "2"), make_sdist(tmp_path / "src", "a", "3")
+    ) as index:
+        only = spec_of("a", index=index.url, only_binary=[":all:"])
+        assert versions(resolve(only, tmp_path, HOST)) == {"a": "2"}
+        index.add(make_sdist(tmp_path / "src", "a", "2"))
+        built = resolve(spec_of("a<3", index=index.url, no_binary=["a"]), tmp_path, HOST)["a"]
+        assert (built.version, built.built_from is not None) == ("2", True)
+        with pytest.raises(errors.NoSolution, match="a==3 has no usable wheels") as caught:
+            resolve(spec_of("a>=3", index=index.url, only_binary=["a"]), tmp_path, HOST)
+    assert caught.value.hint == (
+        "allow `a` to be built from source, or ask for a version that has a wheel"
+    )
+
+
+def test_a_failed_build_says_what_the_backend_said_and_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        FakeIndex(make_sdist(tmp_path / "src", "a", "1", tag="broken")) as index,
+        pytest.raises(errors.BuildFailed) as caught,
+    ):
+        resolve(spec_of("a", index=index.url), tmp_path, HOST)
+    assert caught.value.package == "a"
+    assert "the compiler is on holiday" in caught.value.log
+    assert not list((tmp_path / "engines" / "built").glob("[!.]*.whl"))
+    assert not list((tmp_path / "engines" / "built").glob(".build-*"))
+
+
+def test_a_local_directory_is_built_without_touching_it(tmp_path: Path) -> None:
+    tree = make_project(tmp_path / "my project", "a", "1", requires=["b"])
+    digest = content_digest(tree)
+    before = sorted(tree.iterdir())
+    text = f"a[x] @ file:my%20project#sha256={digest}"
+    with FakeIndex(make_wheel("b", "1")) as index:
+        spec = spec_of(text, index=index.url)
+        found = resolve(spec, tmp_path, HOST, local_paths={digest: tree})
+    assert versions(found) == {"a": "1", "b": "1"}
+    assert found["a"].url == f"file:my%20project#sha256={digest}"
+    assert found["a"].built_from == BuiltFrom(kind="directory", url=found["a"].url, sha256=digest)
+    assert sorted(tree.iterdir()) == before
+
+
+def test_a_directory_that_changed_meanwhile_is_noticed(tmp_path: Path) -> None:
+    tree = make_project(tmp_path / "project", "a", "1")
+    digest = content_digest(tree)
+    (tree / "module.py").write_text("changed = True")
+    with pytest.raises(errors.BuildFailed, match="the directory has changed"):
+        resolve(spec_of(f"file:project#sha256={digest}"), tmp_path, local_paths={digest: tree})
+
+
+def test_a_local_wheel_and_a_local_sdist_need_no_name(tmp_path: Path) -> None:
+    wheel = make_wheel("a", "1").write(tmp_path)
+    sdist = make_sdist(tmp_path / "src", "b", "1").write(tmp_path)
+    paths = {content_digest(one): one for one in (wheel, sdist)}
+    texts = [f"file:{path.name}#sha256={digest}" for digest, path in paths.items()]
+    found = resolve_all(spec_of(*texts), tmp_path, (HOST,), local_paths=paths)[HOST]
+    assert [(one.name, one.url) for one in found.packages] == [
+        ("a", texts[0]),
+        ("b", texts[1]),
+    ]
+    assert [one.built_from is None for one in found.packages] == [True, False]
+    assert [one.path == wheel for one in found.artifacts] == [True, False]
+
+
+def test_a_local_file_must_be_here_and_what_the_request_says(tmp_path: Path) -> None:
+    wheel = make_wheel("a", "1").write(tmp_path)
+    text = f"a @ file:a.whl#sha256={'0' * 64}"
+    with pytest.raises(errors.InvalidRequest, match="is not on this machine"):
+        resolve(spec_of(text), tmp_path)
+    with pytest.raises(errors.HashMismatch, match=r"asked by r\.txt:1"):
+        resolve(spec_of(text), tmp_path, local_paths={"0" * 64: wheel}, origins={text: "r.txt:1"})
+    with pytest.raises(errors.InvalidRequest, match="does not say what the path holds"):
+        resolve(spec_of("a @ file:a.whl"), tmp_path)
+
+
+def test_a_local_wheel_of_another_platform_needs_that(tmp_path: Path) -> None:
+    wheel = make_wheel("a", "1", tag="py3-none-win_amd64").write(tmp_path)
+    digest = content_digest(wheel)
+    with pytest.raises(errors.NeedsPlatform):
+        resolve(
+            spec_of(f"file:{wheel.name}#sha256={digest}"), tmp_path, local_paths={digest: wheel}
+        )
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=n", "-c", "user.email=e@localhost")
+    done = subprocess.run(
+        ["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def repository(folder: Path) -> str:
+    make_project(folder / "inner", "a", "1", requires=["b"])
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "one")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_a_git_reference_is_built_at_its_commit_and_held_there(tmp_path: Path) -> None:
+    folder = tmp_path / "repository"
+    commit = repository(folder)
+    url = folder.as_uri()
+    text = f"git+{url}@main#subdirectory=inner"
+    with FakeIndex(make_wheel("b", "1")) as index:
+        spec = spec_of(f"a @ {text}", index=index.url)
+        base = resolve(spec, tmp_path, HOST)
+        make_project(folder / "inner", "a", "2")
+        git(folder, "commit", "--quiet", "--all", "-m", "two")
+        moved = resolve(spec, tmp_path / "fresh", HOST)
+        held = resolve(spec, tmp_path, HOST, held={HOST: list(base.values())})
+    assert base["a"].built_from == BuiltFrom(
+        kind="vcs", url=url, commit=commit, subdirectory="inner"
+    )
+    assert base["a"].url == f"git+{url}@{commit}"
+    assert versions(base) == {"a": "1", "b": "1"}
+    assert versions(moved) == {"a": "2"}
+    assert held == base
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_a_reference_that_a_repository_does_not_have_is_said(tmp_path: Path) -> None:
+    repository(tmp_path / "repository")
+    url = (tmp_path / "repository").as_uri()
+    with pytest.raises(errors.ResolveError, match="nosuch"):
+        resolve(spec_of(f"a @ git+{url}@nosuch#subdirectory=inner"), tmp_path, HOST)
+    with pytest.raises(errors.ResolveError):
+        resolve(spec_of(f"a @ git+{url}-not-there"), tmp_path, HOST)
+
+
+def test_without_git_a_reference_to_a_repository_cannot_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(errors.BuildFailed, match="git is not on PATH") as caught:
+        resolve(spec_of(f"a @ git+{tmp_path.as_uri()}"), tmp_path, HOST)
+    assert caught.value.hint == "install git"
+
+
+def test_resolves_at_once_build_a_source_once(tmp_path: Path) -> None:
+    started: list[str] = []
+    with FakeIndex(make_sdist(tmp_path / "src", "a", "1")) as index:
+        spec = spec_of("a", index=index.url)
+        with ThreadPoolExecutor(3) as pool:
+            found = [
+                pool.submit(resolve, spec, tmp_path, HOST, on_process=started.append)
+                for _ in range(3)
+            ]
+            assert len({one.result()["a"].hashes.sha256 for one in found}) == 1
+    assert count(started, "uv build") == 1
+
+
+def test_source_keys_are_those_that_the_readme_shows() -> None:
+    sdist = BuiltFrom(kind="sdist", url="https://localhost/a.tar.gz", sha256="0" * 64)
+    elsewhere = BuiltFrom(kind="sdist", url="https://localhost/mirror/a.tar.gz", sha256="0" * 64)
+    commit = BuiltFrom(kind="vcs", url="https://localhost/a", commit="1" * 40, subdirectory="x")
+    keys = [
+        source_key(sdist, "3.11.7", ANY),
+        source_key(sdist, "3.12.1", ANY),
+        source_key(sdist, "3.11.7", "linux-64"),
+        source_key(commit, "3.11.7", ANY),
+    ]
+    assert len(set(keys)) == 4
+    assert source_key(elsewhere, "3.11.2", ANY) == keys[0]
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert keys[0] in readme
+
+
+def test_this_python_is_the_one_that_builds(tmp_path: Path) -> None:
+    python = ".".join(str(part) for part in sys.version_info[:2])
+    with FakeIndex(make_sdist(tmp_path / "src", "a", "1")) as index:
+        spec = spec_of("a", index=index.url, python=python)
+        assert resolve_all(spec, tmp_path, (HOST,))[HOST].python.startswith(f"{python}.")

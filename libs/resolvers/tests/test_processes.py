@@ -1,0 +1,119 @@
+"""No child outlives the run that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import pytest
+
+from resolvers._processes import Processes
+
+# A program that starts another one, as uv starts build backends, and says so.
+NESTED = "sleep 60 & echo $! > {file}; echo $$ >> {file}; wait"
+
+
+def pids(file: Path) -> list[int]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = file.read_text().split() if file.exists() else []
+        if len(found) == 2:
+            return [int(one) for one in found]
+        time.sleep(0.01)
+    raise AssertionError("the program did not start")
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        # An orphan may stay a zombie where nothing reaps it.
+        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {pid} is still there")
+
+
+def test_input_and_output_pass_through() -> None:
+    names: list[str] = []
+    done = Processes(names.append).run("cat", ["cat"], text="äöü\n")
+    assert (done.stdout, done.stderr, done.returncode) == ("äöü\n", "", 0)
+    assert names == ["cat"]
+
+
+def test_closing_ends_what_runs_and_starts_nothing_else(tmp_path: Path) -> None:
+    processes = Processes(lambda _: None)
+    command = ["sh", "-c", NESTED.format(file=tmp_path / "pids")]
+    thread = threading.Thread(target=processes.run, args=("sh", command))
+    thread.start()
+    started = pids(tmp_path / "pids")
+    processes.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    for pid in started:
+        wait_for_end(pid)
+    with pytest.raises(CancelledError):
+        processes.run("cat", ["cat"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_whatever_ends_us(tmp_path: Path, ending: signal.Signals) -> None:
+    program = f"""
+        from resolvers._processes import Processes
+        Processes(print).run("sh", ["sh", "-c", {NESTED.format(file=tmp_path / "pids")!r}])
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stderr=subprocess.DEVNULL
+    )
+    started = pids(tmp_path / "pids")
+    # Give the parent time to come from starting its child to waiting for it.
+    time.sleep(0.3)
+    parent.send_signal(ending)
+    parent.wait(20)
+    for pid in started:
+        wait_for_end(pid)
+
+
+def test_an_interrupted_resolve_leaves_no_process_and_works_next_time(tmp_path: Path) -> None:
+    program = f"""
+        import sys
+        from pathlib import Path
+        from envid.spec import EnvSpec, Options, Source
+        from resolvers.pypi import PypiResolver
+        from resolvers.request import ResolveContext
+        from resolvers.testing import FakeIndex, make_sdist
+        folder = Path({str(tmp_path)!r})
+        sdist = make_sdist(folder / "src", "a", "1")
+        def on_process(name):
+            print(name, flush=True)
+        with FakeIndex(sdist) as index:
+            spec = EnvSpec.make(
+                requirements={{"pypi": ["a"]}}, python=">=3.10",
+                sources=[Source.make("index", index.url)],
+                options=Options.make(python_provider="system"),
+            )
+            context = ResolveContext(cache_dir=folder / "engines", on_process=on_process)
+            found = PypiResolver().resolve(spec, ["linux-64"], context)
+            print("done", flush=True)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    for name in ("uv python list", "uv pip compile linux-64", "uv build"):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        assert any(line.strip() == name for line in child.stdout)
+        child.send_signal(signal.SIGINT if name != "uv build" else signal.SIGKILL)
+        child.communicate(timeout=60)
+        assert child.returncode != 0
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.endswith("done\n")

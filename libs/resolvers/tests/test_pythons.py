@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resolvers.errors import PythonNotFound
+from resolvers.pythons import find_python
+from resolvers.request import ResolveContext
+
+THIS = ".".join(str(part) for part in sys.version_info[:3])
+
+
+def test_the_interpreter_that_is_found_has_the_version_that_is_said(tmp_path: Path) -> None:
+    found = find_python(">=3.10", ResolveContext(cache_dir=tmp_path))
+    code = "import platform; print(platform.python_version())"
+    done = subprocess.run([found.path, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == found.version
+
+
+def test_with_nothing_on_path_the_running_interpreter_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = find_python(f"=={THIS}", ResolveContext(cache_dir=tmp_path))
+    assert found.version == THIS
+    assert found.path.exists()
+
+
+def test_broken_shims_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shims, versions = tmp_path / "pyenv" / "shims", tmp_path / "pyenv" / "versions"
+    shims.mkdir(parents=True)
+    shim = shims / "python3"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    (versions / "own").mkdir(parents=True)
+    (versions / "own" / "bin").symlink_to(Path(sys.base_prefix) / "bin")
+    monkeypatch.setenv("PATH", f"{shims}{os.pathsep}/nowhere")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    assert find_python(f"=={THIS}", ResolveContext(cache_dir=tmp_path)).version == THIS
+
+
+def test_virtual_environments_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    monkeypatch.setenv("PATH", str(tmp_path / "venv" / "bin"))
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
+    found = find_python(f"=={THIS}", ResolveContext(cache_dir=tmp_path))
+    assert tmp_path not in found.path.parents
+
+
+def test_what_is_not_there_is_an_error_with_what_is(tmp_path: Path) -> None:
+    with pytest.raises(PythonNotFound) as caught:
+        find_python("<3", ResolveContext(cache_dir=tmp_path))
+    assert THIS in caught.value.found
+    assert caught.value.hint
