@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import platform
@@ -55,8 +56,10 @@ def wheel_files(
 
 
 def record_of(files: Mapping[str, bytes], info: str) -> bytes:
-    rows = [f"{path},{record_hash(data)},{len(data)}" for path, data in files.items()]
-    return "\n".join([*rows, f"{info}/RECORD,,", ""]).encode()
+    text = io.StringIO(newline="")
+    rows = [(path, record_hash(data), len(data)) for path, data in files.items()]
+    csv.writer(text, lineterminator="\n").writerows([*rows, (f"{info}/RECORD", "", "")])
+    return text.getvalue().encode(errors="surrogateescape")
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

@@ -1,19 +1,35 @@
 from __future__ import annotations
 
+import csv
+import json
+import multiprocessing
+import os
+import random
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from envid.packages import BuiltFrom, Package
 from pkgcache.cache import PackageCache
-from pkgcache.errors import NotOurPrefix, PrefixExists
-from pkgcache.prefix import create_venv, read_marker, remove_prefix
+from pkgcache.errors import NotInCache, NotOurPrefix, PrefixError, PrefixExists
+from pkgcache.prefix import MARKER, create_venv, read_marker, remove_prefix
 
-from .helpers import env_of, make_wheel, package_of
+from .helpers import Recorder, env_of, make_wheel, package_of, record_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from envid.resolved import ResolvedEnv
 
 PYTHON = Path(sys.executable)
-MAIN = b"import sys\ndef main():\n    print('ran', *sys.argv[1:])\n"
+SITE = f"lib/python3.{sys.version_info.minor}/site-packages"
+MAIN = b"import sys\ndef main():\n    print('ran', *sys.argv[1:])\n    return 3\n"
+SCRIPTS = "[console_scripts]\ndemo = demo.main:main\n[gui_scripts]\ndemo-gui = demo.main:main [x]\n"
 
 
 @pytest.fixture
@@ -21,32 +37,449 @@ def cache(tmp_path: Path) -> PackageCache:
     return PackageCache(tmp_path / "cache")
 
 
-def test_an_environment_runs_its_packages(tmp_path: Path, cache: PackageCache) -> None:
-    data = make_wheel(
-        "demo",
-        files={"demo/__init__.py": b"", "demo/main.py": MAIN},
-        entry_points="[console_scripts]\ndemo = demo.main:main\n",
-    )
-    cache.add(data, "demo-1.0-py3-none-any.whl")
-    env = env_of(package_of(data, "demo"))
-    prefix = tmp_path / "envs" / "one"
-    create_venv(env, prefix, python=PYTHON, cache=cache)
-    done = subprocess.run([prefix / "bin" / "demo", "a", "b"], capture_output=True, check=True)
-    assert done.stdout == b"ran a b\n"
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    return tmp_path / "envs" / "one"
+
+
+def cached(
+    cache: PackageCache,
+    name: str = "demo",
+    files: Mapping[str, bytes] | None = None,
+    *,
+    entry_points: str = "",
+) -> Package:
+    data = make_wheel(name, files=files, entry_points=entry_points)
+    package = package_of(data, name)
+    cache.add(data, package.filename)
+    return package
+
+
+def demo(cache: PackageCache) -> ResolvedEnv:
+    files = {"demo/__init__.py": b"", "demo/main.py": MAIN}
+    return env_of(cached(cache, files=files, entry_points=SCRIPTS))
+
+
+def output(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def alone(prefix: Path) -> bool:
+    """Whether nothing but the prefix is where it is."""
+    return [one.name for one in prefix.parent.iterdir()] == [prefix.name]
+
+
+@pytest.mark.parametrize("script", ["demo", "demo-gui"])
+@pytest.mark.parametrize("name", ["one", "with space", "it's", "n" * 140, "ünï"])
+def test_scripts_run_whatever_the_prefix_is_called(
+    tmp_path: Path, cache: PackageCache, name: str, script: str
+) -> None:
+    prefix = tmp_path / name
+    create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+    done = subprocess.run([prefix / "bin" / script, "a b", "c"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (3, b"ran a b c\n")
+
+
+def test_the_environment_is_complete_and_names_its_own_place(
+    prefix: Path, cache: PackageCache
+) -> None:
+    env = demo(cache)
+    linked = create_venv(env, prefix, python=PYTHON, cache=cache)
+    assert (linked.files, linked.clobbers) == (9, ())
     assert read_marker(prefix) == env.env_id
-    with pytest.raises(PrefixExists):
+    assert alone(prefix)
+    found = output(
+        prefix / "bin/python", "-c", "import sys, demo; print(sys.prefix, demo.__file__)"
+    )
+    assert found.split() == [str(prefix), str(prefix / SITE / "demo/__init__.py")]
+    activated = output("sh", "-c", f". {prefix}/bin/activate && echo $VIRTUAL_ENV")
+    assert activated.split() == [str(prefix)]
+    for path in prefix.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert b".mfenv-new" not in path.read_bytes(), path
+
+
+def test_record_tells_the_truth(prefix: Path, cache: PackageCache) -> None:
+    files = {
+        "demo/__init__.py": b"",
+        "demo/a,b.txt": b"comma",
+        "demo/main.py": MAIN,
+        "demo-1.0.data/scripts/run": b"#!python\nprint('script')\n",
+        "demo-1.0.data/scripts/shell": b"#!/bin/sh\necho shell\n",
+        "demo-1.0.data/data/share/doc/demo.txt": b"doc",
+        "demo-1.0.data/headers/demo.h": b"header",
+        "demo-1.0.data/purelib/pure.py": b"",
+        "demo-1.0.data/platlib/plat.py": b"",
+        # What only an installer may say:
+        "demo-1.0.dist-info/INSTALLER": b"evil",
+        "demo-1.0.dist-info/REQUESTED": b"",
+        "demo-1.0.dist-info/direct_url.json": b"{}",
+    }
+    package = cached(cache, files=files, entry_points=SCRIPTS)
+    create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
+    site = prefix / SITE
+    info = site / "demo-1.0.dist-info"
+    rows = list(csv.reader((info / "RECORD").read_text().splitlines()))
+    for path, digest, size in rows:
+        data = (site / path).read_bytes()
+        if not path.endswith("RECORD"):
+            assert (digest, int(size)) == (record_hash(data), len(data))
+    recorded = {os.path.normpath(site / path) for path, _, _ in rows}
+    version = f"python3.{sys.version_info.minor}"
+    assert {
+        *(str(prefix / "bin" / name) for name in ("run", "shell", "demo", "demo-gui")),
+        str(prefix / "share/doc/demo.txt"),
+        str(prefix / f"include/site/{version}/demo/demo.h"),
+        *(str(site / name) for name in ("pure.py", "plat.py", "demo/a,b.txt", "demo/main.py")),
+        *(str(info / name) for name in ("INSTALLER", "RECORD", "WHEEL", "METADATA")),
+    } < recorded
+    assert {os.path.normpath(one) for one in info.iterdir()} < recorded
+    assert sorted(one.name for one in info.iterdir()) == [
+        *("INSTALLER", "METADATA", "RECORD", "WHEEL", "entry_points.txt")
+    ]
+    assert (info / "INSTALLER").read_text() == "mfenv\n"
+    assert output(prefix / "bin/run") == "script\n"
+    assert output(prefix / "bin/shell") == "shell\n"
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (
+            BuiltFrom(kind="vcs", url="git+https://git.test/x", commit="c0ffee", subdirectory="d"),
+            {
+                "url": "https://git.test/x",
+                "subdirectory": "d",
+                "vcs_info": {"vcs": "git", "commit_id": "c0ffee"},
+            },
+        ),
+        (BuiltFrom(kind="sdist", url="https://files.test/x.tar.gz"), None),
+    ],
+)
+def test_what_was_built_says_from_where(
+    prefix: Path, cache: PackageCache, origin: BuiltFrom, expected: object
+) -> None:
+    package = replace(cached(cache), built_from=origin)
+    create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
+    path = prefix / SITE / "demo-1.0.dist-info/direct_url.json"
+    assert (json.loads(path.read_bytes()) if path.exists() else None) == expected
+
+
+def test_modules_are_compiled_when_asked(prefix: Path, cache: PackageCache) -> None:
+    create_venv(demo(cache), prefix, python=PYTHON, cache=cache, compile=True)
+    code = "import demo.main; print(demo.main.__cached__, demo.main.main.__code__.co_filename)"
+    compiled, source = output(prefix / "bin/python", "-B", "-c", code).split()
+    assert Path(compiled).is_file()
+    assert source == str(prefix / SITE / "demo/main.py")
+
+
+class TestLinking:
+    def test_files_are_linked_and_cannot_be_written_by_accident(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        env = demo(cache)
         create_venv(env, prefix, python=PYTHON, cache=cache)
-    create_venv(env, prefix, python=PYTHON, cache=cache, replace=True)
-    assert [one.name for one in prefix.parent.iterdir()] == ["one"]
-    remove_prefix(prefix, cache=cache)
-    assert list(prefix.parent.iterdir()) == []
+        file = prefix / SITE / "demo/main.py"
+        origin = cache.unpacked(env.packages[0]).tree / "demo/main.py"
+        assert file.samefile(origin)
+        assert not file.stat().st_mode & 0o222
+
+    def test_a_write_by_force_does_not_reach_the_next_environment(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        env = demo(cache)
+        create_venv(env, prefix, python=PYTHON, cache=cache)
+        file = prefix / SITE / "demo/main.py"
+        file.chmod(0o644)
+        file.write_bytes(b"poison")
+        other = prefix.with_name("other")
+        create_venv(env, other, python=PYTHON, cache=cache)
+        assert (other / SITE / "demo/main.py").read_bytes() == MAIN
+
+    @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+    def test_files_are_copied_from_another_file_system_and_it_is_said_once(
+        self, prefix: Path
+    ) -> None:
+        root = Path(f"/dev/shm/pkgcache-test-{os.getpid()}-{random.getrandbits(60):x}")
+        cache, progress = PackageCache(root), Recorder()
+        try:
+            create_venv(demo(cache), prefix, python=PYTHON, cache=cache, progress=progress)
+        finally:
+            remove_tree(root)
+        assert (prefix / SITE / "demo/main.py").read_bytes() == MAIN
+        assert (prefix / SITE / "demo/main.py").stat().st_mode & 0o200
+        assert [note for note in progress.notes if "copied" in note] == progress.notes[:1]
+
+    def test_wheels_that_fight_over_a_file_are_reported(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        first = cached(cache, "first", {"shared/same.py": b"", "shared/which.py": b"first"})
+        second = cached(cache, "second", {"shared/same.py": b"", "shared/which.py": b"second"})
+        progress = Recorder()
+        env = env_of(first, second)
+        linked = create_venv(env, prefix, python=PYTHON, cache=cache, progress=progress)
+        (clobber,) = linked.clobbers
+        assert (clobber.kept, clobber.lost) == ("second", "first")
+        assert clobber.path == f"{SITE}/shared/which.py"
+        assert progress.notes == [f"`second` overwrites `{SITE}/shared/which.py` of `first`"]
+        assert (prefix / SITE / "shared/which.py").read_bytes() == b"second"
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("data/pyvenv.cfg", "data/bin/python", "scripts/python", "scripts/activate"),
+            *(f"data/{MARKER}", f"data/{SITE}", "data/bin/python/x"),
+        ],
+    )
+    def test_a_wheel_cannot_replace_what_is_not_a_wheels(
+        self, prefix: Path, cache: PackageCache, path: str
+    ) -> None:
+        package = cached(cache, files={"demo.py": b"", f"demo-1.0.data/{path}": b"evil"})
+        with pytest.raises(PrefixError):
+            create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
+        assert list(prefix.parent.iterdir()) == []
 
 
-def test_a_directory_of_somebody_else_is_not_deleted(tmp_path: Path, cache: PackageCache) -> None:
-    prefix = tmp_path / "precious"
-    prefix.mkdir()
-    with pytest.raises(NotOurPrefix):
+def remove_tree(root: Path) -> None:
+    subprocess.run(["rm", "-r", root], check=True)
+
+
+class TestRefused:
+    """What cannot be created: one clear error, nothing left behind."""
+
+    def test_a_missing_wheel(self, prefix: Path, cache: PackageCache) -> None:
+        package = package_of(make_wheel("demo"), "demo")
+        with pytest.raises(NotInCache):
+            create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
+        assert list(prefix.parent.iterdir()) == []
+
+    def test_another_python(self, prefix: Path, cache: PackageCache) -> None:
+        env = replace(demo(cache), python="3.4.1")
+        with pytest.raises(PrefixError, match=r"the environment needs 3\.4\.1"):
+            create_venv(env, prefix, python=PYTHON, cache=cache)
+        assert list(prefix.parent.iterdir()) == []
+
+    def test_another_patch_of_python_is_only_noted(self, prefix: Path, cache: PackageCache) -> None:
+        progress = Recorder()
+        env = replace(demo(cache), python=f"3.{sys.version_info.minor}.99")
+        create_venv(env, prefix, python=PYTHON, cache=cache, progress=progress)
+        assert progress.notes[0].endswith(f"resolved for 3.{sys.version_info.minor}.99")
+
+    def test_another_platform(self, prefix: Path, cache: PackageCache) -> None:
+        other = "osx-64" if sys.platform == "linux" else "linux-64"
+        with pytest.raises(PrefixError, match=f"an environment for {other}"):
+            create_venv(replace(demo(cache), platform=other), prefix, python=PYTHON, cache=cache)
+
+    @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/echo", "/bin/false", "/dev/null"])
+    def test_an_interpreter_that_is_none(
+        self, prefix: Path, cache: PackageCache, python: str
+    ) -> None:
+        with pytest.raises(PrefixError, match=f"`{python}` cannot make a virtual environment"):
+            create_venv(demo(cache), prefix, python=Path(python), cache=cache)
+        assert list(prefix.parent.iterdir()) == []
+
+    def test_conda_packages(self, prefix: Path, cache: PackageCache) -> None:
+        package = Package.make(
+            kind="conda",
+            name="zlib",
+            version="1",
+            build="0",
+            filename="zlib-1-0.conda",
+            url="https://files.test/zlib-1-0.conda",
+            sha256="0" * 64,
+        )
+        with pytest.raises(PrefixError, match="cannot hold conda packages"):
+            create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
+
+    @pytest.mark.parametrize("kind", ["directory", "file", "link", "environment"])
+    def test_a_place_that_is_taken(self, prefix: Path, cache: PackageCache, kind: str) -> None:
+        prefix.parent.mkdir()
+        if kind == "directory":
+            prefix.mkdir()
+        elif kind == "file":
+            prefix.touch()
+        elif kind == "link":
+            prefix.symlink_to("nowhere")
+        else:
+            create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+        with pytest.raises(PrefixExists):
+            create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+        assert alone(prefix)
+
+    def test_a_parent_that_is_a_file(self, prefix: Path, cache: PackageCache) -> None:
+        prefix.parent.touch()
+        with pytest.raises(PrefixError, match="file exists"):
+            create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+
+
+class TestReplace:
+    def test_the_new_one_is_there_and_the_old_one_gone(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        create_venv(env_of(cached(cache, "old")), prefix, python=PYTHON, cache=cache)
+        env = demo(cache)
+        create_venv(env, prefix, python=PYTHON, cache=cache, replace=True)
+        assert read_marker(prefix) == env.env_id
+        assert not (prefix / SITE / "old").exists()
+        assert alone(prefix)
+
+    def test_when_the_new_one_fails_the_old_one_stays(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        env = demo(cache)
+        create_venv(env, prefix, python=PYTHON, cache=cache)
+        missing = env_of(package_of(make_wheel("more"), "more"))
+        with pytest.raises(NotInCache):
+            create_venv(missing, prefix, python=PYTHON, cache=cache, replace=True)
+        assert read_marker(prefix) == env.env_id
+        assert alone(prefix)
+
+    def test_an_environment_moved_aside_by_a_killed_process_comes_back(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        env = demo(cache)
+        create_venv(env, prefix, python=PYTHON, cache=cache)
+        prefix.rename(prefix.with_name(".one.mfenv-old"))
+        with pytest.raises(PrefixExists):
+            create_venv(env, prefix, python=PYTHON, cache=cache)
+        assert read_marker(prefix) == env.env_id
+
+
+class TestRemove:
+    def test_leaves_nothing(self, prefix: Path, cache: PackageCache) -> None:
+        create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+        (prefix / "mine.txt").touch()
         remove_prefix(prefix, cache=cache)
-    with pytest.raises(NotOurPrefix):
-        create_venv(env_of(), prefix, python=PYTHON, cache=cache, replace=True)
-    assert prefix.is_dir()
+        assert list(prefix.parent.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        "marker",
+        [
+            None,
+            "",
+            "{}",
+            "[]",
+            '{"schema_version":1}',
+            '{"schema_version":1,"req_id":"x","full_id":"y","platform":"linux-64"}',
+            f'{{"schema_version":2,"req_id":"{"a" * 40}","full_id":"{"b" * 40}","platform":""}}',
+        ],
+    )
+    def test_what_is_not_ours_is_not_touched(
+        self, prefix: Path, cache: PackageCache, marker: str | None
+    ) -> None:
+        prefix.mkdir(parents=True)
+        if marker is not None:
+            (prefix / MARKER).write_text(marker)
+        with pytest.raises(NotOurPrefix, match="has no environment marker"):
+            remove_prefix(prefix, cache=cache)
+        with pytest.raises(NotOurPrefix):
+            create_venv(demo(cache), prefix, python=PYTHON, cache=cache, replace=True)
+        assert alone(prefix)
+
+    def test_a_link_to_an_environment_is_not_followed(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+        link = prefix.with_name("link")
+        link.symlink_to(prefix)
+        with pytest.raises(NotOurPrefix, match="symbolic link"):
+            remove_prefix(link, cache=cache)
+        assert read_marker(prefix)
+
+    def test_a_linked_marker_does_not_count(self, prefix: Path, cache: PackageCache) -> None:
+        create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+        other = prefix.with_name("other")
+        other.mkdir()
+        (other / MARKER).symlink_to(prefix / MARKER)
+        with pytest.raises(NotOurPrefix):
+            remove_prefix(other, cache=cache)
+
+    @pytest.mark.parametrize("place", ["home", "above", "root"])
+    def test_more_than_an_environment_is_not_deleted(
+        self, tmp_path: Path, cache: PackageCache, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        home = tmp_path / "above" / "home"
+        create_venv(demo(cache), home, python=PYTHON, cache=cache)
+        (home.parent / MARKER).write_bytes((home / MARKER).read_bytes())
+        monkeypatch.setenv("HOME", str(home))
+        target = {"home": home, "above": home.parent, "root": Path("/")}[place]
+        with pytest.raises(NotOurPrefix, match="not only an environment"):
+            remove_prefix(target, cache=cache)
+        assert home.is_dir()
+
+    def test_nothing_is_there(self, prefix: Path, cache: PackageCache) -> None:
+        with pytest.raises(NotOurPrefix, match="not a directory"):
+            remove_prefix(prefix, cache=cache)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_under_any_umask_it_works(prefix: Path, cache: PackageCache, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+    finally:
+        os.umask(before)
+    assert subprocess.run([prefix / "bin/demo"], capture_output=True, check=False).returncode == 3
+
+
+def test_planted_links_beside_the_prefix_are_not_followed(
+    tmp_path: Path, prefix: Path, cache: PackageCache
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").touch()
+    prefix.parent.mkdir()
+    for what in ("new", "old", "gone"):
+        prefix.with_name(f".one.mfenv-{what}").symlink_to(victim)
+    create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+    assert (victim / "precious").exists()
+    assert alone(prefix)
+
+
+def _create(prefix: Path, cache: Path, env: str) -> None:
+    from envid.resolved import ResolvedEnv
+
+    create_venv(
+        ResolvedEnv.from_json(env), prefix, python=PYTHON, cache=PackageCache(cache), replace=True
+    )
+
+
+@pytest.mark.slow
+def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
+    prefix: Path, cache: PackageCache
+) -> None:
+    many = {f"many/m{number}.py": b"" for number in range(2000)}
+    envs = [env_of(cached(cache, name, {**many, f"{name}.py": b""})) for name in ("a", "b")]
+    ids = [one.env_id for one in envs]
+    for env in envs:
+        create_venv(env, prefix, python=PYTHON, cache=cache, replace=True)
+    spawn, chance = multiprocessing.get_context("spawn"), random.Random(3)
+    for attempt in range(12):
+        args = (prefix, cache.root, envs[attempt % 2].to_json())
+        child = spawn.Process(target=_create, args=args)
+        child.start()
+        new = prefix.with_name(".one.mfenv-new")
+        while child.is_alive() and not new.exists():
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.3))
+        child.kill()
+        child.join()
+        assert read_marker(prefix) in ids
+        assert len(list((prefix / SITE / "many").iterdir())) == 2000
+    create_venv(envs[0], prefix, python=PYTHON, cache=cache, replace=True)
+    assert alone(prefix)
+
+
+def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
+    env = demo(cache)
+    spawn = multiprocessing.get_context("spawn")
+    children = [
+        spawn.Process(target=_create, args=(prefix, cache.root, env.to_json())) for _ in range(3)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0]
+    assert read_marker(prefix) == env.env_id
+    assert alone(prefix)

@@ -24,6 +24,8 @@ __all__ = [
     "PrefixExists",
     "StoreError",
     "UnsupportedStore",
+    "WorkerCrashed",
+    "WorkerFailed",
 ]
 
 
@@ -243,3 +245,29 @@ class NotOurPrefix(PrefixError):
         super().__init__(path, f"is not deleted: it {reason}")
         self.args = (path, reason)
         self.hint = "delete it by hand if it is not needed"
+
+
+class WorkerCrashed(RuntimeError, PkgcacheError):
+    """The worker process ended before it answered. `log` ends with what it wrote."""
+
+    retryable = True
+
+    def __init__(self, handler: str, status: int, log: str = "") -> None:
+        super().__init__(handler, status, log)
+        self.handler, self.status, self.log = handler, status, log
+        self.hint = "try again; if it happens again, please report it"
+
+    def __str__(self) -> str:
+        how = f"by signal {-self.status}" if self.status < 0 else f"with status {self.status}"
+        return f"the process that runs `{self.handler}` ended {how}"
+
+
+class WorkerFailed(RuntimeError, PkgcacheError):
+    """A handler in the worker process raised an error. `log` is its traceback."""
+
+    def __init__(self, handler: str, reason: str, log: str = "") -> None:
+        super().__init__(handler, reason, log)
+        self.handler, self.reason, self.log = handler, reason, log
+
+    def __str__(self) -> str:
+        return f"`{self.handler}` failed: {self.reason}"

@@ -68,6 +68,8 @@ def create_venv(
     """
     progress = progress or NoProgress()
     prefix = _absolute(prefix)
+    if any(one.kind != "pypi" for one in env.packages):
+        raise PrefixError(str(prefix), "a virtual environment cannot hold conda packages")
     new = _beside(prefix, "new")
     with _working_on(prefix, cache, progress):
         if os.path.lexists(prefix):
@@ -118,6 +120,8 @@ def read_marker(prefix: Path) -> EnvId | None:
 
 def _absolute(prefix: Path) -> Path:
     path = Path(os.path.abspath(prefix))  # noqa: PTH100  resolve() would follow a link at its end
+    if not path.name:
+        raise NotOurPrefix(str(path), "is not only an environment")
     return path.parent.resolve() / path.name
 
 
@@ -166,15 +170,13 @@ def _check_ours(prefix: Path) -> None:
     if not prefix.is_dir():
         raise NotOurPrefix(str(prefix), "is not a directory")
     home = Path("~").expanduser()
-    if prefix in (prefix.parent, home, *home.parents) or prefix.is_mount():
+    if prefix in (home, *home.parents) or prefix.is_mount():
         raise NotOurPrefix(str(prefix), "is not only an environment")
     if not read_marker(prefix):
         raise NotOurPrefix(str(prefix))
 
 
 def _installable(package: Package, cache: PackageCache, progress: Progress) -> Installable:
-    if package.kind != "pypi":
-        raise ValueError(f"`{package.filename}` is not a wheel")
     wheel = cache.unpacked(package, progress=progress)
     return Installable(wheel=wheel, direct_url=_direct_url(package))
 
@@ -196,8 +198,15 @@ def _direct_url(package: Package) -> bytes | None:
 
 def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:
     command = [str(python), "-I", str(_VENV_CHILD), str(build), str(final)]
-    found = _run(command, final, f"`{python}` cannot make a virtual environment")
-    facts: dict[str, Any] = json.loads(found.splitlines()[-1])
+    failure = f"`{python}` cannot make a virtual environment"
+    said = _run(command, final, failure)
+    try:
+        facts: dict[str, Any] = json.loads(said.splitlines()[-1])
+        outside = any(path.startswith("..") for path in facts["scheme"].values())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise PrefixError(str(final), f"{failure}: it does not answer as Python does") from None
+    if outside:
+        raise PrefixError(str(final), f"{failure}: it would install into itself")
     return facts
 
 
@@ -212,9 +221,13 @@ def _compile(build: Path, final: Path) -> None:
 
 
 def _run(command: list[str], prefix: Path, failure: str) -> str:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PrefixError(str(prefix), f"{failure}: {reason}") from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise PrefixError(str(prefix), f"{failure}: {said[-1] if said else done.returncode}")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pkgcache.store import Sink, Store
 
-__all__ = ["MemoryStore", "Request", "StoreConformance"]
+__all__ = ["MemoryStore", "Request", "StoreConformance", "work"]
 
 
 class Request(NamedTuple):
@@ -258,3 +258,22 @@ class StoreConformance:
             won = [one for one in pool.map(write, range(writers)) if one is not None]
         assert store.read("contended") == won[0]
         return len(won)
+
+
+async def work(
+    report: Callable[[Any], None], *, do: str, value: Any = None, seconds: float = 0
+) -> Any:
+    """A handler for tests of workers: it does one thing, after some seconds."""
+    await asyncio.sleep(seconds)
+    if do == "print":
+        print(value)  # noqa: T201 - engines do, and it must not hurt
+    elif do == "report":
+        report(value)
+    elif do == "raise":
+        raise ValueError(value)
+    elif do == "crash":
+        print("the engine is on fire", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif do == "exit":
+        os._exit(value)
+    return {"value": value, "pid": os.getpid()}

@@ -1,0 +1,109 @@
+"""The program of the worker process; see `worker`. Until it is told a path, it has no packages."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import struct
+import sys
+import threading
+import traceback
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Handler = Callable[..., Awaitable[Any]]
+
+_OWN = ("pkgcache", "resolvers")
+_HEAD = struct.Struct(">Q")
+
+
+def framed(message: Any) -> bytes:
+    """A message as it goes through the pipe: the length of its JSON text, and the text."""
+    data = json.dumps(message).encode()
+    return _HEAD.pack(len(data)) + data
+
+
+def receive(pipe: IO[bytes]) -> bytes | None:
+    """The next message, None at the end of the pipe."""
+    head = pipe.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    (size,) = _HEAD.unpack(head)
+    data = pipe.read(size)
+    return data if len(data) == size else None
+
+
+def main() -> None:
+    """Serve calls until the pipe ends."""
+    requests = sys.stdin.buffer
+    # Whatever an engine prints must not get between our messages: its standard output is the log.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    first = receive(requests)
+    if first:
+        sys.path[:] = json.loads(first)["path"]
+        asyncio.run(_serve(requests, answers))
+    _end()
+
+
+def _end() -> None:
+    """End at once: what an interpreter does before its end is what may crash."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    lock = threading.Lock()
+    running: set[asyncio.Task[None]] = set()
+
+    def send(message: Any) -> None:
+        with lock:
+            answers.write(framed(message))
+            answers.flush()
+
+    def begin(request: dict[str, Any]) -> None:
+        task = loop.create_task(_answer(request, send))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    def read() -> None:
+        # A thread of its own, since it must see the end of our parent whatever the loop does.
+        while message := receive(requests):
+            loop.call_soon_threadsafe(begin, json.loads(message))
+        _end()
+
+    threading.Thread(target=read, daemon=True).start()
+    await loop.create_future()
+
+
+async def _answer(request: dict[str, Any], send: Callable[[Any], None]) -> None:
+    number = request["call"]
+
+    def report(event: Any) -> None:
+        send({"call": number, "event": event})
+
+    try:
+        handler = _handler(request["handler"])
+        result = await handler(report=report, **request["arguments"])
+        send({"call": number, "result": result})
+    except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
+        failure = f"{type(error).__name__}: {error}"
+        send({"call": number, "failure": failure, "log": traceback.format_exc()})
+
+
+def _handler(name: str) -> Handler:
+    module, _, function = name.partition(":")
+    if module.partition(".")[0] not in _OWN:
+        raise ValueError(name)
+    found: Handler = getattr(importlib.import_module(module), function)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""A process of ours for an engine that can take its process down with it.
+
+py-rattler may crash the interpreter that it was loaded into after its work is done. So it is only
+ever loaded into a worker: a child that is started by the first call, serves any number of calls at
+once, and ends without the cleaning up that crashes. What it does after its answer is nobody's
+business; if it ends before, the call raises `WorkerCrashed`, and the next call starts another.
+
+A handler is an `async def` of one of our own packages, named `module:function`, which takes its
+arguments, JSON data all of them, by keyword, and `report`, which takes JSON data to send back on
+the way. What it returns is JSON data as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from pkgcache import _worker_main
+from pkgcache.errors import WorkerCrashed, WorkerFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+__all__ = ["Worker"]
+
+_PATIENCE = 5.0
+_LOG = 4096
+
+
+def _ignore(_: Any) -> None:
+    pass
+
+
+class Worker:
+    """Calls handlers in a process of their own. Safe to use from several threads.
+
+    A context manager; at its end the process ends, and with it the calls that still run. It ends
+    with this process too, however that ends. `on_process` is told when it starts.
+    """
+
+    def __init__(self, on_process: Callable[[str], None] = _ignore) -> None:
+        self._on_process = on_process
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def call(
+        self, handler: str, *, on_event: Callable[[Any], None] = _ignore, **arguments: Any
+    ) -> Any:
+        """Run a handler and return what it returns.
+
+        `on_event` gets what it reports on the way, from another thread. Raises `WorkerFailed` if
+        the handler raises, and `WorkerCrashed` if its process ends before it answers.
+        """
+        with self._lock:
+            if self._child is None or self._child.ended:
+                self._on_process("worker")
+                self._child = _Child()
+            call = self._child.start(handler, arguments, on_event)
+        return call.result()
+
+    def close(self) -> None:
+        """End the process; another call would start a new one."""
+        with self._lock:
+            child, self._child = self._child, None
+        if child:
+            child.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    handler: str
+    on_event: Callable[[Any], None]
+    future: Future[Any] = field(default_factory=Future)
+
+
+class _Child:
+    def __init__(self) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread below
+        # Isolated, so that neither the current directory nor the folder of the program is searched.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", _worker_main.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            # Ctrl-C is for us to handle; the worker ends when we do.
+            start_new_session=True,
+        )
+        self._requests = cast("IO[bytes]", self._process.stdin)
+        self._answers = cast("IO[bytes]", self._process.stdout)
+        self._calls: dict[int, _Call] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+        self.ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        paths = [path for path in map(os.path.abspath, sys.path) if Path(path).exists()]
+        self._send({"path": paths})
+
+    def start(
+        self, handler: str, arguments: dict[str, Any], on_event: Callable[[Any], None]
+    ) -> Future[Any]:
+        call = _Call(handler, on_event)
+        with self._lock:
+            self._count += 1
+            number = self._count
+            self._calls[number] = call
+        self._send({"call": number, "handler": handler, "arguments": arguments})
+        if self.ended:
+            self._give_up()
+        return call.future
+
+    def end(self) -> None:
+        with self._lock:
+            busy = bool(self._calls)
+        if busy:
+            self._process.kill()
+        with suppress(OSError):
+            self._requests.close()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+    def _send(self, message: Any) -> None:
+        # If it has ended, the reader sees it, and tells whoever waits.
+        with suppress(OSError, ValueError), self._lock:
+            self._requests.write(_worker_main.framed(message))
+            self._requests.flush()
+
+    def _read(self) -> None:
+        with self._answers, self._log:
+            while message := _worker_main.receive(self._answers):
+                self._take(json.loads(message))
+            self._process.wait()
+            self.ended = True
+            self._give_up()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            call = self._calls[message["call"]]
+            if "event" not in message:
+                del self._calls[message["call"]]
+        if "event" in message:
+            call.on_event(message["event"])
+        elif "failure" in message:
+            call.future.set_exception(
+                WorkerFailed(call.handler, message["failure"], message["log"])
+            )
+        else:
+            call.future.set_result(message["result"])
+
+    def _give_up(self) -> None:
+        with self._lock:
+            calls, self._calls = list(self._calls.values()), {}
+        for call in calls:
+            call.future.set_exception(
+                WorkerCrashed(call.handler, self._process.returncode, _tail(self._log))
+            )
+
+
+def _tail(log: IO[bytes]) -> str:
+    if log.closed:
+        return ""
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - _LOG))
+    return log.read().decode(errors="replace").strip()

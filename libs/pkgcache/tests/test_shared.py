@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envid.aliases import Alias, FullRef
+from envid.ids import EnvId
+from pkgcache import layout
+from pkgcache.cache import PackageCache
+from pkgcache.directory import DirectoryStore
+from pkgcache.errors import AliasTaken, DamagedObject, LayoutTooNew, NotInCache, StoreError
+from pkgcache.shared import BuiltWheel, EnvStore, Published
+from pkgcache.testing import MemoryStore
+
+from .helpers import PLATFORM, env_of, make_wheel, package_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+    from pkgcache.store import Store
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> PackageCache:
+    return PackageCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def shared(store: MemoryStore) -> EnvStore:
+    return EnvStore(store)
+
+
+def cached(cache: PackageCache, name: str) -> Package:
+    data = make_wheel(name)
+    package = package_of(data, name)
+    cache.add(data, package.filename)
+    return package
+
+
+def env_with(cache: PackageCache, *names: str) -> ResolvedEnv:
+    return env_of(*(cached(cache, name) for name in names), requirement=" ".join(names[:1]))
+
+
+def count(store: MemoryStore, operation: str, start: str = "") -> int:
+    return sum(one.operation == operation and one.key.startswith(start) for one in store.requests)
+
+
+class TestPublish:
+    def test_brings_packages_first_and_then_the_description(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = env_with(cache, "one", "two")
+        found = shared.publish([env], cache=cache)
+        assert (found.environments, found.packages) == (1, 2)
+        puts = [one.key for one in store.requests if one.operation == "put"]
+        assert puts[0] == "layout.json"
+        assert sorted(puts[1:3]) == sorted(layout.package_key(one) for one in env.packages)
+        assert puts[3:] == [layout.description_key(env.env_id)]
+        assert shared.fetch_description(env.env_id) == env
+
+    def test_what_is_known_costs_at_most_two_requests(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = env_with(cache, "one", "two")
+        shared.publish([env], cache=cache)
+        store.requests.clear()
+        assert EnvStore(store).publish([env], cache=cache) == Published()
+        assert len(store.requests) == 2
+
+    def test_one_new_package_of_three_hundred_is_one_upload(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        names = [f"p{number}" for number in range(299)]
+        shared.publish([env_with(cache, *names)], cache=cache)
+        store.requests.clear()
+        found = shared.publish([env_with(cache, "more", *names)], cache=cache)
+        assert (found.environments, found.packages) == (1, 1)
+        assert count(store, "put") == 2
+        assert count(store, "head", "packages/") == 300
+        assert len(store.requests) == 304  # and the layout and the description looked up
+
+    def test_packages_of_several_environments_are_uploaded_once(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        envs = [env_with(cache, "one", "two"), env_with(cache, "three", "two")]
+        assert shared.publish(envs, cache=cache).packages == 3
+        assert count(store, "put", "packages/") == 3
+
+    def test_a_package_that_cannot_be_had_leaves_no_description(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = env_with(cache, "one", "two")
+        path = cache.archive_path(env.packages[0])
+        path.write_bytes(b"?" * path.stat().st_size)
+        with pytest.raises(NotInCache):
+            shared.publish([env], cache=cache)
+        assert not list(store.list("environments/"))
+        cache.add(make_wheel("one"), env.packages[0].filename)
+        shared.publish([env], cache=cache)
+        assert shared.fetch_description(env.env_id) == env
+
+
+class TestFind:
+    def test_by_request_the_newest_first(self, shared: EnvStore, cache: PackageCache) -> None:
+        package = cached(cache, "one")
+        first, second = env_of(package), env_of(package, cached(cache, "two"))
+        shared.publish([first], cache=cache)
+        time.sleep(0.01)
+        shared.publish([second], cache=cache)
+        assert first.req_id == second.req_id
+        assert shared.find(first.req_id, PLATFORM) == (second.env_id, first.env_id)
+        assert shared.find(first.req_id, "osx-64") == ()
+
+    def test_by_prefix(self, shared: EnvStore, cache: PackageCache) -> None:
+        env, other = env_with(cache, "one"), env_with(cache, "two")
+        shared.publish([env, other], cache=cache)
+        assert shared.find_prefix(env.req_id[:8]) == (env.env_id,)
+        assert set(shared.find_prefix("")) == {env.env_id, other.env_id}
+
+    def test_nothing(self, shared: EnvStore) -> None:
+        assert shared.fetch_description(EnvId("a" * 40, "b" * 40, PLATFORM)) is None
+        assert shared.default("a" * 40, PLATFORM) is None
+        assert shared.alias(Alias(name="x", tag="y")) is None
+        assert shared.built_wheel("key") is None
+
+    def test_defaults(self, store: MemoryStore, shared: EnvStore) -> None:
+        one = EnvId("a" * 40, "b" * 40, PLATFORM)
+        shared.set_default(one)
+        assert shared.default(one.req_id, PLATFORM) == one
+        shared.set_default(one._replace(full_id="c" * 40))
+        assert shared.default(one.req_id, PLATFORM) == one._replace(full_id="c" * 40)
+        assert shared.default(one.req_id, "osx-64") is None
+        assert store.read(f"defaults/{one.req_id}/{PLATFORM}.json").startswith(b'{"full_id":"ccc')
+
+
+class TestAliases:
+    ONE = FullRef(req_id="a" * 40, full_id="b" * 40)
+    OTHER = FullRef(req_id="a" * 40, full_id="c" * 40)
+
+    def test_an_immutable_alias_stays(self, shared: EnvStore) -> None:
+        alias = Alias(name="team/thing", tag="v1")
+        shared.set_alias(alias, self.ONE)
+        shared.set_alias(alias, self.ONE)
+        with pytest.raises(AliasTaken) as caught:
+            shared.set_alias(alias, self.OTHER)
+        assert (caught.value.alias, caught.value.holder) == ("team/thing:v1", str(self.ONE))
+        assert shared.alias(alias) == self.ONE
+
+    @pytest.mark.parametrize("tag", ["latest", "candidate", "stable"])
+    def test_a_mutable_alias_moves(self, shared: EnvStore, tag: str) -> None:
+        alias = Alias(name="team/thing", tag=tag)
+        shared.set_alias(alias, self.ONE)
+        shared.set_alias(alias, self.OTHER)
+        assert shared.alias(alias) == self.OTHER
+
+    def test_names_and_tags_do_not_get_mixed_up(self, tmp_path: Path) -> None:
+        shared = EnvStore(DirectoryStore(tmp_path / "store"))
+        names = [("a/b", "c"), ("a", "b"), ("a/b.json", "c"), ("a", "b.json"), ("a/b/c", "latest")]
+        for number, (name, tag) in enumerate(names):
+            shared.set_alias(
+                Alias(name=name, tag=tag), FullRef(req_id="a" * 40, full_id=f"{number:040}")
+            )
+        found = [shared.alias(Alias(name=name, tag=tag)) for name, tag in names]
+        assert [one and int(one.full_id) for one in found] == [0, 1, 2, 3, 4]
+
+    @pytest.mark.parametrize("kind", ["memory", "directory"])
+    def test_of_many_who_give_it_at_once_one_wins(self, tmp_path: Path, kind: str) -> None:
+        store: Store = MemoryStore() if kind == "memory" else DirectoryStore(tmp_path / "store")
+        alias = Alias(name="contended", tag="v1")
+
+        def give(number: int) -> str:
+            full_id = f"{number:040x}"
+            try:
+                EnvStore(store).set_alias(alias, FullRef(req_id="a" * 40, full_id=full_id))
+            except AliasTaken as error:
+                return error.holder
+            return f"{'a' * 40}:{full_id}"
+
+        with ThreadPoolExecutor(8) as pool:
+            holders = set(pool.map(give, range(8)))
+        assert holders == {str(EnvStore(store).alias(alias))}
+
+
+class TestBuiltWheels:
+    def test_are_found_by_their_source(self, shared: EnvStore, tmp_path: Path) -> None:
+        archive = tmp_path / "built"
+        archive.write_bytes(b"wheel")
+        wheel = BuiltWheel(filename="demo-1.0-py3-none-any.whl", sha256="a" * 64, size=5)
+        assert shared.set_built_wheel("source-1", wheel, archive) == wheel
+        assert shared.built_wheel("source-1") == wheel
+        assert shared.store.read(layout.archive_key(wheel.sha256, wheel.filename)) == b"wheel"
+
+    def test_the_first_one_is_used_by_all(self, shared: EnvStore, tmp_path: Path) -> None:
+        archive = tmp_path / "built"
+        archive.write_bytes(b"wheel")
+        first = BuiltWheel(filename="demo-1.0-py3-none-any.whl", sha256="a" * 64, size=5)
+        second = BuiltWheel(filename="demo-1.0-py3-none-any.whl", sha256="b" * 64, size=5)
+        shared.set_built_wheel("source-1", first, archive)
+        assert shared.set_built_wheel("source-1", second, archive) == first
+
+
+class TestDamage:
+    def test_a_newer_layout_is_refused_by_everything(self, store: MemoryStore) -> None:
+        store.put("layout.json", b'{"layout": 2}')
+        shared = EnvStore(store)
+        with pytest.raises(LayoutTooNew, match="layout 2"):
+            shared.default("a" * 40, PLATFORM)
+        with pytest.raises(LayoutTooNew):
+            shared.set_alias(Alias(name="a", tag="b"), TestAliases.ONE)
+        assert [one.key for one in store.list("")] == ["layout.json"]
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"layout": "1"}', b"\xff"])
+    def test_a_damaged_layout_is_named(self, store: MemoryStore, content: bytes) -> None:
+        store.put("layout.json", content)
+        with pytest.raises(DamagedObject, match=r"layout\.json"):
+            EnvStore(store).default("a" * 40, PLATFORM)
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"null", b"{}", b'{"full_id": 1}', b'{"full_id": "x"}']
+    )
+    def test_a_damaged_default_is_named(
+        self, store: MemoryStore, shared: EnvStore, content: bytes
+    ) -> None:
+        store.put(layout.default_key("a" * 40, PLATFORM), content)
+        with pytest.raises(DamagedObject, match="defaults/aaa"):
+            shared.default("a" * 40, PLATFORM)
+
+    def test_an_edited_description_is_named_with_its_field(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = env_with(cache, "one")
+        shared.publish([env], cache=cache)
+        key = layout.description_key(env.env_id)
+        document = json.loads(store.read(key))
+        document["packages"][0]["hashes"]["sha256"] = "0" * 64
+        store.put(key, json.dumps(document).encode())
+        with pytest.raises(DamagedObject, match=f"co_resolved.{PLATFORM}"):
+            shared.fetch_description(env.env_id)
+
+    def test_a_description_under_another_id_is_refused(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = env_with(cache, "one")
+        other = env.env_id._replace(full_id="0" * 40)
+        store.put(layout.description_key(other), env.to_json().encode())
+        with pytest.raises(DamagedObject, match="it describes"):
+            shared.fetch_description(other)
+
+    @pytest.mark.parametrize("content", [b"{}", b'{"filename": "a", "sha256": "b", "size": "x"}'])
+    def test_a_damaged_entry_of_a_built_wheel_is_named(
+        self, store: MemoryStore, shared: EnvStore, content: bytes
+    ) -> None:
+        store.put("built/key.json", content)
+        with pytest.raises(DamagedObject, match=r"built/key\.json"):
+            shared.built_wheel("key")
+
+    def test_other_objects_in_the_store_do_no_harm(
+        self, store: MemoryStore, shared: EnvStore
+    ) -> None:
+        store.put("environments/README", b"hello")
+        store.put(f"environments/{'a' * 40}/linux-64/notes.txt", b"hello")
+        assert shared.find_prefix("") == ()
+
+    def test_a_store_that_cannot_be_written_says_so(
+        self, tmp_path: Path, cache: PackageCache
+    ) -> None:
+        (tmp_path / "file").touch()
+        shared = EnvStore(DirectoryStore(tmp_path / "file" / "store"))
+        with pytest.raises(StoreError, match=r"cannot write `layout\.json`.*: not a directory"):
+            shared.publish([env_with(cache, "one")], cache=cache)
+
+
+def _publish(store: Path, cache: Path, env: str) -> None:
+    from envid.resolved import ResolvedEnv
+
+    shared = EnvStore(DirectoryStore(store))
+    shared.publish([ResolvedEnv.from_json(env)], cache=PackageCache(cache))
+
+
+@pytest.mark.slow
+def test_a_publish_killed_at_any_moment_is_completed_by_the_next(
+    tmp_path: Path, cache: PackageCache
+) -> None:
+    chance = random.Random(2)
+    packages = []
+    for number in range(10):
+        name = f"p{number}"
+        data = make_wheel(name, files={f"{name}.bin": chance.randbytes(500_000)})
+        packages.append(package_of(data, name))
+        cache.add(data, packages[-1].filename)
+    env = env_of(*packages)
+    spawn = multiprocessing.get_context("spawn")
+    for attempt in range(15):
+        root = tmp_path / f"store-{attempt}"
+        store = DirectoryStore(root)
+        child = spawn.Process(target=_publish, args=(root, cache.root, env.to_json()))
+        child.start()
+        while child.is_alive() and not root.exists():
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.06))
+        child.kill()
+        child.join()
+        found = [one.key for one in store.list("packages/")]
+        if list(store.list("environments/")):  # then its packages are there
+            assert sorted(found) == sorted(layout.package_key(one) for one in packages)
+        for one in packages:  # and whatever is there is right
+            if store.head(layout.package_key(one)):
+                content = store.read(layout.package_key(one))
+                assert content == cache.archive(one).read_bytes()
+        EnvStore(store).publish([env], cache=cache)
+        assert EnvStore(store).fetch_description(env.env_id) == env
+    fresh = PackageCache(tmp_path / "fresh")
+    assert fresh.fetch(packages, store=store).from_store == 10
