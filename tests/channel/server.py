@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -142,6 +143,7 @@ class ChannelServer:
             request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         if request.command != "HEAD":
-            request.wfile.write(body[: len(body) // 2] if cut else body)
+            with suppress(ConnectionError):  # clients may not want all of it
+                request.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:
             request.close_connection = True

@@ -1,5 +1,7 @@
 """For tests: a store in memory that counts its requests, and the suite that every store passes.
 
+Beside them, a handler for workers.
+
 Needs pytest. A store's test module subclasses the suite and gives it a store:
 
     class TestDirectoryStore(StoreConformance):
@@ -12,12 +14,15 @@ Needs pytest. A store's test module subclasses the suite and gives it a store:
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -25,7 +30,7 @@ from pkgcache.errors import Conflict, InvalidKey, NotInStore
 from pkgcache.store import ObjectInfo, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pkgcache.store import Sink, Store
 
@@ -272,7 +277,7 @@ async def work(
     elif do == "raise":
         raise ValueError(value)
     elif do == "crash":
-        print("the engine is on fire", file=sys.stderr, flush=True)
+        os.write(2, b"the engine is on fire\n")
         os.kill(os.getpid(), signal.SIGSEGV)
     elif do == "exit":
         os._exit(value)

@@ -156,6 +156,8 @@ class _Child:
                 self._take(json.loads(message))
             self._process.wait()
             self.ended = True
+            with suppress(OSError), self._lock:
+                self._requests.close()
             self._give_up()
 
     def _take(self, message: dict[str, Any]) -> None:
