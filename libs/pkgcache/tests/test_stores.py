@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pkgcache.directory import DirectoryStore
+from pkgcache.errors import Conflict, InvalidKey, StoreError, UnsupportedStore
+from pkgcache.store import check_key, open_store
 from pkgcache.testing import MemoryStore, StoreConformance
 
 if TYPE_CHECKING:
@@ -18,8 +25,157 @@ class TestMemoryStore(StoreConformance):
     def store(self) -> Store:
         return MemoryStore()
 
+    def test_counts_its_requests(self, store: MemoryStore) -> None:
+        store.put("a", b"x")
+        store.exists(["a", "b"])
+        list(store.list(""))
+        operations = [one.operation for one in store.requests]
+        assert operations == ["put", "head", "head", "list"]
+
 
 class TestDirectoryStore(StoreConformance):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Store:
-        return DirectoryStore(tmp_path / "store")
+    def root(self, tmp_path: Path) -> Path:
+        return tmp_path / "a store"
+
+    @pytest.fixture
+    def store(self, root: Path) -> DirectoryStore:
+        return DirectoryStore(root)
+
+    def test_reading_makes_nothing(self, store: DirectoryStore, root: Path) -> None:
+        assert store.head("a") is None
+        assert list(store.list("a")) == []
+        store.delete("a")
+        assert not root.exists()
+
+    def test_leaves_nothing_but_objects_and_a_few_locks(
+        self, store: DirectoryStore, root: Path
+    ) -> None:
+        store.put("a/b", b"x", if_absent=True)
+        store.put("a/b", b"x")
+        with pytest.raises(Conflict):
+            store.put("a/b", b"x", if_absent=True)
+        with pytest.raises(Conflict):
+            store.put("a/b", b"x", if_match="other")
+        names = {one.relative_to(root).parts[0] for one in root.rglob("*") if one.is_file()}
+        assert names == {"a", ".locks"}
+        assert [one.name for one in (root / "a").iterdir()] == ["b"]
+
+    @pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
+    def test_permissions_follow_the_umask(
+        self, store: DirectoryStore, root: Path, umask: int
+    ) -> None:
+        before = os.umask(umask)
+        try:
+            store.put("a/b", b"x")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o666 & ~umask
+        assert stat.S_IMODE((root / "a").stat().st_mode) == 0o777 & ~umask
+
+    def test_a_symbolic_link_in_the_place_of_an_object_is_not_followed(
+        self, store: DirectoryStore, root: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "victim").write_bytes(b"precious")
+        root.mkdir()
+        (root / "link").symlink_to(tmp_path / "victim")
+        assert store.head("link") is None
+        with pytest.raises(StoreError, match="symbolic links"):
+            store.read("link")
+        with pytest.raises(Conflict):
+            store.put("link", b"x", if_absent=True)
+        store.put("link", b"x")
+        assert (tmp_path / "victim").read_bytes() == b"precious"
+        assert store.read("link") == b"x"
+
+    def test_a_folder_is_no_object(self, store: DirectoryStore) -> None:
+        store.put("a/b", b"x")
+        assert store.head("a") is None
+        assert store.head("a/b/c") is None
+        for operation in (store.read, store.delete):
+            with pytest.raises(StoreError, match=r"`a` in the store `file://.*: is a directory"):
+                operation("a")
+
+    def test_other_files_are_not_listed(self, store: DirectoryStore, root: Path) -> None:
+        store.put("a", b"x")
+        (root / ".DS_Store").touch()
+        (root / "link").symlink_to("a")
+        os.mkfifo(root / "pipe")
+        assert [one.key for one in store.list("")] == ["a"]
+
+    def test_a_store_that_is_a_file_is_one_clear_error(self, root: Path) -> None:
+        root.touch()
+        with pytest.raises(
+            StoreError, match=r"cannot write `a/b` in the store .*: not a directory"
+        ):
+            DirectoryStore(root).put("a/b", b"x")
+
+    def test_a_full_disk_is_one_clear_error_and_the_object_stays(
+        self, store: DirectoryStore, root: Path, tmp_path: Path
+    ) -> None:
+        store.put("a", b"old")
+        with pytest.raises(StoreError, match="no such file"):
+            store.put("a", tmp_path / "missing")
+        child = multiprocessing.get_context("spawn").Process(target=_put_limited, args=(root,))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        assert store.read("a") == b"old"
+        assert [one.name for one in root.iterdir() if one.name != ".locks"] == ["a"]
+
+    def test_of_several_processes_one_wins(self, store: DirectoryStore, root: Path) -> None:
+        etag = store.put("replaced", b"").etag
+        spawn = multiprocessing.get_context("spawn")
+        children = [spawn.Process(target=_race, args=(root, n, etag)) for n in range(4)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert sorted(child.exitcode or 0 for child in children) == [0, 1, 1, 1]
+
+    def test_its_url_opens_it_again(self, store: DirectoryStore) -> None:
+        store.put("a", b"x")
+        assert store.url.endswith("/a%20store")
+        assert open_store(store.url).read("a") == b"x"
+
+
+def _put_limited(root: Path) -> None:
+    import resource
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    with pytest.raises(StoreError, match="file too large"):
+        DirectoryStore(root).put("a", b"x" * 5000)
+
+
+def _race(root: Path, number: int, etag: str) -> None:
+    """Ends with 0 where this process won, with 1 where it lost."""
+    store = DirectoryStore(root)
+    try:
+        store.put("replaced", str(number).encode(), if_match=etag)
+    except Conflict:
+        raise SystemExit(1) from None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("s3://bucket/x", "/plain/path", "", "file:", "file:///", "file://host/path", "C:\\x"),
+        "https://me:geheim@host/x",
+    ],
+)
+def test_a_url_that_is_no_store_says_what_is(url: str) -> None:
+    with pytest.raises(UnsupportedStore, match="supported are `file://`") as caught:
+        open_store(url)
+    assert "geheim" not in f"{caught.value!s}{caught.value!r}"
+
+
+@given(st.text())
+def test_a_key_is_checked_or_stays_in_the_store(text: str) -> None:
+    try:
+        key = check_key(text)
+    except InvalidKey:
+        return
+    assert os.path.normpath(key) == key
+    assert not key.startswith(("/", "."))
