@@ -241,9 +241,21 @@ class TestHealing:
         (cache.unpacked(package).tree / "demo.py").unlink()
         path = cache.archive_path(package)
         path.write_bytes(b"?" * path.stat().st_size)
+        with pytest.raises(NotInCache):
+            cache.unpacked(package)
         found = cache.fetch([package], downloader=downloader, unpack=True)
         assert found.downloaded == 1
         assert (cache.unpacked(package).tree / "demo.py").is_file()
+
+    def test_an_archive_found_damaged_while_unpacking_is_fetched_again(
+        self, server: Server, cache: PackageCache, downloader: Downloader
+    ) -> None:
+        package = offer(server, "demo")
+        cache.fetch([package], downloader=downloader)
+        path = cache.archive_path(package)
+        path.write_bytes(b"?" * path.stat().st_size)
+        assert cache.fetch([package], downloader=downloader, unpack=True).downloaded == 1
+        assert cache.has_unpacked(package)
 
     def test_what_an_interrupted_unpack_left_is_removed(
         self, server: Server, cache: PackageCache, downloader: Downloader
@@ -353,7 +365,7 @@ def test_a_fetch_killed_at_any_moment_is_completed_by_the_next(
     root = tmp_path / "cache"
     spawn = multiprocessing.get_context("spawn")
     chance = random.Random(1)
-    for _ in range(12):
+    for _ in range(8):
         child = spawn.Process(target=_fetch, args=(root, packages))
         child.start()
         seen = len(server.seen)

@@ -454,7 +454,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     for env in envs:
         create_venv(env, prefix, python=PYTHON, cache=cache, replace=True)
     spawn, chance = multiprocessing.get_context("spawn"), random.Random(3)
-    for attempt in range(12):
+    for attempt in range(8):
         args = (prefix, cache.root, envs[attempt % 2].to_json())
         child = spawn.Process(target=_create, args=args)
         child.start()

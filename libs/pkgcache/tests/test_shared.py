@@ -303,7 +303,7 @@ def test_a_publish_killed_at_any_moment_is_completed_by_the_next(
         cache.add(data, packages[-1].filename)
     env = env_of(*packages)
     spawn = multiprocessing.get_context("spawn")
-    for attempt in range(15):
+    for attempt in range(8):
         root = tmp_path / f"store-{attempt}"
         store = DirectoryStore(root)
         child = spawn.Process(target=_publish, args=(root, cache.root, env.to_json()))

@@ -59,7 +59,7 @@ class Fetcher:
 
     def run(self, packages: Iterable[Package]) -> Fetched:
         wanted = {(layout.digest(one), one.filename): one for one in packages}.values()
-        missing = [one for one in wanted if self._unpack or not self._cache.has(one)]
+        missing = [one for one in wanted if not self._ready(one)]
         here = Fetched(cached=len(wanted) - len(missing))
         if not missing:
             return here
@@ -72,6 +72,11 @@ class Fetcher:
             return sum(self._in_pool(missing, task), here)
         finally:
             task.done()
+
+    def _ready(self, package: Package) -> bool:
+        if self._unpack and package.kind == "pypi":
+            return self._cache.has_unpacked(package)
+        return self._cache.has(package)
 
     def _in_pool(self, packages: list[Package], task: Task) -> list[Fetched]:
         found: list[Fetched] = []

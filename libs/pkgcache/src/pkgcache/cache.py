@@ -99,6 +99,10 @@ class PackageCache:
         size = package.size if package.size is not None else found.st_size
         return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
 
+    def has_unpacked(self, package: Package) -> bool:
+        """Whether the wheel was unpacked here; whether it changed since, `unpacked` finds out."""
+        return wheels.is_unpacked(self._wheel(package))
+
     def archive(self, package: Package) -> Path:
         """The archive, its hash checked now. A damaged one is dropped; raises `NotInCache`."""
         path = self.archive_path(package)
@@ -132,21 +136,19 @@ class PackageCache:
         wheel is unpacked again from its archive. Raises `NotInCache` where there is none, and
         `BadArchive` for a wheel that is not valid.
         """
-        name = layout.digest(package)
-        folder = self.root / _WHEELS / name[:2] / name
+        folder = self._wheel(package)
         with self._errors():
             if found := wheels.load(folder):
                 return found
             with self.locked(package, progress or NoProgress()):
                 if found := wheels.load(folder):
                     return found
-                archive = self.archive(package)
-                self._make(folder.parent)
-                beside = folder.parent / f".{name}.new"
+                beside = folder.with_name(f".{folder.name}.new")
                 for stale in (beside, folder):
                     _remove(stale)
+                self._make(folder.parent)
                 try:
-                    wheels.unpack(archive, beside, limits=self._limits)
+                    wheels.unpack(self.archive(package), beside, limits=self._limits)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
@@ -180,6 +182,10 @@ class PackageCache:
             self._make(path.parent.parent)
             self._make(path.parent)
         return path.with_name(f".{path.name}.part")
+
+    def _wheel(self, package: Package) -> Path:
+        name = layout.digest(package)
+        return self.root / _WHEELS / name[:2] / name
 
     def _archive(self, digest: str, filename: str) -> Path:
         if not _FILENAME.fullmatch(filename):

@@ -21,6 +21,7 @@ __all__ = [
     "Limits",
     "UnpackedFile",
     "UnpackedWheel",
+    "is_unpacked",
     "load",
     "unpack",
 ]
@@ -95,6 +96,11 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     with os.fdopen(os.open(folder / _LIST, flags, 0o444), "w", encoding="utf-8") as file:
         json.dump(document, file)
     return wheel
+
+
+def is_unpacked(folder: Path) -> bool:
+    """Whether a wheel was unpacked into `folder`, changed or not."""
+    return os.path.lexists(folder / _LIST)
 
 
 def load(folder: Path) -> UnpackedWheel | None:
