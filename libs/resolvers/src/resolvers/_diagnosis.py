@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from resolvers._lock import plain_url
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Story", "diagnose", "unreachable"]
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
+_NO_GIT = "Git executable not found"
 _TERMS = (
     ("in the package registry", "in any index"),
     ("in the provided package locations", "in any of the sources"),
@@ -62,31 +62,39 @@ _HINTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A failure as uv tells it: a chain of causes, each on one line, and hints."""
+    """A failure as uv tells it: a chain of causes, each on one line, and hints.
+
+    `said` is the last line of what a program that uv had started wrote.
+    """
 
     causes: tuple[str, ...]
     hints: tuple[str, ...]
+    said: str
     log: str
 
     @classmethod
     def read(cls, stderr: str) -> Story:
         """Split what uv wrote to standard error; no credential is left in it."""
         log = _USERINFO.sub("://", stderr).strip()
+        own, *output = re.split(r"\n *(?:\[stderr\]|\[stdout\]|--- stderr)\n", log)
         # A cause goes on in lines that are indented deeper than its first.
-        parts = re.findall(
-            r"^ *(error|cause|hint): (.*(?:\n {3,}(?!cause:).*|\n(?=\n {3,}))*)", log, re.MULTILINE
-        )
+        parts = re.findall(r"^ {0,2}(error|cause|hint): (.*(?:\n {3,}.*)*)", own, re.MULTILINE)
         flat = [(kind, " ".join(text.split())) for kind, text in parts]
+        # What a program wrote ends where uv's hints begin.
+        lines = [line for text in output for line in text.partition("\n\nhint: ")[0].splitlines()]
+        said = [" ".join(line.split()) for line in lines]
         return cls(
             causes=tuple(text for kind, text in flat if kind != "hint"),
             hints=tuple(text for kind, text in flat if kind == "hint"),
+            said=next((line for line in reversed(said) if line), "").rstrip("."),
             log=log,
         )
 
     @property
-    def last(self) -> str:
-        """The innermost cause."""
-        return self.causes[-1] if self.causes else "it does not say why"
+    def reason(self) -> str:
+        """The innermost cause, and the last word of the program that failed."""
+        cause = _plain(self.causes[-1]) if self.causes else "it does not say why"
+        return f"{cause}: {self.said}" if self.said else cause
 
     def search(self, pattern: str) -> re.Match[str] | None:
         """Look for a pattern in all of it."""
@@ -101,7 +109,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
         or _failed_build(story)
         or _no_solution(story, question)
         or _misread(story)
-        or EngineFailed("uv", story.last, story.log)
+        or EngineFailed("uv", story.reason, story.log)
     )
 
 
@@ -112,7 +120,7 @@ def unreachable(story: Story) -> IndexUnreachable | None:
         status = int(refused[2])
         reason = "it asks for credentials" if status == 401 else "it refuses these credentials"  # noqa: PLR2004
         hint = "give a user name and a password for it, in netrc or in the settings"
-        return IndexUnreachable(plain_url(refused[1]), f"{reason} ({status})", status, hint)
+        return IndexUnreachable(refused[1], f"{reason} ({status})", status, hint)
     if story.search("the network was disabled|Network connectivity is disabled"):
         return IndexUnreachable(
             "the sources",
@@ -122,36 +130,34 @@ def unreachable(story: Story) -> IndexUnreachable | None:
     fetch = story.search(r"Failed to fetch: `?([^\s`]+)|Failed to read `--find-links` \w+: (\S+)")
     if fetch:
         answer = story.search(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
-        where = plain_url(fetch[1] or fetch[2])
+        where = fetch[1] or fetch[2]
         if answer:
             return IndexUnreachable(where, f"{answer[2]} ({answer[1]})".lower(), int(answer[1]))
-        return IndexUnreachable(where, _plain(story.last), hint="check the address and the network")
-    git = story.search(r"Git operation failed") and story.search(
-        r"fatal: (?:unable to access '(.*?)/?': )?(.*)"
-    )
-    if git:
-        return IndexUnreachable(plain_url(git[1] or "the git repository"), git[2])
+        return IndexUnreachable(where, story.reason, hint="check the address and the network")
+    if story.search("Git operation failed") and not story.search(_NO_GIT):
+        address = story.search(r"git\+([^\s`@#]+)")
+        reason = story.said.removeprefix("fatal: ") or story.reason
+        return IndexUnreachable(address[1] if address else "the git repository", reason)
     return None
 
 
 def _failed_build(story: Story) -> BuildFailed | None:
-    if story.search("Git executable not found"):
+    if story.search(_NO_GIT):
         return BuildFailed("a git reference", "git is not on PATH", story.log, "install git")
     failed = story.search(r"Failed to (?:download and )?(?:build|prepare) `([^`]+)`")
     if not failed:
         return None
-    name = re.split(r" @ |==", plain_url(failed[1]) if "://" in failed[1] else failed[1])[0]
-    return BuildFailed(name, _plain(story.last), story.log)
+    return BuildFailed(re.split(r" @ |==", failed[1])[0], story.reason, story.log)
 
 
 def _no_solution(story: Story, question: Question) -> NoSolution | None:
     if not story.search("No solution found"):
         return None
-    reason = story.last
+    reason = story.reason
     for theirs, ours in _TERMS:
         reason = reason.replace(theirs, ours)
     kind: type[NoSolution] = NoSolution
-    hint = _hint(story)
+    hint = _hint(story) or _held(reason, question)
     if "does not satisfy Python" in reason:
         kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
     elif re.search(r"\S+ was not found in|there are no versions of", reason):
@@ -159,7 +165,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         looked = f"looked in {', '.join(sources)}" if sources else "no source is given to look in"
         kind, hint = UnknownPackage, hint or f"check the spelling; {looked}"
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
-    return kind(question.target.platform, _plain(reason), question.asked(words), hint)
+    return kind(question.target.platform, reason, question.asked(words), hint)
 
 
 def _hint(story: Story) -> str | None:
@@ -172,9 +178,14 @@ def _hint(story: Story) -> str | None:
     return "; ".join(found) or None
 
 
+def _held(reason: str, question: Question) -> str | None:
+    names = [f"`{one.name}`" for one in question.held if f" {one.name}=={one.version}" in reason]
+    return f"{', '.join(names)} must stay, as what this derives from has it" if names else None
+
+
 def _misread(story: Story) -> InvalidRequest | None:
     if story.search("Couldn't parse requirement") or story.search("does not match `"):
-        return InvalidRequest(_plain(story.last))
+        return InvalidRequest(story.reason)
     return None
 
 

@@ -46,15 +46,20 @@ class Processes:
         self._on_process = on_process
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
 
     def close(self) -> None:
         """End every process that still runs; start no other."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             for child in self._running:
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises `CancelledError` if this is closed by then."""
+        if self._closed.wait(seconds):
+            raise CancelledError
 
     def run(
         self,
@@ -71,8 +76,7 @@ class Processes:
         """
         with _leash() as leash:
             with self._lock:
-                if self._closed:
-                    raise CancelledError
+                self.pause(0)
                 self._on_process(name)
                 child = subprocess.Popen(
                     command,

@@ -6,17 +6,14 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
-import tempfile
-import threading
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from envid.platforms import host_platform
+from resolvers._diagnosis import Story, unreachable
 from resolvers._index import index_settings
 from resolvers.content import IGNORED, content_digest
 from resolvers.errors import BuildFailed
@@ -24,6 +21,7 @@ from resolvers.request import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from envid.packages import BuiltFrom
     from envid.spec import EnvSpec
@@ -61,8 +59,6 @@ class Builder:
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._spec, self._python, self._context = uv, spec, python, context
         self._root = context.cache_dir / "built"
-        self._lock = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
 
     def wheel(self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path]) -> Artifact:
         """The wheel of a source, built unless it is known.
@@ -72,14 +68,19 @@ class Builder:
         """
         keys = [source_key(source, self._python.version, one) for one in (ANY, host_platform())]
         self._root.mkdir(parents=True, exist_ok=True)
-        with self._alone(keys[0]):
+        with self._alone(keys[0], name):
             known = self._known(keys)
             if known:
                 return known
-            with tempfile.TemporaryDirectory(dir=self._root, prefix=".build-") as work:
-                built = self._build(name, source, fetch, Path(work))
+            work = self._root / f".{keys[0]}"
+            # Left behind by a run that was killed.
+            shutil.rmtree(work, ignore_errors=True)
+            try:
+                built = self._build(name, source, fetch, work)
                 key = keys[0] if built.name.endswith("-none-any.whl") else keys[1]
                 return self._keep(built, key)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
 
     def _known(self, keys: list[str]) -> Artifact | None:
         for key in keys:
@@ -89,44 +90,46 @@ class Builder:
         return None
 
     @contextmanager
-    def _alone(self, key: str) -> Iterator[None]:
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock, (self._root / f"{key}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    def _alone(self, key: str, name: str) -> Iterator[None]:
+        """Hold the lock on a source, against other threads as well as other processes."""
+        with (self._root / f"{key}.lock").open("w") as file:
+            if not _locked(file):
+                self._context.progress.note(f"waiting for another build of {name}")
+                while not _locked(file):
+                    self._uv.processes.pause(0.05)
             yield
 
     def _build(
         self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], work: Path
     ) -> Path:
         self._context.progress.note(f"building a wheel of {name}")
-        (work / "source").mkdir()
+        (work / "source").mkdir(parents=True)
         tree = fetch(work / "source")
         if source.subdirectory:
             tree = _unpacked(tree, work) / source.subdirectory
         settings = index_settings(self._uv, self._spec, self._context.credentials)
         arguments: list[str | Path] = [
-            "build",
-            "--wheel",
-            tree,
             "--out-dir",
             work / "out",
+            "--python",
+            self._python.path,
             "--no-sources",
         ]
         done = self._uv.run(
             "uv build",
-            [*arguments, "--python", self._python.path, *settings.arguments],
+            ["build", "--wheel", tree, *arguments, *settings.arguments],
             environment=settings.environment,
             directory=work,
         )
-        wheels = list((work / "out").glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            raise _failure(name, done.stderr + done.stdout)
+        if done.returncode:
+            story = Story.read(done.stderr)
+            raise unreachable(story) or BuildFailed(name, story.reason, story.log)
+        built = next((work / "out").glob("*.whl"))
         try:
-            parse_wheel_filename(wheels[0].name)
+            parse_wheel_filename(built.name)
         except InvalidWheelFilename:
-            raise BuildFailed(name, f"`{wheels[0].name}` is not the name of a wheel") from None
-        return wheels[0]
+            raise BuildFailed(name, f"`{built.name}` is not the name of a wheel") from None
+        return built
 
     def _keep(self, built: Path, key: str) -> Artifact:
         with built.open("rb") as file:
@@ -143,7 +146,7 @@ def checkout(uv: Uv, source: BuiltFrom, into: Path) -> Path:
         raise BuildFailed(source.url, "git is not on PATH", hint="install git")
     tree = into / "repository"
     steps = (
-        ("clone", "--quiet", "--no-checkout", source.url, str(tree)),
+        ("clone", "--quiet", "--filter=blob:none", "--no-checkout", "--", source.url, str(tree)),
         ("-C", str(tree), "checkout", "--quiet", "--detach", str(source.commit)),
         ("-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"),
     )
@@ -181,10 +184,12 @@ def _unpacked(tree: Path, work: Path) -> Path:
     return inner[0] if len(inner) == 1 else into
 
 
-def _failure(name: str, log: str) -> BuildFailed:
-    causes = re.findall(r"^ *(?:cause|error): (.*)$", log, re.MULTILINE)
-    reason = causes[-1] if causes else "the build gave no single wheel"
-    return BuildFailed(name, reason, log.strip())
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _last_line(text: str) -> str:

@@ -42,6 +42,7 @@ class PypiResolver:
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
         _check(spec, platforms)
+        platforms = tuple(dict.fromkeys(platforms))
         targets = [Target.make(one, spec.for_platform(one).get("sys", ())) for one in platforms]
         python = find_python(spec.python, context)
         with (

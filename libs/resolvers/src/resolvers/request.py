@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pkgcache.credentials import Credentials
 from pkgcache.progress import NoProgress
+from resolvers.content import content_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,12 +68,11 @@ class Artifact:
     @classmethod
     def of(cls, path: Path, source_key: str | None = None) -> Artifact:
         """Read the hash and the size of a file."""
-        data = path.read_bytes()
         return cls(
             path=path,
             filename=path.name,
-            sha256=hashlib.sha256(data).hexdigest(),
-            size=len(data),
+            sha256=content_digest(path),
+            size=path.stat().st_size,
             source_key=source_key,
         )
 

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolvers._diagnosis import Story, diagnose
+from resolvers._lock import read_notes
+from resolvers._question import Question
+from resolvers.errors import BuildFailed, IndexUnreachable, ResolveError
+from resolvers.pythons import Python
+from resolvers.request import ResolveContext
+from resolvers.targets import Target
+
+from .helpers import spec_of
+
+QUESTION = Question.make(
+    spec_of("a"),
+    Target.make("linux-64"),
+    Python(path=Path("/python"), version="3.11.7"),
+    ResolveContext(cache_dir=Path("/nowhere")),
+    {},
+)
+# The pieces that uv's messages are made of, put together at random.
+PIECES = st.sampled_from(
+    [
+        "error: ",
+        "  cause: ",
+        "hint: ",
+        "\n",
+        "         [stderr]\n",
+        "         fatal: no",
+        "No solution found",
+        "Git operation failed",
+        "Failed to fetch: http://u:p@[::1/x",
+        "Failed to build `a @ git+https://x`",
+        "An index URL (http://u:p@h/) 401",
+        "Couldn't parse requirement",
+        "because a was not found in",
+        "`a` was filtered by `exclude-newer`. published at x. ",
+    ]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=5)))
+def test_whatever_uv_says_is_an_error_on_one_line_without_credentials(pieces: list[str]) -> None:
+    found = diagnose("".join(pieces), QUESTION)
+    assert isinstance(found, ResolveError)
+    assert "u:p@" not in str(found) + str(found.__dict__)
+    assert "\n" not in str(found)
+
+
+def test_a_failed_build_gives_the_last_word_of_the_backend() -> None:
+    found = diagnose(
+        "error: Failed to build `a @ file:///a`\n"
+        "  cause: The build backend returned an error\n"
+        "  cause: Call to `b.build_wheel` failed (exit status: 1)\n\n"
+        "         [stdout]\n         compiling\n\n"
+        "         [stderr]\n         Traceback:\n         RuntimeError: no compiler\n\n"
+        "hint: Build failures usually indicate a problem\n",
+        QUESTION,
+    )
+    assert isinstance(found, BuildFailed)
+    assert (
+        str(found) == "cannot build `a`: call to `b.build_wheel` failed: RuntimeError: no compiler"
+    )
+
+
+def test_a_cause_on_several_lines_is_one_text() -> None:
+    story = Story.read("error: No\n  cause: one\n             a<1\n         two\n\nhint: three")
+    assert story.causes == ("No", "one a<1 two")
+    assert story.hints == ("three",)
+
+
+def test_a_repository_that_is_not_there_is_named() -> None:
+    found = diagnose(
+        "   Updating https://host/x (HEAD)\n"
+        "error: Failed to download and build `a @ git+https://host/x@main`\n"
+        "  cause: Git operation failed\n"
+        "  cause: process didn't exit successfully (exit status: 128)\n"
+        "         --- stderr\n"
+        "         fatal: unable to access 'https://host/x/': Could not resolve host\n",
+        QUESTION,
+    )
+    assert isinstance(found, IndexUnreachable)
+    assert found.where == "https://host/x"
+    assert found.reason == "unable to access 'https://host/x/': Could not resolve host"
+
+
+def test_annotations_are_read_in_both_their_forms() -> None:
+    notes = read_notes(
+        "viapy==1\n    # via\n    #   -r -\n    #   b\n    #   viapy\n    # from http://h/simple/\n"
+        "b @ file:///b\n    # via viapy\nc==1\n"
+    )
+    assert {name: (one.via, one.index) for name, one in notes.items()} == {
+        "viapy": (("b", "viapy"), "http://h/simple/"),
+        "b": (("viapy",), None),
+        "c": ((), None),
+    }
