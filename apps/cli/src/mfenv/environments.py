@@ -399,7 +399,9 @@ class Environments:
                 raise
             return Removed(prefixes=(self._remove_prefix(path),))
         if not self.registry.platforms(*target):
-            raise UnknownEnvironment(f"nothing of `{name}` is on this machine")
+            raise UnknownEnvironment(
+                f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
+            )
         rows = self.registry.prefixes_of(*target)
         removed = tuple(self._remove_prefix(Path(one.path)) for one in rows)
         self.registry.forget(*target)
