@@ -163,12 +163,15 @@ def files(folder: Path) -> list[Path]:
 
 
 def tidy(machine: Machine) -> None:
-    """Assert that nothing half done lies around, and no process of ours runs."""
+    """Assert that nothing half done lies around, and no process of ours runs.
+
+    The beginning of a download stays, so that the next one goes on from there.
+    """
     places = (machine.home, machine.store, machine.work)
     left = [
         path
         for place in places
-        for pattern in ("**/*.tmp", "**/*.part", "**/.*.new", "**/.*.mfenv-*")
+        for pattern in ("**/*.tmp", "**/.*.new", "**/.*.mfenv-*")
         for path in place.glob(pattern)
     ]
     assert left == []
