@@ -314,7 +314,9 @@ class Environments:
 
         (env,) = self.find(name, (host_platform(),))
         path = self._prefix_path(env, as_name, prefix)
-        keep = (exist_ok or (prefix is None and as_name is None)) and not force
+        # A whole prefix that the registry does not know is what an interrupted create left.
+        own = prefix is None and as_name is None
+        keep = (exist_ok or own or not self.registry.prefix_at(path)) and not force
         seconds: dict[str, float] = {}
         new = not (keep and read_marker(path) == env.env_id)
         if new:
@@ -408,10 +410,14 @@ class Environments:
         return Removed(prefixes=removed, forgotten=target)
 
     def _remove_prefix(self, path: Path) -> Path:
+        from pkgcache.errors import NotOurPrefix
         from pkgcache.prefix import remove_prefix
 
-        if os.path.lexists(path):
+        try:
             remove_prefix(path, cache=self.cache, progress=self.progress)
+        except NotOurPrefix:
+            if os.path.lexists(path):  # else an interrupted removal was brought to its end
+                raise
         self.registry.remove_prefix(path)
         return path
 

@@ -230,6 +230,9 @@ class Registry:
     def prefix_named(self, name: str) -> PrefixRow | None:
         return next(self._prefixes("where name=?", (name,)), None)
 
+    def prefix_at(self, path: Path) -> PrefixRow | None:
+        return next(self._prefixes("where path=?", (str(path),)), None)
+
     def prefixes_of(self, req_id: str, full_id: str) -> list[PrefixRow]:
         return list(self._prefixes("where req_id=? and full_id=? order by path", (req_id, full_id)))
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from envid.requirements import normalize, normalize_python
 from envid.spec import EnvSpec, Options, Source
@@ -181,11 +182,10 @@ class _Texts:
             )
         digest = content_digest(path)
         self.paths[digest] = path
-        url = f"file:{path.name}#sha256={digest}"
-        if one.name is None:
-            return url
+        url = f"file:{quote(path.name)}#sha256={digest}"
         extras = f"[{','.join(one.extras)}]" if one.extras else ""
-        return f"{one.name}{extras} @ {url}" + (f" ; {one.marker}" if one.marker else "")
+        named = f"{one.name}{extras} @ {url}" if one.name else f"{url}{extras}"
+        return named + (f" ; {one.marker}" if one.marker else "")
 
 
 def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> None:
