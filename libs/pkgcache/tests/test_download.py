@@ -312,6 +312,18 @@ class TestRedirects:
         assert [one.login for one in server.seen] == [None, None]
 
 
+def test_a_login_may_come_from_netrc(
+    server: Server, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password geheim\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.script["/x"] = [redirect(server.url(FILE, host="localhost"))]
+    with Downloader() as downloader:
+        fetch(downloader, server.url("/x"), target)
+    assert [one.login for one in server.seen] == ["me:geheim", None]
+
+
 def test_cookies_are_not_kept(server: Server, downloader: Downloader, target: Path) -> None:
     server.script[FILE] = [body(b"?", {"Set-Cookie": "session=1; Path=/"})]
     fetch(downloader, server.url(FILE), target)

@@ -244,6 +244,16 @@ def remove_tree(root: Path) -> None:
     subprocess.run(["rm", "-r", root], check=True)
 
 
+def test_the_name_that_was_given_is_kept(tmp_path: Path, cache: PackageCache) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "home").symlink_to("real")
+    prefix = tmp_path / "home" / "one"
+    create_venv(demo(cache), prefix, python=PYTHON, cache=cache)
+    assert (prefix / "bin/demo").read_text().startswith(f"#!{prefix}/bin/python\n")
+    remove_prefix(tmp_path / "real" / "one", cache=cache)
+    assert not prefix.exists()
+
+
 class TestRefused:
     """What cannot be created: one clear error, nothing left behind."""
 

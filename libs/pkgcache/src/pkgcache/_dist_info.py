@@ -86,15 +86,17 @@ def _folders(name: str, version: Version, paths: Iterable[str]) -> tuple[str, st
     infos = [one for one in tops if one.endswith(".dist-info")]
     if len(infos) != 1:
         raise BadMetadata((f"it has {len(infos)} `.dist-info` folders",))
-    datas = [one for one in tops if one.endswith(".data")]
-    for one in (*infos, *datas):
-        own_name, _, own_version = one.rpartition(".")[0].rpartition("-")
-        if not _same(own_name, own_version, name, version):
-            raise BadMetadata((f"it has the folder `{one}` of another package",))
+    stem = infos[0].removesuffix(".dist-info")
+    own_name, _, own_version = stem.rpartition("-")
+    if not _same(own_name, own_version, name, version):
+        raise BadMetadata((f"its metadata lies in `{infos[0]}`, which is another package's",))
+    datas = {one for one in tops if one.endswith(".data")}
+    if strange := sorted(datas - {f"{stem}.data"}):
+        raise BadMetadata(tuple(f"it has the folder `{one}` of another package" for one in strange))
     schemes = {one[1] for one in split if one[0] in datas}
     if unknown := sorted(schemes - set(_SCHEMES)):
         raise BadMetadata(tuple(f"it has files for the unknown scheme `{one}`" for one in unknown))
-    return infos[0], f"{infos[0].removesuffix('.dist-info')}.data"
+    return infos[0], f"{stem}.data"
 
 
 def _same(own_name: str, own_version: str, name: str, version: Version) -> bool:
@@ -159,14 +161,15 @@ def _entry_points(folder: str, content: Read) -> tuple[EntryPoint, ...]:
     except configparser.Error:
         raise BadMetadata(("its entry_points.txt cannot be read",)) from None
     return tuple(
-        _entry_point(name, value)
+        entry_point(name, value)
         for section in ("console_scripts", "gui_scripts")
         if parser.has_section(section)
         for name, value in parser.items(section)
     )
 
 
-def _entry_point(name: str, value: str) -> EntryPoint:
+def entry_point(name: str, value: str) -> EntryPoint:
+    """Check an entry point; raises `BadMetadata`."""
     reference = _REFERENCE.fullmatch(value.strip())
     if not reference or not _SCRIPT_NAME.fullmatch(name):
         raise BadMetadata((f"its entry point {f'{name} = {value}'!r} is not safe",))

@@ -119,10 +119,11 @@ def read_marker(prefix: Path) -> EnvId | None:
 
 
 def _absolute(prefix: Path) -> Path:
-    path = Path(os.path.abspath(prefix))  # noqa: PTH100  resolve() would follow a link at its end
+    # Not resolve(): on a cluster the name that the user gave may be the one that holds everywhere.
+    path = Path(os.path.abspath(prefix))  # noqa: PTH100
     if not path.name:
         raise NotOurPrefix(str(path), "is not only an environment")
-    return path.parent.resolve() / path.name
+    return path
 
 
 def _beside(prefix: Path, what: str) -> Path:
@@ -133,7 +134,8 @@ def _beside(prefix: Path, what: str) -> Path:
 @contextmanager
 def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterator[None]:
     """Hold the lock of a prefix. What is left beside it is put right before and afterwards."""
-    name = hashlib.sha256(os.fsencode(prefix)).hexdigest()
+    real = prefix.parent.resolve() / prefix.name
+    name = hashlib.sha256(os.fsencode(real)).hexdigest()
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         waiting_for = f"another process that works on `{prefix}`"
@@ -169,7 +171,8 @@ def _check_ours(prefix: Path) -> None:
         raise NotOurPrefix(str(prefix), "is a symbolic link")
     if not prefix.is_dir():
         raise NotOurPrefix(str(prefix), "is not a directory")
-    home = Path("~").expanduser()
+    home = Path("~").expanduser().resolve()
+    prefix = prefix.resolve()
     if prefix in (home, *home.parents) or prefix.is_mount():
         raise NotOurPrefix(str(prefix), "is not only an environment")
     if not read_marker(prefix):

@@ -1,4 +1,4 @@
-"""The store: a flat space of immutable-by-habit objects under keys, shared by a team.
+"""The store: objects under keys, shared by a team.
 
 A key is made of segments joined by `/`, such as `packages/ab/ab12.../numpy-2.1.0.whl`. A segment
 is 1 to 255 of the characters `A-Za-z0-9._+!~%=@-`, the first of them not a dot; a key has at most
