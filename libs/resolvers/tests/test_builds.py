@@ -155,6 +155,15 @@ def test_a_local_directory_is_built_without_touching_it(tmp_path: Path) -> None:
     assert sorted(tree.iterdir()) == before
 
 
+def test_what_was_built_elsewhere_serves_where_the_directory_is_not(tmp_path: Path) -> None:
+    known = make_wheel("a", "1").write(tmp_path)
+    text = f"file:project#sha256={'0' * 64}"
+    found = resolve(spec_of(text), tmp_path, HOST, built_wheel=lambda _: known)
+    assert versions(found) == {"a": "1"}
+    with pytest.raises(errors.InvalidRequest, match="is not on this machine"):
+        resolve(spec_of(text), tmp_path / "fresh", HOST)
+
+
 def test_a_directory_that_changed_meanwhile_is_noticed(tmp_path: Path) -> None:
     tree = make_project(tmp_path / "project", "a", "1")
     digest = content_digest(tree)
@@ -233,6 +242,10 @@ def test_a_git_reference_is_built_at_its_commit_and_held_there(tmp_path: Path) -
     assert versions(base) == {"a": "1", "b": "1"}
     assert versions(moved) == {"a": "2"}
     assert held == base
+    asked = spec_of(f"a @ git+{url}@{git(folder, 'rev-parse', 'HEAD')}#subdirectory=inner")
+    with pytest.raises(errors.NoSolution) as caught:
+        resolve(asked, tmp_path, HOST, held={HOST: list(base.values())})
+    assert caught.value.hint == "`a` must stay, as what this derives from has it"
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")

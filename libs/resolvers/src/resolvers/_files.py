@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from packaging.utils import parse_wheel_filename
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Files"]
 
+_SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+
 Choice = tuple[File, Artifact | None, BuiltFrom | None]
 """A file, where it is if its URL does not give it, and what it was built from."""
 
@@ -74,25 +77,28 @@ class Files:
     def local_wheel(self, text: str, source: LocalSource) -> LocalWheel:
         """The wheel of a local file or directory that the spec asks for."""
         path = self._context.local_paths.get(source.digest)
-        if path is None or not path.exists():
-            raise InvalidRequest(
-                f"`{text}` is not on this machine", "resolve where the file or directory is"
-            )
-        if path.is_dir():
-            state = BuiltFrom(kind="directory", url=source.url, sha256=source.digest)
-            built = self._builder.wheel(path.name, state, partial(copy_tree, path, source.digest))
-            return LocalWheel(artifact=built, url=source.url, origin=state)
-        found = Artifact.of(path)
-        if found.sha256 != source.digest:
-            asked_by = self._context.origins.get(text)
-            raise HashMismatch(
-                path.name, (f"sha256:{source.digest}",), (f"sha256:{found.sha256}",), asked_by
-            )
-        if path.suffix == ".whl":
-            return LocalWheel(artifact=found, url=source.url)
-        state = BuiltFrom(kind="sdist", url=source.url, sha256=source.digest)
-        built = self._builder.wheel(path.name, state, lambda _: path)
-        return LocalWheel(artifact=built, url=source.url, origin=state)
+        name = unquote(source.url.partition("#")[0].rpartition("/")[2].removeprefix("file:"))
+        if path is not None and path.is_file():
+            found = Artifact.of(path)
+            if found.sha256 != source.digest:
+                asked_by = self._context.origins.get(text)
+                raise HashMismatch(
+                    name, (f"sha256:{source.digest}",), (f"sha256:{found.sha256}",), asked_by
+                )
+            if path.suffix == ".whl":
+                return LocalWheel(artifact=found, url=source.url)
+
+        def fetch(into: Path) -> Path:
+            if path is None or not path.exists():
+                raise InvalidRequest(
+                    f"`{text}` is not on this machine", "resolve where the file or directory is"
+                )
+            return copy_tree(path, source.digest, into) if path.is_dir() else path
+
+        kind = "sdist" if name.endswith(_SDISTS) else "directory"
+        origin = BuiltFrom(kind=kind, url=source.url, sha256=source.digest)
+        built = self._builder.wheel(name, origin, fetch)
+        return LocalWheel(artifact=built, url=source.url, origin=origin)
 
     def package(
         self, one: Locked, question: Question, depends: Iterable[str], source: str | None
@@ -101,8 +107,8 @@ class Files:
 
         Raises `NeedsPlatform` if the target has no wheel and what is built here does not fit it.
         """
-        held = next((held for held in question.held if held.name == one.name), None)
-        if held and one.version in (None, held.version):
+        held = question.held_as(one)
+        if held:
             return held, None
         file, artifact, origin = self._choose(one, question)
         if best_wheel([file], question.ranks) is None:
@@ -188,6 +194,8 @@ class Files:
             return replace(found, path=found.path.replace(target / found.filename))
 
     def _download(self, file: File, into: Path) -> Path:
+        if self._context.offline:
+            raise IndexUnreachable(file.url, "the network is not to be used")
         target = into / file.filename
         try:
             self._downloader.download(

@@ -147,8 +147,10 @@ def _some(*values: Any) -> tuple[Any, ...]:
 
 def _file(data: Mapping[str, Any]) -> File:
     url = Path(data["path"]).absolute().as_uri() if "path" in data else plain_url(data["url"])
+    # Taken apart last, so that no encoded slash is left in it.
+    name = unquote(data.get("name") or urlsplit(url).path).rpartition("/")[2]
     return File(
-        filename=data.get("name") or unquote(urlsplit(url).path.rpartition("/")[2]),
+        filename=name,
         url=url,
         size=data.get("size"),
         hashes=data.get("hashes", {}),

@@ -104,6 +104,15 @@ class Question:
         """The packages that must stay at their version."""
         return tuple(self.context.held.get(self.target.platform, ()))
 
+    def held_as(self, one: Locked) -> Package | None:
+        """The held package that a chosen one is."""
+        commit = one.vcs.commit if one.vcs else None
+        for held in self.held:
+            own = held.built_from.commit if held.built_from else None
+            if held.name == one.name and one.version in (None, held.version) and commit == own:
+                return held
+        return None
+
     @property
     def ranks(self) -> Mapping[Tag, int]:
         """The wheel tags of the target."""
@@ -206,10 +215,16 @@ def _name(text: str) -> str:
     return canonicalize_name(found[0]) if found else ""
 
 
-def _at_held_commit(url: str, held: Package) -> str:
-    """The reference to a repository, at the commit that the held package was built from."""
+def _at_held_commit(reference: str, held: Package) -> str:
+    """A reference to a repository, at the commit that the held package was built from.
+
+    One that names another commit outright stays as it is.
+    """
     origin = held.built_from
-    if not origin or origin.kind != "vcs" or not url.startswith(f"git+{origin.url}"):
-        return url
-    _, mark, fragment = url.partition("#")
-    return f"git+{origin.url}@{origin.commit}{mark}{fragment}"
+    found = re.match(r"git\+([^#\s]+?)(?:@([^@/:#\s]*))?(?=[#\s]|$)", reference)
+    if not origin or not origin.commit or not found or found[1] != origin.url:
+        return reference
+    asked = found[2] or ""
+    if re.fullmatch(r"[0-9a-f]{7,40}", asked) and not origin.commit.startswith(asked):
+        return reference
+    return f"git+{origin.url}@{origin.commit}{reference[found.end() :]}"
