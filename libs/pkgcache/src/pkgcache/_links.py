@@ -1,0 +1,42 @@
+"""Where symbolic links lead, without a file system that could be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOST = 40  # as many as Linux follows
+
+
+def first_escape(links: Mapping[str, str]) -> str | None:
+    """The first of `links` (path to target, relative to one root) that leaves the root.
+
+    Links on the way are followed; one that leads in circles leaves too.
+    """
+    return next((path for path in links if not _stays(path, links)), None)
+
+
+def _stays(path: str, links: Mapping[str, str]) -> bool:
+    at: list[str] = []
+    todo = path.split("/")[::-1]
+    followed = 0
+    while todo:
+        part = todo.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not at:
+                return False
+            at.pop()
+            continue
+        target = links.get("/".join([*at, part]))
+        if target is None:
+            at.append(part)
+            continue
+        followed += 1
+        if followed > _MOST or target.startswith("/"):
+            return False
+        todo += target.split("/")[::-1]
+    return True

@@ -1,0 +1,211 @@
+"""A tar stream, read so that no two readers can disagree about what is in it (POSIX pax, GNU tar).
+
+Sparse files, devices, unknown types, sizes given twice and differently, and streams without an
+end are refused. Members come in the order of the archive; nothing is held but the current one.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BLOCK, _CHUNK = 512, 1 << 20
+_HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x")
+_CHECKSUM = slice(148, 156)
+_KINDS = {
+    b"0": "file",
+    b"\0": "file",
+    b"7": "file",
+    b"1": "hardlink",
+    b"2": "softlink",
+    b"5": "directory",
+}
+_REFUSED = {b"3": "a device", b"4": "a device", b"6": "a fifo", b"S": "a sparse file"}
+_LONGEST_EXTENSION = 1 << 20
+_LARGEST_OCTAL = 8**11
+_WIDE = 0x80
+_RECORD = re.compile(rb"([1-9][0-9]{0,19}) ")
+_TIME = re.compile(r"(-?[0-9]{1,18})(?:\.([0-9]*))?")
+_LATEST = 1 << 33  # seconds: some file systems know no later time
+_USED = ("path", "linkpath", "size", "mtime")
+
+
+class BadTar(ValueError):
+    """The stream is not a tar archive, or not one that everybody reads alike."""
+
+
+class Member(NamedTuple):
+    """A file, hard link, symbolic link or directory; `link` is what the links lead to."""
+
+    name: str
+    kind: str
+    size: int
+    mode: int
+    mtime_ns: int
+    link: str
+
+
+class TarReader:
+    """Iterate over the members; `content` gives the bytes of the one that came last."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._left, self._padding = stream, 0, 0
+
+    def __iter__(self) -> Iterator[Member]:
+        extra: dict[str, str] = {}
+        while True:
+            for _ in self.content():
+                pass
+            block = self._exactly(_BLOCK)
+            if not any(block):
+                break
+            raw, kind = _header(block)
+            size = _number(raw[4])
+            if kind in b"xgLK":
+                extra = self._extension(kind, size, extra)
+                continue
+            member = _member(raw, kind, size, extra)
+            extra = {}
+            self._left, self._padding = member.size, -member.size % _BLOCK
+            yield member
+        self._check_end(extra)
+
+    def content(self) -> Iterator[bytes]:
+        """What is left of the current member, in pieces of at most 1 MiB."""
+        while self._left:
+            piece = self._exactly(min(self._left, _CHUNK))
+            self._left -= len(piece)
+            yield piece
+        self._exactly(self._padding)
+        self._padding = 0
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        if len(data) != size:
+            raise BadTar("ends too early")
+        return data
+
+    def _check_end(self, extra: dict[str, str]) -> None:
+        if extra:
+            raise BadTar("ends too early")
+        if any(self._exactly(_BLOCK)):
+            raise BadTar("has only half of its end")
+        while piece := self._stream.read(_CHUNK):
+            if piece.strip(b"\0"):
+                raise BadTar("has bytes behind its end")
+
+    def _extension(self, kind: bytes, size: int, extra: dict[str, str]) -> dict[str, str]:
+        if size > _LONGEST_EXTENSION:
+            raise BadTar("has an absurdly long header")
+        data = self._exactly(size + -size % _BLOCK)[:size]
+        if kind in b"LK":
+            found = {"path" if kind == b"L" else "linkpath": _text(data.removesuffix(b"\0"))}
+        else:
+            found = dict(_pax(data))
+            if kind == b"g":
+                if any(key in _USED for key in found):
+                    raise BadTar("has a global header that names or sizes members")
+                return extra
+        if twice := found.keys() & extra.keys():
+            raise BadTar(f"gives the {min(twice)} of a member twice")
+        return {**extra, **found}
+
+
+def _header(block: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    raw = _HEADER.unpack(block)
+    own = _number(raw[6])
+    if own != sum(block) - sum(block[_CHECKSUM]) + 8 * 0x20:
+        raise BadTar("has a header with a wrong checksum")
+    return raw, raw[7]
+
+
+def _member(raw: tuple[bytes, ...], kind: bytes, size: int, extra: dict[str, str]) -> Member:
+    name = _field(raw[0])
+    posix = raw[9][:6] == b"ustar\0"
+    if posix and (prefix := _field(raw[14])):
+        name = f"{prefix}/{name}"
+    name = extra.get("path", name).removeprefix("./")
+    what = _KINDS.get(kind)
+    if not what:
+        raise BadTar(f"has {_REFUSED.get(kind, 'a member of an unknown type')}: {name!r}")
+    if what == "file" and name.endswith("/"):
+        what = "directory"  # as it was written before POSIX
+    size = _size(name, size, extra)
+    if size and what != "file":
+        raise BadTar(f"has content in {name!r}, which is none of its files")
+    return Member(
+        name.rstrip("/") if what == "directory" else name,
+        what,
+        size,
+        _number(raw[1]),
+        _moment(extra.get("mtime"), raw[5]),
+        extra.get("linkpath", _field(raw[8])) if what.endswith("link") else "",
+    )
+
+
+def _size(name: str, size: int, extra: dict[str, str]) -> int:
+    if "size" not in extra:
+        return size
+    text = extra["size"]
+    wide = int(text) if text.isascii() and text.isdigit() else -1
+    if wide < 0 or (size != wide and wide < _LARGEST_OCTAL):
+        raise BadTar(f"gives two sizes of {name!r}")
+    return wide
+
+
+def _moment(text: str | None, raw: bytes) -> int:
+    """A time in nanoseconds; 0 for one before 1970, which clocks that were not set have."""
+    if text is None:
+        seconds, fraction = _number(raw), ""
+    else:
+        found = _TIME.fullmatch(text)
+        if not found:
+            raise BadTar(f"has the time {text!r}")
+        seconds, fraction = int(found[1]), found[2] or ""
+    if seconds > _LATEST:
+        raise BadTar(f"has the time {seconds}")
+    return max(seconds, 0) * 10**9 + int(fraction[:9].ljust(9, "0"))
+
+
+def _number(raw: bytes) -> int:
+    if raw[0] & _WIDE:
+        if raw[0] != _WIDE:
+            raise BadTar("has a negative number in a header")
+        return int.from_bytes(raw[1:], "big")
+    digits = raw.strip(b" \0")
+    if digits.translate(None, b"01234567"):
+        raise BadTar("has a header with a text for a number")
+    return int(digits or b"0", 8)
+
+
+def _field(raw: bytes) -> str:
+    return _text(raw.split(b"\0", 1)[0])
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadTar(f"has a name that is not UTF-8: {raw!r}") from None
+
+
+def _pax(data: bytes) -> Iterator[tuple[str, str]]:
+    """The records of a pax header: `LENGTH KEY=VALUE` and the end of the line."""
+    at, seen = 0, set()
+    while at < len(data):
+        start = _RECORD.match(data, at)
+        end = at + int(start[1]) if start else -1
+        if not start or end > len(data) or end <= start.end() or data[end - 1 : end] != b"\n":
+            raise BadTar("has a damaged pax header")
+        key, equals, value = data[start.end() : end - 1].partition(b"=")
+        name = _text(key)
+        if not equals or name in seen or name.startswith("GNU.sparse"):
+            raise BadTar(f"has the pax record {name!r}, which cannot be followed")
+        seen.add(name)
+        if name in _USED:
+            yield name, _text(value)
+        at = end
