@@ -25,18 +25,20 @@ from reqparse._url import (
 )
 from reqparse.model import Requirement
 
-_NAME = re.compile(r"[a-z0-9_.-]+|\*")
+_NAME = re.compile(r"[a-z0-9_.-]+")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _PAIR = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,'\"]*))\s*(?:,|$)")
-_VERSION = r"(?:[0-9]+!)?[0-9][0-9a-z_.+-]*(?:\.?\*)?"
+_PARTS = r"[0-9a-z_]+(?:[.-][0-9a-z_]+)*"
+_VERSION = rf"(?:[0-9]+!)?{_PARTS}(?:\+{_PARTS})?(?:\.?\*)?"
 _CLAUSE = re.compile(rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)")
 _BUILD = re.compile(r"[A-Za-z0-9_.+*]+")
-_GLUED_BUILD = re.compile(r"(?<![=!<>~|,])=(?![=])([^=<>!~,|\s]+)$")
+_GLUED_BUILD = re.compile(r"(?<![=!<>~|,\s])=(?![=])([^=<>!~,|\s]+)$")
 _SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+([^=<>!~,|\s]+)$")
 _SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?")
+_DIGITS = {"sha256": 64, "md5": 32}
 _KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
-    *("license", "license_family", "features", "track_features", "name"),
+    *("license", "license_family", "features", "track_features"),
 )
 
 
@@ -49,14 +51,14 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     body, keys = _take_brackets(text)
     channel, name, rest = _split_head(body, text)
     channel = keys.pop("channel", channel)
-    if subdir := keys.pop("subdir", None):
-        channel = f"{channel}/{subdir}" if channel else f"*/{subdir}"
-    name = keys.pop("name", name).lower()
+    name = name.lower()
     if not _NAME.fullmatch(name):
         raise Flaw(f"`{name or text}` is not a conda package name", _name_hint(text))
     version, build = _split_version(rest, text)
-    version = canonical_version(keys.pop("version", version))
     build = keys.pop("build", build)
+    version = canonical_version(version, alone=build is None)
+    if "version" in keys:
+        version = canonical_version(keys.pop("version"), alone=build is None)
     if build and not _BUILD.fullmatch(build) and not _is_pattern(build):
         raise Flaw(f"`{build}` in `{text}` is not a conda build string")
     public, secret = split_secret(channel) if channel else (None, None)
@@ -65,7 +67,10 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
             f"the channel of `{mask(text)}` holds credentials",
             "list the channel as a source and leave it out here",
         )
-    hashes = tuple(f"{k}:{keys[k].lower()}" for k in ("sha256", "md5") if k in keys)
+    for key, digits in _DIGITS.items():
+        if key in keys and not re.fullmatch(f"[0-9A-Fa-f]{{{digits}}}", keys[key]):
+            raise Flaw(f"`{keys[key]}` in `{text}` is not {digits} hexadecimal digits")
+    hashes = tuple(f"{k}:{keys[k].lower()}" for k in _DIGITS if k in keys)
     lead = f"{public}::{name}" if public else name
     tail = "".join(f" {part}" for part in (version or ("*" if build else ""), build) if part)
     brackets = ",".join(f"{key}='{value}'" for key, value in sorted(keys.items()))
@@ -128,7 +133,7 @@ def _archive(text: str, base: str) -> Requirement:
 
 
 def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
-    """A spec without its `[key=value]` parts, and those. Later ones win, as in conda."""
+    """A spec without its `[key=value]` parts, and those."""
     keys: dict[str, str] = {}
     for inside in _BRACKETS.findall(text):
         at = 0
@@ -137,6 +142,8 @@ def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
             if not pair or pair.end() == at:
                 raise Flaw(f"`[{inside}]` in `{text}` is not `[key=value]`")
             key = pair[1].lower()
+            if key in keys:
+                raise Flaw(f"the key `{key}` is twice in `{text}`", "keep one of them")
             if key not in _KEYS:
                 raise Flaw(f"unknown key `{key}` in `{text}`", f"known: {', '.join(_KEYS)}")
             keys[key] = (pair[2] or pair[3] or pair[4] or "").strip()
@@ -170,7 +177,7 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
     if found := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
         build, rest = found[1], rest[: found.start()].rstrip()
         # conda reads `=1.2=py38_0` and `1.2=py38_0` as exactly 1.2, unlike `=1.2` alone.
-        if rest.startswith("=") and not rest.startswith("=="):
+        if rest.startswith("=") and not any(c in rest[1:] for c in "=,|"):
             rest = rest[1:]
     if not rest:
         rest, build = f"={build}", None
@@ -179,44 +186,48 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
     return rest, build
 
 
-def canonical_version(text: str) -> str:
-    """A version expression with every clause's operator written out. Raises Flaw."""
+def canonical_version(text: str, *, alone: bool = True) -> str:
+    """A version expression with every clause's operator written out. Raises Flaw.
+
+    `alone` says that no build string follows. Then, in conda as in rattler, a leading `==` says
+    nothing, so that `==1.2.*` is `1.2.*`; elsewhere it is exactly 1.2.
+    """
     text = re.sub(r"\s+", "", text)
+    if alone:
+        text = text.removeprefix("==")
     if text in ("", "*", "=*", "==*"):
         return ""
-    parts = re.split(r"([,|()])", text)
-    clauses = [part if part in ",|()" else _clause(part, text) for part in parts if part]
+    parts = [part for part in re.split(r"([,|()])", text) if part]
+    clauses = [part if part in ",|()" else _clause(part, text) for part in parts]
+    shape = "".join(part if part in ",|()" else "c" for part in parts)
     depth = 0
     for part in parts:
         depth += (part == "(") - (part == ")")
         if depth < 0:
             break
-    if depth or not re.fullmatch(r"\(*c\)*(?:[,|]\(*c\)*)*", _shape(clauses)):
+    if depth or not re.fullmatch(r"\(*c\)*(?:[,|]\(*c\)*)*", shape):
         raise Flaw(f"`{text}` is not a conda version", "write for example `>=1.2,<2`")
     return "".join(clauses)
-
-
-def _shape(clauses: list[str]) -> str:
-    return "".join(part if part in ",|()" else "c" for part in clauses)
 
 
 def _clause(part: str, text: str) -> str:
     if re.match(r"={1,2}[<>!~]", part):
         part = part.lstrip("=")  # `pandas=>=1.0`, as the reference system's users write it
     found = _CLAUSE.fullmatch(part.lower())
-    if not found:
+    operator, version = (found[1] or "", found[2]) if found else ("", "")
+    if not version or (version == "*" and operator not in ("", "=", "==", ">=")):
         raise Flaw(f"`{part}` in `{text}` is not a conda version", "write for example `>=1.2,<2`")
-    operator, version = found[1] or "", found[2]
     if version == "*":
         return "*"
+    fuzzy = version.endswith("*")
     stem = version.rstrip("*").rstrip(".")
-    if operator in ("", "=") and (operator or version.endswith("*")):
+    if operator == "=" or (fuzzy and not operator):
         return f"{stem}.*"
-    if operator in ("", "=="):
-        return f"{stem}.*" if version.endswith("*") else f"=={version}"
-    if version.endswith("*"):
-        return f"!={stem}.*" if operator == "!=" else f"{operator}{stem}"
-    return operator + version
+    if operator == "!=":
+        return f"!={stem}.*" if fuzzy else f"!={stem}"
+    if fuzzy and operator == ">":
+        operator = ">="  # as rattler reads `>1.*`
+    return (operator or "==") + stem
 
 
 def pep440(version: str) -> str | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from reqparse._poetry import constraint
 from reqparse._pypi import pep508_requirement
-from reqparse.environment_yml import expand
 
 if TYPE_CHECKING:
     from reqparse._node import Node
@@ -25,9 +24,9 @@ def read(project: Project, table: Node) -> bool:
             if node.text == "nodefaults":
                 job.facts["no_defaults"] = True
             else:
-                job.add_source("channel", expand(node.text, job.env), project.at(node))
+                job.add_source("channel", job.expand(node.text, project.at(node)), project.at(node))
         for node in table.get("pip-repositories").items:
-            url = expand(node.text, job.env)
+            url = job.expand(node.text, project.at(node))
             job.add_source("extra-index", url, project.at(node), base=project.base)
         if platforms := tuple(dict.fromkeys(table.get("platforms").texts())):
             job.facts["platforms"] = platforms

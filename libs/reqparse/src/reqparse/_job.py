@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ from reqparse.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 
 MAX_BYTES = 64 * 1024 * 1024
 """No requirement or lock file comes near this; what is larger is not one."""
@@ -125,6 +128,17 @@ class Job:
                 self.note(old.origin, f"index `{old.url}` is replaced by the one at {origin}")
         if source not in self.sources:
             self.sources.append(source)
+
+    def expand(self, text: str, origin: Origin) -> str:
+        """A text with `$NAME` and `${NAME}` put in, as conda does in channels; unset ones stay."""
+
+        def value(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            if name not in self.env:
+                self.note(origin, f"environment variable `{name}` is not set; left as written")
+            return self.env.get(name, found[0])
+
+        return _VARIABLE.sub(value, text)
 
     def load(self, location: str, *, included: bool = True) -> bytes:
         """The bytes of a file or, with a fetcher, of a URL; Flaw if they cannot be had."""

@@ -144,7 +144,7 @@ def _reference(
             path = None
     parts: dict[str, Any] = {"specifier": ""}
     if not is_vcs(address):
-        parts |= _from_filename(address)
+        parts |= from_filename(address)
     if fragment.egg:
         parts |= _from_egg(fragment.egg)
     if name is not None:
@@ -167,7 +167,7 @@ def _reference(
     )
 
 
-def _from_filename(address: str) -> dict[str, str]:
+def from_filename(address: str) -> dict[str, str]:
     """Name and `==version` of a wheel or sdist, unless a code host named the archive by a ref."""
     filename = address.rpartition("/")[2].partition("?")[0].replace("%2B", "+")
     try:
@@ -181,7 +181,8 @@ def _from_filename(address: str) -> dict[str, str]:
             sdist, version = parse_sdist_filename(
                 filename if stem == filename else f"{stem}.tar.gz"
             )
-            return {"name": sdist, "specifier": f"=={version}"}
+            if _SIMPLE.fullmatch(sdist):
+                return {"name": sdist, "specifier": f"=={version}"}
     except InvalidWheelFilename as error:
         raise Flaw(f"`{filename}` is not the name of a wheel: {_first_line(error)}") from None
     except InvalidSdistFilename:
@@ -214,6 +215,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _hint(text: str) -> str | None:
+    if "::" in text:
+        return "a channel is conda's word; write `--conda-pkg CHANNEL::NAME`"
     if re.match(r"[\w.-]+\s*=[^=]", text):
         return "PyPI requirements compare with `==`"
     if re.search(r"[<>=!~][^,;]*\s[<>!~=]", text):

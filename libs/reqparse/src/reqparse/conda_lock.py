@@ -11,7 +11,6 @@ from reqparse._lines import decode
 from reqparse._locked import Place, check_version, conda_parts, hash_table
 from reqparse._url import mask
 from reqparse._yaml import load_yaml
-from reqparse.environment_yml import expand
 from reqparse.model import LockedPackage
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def read(job: Job, location: str, data: bytes) -> None:
         job.facts["platforms"] = tuple(dict.fromkeys(metadata.get("platforms").texts()))
         for node in metadata.get("channels").items:
             channel = node if isinstance(node.value, str) else node.get("url")
-            job.add_source("channel", expand(channel.text, job.env), place.at(node))
+            job.add_source("channel", job.expand(channel.text, place.at(node)), place.at(node))
     for node in root.get("package").items:
         with job.guard(place.at(node)):
             job.packages.append(_package(place, node))

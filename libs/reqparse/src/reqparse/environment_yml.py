@@ -19,7 +19,7 @@ from reqparse.model import PLATFORMS, Origin, Requirement
 from reqparse.requirements_txt import RequirementsReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from reqparse._job import Job
     from reqparse._node import Node
@@ -28,17 +28,11 @@ __all__ = ["read"]
 
 _SEL = re.compile(r"sel\((.*)\)")
 _SINGLE_EQUALS = re.compile(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?![=])\s*([^=\s]\S*)")
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read an environment.yml and the requirements files that it includes into a job."""
     _Reader(job, location).read(data)
-
-
-def expand(text: str, env: Mapping[str, str]) -> str:
-    """A text with `$NAME` and `${NAME}` put in, as conda does in channels; unset ones stay."""
-    return _VARIABLE.sub(lambda found: env.get(found[1] or found[2], found[0]), text)
 
 
 class _Reader:
@@ -97,14 +91,14 @@ class _Reader:
                 if item.text == "nodefaults":
                     self._job.facts["no_defaults"] = True
                 else:
-                    channel = expand(item.text, self._job.env)
+                    channel = self._job.expand(item.text, self._at(item))
                     with self._job.scope(self._chosen(item, None)):
                         self._job.add_source("channel", channel, self._at(item))
 
     def _indexes(self, node: Node) -> None:
         for item in node.items:
             with self._job.guard(self._at(item)):
-                url = expand(item.text, self._job.env)
+                url = self._job.expand(item.text, self._at(item))
                 self._job.add_source("extra-index", url, self._at(item), base=self._base)
 
     def _sys(self, node: Node) -> None:

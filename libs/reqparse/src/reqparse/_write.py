@@ -1,0 +1,209 @@
+"""Writing what was read: requirements.txt and environment.yml.
+
+What is written is read again before it is given out, so that a set for which a format has no
+words is refused instead of being written as something else.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import fields, replace
+from itertools import groupby, takewhile
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from reqparse import environment_yml as _environment_yml
+from reqparse import requirements_txt as _requirements_txt
+from reqparse._conda import pep440
+from reqparse._flaw import Flaw
+from reqparse._job import Job
+from reqparse._pypi import from_filename
+from reqparse._url import is_vcs
+from reqparse.errors import NotExpressible, ParseErrors
+from reqparse.model import PythonRequirement, Requirement, RequirementSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reqparse.model import Source
+
+_SOURCES = {
+    "index": "--index-url",
+    "extra-index": "--extra-index-url",
+    "find-links": "--find-links",
+    "channel": "--conda-channel",
+}
+_SELECTORS = {
+    "linux-64": "linux64",
+    "linux-aarch64": "aarch64",
+    "osx-64": "osx64",
+    "osx-arm64": "arm64",
+}
+
+
+def requirements_txt(
+    found: RequirementSet, constraints_file: str | None = None, *, secrets: bool = False
+) -> str:
+    """See RequirementSet.to_requirements_txt."""
+    target = "requirements.txt"
+    _check(_requirements_txt_of(found, None, secrets=secrets), found, target)
+    _need_file(found, constraints_file, target)
+    return _requirements_txt_of(found, constraints_file, secrets=secrets)
+
+
+def environment_yml(
+    found: RequirementSet, constraints_file: str | None = None, *, secrets: bool = False
+) -> str:
+    """See RequirementSet.to_environment_yml."""
+    target = "environment.yml"
+    _check(_environment_yml_of(found, None, secrets=secrets), found, target)
+    _need_file(found, constraints_file, target)
+    return _environment_yml_of(found, constraints_file, secrets=secrets)
+
+
+def _requirements_txt_of(found: RequirementSet, file: str | None, *, secrets: bool) -> str:
+    lines = [*_options(found), *(_source(s, secrets=secrets) for s in found.sources)]
+    lines += [f"-c {shlex.quote(file)}"] if file else []
+    lines += [_python(p) for p in found.python]
+    lines += [_line(r, secrets=secrets) for r in found.requirements]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _environment_yml_of(found: RequirementSet, file: str | None, *, secrets: bool) -> str:
+    channels = list(takewhile(lambda source: source.kind == "channel", found.sources))
+    lines = [f"name: {json.dumps(found.name)}"] if found.name is not None else []
+    lines += [f"category: {json.dumps(g)}" for g in {r.group for r in found.requirements} if g]
+    if channels or found.no_defaults:
+        lines.append("channels:")
+        lines += ["  - nodefaults"] if found.no_defaults else []
+        lines += [_item(s.secret_url if secrets else s.url, s.platforms, 2) for s in channels]
+    if found.platforms:
+        lines.append(f"platforms: {json.dumps(list(found.platforms))}")
+    lines.append("dependencies:")
+    pip: list[tuple[str, tuple[str, ...] | None]] = [(option, None) for option in _options(found)]
+    pip += [(_source(s, secrets=secrets), s.platforms) for s in found.sources[len(channels) :]]
+    pip += [(f"-c {shlex.quote(file)}", None)] if file else []
+    said = {(pep440(r.specifier), r.platforms) for r in found.requirements if _is_python(r)}
+    pip += [
+        (_python(p), p.platforms) for p in found.python if (p.specifier, p.platforms) not in said
+    ]
+    lines += ["  - pip:"] if pip else []
+    lines += [_item(text, platforms, 4) for text, platforms in pip]
+    lines += _dependencies(found.requirements, secrets=secrets)
+    if found.variables:
+        lines.append("variables:")
+        lines += [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in found.variables.items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _dependencies(requirements: tuple[Requirement, ...], *, secrets: bool) -> Iterator[str]:
+    """The items, with those for pip and the virtual packages in lists of their own."""
+    sections = {"conda": "", "sys": "sys", "pypi": "pip", "npconda": "pip"}
+    for section, group in groupby(requirements, key=lambda r: sections[r.category]):
+        if section:
+            yield f"  - {section}:"
+        for r in group:
+            text = _line(r, secrets=secrets) if section == "pip" else _text(r, secrets=secrets)
+            yield _item(text, r.platforms, 4 if section else 2)
+
+
+def _item(text: str, platforms: tuple[str, ...] | None, indent: int) -> str:
+    comment = ""
+    if platforms is not None:
+        names = [_SELECTORS.get(p, p) for p in platforms]
+        comment = f"  # [{' or '.join(names) or 'win'}]"
+    return f"{' ' * indent}- {json.dumps(text)}{comment}"
+
+
+def _options(found: RequirementSet) -> Iterator[str]:
+    for flag, option in (
+        ("no_index", "--no-index"),
+        ("prereleases", "--pre"),
+        ("prefer_binary", "--prefer-binary"),
+        ("require_hashes", "--require-hashes"),
+    ):
+        if getattr(found, flag):
+            yield option
+    for values, option in (
+        (found.no_binary, "--no-binary"),
+        (found.only_binary, "--only-binary"),
+        (found.trusted_hosts, "--trusted-host"),
+        (found.features, "--use-feature"),
+    ):
+        yield from (f"{option} {value}" for value in values)
+
+
+def _need_file(found: RequirementSet, file: str | None, target: str) -> None:
+    if found.constraints and file is None:
+        raise NotExpressible(target, ("constraints, unless a file for them is named",))
+
+
+def _source(source: Source, *, secrets: bool) -> str:
+    return f"{_SOURCES[source.kind]} {source.secret_url if secrets else source.url}"
+
+
+def _python(statement: PythonRequirement) -> str:
+    marker = f"; {statement.marker}" if statement.marker else ""
+    return f"python{statement.specifier}{marker}"
+
+
+def _is_python(requirement: Requirement) -> bool:
+    return requirement.category == "conda" and requirement.name == "python"
+
+
+def _text(requirement: Requirement, *, secrets: bool) -> str:
+    text = requirement.text
+    if secrets and requirement.url and requirement.secret:
+        text = text.replace(requirement.url, requirement.secret.value)
+    return text
+
+
+def _line(requirement: Requirement, *, secrets: bool) -> str:
+    """A requirement as a line of a requirements file."""
+    r = requirement
+    if r.category != "pypi":
+        option = "--sys-pkg" if r.category == "sys" else "--conda-pkg"
+        return f"{option} {r.text}"
+    text = _text(r, secrets=secrets)
+    url = r.secret_url if secrets else r.url
+    if url and r.name and (r.editable or r.specifier != _version_in(url)):
+        text = _with_egg(r, url)
+    words = [f"-e {text}" if r.editable else text]
+    words += [f"--hash={h}" for h in r.hashes]
+    words += [f"--config-settings={shlex.quote(f'{k}={v}')}" for k, v in r.config_settings]
+    words += [f"--global-option={shlex.quote(o)}" for o in r.global_options]
+    return " ".join(words)
+
+
+def _version_in(url: str) -> str:
+    address = url.partition("#")[0]
+    return "" if is_vcs(address) else from_filename(unquote(address)).get("specifier", "")
+
+
+def _with_egg(r: Requirement, url: str) -> str:
+    """A named URL in pip's older spelling, which also says a version and goes behind `-e`."""
+    extras = f"[{','.join(r.extras)}]" if r.extras else ""
+    egg = f"egg={r.name}{extras}{r.specifier}"
+    text = f"{url}{'&' if '#' in url else '#'}{egg}"
+    return f"{text} ; {r.marker}" if r.marker else text
+
+
+def _check(text: str, found: RequirementSet, target: str) -> None:
+    """Read a text again; NotExpressible names what does not come back as it was."""
+    read = _requirements_txt.read if target == "requirements.txt" else _environment_yml.read
+    wanted = replace(found, constraints=())
+    job = Job(env={})
+    try:
+        read(job, f"/{target}", text.encode())
+        again = job.result()
+    except (ParseErrors, Flaw, UnicodeEncodeError) as error:
+        raise NotExpressible(target, (str(error).partition("\n")[0],)) from None
+    if again == wanted:
+        return
+    back = set(again.requirements)
+    reasons = tuple(f"all that `{r.text}` says" for r in found.requirements if r not in back)
+    if not reasons:
+        names = [field.name for field in fields(RequirementSet) if field.compare]
+        reasons = tuple(n for n in names if getattr(again, n) != getattr(wanted, n))
+    raise NotExpressible(target, reasons)
