@@ -96,6 +96,21 @@ def test_a_cut_off_date_that_hides_a_version_is_the_hint(tmp_path: Path) -> None
     assert "published at 2024-05-05T00:00:00Z, after the cut-off date" in str(found.hint)
 
 
+def test_an_index_without_upload_times_is_the_hint_where_there_is_a_cut_off(
+    tmp_path: Path,
+) -> None:
+    with FakeIndex(make_wheel("a", "1"), as_json=False) as index:
+        found = failure(spec_of("a", index=index.url, exclude_newer="2024-01-01"), tmp_path)
+    assert type(found) is errors.NoSolution
+    assert found.hint == "the index does not say that `a` was published before the cut-off date"
+
+
+def test_an_index_that_shadows_another_is_the_hint(tmp_path: Path) -> None:
+    with FakeIndex(make_wheel("a", "1")) as one, FakeIndex(make_wheel("a", "2")) as two:
+        found = failure(spec_of("a==2", index=(one.url, two.url)), tmp_path)
+        assert found.hint == f"the first source that has `a` decides, and that is {one.url}"
+
+
 def test_wheels_for_other_systems_only_are_the_hint(tmp_path: Path) -> None:
     with FakeIndex(make_wheel("a", "1", tag="py3-none-win_amd64")) as index:
         found = failure(spec_of("a", index=index.url), tmp_path)

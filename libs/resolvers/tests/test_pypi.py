@@ -132,9 +132,12 @@ def test_find_links_serve_without_any_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_pre_releases_count_only_if_they_are_allowed(tmp_path: Path, as_json: bool) -> None:
+def test_pre_releases_count_only_if_they_are_allowed_or_all_there_is(
+    tmp_path: Path, as_json: bool
+) -> None:
     with FakeIndex(make_wheel("a", "1"), make_wheel("a", "2rc1"), as_json=as_json) as index:
         assert versions(resolve(spec_of("a", index=index.url), tmp_path)) == {"a": "1"}
+        assert versions(resolve(spec_of("a>1", index=index.url), tmp_path)) == {"a": "2rc1"}
         allowed = spec_of("a", index=index.url, prereleases=True)
         assert versions(resolve(allowed, tmp_path)) == {"a": "2rc1"}
 

@@ -34,12 +34,12 @@ _TERMS = (
 # uv's hints that a user of ours can act upon, and what they come to.
 _HINTS = (
     (
-        r"Pre-releases are available for `([^`]+)`",
-        "there are pre-releases of `{0}`; allow pre-releases to have them",
-    ),
-    (
         r"`([^`]+)` was filtered by `exclude-newer`.*?published at (\S+?)\. ",
         "`{0}` was published at {1}, after the cut-off date",
+    ),
+    (
+        r"`([^`]+)` was filtered by `exclude-newer`(?!.*published at)",
+        "the index does not say that `{0}` was published before the cut-off date",
     ),
     (
         r"`([^`]+)` was found on (\S+), but not at the requested version",
@@ -160,10 +160,10 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
     hint = _hint(story) or _held(reason, question)
     if "does not satisfy Python" in reason:
         kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
-    elif re.search(r"\S+ was not found in|there are no versions of", reason):
+    elif not hint and re.search(r"\S+ was not found in|there are no versions of", reason):
         sources = [one.url for one in question.spec.sources if one.kind != "channel"]
         looked = f"looked in {', '.join(sources)}" if sources else "no source is given to look in"
-        kind, hint = UnknownPackage, hint or f"check the spelling; {looked}"
+        kind, hint = UnknownPackage, f"check the spelling; {looked}"
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
     return kind(question.target.platform, reason, question.asked(words), hint)
 

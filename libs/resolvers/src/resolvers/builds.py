@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -59,6 +60,7 @@ class Builder:
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._spec, self._python, self._context = uv, spec, python, context
         self._root = context.cache_dir / "built"
+        self._locks: dict[str, threading.Lock] = {}
 
     def wheel(self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path]) -> Artifact:
         """The wheel of a source, built unless it is known.
@@ -91,10 +93,11 @@ class Builder:
 
     @contextmanager
     def _alone(self, key: str, name: str) -> Iterator[None]:
-        """Hold the lock on a source, against other threads as well as other processes."""
-        with (self._root / f"{key}.lock").open("w") as file:
+        """Hold the lock on a source; waiting for another process is told, and can be ended."""
+        lock = self._locks.setdefault(key, threading.Lock())
+        with lock, (self._root / f"{key}.lock").open("w") as file:
             if not _locked(file):
-                self._context.progress.note(f"waiting for another build of {name}")
+                self._context.progress.note(f"waiting for another process that builds {name}")
                 while not _locked(file):
                     self._uv.processes.pause(0.05)
             yield
