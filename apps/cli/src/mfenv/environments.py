@@ -374,9 +374,13 @@ class Environments:
     def prefix_for(self, name: str) -> Path:
         """The prefix that `name` names: a created one by its name, or that of an environment."""
         row = self.registry.prefix_named(name)
-        if row and Path(row.path).is_dir():
+        if row is None:
+            return self.create(name).prefix
+        if Path(row.path).is_dir():
             return Path(row.path)
-        return self.create(name).prefix
+        # Deleted by hand, or moved aside by a replacement that was killed.
+        full = f"{row.env_id.req_id}:{row.env_id.full_id}"
+        return self.create(full, as_name=name, exist_ok=True).prefix
 
     def activation(self, prefix: Path) -> dict[str, str]:
         """The variables of a process that runs in `prefix`: those of this one, led there."""
