@@ -114,6 +114,8 @@ class Machine:
         database = sqlite3.connect(path)
         try:
             assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+            if database.execute("pragma user_version").fetchone() == (0,):
+                return {}
             tables = ("environments", "defaults", "aliases", "prefixes", "published")
             return {
                 name: sorted(rows)
@@ -162,19 +164,38 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
+def consistent(machine: Machine) -> None:
+    """Assert that what names something, here and in the store, names what is there and whole."""
+    rows = machine.rows()
+    known = {tuple(row[:3]) for row in rows.get("environments", ())}
+    pairs = {(req_id, full_id) for req_id, full_id, _ in known}
+    assert {(row[1], row[2]) for row in rows.get("aliases", ())} <= pairs
+    assert {(row[0], row[2], row[1]) for row in rows.get("defaults", ())} <= known
+    for path, *_ in rows.get("prefixes", ()):
+        assert (Path(path) / ".mfenv.json").exists(), path
+    stored = {}
+    for path in machine.store.glob("environments/*/*/*.json"):
+        description = json.loads(path.read_bytes())
+        for package in description["packages"]:
+            sha256 = package["hashes"]["sha256"]
+            archive = machine.store / "packages" / sha256[:2] / sha256 / package["filename"]
+            assert hashlib.sha256(archive.read_bytes()).hexdigest() == sha256
+        stored[description["req_id"], description["full_id"]] = description
+    for path in machine.store.glob("aliases/*/*.json"):
+        alias = json.loads(path.read_bytes())
+        assert (alias["req_id"], alias["full_id"]) in stored
+    for path in machine.store.glob("defaults/*/*.json"):
+        assert (path.parent.name, json.loads(path.read_bytes())["full_id"]) in stored
+
+
 def tidy(machine: Machine) -> None:
     """Assert that nothing half done lies around, and no process of ours runs.
 
     The beginning of a download stays, so that the next one goes on from there.
     """
+    patterns = ("**/*.tmp", "**/.*.new", "**/.*.mfenv-*")
     places = (machine.home, machine.store, machine.work)
-    left = [
-        path
-        for place in places
-        for pattern in ("**/*.tmp", "**/.*.new", "**/.*.mfenv-*")
-        for path in place.glob(pattern)
-    ]
-    assert left == []
+    assert [found for place in places for one in patterns for found in place.glob(one)] == []
     assert processes_of(machine) == []
 
 
