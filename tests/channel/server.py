@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 import threading
-import time
 from collections import Counter
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +35,7 @@ class ChannelServer:
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.faults: dict[str, str | int] = {}
+        self._closing = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -63,6 +63,7 @@ class ChannelServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -110,7 +111,7 @@ class ChannelServer:
 
     def _send_file(self, request: BaseHTTPRequestHandler, data: bytes, fault: str) -> None:
         if fault == "stall":
-            time.sleep(30)
+            self._closing.wait(30)
         if fault == "garbage":
             data = b"<html>please log in to the guest network</html>"
         tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'

@@ -13,6 +13,7 @@ __all__ = [
     "PythonNotFound",
     "PythonRefused",
     "ResolveError",
+    "UnknownChannel",
     "UnknownPackage",
 ]
 
@@ -54,7 +55,8 @@ class PythonNotFound(LookupError, ResolveError):
 class NoSolution(ValueError, ResolveError):
     """The requirements cannot hold together.
 
-    `reason` is the solver's own, on one line; `asked` are the requirements that it speaks of.
+    `reason` is the solver's own, a line or a tree of them; `asked` are the requirements that it
+    speaks of.
     """
 
     def __init__(
@@ -65,7 +67,8 @@ class NoSolution(ValueError, ResolveError):
 
     def __str__(self) -> str:
         origins = [f"`{text}` is asked by {origin}" for text, origin in self.asked if origin]
-        return "; ".join([f"no solution for {self.platform}: {self.reason}", *origins])
+        separator = "\n" if "\n" in self.reason else "; "
+        return separator.join([f"no solution for {self.platform}: {self.reason}", *origins])
 
 
 class UnknownPackage(NoSolution):
@@ -88,6 +91,19 @@ class IndexUnreachable(ConnectionError, ResolveError):
 
     def __str__(self) -> str:
         return f"cannot read `{self.where}`: {self.reason}"
+
+
+class UnknownChannel(LookupError, ResolveError):
+    """There is no conda channel where one is looked for. `channel` has no credentials."""
+
+    hint = "check the name of the channel, and where channels are looked for"
+
+    def __init__(self, channel: str, reason: str) -> None:
+        super().__init__(channel, reason)
+        self.channel, self.reason = channel, reason
+
+    def __str__(self) -> str:
+        return f"`{self.channel}` is not a conda channel: {self.reason}"
 
 
 class HashMismatch(ValueError, ResolveError):

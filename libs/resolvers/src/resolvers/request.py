@@ -36,8 +36,9 @@ class ResolveContext:
     digest of each local file or directory in the spec to its path here. `credentials` are for
     indexes, find-links locations and direct references; git has its own. `origins` maps a
     requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
-    packages that must stay at their version. `built_wheel` looks a source key up in a cache of
-    built wheels. `on_process` is told the name of each process that is started.
+    packages that must stay at their version, `preferred` those that should. `built_wheel` looks a
+    source key up in a cache of built wheels. `on_process` is told the name of each process that is
+    started.
     """
 
     cache_dir: Path
@@ -45,6 +46,7 @@ class ResolveContext:
     credentials: Credentials = field(default_factory=Credentials)
     origins: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, Sequence[Package]] = field(default_factory=dict)
+    preferred: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     built_wheel: Callable[[str], Path | None] = _not_built
     progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing

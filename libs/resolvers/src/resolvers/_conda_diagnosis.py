@@ -1,0 +1,181 @@
+"""What py-rattler's failures mean for someone who does not use it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pkgcache.credentials import redact
+from resolvers.errors import (
+    EngineFailed,
+    IndexUnreachable,
+    InvalidRequest,
+    NoSolution,
+    PythonRefused,
+    UnknownChannel,
+    UnknownPackage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resolvers._conda_solve import CondaQuestion
+    from resolvers.errors import ResolveError
+    from resolvers.request import ResolveContext
+
+__all__ = ["diagnose"]
+
+_SHOWN_VERSIONS = 6
+_STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\) for url \((\S+)\)")
+_URL = re.compile(r"\b(?:https?|file)://[^\s)'\"`]+")
+_TREE = (
+    ("Cannot solve the request because of: ", ""),
+    ("The following packages are incompatible", "these cannot be installed together:"),
+    ("No candidates were found for ", "there is no "),
+    ("cannot be installed because there are no viable options:", "cannot be installed:"),
+    ("which can be installed with any of the following options:", "for which there is:"),
+    ("can be installed with any of the following options:", "for which there is:"),
+    ("for which no candidates were found", "and there is none"),
+    (", which conflicts with the versions reported above", ", against the ones above"),
+)
+_STATUSES = {
+    401: ("it asks for credentials", "give a user name and a password for it"),
+    403: ("it refuses these credentials", "give a user name and a password for it"),
+    404: ("it is not there", "check the name and the address of the channel"),
+    410: ("it is not there any more", "check the name and the address of the channel"),
+    429: ("it has had too many requests", "try again later"),
+}
+
+
+def diagnose(
+    answer: Mapping[str, Any], question: CondaQuestion, context: ResolveContext
+) -> ResolveError:
+    """The error that an answer without packages means."""
+    text = answer["text"].strip()
+    if answer["error"] == "spec":
+        return _bad_spec(answer["spec"], text, question, context)
+    if answer["error"] == "unsolvable":
+        return _unsolvable(text, answer["versions"], question, context)
+    if answer["error"] == "channel":
+        return _unreadable(answer["channel"], text, question)
+    return _gateway(text, question)
+
+
+def _bad_spec(
+    spec: str, text: str, question: CondaQuestion, context: ResolveContext
+) -> InvalidRequest:
+    asked = question.specs.get(spec, spec)
+    origin = context.origins.get(asked)
+    where = f"{origin}: " if origin else ""
+    reason = _one_line(text.splitlines()[0])
+    return InvalidRequest(
+        f"{where}`{asked}` is not a conda requirement: {reason}", "write it like `numpy>=1.26,<3`"
+    )
+
+
+def _unsolvable(
+    text: str, versions: Mapping[str, list[str]], question: CondaQuestion, context: ResolveContext
+) -> NoSolution:
+    reason = "\n".join(line.rstrip(". ") for line in text.splitlines())
+    for theirs, ours in _TREE:
+        reason = reason.replace(theirs, ours)
+    reason = re.sub(r"(\S) \*(?= |,|$)", r"\1", reason, flags=re.MULTILINE)
+    reason = re.sub(
+        r"is excluded because due to strict channel priority not using this option from: '(\S+?)/?'",
+        r"is only in \1, and an earlier channel has that name",
+        reason,
+    )
+    reason = re.sub(r"the constraint (.+) cannot be fulfilled", r"\1 is held", reason)
+    names = set(re.findall(r"[a-z0-9_][a-z0-9_.-]*", reason))
+    asked = tuple(
+        (asked, context.origins.get(asked))
+        for spec, asked in question.specs.items()
+        if _name(spec) in names
+    )
+    kind: type[NoSolution] = NoSolution
+    if any(not found for found in versions.values()):
+        kind = UnknownPackage
+    elif "python" in versions:
+        kind = PythonRefused
+    return kind(question.platform, reason, asked, _hint(text, versions, question))
+
+
+def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion) -> str | None:
+    hints = []
+    if "uploaded after the cutoff" in text:
+        hints.append("a later cut-off date would let more packages in")
+    if "strict channel priority" in text:
+        hints.append(
+            "name the channel, as in `CHANNEL::PACKAGE`, or ask for `flexible` channel priority"
+        )
+    for name in sorted(set(re.findall(r"─ (__[a-z0-9_]+)[^\n]*no candidates", text))):
+        has = next((one for one in question.virtual if one[0] == name), None)
+        target = f"`{name}={has[1]}`" if has else f"no `{name}`"
+        hints.append(
+            f"{question.platform} is taken to have {target};"
+            f" if it has more, ask with `{name}=VERSION` as a `sys` requirement"
+        )
+    looked = ", ".join(dict.fromkeys(question.channels.values()))
+    for name, found in versions.items():
+        if found:
+            shown = ", ".join(found[:_SHOWN_VERSIONS]) + (
+                ", ..." if len(found) > _SHOWN_VERSIONS else ""
+            )
+            hints.append(f"there is `{name}` {shown}")
+        else:
+            hints.append(
+                f"no channel has `{name}` for {question.platform}; check the spelling;"
+                f" looked in {looked}"
+            )
+    return "; ".join(hints) or None
+
+
+def _unreadable(url: str, reason: str, question: CondaQuestion) -> ResolveError:
+    name = question.channels.get(url, url)
+    if reason.startswith("there is neither"):
+        return UnknownChannel(name, f"{reason}")
+    return IndexUnreachable(name, _one_line(reason), hint="the channel must be indexed again")
+
+
+def _gateway(text: str, question: CondaQuestion) -> ResolveError:
+    missing = re.search(r"could not find subdir '(\S+)' in channel '(\S+?)/?'", text)
+    if missing:
+        name = question.channels.get(missing[2], redact(missing[2]))
+        return UnknownChannel(name, f"there is no `{missing[1]}` at {redact(missing[2])}")
+    status = _STATUS.search(text)
+    if status:
+        code, url = int(status[1]), _channel(status[3], question)
+        said = f"{status[2]} ({code})".lower()
+        reason, hint = _STATUSES.get(code, (f"it answers {said}", "try again later"))
+        return IndexUnreachable(
+            url, f"{reason} ({code})" if code in _STATUSES else reason, code, hint
+        )
+    if "no usable repodata cache" in text:
+        return IndexUnreachable(
+            "the channels",
+            "the network is not to be used, and what was read before is not enough",
+            hint="try again with the network",
+        )
+    found = _URL.search(text)
+    last = _one_line(text.splitlines()[-1].removeprefix("Caused by: "))
+    if found is None:
+        return EngineFailed("py-rattler", last, _one_line(text))
+    if re.search("failed to (parse|download|decode)|decod", text):
+        last = f"its repodata is damaged: {last}"
+    where = _channel(found[0], question)
+    return IndexUnreachable(where, last, hint="check the address and the network")
+
+
+def _channel(url: str, question: CondaQuestion) -> str:
+    """The channel that a URL is of."""
+    return next((one for one in question.channels if url.startswith(f"{one}/")), redact(url))
+
+
+def _name(spec: str) -> str:
+    found = re.match(r"[A-Za-z0-9_.-]+", spec.rpartition("::")[2])
+    return found[0].lower() if found else ""
+
+
+def _one_line(text: str) -> str:
+    plain = re.sub(r" \(os error \d+\)", "", " ".join(text.split()))
+    return _URL.sub(lambda found: redact(found[0]), plain).rstrip(".")

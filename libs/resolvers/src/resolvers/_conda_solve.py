@@ -1,0 +1,217 @@
+"""A spec as py-rattler is asked for it, and its answer, for all platforms at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from envid.errors import InvalidDescription
+from envid.packages import Package
+from pkgcache.errors import WorkerCrashed, WorkerFailed
+from resolvers._conda_diagnosis import diagnose
+from resolvers._virtual import virtual_packages
+from resolvers.channels import channel_urls, with_channel_urls
+from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from envid.spec import EnvSpec
+    from pkgcache.worker import Worker
+    from resolvers.request import ResolveContext
+
+__all__ = ["CondaQuestion", "Solved", "solve_conda"]
+
+_HANDLER = "resolvers._conda_engine:solve"
+_DEFAULT_CHANNEL = "conda-forge"
+_FORMATS = (".conda", ".tar.bz2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """What was chosen for one platform; `pypi_names` are those that channels say themselves."""
+
+    python: str
+    packages: tuple[Package, ...]
+    pypi_names: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaQuestion:
+    """What is asked for one platform.
+
+    `specs` maps each MatchSpec to the requirement behind it, `channels` each URL to the source
+    behind it, in order. Of `held` and `preferred` packages the exact build is meant.
+    """
+
+    platform: str
+    specs: Mapping[str, str]
+    held: tuple[str, ...]
+    preferred: tuple[str, ...]
+    channels: Mapping[str, str]
+    virtual: tuple[tuple[str, str, str], ...]
+    exclude_newer: str | None
+    priority: str
+    package_format: str
+
+    @classmethod
+    def make(
+        cls, spec: EnvSpec, platform: str, context: ResolveContext, *, alias: str, format_: str
+    ) -> CondaQuestion:
+        """Ask for what the spec asks for, Python first."""
+        asked = spec.for_platform(platform)
+        texts = [*asked.get("conda", ()), *asked.get("npconda", ())]
+        sources = [one.url for one in spec.sources if one.kind == "channel"]
+        return cls(
+            platform=platform,
+            specs={
+                python_spec(spec.python): f"python {spec.python}".strip(),
+                **{with_channel_urls(text, alias): text for text in texts},
+            },
+            held=_exactly(context.held.get(platform, ())),
+            preferred=_exactly(context.preferred.get(platform, ())),
+            channels={
+                url: source
+                for source in sources or [_DEFAULT_CHANNEL]
+                for url in channel_urls(source, alias)
+            },
+            virtual=tuple(virtual_packages(platform, asked.get("sys", ()))),
+            exclude_newer=spec.options.exclude_newer,
+            priority=spec.options.channel_priority,
+            package_format=format_,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The question as the engine takes it."""
+        return {
+            "platform": self.platform,
+            "specs": list(self.specs),
+            "constraints": list(self.held),
+            "preferred": list(self.preferred),
+            "channels": list(self.channels),
+            "virtual": self.virtual,
+            "exclude_newer": _last_moment(self.exclude_newer),
+            "priority": self.priority,
+            "format": self.package_format,
+        }
+
+
+def solve_conda(
+    worker: Worker,
+    spec: EnvSpec,
+    platforms: Sequence[str],
+    context: ResolveContext,
+    *,
+    alias: str,
+    package_format: str = _FORMATS[0],
+) -> dict[str, Solved]:
+    """Solve the conda side of a spec for every platform in one call; raises `ResolveError`."""
+    if package_format not in _FORMATS:
+        raise InvalidRequest(f"`{package_format}` is not a format: {' or '.join(_FORMATS)}")
+    questions = [
+        CondaQuestion.make(spec, one, context, alias=alias, format_=package_format)
+        for one in platforms
+    ]
+    context.on_process("py-rattler solve")
+    try:
+        answers = worker.call(
+            _HANDLER,
+            cache_dir=str(context.cache_dir / "conda"),
+            offline=context.offline,
+            logins=_logins(questions, context),
+            questions=[one.to_dict() for one in questions],
+        )
+    except (WorkerCrashed, WorkerFailed) as error:
+        raise EngineFailed("py-rattler", str(error), error.log) from error
+    found = {}
+    for question, answer in zip(questions, answers, strict=True):
+        if "error" in answer:
+            raise diagnose(answer, question, context)
+        found[question.platform] = _solved(answer["packages"], question)
+    return found
+
+
+def python_spec(specifier: str) -> str:
+    """A PEP 440 specifier set as a MatchSpec for Python; raises `InvalidRequest`."""
+    if "===" in specifier:
+        raise InvalidRequest(
+            f"Python `{specifier}` cannot be asked of conda", "write `==` instead of `===`"
+        )
+    bounds = re.sub(r"==([0-9.]+\.\*)", r"\1", specifier.replace(" ", ""))
+    return f"python {bounds}".strip()
+
+
+def _exactly(packages: Sequence[Package]) -> tuple[str, ...]:
+    return tuple(
+        f"{one.name} =={one.version} {one.build}" for one in packages if one.kind == "conda"
+    )
+
+
+def _last_moment(exclude_newer: str | None) -> str | None:
+    """The engine still takes what was published at its cut-off, and a spec does not."""
+    if exclude_newer is None:
+        return None
+    moment = datetime.fromisoformat(exclude_newer.removesuffix("Z") + "+00:00")
+    return (moment - timedelta(milliseconds=1)).isoformat()
+
+
+def _logins(questions: Sequence[CondaQuestion], context: ResolveContext) -> list[dict[str, str]]:
+    urls = {url for question in questions for url in question.channels}
+    urls |= {spec.partition("::")[0] for one in questions for spec in one.specs if "::" in spec}
+    found = []
+    for url in sorted(urls, key=len, reverse=True):
+        login = context.credentials.find(url)
+        parts = urlsplit(url)
+        if login and parts.hostname:
+            found.append(
+                {
+                    "host": parts.hostname,
+                    "path": f"{parts.path.rstrip('/')}/",
+                    "user": login.user,
+                    "password": login.password,
+                }
+            )
+    return found
+
+
+def _solved(records: Sequence[Mapping[str, Any]], question: CondaQuestion) -> Solved:
+    packages = tuple(_package(one, question) for one in records)
+    return Solved(
+        python=next(one.version for one in packages if one.name == "python"),
+        packages=packages,
+        pypi_names={
+            one["name"]: tuple(
+                purl.removeprefix("pkg:pypi/").partition("?")[0].partition("@")[0]
+                for purl in one["purls"]
+                if purl.startswith("pkg:pypi/")
+            )
+            for one in records
+            if one["purls"]
+        },
+    )
+
+
+def _package(record: Mapping[str, Any], question: CondaQuestion) -> Package:
+    channel = (record["channel"] or "").rstrip("/")
+    source = question.channels.get(channel, channel or None)
+    try:
+        return Package.make(
+            kind="conda",
+            name=record["name"],
+            version=record["version"],
+            build=record["build"],
+            subdir=record["subdir"],
+            filename=record["filename"],
+            url=record["url"],
+            sha256=record["sha256"],
+            md5=record["md5"],
+            size=record["size"],
+            depends=record["depends"],
+            source=source,
+        )
+    except InvalidDescription as error:
+        reason = f"it describes `{record['filename']}` wrongly: {error}"
+        raise IndexUnreachable(source or "a channel", reason) from error

@@ -1,0 +1,50 @@
+"""Conda channels: their names and their URLs."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["CHANNEL_ALIAS", "channel_urls", "with_channel_urls"]
+
+CHANNEL_ALIAS = "https://conda.anaconda.org"
+"""Where a channel is that is given by its name alone."""
+
+_MULTICHANNELS = {
+    "defaults": ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
+}
+_PACKAGE = re.compile(
+    r"(?P<channel>\S+://\S+)/(?P<subdir>[a-z0-9_-]+)/(?P<name>[^/\s]+)-(?P<version>[^/\s-]+)"
+    r"-(?P<build>[^/\s-]+)(?:\.conda|\.tar\.bz2)(?:#(?P<digest>[0-9a-f]+))?"
+)
+_KEY = re.compile(r"(\[(?:[^\]]*,)?channel=['\"])([^'\"]+)(['\"])")
+
+
+def channel_urls(channel: str, alias: str = CHANNEL_ALIAS) -> tuple[str, ...]:
+    """The URLs of a channel that is given by URL or by name; `defaults` stands for several."""
+    if "://" in channel:
+        return (channel.rstrip("/"),)
+    if channel in _MULTICHANNELS:
+        return _MULTICHANNELS[channel]
+    return (f"{alias.rstrip('/')}/{channel.strip('/')}",)
+
+
+def with_channel_urls(spec: str, alias: str) -> str:
+    """A MatchSpec whose channel, if it names one, is a URL.
+
+    The URL of a package stands for that build in the channel that the URL lies in.
+    """
+    package = _PACKAGE.fullmatch(spec)
+    if package:
+        digest = package["digest"] or ""
+        kind = {32: "md5", 64: "sha256"}.get(len(digest))
+        keys = [f"version='=={package['version']}'", f"build='{package['build']}'"]
+        keys += [f"subdir='{package['subdir']}'", *([f"{kind}='{digest}'"] if kind else [])]
+        return f"{package['channel']}::{package['name']}[{','.join(keys)}]"
+    channel, mark, rest = spec.partition("::")
+    if mark and "[" not in channel:
+        return f"{channel_urls(channel, alias)[0]}{mark}{rest}"
+
+    def as_url(found: re.Match[str]) -> str:
+        return f"{found[1]}{channel_urls(found[2], alias)[0]}{found[3]}"
+
+    return _KEY.sub(as_url, spec)

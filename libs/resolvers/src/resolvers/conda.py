@@ -1,0 +1,83 @@
+"""Choosing conda packages, through py-rattler in a worker process."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from resolvers._conda_solve import solve_conda
+from resolvers.channels import CHANNEL_ALIAS
+from resolvers.errors import InvalidRequest
+from resolvers.request import Resolution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from envid.packages import Package
+    from envid.spec import EnvSpec
+    from pkgcache.worker import Worker
+    from resolvers.request import ResolveContext
+
+__all__ = ["CondaResolver", "python_path"]
+
+
+class CondaResolver:
+    """Resolves specs of type `conda-only`: Python and conda packages.
+
+    All platforms are solved at once in the worker, which reads the repodata of a channel once for
+    all calls. `channel_alias` is where a channel is that the spec names without a URL. Where a
+    build exists in both formats, `package_format` (`.conda` or `.tar.bz2`) is taken.
+
+    Virtual packages are those of the spec's `sys` requirements and the defaults of the platform,
+    never those of this machine. Held packages keep their build, preferred ones if they can.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        channel_alias: str = CHANNEL_ALIAS,
+        package_format: str = ".conda",
+    ) -> None:
+        self._worker, self._alias, self._format = worker, channel_alias, package_format
+
+    def resolve(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """Choose exact packages for each platform; raises `ResolveError`."""
+        if not platforms:
+            raise InvalidRequest("no platform is asked for")
+        if spec.env_type != "conda-only":
+            raise InvalidRequest(
+                f"this resolver knows only conda packages, and the spec is {spec.env_type}"
+            )
+        found = solve_conda(
+            self._worker,
+            spec,
+            platforms,
+            context,
+            alias=self._alias,
+            package_format=self._format,
+        )
+        return {
+            platform: Resolution(python=one.python, packages=one.packages)
+            for platform, one in found.items()
+        }
+
+
+def python_path(packages: Iterable[Package], roots: Iterable[str]) -> tuple[str, ...]:
+    """The shortest way on which one of the packages `roots` needs Python: names, both ends included.
+
+    Empty where none of them does.
+    """
+    depends = {one.name: one.depends for one in packages if one.kind == "conda"}
+    waiting: deque[tuple[str, ...]] = deque((root,) for root in roots)
+    seen: set[str] = set()
+    while waiting:
+        path = waiting.popleft()
+        if path[-1] == "python":
+            return path
+        if path[-1] not in seen:
+            seen.add(path[-1])
+            waiting.extend((*path, name) for name in depends.get(path[-1], ()))
+    return ()
