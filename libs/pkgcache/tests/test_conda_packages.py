@@ -17,11 +17,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pkgcache.cache import PackageCache
 from pkgcache.conda_packages import load, unpack
 from pkgcache.errors import BadArchive
 from pkgcache.wheels import EntryPoint, Limits
 
-from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, special, stored_zip, tar
+from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, package_of, special, stored_zip, tar
 
 if TYPE_CHECKING:
     from pkgcache.conda_packages import UnpackedConda
@@ -540,3 +541,36 @@ def test_archives_that_escape_are_refused(tmp_path: Path, name: str) -> None:
         refused(work, packed, f"{NAME}.{form}")
     planted = Path("/tmp/moo")
     assert not planted.exists() or planted.stat().st_mtime < started
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> PackageCache:
+    return PackageCache(tmp_path / "cache")
+
+
+def test_the_cache_unpacks_once_and_again_after_a_change(cache: PackageCache) -> None:
+    data = RICH.conda()
+    package = package_of(RICH, data)
+    cache.add(data, package.filename)
+    first = cache.unpacked_conda(package)
+    assert cache.has_unpacked(package)
+    path = first.tree / "share/Case"
+    inode = path.stat().st_ino
+    assert cache.unpacked_conda(package) == first
+    assert path.stat().st_ino == inode
+    path.chmod(0o644)
+    path.write_bytes(b"tampered")
+    again = cache.unpacked_conda(package)
+    assert path.read_bytes() == b"upper"
+    assert [one.sha256 for one in again.files] == [one.sha256 for one in first.files]
+
+
+def test_a_package_that_is_refused_leaves_nothing_in_the_cache(cache: PackageCache) -> None:
+    wrong = Conda(files={"a": Entry(link="/etc")})
+    data = wrong.conda()
+    package = package_of(wrong, data)
+    cache.add(data, package.filename)
+    with pytest.raises(BadArchive):
+        cache.unpacked_conda(package)
+    assert not list((cache.root / "conda-1").glob("*/*"))
+    assert not cache.has_unpacked(package)

@@ -74,9 +74,7 @@ class Fetcher:
             task.done()
 
     def _ready(self, package: Package) -> bool:
-        if self._unpack and package.kind == "pypi":
-            return self._cache.has_unpacked(package)
-        return self._cache.has(package)
+        return self._cache.has_unpacked(package) if self._unpack else self._cache.has(package)
 
     def _in_pool(self, packages: list[Package], task: Task) -> list[Fetched]:
         found: list[Fetched] = []
@@ -107,13 +105,15 @@ class Fetcher:
         return self._finish(package, task, result)
 
     def _finish(self, package: Package, task: Task, result: Fetched) -> Fetched:
-        if self._unpack and package.kind == "pypi":
+        if self._unpack:
+            conda = package.kind == "conda"
+            unpacked = self._cache.unpacked_conda if conda else self._cache.unpacked
             try:
-                self._cache.unpacked(package, progress=self._progress)
+                unpacked(package, progress=self._progress)
             except NotInCache:  # it was, until its hash was checked
                 with self._cache.locked(package, self._progress):
                     result = self._bring(package, task)
-                self._cache.unpacked(package, progress=self._progress)
+                unpacked(package, progress=self._progress)
         return result
 
     def _bring(self, package: Package, task: Task) -> Fetched:

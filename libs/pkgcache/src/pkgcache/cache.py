@@ -1,9 +1,10 @@
-"""The local cache: verified archives and unpacked wheels, shared by processes and by a group.
+"""The local cache: verified archives and unpacked packages, shared by processes and by a group.
 
 | path | content |
 |---|---|
 | `archives/<2 digits>/<digest>/<file name>` | an archive; beside it `.<file name>.part` while it comes |
 | `wheels-1/<2 digits>/<digest>/` | an unpacked wheel: its files in `tree/`, their list `files.json` |
+| `conda-1/<2 digits>/<digest>/` | an unpacked conda package, likewise |
 | `locks/` | one lock file for each artifact that was worked on |
 """
 
@@ -15,10 +16,11 @@ import re
 import secrets
 import shutil
 import stat
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pkgcache import layout, wheels
+from pkgcache import conda_packages, layout, wheels
 from pkgcache._fetch import Fetched, Fetcher
 from pkgcache._locks import lock
 from pkgcache.download import Downloader, Received
@@ -26,10 +28,11 @@ from pkgcache.errors import CacheError, NotInCache, PkgcacheError
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from envid.packages import Package
+    from pkgcache.conda_packages import UnpackedConda
     from pkgcache.progress import Progress
     from pkgcache.store import Store
     from pkgcache.wheels import Limits, UnpackedWheel
@@ -38,8 +41,12 @@ __all__ = ["Fetched", "PackageCache"]
 
 _CHUNK = 1 << 20
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
-# A program that unpacks in another way uses another folder and leaves this one alone.
-_WHEELS = "wheels-1"
+# A program that unpacks in another way uses another folder and leaves these alone.
+_UNPACKED = {"pypi": "wheels-1", "conda": "conda-1"}
+# Threads that unpack at once wait for each other's turn at every small file.
+_UNPACKING = threading.Lock()
+
+_T = TypeVar("_T")
 
 
 class PackageCache:
@@ -57,7 +64,7 @@ class PackageCache:
             # Never wider than this, whatever the umask: who can write here can run code as us.
             self.root.mkdir(mode=0o755, exist_ok=True)
             self._mode = _check_owner(self.root) & 0o2775
-            for name in ("archives", _WHEELS, "locks"):
+            for name in ("archives", *_UNPACKED.values(), "locks"):
                 self._make(self.root / name)
 
     def __repr__(self) -> str:
@@ -75,7 +82,7 @@ class PackageCache:
         """Bring the archives of `packages` into the cache, each once, in parallel.
 
         What is not here is taken from `store`, and what is not there, or is damaged there, from
-        its URL. With `unpack`, wheels are unpacked as they come. Other processes that fetch the
+        its URL. With `unpack`, packages are unpacked as they come. Other processes that fetch the
         same are waited for, not repeated.
 
         Raises the first error, `DownloadError`, `HashMismatch`, `BadArchive`, `CacheError`, or
@@ -100,8 +107,8 @@ class PackageCache:
         return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
 
     def has_unpacked(self, package: Package) -> bool:
-        """Whether the wheel was unpacked here; whether it changed since, `unpacked` finds out."""
-        return wheels.is_unpacked(self._wheel(package))
+        """Whether the package was unpacked here; `unpacked` finds out whether it changed since."""
+        return wheels.is_unpacked(self._folder(package))
 
     def archive(self, package: Package) -> Path:
         """The archive, its hash checked now. A damaged one is dropped; raises `NotInCache`."""
@@ -136,25 +143,42 @@ class PackageCache:
         wheel is unpacked again from its archive. Raises `NotInCache` where there is none, and
         `BadArchive` for a wheel that is not valid.
         """
-        folder = self._wheel(package)
+        return self._unpacked(package, wheels.load, wheels.unpack, progress)
+
+    def unpacked_conda(
+        self, package: Package, *, progress: Progress | None = None
+    ) -> UnpackedConda:
+        """The unpacked conda package, with the same checks and errors as a wheel."""
+        return self._unpacked(package, conda_packages.load, conda_packages.unpack, progress)
+
+    def _unpacked(
+        self,
+        package: Package,
+        load: Callable[[Path], _T | None],
+        unpack: Callable[..., object],
+        progress: Progress | None,
+    ) -> _T:
+        folder = self._folder(package)
         with self._errors():
-            if found := wheels.load(folder):
+            if found := load(folder):
                 return found
             with self.locked(package, progress or NoProgress()):
-                if found := wheels.load(folder):
+                if found := load(folder):
                     return found
                 beside = folder.with_name(f".{folder.name}.new")
                 for stale in (beside, folder):
                     _remove(stale)
                 self._make(folder.parent)
                 try:
-                    wheels.unpack(self.archive(package), beside, limits=self._limits)
+                    archive = self.archive(package)
+                    with _UNPACKING:
+                        unpack(archive, beside, limits=self._limits)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
-                if found := wheels.load(folder):
+                if found := load(folder):
                     return found
-                raise CacheError(str(folder), "an unpacked wheel does not read back")
+                raise CacheError(str(folder), "an unpacked package does not read back")
 
     def archive_path(self, package: Package) -> Path:
         """Where the archive lies, once it is here."""
@@ -183,9 +207,9 @@ class PackageCache:
             self._make(path.parent)
         return path.with_name(f".{path.name}.part")
 
-    def _wheel(self, package: Package) -> Path:
+    def _folder(self, package: Package) -> Path:
         name = layout.digest(package)
-        return self.root / _WHEELS / name[:2] / name
+        return self.root / _UNPACKED[package.kind] / name[:2] / name
 
     def _archive(self, digest: str, filename: str) -> Path:
         if not _FILENAME.fullmatch(filename):
