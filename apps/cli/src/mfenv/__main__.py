@@ -20,6 +20,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; every error that a user can cause is one line and a hint."""
     try:
+        _open_streams()
         status = _run()
     except KeyboardInterrupt:
         status = _interrupted()
@@ -50,6 +51,15 @@ def _run() -> int:
             _say(*_words(error))
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _open_streams() -> None:
+    """Give closed standard streams to the null device, or a file of ours gets their number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error's
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _interrupted() -> int:

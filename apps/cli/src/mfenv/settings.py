@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -81,7 +82,12 @@ class Settings:
             return Path(self.home).expanduser().absolute()
         from platformdirs import user_data_path
 
-        return user_data_path("mfenv")
+        try:
+            return user_data_path("mfenv")
+        except RuntimeError:
+            raise InvalidSetting(
+                "this user has no home directory", "set MFENV_HOME to a directory of your own"
+            ) from None
 
 
 def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
@@ -115,8 +121,12 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, st
 def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str]]]:
     from platformdirs import user_config_path
 
-    yield _from_file(user_config_path("mfenv") / "mfenv.toml", ())
-    start = directory or Path.cwd()
+    with suppress(RuntimeError):  # a user without a home directory has no file there
+        yield _from_file(user_config_path("mfenv") / "mfenv.toml", ())
+    try:
+        start = directory or Path.cwd()
+    except FileNotFoundError:
+        raise InvalidSetting("the current directory is gone", "change to another one") from None
     for folder in (start, *start.parents):
         if (folder / "mfenv.toml").is_file():
             yield _from_file(folder / "mfenv.toml", ())

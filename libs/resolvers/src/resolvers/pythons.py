@@ -74,5 +74,6 @@ def _directories() -> Iterator[Path]:
         if not shims and not (path.parent / "pyvenv.cfg").exists():
             yield path
     yield Path(sys.base_prefix) / "bin"
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    # Path.home() fails for a user who has none, as in many containers.
+    root = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))  # noqa: PTH111
     yield from sorted(root.glob("versions/*/bin"))

@@ -33,10 +33,15 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     from click.shell_completion import CompletionItem
 
     from mfenv.environments import Environments
+    from mfenv.errors import MfenvError
     from mfenv.settings import Settings
 
-    registry = Environments(Settings.load()).registry
-    return [CompletionItem(name) for name in registry.names() if name.startswith(typed)]
+    try:
+        with Environments(Settings.load()) as environments:
+            names = environments.registry.names()
+    except MfenvError:  # nobody who presses Tab wants to read about it
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
 
 
 def env_argument(**options: Any) -> Callable[[Any], Any]:
