@@ -7,15 +7,14 @@ Follows the specifications "Binary distribution format", "Recording installed pr
 
 from __future__ import annotations
 
-import os
 import posixpath
-from concurrent.futures import ThreadPoolExecutor
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkgcache import _scripts
-from pkgcache._files import Placer
+from pkgcache._files import Placer, in_threads
 from pkgcache.errors import PrefixError
 
 if TYPE_CHECKING:
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
     from pkgcache.progress import Progress
     from pkgcache.wheels import UnpackedFile, UnpackedWheel
 
-__all__ = ["Clobber", "Installable", "Linked", "Scheme", "link_wheels"]
+__all__ = ["Clobber", "Installable", "Linked", "Present", "Scheme", "link_wheels"]
 
-_THREADS = min(4, os.cpu_count() or 1)
-_FEW = 500
 _INSTALLER = b"mfenv\n"
 # What an installer writes; a wheel has no say in it.
 _OURS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -59,9 +56,17 @@ class Installable:
     direct_url: bytes | None = None
 
 
+class Present(NamedTuple):
+    """A file that is there before the wheels: whose it is, its sha256 in hex, its size."""
+
+    owner: str
+    sha256: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clobber:
-    """A path that two wheels bring with different content; `kept` is the one that is there."""
+    """A path that two packages bring with different content; `kept` is the one that is there."""
 
     path: str
     kept: str
@@ -70,7 +75,7 @@ class Clobber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """What was laid out: the number of files, and the paths that wheels fought over."""
+    """What was laid out: the number of files, and the paths that packages fought over."""
 
     files: int
     clobbers: tuple[Clobber, ...]
@@ -79,7 +84,7 @@ class Linked:
 class _Planned:
     """What will be at a path: a file of a wheel, or bytes."""
 
-    __slots__ = ("content", "executable", "hash", "owner", "size", "source")
+    __slots__ = ("content", "executable", "hash", "owner", "present", "size", "source")
 
     def __init__(
         self,
@@ -93,28 +98,54 @@ class _Planned:
         self.owner, self.source, self.content, self.executable = owner, source, content, executable
         self.hash = file.hash if file else _scripts.record_hash(content)
         self.size = file.size if file else len(content)
+        self.present = False
+
+    @classmethod
+    def there(cls, found: Present) -> _Planned:
+        planned = cls(found.owner)
+        digest = urlsafe_b64encode(bytes.fromhex(found.sha256)).rstrip(b"=").decode()
+        planned.hash, planned.size, planned.present = f"sha256={digest}", found.size, True
+        return planned
 
 
-def link_wheels(wheels: Sequence[Installable], scheme: Scheme, *, progress: Progress) -> Linked:
+def link_wheels(
+    wheels: Sequence[Installable],
+    scheme: Scheme,
+    *,
+    present: Mapping[str, Present] | None = None,
+    placer: Placer | None = None,
+    progress: Progress,
+) -> Linked:
     """Lay `wheels` out under `scheme.root`.
 
-    Where several bring the same path with different content, the last one's is kept. Raises
-    `PrefixError` where a path exists already or cannot be made.
+    Where several bring the same path with different content, the last one's is kept; but what is
+    `present` stays. Raises `PrefixError` where another path exists already or cannot be made.
     """
+    present = present or {}
     plan: dict[str, _Planned] = {}
     clobbers: list[Clobber] = []
     for installable in wheels:
         own = dict(_files(installable.wheel, scheme))
+        own.update(_scripts_of(installable.wheel, scheme))
+        for path in own.keys() & present.keys():
+            there = _Planned.there(present[path])
+            if there.hash != own[path].hash:
+                clobbers.append(Clobber(path=path, kept=there.owner, lost=own[path].owner))
+            own[path] = there
         own.update(_metadata(installable, own, scheme))
         for path, planned in own.items():
+            if planned.present:
+                continue
             before = plan.get(path)
             if before and before.hash != planned.hash:
                 clobbers.append(Clobber(path=path, kept=planned.owner, lost=before.owner))
             plan[path] = planned
-    _report(clobbers, progress)
+    report(clobbers, progress)
     task = progress.start("linking files", len(plan), "files")
     try:
-        _lay_out(plan, scheme, progress)
+        placer = placer or Placer(str(scheme.root), progress)
+        placer.make_folders({path.rpartition("/")[0] for path in plan})
+        in_threads(list(plan.items()), partial(_place, placer))
         task.advance(len(plan))
     except FileExistsError as error:
         path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
@@ -125,19 +156,7 @@ def link_wheels(wheels: Sequence[Installable], scheme: Scheme, *, progress: Prog
     return Linked(files=len(plan), clobbers=tuple(clobbers))
 
 
-def _lay_out(plan: dict[str, _Planned], scheme: Scheme, progress: Progress) -> None:
-    placer = Placer(str(scheme.root), progress)
-    placer.make_folders({path.rpartition("/")[0] for path in plan})
-    items = list(plan.items())
-    # link(2) runs without the interpreter's lock: two threads take half the time of one.
-    step = max(-(-len(items) // _THREADS), _FEW)
-    parts = (items[at : at + step] for at in range(0, len(items), step))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(partial(_place, placer), parts):
-            pass
-
-
-def _place(placer: Placer, items: list[tuple[str, _Planned]]) -> None:
+def _place(placer: Placer, items: Sequence[tuple[str, _Planned]]) -> None:
     for path, planned in items:
         if planned.source:
             placer.link(planned.source, path)
@@ -172,20 +191,24 @@ def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned
             yield target, _Planned(wheel.name, content=script, executable=True)
 
 
-def _metadata(
-    installable: Installable, files: Mapping[str, _Planned], scheme: Scheme
-) -> dict[str, _Planned]:
-    """The files that installing adds: scripts of entry points, INSTALLER, RECORD."""
-    wheel = installable.wheel
-    root = scheme.purelib if wheel.purelib else scheme.platlib
-    info = f"{root}/{wheel.dist_info}"
-    found = {
+def _scripts_of(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
+    """The scripts of entry points."""
+    return {
         f"{scheme.scripts}/{one.name}": _Planned(
             wheel.name, content=_scripts.launcher(one, scheme.python), executable=True
         )
         for one in wheel.entry_points
     }
-    found[f"{info}/INSTALLER"] = _Planned(wheel.name, content=_INSTALLER)
+
+
+def _metadata(
+    installable: Installable, files: Mapping[str, _Planned], scheme: Scheme
+) -> dict[str, _Planned]:
+    """What installing adds to the metadata of a wheel: INSTALLER, RECORD."""
+    wheel = installable.wheel
+    root = scheme.purelib if wheel.purelib else scheme.platlib
+    info = f"{root}/{wheel.dist_info}"
+    found = {f"{info}/INSTALLER": _Planned(wheel.name, content=_INSTALLER)}
     if installable.direct_url is not None:
         found[f"{info}/direct_url.json"] = _Planned(wheel.name, content=installable.direct_url)
     rows = [
@@ -203,7 +226,8 @@ def _metadata(
     return found
 
 
-def _report(clobbers: list[Clobber], progress: Progress) -> None:
+def report(clobbers: Sequence[Clobber], progress: Progress) -> None:
+    """Note which packages fought over which paths."""
     for pair in sorted({(one.kept, one.lost) for one in clobbers}):
         paths = [one.path for one in clobbers if (one.kept, one.lost) == pair]
         kept, lost = pair
