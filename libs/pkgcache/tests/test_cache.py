@@ -337,6 +337,20 @@ def test_threads_that_want_the_same_do_it_once(
     assert len(server.seen) == 10
 
 
+def test_waiting_says_what_for(cache: PackageCache) -> None:
+    data, progress = make_wheel("demo"), Recorder()
+    package = package_of(data, "demo")
+    cache.add(data, package.filename)
+    with ThreadPoolExecutor(1) as pool:
+        with cache.locked(package, Recorder()):
+            waiting = pool.submit(cache.unpacked, package, progress=progress)
+            while not progress.notes:
+                time.sleep(0.01)
+            assert not waiting.done()
+        assert waiting.result().name == "demo"
+    assert progress.notes == [f"waiting for another process that works on `{package.filename}`"]
+
+
 def _fetch(root: Path, packages: list[Package]) -> None:
     PackageCache(root).fetch(packages, unpack=True)
 

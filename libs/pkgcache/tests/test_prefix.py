@@ -104,7 +104,7 @@ def test_record_tells_the_truth(prefix: Path, cache: PackageCache) -> None:
         "demo/__init__.py": b"",
         "demo/a,b.txt": b"comma",
         "demo/main.py": MAIN,
-        "demo-1.0.data/scripts/run": b"#!python\nprint('script')\n",
+        "demo-1.0.data/scripts/run": b"#!python" + b" " * 600 + b"\nprint('script')\n",
         "demo-1.0.data/scripts/shell": b"#!/bin/sh\necho shell\n",
         "demo-1.0.data/data/share/doc/demo.txt": b"doc",
         "demo-1.0.data/headers/demo.h": b"header",

@@ -6,7 +6,7 @@ import random
 import stat
 import struct
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -334,6 +334,58 @@ class TestZip:
                 with archive.open(path, "w", force_zip64=path.endswith("WHEEL")) as member:
                     member.write(content)
         assert unpacked(tmp_path, bytes(sink.data)).name == "demo"
+
+    def _with_end64(
+        self, data: bytes, *, count: int = 0, gap: bytes = b"", disk: int = 0, narrow: bool = True
+    ) -> bytes:
+        """The zip with a zip64 end record too, which says `count` more members than there are."""
+        body, end = data[:-22], struct.unpack("<4s4H2LH", data[-22:])
+        start, size = end[6], end[5]
+        record = struct.pack(
+            "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, disk, 0, end[3], end[4] + count, size, start
+        )
+        locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(body), 1)
+        full = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+        return body + record + gap + locator + (data[-22:] if narrow else full)
+
+    @pytest.mark.parametrize("narrow", [True, False])
+    def test_a_second_end_record_that_agrees_is_accepted(
+        self, tmp_path: Path, narrow: bool
+    ) -> None:
+        data = self._with_end64(make_wheel("demo"), narrow=narrow)
+        assert unpacked(tmp_path, data).name == "demo"
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"count": 1}, "disagree"),
+            ({"gap": b"?"}, "not where its locator says"),
+            ({"disk": 1}, "damaged zip64"),
+        ],
+    )
+    def test_a_second_end_record_that_disagrees(
+        self, tmp_path: Path, wrong: dict[str, Any], said: str
+    ) -> None:
+        assert said in refused(tmp_path, self._with_end64(make_wheel("demo"), **wrong))
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            struct.pack("<HHBL5s", 0x7075, 10, 1, 0, b"other"),
+            struct.pack("<HH", 0x1234, 9) + b"short",
+            struct.pack("<HHQ", 1, 8, 5) * 2,
+        ],
+    )
+    def test_an_extra_field_that_is_ambiguous_or_damaged(
+        self, tmp_path: Path, extra: bytes
+    ) -> None:
+        info = zipfile.ZipInfo("demo/a")
+        info.extra = extra
+        assert "extra field" in refused(tmp_path, appended(info, b"x"))
+
+    def test_a_name_that_is_not_marked_as_utf8(self, tmp_path: Path) -> None:
+        data = make_wheel("demo", files={"demo/ab": b""})
+        assert "unknown encoding" in refused(tmp_path, data.replace(b"demo/ab", b"demo/\xc3\xa9"))
 
     def _directory(self, data: bytes) -> tuple[int, int]:
         found = struct.unpack("<4s4H2LH", data[-22:])
