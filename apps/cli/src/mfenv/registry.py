@@ -6,6 +6,7 @@ whole, compressed, beside the columns that a listing shows. Every write is one t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 import zlib
@@ -217,26 +218,26 @@ class Registry:
         """Record a created prefix; a name moves to it from a prefix that had it before."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with self._write() as db:
-            db.execute("update prefixes set name=null where name=? and path<>?", (name, str(path)))
+            db.execute("update prefixes set name=null where name=?", (name,))
             db.execute(
-                "insert or replace into prefixes values (?,?,?,?,?,?)",
-                (str(path), name, *env_id, now),
+                "insert or replace into prefixes values (cast(? as text),?,?,?,?,?)",
+                (os.fsencode(path), name, *env_id, now),
             )
 
     def remove_prefix(self, path: Path) -> None:
         with self._write() as db:
-            db.execute("delete from prefixes where path=?", (str(path),))
+            db.execute("delete from prefixes where path=cast(? as text)", (os.fsencode(path),))
 
     def prefix_named(self, name: str) -> PrefixRow | None:
-        return next(self._prefixes("where name=?", (name,)), None)
+        return next(self._prefixes("where name=cast(? as text)", (os.fsencode(name),)), None)
 
     def prefix_at(self, path: Path) -> PrefixRow | None:
-        return next(self._prefixes("where path=?", (str(path),)), None)
+        return next(self._prefixes("where path=cast(? as text)", (os.fsencode(path),)), None)
 
     def prefixes_of(self, req_id: str, full_id: str) -> list[PrefixRow]:
         return list(self._prefixes("where req_id=? and full_id=? order by path", (req_id, full_id)))
 
-    def _prefixes(self, where: str, values: tuple[str, ...]) -> Iterator[PrefixRow]:
+    def _prefixes(self, where: str, values: tuple[str | bytes, ...]) -> Iterator[PrefixRow]:
         sql = f"select path, name, req_id, full_id, platform, created_at from prefixes {where}"  # noqa: S608 - constants
         for path, name, req_id, full_id, platform, at in self._all(sql, values):
             yield PrefixRow(
@@ -288,6 +289,8 @@ class Registry:
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+        # Paths are bytes, and not in every locale can these be read as UTF-8.
+        db.text_factory = os.fsdecode
         try:
             if self._version(db) == 0:
                 self._create(db)
