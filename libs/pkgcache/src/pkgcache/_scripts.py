@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -52,13 +53,13 @@ def rewritten(path: str, python: Path) -> bytes | None:
 def shebang(python: Path) -> bytes:
     """The first line of a script that `python` runs, however long its path is."""
     path = str(python)
-    line = f"#!{path}\n"
-    if len(line.encode()) <= _LONGEST_SHEBANG and not any(char.isspace() for char in path):
-        return line.encode()
+    line = os.fsencode(f"#!{path}\n")
+    if len(line) <= _LONGEST_SHEBANG and not any(char.isspace() for char in path):
+        return line
     # A shell reads this as a command, Python as a string literal.
     quoted = shlex.quote(path)
     exec_ = f"'''exec' {quoted} \"$0\" \"$@\"\n' '''\n"
-    return f"#!/bin/sh\n{exec_}".encode()
+    return os.fsencode(f"#!/bin/sh\n{exec_}")
 
 
 def record(rows: Iterable[tuple[str, str, str]]) -> bytes:
