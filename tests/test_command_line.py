@@ -1,0 +1,258 @@
+"""The command line as such: its streams, its settings, its help, and odd surroundings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mfenv._cli import cli
+
+from .helpers import Machine, files, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = sorted(cli.commands)
+HEAVY = {
+    "boto3",
+    "metaflow",
+    "packaging",
+    "pkgcache._http",
+    "rattler",
+    "requests",
+    "resolvers.pypi",
+    "rich",
+    "urllib3",
+    "uv",
+    "yaml",
+}
+
+
+def imported(machine: Machine, *words: str) -> set[str]:
+    """The modules that a command has imported at its end."""
+    done = finish(machine.spawn(sys.executable, "-X", "importtime", "-m", "mfenv", *words))
+    assert done.status == 0, done.err
+    lines = [line for line in done.err.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+def test_help_is_quick_to_start(machine: Machine) -> None:
+    found = imported(machine, "--help")
+    assert "click" in found
+    assert found & (HEAVY | {"sqlite3", "envid.spec", "mfenv.environments"}) == set()
+
+
+def test_show_and_list_import_only_what_they_need(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
+    for words in (["show", "a:v1"], ["show", "a:v1", "--json"], ["list"], ["alias", "a:v1", "b"]):
+        assert imported(machine, *words) & (HEAVY - {"packaging"}) == set()
+
+
+def test_what_is_known_is_answered_without_the_resolver(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app")
+    found = imported(machine, "resolve", "--pypi", "app")
+    assert found & {"requests", "rattler", "resolvers.pypi", "rich", "uv"} == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(machine: Machine, command: str) -> None:
+    for option in ("--help", "-h"):
+        text = machine.ok(command, option)
+        assert text.startswith(f"Usage: mfenv {command}")
+        assert "Examples:\n" in text
+        assert f"mfenv {command}" in text.partition("Examples:")[2]
+
+
+def test_the_help_names_every_command(machine: Machine) -> None:
+    text = machine.ok("--help")
+    assert [name for name in COMMANDS if f"\n  {name} " not in text] == []
+
+
+def test_the_version(machine: Machine) -> None:
+    assert machine.ok("--version").startswith("mfenv, version ")
+
+
+# Settings
+
+
+def test_a_setting_comes_from_the_nearest_place(machine: Machine) -> None:
+    def shown(*words: str, **env: str) -> tuple[str, str]:
+        done = machine.run("config", "--json", env=env)
+        found = json.loads(done.out)["exclude_newer"]
+        return found["value"], found["origin"]
+
+    assert shown() == ("", "default")
+    user = machine.user / ".config" / "mfenv"
+    user.mkdir(parents=True)
+    (user / "mfenv.toml").write_text('exclude-newer = "2020-01-01"\n')
+    assert shown() == ("2020-01-01", f"{user}/mfenv.toml:1")
+    project = machine.file("pyproject.toml", '[tool.mfenv]\nexclude-newer = "2021-01-01"\n')
+    assert shown() == ("2021-01-01", f"{project}:2")
+    nearest = machine.file("mfenv.toml", '\n\nexclude-newer = "2022-01-01"\n')
+    assert shown() == ("2022-01-01", f"{nearest}:3")
+    variable = {"MFENV_EXCLUDE_NEWER": "2023-01-01"}
+    assert shown(**variable) == ("2023-01-01", "MFENV_EXCLUDE_NEWER")
+    done = machine.run("resolve", "--pypi", "app", "--exclude-newer", "soon", env=variable)
+    assert "`soon` is neither a date" in done.err
+
+
+def test_settings_in_a_file_resolve_as_options_do(machine: Machine) -> None:
+    by_option = machine.ok(
+        "resolve", "--pypi", "app", "--exclude-newer", "2024-01-01", "--platform", "osx-64"
+    )
+    machine.file("mfenv.toml", 'exclude-newer = "2024-01-01"\nplatforms = ["osx-64"]\n')
+    done = machine.run("resolve", "--pypi", "app")
+    assert done.out.strip() == by_option
+    assert "known already" in done.err
+
+
+def test_config_names_every_setting_and_hides_credentials(machine: Machine) -> None:
+    machine.environ["MFENV_EXTRA_INDEX_URL"] = "https://me:s3cret@host/simple"
+    text = machine.ok("config")
+    found = machine.json("config")
+    assert found["home"] == {"value": str(machine.home), "origin": "MFENV_HOME"}
+    assert found["extra_index_url"]["value"] == ["https://***@host/simple"]
+    assert [name for name in found if name not in text] == []
+    assert "s3cret" not in text + json.dumps(found)
+
+
+# Streams
+
+
+def test_progress_goes_to_standard_error(machine: Machine) -> None:
+    done = machine.run("resolve", "--pypi", "app", "--alias", "a", "--json")
+    assert [one["platform"] for one in json.loads(done.out)["environments"]]
+    assert "resolve took" in done.err
+    done = machine.run("create", "a")
+    assert done.out.count("\n") == 1
+    for words in (["alias", "a", "b:v1"], ["rm", "a"]):
+        done = machine.run(*words)
+        assert (done.status, done.out) == (0, "")
+        assert done.err
+
+
+def test_on_a_terminal_the_bars_go_away(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    inner, outer = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mfenv", "create", "a"],
+        env={**machine.environ, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=outer,
+        text=True,
+    )
+    os.close(outer)
+    assert finish(process).out.strip().startswith(str(machine.home))
+    shown = os.read(inner, 1 << 16).decode()
+    os.close(inner)
+    assert "create took" in shown
+    assert "\x1b[2K" in shown  # lines of bars, erased
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(machine: Machine, closed: str) -> None:
+    """A file that is opened next must not get the number of a standard stream."""
+    done = machine.run("resolve", "--pypi", "app", "--alias", "a", before=f"exec {closed}")
+    assert (done.status, "error" in done.err) == (0, False), done.err
+    assert len(machine.rows()["aliases"]) == 1
+
+
+def test_output_that_cannot_be_written(machine: Machine) -> None:
+    done = machine.run("list", before="exec >/dev/full")
+    assert (done.status, done.err) == (1, "error: no space left on device\n")
+
+
+def test_a_reader_that_has_enough(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    for words in ("list", "show a --json", "--help"):
+        script = f'{{ "$0" {words}; echo $? >&2; }} | true'
+        done = finish(machine.spawn("/bin/sh", "-c", script, Path(sys.executable).parent / "mfenv"))
+        assert done.err in ("0\n", "1\n")
+
+
+# Surroundings
+
+
+def everything(machine: Machine, before: str = ":", **env: str) -> None:
+    for words in (
+        ["resolve", "--pypi", "app", "--alias", "a:v1"],
+        ["show", "a:v1"],
+        ["list"],
+        ["create", "a:v1", "--name", "e"],
+        ["create", "a:v1", "--prefix", "\u00fcmlaut"],
+        ["list"],
+    ):
+        done = machine.run(*words, before=before, env=env)
+        assert done.status == 0, done.err
+    done = machine.run("run", "e", "--", "hello", before=before, env=env)
+    assert (done.status, done.out) == (7, f"hello from {machine.prefix('e')}\n")
+
+
+def test_in_the_c_locale_and_a_narrow_window(machine: Machine) -> None:
+    plain = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    everything(machine, **plain, COLUMNS="40")
+
+
+def test_without_a_home_directory(machine: Machine) -> None:
+    everything(machine, before="unset HOME")
+    assert files(machine.user) == []
+
+
+def test_as_a_user_whom_nobody_knows(machine: Machine) -> None:
+    """As in containers that run with any number; neither a name nor a home is known."""
+    unknown = ["unshare", "--user", "--map-user=12345"]
+    try:
+        subprocess.run([*unknown, "true"], capture_output=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("this user may not make a name space of its own")
+    change = f'[ "$(id -u)" = 12345 ] || exec {" ".join(unknown)} env -u HOME "$0" "$@"'
+    everything(machine, before=change)
+    said = machine.fails("list", before=f"unset MFENV_HOME; {change}")
+    assert "this user has no home directory\nhint: set MFENV_HOME" in said
+
+
+def test_under_a_strict_umask_nobody_else_can_read(machine: Machine) -> None:
+    everything(machine, before="umask 077")
+    # A lock has no content; those who share a cache must be able to take it.
+    found = [path for path in machine.home.rglob("*") if not path.name.endswith(".lock")]
+    assert len(found) > 50
+    assert [path for path in found if not path.is_symlink() and path.stat().st_mode & 0o022] == []
+    assert machine.home.stat().st_mode & 0o077 == 0
+
+
+def test_in_a_directory_that_is_gone(machine: Machine) -> None:
+    said = machine.fails("list", before="mkdir gone; cd gone; rmdir ../gone")
+    assert said == "error: the current directory is gone\nhint: change to another one\n"
+
+
+# Completion
+
+
+def completed(machine: Machine, typed: str) -> list[str]:
+    number = str(typed.count(" "))
+    variables = {"COMP_WORDS": typed, "COMP_CWORD": number, "_MFENV_COMPLETE": "bash_complete"}
+    done = machine.run(env=variables)
+    assert (done.status, done.err) == (0, "")
+    return [line.partition(",")[2] for line in done.out.split()]
+
+
+def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Machine]) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "team/app:v1", "--alias", "app:v2")
+    machine.ok("create", "app:v2", "--name", "application")
+    for command in ("show", "create", "run", "rm", "alias", "resolve --using"):
+        assert completed(machine, f"mfenv {command} ap") == ["app:v2", "application"]
+        assert completed(machine, f"mfenv {command} team") == ["team/app:v1"]
+    assert completed(machine, "mfenv re") == ["resolve"]
+    assert "--platform" in completed(machine, "mfenv resolve --pl")
+    assert completed(machines("two"), "mfenv show a") == []
+
+
+def test_completion_fails_silently(machine: Machine) -> None:
+    machine.environ["MFENV_HOME"] = "/proc/none"
+    assert completed(machine, "mfenv show a") == []
