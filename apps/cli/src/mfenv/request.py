@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from envid.requirements import normalize, normalize_python
 from envid.spec import EnvSpec, Options, Source
@@ -257,12 +257,21 @@ def _link(text: str) -> str:
 
 
 def _index(text: str) -> str:
-    if "://" not in text and text != "pypi":
+    if text != "pypi" and not _is_url(text):
         raise InvalidRequest(
-            f"`{text}` is not the URL of a package index",
+            f"`{text.rpartition('@')[2]}` is not the URL of a package index",
             "write it like `https://host/simple`, or `pypi` for the public one",
         )
     return text
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        at_host = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # the port is no number
+        return False
+    return parts.scheme == "file" or bool(at_host)
 
 
 def _python(
