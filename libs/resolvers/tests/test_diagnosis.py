@@ -20,7 +20,7 @@ QUESTION = Question.make(
     Target.make("linux-64"),
     Python(path=Path("/python"), version="3.11.7"),
     ResolveContext(cache_dir=Path("/nowhere")),
-    {},
+    wheels={},
 )
 # The pieces that uv's messages are made of, put together at random.
 PIECES = st.sampled_from(

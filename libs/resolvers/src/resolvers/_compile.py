@@ -56,7 +56,8 @@ def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> str:
 
 
 def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: bool = False) -> str:
-    settings = index_settings(uv, question.spec, question.context.credentials)
+    stubs = [question.stubs.folder] if question.stubs else []
+    settings = index_settings(uv, question.spec, question.context.credentials, stubs)
     with tempfile.TemporaryDirectory() as work:
         arguments = question.arguments(Path(work) / "constraints.txt")
         done = uv.run(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from envid.spec import EnvSpec
     from pkgcache.credentials import Credentials
@@ -31,16 +31,22 @@ class IndexSettings:
     environment: Mapping[str, str]
 
 
-def index_settings(uv: Uv, spec: EnvSpec, credentials: Credentials) -> IndexSettings:
-    """Say where to look, in the order of the spec's sources, and up to which date."""
+def index_settings(
+    uv: Uv, spec: EnvSpec, credentials: Credentials, folders: Iterable[Path] = ()
+) -> IndexSettings:
+    """Say where to look, in the order of the spec's sources, and up to which date.
+
+    `folders` hold wheels that are offered beside them.
+    """
     options = spec.options
     arguments = ["--index-strategy", options.index_strategy]
     if options.exclude_newer:
         arguments += ["--exclude-newer", options.exclude_newer]
     environment: dict[str, str] = {}
     found = [one.url for one in spec.sources if one.kind == "find-links"]
-    if found:
-        environment["UV_FIND_LINKS"] = ",".join(_link(one, credentials) for one in found)
+    links = [*(_link(one, credentials) for one in found), *(one.as_uri() for one in folders)]
+    if links:
+        environment["UV_FIND_LINKS"] = ",".join(links)
     indexes = [one.url for one in spec.sources if one.kind == "index"]
     if not indexes:
         arguments.append("--no-index")

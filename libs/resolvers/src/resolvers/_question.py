@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from envid.packages import BuiltFrom, Package
     from envid.spec import EnvSpec
     from resolvers._lock import File, Locked
+    from resolvers._stubs import Stubs
     from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
     from resolvers.targets import Target
@@ -57,7 +58,8 @@ class Question:
     """What uv is asked.
 
     `wheels` maps the digest of each local source to the wheel that stands for it, `hashes` each
-    package to those it may have. `only_binary` must not be built; `pins` are further constraints.
+    package to those it may have, `stubs` are what conda has brought already. `only_binary` must
+    not be built; `pins` are further constraints.
     """
 
     spec: EnvSpec
@@ -67,6 +69,7 @@ class Question:
     wheels: Mapping[str, LocalWheel]
     hashes: Mapping[str, tuple[str, ...]]
     lines: tuple[str, ...]
+    stubs: Stubs | None = None
     only_binary: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
 
@@ -77,7 +80,9 @@ class Question:
         target: Target,
         python: Python,
         context: ResolveContext,
+        *,
         wheels: Mapping[str, LocalWheel],
+        stubs: Stubs | None = None,
     ) -> Question:
         """Ask for what the spec asks for."""
         requirements = spec.for_platform(target.platform).get("pypi", ())
@@ -89,6 +94,7 @@ class Question:
             wheels=wheels,
             hashes=dict(_hashes((*spec.constraints, *requirements))),
             lines=(),
+            stubs=stubs,
         )
         return replace(
             question,
@@ -96,6 +102,7 @@ class Question:
             pins=(
                 *(question.line(text) for text in spec.constraints),
                 *(f"{one.name}=={one.version}" for one in question.held if one.kind == "pypi"),
+                *(stubs.pins if stubs else ()),
             ),
         )
 
@@ -141,6 +148,8 @@ class Question:
             *("-", "--no-header", "--no-sources", "--constraints", constraints),
             *("--python", self.python.path, "--python-platform", self.target.uv_platform),
         ]
+        if self.python.own:
+            arguments += ["--python-version", self.python.version]
         if options.prereleases:
             arguments += ["--prerelease", "allow"]
         for name in options.no_binary:

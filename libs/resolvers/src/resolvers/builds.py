@@ -105,6 +105,13 @@ class Builder:
     def _build(
         self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], work: Path
     ) -> Path:
+        if not self._python.builds:
+            minor = self._python.version.rpartition(".")[0]
+            raise BuildFailed(
+                name,
+                f"there is no Python {minor} on this machine to build it with",
+                hint=f"install Python {minor}, or ask for versions that have wheels",
+            )
         self._context.progress.note(f"building a wheel of {name}")
         (work / "source").mkdir(parents=True)
         tree = fetch(work / "source")

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from resolvers._lock import Locked, Notes
     from resolvers._question import LocalWheel
+    from resolvers._stubs import Stubs
+    from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
 
-__all__ = ["PypiResolver"]
+__all__ = ["PypiResolver", "resolve_wheels"]
 
 _WORKERS = 8
 
@@ -42,27 +44,56 @@ class PypiResolver:
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
         _check(spec, platforms)
-        platforms = tuple(dict.fromkeys(platforms))
-        targets = [Target.make(one, spec.for_platform(one).get("sys", ())) for one in platforms]
         python = find_python(spec.python, context)
-        with (
-            Uv(context) as uv,
-            Files(uv, spec, python, context) as files,
-            ThreadPoolExecutor(_WORKERS) as work,
-            ThreadPoolExecutor(len(targets)) as pool,
-        ):
-            try:
-                wheels = _local_wheels(spec, platforms, files, work)
-                questions = [
-                    Question.make(spec, target, python, context, wheels) for target in targets
-                ]
-                pending = [pool.submit(_resolve, uv, one, files, work) for one in questions]
-                return dict(zip(platforms, [one.result() for one in pending], strict=True))
-            except BaseException:
-                # What the pools wait for, when they close, ends with these.
-                files.stop()
-                uv.processes.close()
-                raise
+        return resolve_wheels(spec, dict.fromkeys(platforms, python), context)
+
+
+def resolve_wheels(
+    spec: EnvSpec,
+    pythons: Mapping[str, Python],
+    context: ResolveContext,
+    stubs: Mapping[str, Stubs] | None = None,
+) -> dict[str, Resolution]:
+    """The PyPI side of a spec for each platform and its Python; raises `ResolveError`.
+
+    `stubs` are what each platform has already, which is not among the packages found.
+    """
+    found: dict[str, Resolution] = {}
+    for python in dict.fromkeys(pythons.values()):
+        platforms = [platform for platform, one in pythons.items() if one == python]
+        found |= _resolve_for(python, spec, platforms, context, stubs or {})
+    return {platform: found[platform] for platform in pythons}
+
+
+def _resolve_for(
+    python: Python,
+    spec: EnvSpec,
+    platforms: Sequence[str],
+    context: ResolveContext,
+    stubs: Mapping[str, Stubs],
+) -> dict[str, Resolution]:
+    targets = [Target.make(one, spec.for_platform(one).get("sys", ())) for one in platforms]
+    with (
+        Uv(context) as uv,
+        Files(uv, spec, python, context) as files,
+        ThreadPoolExecutor(_WORKERS) as work,
+        ThreadPoolExecutor(len(targets)) as pool,
+    ):
+        try:
+            wheels = _local_wheels(spec, platforms, files, work)
+            questions = [
+                Question.make(
+                    spec, one, python, context, wheels=wheels, stubs=stubs.get(one.platform)
+                )
+                for one in targets
+            ]
+            pending = [pool.submit(_resolve, uv, one, files, work) for one in questions]
+            return dict(zip(platforms, [one.result() for one in pending], strict=True))
+        except BaseException:
+            # What the pools wait for, when they close, ends with these.
+            files.stop()
+            uv.processes.close()
+            raise
 
 
 def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
@@ -94,6 +125,7 @@ def _local_wheels(
 def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor) -> Resolution:
     locked = solve(uv, question)
     notes = compile_notes(uv, question, locked)
+    there = question.stubs.by_name if question.stubs else {}
     pending = [
         work.submit(
             files.package,
@@ -103,6 +135,7 @@ def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor)
             _source(one, notes, question.spec),
         )
         for one in locked
+        if one.name not in there
     ]
     found: list[tuple[Package, Artifact | None]] = []
     elsewhere: list[str] = []

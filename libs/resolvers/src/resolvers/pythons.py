@@ -20,15 +20,24 @@ if TYPE_CHECKING:
 
     from resolvers.request import ResolveContext
 
-__all__ = ["Python", "find_python"]
+__all__ = ["Python", "find_python", "stand_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Python:
-    """A CPython interpreter: where it is, and its full version such as `3.11.7`."""
+    """A CPython interpreter: where it is, and its full version such as `3.11.7`.
+
+    Where the one at `path` only stands in for that version, `own` is its own version.
+    """
 
     path: Path
     version: str
+    own: str | None = None
+
+    @property
+    def builds(self) -> bool:
+        """Whether what the interpreter builds fits the version: the minor versions are equal."""
+        return self.own is None or self.own.split(".")[:2] == self.version.split(".")[:2]
 
 
 def find_python(specifier: str, context: ResolveContext) -> Python:
@@ -47,6 +56,24 @@ def find_python(specifier: str, context: ResolveContext) -> Python:
         raise PythonNotFound(specifier, tuple(seen))
     best = max(fitting, key=Version)
     return next(one for one in found if one.version == best)
+
+
+def stand_in(version: str, context: ResolveContext) -> Python:
+    """The interpreter on this machine that can best stand in for a version of Python.
+
+    It is that version, else the newest of the same minor version, else the newest of all. Raises
+    `PythonNotFound` where there is none.
+    """
+    found = _interpreters(context)
+    if not found:
+        raise PythonNotFound(f"=={version}", ())
+
+    def rank(one: Python) -> tuple[bool, bool, Version]:
+        same_minor = one.version.split(".")[:2] == version.split(".")[:2]
+        return one.version == version, same_minor, Version(one.version)
+
+    best = max(found, key=rank)
+    return Python(path=best.path, version=version, own=best.version)
 
 
 def _interpreters(context: ResolveContext) -> list[Python]:

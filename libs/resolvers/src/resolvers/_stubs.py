@@ -1,0 +1,101 @@
+"""Stub wheels: what conda brings, offered to uv as wheels that hold metadata alone.
+
+uv then treats them as what they are, versions that are there and cannot be changed, and looks for
+other versions of the rest. The local label `+conda` tells them from what an index has; by PEP 440
+`==`, `~=`, `<=`, `<` and `>=` accept it where they accept the public version, `!=` and `>` refuse
+it, and `===` does not match it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from envid.packages import Package
+
+__all__ = ["Stub", "Stubs"]
+
+_EPOCH = (2020, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub:
+    """A conda package under one of its PyPI names; `extras` are requirements by extra."""
+
+    name: str
+    package: Package
+    extras: Mapping[str, tuple[str, ...]]
+
+    @property
+    def version(self) -> str:
+        """The version with the label. What PEP 440 cannot read is cut to what it can."""
+        try:
+            public = Version(self.package.version).public
+        except InvalidVersion:
+            digits = re.match(r"\d+(\.\d+)*", self.package.version)
+            public = digits[0] if digits else "0"
+        return f"{public}+conda"
+
+    @property
+    def metadata(self) -> str:
+        lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
+        for extra, requirements in sorted(self.extras.items()):
+            lines.append(f"Provides-Extra: {extra}")
+            lines += [f"Requires-Dist: {one}" for one in requirements]
+        return "\n".join([*lines, ""])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stubs:
+    """The stubs of one platform, as files in `folder`."""
+
+    folder: Path
+    by_name: Mapping[str, Stub]
+
+    @classmethod
+    def write(cls, stubs: Iterable[Stub], root: Path) -> Stubs:
+        """Write wheels below `root`; the same stubs lie at the same place, which uv's cache likes."""
+        by_name = {one.name: one for one in stubs}
+        texts = [by_name[name].metadata for name in sorted(by_name)]
+        folder = root / hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
+        if not folder.is_dir():
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=root) as work:
+                made = Path(work) / "stubs"
+                made.mkdir()
+                for one in by_name.values():
+                    _write(one, made)
+                try:
+                    made.rename(folder)
+                except OSError:  # another process was as quick
+                    if not folder.is_dir():
+                        raise
+        return cls(folder=folder, by_name=by_name)
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """Constraints that allow nothing else."""
+        return tuple(f"{name}=={one.version}" for name, one in sorted(self.by_name.items()))
+
+
+def _write(stub: Stub, folder: Path) -> None:
+    stem = f"{stub.name.replace('-', '_')}-{stub.version}"
+    files = {
+        "METADATA": stub.metadata,
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: stub\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(zipfile.ZipInfo(f"{stem}.dist-info/{name}", _EPOCH), text)

@@ -1,0 +1,160 @@
+"""Choosing PyPI packages for a Python from conda, beside other conda packages or alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from resolvers._conda_solve import solve_conda
+from resolvers._extras import extra_requirements
+from resolvers._mixed_diagnosis import explain
+from resolvers._question import plain_requirement
+from resolvers._stubs import Stub, Stubs
+from resolvers.channels import CHANNEL_ALIAS
+from resolvers.conda import python_path
+from resolvers.errors import InvalidRequest, NoSolution
+from resolvers.names import PypiNames
+from resolvers.pypi import resolve_wheels
+from resolvers.pythons import stand_in
+from resolvers.request import Resolution
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from envid.spec import EnvSpec
+    from pkgcache.worker import Worker
+    from resolvers._conda_solve import Solved
+    from resolvers.request import ResolveContext
+
+__all__ = ["MixedResolver"]
+
+
+class MixedResolver:
+    """Resolves specs of type `mixed`, and `pypi-only` ones whose Python comes from conda.
+
+    Conda packages are chosen first; then uv chooses wheels for that very Python and for the
+    platform, with what conda brings held fixed. Nothing in the result is installed over a conda
+    package. `npconda` packages must not need Python, unless conda packages are asked for anyway.
+
+    `pypi_names` is the file of a table to use in place of the one that ships with us; see
+    `resolvers.names`. The other options are those of `CondaResolver`.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        channel_alias: str = CHANNEL_ALIAS,
+        package_format: str = ".conda",
+        pypi_names: Path | None = None,
+    ) -> None:
+        self._worker, self._alias, self._format = worker, channel_alias, package_format
+        self._names = PypiNames(pypi_names)
+
+    def resolve(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """Choose exact packages for each platform; raises `ResolveError`."""
+        if not platforms:
+            raise InvalidRequest("no platform is asked for")
+        if spec.options.python_provider != "conda":
+            raise InvalidRequest(
+                "this resolver takes Python from conda, and the spec asks for the system's"
+            )
+        base = solve_conda(
+            self._worker,
+            spec,
+            platforms,
+            context,
+            alias=self._alias,
+            package_format=self._format,
+        )
+        for platform, solved in base.items():
+            _check_npconda(spec, platform, solved, context)
+        if not any(spec.for_platform(platform).get("pypi") for platform in base):
+            return {platform: _alone(solved) for platform, solved in base.items()}
+        pythons = {
+            version: stand_in(version, context)
+            for version in dict.fromkeys(one.python for one in base.values())
+        }
+        stubs = {
+            platform: self._stubs(spec, platform, solved, context)
+            for platform, solved in base.items()
+        }
+        try:
+            found = resolve_wheels(
+                spec,
+                {platform: pythons[solved.python] for platform, solved in base.items()},
+                context,
+                stubs,
+            )
+        except NoSolution as error:
+            platform = error.platform
+            raise explain(error, stubs[platform], base[platform], spec, context) from error
+        return {
+            platform: Resolution(
+                python=solved.python,
+                packages=(*solved.packages, *found[platform].packages),
+                artifacts=found[platform].artifacts,
+            )
+            for platform, solved in base.items()
+        }
+
+    def _stubs(
+        self, spec: EnvSpec, platform: str, solved: Solved, context: ResolveContext
+    ) -> Stubs:
+        asked = _extras(spec, platform)
+        stubs: dict[str, Stub] = {}
+        for package in solved.packages:
+            for name in self._names.of(package, solved.pypi_names):
+                # A package of that very name knows its version better than one that contains it.
+                if name not in stubs or name == canonicalize_name(package.name):
+                    stubs[name] = Stub(name=name, package=package, extras={})
+        for name, extras in asked.items():
+            if name in stubs:
+                found = extra_requirements(stubs[name], extras, spec, context)
+                stubs[name] = Stub(name=name, package=stubs[name].package, extras=found)
+        return Stubs.write(stubs.values(), context.cache_dir / "stubs")
+
+
+def _alone(solved: Solved) -> Resolution:
+    return Resolution(python=solved.python, packages=solved.packages)
+
+
+def _check_npconda(spec: EnvSpec, platform: str, solved: Solved, context: ResolveContext) -> None:
+    asked = spec.for_platform(platform)
+    if "conda" in asked:
+        return
+    for text in asked.get("npconda", ()):
+        name = text.rpartition("::")[2]
+        root = next((one.name for one in solved.packages if _is_named(name, one.name)), "")
+        path = python_path(solved.packages, [root])
+        if path:
+            origin = context.origins.get(text)
+            where = f"{origin}: " if origin else ""
+            raise InvalidRequest(
+                f"{where}`{text}` brings Python with it: {' needs '.join(path)}",
+                "ask for it as a conda package, or take a package that is none of Python's",
+            )
+
+
+def _is_named(spec: str, name: str) -> bool:
+    rest = spec[len(name) :]
+    return spec.startswith(name) and not rest[:1].isalnum() and rest[:1] not in ("-", "_", ".")
+
+
+def _extras(spec: EnvSpec, platform: str) -> Mapping[str, set[str]]:
+    """The extras that requirements of the spec ask for, by package."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for text in spec.for_platform(platform).get("pypi", ()):
+        try:
+            one = Requirement(plain_requirement(text))
+        except InvalidRequirement:
+            continue
+        if one.extras:
+            found[canonicalize_name(one.name)] |= one.extras
+    return found

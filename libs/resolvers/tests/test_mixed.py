@@ -1,0 +1,245 @@
+"""PyPI packages on a Python from conda, and beside conda packages that must not change."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from envid.spec import EnvSpec, Options, Source
+from resolvers.errors import BuildFailed, InvalidRequest, NoSolution, PythonRefused
+from resolvers.mixed import MixedResolver
+from resolvers.names import PypiNames
+from resolvers.request import ResolveContext
+from resolvers.testing import FakeIndex, make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.channel import Channels
+
+    from envid.packages import Package
+    from pkgcache.worker import Worker
+
+LINUX = "linux-64"
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture
+def index() -> Iterator[FakeIndex]:
+    wheels = [
+        make_wheel("alpha", "1.0", requires=["late; python_version >= '3.13'"]),
+        make_wheel("late", "1.0"),
+        make_wheel(
+            "shared", "1.5", extras=["fast"], requires=["quick>=1; extra == 'fast'", "slow"]
+        ),
+        make_wheel("shared", "3.0"),
+        make_wheel("quick", "1.2"),
+        make_wheel("slow", "1.0"),
+        make_wheel("user", "1.0", requires=["shared<2"]),
+        make_wheel("user", "2.0", requires=["shared>=2"]),
+        make_wheel("modern", "1.0", requires=["shared>=2"]),
+        make_wheel("painter", "1.0", requires=["colour-names"]),
+        make_wheel("colour-names", "7.0"),
+        make_wheel("greeter", "5.0"),
+        make_wheel("picky", "1.0", requires_python=">=3.99"),
+        make_wheel("native", "1.0", tag="cp39-abi3-manylinux_2_17_x86_64"),
+        make_wheel("native", "1.0", tag="cp39-abi3-macosx_11_0_arm64"),
+    ]
+    with FakeIndex(*wheels) as found:
+        yield found
+
+
+class Solver:
+    def __init__(self, worker: Worker, folder: Path, channel: Path, index: FakeIndex) -> None:
+        self.worker, self.folder, self.channel, self.index = worker, folder, channel, index
+
+    def all(
+        self,
+        *,
+        platforms: Sequence[str] = (LINUX,),
+        python: str = MINOR,
+        origins: dict[str, str] | None = None,
+        names: Path | None = None,
+        options: dict[str, Any] | None = None,
+        **asked: list[str],
+    ) -> dict[str, dict[str, Package]]:
+        spec = EnvSpec.make(
+            requirements=asked,
+            python=python,
+            sources=[
+                Source.make("channel", self.channel.as_uri()),
+                Source.make("index", self.index.url),
+            ],
+            options=Options.make(**(options or {})),
+        )
+        context = ResolveContext(cache_dir=self.folder, origins=origins or {})
+        found = MixedResolver(self.worker, pypi_names=names).resolve(spec, platforms, context)
+        for one in found.values():
+            conda = {package.name for package in one.packages if package.kind == "conda"}
+            pypi = {package.name for package in one.packages if package.kind == "pypi"}
+            assert one.python == next(p.version for p in one.packages if p.name == "python")
+            assert len(conda) + len(pypi) == len(one.packages)
+        return {
+            platform: {f"{package.kind}:{package.name}": package for package in one.packages}
+            for platform, one in found.items()
+        }
+
+    def __call__(self, **asked: Any) -> dict[str, Package]:
+        return self.all(**asked)[LINUX]
+
+
+@pytest.fixture
+def solve(worker: Worker, tmp_path: Path, channels: Channels, index: FakeIndex) -> Solver:
+    return Solver(worker, tmp_path / "engines", channels.main, index)
+
+
+def pypi(found: dict[str, Package]) -> dict[str, str]:
+    return {one.name: one.version for one in found.values() if one.kind == "pypi"}
+
+
+def test_wheels_for_a_python_from_conda(solve: Solver) -> None:
+    found = solve(pypi=["alpha"])
+    assert set(found) == {"conda:python", "conda:python_abi", "conda:tzdata", "pypi:alpha"} | (
+        {"pypi:late"} if sys.version_info >= (3, 13) else set()
+    )
+
+
+def test_the_python_need_not_be_on_this_machine(solve: Solver, channels: Channels) -> None:
+    versions = {path.name.split("-")[1] for path in channels.main.glob("*/python-3*.conda")}
+    for version in versions:
+        found = solve(pypi=["alpha"], python=version)
+        assert found["conda:python"].version == version
+        late = int(version.split(".")[1]) >= 13
+        assert pypi(found) == {"alpha": "1.0"} | ({"late": "1.0"} if late else {})
+
+
+def test_platforms_are_resolved_together(solve: Solver) -> None:
+    found = solve.all(pypi=["native"], conda=["greeter"], platforms=[LINUX, "osx-arm64"])
+    assert found[LINUX]["pypi:native"].filename.endswith("x86_64.whl")
+    assert found["osx-arm64"]["pypi:native"].filename.endswith("arm64.whl")
+    assert found["osx-arm64"]["conda:greeter"].subdir == "osx-arm64"
+
+
+def test_npconda_packages_come_beside_it(solve: Solver) -> None:
+    found = solve(pypi=["alpha"], npconda=["greeter"])
+    assert "conda:greeter" in found
+
+
+def test_npconda_that_brings_python_is_refused_naming_the_way(solve: Solver) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        solve(pypi=["alpha"], npconda=["wrapper>=1"], origins={"wrapper>=1": "env.yml:9"})
+    assert str(caught.value) == (
+        "env.yml:9: `wrapper>=1` brings Python with it: wrapper needs pytool needs python"
+    )
+    assert caught.value.hint
+
+
+def test_pypi_packages_adapt_to_what_conda_brings(solve: Solver) -> None:
+    assert pypi(solve(conda=["shared=1.5"], pypi=["user"])) == {"user": "1.0"}
+    assert pypi(solve(conda=["shared=3"], pypi=["user"])) == {"user": "2.0"}
+    assert pypi(solve(pypi=["user"])) == {"user": "2.0", "shared": "3.0"}
+
+
+@pytest.mark.parametrize("spec", ["shared", "shared==1.5", "shared>=1", "shared~=1.0", "shared<2"])
+def test_conda_serves_a_requirement_itself(solve: Solver, spec: str) -> None:
+    assert pypi(solve(conda=["shared=1.5"], pypi=[spec])) == {}
+
+
+def test_dependents_know_what_conda_brings(solve: Solver) -> None:
+    found = solve(conda=["shared=1.5"], pypi=["user"])
+    assert found["pypi:user"].depends == ("shared",)
+
+
+def test_a_channel_says_the_pypi_name_itself(solve: Solver) -> None:
+    assert pypi(solve(conda=["colours"], pypi=["painter"])) == {"painter": "1.0"}
+    assert pypi(solve(pypi=["painter"])) == {"painter": "1.0", "colour-names": "7.0"}
+
+
+def test_a_table_of_names_can_be_replaced(solve: Solver, tmp_path: Path) -> None:
+    table = tmp_path / "names.json"
+    table.write_text(json.dumps({"names": {"either": ["Colour_Names"]}}))
+    assert pypi(solve(conda=["either"], pypi=["painter"], names=table)) == {"painter": "1.0"}
+    for text in ("no json", "[]", '{"names": []}', '{"names": {"a": 3}}'):
+        table.write_text(text)
+        with pytest.raises(InvalidRequest) as caught:
+            PypiNames(table)
+        assert caught.value.hint
+
+
+def test_a_library_of_the_same_name_is_no_distribution(solve: Solver) -> None:
+    found = solve(conda=["greeter"], pypi=["greeter"])
+    assert found["conda:greeter"].version == "1.1"
+    assert pypi(found) == {"greeter": "5.0"}
+
+
+def test_an_extra_of_a_conda_package_brings_what_it_needs(solve: Solver) -> None:
+    assert pypi(solve(conda=["shared=1.5"], pypi=["shared[fast]"])) == {"quick": "1.2"}
+    with pytest.raises(InvalidRequest, match="has no extra `loud`") as caught:
+        solve(conda=["shared=1.5"], pypi=["shared[loud]"])
+    assert caught.value.hint == "it has fast"
+    with pytest.raises(InvalidRequest, match="no index has that version"):
+        solve(conda=["shared=1.0"], pypi=["shared[fast]"])
+
+
+def test_a_conflict_names_both_sides(solve: Solver) -> None:
+    with pytest.raises(NoSolution) as caught:
+        solve(
+            conda=["either", "shared<2"],
+            pypi=["modern"],
+            origins={"shared<2": "env.yml:4", "modern": "env.yml:7"},
+        )
+    text = str(caught.value)
+    assert "all versions of modern depend on shared>=2 and conda's shared 1.5" in text
+    assert "conda brings `shared` 1.5 for `shared<2` (env.yml:4)" in text
+    assert "`modern` is asked by env.yml:7" in text
+    assert "+conda" not in text
+    assert "ask conda for another version of `shared`" in str(caught.value.hint)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == text
+
+
+def test_a_conflict_names_the_way_to_the_conda_package(solve: Solver) -> None:
+    with pytest.raises(NoSolution, match=r"conda brings `shared` 1\.5 for `left`"):
+        solve(conda=["left"], pypi=["modern"])
+
+
+def test_what_conda_builds_never_satisfies_is_said(solve: Solver) -> None:
+    with pytest.raises(NoSolution) as caught:
+        solve(conda=["shared=1.5"], pypi=["shared===1.5"])
+    assert "write `==` instead of `===`" in str(caught.value.hint)
+
+
+def test_a_python_that_a_package_refuses(solve: Solver) -> None:
+    with pytest.raises(PythonRefused):
+        solve(pypi=["picky"])
+
+
+def test_a_cutoff_spares_what_conda_brings(solve: Solver) -> None:
+    found = solve(conda=["shared=1.5"], pypi=["user"], options={"exclude_newer": "2021-01-01"})
+    assert pypi(found) == {"user": "1.0"}
+
+
+def test_sources_are_built_for_the_pythons_minor_version_only(
+    solve: Solver, tmp_path: Path, channels: Channels
+) -> None:
+    solve.index.add(make_sdist(tmp_path / "source", "crafted", "1.0"))
+    assert pypi(solve(pypi=["crafted"])) == {"crafted": "1.0"}
+    minors = {path.name.split("-")[1] for path in channels.main.glob("linux-64/python-3*.conda")}
+    other = next((one for one in sorted(minors) if not one.startswith(f"{MINOR}.")), None)
+    if other is None:
+        pytest.skip("there is one minor version of Python on this machine")
+    solve.folder = tmp_path / "fresh"
+    with pytest.raises(BuildFailed) as caught:
+        solve(pypi=["crafted"], python=other)
+    assert "on this machine to build it with" in str(caught.value)
+
+
+def test_only_specs_with_conda_s_python_are_taken(solve: Solver) -> None:
+    with pytest.raises(InvalidRequest, match="takes Python from conda"):
+        solve(pypi=["alpha"], options={"python_provider": "system"})
+    with pytest.raises(InvalidRequest, match="no platform"):
+        solve.all(pypi=["alpha"], platforms=[])
