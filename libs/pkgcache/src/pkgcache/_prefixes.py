@@ -193,7 +193,8 @@ def _check_place(prefix: Path) -> None:
         raise NotOurPrefix(str(prefix), "is a symbolic link")
     if not prefix.is_dir():
         raise NotOurPrefix(str(prefix), "is not a directory")
-    home = Path("~").expanduser().resolve()
+    # Path.expanduser() fails for a user who has no home, as in many containers.
+    home = Path(os.path.expanduser("~")).resolve()  # noqa: PTH111
     prefix = prefix.resolve()
     if prefix in (home, *home.parents) or prefix.is_mount():
         raise NotOurPrefix(str(prefix), "is not only an environment")
