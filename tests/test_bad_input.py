@@ -98,6 +98,7 @@ def test_a_bad_requirements_file(
         (["--pypi", "app", "--using", "nothing:v1"], "`nothing:v1` is neither known here nor in"),
         (["--pypi", "app", "--exclude-newer", "yesterday"], "`yesterday` is neither a date nor"),
         (["--pypi", "app", "--index-url", "nonsense"], "`nonsense` is not the URL of a package"),
+        (["--pypi", "app", "--index-url", "me:s3cret@host/simple"], "`host/simple` is not the URL"),
         (["--pypi", "app", "--find-links", "/nowhere"], "cannot read `/nowhere`"),
         (["--pypi", "app", "--store", "ftp://host/"], "`ftp://host/` is not a store"),
     ],
@@ -176,6 +177,23 @@ def test_an_alias_for_ever_is_not_taken_from_another_home(
     assert there.state() == before
     there.ok("alias", known, "a:v1")
     assert there.rows()["aliases"] == machine.rows()["aliases"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--index-url https://me:s3cret@host:port/simple\napp\n",
+        "--index-url http://me:s3cret@127.0.0.1:1/simple\napp\n",
+        "--find-links http://me:s3cret@127.0.0.1:1/simple\napp\n",
+        "--frobnicate https://me:s3cret@host/\n",
+        "app @ https://me:s3cret@127.0.0.1:1/app-1.0-py3-none-any.whl; bad\n",
+        "app @ http://me:s3cret@127.0.0.1:1/app-1.0-py3-none-any.whl\n",
+        "http://me:s3cret@127.0.0.1:1/app-1.0.tar.gz\n",
+    ],
+)
+def test_no_message_shows_credentials(machine: Machine, unchanged: None, text: str) -> None:
+    machine.file("requirements.txt", text)
+    assert "s3cret" not in machine.fails("resolve", "-r", "requirements.txt")
 
 
 # What the index and the store send

@@ -187,6 +187,7 @@ def everything(machine: Machine, before: str = ":", **env: str) -> None:
         ["create", "a:v1", "--name", "e"],
         ["create", "a:v1", "--prefix", "\u00fcmlaut"],
         ["list"],
+        ["rm", "\u00fcmlaut"],
     ):
         done = machine.run(*words, before=before, env=env)
         assert done.status == 0, done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import shutil
 import signal
@@ -139,6 +140,20 @@ def test_replacing_and_removing(machine: Machine, number: signal.Signals) -> Non
         consistent(machine)
         tidy(machine)
     assert hits
+
+
+def test_waiting_for_another_process(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "part0", "--alias", "a")
+    machine.ok("create", "a", "--name", "e")
+    (lock,) = (machine.home / "cache" / "locks").glob("prefix-*.lock")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = machine.start("create", "a", "--name", "e", "--force")
+        assert process.stderr
+        assert process.stderr.readline().startswith("waiting for another process that works on")
+        process.send_signal(signal.SIGINT)
+        assert "interrupted" in failure(finish(process), 130)
+    assert machine.ok("run", "e", "--", "python", "-c", "import part0; print(part0.x)") == "0"
 
 
 def works(machine: Machine, name: str) -> bool:
