@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from envid.spec import EnvSpec
     from mfenv.finding import Target
     from mfenv.request import Prepared, Request
     from pkgcache.cache import PackageCache
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from pkgcache.download import Downloader
     from pkgcache.progress import Progress
     from pkgcache.shared import EnvStore
+    from pkgcache.worker import Worker
+    from resolvers.request import Resolver
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 
@@ -105,8 +108,10 @@ class Environments:
         self.close()
 
     def close(self) -> None:
-        """Close the registry."""
+        """Close the registry, and end the worker."""
         self.registry.close()
+        if "worker" in self.__dict__:
+            self.worker.close()
 
     @cached_property
     def cache(self) -> PackageCache:
@@ -114,6 +119,13 @@ class Environments:
         from pkgcache.cache import PackageCache
 
         return PackageCache(self.home / "cache")
+
+    @cached_property
+    def worker(self) -> Worker:
+        """The process for what must not run in this one; it starts with its first call."""
+        from pkgcache.worker import Worker
+
+        return Worker()
 
     @cached_property
     def store(self) -> EnvStore | None:
@@ -199,7 +211,6 @@ class Environments:
         dry_run: bool,
     ) -> tuple[ResolvedEnv, ...]:
         from mfenv.building import keep_built, shared_wheel
-        from resolvers.pypi import PypiResolver
         from resolvers.request import ResolveContext
 
         context = ResolveContext(
@@ -213,7 +224,7 @@ class Environments:
         )
         task = self.progress.start("resolving", None, "packages")
         try:
-            found = PypiResolver().resolve(prepared.spec, platforms, context)
+            found = self._resolver(prepared.spec).resolve(prepared.spec, platforms, context)
         finally:
             task.done()
         for resolution in found.values():
@@ -223,6 +234,23 @@ class Environments:
             {platform: (one.python, one.packages) for platform, one in found.items()},
             resolved_by=_user(),
         )
+
+    def _resolver(self, spec: EnvSpec) -> Resolver:
+        """The resolver for the type of a spec."""
+        if spec.options.python_provider == "system":
+            from resolvers.pypi import PypiResolver
+
+            return PypiResolver()
+        from resolvers.channels import CHANNEL_ALIAS
+
+        alias = self.settings.channel_alias or CHANNEL_ALIAS
+        if spec.env_type == "conda-only":
+            from resolvers.conda import CondaResolver
+
+            return CondaResolver(self.worker, channel_alias=alias)
+        from resolvers.mixed import MixedResolver
+
+        return MixedResolver(self.worker, channel_alias=alias)
 
     def publish(
         self,

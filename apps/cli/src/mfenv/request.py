@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
+    from reqparse import Source as StatedSource
+    from reqparse.model import Category
 
 __all__ = ["Prepared", "Request", "prepare"]
 
+_CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
 _MINORS = range(30)
 _PATCHES = range(40)
 
@@ -34,12 +37,16 @@ class Request:
     """What one environment must hold, as it was asked for.
 
     `files` are requirement files of any kind that reqparse reads; `pypi` are requirements as
-    they stand in a requirements.txt. `python` is a version or a specifier, `platforms` are those
+    they stand in a requirements.txt, `conda` and `npconda` MatchSpecs, `sys` virtual packages of
+    the target, such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those
     to resolve for. `using` names a known environment whose packages are kept.
     """
 
     files: tuple[Path, ...] = ()
     pypi: tuple[str, ...] = ()
+    conda: tuple[str, ...] = ()
+    npconda: tuple[str, ...] = ()
+    sys: tuple[str, ...] = ()
     python: str | None = None
     platforms: tuple[str, ...] = ()
     using: str | None = None
@@ -130,12 +137,13 @@ def _read(request: Request) -> list[RequirementSet]:
         except ParseErrors as error:
             problems.extend(error.problems)
     asked = []
-    for text in request.pypi:
-        try:
-            origin = Origin(file="--pypi", line=None)
-            asked.append(parse_requirement(text, category="pypi", origin=origin))
-        except ParseErrors as error:
-            problems.extend(error.problems)
+    for category in _CATEGORIES:
+        for text in getattr(request, category):
+            try:
+                origin = Origin(file=f"--{category}", line=None)
+                asked.append(parse_requirement(text, category=category, origin=origin))
+            except ParseErrors as error:
+                problems.extend(error.problems)
     if problems:
         raise ParseErrors(tuple(problems))
     return [*sets, RequirementSet(requirements=tuple(asked))]
@@ -215,6 +223,7 @@ def _options(sets: Iterable[RequirementSet], settings: Settings) -> Options:
         no_binary=[name for found in sets for name in found.no_binary],
         only_binary=[name for found in sets for name in found.only_binary],
         exclude_newer=settings.exclude_newer or None,
+        channel_priority=settings.channel_priority,
         index_strategy=settings.index_strategy,
     )
 
@@ -249,7 +258,24 @@ def _sources(
         index, further = None, []
     chosen = [("find-links", _link(one)) for one in links]
     chosen += [("index", _index(one)) for one in (*further, index) if one]
+    chosen += [("channel", one) for one in _channels(stated, settings)]
     return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
+
+
+def _channels(stated: Iterable[StatedSource], settings: Settings) -> list[str]:
+    """The conda channels, in order: those given by hand, those of the files, else the default."""
+    if settings.python_provider == "system":
+        return []
+    by_hand = settings.channels if settings.origins.get("channels") == "--channels" else ()
+    found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
+    return [_channel(one, settings.channel_alias) for one in found or settings.channels]
+
+
+def _channel(text: str, alias: str) -> str:
+    if text.startswith((".", "/", "~")):
+        return _link(text)
+    # A name means what it means everywhere, unless a site has channels of its own.
+    return f"{alias.rstrip('/')}/{text}" if alias and "://" not in text else text
 
 
 def _link(text: str) -> str:

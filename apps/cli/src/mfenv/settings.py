@@ -36,6 +36,11 @@ class Settings:
     platforms: tuple[str, ...] = _setting((), "platforms to resolve for; none for this machine's")
     python: str = _setting("", "Python version; empty for the one that runs mfenv")
     python_provider: str = _setting("conda", "where Python comes from: `conda` or `system`")
+    channels: tuple[str, ...] = _setting(("conda-forge",), "conda channels, in order")
+    channel_priority: str = _setting(
+        "strict", "`strict`: the first channel that has a name decides; or `flexible`, `disabled`"
+    )
+    channel_alias: str = _setting("", "where channels named without a URL are; empty for conda's")
     index_url: str = _setting("pypi", "first package index; `pypi` is the public one")
     extra_index_url: tuple[str, ...] = _setting((), "further package indexes, in order")
     find_links: tuple[str, ...] = _setting((), "directories or pages with archives")

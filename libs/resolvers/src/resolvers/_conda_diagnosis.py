@@ -100,7 +100,7 @@ def _unsolvable(
     return kind(question.platform, reason, asked, _hint(text, versions, question))
 
 
-def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion) -> str | None:
+def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion) -> str:
     hints = []
     if "uploaded after the cutoff" in text:
         hints.append("a later cut-off date would let more packages in")
@@ -127,7 +127,7 @@ def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion)
                 f"no channel has `{name}` for {question.platform}; check the spelling;"
                 f" looked in {looked}"
             )
-    return "; ".join(hints) or None
+    return "; ".join(hints) or "ask for other versions, or leave one side out"
 
 
 def _unreadable(url: str, reason: str, question: CondaQuestion) -> ResolveError:

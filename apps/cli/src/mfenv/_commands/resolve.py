@@ -18,12 +18,14 @@ from mfenv._commands._common import (
 _EXAMPLES = """\b
 Examples:
   mfenv resolve -r requirements.txt --python 3.11 --python-provider system
+  mfenv resolve --conda 'numpy>=2' --channel conda-forge --python 3.12
   mfenv resolve --pypi 'pandas>=2' --platform linux-64 --platform osx-arm64 --alias team/etl
   mfenv resolve --using team/etl --pypi seaborn --alias team/plots:v2
 """
 
-# What is not a setting; every other option overrides the setting of its name.
-_REQUEST = ("files", "pypi", "using", "alias", "force", "dry_run", "set_default", "as_json")
+# Neither is a setting; every other option overrides the setting of its name.
+_ASKED = ("files", "pypi", "conda", "npconda", "sys", "python", "using")
+_RUN = ("alias", "force", "dry_run", "set_default", "as_json")
 
 
 @click.command(epilog=_EXAMPLES)
@@ -37,6 +39,13 @@ _REQUEST = ("files", "pypi", "using", "alias", "force", "dry_run", "set_default"
     help="Requirement file; may be repeated.",
 )
 @click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")
+@click.option("--conda", multiple=True, metavar="SPEC", help="Conda requirement (a MatchSpec).")
+@click.option(
+    "--npconda", multiple=True, metavar="SPEC", help="Conda package that does not need Python."
+)
+@click.option(
+    "--sys", multiple=True, metavar="NAME=V", help="What the target has, such as `__cuda=12.4`."
+)
 @click.option("--python", metavar="V", help="Python version or specifier.  [default: this one's]")
 @click.option(
     "--python-provider",
@@ -57,6 +66,18 @@ _REQUEST = ("files", "pypi", "using", "alias", "force", "dry_run", "set_default"
 )
 @click.option("--exclude-newer", metavar="DATE", help="Ignore what was published from then on.")
 @click.option("--pre", is_flag=True, default=None, help="Accept pre-releases.")
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    metavar="C",
+    help="Conda channel; the first comes first.",
+)
+@click.option(
+    "--channel-priority",
+    type=click.Choice(["strict", "flexible", "disabled"]),
+    help="Whether the first channel that has a name decides.",
+)
 @click.option("--index-url", metavar="U", help="Package index.")
 @click.option("--extra-index-url", multiple=True, metavar="U", help="Asked before the index.")
 @click.option("--find-links", multiple=True, metavar="F", help="Directory or page with archives.")
@@ -78,17 +99,19 @@ def resolve(**options: Any) -> int:
     """
     from mfenv.request import Request
 
-    asked = {name: options.pop(name) for name in _REQUEST}
-    if not (asked["files"] or asked["pypi"] or asked["using"] or options["python"]):
-        raise click.UsageError("Nothing is asked for: give -r FILE, --pypi SPEC or --using ENV.")
-    python = options.pop("python")
+    asked = {name: options.pop(name) for name in _ASKED}
+    run = {name: options.pop(name) for name in _RUN}
+    if not any(asked.values()):
+        raise click.UsageError(
+            "Nothing is asked for: give -r FILE, --conda SPEC, --pypi SPEC or --using ENV."
+        )
     with open_environments(options) as environments:
         outcome = environments.resolve(
-            Request(files=asked["files"], pypi=asked["pypi"], python=python, using=asked["using"]),
-            aliases=asked["alias"],
-            force=asked["force"],
-            dry_run=asked["dry_run"],
-            set_default=asked["set_default"],
+            Request(**asked),
+            aliases=run["alias"],
+            force=run["force"],
+            dry_run=run["dry_run"],
+            set_default=run["set_default"],
         )
     for note in outcome.notes:
         say(f"note: {note}")
@@ -98,7 +121,7 @@ def resolve(**options: Any) -> int:
         say(f"{env.platform}: {count} on Python {env.python}, {state}")
     for phase, seconds in outcome.seconds.items():
         say(f"{phase} took {seconds:.2f} s")
-    if asked["as_json"]:
+    if run["as_json"]:
         print_descriptions(outcome.envs)
     else:
         click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")

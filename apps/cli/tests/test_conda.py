@@ -1,0 +1,170 @@
+"""Requests for conda packages, from the command line to the description."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from tests.channel import Channels, cached
+
+from envid.resolved import ResolvedEnv
+from mfenv.environments import Environments
+from mfenv.errors import Contradiction
+from mfenv.request import Request, prepare
+from mfenv.settings import Settings
+from resolvers.testing import FakeIndex, make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture(scope="module")
+def channels() -> Channels:
+    return cached()
+
+
+def run(home: Path, *arguments: str) -> Any:
+    from mfenv._cli import cli
+
+    return CliRunner().invoke(
+        cli,
+        ["resolve", *arguments, "--json"],
+        env={"MFENV_HOME": str(home), "MFENV_PYTHON": MINOR},
+        catch_exceptions=False,
+    )
+
+
+def resolve(home: Path, *arguments: str) -> list[ResolvedEnv]:
+    done = run(home, *arguments)
+    assert done.exit_code == 0, done.output
+    return [ResolvedEnv.from_dict(one) for one in json.loads(done.stdout)["environments"]]
+
+
+def settings(home: Path, **values: Any) -> Settings:
+    return Settings.load({"home": str(home), **values}, environ={}, directory=home)
+
+
+def test_conda_packages_for_two_platforms(tmp_path: Path, channels: Channels) -> None:
+    asked = ("--conda", "greeter>=1", "--channel", str(channels.main))
+    platforms = ("--platform", "linux-64", "--platform", "osx-arm64")
+    envs = resolve(tmp_path, *asked, *platforms)
+    assert [env.platform for env in envs] == ["linux-64", "osx-arm64"]
+    assert {env.env_type for env in envs} == {"conda-only"}
+    for env in envs:
+        names = {package.name for package in env.packages}
+        assert names >= {"greeter", "libgreet", "python"}
+        assert env.python.startswith(f"{MINOR}.")
+
+
+def test_the_order_and_the_priority_of_channels_are_part_of_the_request(
+    tmp_path: Path, channels: Channels
+) -> None:
+    main, second = str(channels.main), str(channels.second)
+    found = {}
+    for key, options in {
+        "main first": ("--channel", main, "--channel", second),
+        "second first": ("--channel", second, "--channel", main),
+        "any": ("--channel", main, "--channel", second, "--channel-priority", "disabled"),
+    }.items():
+        (env,) = resolve(tmp_path, "--conda", "colours", *options)
+        colours = next(one for one in env.packages if one.name == "colours")
+        found[key] = (env.req_id, colours.version)
+    assert {key: version for key, (_, version) in found.items()} == {
+        "main first": "2.0",
+        "second first": "9.0",
+        "any": "9.0",
+    }
+    assert len({req_id for req_id, _ in found.values()}) == 3
+
+
+def test_virtual_packages_are_asked_for_by_hand(tmp_path: Path, channels: Channels) -> None:
+    asked = ("--conda", "floored", "--channel", str(channels.main), "--platform", "linux-64")
+    versions = {
+        next(
+            one.version
+            for one in resolve(tmp_path, *asked, *more)[0].packages
+            if one.name == "floored"
+        )
+        for more in ((), ("--sys", "__glibc=2.41"))
+    }
+    assert versions == {"1.0", "2.0"}
+
+
+def test_wheels_beside_conda_packages(tmp_path: Path, channels: Channels) -> None:
+    wheels = [
+        make_wheel("user", "1.0", requires=["shared<2"]),
+        make_wheel("user", "2.0", requires=["shared>=2"]),
+    ]
+    with FakeIndex(*wheels) as index:
+        (env,) = resolve(
+            tmp_path,
+            *("--conda", "shared=1", "--pypi", "user", "--npconda", "greeter"),
+            *("--channel", channels.main.as_uri(), "--index-url", index.url),
+        )
+    assert env.env_type == "mixed"
+    pypi = [(one.name, one.version) for one in env.packages if one.kind == "pypi"]
+    assert pypi == [("user", "1.0")]
+    assert {"greeter", "shared"} <= {one.name for one in env.packages if one.kind == "conda"}
+
+
+def test_a_derived_environment_holds_what_its_base_has(tmp_path: Path, channels: Channels) -> None:
+    with Environments(settings(tmp_path, channels=(channels.main.as_uri(),))) as environments:
+        base = environments.resolve(Request(conda=("shared=1.0", "greeter=1.0"), python=MINOR))
+        name = str(base.envs[0].full_id)
+        more = environments.resolve(
+            Request(conda=("either",), using=f"{base.envs[0].req_id}:{name}")
+        )
+    assert set(base.envs[0].packages) <= set(more.envs[0].packages)
+    assert "either" in {one.name for one in more.envs[0].packages}
+
+
+def test_a_conflict_is_a_tree_and_says_who_asked(tmp_path: Path, channels: Channels) -> None:
+    request = tmp_path / "environment.yml"
+    request.write_text(f"channels: [{channels.main.as_uri()}]\ndependencies:\n - left\n - right\n")
+    from resolvers.errors import NoSolution
+
+    with Environments(settings(tmp_path)) as environments, pytest.raises(NoSolution) as caught:
+        environments.resolve(Request(files=(request,), python=MINOR))
+    assert f"`left` is asked by {request}:3" in str(caught.value)
+    assert "└─ right cannot be installed:" in str(caught.value)
+    assert caught.value.hint
+
+
+def test_channels_come_from_the_hand_then_from_files_then_from_settings(tmp_path: Path) -> None:
+    request = tmp_path / "environment.yml"
+    request.write_text("channels: [bioconda]\ndependencies: [samtools]\n")
+
+    def channels_of(asked: Request, **values: Any) -> list[str]:
+        spec = prepare(asked, settings(tmp_path, **values)).spec
+        return [one.url for one in spec.sources if one.kind == "channel"]
+
+    plain, filed = Request(conda=("zlib",)), Request(files=(request,))
+    assert channels_of(plain) == ["conda-forge"]
+    assert channels_of(filed) == ["bioconda"]
+    assert channels_of(filed, channels=("mine",)) == ["mine", "bioconda"]
+    (tmp_path / "mfenv.toml").write_text(
+        'channels = ["site"]\nchannel-alias = "https://c.test/x/"\n'
+    )
+    assert channels_of(plain) == ["https://c.test/x/site"]
+    assert channels_of(filed) == ["https://c.test/x/bioconda"]
+    assert channels_of(Request(pypi=("a",)), python_provider="system") == []
+
+
+def test_conda_packages_contradict_a_python_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(Contradiction, match="--conda: `zlib` is a conda package"):
+        prepare(Request(conda=("zlib",)), settings(tmp_path, python_provider="system"))
+
+
+def test_a_login_in_a_channel_stays_out_of_the_spec(tmp_path: Path) -> None:
+    prepared = prepare(
+        Request(conda=("zlib",)), settings(tmp_path, channels=("https://ann:s3cret@c.test/x",))
+    )
+    assert b"s3cret" not in prepared.spec.canonical()
+    login = prepared.credentials.find("https://c.test/x")
+    assert login
+    assert (login.user, login.password) == ("ann", "s3cret")
