@@ -46,6 +46,10 @@ class Placer:
         self._linking, self._lock = True, threading.Lock()
         self._cloning = sys.platform == "linux"
 
+    def absolute(self, path: str) -> str:
+        """Where a path of the root is."""
+        return f"{self._root}/{path}"
+
     def make_folders(self, folders: Iterable[str]) -> None:
         """Make these folders, and those above them, once each."""
         needed: set[str] = set()

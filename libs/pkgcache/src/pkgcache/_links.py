@@ -15,10 +15,11 @@ def first_escape(links: Mapping[str, str]) -> str | None:
 
     Links on the way are followed; one that leads in circles leaves too.
     """
-    return next((path for path in links if not _stays(path, links)), None)
+    return next((path for path in links if resolve(path, links) is None), None)
 
 
-def _stays(path: str, links: Mapping[str, str]) -> bool:
+def resolve(path: str, links: Mapping[str, str]) -> str | None:
+    """What `path` is in the end, relative to the root; None where it leaves the root."""
     at: list[str] = []
     todo = path.split("/")[::-1]
     followed = 0
@@ -28,7 +29,7 @@ def _stays(path: str, links: Mapping[str, str]) -> bool:
             continue
         if part == "..":
             if not at:
-                return False
+                return None
             at.pop()
             continue
         target = links.get("/".join([*at, part]))
@@ -37,6 +38,6 @@ def _stays(path: str, links: Mapping[str, str]) -> bool:
             continue
         followed += 1
         if followed > _MOST or target.startswith("/"):
-            return False
+            return None
         todo += target.split("/")[::-1]
-    return True
+    return "/".join(at)

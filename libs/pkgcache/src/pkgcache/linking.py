@@ -57,11 +57,10 @@ class Installable:
 
 
 class Present(NamedTuple):
-    """A file that is there before the wheels: whose it is, its sha256 in hex, its size."""
+    """A file that is there before the wheels: whose it is, and its sha256 in hex."""
 
     owner: str
     sha256: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ class _Planned:
     def there(cls, found: Present) -> _Planned:
         planned = cls(found.owner)
         digest = urlsafe_b64encode(bytes.fromhex(found.sha256)).rstrip(b"=").decode()
-        planned.hash, planned.size, planned.present = f"sha256={digest}", found.size, True
+        planned.hash, planned.present = f"sha256={digest}", True
         return planned
 
 
@@ -217,7 +216,7 @@ def _metadata(
             if not path.startswith(f"{root}/")
             else path[len(root) + 1 :],
             planned.hash,
-            str(planned.size),
+            "" if planned.present else str(planned.size),
         )
         for path, planned in {**files, **found}.items()
     ]
