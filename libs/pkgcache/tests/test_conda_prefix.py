@@ -425,8 +425,15 @@ class TestLinkScripts:
     def test_that_are_killed_are_run_again(
         self, prefix: Path, cache: PackageCache, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        env = env_of(*cached(cache, with_script('touch "$PREFIX/started"; sleep "$NAP"\n')))
-        monkeypatch.setenv("NAP", "60")
+        env = env_of(
+            *cached(
+                cache,
+                with_script(
+                    'touch "$PREFIX/started"; while [ -e "$PREFIX/$HOLD" ]; do sleep 0.05; done\n'
+                ),
+            )
+        )
+        monkeypatch.setenv("HOLD", "started")
         spawn = multiprocessing.get_context("spawn")
         child = spawn.Process(target=_create, args=(prefix, cache.root, env.to_json(), True))
         child.start()
@@ -437,7 +444,7 @@ class TestLinkScripts:
         child.join()
         assert interrupted(prefix)
         assert read_marker(prefix) is None
-        monkeypatch.setenv("NAP", "0")
+        monkeypatch.setenv("HOLD", "none")
         create_conda_env(env, prefix, cache=cache, link_scripts=True)
         assert read_marker(prefix) == env.env_id
         assert alone(prefix)
