@@ -3,6 +3,7 @@ from __future__ import annotations
 import codecs
 import os
 import pickle
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -218,24 +219,17 @@ def test_a_wrong_encoding_is_named(desk: Desk, data: bytes, what: str) -> None:
 
 def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:
     desk.put("b.txt", "=1\nfine\n--nope\n")
-    assert desk.problems("foo=1\n-r b.txt\n-r absent.txt\nbar --pre\n--hash=sha256:aa\n") == [
-        (
-            "requirements.txt:1: `foo=1` is not a requirement: Expected semicolon (after name with no"
-            " version specifier) or end; PyPI requirements compare with `==`"
-        ),
-        (
-            "b.txt:1: `=1` is not a requirement: Expected package name at the start of dependency"
-            " specifier"
-        ),
+    problems = desk.problems("foo=1\n-r b.txt\n-r absent.txt\nbar --pre\n--hash=sha256:aa\n")
+    # What comes between is in the words of the release of packaging that is installed.
+    assert [re.sub(r": Expected [^;]*", "", problem) for problem in problems] == [
+        "requirements.txt:1: `foo=1` is not a requirement; PyPI requirements compare with `==`",
+        "b.txt:1: `=1` is not a requirement",
         "b.txt:3: no such option: --nope",
         "requirements.txt:3: no such file `absent.txt`",
+        "requirements.txt:4: `--pre` on the line of a requirement; put it on a line of its own",
         (
-            "requirements.txt:4: option for `prereleases` on the line of a requirement; put it on a"
-            " line of its own"
-        ),
-        (
-            "requirements.txt:5: option for `hashes` without a requirement; put it behind the"
-            " requirement, or end the line before with a backslash"
+            "requirements.txt:5: `--hash` without a requirement; put it behind the requirement, or end"
+            " the line before with a backslash"
         ),
     ]
 

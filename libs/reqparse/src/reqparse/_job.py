@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 
+_NAMES = ("no_binary", "only_binary", "trusted_hosts", "features")
+
 MAX_BYTES = 64 * 1024 * 1024
 """No requirement or lock file comes near this; what is larger is not one."""
 
@@ -44,11 +46,15 @@ class Job:
     notes: list[Note] = field(default_factory=list)
     requirements: list[Requirement] = field(default_factory=list)
     constraints: list[Requirement] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
+    sources: dict[Source, None] = field(default_factory=dict)
     python: list[PythonRequirement] = field(default_factory=list)
     packages: list[LockedPackage] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     """The remaining fields of the result, by name."""
+    names: dict[str, dict[str, None]] = field(default_factory=lambda: {name: {} for name in _NAMES})
+    """The fields of the result that are lists of names, each once and in order."""
+    index: Source | None = None
+    """The index that holds now."""
     platforms: tuple[str, ...] | None = None
     """The platforms that what is being read applies to."""
     group: str | None = None
@@ -123,11 +129,12 @@ class Job:
             secret=secret,
         )
         if kind == "index":
-            for old in [s for s in self.sources if s.kind == "index" and s != source]:
-                self.sources.remove(old)
+            old = self.index
+            if old and old != source:
+                del self.sources[old]
                 self.note(old.origin, f"index `{old.url}` is replaced by the one at {origin}")
-        if source not in self.sources:
-            self.sources.append(source)
+            self.index = source
+        self.sources.setdefault(source)
 
     def expand(self, text: str, origin: Origin) -> str:
         """A text with `$NAME` and `${NAME}` put in, as conda does in channels; unset ones stay."""
@@ -162,6 +169,7 @@ class Job:
     def result(self) -> RequirementSet:
         if self.problems:
             raise ParseErrors(tuple(self.problems))
+        others: dict[str, Any] = {name: tuple(names) for name, names in self.names.items()}
         return RequirementSet(
             requirements=tuple(self.requirements),
             constraints=tuple(self.constraints),
@@ -169,6 +177,7 @@ class Job:
             python=tuple(self.python),
             packages=tuple(self.packages),
             notes=tuple(self.notes),
+            **others,
             **self.facts,
         )
 

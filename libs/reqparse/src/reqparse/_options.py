@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from reqparse._flaw import Flaw
 
-__all__ = ["PER_REQUIREMENT", "Options", "split_options"]
+__all__ = ["PER_REQUIREMENT", "SPELLING", "Options", "split_options"]
 
 PER_REQUIREMENT = ("hashes", "config_settings", "global_options", "install_options")
 
@@ -44,6 +44,11 @@ _LISTS: dict[tuple[str, ...], str] = {
     ("--global-option",): "global_options",
     ("--install-option",): "install_options",
 }
+
+SPELLING = {name: flag for flag, name in _FLAGS.items()} | {
+    name: next(s for s in spellings if s.startswith("--")) for spellings, name in _LISTS.items()
+}
+"""How an option is written, by the name it has in Options."""
 
 
 class Options:

@@ -120,9 +120,9 @@ def _options(project: Project, table: Node) -> None:
     for key, fact in (("no-binary", "no_binary"), ("no-build", "only_binary")):
         node = table.get(key)
         if node.value is True:
-            job.facts[fact] = (":all:",)
+            job.names[fact][":all:"] = None
         elif isinstance(node.value, list):
-            job.facts[fact] = tuple(dict.fromkeys(map(normalise, node.texts())))
+            job.names[fact].update(dict.fromkeys(map(normalise, node.texts())))
 
 
 def _system(project: Project, table: Node) -> None:

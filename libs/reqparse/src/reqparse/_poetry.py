@@ -118,11 +118,15 @@ class _Dependencies:
     def enrich(self) -> None:
         """Let what `[project]` asks for come from where this table says."""
         job, project = self._project.job, self._project
+        places: dict[str | None, list[int]] = {}
+        for i, found in enumerate(job.requirements):
+            places.setdefault(found.name, []).append(i)
         for name, node in self._table.get("dependencies").table.items():
-            same = [r for r in job.requirements if r.name == normalise(name)]
+            same = places.get(normalise(name), [])
             if not same and normalise(name) != "python":
                 job.note(project.at(node), f"`{name}` is not among the project's dependencies")
-            for found in same if isinstance(node.value, dict) else []:
+            for i in same if isinstance(node.value, dict) else []:
+                found = job.requirements[i]
                 with job.guard(project.at(node)):
                     made = project.direct(
                         found.name or "", node, extras=found.extras, marker=found.marker
@@ -132,7 +136,7 @@ class _Dependencies:
                         place = replace(
                             made, group=found.group, origin=found.origin, original=found.original
                         )
-                    job.requirements[job.requirements.index(found)] = place
+                    job.requirements[i] = place
 
     def offer(self, group: str, dependencies: Node) -> None:
         if dependencies.value is not None:

@@ -77,10 +77,17 @@ def _split_marker(text: str) -> tuple[str, str | None]:
         body, found, marker = text.partition(";")
     if not found:
         return text, None
+    return body.strip(), canonical_marker(marker)
+
+
+def canonical_marker(text: str) -> str:
+    """A PEP 508 marker as packaging spells it. Raises Flaw."""
     try:
-        return body.strip(), str(Marker(marker))
+        return str(Marker(text))
     except InvalidMarker as error:
-        raise Flaw(f"`{marker.strip()}` is not a marker: {_first_line(error)}") from None
+        raise Flaw(f"`{text.strip()}` is not a marker: {_first_line(error)}") from None
+    except RecursionError:
+        raise Flaw("a marker nested too deeply") from None
 
 
 def with_marker(found: Requirement, marker: str | None) -> Requirement:
@@ -95,6 +102,8 @@ def pep508_requirement(text: str, base: str) -> Requirement:
         parsed = Pep508(text)
     except InvalidRequirement as error:
         raise Flaw(f"`{text}` is not a requirement: {_first_line(error)}", _hint(text)) from None
+    except RecursionError:
+        raise Flaw("a marker nested too deeply") from None
     name = canonicalize_name(parsed.name)
     marker = str(parsed.marker) if parsed.marker else None
     extras = _normalise(parsed.extras)

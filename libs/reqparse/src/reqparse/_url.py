@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urljoin
 from reqparse._flaw import Flaw
 from reqparse.model import Secret
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/?#\s'\"]+)@")
+_USERINFO = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/?#\s'\"]+)@")
 _TOKEN = re.compile(r"(://[^/?#\s]+)/t/[^/?#\s]+(?=/)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # absolute, though not here

@@ -6,11 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packaging.markers import InvalidMarker, Marker
-
-from reqparse._flaw import Flaw
 from reqparse._project import normalise, take_list
-from reqparse._pypi import pep508_requirement, with_marker
+from reqparse._pypi import canonical_marker, pep508_requirement, with_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +74,7 @@ def _settings(project: Project, table: Node) -> None:
         if table.get(key).value is True:
             packages = [":all:"]
         if packages:
-            facts[name] = tuple(dict.fromkeys(packages))
+            project.job.names[name].update(dict.fromkeys(packages))
 
 
 class _Places:
@@ -116,7 +113,4 @@ def _both(one: str | None, other: str | None) -> str | None:
     """Two markers joined by `and`. Raises Flaw."""
     if other is None:
         return one
-    try:
-        return str(Marker(f"({one}) and ({other})" if one else other))
-    except InvalidMarker:
-        raise Flaw(f"`{other}` is not a marker") from None
+    return canonical_marker(f"({one}) and ({other})" if one else other)

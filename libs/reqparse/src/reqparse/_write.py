@@ -125,12 +125,10 @@ def _options(found: RequirementSet) -> Iterator[str]:
     ):
         if getattr(found, flag):
             yield option
-    for values, option in (
-        (found.no_binary, "--no-binary"),
-        (found.only_binary, "--only-binary"),
-        (found.trusted_hosts, "--trusted-host"),
-        (found.features, "--use-feature"),
-    ):
+    formats = [(found.no_binary, "--no-binary"), (found.only_binary, "--only-binary")]
+    formats.sort(key=lambda chosen: ":all:" not in chosen[0])  # `:all:` empties the other
+    others = [(found.trusted_hosts, "--trusted-host"), (found.features, "--use-feature")]
+    for values, option in (*formats, *others):
         yield from (f"{option} {value}" for value in values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _SELECTORS = ("name", "version", "build", "subdir")
-Uses = dict[str, tuple[str, ...]]
+Selection = tuple[str | None, ...]  # a URL or path, and the values of the selectors
 
 
 def read(job: Job, location: str, data: bytes) -> None:
@@ -37,8 +38,8 @@ def read(job: Job, location: str, data: bytes) -> None:
 class _Reader:
     def __init__(self, job: Job, place: Place) -> None:
         self._job, self._place = job, place
-        self._uses: dict[str, list[tuple[Node, str, str]]] = {}
-        self._used: set[int] = set()
+        self._uses: dict[Selection, dict[tuple[str, str], Node]] = {}
+        self._used: set[Selection] = set()
 
     def read(self, root: Node) -> None:
         platforms: dict[str, None] = {}
@@ -48,17 +49,16 @@ class _Reader:
                 for platform, listed in node.get("packages").table.items():
                     platforms[platform] = None
                     for use in listed.items:
-                        uses = self._uses.setdefault(_key(use), [])
-                        uses.append((use, environment, platform))
+                        selection = (_key(use), *(use.opt(s) for s in _SELECTORS))
+                        self._uses.setdefault(selection, {})[environment, platform] = use
         self._job.facts["platforms"] = tuple(platforms)
         for node in root.get("packages").items:
             with self._job.guard(self._place.at(node)):
                 self._package(node)
-        for uses in self._uses.values():
-            for use, _, _ in uses:
-                if id(use) not in self._used:
-                    text = f"`{mask(_key(use))}` is not among the packages"
-                    self._job.problem(self._place.at(use), text, "lock again with pixi")
+        for selection in [s for s in self._uses if s not in self._used]:
+            for use in self._uses[selection].values():
+                text = f"`{mask(_key(use))}` is not among the packages"
+                self._job.problem(self._place.at(use), text, "lock again with pixi")
 
     def _sources(self, environment: Node) -> None:
         add, place = self._job.add_source, self._place
@@ -72,13 +72,12 @@ class _Reader:
             add("find-links", target, place.at(node), base=place.base)
 
     def _package(self, node: Node) -> None:
-        uses: dict[str, list[str]] = {}
-        for use, environment, platform in self._uses.get(_key(node), ()):
-            if all(use.opt(s) in (None, node.opt(s)) for s in _SELECTORS):
-                self._used.add(id(use))
-                platforms = uses.setdefault(environment, [])
-                if platform not in platforms:
-                    platforms.append(platform)
+        uses: dict[str, dict[str, None]] = {}
+        for values in product(*((None, node.opt(s)) for s in _SELECTORS)):
+            selection = (_key(node), *values)
+            for environment, platform in self._uses.get(selection, ()):
+                self._used.add(selection)
+                uses.setdefault(environment, {})[platform] = None
         by_platforms: dict[tuple[str, ...], list[str]] = {}
         for environment, platforms in uses.items():
             by_platforms.setdefault(tuple(platforms), []).append(environment)

@@ -18,12 +18,13 @@ from reqparse._project import Project, normalise, specifier_set, take_list
 from reqparse._toml import load_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reqparse._job import Job
     from reqparse._node import Node
 
 __all__ = ["read", "read_pixi", "read_script"]
 
-_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _FIXED = "dependencies"
 
 
@@ -50,22 +51,40 @@ def read_pixi(job: Job, location: str, data: bytes) -> None:
 
 def read_script(job: Job, location: str, data: bytes) -> None:
     """Read the inline metadata of a Python script (PEP 723) into a job."""
-    text = decode(data).replace("\r\n", "\n")
-    blocks = [found for found in _BLOCK.finditer(text + "\n") if found["type"] == "script"]
+    lines = decode(data).replace("\r\n", "\n").split("\n")
+    blocks = list(_script_blocks(lines))
     if not blocks:
         raise Flaw("no `# /// script` block", "write one as PEP 723 says")
     if len(blocks) > 1:
-        line = text.count("\n", 0, blocks[1].start()) + 1
-        raise Flaw("a second `# /// script` block", "keep one", line)
-    before = text.count("\n", 0, blocks[0].start("content"))
-    content = [line[2:] for line in blocks[0]["content"].splitlines()]
-    root = load_toml("\n" * before + "\n".join(content))
+        raise Flaw("a second `# /// script` block", "keep one", blocks[1][0])
+    start, end = blocks[0]
+    root = load_toml("\n" * start + "\n".join(line[2:] for line in lines[start:end]))
     project = Project(job, location)
     _uv_table.read(project, root.get("tool", "uv"))
     _python(project, root)
     for node in root.get(_FIXED).items:
         project.pypi(node)
     project.read_offers()
+
+
+def _script_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
+    """The first and last index of each block's content.
+
+    A block ends at the last `# ///` of the comment lines that follow its start. The regular
+    expression in PEP 723 says the same, but takes quadratic time where no end comes.
+    """
+    at = 0
+    while at < len(lines):
+        if lines[at] != "# /// script":
+            at += 1
+            continue
+        stop = at + 1
+        while stop < len(lines) and re.match(r"#(?: |$)", lines[stop]):
+            stop += 1
+        ends = [i for i in range(at + 1, stop) if lines[i] == "# ///"]
+        if ends:
+            yield at + 1, ends[-1]
+        at = stop
 
 
 def _python(project: Project, table: Node) -> None:

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from reqparse._conda import conda_requirement, sys_requirement
 from reqparse._flaw import Flaw
 from reqparse._lines import Line, decode, logical_lines
-from reqparse._options import PER_REQUIREMENT, Options, split_options
+from reqparse._options import PER_REQUIREMENT, SPELLING, Options, split_options
 from reqparse._pypi import pypi_requirement
 from reqparse._url import absolute, directory, is_remote, join, mask
 from reqparse.model import Origin, Requirement
@@ -112,7 +112,7 @@ class RequirementsReader:
     ) -> None:
         if misplaced := [o for o in options.values if o not in (*PER_REQUIREMENT, "editable")]:
             raise Flaw(
-                f"option for `{misplaced[0].replace('_', '-')}` on the line of a requirement",
+                f"`{SPELLING[misplaced[0]]}` on the line of a requirement",
                 "put it on a line of its own",
             )
         if text and options.flag("editable"):
@@ -135,7 +135,7 @@ class RequirementsReader:
         for name in PER_REQUIREMENT:
             if options.flag(name):
                 raise Flaw(
-                    f"option for `{name.replace('_', '-')}` without a requirement",
+                    f"`{SPELLING[name]}` without a requirement",
                     "put it behind the requirement, or end the line before with a backslash",
                 )
         _set_facts(self._job, origin, options)
@@ -234,33 +234,30 @@ def _set_facts(job: Job, origin: Origin, options: Options) -> None:
         if options.flag(flag):
             facts[flag] = True
     for name in ("trusted_hosts", "features"):
-        if options.flag(name):
-            facts[name] = tuple(dict.fromkeys([*facts.get(name, ()), *options.many(name)]))
+        job.names[name].update(dict.fromkeys(options.many(name)))
     for name in ("all_releases", "only_final"):
         for value in options.many(name):
-            job.note(origin, f"`--{name.replace('_', '-')} {value}` is not used")
+            job.note(origin, f"`{SPELLING[name]} {value}` is not used")
     for name, other in (("no_binary", "only_binary"), ("only_binary", "no_binary")):
         for value in options.many(name):
-            chosen = choose_formats(value, facts.get(name, ()), facts.get(other, ()))
-            facts[name], facts[other] = chosen
+            choose_formats(value, job.names[name], job.names[other])
 
 
-def choose_formats(
-    value: str, chosen: tuple[str, ...], other: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def choose_formats(value: str, chosen: dict[str, None], other: dict[str, None]) -> None:
     """Add pip's `:all:`, `:none:` or names to one of `--no-binary` and `--only-binary`.
 
-    Naming a package in the one takes it from the other.
+    Naming a package in the one takes it from the other, and so does naming all.
     """
     for word in filter(None, map(str.strip, value.split(","))):
         if word == ":all:":
-            chosen, other = (":all:",), ()
+            other.clear()
+            chosen.clear()
+            chosen[":all:"] = None
         elif word == ":none:":
-            chosen = ()
+            chosen.clear()
         elif word.startswith((":", "-")):
             raise Flaw(f"`{word}` is not a package", "write `:all:`, `:none:` or names")
         else:
             name = canonicalize_name(word)
-            other = tuple(n for n in other if n != name)
-            chosen = tuple(dict.fromkeys([*chosen, name]))
-    return chosen, other
+            other.pop(name, None)
+            chosen[name] = None
