@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 4.0
+SECONDS = 3.0
 KINDS = [signal.SIGINT, signal.SIGKILL]
 PARTS = 8
 SUM = sum(range(PARTS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -13,14 +14,12 @@ import jsonschema
 import pytest
 
 from envid.platforms import PLATFORMS, host_platform
-from resolvers.testing import make_wheel
+from resolvers.testing import FakeIndex, make_wheel
 
-from .helpers import COMMAND, Machine, files, finish, tidy
+from .helpers import COMMAND, Machine, distributions, files, finish, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from resolvers.testing import FakeIndex
 
 PACKAGE = {
     "type": "object",
@@ -314,15 +313,11 @@ def test_all_local_state_is_in_the_home(machine: Machine) -> None:
     assert {path.name for path in machine.root.iterdir()} == {"home", "user", "work"}
 
 
-def test_credentials_stay_in_memory(machine: Machine, tmp_path: Path) -> None:
+def test_credentials_stay_in_memory(machine: Machine) -> None:
     """They are in no file, no output, and no argument list that other users may read."""
-    from resolvers.testing import FakeIndex
-
-    from .helpers import distributions
-
-    with FakeIndex(*distributions(), login=("somebody", "s3cret-token")) as index:
-        url = index.url.replace("://", "://somebody:s3cret-token@")
-        machine.environ["MFENV_INDEX_URL"] = url
+    password = secrets.token_hex(8)
+    with FakeIndex(*distributions(), login=("somebody", password)) as index:
+        machine.environ["MFENV_INDEX_URL"] = index.url.replace("://", f"://somebody:{password}@")
         shown: list[str] = []
         process = machine.start("resolve", "--pypi", "app", "--alias", "a")
         while process.poll() is None:
@@ -337,10 +332,10 @@ def test_credentials_stay_in_memory(machine: Machine, tmp_path: Path) -> None:
         shown.append(machine.fails("resolve", "--pypi", "other"))
         shown.append(machine.fails("resolve", "--pypi", "nothing-there"))
     assert any("pip compile" in text for text in shown)
-    assert not [text for text in shown if "s3cret" in text]
+    assert not [text for text in shown if password in text]
     held = [path for root in (machine.root, machine.store) for path in files(root)]
     assert len(held) > 20
-    assert not [path for path in held if b"s3cret" in path.read_bytes()]
+    assert not [path for path in held if password.encode() in path.read_bytes()]
 
 
 def command_lines() -> list[str]:
