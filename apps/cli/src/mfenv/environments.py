@@ -18,7 +18,6 @@ from envid.aliases import Alias, FullRef, parse_alias
 from envid.errors import InvalidAlias
 from envid.ids import EnvId
 from envid.platforms import check_platform, host_platform
-from envid.resolved import ResolvedEnv
 from mfenv.errors import ImmutableAlias, InvalidRequest, UnknownEnvironment
 from mfenv.finding import Finder
 from mfenv.registry import Registry
@@ -28,16 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from envid.spec import EnvSpec
+    from envid.resolved import ResolvedEnv
     from mfenv.finding import Target
-    from mfenv.request import Prepared, Request
+    from mfenv.request import Request
     from pkgcache.cache import PackageCache
     from pkgcache.credentials import Credentials
     from pkgcache.download import Downloader
     from pkgcache.progress import Progress
     from pkgcache.shared import EnvStore
     from pkgcache.worker import Worker
-    from resolvers.request import Resolver
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 
@@ -158,6 +156,7 @@ class Environments:
         (`resolvers.errors`), of moving packages (`pkgcache.errors`).
         """
         from mfenv.request import prepare
+        from mfenv.resolving import find_packages
 
         names = [parse_alias(text) for text in aliases]
         asked = request.platforms or self.settings.platforms or (host_platform(),)
@@ -178,7 +177,7 @@ class Environments:
                 known = envs is not None
                 if envs is None:
                     with _timed(seconds, "resolve"):
-                        envs = self._resolve(prepared, platforms, bases, dry_run=dry_run)
+                        envs = find_packages(self, prepared, platforms, bases, dry_run=dry_run)
                 if not dry_run:
                     if self._unpublished(envs):
                         with _timed(seconds, "publish"):
@@ -201,56 +200,6 @@ class Environments:
             return None
         found = [self._finder.get(EnvId(req_id, full_id, platform)) for platform in platforms]
         return tuple(one for one in found if one) if all(found) else None
-
-    def _resolve(
-        self,
-        prepared: Prepared,
-        platforms: Sequence[str],
-        bases: Sequence[ResolvedEnv],
-        *,
-        dry_run: bool,
-    ) -> tuple[ResolvedEnv, ...]:
-        from mfenv.building import keep_built, shared_wheel
-        from resolvers.request import ResolveContext
-
-        context = ResolveContext(
-            cache_dir=self.home / "engines",
-            local_paths=prepared.local_paths,
-            credentials=prepared.credentials,
-            origins=prepared.origins,
-            held={base.platform: base.packages for base in bases},
-            built_wheel=lambda key: shared_wheel(key, self.cache, self.store),
-            progress=self.progress,
-        )
-        task = self.progress.start("resolving", None, "packages")
-        try:
-            found = self._resolver(prepared.spec).resolve(prepared.spec, platforms, context)
-        finally:
-            task.done()
-        for resolution in found.values():
-            keep_built(resolution.artifacts, self.cache, None if dry_run else self.store)
-        return ResolvedEnv.co_resolve(
-            prepared.spec,
-            {platform: (one.python, one.packages) for platform, one in found.items()},
-            resolved_by=_user(),
-        )
-
-    def _resolver(self, spec: EnvSpec) -> Resolver:
-        """The resolver for the type of a spec."""
-        if spec.options.python_provider == "system":
-            from resolvers.pypi import PypiResolver
-
-            return PypiResolver()
-        from resolvers.channels import CHANNEL_ALIAS
-
-        alias = self.settings.channel_alias or CHANNEL_ALIAS
-        if spec.env_type == "conda-only":
-            from resolvers.conda import CondaResolver
-
-            return CondaResolver(self.worker, channel_alias=alias)
-        from resolvers.mixed import MixedResolver
-
-        return MixedResolver(self.worker, channel_alias=alias)
 
     def publish(
         self,
@@ -496,12 +445,3 @@ def _taken(alias: Alias, held: Target) -> ImmutableAlias:
         f"`{alias}` is given to {':'.join(held)} for ever",
         "choose another tag; `latest`, `candidate` and `stable` may move",
     )
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid-{os.getuid()}"  # a container may run as somebody who has no name

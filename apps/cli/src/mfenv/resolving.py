@@ -1,0 +1,83 @@
+"""From a prepared request to resolved environments: the resolver for it, and what it may use."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from envid.resolved import ResolvedEnv
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envid.spec import EnvSpec
+    from mfenv.environments import Environments
+    from mfenv.request import Prepared
+    from resolvers.request import Resolver
+
+__all__ = ["find_packages"]
+
+
+def find_packages(
+    environments: Environments,
+    prepared: Prepared,
+    platforms: Sequence[str],
+    bases: Sequence[ResolvedEnv],
+    *,
+    dry_run: bool,
+) -> tuple[ResolvedEnv, ...]:
+    """Resolve a spec for all platforms, holding the packages of `bases`.
+
+    Wheels that had to be built are kept in the cache and, unless it is a `dry_run`, in the store.
+    """
+    from mfenv.building import keep_built, shared_wheel
+    from resolvers.request import ResolveContext
+
+    cache, store = environments.cache, environments.store
+    context = ResolveContext(
+        cache_dir=environments.home / "engines",
+        local_paths=prepared.local_paths,
+        credentials=prepared.credentials,
+        origins=prepared.origins,
+        held={base.platform: base.packages for base in bases},
+        built_wheel=lambda key: shared_wheel(key, cache, store),
+        progress=environments.progress,
+    )
+    task = environments.progress.start("resolving", None, "packages")
+    try:
+        found = _resolver(environments, prepared.spec).resolve(prepared.spec, platforms, context)
+    finally:
+        task.done()
+    for resolution in found.values():
+        keep_built(resolution.artifacts, cache, None if dry_run else store)
+    return ResolvedEnv.co_resolve(
+        prepared.spec,
+        {platform: (one.python, one.packages) for platform, one in found.items()},
+        resolved_by=_user(),
+    )
+
+
+def _resolver(environments: Environments, spec: EnvSpec) -> Resolver:
+    if spec.options.python_provider == "system":
+        from resolvers.pypi import PypiResolver
+
+        return PypiResolver()
+    from resolvers.channels import CHANNEL_ALIAS
+
+    alias = environments.settings.channel_alias or CHANNEL_ALIAS
+    if spec.env_type == "conda-only":
+        from resolvers.conda import CondaResolver
+
+        return CondaResolver(environments.worker, channel_alias=alias)
+    from resolvers.mixed import MixedResolver
+
+    return MixedResolver(environments.worker, channel_alias=alias)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"  # a container may run as somebody who has no name
