@@ -173,3 +173,17 @@ def test_the_login_in_netrc_is_used_too(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("NETRC", str(netrc))
     with FakeIndex(make_wheel("a", "1"), login=("joe", "right")) as index:
         assert versions(resolve(spec_of("a", index=index.url), tmp_path)) == {"a": "1"}
+
+
+def test_preferred_versions_stay_where_they_can_and_give_way_where_they_must(
+    tmp_path: Path,
+) -> None:
+    old, new = make_wheel("a", "1"), make_wheel("a", "2")
+    needy = make_wheel("b", "2", requires=["c>=2"])
+    wheels = (old, new, make_wheel("b", "1", requires=["c"]), needy, make_wheel("c", "1"))
+    with FakeIndex(*wheels, make_wheel("c", "2")) as index:
+        earlier = resolve_all(spec_of("a==1", "b==1", "c==1", index=index.url), tmp_path)
+        preferred = {LINUX: [one for one in earlier[LINUX].packages if one.name != "b"]}
+        asked = spec_of("a", "b", index=index.url)
+        found = resolve(asked, tmp_path, preferred=preferred)
+    assert versions(found) == {"a": "1", "b": "2", "c": "2"}

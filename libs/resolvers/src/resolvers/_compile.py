@@ -60,9 +60,10 @@ def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: b
     settings = index_settings(uv, question.spec, question.context.credentials, stubs)
     with tempfile.TemporaryDirectory() as work:
         arguments = question.arguments(Path(work) / "constraints.txt")
+        earlier = _earlier_answer(question, Path(work)) if options == _LOCK else ()
         done = uv.run(
             f"uv pip compile {question.target.platform}",
-            ("pip", "compile", *arguments, *settings.arguments, *options),
+            ("pip", "compile", *arguments, *settings.arguments, *options, *earlier),
             # What may hold a credential is on standard input: not in an argument, not in a file.
             text="\n".join((*question.lines, "")),
             environment={**settings.environment, **question.target.uv_environment},
@@ -71,3 +72,18 @@ def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: b
     if done.returncode:
         raise diagnose(done.stderr, question)
     return done.stdout
+
+
+def _earlier_answer(question: Question, work: Path) -> tuple[str | Path, ...]:
+    """An output file that is there already: uv stays with the versions in it where it can."""
+    preferred = question.context.preferred.get(question.target.platform, ())
+    rows = [
+        f'[[packages]]\nname = "{one.name}"\nversion = "{one.version}"\n'
+        for one in preferred
+        if one.kind == "pypi"
+    ]
+    if not rows:
+        return ()
+    path = work / "pylock.toml"
+    path.write_text("\n".join(('lock-version = "1.0"\ncreated-by = "mfenv"\n', *rows)))
+    return ("--output-file", path)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from envid import EnvSpec, Package, ResolvedEnv
+from resolvers.satisfied import satisfies
+
+
+def package(kind: str, name: str, version: str) -> Package:
+    filename = f"{name}-{version}-0.conda" if kind == "conda" else f"{name}-{version}-x.whl"
+    url = f"https://index.test/{filename}"
+    return Package.make(
+        kind=kind, name=name, version=version, filename=filename, url=url, sha256="a" * 64
+    )
+
+
+def environment() -> ResolvedEnv:
+    spec = EnvSpec.make(
+        requirements={"pypi": ["flask[async]>=2"], "sys": ["__glibc=2.28"]}, python="3.11"
+    )
+    packages = [package("pypi", "flask", "3.0"), package("conda", "zlib", "1.3")]
+    found = ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", packages)}, resolved_by="me")
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("requirements", "expected"),
+    [
+        ({"pypi": ["Flask>=2,<4"]}, True),
+        ({"pypi": ["flask"]}, True),
+        ({"pypi": ["flask[async]>=2"]}, True),
+        ({"pypi": ["flask<3"]}, False),
+        ({"pypi": ["django"]}, False),
+        ({"pypi": ["zlib"]}, False),
+        ({"pypi": ["flask[dotenv]"]}, False),
+        ({"pypi": ["flask>=2; python_version < '4'"]}, False),
+        ({"pypi": ["flask==3.0 --hash=sha256:" + "b" * 64]}, False),
+        ({"pypi": ["flask @ https://index.test/flask-3.0-x.whl"]}, False),
+        ({"conda": ["zlib"]}, True),
+        ({"conda": ["zlib==1.3"]}, True),
+        ({"conda": ["zlib==1.2"]}, False),
+        ({"conda": ["zlib>=1"]}, False),
+        ({"sys": ["__glibc=2.28"]}, True),
+        ({"sys": ["__glibc=2.35"]}, False),
+        ({"pypi": ["flask"], "conda": ["openssl"]}, False),
+    ],
+)
+def test_says_yes_only_where_that_is_certain(
+    requirements: dict[str, list[str]], expected: bool
+) -> None:
+    spec = EnvSpec.make(requirements=requirements, python="3.11")
+    assert satisfies(environment(), spec) is expected
+
+
+def test_another_python_is_not_satisfied() -> None:
+    spec = EnvSpec.make(requirements={"pypi": ["flask"]}, python="3.12")
+    assert not satisfies(environment(), spec)
