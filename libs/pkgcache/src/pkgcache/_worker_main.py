@@ -1,8 +1,10 @@
-"""The program of the worker process; see `worker`. Until it is told a path, it has no packages."""
+"""The program of the worker process; see `worker`. Until it is told a path, it has no packages.
+
+The caller imports this module too, for the form of the messages, and has no use for asyncio.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
 import os
@@ -13,6 +15,7 @@ import traceback
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     Handler = Callable[..., Awaitable[Any]]
@@ -45,6 +48,8 @@ def main() -> None:
     os.dup2(2, 1)
     first = receive(requests)
     if first:
+        import asyncio
+
         sys.path[:] = json.loads(first)["path"]
         asyncio.run(_serve(requests, answers))
     _end()
@@ -58,7 +63,9 @@ def _end() -> None:
 
 
 async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    loop = asyncio.get_running_loop()
+    from asyncio import get_running_loop
+
+    loop = get_running_loop()
     lock = threading.Lock()
     running: set[asyncio.Task[None]] = set()
 
