@@ -10,7 +10,7 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-# What would lead a program in one environment to another one.
-_NOT_INHERITED = ("CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +285,7 @@ class Environments:
         errors of finding the environment, of fetching its packages and of finding its Python.
         """
         from pkgcache.errors import PrefixExists
-        from pkgcache.prefix import create_venv, read_marker
+        from pkgcache.prefix import interrupted, read_marker
 
         (env,) = self.find(name, (host_platform(),))
         path = self._prefix_path(env, as_name, prefix)
@@ -297,21 +295,13 @@ class Environments:
         seconds: dict[str, float] = {}
         new = not (keep and read_marker(path) == env.env_id)
         if new:
-            if path.exists() and not force:
+            if path.exists() and not force and not interrupted(path):
                 raise PrefixExists(str(path))
             with _timed(seconds, "fetch"):
                 self._fetch(env)
             try:
                 with _timed(seconds, "create"):
-                    create_venv(
-                        env,
-                        path,
-                        python=self._python(env),
-                        cache=self.cache,
-                        replace=force,
-                        compile=self.settings.compile_bytecode,
-                        progress=self.progress,
-                    )
+                    self._link(env, path, replace=force)
             except PrefixExists:
                 # Another process may have made the very same in the meantime.
                 if not (keep and read_marker(path) == env.env_id):
@@ -341,6 +331,24 @@ class Environments:
                 progress=self.progress,
             )
 
+    def _link(self, env: ResolvedEnv, prefix: Path, *, replace: bool) -> None:
+        from pkgcache.conda_prefix import create_conda_env
+        from pkgcache.prefix import create_venv
+
+        create = (
+            partial(create_venv, python=self._python(env))
+            if env.spec.options.python_provider == "system"
+            else partial(create_conda_env, link_scripts=self.settings.link_scripts)
+        )
+        create(
+            env,
+            prefix,
+            cache=self.cache,
+            replace=replace,
+            compile=self.settings.compile_bytecode,
+            progress=self.progress,
+        )
+
     def _python(self, env: ResolvedEnv) -> Path:
         from resolvers.pythons import find_python
         from resolvers.request import ResolveContext
@@ -360,11 +368,13 @@ class Environments:
         return self.create(full, as_name=name, exist_ok=True).prefix
 
     def activation(self, prefix: Path) -> dict[str, str]:
-        """The variables of a process that runs in `prefix`: those of this one, led there."""
-        variables = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
-        path = variables.get("PATH", os.defpath)
-        own = {"PATH": f"{prefix / 'bin'}{os.pathsep}{path}", "VIRTUAL_ENV": str(prefix)}
-        return variables | own
+        """The variables of a process that runs in `prefix`: those of this one, led there.
+
+        Raises `InvalidRequest` where activation files of the prefix cannot be used.
+        """
+        from mfenv.activation import activated
+
+        return activated(prefix, os.environ)
 
     def remove(self, name: str) -> Removed:
         """Delete a prefix by its name or directory, or all that is here of an environment.

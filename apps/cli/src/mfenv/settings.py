@@ -55,6 +55,9 @@ class Settings:
     )
     downloads: int = _setting(16, "downloads at a time")
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
+    link_scripts: bool = _setting(
+        False, "run the post-link scripts of conda packages, which can do whatever the user can"
+    )
     origins: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     @classmethod

@@ -1,10 +1,11 @@
-"""`mfenv create`, `run`, `alias` and `rm`."""
+"""`mfenv create`, `run`, `shell`, `alias` and `rm`."""
 
 from __future__ import annotations
 
 import os
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -78,16 +79,41 @@ def run(env: str, command: tuple[str, ...]) -> None:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
     with open_environments() as environments:
         environment = environments.activation(environments.prefix_for(env))
+    _become(env, list(words), environment)
+
+
+def _become(env: str, words: list[str], environment: dict[str, str]) -> NoReturn:
     # Python ignores these, and what is ignored stays so in the program.
     for one in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(one, signal.SIG_DFL)
     try:
-        os.execvpe(words[0], list(words), environment)  # noqa: S606 - what run is for
+        os.execvpe(words[0], words, environment)  # noqa: S606 - what run is for
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InvalidRequest(
             f"cannot run `{words[0]}` in `{env}`: {reason}", "programs are looked for on PATH"
         ) from None
+
+
+@click.command(epilog="\b\nExamples:\n  mfenv shell team/etl:v1\n  mfenv shell etl --shell zsh")
+@env_argument()
+@click.option(
+    "--shell",
+    metavar="S",
+    help="bash, zsh or fish, or the path of one.  [default: that of the user]",
+)
+def shell(env: str, shell: str | None) -> None:
+    """Start a shell in an environment; leave it with `exit`.
+
+    The environment is created if it is not there. The user's configuration is read, and then the
+    environment is put in front of everything.
+    """
+    from mfenv.activation import shell_command
+
+    with open_environments() as environments:
+        prefix = environments.prefix_for(env)
+    words, environment = shell_command(prefix, os.environ, shell or os.environ.get("SHELL", "bash"))
+    _become(env, words, environment)
 
 
 @click.command(epilog="\b\nExamples:\n  mfenv alias 3f2a91bc team/etl:v1")
@@ -119,4 +145,4 @@ def rm(env: str) -> None:
         say(f"forgot {':'.join(removed.forgotten)}")
 
 
-COMMANDS = (create, run, alias, rm)
+COMMANDS = (create, run, shell, alias, rm)

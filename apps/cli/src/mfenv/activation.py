@@ -1,0 +1,214 @@
+"""What a process needs to run in a prefix: conda's activation, or that of a virtual environment.
+
+For a conda prefix, in this order: `etc/conda/env_vars.d/*.json`, the variables in
+`conda-meta/state`, and the scripts in `etc/conda/activate.d`, which a shell must read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfenv.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["SHELLS", "activated", "scripts", "shell_command", "variables"]
+
+# What would lead a program in one environment to another one.
+_NOT_INHERITED = re.compile(
+    r"PYTHON(HOME|PATH)|VIRTUAL_ENV(_PROMPT)?"
+    r"|CONDA_(DEFAULT_ENV|PROMPT_MODIFIER|SHLVL|(PREFIX|STACKED)(_[0-9]+)?)"
+)
+_OF_THE_SHELL = ("OLDPWD", "PWD", "SHLVL", "_")
+_UNSET = "***unset***"  # what conda writes for a variable that was unset
+_CONFIGURATION = Path(__file__).with_name("_shell")
+_HOOK = "_MFENV_ACTIVATE"
+
+SHELLS = ("bash", "zsh", "fish")
+
+# What Python finds around it: a shell's own words for that cannot be read back.
+_DUMP = """
+import os, sys
+with open(int(sys.argv[1]), "wb") as file:
+    file.write(b"\\0".join(b"=".join(item) for item in os.environb.items()))
+"""
+
+
+def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a process that runs in `prefix`, those of `environ` led there.
+
+    Raises `InvalidRequest` for a file of the prefix that cannot be read.
+    """
+    found = {key: value for key, value in environ.items() if not _NOT_INHERITED.fullmatch(key)}
+    found["PATH"] = f"{prefix / 'bin'}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    if not (prefix / "conda-meta").is_dir():
+        return found | {"VIRTUAL_ENV": str(prefix)}
+    found |= {
+        "CONDA_DEFAULT_ENV": str(prefix),
+        "CONDA_PREFIX": str(prefix),
+        "CONDA_PROMPT_MODIFIER": f"({prefix.name}) ",
+        "CONDA_SHLVL": "1",
+    }
+    for key, value in _own(prefix):
+        if value == _UNSET:
+            found.pop(key, None)
+        else:
+            found[key] = value
+    return found
+
+
+def scripts(prefix: Path, suffix: str = ".sh") -> list[Path]:
+    """The activation scripts of a conda prefix for the shells that read `suffix`, in order."""
+    return sorted((prefix / "etc" / "conda" / "activate.d").glob(f"*{suffix}"))
+
+
+def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """`variables`, and what the activation scripts make of them, if there are any.
+
+    What the scripts print goes to standard error. Raises `InvalidRequest` if they end the shell
+    that reads them.
+    """
+    found = variables(prefix, environ)
+    hooks = scripts(prefix)
+    if not hooks:
+        return found
+    shell = shutil.which("bash") or "sh"
+    reader, writer = os.pipe()
+    words = [f". {shlex.quote(str(one))}" for one in hooks]
+    dump = shlex.join([sys.executable, "-I", "-c", _DUMP, str(writer)])
+    options = ["--noprofile", "--norc"] if shell != "sh" else []
+    with os.fdopen(reader, "rb") as answer:
+        try:
+            process = subprocess.Popen(
+                [shell, *options, "-c", "\n".join([*words, dump])],
+                env=found,
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[writer],
+            )
+        finally:
+            os.close(writer)
+        data = answer.read()
+        process.wait()
+    if not data:
+        names = ", ".join(f"`{one.name}`" for one in hooks)
+        raise InvalidRequest(
+            f"the activation of `{prefix}` failed with its scripts {names}",
+            "the scripts are in `etc/conda/activate.d`, and were brought by packages",
+        )
+    pairs = (item.partition(b"=") for item in data.split(b"\0"))
+    after = {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
+    own = {key: found[key] for key in _OF_THE_SHELL if key in found}
+    return {key: value for key, value in after.items() if key not in _OF_THE_SHELL} | own
+
+
+def shell_command(
+    prefix: Path, environ: Mapping[str, str], shell: str
+) -> tuple[list[str], dict[str, str]]:
+    """The command line and variables of an interactive shell in `prefix`.
+
+    `shell` is the path of one of `SHELLS`. The user's own configuration is read first, so that it
+    cannot lead out of the environment. Raises `InvalidRequest` for another shell.
+    """
+    name = Path(shell).name
+    if name not in SHELLS:
+        raise InvalidRequest(
+            f"`{shell}` is not a shell that can be led into an environment",
+            f"known are {', '.join(SHELLS)}; `--shell` takes one",
+        )
+    found = variables(prefix, environ)
+    if name == "fish":
+        found[_HOOK] = "\n".join(_fish_lines(prefix, environ, found))
+        arguments = ["--init-command", f"set -l hook ${_HOOK}; set -e {_HOOK}; eval $hook"]
+    else:
+        found[_HOOK] = "\n".join(_posix_lines(prefix, environ, found))
+        arguments = ["--rcfile", str(_CONFIGURATION / "bashrc")] if name == "bash" else []
+    if name == "zsh":
+        found |= {
+            "_MFENV_ZDOTDIR": environ.get("ZDOTDIR", ""),
+            "ZDOTDIR": str(_CONFIGURATION / "zsh"),
+        }
+    return [shell, *arguments, "-i"], found
+
+
+def _posix_lines(
+    prefix: Path, environ: Mapping[str, str], found: Mapping[str, str]
+) -> Iterator[str]:
+    quote = shlex.quote
+    for key in environ.keys() - found.keys():
+        yield f"unset {key}"
+    for key, value in _changed(environ, found):
+        yield f"export {key}={quote(value)}"
+    yield f"export PATH={quote(str(prefix / 'bin'))}:$PATH"
+    for one in scripts(prefix):
+        yield f". {quote(str(one))}"
+    yield "hash -r"
+    yield f"PS1={quote(f'({prefix.name}) ')}$PS1"
+
+
+def _fish_lines(
+    prefix: Path, environ: Mapping[str, str], found: Mapping[str, str]
+) -> Iterator[str]:
+    quote = _fish_quote
+    for key in environ.keys() - found.keys():
+        yield f"set -e {key}"
+    for key, value in _changed(environ, found):
+        yield f"set -gx {key} {quote(value)}"
+    yield f"set -gx PATH {quote(str(prefix / 'bin'))} $PATH"
+    for one in scripts(prefix, ".fish"):
+        yield f"source {quote(str(one))}"
+    yield "if functions -q fish_prompt; functions -c fish_prompt _mfenv_prompt"
+    yield "else; function _mfenv_prompt; end; end"
+    yield f"function fish_prompt; echo -n {quote(f'({prefix.name}) ')}; _mfenv_prompt; end"
+
+
+def _changed(environ: Mapping[str, str], found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for key, value in found.items():
+        if key not in ("PATH", _HOOK) and environ.get(key) != value:
+            yield key, value
+
+
+def _fish_quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _own(prefix: Path) -> Iterator[tuple[str, str]]:
+    """The variables that packages and `conda env config vars` set."""
+    for path in sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json")):
+        yield from _texts(path, _json(path))
+    state = prefix / "conda-meta" / "state"
+    if state.exists():
+        yield from _texts(state, _json(state).get("env_vars", {}))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequest(
+            f"`{path}` cannot be read as variables of an environment",
+            "repair the file, or create the environment again with `--force`",
+        )
+    return found
+
+
+def _texts(path: Path, found: Any) -> Iterator[tuple[str, str]]:
+    for key, value in found.items() if isinstance(found, dict) else [("", None)]:
+        if not isinstance(value, str) or not key.isidentifier() or "\0" in value:
+            raise InvalidRequest(
+                f"`{path}` has the variable `{key}`, which is none",
+                "repair the file, or create the environment again with `--force`",
+            )
+        yield key, value
