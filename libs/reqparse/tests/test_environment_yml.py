@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reqparse import PLATFORMS, parse_requirement
+from reqparse._selectors import select
 
 from .helpers import texts
 
@@ -238,6 +239,33 @@ def test_aliases_that_multiply_are_refused_quickly(desk: Desk) -> None:
     rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     (problem,) = desk.problems("\n".join(rows), "environment.yml")
     assert "aliases expanded" in problem
+
+
+def test_paths_to_conda_packages_start_at_the_file(desk: Desk) -> None:
+    found = desk.read(
+        "dependencies: [pkgs/a-1-0.conda, 'file:///b-2-1.tar.bz2']", "environment.yml"
+    )
+    assert [(r.name, r.path) for r in found.requirements] == [
+        ("a", str(desk.root / "pkgs/a-1-0.conda")),
+        ("b", "/b-2-1.tar.bz2"),
+    ]
+
+
+def test_a_python_that_pep_440_cannot_say_is_only_a_requirement(desk: Desk) -> None:
+    found = desk.read("dependencies: ['python 3.9.*|3.11.*']", "environment.yml")
+    assert texts(found) == ["python 3.9.*|3.11.*"]
+    assert found.python == ()
+
+
+def test_an_unset_variable_is_left_and_noted(desk: Desk) -> None:
+    found = desk.read("channels: [https://h.org/$NAME/c]", "environment.yml")
+    assert found.sources[0].url == "https://h.org/$NAME/c"
+    assert "`NAME` is not set" in found.notes[0].text
+
+
+@pytest.mark.parametrize("selector", ["linux or", "not", "(linux", "linux osx", "py3k", "a!b", ""])
+def test_what_is_no_selector_is_no_selector(selector: str) -> None:
+    assert select(selector) is None
 
 
 def test_merge_keys_give_way_to_own_keys(desk: Desk) -> None:

@@ -41,6 +41,8 @@ CASES: dict[str, tuple[str, Callable[[int], str]]] = {
     "schemes": ("r.txt", around("", "https://")),
     "tokens": ("r.txt", around("https://h", "/t/x")),
     "fragments": ("r.txt", around("git+https://h#", "egg=a&")),
+    "equals signs": ("r.txt", around("a", "=")),
+    "operators": ("r.txt", around("a", ">=1 ")),
     "parents": ("r.txt", around("", "../", "a")),
     "brackets": ("r.txt", around("./a", "[")),
     "options": ("r.txt", around("", "--pre ")),

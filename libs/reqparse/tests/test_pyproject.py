@@ -320,6 +320,55 @@ blas = {version = "*", build = "mkl", channel = "defaults"}
     assert [p.specifier for p in found.python] == ["==3.11.*"]
 
 
+def test_flit_and_pdm(desk: Desk) -> None:
+    text = """\
+[tool.flit.metadata]
+requires = ["a>=1"]
+requires-python = ">=3.8"
+[tool.flit.metadata.requires-extra]
+test = ["b"]
+[tool.pdm.dev-dependencies]
+lint = ["c"]
+"""
+    found = desk.read(text, "pyproject.toml", groups=["lint"], extras=["test"])
+    assert [(r.text, r.group) for r in found.requirements] == [
+        ("a>=1", None),
+        ("c", "lint"),
+        ("b", "test"),
+    ]
+    assert [p.specifier for p in found.python] == [">=3.8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[dependencies]\na = {path = './a'}\n", "2: conda package `a` from a source directory"),
+        ("[target.beos.dependencies]\na = '*'\n", "1: unknown target `beos`"),
+        ("[system-requirements]\nbeos = '5'\n", "2: unknown system requirement `beos`"),
+        ("[dependencies]\na = '1 2 3'\n", "2: `a 1 2 3` is not a conda requirement"),
+    ],
+)
+def test_wrong_pixi_tables(desk: Desk, text: str, problem: str) -> None:
+    assert desk.problems(text, "pixi.toml")[0].startswith(f"pixi.toml:{problem}")
+
+
+def test_a_pixi_environment_of_unknown_features(desk: Desk) -> None:
+    text = '[environments]\nci = ["no"]\n'
+    assert desk.problems(text, "pixi.toml", groups=["ci"]) == ["pixi.toml:2: no feature `no`"]
+
+
+def test_a_conda_package_of_pixi_by_its_url(desk: Desk) -> None:
+    found = desk.read("[dependencies]\na = {url = 'https://h.org/a-1-0.conda'}\n", "pixi.toml")
+    assert texts(found) == ["https://h.org/a-1-0.conda"]
+
+
+def test_a_project_may_skip_its_own_dependencies(desk: Desk) -> None:
+    text = "[project]\ndependencies = ['a']\n[tool.conda-lock]\nskip-non-conda-lock = true\n"
+    found = desk.read(text, "pyproject.toml")
+    assert texts(found) == []
+    assert found.notes[-1].origin.line == 4
+
+
 PIXI = """\
 [workspace]
 name = "demo"

@@ -245,6 +245,8 @@ def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:
         ("foo -e bar", "`-e` after a requirement"),
         ("foo; python_versio < '3'", "python_versio"),
         ("./foo ; nonsense", "not a marker"),
+        ("./foo ;", "not a marker"),
+        ("a; " + "(" * 3000, "nested too deeply"),
         ("novcs+http://h.org#egg=a", "unknown scheme `novcs+http`"),
         ("--sys-pkg glibc=2", "two underscores"),
         ("--sys-pkg __glibc", "exact version"),
@@ -254,6 +256,14 @@ def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:
         ("-r /dev/zero", "not a regular file"),
         ("-r a.txt -c b.txt", "more than one file"),
         ("foo-1.whl", "not the name of a wheel"),
+        ("conda-forge::foo", "write `--conda-pkg CHANNEL::NAME`"),
+        ("foo>=1 <2", "separate version clauses with commas"),
+        ("foo bar", "one requirement per line"),
+        ("foo @#egg=a", "a URL or path is missing"),
+        ("-r .", "not a regular file"),
+        ("--conda-pkg a[b]", "is not `[key=value]`"),
+        ("--conda-pkg a )1(", "not a conda version"),
+        ("--conda-pkg a 1 b-c", "not a conda build string"),
         ("git+https://h.org/r#egg=-", "not a name"),
         ("-r a\0b", "cannot be a path"),
     ],
@@ -263,6 +273,38 @@ def test_what_is_wrong_is_said(desk: Desk, line: str, what: str) -> None:
     assert problem.startswith("requirements.txt:1: ")
     assert what in problem
     assert "\n" not in problem
+
+
+def test_a_message_is_one_short_line_without_control_characters(desk: Desk) -> None:
+    (problem,) = desk.problems("foo\x1b[31m\tbar" + "x" * 5000)
+    assert problem.isprintable()
+    assert "foo\\x1b[31m\\tbar" in problem
+    assert len(problem) < 800
+
+
+def test_a_file_that_is_too_large_is_not_read(desk: Desk) -> None:
+    path = desk.put("big.txt", "")
+    os.truncate(path, 65 * 1024 * 1024)
+    (problem,) = desk.problems("-r big.txt")
+    assert "is larger than 64 MiB" in problem
+    path.unlink()
+
+
+def test_options_that_only_pip_knows_are_noted(desk: Desk) -> None:
+    found = desk.read("--all-releases foo\nfoo --install-option=--x\n")
+    assert [n.text.split("`")[1] for n in found.notes] == [
+        "--all-releases foo",
+        "--install-option=--x",
+    ]
+
+
+def test_what_is_relative_to_a_url_is_a_url(desk: Desk) -> None:
+    files = {"https://h.org/a/r.txt": b"-f links/\n--extra-index-url ../simple\n"}
+    found = desk.read("-r https://h.org/a/r.txt\n", fetch=files.__getitem__)
+    assert [(s.url, s.path) for s in found.sources] == [
+        ("https://h.org/a/links/", None),
+        ("https://h.org/simple", None),
+    ]
 
 
 def test_an_include_cycle_is_named(desk: Desk) -> None:

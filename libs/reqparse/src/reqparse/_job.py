@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 
+MAX_MESSAGE = 600
 _NAMES = ("no_binary", "only_binary", "trusted_hosts", "features")
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -61,10 +62,10 @@ class Job:
     """The group that what is being read belongs to."""
 
     def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(origin=origin, message=mask(message), hint=hint))
+        self.problems.append(Problem(origin=origin, message=shown(message), hint=hint))
 
     def note(self, origin: Origin, text: str) -> None:
-        self.notes.append(Note(text=mask(text), origin=origin))
+        self.notes.append(Note(text=shown(text), origin=origin))
 
     def guard(self, origin: Origin) -> _Guard:
         """A context in which a Flaw becomes a problem at this place, and work goes on after it."""
@@ -149,21 +150,21 @@ class Job:
 
     def load(self, location: str, *, included: bool = True) -> bytes:
         """The bytes of a file or, with a fetcher, of a URL; Flaw if they cannot be had."""
-        shown = mask(location)
+        name = mask(location)
         if is_remote(location):
             if self.fetch is None:
                 raise Flaw(
-                    f"`{shown}` is a URL and nothing to fetch it with was given",
+                    f"`{name}` is a URL and nothing to fetch it with was given",
                     "download it and name the file instead",
                 )
             try:
                 data = self.fetch(location)
             except OSError as error:
-                raise Flaw(f"cannot fetch `{shown}`: {mask(str(error))}") from None
+                raise Flaw(f"cannot fetch `{name}`: {mask(str(error))}") from None
         else:
             data = _read(location, regular=included)
         if len(data) > MAX_BYTES:
-            raise Flaw(f"`{shown}` is larger than {MAX_BYTES >> 20} MiB")
+            raise Flaw(f"`{name}` is larger than {MAX_BYTES >> 20} MiB")
         return data
 
     def result(self) -> RequirementSet:
@@ -180,6 +181,16 @@ class Job:
             **others,
             **self.facts,
         )
+
+
+def shown(message: str) -> str:
+    """A message fit for one line of a terminal, whatever the file holds that it quotes."""
+    message = mask(message)
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[: MAX_MESSAGE // 2]} ... {message[-MAX_MESSAGE // 2 :]}"
+    if message.isprintable():
+        return message
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
 
 
 class _Guard:

@@ -37,12 +37,6 @@ class Node:
         raise self.wrong("a text")
 
     @property
-    def flag(self) -> bool:
-        if isinstance(self.value, bool):
-            return self.value
-        raise self.wrong("true or false")
-
-    @property
     def items(self) -> list[Node]:
         """The items of a list; none of an empty value. Raises Flaw for anything else."""
         if self.value is None:

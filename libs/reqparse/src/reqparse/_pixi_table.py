@@ -70,10 +70,10 @@ def _feature(project: Project, table: Node, *, shared: bool = False) -> None:
         _dependencies(project, table)
         _system(project, table.get("system-requirements"))
         for selector, node in table.get("target").table.items():
-            platforms_of = select(selector)
-            if platforms_of is None:
-                raise Flaw(f"unknown target `{selector}`", line=node.line)
-            with job.scope(platforms_of, job.group):
+            chosen = select(selector)
+            if chosen is None:
+                job.problem(project.at(node), f"unknown target `{selector}`")
+            with job.scope(chosen, job.group):
                 _dependencies(project, node)
 
 

@@ -52,9 +52,9 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
         return Requirement(category="pypi", name=name, text=name + specifier, specifier=specifier)
     if not editable and _NAMED_URL.match(text):
         return pep508_requirement(text, base)
-    body, marker = _split_marker(text)
+    body, marker = _split_at_marker(text)
     if editable or _is_reference(body):
-        found = _from_reference(body, marker, base)
+        found = _from_reference(body, None if marker is None else canonical_marker(marker), base)
         return replace(found, editable=True) if editable else found
     return pep508_requirement(text, base)
 
@@ -67,7 +67,7 @@ def _is_reference(text: str) -> bool:
     return "/" in text or text.startswith(".") or is_archive(_PATH_EXTRAS.sub("", text))
 
 
-def _split_marker(text: str) -> tuple[str, str | None]:
+def _split_at_marker(text: str) -> tuple[str, str | None]:
     """Cut at the `;` of a marker; in a URL only one after a space starts a marker."""
     if has_scheme(text):
         body, found, marker = text.partition(" ;")
@@ -75,9 +75,7 @@ def _split_marker(text: str) -> tuple[str, str | None]:
             body, found, marker = text.partition("; ")
     else:
         body, found, marker = text.partition(";")
-    if not found:
-        return text, None
-    return body.strip(), canonical_marker(marker)
+    return (body.strip(), marker) if found else (text, None)
 
 
 def canonical_marker(text: str) -> str:
@@ -224,6 +222,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _hint(text: str) -> str | None:
+    text = text[:200]  # the expressions look far ahead
     if "::" in text:
         return "a channel is conda's word; write `--conda-pkg CHANNEL::NAME`"
     if re.match(r"[\w.-]+\s*=[^=]", text):
