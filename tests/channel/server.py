@@ -143,7 +143,7 @@ class ChannelServer:
         if status != 304:
             request.send_header("Content-Length", str(len(body)))
         request.end_headers()
-        if request.command != "HEAD":
+        if request.command != "HEAD" and status != 304:
             with suppress(ConnectionError):  # clients may not want all of it
                 request.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:

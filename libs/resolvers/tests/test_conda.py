@@ -363,6 +363,37 @@ def test_repodata_is_validated_not_fetched_again_and_serves_offline(
     assert online == again == offline
 
 
+INDEX = """
+import asyncio, os, sys
+from rattler.index import index_fs
+asyncio.run(index_fs(sys.argv[1], write_shards=True, force=True))
+os._exit(0)
+"""
+
+
+def test_sharded_repodata_and_servers_that_confuse_its_reader(tmp_path: Path) -> None:
+    channel = make_channel(
+        tmp_path / "channel",
+        Recipe(name="python", version="3.12.0", subdir=LINUX),
+        Recipe(name="thing", version="1.0", depends=("python",)),
+    )
+    subprocess.run([sys.executable, "-c", INDEX, channel], check=True)
+    shards = f"/{LINUX}/repodata_shards.msgpack.zst"
+    whole = f"/{LINUX}/repodata.json.zst"
+    found = []
+    with ChannelServer(channel) as server:
+        # A plain file server's 304 does not repeat the validators, and the reader wants them.
+        for faults in ({}, {}, {shards: 304}):
+            server.faults = dict(faults)
+            server.requests.clear()
+            with Worker() as worker:
+                solve = Solver(worker, tmp_path / "engines", channel)
+                found.append(solve("thing", channels=[server.url], python="3.12"))
+            assert server.requests[shards]
+            assert bool(server.requests[whole]) == bool(faults)
+    assert found[0] == found[1] == found[2]
+
+
 def test_specs_and_platforms_share_what_was_read(channels: Channels, tmp_path: Path) -> None:
     with ChannelServer(channels.main) as server, Worker() as worker:
         solve = Solver(worker, tmp_path, channels.main)

@@ -51,7 +51,7 @@ def diagnose(
     answer: Mapping[str, Any], question: CondaQuestion, context: ResolveContext
 ) -> ResolveError:
     """The error that an answer without packages means."""
-    text = answer["text"].strip()
+    text = _URL.sub(lambda found: redact(found[0]), answer["text"]).strip() or "it does not say why"
     if answer["error"] == "spec":
         return _bad_spec(answer["spec"], text, question, context)
     if answer["error"] == "unsolvable":
@@ -140,8 +140,8 @@ def _unreadable(url: str, reason: str, question: CondaQuestion) -> ResolveError:
 def _gateway(text: str, question: CondaQuestion) -> ResolveError:
     missing = re.search(r"could not find subdir '(\S+)' in channel '(\S+?)/?'", text)
     if missing:
-        name = question.channels.get(missing[2], redact(missing[2]))
-        return UnknownChannel(name, f"there is no `{missing[1]}` at {redact(missing[2])}")
+        name = question.channels.get(missing[2], missing[2])
+        return UnknownChannel(name, f"there is no `{missing[1]}` at {missing[2]}")
     status = _STATUS.search(text)
     if status:
         code, url = int(status[1]), _channel(status[3], question)
@@ -168,7 +168,7 @@ def _gateway(text: str, question: CondaQuestion) -> ResolveError:
 
 def _channel(url: str, question: CondaQuestion) -> str:
     """The channel that a URL is of."""
-    return next((one for one in question.channels if url.startswith(f"{one}/")), redact(url))
+    return next((one for one in question.channels if url.startswith(f"{one}/")), url)
 
 
 def _name(spec: str) -> str:
@@ -177,5 +177,4 @@ def _name(spec: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    plain = re.sub(r" \(os error \d+\)", "", " ".join(text.split()))
-    return _URL.sub(lambda found: redact(found[0]), plain).rstrip(".")
+    return re.sub(r" \(os error \d+\)", "", " ".join(text.split())).rstrip(".")
