@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +34,6 @@ _CONFIGURATION = Path(__file__).with_name("_shell")
 _HOOK = "_MFENV_ACTIVATE"
 
 SHELLS = ("bash", "zsh", "fish")
-
-# What Python finds around it: a shell's own words for that cannot be read back.
-_DUMP = """
-import os, sys
-with open(int(sys.argv[1]), "wb") as file:
-    file.write(b"\\0".join(b"=".join(item) for item in os.environb.items()))
-"""
 
 
 def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -82,30 +75,29 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if not hooks:
         return found
     shell = shutil.which("bash") or "sh"
-    reader, writer = os.pipe()
-    words = [f". {shlex.quote(str(one))}" for one in hooks]
-    dump = shlex.join([sys.executable, "-I", "-c", _DUMP, str(writer)])
     options = ["--noprofile", "--norc"] if shell != "sh" else []
-    with os.fdopen(reader, "rb") as answer:
-        try:
-            process = subprocess.Popen(
-                [shell, *options, "-c", "\n".join([*words, dump])],
-                env=found,
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[writer],
-            )
-        finally:
-            os.close(writer)
+    words = [f". {shlex.quote(str(one))}" for one in hooks]
+    # A file, since what a script leaves running would keep a pipe open.
+    with tempfile.TemporaryFile() as answer:
+        # A shell's own words for its variables cannot be read back.
+        words.append(f"/usr/bin/env -0 > /dev/fd/{answer.fileno()}")
+        subprocess.run(
+            [shell, *options, "-c", "\n".join(words)],
+            env=found,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=[answer.fileno()],
+            check=False,
+        )
+        answer.seek(0)
         data = answer.read()
-        process.wait()
     if not data:
         names = ", ".join(f"`{one.name}`" for one in hooks)
         raise InvalidRequest(
             f"the activation of `{prefix}` failed with its scripts {names}",
             "the scripts are in `etc/conda/activate.d`, and were brought by packages",
         )
-    pairs = (item.partition(b"=") for item in data.split(b"\0"))
+    pairs = (item.partition(b"=") for item in data.split(b"\0") if item)
     after = {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
     own = {key: found[key] for key in _OF_THE_SHELL if key in found}
     return {key: value for key, value in after.items() if key not in _OF_THE_SHELL} | own
