@@ -223,6 +223,20 @@ def test_a_cutoff_spares_what_conda_brings(solve: Solver) -> None:
     assert pypi(found) == {"user": "1.0"}
 
 
+@pytest.mark.parametrize("refused", [":all:", "shared"])
+def test_wheels_may_be_unwanted_and_conda_packages_serve(
+    solve: Solver, tmp_path: Path, refused: str
+) -> None:
+    solve.index.add(make_sdist(tmp_path / "source", "crafted", "1.0", requires=["shared<2"]))
+    found = solve(conda=["shared=1.5"], pypi=["crafted"], options={"no_binary": [refused]})
+    assert pypi(found) == {"crafted": "1.0"}
+
+
+def test_hashes_of_an_index_say_nothing_of_conda_packages(solve: Solver) -> None:
+    asked = [f"shared==1.5 --hash=sha256:{'0' * 64}"]
+    assert pypi(solve(conda=["shared=1.5"], pypi=asked)) == {}
+
+
 def test_sources_are_built_for_the_pythons_minor_version_only(
     solve: Solver, tmp_path: Path, channels: Channels
 ) -> None:

@@ -153,10 +153,17 @@ class Question:
         if options.prereleases:
             arguments += ["--prerelease", "allow"]
         for name in options.no_binary:
-            arguments += ["--no-binary", name]
-        for name in (*options.only_binary, *self.only_binary):
+            if not self.is_there(name):
+                arguments += ["--no-binary", name]
+        # What conda brings is a wheel here, also where wheels are not wanted.
+        stubs = self.stubs.by_name if self.stubs and ":all:" in options.no_binary else ()
+        for name in (*options.only_binary, *self.only_binary, *stubs):
             arguments += ["--only-binary", name]
         return arguments
+
+    def is_there(self, name: str) -> bool:
+        """Whether conda has brought a package already."""
+        return self.stubs is not None and name in self.stubs.by_name
 
     def wheel(self, one: Locked) -> File | None:
         """The best wheel of a package that the target accepts and the spec allows."""

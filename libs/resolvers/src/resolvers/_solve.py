@@ -48,7 +48,7 @@ def solve(uv: Uv, question: Question) -> Lock:
 
 
 def _lacks_wheel(one: Locked, question: Question) -> bool:
-    if one.direct or question.must_build(one.name):
+    if one.direct or question.is_there(one.name) or question.must_build(one.name):
         return False
     return question.wheel(one) is None
 

@@ -125,7 +125,6 @@ def _local_wheels(
 def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor) -> Resolution:
     locked = solve(uv, question)
     notes = compile_notes(uv, question, locked)
-    there = question.stubs.by_name if question.stubs else {}
     pending = [
         work.submit(
             files.package,
@@ -135,7 +134,7 @@ def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor)
             _source(one, notes, question.spec),
         )
         for one in locked
-        if one.name not in there
+        if not question.is_there(one.name)
     ]
     found: list[tuple[Package, Artifact | None]] = []
     elsewhere: list[str] = []
