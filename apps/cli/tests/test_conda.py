@@ -18,6 +18,7 @@ from mfenv.settings import Settings
 from resolvers.testing import FakeIndex, make_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -47,6 +48,10 @@ def resolve(home: Path, *arguments: str) -> list[ResolvedEnv]:
 
 def settings(home: Path, **values: Any) -> Settings:
     return Settings.load({"home": str(home), **values}, environ={}, directory=home)
+
+
+def nowhere(name: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:
+    raise LookupError(name, platforms)
 
 
 def test_conda_packages_for_two_platforms(tmp_path: Path, channels: Channels) -> None:
@@ -140,7 +145,7 @@ def test_channels_come_from_the_hand_then_from_files_then_from_settings(tmp_path
     request.write_text("channels: [bioconda]\ndependencies: [samtools]\n")
 
     def channels_of(asked: Request, **values: Any) -> list[str]:
-        spec = prepare(asked, settings(tmp_path, **values)).spec
+        spec = prepare(asked, settings(tmp_path, **values), nowhere).spec
         return [one.url for one in spec.sources if one.kind == "channel"]
 
     plain, filed = Request(conda=("zlib",)), Request(files=(request,))
@@ -157,12 +162,14 @@ def test_channels_come_from_the_hand_then_from_files_then_from_settings(tmp_path
 
 def test_conda_packages_contradict_a_python_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(Contradiction, match="--conda: `zlib` is a conda package"):
-        prepare(Request(conda=("zlib",)), settings(tmp_path, python_provider="system"))
+        prepare(Request(conda=("zlib",)), settings(tmp_path, python_provider="system"), nowhere)
 
 
 def test_a_login_in_a_channel_stays_out_of_the_spec(tmp_path: Path) -> None:
     prepared = prepare(
-        Request(conda=("zlib",)), settings(tmp_path, channels=("https://ann:s3cret@c.test/x",))
+        Request(conda=("zlib",)),
+        settings(tmp_path, channels=("https://ann:s3cret@c.test/x",)),
+        nowhere,
     )
     assert b"s3cret" not in prepared.spec.canonical()
     login = prepared.credentials.find("https://c.test/x")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from envid.aliases import Alias, FullRef, parse_alias
 from envid.errors import InvalidAlias
 from envid.ids import EnvId
-from envid.platforms import check_platform, host_platform
+from envid.platforms import host_platform
 from mfenv.errors import ImmutableAlias, InvalidRequest, UnknownEnvironment
 from mfenv.finding import Finder
 from mfenv.registry import Registry
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.finding import Target
-    from mfenv.request import Request
+    from mfenv.request import Prepared, Request
     from pkgcache.cache import PackageCache
     from pkgcache.credentials import Credentials
     from pkgcache.download import Downloader
@@ -140,54 +141,81 @@ class Environments:
         request: Request,
         *,
         aliases: Sequence[str] = (),
+        update: Sequence[str] = (),
         force: bool = False,
         dry_run: bool = False,
         set_default: bool = True,
     ) -> Resolved:
         """Find the exact packages of a request, for all its platforms at once.
 
-        A request that is known is answered from the registry, unless `force` asks otherwise. With
-        a store in the settings, packages and descriptions are published there. `aliases` are given
-        last, to what everybody can then create. `dry_run` records nothing.
+        A request that is known is answered from the registry, unless `force` asks otherwise;
+        `update` names packages of the known answer that may change, while the others stay where
+        they can. An environment that a request derives from is the answer itself if it is enough.
+        With a store in the settings, packages and descriptions are published there. `aliases` are
+        given last, to what everybody can then create. `dry_run` records nothing.
 
         Raises the errors of reading a request (`reqparse`, `mfenv.errors`), of resolving
         (`resolvers.errors`), of moving packages (`pkgcache.errors`).
         """
         from mfenv.request import prepare
-        from mfenv.resolving import find_packages
 
         names = [parse_alias(text) for text in aliases]
-        asked = request.platforms or self.settings.platforms or (host_platform(),)
-        platforms = tuple(sorted({check_platform(one) for one in asked}))
-        bases = self.find(request.using, platforms) if request.using else ()
-        prepared = prepare(request, self.settings, bases)
-        req_id = prepared.spec.req_id
-        seconds: dict[str, float] = {}
+        prepared = prepare(request, self.settings, self.find)
+        enough = bool(request.using) and not force and self._enough(prepared)
+        req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
         for name in names:
             if (held := self._held(name)) and held[0] != req_id:
                 raise _taken(name, held)
-        envs = None if force else self._known(req_id, platforms)
-        known = envs is not None
+        seconds: dict[str, float] = {}
+        preferred = self._all_but(update, prepared) if update else {}
+        known = None if force or update else self._known(req_id, prepared.platforms)
+        if enough:
+            known = prepared.bases
+        envs = known
         if envs is None or (self._unpublished(envs) and not dry_run):
             with self._alone(f"resolve-{req_id}", "another process that resolves the same"):
-                # Whoever held the lock may have done what we are about to do.
-                envs = None if force else self._known(req_id, platforms)
-                known = envs is not None
+                if envs is None and not (force or update):
+                    # Whoever held the lock may have done what we are about to do.
+                    envs = known = self._known(req_id, prepared.platforms)
                 if envs is None:
+                    from mfenv.resolving import find_packages
+
                     with _timed(seconds, "resolve"):
-                        envs = find_packages(self, prepared, platforms, bases, dry_run=dry_run)
+                        envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
                 if not dry_run:
                     if self._unpublished(envs):
                         with _timed(seconds, "publish"):
                             self.publish(
                                 envs, default=set_default, credentials=prepared.credentials
                             )
-                    if not known:
+                    if known is None:
                         self.registry.add(envs, default=set_default)
         if not dry_run:
             for name in names:
                 self._give(name, FullRef(req_id=req_id, full_id=envs[0].full_id))
-        return Resolved(envs=envs, known=known, notes=prepared.notes, seconds=seconds)
+        return Resolved(envs=envs, known=known is not None, notes=prepared.notes, seconds=seconds)
+
+    def _enough(self, prepared: Prepared) -> bool:
+        from resolvers.satisfied import satisfies
+
+        return all(satisfies(base, prepared.spec) for base in prepared.bases)
+
+    def _all_but(self, names: Sequence[str], prepared: Prepared) -> dict[str, tuple[Package, ...]]:
+        """The packages of a known request without those to update, by platform."""
+        envs = self._known(prepared.spec.req_id, prepared.platforms)
+        if envs is None:
+            raise InvalidRequest(
+                "there is nothing to update: this request was not resolved for these platforms",
+                "leave out `--update`",
+            )
+        there = {package.name for env in envs for package in env.packages}
+        for name in names:
+            if name not in there:
+                raise InvalidRequest(f"there is no package `{name}` to update")
+        return {
+            env.platform: tuple(one for one in env.packages if one.name not in names)
+            for env in envs
+        }
 
     def _known(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
         """The default environments of a request, if they were resolved together."""

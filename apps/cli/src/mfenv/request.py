@@ -6,20 +6,22 @@ The defaults in force are written into the spec, so that a changed default chang
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from envid.platforms import check_platform, host_platform
 from envid.requirements import normalize, normalize_python
+from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
 from mfenv.errors import Contradiction, InvalidRequest
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from envid.resolved import ResolvedEnv
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
     from reqparse import Source as StatedSource
@@ -36,13 +38,21 @@ _PATCHES = range(40)
 class Request:
     """What one environment must hold, as it was asked for.
 
-    `files` are requirement files of any kind that reqparse reads; `pypi` are requirements as
-    they stand in a requirements.txt, `conda` and `npconda` MatchSpecs, `sys` virtual packages of
-    the target, such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those
-    to resolve for. `using` names a known environment whose packages are kept.
+    `files` are requirement files of any kind that reqparse tells by name and content; those in
+    `environment_files`, `pyprojects` and `scripts` are read as what they are listed as. `groups`
+    and `extras` choose among what those in `pyprojects` name. `pypi` are requirements as they stand
+    in a requirements.txt, `conda` and `npconda` MatchSpecs, `sys` virtual packages of the target,
+    such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those to resolve
+    for. `using` names a known environment whose packages are kept, `same_as` one that was asked
+    for in the same words, and takes nothing but platforms beside it.
     """
 
     files: tuple[Path, ...] = ()
+    environment_files: tuple[Path, ...] = ()
+    pyprojects: tuple[Path, ...] = ()
+    scripts: tuple[Path, ...] = ()
+    groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
     pypi: tuple[str, ...] = ()
     conda: tuple[str, ...] = ()
     npconda: tuple[str, ...] = ()
@@ -50,6 +60,17 @@ class Request:
     python: str | None = None
     platforms: tuple[str, ...] = ()
     using: str | None = None
+    same_as: str | None = None
+
+    @property
+    def all_files(self) -> tuple[tuple[Path, str | None], ...]:
+        """Every file, and the kind that it is read as; None to tell by name and content."""
+        return (
+            *((path, None) for path in self.files),
+            *((path, "environment.yml") for path in self.environment_files),
+            *((path, "pyproject.toml") for path in self.pyprojects),
+            *((path, "script") for path in self.scripts),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +79,36 @@ class Prepared:
 
     `origins` says of each requirement where it was asked for; `local_paths` leads from the digest
     of a local file's or directory's content to where it lies; `credentials` were in URLs.
+    `bases` are the environments whose packages are held, one for each of `platforms`.
     """
 
     spec: EnvSpec
+    platforms: tuple[str, ...]
+    bases: tuple[ResolvedEnv, ...] = ()
     origins: Mapping[str, str]
     local_paths: Mapping[str, Path] = field(default_factory=dict)
     credentials: Credentials
     notes: tuple[str, ...] = ()
 
 
-def prepare(request: Request, settings: Settings, bases: Sequence[ResolvedEnv] = ()) -> Prepared:
-    """Read the files of a request and make its spec.
+Find = Callable[[str, Sequence[str]], tuple[ResolvedEnv, ...]]
 
-    `bases` are the environments of `using`, one for each platform, resolved together.
+
+def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
+    """Read the files of a request and make its spec; `find` looks up what it refers to.
 
     Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest` for what
     cannot be asked for, `Contradiction` for two statements that exclude each other.
     """
+    if request.same_as is not None:
+        return _prepare_again(request, settings, find)
     sets = _read(request)
+    platforms = _platforms(request, sets, settings)
+    bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
     requirements = [one for found in sets for one in found.requirements]
     constraints = [one for found in sets for one in found.constraints]
-    if not requirements and not base and (request.files or not request.python):
+    if not requirements and not base and (request.all_files or not request.python):
         raise _nothing(request)
     credentials = Credentials()
     texts = _Texts(credentials=credentials)
@@ -112,11 +141,37 @@ def prepare(request: Request, settings: Settings, bases: Sequence[ResolvedEnv] =
     )
     return Prepared(
         spec=spec,
+        platforms=platforms,
+        bases=bases,
         origins=texts.origins,
         local_paths=texts.paths,
         credentials=credentials,
-        notes=tuple(f"{note.origin}: {note.text}" for found in sets for note in found.notes),
+        notes=tuple(_notes(sets)),
     )
+
+
+def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
+    spec = find(str(request.same_as), ())[0].spec
+    platforms = _platforms(request, (), settings)
+    bases = find(spec.base, platforms) if spec.base else ()
+    return Prepared(
+        spec=spec, platforms=platforms, bases=bases, origins={}, credentials=Credentials()
+    )
+
+
+def _platforms(
+    request: Request, sets: Iterable[RequirementSet], settings: Settings
+) -> tuple[str, ...]:
+    stated = [platform for found in sets for platform in found.platforms]
+    asked = request.platforms or settings.platforms or stated or (host_platform(),)
+    return tuple(sorted({check_platform(one) for one in asked}))
+
+
+def _notes(sets: Iterable[RequirementSet]) -> Iterator[str]:
+    for found in sets:
+        yield from (f"{note.origin}: {note.text}" for note in found.notes)
+        if found.variables:
+            yield f"the variables {', '.join(found.variables)} are not set in the environment"
 
 
 def _read(request: Request) -> list[RequirementSet]:
@@ -131,9 +186,12 @@ def _read(request: Request) -> list[RequirementSet]:
 
     problems: list[Problem] = []
     sets: list[RequirementSet] = []
-    for path in request.files:
+    for path, kind in request.all_files:
         try:
-            sets.append(parse_file(path))
+            chosen = (request.groups, request.extras) if kind == "pyproject.toml" else ((), ())
+            found = parse_file(path, kind=kind, groups=chosen[0], extras=chosen[1])
+            _check_no_lock(path, found)
+            sets.append(found)
         except ParseErrors as error:
             problems.extend(error.problems)
     asked = []
@@ -149,9 +207,17 @@ def _read(request: Request) -> list[RequirementSet]:
     return [*sets, RequirementSet(requirements=tuple(asked))]
 
 
+def _check_no_lock(path: Path, found: RequirementSet) -> None:
+    if found.packages:
+        raise InvalidRequest(
+            f"`{path}` is a lock file: it says what was found, not what is asked for",
+            "give the file that it was made from",
+        )
+
+
 def _nothing(request: Request) -> InvalidRequest:
-    if request.files:
-        names = ", ".join(f"`{path}`" for path in request.files)
+    if request.all_files:
+        names = ", ".join(f"`{path}`" for path, _ in request.all_files)
         return InvalidRequest(
             f"nothing is asked for: no requirement in {names}",
             "write one in a line, such as `pandas>=2`",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from envid.resolved import ResolvedEnv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from envid.packages import Package
     from envid.spec import EnvSpec
     from mfenv.environments import Environments
     from mfenv.request import Prepared
@@ -21,14 +22,13 @@ __all__ = ["find_packages"]
 def find_packages(
     environments: Environments,
     prepared: Prepared,
-    platforms: Sequence[str],
-    bases: Sequence[ResolvedEnv],
     *,
+    preferred: Mapping[str, Sequence[Package]],
     dry_run: bool,
 ) -> tuple[ResolvedEnv, ...]:
-    """Resolve a spec for all platforms, holding the packages of `bases`.
+    """Resolve a spec for all its platforms, holding the packages of its bases.
 
-    Wheels that had to be built are kept in the cache and, unless it is a `dry_run`, in the store.
+    `preferred` packages, by platform, are kept where that is possible. Wheels that had to be built are kept in the cache and, unless it is a `dry_run`, in the store.
     """
     from mfenv.building import keep_built, shared_wheel
     from resolvers.request import ResolveContext
@@ -39,13 +39,15 @@ def find_packages(
         local_paths=prepared.local_paths,
         credentials=prepared.credentials,
         origins=prepared.origins,
-        held={base.platform: base.packages for base in bases},
+        held={base.platform: base.packages for base in prepared.bases},
+        preferred=preferred,
         built_wheel=lambda key: shared_wheel(key, cache, store),
         progress=environments.progress,
     )
     task = environments.progress.start("resolving", None, "packages")
     try:
-        found = _resolver(environments, prepared.spec).resolve(prepared.spec, platforms, context)
+        resolver = _resolver(environments, prepared.spec)
+        found = resolver.resolve(prepared.spec, prepared.platforms, context)
     finally:
         task.done()
     for resolution in found.values():

@@ -24,8 +24,12 @@ Examples:
 """
 
 # Neither is a setting; every other option overrides the setting of its name.
-_ASKED = ("files", "pypi", "conda", "npconda", "sys", "python", "using")
-_RUN = ("alias", "force", "dry_run", "set_default", "as_json")
+_ASKED = (
+    *("files", "environment_files", "pyprojects", "scripts"),
+    *("pypi", "conda", "npconda", "sys", "python", "using", "same_as"),
+)
+_CHOICE = ("groups", "extras")
+_RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
 
 
 @click.command(epilog=_EXAMPLES)
@@ -36,7 +40,35 @@ _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Requirement file; may be repeated.",
+    help="Requirement file of any kind; may be repeated.",
+)
+@click.option(
+    "-f",
+    "--file",
+    "environment_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="An environment.yml; may be repeated.",
+)
+@click.option(
+    "-p",
+    "--pyproject",
+    "pyprojects",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A pyproject.toml; may be repeated.",
+)
+@click.option("--group", "groups", multiple=True, metavar="G", help="Dependency group of it.")
+@click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
+@click.option(
+    "--script",
+    "scripts",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A Python script with inline metadata (PEP 723).",
 )
 @click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")
 @click.option("--conda", multiple=True, metavar="SPEC", help="Conda requirement (a MatchSpec).")
@@ -63,6 +95,16 @@ _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
 @click.option("--alias", multiple=True, metavar="A", help="Name to give, such as `team/name:tag`.")
 @click.option(
     "--using", metavar="ENV", shell_complete=complete_env, help="Keep all packages of this one."
+)
+@click.option(
+    "--from",
+    "same_as",
+    metavar="ENV",
+    shell_complete=complete_env,
+    help="Resolve the request of this one again, such as for another platform.",
+)
+@click.option(
+    "--update", multiple=True, metavar="NAME", help="Resolve again; others stay if they can."
 )
 @click.option("--exclude-newer", metavar="DATE", help="Ignore what was published from then on.")
 @click.option("--pre", is_flag=True, default=None, help="Accept pre-releases.")
@@ -100,15 +142,21 @@ def resolve(**options: Any) -> int:
     from mfenv.request import Request
 
     asked = {name: options.pop(name) for name in _ASKED}
+    choice = {name: options.pop(name) for name in _CHOICE}
     run = {name: options.pop(name) for name in _RUN}
     if not any(asked.values()):
         raise click.UsageError(
             "Nothing is asked for: give -r FILE, --conda SPEC, --pypi SPEC or --using ENV."
         )
+    if any(choice.values()) and not asked["pyprojects"]:
+        raise click.UsageError("--group and --extra are of a pyproject.toml: give it with -p FILE.")
+    if asked["same_as"] and sum(map(bool, asked.values())) > 1:
+        raise click.UsageError("--from takes the whole request of ENV: ask for nothing beside it.")
     with open_environments(options) as environments:
         outcome = environments.resolve(
-            Request(**asked),
+            Request(**asked, **choice),
             aliases=run["alias"],
+            update=run["update"],
             force=run["force"],
             dry_run=run["dry_run"],
             set_default=run["set_default"],

@@ -1,0 +1,101 @@
+"""Requests beyond one requirements file: other files, known environments, updates, platforms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resolvers.testing import make_wheel
+
+if TYPE_CHECKING:
+    from resolvers.testing import FakeIndex
+
+    from .helpers import Machine
+
+
+def versions(machine: Machine, *words: str) -> dict[str, str]:
+    (found,) = machine.json("resolve", *words)["environments"]
+    return {one["name"]: one["version"] for one in found["packages"]}
+
+
+def test_files_of_several_kinds_make_one_request(machine: Machine) -> None:
+    pyproject = machine.file(
+        "pyproject.toml",
+        "[project]\nname='x'\nversion='1'\nrequires-python='>=3.8'\ndependencies=['other']\n"
+        "[project.optional-dependencies]\nmore=['app']\n[dependency-groups]\ntest=['dep<2']\n",
+    )
+    requirements = machine.file("requirements.txt", "dep>=1\n")
+    script = machine.file(
+        "script.py", "# /// script\n# dependencies = ['other>=1']\n# ///\nprint()\n"
+    )
+    asked = ("-p", str(pyproject), "--extra", "more", "--group", "test", "-r", str(requirements))
+    found = versions(machine, *asked, "--script", str(script))
+    assert found == {"app": "1.0", "dep": "1.0", "other": "1.0"}
+    assert versions(machine, "-p", str(pyproject)) == {"other": "1.0"}
+
+
+def test_an_environment_file_says_platforms_and_notes_what_is_not_used(machine: Machine) -> None:
+    path = machine.file(
+        "environment.yml",
+        "name: x\nplatforms: [linux-64, osx-arm64]\nvariables: {A: b}\n"
+        "dependencies: [{pip: [other]}]\n",
+    )
+    done = machine.run("resolve", "-f", path, "--json")
+    assert done.status == 0, done.err
+    assert "note: the variables A are not set in the environment" in done.err
+    assert "osx-arm64: 1 package" in done.err
+    assert "linux-64: 1 package" in done.err
+
+
+def test_two_pythons_in_two_files_contradict_with_both_places(machine: Machine) -> None:
+    one = machine.file("one.txt", "other\npython==3.11\n")
+    two = machine.file("environment.yml", "dependencies: [python=3.12, {pip: [other]}]\n")
+    said = machine.fails("resolve", "-r", one, "-f", two)
+    assert f"{one}:2" in said
+    assert f"{two}:1" in said
+
+
+def test_a_lock_file_is_no_request(machine: Machine) -> None:
+    path = machine.file(
+        "pylock.toml",
+        'lock-version = "1.0"\ncreated-by = "test"\n[[packages]]\nname = "other"\n'
+        'version = "1.0"\n',
+    )
+    assert "is a lock file" in machine.fails("resolve", "-r", path)
+
+
+def test_a_base_that_is_enough_is_the_answer(machine: Machine, index: FakeIndex) -> None:
+    base = machine.ok("resolve", "--pypi", "app", "--alias", "x/base:v1")
+    before = len(index.requests)
+    found = machine.run("resolve", "--using", "x/base:v1", "--pypi", "dep>=1", "--alias", "x/more")
+    assert found.out.strip() == base
+    assert "known already" in found.err
+    assert len(index.requests) == before
+    assert machine.ok("resolve", "--using", "x/base:v1", "--pypi", "dep>=1", "--force") != base
+
+
+def test_the_same_request_for_another_platform(machine: Machine) -> None:
+    first = machine.json("resolve", "--pypi", "app", "--platform", "linux-64")["environments"][0]
+    again = machine.json("resolve", "--from", first["full_id"], "--platform", "osx-arm64")
+    (found,) = again["environments"]
+    assert (found["req_id"], found["platform"]) == (first["req_id"], "osx-arm64")
+    said = machine.fails("resolve", "--from", first["full_id"], "--pypi", "other", status=2)
+    assert "--from takes the whole request" in said
+
+
+def test_an_update_moves_what_it_names_and_keeps_the_rest(
+    machine: Machine, index: FakeIndex
+) -> None:
+    request = machine.file("requirements.txt", "app\nother\n")
+    asked = ("-r", str(request))
+    assert versions(machine, *asked) == {"app": "1.0", "dep": "2.0", "other": "1.0"}
+    index.add(make_wheel("dep", "3.0"), make_wheel("other", "2.0"))
+    assert versions(machine, *asked)["other"] == "1.0"
+    assert versions(machine, *asked, "--update", "other") == {
+        "app": "1.0",
+        "dep": "2.0",
+        "other": "2.0",
+    }
+    assert versions(machine, *asked, "--force")["dep"] == "3.0"
+    assert "no package `zlib`" in machine.fails("resolve", *asked, "--update", "zlib")
+    said = machine.fails("resolve", "--pypi", "dep", "--update", "dep")
+    assert "nothing to update" in said
