@@ -77,6 +77,7 @@ def test_a_match_spec_is_spelled_canonically(spec: str, text: str) -> None:
         ("", "not a conda package name"),
         ("https://h.org/foo.conda", "not named like a conda package"),
         ("https://u:hunter2@h.org/c::foo", "holds credentials"),
+        ("foo[url=https://u:hunter2@h.org/c/foo-1-0.conda]", "holds credentials"),
     ],
 )
 def test_a_wrong_match_spec_is_refused(spec: str, what: str) -> None:
@@ -188,6 +189,15 @@ def test_what_is_not_used_is_noted(desk: Desk) -> None:
     assert [(n.origin.line, n.text.split(":")[0]) for n in found.notes] == [
         (1, "`prefix` is not used"),
         (2, "`foo` is not used"),
+    ]
+
+
+def test_empty_items_are_noted(desk: Desk) -> None:
+    found = desk.read("name:\ndependencies:\n  -\n  - a\n  - pip:\n    -\n", "environment.yml")
+    assert texts(found) == ["a"]
+    assert [(n.origin.line, n.text) for n in found.notes] == [
+        (3, "an empty item"),
+        (6, "an empty item"),
     ]
 
 

@@ -189,6 +189,8 @@ e = {git = "git@g.org:o/e.git"}
         ("*", ""),
         ("", ""),
         ("<>1.0", "!=1.0"),
+        ("^1.22 || ^2.0", "<3,>=1.22"),
+        ("^2.0|~1.22|>=1.23,<2.1", "<3,>=1.22"),
     ],
 )
 def test_poetry_constraints_in_pep_440(poetry: str, pep440: str) -> None:
@@ -269,6 +271,8 @@ def test_poetry_says_where_the_projects_dependencies_come_from(desk: Desk) -> No
     ("line", "what"),
     [
         ("a = '>=1 || >=3'", "alternatives"),
+        ("a = '^1.0 || ^3.0'", "has a gap"),
+        ("a = '^1.0 || >=x,<3'", "`x` in `^1.0 || >=x,<3` is not a version"),
         ("a = '^x'", "`x` in `^x` is not a version"),
         ("a = '=>1'", "not a version constraint"),
         ("a = 1", "==1"),

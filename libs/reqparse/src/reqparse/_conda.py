@@ -61,17 +61,16 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
         version = canonical_version(keys.pop("version"), alone=build is None)
     if build and not _BUILD.fullmatch(build) and not _is_pattern(build):
         raise Flaw(f"`{build}` in `{text}` is not a conda build string")
-    public, secret = split_secret(channel) if channel else (None, None)
-    if secret:
+    if split_secret(text)[1]:
         raise Flaw(
-            f"the channel of `{mask(text)}` holds credentials",
-            "list the channel as a source and leave it out here",
+            f"`{mask(text)}` holds credentials",
+            "list its channel as a source, with them, and leave them out here",
         )
     for key, digits in _DIGITS.items():
         if key in keys and not re.fullmatch(f"[0-9A-Fa-f]{{{digits}}}", keys[key]):
             raise Flaw(f"`{keys[key]}` in `{text}` is not {digits} hexadecimal digits")
     hashes = tuple(f"{k}:{keys[k].lower()}" for k in _DIGITS if k in keys)
-    lead = f"{public}::{name}" if public else name
+    lead = f"{channel}::{name}" if channel else name
     tail = "".join(f" {part}" for part in (version or ("*" if build else ""), build) if part)
     brackets = ",".join(f"{key}='{value}'" for key, value in sorted(keys.items()))
     return Requirement(
@@ -80,7 +79,7 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
         text=lead + tail + (f"[{brackets}]" if brackets else ""),
         specifier=version,
         build=build,
-        channel=public,
+        channel=channel,
         hashes=hashes,
         url=keys.get("url"),
     )

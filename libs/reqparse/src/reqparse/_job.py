@@ -62,7 +62,7 @@ class Job:
     """The group that what is being read belongs to."""
 
     def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(origin=origin, message=shown(message), hint=hint))
+        self.problems.append(problem_of(origin, message, hint))
 
     def note(self, origin: Origin, text: str) -> None:
         self.notes.append(Note(text=shown(text), origin=origin))
@@ -191,6 +191,11 @@ def shown(message: str) -> str:
     if message.isprintable():
         return message
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+
+
+def problem_of(origin: Origin, message: str, hint: str | None) -> Problem:
+    """A problem whose texts are fit to be shown."""
+    return Problem(origin=origin, message=shown(message), hint=shown(hint) if hint else None)
 
 
 class _Guard:

@@ -58,6 +58,11 @@ def check_version(node: Node, known: tuple[str, ...], what: str) -> str:
     return version
 
 
+def without_secret(url: str | None) -> str | None:
+    """A URL or name without credentials."""
+    return None if url is None else split_secret(url)[0]
+
+
 def hash_text(algorithm: str, value: str) -> str:
     """`algorithm:hex`. Raises Flaw for what is not hexadecimal."""
     value = value.lower()

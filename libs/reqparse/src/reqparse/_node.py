@@ -9,8 +9,6 @@ from reqparse._flaw import Flaw
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Scalar = str | bool | None
-
 
 class Node:
     """A value and its line.

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 from reqparse._flaw import Flaw
 from reqparse._project import normalise
 from reqparse._pypi import pep508_requirement
+from reqparse._url import split_secret
 
 if TYPE_CHECKING:
     from reqparse._node import Node
@@ -44,11 +45,17 @@ def read(project: Project, table: Node, standard: Node) -> None:
 
 def constraint(text: str) -> str:
     """A PEP 440 specifier for what poetry calls a version constraint. Raises Flaw."""
-    text = text.strip()
+    alternatives = [_clauses(part.strip()) for part in re.split(r"\|\|?", text)]
+    clauses = alternatives[0] if len(alternatives) == 1 else _joined(alternatives, text)
+    try:
+        return str(SpecifierSet(",".join(clauses)))
+    except InvalidSpecifier:
+        raise Flaw(f"`{text}` is not a version constraint", "write for example `^1.2`") from None
+
+
+def _clauses(text: str) -> list[str]:
     if text in ("", "*"):
-        return ""
-    if "|" in text:
-        raise Flaw(f"`{text}` has alternatives, which PEP 440 cannot say", "give one range")
+        return []
     clauses, at = [], 0
     while at < len(text):
         found = _CLAUSE.match(text, at)
@@ -56,18 +63,36 @@ def constraint(text: str) -> str:
             raise Flaw(f"`{text}` is not a version constraint", "write for example `^1.2`")
         clauses += _clause(found[1] or "", found[2], text)
         at = found.end()
+    return clauses
+
+
+def _joined(alternatives: list[list[str]], text: str) -> list[str]:
+    """One range for alternatives that leave no gap, such as `^1.2 || ^2.0`. Raises Flaw."""
+    hint = "give one range without a gap"
+    ranges = []
+    for clauses in alternatives:
+        found = re.fullmatch(r">=([^<,]+),<([^,]+)", ",".join(sorted(clauses, reverse=True)))
+        if not found:
+            raise Flaw(f"`{text}` has alternatives, which PEP 440 cannot say", hint)
+        ranges.append((_version(found[1], text), _version(found[2], text)))
+    (low, high), *others = sorted(ranges)
+    for lower, upper in others:
+        if lower > high:
+            raise Flaw(f"`{text}` has a gap, which PEP 440 cannot say", hint)
+        high = max(high, upper)
+    return [f">={low}", f"<{high}"]
+
+
+def _version(text: str, where: str) -> Version:
     try:
-        return str(SpecifierSet(",".join(clauses)))
-    except InvalidSpecifier:
-        raise Flaw(f"`{text}` is not a version constraint", "write for example `^1.2`") from None
+        return Version(text)
+    except InvalidVersion:
+        raise Flaw(f"`{text}` in `{where}` is not a version") from None
 
 
 def _clause(operator: str, version: str, text: str) -> list[str]:
     if operator in ("^", "~"):
-        try:
-            release = Version(version).release
-        except InvalidVersion:
-            raise Flaw(f"`{version}` in `{text}` is not a version") from None
+        release = _version(version, text).release
         return [f">={version}", f"<{_upper(operator, release)}"]
     if version == "*":
         return []
@@ -131,7 +156,7 @@ class _Dependencies:
                     made = project.direct(
                         found.name or "", node, extras=found.extras, marker=found.marker
                     )
-                    place = replace(found, channel=node.opt("source"))
+                    place = replace(found, channel=_index(node))
                     if made:
                         place = replace(
                             made, group=found.group, origin=found.origin, original=found.original
@@ -179,13 +204,10 @@ class _Dependencies:
             listed = f"[{','.join(extras)}]" if extras else ""
             text = name + listed + version + (f"; {marker}" if marker else "")
             found = pep508_requirement(text, base=self._project.base)
-        source = node.opt("source")
         if node.get("allow-prereleases").value is True:
             note = f"pre-releases of `{name}` alone cannot be asked for; not used"
             self._project.job.note(self._project.at(node), note)
-        if source in ("pypi", "pip"):  # conda-lock's word for where to look, not an index
-            return found
-        return replace(found, channel=source)
+        return replace(found, channel=_index(node))
 
 
 def _marker(node: Node) -> str | None:
@@ -197,6 +219,14 @@ def _marker(node: Node) -> str | None:
     if platform := node.opt("platform"):
         parts.append(f'sys_platform == "{platform}"')
     return " and ".join(filter(None, parts)) or None
+
+
+def _index(node: Node) -> str | None:
+    """The name of the source that a dependency is bound to."""
+    source = node.opt("source")
+    if source is None or source in ("pypi", "pip"):  # conda-lock's words, not names of sources
+        return None
+    return split_secret(source)[0]
 
 
 def _source(project: Project, node: Node) -> None:

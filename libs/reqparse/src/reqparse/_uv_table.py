@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reqparse._project import normalise, take_list
 from reqparse._pypi import canonical_marker, pep508_requirement, with_marker
+from reqparse._url import split_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ class _Places:
         if index is None:
             text = f"`{name}` is a member of the workspace; asked for by its name"
             self._project.job.note(self._project.at(entry), text)
-        return replace(with_marker(found, marker), channel=index)
+        return replace(with_marker(found, marker), channel=index and split_secret(index)[0])
 
 
 def _both(one: str | None, other: str | None) -> str | None:

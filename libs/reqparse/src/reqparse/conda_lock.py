@@ -51,6 +51,6 @@ def _package(place: Place, node: Node) -> LockedPackage:
         artifacts=(place.artifact(url, hashes=hash_table(node.get("hash"))),),
         platforms=(node.get("platform").text,),
         groups=tuple(groups),
-        dependencies=tuple(f"{k} {v.value or ''}".strip() for k, v in dependencies),
+        dependencies=tuple(mask(f"{k} {v.value or ''}".strip()) for k, v in dependencies),
         origin=place.at(node),
     )

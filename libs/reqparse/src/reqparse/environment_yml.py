@@ -69,7 +69,7 @@ class _Reader:
         return Origin(file=self._file, line=node.line if node else None)
 
     def _name(self, node: Node) -> None:
-        self._job.facts["name"] = node.text
+        self._job.facts["name"] = None if node.value is None else node.text
 
     def _category(self, node: Node) -> None:
         self._group = None if node.text == "main" else node.text
@@ -114,6 +114,9 @@ class _Reader:
         take: Callable[[Node, tuple[str, ...] | None], None],
     ) -> None:
         for item in node.items:
+            if item.value is None:
+                self._job.note(self._at(item), "an empty item")
+                continue
             with self._job.guard(self._at(item)):
                 take(item, self._chosen(item, platforms))
 

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from reqparse._flaw import Flaw
-from reqparse._job import Job, shown
-from reqparse.errors import ParseErrors, Problem, UnknownKind
+from reqparse._job import Job, problem_of
+from reqparse.errors import ParseErrors, UnknownKind
 from reqparse.model import Category, Origin, Requirement, RequirementSet
 
 if TYPE_CHECKING:
@@ -117,6 +117,5 @@ def parse_requirement(
         else:
             found = conda_requirement(text, base=os.getcwd())  # noqa: PTH109 - as above
     except Flaw as flaw:
-        problem = Problem(origin=origin, message=shown(flaw.message), hint=flaw.hint)
-        raise ParseErrors((problem,)) from None
+        raise ParseErrors((problem_of(origin, flaw.message, flaw.hint),)) from None
     return replace(found, category=category, origin=origin, original=mask(text))

@@ -9,7 +9,14 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
-from reqparse._locked import Place, check_version, conda_parts, hash_text, is_conda_archive
+from reqparse._locked import (
+    Place,
+    check_version,
+    conda_parts,
+    hash_text,
+    is_conda_archive,
+    without_secret,
+)
 from reqparse._url import mask, split_fragment
 from reqparse._yaml import load_yaml
 from reqparse.model import LockedPackage
@@ -111,12 +118,12 @@ class _Reader:
                 fields["version"] = fields["version"] or in_file[1]
             fields["name"] = (name or "").lower()
             fields["build"] = build
-            fields["source"] = node.opt("channel")
-            fields["dependencies"] = tuple(node.get("depends").texts())
+            fields["source"] = without_secret(node.opt("channel"))
+            fields["dependencies"] = tuple(map(mask, node.get("depends").texts()))
         else:
             fields["name"] = canonicalize_name(node.opt("name") or "")
             fields["requires_python"] = node.opt("requires_python")
-            fields["dependencies"] = tuple(node.get("requires_dist").texts())
+            fields["dependencies"] = tuple(map(mask, node.get("requires_dist").texts()))
             fields["editable"] = node.get("editable").value is True
             hashes += [h for h in split_fragment(address)[1].hashes if h not in hashes]
         if not fields["name"]:

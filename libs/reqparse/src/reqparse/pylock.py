@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
-from reqparse._locked import Place, check_version, hash_table
+from reqparse._locked import Place, check_version, hash_table, without_secret
 from reqparse._project import specifier_set
 from reqparse._toml import load_toml
 from reqparse._url import mask
@@ -52,7 +52,7 @@ def _package(place: Place, node: Node) -> LockedPackage:
         artifacts=tuple(_artifacts(place, node)),
         marker=node.opt("marker"),
         requires_python=node.opt("requires-python"),
-        source=node.opt("index"),
+        source=without_secret(node.opt("index")),
         dependencies=tuple(_dependency(d) for d in node.get("dependencies").items),
         editable=node.get("directory", "editable").value is True,
         origin=place.at(node),

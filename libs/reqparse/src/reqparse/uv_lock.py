@@ -9,10 +9,10 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
-from reqparse._locked import Place, check_version, hash_text
+from reqparse._locked import Place, check_version, hash_text, without_secret
 from reqparse._project import specifier_set
 from reqparse._toml import load_toml
-from reqparse._url import mask, split_secret
+from reqparse._url import mask
 from reqparse.model import LockedPackage
 
 if TYPE_CHECKING:
@@ -48,14 +48,13 @@ def read(job: Job, location: str, data: bytes) -> None:
 def _package(place: Place, node: Node) -> LockedPackage:
     source = node.get("source")
     markers = list(node.get("resolution-markers").texts())
-    registry = source.opt("registry")
     return LockedPackage(
         category="pypi",
         name=canonicalize_name(node.get("name").text),
         version=node.opt("version"),
         artifacts=tuple(_artifacts(place, node, source)),
         marker=" or ".join(f"({m})" if len(markers) > 1 else m for m in markers) or None,
-        source=split_secret(registry)[0] if registry else None,
+        source=without_secret(source.opt("registry")),
         dependencies=tuple(_dependency(d) for d in node.get("dependencies").items),
         editable="editable" in source.table,
         origin=place.at(node),
