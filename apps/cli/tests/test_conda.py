@@ -117,6 +117,20 @@ def test_wheels_beside_conda_packages(tmp_path: Path, channels: Channels) -> Non
     assert {"greeter", "shared"} <= {one.name for one in env.packages if one.kind == "conda"}
 
 
+def test_the_table_of_pypi_names_is_a_setting(tmp_path: Path, channels: Channels) -> None:
+    table = tmp_path / "names.json"
+    table.write_text(json.dumps({"names": {"either": ["user"]}}))
+    asked = Request(conda=("either",), pypi=("user",), python=MINOR)
+    with FakeIndex(make_wheel("user", "3.0")) as index:
+        values = {"channels": (channels.main.as_uri(),), "index_url": index.url}
+        found = []
+        for home, more in (("a", {}), ("b", {"pypi_names": str(table)})):
+            with Environments(settings(tmp_path / home, **values, **more)) as environments:
+                (env,) = environments.resolve(asked).envs
+            found.append([one.name for one in env.packages if one.kind == "pypi"])
+    assert found == [["user"], []]
+
+
 def test_a_derived_environment_holds_what_its_base_has(tmp_path: Path, channels: Channels) -> None:
     with Environments(settings(tmp_path, channels=(channels.main.as_uri(),))) as environments:
         base = environments.resolve(Request(conda=("shared=1.0", "greeter=1.0"), python=MINOR))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.resolved import ResolvedEnv
@@ -73,7 +74,12 @@ def _resolver(environments: Environments, spec: EnvSpec) -> Resolver:
         return CondaResolver(environments.worker, channel_alias=alias)
     from resolvers.mixed import MixedResolver
 
-    return MixedResolver(environments.worker, channel_alias=alias)
+    table = environments.settings.pypi_names
+    return MixedResolver(
+        environments.worker,
+        channel_alias=alias,
+        pypi_names=Path(table).expanduser() if table else None,
+    )
 
 
 def _user() -> str:

@@ -41,6 +41,9 @@ class Settings:
         "strict", "`strict`: the first channel that has a name decides; or `flexible`, `disabled`"
     )
     channel_alias: str = _setting("", "where channels named without a URL are; empty for conda's")
+    pypi_names: str = _setting(
+        "", "JSON file with the PyPI names of conda packages; empty for the table that we ship"
+    )
     index_url: str = _setting("pypi", "first package index; `pypi` is the public one")
     extra_index_url: tuple[str, ...] = _setting((), "further package indexes, in order")
     find_links: tuple[str, ...] = _setting((), "directories or pages with archives")
