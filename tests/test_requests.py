@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from resolvers.testing import make_wheel
@@ -99,3 +100,19 @@ def test_an_update_moves_what_it_names_and_keeps_the_rest(
     assert "no package `zlib`" in machine.fails("resolve", *asked, "--update", "zlib")
     said = machine.fails("resolve", "--pypi", "dep", "--update", "dep")
     assert "nothing to update" in said
+
+
+def test_what_targets_offer_has_defaults_that_a_request_or_a_setting_replaces(
+    machine: Machine,
+) -> None:
+    def offered(*words: str, **env: str) -> list[str]:
+        document = json.loads(machine.ok("resolve", "--pypi", "other", "--json", *words, env=env))
+        found: list[str] = document["environments"][0]["spec"]["requirements"]["sys"]
+        return found
+
+    assert offered() == ["__glibc=2.28", "__osx=13.0"]
+    assert offered(MFENV_VIRTUAL_PACKAGES="__osx=14.0") == ["__glibc=2.28", "__osx=14.0"]
+    assert offered("--sys", "__glibc=2.35") == ["__glibc=2.35", "__osx=13.0"]
+    twice = ("--sys", "__glibc=2.35", "--sys", "__glibc=2.36")
+    said = machine.fails("resolve", "--pypi", "other", *twice)
+    assert "`__glibc=2.35` and `__glibc=2.36` are both asked for" in said

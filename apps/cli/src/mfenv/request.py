@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "Request", "prepare"]
 
 _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
+# What conda takes for granted on Linux, and the floor that most wheels are built for by now.
+_GLIBC = {"conda": "__glibc=2.17", "system": "__glibc=2.28"}
+_MACOS = "__osx=13.0"
 _MINORS = range(30)
 _PATCHES = range(40)
 
@@ -275,9 +278,14 @@ def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> 
 
 
 def _virtual_packages(asked: Sequence[str], settings: Settings) -> list[str]:
-    names = {normalize("sys", text).split("=")[0] for text in asked}
-    defaults = [normalize("sys", text) for text in settings.virtual_packages]
-    return [*asked, *(text for text in defaults if text.split("=")[0] not in names)]
+    stated: dict[str, str] = {}
+    for text in (normalize("sys", one) for one in asked):
+        other = stated.setdefault(text.partition("=")[0], text)
+        if other != text:
+            raise Contradiction(f"`{other}` and `{text}` are both asked for", "keep one of them")
+    glibc = _GLIBC.get(settings.python_provider, _GLIBC["conda"])
+    defaults = (normalize("sys", one) for one in (glibc, _MACOS, *settings.virtual_packages))
+    return list(({text.partition("=")[0]: text for text in defaults} | stated).values())
 
 
 def _options(sets: Iterable[RequirementSet], settings: Settings) -> Options:

@@ -54,7 +54,7 @@ class Settings:
     pre: bool = _setting(False, "accept pre-releases")
     exclude_newer: str = _setting("", "ignore what was published at or after this moment")
     virtual_packages: tuple[str, ...] = _setting(
-        ("__glibc=2.28", "__osx=13.0"), "what target machines offer at least"
+        (), "what target machines offer, such as `__glibc=2.28`, over the defaults"
     )
     downloads: int = _setting(16, "downloads at a time")
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
