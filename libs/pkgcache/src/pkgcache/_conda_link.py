@@ -48,8 +48,17 @@ class CondaLinked:
     """What was laid out: for each package the paths it has in the prefix, as conda records them."""
 
     paths: tuple[tuple[dict[str, Any], ...], ...]
-    present: dict[str, Present]
+    owners: Mapping[str, str]
     clobbers: tuple[Clobber, ...]
+
+    def present(self) -> dict[str, Present]:
+        """The files that are there."""
+        return {
+            one["_path"]: Present(self.owners[one["_path"]], one["sha256_in_prefix"])
+            for paths in self.paths
+            for one in paths
+            if "sha256_in_prefix" in one
+        }
 
 
 class _Planned:
@@ -113,11 +122,7 @@ def link_conda(
     entries = {path: planned.entry for path, planned in plan.items()}
     return CondaLinked(
         paths=tuple(tuple(entries[path] for path in paths if path in entries) for paths in own),
-        present={
-            path: Present(planned.owner.name, planned.entry["sha256_in_prefix"])
-            for path, planned in plan.items()
-            if "sha256_in_prefix" in planned.entry
-        },
+        owners={path: planned.owner.name for path, planned in plan.items()},
         clobbers=tuple(clobbers),
     )
 

@@ -33,6 +33,7 @@ MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
 _SCHEMA_VERSION = 1
 _LONGEST_MARKER = 4096
+_STRIPS = (3, 9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,14 +70,14 @@ def create_conda_env(
             on_top = link_wheels(
                 wheels,
                 _scheme(python, site),
-                present=laid.present,
+                present=laid.present(),
                 placer=placer,
                 progress=progress,
             )
             files, clobbers = files + on_top.files, clobbers + on_top.clobbers
         paths = laid.paths
         if compile and python:
-            compile_modules(site)
+            compile_modules(site, python.version)
             paths = tuple((*one, *_compiled(one, python, site)) for one in paths)
         records = zip(chosen, unpacked, paths, strict=True)
         _conda_meta.write(site.root, env, records, cache)
