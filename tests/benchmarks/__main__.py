@@ -1,4 +1,4 @@
-"""Benchmarks against peers: `hatch run benchmark [startup] [resolve] [create] [--rounds N]`.
+"""Benchmarks against peers: `hatch run benchmark [NAME]... [--rounds N]`.
 
 Prints a table of times and ratios for each. Nothing here gates anything.
 """
@@ -8,24 +8,22 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import uv
-from tests.benchmarks.timing import Command, Side, compare
+from tests.benchmarks.conda import conda, solve
+from tests.benchmarks.timing import MFENV, Command, Side, compare, quietly
 
-BIN = Path(sys.executable).parent
-MFENV = BIN / "mfenv"
 UV = uv.find_uv_bin()
 LARGE = ("jupyterlab", "scikit-learn", "matplotlib")
-BENCHMARKS = ("startup", "resolve", "create")
 
 
 def main() -> None:
+    known = {one.__name__: one for one in (startup, resolve, create, solve, conda)}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("benchmarks", nargs="*", choices=[*BENCHMARKS, []], default=BENCHMARKS)
+    parser.add_argument("benchmarks", nargs="*", choices=[*known, []], default=list(known))
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     load = os.getloadavg()[0]
@@ -35,11 +33,11 @@ def main() -> None:
         os.environ["MFENV_HOME"] = f"{name}/home"
         os.environ["MFENV_PYTHON_PROVIDER"] = "system"
         for one in asked.benchmarks:
-            globals()[one](Path(name), asked.rounds)
+            known[one](Path(name), asked.rounds)
 
 
 def startup(_: Path, rounds: int) -> None:
-    _quietly(MFENV, "resolve", "--pypi", "rich", "--alias", "bench/small")
+    quietly(MFENV, "resolve", "--pypi", "rich", "--alias", "bench/small")
     sides = [
         Side(name="mfenv --help", command=lambda _: [MFENV, "--help"]),
         Side(
@@ -80,7 +78,7 @@ def resolve(folder: Path, rounds: int) -> None:
     compare(f"resolve {', '.join(LARGE)}: cold", cold, rounds=min(rounds, 3))
     shared = folder / "shared"
     for command in (mfenv(shared), bare_uv(shared / "uv"), pip(shared / "pip")):
-        _quietly(*command)
+        quietly(*command)
     warm = [
         Side(name="mfenv resolve", command=lambda _: mfenv(shared)),
         Side(name="uv pip compile", command=lambda _: bare_uv(shared / "uv")),
@@ -92,7 +90,7 @@ def resolve(folder: Path, rounds: int) -> None:
         platforms = ("linux-64", "linux-aarch64", "osx-arm64")
         return [*mfenv(home), *(word for one in platforms for word in ("--platform", one))]
 
-    _quietly(*three(shared))
+    quietly(*three(shared))
     sides = [
         Side(name="mfenv resolve, three platforms", command=lambda _: three(shared)),
         Side(name="mfenv resolve, one platform", command=lambda _: mfenv(shared)),
@@ -103,9 +101,9 @@ def resolve(folder: Path, rounds: int) -> None:
 def create(folder: Path, rounds: int) -> None:
     request = folder / "create.in"
     request.write_text("\n".join(LARGE) + "\n")
-    _quietly(MFENV, "resolve", "-r", request, "--alias", "bench/large")
+    quietly(MFENV, "resolve", "-r", request, "--alias", "bench/large")
     model = folder / "model"
-    _quietly(MFENV, "create", "bench/large", "--prefix", model)
+    quietly(MFENV, "create", "bench/large", "--prefix", model)
     wheels = sorted(str(one) for one in Path(os.environ["MFENV_HOME"], "cache").rglob("*.whl"))
     cache = folder / "uv"
     offline = ("--offline", "--no-index", "--no-deps", "--no-config", "--cache-dir", cache)
@@ -121,7 +119,7 @@ def create(folder: Path, rounds: int) -> None:
         )
         return ["sh", script]
 
-    _quietly(*bare_uv(Path(tempfile.mkdtemp(dir=folder))))
+    quietly(*bare_uv(Path(tempfile.mkdtemp(dir=folder))))
     sides = [
         Side(
             name="mfenv create",
@@ -137,14 +135,8 @@ def create(folder: Path, rounds: int) -> None:
 def _python_with_pip(folder: Path) -> Path:
     venv = folder / "pip-venv"
     if not venv.exists():
-        _quietly(sys.executable, "-m", "venv", venv)
+        quietly(sys.executable, "-m", "venv", venv)
     return venv / "bin" / "python"
-
-
-def _quietly(*command: str | Path) -> None:
-    words = [str(word) for word in command]
-    folder = os.environ["MFENV_BENCHMARK_DIR"]
-    subprocess.run(words, check=True, capture_output=True, cwd=folder)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Command = Sequence[str | Path]
+MFENV = Path(sys.executable).with_name("mfenv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,3 +66,12 @@ def _run(side: Side) -> float | str:
     if done.returncode:
         return (done.stderr or done.stdout).decode(errors="replace").strip()[-200:]
     return elapsed
+
+
+def quietly(*command: str | Path) -> None:
+    """Run what prepares a comparison, in the directory of the benchmarks."""
+    words = [str(word) for word in command]
+    folder = os.environ["MFENV_BENCHMARK_DIR"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        sys.exit(f"{' '.join(words)}: {done.stderr}")
