@@ -33,7 +33,6 @@ MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
 _SCHEMA_VERSION = 1
 _LONGEST_MARKER = 4096
-_STRIPS = (3, 9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +130,9 @@ def run(
     return done.stdout
 
 
-def compile_modules(site: Site, version: str) -> None:
-    """Compile all modules of an environment that is being built for this Python."""
+def compile_modules(site: Site) -> None:
+    """Compile all Python modules of an environment that is being built."""
     python, library = str(site.root / "bin" / "python"), str(site.root / "lib")
-    # Older ones do not know the options, and correct the path when they import.
-    newer = tuple(map(int, version.split(".")[:2])) >= _STRIPS
-    as_final = ["-s", str(site.root), "-p", str(site.final)] if newer else []
     command = [python, "-I", "-m", "compileall", "-q", "-j0"]
     command += ["-d", str(site.final / "lib"), library]
     run(command, site.final, "modules cannot be compiled")

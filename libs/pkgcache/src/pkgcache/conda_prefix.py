@@ -77,7 +77,7 @@ def create_conda_env(
             files, clobbers = files + on_top.files, clobbers + on_top.clobbers
         paths = laid.paths
         if compile and python:
-            compile_modules(site, python.version)
+            compile_modules(site)
             paths = tuple((*one, *_compiled(one, python, site)) for one in paths)
         records = zip(chosen, unpacked, paths, strict=True)
         _conda_meta.write(site.root, env, records, cache)

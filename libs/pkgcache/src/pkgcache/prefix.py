@@ -81,7 +81,7 @@ def create_venv(
         )
         linked = link_wheels(wheels, scheme, progress=progress)
         if compile:
-            compile_modules(site, facts["version"])
+            compile_modules(site)
     return linked
 
 
