@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from resolvers.testing import make_wheel
@@ -116,3 +117,11 @@ def test_what_targets_offer_has_defaults_that_a_request_or_a_setting_replaces(
     twice = ("--sys", "__glibc=2.35", "--sys", "__glibc=2.36")
     said = machine.fails("resolve", "--pypi", "other", *twice)
     assert "`__glibc=2.35` and `__glibc=2.36` are both asked for" in said
+
+
+def test_a_python_in_an_environment_file_is_the_python_of_the_system(machine: Machine) -> None:
+    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    path = machine.file("environment.yml", f"dependencies: [python={running}, {{pip: [other]}}]\n")
+    (found,) = machine.json("resolve", "-f", path)["environments"]
+    assert found["spec"]["python"] == f"=={running}.*"
+    assert found["python"].startswith(f"{running}.")

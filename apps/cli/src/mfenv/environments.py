@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -378,10 +379,13 @@ class Environments:
         )
 
     def _python(self, env: ResolvedEnv) -> Path:
+        minor = ".".join(env.python.split(".")[:2])
+        if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
+            # The one that runs us is there for certain, and takes no process to find.
+            return Path(getattr(sys, "_base_executable", sys.executable))
         from resolvers.pythons import find_python
         from resolvers.request import ResolveContext
 
-        minor = ".".join(env.python.split(".")[:2])
         return find_python(f"=={minor}.*", ResolveContext(cache_dir=self.home / "engines")).path
 
     def prefix_for(self, name: str) -> Path:

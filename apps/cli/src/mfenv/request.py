@@ -109,9 +109,12 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
-    requirements = [one for found in sets for one in found.requirements]
+    requirements = [
+        one for found in sets for one in found.requirements if not _only_says_python(one)
+    ]
     constraints = [one for found in sets for one in found.constraints]
-    if not requirements and not base and (request.all_files or not request.python):
+    stated = any(found.python for found in sets) or (request.python and not request.all_files)
+    if not requirements and not base and not stated:
         raise _nothing(request)
     credentials = Credentials()
     texts = _Texts(credentials=credentials)
@@ -173,6 +176,9 @@ def _platforms(
 def _notes(sets: Iterable[RequirementSet]) -> Iterator[str]:
     for found in sets:
         yield from (f"{note.origin}: {note.text}" for note in found.notes)
+        for one in found.requirements:
+            if one.category == "pypi" and one.channel:
+                yield f"{one.origin}: `{one.name}` is looked for in every index, by their order"
         if found.variables:
             yield f"the variables {', '.join(found.variables)} are not set in the environment"
 
@@ -208,6 +214,12 @@ def _read(request: Request) -> list[RequirementSet]:
     if problems:
         raise ParseErrors(tuple(problems))
     return [*sets, RequirementSet(requirements=tuple(asked))]
+
+
+def _only_says_python(one: Requirement) -> bool:
+    """Whether a conda requirement says no more than a statement of the Python version does."""
+    plain = one.build is None and one.channel is None and "[" not in one.text
+    return one.category == "conda" and one.name == "python" and plain and one.platforms is None
 
 
 def _check_no_lock(path: Path, found: RequirementSet) -> None:
@@ -382,7 +394,10 @@ def _python(
 ) -> str:
     """The Python asked for: every statement of it, and a default where none is exact."""
     stated = [
-        (normalize_python(one.specifier), str(one.origin)) for found in sets for one in found.python
+        (normalize_python(one.specifier), str(one.origin))
+        for found in sets
+        for one in found.python
+        if one.specifier and one.marker is None and one.platforms is None
     ]
     if request.python:
         stated.append((normalize_python(request.python), "--python"))
