@@ -15,7 +15,7 @@ from mfenv.environments import Environments
 from mfenv.errors import Contradiction
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
-from resolvers.testing import FakeIndex, make_wheel
+from resolvers.testing import FakeIndex, make_sdist, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,3 +189,29 @@ def test_a_login_in_a_channel_stays_out_of_the_spec(tmp_path: Path) -> None:
     login = prepared.credentials.find("https://c.test/x")
     assert login
     assert (login.user, login.password) == ("ann", "s3cret")
+
+
+def test_sources_are_built_with_conda_s_python_in_an_environment_that_is_used_again(
+    tmp_path: Path, channels: Channels
+) -> None:
+    sources = [
+        make_sdist(tmp_path / "source", name, "1.0", module="made = '@BUILDER@'\n")
+        for name in ("one", "two")
+    ]
+    found = []
+    with FakeIndex(*sources) as index:
+        values = {"channels": (channels.main.as_uri(),), "index_url": index.url}
+        with Environments(settings(tmp_path / "home", **values)) as environments:
+            for name in ("one", "two"):
+                request = Request(pypi=(name,), python=MINOR)
+                env = environments.resolve(request).envs[0]
+                prefix = environments.create(f"{env.req_id}:{env.full_id}").prefix
+                (module,) = prefix.glob(f"lib/*/site-packages/{name}.py")
+                found.append(module.read_text())
+    (builder,) = (tmp_path / "home" / "engines" / "builders").iterdir()
+    assert found == [f"made = '{builder}'\n"] * 2
+    assert {path.name.split("-")[0] for path in builder.glob("conda-meta/*.json")} == {
+        "python",
+        "python_abi",
+        "tzdata",
+    }

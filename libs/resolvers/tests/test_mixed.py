@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import sys
+import tarfile
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from envid.platforms import host_platform
+from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
-from resolvers.errors import BuildFailed, InvalidRequest, NoSolution, PythonRefused
+from pkgcache.cache import PackageCache
+from pkgcache.conda_prefix import create_conda_env
+from resolvers.content import content_digest
+from resolvers.errors import (
+    BuildFailed,
+    InvalidRequest,
+    NeedsPlatform,
+    NoSolution,
+    PythonRefused,
+)
 from resolvers.mixed import MixedResolver
 from resolvers.names import PypiNames
 from resolvers.pythons import stand_in
 from resolvers.request import ResolveContext
-from resolvers.testing import FakeIndex, make_sdist, make_wheel
+from resolvers.testing import Distribution, FakeIndex, make_project, make_sdist, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +39,11 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from pkgcache.worker import Worker
+    from resolvers.request import Artifact
 
 LINUX = "linux-64"
+HOST = host_platform()
+FOREIGN = "osx-arm64" if HOST != "osx-arm64" else LINUX
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -58,6 +75,8 @@ def index() -> Iterator[FakeIndex]:
 class Solver:
     def __init__(self, worker: Worker, folder: Path, channel: Path, index: FakeIndex) -> None:
         self.worker, self.folder, self.channel, self.index = worker, folder, channel, index
+        self.context: dict[str, Any] = {}
+        self.artifacts: list[Artifact] = []
 
     def all(
         self,
@@ -78,8 +97,9 @@ class Solver:
             ],
             options=Options.make(**(options or {})),
         )
-        context = ResolveContext(cache_dir=self.folder, origins=origins or {})
+        context = ResolveContext(cache_dir=self.folder, origins=origins or {}, **self.context)
         found = MixedResolver(self.worker, pypi_names=names).resolve(spec, platforms, context)
+        self.artifacts = [artifact for one in found.values() for artifact in one.artifacts]
         for one in found.values():
             conda = {package.name for package in one.packages if package.kind == "conda"}
             pypi = {package.name for package in one.packages if package.kind == "pypi"}
@@ -238,20 +258,133 @@ def test_hashes_of_an_index_say_nothing_of_conda_packages(solve: Solver) -> None
     assert pypi(solve(conda=["shared=1.5"], pypi=asked)) == {}
 
 
-def test_sources_are_built_for_the_pythons_minor_version_only(
-    solve: Solver, tmp_path: Path, channels: Channels
+@pytest.fixture
+def absent(channels: Channels, tmp_path: Path) -> str:
+    """A Python of the channel whose minor version this machine does not have itself."""
+    context = ResolveContext(cache_dir=tmp_path)
+    versions = {path.name.split("-")[1] for path in channels.main.glob(f"{HOST}/python-3*.conda")}
+    for one in sorted(versions):
+        if not stand_in(one, context).is_near:
+            return one
+    pytest.skip("every Python of the channel is on this machine")
+
+
+class Workshop:
+    """Makes builder environments, each at a place of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.made: list[tuple[str, str]] = []
+        self.cache = PackageCache(root / "cache")
+
+    def __call__(self, packages: tuple[Package, ...]) -> Path:
+        python = next(one.version for one in packages if one.name == "python")
+        found = {HOST: (python, packages)}
+        (env,) = ResolvedEnv.co_resolve(
+            EnvSpec.make(requirements={}, python=python), found, resolved_by="me"
+        )
+        self.cache.fetch(env.packages)
+        prefix = self.root / f"{len(self.made)}"
+        create_conda_env(env, prefix, cache=self.cache)
+        self.made.append((python, str(prefix)))
+        return prefix / "bin" / "python"
+
+
+@pytest.fixture
+def workshop(solve: Solver, tmp_path: Path) -> Workshop:
+    found = Workshop(tmp_path)
+    solve.context["builder_python"] = found
+    return found
+
+
+def builder_of(artifact: Artifact) -> str:
+    """The prefix of the Python that built a wheel."""
+    with zipfile.ZipFile(artifact.path) as wheel:
+        name = next(one for one in wheel.namelist() if one.endswith(".py"))
+        return wheel.read(name).decode()
+
+
+def test_without_a_builder_a_python_of_the_minor_version_must_be_here(
+    solve: Solver, tmp_path: Path, absent: str
 ) -> None:
     solve.index.add(make_sdist(tmp_path / "source", "crafted", "1.0"))
     assert pypi(solve(pypi=["crafted"])) == {"crafted": "1.0"}
-    context = ResolveContext(cache_dir=tmp_path)
-    versions = {path.name.split("-")[1] for path in channels.main.glob("linux-64/python-3*.conda")}
-    other = next((one for one in sorted(versions) if not stand_in(one, context).builds), None)
-    if other is None:
-        pytest.skip("every Python of the channel is on this machine")
-    solve.folder = tmp_path / "fresh"
     with pytest.raises(BuildFailed) as caught:
-        solve(pypi=["crafted"], python=other)
+        solve(pypi=["crafted"], python=absent)
     assert "on this machine to build it with" in str(caught.value)
+
+
+def test_wheels_are_built_with_conda_s_own_python(
+    solve: Solver, tmp_path: Path, absent: str, workshop: Workshop
+) -> None:
+    tree = make_project(tmp_path / "local", "local", "1.0", module="@BUILDER@")
+    digest = content_digest(tree)
+    solve.context["local_paths"] = {digest: tree}
+    solve.index.add(make_sdist(tmp_path / "source", "crafted", "1.0", module="@BUILDER@"))
+    asked = ["crafted", f"file:local#sha256={digest}"]
+    # A version that this machine has too: where wheels come from does not depend on that.
+    for python in (absent, MINOR):
+        workshop.made.clear()
+        solve.folder = workshop.root = tmp_path / python
+        found = solve.all(pypi=asked, python=python, platforms=[HOST, FOREIGN])
+        assert {one.filename for one in found[HOST].values() if one.kind == "pypi"} == {
+            "crafted-1.0-py3-none-any.whl",
+            "local-1.0-py3-none-any.whl",
+        }
+        ((version, prefix),) = workshop.made
+        assert version == found[HOST]["conda:python"].version
+        assert {builder_of(one) for one in solve.artifacts} == {prefix}
+        assert solve.all(pypi=asked, python=python, platforms=[HOST, FOREIGN]) == found
+    assert len(workshop.made) == 1
+
+
+def test_nothing_is_made_where_nothing_is_built(solve: Solver, workshop: Workshop) -> None:
+    solve(pypi=["alpha"])
+    assert workshop.made == []
+
+
+def test_a_foreign_platform_is_built_for_with_a_python_of_this_one(
+    solve: Solver, tmp_path: Path, absent: str, workshop: Workshop
+) -> None:
+    solve.index.add(make_sdist(tmp_path / "source", "crafted", "1.0", module="@BUILDER@"))
+    found = solve.all(pypi=["crafted"], python=absent, platforms=[FOREIGN])
+    assert found[FOREIGN]["conda:python"].subdir == FOREIGN
+    assert [builder_of(one) for one in solve.artifacts] == [workshop.made[0][1]]
+
+
+def test_compiled_code_for_a_foreign_platform_needs_that(
+    solve: Solver, tmp_path: Path, workshop: Workshop
+) -> None:
+    tag = f"py3-none-{'linux_x86_64' if HOST == 'linux-64' else 'linux_aarch64'}"
+    solve.index.add(make_sdist(tmp_path / "source", "crafted", "1.0", tag=tag))
+    with pytest.raises(NeedsPlatform) as caught:
+        solve.all(pypi=["crafted", "alpha"], platforms=[FOREIGN])
+    assert (caught.value.platform, caught.value.packages) == (FOREIGN, ("crafted",))
+
+
+def test_an_sdist_is_asked_for_its_metadata_with_the_right_python_if_need_be(
+    solve: Solver, tmp_path: Path, absent: str, workshop: Workshop
+) -> None:
+    tree = make_project(tmp_path / "old-1.0", "old", "1.0", module="@BUILDER@")
+    backend = tree / "backend.py"
+    minor = tuple(int(part) for part in absent.split(".")[:2])
+    backend.write_text(f"import sys\nassert sys.version_info[:2] == {minor}\n{backend.read_text()}")
+    project = tree / "pyproject.toml"
+    project.write_text(project.read_text().partition("[project]")[0])
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as sdist:
+        sdist.add(tree, tree.name)
+    solve.index.add(
+        Distribution(
+            name="old", filename="old-1.0.tar.gz", data=archive.getvalue(), metadata="Name: old\n"
+        )
+    )
+    assert pypi(solve(pypi=["old"], python=absent)) == {"old": "1.0"}
+    assert [builder_of(one) for one in solve.artifacts] == [workshop.made[0][1]]
+    solve.context.clear()
+    solve.folder = tmp_path / "fresh"
+    with pytest.raises(BuildFailed):
+        solve(pypi=["old"], python=absent)
 
 
 def test_only_specs_with_conda_s_python_are_taken(solve: Solver) -> None:

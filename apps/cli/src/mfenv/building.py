@@ -1,18 +1,48 @@
-"""Wheels that were built from source, kept here and shared through the store."""
+"""Wheels that are built from source: with which Python, kept here, shared through the store."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from envid.packages import Package
+    from mfenv.environments import Environments
     from pkgcache.cache import PackageCache
+    from pkgcache.credentials import Credentials
     from pkgcache.shared import EnvStore
     from resolvers.request import Artifact
 
-__all__ = ["keep_built", "shared_wheel"]
+__all__ = ["builder_python", "keep_built", "shared_wheel"]
+
+
+def builder_python(
+    packages: tuple[Package, ...], environments: Environments, credentials: Credentials
+) -> Path:
+    """The interpreter of a builder environment, which holds `packages` and nothing else.
+
+    It is kept under the engines' directory, by what is in it. Raises `pkgcache.errors`.
+    """
+    from envid.platforms import host_platform
+    from envid.resolved import ResolvedEnv
+    from envid.spec import EnvSpec
+    from pkgcache.conda_prefix import create_conda_env
+    from pkgcache.errors import PrefixExists
+    from pkgcache.prefix import read_marker
+
+    python = next(one.version for one in packages if one.name == "python")
+    spec = EnvSpec.make(requirements={}, python=f"=={python}")
+    found = {host_platform(): (python, packages)}
+    (env,) = ResolvedEnv.co_resolve(spec, found, resolved_by="mfenv")
+    prefix = environments.home / "engines" / "builders" / env.full_id
+    if read_marker(prefix) != env.env_id:
+        environments.fetch(env, credentials)
+        with suppress(PrefixExists):  # another process made the very same in the meantime
+            create_conda_env(env, prefix, cache=environments.cache, progress=environments.progress)
+    return prefix / "bin" / "python"
 
 
 def keep_built(artifacts: Iterable[Artifact], cache: PackageCache, store: EnvStore | None) -> None:

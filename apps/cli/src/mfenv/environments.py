@@ -327,7 +327,7 @@ class Environments:
             if path.exists() and not force and not interrupted(path):
                 raise PrefixExists(str(path))
             with _timed(seconds, "fetch"):
-                self._fetch(env)
+                self.fetch(env)
             try:
                 with _timed(seconds, "create"):
                     self._link(env, path, replace=force)
@@ -349,9 +349,10 @@ class Environments:
             )
         return self.home / "envs" / (as_name or f"{env.req_id[:16]}-{env.full_id[:16]}")
 
-    def _fetch(self, env: ResolvedEnv) -> None:
+    def fetch(self, env: ResolvedEnv, credentials: Credentials | None = None) -> None:
+        """Bring the packages of an environment into the cache, ready to be linked."""
         store = self.store.store if self.store else None
-        with self._downloader() as downloader:
+        with self._downloader(credentials) as downloader:
             self.cache.fetch(
                 env.packages,
                 downloader=downloader,

@@ -29,9 +29,10 @@ def find_packages(
 ) -> tuple[ResolvedEnv, ...]:
     """Resolve a spec for all its platforms, holding the packages of its bases.
 
-    `preferred` packages, by platform, are kept where that is possible. Wheels that had to be built are kept in the cache and, unless it is a `dry_run`, in the store.
+    `preferred` packages, by platform, are kept where that is possible. Wheels that had to be built
+    are kept in the cache and, unless it is a `dry_run`, in the store.
     """
-    from mfenv.building import keep_built, shared_wheel
+    from mfenv.building import builder_python, keep_built, shared_wheel
     from resolvers.request import ResolveContext
 
     cache, store = environments.cache, environments.store
@@ -43,6 +44,9 @@ def find_packages(
         held={base.platform: base.packages for base in prepared.bases},
         preferred=preferred,
         built_wheel=lambda key: shared_wheel(key, cache, store),
+        builder_python=lambda packages: builder_python(
+            packages, environments, prepared.credentials
+        ),
         progress=environments.progress,
     )
     task = environments.progress.start("resolving", None, "packages")

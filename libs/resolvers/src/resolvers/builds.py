@@ -17,7 +17,8 @@ from envid.platforms import host_platform
 from resolvers._diagnosis import Story, unreachable
 from resolvers._index import index_settings
 from resolvers.content import IGNORED, content_digest
-from resolvers.errors import BuildFailed
+from resolvers.errors import BuildFailed, ResolveError
+from resolvers.pythons import minor
 from resolvers.request import Artifact
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def source_key(source: BuiltFrom, python: str, platform: str) -> str:
     subdirectory), the minor version of `python`, and a platform or `ANY`.
     """
     state = source.sha256 or [source.url, source.commit]
-    minor = ".".join(python.split(".")[:2])
-    parts = [source.kind, state, source.subdirectory, minor, platform]
+    parts = [source.kind, state, source.subdirectory, minor(python), platform]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -105,13 +105,15 @@ class Builder:
     def _build(
         self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], work: Path
     ) -> Path:
-        if not self._python.builds:
-            minor = self._python.version.rpartition(".")[0]
+        try:
+            python = self._python.to_build_with()
+        except ResolveError as error:
+            wanted = minor(self._python.version)
             raise BuildFailed(
                 name,
-                f"there is no Python {minor} on this machine to build it with",
-                hint=f"install Python {minor}, or ask for versions that have wheels",
-            )
+                f"there is no Python {wanted} on this machine to build it with: {error}",
+                hint=f"install Python {wanted}, or ask for versions that have wheels",
+            ) from error
         self._context.progress.note(f"building a wheel of {name}")
         (work / "source").mkdir(parents=True)
         tree = fetch(work / "source")
@@ -122,7 +124,7 @@ class Builder:
             "--out-dir",
             work / "out",
             "--python",
-            self._python.path,
+            python,
             "--no-sources",
         ]
         done = self._uv.run(

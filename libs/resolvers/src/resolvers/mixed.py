@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from envid.platforms import host_platform
+from envid.spec import EnvSpec
+from resolvers._build_pythons import BuildPythons
 from resolvers._conda_solve import solve_conda
 from resolvers._extras import extra_requirements
 from resolvers._mixed_diagnosis import explain
@@ -15,19 +20,19 @@ from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.conda import python_path
-from resolvers.errors import InvalidRequest, NoSolution
+from resolvers.errors import BuildFailed, InvalidRequest, NoSolution
 from resolvers.names import PypiNames
 from resolvers.pypi import resolve_wheels
-from resolvers.pythons import stand_in
+from resolvers.pythons import minor, stand_in
 from resolvers.request import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from envid.spec import EnvSpec
     from pkgcache.worker import Worker
     from resolvers._conda_solve import Solved
+    from resolvers.pythons import Python
     from resolvers.request import ResolveContext
 
 __all__ = ["MixedResolver"]
@@ -39,6 +44,7 @@ class MixedResolver:
     Conda packages are chosen first; then uv chooses wheels for that very Python and for the
     platform, with what conda brings held fixed. Nothing in the result is installed over a conda
     package. `npconda` packages must not need Python, unless conda packages are asked for anyway.
+    What has to be built is built with conda's own Python where the context can make one.
 
     `pypi_names` is the file of a table to use in place of the one that ships with us; see
     `resolvers.names`. The other options are those of `CondaResolver`.
@@ -65,33 +71,18 @@ class MixedResolver:
             raise InvalidRequest(
                 "this resolver takes Python from conda, and the spec asks for the system's"
             )
-        base = solve_conda(
-            self._worker,
-            spec,
-            platforms,
-            context,
-            alias=self._alias,
-            package_format=self._format,
-        )
+        base = self._solve(spec, platforms, context)
         for platform, solved in base.items():
             _check_npconda(spec, platform, solved, context)
         if not any(spec.for_platform(platform).get("pypi") for platform in base):
             return {platform: _alone(solved) for platform, solved in base.items()}
-        pythons = {
-            version: stand_in(version, context)
-            for version in dict.fromkeys(one.python for one in base.values())
-        }
+        pythons = self._pythons(spec, base, context)
         stubs = {
             platform: self._stubs(spec, platform, solved, context)
             for platform, solved in base.items()
         }
         try:
-            found = resolve_wheels(
-                spec,
-                {platform: pythons[solved.python] for platform, solved in base.items()},
-                context,
-                stubs,
-            )
+            found = _wheels(spec, pythons, context, stubs)
         except NoSolution as error:
             platform = error.platform
             raise explain(error, stubs[platform], base[platform], spec, context) from error
@@ -103,6 +94,43 @@ class MixedResolver:
             )
             for platform, solved in base.items()
         }
+
+    def _solve(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Solved]:
+        return solve_conda(
+            self._worker,
+            spec,
+            platforms,
+            context,
+            alias=self._alias,
+            package_format=self._format,
+        )
+
+    def _pythons(
+        self, spec: EnvSpec, base: Mapping[str, Solved], context: ResolveContext
+    ) -> dict[str, Python]:
+        """The Python of each platform, as an interpreter on this machine stands in for it."""
+
+        def solve(version: str) -> Solved:
+            alone = EnvSpec.make(
+                requirements={"sys": spec.for_platform(host).get("sys", ())},
+                python=f"=={minor(version)}.*",
+                sources=spec.sources,
+                options=spec.options,
+            )
+            return self._solve(alone, [host], context)[host]
+
+        host = host_platform()
+        versions = dict.fromkeys(one.python for one in base.values())
+        found = {version: stand_in(version, context) for version in versions}
+        if context.builder_python:
+            builders = BuildPythons(base, solve, context.builder_python)
+            found = {
+                version: replace(one, make=partial(builders.path, version))
+                for version, one in found.items()
+            }
+        return {platform: found[solved.python] for platform, solved in base.items()}
 
     def _stubs(
         self, spec: EnvSpec, platform: str, solved: Solved, context: ResolveContext
@@ -119,6 +147,25 @@ class MixedResolver:
                 found = extra_requirements(stubs[name], extras, spec, context)
                 stubs[name] = Stub(name=name, package=stubs[name].package, extras=found)
         return Stubs.write(stubs.values(), context.cache_dir / "stubs")
+
+
+def _wheels(
+    spec: EnvSpec,
+    pythons: Mapping[str, Python],
+    context: ResolveContext,
+    stubs: Mapping[str, Stubs],
+) -> dict[str, Resolution]:
+    try:
+        return resolve_wheels(spec, pythons, context, stubs)
+    except BuildFailed:
+        if all(one.is_near or not one.make for one in pythons.values()):
+            raise
+    # uv asks an sdist for its metadata with the Python that stands in, and that may be too new.
+    right = {
+        platform: replace(one, path=one.make(), own=one.version) if one.make else one
+        for platform, one in pythons.items()
+    }
+    return resolve_wheels(spec, right, context, stubs)
 
 
 def _alone(solved: Solved) -> Resolution:

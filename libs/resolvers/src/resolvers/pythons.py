@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,28 +16,43 @@ from resolvers._uv import Uv
 from resolvers.errors import EngineFailed, PythonNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from resolvers.request import ResolveContext
 
-__all__ = ["Python", "find_python", "stand_in"]
+__all__ = ["Python", "find_python", "minor", "stand_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Python:
     """A CPython interpreter: where it is, and its full version such as `3.11.7`.
 
-    Where the one at `path` only stands in for that version, `own` is its own version.
+    Where the one at `path` only stands in for that version, `own` is its own version, and `make`,
+    if it is set, makes one of that minor version on this machine and returns where it is.
     """
 
     path: Path
     version: str
     own: str | None = None
+    make: Callable[[], Path] | None = field(default=None, compare=False)
 
     @property
-    def builds(self) -> bool:
-        """Whether what the interpreter builds fits the version: the minor versions are equal."""
-        return self.own is None or self.own.split(".")[:2] == self.version.split(".")[:2]
+    def is_near(self) -> bool:
+        """Whether the interpreter at `path` is of the minor version that is meant."""
+        return self.own is None or minor(self.own) == minor(self.version)
+
+    def to_build_with(self) -> Path:
+        """An interpreter whose wheels fit the version; `PythonNotFound`, or what `make` raises."""
+        if self.make:
+            return self.make()
+        if not self.is_near:
+            raise PythonNotFound(f"=={minor(self.version)}.*", (str(self.own),))
+        return self.path
+
+
+def minor(version: str) -> str:
+    """The minor version of Python that a full one is of: `3.11` of `3.11.7`."""
+    return ".".join(version.split(".")[:2])
 
 
 def find_python(specifier: str, context: ResolveContext) -> Python:
@@ -69,8 +84,7 @@ def stand_in(version: str, context: ResolveContext) -> Python:
         raise PythonNotFound(f"=={version}", ())
 
     def rank(one: Python) -> tuple[bool, bool, Version]:
-        same_minor = one.version.split(".")[:2] == version.split(".")[:2]
-        return one.version == version, same_minor, Version(one.version)
+        return one.version == version, minor(one.version) == minor(version), Version(one.version)
 
     best = max(found, key=rank)
     return Python(path=best.path, version=version, own=best.version)

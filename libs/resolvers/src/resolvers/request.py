@@ -37,8 +37,9 @@ class ResolveContext:
     indexes, find-links locations and direct references; git has its own. `origins` maps a
     requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
     packages that must stay at their version, `preferred` those that should. `built_wheel` looks a
-    source key up in a cache of built wheels. `on_process` is told the name of each process that is
-    started.
+    source key up in a cache of built wheels. `builder_python` makes an environment for this machine
+    from conda packages and returns its interpreter, to build wheels for that Python with; without
+    it one that is here must do. `on_process` is told the name of each process that is started.
     """
 
     cache_dir: Path
@@ -48,6 +49,7 @@ class ResolveContext:
     held: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     preferred: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     built_wheel: Callable[[str], Path | None] = _not_built
+    builder_python: Callable[[tuple[Package, ...]], Path] | None = None
     progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing
     offline: bool = False

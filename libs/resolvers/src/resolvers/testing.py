@@ -32,7 +32,7 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 
 # Needs the standard library alone, so that sources are built without any index.
 _BACKEND = """
-import base64, hashlib, pathlib, re, zipfile
+import base64, hashlib, pathlib, re, sys, zipfile
 
 def get_requires_for_build_wheel(config_settings=None):
     return []
@@ -48,7 +48,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     )
     stem = name.replace("-", "_") + "-" + version
     files = {
-        name.replace("-", "_") + ".py": pathlib.Path("module.py").read_text(),
+        name.replace("-", "_") + ".py":
+            pathlib.Path("module.py").read_text().replace("@BUILDER@", sys.base_prefix),
         f"{stem}.dist-info/METADATA": metadata,
         f"{stem}.dist-info/WHEEL":
             f"Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: {tag}\\n",
@@ -134,7 +135,8 @@ def make_project(
 ) -> Path:
     """Write a source tree with a build backend of its own, which makes a wheel with `tag`.
 
-    With the tag `broken` its build fails.
+    With the tag `broken` its build fails. In the wheel, `@BUILDER@` in `module` is the prefix of the
+    Python that built it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     project = f"[project]\nname = {name!r}\nversion = {version!r}\n"

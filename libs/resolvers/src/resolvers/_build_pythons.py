@@ -1,0 +1,59 @@
+"""Interpreters from conda, made on this machine when a wheel must be built for one."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from envid.platforms import host_platform
+from resolvers.pythons import minor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from envid.packages import Package
+    from resolvers._conda_solve import Solved
+
+__all__ = ["BuildPythons"]
+
+
+class BuildPythons:
+    """One interpreter for each minor version, with nothing but what it needs beside it.
+
+    `base` is what was solved, by platform; where it has no such Python for this machine, `solve`
+    is called with the version that is wanted. `make` makes the environment.
+    """
+
+    def __init__(
+        self,
+        base: Mapping[str, Solved],
+        solve: Callable[[str], Solved],
+        make: Callable[[tuple[Package, ...]], Path],
+    ) -> None:
+        self._base, self._solve, self._make = base, solve, make
+        self._lock = threading.Lock()
+        self._paths: dict[str, Path] = {}
+
+    def path(self, version: str) -> Path:
+        """The interpreter for a version; raises `ResolveError` where none can be chosen."""
+        with self._lock:
+            if minor(version) not in self._paths:
+                here = self._base.get(host_platform())
+                if not here or minor(here.python) != minor(version):
+                    here = self._solve(version)
+                self._paths[minor(version)] = self._make(_python_alone(here.packages))
+            return self._paths[minor(version)]
+
+
+def _python_alone(packages: tuple[Package, ...]) -> tuple[Package, ...]:
+    """Python, and what it depends on."""
+    by_name = {one.name: one for one in packages}
+    needed: set[str] = set()
+    waiting = ["python"]
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in needed:
+            needed.add(name)
+            waiting.extend(by_name[name].depends)
+    return tuple(one for one in packages if one.name in needed)
