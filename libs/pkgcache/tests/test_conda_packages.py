@@ -9,6 +9,7 @@ import random
 import stat
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pkgcache import _unpackers
 from pkgcache.cache import PackageCache
 from pkgcache.conda_packages import load, unpack
-from pkgcache.errors import BadArchive
+from pkgcache.errors import BadArchive, CacheError
 from pkgcache.wheels import EntryPoint, Limits
 
 from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, package_of, special, stored_zip, tar
+from .helpers import make_wheel
+from .helpers import package_of as wheel_package
 
 if TYPE_CHECKING:
     from pkgcache.conda_packages import UnpackedConda
@@ -574,3 +578,54 @@ def test_a_package_that_is_refused_leaves_nothing_in_the_cache(cache: PackageCac
         cache.unpacked_conda(package)
     assert not list((cache.root / "conda-1").glob("*/*"))
     assert not cache.has_unpacked(package)
+
+
+class TestUnpackingInProcesses:
+    @pytest.fixture(autouse=True)
+    def always(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_unpackers, "_WORTH_IT", 0)
+
+    def test_gives_the_same_and_ends_with_the_fetch(
+        self, tmp_path: Path, cache: PackageCache
+    ) -> None:
+        pure = Conda(name="pure", noarch="python", entry_points=("tool = demo.main:run",))
+        packages = []
+        for conda in (RICH, pure):
+            data = conda.conda()
+            packages.append(package_of(conda, data))
+            cache.add(data, packages[-1].filename)
+        wheel = make_wheel("wheely")
+        packages.append(wheel_package(wheel, "wheely"))
+        cache.add(wheel, packages[-1].filename)
+        assert cache.fetch(packages, unpack=True).cached == 3
+        assert all(map(cache.has_unpacked, packages))
+        here = unpack(cache.archive(packages[0]), tmp_path / "here")
+        assert replace(cache.unpacked_conda(packages[0]), tree=here.tree) == here
+        assert "_worker_main" not in " ".join(children())
+
+    def test_refuses_the_same(self, cache: PackageCache) -> None:
+        wrong = Conda(files={"a": Entry(link="/etc")})
+        data = wrong.conda()
+        package = package_of(wrong, data)
+        cache.add(data, package.filename)
+        with pytest.raises(BadArchive) as caught:
+            cache.fetch([package], unpack=True)
+        assert caught.value.issues == ("it has the symbolic link `a` to '/etc'",)
+        assert not list((cache.root / "conda-1").glob("*/*"))
+
+    def test_reports_a_file_that_cannot_be_written(self, cache: PackageCache) -> None:
+        long = Conda(files={"/".join(["d" * 200] * 5): b""})
+        data = long.conda()
+        package = package_of(long, data)
+        deep = PackageCache(cache.root / "/".join(["e" * 200] * 17))
+        deep.add(data, package.filename)
+        with pytest.raises(CacheError, match="name too long"):
+            deep.fetch([package], unpack=True)
+
+
+def children() -> list[str]:
+    """The command lines of the processes that this one started, where there is a /proc."""
+    pids = [
+        pid for one in Path("/proc/self/task").glob("*/children") for pid in one.read_text().split()
+    ]
+    return [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pkgcache import layout
 from pkgcache._locks import try_lock
+from pkgcache._unpackers import Unpackers
 from pkgcache.download import Partial
 from pkgcache.errors import HashMismatch, NotInCache, NotInStore, StoreError
 
@@ -55,7 +56,7 @@ class Fetcher:
     ) -> None:
         self._cache, self._downloader, self._store = cache, downloader, store
         self._unpack, self._progress = unpack, progress
-        self._stop = threading.Event()
+        self._stop, self._unpackers = threading.Event(), Unpackers()
 
     def run(self, packages: Iterable[Package]) -> Fetched:
         wanted = {(layout.digest(one), one.filename): one for one in packages}.values()
@@ -71,6 +72,7 @@ class Fetcher:
         try:
             return sum(self._in_pool(missing, task), here)
         finally:
+            self._unpackers.close()
             task.done()
 
     def _ready(self, package: Package) -> bool:
@@ -90,7 +92,8 @@ class Fetcher:
                             running[pool.submit(self._waiting, package, task)] = package
             except BaseException:
                 self._stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._unpackers.close()
                 raise
         return found
 
@@ -106,14 +109,12 @@ class Fetcher:
 
     def _finish(self, package: Package, task: Task, result: Fetched) -> Fetched:
         if self._unpack:
-            conda = package.kind == "conda"
-            unpacked = self._cache.unpacked_conda if conda else self._cache.unpacked
             try:
-                unpacked(package, progress=self._progress)
+                self._cache.unpack(package, self._unpackers, self._progress)
             except NotInCache:  # it was, until its hash was checked
                 with self._cache.locked(package, self._progress):
                     result = self._bring(package, task)
-                unpacked(package, progress=self._progress)
+                self._cache.unpack(package, self._unpackers, self._progress)
         return result
 
     def _bring(self, package: Package, task: Task) -> Fetched:

@@ -16,13 +16,13 @@ import re
 import secrets
 import shutil
 import stat
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from pkgcache import conda_packages, layout, wheels
 from pkgcache._fetch import Fetched, Fetcher
 from pkgcache._locks import lock
+from pkgcache._unpackers import unpack
 from pkgcache.download import Downloader, Received
 from pkgcache.errors import CacheError, NotInCache, PkgcacheError
 from pkgcache.progress import NoProgress
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.packages import Package
+    from pkgcache._unpackers import Unpackers
     from pkgcache.conda_packages import UnpackedConda
     from pkgcache.progress import Progress
     from pkgcache.store import Store
@@ -43,8 +44,6 @@ _CHUNK = 1 << 20
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
 # A program that unpacks in another way uses another folder and leaves these alone.
 _UNPACKED = {"pypi": "wheels-1", "conda": "conda-1"}
-# Threads that unpack at once wait for each other's turn at every small file.
-_UNPACKING = threading.Lock()
 
 _T = TypeVar("_T")
 
@@ -143,20 +142,25 @@ class PackageCache:
         wheel is unpacked again from its archive. Raises `NotInCache` where there is none, and
         `BadArchive` for a wheel that is not valid.
         """
-        return self._unpacked(package, wheels.load, wheels.unpack, progress)
+        return self._unpacked(package, wheels.load, progress, unpack)
 
     def unpacked_conda(
         self, package: Package, *, progress: Progress | None = None
     ) -> UnpackedConda:
         """The unpacked conda package, with the same checks and errors as a wheel."""
-        return self._unpacked(package, conda_packages.load, conda_packages.unpack, progress)
+        return self._unpacked(package, conda_packages.load, progress, unpack)
+
+    def unpack(self, package: Package, unpackers: Unpackers, progress: Progress) -> None:
+        """As `unpacked` and `unpacked_conda`, in the processes of `unpackers`."""
+        load = conda_packages.load if package.kind == "conda" else wheels.load
+        self._unpacked(package, load, progress, unpackers.unpack)
 
     def _unpacked(
         self,
         package: Package,
         load: Callable[[Path], _T | None],
-        unpack: Callable[..., object],
         progress: Progress | None,
+        unpack: Callable[[str, Path, Path, Limits], None],
     ) -> _T:
         folder = self._folder(package)
         with self._errors():
@@ -170,9 +174,7 @@ class PackageCache:
                     _remove(stale)
                 self._make(folder.parent)
                 try:
-                    archive = self.archive(package)
-                    with _UNPACKING:
-                        unpack(archive, beside, limits=self._limits)
+                    unpack(package.kind, self.archive(package), beside, self._limits)
                     beside.rename(folder)
                 finally:
                     _remove(beside)

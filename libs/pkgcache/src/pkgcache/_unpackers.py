@@ -1,0 +1,85 @@
+"""Unpacking in processes of its own: one interpreter opens too few files a second for a big one."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pkgcache import conda_packages, wheels
+from pkgcache.errors import BadArchive
+from pkgcache.wheels import Limits
+from pkgcache.worker import Worker
+
+_UNPACK = {"pypi": wheels.unpack, "conda": conda_packages.unpack}
+
+# Threads that unpack at once wait for each other's turn at every small file.
+_TURN = threading.Lock()
+
+_PROCESSES = min(4, os.cpu_count() or 1)
+_WORTH_IT = 2 << 20
+
+
+def unpack(kind: str, archive: Path, folder: Path, limits: Limits) -> None:
+    """Unpack a package of this kind here and now; raises what its own `unpack` does."""
+    with _TURN:
+        _UNPACK[kind](archive, folder, limits=limits)
+
+
+class Unpackers:
+    """Processes that are started by need, and end with `close`."""
+
+    def __init__(self) -> None:
+        self._workers = [Worker() for _ in range(_PROCESSES)]
+        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for one in self._workers:
+            self._idle.put(one)
+
+    def close(self) -> None:
+        """End the processes, and with them what they are at."""
+        for one in self._workers:
+            one.close()
+
+    def unpack(self, kind: str, archive: Path, folder: Path, limits: Limits) -> None:
+        """As `unpack`, in another process if it is worth it."""
+        if archive.stat().st_size < _WORTH_IT:
+            unpack(kind, archive, folder, limits)
+            return
+        worker = self._idle.get()
+        try:
+            answer = worker.call(
+                "pkgcache._unpackers:unpack_here",
+                kind=kind,
+                archive=str(archive),
+                folder=str(folder),
+                limits=asdict(limits),
+            )
+        finally:
+            self._idle.put(worker)
+        if "issues" in answer:
+            raise BadArchive(archive.name, tuple(answer["issues"]))
+        if "errno" in answer:
+            raise OSError(answer["errno"], os.strerror(answer["errno"]), answer["path"])
+
+
+async def unpack_here(
+    *,
+    report: object,  # noqa: ARG001  every handler gets it
+    kind: str,
+    archive: str,
+    folder: str,
+    limits: dict[str, int],
+) -> dict[str, Any]:
+    """What the processes do."""
+    try:
+        _UNPACK[kind](Path(archive), Path(folder), limits=Limits(**limits))
+    except BadArchive as error:
+        return {"issues": error.issues}
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return {"errno": error.errno, "path": str(error.filename or folder)}
+    return {}
