@@ -12,8 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from typing_extensions import Self
-
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
@@ -27,11 +25,13 @@ class ChannelServer:
     `requests` counts the paths that were asked for. `faults` maps a path, or its beginning, to the
     status to answer with, to `truncate` (half of the bytes), `garbage` (other bytes), `stall` (no
     byte for a while), or `once:` and a fault that happens a single time. With `login` it wants
-    basic authentication.
+    basic authentication, with `token` it is at `/t/TOKEN` alone.
     """
 
-    def __init__(self, root: Path, *, login: tuple[str, str] | None = None) -> None:
-        self.root, self.login = root, login
+    def __init__(
+        self, root: Path, *, login: tuple[str, str] | None = None, token: str | None = None
+    ) -> None:
+        self.root, self.login, self.token = root, login, token
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.faults: dict[str, str | int] = {}
@@ -53,7 +53,7 @@ class ChannelServer:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> ChannelServer:
         self._thread.start()
         return self
 
@@ -81,6 +81,9 @@ class ChannelServer:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         path = unquote(urlsplit(request.path).path)
+        if self.token:
+            # What comes without the token is not there, as channels with tokens have it.
+            path = path.removeprefix(f"/t/{self.token}") if self.token in path else "/no-token"
         self.requests[path] += 1
         fault = self._fault(path)
         file = self.root / path.strip("/")

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from typing_extensions import Self
-
     from envid.spec import EnvSpec
     from resolvers._lock import Locked, Vcs
     from resolvers._question import LocalSource, Question
@@ -59,7 +57,7 @@ class Files:
         self._downloader = Downloader(context.credentials)
         self._stop = threading.Event()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Files:
         return self
 
     def __exit__(

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from typing_extensions import Self
-
     from resolvers.request import ResolveContext
 
 __all__ = ["Uv"]
@@ -29,7 +27,7 @@ class Uv:
         self._offline = context.offline
         self.processes = Processes(context.on_process)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Uv:
         return self
 
     def __exit__(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from typing_extensions import Self
 
 __all__ = ["Distribution", "FakeIndex", "make_project", "make_sdist", "make_wheel"]
 
@@ -204,7 +203,7 @@ class FakeIndex:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> FakeIndex:
         self._thread.start()
         return self
 
