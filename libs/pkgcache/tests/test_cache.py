@@ -263,7 +263,7 @@ class TestHealing:
         package = offer(server, "demo")
         cache.fetch([package], downloader=downloader)
         name = layout.digest(package)
-        half = cache.root / "wheels-1" / name[:2] / f".{name}.new"
+        half = cache.root / "wheels-1" / name[:2] / f".{name}.0.new"
         half.mkdir(parents=True)
         (half / "junk").touch()
         cache.unpacked(package)

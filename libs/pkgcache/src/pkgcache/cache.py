@@ -169,9 +169,12 @@ class PackageCache:
             with self.locked(package, progress or NoProgress()):
                 if found := load(folder):
                     return found
-                beside = folder.with_name(f".{folder.name}.new")
-                for stale in (beside, folder):
-                    _remove(stale)
+                # Each attempt has a name of its own: the process that unpacked for one that was
+                # killed may live a moment longer.
+                beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
+                for stale in folder.parent.glob(f".{folder.name}.*new"):
+                    shutil.rmtree(stale, ignore_errors=True)
+                _remove(folder)
                 self._make(folder.parent)
                 try:
                     unpack(package.kind, self.archive(package), beside, self._limits)
