@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,19 @@ from hypothesis import strategies as st
 
 from pkgcache.credentials import Credentials, Login, redact, split_userinfo
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 LOGIN = Login(user="me", password="geheim")
+
+
+@pytest.fixture(autouse=True)
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where netrc is looked for; there is none yet."""
+    path = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(path))
+    return path
 
 
 @pytest.mark.parametrize(
@@ -47,6 +60,121 @@ def test_of_several_logins_the_nearest_path_is_used() -> None:
     assert [one and one.user for one in found] == ["one", "two"]
     credentials.set("https://host/two/simple", LOGIN)
     assert credentials.find("https://host/two/x") == LOGIN
+
+
+def test_netrc_has_the_logins_that_are_not_stated(netrc: Path) -> None:
+    netrc.write_text("machine host login me password geheim\nmachine other login you password x\n")
+    credentials = Credentials()
+    for url in ("https://host/x", "http://host:8080/", "https://HOST/"):
+        assert credentials.find(url) == LOGIN
+    for url in ("https://host.evil/", "https://evil/host", "file:///host", "s3://host/x"):
+        assert credentials.find(url) is None
+    credentials.add("https://me:stated@host/")
+    assert credentials.find("https://host/") == Login(user="me", password="stated")
+
+
+def test_netrc_has_the_password_of_a_user_that_is_stated(netrc: Path) -> None:
+    netrc.write_text("machine host login me password geheim\n")
+    for user, found in (("me", LOGIN), ("you", Login(user="you", password=""))):
+        credentials = Credentials()
+        credentials.add(f"https://{user}@host/")
+        assert credentials.find("https://host/x") == found
+
+
+def test_netrc_is_at_home_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("default login me password geheim\n")
+    monkeypatch.delenv("NETRC")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Credentials().find("https://host/") == LOGIN
+
+
+@pytest.mark.parametrize("text", [b"machine", b"\xff\xfe\x00", b"machine host password"])
+def test_a_broken_netrc_holds_nothing(netrc: Path, text: bytes) -> None:
+    netrc.write_bytes(text)
+    assert Credentials().find("https://host/") is None
+
+
+@pytest.fixture
+def keyring() -> Iterator[dict[tuple[str, str], str]]:
+    """A keyring of our own, in memory; what it holds by service and user."""
+    library = pytest.importorskip("keyring")
+    from keyring.backend import KeyringBackend
+
+    held: dict[tuple[str, str], str] = {}
+
+    class InMemory(KeyringBackend):
+        priority = 1
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return held.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            held[service, username] = password
+
+    before = library.get_keyring()
+    library.set_keyring(InMemory())  # type: ignore[no-untyped-call]  # its __init__ is not typed
+    yield held
+    library.set_keyring(before)
+
+
+@pytest.mark.parametrize("service", ["https://host:8443", "host:8443"])
+def test_a_keyring_has_the_password_of_a_user_that_is_stated(
+    keyring: dict[tuple[str, str], str], service: str
+) -> None:
+    keyring[service, "me"] = "geheim"
+    credentials = Credentials()
+    credentials.add("https://me@host:8443/simple")
+    assert credentials.find("https://host:8443/simple/x") == LOGIN
+    keyring.clear()
+    assert credentials.find("https://host:8443/simple/x") == LOGIN  # it is asked once
+    assert Credentials().find("https://host:8443/simple/x") is None
+
+
+def test_a_token_that_no_keyring_knows_is_a_login(keyring: dict[tuple[str, str], str]) -> None:
+    credentials = Credentials()
+    credentials.add("https://token@host/")
+    assert credentials.find("https://host/") == Login(user="token", password="")
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://host/t/geheim/main", "https://host/main"),
+        ("https://host/t/geheim/a/b", "https://host/a/b"),
+        ("https://host/t/geheim", "https://host"),
+        (
+            "https://host/repo/t/ab-12345678-9abc-geheim/main",
+            "https://host/repo/main",
+        ),
+    ],
+)
+def test_the_token_of_a_channel_is_split_off_and_put_back(url: str, clean: str) -> None:
+    credentials = Credentials()
+    assert credentials.add(url) == clean
+    assert credentials.with_token(clean) == url
+    assert credentials.with_token(f"{clean}/noarch/x.conda") == f"{url}/noarch/x.conda"
+    assert redact(f"{url}/noarch") == f"{clean}/noarch"
+    for other in (f"{clean}2/x", "https://other/main", "http://host/main", "https://host:1/main"):
+        if clean != "https://host":
+            assert credentials.with_token(other) == other
+    assert "geheim" not in repr(credentials)
+
+
+def test_a_login_and_a_token_may_be_in_one_url() -> None:
+    credentials = Credentials()
+    clean = credentials.add("https://me:geheim@host/t/token/main")
+    assert (clean, credentials.find(clean)) == ("https://host/main", LOGIN)
+    assert credentials.with_token(clean) == "https://host/t/token/main"
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///t/x/main", "https://host/pool/t/thing", "https://host/t/"]
+)
+def test_a_folder_of_that_letter_is_no_token(url: str) -> None:
+    credentials = Credentials()
+    assert credentials.with_token(credentials.add(url)) == credentials.add(url) == url
 
 
 def test_nothing_shows_a_login() -> None:

@@ -324,6 +324,16 @@ def test_a_login_may_come_from_netrc(
     assert [one.login for one in server.seen] == ["me:geheim", None]
 
 
+def test_a_channel_token_is_sent_and_not_shown(server: Server, target: Path) -> None:
+    credentials = Credentials()
+    url = credentials.add(server.url("/t/geheim/main"))
+    with Downloader(credentials) as downloader, pytest.raises(DownloadError) as caught:
+        fetch(downloader, f"{url}/x.conda", target)
+    assert [one.path for one in server.seen] == ["/t/geheim/main/x.conda"]
+    assert "/main/x.conda" in str(caught.value)
+    assert "geheim" not in f"{caught.value} {caught.value!r}"
+
+
 def test_cookies_are_not_kept(server: Server, downloader: Downloader, target: Path) -> None:
     server.script[FILE] = [body(b"?", {"Set-Cookie": "session=1; Path=/"})]
     fetch(downloader, server.url(FILE), target)

@@ -432,6 +432,38 @@ def test_a_login_reaches_its_channel_and_no_other(
         assert not path.is_file() or b"s3cret" not in path.read_bytes()
 
 
+def test_a_login_may_be_in_netrc(
+    solve: Solver, channels: Channels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with ChannelServer(channels.main, login=("ann", "s3cret")) as server:
+        assert "colours" in solve("colours", channels=[server.url])
+
+
+def test_the_token_of_a_channel_is_in_requests_to_it_alone(
+    worker: Worker, channels: Channels, tmp_path: Path
+) -> None:
+    solve, credentials = Solver(worker, tmp_path, channels.main), Credentials()
+    with (
+        ChannelServer(channels.root, token="s3cret") as private,
+        ChannelServer(channels.root) as public,
+    ):
+        url = credentials.add(f"{private.url}/t/s3cret/second")
+        assert url == f"{private.url}/second"
+        sources = [url, f"{public.url}/main"]
+        found = solve("colours", channels=sources, context={"credentials": credentials})
+        with pytest.raises(UnknownChannel) as caught:
+            solve("colours", channels=[f"{private.url}/main"], context={"credentials": credentials})
+    assert found["colours"].url.startswith(f"{url}/noarch/")
+    assert found["colours"].source == url
+    assert private.requests["/no-token"]
+    assert not any("s3cret" in path for path in public.requests)
+    assert "s3cret" not in f"{found} {caught.value!r} {caught.value}"
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"s3cret" not in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [

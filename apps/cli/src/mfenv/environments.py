@@ -453,7 +453,10 @@ class Environments:
 
         known = credentials or Credentials()
         settings = self.settings
-        for url in (settings.index_url, *settings.extra_index_url, *settings.find_links):
+        for url in (
+            *(settings.index_url, *settings.extra_index_url, *settings.find_links),
+            *(*settings.channels, settings.channel_alias),
+        ):
             known.add(url)
         return Downloader(known, workers=settings.downloads)
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from envid.packages import Package
-    from envid.spec import EnvSpec
     from mfenv.environments import Environments
     from mfenv.request import Prepared
     from resolvers.request import Resolver
@@ -51,7 +50,7 @@ def find_packages(
     )
     task = environments.progress.start("resolving", None, "packages")
     try:
-        resolver = _resolver(environments, prepared.spec)
+        resolver = _resolver(environments, prepared)
         found = resolver.resolve(prepared.spec, prepared.platforms, context)
     finally:
         task.done()
@@ -64,14 +63,15 @@ def find_packages(
     )
 
 
-def _resolver(environments: Environments, spec: EnvSpec) -> Resolver:
+def _resolver(environments: Environments, prepared: Prepared) -> Resolver:
+    spec = prepared.spec
     if spec.options.python_provider == "system":
         from resolvers.pypi import PypiResolver
 
         return PypiResolver()
     from resolvers.channels import CHANNEL_ALIAS
 
-    alias = environments.settings.channel_alias or CHANNEL_ALIAS
+    alias = prepared.credentials.add(environments.settings.channel_alias) or CHANNEL_ALIAS
     if spec.env_type == "conda-only":
         from resolvers.conda import CondaResolver
 

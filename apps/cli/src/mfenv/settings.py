@@ -8,6 +8,7 @@ wins over the default.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -225,4 +226,5 @@ def _redacted(value: Any) -> Any:
         return value
     scheme, rest = value.split("://", 1)
     host, slash, path = rest.partition("/")
+    path = re.sub(r"(^|/)t/[^/]+(?=/|$)", r"\1t/***", path)
     return f"{scheme}://{'***@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}"

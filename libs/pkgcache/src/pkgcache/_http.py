@@ -68,9 +68,9 @@ class Client:
         for _ in range(_REDIRECTS):
             login = self._credentials.find(here)
             response = self._session.get(
-                here,
+                self._credentials.with_token(here),
                 headers=headers,
-                auth=(login.user, login.password) if login else None,
+                auth=(login.user, login.password) if login else _nobody,
                 stream=True,
                 timeout=self._timeout,
                 # Each hop is a request of its own, so that it gets its own host's login or none.
@@ -107,6 +107,11 @@ class Client:
         else:
             reason = "the connection broke off"
         return _failure(url, reason, retryable=True)
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No login; without this, `requests` looks for one itself."""
+    return request
 
 
 def _check_status(url: str, response: requests.Response) -> None:

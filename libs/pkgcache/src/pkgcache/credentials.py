@@ -1,13 +1,34 @@
-"""Who asks: user names and passwords by URL, kept in memory and never shown."""
+"""Who asks: user names, passwords and tokens by URL, kept in memory and never shown.
+
+A login comes from, in this order:
+
+- a URL that holds it, `https://USER:PASSWORD@HOST/...`;
+- for a URL that holds a user name alone, netrc and then the `keyring` package, if it is installed;
+- netrc: the file that `NETRC` names, else `~/.netrc`.
+
+The token of a conda channel, `https://HOST/t/TOKEN/CHANNEL`, stands in its path, and is put back
+there for requests alone.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from netrc import netrc
 
 __all__ = ["Credentials", "Login", "redact", "split_userinfo"]
 
 _PORTS = {"http": 80, "https": 443}
+# Elsewhere than at the beginning of a path, `/t/` may be a folder of its own right.
+_TOKEN = re.compile(r"(?:^/t/(?!/)[^/]+|/t/[a-z]{2}-[0-9a-f]{8}-[^/]*)(?=/|$)")
+
+_Origin = tuple[str, str, "int | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,21 +40,30 @@ class Login:
 
 
 class Credentials:
-    """Logins by the URLs they were given for.
+    """Logins and channel tokens by the URLs they were given for.
 
     A login is used for the scheme, host and port that it was given for and for nothing else; where
-    one host has several, the one whose path has most in common with the URL.
+    one host has several, the one whose path has most in common with the URL. A token is used for
+    its channel.
     """
 
     def __init__(self) -> None:
-        self._logins: dict[tuple[str, str, int | None], list[tuple[list[str], Login]]] = {}
+        self._logins: dict[_Origin, list[tuple[list[str], Login]]] = {}
+        self._tokens: dict[_Origin, dict[str, tuple[int, str]]] = {}
 
     def __repr__(self) -> str:
         return f"Credentials(hosts={sorted({host for _, host, _ in self._logins})})"
 
     def add(self, url: str) -> str:
-        """Keep the login in `url`, if there is one, and return the URL without it."""
+        """Keep the login and the token in `url`, if there are any; return the URL without them."""
         clean, login = split_userinfo(url)
+        parts = urlsplit(clean)
+        token = _TOKEN.search(parts.path) if parts.scheme in _PORTS else None
+        if token:
+            path = parts.path[: token.start()] + parts.path[token.end() :]
+            clean = parts._replace(path=path).geturl()
+            known = self._tokens.setdefault(_origin(parts), {})
+            known[path.rstrip("/")] = (token.start(), token[0])
         if login:
             self.set(clean, login)
         return clean
@@ -46,11 +76,47 @@ class Credentials:
         self._logins[_origin(parts)] = [*others, (path, login)]
 
     def find(self, url: str) -> Login | None:
-        """The login for `url`, None where nothing was given for its host."""
+        """The login for `url`, None where there is none for its host."""
         parts = urlsplit(url)
         path = parts.path.split("/")
         found = self._logins.get(_origin(parts), [])
-        return max(found, key=lambda one: _common(one[0], path), default=(None, None))[1]
+        best = max(found, key=lambda one: _common(one[0], path), default=None)
+        if best is None:
+            return self._from_netrc(parts)
+        place, login = best
+        if not login.password:
+            login = self._from_netrc(parts, login.user) or _from_keyring(parts, login.user) or login
+            # Asking a keyring may take a while, and may ask the user.
+            self.set(parts._replace(path="/".join(place)).geturl(), login)
+        return login
+
+    def with_token(self, url: str) -> str:
+        """The URL to ask for: with the token of the channel that it lies in, if that has one."""
+        parts = urlsplit(url)
+        known = self._tokens.get(_origin(parts), {})
+        inside = [one for one in known if f"{parts.path}/".startswith(f"{one}/")]
+        if not inside:
+            return url
+        at, token = known[max(inside, key=len)]
+        return parts._replace(path=f"{parts.path[:at]}{token}{parts.path[at:]}").geturl()
+
+    def _from_netrc(self, parts: SplitResult, user: str | None = None) -> Login | None:
+        if parts.scheme not in _PORTS or not self._netrc:
+            return None
+        found = self._netrc.authenticators(parts.hostname or "")
+        if not found or not found[2] or user not in (None, found[0]):
+            return None
+        return Login(user=found[0] or "", password=found[2])
+
+    @cached_property
+    def _netrc(self) -> netrc | None:
+        from netrc import NetrcParseError, netrc
+
+        path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")  # noqa: PTH111 - as where a user has no home
+        try:
+            return netrc(path)
+        except (OSError, NetrcParseError, UnicodeDecodeError):
+            return None  # as other programs have it; whoever wants a login will say so
 
 
 def split_userinfo(url: str) -> tuple[str, Login | None]:
@@ -65,16 +131,33 @@ def split_userinfo(url: str) -> tuple[str, Login | None]:
 
 
 def redact(url: str) -> str:
-    """`url` fit for a message: without login, query and fragment, which may hold tokens."""
+    """`url` fit for a message: without login, channel token, query and fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "an invalid URL"
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    host, path = parts.netloc.rpartition("@")[2], _TOKEN.sub("", parts.path)
+    return parts._replace(netloc=host, path=path, query="", fragment="").geturl()
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+def _from_keyring(parts: SplitResult, user: str) -> Login | None:
+    """The password that the user's keyring has for a URL or its host, as pip and uv ask for it."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        return None
+    host = parts.netloc
+    try:
+        for service in (f"{parts.scheme}://{host}", host):
+            if password := keyring.get_password(service, user):
+                return Login(user=user, password=password)
+    except KeyringError:
+        pass  # there is none, or it stays locked
+    return None
+
+
+def _origin(parts: SplitResult) -> _Origin:
     try:
         port = parts.port
     except ValueError:

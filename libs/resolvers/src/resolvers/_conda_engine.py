@@ -45,14 +45,15 @@ async def solve(
     cache_dir: str,
     offline: bool,
     logins: Logins,
+    tokens: Mapping[str, str],
     questions: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Answer each question with `packages`, or with an `error` and what is known about it."""
 
     def repodata(*, sharded: bool) -> Repodata:
-        key = repr((cache_dir, offline, logins, sharded))
+        key = repr((cache_dir, offline, logins, tokens, sharded))
         if key not in _read:
-            _read[key] = Repodata(Path(cache_dir), logins, offline=offline, sharded=sharded)
+            _read[key] = Repodata(Path(cache_dir), logins, tokens, offline=offline, sharded=sharded)
         return _read[key]
 
     async def answer(question: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import zstandard
 from rattler.networking import (
     AddHeadersMiddleware,
     FetchRepoDataOptions,
+    MirrorMiddleware,
     RetryMiddleware,
     fetch_repo_data,
 )
@@ -48,14 +49,26 @@ class ChannelUnreadable(Exception):
 class Repodata:
     """What channels have, read with some logins, and kept in a directory with its validators.
 
-    Offline, whatever is in the directory serves, however old. Not `sharded`, only whole indexes
+    `tokens` maps the URL of a channel to the one with its token, which is asked instead. Offline, whatever is in the directory serves, however old. Not `sharded`, only whole indexes
     are read.
     """
 
-    def __init__(self, cache: Path, logins: Logins, *, offline: bool, sharded: bool) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        logins: Logins,
+        tokens: Mapping[str, str],
+        *,
+        offline: bool,
+        sharded: bool,
+    ) -> None:
         self._cache = cache
         self._client = rattler.Client(
-            [RetryMiddleware(_RETRIES), AddHeadersMiddleware(_authorization(logins))]
+            [
+                MirrorMiddleware({f"{url}/": [f"{secret}/"] for url, secret in tokens.items()}),
+                RetryMiddleware(_RETRIES),
+                AddHeadersMiddleware(_authorization(logins)),
+            ]
         )
         action: CacheAction = "force-cache-only" if offline else "cache-or-fetch"
         self._options = FetchRepoDataOptions(cache_action=action)

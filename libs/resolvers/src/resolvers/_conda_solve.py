@@ -122,6 +122,7 @@ def solve_conda(
             cache_dir=str(context.cache_dir / "conda"),
             offline=context.offline,
             logins=_logins(questions, context),
+            tokens=_tokens(questions, context),
             questions=[one.to_dict() for one in questions],
         )
     except (WorkerCrashed, WorkerFailed) as error:
@@ -158,11 +159,22 @@ def _last_moment(exclude_newer: str | None) -> str | None:
     return (moment - timedelta(milliseconds=1)).isoformat()
 
 
-def _logins(questions: Sequence[CondaQuestion], context: ResolveContext) -> list[dict[str, str]]:
+def _channels(questions: Sequence[CondaQuestion]) -> list[str]:
+    """The URLs of all channels, the longest first."""
     urls = {url for question in questions for url in question.channels}
     urls |= {spec.partition("::")[0] for one in questions for spec in one.specs if "::" in spec}
+    return sorted(urls, key=len, reverse=True)
+
+
+def _tokens(questions: Sequence[CondaQuestion], context: ResolveContext) -> dict[str, str]:
+    """The channels that have tokens, and the URLs to ask instead."""
+    urls = {url: context.credentials.with_token(url) for url in _channels(questions)}
+    return {url: secret for url, secret in urls.items() if url != secret}
+
+
+def _logins(questions: Sequence[CondaQuestion], context: ResolveContext) -> list[dict[str, str]]:
     found = []
-    for url in sorted(urls, key=len, reverse=True):
+    for url in _channels(questions):
         login = context.credentials.find(url)
         parts = urlsplit(url)
         if login and parts.hostname:
