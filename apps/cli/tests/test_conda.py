@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from tests.channel import Channels, cached
 
+from envid.platforms import PLATFORMS, host_platform
 from envid.resolved import ResolvedEnv
 from mfenv.environments import Environments
 from mfenv.errors import Contradiction
@@ -215,3 +216,30 @@ def test_sources_are_built_with_conda_s_python_in_an_environment_that_is_used_ag
         "python_abi",
         "tzdata",
     }
+
+
+def test_a_cuda_driver_counts_where_this_machine_is_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = next(one for one in PLATFORMS if one != host_platform())
+
+    def sys_of(asked: Request, **values: Any) -> dict[str, tuple[str, ...]]:
+        spec = prepare(asked, settings(tmp_path, **values), nowhere).spec
+        return {
+            platform: tuple(one for one in found.get("sys", ()) if one.startswith("__cuda"))
+            for platform in (host_platform(), other)
+            if (found := spec.for_platform(platform))
+        }
+
+    plain = Request(conda=("zlib",), platforms=(host_platform(), other))
+    monkeypatch.setenv("CONDA_OVERRIDE_CUDA", "")
+    without = prepare(plain, settings(tmp_path), nowhere).spec
+    monkeypatch.setenv("CONDA_OVERRIDE_CUDA", "12.4")
+    assert sys_of(plain) == {host_platform(): ("__cuda=12.4",), other: ()}
+    assert prepare(plain, settings(tmp_path), nowhere).spec.req_id != without.req_id
+    assert prepare(plain, settings(tmp_path, detect_cuda=False), nowhere).spec == without
+    asked = Request(conda=("zlib",), sys=("__cuda=11",), platforms=(host_platform(), other))
+    assert sys_of(asked) == {host_platform(): ("__cuda=11",), other: ("__cuda=11",)}
+    assert sys_of(plain, virtual_packages=("__cuda=10",))[other] == ("__cuda=10",)
+    wheels = Request(pypi=("a",), platforms=(host_platform(), other))
+    assert sys_of(wheels) == {host_platform(): (), other: ()}

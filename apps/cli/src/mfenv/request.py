@@ -135,6 +135,8 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
                 special[platform][category].extend(asked)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
     common["sys"] = _virtual_packages(common["sys"], settings)
+    for platform in platforms:
+        special[platform]["sys"] += _detected(platform, common, special[platform], settings)
     _check_provider(requirements, settings)
     spec = EnvSpec.make(
         requirements=common,
@@ -298,6 +300,24 @@ def _virtual_packages(asked: Sequence[str], settings: Settings) -> list[str]:
     glibc = _GLIBC.get(settings.python_provider, _GLIBC["conda"])
     defaults = (normalize("sys", one) for one in (glibc, _MACOS, *settings.virtual_packages))
     return list(({text.partition("=")[0]: text for text in defaults} | stated).values())
+
+
+def _detected(
+    platform: str,
+    common: Mapping[str, Sequence[str]],
+    own: Mapping[str, Sequence[str]],
+    settings: Settings,
+) -> list[str]:
+    """The CUDA driver of this machine, if it is the target, and nothing is said about that."""
+    every = [one for found in (common, own) for one in found.get("sys", ())]
+    needless = not any(found.get(kind) for found in (common, own) for kind in ("conda", "npconda"))
+    stated = any(one.startswith("__cuda=") for one in every)
+    if needless or stated or not settings.detect_cuda or platform != host_platform():
+        return []
+    from resolvers.cuda import cuda_version
+
+    version = cuda_version()
+    return [f"__cuda={version}"] if version else []
 
 
 def _options(sets: Iterable[RequirementSet], settings: Settings) -> Options:

@@ -57,6 +57,9 @@ class Settings:
     virtual_packages: tuple[str, ...] = _setting(
         (), "what target machines offer, such as `__glibc=2.28`, over the defaults"
     )
+    detect_cuda: bool = _setting(
+        True, "take the CUDA driver of this machine for `__cuda` where it is the target"
+    )
     downloads: int = _setting(16, "downloads at a time")
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
     link_scripts: bool = _setting(
