@@ -23,16 +23,19 @@ LARGE = ("jupyterlab", "scikit-learn", "matplotlib")
 def main() -> None:
     known = {one.__name__: one for one in (startup, resolve, create, solve, conda)}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("benchmarks", nargs="*", choices=[*known, []], default=list(known))
+    parser.add_argument("benchmarks", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
+    for name in asked.benchmarks:
+        if name not in known:
+            parser.error(f"no benchmark `{name}`; there are {', '.join(known)}")
     load = os.getloadavg()[0]
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {load:.2f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         os.environ["MFENV_BENCHMARK_DIR"] = name
         os.environ["MFENV_HOME"] = f"{name}/home"
         os.environ["MFENV_PYTHON_PROVIDER"] = "system"
-        for one in asked.benchmarks:
+        for one in asked.benchmarks or known:
             known[one](Path(name), asked.rounds)
 
 
