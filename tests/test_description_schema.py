@@ -116,6 +116,7 @@ BROKEN: list[tuple[list[Any], Any]] = [
     (["spec", "options", "python_provider"], "apt"),
     (["spec", "options", "channel_priority"], "x"),
     (["spec", "options", "index_strategy"], "x"),
+    (["spec", "options", "pypi_names"], "x"),
     (["spec", "options", "no_binary"], ["a b"]),
     ([*PACKAGE, "kind"], "npm"),
     ([*PACKAGE, "name"], "a b"),

@@ -16,6 +16,7 @@ from mfenv.environments import Environments
 from mfenv.errors import Contradiction
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
+from resolvers.errors import InvalidRequest as UnusableTable
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 
 if TYPE_CHECKING:
@@ -124,12 +125,36 @@ def test_the_table_of_pypi_names_is_a_setting(tmp_path: Path, channels: Channels
     asked = Request(conda=("either",), pypi=("user",), python=MINOR)
     with FakeIndex(make_wheel("user", "3.0")) as index:
         values = {"channels": (channels.main.as_uri(),), "index_url": index.url}
-        found = []
+        found: list[list[str]] = []
+        ids = set()
         for home, more in (("a", {}), ("b", {"pypi_names": str(table)})):
             with Environments(settings(tmp_path / home, **values, **more)) as environments:
                 (env,) = environments.resolve(asked).envs
             found.append([one.name for one in env.packages if one.kind == "pypi"])
+            ids.add(env.req_id)
     assert found == [["user"], []]
+    assert len(ids) == 2
+
+
+def test_the_content_of_the_table_of_pypi_names_is_part_of_a_request_for_wheels(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "names.json"
+
+    def req_id(asked: Request, **values: Any) -> str:
+        return prepare(asked, settings(tmp_path, **values), nowhere).spec.req_id
+
+    mixed, conda = Request(conda=("a",), pypi=("b",)), Request(conda=("a",))
+    found = {req_id(mixed)}
+    for text in ('{"names": {}}', '{"names": {"a": []}}'):
+        table.write_text(text)
+        found.add(req_id(mixed, pypi_names=str(table)))
+        assert req_id(conda, pypi_names=str(table)) == req_id(conda)
+        wheels, system = Request(pypi=("b",)), {"python_provider": "system"}
+        assert req_id(wheels, pypi_names=str(table), **system) == req_id(wheels, **system)
+    assert len(found) == 3
+    with pytest.raises(UnusableTable, match="is not a table of PyPI names"):
+        req_id(mixed, pypi_names=str(tmp_path / "absent.json"))
 
 
 def test_a_derived_environment_holds_what_its_base_has(tmp_path: Path, channels: Channels) -> None:

@@ -174,6 +174,7 @@ def test_a_cut_off_is_a_moment_in_utc(text: str, moment: str) -> None:
         ("python_provider", "apt", "python_provider: `apt` is not known"),
         ("channel_priority", "x\n", "channel_priority: `x\\n` is not known"),
         ("index_strategy", "", "index_strategy: `` is not known"),
+        ("pypi_names", "0" * 63, f"pypi_names: `{'0' * 63}` is not a sha256 in hex"),
         ("no_binary", ["a b"], "no_binary: `a b` is not a name"),
         ("only_binary", [":none:"], "only_binary: `:none:` is not a name"),
         *(

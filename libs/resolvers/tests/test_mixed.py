@@ -95,7 +95,9 @@ class Solver:
                 Source.make("channel", self.channel.as_uri()),
                 Source.make("index", self.index.url),
             ],
-            options=Options.make(**(options or {})),
+            options=Options.make(
+                **{"pypi_names": content_digest(names) if names else None, **(options or {})}
+            ),
         )
         context = ResolveContext(cache_dir=self.folder, origins=origins or {}, **self.context)
         found = MixedResolver(self.worker, pypi_names=names).resolve(spec, platforms, context)
@@ -185,6 +187,9 @@ def test_a_table_of_names_can_be_replaced(solve: Solver, tmp_path: Path) -> None
     table = tmp_path / "names.json"
     table.write_text(json.dumps({"names": {"either": ["Colour_Names"]}}))
     assert pypi(solve(conda=["either"], pypi=["painter"], names=table)) == {"painter": "1.0"}
+    with pytest.raises(InvalidRequest, match="made for another table") as caught:
+        solve(conda=["either"], pypi=["painter"], options={"pypi_names": "0" * 64})
+    assert caught.value.hint
     for text in ("no json", "[]", '{"names": []}', '{"names": {"a": 3}}'):
         table.write_text(text)
         with pytest.raises(InvalidRequest) as caught:

@@ -138,13 +138,14 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
     for platform in platforms:
         special[platform]["sys"] += _detected(platform, common, special[platform], settings)
     _check_provider(requirements, settings)
+    wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(
         requirements=common,
         platform_requirements=special,
         constraints=[texts.of(one) for one in constraints],
         python=python,
         sources=sources,
-        options=_options(sets, settings),
+        options=_options(sets, settings, wheels=wheels),
         base=base.full_id if base else None,
     )
     return Prepared(
@@ -320,8 +321,7 @@ def _detected(
     return [f"__cuda={version}"] if version else []
 
 
-def _options(sets: Iterable[RequirementSet], settings: Settings) -> Options:
-    sets = list(sets)
+def _options(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bool) -> Options:
     return Options.make(
         python_provider=settings.python_provider,
         prereleases=settings.pre or any(found.prereleases for found in sets),
@@ -331,7 +331,16 @@ def _options(sets: Iterable[RequirementSet], settings: Settings) -> Options:
         exclude_newer=settings.exclude_newer or None,
         channel_priority=settings.channel_priority,
         index_strategy=settings.index_strategy,
+        pypi_names=_names_digest(settings) if wheels else None,
     )
+
+
+def _names_digest(settings: Settings) -> str | None:
+    if not settings.pypi_names or settings.python_provider == "system":
+        return None
+    from resolvers.names import PypiNames
+
+    return PypiNames(Path(settings.pypi_names).expanduser()).digest
 
 
 def _sources(

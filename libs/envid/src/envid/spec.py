@@ -28,6 +28,7 @@ _PROVIDERS = ("conda", "system")
 _PRIORITIES = ("strict", "flexible", "disabled")
 _STRATEGIES = ("first-index", "unsafe-best-match")
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC_3339 = re.compile(
@@ -72,7 +73,8 @@ class Options:
 
     `exclude_newer` is a moment in UTC, `YYYY-MM-DDTHH:MM:SSZ` with a fraction where there is one:
     nothing published at or after it is seen. `no_binary` and `only_binary` hold PEP 503
-    names, or `:all:`.
+    names, or `:all:`. `pypi_names` is the sha256 of the file that says which PyPI names conda
+    packages have; None stands for what resolvers take by themselves.
     """
 
     python_provider: str = "conda"
@@ -83,6 +85,7 @@ class Options:
     exclude_newer: str | None = None
     channel_priority: str = "strict"
     index_strategy: str = "first-index"
+    pypi_names: str | None = None
 
     @classmethod
     def make(
@@ -96,11 +99,15 @@ class Options:
         exclude_newer: str | None = None,
         channel_priority: str = "strict",
         index_strategy: str = "first-index",
+        pypi_names: str | None = None,
     ) -> Options:
         """Check and normalise; raises `InvalidSpec` naming the option.
 
         `exclude_newer` is an RFC 3339 moment, or a date, which includes that day in UTC.
         """
+        if pypi_names is not None and not _SHA256.fullmatch(pypi_names):
+            reason = f"`{shown(pypi_names)}` is not a sha256 in hex"
+            raise InvalidSpec("pypi_names", reason, "give the digest of the table, 64 hex digits")
         return cls(
             python_provider=_choice("python_provider", python_provider, _PROVIDERS),
             prereleases=prereleases,
@@ -110,6 +117,7 @@ class Options:
             exclude_newer=None if exclude_newer is None else _moment(exclude_newer),
             channel_priority=_choice("channel_priority", channel_priority, _PRIORITIES),
             index_strategy=_choice("index_strategy", index_strategy, _STRATEGIES),
+            pypi_names=pypi_names,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,6 +128,7 @@ class Options:
             "no_binary": list(self.no_binary),
             "only_binary": list(self.only_binary),
             "prereleases": self.prereleases,
+            "pypi_names": self.pypi_names,
             "python_provider": self.python_provider,
             "require_hashes": self.require_hashes,
         }
@@ -136,6 +145,7 @@ class Options:
                 no_binary=fields.texts("no_binary"),
                 only_binary=fields.texts("only_binary"),
                 prereleases=fields.flag("prereleases"),
+                pypi_names=fields.optional_text("pypi_names"),
                 python_provider=fields.text("python_provider"),
                 require_hashes=fields.flag("require_hashes"),
             )

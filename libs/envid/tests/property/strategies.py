@@ -114,6 +114,7 @@ OPTIONS = st.builds(
     exclude_newer=st.none() | st.dates().map(str).filter(lambda day: day < "9999-12-31"),
     channel_priority=st.sampled_from(["strict", "flexible", "disabled"]),
     index_strategy=st.sampled_from(["first-index", "unsafe-best-match"]),
+    pypi_names=st.none() | st.integers(0, 2**256 - 1).map("{:064x}".format),
 )
 PYTHONS = st.sampled_from(["3.11", "3.11.7", ">=3.10,<3.13", "", "3"])
 IDS = st.integers(0, 2**160 - 1).map("{:040x}".format)

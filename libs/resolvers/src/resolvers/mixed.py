@@ -47,7 +47,7 @@ class MixedResolver:
     What has to be built is built with conda's own Python where the context can make one.
 
     `pypi_names` is the file of a table to use in place of the one that ships with us; see
-    `resolvers.names`. The other options are those of `CondaResolver`.
+    `resolvers.names`. A spec that asks for PyPI packages must hold its digest. The other options are those of `CondaResolver`.
     """
 
     def __init__(
@@ -76,6 +76,11 @@ class MixedResolver:
             _check_npconda(spec, platform, solved, context)
         if not any(spec.for_platform(platform).get("pypi") for platform in base):
             return {platform: _alone(solved) for platform, solved in base.items()}
+        if spec.options.pypi_names != self._names.digest:
+            raise InvalidRequest(
+                "the spec was made for another table of PyPI names",
+                "give the table whose sha256 the spec has, or make the spec again",
+            )
         pythons = self._pythons(spec, base, context)
         stubs = {
             platform: self._stubs(spec, platform, solved, context)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from resolvers.content import content_digest
 from resolvers.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ class PypiNames:
     """A table from conda names to lists of PyPI names, as `{"names": {...}}` in a JSON file.
 
     Without a file it is the one that ships with us, which holds what normalising (PEP 503) does
-    not give. An empty list says that a package is none of Python's.
+    not give. An empty list says that a package is none of Python's. `digest` is the sha256 of a
+    file, for the spec that is resolved with it to hold.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         """Read a table; raises `InvalidRequest` for a file that holds none."""
         source = path or files("resolvers") / "conda_names.json"
         try:
+            self.digest = content_digest(path) if path else None
             data = json.loads(source.read_text(encoding="utf-8"))
             self._table: Mapping[str, tuple[str, ...]] = {
                 str(name): tuple(canonicalize_name(one) for one in names)
