@@ -92,6 +92,18 @@ def make_channel(folder: Path, *recipes: Recipe) -> Path:
     return folder
 
 
+def test_npconda_that_brings_python_is_refused(
+    worker: Worker, channels: Channels, tmp_path: Path
+) -> None:
+    spec = EnvSpec.make(
+        requirements={"conda": ["colours"], "npconda": ["wrapper"]},
+        python="",
+        sources=[Source.make("channel", channels.main.as_uri())],
+    )
+    with pytest.raises(InvalidRequest, match="wrapper needs pytool needs python"):
+        CondaResolver(worker).resolve(spec, [LINUX], ResolveContext(cache_dir=tmp_path))
+
+
 def test_packages_are_described_whole(solve: Solver, channels: Channels) -> None:
     greeter = solve("greeter=1.1")["greeter"]
     path = channels.main / LINUX / "greeter-1.1-h1_0.conda"

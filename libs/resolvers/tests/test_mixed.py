@@ -153,13 +153,25 @@ def test_npconda_packages_come_beside_it(solve: Solver) -> None:
     assert "conda:greeter" in found
 
 
-def test_npconda_that_brings_python_is_refused_naming_the_way(solve: Solver) -> None:
+@pytest.mark.parametrize("beside", [{}, {"conda": ["wrapper"]}])
+def test_npconda_that_brings_python_is_refused_naming_the_way(
+    solve: Solver, beside: dict[str, list[str]]
+) -> None:
+    origins = {"wrapper>=1": "env.yml:9"}
     with pytest.raises(InvalidRequest) as caught:
-        solve(pypi=["alpha"], npconda=["wrapper>=1"], origins={"wrapper>=1": "env.yml:9"})
+        solve(pypi=["alpha"], npconda=["wrapper>=1"], origins=origins, **beside)
     assert str(caught.value) == (
         "env.yml:9: `wrapper>=1` brings Python with it: wrapper needs pytool needs python"
     )
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("form", ["{url}::wrapper", "wrapper[version='>=1']", "{package}"])
+def test_npconda_is_known_in_every_spelling(solve: Solver, form: str) -> None:
+    url = solve.channel.as_uri()
+    (package,) = solve.channel.glob("noarch/wrapper-*")
+    with pytest.raises(InvalidRequest, match="wrapper needs pytool needs python"):
+        solve(pypi=["alpha"], npconda=[form.format(url=url, package=package.as_uri())])
 
 
 def test_pypi_packages_adapt_to_what_conda_brings(solve: Solver) -> None:

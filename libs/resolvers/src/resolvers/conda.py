@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from resolvers._conda_solve import solve_conda
+from resolvers._npconda import check_npconda, python_path
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.errors import InvalidRequest
 from resolvers.request import Resolution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from envid.packages import Package
     from envid.spec import EnvSpec
     from pkgcache.worker import Worker
     from resolvers.request import ResolveContext
@@ -29,7 +28,7 @@ class CondaResolver:
     build exists in both formats, `package_format` (`.conda` or `.tar.bz2`) is taken.
 
     Virtual packages are those of the spec's `sys` requirements and the defaults of the platform,
-    never those of this machine. Held packages keep their build, preferred ones if they can.
+    never those of this machine. `npconda` packages must not need Python. Held packages keep their build, preferred ones if they can.
     """
 
     def __init__(
@@ -59,25 +58,9 @@ class CondaResolver:
             alias=self._alias,
             package_format=self._format,
         )
+        for platform, one in found.items():
+            check_npconda(spec, platform, one.packages, context)
         return {
             platform: Resolution(python=one.python, packages=one.packages)
             for platform, one in found.items()
         }
-
-
-def python_path(packages: Iterable[Package], roots: Iterable[str]) -> tuple[str, ...]:
-    """The shortest way on which one of the packages `roots` needs Python: names, both ends included.
-
-    Empty where none of them does.
-    """
-    depends = {one.name: one.depends for one in packages if one.kind == "conda"}
-    waiting: deque[tuple[str, ...]] = deque((root,) for root in roots)
-    seen: set[str] = set()
-    while waiting:
-        path = waiting.popleft()
-        if path[-1] == "python":
-            return path
-        if path[-1] not in seen:
-            seen.add(path[-1])
-            waiting.extend((*path, name) for name in depends.get(path[-1], ()))
-    return ()

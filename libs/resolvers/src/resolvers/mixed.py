@@ -16,10 +16,10 @@ from resolvers._build_pythons import BuildPythons
 from resolvers._conda_solve import solve_conda
 from resolvers._extras import extra_requirements
 from resolvers._mixed_diagnosis import explain
+from resolvers._npconda import check_npconda
 from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
 from resolvers.channels import CHANNEL_ALIAS
-from resolvers.conda import python_path
 from resolvers.errors import BuildFailed, InvalidRequest, NoSolution
 from resolvers.names import PypiNames
 from resolvers.pypi import resolve_wheels
@@ -43,7 +43,7 @@ class MixedResolver:
 
     Conda packages are chosen first; then uv chooses wheels for that very Python and for the
     platform, with what conda brings held fixed. Nothing in the result is installed over a conda
-    package. `npconda` packages must not need Python, unless conda packages are asked for anyway.
+    package. `npconda` packages must not need Python.
     What has to be built is built with conda's own Python where the context can make one.
 
     `pypi_names` is the file of a table to use in place of the one that ships with us; see
@@ -73,7 +73,7 @@ class MixedResolver:
             )
         base = self._solve(spec, platforms, context)
         for platform, solved in base.items():
-            _check_npconda(spec, platform, solved, context)
+            check_npconda(spec, platform, solved.packages, context)
         if not any(spec.for_platform(platform).get("pypi") for platform in base):
             return {platform: _alone(solved) for platform, solved in base.items()}
         if spec.options.pypi_names != self._names.digest:
@@ -175,28 +175,6 @@ def _wheels(
 
 def _alone(solved: Solved) -> Resolution:
     return Resolution(python=solved.python, packages=solved.packages)
-
-
-def _check_npconda(spec: EnvSpec, platform: str, solved: Solved, context: ResolveContext) -> None:
-    asked = spec.for_platform(platform)
-    if "conda" in asked:
-        return
-    for text in asked.get("npconda", ()):
-        name = text.rpartition("::")[2]
-        root = next((one.name for one in solved.packages if _is_named(name, one.name)), "")
-        path = python_path(solved.packages, [root])
-        if path:
-            origin = context.origins.get(text)
-            where = f"{origin}: " if origin else ""
-            raise InvalidRequest(
-                f"{where}`{text}` brings Python with it: {' needs '.join(path)}",
-                "ask for it as a conda package, or take a package that is none of Python's",
-            )
-
-
-def _is_named(spec: str, name: str) -> bool:
-    rest = spec[len(name) :]
-    return spec.startswith(name) and not rest[:1].isalnum() and rest[:1] not in ("-", "_", ".")
 
 
 def _extras(spec: EnvSpec, platform: str) -> Mapping[str, set[str]]:
