@@ -35,11 +35,15 @@ HEAVY = {
 
 
 def imported(machine: Machine, *words: str) -> set[str]:
-    """The modules that a command has imported at its end."""
-    done = finish(machine.spawn(sys.executable, "-X", "importtime", "-m", "mfenv", *words))
-    assert done.status == 0, done.err
-    lines = [line for line in done.err.splitlines() if line.startswith("import time:")]
-    return {line.rpartition("|")[2].strip() for line in lines}
+    """The modules that a command imports, beside those that its interpreter starts with."""
+
+    def by(*arguments: str) -> set[str]:
+        done = finish(machine.spawn(sys.executable, "-X", "importtime", *arguments))
+        assert done.status == 0, done.err
+        lines = [line for line in done.err.splitlines() if line.startswith("import time:")]
+        return {line.rpartition("|")[2].strip() for line in lines}
+
+    return by("-m", "mfenv", *words) - by("-c", "")
 
 
 def test_help_is_quick_to_start(machine: Machine) -> None:

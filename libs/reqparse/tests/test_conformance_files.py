@@ -150,6 +150,8 @@ def test_rattler_reads_our_conda_specs_as_it_reads_the_originals() -> None:
         for requirement in found.requirements if found else ():
             if requirement.category == "conda" and requirement.original not in REFERENCE_ONLY:
                 pairs[requirement.original] = requirement
+    if not pairs:
+        pytest.skip("no ../shared/data")
     originals, ours = list(pairs), [requirement.text for requirement in pairs.values()]
     command = [uv, "run", "-q", "--no-project", "--with", "py-rattler", "python", "-c", READ_SPECS]
     output = subprocess.run(
