@@ -17,6 +17,7 @@ from envid.requirements import normalize, normalize_python
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
 from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.python_statements import combine
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
 # What conda takes for granted on Linux, and the floor that most wheels are built for by now.
 _GLIBC = {"conda": "__glibc=2.17", "system": "__glibc=2.28"}
 _MACOS = "__osx=13.0"
-_MINORS = range(30)
-_PATCHES = range(40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,16 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
         for place in places:
             place[one.category].append(text)
     sources = _sources(sets, settings, credentials)
-    python = _python(request, sets, settings, base)
+    stated_python = [
+        (normalize_python(one.specifier), str(one.origin))
+        for found in sets
+        for one in found.python
+        if one.specifier and one.marker is None and one.platforms is None
+    ]
+    if request.python:
+        stated_python.append((normalize_python(request.python), "--python"))
+    if base:
+        stated_python.append((base.spec.python, f"--using {request.using}"))
     if base:
         for category, asked in base.spec.requirements.items():
             common[category].extend(asked)
@@ -143,7 +151,7 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
         requirements=common,
         platform_requirements=special,
         constraints=[texts.of(one) for one in constraints],
-        python=python,
+        python=combine(stated_python, settings.python),
         sources=sources,
         options=_options(sets, settings, wheels=wheels),
         base=base.full_id if base else None,
@@ -413,50 +421,3 @@ def _is_url(text: str) -> bool:
     except ValueError:  # the port is no number
         return False
     return parts.scheme == "file" or bool(at_host)
-
-
-def _python(
-    request: Request,
-    sets: Iterable[RequirementSet],
-    settings: Settings,
-    base: ResolvedEnv | None,
-) -> str:
-    """The Python asked for: every statement of it, and a default where none is exact."""
-    stated = [
-        (normalize_python(one.specifier), str(one.origin))
-        for found in sets
-        for one in found.python
-        if one.specifier and one.marker is None and one.platforms is None
-    ]
-    if request.python:
-        stated.append((normalize_python(request.python), "--python"))
-    if base:
-        stated.append((base.spec.python, f"--using {request.using}"))
-    for number, (specifier, place) in enumerate(stated):
-        for other, elsewhere in stated[:number]:
-            if not _possible(f"{specifier},{other}"):
-                raise Contradiction(
-                    f"{elsewhere} asks for Python `{other}`, and {place} for `{specifier}`"
-                )
-    every = ",".join(specifier for specifier, _ in stated)
-    if not _possible(every):
-        raise Contradiction(f"no Python satisfies `{every}`", "ask for a release of Python 3")
-    if any(specifier.startswith("==") for specifier, _ in stated):
-        return every
-    default = normalize_python(settings.python or _running_python())
-    combined = f"{every},{default}" if every else default
-    return combined if _possible(combined) else every
-
-
-def _running_python() -> str:
-    import sys
-
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _possible(specifier: str) -> bool:
-    """Whether some Python 3 release satisfies `specifier`."""
-    from packaging.specifiers import SpecifierSet
-
-    found = SpecifierSet(specifier)
-    return any(found.contains(f"3.{minor}.{patch}") for minor in _MINORS for patch in _PATCHES)
