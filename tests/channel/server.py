@@ -23,9 +23,9 @@ class ChannelServer:
     """Serves a directory; use it as a context manager.
 
     `requests` counts the paths that were asked for. `faults` maps a path, or its beginning, to the
-    status to answer with, to `truncate` (half of the bytes), `garbage` (other bytes), `stall` (no
-    byte for a while), or `once:` and a fault that happens a single time. With `login` it wants
-    basic authentication, with `token` it is at `/t/TOKEN` alone.
+    status to answer with, to `truncate` (half of the bytes), `garbage` (other bytes), `flip` (as
+    many, one of them another), `stall` (no byte for a while), or `once:` and a fault that happens
+    a single time. With `login` it wants basic authentication, with `token` it is at `/t/TOKEN`.
     """
 
     def __init__(
@@ -117,6 +117,8 @@ class ChannelServer:
             self._closing.wait(30)
         if fault == "garbage":
             data = b"<html>please log in to the guest network</html>"
+        if fault == "flip":
+            data = bytes([data[0] ^ 1]) + data[1:]
         tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
         span = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         if request.headers.get("If-None-Match") == tag:

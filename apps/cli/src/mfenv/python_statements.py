@@ -27,7 +27,8 @@ def combine(stated: Sequence[tuple[str, str]], default: str) -> str:
         for other, elsewhere in stated[:number]:
             if not _possible(f"{specifier},{other}"):
                 raise Contradiction(
-                    f"{elsewhere} asks for Python `{other}`, and {place} for `{specifier}`"
+                    f"{elsewhere} asks for Python `{other}`, and {place} for `{specifier}`",
+                    "keep one of them",
                 )
     every = ",".join(specifier for specifier, _ in stated)
     if not _possible(every):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from envid.errors import InvalidDescription
 from envid.packages import Package
+from pkgcache.credentials import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from resolvers._conda_diagnosis import diagnose
 from resolvers._virtual import virtual_packages
@@ -27,6 +28,7 @@ __all__ = ["CondaQuestion", "Solved", "solve_conda"]
 
 _HANDLER = "resolvers._conda_engine:solve"
 _DEFAULT_CHANNEL = "conda-forge"
+_SCHEMES = ("https", "http", "file")
 _FORMATS = (".conda", ".tar.bz2")
 
 
@@ -115,6 +117,12 @@ def solve_conda(
         CondaQuestion.make(spec, one, context, alias=alias, format_=package_format)
         for one in platforms
     ]
+    for url in _channels(questions):
+        if urlsplit(url).scheme not in _SCHEMES:
+            raise InvalidRequest(
+                f"`{redact(url)}` is not the URL of a conda channel",
+                f"channels are read by {', '.join(_SCHEMES)}",
+            )
     context.on_process("py-rattler solve")
     try:
         answers = worker.call(

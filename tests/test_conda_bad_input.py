@@ -1,0 +1,283 @@
+"""What is wrong with conda channels, packages and requests is said well, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from envid.platforms import PLATFORMS, host_platform
+from resolvers.testing import make_wheel
+
+from .channel import ChannelServer, Entry, Recipe, cached, pack, write_channel
+from .helpers import files, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from resolvers.testing import FakeIndex
+
+    from .helpers import Machine
+
+HOST = host_platform()
+OTHER = next(one for one in PLATFORMS if one != HOST)
+
+
+@pytest.fixture
+def server() -> Iterator[ChannelServer]:
+    with ChannelServer(cached().main) as found:
+        yield found
+
+
+@pytest.fixture
+def conda(machine: Machine, server: ChannelServer) -> Machine:
+    machine.environ |= {"MFENV_CHANNELS": server.url, "MFENV_PYTHON_PROVIDER": "conda"}
+    return machine
+
+
+@pytest.fixture
+def unchanged(conda: Machine) -> Iterator[None]:
+    """Fails the test if the registry or the store is not as it was, or something is half made."""
+    before = conda.state()
+    yield
+    assert conda.state() == before
+    assert list((conda.home / "envs").glob("*")) == []
+    tidy(conda)
+
+
+def channel_of(folder: Path, *recipes: Recipe) -> Path:
+    """A channel with Python, and with packages made for the test."""
+    records: dict[str, Any] = {}
+    for subdir in (HOST, "noarch"):
+        index = json.loads((cached().main / subdir / "repodata.json").read_text())
+        for filename, record in {**index["packages"], **index["packages.conda"]}.items():
+            if record["name"] in ("python", "python_abi", "tzdata"):
+                records[f"{subdir}/{filename}"] = record
+                (folder / subdir).mkdir(parents=True, exist_ok=True)
+                (folder / subdir / filename).symlink_to(cached().main / subdir / filename)
+    for recipe in recipes:
+        records |= pack(recipe, folder)
+    write_channel(folder, records)
+    return folder
+
+
+# Channels
+
+
+@pytest.mark.parametrize(
+    ("channel", "message"),
+    [
+        ("file:///nowhere/at-all", "`file:///nowhere/at-all` is not a conda channel"),
+        ("http://127.0.0.1:9/main", "cannot read `http://127.0.0.1:9/main`"),
+        ("{url}/absent", "`{url}/absent` is not a conda channel: there is no `noarch`"),
+        ("ftp://127.0.0.1/main", "`ftp://127.0.0.1/main` is not the URL of a conda channel"),
+        ("s3://bucket/main", "`s3://bucket/main` is not the URL of a conda channel"),
+    ],
+)
+def test_a_channel_that_is_not_there(
+    conda: Machine, server: ChannelServer, unchanged: None, channel: str, message: str
+) -> None:
+    said = conda.fails("resolve", "--conda", "greeter", "--channel", channel.format(url=server.url))
+    assert message.format(url=server.url) in said
+    assert "\nhint: " in said
+
+
+def test_a_channel_whose_name_nobody_knows(
+    conda: Machine, server: ChannelServer, unchanged: None
+) -> None:
+    alias = {"MFENV_CHANNEL_ALIAS": server.url}
+    said = conda.fails("resolve", "--conda", "greeter", "--channel", "no-such", env=alias)
+    assert f"`{server.url}/no-such` is not a conda channel" in said
+    assert "\nhint: check the name" in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (404, "is not a conda channel: there is no `noarch` at"),
+        (500, "it answers internal server error (500)"),
+        (403, "it refuses these credentials (403)"),
+        ("truncate", "its repodata is damaged"),
+        ("garbage", "its repodata is damaged"),
+    ],
+)
+def test_a_channel_that_fails(
+    conda: Machine, server: ChannelServer, unchanged: None, fault: int | str, message: str
+) -> None:
+    server.faults["/"] = fault
+    said = conda.fails("resolve", "--conda", "greeter", "--alias", "a:v1")
+    assert message in said
+    assert f"`{server.url}`" in said
+    assert "\nhint: " in said
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"packages": 3}', '{"packages": {"a": {}}}'])
+def test_repodata_on_disk_that_is_none(
+    conda: Machine, tmp_path: Path, unchanged: None, text: str
+) -> None:
+    for subdir in (HOST, "noarch"):
+        (tmp_path / "channel" / subdir).mkdir(parents=True)
+        (tmp_path / "channel" / subdir / "repodata.json").write_text(text)
+    said = conda.fails("resolve", "--conda", "greeter", "--channel", str(tmp_path / "channel"))
+    assert "\nhint: " in said
+
+
+def test_a_platform_that_a_channel_does_not_have(
+    conda: Machine, tmp_path: Path, unchanged: None
+) -> None:
+    with ChannelServer(channel_of(tmp_path / "channel")) as lacking:
+        for url in (lacking.url, str(tmp_path / "channel")):
+            words = ("resolve", "--channel", url, "--platform", OTHER, "--platform", HOST)
+            said = conda.fails(*words, "--python", "3")
+            assert f"no channel has `python` for {OTHER}" in said
+
+
+# Packages
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (404, "the server answered 404"),
+        ("garbage", "is 47 bytes, expected"),
+        ("flip", "is sha256:"),
+    ],
+)
+def test_a_package_that_is_not_what_the_channel_says(
+    conda: Machine, server: ChannelServer, unchanged: None, fault: int | str, message: str
+) -> None:
+    server.faults[f"/{HOST}/greeter"] = fault
+    said = conda.fails("resolve", "--conda", "greeter", "--alias", "a:v1")
+    assert message in said
+    assert "greeter-1.1-h1_0.conda" in said
+
+
+def test_a_package_that_was_changed_after_the_resolve(conda: Machine, tmp_path: Path) -> None:
+    channel = channel_of(tmp_path / "channel", Recipe(name="thing", version="1", subdir=HOST))
+    local = {"MFENV_CHANNELS": channel.as_uri(), "MFENV_STORE": ""}
+    conda.ok("resolve", "--conda", "thing", "--alias", "a:v1", env=local)
+    (package,) = channel.glob("*/thing-*")
+    data = package.read_bytes()
+    package.write_bytes(data[:-9] + bytes(9))
+    before = conda.state()
+    said = conda.fails("create", "a:v1", env=local)
+    assert package.name in said
+    assert conda.state() == before
+    assert list((conda.home / "envs").glob("*")) == []
+    tidy(conda)
+    package.write_bytes(data)
+    assert Path(conda.ok("create", "a:v1", env=local)).is_dir()
+
+
+HOSTILE = {
+    "above the prefix": {"../../../evil": Entry(data=b"evil")},
+    "an absolute path": {"/EVIL": Entry(data=b"evil")},
+    "through a link": {"a": Entry(link=".."), "a/../../evil": Entry(data=b"evil")},
+    "a link that leads out": {"a": Entry(link="../../../../evil")},
+    "over our marker": {".mfenv.json": Entry(data=b"{}")},
+    "over a record": {"conda-meta/history": Entry(data=b"evil")},
+}
+
+
+@pytest.mark.parametrize("files_", HOSTILE.values(), ids=HOSTILE)
+def test_an_archive_that_escapes(conda: Machine, tmp_path: Path, files_: dict[str, Entry]) -> None:
+    outside = tmp_path / "evil"
+    content = {path.replace("/EVIL", str(outside)): entry for path, entry in files_.items()}
+    recipe = Recipe(name="thing", version="1", subdir=HOST, files=content)
+    with ChannelServer(channel_of(tmp_path / "channel", recipe)) as hostile:
+        led = {"MFENV_CHANNELS": hostile.url}
+        conda.ok("resolve", "--conda", "thing", "--alias", "a:v1", env=led)
+        before, there = conda.state(), set(files(conda.root))
+        said = conda.fails("create", "a:v1", env=led)
+    assert "thing-1-0.conda" in said
+    assert conda.state() == before
+    assert not outside.exists()
+    assert list(tmp_path.rglob("evil")) == []
+    assert list((conda.home / "envs").glob("*")) == []
+    fresh = [path for path in set(files(conda.root)) - there if "cache" not in path.parts]
+    assert fresh == []
+    tidy(conda)
+
+
+# Requests
+
+
+def test_an_unsatisfiable_request_is_a_tree(conda: Machine, unchanged: None) -> None:
+    conda.file("environment.yml", "dependencies:\n  - left\n  - right\n")
+    said = conda.fails("resolve", "-f", "environment.yml")
+    lines = [line.lstrip("│ ├└─").split()[0] for line in said.splitlines() if "─ " in line]
+    assert {"left", "right", "shared"} <= set(lines)
+    assert f"no solution for {HOST}" in said
+    for name, line in (("left", 2), ("right", 3)):
+        assert f"`{name}` is asked by environment.yml:{line}" in said
+    assert "\nhint: " in said
+
+
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        (["--conda", "no-such-thing"], ["no channel has `no-such-thing`", "check the spelling"]),
+        (["--conda", "greeter>=9"], ["greeter", "there is `greeter` 1.1, 1.0"]),
+        (["--conda", "lacks"], ["nowhere"]),
+        (["--conda", "old-python"], ["old-python", "python <3.5"]),
+        (["--conda", "greeter>="], ["--conda", "is not a conda version"]),
+        (["--conda", "cuda-tool", "--platform", "linux-64"], ["__cuda", "as a `sys` requirement"]),
+        (["--conda", "greeter", "--python", "3.2"], ["python", "there is `python` 3."]),
+        (["--npconda", "wrapper", "--pypi", "app"], ["wrapper needs pytool needs python"]),
+        (["--conda", "shared=1.5", "--pypi", "modern"], ["conda brings `shared` 1.5"]),
+        (["--sys", "glibc", "--conda", "greeter"], ["--sys", "write for example `__glibc=2.28`"]),
+    ],
+)
+def test_a_request_that_cannot_be_met(
+    conda: Machine, index: FakeIndex, unchanged: None, words: list[str], messages: list[str]
+) -> None:
+    index.add(make_wheel("modern", "1.0", requires=["shared>=2"]))
+    said = conda.fails("resolve", *words)
+    assert [one for one in messages if one not in said] == [], said
+    assert "\nhint: " in said or "; write for example" in said
+
+
+def test_a_python_that_pypi_packages_refuse(
+    conda: Machine, index: FakeIndex, unchanged: None
+) -> None:
+    index.add(make_wheel("picky", "1.0", requires_python=">=3.99"))
+    conda.file("requirements.txt", "picky\n")
+    said = conda.fails("resolve", "-r", "requirements.txt", "--conda", "greeter")
+    assert "picky==1.0 depends on Python>=3.99" in said
+    assert "`picky` is asked by requirements.txt:1" in said
+    assert "\nhint: " in said
+
+
+def test_files_that_include_each_other(conda: Machine, unchanged: None) -> None:
+    conda.file("one.txt", "app\n-r two.txt\n")
+    conda.file("two.txt", "dep\n-r one.txt\n")
+    said = conda.fails("resolve", "-r", "one.txt")
+    assert "two.txt:2" in said
+    assert "one.txt" in said
+
+
+def test_two_pythons_are_a_contradiction_that_names_both_places(
+    conda: Machine, unchanged: None
+) -> None:
+    conda.file("environment.yml", "dependencies:\n  - python=3.11\n  - greeter\n")
+    said = conda.fails("resolve", "-f", "environment.yml", "--python", "3.12")
+    assert "environment.yml:2" in said
+    assert "--python" in said
+    assert "\nhint: " in said
+
+
+def test_what_failed_once_succeeds_later(
+    conda: Machine, server: ChannelServer, machines: Callable[[str], Machine]
+) -> None:
+    for fault in (404, "truncate", "garbage"):
+        server.faults["/"] = fault
+        conda.fails("resolve", "--conda", "greeter")
+    server.faults = {f"/{HOST}/greeter": "garbage"}
+    conda.fails("resolve", "--conda", "greeter")
+    server.faults.clear()
+    conda.ok("resolve", "--conda", "greeter", "--alias", "a:v1")
+    shutil.rmtree(conda.home / "cache")
+    assert "hello from" in conda.ok("run", "a:v1", "--", "greeter")
