@@ -199,6 +199,20 @@ def tidy(machine: Machine) -> None:
     assert processes_of(machine) == []
 
 
+def check_records(prefix: Path) -> set[str]:
+    """Every file in conda-meta exists with its recorded hash; the names of the packages."""
+    found = set()
+    for record in (prefix / "conda-meta").glob("*.json"):
+        document = json.loads(record.read_text())
+        found.add(document["name"])
+        for one in document["paths_data"]["paths"]:
+            path = prefix / one["_path"]
+            assert path.exists(), path
+            digest = one.get("sha256_in_prefix")
+            assert not digest or hashlib.sha256(path.read_bytes()).hexdigest() == digest, path
+    return found
+
+
 def processes_of(machine: Machine, patience: float = 3.0) -> list[str]:
     """The command lines of running processes that were started for this machine.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .channel import Channels, cached
-from .helpers import finish, tidy
+from .helpers import check_records, finish, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,20 +48,6 @@ def conda(machine: Machine, channels: Channels) -> Machine:
 def wheels(channels: Channels) -> None:
     if not channels.has_wheels:
         pytest.skip("no index gave the wheels of the channel")
-
-
-def check_records(prefix: Path) -> set[str]:
-    """Every file in conda-meta exists with its recorded hash; the names of the packages."""
-    found = set()
-    for record in (prefix / "conda-meta").glob("*.json"):
-        document = json.loads(record.read_text())
-        found.add(document["name"])
-        for one in document["paths_data"]["paths"]:
-            path = prefix / one["_path"]
-            assert path.exists(), path
-            digest = one.get("sha256_in_prefix")
-            assert not digest or hashlib.sha256(path.read_bytes()).hexdigest() == digest, path
-    return found
 
 
 def run(machine: Machine, env: str, *words: str) -> str:
