@@ -125,3 +125,11 @@ def test_a_python_in_an_environment_file_is_the_python_of_the_system(machine: Ma
     (found,) = machine.json("resolve", "-f", path)["environments"]
     assert found["spec"]["python"] == f"=={running}.*"
     assert found["python"].startswith(f"{running}.")
+
+
+def test_offline_resolves_from_what_was_seen_before(machine: Machine, index: FakeIndex) -> None:
+    first = machine.ok("resolve", "--pypi", "app")
+    before = len(index.requests)
+    assert machine.ok("resolve", "--pypi", "app", "--force", "--offline") == first
+    machine.fails("resolve", "--pypi", "other", "--offline")
+    assert len(index.requests) == before

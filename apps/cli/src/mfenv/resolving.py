@@ -47,6 +47,7 @@ def find_packages(
             packages, environments, prepared.credentials
         ),
         progress=environments.progress,
+        offline=environments.settings.offline,
     )
     task = environments.progress.start("resolving", None, "packages")
     try:

@@ -60,6 +60,7 @@ class Settings:
     detect_cuda: bool = _setting(
         True, "take the CUDA driver of this machine for `__cuda` where it is the target"
     )
+    offline: bool = _setting(False, "resolve from what the engines have cached, without network")
     downloads: int = _setting(16, "downloads at a time")
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
     link_scripts: bool = _setting(
