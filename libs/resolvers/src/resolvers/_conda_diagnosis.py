@@ -38,9 +38,10 @@ _TREE = (
     ("for which no candidates were found", "and there is none"),
     (", which conflicts with the versions reported above", ", against the ones above"),
 )
+_LOGIN = "give a user name and a password for it, in netrc or in the settings"
 _STATUSES = {
-    401: ("it asks for credentials", "give a user name and a password for it"),
-    403: ("it refuses these credentials", "give a user name and a password for it"),
+    401: ("it asks for credentials", _LOGIN),
+    403: ("it refuses these credentials", _LOGIN),
     404: ("it is not there", "check the name and the address of the channel"),
     410: ("it is not there any more", "check the name and the address of the channel"),
     429: ("it has had too many requests", "try again later"),
