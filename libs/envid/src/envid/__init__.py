@@ -1,7 +1,7 @@
 """Names and descriptions of environments.
 
 Supported paths: `envid.spec`, `envid.packages`, `envid.resolved`, `envid.ids`, `envid.aliases`,
-`envid.platforms`, `envid.errors`; the names most callers need are re-exported here.
+`envid.netflixext`, `envid.platforms`, `envid.errors`; the names most callers need are re-exported here.
 """
 
 from envid.aliases import Alias, parse_alias, parse_ref

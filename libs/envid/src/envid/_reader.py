@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from envid._text import is_safe
+from envid._text import is_safe, shown
 from envid.errors import EnvidError, InvalidDescription, InvalidSpec, UnknownSchemaVersion
 
 if TYPE_CHECKING:
@@ -129,3 +131,26 @@ def line(value: Any, path: str) -> str:
     if not is_safe(value):
         raise InvalidDescription(path, "holds a control character or a lone surrogate")
     return value
+
+
+def parsed(text: str | bytes) -> Any:
+    """The data of a JSON text that names nothing twice in one object; no `NaN`, no `Infinity`."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except InvalidDescription:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InvalidDescription("", f"is not JSON: {shown(str(error))}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = sorted(name for name, _ in pairs)
+        twice = next(one for one, other in pairwise(names) if one == other)
+        raise InvalidDescription("", f"holds the name `{shown(twice)}` twice in one object")
+    return found
+
+
+def _no_constant(text: str) -> None:
+    raise InvalidDescription("", f"holds `{text}`, which JSON does not know")

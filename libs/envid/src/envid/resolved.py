@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from envid._canonical import digest
-from envid._reader import Fields, line
+from envid._reader import Fields, line, parsed
 from envid._text import shown
 from envid.errors import InvalidDescription, InvalidSpec
 from envid.ids import EnvId, is_id
@@ -134,13 +134,7 @@ class ResolvedEnv:
 
         Beside that, the JSON must hold no name twice in one object and no `NaN` or `Infinity`.
         """
-        try:
-            data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
-        except InvalidDescription:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise InvalidDescription("", f"is not JSON: {shown(str(error))}") from None
-        return cls.from_dict(data)
+        return cls.from_dict(parsed(text))
 
     @classmethod
     def from_dict(cls, data: Any) -> ResolvedEnv:
@@ -180,19 +174,6 @@ class ResolvedEnv:
             if given != value:
                 reason = f"is `{shown(given)}`, and the content says `{value}`"
                 raise InvalidDescription(name, reason)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = sorted(name for name, _ in pairs)
-        twice = next(one for one, other in pairwise(names) if one == other)
-        raise InvalidDescription("", f"holds the name `{shown(twice)}` twice in one object")
-    return found
-
-
-def _no_constant(text: str) -> None:
-    raise InvalidDescription("", f"holds `{text}`, which JSON does not know")
 
 
 def _python(text: str) -> str:
