@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -34,8 +35,10 @@ def unpack(package: Path, into: Path) -> None:
         name = next(one for one in conda.namelist() if one.startswith("pkg-"))
         data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(conda.read(name)))
         with tarfile.open(fileobj=data, mode="r|") as tar:
+            # Older patch releases of Python have no filters; later ones want to be told of one.
+            options: Any = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
             for member in tar:
-                tar.extract(member, into, filter="tar")
+                tar.extract(member, into, **options)
 
 
 def test_repodata_tells_the_truth_about_every_package(channels: Channels) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -190,6 +191,12 @@ def _unpacked(tree: Path, work: Path) -> Path:
     into = work / "unpacked"
     if tree.suffix == ".zip":
         shutil.unpack_archive(tree, into)
+    elif not hasattr(tarfile, "data_filter"):  # before 3.10.12 and 3.11.4
+        raise BuildFailed(
+            tree.name,
+            "this Python cannot unpack a hostile archive safely",
+            hint="run mfenv with a newer patch release of Python",
+        )
     else:
         shutil.unpack_archive(tree, into, filter="data")
     inner = list(into.iterdir())
