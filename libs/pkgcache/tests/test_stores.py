@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from pkgcache.directory import DirectoryStore
 from pkgcache.errors import Conflict, InvalidKey, StoreError, UnsupportedStore
 from pkgcache.store import check_key, open_store
-from pkgcache.testing import MemoryStore, StoreConformance
+from pkgcache.testing import MemoryStore, SlowStore, StoreConformance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,30 @@ class TestMemoryStore(StoreConformance):
         list(store.list(""))
         operations = [one.operation for one in store.requests]
         assert operations == ["put", "head", "head", "list"]
+
+
+class TestSlowStore(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return SlowStore(MemoryStore())
+
+    def test_every_request_waits_and_is_counted(self) -> None:
+        store = SlowStore(MemoryStore(), latency=0.05)
+        start = time.monotonic()
+        store.put("a", b"x")
+        store.read("a")
+        assert time.monotonic() - start >= 0.1
+        assert [one.operation for one in store.requests] == ["put", "get"]
+
+    def test_threads_share_the_bandwidth(self) -> None:
+        memory = MemoryStore()
+        for key in "abcd":
+            memory.put(key, bytes(250_000))
+        store = SlowStore(memory, bandwidth=5e6)
+        start = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            assert all(len(data) == 250_000 for data in pool.map(store.read, "abcd"))
+        assert time.monotonic() - start >= 0.199
 
 
 class TestDirectoryStore(StoreConformance):

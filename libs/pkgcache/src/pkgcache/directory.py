@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pkgcache.progress import Task
     from pkgcache.store import Sink
 
 __all__ = ["DirectoryStore"]
@@ -81,13 +82,14 @@ class DirectoryStore:
         *,
         if_absent: bool = False,
         if_match: str | None = None,
+        task: Task | None = None,
     ) -> ObjectInfo:
         path = self._path(key)
         with self._errors("write", key):
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.parent / f".{secrets.token_hex(8)}.tmp"
             try:
-                written = _write(beside, source)
+                written = _write(beside, source, task)
                 if if_absent:
                     # link(2) fails where the name exists, which makes one of several writers win
                     # without a lock, on network file systems too.
@@ -146,16 +148,16 @@ class DirectoryStore:
             raise StoreError(operation, key, self.url, reason) from error
 
 
-def _write(path: Path, source: bytes | Path) -> os.stat_result:
+def _write(path: Path, source: bytes | Path, task: Task | None) -> os.stat_result:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
     try:
         if isinstance(source, bytes):
-            _write_all(descriptor, source)
+            _write_all(descriptor, source, task)
         else:
             with source.open("rb") as file:
                 while data := file.read(_CHUNK):
-                    _write_all(descriptor, data)
+                    _write_all(descriptor, data, task)
         # The kernel stamps files with a coarse clock; two versions must not share an etag.
         now = time.time_ns()
         os.utime(descriptor, ns=(now, now))
@@ -165,10 +167,12 @@ def _write(path: Path, source: bytes | Path) -> os.stat_result:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes, task: Task | None) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+    if task:
+        task.advance(len(data))
 
 
 def _sync_directory(path: Path) -> None:

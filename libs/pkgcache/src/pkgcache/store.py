@@ -18,6 +18,8 @@ from pkgcache.errors import InvalidKey, UnsupportedStore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pkgcache.progress import Task
+
 __all__ = ["ObjectInfo", "Sink", "Store", "check_key", "open_store"]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_+!~%=@-][A-Za-z0-9._+!~%=@-]{0,254}")
@@ -70,11 +72,13 @@ class Store(Protocol):
         *,
         if_absent: bool = False,
         if_match: str | None = None,
+        task: Task | None = None,
     ) -> ObjectInfo:
         """Store bytes, or the content of a file, under `key`, replacing what is there.
 
         With `if_absent` only where there is no object, with `if_match` only where the object has
-        that etag; raises `Conflict` otherwise. Of several writers at once, one wins.
+        that etag; raises `Conflict` otherwise. Of several writers at once, one wins. `task` is
+        told of the bytes as they go, and of those that go again as a negative number first.
         """
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
