@@ -43,6 +43,20 @@ def test_the_nearer_layer_wins(tmp_path: Path, user_directory: Path) -> None:
     }
 
 
+def test_what_a_host_program_says_lies_between_files_and_variables(tmp_path: Path) -> None:
+    (tmp_path / "mfenv.toml").write_text("store = 'file'\npre = true\ndownloads = 2\n")
+    said = [("store", "host", "HOST_STORE"), ("downloads", "3", "HOST_DOWNLOADS")]
+    environ = {"MFENV_DOWNLOADS": "4"}
+    found = Settings.load(environ=environ, directory=tmp_path, inherited=said)
+    assert (found.store, found.downloads, found.pre) == ("host", 4, True)
+    assert (found.origins["store"], found.origins["downloads"]) == ("HOST_STORE", "MFENV_DOWNLOADS")
+
+
+def test_a_wrong_setting_of_a_host_program_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="HOST_PRE: `x` is neither"):
+        Settings.load(environ={}, directory=tmp_path, inherited=[("pre", "x", "HOST_PRE")])
+
+
 def test_pyproject_is_read_if_it_has_the_table(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.mfenv]\npython-provider = 'system'\n")
     inside = tmp_path / "deep"

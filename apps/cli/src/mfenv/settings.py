@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mfenv.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["Settings", "describe"]
 
@@ -75,16 +75,24 @@ class Settings:
         *,
         environ: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        inherited: Iterable[tuple[str, Any, str]] = (),
     ) -> Settings:
         """Read the settings in force for `directory` (default: the current one).
 
-        `options` are those of a command line; None there means not given. Raises
-        `InvalidSetting` naming the file or variable.
+        `options` are those of a command line; None there means not given. `inherited` are the name,
+        value and origin of settings from the configuration of the program that mfenv is part of;
+        they win over files, and `environ` wins over them. Raises `InvalidSetting` naming the file
+        or variable.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
-        layers = [*_from_files(directory), _from_environment(environ), _from_options(options or {})]
+        layers = [
+            *_from_files(directory),
+            inherited,
+            _from_environment(environ),
+            _from_options(options or {}),
+        ]
         for layer in layers:
             for name, value, origin in layer:
                 values[name] = _typed(name, value, origin)
