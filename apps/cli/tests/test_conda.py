@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,3 +269,39 @@ def test_a_cuda_driver_counts_where_this_machine_is_the_target(
     assert sys_of(plain, virtual_packages=("__cuda=10",))[other] == ("__cuda=10",)
     wheels = Request(pypi=("a",), platforms=(host_platform(), other))
     assert sys_of(wheels) == {host_platform(): (), other: ()}
+
+
+def test_a_setting_may_say_what_one_platform_has(tmp_path: Path) -> None:
+    platforms = ("linux-64", "osx-arm64")
+    said = ("__glibc=2.28", "linux-64:__cuda=12.4", "osx-arm64:__osx=14")
+    values = settings(tmp_path, virtual_packages=said, detect_cuda=False)
+    asked = Request(conda=("zlib",), platforms=platforms)
+    spec = prepare(asked, values, nowhere).spec
+    assert {one: spec.for_platform(one)["sys"] for one in platforms} == {
+        "linux-64": ("__cuda=12.4", "__glibc=2.28", "__osx=13.0"),
+        "osx-arm64": ("__glibc=2.28", "__osx=14"),
+    }
+    by_hand = replace(asked, sys=("__osx=12", "__cuda=11"))
+    spec = prepare(by_hand, values, nowhere).spec
+    assert {one: spec.for_platform(one)["sys"] for one in platforms} == dict.fromkeys(
+        platforms, ("__cuda=11", "__glibc=2.28", "__osx=12")
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Request(conda=("zlib",)), {"conda": ("numpy>=2", "zlib")}),
+        (Request(pypi=("flask",)), {"pypi": ("flask", "numpy>=2")}),
+        (Request(pypi=("NumPy<2",)), {"pypi": ("numpy<2",)}),
+        (Request(pypi=("numpy<2",), conda=("zlib",)), {"conda": ("zlib",), "pypi": ("numpy<2",)}),
+    ],
+)
+def test_what_is_wanted_also_gives_way_to_what_is_named(
+    tmp_path: Path, asked: Request, expected: dict[str, tuple[str, ...]]
+) -> None:
+    prepared = prepare(replace(asked, also=(("numpy>=2", "a host"),)), settings(tmp_path), nowhere)
+    found = prepared.spec.requirements
+    assert {category: found[category] for category in found if category != "sys"} == expected
+    if "numpy>=2" in str(expected):
+        assert prepared.origins["numpy>=2"] == "a host"

@@ -18,6 +18,7 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.python_statements import combine
+from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "Request", "prepare"]
 
 _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
-# What conda takes for granted on Linux, and the floor that most wheels are built for by now.
-_GLIBC = {"conda": "__glibc=2.17", "system": "__glibc=2.28"}
-_MACOS = "__osx=13.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,9 @@ class Request:
     in a requirements.txt, `conda` and `npconda` MatchSpecs, `sys` virtual packages of the target,
     such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those to resolve
     for. `using` names a known environment whose packages are kept, `same_as` one that was asked
-    for in the same words, and takes nothing but platforms beside it.
+    for in the same words, and takes nothing but platforms beside it. `also` are requirements, each
+    with who asks for it, that hold for packages which nothing else of the request names; they are
+    conda packages where such are asked for.
     """
 
     files: tuple[Path, ...] = ()
@@ -63,6 +63,7 @@ class Request:
     platforms: tuple[str, ...] = ()
     using: str | None = None
     same_as: str | None = None
+    also: tuple[tuple[str, str], ...] = ()
 
     @property
     def all_files(self) -> tuple[tuple[Path, str | None], ...]:
@@ -96,14 +97,17 @@ class Prepared:
 Find = Callable[[str, Sequence[str]], tuple[ResolvedEnv, ...]]
 
 
-def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
+def prepare(
+    request: Request, settings: Settings, find: Find, credentials: Credentials | None = None
+) -> Prepared:
     """Read the files of a request and make its spec; `find` looks up what it refers to.
 
-    Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest` for what
+    What is learned of logins is added to `credentials`. Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest` for what
     cannot be asked for, `Contradiction` for two statements that exclude each other.
     """
+    credentials = credentials or Credentials()
     if request.same_as is not None:
-        return _prepare_again(request, settings, find)
+        return _prepare_again(request, settings, find, credentials)
     sets = _read(request)
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
@@ -115,7 +119,7 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
     stated = any(found.python for found in sets) or (request.python and not request.all_files)
     if not requirements and not base and not stated:
         raise _nothing(request)
-    credentials = Credentials()
+    requirements += _also(request, requirements, base, settings)
     texts = _Texts(credentials=credentials)
     common: dict[str, list[str]] = defaultdict(list)
     special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -142,9 +146,7 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
             for category, asked in found.items():
                 special[platform][category].extend(asked)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
-    common["sys"] = _virtual_packages(common["sys"], settings)
-    for platform in platforms:
-        special[platform]["sys"] += _detected(platform, common, special[platform], settings)
+    add_virtual_packages(common, special, platforms, settings)
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(
@@ -167,12 +169,14 @@ def prepare(request: Request, settings: Settings, find: Find) -> Prepared:
     )
 
 
-def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
+def _prepare_again(
+    request: Request, settings: Settings, find: Find, credentials: Credentials
+) -> Prepared:
     spec = find(str(request.same_as), ())[0].spec
     platforms = _platforms(request, (), settings)
     bases = find(spec.base, platforms) if spec.base else ()
     return Prepared(
-        spec=spec, platforms=platforms, bases=bases, origins={}, credentials=Credentials()
+        spec=spec, platforms=platforms, bases=bases, origins={}, credentials=credentials
     )
 
 
@@ -231,6 +235,26 @@ def _only_says_python(one: Requirement) -> bool:
     """Whether a conda requirement says no more than a statement of the Python version does."""
     plain = one.build is None and one.channel is None and "[" not in one.text
     return one.category == "conda" and one.name == "python" and plain and one.platforms is None
+
+
+def _also(
+    request: Request, asked: Sequence[Requirement], base: ResolvedEnv | None, settings: Settings
+) -> list[Requirement]:
+    """What a request wants beside all that it names: packages that nobody named."""
+    from packaging.utils import canonicalize_name
+
+    from reqparse import Origin, parse_requirement
+
+    conda = any(one.category == "conda" for one in asked)
+    conda = conda or (base is not None and base.env_type != "pypi-only")
+    category: Category = "conda" if conda and settings.python_provider == "conda" else "pypi"
+    named = {canonicalize_name(one.name) for one in asked if one.name}
+    named |= {canonicalize_name(one.name) for one in base.packages} if base else set()
+    found = (
+        parse_requirement(text, category=category, origin=Origin(file=who, line=None))
+        for text, who in request.also
+    )
+    return [one for one in found if one.name and canonicalize_name(one.name) not in named]
 
 
 def _check_no_lock(path: Path, found: RequirementSet) -> None:
@@ -298,35 +322,6 @@ def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> 
                 f" system ({settings.origins.get('python_provider', 'default')})",
                 "leave out `--python-provider system`",
             )
-
-
-def _virtual_packages(asked: Sequence[str], settings: Settings) -> list[str]:
-    stated: dict[str, str] = {}
-    for text in (normalize("sys", one) for one in asked):
-        other = stated.setdefault(text.partition("=")[0], text)
-        if other != text:
-            raise Contradiction(f"`{other}` and `{text}` are both asked for", "keep one of them")
-    glibc = _GLIBC.get(settings.python_provider, _GLIBC["conda"])
-    defaults = (normalize("sys", one) for one in (glibc, _MACOS, *settings.virtual_packages))
-    return list(({text.partition("=")[0]: text for text in defaults} | stated).values())
-
-
-def _detected(
-    platform: str,
-    common: Mapping[str, Sequence[str]],
-    own: Mapping[str, Sequence[str]],
-    settings: Settings,
-) -> list[str]:
-    """The CUDA driver of this machine, if it is the target, and nothing is said about that."""
-    every = [one for found in (common, own) for one in found.get("sys", ())]
-    needless = not any(found.get(kind) for found in (common, own) for kind in ("conda", "npconda"))
-    stated = any(one.startswith("__cuda=") for one in every)
-    if needless or stated or not settings.detect_cuda or platform != host_platform():
-        return []
-    from resolvers.cuda import cuda_version
-
-    version = cuda_version()
-    return [f"__cuda={version}"] if version else []
 
 
 def _options(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bool) -> Options:

@@ -55,7 +55,9 @@ class Settings:
     pre: bool = _setting(False, "accept pre-releases")
     exclude_newer: str = _setting("", "ignore what was published at or after this moment")
     virtual_packages: tuple[str, ...] = _setting(
-        (), "what target machines offer, such as `__glibc=2.28`, over the defaults"
+        (),
+        "what target machines offer, over the defaults, such as `__glibc=2.28`, or for one platform"
+        " `linux-64:__cuda=12.4`",
     )
     detect_cuda: bool = _setting(
         True, "take the CUDA driver of this machine for `__cuda` where it is the target"
