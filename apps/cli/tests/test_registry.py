@@ -14,7 +14,7 @@ from mfenv.registry import Registry
 from .helpers import resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -108,19 +108,66 @@ def test_forgetting_takes_defaults_and_aliases_along(registry: Registry) -> None
     assert registry.alias("x:v1") is None
 
 
-def test_looking_something_up_is_served_by_indexes(registry: Registry) -> None:
-    registry.add([resolved("a")], default=True)
-    with sqlite3.connect(registry.path) as db:
-        queries = (
-            "select 1 from environments where req_id=? and full_id=? and platform=?",
-            "select distinct req_id, full_id from environments where full_id >= ? and full_id < ?",
-            "select path from prefixes where name=?",
-            "select alias from aliases where req_id=? and full_id=?",
-        )
-        for query in queries:
-            plan = db.execute(f"explain query plan {query}", ["x"] * query.count("?")).fetchall()
-            assert "SCAN" not in str(plan), query
-    db.close()
+def plan(registry: Registry, ask: Callable[[Registry], object]) -> list[str]:
+    """How SQLite answers what `ask` makes a registry ask, of tables of any size."""
+    registry.names()  # opens the database
+    statements: list[str] = []
+    database = registry._connection
+    assert database
+    database.set_trace_callback(statements.append)
+    ask(registry)
+    database.set_trace_callback(None)
+    assert statements
+    return [row[3] for one in statements for row in database.execute(f"explain query plan {one}")]
+
+
+ASKED: dict[str, Callable[[Registry], object]] = {
+    "description": lambda registry: registry.description(EnvId("a" * 40, "b" * 40, "linux-64")),
+    "defaults": lambda registry: registry.defaults("a" * 40),
+    "platforms": lambda registry: registry.platforms("a" * 40, "b" * 40),
+    "candidates": lambda registry: registry.candidates("a" * 8),
+    "rows": lambda registry: list(registry.rows(10)),
+    "alias": lambda registry: registry.alias("a:v1"),
+    "aliases of": lambda registry: registry.aliases_of("a" * 40, "b" * 40),
+    "names": lambda registry: registry.names("team/"),
+    "prefix named": lambda registry: registry.prefix_named("etl"),
+    "prefixes of": lambda registry: registry.prefixes_of("a" * 40, "b" * 40),
+    "published": lambda registry: registry.is_published(
+        "file:///s", EnvId("a" * 40, "b" * 40, "linux-64")
+    ),
+    "forget": lambda registry: registry.forget("a" * 40, "b" * 40),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_look_up_costs_what_it_returns(registry: Registry, asked: str) -> None:
+    steps = plan(registry, ASKED[asked])
+    # A listing walks along its index, which its limit ends; anything else must be a search.
+    scans = [one for one in steps if one.startswith("SCAN") and "environments_by_time" not in one]
+    assert scans == []
+    assert [one for one in steps if "TEMP B-TREE FOR ORDER BY" in one] == []
+
+
+def test_an_alias_is_remembered_with_the_store_that_says_the_same(registry: Registry) -> None:
+    one, two = ("1" * 40, "2" * 40), ("3" * 40, "4" * 40)
+    registry.set_alias("x:latest", one, mutable=True, store="file:///s")
+    assert registry.alias_in("file:///s", "x:latest") == one
+    assert registry.alias_in("file:///other", "x:latest") is None
+    registry.set_alias("x:latest", one, mutable=True)
+    assert registry.alias_in("file:///s", "x:latest") == one
+    registry.set_alias("x:latest", two, mutable=True)
+    assert registry.alias_in("file:///s", "x:latest") is None
+    assert registry.alias("x:latest") == two
+
+
+def test_names_that_start_so(registry: Registry, tmp_path: Path) -> None:
+    for alias in ("team/a:v1", "team/b:v1", "teams:v1", "tea:v1"):
+        registry.set_alias(alias, ("1" * 40, "2" * 40), mutable=False)
+    registry.add_prefix(tmp_path, "team", EnvId("1" * 40, "2" * 40, "linux-64"))
+    assert registry.names("team/") == ["team/a:v1", "team/b:v1"]
+    assert registry.names("team") == ["team", "team/a:v1", "team/b:v1", "teams:v1"]
+    assert len(registry.names()) == 5
+    assert registry.names("\udcff") == []
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -35,12 +35,13 @@ create table environments (
     resolved_at text not null, resolved_by text not null, description blob not null,
     primary key (req_id, full_id, platform));
 create index environments_by_full on environments (full_id);
-create index environments_by_time on environments (resolved_at);
+create index environments_by_time on environments (resolved_at desc, req_id, full_id, platform);
 create table defaults (
     req_id text not null, platform text not null, full_id text not null,
     primary key (req_id, platform)) without rowid;
 create table aliases (
-    alias text primary key, req_id text not null, full_id text not null) without rowid;
+    alias text primary key, req_id text not null, full_id text not null,
+    store text not null) without rowid;
 create index aliases_by_env on aliases (req_id, full_id);
 create table prefixes (
     path text primary key, name text, req_id text not null, full_id text not null,
@@ -48,8 +49,8 @@ create table prefixes (
 create unique index prefixes_by_name on prefixes (name) where name is not null;
 create index prefixes_by_env on prefixes (req_id, full_id);
 create table published (
-    store text not null, req_id text not null, full_id text not null, platform text not null,
-    primary key (store, req_id, full_id, platform)) without rowid;
+    req_id text not null, full_id text not null, platform text not null, store text not null,
+    primary key (req_id, full_id, platform, store)) without rowid;
 """
 
 
@@ -187,30 +188,44 @@ class Registry:
         row = self._one("select req_id, full_id from aliases where alias=?", (alias,))
         return (row[0], row[1]) if row else None
 
+    def alias_in(self, store: str, alias: str) -> tuple[str, str] | None:
+        """The `(req_id, full_id)` that an alias was last seen to be given to in a store."""
+        sql = "select req_id, full_id from aliases where alias=? and store=?"
+        row = self._one(sql, (alias, store))
+        return (row[0], row[1]) if row else None
+
     def set_alias(
-        self, alias: str, target: tuple[str, str], *, mutable: bool
+        self, alias: str, target: tuple[str, str], *, mutable: bool, store: str = ""
     ) -> tuple[str, str] | None:
-        """Give an alias to an environment.
+        """Give an alias to an environment; `store` is the one that is known to say the same.
 
         An immutable alias that is held by another environment stays there, and its holder is
         returned; None means that it is done.
         """
         with self._write() as db:
-            row = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
-            held: tuple[str, str] | None = row.fetchone()
+            found = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
+            held: tuple[str, str] | None = found.fetchone()
             if held and not mutable and held != target:
                 return held
-            db.execute("insert or replace into aliases values (?,?,?)", (alias, *target))
+            if held != target or store:
+                row = (alias, *target, store)
+                db.execute("insert or replace into aliases values (?,?,?,?)", row)
         return None
 
     def aliases_of(self, req_id: str, full_id: str) -> list[str]:
         sql = "select alias from aliases where req_id=? and full_id=? order by 1"
         return [row[0] for row in self._all(sql, (req_id, full_id))]
 
-    def names(self) -> list[str]:
-        """All aliases and names of prefixes, for completion in a shell."""
-        sql = "select alias from aliases union select name from prefixes where name is not null"
-        return [row[0] for row in self._all(sql, ())]
+    def names(self, start: str = "") -> list[str]:
+        """The aliases and names of prefixes that start so, for completion in a shell."""
+        sql = (
+            "select alias from aliases where alias >= cast(? as text) and alias < cast(? as text)"
+            " union select name from prefixes"
+            " where name >= cast(? as text) and name < cast(? as text)"
+        )
+        first = os.fsencode(start)
+        bounds = (first, first + b"\xff")
+        return [row[0] for row in self._all(sql, (*bounds, *bounds))]
 
     # prefixes
 
@@ -251,12 +266,12 @@ class Registry:
         with self._write() as db:
             db.executemany(
                 "insert or ignore into published values (?,?,?,?)",
-                [(store, *env_id) for env_id in env_ids],
+                [(*env_id, store) for env_id in env_ids],
             )
 
     def is_published(self, store: str, env_id: EnvId) -> bool:
-        sql = "select 1 from published where store=? and req_id=? and full_id=? and platform=?"
-        return self._one(sql, (store, *env_id)) is not None
+        sql = "select 1 from published where req_id=? and full_id=? and platform=? and store=?"
+        return self._one(sql, (*env_id, store)) is not None
 
     # the database
 

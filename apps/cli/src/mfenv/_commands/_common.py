@@ -38,10 +38,10 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
 
     try:
         with Environments(Settings.load()) as environments:
-            names = environments.registry.names()
+            names = environments.registry.names(typed)
     except MfenvError:  # nobody who presses Tab wants to read about it
         return []
-    return [CompletionItem(name) for name in names if name.startswith(typed)]
+    return [CompletionItem(name) for name in names]
 
 
 def env_argument(**options: Any) -> Callable[[Any], Any]:
