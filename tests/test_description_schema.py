@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from envid import BuiltFrom, EnvSpec, Options, Package, ResolvedEnv, Source
 from envid.errors import InvalidDescription
+from envid.packages import Transmuted
 
 SCHEMA = json.loads((resources.files("envid") / "description.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -43,6 +44,7 @@ def descriptions() -> list[dict[str, Any]]:
         subdir="linux-64",
         size=7,
         source="conda-forge",
+        transmuted=Transmuted(filename="zlib-1.3.1-h1_0.tar.bz2", sha256="e" * 64, size=9),
     )
     flask = Package.make(
         kind="pypi",
@@ -133,6 +135,9 @@ BROKEN: list[tuple[list[Any], Any]] = [
     ([*PACKAGE, "size"], 2**63),
     ([*PACKAGE, "depends"], ["a b"]),
     ([*PACKAGE, "source"], ""),
+    (["packages", 0, "transmuted", "filename"], "../x"),
+    (["packages", 0, "transmuted", "sha256"], "x"),
+    (["packages", 0, "transmuted", "size"], -1),
     ([*ORIGIN, "kind"], "wheel"),
     ([*ORIGIN, "url"], "x"),
     ([*ORIGIN, "sha256"], "x"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from envid import BuiltFrom, Package
 from envid.errors import InvalidDescription
+from envid.packages import Transmuted
 
 from .helpers import MD5, SHA256, changed, package
 
@@ -24,6 +26,7 @@ CONDA: dict[str, Any] = {
 BUILT = BuiltFrom(
     kind="vcs", url="git+https://h/r.git", commit="c" * 40, subdirectory="lib/a", sha256=None
 )
+OTHER = Transmuted(filename="_libgcc_mutex-0.1-conda_forge.conda", sha256=SHA256, size=7)
 
 
 @pytest.mark.parametrize(
@@ -32,10 +35,11 @@ BUILT = BuiltFrom(
         package(),
         package(size=0, depends=["a", "b"], source="pypi", build="1"),
         package(**CONDA),
+        package(**CONDA, transmuted=OTHER),
         package(built_from=BUILT),
         package(built_from=BuiltFrom(kind="directory", url="file:a", sha256=SHA256)),
     ],
-    ids=["plain", "full", "conda", "vcs", "directory"],
+    ids=["plain", "full", "conda", "transmuted", "vcs", "directory"],
 )
 def test_a_package_reads_back_from_its_plain_data(found: Package) -> None:
     assert Package.from_dict(found.to_dict()) == found
@@ -60,6 +64,10 @@ def test_the_identity_holds_the_strongest_hash() -> None:
         "version": "3.1.0",
     }
     assert package(**CONDA).identity["hash"] == f"md5:{MD5}"
+
+
+def test_a_transmuted_package_is_still_the_original() -> None:
+    assert package(**CONDA, transmuted=OTHER).identity == package(**CONDA).identity
 
 
 def built(**changes: Any) -> BuiltFrom:
@@ -96,6 +104,9 @@ def built(**changes: Any) -> BuiltFrom:
             ({"built_from": built(subdirectory=path)}, "built_from.subdirectory: `")
             for path in ["", "/a", "a/../..", "a\n"]
         ),
+        ({"transmuted": replace(OTHER, filename="a/b")}, "transmuted.filename: `a/b` is not"),
+        ({"transmuted": replace(OTHER, sha256="a")}, "transmuted.sha256: `a` is not 64"),
+        ({"transmuted": replace(OTHER, size=-1)}, "transmuted.size: is not a number of bytes"),
     ],
 )
 def test_a_field_that_cannot_be_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
@@ -113,6 +124,8 @@ def test_a_field_that_cannot_be_is_refused_by_name(changes: dict[str, Any], mess
         (["hashes", "sha1"], "x", "hashes.sha1: is not a known field"),
         (["built_from", "url"], None, "built_from.url: is not a text"),
         (["built_from", "new"], 1, "built_from.new: is not a known field"),
+        (["transmuted", "size"], None, "transmuted.size: is not a number of bytes"),
+        (["transmuted", "new"], 1, "transmuted.new: is not a known field"),
         (["depends", 1], 1, "depends[1]: is not a text"),
         (["size"], True, "size: is not a number of bytes"),
         (["size"], 1.5, "size: is not a number of bytes"),
@@ -121,7 +134,7 @@ def test_a_field_that_cannot_be_is_refused_by_name(changes: dict[str, Any], mess
     ],
 )
 def test_a_wrong_field_is_refused_with_its_path(path: list[Any], value: Any, message: str) -> None:
-    data = package(depends=["a", "b"], built_from=BUILT).to_dict()
+    data = package(depends=["a", "b"], built_from=BUILT, transmuted=OTHER).to_dict()
     with pytest.raises(InvalidDescription) as caught:
         Package.from_dict(changed(data, path, value))
     assert str(caught.value) == message

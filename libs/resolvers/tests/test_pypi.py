@@ -33,6 +33,7 @@ def test_a_package_is_described_completely(tmp_path: Path) -> None:
             "build": None,
             "subdir": None,
             "built_from": None,
+            "transmuted": None,
         }
 
 

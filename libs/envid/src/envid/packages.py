@@ -15,7 +15,7 @@ from envid.errors import InvalidDescription, InvalidSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BuiltFrom", "Hashes", "Package"]
+__all__ = ["BuiltFrom", "Hashes", "Package", "Transmuted"]
 
 _KINDS = ("conda", "pypi")
 _ORIGINS = ("directory", "sdist", "vcs")
@@ -51,11 +51,24 @@ class BuiltFrom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transmuted:
+    """The same conda package in the other format, which a store holds in its place.
+
+    `sha256` and `size` in bytes are those of the other archive.
+    """
+
+    filename: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """One artifact: what it is, where it comes from, and the hashes that prove it.
 
     `depends` names the packages of the environment that this one needs. `source` is the channel
     or index it was found in. Where `built_from` is set, `url` names that source, not the wheel.
+    Where `transmuted` is set, all else is still about the original.
     """
 
     kind: str
@@ -70,6 +83,7 @@ class Package:
     depends: tuple[str, ...] = ()
     source: str | None = None
     built_from: BuiltFrom | None = None
+    transmuted: Transmuted | None = None
 
     @classmethod
     def make(
@@ -88,6 +102,7 @@ class Package:
         depends: Iterable[str] = (),
         source: str | None = None,
         built_from: BuiltFrom | None = None,
+        transmuted: Transmuted | None = None,
     ) -> Package:
         """Check every field, and normalise the names of PyPI packages as PEP 503 does.
 
@@ -108,6 +123,8 @@ class Package:
             _check_secrets("source", source)
         if built_from:
             _check_origin(built_from)
+        if transmuted:
+            _check_transmuted(transmuted)
         needs = tuple(depends)
         for at, one in enumerate(needs):
             _check_form(f"depends[{at}]", one, _NAME, "a name")
@@ -126,6 +143,7 @@ class Package:
             depends=tuple(sorted(set(needs))),
             source=source,
             built_from=built_from,
+            transmuted=transmuted,
         )
 
     @property
@@ -142,7 +160,7 @@ class Package:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        origin = self.built_from
+        origin, other = self.built_from, self.transmuted
         return {
             "build": self.build,
             "built_from": origin
@@ -161,6 +179,8 @@ class Package:
             "size": self.size,
             "source": self.source,
             "subdir": self.subdir,
+            "transmuted": other
+            and {"filename": other.filename, "sha256": other.sha256, "size": other.size},
             "url": self.url,
             "version": self.version,
         }
@@ -184,6 +204,7 @@ class Package:
             depends=fields.texts("depends"),
             source=fields.optional_text("source"),
             built_from=fields.read("built_from", _origin),
+            transmuted=fields.read("transmuted", _transmuted),
         )
         fields.close()
         return found
@@ -231,6 +252,12 @@ def _check_origin(found: BuiltFrom) -> None:
         )
 
 
+def _check_transmuted(found: Transmuted) -> None:
+    _check_form("transmuted.filename", found.filename, _FILENAME, "a file name")
+    _check_form("transmuted.sha256", found.sha256, _SHA256, "64 lower-case hex digits")
+    _check(is_number(found.size, 0), "transmuted.size", "is not a number of bytes")
+
+
 def _hashes(data: Any) -> Hashes:
     fields = Fields(data)
     found = Hashes(sha256=fields.optional_text("sha256"), md5=fields.optional_text("md5"))
@@ -248,6 +275,17 @@ def _origin(data: Any) -> BuiltFrom | None:
         sha256=fields.optional_text("sha256"),
         commit=fields.optional_text("commit"),
         subdirectory=fields.optional_text("subdirectory"),
+    )
+    fields.close()
+    return found
+
+
+def _transmuted(data: Any) -> Transmuted | None:
+    if data is None:
+        return None
+    fields = Fields(data)
+    found = Transmuted(
+        filename=fields.text("filename"), sha256=fields.text("sha256"), size=fields.take("size")
     )
     fields.close()
     return found

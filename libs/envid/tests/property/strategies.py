@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from envid import BuiltFrom, EnvSpec, Options, Package, ResolvedEnv, Source
+from envid.packages import Transmuted
 from envid.platforms import PLATFORMS
 
 Asked = dict[str, list[str]]
@@ -149,6 +150,9 @@ ORIGINS = st.builds(
     commit=st.none() | IDS,
     subdirectory=st.none() | st.just("a/b"),
 )
+OTHERS = st.builds(
+    Transmuted, filename=st.just("a-1-0.conda"), sha256=HEX, size=st.integers(0, 2**40)
+)
 
 
 @st.composite
@@ -169,6 +173,7 @@ def packages(draw: st.DrawFn) -> Package:
         depends=draw(st.lists(NAMES, max_size=3)),
         source=draw(st.none() | st.just("pypi")),
         built_from=draw(st.none() | ORIGINS),
+        transmuted=draw(st.none() | OTHERS),
     )
 
 
