@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from mfenv.finding import Target
+    from mfenv.finding import StepFinder, Target
     from mfenv.request import Prepared, Request
     from pkgcache.cache import PackageCache
     from pkgcache.credentials import Credentials
@@ -80,19 +80,27 @@ class Environments:
     """The environments of one user under one set of settings.
 
     Safe to use from several processes on one home and one store. A context manager, which closes
-    connections at its end.
+    connections at its end. `credentials` are logins beside those that the settings hold, and
+    `step` finds the environments of Metaflow's steps.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, progress: Progress | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        progress: Progress | None = None,
+        credentials: Credentials | None = None,
+        step: StepFinder | None = None,
     ) -> None:
+        from pkgcache.credentials import Credentials
         from pkgcache.progress import NoProgress
 
+        self.credentials = credentials or Credentials()
         self.settings = settings or Settings.load()
         self.progress = progress or NoProgress()
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
-        self._finder = Finder(self.registry, self.settings.store, lambda: self.store)
+        self._finder = Finder(self.registry, self.settings.store, lambda: self.store, step)
 
     def __enter__(self) -> Environments:
         return self
@@ -161,7 +169,7 @@ class Environments:
         from mfenv.request import prepare
 
         names = [parse_alias(text) for text in aliases]
-        prepared = prepare(request, self.settings, self.find)
+        prepared = prepare(request, self.settings, self.find, self.credentials)
         enough = bool(request.using) and not force and self._enough(prepared)
         req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
         for name in names:
@@ -448,10 +456,9 @@ class Environments:
     # common
 
     def _downloader(self, credentials: Credentials | None = None) -> Downloader:
-        from pkgcache.credentials import Credentials
         from pkgcache.download import Downloader
 
-        known = credentials or Credentials()
+        known = credentials or self.credentials
         settings = self.settings
         for url in (
             *(settings.index_url, *settings.extra_index_url, *settings.find_links),

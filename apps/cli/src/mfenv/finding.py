@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from envid.aliases import Alias, FullRef, PrefixRef, ReqRef, parse_ref
+from envid.aliases import Alias, FullRef, PrefixRef, ReqRef, StepRef, parse_ref
 from envid.ids import EnvId
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
 from mfenv.errors import Ambiguous, UnknownEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mfenv.registry import Registry
     from pkgcache.shared import EnvStore
 
-__all__ = ["Finder", "Target"]
+__all__ = ["Finder", "StepFinder", "Target"]
 
 Target = tuple[str, str]
 """A `req_id` and a `full_id`."""
+
+StepFinder = Callable[[StepRef], Target]
+"""Gives the environment that a step ran in; raises `UnknownEnvironment`."""
 
 
 class Finder:
     """Looks environments up; `store` opens the shared store, or gives None where none is set.
 
-    What the store has is remembered in the registry.
+    What the store has is remembered in the registry. `step` finds the environment of a step.
     """
 
     def __init__(
-        self, registry: Registry, store_url: str, store: Callable[[], EnvStore | None]
+        self,
+        registry: Registry,
+        store_url: str,
+        store: Callable[[], EnvStore | None],
+        step: StepFinder | None = None,
     ) -> None:
         self._registry, self._store_url, self._store = registry, store_url, store
+        self._step = step
 
     def find(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
         """See `Environments.find`."""
@@ -50,6 +59,9 @@ class Finder:
     def target(self, name: str) -> Target:
         """The ids that a text stands for; raises `UnknownEnvironment` and `Ambiguous`."""
         ref = parse_ref(name)
+        # What came from another system keeps the ids and pathspecs that it had there as aliases.
+        if not isinstance(ref, Alias) and (held := self._registry.alias(str(ref))):
+            return held
         if isinstance(ref, FullRef):
             return ref.req_id, ref.full_id
         if isinstance(ref, Alias):
@@ -58,6 +70,8 @@ class Finder:
             found = self._default(ref.req_id) or self._candidate(name, ref.req_id)
         elif isinstance(ref, PrefixRef):
             found = self._candidate(name, ref.digits)
+        elif self._step:
+            return self._of_step(self._step(ref))
         else:
             raise UnknownEnvironment(
                 f"`{name}` is a step of a Metaflow run", "`metaflow environment` knows about runs"
@@ -77,6 +91,10 @@ class Finder:
             self._registry.add([found], default=False)
             self._registry.set_published(self._store_url, [env_id])
         return found
+
+    def _of_step(self, target: Target) -> Target:
+        # A run may have been of a system whose environments were brought over since.
+        return self._registry.alias(":".join(target)) or target
 
     def _platforms(self, target: Target) -> list[str]:
         found = self._registry.platforms(*target)
