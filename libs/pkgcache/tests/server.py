@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+import struct
 import threading
 import time
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     Answer = Callable[["Handler"], None]
@@ -133,6 +136,19 @@ def reset() -> Answer:
     return answer
 
 
+def slam() -> Answer:
+    """Sends half, and then has the connection reset."""
+
+    def answer(handler: Handler) -> None:
+        half = handler.content[: len(handler.content) // 2]
+        handler.send(200, half, length=len(handler.content))
+        time.sleep(0.1)  # what was sent must have arrived, or the reset overtakes it
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+
+    return answer
+
+
 def stall(seconds: float) -> Answer:
     """Sends half and then nothing for a while."""
 
@@ -150,8 +166,10 @@ def body(data: bytes, headers: Mapping[str, str] | None = None) -> Answer:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     server = Server()
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

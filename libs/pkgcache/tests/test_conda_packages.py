@@ -242,6 +242,22 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     assert "as a file and as a folder" in refused_by_both(tmp_path, conda)
 
 
+def test_a_link_is_not_replaced_by_another(tmp_path: Path) -> None:
+    conda = Conda(files={"a": Entry(link="share"), "share/x": b""})
+    later = special("a", tarfile.SYMTYPE, "/etc")
+    assert "has the name `a` twice" in refused_by_both(tmp_path, conda, later)
+
+
+def test_the_owners_in_an_archive_do_not_count(tmp_path: Path) -> None:
+    member = special("share/more.txt", tarfile.REGTYPE)
+    member.uid, member.gid, member.uname, member.gname = 12345, 23456, "odd", "odder"
+    for number, (data, filename) in enumerate(both(Conda(), member)):
+        work = tmp_path / str(number)
+        work.mkdir()
+        own = (unpacked(work, data, filename).tree / "share/more.txt").stat()
+        assert (own.st_uid, own.st_gid) == (os.geteuid(), os.getegid())
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "share/none", "info/index.json"])
 def test_a_hard_link_to_what_is_no_file_of_the_package_is_refused(
     tmp_path: Path, target: str
@@ -380,6 +396,15 @@ def test_a_conda_file_whose_parts_are_wrong_is_refused(
     tmp_path: Path, data: bytes, reason: str
 ) -> None:
     assert reason in refused(tmp_path, data)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_part_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    conda = Conda()
+    pkg = f"pkg-{NAME}.tar.zst", zstandard.compress(tar(conda.files))
+    info = f"info-{NAME}.tar.zst", zstandard.compress(tar(conda.info_files()))
+    data = stored_zip([("metadata.json", b'{"conda_pkg_format_version": 2}'), pkg, pkg, info])
+    assert f"has `pkg-{NAME}.tar.zst` twice" in refused(tmp_path, data)
 
 
 def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:

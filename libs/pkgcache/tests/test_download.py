@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import resource
 import signal
@@ -16,7 +17,7 @@ from pkgcache.download import Cancelled, Downloader, Received
 from pkgcache.errors import CacheError, DownloadError, HashMismatch, PkgcacheError
 
 from .helpers import Recorder
-from .server import body, cut, redirect, reset, serving, stall, status
+from .server import body, cut, redirect, reset, serving, slam, stall, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,7 @@ def test_a_file_comes_with_its_hash_and_size(
         [reset(), reset()],
         [cut(0)],
         [cut(1000), cut(2000), reset()],
+        [slam(), slam()],
         [stall(1.5)],
         [status(503), cut(70_000), status(429, {"Retry-After": "0"})],
         [status(503, {"Retry-After": "nonsense"})],
@@ -256,6 +258,13 @@ class TestContent:
         fetch(downloader, server.url(FILE), target)
         assert target.read_bytes() == DATA
         assert server.seen[0].headers["accept-encoding"] == "identity"
+
+    def test_an_answer_that_was_encoded_is_not_the_file(
+        self, server: Server, downloader: Downloader, target: Path
+    ) -> None:
+        server.script[FILE] = [body(gzip.compress(DATA), {"Content-Encoding": "gzip"})] * 2
+        with pytest.raises(HashMismatch, match=r"`demo\.whl`"):
+            fetch(downloader, server.url(FILE), target)
 
     def test_an_md5_does_where_there_is_no_sha256(
         self, server: Server, downloader: Downloader, target: Path

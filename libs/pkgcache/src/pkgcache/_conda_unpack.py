@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _RATIO_FLOOR = 64 << 20
 _INFO_SIZE = 64 << 20
+_HEADERS_SIZE = 4 << 10  # of one member, in all forms of them together
 _BUFFER = 1 << 20
 _FORMAT = 2
 # What `zstd --long=27` asks for: the most that its own command line accepts unasked.
@@ -51,6 +52,7 @@ class _Unpacking:
         self._archive, self._tree, self._limits = archive, tree, limits
         self._packed = archive.stat().st_size
         self._count = self._size = 0
+        self._largest = min(limits.size, max(_RATIO_FLOOR, self._packed * limits.ratio))
         self._names: set[str] = set()
         self._folders: set[str] = set()
         self._info: dict[str, bytes] = {}
@@ -94,7 +96,7 @@ class _Unpacking:
 
     def _unpack_tar(self, stream: BinaryIO, is_info: bool | None) -> None:
         """Unpack a stream of `info/` alone, of everything else, or, if None, of both."""
-        reader = TarReader(stream)
+        reader = TarReader(stream, self._largest + _HEADERS_SIZE * self._limits.files)
         for member in reader:
             if member.name in ("", ".") and member.kind == "directory":
                 continue
@@ -119,10 +121,10 @@ class _Unpacking:
         limits = self._limits
         if self._count > limits.files:
             raise BadTar(f"has more than {limits.files} files")
-        if self._size > limits.size:
-            raise BadTar(f"unpacks to more than {limits.size} bytes")
-        if self._size > max(_RATIO_FLOOR, self._packed * limits.ratio):
-            raise BadTar(f"unpacks to more than {limits.ratio} times its size")
+        if self._size > self._largest:
+            over = self._largest == limits.size
+            most = f"{limits.size} bytes" if over else f"{limits.ratio} times its size"
+            raise BadTar(f"unpacks to more than {most}")
         if member.kind != "directory":
             # Names that differ in case only are two files here, as they are in real packages;
             # where the file system takes them for one, the second cannot be made.

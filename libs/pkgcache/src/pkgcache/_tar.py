@@ -50,13 +50,19 @@ class Member(NamedTuple):
 
 
 class TarReader:
-    """Iterate over the members; `content` gives the bytes of the one that came last."""
+    """Iterate over the members; `content` gives the bytes of the one that came last.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    Of the stream at most `longest` bytes are read: headers without a member, or zeros behind the
+    end, could go on for ever.
+    """
+
+    def __init__(self, stream: BinaryIO, longest: int) -> None:
         self._stream, self._left, self._padding = stream, 0, 0
+        self._longest = longest
 
     def __iter__(self) -> Iterator[Member]:
         extra: dict[str, str] = {}
+        blocks = b""
         while True:
             for _ in self.content():
                 pass
@@ -66,10 +72,11 @@ class TarReader:
             raw, kind = _header(block)
             size = _number(raw[4])
             if kind in b"xgLK":
-                extra = self._extension(kind, size, extra)
+                data, extra = self._extension(kind, size, extra)
+                blocks += b"" if kind == b"g" else block + data
                 continue
             member = _member(raw, kind, size, extra)
-            extra = {}
+            self.header, blocks, extra = blocks + block, b"", {}
             self._left, self._padding = member.size, -member.size % _BLOCK
             yield member
         self._check_end(extra)
@@ -84,9 +91,16 @@ class TarReader:
         self._padding = 0
 
     def _exactly(self, size: int) -> bytes:
-        data = self._stream.read(size)
+        data = self._read(size)
         if len(data) != size:
             raise BadTar("ends too early")
+        return data
+
+    def _read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._longest -= len(data)
+        if self._longest < 0:
+            raise BadTar("unpacks to more than its files can need")
         return data
 
     def _check_end(self, extra: dict[str, str]) -> None:
@@ -94,14 +108,18 @@ class TarReader:
             raise BadTar("ends too early")
         if any(self._exactly(_BLOCK)):
             raise BadTar("has only half of its end")
-        while piece := self._stream.read(_CHUNK):
+        while piece := self._read(_CHUNK):
             if piece.strip(b"\0"):
                 raise BadTar("has bytes behind its end")
 
-    def _extension(self, kind: bytes, size: int, extra: dict[str, str]) -> dict[str, str]:
+    def _extension(
+        self, kind: bytes, size: int, extra: dict[str, str]
+    ) -> tuple[bytes, dict[str, str]]:
+        """The blocks behind the header of an extension, and `extra` with what they say."""
         if size > _LONGEST_EXTENSION:
             raise BadTar("has an absurdly long header")
-        data = self._exactly(size + -size % _BLOCK)[:size]
+        blocks = self._exactly(size + -size % _BLOCK)
+        data = blocks[:size]
         if kind in b"LK":
             found = {"path" if kind == b"L" else "linkpath": _text(data.removesuffix(b"\0"))}
         else:
@@ -109,10 +127,10 @@ class TarReader:
             if kind == b"g":
                 if any(key in _USED for key in found):
                     raise BadTar("has a global header that names or sizes members")
-                return extra
+                return blocks, extra
         if twice := found.keys() & extra.keys():
             raise BadTar(f"gives the {min(twice)} of a member twice")
-        return {**extra, **found}
+        return blocks, {**extra, **found}
 
 
 def _header(block: bytes) -> tuple[tuple[bytes, ...], bytes]:

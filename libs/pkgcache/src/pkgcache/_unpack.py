@@ -127,9 +127,10 @@ def _member_issues(members: list[Member]) -> list[str]:
             issues.append(f"`{member.name}` is neither a file nor a folder")
         if folder and member.size:
             issues.append(f"the folder `{member.name}` has content")
+    if issues:  # names of any length and depth would take any memory to compare
+        return issues
     names = (one.name for one in members if not one.name.endswith("/"))
-    issues += [f"`{name}` collides with another member" for name in collisions(names)]
-    return issues
+    return [f"`{name}` collides with another member" for name in collisions(names)]
 
 
 def _size_issues(files: list[Member], packed: int, limits: Limits) -> list[str]:

@@ -80,27 +80,32 @@ class StoreError(OSError, PkgcacheError):
     """A store refused an operation, or cannot be reached."""
 
     def __init__(
-        self, operation: str, key: str, store: str, reason: str, hint: str | None = None
+        self,
+        operation: str,
+        key: str,
+        store: str,
+        reason: str,
+        hint: str | None = None,
+        *,
+        retryable: bool = False,
     ) -> None:
         super().__init__(operation, key, store, reason, hint)
         self.operation, self.key, self.store, self.reason = operation, key, store, reason
-        self.hint = hint
+        self.hint, self.retryable = hint, retryable
 
     def __str__(self) -> str:
         return f"cannot {self.operation} `{self.key}` in the store `{self.store}`: {self.reason}"
 
 
 class UnsupportedStore(ValueError, PkgcacheError):
-    """A URL names no store that this installation can open."""
+    """A URL names no store that this installation can open. `url` has no login and no query."""
 
-    def __init__(self, url: str, supported: tuple[str, ...]) -> None:
-        super().__init__(url, supported)
-        self.url, self.supported = url, supported
-        self.hint = "write a directory as `file:///path/to/store`"
+    def __init__(self, url: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(url, reason, hint)
+        self.url, self.reason, self.hint = url, reason, hint
 
     def __str__(self) -> str:
-        known = ", ".join(f"`{scheme}://`" for scheme in self.supported)
-        return f"`{self.url}` is not a store: supported are {known}"
+        return f"`{self.url}` is not a store: {self.reason}"
 
 
 class InvalidKey(ValueError, PkgcacheError):
@@ -182,7 +187,7 @@ class AliasTaken(ValueError, PkgcacheError):
 class BadArchive(ValueError, PkgcacheError):
     """An archive is damaged, hostile, or not what its name says. `issues` lists what was found."""
 
-    _SHOWN = 3
+    _SHOWN, _LONGEST = 3, 400
 
     def __init__(self, filename: str, issues: tuple[str, ...]) -> None:
         super().__init__(filename, issues)
@@ -190,8 +195,12 @@ class BadArchive(ValueError, PkgcacheError):
 
     def __str__(self) -> str:
         more = len(self.issues) - self._SHOWN
-        shown = "; ".join(self.issues[: self._SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        return f"`{self.filename}` is refused: {shown}"
+        # Names in a hostile archive may be a megabyte long.
+        shown = "; ".join(
+            one if len(one) <= self._LONGEST else f"{one[:200]}...{one[-100:]}"
+            for one in self.issues[: self._SHOWN]
+        )
+        return f"`{self.filename}` is refused: {shown}{f'; and {more} more' if more > 0 else ''}"
 
 
 class CacheError(OSError, PkgcacheError):

@@ -1,0 +1,99 @@
+"""Downloads from a server with TLS, whose certificate may not be one to trust."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envid.packages import Hashes
+from pkgcache.download import Downloader
+from pkgcache.errors import DownloadError
+
+from .server import redirect, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .server import Server
+
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
+
+FILE, DATA, NAME = "/demo.whl", b"demo", "subjectAltName=IP:127.0.0.1"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody but itself has signed, with its key."""
+    path = tmp_path / "certificate.pem"
+    options = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test"
+    subprocess.run(
+        ["openssl", "req", *options.split(), "-addext", NAME, "-keyout", path, "-out", path],
+        check=True,
+        capture_output=True,
+    )
+    return path
+
+
+@pytest.fixture
+def server(certificate: Path) -> Iterator[Server]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serving(context) as found:
+        found.files[FILE] = DATA
+        yield found
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+
+
+def url(server: Server, path: str = FILE, host: str = "127.0.0.1") -> str:
+    return server.url(path, host).replace("http:", "https:")
+
+
+def test_a_certificate_that_nobody_trusts_is_one_clear_error(
+    server: Server, tmp_path: Path
+) -> None:
+    with Downloader() as downloader, pytest.raises(DownloadError) as caught:
+        downloader.download(url(server).replace("//", "//me:geheim@"), tmp_path / "x")
+    assert str(caught.value) == f"cannot download `{url(server)}`: the TLS handshake failed"
+    assert caught.value.hint == "check the certificate settings"
+    assert not caught.value.retryable
+    assert server.seen == []
+
+
+def test_a_certificate_for_another_host_is_refused(
+    server: Server, tmp_path: Path, trusted: None
+) -> None:
+    with Downloader() as downloader, pytest.raises(DownloadError, match="TLS handshake"):
+        downloader.download(url(server, host="localhost"), tmp_path / "x")
+    assert server.seen == []
+
+
+def test_a_trusted_certificate_serves(server: Server, tmp_path: Path, trusted: None) -> None:
+    with Downloader() as downloader:
+        downloader.download(url(server), tmp_path / "x", size=len(DATA))
+    assert (tmp_path / "x").read_bytes() == DATA
+
+
+def test_a_redirect_out_of_tls_is_refused(server: Server, tmp_path: Path, trusted: None) -> None:
+    with serving() as plain:
+        plain.files[FILE] = DATA
+        server.script[FILE] = [redirect(plain.url(FILE))]
+        with Downloader() as downloader, pytest.raises(DownloadError) as caught:
+            downloader.download(url(server), tmp_path / "x", hashes=Hashes(sha256="0" * 64))
+        assert plain.seen == []
+    assert "it redirects from `https` to `http`" in str(caught.value)
+
+
+def test_a_redirect_into_tls_is_followed(server: Server, tmp_path: Path, trusted: None) -> None:
+    with serving() as plain, Downloader() as downloader:
+        plain.script[FILE] = [redirect(url(server))]
+        downloader.download(plain.url(FILE), tmp_path / "x", size=len(DATA))
+    assert (tmp_path / "x").read_bytes() == DATA
