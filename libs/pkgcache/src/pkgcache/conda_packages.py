@@ -8,11 +8,11 @@ linked again.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pkgcache import _listing
 from pkgcache.wheels import DEFAULT_LIMITS, EntryPoint
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pkgcache.wheels import Limits
 
 __all__ = ["CondaFile", "FileMode", "UnpackedConda", "load", "unpack"]
-
-_TREE, _LIST = "tree", "files.json"
 
 FileMode = Literal["text", "binary"]
 """How a placeholder is replaced: anywhere, or inside of strings that end with NUL."""
@@ -74,23 +72,21 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     """
     from pkgcache._conda_unpack import unpack_conda
 
-    package = unpack_conda(archive, folder / _TREE, limits)
+    package = unpack_conda(archive, folder / _listing.TREE, limits)
     document = {
         "index": package.index,
         "entry_points": package.entry_points,
         "files": package.files,
     }
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with os.fdopen(os.open(folder / _LIST, flags, 0o444), "w", encoding="utf-8") as file:
-        json.dump(document, file)
+    _listing.write(folder, document, sum(one.size for one in package.files))
     return package
 
 
 def load(folder: Path) -> UnpackedConda | None:
     """The package that was unpacked into `folder`; None where it is not there or was changed."""
-    tree = folder / _TREE
+    tree = folder / _listing.TREE
     try:
-        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        document = _listing.read(folder)
         package = UnpackedConda(
             tree=tree,
             index=document["index"],

@@ -7,10 +7,11 @@ through a hard link is refused or, for a user who may do everything, noticed bef
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pkgcache import _listing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,6 @@ __all__ = [
     "load",
     "unpack",
 ]
-
-_TREE, _LIST = "tree", "files.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,7 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     """
     from pkgcache._unpack import unpack_wheel
 
-    wheel = unpack_wheel(archive, folder / _TREE, limits)
+    wheel = unpack_wheel(archive, folder / _listing.TREE, limits)
     document = {
         "name": wheel.name,
         "version": wheel.version,
@@ -92,23 +91,20 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
         "entry_points": wheel.entry_points,
         "files": wheel.files,
     }
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with os.fdopen(os.open(folder / _LIST, flags, 0o444), "w", encoding="utf-8") as file:
-        json.dump(document, file)
+    _listing.write(folder, document, sum(one.size for one in wheel.files))
     return wheel
 
 
 def is_unpacked(folder: Path) -> bool:
     """Whether a wheel was unpacked into `folder`, changed or not."""
-    return os.path.lexists(folder / _LIST)
+    return os.path.lexists(folder / _listing.LIST)
 
 
 def load(folder: Path) -> UnpackedWheel | None:
     """The wheel that was unpacked into `folder`; None where it is not there or was changed."""
-    tree = folder / _TREE
+    tree = folder / _listing.TREE
     try:
-        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
-        wheel = _read(tree, document)
+        wheel = _read(tree, _listing.read(folder))
     except (OSError, ValueError, TypeError, KeyError):
         # A power cut can leave any content behind. To unpack again costs less than to be wrong.
         return None
