@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mfenv.__about__ import __version__
-from mfenv._commands import know, manage, resolve
+from mfenv.command_line import commands
 
 __all__ = ["cli"]
 
@@ -27,5 +27,5 @@ def cli() -> None:
     """Resolve, share, create and run exact environments of conda and PyPI packages."""
 
 
-for command in (*resolve.COMMANDS, *manage.COMMANDS, *know.COMMANDS):
+for command in commands():
     cli.add_command(command)

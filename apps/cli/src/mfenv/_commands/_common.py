@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from mfenv.command_line import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,11 +22,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def open_environments(options: dict[str, Any] | None = None) -> Environments:
     """The environments under the settings in force; `options` are settings given by hand."""
-    from mfenv._progress import progress_for
-    from mfenv.environments import Environments
-    from mfenv.settings import Settings
+    return current_host().environments(options)
 
-    return Environments(Settings.load(options), progress=progress_for(sys.stderr))
+
+def current_host() -> Host:
+    """Who runs the present command."""
+    return click.get_current_context().find_object(Host) or Host()
 
 
 def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -51,7 +53,8 @@ def env_argument(**options: Any) -> Callable[[Any], Any]:
 
 def say(text: str) -> None:
     """Tell the user something that is not data."""
-    click.echo(text, err=True)
+    if not current_host().quiet:
+        click.echo(text, err=True)
 
 
 def print_json(data: Any) -> None:

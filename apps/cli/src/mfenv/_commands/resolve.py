@@ -9,6 +9,7 @@ import click
 
 from mfenv._commands._common import (
     complete_env,
+    current_host,
     json_option,
     open_environments,
     print_descriptions,
@@ -155,7 +156,7 @@ def resolve(**options: Any) -> int:
         raise click.UsageError("--from takes the whole request of ENV: ask for nothing beside it.")
     with open_environments(options) as environments:
         outcome = environments.resolve(
-            Request(**asked, **choice),
+            current_host().request(Request(**asked, **choice)),
             aliases=run["alias"],
             update=run["update"],
             force=run["force"],

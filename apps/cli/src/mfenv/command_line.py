@@ -1,0 +1,124 @@
+"""The commands for whoever runs them: `mfenv` itself, or a program that it is part of.
+
+This is the one place where errors become words.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mfenv.environments import Environments
+    from mfenv.request import Request
+
+__all__ = ["Host", "commands", "interrupted", "run"]
+
+
+class Host:
+    """Who runs the commands. A group of them takes its own as the `obj` of its context.
+
+    `quiet` leaves everything out that is neither data nor an error.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    def environments(self, options: dict[str, Any] | None = None) -> Environments:
+        """The environments under the settings in force; `options` are settings given by hand."""
+        from mfenv.environments import Environments
+        from mfenv.settings import Settings
+
+        return Environments(Settings.load(options), progress=self.progress())
+
+    def request(self, request: Request) -> Request:
+        """What to resolve where a user asks for `request`."""
+        return request
+
+    def progress(self) -> Any:
+        """Where the commands show how far they are, None for nowhere."""
+        if self.quiet:
+            return None
+        from mfenv._progress import progress_for
+
+        return progress_for(sys.stderr)
+
+
+def commands() -> tuple[click.Command, ...]:
+    """All commands of `mfenv`, for a group of one's own; do not change them."""
+    from mfenv._commands import COMMANDS
+
+    return COMMANDS
+
+
+def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> int:
+    """Run a command line and return its exit status; every error of a user is a line and a hint.
+
+    `words` are the arguments, None for those of this process; `name` is what the user typed first.
+    Raises KeyboardInterrupt, and with `MFENV_DEBUG` in the environment what is no wrong usage.
+    """
+    try:
+        result = command.main(
+            args=None if words is None else list(words), prog_name=name, standalone_mode=False
+        )
+        sys.stdout.flush()
+    except click.Abort:
+        return interrupted()
+    except click.ClickException as error:
+        _say(*_usage(error))
+        return error.exit_code
+    except Exception as error:
+        if isinstance(error, OSError):
+            _drop_output()
+        if os.environ.get("MFENV_DEBUG"):
+            raise
+        if not isinstance(error, BrokenPipeError):  # whoever read our output has enough
+            _say(*_words(error))
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def interrupted() -> int:
+    """Say what an interruption means, and return the exit status for it."""
+    _say("interrupted", "nothing is half done; the same command does the rest")
+    return 130
+
+
+def _drop_output() -> None:
+    """Let go of what cannot be written, or the interpreter complains while it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usage(error: click.ClickException) -> tuple[str, str | None]:
+    text = " ".join(error.format_message().split()).rstrip(".")
+    message = re.sub(r"'([^']*)'", r"`\1`", text[:1].lower() + text[1:])
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return message, f"`{context.command_path} --help` shows the usage" if context else None
+
+
+def _words(error: Exception) -> tuple[str, str | None]:
+    """The message and the hint for an error; only those that a user can cause have a hint."""
+    if hasattr(error, "hint"):
+        return str(error), error.hint
+    if isinstance(error, OSError):
+        name = f": `{error.filename}`" if error.filename else ""
+        return f"{(error.strerror or str(error)).lower()}{name}", None
+    hint = "this is a defect of mfenv; MFENV_DEBUG=1 shows where, for a report"
+    return f"{type(error).__name__}: {error}", hint
+
+
+def _say(message: str, hint: str | None) -> None:
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(message, err=True)
+    if hint:
+        click.secho("hint: ", fg="cyan", bold=True, nl=False, err=True)
+        click.echo(hint, err=True)
