@@ -109,7 +109,7 @@ def test_an_archive_without_a_known_size(
 def test_the_first_failure_ends_the_fetch_and_what_came_stays(
     server: Server, cache: PackageCache
 ) -> None:
-    good, bad, more = offer(server, "good", 900), offer(server, "bad", 500), offer(server, "more")
+    good, bad, more = offer(server, "good", 900), offer(server, "bad"), offer(server, "more", 500)
     server.script[f"/{bad.filename}"] = [status(404)]
     with Downloader(workers=1) as downloader:
         with pytest.raises(DownloadError, match="404"):

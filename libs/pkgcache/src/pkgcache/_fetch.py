@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pkgcache import layout
+from pkgcache._jobs import Job, Step, T, run_jobs
 from pkgcache._locks import try_lock
-from pkgcache._unpackers import Unpackers
+from pkgcache._unpackers import PROCESSES, Unpackers
 from pkgcache.download import Partial
 from pkgcache.errors import HashMismatch, NotInCache, NotInStore, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from envid.packages import Package
     from pkgcache.cache import PackageCache
     from pkgcache.download import Downloader, Received
     from pkgcache.progress import Progress, Task
     from pkgcache.store import Store
+
+NETWORK, WAITING, LOCAL = "network", "waiting", "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Fetched:
 
 
 class Fetcher:
-    """One run of `PackageCache.fetch`."""
+    """Brings archives into the cache: what it lacks from a store, or else from its URL."""
 
     def __init__(
         self,
@@ -51,114 +53,130 @@ class Fetcher:
         downloader: Downloader,
         store: Store | None,
         *,
-        unpack: bool,
         progress: Progress,
     ) -> None:
         self._cache, self._downloader, self._store = cache, downloader, store
-        self._unpack, self._progress = unpack, progress
-        self._stop, self._unpackers = threading.Event(), Unpackers()
+        self._progress, self._unpackers = progress, Unpackers()
+        self.stop = threading.Event()
 
-    def run(self, packages: Iterable[Package]) -> Fetched:
+    def run(self, packages: Iterable[Package], *, unpack: bool) -> Fetched:
+        """Bring all of `packages`, each once, and unpack them."""
+        ready = self._cache.has_unpacked if unpack else self._cache.has
         wanted = {(layout.digest(one), one.filename): one for one in packages}.values()
-        missing = [one for one in wanted if not self._ready(one)]
+        missing = [one for one in wanted if not ready(one)]
         here = Fetched(cached=len(wanted) - len(missing))
         if not missing:
             return here
-        # The largest first, so that none of them is left alone at the end.
-        missing.sort(key=lambda one: -(one.size or 0))
-        sizes = [0 if self._cache.has(one) else one.size for one in missing]
+        sizes = [0 if self._cache.has(one) else layout.archives(one)[-1].size for one in missing]
         total = None if None in sizes else sum(one or 0 for one in sizes)
         task = self._progress.start("fetching packages", total, "bytes")
+
+        def after(package: Package) -> Callable[[Fetched], Step[Fetched]]:
+            if not unpack:
+                return lambda found: found
+            return lambda found: Job(LOCAL, lambda: self._unpack(package, task, found))
+
+        jobs = [self.job(one, task, after(one)) for one in interleaved(missing)]
         try:
-            return sum(self._in_pool(missing, task), here)
+            return sum(run_jobs(jobs, self.lanes, self._end), here)
         finally:
             self._unpackers.close()
             task.done()
 
-    def _ready(self, package: Package) -> bool:
-        return self._cache.has_unpacked(package) if self._unpack else self._cache.has(package)
+    @property
+    def lanes(self) -> dict[str, int]:
+        """The pools that these jobs run in."""
+        workers = self._downloader.workers
+        # One thread more than processes, so that small packages need not wait for large ones.
+        return {NETWORK: workers, WAITING: workers, LOCAL: PROCESSES + 1}
 
-    def _in_pool(self, packages: list[Package], task: Task) -> list[Fetched]:
-        found: list[Fetched] = []
-        with ThreadPoolExecutor(self._downloader.workers) as pool:
-            running = {pool.submit(self._unless_busy, one, task): one for one in packages}
-            try:
-                while running:
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        package = running.pop(future)
-                        if result := future.result():
-                            found.append(result)
-                        else:  # another process has it in hand: the rest comes first
-                            running[pool.submit(self._waiting, package, task)] = package
-            except BaseException:
-                self._stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._unpackers.close()
+    def job(self, package: Package, task: Task, then: Callable[[Fetched], Step[T]]) -> Job[T]:
+        """What brings one archive and goes on with `then`."""
+
+        def now() -> Step[T]:
+            with try_lock(self._cache.lock_path(layout.digest(package))) as held:
+                if not held:  # another process has it in hand: the rest comes first
+                    return Job(WAITING, later)
+                found = self._bring(package, task)
+            return then(found)
+
+        def later() -> Step[T]:
+            with self._cache.locked(package, self._progress):
+                found = self._bring(package, task)
+            return then(found)
+
+        return Job(NETWORK, now)
+
+    def _end(self) -> None:
+        self.stop.set()
+        self._unpackers.close()
+
+    def _unpack(self, package: Package, task: Task, found: Fetched) -> Step[Fetched]:
+        fresh = not found.cached
+        try:
+            self._cache.unpack(package, self._unpackers, self._progress, verified=fresh)
+        except NotInCache:  # it was, until its hash was checked
+            if fresh:
                 raise
+            return self.job(package, task, lambda found: self._unpack(package, task, found))
         return found
-
-    def _unless_busy(self, package: Package, task: Task) -> Fetched | None:
-        with try_lock(self._cache.lock_path(layout.digest(package))) as held:
-            result = self._bring(package, task) if held else None
-        return result and self._finish(package, task, result)
-
-    def _waiting(self, package: Package, task: Task) -> Fetched:
-        with self._cache.locked(package, self._progress):
-            result = self._bring(package, task)
-        return self._finish(package, task, result)
-
-    def _finish(self, package: Package, task: Task, result: Fetched) -> Fetched:
-        if self._unpack:
-            try:
-                self._cache.unpack(package, self._unpackers, self._progress)
-            except NotInCache:  # it was, until its hash was checked
-                with self._cache.locked(package, self._progress):
-                    result = self._bring(package, task)
-                self._cache.unpack(package, self._unpackers, self._progress)
-        return result
 
     def _bring(self, package: Package, task: Task) -> Fetched:
         if self._cache.has(package):
             return Fetched(cached=1)
-        part = self._cache.part_path(package)
-        if self._store and (received := self._from_store(self._store, package, part, task)):
-            result = Fetched(from_store=1, size=received.size)
-        elif package.built_from:
+        if self._store and (received := self._from_store(self._store, package, task)):
+            return Fetched(from_store=1, size=received.size)
+        if package.built_from:
             raise NotInCache(package.filename, "it was built here once; resolve again to build it")
-        else:
-            received = self._downloader.download(
-                package.url,
-                part,
-                hashes=package.hashes,
-                size=package.size,
-                task=task,
-                stop=self._stop,
-            )
-            result = Fetched(downloaded=1, size=received.size)
-        part.rename(self._cache.archive_path(package))
-        return result
-
-    def _from_store(
-        self, store: Store, package: Package, part: Path, task: Task
-    ) -> Received | None:
-        key = layout.package_key(package)
-        with Partial(
+        part = self._cache.part_path(package)
+        received = self._downloader.download(
+            package.url,
             part,
-            f"{store.url}/{key}",
             hashes=package.hashes,
             size=package.size,
             task=task,
-            stop=self._stop,
+            stop=self.stop,
+        )
+        part.rename(self._cache.archive_path(package))
+        return Fetched(downloaded=1, size=received.size)
+
+    def _from_store(self, store: Store, package: Package, task: Task) -> Received | None:
+        key = layout.package_key(package)
+        archive = layout.archives(package)[-1]
+        part = self._cache.part_path(archive)
+        with Partial(
+            part,
+            f"{store.url}/{key}",
+            hashes=archive.hashes,
+            size=archive.size,
+            task=task,
+            stop=self.stop,
         ) as partial:
             for resumed in (bool(partial.size), False):
                 try:
                     store.get(key, partial, partial.size)
-                    return partial.verify()
+                    received = partial.verify()
                 except NotInStore:
-                    return None
+                    break
                 except (HashMismatch, StoreError) as error:
                     partial.restart()
                     if not resumed:
                         self._progress.note(f"{error}; taking it from where it came from")
-                        return None
-        raise AssertionError
+                        break
+                else:
+                    part.rename(self._cache.archive_path(archive))
+                    return received
+            if not partial.size:
+                part.unlink()
+        return None
+
+
+def interleaved(packages: Iterable[Package]) -> list[Package]:
+    """The largest and the smallest in turn: the large keep the line busy while the small wait.
+
+    Those between come last, so that no large one is left alone at the end.
+    """
+    falling = sorted(packages, key=lambda one: -(one.size or 0))
+    half = (len(falling) + 1) // 2
+    pairs = zip_longest(falling[:half], falling[: half - 1 : -1])
+    return [one for pair in pairs for one in pair if one]

@@ -19,7 +19,7 @@ _UNPACK = {"pypi": wheels.unpack, "conda": conda_packages.unpack}
 # Threads that unpack at once wait for each other's turn at every small file.
 _TURN = threading.Lock()
 
-_PROCESSES = min(4, os.cpu_count() or 1)
+PROCESSES = min(4, os.cpu_count() or 1)
 _WORTH_IT = 2 << 20
 
 
@@ -33,7 +33,7 @@ class Unpackers:
     """Processes that are started by need, and end with `close`."""
 
     def __init__(self) -> None:
-        self._workers = [Worker() for _ in range(_PROCESSES)]
+        self._workers = [Worker() for _ in range(PROCESSES)]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for one in self._workers:
             self._idle.put(one)

@@ -88,38 +88,36 @@ class PackageCache:
         `NotInCache` for a built wheel that neither cache nor store has; what arrived stays.
         """
         own = downloader or Downloader()
-        fetcher = Fetcher(self, own, store, unpack=unpack, progress=progress or NoProgress())
+        fetcher = Fetcher(self, own, store, progress=progress or NoProgress())
         try:
             with self._errors():
-                return fetcher.run(packages)
+                return fetcher.run(packages, unpack=unpack)
         finally:
             if not downloader:
                 own.close()
 
     def has(self, package: Package) -> bool:
-        """Whether the archive is here, judged by its size."""
-        try:
-            found = self.archive_path(package).lstat()
-        except FileNotFoundError:
-            return False
-        size = package.size if package.size is not None else found.st_size
-        return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
+        """Whether an archive of the package is here, judged by its size."""
+        return any(map(self._holds, layout.archives(package)))
 
     def has_unpacked(self, package: Package) -> bool:
         """Whether the package was unpacked here; `unpacked` finds out whether it changed since."""
         return wheels.is_unpacked(self._folder(package))
 
-    def archive(self, package: Package) -> Path:
-        """The archive, its hash checked now. A damaged one is dropped; raises `NotInCache`."""
-        path = self.archive_path(package)
-        name = layout.digest(package)
+    def archive(self, package: Package, *, verified: bool = False) -> Path:
+        """The archive, its hash checked now, unless it just was (`verified`).
+
+        A damaged one is dropped; raises `NotInCache`.
+        """
         with self._errors():
-            if not self.has(package):
-                raise NotInCache(package.filename)
-            if _hash(path, "sha256" if package.hashes.sha256 else "md5") != name:
+            for one in filter(self._holds, layout.archives(package)):
+                path = self.archive_path(one)
+                if verified or _hash(
+                    path, "sha256" if one.hashes.sha256 else "md5"
+                ) == layout.digest(one):
+                    return path
                 path.unlink(missing_ok=True)
-                raise NotInCache(package.filename)
-        return path
+        raise NotInCache(package.filename)
 
     def add(self, source: Path | bytes, filename: str) -> Received:
         """Put a file that was made here, such as a built wheel, into the cache."""
@@ -150,10 +148,15 @@ class PackageCache:
         """The unpacked conda package, with the same checks and errors as a wheel."""
         return self._unpacked(package, conda_packages.load, progress, unpack)
 
-    def unpack(self, package: Package, unpackers: Unpackers, progress: Progress) -> None:
-        """As `unpacked` and `unpacked_conda`, in the processes of `unpackers`."""
+    def unpack(
+        self, package: Package, unpackers: Unpackers, progress: Progress, *, verified: bool
+    ) -> None:
+        """As `unpacked` and `unpacked_conda`, in the processes of `unpackers`.
+
+        `verified`: the archive has just arrived, and its hash was checked on its way.
+        """
         load = conda_packages.load if package.kind == "conda" else wheels.load
-        self._unpacked(package, load, progress, unpackers.unpack)
+        self._unpacked(package, load, progress, unpackers.unpack, verified=verified)
 
     def _unpacked(
         self,
@@ -161,6 +164,8 @@ class PackageCache:
         load: Callable[[Path], _T | None],
         progress: Progress | None,
         unpack: Callable[[str, Path, Path, Limits], None],
+        *,
+        verified: bool = False,
     ) -> _T:
         folder = self._folder(package)
         with self._errors():
@@ -177,13 +182,22 @@ class PackageCache:
                 _remove(folder)
                 self._make(folder.parent)
                 try:
-                    unpack(package.kind, self.archive(package), beside, self._limits)
+                    archive = self.archive(package, verified=verified)
+                    unpack(package.kind, archive, beside, self._limits)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
                 if found := load(folder):
                     return found
                 raise CacheError(str(folder), "an unpacked package does not read back")
+
+    def _holds(self, archive: Package) -> bool:
+        try:
+            found = self.archive_path(archive).lstat()
+        except FileNotFoundError:
+            return False
+        size = archive.size if archive.size is not None else found.st_size
+        return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
 
     def archive_path(self, package: Package) -> Path:
         """Where the archive lies, once it is here."""

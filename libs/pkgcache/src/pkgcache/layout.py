@@ -8,14 +8,20 @@
 | `defaults/<req_id>/<platform>.json` | `{"full_id": ...}` |
 | `aliases/<name>/<tag>.json` | `{"full_id": ..., "req_id": ...}` |
 | `built/<source key>.json` | `{"filename": ..., "sha256": ..., "size": ...}` |
+| `transmuted/<digest>/<format>.json` | the same, of a conda package's other format |
 
 `digest` is the sha256 of the archive in hex, or its md5 where its channel gives no sha256; the two
-digits are its first. In the `name` of an alias `/` is written `%2F`.
+digits are its first. A package that was transmuted lies there under the digest and the name of
+what it became, and `<digest>` in `transmuted/` is that of the original; `format` is `conda` or
+`tar.bz2`. In the `name` of an alias `/` is written `%2F`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from envid.packages import Hashes
 
 if TYPE_CHECKING:
     from envid.aliases import Alias
@@ -27,11 +33,13 @@ __all__ = [
     "LAYOUT_KEY",
     "alias_key",
     "archive_key",
+    "archives",
     "built_key",
     "default_key",
     "description_key",
     "digest",
     "package_key",
+    "transmuted_key",
 ]
 
 LAYOUT = 1
@@ -48,7 +56,21 @@ def digest(package: Package) -> str:
 
 def package_key(package: Package) -> str:
     """Where a package's archive lies."""
-    return archive_key(digest(package), package.filename)
+    archive = archives(package)[-1]
+    return archive_key(digest(archive), archive.filename)
+
+
+def archives(package: Package) -> tuple[Package, ...]:
+    """The archives that a package can be unpacked from; the last is the one that a store holds.
+
+    The first is the original, the other, if any, what it was transmuted into.
+    """
+    other = package.transmuted
+    if not other:
+        return (package,)
+    original = replace(package, transmuted=None)
+    hashes = Hashes(sha256=other.sha256)
+    return original, replace(original, filename=other.filename, hashes=hashes, size=other.size)
 
 
 def archive_key(digest: str, filename: str) -> str:
@@ -74,3 +96,8 @@ def alias_key(alias: Alias) -> str:
 def built_key(source_key: str) -> str:
     """Where the wheel that was built from a source state is named."""
     return f"built/{source_key}.json"
+
+
+def transmuted_key(package: Package, to: str) -> str:
+    """Where it is named what a conda package was transmuted into; `to` is the format."""
+    return f"transmuted/{digest(package)}/{to}.json"
