@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from envid.aliases import Alias, FullRef, parse_alias
 from envid.errors import InvalidAlias
-from envid.ids import EnvId
 from envid.platforms import host_platform
-from mfenv.errors import ImmutableAlias, InvalidRequest, UnknownEnvironment
-from mfenv.finding import Finder
+from mfenv.errors import InvalidRequest, NotHere, UnknownEnvironment
+from mfenv.finding import Finder, taken
+from mfenv.publishing import Publisher
 from mfenv.registry import Registry
 from mfenv.settings import Settings
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from envid.ids import EnvId
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.finding import StepFinder, Target
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pkgcache.credentials import Credentials
     from pkgcache.download import Downloader
     from pkgcache.progress import Progress
-    from pkgcache.shared import EnvStore
+    from pkgcache.shared import EnvStore, Published
     from pkgcache.worker import Worker
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
@@ -46,13 +47,15 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What a resolve gave: an environment per platform. `known`: no resolver had to run.
+    """What a resolve gave: an environment per platform.
 
-    `seconds` says how long each phase took, `notes` what was read in files and not used.
+    `known`: no resolver had to run; `from_store`: because the store had it, and this machine did
+    not. `seconds` says how long each phase took, `notes` what was read in files and not used.
     """
 
     envs: tuple[ResolvedEnv, ...]
     known: bool
+    from_store: bool = False
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -100,7 +103,9 @@ class Environments:
         self.progress = progress or NoProgress()
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
-        self._finder = Finder(self.registry, self.settings.store, lambda: self.store, step)
+        self.store_url = "" if self.settings.local_only else self.settings.store
+        self._finder = Finder(self.registry, self.settings, lambda: self.store, step)
+        self._publisher = Publisher(self)
 
     def __enter__(self) -> Environments:
         return self
@@ -135,13 +140,13 @@ class Environments:
 
     @cached_property
     def store(self) -> EnvStore | None:
-        """The shared store of the settings, None where none is set."""
-        if not self.settings.store:
+        """The shared store of the settings; None where none is set, or `local_only` forbids it."""
+        if not self.store_url:
             return None
         from pkgcache.shared import EnvStore
         from pkgcache.store import open_store
 
-        return EnvStore(open_store(self.settings.store))
+        return EnvStore(open_store(self.store_url))
 
     # resolving
 
@@ -157,11 +162,12 @@ class Environments:
     ) -> Resolved:
         """Find the exact packages of a request, for all its platforms at once.
 
-        A request that is known is answered from the registry, unless `force` asks otherwise;
-        `update` names packages of the known answer that may change, while the others stay where
-        they can. An environment that a request derives from is the answer itself if it is enough.
-        With a store in the settings, packages and descriptions are published there. `aliases` are
-        given last, to what everybody can then create. `dry_run` records nothing.
+        A request that is known is answered from the registry, else from the store where
+        `use_remote_latest` says so, unless `force` asks otherwise; `update` names packages of the
+        known answer that may change, while the others stay where they can. An environment that a
+        request derives from is the answer itself if it is enough. With a store in the settings,
+        packages and descriptions are published there. `aliases` are given last, to what everybody
+        can then create. `dry_run` records nothing.
 
         Raises the errors of reading a request (`reqparse`, `mfenv.errors`), of resolving
         (`resolvers.errors`), of moving packages (`pkgcache.errors`).
@@ -170,39 +176,77 @@ class Environments:
 
         names = [parse_alias(text) for text in aliases]
         prepared = prepare(request, self.settings, self.find, self.credentials)
+        fresh = force or bool(update)
         enough = bool(request.using) and not force and self._enough(prepared)
         req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
         for name in names:
-            if (held := self._held(name)) and held[0] != req_id:
-                raise _taken(name, held)
-        seconds: dict[str, float] = {}
+            if (held := self._publisher.held(name)) and held[0] != req_id:
+                raise taken(name, held)
         preferred = self._all_but(update, prepared) if update else {}
-        known = None if force or update else self._known(req_id, prepared.platforms)
-        if enough:
-            known = prepared.bases
-        envs = known
-        if envs is None or (self._unpublished(envs) and not dry_run):
+        known = prepared.bases if enough else None if fresh else self._known(prepared)
+        if known and (dry_run or not self._publisher.unpublished(known)):
+            found = Resolved(envs=known, known=True, notes=prepared.notes)
+        else:
             with self._alone(f"resolve-{req_id}", "another process that resolves the same"):
-                if envs is None and not (force or update):
+                if not known and not fresh:
                     # Whoever held the lock may have done what we are about to do.
-                    envs = known = self._known(req_id, prepared.platforms)
-                if envs is None:
-                    from mfenv.resolving import find_packages
-
-                    with _timed(seconds, "resolve"):
-                        envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
-                if not dry_run:
-                    if self._unpublished(envs):
-                        with _timed(seconds, "publish"):
-                            self.publish(
-                                envs, default=set_default, credentials=prepared.credentials
-                            )
-                    if known is None:
-                        self.registry.add(envs, default=set_default)
+                    known = self._known(prepared)
+                found = self._answer(
+                    prepared,
+                    known,
+                    latest=not fresh,
+                    preferred=preferred,
+                    dry_run=dry_run,
+                    default=set_default,
+                )
         if not dry_run:
             for name in names:
-                self._give(name, FullRef(req_id=req_id, full_id=envs[0].full_id))
-        return Resolved(envs=envs, known=known is not None, notes=prepared.notes, seconds=seconds)
+                self._publisher.give(name, found.envs, prepared.credentials)
+        return found
+
+    def _answer(
+        self,
+        prepared: Prepared,
+        known: tuple[ResolvedEnv, ...] | None,
+        *,
+        latest: bool,
+        preferred: Mapping[str, Sequence[Package]],
+        dry_run: bool,
+        default: bool,
+    ) -> Resolved:
+        """The known answer, else that of the store, else a resolver's: published, and recorded."""
+        seconds: dict[str, float] = {}
+        stored = None
+        if latest and not known:
+            stored = self._finder.latest(prepared.spec.req_id, prepared.platforms)
+        envs = known or stored
+        if envs is None:
+            from mfenv.resolving import find_packages
+
+            with _timed(seconds, "resolve"):
+                envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
+        if stored and not dry_run:
+            self._remember(stored, default=default)
+        elif not dry_run:
+            if self.store_url:
+                with _timed(seconds, "publish"):
+                    self.publish(
+                        envs, default=default, check=not known, credentials=prepared.credentials
+                    )
+            if not known:
+                self.registry.add(envs, default=default)
+        return Resolved(
+            envs=envs,
+            known=bool(known or stored),
+            from_store=bool(stored),
+            notes=prepared.notes,
+            seconds=seconds,
+        )
+
+    def _remember(self, envs: Sequence[ResolvedEnv], *, default: bool) -> None:
+        """Record what the store has."""
+        self.registry.add(envs, default=default)
+        self.registry.set_published(self.store_url, [one.env_id for one in envs])
 
     def _enough(self, prepared: Prepared) -> bool:
         from resolvers.satisfied import satisfies
@@ -211,7 +255,7 @@ class Environments:
 
     def _all_but(self, names: Sequence[str], prepared: Prepared) -> dict[str, tuple[Package, ...]]:
         """The packages of a known request without those to update, by platform."""
-        envs = self._known(prepared.spec.req_id, prepared.platforms)
+        envs = self._known(prepared)
         if envs is None:
             raise InvalidRequest(
                 "there is nothing to update: this request was not resolved for these platforms",
@@ -226,40 +270,53 @@ class Environments:
             for env in envs
         }
 
-    def _known(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
+    def _known(self, prepared: Prepared) -> tuple[ResolvedEnv, ...] | None:
         """The default environments of a request, if they were resolved together."""
+        req_id, platforms = prepared.spec.req_id, prepared.platforms
         defaults = self.registry.defaults(req_id)
         full_ids = {defaults.get(platform) for platform in platforms}
         full_id = full_ids.pop()
         if full_ids or full_id is None:
             return None
-        found = [self._finder.get(EnvId(req_id, full_id, platform)) for platform in platforms]
-        return tuple(one for one in found if one) if all(found) else None
+        return self._finder.together(req_id, full_id, platforms)
 
     def publish(
         self,
         envs: Sequence[ResolvedEnv],
         *,
         default: bool = True,
+        check: bool = False,
+        verify: bool = False,
         credentials: Credentials | None = None,
-    ) -> None:
+    ) -> Published | None:
         """Put environments into the store, if there is one: packages, then descriptions.
 
-        What this machine knows to be there costs no request.
+        What this machine knows to be there costs no request, unless `check` asks for each
+        description, or `verify` for each package too: what the store lost comes back. With
+        `default` each of them becomes what its bare `req_id` means in the store. Gives what was
+        added, None where nothing was asked.
         """
-        missing = self._unpublished(envs)
-        if not missing or (store := self.store) is None:
-            return
-        with self._downloader(credentials) as downloader:
-            store.publish(missing, cache=self.cache, downloader=downloader, progress=self.progress)
-        if default:
-            for env in missing:
-                store.set_default(env.env_id)
-        self.registry.set_published(self.settings.store, [env.env_id for env in missing])
+        return self._publisher.publish(
+            envs, default=default, check=check, verify=verify, credentials=credentials
+        )
 
-    def _unpublished(self, envs: Sequence[ResolvedEnv]) -> list[ResolvedEnv]:
-        url = self.settings.store
-        return [one for one in envs if url and not self.registry.is_published(url, one.env_id)]
+    def publish_again(
+        self, name: str, *, default: bool = False, verify: bool = False
+    ) -> tuple[tuple[ResolvedEnv, ...], Published | None]:
+        """Publish what `name` names, on all its platforms, with the names that it has here.
+
+        The default and the aliases that another environment has in the store stay there, but for
+        `default`. Raises `InvalidRequest` where there is no store.
+        """
+        if self.store is None:
+            raise InvalidRequest(
+                f"there is no store to publish `{name}` to", "MFENV_STORE names that of your team"
+            )
+        envs = self.find(name)
+        published = self.publish(envs, default=default, check=True, verify=verify)
+        for env in envs:
+            self._publisher.restore_names(env)
+        return envs, published
 
     # finding and naming
 
@@ -272,6 +329,18 @@ class Environments:
         """
         return self._finder.find(name, platforms)
 
+    def get(
+        self, name: str, platforms: Sequence[str] = (), *, default: bool = True
+    ) -> tuple[ResolvedEnv, ...]:
+        """Bring an environment from the store here: for `platforms`, or for all that it has.
+
+        With `default` it becomes what its bare `req_id` means here. Raises as `find` does, and
+        `InvalidRequest` where there is no store.
+        """
+        envs = self._finder.get(name, platforms)
+        self._remember(envs, default=default)
+        return envs
+
     def alias(self, name: str, alias: str) -> tuple[Alias, FullRef]:
         """Give the environment that `name` names another name.
 
@@ -279,29 +348,7 @@ class Environments:
         it never changes.
         """
         given = parse_alias(alias)
-        found = self.find(name)[0]
-        target = FullRef(req_id=found.req_id, full_id=found.full_id)
-        self._give(given, target)
-        return given, target
-
-    def _give(self, alias: Alias, target: FullRef) -> None:
-        ids = (target.req_id, target.full_id)
-        held = self._held(alias)
-        if not held or held == ids:
-            if self.store:
-                self.store.set_alias(alias, target)
-            held = self.registry.set_alias(str(alias), ids, mutable=alias.mutable)
-        if held and held != ids:
-            raise _taken(alias, held)
-
-    def _held(self, alias: Alias) -> Target | None:
-        """The environment that an alias is given to for ever, here or in the store."""
-        if alias.mutable:
-            return None
-        if here := self.registry.alias(str(alias)):
-            return here
-        there = self.store.alias(alias) if self.store else None
-        return (there.req_id, there.full_id) if there else None
+        return given, self._publisher.give(given, self.find(name))
 
     # prefixes
 
@@ -358,9 +405,14 @@ class Environments:
         return self.home / "envs" / (as_name or f"{env.req_id[:16]}-{env.full_id[:16]}")
 
     def fetch(self, env: ResolvedEnv, credentials: Credentials | None = None) -> None:
-        """Bring the packages of an environment into the cache, ready to be linked."""
+        """Bring the packages of an environment into the cache, ready to be linked.
+
+        Raises `NotHere` where that needs what `local_only` forbids.
+        """
+        if self.settings.local_only:
+            self._check_here(env)
         store = self.store.store if self.store else None
-        with self._downloader(credentials) as downloader:
+        with self.downloader(credentials) as downloader:
             self.cache.fetch(
                 env.packages,
                 downloader=downloader,
@@ -368,6 +420,15 @@ class Environments:
                 unpack=True,
                 progress=self.progress,
             )
+
+    def _check_here(self, env: ResolvedEnv) -> None:
+        missing = [
+            one.filename
+            for one in env.packages
+            if not self.cache.has(one) and not self.cache.has_unpacked(one)
+        ]
+        if missing:
+            raise NotHere(f"{env.req_id[:12]}:{env.full_id[:12]}", tuple(missing))
 
     def _link(self, env: ResolvedEnv, prefix: Path, *, replace: bool) -> None:
         from pkgcache.conda_prefix import create_conda_env
@@ -455,7 +516,8 @@ class Environments:
 
     # common
 
-    def _downloader(self, credentials: Credentials | None = None) -> Downloader:
+    def downloader(self, credentials: Credentials | None = None) -> Downloader:
+        """What downloads packages, with the logins of the settings; or refuses, `local_only`."""
         from pkgcache.download import Downloader
 
         known = credentials or self.credentials
@@ -465,7 +527,7 @@ class Environments:
             *(*settings.channels, settings.channel_alias),
         ):
             known.add(url)
-        return Downloader(known, workers=settings.downloads)
+        return Downloader(known, workers=settings.downloads, offline=settings.local_only)
 
     @contextmanager
     def _alone(self, name: str, other: str) -> Iterator[None]:
@@ -491,10 +553,3 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     seconds[phase] = time.monotonic() - started
-
-
-def _taken(alias: Alias, held: Target) -> ImmutableAlias:
-    return ImmutableAlias(
-        f"`{alias}` is given to {':'.join(held)} for ever",
-        "choose another tag; `latest`, `candidate` and `stable` may move",
-    )

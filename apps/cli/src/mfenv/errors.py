@@ -12,6 +12,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSetting",
     "MfenvError",
+    "NotHere",
     "RegistryError",
     "UnknownEnvironment",
 ]
@@ -50,6 +51,26 @@ class Ambiguous(MfenvError, LookupError):
 
 class ImmutableAlias(MfenvError, ValueError):
     """An alias that never changes was to be given to another environment."""
+
+
+class NotHere(MfenvError, LookupError):
+    """Packages of an environment are not on this machine, and `local_only` forbids to fetch them.
+
+    `missing` are the names of their archives.
+    """
+
+    _SHOWN = 3
+
+    def __init__(self, env: str, missing: tuple[str, ...]) -> None:
+        shown = ", ".join(f"`{one}`" for one in missing[: self._SHOWN])
+        more = len(missing) - self._SHOWN
+        message = (
+            f"`{env}` needs what is not here, and `local_only` forbids to fetch it:"
+            f" {shown}{f' and {more} more' if more > 0 else ''}"
+        )
+        super().__init__(message, "leave out `local_only` once")
+        self.args = (env, missing)
+        self.env, self.missing = env, missing
 
 
 class RegistryError(MfenvError, OSError):

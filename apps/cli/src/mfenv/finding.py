@@ -9,15 +9,22 @@ from envid.aliases import Alias, FullRef, PrefixRef, ReqRef, StepRef, parse_ref
 from envid.ids import EnvId
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
-from mfenv.errors import Ambiguous, UnknownEnvironment
+from mfenv.errors import (
+    Ambiguous,
+    ImmutableAlias,
+    InvalidRequest,
+    InvalidSetting,
+    UnknownEnvironment,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from mfenv.registry import Registry
+    from mfenv.settings import Settings
     from pkgcache.shared import EnvStore
 
-__all__ = ["Finder", "StepFinder", "Target"]
+__all__ = ["Finder", "StepFinder", "Target", "taken"]
 
 Target = tuple[str, str]
 """A `req_id` and a `full_id`."""
@@ -27,49 +34,103 @@ StepFinder = Callable[[StepRef], Target]
 
 
 class Finder:
-    """Looks environments up; `store` opens the shared store, or gives None where none is set.
+    """Looks environments up; `store` opens the shared store, or gives None where none is used.
 
-    What the store has is remembered in the registry. `step` finds the environment of a step.
+    What the store has is remembered in the registry. What never changes is asked of the store
+    once: descriptions, and aliases with other tags than `latest`, `candidate` and `stable`. `step`
+    finds the environment of a step.
     """
 
     def __init__(
         self,
         registry: Registry,
-        store_url: str,
+        settings: Settings,
         store: Callable[[], EnvStore | None],
         step: StepFinder | None = None,
     ) -> None:
-        self._registry, self._store_url, self._store = registry, store_url, store
+        self._registry, self._settings, self._store = registry, settings, store
         self._step = step
 
     def find(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
         """See `Environments.find`."""
-        target = self.target(name)
-        wanted = list(platforms) or self._platforms(target)
+        target = self.target(name, platforms)
+        return self._all(name, target, platforms or self._platforms(target))
+
+    def get(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
+        """See `Environments.get`, but for the default."""
+        store = self._store()
+        if store is None:
+            raise InvalidRequest(
+                f"there is no store to get `{name}` from", "MFENV_STORE names that of your team"
+            )
+        target = self.target(name, platforms, fresh=True)
+        there = _stored(store, target)
+        for platform in platforms:
+            if platform not in there:
+                raise self._not_for(name, platform, there)
+        return self._all(name, target, platforms or there)
+
+    def latest(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
+        """What the store has for a request, as `use_remote_latest` asks for; None for nothing.
+
+        It was resolved for all `platforms` together. Where everybody's are wanted, that is the
+        store's default, else the newest. Costs a request for the default of each platform, a
+        listing for each where that does not do, and one for each description that is looked at,
+        the newest first. Nothing is remembered.
+        """
+        asked = self._settings.use_remote_latest
+        if asked in ((), ("none",)) or (store := self._store()) is None:
+            return None
+        anyone = asked == ("anyone",)
+        users = None if anyone else self._users(asked)
+        for full_id in _published(store, req_id, platforms, defaults=anyone):
+            found = self.together(req_id, full_id, platforms, users=users, remember=False)
+            if found:
+                return found
+        return None
+
+    def together(
+        self,
+        req_id: str,
+        full_id: str,
+        platforms: Sequence[str],
+        *,
+        users: Collection[str] | None = None,
+        remember: bool = True,
+    ) -> tuple[ResolvedEnv, ...] | None:
+        """One resolved environment for all `platforms`, None where one of them is not known.
+
+        With `users`, only one that one of them resolved. What only the store has is remembered
+        here, unless told otherwise.
+        """
         found = []
-        for platform in wanted:
-            env = self.get(EnvId(*target, platform))
-            if env is None:
-                raise self._not_for(name, platform, target)
+        for platform in platforms:
+            env = self._by_id(EnvId(req_id, full_id, platform), remember=remember)
+            if env is None or (users is not None and env.resolved_by not in users):
+                return None
             found.append(env)
-        if not found:
-            raise self._unknown(name)
         return tuple(found)
 
-    def target(self, name: str) -> Target:
-        """The ids that a text stands for; raises `UnknownEnvironment` and `Ambiguous`."""
+    def target(self, name: str, platforms: Sequence[str] = (), *, fresh: bool = False) -> Target:
+        """The ids that a text stands for; raises `UnknownEnvironment` and `Ambiguous`.
+
+        A bare `req_id` means its default on the first of `platforms`, or on this machine's. With
+        `fresh` only the store is asked.
+        """
         ref = parse_ref(name)
+        platform = (*platforms, host_platform())[0]
         # What came from another system keeps the ids and pathspecs that it had there as aliases.
         if not isinstance(ref, Alias) and (held := self._registry.alias(str(ref))):
             return held
         if isinstance(ref, FullRef):
             return ref.req_id, ref.full_id
         if isinstance(ref, Alias):
-            found = self._alias(ref)
+            found = self._alias(ref, fresh=fresh)
         elif isinstance(ref, ReqRef):
-            found = self._default(ref.req_id) or self._candidate(name, ref.req_id)
+            found = self._default(ref.req_id, platform, fresh=fresh)
+            found = found or self._candidate(name, ref.req_id, platform, fresh=fresh)
         elif isinstance(ref, PrefixRef):
-            found = self._candidate(name, ref.digits)
+            found = self._candidate(name, ref.digits, platform, fresh=fresh)
         elif self._step:
             return self._of_step(self._step(ref))
         else:
@@ -80,68 +141,88 @@ class Finder:
             raise self._unknown(name)
         return found
 
-    def get(self, env_id: EnvId) -> ResolvedEnv | None:
-        """The environment with this id, or None if neither registry nor store has it."""
+    def _of_step(self, target: Target) -> Target:
+        # A run may have been of a system whose environments were brought over since.
+        return self._registry.alias(":".join(target)) or target
+
+    def _by_id(self, env_id: EnvId, *, remember: bool = True) -> ResolvedEnv | None:
         text = self._registry.description(env_id)
         if text:
             return ResolvedEnv.from_json(text)
         store = self._store()
         found = store.fetch_description(env_id) if store else None
-        if store and found:
+        if found and remember:
             self._registry.add([found], default=False)
-            self._registry.set_published(self._store_url, [env_id])
+            self._registry.set_published(self._settings.store, [env_id])
         return found
 
-    def _of_step(self, target: Target) -> Target:
-        # A run may have been of a system whose environments were brought over since.
-        return self._registry.alias(":".join(target)) or target
+    def _all(self, name: str, target: Target, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:
+        found = []
+        for platform in platforms:
+            env = self._by_id(EnvId(*target, platform))
+            if env is None:
+                raise self._not_for(name, platform, self._platforms(target))
+            found.append(env)
+        if not found:
+            raise self._unknown(name)
+        return tuple(found)
 
     def _platforms(self, target: Target) -> list[str]:
         found = self._registry.platforms(*target)
         store = None if found else self._store()
-        if store is None:
-            return found
-        req_id, full_id = target
-        return [one.platform for one in store.find_prefix(req_id) if one.full_id == full_id]
+        return _stored(store, target) if store else found
 
-    def _alias(self, alias: Alias) -> Target | None:
+    def _alias(self, alias: Alias, *, fresh: bool) -> Target | None:
         # What can change is asked of the store first; what cannot, is as good here as there.
-        here = self._registry.alias(str(alias))
+        here = None if fresh else self._registry.alias(str(alias))
         if here and not alias.mutable:
             return here
         store = self._store()
-        if store is None:
+        ref = store.alias(alias) if store else None
+        if ref is None:
             return here
-        ref = store.alias(alias)
-        there = (ref.req_id, ref.full_id) if ref else None
-        if there and there != here:
-            self._registry.set_alias(str(alias), there, mutable=alias.mutable)
-        return there or here
+        there = (ref.req_id, ref.full_id)
+        url = self._settings.store
+        held = self._registry.set_alias(str(alias), there, mutable=alias.mutable, store=url)
+        if held:
+            raise taken(alias, held)
+        return there
 
-    def _default(self, req_id: str) -> Target | None:
-        host = host_platform()
-        defaults = self._registry.defaults(req_id)
-        found = defaults.get(host) or min(defaults.values(), default=None)
-        if not found and (store := self._store()):
-            env_id = store.default(req_id, host)
-            found = env_id.full_id if env_id else None
-        return (req_id, found) if found else None
+    def _default(self, req_id: str, platform: str, *, fresh: bool) -> Target | None:
+        defaults = {} if fresh else self._registry.defaults(req_id)
+        full_id = defaults.get(platform) or min(defaults.values(), default=None)
+        if not full_id and (store := self._store()):
+            found = store.default(req_id, platform)
+            full_id = found.full_id if found else None
+        return (req_id, full_id) if full_id else None
 
-    def _candidate(self, name: str, digits: str) -> Target | None:
-        found = self._registry.candidates(digits)
+    def _candidate(self, name: str, digits: str, platform: str, *, fresh: bool) -> Target | None:
+        found = [] if fresh else self._registry.candidates(digits)
         if not found and (store := self._store()):
             found = sorted({(one.req_id, one.full_id) for one in store.find_prefix(digits)})
         # The first digits of one request mean its default, however often it was resolved.
         requests = {req_id for req_id, _ in found}
         if len(found) > 1 and len(requests) == 1 and min(requests).startswith(digits):
-            return self._default(*requests)
+            default = self._default(min(requests), platform, fresh=fresh)
+            if default:
+                return default
         if len(found) > 1:
             some = ", ".join(f"{req[:12]}:{full[:12]}" for req, full in sorted(found)[:5])
             raise Ambiguous(f"`{name}` fits {len(found)} environments: {some}", "add digits")
         return found[0] if found else None
 
-    def _not_for(self, name: str, platform: str, target: Target) -> UnknownEnvironment:
-        known = self._platforms(target)
+    def _users(self, asked: Sequence[str]) -> frozenset[str]:
+        from mfenv.resolving import user_name
+
+        if alone := {"none", "anyone"}.intersection(asked):
+            origin = self._settings.origins.get("use_remote_latest", "use_remote_latest")
+            raise InvalidSetting(
+                f"{origin}: `{min(alone)}` cannot stand beside other words",
+                "say `none`, `anyone`, `me` or the names of users",
+            )
+        return frozenset(user_name() if one == "me" else one for one in asked)
+
+    def _not_for(self, name: str, platform: str, known: Sequence[str]) -> UnknownEnvironment:
         if not known:
             return self._unknown(name)
         return UnknownEnvironment(
@@ -150,8 +231,43 @@ class Finder:
         )
 
     def _unknown(self, name: str) -> UnknownEnvironment:
+        if self._settings.local_only:
+            hint = "leave out `local_only`, or run `mfenv get` once"
+            return UnknownEnvironment(
+                f"`{name}` is not known here, and `local_only` forbids to ask the store", hint
+            )
         if self._store():
-            hint = "`mfenv list` shows what is known here"
+            hint = "`mfenv list` shows what is known here; who knows it can `mfenv publish` it"
             return UnknownEnvironment(f"`{name}` is neither known here nor in the store", hint)
         hint = "`mfenv list` shows what is known here; MFENV_STORE names the store of your team"
         return UnknownEnvironment(f"`{name}` is not known here", hint)
+
+
+def taken(alias: Alias, held: Target) -> ImmutableAlias:
+    """The error of an alias that `held` has for ever."""
+    return ImmutableAlias(
+        f"`{alias}` is given to {':'.join(held)} for ever",
+        "choose another tag; `latest`, `candidate` and `stable` may move",
+    )
+
+
+def _stored(store: EnvStore, target: Target) -> list[str]:
+    req_id, full_id = target
+    return [one.platform for one in store.find_prefix(req_id) if one.full_id == full_id]
+
+
+def _published(
+    store: EnvStore, req_id: str, platforms: Sequence[str], *, defaults: bool
+) -> Iterator[str]:
+    """The `full_id`s that a store may have for all platforms: the default, then the newest."""
+    named = [store.default(req_id, platform) for platform in platforms] if defaults else []
+    chosen = {one.full_id if one else None for one in named}
+    default = chosen.pop() if len(chosen) == 1 else None
+    if default:
+        yield default
+    newest, *others = (
+        [one.full_id for one in store.find(req_id, platform)] for platform in platforms
+    )
+    for full_id in newest:
+        if full_id != default and all(full_id in other for other in others):
+            yield full_id

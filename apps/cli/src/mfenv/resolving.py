@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mfenv.request import Prepared
     from resolvers.request import Resolver
 
-__all__ = ["find_packages"]
+__all__ = ["find_packages", "user_name"]
 
 
 def find_packages(
@@ -47,7 +47,7 @@ def find_packages(
             packages, environments, prepared.credentials
         ),
         progress=environments.progress,
-        offline=environments.settings.offline,
+        offline=environments.settings.offline or environments.settings.local_only,
     )
     task = environments.progress.start("resolving", None, "packages")
     try:
@@ -60,7 +60,7 @@ def find_packages(
     return ResolvedEnv.co_resolve(
         prepared.spec,
         {platform: (one.python, one.packages) for platform, one in found.items()},
-        resolved_by=_user(),
+        resolved_by=user_name(),
     )
 
 
@@ -87,7 +87,8 @@ def _resolver(environments: Environments, prepared: Prepared) -> Resolver:
     )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who resolves here: the name of the user, or `uid-N` of one who has none."""
     import getpass
 
     try:

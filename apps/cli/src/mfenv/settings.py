@@ -63,6 +63,14 @@ class Settings:
         True, "take the CUDA driver of this machine for `__cuda` where it is the target"
     )
     offline: bool = _setting(False, "resolve from what the engines have cached, without network")
+    local_only: bool = _setting(
+        False, "use what is on this machine: neither store nor channels, indexes or downloads"
+    )
+    use_remote_latest: tuple[str, ...] = _setting(
+        ("none",),
+        "whose environments of the store answer a request that is not known here: `none`, `me`,"
+        " `anyone` or the names of users",
+    )
     downloads: int = _setting(16, "downloads at a time")
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
     link_scripts: bool = _setting(

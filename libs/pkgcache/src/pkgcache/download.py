@@ -47,7 +47,7 @@ class Downloader:
     `workers` is how many downloads a caller should run at once. A failed attempt is repeated up to
     `retries` times after a random wait of at most `backoff`, twice that, four times that, ...
     seconds, or as long as the server's Retry-After says. `timeout` is in seconds, for a connection
-    and for each silence of the server.
+    and for each silence of the server. One that is `offline` refuses every URL.
     """
 
     def __init__(
@@ -58,9 +58,11 @@ class Downloader:
         retries: int = 4,
         backoff: float = 0.5,
         timeout: float = 30.0,
+        offline: bool = False,
     ) -> None:
         self.credentials = credentials or Credentials()
         self.workers, self.retries, self.backoff, self.timeout = workers, retries, backoff, timeout
+        self._offline = offline
         self._client: Client | None = None
         self._lock = threading.Lock()
 
@@ -101,6 +103,8 @@ class Downloader:
         bytes, `CacheError` where the file cannot be written. The file then holds what arrived.
         """
         _check_scheme(url)
+        if self._offline:
+            raise DownloadError(redact(url), "downloads are switched off")
         try:
             with Partial(
                 destination, url, hashes=hashes, size=size, task=task, stop=stop

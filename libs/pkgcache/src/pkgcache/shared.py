@@ -71,16 +71,18 @@ class EnvStore:
         cache: PackageCache,
         downloader: Downloader | None = None,
         progress: Progress | None = None,
+        verify: bool = False,
     ) -> Published:
         """Put environments into the store, and those of their packages that it lacks.
 
-        Packages that `cache` lacks are fetched first. Known environments cost one request each.
+        Packages that `cache` lacks are fetched first. Known environments cost one request each;
+        with `verify` their packages are looked for too, and those that are missing put there again.
         """
         progress = progress or NoProgress()
         self._prepare()
         wanted = {layout.description_key(one.env_id): one for one in envs}
         known = self.store.exists(wanted)
-        new = {key: env for key, env in wanted.items() if key not in known}
+        new = {key: env for key, env in wanted.items() if verify or key not in known}
         if not new:
             return Published()
         packages = {
@@ -92,7 +94,7 @@ class EnvStore:
         size = self._upload(missing, cache, progress)
         for key, env in new.items():
             self._put_once(key, env.to_json().encode())
-        return Published(environments=len(new), packages=len(missing), size=size)
+        return Published(environments=len(new.keys() - known), packages=len(missing), size=size)
 
     def fetch_description(self, env_id: EnvId) -> ResolvedEnv | None:
         """The environment of that id, None where the store does not have it."""

@@ -1,0 +1,118 @@
+"""Putting environments and their names into the shared store.
+
+What the registry remembers to be in the store is believed as long as nothing is written: a known
+environment costs no request. Before a name is given to it there, its description is looked up, and
+published again where the store has lost it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envid.aliases import Alias, FullRef, parse_ref
+from mfenv.finding import taken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envid.ids import EnvId
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Environments
+    from mfenv.finding import Target
+    from pkgcache.credentials import Credentials
+    from pkgcache.shared import Published
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Publishes for `environments`; does nothing where these use no store."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments, self._registry = environments, environments.registry
+        self._seen: set[EnvId] = set()
+
+    def unpublished(self, envs: Sequence[ResolvedEnv]) -> list[ResolvedEnv]:
+        """Those that the registry does not know to be in the store."""
+        url = self._environments.store_url
+        return [one for one in envs if url and not self._registry.is_published(url, one.env_id)]
+
+    def publish(
+        self,
+        envs: Sequence[ResolvedEnv],
+        *,
+        default: bool,
+        check: bool = False,
+        verify: bool = False,
+        credentials: Credentials | None = None,
+    ) -> Published | None:
+        """See `Environments.publish`; None where nothing was asked of the store."""
+        environments = self._environments
+        wanted = self.unpublished(envs)
+        if verify:
+            wanted = list(envs)
+        elif check:
+            wanted = [one for one in envs if one in wanted or one.env_id not in self._seen]
+        if not wanted or (store := environments.store) is None:
+            return None
+        with environments.downloader(credentials) as downloader:
+            published = store.publish(
+                wanted,
+                cache=environments.cache,
+                downloader=downloader,
+                progress=environments.progress,
+                verify=verify,
+            )
+        if default:
+            for env in wanted:
+                store.set_default(env.env_id)
+        self._registry.set_published(environments.store_url, [one.env_id for one in wanted])
+        self._seen.update(one.env_id for one in wanted)
+        return published
+
+    def give(
+        self, alias: Alias, envs: Sequence[ResolvedEnv], credentials: Credentials | None = None
+    ) -> FullRef:
+        """Give an alias to one environment, which `envs` are for all its platforms.
+
+        Raises `ImmutableAlias` and `pkgcache.errors.AliasTaken`.
+        """
+        target = FullRef(req_id=envs[0].req_id, full_id=envs[0].full_id)
+        ids = (target.req_id, target.full_id)
+        if (held := self.held(alias)) and held != ids:
+            raise taken(alias, held)
+        url, store = self._environments.store_url, self._environments.store
+        known = not alias.mutable and self._registry.alias_in(url, str(alias)) == ids
+        if store and not known and store.alias(alias) != target:
+            self.publish(envs, default=False, check=True, credentials=credentials)
+            store.set_alias(alias, target)
+        held = self._registry.set_alias(str(alias), ids, mutable=alias.mutable, store=url)
+        if held:
+            raise taken(alias, held)
+        return target
+
+    def held(self, alias: Alias) -> Target | None:
+        """The environment that an alias is given to for ever, here or in the store."""
+        if alias.mutable:
+            return None
+        if here := self._registry.alias(str(alias)):
+            return here
+        store = self._environments.store
+        there = store.alias(alias) if store else None
+        return (there.req_id, there.full_id) if there else None
+
+    def restore_names(self, env: ResolvedEnv) -> None:
+        """Give the store the default and the aliases that it lacks of an environment.
+
+        What another one has by now stays there.
+        """
+        store = self._environments.store
+        if store is None:
+            return
+        if not store.default(env.req_id, env.platform):
+            store.set_default(env.env_id)
+        target = FullRef(req_id=env.req_id, full_id=env.full_id)
+        for text in self._registry.aliases_of(env.req_id, env.full_id):
+            alias = parse_ref(text)
+            if isinstance(alias, Alias) and not store.alias(alias):
+                store.set_alias(alias, target)
