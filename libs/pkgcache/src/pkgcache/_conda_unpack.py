@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import hashlib
 import io
 import json
@@ -10,10 +9,10 @@ import mmap
 import os
 import posixpath
 import unicodedata
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from pkgcache import _conda_info, _zip
+from pkgcache import _bz2_read, _conda_info, _zip
 from pkgcache._links import first_escape
 from pkgcache._members import path_issue
 from pkgcache._tar import BadTar, TarReader
@@ -21,11 +20,11 @@ from pkgcache.conda_packages import CondaFile, UnpackedConda
 from pkgcache.errors import BadArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pkgcache._tar import Member
-    from pkgcache.wheels import Limits
+    from pkgcache.wheels import EntryPoint, Limits
 
 _RATIO_FLOOR = 64 << 20
 _INFO_SIZE = 64 << 20
@@ -38,18 +37,29 @@ _LARGEST_WINDOW = 1 << 27
 
 def unpack_conda(archive: Path, tree: Path, limits: Limits) -> UnpackedConda:
     """Unpack the package into `tree`; raises `BadArchive`."""
-    try:
-        return _Unpacking(archive, tree, limits).run()
-    except (_zip.BadZip, BadTar) as error:
-        issue = f"it {error}"
-    except _conda_info.BadInfo as error:
-        issue = str(error)
-    raise BadArchive(archive.name, (issue,))
+    # As open to a group as the cache is, whatever the umask; to others never.
+    mode = tree.parent.parent.stat().st_mode & 0o2775
+    tree.parent.mkdir(mode)
+    tree.mkdir(mode)
+    walk = _Unpacking(archive, tree, mode, limits)
+    walk.run()
+    return UnpackedConda(
+        tree=tree, index=walk.index, entry_points=walk.entry_points, files=walk.listed
+    )
 
 
-class _Unpacking:
-    def __init__(self, archive: Path, tree: Path, limits: Limits) -> None:
-        self._archive, self._tree, self._limits = archive, tree, limits
+class CondaWalk:
+    """One pass over a package of either format, which checks everything and keeps no file.
+
+    Afterwards there are `index`, `entry_points` and `listed`. A subclass sees what passes.
+    """
+
+    index: dict[str, Any]
+    entry_points: tuple[EntryPoint, ...]
+    listed: tuple[CondaFile, ...]
+
+    def __init__(self, archive: Path, limits: Limits) -> None:
+        self._archive, self._limits = archive, limits
         self._packed = archive.stat().st_size
         self._count = self._size = 0
         self._largest = min(limits.size, max(_RATIO_FLOOR, self._packed * limits.ratio))
@@ -58,30 +68,34 @@ class _Unpacking:
         self._info: dict[str, bytes] = {}
         self._files: dict[str, CondaFile] = {}
 
-    def run(self) -> UnpackedConda:
-        # As open to a group as the cache is, whatever the umask; to others never.
-        self._mode = self._tree.parent.parent.stat().st_mode & 0o2775
-        self._tree.parent.mkdir(self._mode)
-        self._tree.mkdir(self._mode)
+    def run(self) -> None:
+        """Do it; raises `BadArchive`."""
+        try:
+            self._run()
+        except (_zip.BadZip, BadTar) as error:
+            issue = f"it {error}"
+        except _conda_info.BadInfo as error:
+            issue = str(error)
+        else:
+            return
+        raise BadArchive(self._archive.name, (issue,))
+
+    def _run(self) -> None:
         name = self._archive.name
         if name.endswith(".conda"):
             stem = name.removesuffix(".conda")
-            self._unpack_zip(stem)
+            self._walk_zip(stem)
         elif name.endswith(".tar.bz2"):
             stem = name.removesuffix(".tar.bz2")
-            with _decompressed_bz2(self._archive) as stream:
-                self._unpack_tar(stream, None)
+            with _decompressed_bz2(self._archive, self._threads) as stream:
+                self._walk_tar(stream, None)
         else:
             raise BadArchive(name, ("its name is not that of a conda package",))
-        index = _conda_info.index(self._info, stem)
-        return UnpackedConda(
-            tree=self._tree,
-            index=index,
-            entry_points=_conda_info.entry_points(self._info, index.get("noarch")),
-            files=self._listed(),
-        )
+        self.index = _conda_info.index(self._info, stem)
+        self.entry_points = _conda_info.entry_points(self._info, self.index.get("noarch"))
+        self.listed = self._listed()
 
-    def _unpack_zip(self, stem: str) -> None:
+    def _walk_zip(self, stem: str) -> None:
         with self._archive.open("rb") as file:
             if not self._packed:
                 raise _zip.BadZip("is empty")
@@ -90,24 +104,25 @@ class _Unpacking:
                 for name, is_info in ((f"info-{stem}", True), (f"pkg-{stem}", False)):
                     pieces = _zip.content(data, inner[f"{name}.tar.zst"])
                     with _decompressed_zstd(pieces) as stream:
-                        self._unpack_tar(stream, is_info)
+                        self._walk_tar(stream, is_info)
                     for _ in pieces:  # to the end, where the checksum is
                         pass
 
-    def _unpack_tar(self, stream: BinaryIO, is_info: bool | None) -> None:
-        """Unpack a stream of `info/` alone, of everything else, or, if None, of both."""
+    def _walk_tar(self, stream: BinaryIO, is_info: bool | None) -> None:
+        """Walk over a stream of `info/` alone, of everything else, or, if None, of both."""
         reader = TarReader(stream, self._largest + _HEADERS_SIZE * self._limits.files)
         for member in reader:
+            own = member.name.partition("/")[0] == "info"
+            content = self._content(member, reader, is_info=own)
             if member.name in ("", ".") and member.kind == "directory":
                 continue
             self._check(member)
-            own = member.name.partition("/")[0] == "info"
             if own is not is_info and is_info is not None:
                 raise BadTar(f"has `{member.name}` in the wrong one of its two archives")
             if own:
-                self._keep_info(member, reader)
+                self._keep_info(member, content)
             elif member.kind == "file":
-                self._write(member, reader)
+                self._keep_file(member, content)
             elif member.kind == "directory":
                 self._make_folder(member.name)
             else:
@@ -133,7 +148,7 @@ class _Unpacking:
                 raise BadTar(f"has the name `{member.name}` twice")
             self._names.add(folded)
 
-    def _keep_info(self, member: Member, reader: TarReader) -> None:
+    def _keep_info(self, member: Member, content: Iterable[bytes]) -> None:
         name = member.name.removeprefix("info/")
         if name not in _conda_info.READ:
             return
@@ -141,7 +156,7 @@ class _Unpacking:
             raise BadTar(f"has `{member.name}`, which is not a file")
         if member.size > _INFO_SIZE:
             raise BadTar(f"has `{member.name}`, which is larger than {_INFO_SIZE} bytes")
-        self._info[name] = b"".join(reader.content())
+        self._info[name] = b"".join(content)
 
     def _make_folder(self, path: str) -> None:
         if not path or path in self._folders:
@@ -149,41 +164,24 @@ class _Unpacking:
         self._make_folder(path.rpartition("/")[0])
         if path in self._files:
             raise BadTar(f"has `{path}` as a file and as a folder")
-        os.mkdir(f"{self._tree}/{path}", self._mode)  # noqa: PTH102  one of many
+        self._made(path)
         self._folders.add(path)
 
-    def _place(self, member: Member) -> str:
-        self._make_folder(member.name.rpartition("/")[0])
-        if member.name in self._folders:
-            raise BadTar(f"has `{member.name}` as a file and as a folder")
-        return f"{self._tree}/{member.name}"
+    def _place(self, path: str) -> None:
+        self._make_folder(path.rpartition("/")[0])
+        if path in self._folders:
+            raise BadTar(f"has `{path}` as a file and as a folder")
 
-    def _write(self, member: Member, reader: TarReader) -> None:
-        path = self._place(member)
-        mode = 0o555 if member.mode & 0o111 else 0o444
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _keep_file(self, member: Member, content: Iterable[bytes]) -> None:
+        self._place(member.name)
         digest = hashlib.sha256()
-        try:
-            descriptor = os.open(path, flags, mode)
-        except FileExistsError:
-            raise BadTar(f"has `{member.name}`, which is another file's name here") from None
-        try:
-            for piece in reader.content():
-                digest.update(piece)
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            # Compiled Python files are valid for a source of one time.
-            os.utime(descriptor, ns=(member.mtime_ns, member.mtime_ns))
-            found = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        size, mtime_ns, mode = self._stored(member, _hashed(content, digest))
         self._files[member.name] = CondaFile(
             path=member.name,
             kind="hardlink",
-            size=found.st_size,
-            mtime_ns=found.st_mtime_ns,
-            mode=found.st_mode,
+            size=size,
+            mtime_ns=mtime_ns,
+            mode=mode,
             sha256=digest.hexdigest(),
             link="",
             placeholder="",
@@ -197,12 +195,13 @@ class _Unpacking:
             source = self._files.get(target.removeprefix("./"))
             if not source or source.kind != "hardlink":
                 raise BadTar(f"has the hard link `{member.name}` to {target!r}, no file before it")
-            os.link(f"{self._tree}/{source.path}", self._place(member))
+            self._place(member.name)
+            self._linked(source.path, member.name)
             self._files[member.name] = source._replace(path=member.name)
             return
         if not target or posixpath.isabs(target) or not target.isprintable():
             raise BadTar(f"has the symbolic link `{member.name}` to {target!r}")
-        self._place(member)
+        self._place(member.name)
         blank = CondaFile("", "softlink", 0, 0, 0, "", "", "", "text", no_link=False)
         self._files[member.name] = blank._replace(path=member.name, link=target)
 
@@ -230,6 +229,64 @@ class _Unpacking:
             placeholder=listed.placeholder, file_mode=listed.mode, no_link=listed.no_link
         )
 
+    # What a subclass does with it. Without one the content is read, hashed and forgotten.
+
+    _threads = 1
+
+    def _content(self, member: Member, reader: TarReader, *, is_info: bool) -> Iterable[bytes]:  # noqa: ARG002
+        return reader.content()
+
+    def _made(self, folder: str) -> None:
+        pass
+
+    def _stored(self, member: Member, content: Iterable[bytes]) -> tuple[int, int, int]:
+        """Size, time and mode of a file, after all of its content was read."""
+        for _ in content:
+            pass
+        return member.size, member.mtime_ns, member.mode
+
+    def _linked(self, source: str, path: str) -> None:
+        pass
+
+
+class _Unpacking(CondaWalk):
+    """Writes what is not `info/` to `tree`."""
+
+    def __init__(self, archive: Path, tree: Path, mode: int, limits: Limits) -> None:
+        super().__init__(archive, limits)
+        self._tree, self._mode = tree, mode
+
+    def _made(self, folder: str) -> None:
+        os.mkdir(f"{self._tree}/{folder}", self._mode)  # noqa: PTH102  one of many
+
+    def _stored(self, member: Member, content: Iterable[bytes]) -> tuple[int, int, int]:
+        mode = 0o555 if member.mode & 0o111 else 0o444
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(f"{self._tree}/{member.name}", flags, mode)
+        except FileExistsError:
+            raise BadTar(f"has `{member.name}`, which is another file's name here") from None
+        try:
+            for piece in content:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            # Compiled Python files are valid for a source of one time.
+            os.utime(descriptor, ns=(member.mtime_ns, member.mtime_ns))
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        return found.st_size, found.st_mtime_ns, found.st_mode
+
+    def _linked(self, source: str, path: str) -> None:
+        os.link(f"{self._tree}/{source}", f"{self._tree}/{path}")
+
+
+def _hashed(content: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for piece in content:
+        digest.update(piece)
+        yield piece
+
 
 def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.Member]:
     """The three parts of a `.conda` file, after a look at the version of its format."""
@@ -254,14 +311,14 @@ def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.Member]:
 
 
 @contextmanager
-def _decompressed_bz2(archive: Path) -> Iterator[BinaryIO]:
-    try:
-        with bz2.open(archive) as unpacked:
-            yield cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", unpacked), _BUFFER))
-    except (EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise BadTar("cannot be decompressed") from None
+def _decompressed_bz2(archive: Path, threads: int) -> Iterator[BinaryIO]:
+    with closing(_bz2_read.decompressed(archive, threads)) as pieces:
+        try:
+            yield io.BufferedReader(_Pieces(pieces), _BUFFER)
+        except (EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise BadTar("cannot be decompressed") from None
 
 
 @contextmanager
@@ -271,18 +328,29 @@ def _decompressed_zstd(pieces: Iterator[bytes]) -> Iterator[BinaryIO]:
     engine = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     try:
         with engine.stream_reader(
-            cast("BinaryIO", _Pieces(pieces)), read_across_frames=True
+            cast("BinaryIO", io.BufferedReader(_Pieces(pieces), _BUFFER)), read_across_frames=True
         ) as unpacked:
             yield cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", unpacked), _BUFFER))
     except zstandard.ZstdError:
         raise BadTar("cannot be decompressed, or asks for too much memory to do it") from None
 
 
-class _Pieces:
+class _Pieces(io.RawIOBase):
     """An iterator of bytes, to be read as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+        self._pieces, self._rest = pieces, memoryview(b"")
 
-    def read(self, _: int = -1) -> bytes:
-        return next(self._pieces, b"")
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -53,12 +53,14 @@ class TarReader:
     """Iterate over the members; `content` gives the bytes of the one that came last.
 
     Of the stream at most `longest` bytes are read: headers without a member, or zeros behind the
-    end, could go on for ever.
+    end, could go on for ever. `header` has all blocks in front of the content of the current
+    member just as they are, except for global headers.
     """
 
     def __init__(self, stream: BinaryIO, longest: int) -> None:
         self._stream, self._left, self._padding = stream, 0, 0
         self._longest = longest
+        self.header = b""
 
     def __iter__(self) -> Iterator[Member]:
         extra: dict[str, str] = {}
