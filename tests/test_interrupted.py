@@ -1,8 +1,9 @@
-"""Ctrl-C and kill -9 at any moment: nothing half made, nothing lost, the next run just works."""
+"""Ctrl-C, kill and kill -9 at any moment: nothing half made, nothing lost, the next run just works."""
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import random
 import shutil
 import signal
@@ -17,13 +18,13 @@ from resolvers.testing import FakeIndex, make_wheel
 from .helpers import Machine, consistent, failure, finish, processes_of, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
 SECONDS = 3.0
-KINDS = [signal.SIGINT, signal.SIGKILL]
+KINDS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 PARTS = 8
 SUM = sum(range(PARTS))
 PROGRAM = f"import sys; sys.exit(sum(__import__(f'part{{n}}').x for n in range({PARTS})))"
@@ -63,18 +64,27 @@ def interrupt(machine: Machine, number: signal.Signals, after: float, *words: st
     return done.status != 0
 
 
-def moments(name: str, longest: float) -> Iterator[float]:
-    """Random moments of a piece of work, for as long as a test may take."""
-    chance = random.Random(name)
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        yield chance.uniform(0, longest)
+class Interruptions:
+    """Random moments of a piece of work, for as long as a test may take, and until one hits."""
 
+    def __init__(self, number: signal.Signals, name: str) -> None:
+        self._number, self._chance = number, random.Random(f"{name} {number}")
+        self._longest, self._hits = 1.0, 0
 
-def timed(work: Callable[[], object]) -> float:
-    started = time.monotonic()
-    work()
-    return time.monotonic() - started
+    def __iter__(self) -> Iterator[int]:
+        deadline = time.monotonic() + SECONDS
+        for turn in itertools.count():
+            if self._hits and time.monotonic() > deadline:
+                break
+            yield turn
+
+    def interrupt(self, machine: Machine, *words: str) -> None:
+        moment = self._chance.uniform(0, self._longest)
+        started = time.monotonic()
+        if interrupt(machine, self._number, moment, *words):
+            self._hits += 1
+        else:  # it was over by then
+            self._longest = min(moment, time.monotonic() - started)
 
 
 @pytest.mark.parametrize("number", KINDS)
@@ -83,13 +93,11 @@ def test_resolving_and_publishing(tmp_path: Path, index: FakeIndex, number: sign
         return Machine(tmp_path / name, index, tmp_path / name / "store")
 
     words = ("resolve", "--pypi", "whole", "--alias", "team/whole:v1")
-    first = fresh("first")
-    longest = timed(lambda: first.ok(*words))
-    ids = first.ok(*words)
-    hits = 0
-    for turn, moment in enumerate(moments(f"resolve {number}", longest)):
+    ids = fresh("first").ok(*words)
+    work = Interruptions(number, "resolve")
+    for turn in work:
         machine = fresh(str(turn))
-        hits += interrupt(machine, number, moment, *words)
+        work.interrupt(machine, *words)
         consistent(machine)
         done = machine.run(*words)
         assert (done.status, done.out.strip()) == (0, ids), done.err
@@ -98,19 +106,18 @@ def test_resolving_and_publishing(tmp_path: Path, index: FakeIndex, number: sign
         assert len(machine.objects()) == 3
         if number == signal.SIGINT:
             tidy(machine)
-    assert hits
 
 
 @pytest.mark.parametrize("number", KINDS)
 def test_creating(machine: Machine, number: signal.Signals) -> None:
     machine.ok("resolve", "--pypi", "whole", "--alias", "whole")
-    longest = timed(lambda: machine.ok("create", "whole", "--name", "first"))
-    hits = 0
-    for turn, moment in enumerate(moments(f"create {number}", longest)):
+    machine.ok("create", "whole", "--name", "first")
+    work = Interruptions(number, "create")
+    for turn in work:
         name = f"e{turn}"
         if turn % 2:  # with wheels to unpack
             shutil.rmtree(machine.home / "cache" / "wheels-1")
-        hits += interrupt(machine, number, moment, "create", "whole", "--name", name)
+        work.interrupt(machine, "create", "whole", "--name", name)
         if machine.prefix(name).exists():
             assert works(machine, name)
         recorded = any(name == row[1] for row in machine.rows()["prefixes"])
@@ -120,7 +127,6 @@ def test_creating(machine: Machine, number: signal.Signals) -> None:
         assert works(machine, name)
         consistent(machine)
         tidy(machine)
-    assert hits
 
 
 @pytest.mark.parametrize("number", KINDS)
@@ -128,18 +134,37 @@ def test_replacing_and_removing(machine: Machine, number: signal.Signals) -> Non
     machine.ok("resolve", "--pypi", "whole", "--alias", "whole")
     machine.ok("create", "whole", "--name", "e")
     words = ("create", "whole", "--name", "e", "--force")
-    longest = timed(lambda: machine.ok(*words))
-    hits = 0
-    for moment in moments(f"replace {number}", longest):
-        hits += interrupt(machine, number, moment, *words)
+    replacing, removing = Interruptions(number, "replace"), Interruptions(number, "remove")
+    for _ in replacing:
+        replacing.interrupt(machine, *words)
         assert machine.run("run", "e", "--", "python", "-c", PROGRAM).status == SUM
-        hits += interrupt(machine, number, moment / 2, "rm", "e")
+        removing.interrupt(machine, "rm", "e")
         if machine.prefix("e").exists():
             assert works(machine, "e")
         machine.ok(*words)
         consistent(machine)
         tidy(machine)
-    assert hits
+
+
+@pytest.mark.parametrize("number", KINDS)
+def test_naming_and_forgetting(machine: Machine, number: signal.Signals) -> None:
+    """What is written to the registry and the store is there, or is not."""
+    ids = machine.ok("resolve", "--pypi", "part0")
+    other = machine.ok("resolve", "--pypi", "part1")
+    naming, forgetting = Interruptions(number, "alias"), Interruptions(number, "forget")
+    for turn in naming:
+        alias = f"team/part:v{turn}"
+        naming.interrupt(machine, "alias", ids, alias)
+        consistent(machine)
+        machine.ok("alias", ids, alias)
+        assert [env["req_id"] for env in machine.json("show", alias)["environments"]] == [
+            ids.split(":")[0]
+        ]
+        forgetting.interrupt(machine, "rm", other)
+        known = [":".join(row[:2]) for row in machine.rows()["environments"]]
+        assert known in ([ids], sorted([ids, other]))
+        machine.ok("show", other)  # from the store, if need be
+        consistent(machine)
 
 
 def test_waiting_for_another_process(machine: Machine) -> None:
