@@ -24,8 +24,11 @@ __all__ = ["Host", "commands", "interrupted", "run"]
 class Host:
     """Who runs the commands. A group of them takes its own as the `obj` of its context.
 
-    `quiet` leaves everything out that is neither data nor an error.
+    `name` is what users know it by. `quiet` leaves everything out that is neither data nor an
+    error.
     """
+
+    name = "mfenv"
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
