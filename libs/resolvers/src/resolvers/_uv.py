@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from resolvers._processes import Processes
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from resolvers.request import ResolveContext
 
 __all__ = ["Uv"]
+
+# Before Python 3.12, the first look at its configuration must not be two threads'.
+_FINDING = threading.Lock()
 
 
 class Uv:
@@ -63,6 +67,7 @@ def _program() -> str:
     import uv
 
     try:
-        return uv.find_uv_bin()
+        with _FINDING:
+            return uv.find_uv_bin()
     except FileNotFoundError:
         raise EngineFailed("uv", "its program is missing; install the package `uv`") from None

@@ -1,0 +1,29 @@
+import subprocess
+import sys
+
+_AT_ONCE = """
+import threading
+from resolvers._uv import _program
+
+start, failed = threading.Barrier(16), []
+
+def find():
+    start.wait()
+    try:
+        _program()
+    except Exception as error:
+        failed.append(error)
+
+threads = [threading.Thread(target=find) for _ in range(16)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+assert not failed, failed[0]
+"""
+
+
+def test_many_threads_find_the_program_at_once():
+    # The first use of a process is what went wrong, so every try is a process.
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", _AT_ONCE], check=True)
