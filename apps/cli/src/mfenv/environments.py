@@ -341,6 +341,17 @@ class Environments:
         self._remember(envs, default=default)
         return envs
 
+    def shared_aliases(self, start: str = "") -> list[tuple[Alias, float]]:
+        """The aliases in the store that start so, and when each was given, as POSIX times.
+
+        Raises `InvalidRequest` where there is no store.
+        """
+        if self.store is None:
+            raise InvalidRequest(
+                "there is no store to list the aliases of", "MFENV_STORE names that of your team"
+            )
+        return list(self.store.aliases(start))
+
     def alias(self, name: str, alias: str) -> tuple[Alias, FullRef]:
         """Give the environment that `name` names another name.
 

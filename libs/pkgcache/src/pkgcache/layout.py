@@ -32,6 +32,7 @@ __all__ = [
     "LAYOUT",
     "LAYOUT_KEY",
     "alias_key",
+    "alias_of",
     "archive_key",
     "archives",
     "built_key",
@@ -91,6 +92,14 @@ def default_key(req_id: str, platform: str) -> str:
 def alias_key(alias: Alias) -> str:
     """Where the environment of an alias is named."""
     return f"aliases/{alias.name.replace('/', '%2F')}/{alias.tag}.json"
+
+
+def alias_of(key: str) -> Alias:
+    """The alias whose key this is; raises `envid.errors.InvalidAlias` for another key."""
+    from envid.aliases import parse_alias
+
+    name, _, tag = key.removeprefix("aliases/").removesuffix(".json").rpartition("/")
+    return parse_alias(f"{name.replace('%2F', '/')}:{tag}")
 
 
 def built_key(source_key: str) -> str:

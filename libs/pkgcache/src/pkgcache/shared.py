@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from pkgcache.errors import AliasTaken, Conflict, DamagedObject, LayoutTooNew, N
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from envid.packages import Package
@@ -121,7 +122,8 @@ class EnvStore:
     def find_prefix(self, digits: str) -> tuple[EnvId, ...]:
         """The environments whose `req_id` starts with `digits`, on all platforms."""
         self._check_layout()
-        found = self.store.list(f"environments/{digits}")
+        # A directory need not be searched for the rest of a name that is whole.
+        found = self.store.list(f"environments/{digits}{'/' if is_id(digits) else ''}")
         return tuple(env_id for one in found if (env_id := _env_id(one.key)))
 
     def default(self, req_id: str, platform: str) -> EnvId | None:
@@ -139,6 +141,15 @@ class EnvStore:
         """The environment that an alias names, None where it was not given."""
         found = self._pointer(layout.alias_key(alias), "req_id", "full_id")
         return FullRef(req_id=found["req_id"], full_id=found["full_id"]) if found else None
+
+    def aliases(self, start: str = "") -> Iterator[tuple[Alias, float]]:
+        """The aliases that start so, and when each was given, as POSIX times: one listing."""
+        self._check_layout()
+        name, colon, tag = start.partition(":")
+        prefix = f"aliases/{name.replace('/', '%2F')}{'/' if colon else ''}{tag}"
+        for one in self.store.list(prefix):
+            with suppress(EnvidError):  # an object that we did not put there
+                yield layout.alias_of(one.key), one.modified
 
     def set_alias(self, alias: Alias, env: FullRef) -> None:
         """Give an alias to an environment, for all its platforms.

@@ -1,7 +1,7 @@
 """The commands, in modules that import nothing heavy, so that `--help` is quick."""
 
-from mfenv._commands import know, manage, resolve
+from mfenv._commands import know, manage, resolve, share
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = (*resolve.COMMANDS, *manage.COMMANDS, *know.COMMANDS)
+COMMANDS = (*resolve.COMMANDS, *share.COMMANDS, *manage.COMMANDS, *know.COMMANDS)

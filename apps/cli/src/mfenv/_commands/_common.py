@@ -17,12 +17,27 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
 
+_LOCAL_ONLY = "mfenv.local_only"
+
+
+def _only_local(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_LOCAL_ONLY] = value or None
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+local_only_option = click.option(
+    "--local-only",
+    is_flag=True,
+    expose_value=False,
+    callback=_only_local,
+    help="Use what is on this machine: ask neither the store nor the network.",
+)
 
 
 def open_environments(options: dict[str, Any] | None = None) -> Environments:
     """The environments under the settings in force; `options` are settings given by hand."""
-    return current_host().environments(options)
+    local_only = click.get_current_context().meta.get(_LOCAL_ONLY)
+    return current_host().environments({**(options or {}), "local_only": local_only})
 
 
 def current_host() -> Host:
@@ -46,6 +61,18 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     return [CompletionItem(name) for name in names]
 
 
+def platform_option(text: str) -> Callable[[Any], Any]:
+    """The option that names platforms; `text` is its help."""
+    return click.option(
+        "--platform",
+        "platforms",
+        multiple=True,
+        metavar="P",
+        type=click.Choice(["linux-64", "linux-aarch64", "osx-64", "osx-arm64"]),
+        help=text,
+    )
+
+
 def env_argument(**options: Any) -> Callable[[Any], Any]:
     """An argument that names an environment."""
     return click.argument("env", metavar="ENV", shell_complete=complete_env, **options)
@@ -55,6 +82,12 @@ def say(text: str) -> None:
     """Tell the user something that is not data."""
     if not current_host().quiet:
         click.echo(text, err=True)
+
+
+def say_packages(env: ResolvedEnv, state: str) -> None:
+    """Tell how much an environment holds, and how it came."""
+    count = f"{len(env.packages)} package{'' if len(env.packages) == 1 else 's'}"
+    say(f"{env.platform}: {count} on Python {env.python}, {state}")
 
 
 def print_json(data: Any) -> None:

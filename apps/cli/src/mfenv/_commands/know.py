@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,9 +10,12 @@ import click
 from mfenv._commands._common import (
     env_argument,
     json_option,
+    local_only_option,
     open_environments,
+    platform_option,
     print_descriptions,
     print_json,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -19,17 +23,14 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
 
+_SHOWN = 50
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
 
 @click.command(epilog="\b\nExamples:\n  mfenv show team/etl:v1\n  mfenv show 3f2a91bc --json")
 @env_argument(nargs=-1, required=True)
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="P",
-    type=click.Choice(["linux-64", "linux-aarch64", "osx-64", "osx-arm64"]),
-    help="Platform; may be repeated.  [default: all that are known]",
-)
+@platform_option("Platform; may be repeated.  [default: all that are known]")
+@local_only_option
 @json_option
 def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> None:
     """Describe environments: what was asked and what was found."""
@@ -44,13 +45,30 @@ def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> Non
             _describe(one, environments.registry.aliases_of(one.req_id, one.full_id))
 
 
-@click.command(name="list", epilog="\b\nExamples:\n  mfenv list --limit 10")
+@click.command(
+    name="list", epilog="\b\nExamples:\n  mfenv list --limit 10\n  mfenv list --shared team/"
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the newest N.")
+@click.option(
+    "--shared",
+    is_flag=False,
+    flag_value="",
+    metavar="[START]",
+    help="List the aliases in the shared store instead: all, or those that start so.",
+)
 @json_option
-def list_(limit: int | None, as_json: bool) -> None:
-    """List the environments that this machine knows, newest first."""
+def list_(limit: int | None, shared: str | None, as_json: bool) -> None:
+    """List the environments that this machine knows, newest first.
+
+    A table shows the newest 50, unless --limit says otherwise; --json gives all of them.
+    """
+    if shared is not None:
+        _list_shared(shared, limit, as_json=as_json)
+        return
+    shown = limit or (None if as_json else _SHOWN)
     with open_environments() as environments:
-        rows = list(environments.registry.rows(limit))
+        rows = list(environments.registry.rows(shown and shown + 1))
+    more, rows = len(rows) > len(rows[:shown]), rows[:shown]
     if as_json:
         print_json(
             {
@@ -87,6 +105,19 @@ def list_(limit: int | None, as_json: bool) -> None:
             for row in rows
         ),
     )
+    if more and limit is None:
+        say(f"there are more than {shown}; `--limit N` shows N of them")
+
+
+def _list_shared(start: str, limit: int | None, *, as_json: bool) -> None:
+    with open_environments() as environments:
+        found = environments.shared_aliases(start)
+    newest = sorted(found, key=lambda one: one[1], reverse=True)[:limit]
+    rows = [(str(alias), time.strftime(_TIME, time.gmtime(given))) for alias, given in newest]
+    if as_json:
+        print_json({"aliases": [{"alias": alias, "given_at": given} for alias, given in rows]})
+    else:
+        _table(("alias", "given"), rows)
 
 
 @click.command(epilog="\b\nExamples:\n  MFENV_PLATFORMS=linux-64,osx-arm64 mfenv config")

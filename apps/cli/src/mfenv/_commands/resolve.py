@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,10 +11,17 @@ from mfenv._commands._common import (
     complete_env,
     current_host,
     json_option,
+    local_only_option,
     open_environments,
+    platform_option,
     print_descriptions,
     say,
+    say_packages,
 )
+
+if TYPE_CHECKING:
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Resolved
 
 _EXAMPLES = """\b
 Examples:
@@ -85,14 +92,7 @@ _RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
     type=click.Choice(["conda", "system"]),
     help="Where Python comes from: the conda channels, or this machine.",
 )
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="P",
-    type=click.Choice(["linux-64", "linux-aarch64", "osx-64", "osx-arm64"]),
-    help="Platform to resolve for; may be repeated.  [default: this machine's]",
-)
+@platform_option("Platform to resolve for; may be repeated.  [default: this machine's]")
 @click.option("--alias", multiple=True, metavar="A", help="Name to give, such as `team/name:tag`.")
 @click.option(
     "--using", metavar="ENV", shell_complete=complete_env, help="Keep all packages of this one."
@@ -126,7 +126,14 @@ _RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
 @click.option("--find-links", multiple=True, metavar="F", help="Directory or page with archives.")
 @click.option("--no-index", is_flag=True, default=None, help="Use no package index.")
 @click.option("--offline", is_flag=True, default=None, help="Ask no channel and no index.")
+@local_only_option
 @click.option("--store", metavar="URL", help="Shared store to publish to.")
+@click.option(
+    "--use-remote-latest",
+    metavar="WHO",
+    help="Before resolving, take what the store has of this request, resolved by anyone, by me, or"
+    " by the users named (a,b); or none.",
+)
 @click.option("--force", is_flag=True, help="Resolve again what is known.")
 @click.option("--dry-run", is_flag=True, help="Record, publish and name nothing.")
 @click.option(
@@ -139,7 +146,7 @@ def resolve(**options: Any) -> int:
     """Find the exact packages that satisfy a request.
 
     Prints REQ_ID:FULL_ID, which names the environment everywhere. A request that is known already
-    is answered from the registry.
+    is answered from the registry, or as --use-remote-latest says.
     """
     from mfenv.request import Request
 
@@ -166,9 +173,7 @@ def resolve(**options: Any) -> int:
     for note in outcome.notes:
         say(f"note: {note}")
     for env in outcome.envs:
-        count = f"{len(env.packages)} package{'' if len(env.packages) == 1 else 's'}"
-        state = "known already" if outcome.known else "resolved"
-        say(f"{env.platform}: {count} on Python {env.python}, {state}")
+        say_packages(env, _state(outcome, env))
     for phase, seconds in outcome.seconds.items():
         say(f"{phase} took {seconds:.2f} s")
     if run["as_json"]:
@@ -176,6 +181,12 @@ def resolve(**options: Any) -> int:
     else:
         click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
     return 0
+
+
+def _state(outcome: Resolved, env: ResolvedEnv) -> str:
+    if outcome.from_store:
+        return f"from the store, resolved by {env.resolved_by} at {env.resolved_at}"
+    return "known already" if outcome.known else "resolved"
 
 
 COMMANDS = (resolve,)
