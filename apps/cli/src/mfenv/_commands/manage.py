@@ -11,6 +11,7 @@ import click
 
 from mfenv._commands._common import (
     complete_env,
+    current_host,
     env_argument,
     json_option,
     local_only_option,
@@ -23,7 +24,8 @@ from mfenv.errors import InvalidRequest
 
 @click.command(
     epilog="\b\nExamples:\n  mfenv create team/etl:v1 --name etl\n"
-    "  mfenv create team/etl:v1 --prefix ./env"
+    "  mfenv create team/etl:v1 --prefix ./env\n"
+    "  mfenv create team/etl:v1 --install-notebook"
 )
 @env_argument()
 @click.option("--name", metavar="N", help="Name for the prefix, kept under MFENV_HOME.")
@@ -32,10 +34,22 @@ from mfenv.errors import InvalidRequest
 )
 @click.option("--force", is_flag=True, help="Replace a prefix that mfenv created there.")
 @click.option("--exist-ok", is_flag=True, help="Keep a prefix that holds this very environment.")
+@click.option(
+    "--install-notebook",
+    "notebook",
+    is_flag=True,
+    help="Make it a kernel of Jupyter, with ipykernel added if it lacks that.",
+)
 @local_only_option
 @json_option
 def create(
-    env: str, name: str | None, prefix: Path | None, force: bool, exist_ok: bool, as_json: bool
+    env: str,
+    name: str | None,
+    prefix: Path | None,
+    force: bool,
+    exist_ok: bool,
+    notebook: bool,
+    as_json: bool,
 ) -> None:
     """Create the prefix of an environment.
 
@@ -44,10 +58,20 @@ def create(
     """
     if name and prefix:
         raise click.UsageError("Give --name or --prefix, not both.")
+    title = f"{current_host().name} {env}"
     with open_environments() as environments:
+        if notebook:
+            from mfenv.notebook import with_ipykernel
+
+            chosen = with_ipykernel(environments, env)
+            env = f"{chosen.req_id}:{chosen.full_id}"
         created = environments.create(
             env, as_name=name, prefix=prefix, force=force, exist_ok=exist_ok
         )
+    if notebook:
+        from mfenv.notebook import install_kernel
+
+        say(f"Jupyter knows it as `{install_kernel(created.prefix, title).name}`")
     if not created.new:
         say("there already")
     for phase, seconds in created.seconds.items():
