@@ -23,7 +23,7 @@ assert not failed, failed[0]
 """
 
 
-def test_many_threads_find_the_program_at_once():
+def test_many_threads_find_the_program_at_once() -> None:
     # The first use of a process is what went wrong, so every try is a process.
     for _ in range(3):
         subprocess.run([sys.executable, "-c", _AT_ONCE], check=True)
