@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -200,3 +201,13 @@ def test_processes_that_start_at_once_on_no_registry_all_write(tmp_path: Path) -
     registry = Registry(path)
     assert len(registry.names()) == 160
     registry.close()
+
+
+def test_threads_share_a_registry(registry: Registry) -> None:
+    def write(thread: int) -> None:
+        for n in range(20):
+            registry.set_alias(f"t{thread}/{n}:v1", ("1" * 40, "2" * 40), mutable=False)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert len(registry.names()) == 160

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 import zlib
 from contextlib import contextmanager
@@ -82,17 +83,20 @@ class PrefixRow:
 class Registry:
     """The registry in the file `path`, which is made when it is not there.
 
-    Raises `RegistryError` where the database cannot be opened, read or written.
+    Safe to use from several threads and processes. Raises `RegistryError` where the database
+    cannot be opened, read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
 
     def close(self) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+                self._connection = None
 
     # environments
 
@@ -303,7 +307,9 @@ class Registry:
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+        db = sqlite3.connect(
+            self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
         # Paths are bytes, and not in every locale can these be read as UTF-8.
         db.text_factory = os.fsdecode
         try:
@@ -335,7 +341,8 @@ class Registry:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
+            with self._lock:
+                yield
         except (sqlite3.DatabaseError, OSError) as error:
             if isinstance(error, MfenvError):
                 raise

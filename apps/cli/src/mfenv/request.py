@@ -44,9 +44,10 @@ class Request:
     in a requirements.txt, `conda` and `npconda` MatchSpecs, `sys` virtual packages of the target,
     such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those to resolve
     for. `using` names a known environment whose packages are kept, `same_as` one that was asked
-    for in the same words, and takes nothing but platforms beside it. `also` are requirements, each
-    with who asks for it, that hold for packages which nothing else of the request names; they are
-    conda packages where such are asked for.
+    for in the same words, and takes nothing but platforms beside it. `stated` is what was read
+    already, as if it stood in a file. `also` are requirements, each with who asks for it, that hold
+    for packages which nothing else of the request names; they are conda packages where such are
+    asked for.
     """
 
     files: tuple[Path, ...] = ()
@@ -63,6 +64,7 @@ class Request:
     platforms: tuple[str, ...] = ()
     using: str | None = None
     same_as: str | None = None
+    stated: tuple[RequirementSet, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -108,7 +110,7 @@ def prepare(
     credentials = credentials or Credentials()
     if request.same_as is not None:
         return _prepare_again(request, settings, find, credentials)
-    sets = _read(request)
+    sets = [*_read(request), *request.stated]
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
