@@ -11,6 +11,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from pkgcache.errors import NotInCache
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -70,6 +72,9 @@ class Placer:
         if self._linking:
             try:
                 os.link(source, target)
+            except FileNotFoundError:
+                # Collected as garbage, or dropped as damaged, since it was looked at.
+                raise NotInCache(source) from None
             except OSError as error:
                 if error.errno in _NEVER:
                     self._stop_linking()

@@ -44,6 +44,21 @@ def try_lock(path: Path) -> Iterator[bool]:
         mutex.release()
 
 
+def remove_unheld(folder: Path) -> int:
+    """Delete the lock files in `folder` that nobody holds; how many they were.
+
+    Whoever waits for one of them is not fooled: a lock on a file without a name does not count,
+    which filelock looks at once it has the lock.
+    """
+    removed = 0
+    for path in folder.glob("*.lock"):
+        with try_lock(path) as held:
+            if held:
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
 def file_lock(path: Path) -> FileLock:
     # Everybody who may write into the directory must be able to take a lock that somebody else
     # left there. The file has no content, so group and world access gives nothing away.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId, is_id
-from pkgcache._locks import lock
+from pkgcache._locks import lock, try_lock
 from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExists
 from pkgcache.linking import Installable
 
@@ -33,6 +34,7 @@ MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
 _SCHEMA_VERSION = 1
 _LONGEST_MARKER = 4096
+_BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +72,48 @@ def building(
             (prefix / _UNFINISHED).rename(prefix / MARKER)
 
 
-def remove(prefix: Path, *, cache: PackageCache, progress: Progress) -> None:
-    """Delete the environment at `prefix`. Raises `NotOurPrefix`."""
+def remove(
+    prefix: Path, *, cache: PackageCache, progress: Progress, unless: Callable[[], bool] | None
+) -> bool:
+    """Delete the environment at `prefix`, `unless` that says, with the prefix locked, not to.
+
+    Returns whether it did. Raises `NotOurPrefix`.
+    """
     prefix = absolute(prefix)
     with _working_on(prefix, cache, progress):
         _check_ours(prefix)
+        if unless and unless():
+            return False
         prefix.rename(_beside(prefix, "gone"))
+    return True
+
+
+def settled(prefix: Path, *, cache: PackageCache, progress: Progress) -> EnvId | None:
+    """Which environment `prefix` is, once nobody works on it."""
+    prefix = absolute(prefix)
+    with _working_on(prefix, cache, progress):
+        return read_marker(prefix)
+
+
+def leftovers(folder: Path, cache: PackageCache, *, dry_run: bool) -> int:
+    """Put right what killed processes left in `folder`, a directory of prefixes; how much it was.
+
+    What lies beside a prefix that somebody works on is theirs.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  names are what is asked for
+    except FileNotFoundError:
+        return 0
+    owners = {found[1] for name in names if (found := _BESIDE.fullmatch(name))}
+    owners.update(name for name in names if interrupted(folder / name))
+    done = 0
+    for name in owners:
+        with try_lock(_lock_path(folder / name, cache)) as held:
+            if held:
+                done += 1
+                if not dry_run:
+                    _tidy(folder / name)
+    return done
 
 
 def read_marker(prefix: Path) -> EnvId | None:
@@ -143,15 +181,18 @@ def _beside(prefix: Path, what: str) -> Path:
     return prefix.with_name(f".{prefix.name}.mfenv-{what}")
 
 
+def _lock_path(prefix: Path, cache: PackageCache) -> Path:
+    real = prefix.parent.resolve() / prefix.name
+    return cache.lock_path(f"prefix-{hashlib.sha256(os.fsencode(real)).hexdigest()}")
+
+
 @contextmanager
 def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterator[None]:
     """Hold the lock of a prefix. What is left beside it is put right before and afterwards."""
-    real = prefix.parent.resolve() / prefix.name
-    name = hashlib.sha256(os.fsencode(real)).hexdigest()
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         waiting_for = f"another process that works on `{prefix}`"
-        with lock(cache.lock_path(f"prefix-{name}"), waiting_for=waiting_for, progress=progress):
+        with lock(_lock_path(prefix, cache), waiting_for=waiting_for, progress=progress):
             _tidy(prefix)
             try:
                 yield

@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from pkgcache import conda_packages, layout, wheels
@@ -43,7 +43,7 @@ __all__ = ["Fetched", "PackageCache"]
 _CHUNK = 1 << 20
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
 # A program that unpacks in another way uses another folder and leaves these alone.
-_UNPACKED = {"pypi": "wheels-1", "conda": "conda-1"}
+UNPACKED = {"pypi": "wheels-1", "conda": "conda-1"}
 
 _T = TypeVar("_T")
 
@@ -58,12 +58,12 @@ class PackageCache:
     def __init__(self, root: Path, *, limits: Limits = wheels.DEFAULT_LIMITS) -> None:
         self.root = root.absolute()
         self._limits = limits
-        with self._errors():
+        with self.errors():
             self.root.parent.mkdir(parents=True, exist_ok=True)
             # Never wider than this, whatever the umask: who can write here can run code as us.
             self.root.mkdir(mode=0o755, exist_ok=True)
             self._mode = _check_owner(self.root) & 0o2775
-            for name in ("archives", *_UNPACKED.values(), "locks"):
+            for name in ("archives", *UNPACKED.values(), "locks"):
                 self._make(self.root / name)
 
     def __repr__(self) -> str:
@@ -87,10 +87,13 @@ class PackageCache:
         Raises the first error, `DownloadError`, `HashMismatch`, `BadArchive`, `CacheError`, or
         `NotInCache` for a built wheel that neither cache nor store has; what arrived stays.
         """
+        packages = tuple(packages)
+        for one in packages:
+            self._use(one)
         own = downloader or Downloader()
         fetcher = Fetcher(self, own, store, progress=progress or NoProgress())
         try:
-            with self._errors():
+            with self.errors():
                 return fetcher.run(packages, unpack=unpack)
         finally:
             if not downloader:
@@ -109,7 +112,7 @@ class PackageCache:
 
         A damaged one is dropped; raises `NotInCache`.
         """
-        with self._errors():
+        with self.errors():
             for one in filter(self._holds, layout.archives(package)):
                 path = self.archive_path(one)
                 if verified or _hash(
@@ -121,7 +124,7 @@ class PackageCache:
 
     def add(self, source: Path | bytes, filename: str) -> Received:
         """Put a file that was made here, such as a built wheel, into the cache."""
-        with self._errors():
+        with self.errors():
             beside = self.root / "archives" / f".{secrets.token_hex(8)}.tmp"
             try:
                 found = _copy(source, beside)
@@ -168,7 +171,8 @@ class PackageCache:
         verified: bool = False,
     ) -> _T:
         folder = self._folder(package)
-        with self._errors():
+        _touch(folder)
+        with self.errors():
             if found := load(folder):
                 return found
             with self.locked(package, progress or NoProgress()):
@@ -190,6 +194,12 @@ class PackageCache:
                 if found := load(folder):
                     return found
                 raise CacheError(str(folder), "an unpacked package does not read back")
+
+    def _use(self, package: Package) -> None:
+        """Say that a package is used, which keeps garbage collection away from it."""
+        for one in layout.archives(package):
+            _touch(self.archive_path(one).parent)
+        _touch(self._folder(package))
 
     def _holds(self, archive: Package) -> bool:
         try:
@@ -221,14 +231,14 @@ class PackageCache:
     def part_path(self, package: Package) -> Path:
         """Where the archive is received; its folder exists afterwards."""
         path = self.archive_path(package)
-        with self._errors():
+        with self.errors():
             self._make(path.parent.parent)
             self._make(path.parent)
         return path.with_name(f".{path.name}.part")
 
     def _folder(self, package: Package) -> Path:
         name = layout.digest(package)
-        return self.root / _UNPACKED[package.kind] / name[:2] / name
+        return self.root / UNPACKED[package.kind] / name[:2] / name
 
     def _archive(self, digest: str, filename: str) -> Path:
         if not _FILENAME.fullmatch(filename):
@@ -236,10 +246,16 @@ class PackageCache:
         return self.root / "archives" / digest[:2] / digest / filename
 
     def _make(self, folder: Path) -> None:
-        folder.mkdir(mode=self._mode, exist_ok=True)
+        try:
+            folder.mkdir(mode=self._mode)
+        except FileExistsError:
+            return
+        if self._mode & stat.S_IWGRP:  # which the umask may have taken away
+            folder.chmod(self._mode)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turn the errors of the file system into `CacheError`."""
         try:
             yield
         except PkgcacheError:
@@ -247,6 +263,11 @@ class PackageCache:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CacheError(str(error.filename or self.root), reason) from error
+
+
+def _touch(folder: Path) -> None:
+    with suppress(OSError):  # not here, or a cache that can only be read
+        os.utime(folder)
 
 
 def _check_owner(root: Path) -> int:

@@ -21,20 +21,33 @@ from pkgcache._prefixes import (
     compile_modules,
     installable,
     interrupted,
+    leftovers,
     read_marker,
     remove,
     run,
+    settled,
 )
 from pkgcache.errors import PrefixError
 from pkgcache.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
     from pkgcache.cache import PackageCache
     from pkgcache.progress import Progress
 
-__all__ = ["MARKER", "create_venv", "interrupted", "read_marker", "remove_prefix"]
+__all__ = [
+    "MARKER",
+    "create_venv",
+    "interrupted",
+    "read_marker",
+    "remove_prefix",
+    "settled_prefix",
+    "tidy_prefixes",
+]
 
 _VENV_CHILD = Path(__file__).with_name("_venv_child.py")
 _PLATFORMS = {
@@ -85,12 +98,31 @@ def create_venv(
     return linked
 
 
-def remove_prefix(prefix: Path, *, cache: PackageCache, progress: Progress | None = None) -> None:
+def remove_prefix(
+    prefix: Path,
+    *,
+    cache: PackageCache,
+    progress: Progress | None = None,
+    unless: Callable[[], bool] | None = None,
+) -> bool:
     """Delete the environment at `prefix`; it is gone from there before its files are deleted.
 
-    Raises `NotOurPrefix` for anything that pkgcache did not make.
+    `unless` is asked while nobody else can work on it, and True keeps it. Returns whether it was
+    deleted. Raises `NotOurPrefix` for anything that pkgcache did not make.
     """
-    remove(prefix, cache=cache, progress=progress or NoProgress())
+    return remove(prefix, cache=cache, progress=progress or NoProgress(), unless=unless)
+
+
+def settled_prefix(
+    prefix: Path, *, cache: PackageCache, progress: Progress | None = None
+) -> EnvId | None:
+    """As `read_marker`, once whoever creates, replaces or deletes the prefix is done."""
+    return settled(prefix, cache=cache, progress=progress or NoProgress())
+
+
+def tidy_prefixes(folder: Path, *, cache: PackageCache, dry_run: bool = False) -> int:
+    """Put right what killed processes left in a directory of prefixes, and count it."""
+    return leftovers(folder, cache, dry_run=dry_run)
 
 
 def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:
