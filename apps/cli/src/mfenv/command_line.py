@@ -25,13 +25,14 @@ class Host:
     """Who runs the commands. A group of them takes its own as the `obj` of its context.
 
     `name` is what users know it by. `quiet` leaves everything out that is neither data nor an
-    error.
+    error; `kernel_variables` are for the processes of Jupyter kernels that are made.
     """
 
     name = "mfenv"
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
+        self.kernel_variables: dict[str, str] = {}
 
     def environments(self, options: dict[str, Any] | None = None) -> Environments:
         """The environments under the settings in force; `options` are settings given by hand."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -20,6 +20,9 @@ from mfenv._commands._common import (
     say,
 )
 from mfenv.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from mfenv.environments import Created
 
 
 @click.command(
@@ -50,7 +53,7 @@ def create(
     exist_ok: bool,
     notebook: bool,
     as_json: bool,
-) -> None:
+) -> Created:
     """Create the prefix of an environment.
 
     Prints the directory. Without --name or --prefix the environment has one place of its own,
@@ -58,7 +61,8 @@ def create(
     """
     if name and prefix:
         raise click.UsageError("Give --name or --prefix, not both.")
-    title = f"{current_host().name} {env}"
+    host = current_host()
+    title = f"{host.name} {env}"
     with open_environments() as environments:
         if notebook:
             from mfenv.notebook import with_ipykernel
@@ -71,7 +75,8 @@ def create(
     if notebook:
         from mfenv.notebook import install_kernel
 
-        say(f"Jupyter knows it as `{install_kernel(created.prefix, title).name}`")
+        kernel = install_kernel(created.prefix, title, variables=host.kernel_variables)
+        say(f"Jupyter knows it as `{kernel.name}`")
     if not created.new:
         say("there already")
     for phase, seconds in created.seconds.items():
@@ -87,6 +92,7 @@ def create(
         )
     else:
         click.echo(created.prefix)
+    return created  # for whoever builds a command on this one
 
 
 @click.command(
