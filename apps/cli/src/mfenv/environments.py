@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from envid.aliases import Alias, FullRef, parse_alias
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
-from mfenv.errors import InvalidRequest, NotHere, UnknownEnvironment
+from mfenv.errors import InvalidRequest, NoStore, NotHere, UnknownEnvironment
 from mfenv.finding import Finder, taken
 from mfenv.publishing import Publisher
 from mfenv.registry import Registry
@@ -306,12 +306,10 @@ class Environments:
         """Publish what `name` names, on all its platforms, with the names that it has here.
 
         The default and the aliases that another environment has in the store stay there, but for
-        `default`. Raises `InvalidRequest` where there is no store.
+        `default`. Raises `NoStore` where there is none.
         """
         if self.store is None:
-            raise InvalidRequest(
-                f"there is no store to publish `{name}` to", "MFENV_STORE names that of your team"
-            )
+            raise NoStore(f"to publish `{name}` to")
         envs = self.find(name)
         published = self.publish(envs, default=default, check=True, verify=verify)
         for env in envs:
@@ -335,7 +333,7 @@ class Environments:
         """Bring an environment from the store here: for `platforms`, or for all that it has.
 
         With `default` it becomes what its bare `req_id` means here. Raises as `find` does, and
-        `InvalidRequest` where there is no store.
+        `NoStore` where there is none.
         """
         envs = self._finder.get(name, platforms)
         self._remember(envs, default=default)
@@ -344,12 +342,10 @@ class Environments:
     def shared_aliases(self, start: str = "") -> list[tuple[Alias, float]]:
         """The aliases in the store that start so, and when each was given, as POSIX times.
 
-        Raises `InvalidRequest` where there is no store.
+        Raises `NoStore` where there is none.
         """
         if self.store is None:
-            raise InvalidRequest(
-                "there is no store to list the aliases of", "MFENV_STORE names that of your team"
-            )
+            raise NoStore("to list the aliases of")
         return list(self.store.aliases(start))
 
     def alias(self, name: str, alias: str) -> tuple[Alias, FullRef]:

@@ -12,6 +12,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSetting",
     "MfenvError",
+    "NoStore",
     "NotHere",
     "RegistryError",
     "UnknownEnvironment",
@@ -51,6 +52,15 @@ class Ambiguous(MfenvError, LookupError):
 
 class ImmutableAlias(MfenvError, ValueError):
     """An alias that never changes was to be given to another environment."""
+
+
+class NoStore(InvalidRequest):
+    """Something needs the shared store, and none is set, or `local_only` forbids to ask it."""
+
+    def __init__(self, purpose: str) -> None:
+        hint = "MFENV_STORE names the store of your team; leave out `local_only`"
+        super().__init__(f"there is no store {purpose}", hint)
+        self.args = (purpose,)
 
 
 class NotHere(MfenvError, LookupError):

@@ -12,8 +12,8 @@ from envid.resolved import ResolvedEnv
 from mfenv.errors import (
     Ambiguous,
     ImmutableAlias,
-    InvalidRequest,
     InvalidSetting,
+    NoStore,
     UnknownEnvironment,
 )
 
@@ -60,9 +60,7 @@ class Finder:
         """See `Environments.get`, but for the default."""
         store = self._store()
         if store is None:
-            raise InvalidRequest(
-                f"there is no store to get `{name}` from", "MFENV_STORE names that of your team"
-            )
+            raise NoStore(f"to get `{name}` from")
         target = self.target(name, platforms, fresh=True)
         there = _stored(store, target)
         for platform in platforms:

@@ -48,13 +48,10 @@ class Publisher:
     ) -> Published | None:
         """See `Environments.publish`; None where nothing was asked of the store."""
         environments = self._environments
-        wanted = self.unpublished(envs)
-        if verify:
-            wanted = list(envs)
-        elif check:
-            wanted = [one for one in envs if one in wanted or one.env_id not in self._seen]
-        if not wanted or (store := environments.store) is None:
+        asked = list(envs) if check or verify else self.unpublished(envs)
+        if not asked or (store := environments.store) is None:
             return None
+        wanted = [one for one in asked if verify or one.env_id not in self._seen]
         with environments.downloader(credentials) as downloader:
             published = store.publish(
                 wanted,
@@ -64,7 +61,7 @@ class Publisher:
                 verify=verify,
             )
         if default:
-            for env in wanted:
+            for env in asked:
                 store.set_default(env.env_id)
         self._registry.set_published(environments.store_url, [one.env_id for one in wanted])
         self._seen.update(one.env_id for one in wanted)
