@@ -1,0 +1,49 @@
+"""Options of `@pypi(extras=...)`, as a requirements.txt has them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mfenv.errors import InvalidRequest
+from reqparse import Origin, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reqparse import RequirementSet
+    from reqparse.model import SourceKind
+
+_FLAGS = {
+    "pre": "prereleases",
+    "no-index": "no_index",
+    "prefer-binary": "prefer_binary",
+    "require-hashes": "require_hashes",
+}
+_VALUED = {"no-binary": "no_binary", "only-binary": "only_binary"}
+_SOURCES: dict[str, SourceKind] = {
+    "f": "find-links",
+    "find-links": "find-links",
+    "extra-index-url": "extra-index",
+}
+
+
+def options(found: RequirementSet, stated: Sequence[tuple[str, str]]) -> RequirementSet:
+    """The set with options added, each with its place; raises `InvalidRequest` for an unknown one."""
+    for text, place in stated:
+        name, _, value = text.strip().lstrip("-").replace("=", " ", 1).partition(" ")
+        value = value.strip()
+        if name in _FLAGS and not value:
+            changes: dict[str, Any] = {_FLAGS[name]: True}
+            found = replace(found, **changes)
+        elif name in _VALUED and value:
+            key = _VALUED[name]
+            changes = {key: (*getattr(found, key), *value.split(","))}
+            found = replace(found, **changes)
+        elif name in _SOURCES and value:
+            source = Source(kind=_SOURCES[name], url=value, origin=Origin(place))
+            found = replace(found, sources=(*found.sources, source))
+        else:
+            known = ", ".join(f"`--{one}`" for one in (*_FLAGS, *_VALUED, *_SOURCES) if one != "f")
+            raise InvalidRequest(f"{place}: `{text}` is not an option", f"known are {known}")
+    return found

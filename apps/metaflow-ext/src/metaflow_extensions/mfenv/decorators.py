@@ -1,0 +1,286 @@
+"""The decorators by which a flow says what its steps need.
+
+They hold attributes and check where they stand. What they say together is worked out by
+`metaflow_extensions.mfenv.requests`, before a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from metaflow.decorators import FlowDecorator, StepDecorator
+from metaflow.metaflow_environment import InvalidEnvironmentException
+
+if TYPE_CHECKING:
+    from metaflow.metaflow_environment import MetaflowEnvironment
+
+    Attributes = dict[str, Any]
+
+__all__ = [
+    "Conda",
+    "CondaBase",
+    "NamedEnv",
+    "NamedEnvBase",
+    "Pip",
+    "PipBase",
+    "Pypi",
+    "PypiBase",
+    "SysPackages",
+    "SysPackagesBase",
+]
+
+_TYPES = ("conda", "pypi")
+
+_NAMED: Attributes = {"name": None, "pathspec": None, "fetch_at_exec": None}
+_COMMON: Attributes = {**_NAMED, "python": None, "disabled": None}
+_CONDA: Attributes = {
+    "packages": {},
+    "libraries": {},
+    "channels": [],
+    "pip_packages": {},
+    "pip_sources": [],
+    **_COMMON,
+}
+_PYPI: Attributes = {
+    "packages": {},
+    "conda_only": {},
+    "extra_indices": [],
+    "sources": [],
+    "extras": [],
+    **_COMMON,
+}
+
+
+def _check_environment(name: str, environment: MetaflowEnvironment) -> None:
+    if environment.TYPE not in _TYPES:
+        raise InvalidEnvironmentException(f"The *@{name}* decorator requires --environment=conda")
+
+
+class _Step(StepDecorator):
+    allow_multiple = True
+
+    def step_init(
+        self,
+        flow: Any,
+        graph: Any,
+        step_name: str,
+        decorators: Any,
+        environment: MetaflowEnvironment,
+        flow_datastore: Any,
+        logger: Any,
+    ) -> None:
+        _check_environment(self.name, environment)
+
+
+class _Flow(FlowDecorator):
+    allow_multiple = True
+
+    def flow_init(
+        self,
+        flow: Any,
+        graph: Any,
+        environment: MetaflowEnvironment,
+        flow_datastore: Any,
+        metadata: Any,
+        logger: Any,
+        echo: Any,
+        options: Any,
+    ) -> None:
+        _check_environment(self.name, environment)
+
+
+class Conda(_Step):
+    """Asks for conda packages in the environment of the step, beside those of `@conda_base`.
+
+    Parameters
+    ----------
+    libraries : Dict[str, str], default {}
+        Packages by name, each with a version or constraint; empty for any version. A name may
+        start with `channel::`.
+    packages : Dict[str, str], default {}
+        The same by the name that Metaflow itself uses.
+    channels : List[str], default []
+        Channels to look in before the usual ones, in order.
+    python : str, optional, default None
+        Version of Python, or a specifier; the one that starts the run by default.
+    disabled : bool, optional, default None
+        Run the step without an environment.
+    pip_packages : Dict[str, str], default {}
+        Deprecated, use `@pypi`.
+    pip_sources : List[str], default []
+        Deprecated, use `@pypi(extra_indices=...)`.
+    name : str, optional, default None
+        Deprecated, use `@named_env`.
+    pathspec : str, optional, default None
+        Deprecated, use `@named_env`.
+    fetch_at_exec : bool, optional, default None
+        Deprecated, use `@named_env`.
+
+    """
+
+    name = "conda"
+    defaults = _CONDA
+
+
+class CondaBase(_Flow):
+    """Asks for conda packages in the environments of all steps; takes what `@conda` takes.
+
+    Parameters
+    ----------
+    libraries : Dict[str, str], default {}
+        Packages by name, each with a version or constraint; empty for any version.
+    packages : Dict[str, str], default {}
+        The same by the name that Metaflow itself uses.
+    channels : List[str], default []
+        Channels to look in before the usual ones, in order.
+    python : str, optional, default None
+        Version of Python, or a specifier; the one that starts the run by default.
+    disabled : bool, optional, default None
+        Run the steps without an environment.
+
+    """
+
+    name = "conda_base"
+    defaults = _CONDA
+
+
+class Pypi(_Step):
+    """Asks for PyPI packages in the environment of the step, beside those of `@pypi_base`.
+
+    Parameters
+    ----------
+    packages : Dict[str, str], default {}
+        Packages by name, each with a version or constraint; empty for any version. A name may have
+        extras, `name[extra]`, or be a direct reference, `name @ git+https://...`.
+    conda_only : Dict[str, str], default {}
+        Conda packages beside them, which must not bring Python in.
+    extra_indices : List[str], default []
+        Indexes to look in before the usual one, in order.
+    extras : List[str], default []
+        Options as in a requirements.txt, such as `--pre` or `--find-links URL`.
+    python : str, optional, default None
+        Version of Python, or a specifier; the one that starts the run by default.
+    disabled : bool, optional, default None
+        Run the step without an environment.
+    sources : List[str], default []
+        Deprecated, use `extra_indices`.
+    name : str, optional, default None
+        Deprecated, use `@named_env`.
+    pathspec : str, optional, default None
+        Deprecated, use `@named_env`.
+    fetch_at_exec : bool, optional, default None
+        Deprecated, use `@named_env`.
+
+    """
+
+    name = "pypi"
+    defaults = _PYPI
+
+
+class PypiBase(_Flow):
+    """Asks for PyPI packages in the environments of all steps; takes what `@pypi` takes.
+
+    Parameters
+    ----------
+    packages : Dict[str, str], default {}
+        Packages by name, each with a version or constraint; empty for any version.
+    conda_only : Dict[str, str], default {}
+        Conda packages beside them, which must not bring Python in.
+    extra_indices : List[str], default []
+        Indexes to look in before the usual one, in order.
+    extras : List[str], default []
+        Options as in a requirements.txt, such as `--pre` or `--find-links URL`.
+    python : str, optional, default None
+        Version of Python, or a specifier; the one that starts the run by default.
+    disabled : bool, optional, default None
+        Run the steps without an environment.
+
+    """
+
+    name = "pypi_base"
+    defaults = _PYPI
+
+
+class Pip(Pypi):
+    """Deprecated name of `@pypi`."""
+
+    name = "pip"
+
+
+class PipBase(PypiBase):
+    """Deprecated name of `@pypi_base`."""
+
+    name = "pip_base"
+
+
+class NamedEnv(_Step):
+    """Runs the step in an environment that was resolved before, with what else the step asks for.
+
+    Parameters
+    ----------
+    name : str, optional, default None
+        Alias or id of the environment. `@{VAR}` stands for a variable of the process that starts
+        the run, or the task if `fetch_at_exec` is set.
+    pathspec : str, optional, default None
+        `Flow/run/step` whose environment it is.
+    fetch_at_exec : bool, optional, default None
+        Look the name up when the task starts. Nothing can be added to the environment then.
+    disabled : bool, optional, default None
+        Run the step without an environment.
+
+    """
+
+    name = "named_env"
+    defaults: ClassVar[Attributes] = {**_NAMED, "disabled": None}
+
+
+class NamedEnvBase(_Flow):
+    """Runs all steps in an environment that was resolved before; takes what `@named_env` takes.
+
+    Parameters
+    ----------
+    name : str, optional, default None
+        Alias or id of the environment, in which `@{VAR}` stands for a variable.
+    pathspec : str, optional, default None
+        `Flow/run/step` whose environment it is.
+    fetch_at_exec : bool, optional, default None
+        Look the name up when a task starts.
+    disabled : bool, optional, default None
+        Run the steps without an environment.
+
+    """
+
+    name = "named_env_base"
+    defaults = NamedEnv.defaults
+
+
+class SysPackages(_Step):
+    """Says what the machine of the step offers.
+
+    Parameters
+    ----------
+    packages : Dict[str, str], default {}
+        Versions of virtual packages, such as `{"__cuda": "12.4", "__glibc": "2.28"}`.
+    disabled : bool, optional, default None
+        Run the step without an environment.
+
+    """
+
+    name = "sys_packages"
+    defaults: ClassVar[Attributes] = {"packages": {}, "disabled": None}
+
+
+class SysPackagesBase(_Flow):
+    """Says what the machines of all steps offer.
+
+    Parameters
+    ----------
+    packages : Dict[str, str], default {}
+        Versions of virtual packages, such as `{"__cuda": "12.4", "__glibc": "2.28"}`.
+    disabled : bool, optional, default None
+        Run the steps without an environment.
+
+    """
+
+    name = "sys_packages_base"
+    defaults = SysPackages.defaults

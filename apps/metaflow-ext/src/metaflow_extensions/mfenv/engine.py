@@ -1,0 +1,214 @@
+"""mfenv's side of the bridge: what Metaflow's side asks of mfenv, as JSON data both ways.
+
+`python -m metaflow_extensions.mfenv.engine FUNCTION` reads arguments from its standard input and
+answers on its standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from envid.ids import EnvId
+from metaflow_extensions.mfenv.mfenv_settings import load_settings
+from metaflow_extensions.mfenv.pathspecs import find_step
+from metaflow_extensions.mfenv.requests import StepRequest, step_request
+from mfenv.environments import Environments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mfenv.environments import Resolved
+    from mfenv.request import Request
+    from pkgcache.progress import Task, Unit
+
+__all__ = ["create", "describe", "requests_of", "resolve", "serve"]
+
+_AT_ONCE = 8
+
+
+def resolve(
+    steps: Sequence[Mapping[str, Any]], *, datastore: str, say: Callable[[str], None], force: bool
+) -> dict[str, Any]:
+    """Resolve and publish the environments of steps, all at once.
+
+    Takes what `metaflow_extensions.mfenv.collect.stated` gives. Answers `steps`: of each step
+    `env_id`, or `at_exec` for a name to look up when a task starts, or nothing where it needs no
+    environment; and `environments`: the descriptions by `req_id:full_id:platform`.
+    """
+    asked = requests_of(steps, datastore=datastore, say=say)
+    found: dict[str, dict[str, Any]] = {one.step: {} for one in asked}
+    found |= {one.step: {"at_exec": one.at_exec} for one in asked if one.at_exec}
+    described: dict[str, Any] = {}
+    with _environments(datastore, say) as environments:
+        for one, resolved in _resolve_all(environments, _alike(asked), force, say):
+            env = next(env for env in resolved.envs if env.platform in one.platforms)
+            found[one.step] = {"env_id": list(env.env_id)}
+            described[str(env.env_id)] = env.to_dict()
+    return {"steps": found, "environments": described}
+
+
+def requests_of(
+    steps: Sequence[Mapping[str, Any]], *, datastore: str, say: Callable[[str], None]
+) -> list[StepRequest]:
+    """What each step asks for; `say` gets the notes on it, each once."""
+    from metaflow import metaflow_config as configuration
+
+    settings = load_settings(datastore)
+    pins = {}
+    if not configuration.CONDA_SKIP_METAFLOW_DEPS:
+        version = settings.python or f"{sys.version_info.major}.{sys.version_info.minor}"
+        pins = configuration.get_pinned_conda_libs(version, datastore)
+    asked = [
+        step_request(
+            step,
+            settings,
+            pins=pins,
+            gpu=configuration.CONDA_SYS_DEFAULT_GPU_PACKAGES,
+            environ=os.environ,
+        )
+        for step in steps
+    ]
+    for note in dict.fromkeys(note for one in asked for note in one.notes):
+        say(note)
+    return asked
+
+
+def _alike(asked: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]]]:
+    """Steps that ask for the same, and one request for the platforms of all of them."""
+    groups: list[tuple[Request, list[StepRequest]]] = []
+    for one in asked:
+        if one.request:
+            same = next((steps for request, steps in groups if request == one.request), None)
+            if same is None:
+                groups.append((one.request, [one]))
+            else:
+                same.append(one)
+    return [
+        (
+            replace(request, platforms=tuple(sorted({p for one in steps for p in one.platforms}))),
+            steps,
+        )
+        for request, steps in groups
+    ]
+
+
+def _resolve_all(
+    environments: Environments,
+    wanted: Sequence[tuple[Request, Sequence[StepRequest]]],
+    force: bool,
+    say: Callable[[str], None],
+) -> Iterator[tuple[StepRequest, Resolved]]:
+    environments.worker  # noqa: B018 - made here, for all threads to share
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        pending = [
+            (steps, pool.submit(environments.resolve, request, force=force))
+            for request, steps in wanted
+        ]
+        for steps, future in pending:
+            resolved = future.result()
+            say(_told(steps, resolved))
+            for note in resolved.notes:
+                say(note)
+            yield from ((step, resolved) for step in steps)
+
+
+def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
+    env = resolved.envs[0]
+    names = ", ".join(one.step for one in steps)
+    what = f"{env.req_id[:12]}:{env.full_id[:12]}, {len(env.packages)} packages"
+    how = f"resolved by {env.resolved_by} at {env.resolved_at}" if resolved.known else "new"
+    return f"Environment of {names}: {what}, {how}"
+
+
+def create(name: str, *, datastore: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Create the environment that a text names here, if it is not there yet.
+
+    Answers `env_id`, its `python`, and `variables` that a process in it must have beside those of
+    this process.
+    """
+    with _environments(datastore, say) as environments:
+        created = environments.create(name)
+        inside = environments.activation(created.prefix)
+    changed = {key: text for key, text in inside.items() if os.environ.get(key) != text}
+    # A variable cannot be taken from a task; empty, these mean what no variable means.
+    changed |= dict.fromkeys(os.environ.keys() - inside.keys(), "")
+    if (created.prefix / "conda-meta").is_dir():
+        outside = inside.get("LD_LIBRARY_PATH", "")
+        changed["MF_ORIG_LD_LIBRARY_PATH"] = outside
+        changed["LD_LIBRARY_PATH"] = f"{created.prefix / 'lib'}:{outside}".rstrip(":")
+    return {
+        "env_id": list(created.env_id),
+        "python": str(created.prefix / "bin" / "python"),
+        "variables": changed,
+    }
+
+
+def describe(env_id: Sequence[str], *, datastore: str, say: Callable[[str], None]) -> Any:
+    """The description of an environment that is known here or in the store."""
+    req_id, full_id, platform = EnvId(*env_id)
+    with _environments(datastore, say) as environments:
+        (env,) = environments.find(f"{req_id}:{full_id}", (platform,))
+    return env.to_dict()
+
+
+def serve(
+    function: str, arguments: Mapping[str, Any], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Call a function of this module: its answer as `result`, or what a user did wrong as `error`."""
+    functions: dict[str, Callable[..., Any]] = {
+        "create": create,
+        "describe": describe,
+        "resolve": resolve,
+    }
+    try:
+        return {"result": functions[function](**arguments, say=say)}
+    except Exception as error:
+        # What a user can cause has a hint; all else is a defect, and shows where it is.
+        hint = getattr(error, "hint", None)
+        if hint is None:
+            raise
+        return {"error": f"{error}\nhint: {hint}"}
+
+
+@contextmanager
+def _environments(datastore: str, say: Callable[[str], None]) -> Iterator[Environments]:
+    with Environments(load_settings(datastore), progress=_Progress(say), step=find_step) as found:
+        yield found
+
+
+class _NoTask:
+    def advance(self, amount: int = 1) -> None:
+        pass
+
+    def done(self) -> None:
+        pass
+
+
+class _Progress:
+    """Says what is waited for; the log of a run wants no bars."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.note = say
+
+    def start(self, label: str, total: int | None, unit: Unit) -> Task:
+        return _NoTask()
+
+
+def _print(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def main() -> None:
+    arguments = json.load(sys.stdin)
+    answer = serve(sys.argv[1], arguments, _print)
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""`--environment=conda`: every step in the environment that its decorators ask for."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaflow.metaflow_environment import MetaflowEnvironment
+from metaflow.packaging_sys import ContentType, MetaflowCodeContent
+
+from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
+from metaflow_extensions.mfenv.collect import stated
+from metaflow_extensions.mfenv.local import LocalRun
+from metaflow_extensions.mfenv.pathspecs import METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "DESCRIPTIONS",
+    "PYTHON",
+    "VARIABLE",
+    "CondaEnvironment",
+    "PypiEnvironment",
+    "description",
+]
+
+VARIABLE = "_METAFLOW_CONDA_ENV"
+"""The variable by which a task knows its environment, `[req_id, full_id, platform]`."""
+
+PYTHON = "_METAFLOW_CONDA_PYTHON"
+"""The variable by which a task knows the interpreter of its environment."""
+
+DESCRIPTIONS = "mfenv.json"
+"""What the code package says of the environments of its steps: the answer of `engine.resolve`."""
+
+
+class CondaEnvironment(MetaflowEnvironment):
+    """Resolves the environments of all steps before a run, and knows them from then on.
+
+    `answers` says of each step what was found: see `metaflow_extensions.mfenv.engine.resolve`.
+    """
+
+    TYPE = "conda"
+
+    def __init__(self, flow: Any) -> None:
+        super().__init__(flow)
+        self.flow = flow
+        self.answers: dict[str, dict[str, Any]] = {}
+        self._folder: Any = None
+        self._local: LocalRun | None = None
+
+    def validate_environment(self, echo: Callable[..., None], datastore_type: str) -> None:
+        self.say = echo
+        self.datastore_type = datastore_type
+
+    def decospecs(self) -> tuple[str, ...]:
+        return ("conda_env_internal", *super().decospecs())
+
+    def init_environment(self, echo: Callable[..., None], only_steps: Any = None) -> None:
+        steps = [step for step in self.flow if not only_steps or step.name in only_steps]
+        found = self.call(
+            "resolve",
+            steps=[stated(self.flow, step) for step in steps],
+            force=bool(getattr(self, "_force_rebuild", False)),
+        )
+        self.answers = found["steps"]
+        self._write(found)
+
+    def call(self, function: str, **arguments: Any) -> Any:
+        """Call `metaflow_extensions.mfenv.engine` for the datastore of this run."""
+        return call(function, self.say, datastore=self.datastore_type, **arguments)
+
+    def answer(self, step_name: str) -> dict[str, Any]:
+        """What was found for a step: here before a run, else what its task was started with."""
+        if step_name in self.answers:
+            return self.answers[step_name]
+        given = json.loads(os.environ.get(VARIABLE) or '""')
+        return {"env_id": given} if given else {}
+
+    def local_run(self, package: Any = None) -> LocalRun:
+        """What the local tasks of this run share; made of the code package with the first call."""
+        if self._local is None:
+            self._local = LocalRun(self, package)
+        return self._local
+
+    def end_local_run(self) -> None:
+        if self._local:
+            self._local.close()
+            self._local = None
+
+    def executable(self, step_name: str, default: str | None = None) -> str:
+        # A task of several processes starts the others of them itself, in its own environment.
+        inside = os.environ.get(PYTHON) if step_name not in self.answers else None
+        return inside or str(super().executable(step_name, default))
+
+    def _write(self, found: dict[str, Any]) -> None:
+        # A file, since the code package takes nothing else; it goes when this object does.
+        self._folder = tempfile.TemporaryDirectory(prefix="metaflow-mfenv-")
+        text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+        Path(self._folder.name, DESCRIPTIONS).write_text(text, encoding="utf-8")
+
+    def add_to_package(self) -> list[tuple[str, str, ContentType]]:
+        if not self._folder:
+            return []
+        path = os.path.join(self._folder.name, DESCRIPTIONS)  # noqa: PTH118 - Metaflow wants texts
+        return [(path, DESCRIPTIONS, ContentType.OTHER_CONTENT)]
+
+    def pylint_config(self) -> list[str]:
+        # What a step imports need not be where the flow is started.
+        return [*super().pylint_config(), "--disable=F0401"]
+
+    def bootstrap_commands(self, step_name: str, datastore_type: str) -> list[str]:
+        if not self.answer(step_name):
+            return list(super().bootstrap_commands(step_name, datastore_type))
+        raise EnvironmentFailed(f"step `{step_name}` cannot run on another machine yet")
+
+    @classmethod
+    def get_client_info(
+        cls,
+        flow_name: str,  # noqa: ARG003 - as Metaflow calls it
+        metadata: dict[str, str],
+    ) -> dict[str, Any]:
+        """The description of the environment that a task ran in; empty if it ran in none."""
+        found = metadata.get(METADATA)
+        if not found:
+            return {}
+        from metaflow.metaflow_config import DEFAULT_DATASTORE
+
+        info = json.loads(metadata.get("code-package", "{}"))
+        datastore = info.get("ds_type", DEFAULT_DATASTORE)
+        result: dict[str, Any] = call(
+            "describe", print, datastore=datastore, env_id=json.loads(found)
+        )
+        return result
+
+
+class PypiEnvironment(CondaEnvironment):
+    """The same by the name that Metaflow has for it too."""
+
+    TYPE = "pypi"
+
+
+def description(env_id: list[str]) -> dict[str, Any] | None:
+    """What the code package of this task says of an environment; None if nothing."""
+    path = MetaflowCodeContent.get_filename(DESCRIPTIONS, ContentType.OTHER_CONTENT)
+    if not path:
+        return None
+    found = json.loads(Path(path).read_text(encoding="utf-8"))["environments"]
+    result: dict[str, Any] | None = found.get("{}:{}@{}".format(*env_id))
+    return result

@@ -1,0 +1,83 @@
+"""A run on this machine: the environments of its tasks, and Metaflow's code for them to import."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaflow.packaging_sys import ContentType
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+__all__ = ["LocalRun"]
+
+_AT_ONCE = 4
+_EXTENSIONS = "metaflow_extensions"
+_TRAMPOLINES = "_escape_trampolines"
+
+
+class LocalRun:
+    """What all local tasks of a run share. Environments are created while the run starts.
+
+    `environment` is the run's `CondaEnvironment`, `package` its code package.
+    """
+
+    def __init__(self, environment: Any, package: Any) -> None:
+        self._environment, self._package = environment, package
+        self._folder = tempfile.TemporaryDirectory(prefix="metaflow-mfenv-")
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._created: dict[str, Future[dict[str, Any]]] = {}
+        self._code = self._pool.submit(self._lay_out)
+
+    def create(self, name: str) -> Future[dict[str, Any]]:
+        """Begin to create the environment that a text names, once; the answer is mfenv's."""
+        if name not in self._created:
+            self._created[name] = self._pool.submit(self._environment.call, "create", name=name)
+        return self._created[name]
+
+    def variables(self) -> dict[str, str]:
+        """What makes Metaflow, its extensions and the flow's own code importable in a task."""
+        return dict(self._code.result())
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        self._folder.cleanup()
+
+    def _lay_out(self) -> dict[str, str]:
+        root, package = Path(self._folder.name), self._package
+        found = package.get_post_extract_env_vars(package.package_metadata, str(root))
+        _link_code(Path(found["PYTHONPATH"]))
+        package.extract_into(str(root), ContentType.ALL_CONTENT)
+        trampolines = root / _TRAMPOLINES
+        trampolines.mkdir()
+        # Importing it says, to all processes of the run, which Python is outside.
+        from metaflow.plugins.env_escape import generate_trampolines
+
+        generate_trampolines(str(trampolines))
+        path = os.pathsep.join([found["PYTHONPATH"], str(root), str(trampolines)])
+        return {"PYTHONPATH": path, "PYTHONNOUSERSITE": "1"}
+
+
+def _link_code(folder: Path) -> None:
+    """Link whole packages, so that their compiled files are found beside them in every run.
+
+    What is linked file by file, as the code package does it, is compiled again by every run.
+    """
+    import metaflow
+    from metaflow.extension_support import package_mfext_all
+
+    extensions = folder / _EXTENSIONS
+    extensions.mkdir(parents=True)
+    (folder / "metaflow").symlink_to(Path(metaflow.__file__).resolve().parent)
+    places: dict[str, set[Path]] = {}
+    for path, name in package_mfext_all():
+        _, first, *rest = Path(name).parts
+        if rest:
+            places.setdefault(first, set()).add(Path(path).resolve().parents[len(rest) - 1])
+    for name, found in places.items():
+        if len(found) == 1:
+            (extensions / name).symlink_to(found.pop())

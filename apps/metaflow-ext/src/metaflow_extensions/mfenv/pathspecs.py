@@ -1,0 +1,54 @@
+"""The environment that a step of an earlier run ran in, from the metadata of its tasks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envid.aliases import StepRef
+    from mfenv.finding import Target
+
+__all__ = ["METADATA", "env_of_step", "find_step"]
+
+METADATA = "conda_env_id"
+"""The field of a task's metadata that holds `[req_id, full_id, platform]`."""
+
+_STEP = 2  # slashes in `Flow/run/step`
+
+
+def env_of_step(pathspec: str) -> list[str]:
+    """The req_id, full_id and platform of the environment of `Flow/run/step`, or of one task.
+
+    All namespaces are looked at. Raises `LookupError` if there is no such step, or if it ran in no
+    environment.
+    """
+    from metaflow.client import Step, Task
+    from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
+
+    try:
+        if pathspec.count("/") == _STEP:
+            tasks = list(Step(pathspec, _namespace_check=False))
+        else:
+            tasks = [Task(pathspec, _namespace_check=False)]
+    except (MetaflowInvalidPathspec, MetaflowNotFound):
+        raise LookupError(f"there is no step `{pathspec}`") from None
+    for task in tasks:
+        found = task.metadata_dict.get(METADATA)
+        if found:
+            return list(json.loads(found))
+    raise LookupError(f"`{pathspec}` ran in no environment")
+
+
+def find_step(ref: StepRef) -> Target:
+    """The same for `mfenv.finding`; raises `mfenv.errors.UnknownEnvironment`."""
+    from mfenv.errors import UnknownEnvironment
+
+    pathspec = "/".join(one for one in (ref.flow, ref.run, ref.step, ref.task) if one)
+    try:
+        req_id, full_id, _ = env_of_step(pathspec)
+    except LookupError as error:
+        raise UnknownEnvironment(
+            str(error), "a step is named `Flow/run/step`, in the metadata that Metaflow uses here"
+        ) from None
+    return req_id, full_id

@@ -1,0 +1,40 @@
+"""What the extension adds to Metaflow, and what it puts in the place of Metaflow's own."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ENVIRONMENTS_DESC",
+    "FLOW_DECORATORS_DESC",
+    "STEP_DECORATORS_DESC",
+    "TL_PLUGINS_DESC",
+]
+
+_HERE = "metaflow_extensions.mfenv"
+
+STEP_DECORATORS_DESC = [
+    ("conda", f"{_HERE}.decorators.Conda"),
+    ("pypi", f"{_HERE}.decorators.Pypi"),
+    ("pip", f"{_HERE}.decorators.Pip"),
+    ("named_env", f"{_HERE}.decorators.NamedEnv"),
+    ("sys_packages", f"{_HERE}.decorators.SysPackages"),
+    ("conda_env_internal", f"{_HERE}.task.TaskEnvironment"),
+]
+
+FLOW_DECORATORS_DESC = [
+    ("conda_base", f"{_HERE}.decorators.CondaBase"),
+    ("pypi_base", f"{_HERE}.decorators.PypiBase"),
+    ("pip_base", f"{_HERE}.decorators.PipBase"),
+    ("named_env_base", f"{_HERE}.decorators.NamedEnvBase"),
+    ("sys_packages_base", f"{_HERE}.decorators.SysPackagesBase"),
+]
+
+ENVIRONMENTS_DESC = [
+    ("conda", f"{_HERE}.environment.CondaEnvironment"),
+    ("pypi", f"{_HERE}.environment.PypiEnvironment"),
+]
+
+TL_PLUGINS_DESC = [
+    ("req_parser", f"{_HERE}.parsers.req_parser"),
+    ("yml_parser", f"{_HERE}.parsers.yml_parser"),
+    ("toml_parser", f"{_HERE}.parsers.toml_parser"),
+]

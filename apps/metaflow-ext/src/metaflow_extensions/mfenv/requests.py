@@ -1,0 +1,292 @@
+"""What a step asks for: the statements of its decorators, merged into one request for mfenv.
+
+The rules are in the README. Nothing here starts a run or looks anything up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from envid.platforms import host_platform
+from envid.requirements import normalize_python
+from metaflow_extensions.mfenv._statements import Statement, refuse, statements
+from metaflow_extensions.mfenv.names import expand
+from mfenv.errors import InvalidRequest
+from mfenv.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mfenv.settings import Settings
+    from reqparse import Requirement, RequirementSet
+    from reqparse.model import Category
+
+__all__ = ["StepRequest", "step_request"]
+
+_LEVELS = ("step", "flow")
+_METAFLOW = "Metaflow itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequest:
+    """What is to be done for one step.
+
+    `request` is None where nothing is resolved before the run: the step needs no environment, or
+    `at_exec` names one to look up when a task starts. It names no platforms, so that requests of
+    steps that ask for the same are equal; `platforms` has that of the step's tasks. `notes` are
+    for the user to read.
+    """
+
+    step: str
+    request: Request | None = None
+    platforms: tuple[str, ...] = ()
+    at_exec: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def step_request(
+    asked: Mapping[str, Any],
+    settings: Settings,
+    *,
+    pins: Mapping[str, str],
+    gpu: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> StepRequest:
+    """Merge what the decorators of a step say, as `metaflow_extensions.mfenv.collect` has it.
+
+    `pins` are the packages that Metaflow needs in a task, with their constraints; `gpu` are virtual
+    packages of machines with a GPU; `environ` gives the variables for `@{VAR}`. Raises
+    `mfenv.errors.Contradiction` naming two places that exclude each other, `InvalidRequest`, and
+    `reqparse.ParseErrors`.
+    """
+    step = asked["step"]
+    found, notes = statements(asked["stated"])
+    disabled = _one(found, "disabled")
+    if disabled and str(disabled[0]).lower() == "true":
+        return StepRequest(step=step)
+    named = _named(found)
+    if at_exec := _at_exec(found, named):
+        return StepRequest(step=step, at_exec=at_exec, notes=notes)
+    virtual = _packages(found, "sys_packages", "packages")
+    if asked["gpu"]:
+        virtual = {name: [(text, "a GPU")] for name, text in gpu.items()} | virtual
+    requirements = [
+        *_requirements("conda", _packages(found, "conda", "packages")),
+        *_requirements("npconda", _packages(found, "pypi", "conda_only")),
+        *_requirements("pypi", _packages(found, "pypi", "packages")),
+    ]
+    wanted = tuple((f"{name}{_after(text)}", _METAFLOW) for name, text in pins.items())
+    notes += tuple(_overridden(requirements, pins))
+    if not requirements and not named:
+        # What asks for nothing gets conda's packages, as an empty `@conda` does.
+        category: Category = "pypi" if settings.python_provider == "system" else "conda"
+        own = {name: [(text, _METAFLOW)] for name, text in pins.items()}
+        requirements, wanted = [*_requirements(category, own)], ()
+    requirements += _requirements("sys", virtual)
+    python = _one(found, "python")
+    return StepRequest(
+        step=step,
+        notes=notes,
+        platforms=(asked["platform"] or host_platform(),),
+        request=Request(
+            stated=(_stated(found, requirements, python, settings),),
+            using=_expanded(*named, environ) if named else None,
+            also=wanted,
+        ),
+    )
+
+
+def _stated(
+    found: Sequence[Statement],
+    requirements: Sequence[Requirement],
+    python: tuple[Any, str] | None,
+    settings: Settings,
+) -> RequirementSet:
+    from metaflow_extensions.mfenv._options import options
+    from reqparse import Origin, PythonRequirement, RequirementSet, Source
+
+    channels = _listed(found, "conda", "channels")
+    sources = [
+        *(Source(kind="channel", url=url, origin=Origin(place)) for url, place in channels),
+        *(
+            Source(kind="extra-index", url=url, origin=Origin(place))
+            for url, place in _listed(found, "pypi", "extra_indices")
+        ),
+    ]
+    if channels:  # what a file names replaces the usual channels; what a decorator names does not
+        sources += [Source(kind="channel", url=url) for url in settings.channels]
+    result = RequirementSet(
+        requirements=tuple(requirements),
+        sources=tuple(sources),
+        python=(
+            (PythonRequirement(specifier=_python(*python), origin=Origin(python[1])),)
+            if python
+            else (PythonRequirement(specifier=""),)
+        ),
+    )
+    return options(result, _listed(found, "pypi", "extras"))
+
+
+def _one(found: Sequence[Statement], key: str) -> tuple[Any, str] | None:
+    """The nearest statement of something that can be said once, and its place."""
+    for level in _LEVELS:
+        stated = [
+            (one.attributes[key], one.place)
+            for one in found
+            if one.level == level and key in one.attributes
+        ]
+        for value, place in stated:
+            if str(value) != str(stated[0][0]):
+                raise refuse(f"`{key}={stated[0][0]}`", stated[0][1], f"`{key}={value}`", place)
+        if stated:
+            return stated[0]
+    return None
+
+
+def _named(found: Sequence[Statement]) -> tuple[str, str] | None:
+    """The environment to start from, and the place that names it."""
+    for level in _LEVELS:
+        stated = [
+            (f"step:{text}" if key == "pathspec" else text, one.place)
+            for one in found
+            if one.level == level
+            for key in ("name", "pathspec")
+            if (text := one.attributes.get(key))
+        ]
+        for text, place in stated:
+            if text != stated[0][0]:
+                raise refuse(f"`{stated[0][0]}`", stated[0][1], f"`{text}`", place)
+        if stated:
+            return stated[0]
+    return None
+
+
+def _at_exec(found: Sequence[Statement], named: tuple[str, str] | None) -> str | None:
+    stated = _one(found, "fetch_at_exec")
+    if not stated or not stated[0]:
+        return None
+    if not named:
+        raise InvalidRequest(
+            f"{stated[1]} has `fetch_at_exec`, and no environment is named", "add `name=`"
+        )
+    for one in found:
+        others = one.attributes.keys() - {"name", "pathspec", "fetch_at_exec", "disabled"}
+        for key in sorted(others):
+            raise refuse("`fetch_at_exec`", stated[1], f"`{key}`", one.place)
+    return named[0]
+
+
+def _packages(found: Sequence[Statement], kind: str, key: str) -> dict[str, list[tuple[str, str]]]:
+    """Constraints by name, each with its place; what a step says of a name replaces its flow's."""
+    levels: dict[str, dict[str, list[tuple[str, str]]]] = {level: {} for level in _LEVELS}
+    for one in found:
+        if one.kind == kind:
+            for name, text in one.attributes.get(key, {}).items():
+                levels[one.level].setdefault(name, []).append((text, one.place))
+    mine = {_plain(name) for name in levels["step"]}
+    others = {name: told for name, told in levels["flow"].items() if _plain(name) not in mine}
+    return levels["step"] | others
+
+
+def _plain(name: str) -> str:
+    """The bare name of a package, to compare by."""
+    import re
+
+    from packaging.utils import canonicalize_name
+
+    bare = name.rpartition("::")[2]
+    if "://" in bare and "@" not in bare.partition("://")[0]:
+        return bare
+    return canonicalize_name(re.split(r"[\s\[@]", bare, maxsplit=1)[0])
+
+
+def _requirements(
+    category: Category, packages: Mapping[str, Sequence[tuple[str, str]]]
+) -> Iterator[Requirement]:
+    from reqparse import Origin, parse_requirement
+
+    for name, told in packages.items():
+        for text, place in dict.fromkeys(told):
+            yield parse_requirement(
+                _SPELL[category](name, text.strip()), category=category, origin=Origin(place)
+            )
+
+
+def _after(text: str) -> str:
+    """A constraint as it stands behind a name; a bare version is an exact one."""
+    if not text or text == "*":
+        return ""
+    return text if text[0] in "<>=!~@;" else f"=={text}"
+
+
+def _spell_pypi(name: str, text: str) -> str:
+    direct = "://" in name or "@" in name
+    return f"{name} {text}".strip() if direct else f"{name} {_after(text)}".strip()
+
+
+def _spell_conda(name: str, text: str) -> str:
+    # In a MatchSpec, a version after a space is exact; `==1.2.*` is not what anybody means.
+    return f"{name}={text}" if "=" in text and text[0].isdigit() else f"{name} {text}".strip()
+
+
+def _spell_sys(name: str, text: str) -> str:
+    return f"{name}={text.lstrip('= ')}"
+
+
+_SPELL = {
+    "conda": _spell_conda,
+    "npconda": _spell_conda,
+    "pypi": _spell_pypi,
+    "sys": _spell_sys,
+}
+
+
+def _listed(found: Iterable[Statement], kind: str, key: str) -> list[tuple[str, str]]:
+    """Every item of a list that decorators give, the step's first, each once, with its place."""
+    result: dict[str, str] = {}
+    for level in _LEVELS:
+        for one in found:
+            if one.kind == kind and one.level == level:
+                for item in one.attributes.get(key, ()):
+                    result.setdefault(item, one.place)
+    return list(result.items())
+
+
+def _overridden(requirements: Iterable[Requirement], pins: Mapping[str, str]) -> Iterator[str]:
+    """What to say where a user's version of what Metaflow needs may not be enough for it."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    for one in requirements:
+        pin = pins.get(one.name or "", "")
+        if not pin:
+            continue
+        try:
+            exact = [
+                clause.version for clause in SpecifierSet(one.specifier) if clause.operator == "=="
+            ]
+            enough = bool(exact) and all(SpecifierSet(pin).contains(version) for version in exact)
+        except InvalidSpecifier:  # an exact version with a star, or what only conda reads
+            enough = False
+        if not enough:
+            yield (
+                f"{one.origin} asks for `{one.original}`, and Metaflow for `{one.name}{pin}`:"
+                " yours is taken"
+            )
+
+
+def _python(value: Any, place: str) -> str:
+    try:
+        return normalize_python(str(value).strip())
+    except ValueError as error:
+        raise InvalidRequest(f"{place}: {error}", "write a version such as `3.11`") from None
+
+
+def _expanded(text: str, place: str, environ: Mapping[str, str]) -> str:
+    try:
+        return expand(text, environ)
+    except KeyError as error:
+        raise InvalidRequest(
+            f"{place}: there is no variable {error.args[0]} to put into `{text}`",
+            "set it where the run is started, or look the name up in tasks with `fetch_at_exec`",
+        ) from None

@@ -1,0 +1,111 @@
+"""The decorator that every step gets with `--environment=conda`: it starts tasks where they belong."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, ClassVar
+
+from metaflow.decorators import StepDecorator
+from metaflow.metadata_provider import MetaDatum
+
+from metaflow_extensions.mfenv.bridge import EnvironmentFailed
+from metaflow_extensions.mfenv.collect import is_remote
+from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, description
+from metaflow_extensions.mfenv.names import expand
+from metaflow_extensions.mfenv.pathspecs import METADATA
+
+__all__ = ["TaskEnvironment"]
+
+
+class TaskEnvironment(StepDecorator):
+    """Runs the tasks of a step in its environment, and records which one that is."""
+
+    name = "conda_env_internal"
+    defaults: ClassVar[dict[str, Any]] = {}
+
+    def step_init(
+        self,
+        flow: Any,
+        graph: Any,
+        step_name: str,
+        decorators: Any,
+        environment: Any,
+        flow_datastore: Any,
+        logger: Any,
+    ) -> None:
+        self.step, self.environment = step_name, environment
+        self.remote = is_remote(decorators)
+
+    def runtime_init(self, flow: Any, graph: Any, package: Any, run_id: str) -> None:
+        local = self.environment.local_run(package)
+        env_id = self.environment.answer(self.step).get("env_id")
+        if env_id and not self.remote:
+            local.create(_reference(env_id))
+
+    def runtime_step_cli(
+        self, cli_args: Any, retry_count: int, max_user_code_retries: int, ubf_context: str
+    ) -> None:
+        answer = self.environment.answer(self.step)
+        # A run that a task starts must not take the task's environment for its own.
+        cli_args.env.update({VARIABLE: json.dumps(answer.get("env_id", "")), PYTHON: ""})
+        if self.remote or not answer:
+            return
+        local = self.environment.local_run()
+        env_id = answer.get("env_id")
+        name = _reference(env_id) if env_id else self._name(answer["at_exec"], cli_args.task)
+        created = local.create(name).result()
+        cli_args.env.update(created["variables"])
+        cli_args.env.update(local.variables())
+        cli_args.env[VARIABLE] = json.dumps(created["env_id"])
+        cli_args.env[PYTHON] = cli_args.entrypoint[0] = created["python"]
+
+    def _name(self, text: str, task: Any) -> str:
+        flow = task.flow
+        variables = {
+            f"METAFLOW_INIT_{name.upper().replace('-', '_')}": str(getattr(flow, name, ""))
+            for name, _ in flow._get_parameters()  # noqa: SLF001 - as Metaflow does
+        }
+        variables.update(
+            METAFLOW_RUN_ID=task.run_id,
+            METAFLOW_STEP_NAME=task.step,
+            METAFLOW_TASK_ID=task.task_id,
+        )
+        variables.update(os.environ)
+        try:
+            return expand(text, variables)
+        except KeyError as error:
+            raise EnvironmentFailed(
+                f"step `{self.step}`: there is no variable {error.args[0]} to put into `{text}`"
+            ) from None
+
+    def runtime_finished(self, exception: Any) -> None:
+        self.environment.end_local_run()
+
+    def task_pre_step(
+        self,
+        step_name: str,
+        task_datastore: Any,
+        metadata: Any,
+        run_id: str,
+        task_id: str,
+        flow: Any,
+        graph: Any,
+        retry_count: int,
+        max_user_code_retries: int,
+        ubf_context: str,
+        inputs: Any,
+    ) -> None:
+        from metaflow import current
+
+        env_id = json.loads(os.environ.get(VARIABLE) or '""')
+        found = description(env_id) if env_id else None
+        current._update_env({"environment_info": found})  # noqa: SLF001 - as decorators do
+        if env_id:
+            tags = [f"attempt_id:{retry_count}"]
+            datum = MetaDatum(METADATA, json.dumps(env_id), METADATA, tags)
+            metadata.register_metadata(run_id, step_name, task_id, [datum])
+
+
+def _reference(env_id: Any) -> str:
+    return f"{env_id[0]}:{env_id[1]}"
