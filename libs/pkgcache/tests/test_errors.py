@@ -40,7 +40,7 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
         StoreError("write", "a/b", "file:///s", "no space left on device", "make some"),
         "cannot write `a/b` in the store `file:///s`: no space left on device",
     ),
-    (UnsupportedStore("x://y", ("file",)), "`x://y` is not a store: supported are `file://`"),
+    (UnsupportedStore("x://y", "it is red"), "`x://y` is not a store: it is red"),
     (InvalidKey("..", "`..` is bad"), "`..` is not a key: `..` is bad"),
     (NotInStore("a", "file:///s"), "`a` is not in the store `file:///s`"),
     (Conflict("a", "file:///s"), "`a` in the store `file:///s` was written by somebody else"),

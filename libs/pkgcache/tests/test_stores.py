@@ -187,7 +187,7 @@ def _race(root: Path, number: int, etag: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *("s3://bucket/x", "/plain/path", "", "file:", "file:///", "file://host/path", "C:\\x"),
+        *("ftp://host/x", "/plain/path", "", "file:", "file:///", "file://host/path", "C:\\x"),
         "https://me:geheim@host/x",
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -83,30 +84,38 @@ class Client:
         raise _failure(url, f"it was redirected more than {_REDIRECTS} times")
 
     def _explain(self, url: str, error: Exception) -> DownloadError:
-        # The texts of these exceptions are long, differ between versions, and may hold a proxy's
-        # password: say it in our own words.
-        causes = _causes(error)
-        timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
-        said = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
-
-        def caused(*kinds: type[BaseException]) -> bool:
-            return any(isinstance(one, kinds) for one in causes)
-
         if isinstance(error, ValueError):  # what `requests` says of URLs that are none
             return _failure(url, "it is not a URL that can be fetched")
-        if caused(requests.exceptions.SSLError):
-            return _failure(url, "the TLS handshake failed", hint="check the certificate settings")
-        if caused(requests.exceptions.ProxyError):
-            reason = "the proxy cannot be used"
-        elif caused(urllib3.exceptions.NameResolutionError):
-            reason = "the host name is not known"
-        elif found := next(said, None):
-            reason = found.lower()
-        elif caused(*timeouts):
-            reason = f"no answer for {self._timeout:g} seconds"
-        else:
-            reason = "the connection broke off"
-        return _failure(url, reason, retryable=True)
+        reason, hint = why_broken(error, self._timeout)
+        return _failure(url, reason, retryable=hint is None, hint=hint)
+
+
+def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
+    """Why a connection failed, and a hint where another attempt cannot help.
+
+    The texts of these exceptions are long, differ between versions, and may hold a proxy's
+    password: it is said in our own words.
+    """
+    causes = _causes(error)
+    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
+    said = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
+
+    def caused(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(one, kinds) for one in causes)
+
+    if caused(requests.exceptions.SSLError, ssl.SSLError):
+        return "the TLS handshake failed", "check the certificate settings"
+    if caused(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        reason = "the proxy cannot be used"
+    elif caused(urllib3.exceptions.NameResolutionError):
+        reason = "the host name is not known"
+    elif found := next(said, None):
+        reason = found.lower()
+    elif caused(*timeouts):
+        reason = f"no answer for {timeout:g} seconds"
+    else:
+        reason = "the connection broke off"
+    return reason, None
 
 
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -99,15 +99,34 @@ def check_key(key: str) -> str:
 
 
 def open_store(url: str) -> Store:
-    """The store at `url`. Nothing is read or written; a directory is made by the first put.
+    """The store at `url`. Nothing is read or written, no connection is made.
 
-    `file:///path` is a directory. Raises `UnsupportedStore` for anything else.
+    `file:///path` is a directory, made by the first put; `s3://bucket/prefix`,
+    `az://account/container/prefix` and `gs://bucket/prefix` are what a service keeps, with
+    options in the query. Raises `UnsupportedStore` for anything else, and for a service whose
+    library is not installed.
     """
     parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and path.strip("/"):
-        from pkgcache.directory import DirectoryStore
+    match parts.scheme:
+        case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
+            from pkgcache.directory import DirectoryStore
 
-        return DirectoryStore(Path(path))
+            return DirectoryStore(Path(unquote(parts.path)))
+        case "s3":
+            from pkgcache.s3 import S3Store
+
+            return S3Store(url)
+        case "az":
+            from pkgcache.azure import AzureStore
+
+            return AzureStore(url)
+        case "gs":
+            from pkgcache.gcs import GcsStore
+
+            return GcsStore(url)
     clean = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    raise UnsupportedStore(clean if parts.scheme else url, ("file",))
+    raise UnsupportedStore(
+        clean if parts.scheme else url,
+        "supported are `file://`, `s3://`, `az://`, `gs://`",
+        "write a directory as `file:///path/to/store`",
+    )

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.emulators import Service, running, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _service(kind: str) -> Iterator[Service]:
+    if reason := why_not(kind):
+        pytest.skip(reason)
+    with running(kind) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[Service]:
+    yield from _service("s3")
+
+
+@pytest.fixture(scope="session")
+def azure_service() -> Iterator[Service]:
+    yield from _service("azure")
+
+
+@pytest.fixture(scope="session")
+def gcs_service() -> Iterator[Service]:
+    yield from _service("gcs")
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """One of the services, named by an indirect parameter, with who may use it logged in."""
+    found = request.getfixturevalue(f"{request.param}_service")
+    assert isinstance(found, Service)
+    for name, value in found.environ.items():
+        monkeypatch.setenv(name, value)
+    return found
