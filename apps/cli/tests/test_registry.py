@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envid import EnvId, ResolvedEnv
+from envid.packages import BuiltFrom
 from mfenv.errors import RegistryError
 from mfenv.registry import Registry
+from pkgcache.digests import DigestSet
 
 from .helpers import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -211,3 +215,117 @@ def test_threads_share_a_registry(registry: Registry) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
     assert len(registry.names()) == 160
+
+
+# garbage
+
+LATER = time.time() + 1000
+NEVER = float("-inf")
+
+
+def alone(registry: Registry, *names: str) -> ResolvedEnv:
+    """A known environment that nothing refers to."""
+    env = resolved(*names)
+    registry.add([env], default=False)
+    return env
+
+
+def test_collecting_forgets_what_nothing_refers_to(registry: Registry, tmp_path: Path) -> None:
+    free, named, used = alone(registry, "a"), alone(registry, "b"), alone(registry, "c")
+    default = resolved("d")
+    registry.add([default], default=True)
+    registry.set_alias("team/b:v1", (named.req_id, named.full_id), mutable=False)
+    registry.add_prefix(tmp_path / "p", None, used.env_id)
+    registry.set_published("file:///store", [free.env_id])
+    said = registry.collect(before=LATER, defaults_before=NEVER, dry_run=True)
+    assert registry.description(free.env_id)
+    found = registry.collect(before=LATER, defaults_before=NEVER)
+    assert found == said
+    assert found.forgotten == (free.env_id,)
+    assert registry.description(free.env_id) is None
+    assert not registry.is_published("file:///store", free.env_id)
+    assert all(registry.description(one.env_id) for one in (named, used, default))
+    known = DigestSet(found.digests)
+    names = ("b", "c", "d")
+    assert all(one.packages[0].hashes.sha256 in known for one in map(resolved, names))
+
+
+def test_collecting_forgets_defaults_that_were_not_used_for_long(registry: Registry) -> None:
+    env = resolved("a")
+    registry.add([env], default=True)
+    assert registry.collect(before=LATER, defaults_before=LATER).forgotten == (env.env_id,)
+    assert registry.defaults(env.req_id) == {}
+
+
+def test_what_was_used_stays(registry: Registry) -> None:
+    env, other = alone(registry, "a"), alone(registry, "b")
+    grow_old(registry, "environments", 5000)
+    registry.use([env.env_id])
+    found = registry.collect(before=time.time() - 3600, defaults_before=NEVER)
+    assert found.forgotten == (other.env_id,)
+
+
+def test_a_use_that_follows_another_writes_nothing(registry: Registry) -> None:
+    env = alone(registry, "a")
+    before = registry.path.with_name("registry.sqlite-wal").read_bytes()
+    registry.use([env.env_id])
+    assert registry.path.with_name("registry.sqlite-wal").read_bytes() == before
+
+
+def test_the_wheels_that_only_this_machine_has(registry: Registry) -> None:
+    source = BuiltFrom(kind="sdist", url="https://index.test/a-1.tar.gz")
+    env = resolved("a", built_from=source)
+    registry.add([env], default=True)
+    digest = env.packages[0].hashes.sha256
+    found = registry.collect(before=LATER, defaults_before=NEVER)
+    assert digest in DigestSet(found.only_copies)
+    registry.set_published("file:///store", [env.env_id])
+    assert registry.collect(before=LATER, defaults_before=NEVER).only_copies == ()
+
+
+def test_a_prefix_without_a_name_is_unused_once_nothing_refers_to_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    env, other = alone(registry, "a"), alone(registry, "b")
+    registry.set_alias("team/b:v1", (other.req_id, other.full_id), mutable=False)
+    paths = {name: tmp_path / name for name in ("free", "named", "aliased")}
+    registry.add_prefix(paths["free"], None, env.env_id)
+    registry.add_prefix(paths["named"], "named", env.env_id)
+    registry.add_prefix(paths["aliased"], None, other.env_id)
+
+    def unused(defaults_before: float = NEVER, before: float = LATER) -> list[str]:
+        rows = registry.unused_prefixes(before=before, defaults_before=defaults_before)
+        return [Path(one.path).name for one in rows]
+
+    assert unused() == ["free"]
+    assert unused(defaults_before=LATER) == ["aliased", "free"]
+    assert unused(before=time.time() - 60) == []
+    assert not registry.drop_unused(paths["named"], before=LATER, defaults_before=LATER)
+    assert registry.drop_unused(paths["free"], before=LATER, defaults_before=NEVER)
+    assert registry.prefix_at(paths["free"]) is None
+
+
+def test_using_a_prefix_keeps_it(registry: Registry, tmp_path: Path) -> None:
+    registry.add_prefix(tmp_path, None, alone(registry, "a").env_id)
+    grow_old(registry, "prefixes", 5000)
+    before = time.time() - 3600
+    assert registry.unused_prefixes(before=before, defaults_before=NEVER)
+    assert registry.use_prefix(tmp_path)
+    assert registry.unused_prefixes(before=before, defaults_before=NEVER) == []
+    assert not registry.use_prefix(tmp_path / "other")
+
+
+def test_a_prefix_that_was_found_is_adopted_once(registry: Registry, tmp_path: Path) -> None:
+    env = alone(registry, "a")
+    registry.add_prefix(tmp_path / "known", "known", env.env_id)
+    for name in ("known", "found"):
+        registry.adopt_prefix(tmp_path / name, env.env_id, 5.5)
+    assert [(one.name, one.used_at == 5) for one in registry.prefixes()] == [
+        (None, True),
+        ("known", False),
+    ]
+
+
+def grow_old(registry: Registry, table: str, seconds: int) -> None:
+    with contextlib.closing(sqlite3.connect(registry.path)) as database, database:
+        database.execute(f"update {table} set used_at = used_at - {seconds}")

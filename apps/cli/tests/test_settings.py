@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mfenv.errors import InvalidSetting
-from mfenv.settings import Settings, describe
+from mfenv.settings import Settings, cache_limits, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +103,29 @@ def test_describing_hides_credentials(tmp_path: Path) -> None:
 def test_home_moves_with_its_variable(tmp_path: Path) -> None:
     found = Settings.load(environ={"MFENV_HOME": str(tmp_path / "here")})
     assert found.home_path == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("", None),
+        ("1000", 1000),
+        ("20GB", 20 * 10**9),
+        ("1.5 gib", 3 << 29),
+        ("500MiB", 500 << 20),
+        ("2T", 2 * 10**12),
+    ],
+)
+def test_the_size_of_the_cache_has_a_unit(text: str, size: int | None) -> None:
+    environ = {"MFENV_CACHE_SIZE": text, "MFENV_CACHE_AGE": "2"}
+    assert cache_limits(Settings.load(environ=environ)) == (size, 172800.0)
+
+
+def test_the_cache_has_no_limits_unless_told() -> None:
+    assert cache_limits(Settings.load(environ={"MFENV_CACHE_AGE": "0"})) == (None, None)
+
+
+def test_a_wrong_size_is_named() -> None:
+    settings = Settings.load(environ={"MFENV_CACHE_SIZE": "much"})
+    with pytest.raises(InvalidSetting, match="MFENV_CACHE_SIZE: `much` is not a size"):
+        cache_limits(settings)

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
 
-__all__ = ["EnvRow", "PrefixRow", "Registry"]
+__all__ = ["EnvRow", "PrefixRow", "Registry", "Remaining"]
 
 _VERSION = 1
 _WAIT_SECONDS = 60
+# A use is written down only where the last one was longer ago than this.
+_USE_SECONDS = 600
 
 _SCHEMA = """
 create table environments (
     req_id text not null, full_id text not null, platform text not null,
     env_type text not null, python text not null, packages integer not null,
-    resolved_at text not null, resolved_by text not null, description blob not null,
+    resolved_at text not null, resolved_by text not null, used_at integer not null,
+    digests blob not null, built blob not null, description blob not null,
     primary key (req_id, full_id, platform));
 create index environments_by_full on environments (full_id);
 create index environments_by_time on environments (resolved_at desc, req_id, full_id, platform);
@@ -46,13 +49,20 @@ create table aliases (
 create index aliases_by_env on aliases (req_id, full_id);
 create table prefixes (
     path text primary key, name text, req_id text not null, full_id text not null,
-    platform text not null, created_at text not null) without rowid;
+    platform text not null, used_at integer not null) without rowid;
 create unique index prefixes_by_name on prefixes (name) where name is not null;
 create index prefixes_by_env on prefixes (req_id, full_id);
 create table published (
     req_id text not null, full_id text not null, platform text not null, store text not null,
     primary key (req_id, full_id, platform, store)) without rowid;
 """
+
+_UNUSED = (
+    "where name is null and used_at<? and (used_at<? or not exists"
+    " (select 1 from aliases a where a.req_id=p.req_id and a.full_id=p.full_id) and not exists"
+    " (select 1 from defaults d where d.req_id=p.req_id and d.full_id=p.full_id"
+    "   and d.platform=p.platform))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +82,24 @@ class EnvRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrefixRow:
-    """A prefix that was created on this machine."""
+    """A prefix that was created on this machine; `used_at` is a POSIX time."""
 
     path: str
     name: str | None
     env_id: EnvId
-    created_at: str
+    used_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """What is left after a collection: the digests of packages, as `pkgcache.digests` packs them.
+
+    `only_copies` are those of wheels that were built here and are in no store.
+    """
+
+    forgotten: tuple[EnvId, ...]
+    digests: tuple[bytes, ...]
+    only_copies: tuple[bytes, ...]
 
 
 class Registry:
@@ -102,10 +124,12 @@ class Registry:
 
     def add(self, envs: Iterable[ResolvedEnv], *, default: bool) -> None:
         """Record environments, and make them the defaults of their requests if so asked."""
+        from pkgcache.digests import packed
+
         with self._write() as db:
             for env in envs:
                 db.execute(
-                    "insert or replace into environments values (?,?,?,?,?,?,?,?,?)",
+                    "insert or replace into environments values (?,?,?,?,?,?,?,?,?,?,?,?)",
                     (
                         *env.env_id,
                         env.env_type,
@@ -113,6 +137,9 @@ class Registry:
                         len(env.packages),
                         env.resolved_at,
                         env.resolved_by,
+                        _now(),
+                        packed(env.packages),
+                        packed(one for one in env.packages if one.built_from),
                         zlib.compress(env.to_json().encode(), 1),
                     ),
                 )
@@ -185,6 +212,59 @@ class Registry:
                     (req_id, full_id),
                 )
 
+    def use(self, env_ids: Iterable[EnvId]) -> None:
+        """Say that environments are used, which keeps garbage collection away from them."""
+        condition = "where req_id=? and full_id=? and platform=? and used_at<?"
+        sql = f"select 1 from environments {condition}"  # noqa: S608 - constants
+        for env_id in env_ids:
+            if self._one(sql, (*env_id, _now() - _USE_SECONDS)):
+                with self._write() as db:
+                    sql = f"update environments set used_at=? {condition}"  # noqa: S608 - constants
+                    db.execute(sql, (_now(), *env_id, _now()))
+
+    def collect(
+        self,
+        *,
+        before: float,
+        defaults_before: float,
+        without: Iterable[Path] = (),
+        dry_run: bool = False,
+    ) -> Remaining:
+        """Forget the environments that nothing refers to, and the prefixes `without`.
+
+        An alias refers to one, a prefix, and a default that was used since `defaults_before`.
+        What was used since `before`, a POSIX time as well, stays.
+        """
+        sql = (
+            "select req_id, full_id, platform from environments e where used_at<?"
+            " and not exists (select 1 from aliases a"
+            "   where a.req_id=e.req_id and a.full_id=e.full_id)"
+            " and not exists (select 1 from prefixes p"
+            "   where p.req_id=e.req_id and p.full_id=e.full_id)"
+            " and not (used_at>=? and exists (select 1 from defaults d where d.req_id=e.req_id"
+            "   and d.platform=e.platform and d.full_id=e.full_id))"
+        )
+        with self._write(keep=not dry_run) as db:
+            for path in without:
+                db.execute("delete from prefixes where path=cast(? as text)", (os.fsencode(path),))
+            forgotten = [EnvId(*row) for row in db.execute(sql, (before, defaults_before))]
+            for table in ("environments", "defaults", "published"):
+                db.executemany(
+                    f"delete from {table} where req_id=? and full_id=? and platform=?",  # noqa: S608 - constants
+                    forgotten,
+                )
+            digests = db.execute("select digests from environments").fetchall()
+            built = db.execute(
+                "select built from environments e where length(built) > 0 and not exists"
+                " (select 1 from published p where p.req_id=e.req_id and p.full_id=e.full_id"
+                "   and p.platform=e.platform)"
+            ).fetchall()
+        return Remaining(
+            forgotten=tuple(forgotten),
+            digests=tuple(row[0] for row in digests),
+            only_copies=tuple(row[0] for row in built),
+        )
+
     # aliases
 
     def alias(self, alias: str) -> tuple[str, str] | None:
@@ -235,12 +315,11 @@ class Registry:
 
     def add_prefix(self, path: Path, name: str | None, env_id: EnvId) -> None:
         """Record a created prefix; a name moves to it from a prefix that had it before."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with self._write() as db:
             db.execute("update prefixes set name=null where name=?", (name,))
             db.execute(
                 "insert or replace into prefixes values (cast(? as text),?,?,?,?,?)",
-                (os.fsencode(path), name, *env_id, now),
+                (os.fsencode(path), name, *env_id, _now()),
             )
 
     def remove_prefix(self, path: Path) -> None:
@@ -256,11 +335,46 @@ class Registry:
     def prefixes_of(self, req_id: str, full_id: str) -> list[PrefixRow]:
         return list(self._prefixes("where req_id=? and full_id=? order by path", (req_id, full_id)))
 
-    def _prefixes(self, where: str, values: tuple[str | bytes, ...]) -> Iterator[PrefixRow]:
-        sql = f"select path, name, req_id, full_id, platform, created_at from prefixes {where}"  # noqa: S608 - constants
+    def prefixes(self) -> list[PrefixRow]:
+        return list(self._prefixes("order by path", ()))
+
+    def use_prefix(self, path: Path) -> bool:
+        """Say that a prefix is used, as `use` does; whether it is known."""
+        row = self.prefix_at(path)
+        if row and row.used_at < _now() - _USE_SECONDS:
+            with self._write() as db:
+                sql = "update prefixes set used_at=? where path=cast(? as text)"
+                return db.execute(sql, (_now(), os.fsencode(path))).rowcount > 0
+        return row is not None
+
+    def adopt_prefix(self, path: Path, env_id: EnvId, used_at: float) -> None:
+        """Record a prefix that was found on the disk, unless it is known."""
+        with self._write() as db:
+            db.execute(
+                "insert or ignore into prefixes values (cast(? as text),null,?,?,?,?)",
+                (os.fsencode(path), *env_id, int(used_at)),
+            )
+
+    def unused_prefixes(self, *, before: float, defaults_before: float) -> list[PrefixRow]:
+        """The prefixes without a name whose environment has no alias and is no default.
+
+        Of the others those that were not used since `defaults_before`. What was used since
+        `before`, a POSIX time as well, is not among them.
+        """
+        return list(self._prefixes(_UNUSED, (before, defaults_before)))
+
+    def drop_unused(self, path: Path, *, before: float, defaults_before: float) -> bool:
+        """Forget a prefix if it is still unused; whether it was."""
+        sql = f"delete from prefixes as p {_UNUSED} and path=cast(? as text)"  # noqa: S608 - constants
+        with self._write() as db:
+            found = db.execute(sql, (before, defaults_before, os.fsencode(path)))
+            return found.rowcount > 0
+
+    def _prefixes(self, where: str, values: tuple[str | bytes | float, ...]) -> Iterator[PrefixRow]:
+        sql = f"select path, name, req_id, full_id, platform, used_at from prefixes p {where}"  # noqa: S608 - constants
         for path, name, req_id, full_id, platform, at in self._all(sql, values):
             yield PrefixRow(
-                path=path, name=name, env_id=EnvId(req_id, full_id, platform), created_at=at
+                path=path, name=name, env_id=EnvId(req_id, full_id, platform), used_at=at
             )
 
     # stores
@@ -288,7 +402,7 @@ class Registry:
             return self._open().execute(sql, values).fetchall()
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
         with self._errors():
             db = self._open()
             # Taking the lock at once cannot deadlock, as turning a read into a write can.
@@ -298,7 +412,10 @@ class Registry:
             except BaseException:
                 db.rollback()
                 raise
-            db.commit()
+            if keep:
+                db.commit()
+            else:
+                db.rollback()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -353,3 +470,7 @@ class Registry:
                 if corrupt
                 else "check the space and the permissions of its directory",
             ) from None
+
+
+def _now() -> int:
+    return int(time.time())

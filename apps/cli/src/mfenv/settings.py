@@ -21,7 +21,20 @@ from mfenv.errors import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Settings", "describe"]
+__all__ = ["Settings", "cache_limits", "describe"]
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
+_UNITS = {"": 1, "B": 1} | {
+    unit: factor**power
+    for power, letter in enumerate("KMGT", 1)
+    for unit, factor in (
+        (letter, 1000),
+        (f"{letter}B", 1000),
+        (f"{letter}I", 1024),
+        (f"{letter}IB", 1024),
+    )
+}
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -72,6 +85,12 @@ class Settings:
         " `anyone` or the names of users",
     )
     downloads: int = _setting(16, "downloads at a time")
+    cache_size: str = _setting(
+        "", "what the package cache may hold, such as `20GB`; empty for no limit"
+    )
+    cache_age: int = _setting(
+        0, "days after which an unused package leaves the package cache; 0 for no limit"
+    )
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
     link_scripts: bool = _setting(
         False, "run the post-link scripts of conda packages, which can do whatever the user can"
@@ -122,6 +141,20 @@ class Settings:
             raise InvalidSetting(
                 "this user has no home directory", "set MFENV_HOME to a directory of your own"
             ) from None
+
+
+def cache_limits(settings: Settings) -> tuple[int | None, float | None]:
+    """What the package cache may hold: bytes, and seconds since the last use; None for no limit.
+
+    Raises `InvalidSetting` for a size that is none.
+    """
+    text = settings.cache_size
+    found = _SIZE.fullmatch(text)
+    if text and not found:
+        origin = settings.origins.get("cache_size", "cache_size")
+        raise InvalidSetting(f"{origin}: `{text}` is not a size", "such as `20GB` or `500 MiB`")
+    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else None
+    return size, settings.cache_age * 86400.0 or None
 
 
 def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
@@ -216,12 +249,15 @@ def _typed(name: str, value: Any, origin: str) -> Any:
     if isinstance(default, bool):
         return _flag(value, origin)
     if isinstance(default, int):
+        least = min(default, 1)
         try:
             number = int(value)
         except (TypeError, ValueError):
-            number = 0
-        if number < 1:
-            raise InvalidSetting(f"{origin}: `{value}` is not a number from 1", "such as `16`")
+            number = -1
+        if number < least:
+            raise InvalidSetting(
+                f"{origin}: `{value}` is not a number from {least}", "such as `16`"
+            )
         return number
     if isinstance(default, tuple):
         found = value.replace(",", " ").split() if isinstance(value, str) else value
