@@ -14,7 +14,7 @@ from envid.ids import EnvId
 from pkgcache import layout
 from pkgcache.cache import PackageCache
 from pkgcache.directory import DirectoryStore
-from pkgcache.errors import AliasTaken, DamagedObject, LayoutTooNew, NotInCache, StoreError
+from pkgcache.errors import AliasTaken, DamagedObject, LayoutTooNew, StoreError
 from pkgcache.shared import BuiltWheel, EnvStore, Published
 from pkgcache.testing import MemoryStore
 
@@ -90,7 +90,7 @@ class TestPublish:
         assert (found.environments, found.packages) == (1, 1)
         assert count(store, "put") == 2
         assert count(store, "head", "packages/") == 300
-        assert len(store.requests) == 304  # and the layout and the description looked up
+        assert len(store.requests) == 303  # and the description looked for
 
     def test_packages_of_several_environments_are_uploaded_once(
         self, store: MemoryStore, shared: EnvStore, cache: PackageCache
@@ -98,19 +98,6 @@ class TestPublish:
         envs = [env_with(cache, "one", "two"), env_with(cache, "three", "two")]
         assert shared.publish(envs, cache=cache).packages == 3
         assert count(store, "put", "packages/") == 3
-
-    def test_a_package_that_cannot_be_had_leaves_no_description(
-        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
-    ) -> None:
-        env = env_with(cache, "one", "two")
-        path = cache.archive_path(env.packages[0])
-        path.write_bytes(b"?" * path.stat().st_size)
-        with pytest.raises(NotInCache):
-            shared.publish([env], cache=cache)
-        assert not list(store.list("environments/"))
-        cache.add(make_wheel("one"), env.packages[0].filename)
-        shared.publish([env], cache=cache)
-        assert shared.fetch_description(env.env_id) == env
 
 
 class TestFind:

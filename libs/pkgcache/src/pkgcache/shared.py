@@ -8,16 +8,18 @@ the next one.
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from envid.aliases import Alias, FullRef
 from envid.errors import EnvidError
 from envid.ids import EnvId, is_id
+from envid.packages import Transmuted
 from envid.resolved import ResolvedEnv
 from pkgcache import layout
+from pkgcache._publish import Published, Publisher, Transmuting
+from pkgcache.download import Downloader
 from pkgcache.errors import AliasTaken, Conflict, DamagedObject, LayoutTooNew, NotInStore
 from pkgcache.progress import NoProgress
 
@@ -27,22 +29,13 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from pkgcache.cache import PackageCache
-    from pkgcache.download import Downloader
     from pkgcache.progress import Progress
     from pkgcache.store import Store
 
-__all__ = ["BuiltWheel", "EnvStore", "Published"]
+__all__ = ["ANY_FORMAT", "BuiltWheel", "EnvStore", "Published", "Transmuting"]
 
-_UPLOADS = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What a publish added to the store; `size` is in bytes."""
-
-    environments: int = 0
-    packages: int = 0
-    size: int = 0
+ANY_FORMAT = Transmuting()
+"""Packages stay in the format they have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,31 +64,35 @@ class EnvStore:
         *,
         cache: PackageCache,
         downloader: Downloader | None = None,
-        progress: Progress | None = None,
+        transmuting: Transmuting = ANY_FORMAT,
         verify: bool = False,
+        progress: Progress | None = None,
     ) -> Published:
         """Put environments into the store, and those of their packages that it lacks.
 
-        Packages that `cache` lacks are fetched first. Known environments cost one request each;
-        with `verify` their packages are looked for too, and those that are missing put there again.
+        Packages that `cache` lacks are downloaded, and those of conda are transmuted where
+        `transmuting` says so, each once for all environments; an environment is described as soon
+        as all of its packages are there. A known environment costs one request, unless `verify`
+        asks to read all of its packages back from the store, and to put those right that are
+        missing or damaged.
+
+        The first error, of a download, of an archive, or of the store, ends it; what arrived
+        stays, and a repetition goes on from there.
         """
-        progress = progress or NoProgress()
-        self._prepare()
-        wanted = {layout.description_key(one.env_id): one for one in envs}
-        known = self.store.exists(wanted)
-        new = {key: env for key, env in wanted.items() if verify or key not in known}
-        if not new:
-            return Published()
-        packages = {
-            layout.package_key(package): package for env in new.values() for package in env.packages
-        }
-        there = self.store.exists(packages)
-        missing = {key: one for key, one in packages.items() if key not in there}
-        cache.fetch(missing.values(), downloader=downloader, progress=progress)
-        size = self._upload(missing, cache, progress)
-        for key, env in new.items():
-            self._put_once(key, env.to_json().encode())
-        return Published(environments=len(new.keys() - known), packages=len(missing), size=size)
+        own = downloader or Downloader()
+        try:
+            self._prepare()
+            return Publisher(
+                self,
+                cache,
+                own,
+                transmuting=transmuting,
+                verify=verify,
+                progress=progress or NoProgress(),
+            ).run(envs)
+        finally:
+            if not downloader:
+                own.close()
 
     def fetch_description(self, env_id: EnvId) -> ResolvedEnv | None:
         """The environment of that id, None where the store does not have it."""
@@ -169,19 +166,8 @@ class EnvStore:
 
     def built_wheel(self, source_key: str) -> BuiltWheel | None:
         """The wheel that somebody built from a source state, None where nobody did."""
-        self._check_layout()
-        key = layout.built_key(source_key)
-        found = self._object(key)
-        if found is None:
-            return None
-        try:
-            return BuiltWheel(
-                filename=str(found["filename"]),
-                sha256=str(found["sha256"]),
-                size=int(found["size"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            raise DamagedObject(key, self.store.url, "a field is missing") from None
+        found = self._archive(layout.built_key(source_key))
+        return BuiltWheel(**found) if found else None
 
     def set_built_wheel(self, source_key: str, wheel: BuiltWheel, archive: Path) -> BuiltWheel:
         """Share the wheel `archive` that was built from a source state.
@@ -196,23 +182,27 @@ class EnvStore:
             return wheel
         return self.built_wheel(source_key) or wheel
 
-    def _upload(
-        self, packages: Mapping[str, Package], cache: PackageCache, progress: Progress
-    ) -> int:
-        task = progress.start("uploading packages", len(packages), "packages")
+    def transmuted(self, package: Package, to: str) -> Transmuted | None:
+        """What a conda package was transmuted into, `conda` or `tar.bz2`; None if it was not."""
+        found = self._archive(layout.transmuted_key(package, to))
+        return Transmuted(**found) if found else None
 
-        def upload(item: tuple[str, Package]) -> int:
-            key, package = item
-            size = self.store.put(key, cache.archive(package)).size
-            task.advance()
-            return size
+    def set_transmuted(
+        self, package: Package, to: str, other: Transmuted, *, replace: bool = False
+    ) -> Transmuted:
+        """Say what a conda package was transmuted into, after the archive was put.
 
-        with ThreadPoolExecutor(_UPLOADS) as pool:
-            try:
-                return sum(pool.map(upload, packages.items()))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-                task.done()
+        Returns what to use: another archive where somebody else was first, unless that is to be
+        replaced.
+        """
+        self._prepare()
+        key = layout.transmuted_key(package, to)
+        content = _json(asdict(other))
+        if replace:
+            self.store.put(key, content)
+        if replace or self._put_once(key, content):
+            return other
+        return self.transmuted(package, to) or other
 
     def _put_once(self, key: str, content: bytes) -> bool:
         try:
@@ -230,6 +220,21 @@ class EnvStore:
             if not isinstance(found.get(field), str) or not is_id(found[field]):
                 raise DamagedObject(key, self.store.url, f"`{field}` is not an id")
         return found
+
+    def _archive(self, key: str) -> dict[str, Any] | None:
+        """The file name, sha256 and size of an archive, None where `key` has no object."""
+        self._check_layout()
+        found = self._object(key)
+        if found is None:
+            return None
+        try:
+            return {
+                "filename": str(found["filename"]),
+                "sha256": str(found["sha256"]),
+                "size": int(found["size"]),
+            }
+        except (KeyError, TypeError, ValueError):
+            raise DamagedObject(key, self.store.url, "a field is missing") from None
 
     def _object(self, key: str) -> dict[str, Any] | None:
         try:
@@ -259,8 +264,10 @@ class EnvStore:
 
     def _prepare(self) -> None:
         """Lay the store out, if nobody has yet."""
-        if not self._check_layout():
-            self._put_once(layout.LAYOUT_KEY, _json({"layout": layout.LAYOUT}))
+        if self._check_layout():
+            return
+        self._checked = self._put_once(layout.LAYOUT_KEY, _json({"layout": layout.LAYOUT}))
+        self._check_layout()
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
