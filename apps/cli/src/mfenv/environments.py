@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -439,14 +439,13 @@ class Environments:
 
     def _link(self, env: ResolvedEnv, prefix: Path, *, replace: bool) -> None:
         from pkgcache.conda_prefix import create_conda_env
+        from pkgcache.errors import NotInCache
         from pkgcache.prefix import create_venv
 
-        create = (
+        create = partial(
             partial(create_venv, python=self._python(env))
             if env.spec.options.python_provider == "system"
-            else partial(create_conda_env, link_scripts=self.settings.link_scripts)
-        )
-        create(
+            else partial(create_conda_env, link_scripts=self.settings.link_scripts),
             env,
             prefix,
             cache=self.cache,
@@ -454,6 +453,13 @@ class Environments:
             compile=self.settings.compile_bytecode,
             progress=self.progress,
         )
+        for _ in env.packages:
+            with suppress(NotInCache):
+                create()
+                return
+            # A package that was unpacked was found changed, and its archive damaged too.
+            self.fetch(env)
+        create()
 
     def _python(self, env: ResolvedEnv) -> Path:
         minor = ".".join(env.python.split(".")[:2])

@@ -7,6 +7,7 @@ whole, compressed, beside the columns that a listing shows. Every write is one t
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -155,7 +156,8 @@ class Registry:
             "select description from environments where req_id=? and full_id=? and platform=?",
             env_id,
         )
-        return zlib.decompress(row[0]) if row else None
+        with self._errors():
+            return zlib.decompress(row[0]) if row else None
 
     def defaults(self, req_id: str) -> dict[str, str]:
         """The `full_id` of the default environment of a request, by platform."""
@@ -460,10 +462,10 @@ class Registry:
         try:
             with self._lock:
                 yield
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.DatabaseError, zlib.error, OSError) as error:
             if isinstance(error, MfenvError):
                 raise
-            corrupt = "malformed" in str(error) or "not a database" in str(error)
+            corrupt = re.search("malformed|not a database|decompress", str(error))
             raise RegistryError(
                 f"the registry `{self.path}` cannot be used: {error}",
                 "move the file away; what is in the store can be fetched again"

@@ -61,6 +61,7 @@ def building(
                 raise PrefixExists(str(prefix))
             _check_ours(prefix)
         site = Site(root=_beside(prefix, "new"), final=prefix)
+        site.root.mkdir()
         yield site
         _write_marker(site.root / (_UNFINISHED if site.in_place else MARKER), env_id)
         if os.path.lexists(prefix):

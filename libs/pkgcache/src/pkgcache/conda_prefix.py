@@ -62,7 +62,6 @@ def create_conda_env(
         unpacked = [_unpacked(one, cache, progress) for one in chosen]
         wheels = [installable(one, cache, progress) for one in env.packages if one.kind == "pypi"]
         python = _python(unpacked)
-        site.root.mkdir()
         placer = Placer(str(site.root), progress)
         laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
         files, clobbers = sum(map(len, laid.paths)), laid.clobbers
