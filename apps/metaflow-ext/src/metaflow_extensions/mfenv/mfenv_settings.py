@@ -20,13 +20,19 @@ from pkgcache.credentials import Credentials, Login
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["DATASTORES", "load_credentials", "load_settings", "store_url"]
+__all__ = [
+    "DATASTORES",
+    "given",
+    "load_credentials",
+    "load_settings",
+    "old_store_url",
+    "store_url",
+]
 
 DATASTORES = ("local", "s3", "azure", "gs")
 """The types of datastore that a store can lie beside."""
 
-# What lies beside our store in these roots is of Metaflow or of metaflow-netflixext.
-_FOLDER = "mfenv"
+_IGNORED = "CONDA_IGNORE_CACHING_DATASTORES"
 _ROOTS = {
     "local": ("CONDA_LOCALROOT",),
     "s3": ("CONDA_S3ROOT", "CONDA_PACKAGE_S3ROOT"),
@@ -48,22 +54,26 @@ def load_settings(
     to have the store instead of the place that Metaflow's configuration names. Raises
     `mfenv.errors.InvalidSetting`.
     """
-    given = dict(options or {})
-    if root and not given.get("store"):
-        given["store"] = store_url(datastore, root)
-    found = Settings.load(given, inherited=list(_inherited(datastore)))
-    if "store" in found.origins or datastore in _listed("CONDA_IGNORE_CACHING_DATASTORES"):
+    by_hand = dict(options or {})
+    if root and not by_hand.get("store"):
+        by_hand["store"] = store_url(datastore, root)
+    used = datastore not in _list(_IGNORED, given(_IGNORED) or [])
+    variable, place = _root(datastore) if used else ("", "")
+    inherited = list(_inherited())
+    if place and variable in _ROOTS[datastore]:
+        inherited.insert(0, ("store", store_url(datastore, place), f"METAFLOW_{variable}"))
+    found = Settings.load(by_hand, inherited=inherited)
+    if not place or "store" in found.origins:
         return found
-    from metaflow import metaflow_config
-
-    variable = f"DATASTORE_SYSROOT_{datastore.upper()}"
-    place = getattr(metaflow_config, variable, None)
-    if not place:
-        return found
+    # Where the artifacts are is a default, which a file may override.
     origins = {**found.origins, "store": f"METAFLOW_{variable}"}
-    return replace(
-        found, store=store_url(datastore, f"{place.rstrip('/')}/conda_env"), origins=origins
-    )
+    return replace(found, store=store_url(datastore, place), origins=origins)
+
+
+def old_store_url(datastore: str) -> str | None:
+    """The URL of the store of metaflow-netflixext under the same configuration; None for none."""
+    _, place = _root(datastore)
+    return store_url(datastore, place, folder="") if place else None
 
 
 def load_credentials() -> Credentials:
@@ -83,22 +93,47 @@ def load_credentials() -> Credentials:
     return found
 
 
-def store_url(datastore: str, root: str) -> str:
+def store_url(datastore: str, root: str, *, folder: str = "/mfenv") -> str:
     """The URL of the store in a root as Metaflow writes it.
 
     That is a path for `local`, a URL for `s3` and `gs`, and for `azure` a container with a prefix.
-    Raises `mfenv.errors.InvalidSetting`.
+    What lies beside our `folder` in it is of Metaflow or of metaflow-netflixext. Raises
+    `mfenv.errors.InvalidSetting`.
     """
     from metaflow import metaflow_config
 
-    place = f"{root.rstrip('/')}/{_FOLDER}"
-    if datastore == "local":
+    place = root.rstrip("/") + folder
+    if "://" not in place and datastore == "local":
         return (Path.cwd() / Path(place).expanduser()).as_uri()
-    if datastore == "azure" and "://" not in place:
+    if "://" not in place and datastore == "azure":
         return _azure_url(place, metaflow_config.AZURE_STORAGE_BLOB_SERVICE_ENDPOINT)
     if datastore == "s3" and metaflow_config.S3_ENDPOINT_URL:
         return f"{place}?endpoint={quote(metaflow_config.S3_ENDPOINT_URL, safe=':/')}"
     return place
+
+
+def given(name: str) -> Any:
+    """What the environment or Metaflow's configuration files say; None for nothing.
+
+    Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
+    """
+    from metaflow import metaflow_config_funcs as files
+
+    key = f"METAFLOW_{name}"
+    configured = {**(files.METAFLOW_CONFIG or {}), **(files.METAFLOW_LOCAL_CONFIG or {})}
+    return os.environ.get(key, configured.get(key))
+
+
+def _root(datastore: str) -> tuple[str, str]:
+    """The setting that says where the stores of a datastore are, and what it says."""
+    from metaflow import metaflow_config
+
+    for variable in _ROOTS.get(datastore, ()):
+        if place := given(variable):
+            return variable, str(place)
+    variable = f"DATASTORE_SYSROOT_{datastore.upper()}"
+    place = getattr(metaflow_config, variable, None)
+    return variable, f"{place.rstrip('/')}/conda_env" if place else ""
 
 
 def _azure_url(place: str, endpoint: str | None) -> str:
@@ -116,40 +151,20 @@ def _azure_url(place: str, endpoint: str | None) -> str:
     return f"az://{account}/{place}?endpoint={quote(str(endpoint), safe=':/')}"
 
 
-def _inherited(datastore: str) -> Iterator[tuple[str, Any, str]]:
+def _inherited() -> Iterator[tuple[str, Any, str]]:
     known = {one.name for one in fields(Settings)}
     for variable, name in _CONDA.items():
         if variable in os.environ:
             yield name, os.environ[variable], variable
     for variable, name, read in _SETTINGS:
-        value = _given(variable)
+        value = given(variable)
         if value is not None and name in known:
             yield name, read(variable, value), f"METAFLOW_{variable}"
-    if datastore not in _listed("CONDA_IGNORE_CACHING_DATASTORES"):
-        for variable in reversed(_ROOTS.get(datastore, ())):
-            if root := _given(variable):
-                yield "store", store_url(datastore, root), f"METAFLOW_{variable}"
     for name in known:
         variable = f"MFENV_{name.upper()}"
-        value = _given(variable)
+        value = given(variable)
         if value is not None:
             yield name, value, f"METAFLOW_{variable}"
-
-
-def _given(name: str) -> Any:
-    """What the environment or Metaflow's configuration files say; None for nothing.
-
-    Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
-    """
-    from metaflow import metaflow_config_funcs as files
-
-    key = f"METAFLOW_{name}"
-    configured = {**(files.METAFLOW_CONFIG or {}), **(files.METAFLOW_LOCAL_CONFIG or {})}
-    return os.environ.get(key, configured.get(key))
-
-
-def _listed(name: str) -> list[str]:
-    return _list(name, _given(name) or [])
 
 
 def _list(name: str, value: Any) -> list[str]:
@@ -162,12 +177,13 @@ def _list(name: str, value: Any) -> list[str]:
 
 
 def _table(name: str, value: Any = None) -> dict[str, Any]:
-    found = _given(name) if value is None else value
+    found = given(name) if value is None else value
     if isinstance(found, str) and found.strip():
         found = _json(name, found)
-    if not isinstance(found or {}, dict):
+    found = {} if found in (None, "") else found
+    if not isinstance(found, dict):
         raise InvalidSetting(f"METAFLOW_{name}: is not an object", 'write `{"NAME": ...}`')
-    return found or {}
+    return found
 
 
 def _json(name: str, text: str) -> Any:

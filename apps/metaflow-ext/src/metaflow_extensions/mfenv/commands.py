@@ -1,0 +1,227 @@
+"""`metaflow environment`: mfenv's commands with Metaflow's datastore, metadata and pathspecs."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
+from metaflow_extensions.mfenv.import_netflixext import import_netflixext
+from metaflow_extensions.mfenv.mfenv_settings import DATASTORES, load_credentials, load_settings
+from metaflow_extensions.mfenv.pathspecs import find_step
+from mfenv.command_line import Host, commands, interrupted, run
+from mfenv.errors import MfenvError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mfenv.environments import Environments
+    from mfenv.request import Request
+
+__all__ = ["MetaflowHost", "environment", "main"]
+
+# What a flag of metaflow-netflixext was called where it was to be taken back.
+_NEGATIVE = {
+    "--dry-run": "--no-dry-run",
+    "--exist-ok": "--no-exist-ok",
+    "--force": "--no-force",
+    "--install-notebook": "--no-install-notebook",
+    "--local-only": "--non-local",
+}
+_PATHSPEC = click.Option(["--pathspec"], is_flag=True, help="ENV is a pathspec, `Flow/run/step`.")
+_RESOLVE = (
+    click.Option(["--using-pathspec"], metavar="P", help="As --using, of a step `Flow/run/step`."),
+    click.Option(["--from-pathspec"], metavar="P", help="As --from, of a step `Flow/run/step`."),
+    click.Option(
+        ["--skip-metaflow-deps/--no-skip-metaflow-deps"],
+        default=None,
+        help="Leave out what Metaflow itself needs in a task.",
+    ),
+)
+
+
+class MetaflowHost(Host):
+    """`metaflow environment`, under Metaflow's configuration for one type of datastore."""
+
+    name = "Metaflow"
+
+    def __init__(self, *, datastore: str, root: str | None = None, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self.datastore, self.root = datastore, root
+        self.skip_pins: bool | None = None
+
+    def environments(self, options: dict[str, Any] | None = None) -> Environments:
+        from mfenv.environments import Environments
+
+        return Environments(
+            load_settings(self.datastore, options, root=self.root),
+            progress=self.progress(),
+            credentials=load_credentials(),
+            step=find_step,
+        )
+
+    def request(self, request: Request) -> Request:
+        """The request with what Metaflow itself needs in a task, unless that was refused."""
+        from dataclasses import replace
+
+        from metaflow import metaflow_config as configuration
+
+        skip = self.skip_pins
+        if configuration.CONDA_SKIP_METAFLOW_DEPS if skip is None else skip:
+            return request
+        python = request.python or f"{sys.version_info[0]}.{sys.version_info[1]}"
+        pins = configuration.get_pinned_conda_libs(python, self.datastore)
+        return replace(
+            request, also=tuple((f"{name}{pin}", "Metaflow itself") for name, pin in pins.items())
+        )
+
+
+def main(words: Sequence[str]) -> int:
+    """Run `metaflow environment` with these arguments; its exit status."""
+    try:
+        return run(environment, words, name="metaflow environment")
+    except KeyboardInterrupt:
+        return interrupted()
+
+
+class _Group(click.Group):
+    """A group of commands in which what Metaflow refuses is an error of the user too."""
+
+    def invoke(self, context: click.Context) -> Any:
+        from metaflow.exception import MetaflowException
+
+        try:
+            return super().invoke(context)
+        except MetaflowException as error:
+            message = " ".join(str(error).split()).rstrip(".")
+            raise MfenvError(message, "`metaflow status` shows how Metaflow is set up") from None
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n  metaflow environment resolve -r requirements.txt --alias team/train:v1"
+    "\n  metaflow environment show --pathspec TrainFlow/12/train"
+    "\n  metaflow environment create --pathspec TrainFlow/12/train --into-dir ./again",
+)
+@click.option("--quiet/--no-quiet", default=False, help="Say nothing but data and errors.")
+@click.option("--metadata", metavar="M", help="Metadata provider to find runs with.")
+@click.option(
+    "--datastore",
+    metavar="D",
+    type=click.Choice(DATASTORES),
+    help="Datastore beside which the store is.  [default: Metaflow's]",
+)
+@click.option("--environment", "_", type=click.Choice(["conda", "pypi"]), hidden=True)
+@click.option("--conda-root", metavar="ROOT", help="Where to have the store instead.")
+@click.pass_context
+def environment(
+    context: click.Context,
+    quiet: bool,
+    metadata: str | None,
+    datastore: str | None,
+    _: str | None,
+    conda_root: str | None,
+) -> None:
+    """Resolve, share, create and run environments of conda and PyPI packages.
+
+    These are mfenv's own commands. Environments may also be named by the step that ran in them,
+    `step:Flow/run/step`.
+    """
+    from metaflow.metaflow_config import DEFAULT_DATASTORE
+
+    if metadata:
+        _use_metadata(metadata)
+    chosen = datastore or DEFAULT_DATASTORE
+    context.obj = MetaflowHost(datastore=chosen, root=conda_root, quiet=quiet)
+
+
+def _use_metadata(text: str) -> None:
+    from metaflow import metadata
+    from metaflow.plugins import METADATA_PROVIDERS
+
+    kind = text.partition("@")[0]
+    known = {one.TYPE: one for one in METADATA_PROVIDERS}
+    if kind not in known:
+        raise click.BadParameter(f"`{text}` is none of {', '.join(known)}", param_hint="--metadata")
+    try:
+        metadata(text if "@" in text else f"{kind}@{known[kind].default_info()}")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--metadata") from None
+
+
+def _adapted(command: click.Command) -> click.Command:
+    """A command of mfenv as it is here: other names for options, pathspecs, and examples."""
+    found = copy.copy(command)
+    found.params = [_with_other_names(one) for one in command.params]
+    for attribute in ("epilog", "help"):
+        text = getattr(command, attribute) or ""
+        setattr(found, attribute, text.replace("mfenv ", "metaflow environment "))
+    callback: Any = command.callback
+    if any(one.name == "env" for one in command.params):
+        found.params.append(_PATHSPEC)
+        callback = _taking_pathspecs(callback)
+    if command.name == "resolve":
+        found.params += _RESOLVE
+        callback = _resolving(callback)
+    if command.name == "create":
+        found.params += CREATE_OPTIONS
+        callback = create_into(callback)
+    found.callback = callback
+    return found
+
+
+def _with_other_names(parameter: click.Parameter) -> click.Parameter:
+    found = copy.copy(parameter)
+    if "--platform" in found.opts:
+        found.opts = [*found.opts, "--arch"]
+    found.secondary_opts = [
+        *found.secondary_opts,
+        *(_NEGATIVE[one] for one in found.opts if one in _NEGATIVE),
+    ]
+    return found
+
+
+def _taking_pathspecs(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def taking(*, env: Any, pathspec: bool, **options: Any) -> Any:
+        if pathspec:
+            env = tuple(map(_step, env)) if isinstance(env, tuple) else _step(env)
+        return callback(env=env, **options)
+
+    return taking
+
+
+def _resolving(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def resolving(
+        *,
+        using_pathspec: str | None,
+        from_pathspec: str | None,
+        skip_metaflow_deps: bool | None,
+        **options: Any,
+    ) -> Any:
+        for name, pathspec in (("using", using_pathspec), ("same_as", from_pathspec)):
+            if pathspec and options[name]:
+                option = name.replace("same_as", "from")
+                raise click.UsageError(f"Give --{option} or --{option}-pathspec, not both.")
+            options[name] = _step(pathspec) if pathspec else options[name]
+        host = click.get_current_context().find_object(MetaflowHost)
+        if host:
+            host.skip_pins = skip_metaflow_deps
+        return callback(**options)
+
+    return resolving
+
+
+def _step(pathspec: str) -> str:
+    return pathspec if pathspec.startswith("step:") else f"step:{pathspec}"
+
+
+for one in commands():
+    environment.add_command(_adapted(one))
+environment.add_command(import_netflixext)

@@ -1,0 +1,190 @@
+"""`metaflow environment create --into-dir`: a directory in which the code of a step runs again."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from envid.platforms import PLATFORMS, host_platform
+from mfenv.command_line import Host
+from mfenv.errors import InvalidRequest, UnknownEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mfenv.environments import Created
+
+__all__ = ["CREATE_OPTIONS", "PYTHON", "SETUP", "create_into"]
+
+PYTHON = "__conda_python"
+"""The link to the interpreter, as tasks on other machines have it."""
+
+SETUP = "metaflow_setup.sh"
+"""What a shell reads to work in the directory; by it a directory of ours is told from others."""
+
+CREATE_OPTIONS = (
+    click.Option(
+        ["--into-dir"],
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Make DIR hold the code of the step, or Metaflow, and the interpreter.",
+    ),
+    click.Option(
+        ["--strict/--no-strict"],
+        default=True,
+        help="Refuse where the Metaflow that the step ran with cannot be had, or take this one.",
+    ),
+    click.Option(
+        ["--platform", "--arch"],
+        type=click.Choice(PLATFORMS),
+        help="Platform; environments are created for the machine's own.",
+    ),
+)
+
+_PUBLIC = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+
+def create_into(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The callback of `create` with `CREATE_OPTIONS` added."""
+
+    @wraps(callback)
+    def creating(
+        *, into_dir: Path | None, strict: bool, platform: str | None, **options: Any
+    ) -> None:
+        host = host_platform()
+        if platform not in (None, host):
+            raise InvalidRequest(
+                f"an environment for `{platform}` cannot be created on `{host}`",
+                "leave out `--platform`, or create it on such a machine",
+            )
+        if into_dir is None:
+            callback(**options)
+            return
+        _check_empty(into_dir, force=options["force"])
+        step = options["env"] if options["pathspec"] else ""
+        step = step or (options["env"] if options["env"].startswith("step:") else "")
+        into_dir = into_dir.absolute()
+        into_dir.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=into_dir.parent, prefix=".mfenv-", ignore_cleanup_errors=True
+        ) as made:
+            if step:
+                _fill(Path(made), step.removeprefix("step:"), strict=strict)
+            if found := click.get_current_context().find_object(Host):
+                found.kernel_variables = {"PYTHONPATH": ":".join(_paths(Path(made), into_dir))}
+            created = callback(**options)
+            _finish(Path(made), into_dir, created)
+            shutil.rmtree(into_dir, ignore_errors=True)
+            Path(made).chmod(0o755)
+            Path(made).rename(into_dir)
+
+    return creating
+
+
+def _check_empty(place: Path, *, force: bool) -> None:
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return
+    if not (force and (place / SETUP).is_file()):
+        raise InvalidRequest(
+            f"`{place}` is there and is not empty",
+            "choose another directory; `--force` replaces one that this command made",
+        )
+
+
+def _fill(place: Path, pathspec: str, *, strict: bool) -> None:
+    """Put the code that a step ran with into `place`, or else the Metaflow it ran with."""
+    task = _task(pathspec)
+    code = task.code
+    if code:
+        code.tarball.extractall(place, filter="data")
+        return
+    from metaflow.metaflow_version import get_version
+
+    tags = [tag.partition(":") for tag in task.parent.parent.system_tags]
+    version = next((text for kind, _, text in tags if kind == "metaflow_version"), "")
+    public = version.partition("+")[0]
+    if version == get_version():
+        _copy_metaflow(place)
+    elif _PUBLIC.fullmatch(public):
+        _install_metaflow(place, public)
+    elif strict:
+        raise InvalidRequest(
+            f"`{pathspec}` ran with Metaflow {version or 'of an unknown version'}, which was never"
+            " released",
+            "`--no-strict` takes the Metaflow that is here",
+        )
+    else:
+        _copy_metaflow(place)
+
+
+def _task(pathspec: str) -> Any:
+    from metaflow.client import Step, Task
+    from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
+
+    task_parts = 4
+    try:
+        if pathspec.count("/") + 1 == task_parts:
+            return Task(pathspec, _namespace_check=False)
+        return Step(pathspec, _namespace_check=False).task
+    except (MetaflowInvalidPathspec, MetaflowNotFound):
+        raise UnknownEnvironment(
+            f"there is no step `{pathspec}`", "a step is named `Flow/run/step`"
+        ) from None
+
+
+def _copy_metaflow(place: Path) -> None:
+    """Copy the Metaflow that runs, and its extensions."""
+    import metaflow
+
+    import metaflow_extensions
+
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(str(Path(metaflow.__file__).parent), place / "metaflow", ignore=ignore)
+    for path in metaflow_extensions.__path__:
+        shutil.copytree(path, place / "metaflow_extensions", ignore=ignore, dirs_exist_ok=True)
+
+
+def _install_metaflow(place: Path, version: str) -> None:
+    from uv import find_uv_bin
+
+    from mfenv.settings import Settings
+
+    index = Settings.load().index_url
+    done = subprocess.run(
+        [
+            *(find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--no-config"),
+            *("--target", str(place), f"metaflow=={version}"),
+        ],
+        env={**os.environ, **({} if index == "pypi" else {"UV_DEFAULT_INDEX": index})},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.split()).removeprefix("error: ")
+        raise InvalidRequest(f"Metaflow {version} cannot be installed: {said}", "see the index")
+
+
+def _paths(made: Path, place: Path) -> list[str]:
+    """What stands on PYTHONPATH in the directory, once it is at its place."""
+    return [str(place), *(str(place / one) for one in (".mf_code",) if (made / one).is_dir())]
+
+
+def _finish(made: Path, place: Path, created: Created) -> None:
+    folder = created.prefix / "bin"
+    (made / PYTHON).symlink_to(folder / "python")
+    path = f"{shlex.quote(str(folder))}:$PATH"
+    modules = shlex.quote(":".join(_paths(made, place)))
+    (made / SETUP).write_text(
+        f"# For bash and its like: . {SETUP}\nexport PATH={path}\nexport PYTHONPATH={modules}\n",
+        encoding="utf-8",
+    )

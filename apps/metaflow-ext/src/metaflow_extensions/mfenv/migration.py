@@ -1,0 +1,228 @@
+"""Taking over what metaflow-netflixext resolved: descriptions, names and packages.
+
+Its ids are those of another function, so that every environment gets ids of ours; the old ones, and
+the pathspecs of its runs, go on naming it as aliases of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from envid.aliases import FullRef, parse_alias
+from envid.errors import EnvidError
+from envid.ids import EnvId, is_id
+from envid.netflixext import Manifest, read_environment, to_resolved
+from mfenv.errors import MfenvError
+from pkgcache import layout
+from pkgcache.errors import InvalidKey, NotInStore, PkgcacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from envid.netflixext import NetflixEnv, NetflixPackage
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Environments
+    from pkgcache.store import ObjectInfo, Sink, Store
+
+__all__ = ["Imported", "Skipped", "import_all", "read_store"]
+
+_ENV_PARTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """An environment that was taken over: what it was, what it is, and its names."""
+
+    old: FullRef
+    envs: tuple[ResolvedEnv, ...]
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Something that could not be taken over, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(kw_only=True)
+class _Names:
+    """The names of the old environments, by what they name."""
+
+    aliases: dict[FullRef, list[str]] = field(default_factory=dict)
+    pathspecs: dict[FullRef, list[str]] = field(default_factory=dict)
+
+
+def read_store(store: Store, folder: str) -> tuple[Manifest, list[Skipped]]:
+    """What the store of metaflow-netflixext holds, as its manifest would say it.
+
+    `folder` is where its environments are, `envs` unless it was told otherwise. What cannot be read
+    is skipped. Raises `pkgcache.errors.StoreError`.
+    """
+    environments: list[NetflixEnv] = []
+    aliases: dict[str, FullRef] = {}
+    skipped: list[Skipped] = []
+    for found in store.list(f"{folder}/"):
+        parts = found.key.removeprefix(f"{folder}/").split("/")
+        try:
+            if parts[:2] == ["aliases", "generic"]:
+                text = ":".join("/".join(parts[2:]).rsplit("/", 1))
+                aliases[text] = _pair(store.read(found.key))
+            elif len(parts) == _ENV_PARTS - 1 and parts[-1] == "env" and is_id(parts[2]):
+                platform, req_id, full_id, _ = parts
+                env_id = EnvId(req_id, full_id, platform)
+                environments.append(read_environment(store.read(found.key), env_id))
+        except (EnvidError, ValueError) as error:
+            skipped.append(Skipped(what=found.key, reason=str(error)))
+    return Manifest(environments=tuple(environments), aliases=aliases), skipped
+
+
+def import_all(
+    environments: Environments,
+    manifests: list[Manifest],
+    *,
+    old_store: Store | None = None,
+    dry_run: bool = False,
+) -> Iterator[Imported | Skipped]:
+    """Take over everything in `manifests`, an environment at a time; the first one says most.
+
+    Packages come from `old_store` where it has them, else from their URLs, and go into the store of
+    `environments` if that uses one. An environment whose packages cannot be had is skipped. Raises
+    what fails for all of them alike, such as `mfenv.errors.RegistryError`.
+    """
+    names = _names(manifests)
+    for ref in _refs(manifests):
+        together = _together(manifests, ref)
+        defaults = {one for manifest in manifests for one in manifest.defaults}
+        is_default = {one.platform for one in defaults if one[:2] == (ref.req_id, ref.full_id)}
+        try:
+            envs = to_resolved(together)
+            if not dry_run:
+                _take_over(environments, envs, together, is_default, old_store)
+        except (EnvidError, MfenvError, PkgcacheError) as error:
+            yield Skipped(what=str(ref), reason=str(error))
+            continue
+        given = []
+        for alias in names.aliases.get(ref, ()):
+            try:
+                parse_alias(alias)
+                if not dry_run:
+                    environments.alias(f"{envs[0].req_id}:{envs[0].full_id}", alias)
+                given.append(alias)
+            except (EnvidError, MfenvError, PkgcacheError) as error:
+                yield Skipped(what=alias, reason=str(error))
+        if not dry_run:
+            known = [str(ref), *(f"step:{one}" for one in names.pathspecs.get(ref, ()))]
+            _remember(environments, [*known, *([ref.req_id] if is_default else [])], envs[0])
+        yield Imported(old=ref, envs=envs, aliases=tuple(given), default=bool(is_default))
+
+
+def _pair(content: bytes) -> FullRef:
+    found = json.loads(content)
+    if not isinstance(found, list) or [is_id(one) for one in found] != [True, True]:
+        raise ValueError("it is not a pair of ids")
+    return FullRef(req_id=found[0], full_id=found[1])
+
+
+def _names(manifests: list[Manifest]) -> _Names:
+    found = _Names()
+    seen: set[str] = set()
+    for manifest in manifests:
+        for known, into in (
+            (manifest.mutable_aliases, found.aliases),
+            (manifest.aliases, found.aliases),
+            (manifest.pathspecs, found.pathspecs),
+        ):
+            for name, ref in known.items():
+                if name not in seen:
+                    into.setdefault(ref, []).append(name)
+                    seen.add(name)
+    return found
+
+
+def _refs(manifests: list[Manifest]) -> list[FullRef]:
+    """Every environment once, the oldest first: what was resolved last is the default last."""
+    every = [one for manifest in manifests for one in manifest.environments]
+    every.sort(key=lambda one: one.resolved_on)
+    ids = (FullRef(req_id=one.env_id.req_id, full_id=one.env_id.full_id) for one in every)
+    return list(dict.fromkeys(ids))
+
+
+def _together(manifests: list[Manifest], ref: FullRef) -> list[NetflixEnv]:
+    """What was resolved as `ref`, one for each platform."""
+    found: dict[str, NetflixEnv] = {}
+    for manifest in manifests:
+        for one in manifest.together(ref):
+            found.setdefault(one.env_id.platform, one)
+    return list(found.values())
+
+
+def _take_over(
+    environments: Environments,
+    envs: tuple[ResolvedEnv, ...],
+    together: list[NetflixEnv],
+    is_default: set[str],
+    old_store: Store | None,
+) -> None:
+    if environments.store:
+        packages = {
+            (layout.digest(package), package.filename): package
+            for env in envs
+            for package in env.packages
+        }
+        source = _OldStore(old_store, _places(packages.values(), together)) if old_store else None
+        with environments.downloader() as downloader:
+            environments.cache.fetch(
+                packages.values(),
+                downloader=downloader,
+                store=cast("Store", source),  # which is only ever read
+                progress=environments.progress,
+            )
+    for default in (False, True):
+        chosen = [env for env in envs if (env.platform in is_default) is default]
+        environments.publish(chosen, default=default)
+        environments.registry.add(chosen, default=default)
+
+
+def _remember(environments: Environments, names: list[str], env: ResolvedEnv) -> None:
+    for name in names:
+        # Only this machine knows them: in the store, they would be in the way of other imports.
+        environments.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
+
+
+def _places(packages: Iterable[Package], together: list[NetflixEnv]) -> dict[str, str]:
+    """Where the old store has our packages, by their keys in a store of ours."""
+    by_name: dict[str, NetflixPackage] = {
+        f"{one.filename}{one.format if one.kind == 'conda' else '.whl'}": one
+        for env in together
+        for one in env.packages
+    }
+    found = {}
+    for package in packages:
+        old = by_name.get(package.filename)
+        place = old and old.cache_urls.get(old.format if old.kind == "conda" else ".whl")
+        if place:
+            found[layout.package_key(package)] = place
+    return found
+
+
+class _OldStore:
+    """The packages of the old store, under the keys that they have in a store of ours."""
+
+    def __init__(self, store: Store, places: Mapping[str, str]) -> None:
+        self._store, self._places = store, places
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
+        try:
+            return self._store.get(self._places[key], sink, offset)
+        except (KeyError, InvalidKey):
+            raise NotInStore(key, self.url) from None

@@ -1,0 +1,200 @@
+"""Metaflow's configuration as settings of mfenv."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from metaflow import metaflow_config
+
+from metaflow_extensions.mfenv.mfenv_settings import load_credentials, load_settings, old_store_url
+from mfenv.errors import InvalidSetting
+from mfenv.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("LOCAL", "S3", "AZURE", "GS"):
+        monkeypatch.setattr(metaflow_config, f"DATASTORE_SYSROOT_{name}", None)
+    monkeypatch.setattr(metaflow_config, "S3_ENDPOINT_URL", None)
+
+
+def test_without_configuration_there_is_nothing_of_metaflow() -> None:
+    assert load_settings("local") == Settings.load()
+    assert load_settings("local").store == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "expected"),
+    [
+        ("CONDA_CHANNELS", "a,conda-forge", "channels", ("a", "conda-forge")),
+        ("CONDA_CHANNELS", '["a", "b"]', "channels", ("a", "b")),
+        (
+            "CONDA_DEFAULT_PYPI_SOURCE",
+            "https://h.test/simple",
+            "index_url",
+            "https://h.test/simple",
+        ),
+        ("CONDA_DEFAULT_PIP_SOURCE", "https://h.test/simple", "index_url", "https://h.test/simple"),
+        ("CONDA_PREFERRED_FORMAT", ".conda", "preferred_format", "conda"),
+        ("CONDA_PREFERRED_FORMAT", ".tar.bz2", "preferred_format", "tar.bz2"),
+        ("CONDA_PREFERRED_FORMAT", "none", "preferred_format", "none"),
+        ("CONDA_USE_REMOTE_LATEST", ":none:", "use_remote_latest", ("none",)),
+        ("CONDA_USE_REMOTE_LATEST", ":username:", "use_remote_latest", ("me",)),
+        ("CONDA_USE_REMOTE_LATEST", ":any:", "use_remote_latest", ("anyone",)),
+        ("CONDA_USE_REMOTE_LATEST", "ada,bob", "use_remote_latest", ("ada", "bob")),
+        (
+            "CONDA_SYS_DEFAULT_PACKAGES",
+            '{"linux-64": {"__glibc": "2.28", "__cuda": "12.4=0"}}',
+            "virtual_packages",
+            ("linux-64:__glibc=2.28", "linux-64:__cuda=12.4=0"),
+        ),
+        ("MFENV_PYTHON_PROVIDER", "system", "python_provider", "system"),
+        ("MFENV_DOWNLOADS", "3", "downloads", 3),
+    ],
+)
+def test_a_setting_of_metaflow_is_one_of_mfenv(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, name: str, expected: Any
+) -> None:
+    monkeypatch.setenv(f"METAFLOW_{variable}", value)
+    found = load_settings("local")
+    assert getattr(found, name) == expected
+    assert found.origins == {name: f"METAFLOW_{variable}"}
+
+
+def test_the_channels_of_conda_itself_count_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDA_CHANNELS", "conda,other")
+    assert load_settings("local").channels == ("conda", "other")
+    monkeypatch.setenv("METAFLOW_CONDA_CHANNELS", "metaflow")
+    assert load_settings("local").channels == ("metaflow",)
+    monkeypatch.setenv("METAFLOW_MFENV_CHANNELS", "both")
+    assert load_settings("local").channels == ("both",)
+
+
+def test_mfenv_itself_wins_and_files_lose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mfenv.toml").write_text("index_url = 'https://file.test/simple'\n")
+    monkeypatch.setenv("METAFLOW_CONDA_DEFAULT_PYPI_SOURCE", "https://metaflow.test/simple")
+    assert load_settings("local").index_url == "https://metaflow.test/simple"
+    monkeypatch.setenv("MFENV_INDEX_URL", "https://mfenv.test/simple")
+    assert load_settings("local").index_url == "https://mfenv.test/simple"
+    by_hand = load_settings("local", {"index_url": "https://hand.test/simple"})
+    assert by_hand.index_url == "https://hand.test/simple"
+
+
+@pytest.mark.parametrize(
+    ("datastore", "variable", "root", "store"),
+    [
+        ("local", "CONDA_LOCALROOT", "/srv/envs", "file:///srv/envs/mfenv"),
+        ("s3", "CONDA_S3ROOT", "s3://bucket/envs/", "s3://bucket/envs/mfenv"),
+        ("s3", "CONDA_PACKAGE_S3ROOT", "s3://bucket/envs", "s3://bucket/envs/mfenv"),
+        ("gs", "CONDA_GSROOT", "gs://bucket/envs", "gs://bucket/envs/mfenv"),
+        ("azure", "CONDA_AZUREROOT", "container/envs", "az://account/container/envs/mfenv"),
+    ],
+)
+def test_the_store_lies_in_the_root_of_the_datastore(
+    monkeypatch: pytest.MonkeyPatch, datastore: str, variable: str, root: str, store: str
+) -> None:
+    endpoint = "https://account.blob.core.windows.net/"
+    monkeypatch.setattr(metaflow_config, "AZURE_STORAGE_BLOB_SERVICE_ENDPOINT", endpoint)
+    monkeypatch.setenv(f"METAFLOW_{variable}", root)
+    found = load_settings(datastore)
+    assert (found.store, found.origins["store"]) == (store, f"METAFLOW_{variable}")
+    other = "s3" if datastore == "local" else "local"
+    assert load_settings(other).store == ""
+    assert old_store_url(datastore) == store.removesuffix("/mfenv")
+
+
+@pytest.mark.parametrize(
+    ("datastore", "root", "store"),
+    [
+        ("local", "/srv", "file:///srv/conda_env/mfenv"),
+        ("s3", "s3://bucket/metaflow", "s3://bucket/metaflow/conda_env/mfenv"),
+        ("gs", "gs://bucket/metaflow/", "gs://bucket/metaflow/conda_env/mfenv"),
+    ],
+)
+def test_the_store_lies_beside_the_artifacts_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, datastore: str, root: str, store: str
+) -> None:
+    variable = f"DATASTORE_SYSROOT_{datastore.upper()}"
+    monkeypatch.setattr(metaflow_config, variable, root)
+    found = load_settings(datastore)
+    assert (found.store, found.origins["store"]) == (store, f"METAFLOW_{variable}")
+    (tmp_path / "mfenv.toml").write_text("store = 'file:///elsewhere'\n")
+    assert load_settings(datastore).store == "file:///elsewhere"
+
+
+def test_datastores_may_be_left_without_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metaflow_config, "DATASTORE_SYSROOT_S3", "s3://bucket/metaflow")
+    monkeypatch.setenv("METAFLOW_CONDA_IGNORE_CACHING_DATASTORES", '["s3"]')
+    assert load_settings("s3").store == ""
+    monkeypatch.setenv("MFENV_STORE", "file:///by/hand")
+    assert load_settings("s3").store == "file:///by/hand"
+
+
+def test_an_endpoint_of_s3_is_part_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metaflow_config, "S3_ENDPOINT_URL", "http://minio.test:9000")
+    monkeypatch.setenv("METAFLOW_CONDA_S3ROOT", "s3://bucket/envs")
+    assert load_settings("s3").store == "s3://bucket/envs/mfenv?endpoint=http://minio.test:9000"
+
+
+def test_azure_needs_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAFLOW_CONDA_AZUREROOT", "container/envs")
+    monkeypatch.setattr(metaflow_config, "AZURE_STORAGE_BLOB_SERVICE_ENDPOINT", None)
+    with pytest.raises(InvalidSetting, match="AZURE_STORAGE_BLOB_SERVICE_ENDPOINT: is not set"):
+        load_settings("azure")
+    emulator = "http://127.0.0.1:10000/devstoreaccount1"
+    monkeypatch.setattr(metaflow_config, "AZURE_STORAGE_BLOB_SERVICE_ENDPOINT", emulator)
+    expected = f"az://devstoreaccount1/container/envs/mfenv?endpoint={emulator}"
+    assert load_settings("azure").store == expected
+
+
+def test_a_root_by_hand_wins_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MFENV_STORE", "file:///variable")
+    assert load_settings("s3", root="s3://hand/envs").store == "s3://hand/envs/mfenv"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("CONDA_PREFERRED_FORMAT", "zip", "`zip` is no format"),
+        ("CONDA_SYS_DEFAULT_PACKAGES", "{", "is not JSON"),
+        ("CONDA_SYS_DEFAULT_PACKAGES", '{"linux-64": 1}', "is not an object of objects"),
+        ("CONDA_SRCS_AUTH_INFO", "[]", "is not an object"),
+        ("CONDA_SRCS_AUTH_INFO", '{"h.test": "secret"}', "`h.test` has no pair"),
+        ("CONDA_IGNORE_CACHING_DATASTORES", "[1", "is not JSON"),
+        ("MFENV_DOWNLOADS", "many", "`many` is not a number"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"METAFLOW_{variable}", value)
+    read = (
+        load_credentials if variable == "CONDA_SRCS_AUTH_INFO" else partial(load_settings, "local")
+    )
+    with pytest.raises(InvalidSetting, match=f"METAFLOW_{variable}: {message}") as caught:
+        read()
+    assert "secret" not in str(caught.value)
+
+
+def test_logins_are_for_their_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    logins = {"h.test": ["ada", "secret"], "http://other.test:81/a": ["bob", "hidden"]}
+    monkeypatch.setenv("METAFLOW_CONDA_SRCS_AUTH_INFO", json.dumps(logins))
+    found = load_credentials()
+    login = found.find("https://h.test/simple/numpy/")
+    assert login
+    assert (login.user, login.password) == ("ada", "secret")
+    assert found.find("http://h.test/simple/") is None
+    other = found.find("http://other.test:81/a/b")
+    assert other
+    assert other.user == "bob"
+    assert "secret" not in repr(found)
