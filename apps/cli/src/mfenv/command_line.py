@@ -83,7 +83,8 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
         if os.environ.get("MFENV_DEBUG"):
             raise
         if not isinstance(error, BrokenPipeError):  # whoever read our output has enough
-            _say(*_words(error))
+            message, hint = _words(error)
+            _say(message, hint and hint.replace("`mfenv ", f"`{name} "))
         return 1
     return result if isinstance(result, int) else 0
 
