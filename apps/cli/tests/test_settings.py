@@ -129,3 +129,14 @@ def test_a_wrong_size_is_named() -> None:
     settings = Settings.load(environ={"MFENV_CACHE_SIZE": "much"})
     with pytest.raises(InvalidSetting, match="MFENV_CACHE_SIZE: `much` is not a size"):
         cache_limits(settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MFENV_PREFERRED_FORMAT", "zip"), ("MFENV_TRANSMUTE_LEVEL", "20")],
+)
+def test_what_is_none_of_the_choices_is_refused(tmp_path: Path, variable: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"{variable}: `{value}` cannot be chosen") as caught:
+        Settings.load(environ={variable: value}, directory=tmp_path)
+    assert caught.value.hint
+    assert caught.value.hint.startswith("choose ")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mfenv.environments import Environments
     from mfenv.finding import Target
     from pkgcache.credentials import Credentials
-    from pkgcache.shared import Published
+    from pkgcache.shared import Published, Transmuting
 
 __all__ = ["Publisher"]
 
@@ -58,14 +58,27 @@ class Publisher:
                 cache=environments.cache,
                 downloader=downloader,
                 progress=environments.progress,
+                transmuting=self._transmuting(),
                 verify=verify,
             )
+        # What was transmuted, here or by somebody else, is described otherwise there.
+        if changed := [one for one in published.envs if one not in wanted]:
+            self._registry.add(changed, default=False)
         if default:
             for env in asked:
                 store.set_default(env.env_id)
         self._registry.set_published(environments.store_url, [one.env_id for one in wanted])
         self._seen.update(one.env_id for one in wanted)
         return published
+
+    def _transmuting(self) -> Transmuting:
+        from pkgcache.shared import Transmuting
+
+        settings = self._environments.settings
+        preferred = settings.preferred_format
+        return Transmuting(
+            to="" if preferred == "none" else preferred, level=settings.transmute_level
+        )
 
     def give(
         self, alias: Alias, envs: Sequence[ResolvedEnv], credentials: Credentials | None = None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mfenv.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Settings", "cache_limits", "describe"]
 
@@ -37,8 +37,8 @@ _UNITS = {"": 1, "B": 1} | {
 }
 
 
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _setting(default: Any, text: str, choices: Sequence[Any] = ()) -> Any:
+    return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,16 @@ class Settings:
         "whose environments of the store answer a request that is not known here: `none`, `me`,"
         " `anyone` or the names of users",
     )
-    downloads: int = _setting(16, "downloads at a time")
+    downloads: int = _setting(32, "downloads at a time")
+    preferred_format: str = _setting(
+        "none",
+        "format of conda packages in the store, which others are transmuted to: `conda`,"
+        " `tar.bz2`, or `none` for the one they have",
+        ("none", "conda", "tar.bz2"),
+    )
+    transmute_level: int = _setting(
+        3, "zstd level of what is transmuted to `.conda`, 1 to 19", range(1, 20)
+    )
     cache_size: str = _setting(
         "", "what the package cache may hold, such as `20GB`; empty for no limit"
     )
@@ -124,7 +133,7 @@ class Settings:
         ]
         for layer in layers:
             for name, value, origin in layer:
-                values[name] = _typed(name, value, origin)
+                values[name] = _chosen(name, _typed(name, value, origin), origin)
                 origins[name] = origin
         return cls(**values, origins=origins)
 
@@ -267,6 +276,15 @@ def _typed(name: str, value: Any, origin: str) -> Any:
     if not isinstance(value, str):
         raise InvalidSetting(f"{origin}: is not a text", "write it in quotes")
     return value.strip()
+
+
+def _chosen(name: str, value: Any, origin: str) -> Any:
+    choices = _known()[name].metadata["choices"]
+    if choices and value not in choices:
+        raise InvalidSetting(
+            f"{origin}: `{value}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
+        )
+    return value
 
 
 def _flag(value: Any, origin: str) -> bool:

@@ -54,7 +54,7 @@ class Downloader:
         self,
         credentials: Credentials | None = None,
         *,
-        workers: int = 16,
+        workers: int = 32,
         retries: int = 4,
         backoff: float = 0.5,
         timeout: float = 30.0,
