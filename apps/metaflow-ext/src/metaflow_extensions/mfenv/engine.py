@@ -15,9 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId
+from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv.mfenv_settings import load_settings
 from metaflow_extensions.mfenv.pathspecs import find_step
 from metaflow_extensions.mfenv.requests import StepRequest, step_request
+from metaflow_extensions.mfenv.staging import stage
 from mfenv.environments import Environments
 
 if TYPE_CHECKING:
@@ -39,18 +41,28 @@ def resolve(
 
     Takes what `metaflow_extensions.mfenv.collect.stated` gives. Answers `steps`: of each step
     `env_id`, or `at_exec` for a name to look up when a task starts, or nothing where it needs no
-    environment; and `environments`: the descriptions by `req_id:full_id:platform`.
+    environment; and `environments`: the descriptions by `req_id:full_id@platform`. For steps that
+    are sent to other machines also `store`, its URL, and `runtime`: see `staging.stage`.
     """
     asked = requests_of(steps, datastore=datastore, say=say)
     found: dict[str, dict[str, Any]] = {one.step: {} for one in asked}
     found |= {one.step: {"at_exec": one.at_exec} for one in asked if one.at_exec}
     described: dict[str, Any] = {}
+    away = {
+        one["platform"]
+        for one, known in zip(steps, asked, strict=True)
+        if known.request or known.at_exec
+    }
+    answer: dict[str, Any] = {"steps": found, "environments": described}
     with _environments(datastore, say) as environments:
         for one, resolved in _resolve_all(environments, _alike(asked), force, say):
             env = next(env for env in resolved.envs if env.platform in one.platforms)
             found[one.step] = {"env_id": list(env.env_id)}
             described[str(env.env_id)] = env.to_dict()
-    return {"steps": found, "environments": described}
+        if platforms := sorted(away - {None}):
+            answer["runtime"] = stage(environments, platforms)
+            answer["store"] = environments.store_url
+    return answer
 
 
 def requests_of(
@@ -126,13 +138,22 @@ def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
     return f"Environment of {names}: {what}, {how}"
 
 
-def create(name: str, *, datastore: str, say: Callable[[str], None]) -> dict[str, Any]:
+def create(
+    name: str,
+    *,
+    datastore: str,
+    say: Callable[[str], None],
+    descriptions: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Create the environment that a text names here, if it is not there yet.
 
-    Answers `env_id`, its `python`, and `variables` that a process in it must have beside those of
+    `descriptions` are of environments that may not be known here. Answers `env_id`, its `python`, and `variables` that a process in it must have beside those of
     this process.
     """
     with _environments(datastore, say) as environments:
+        if descriptions:
+            told = [ResolvedEnv.from_dict(one) for one in descriptions]
+            environments.registry.add(told, default=False)
         created = environments.create(name)
         inside = environments.activation(created.prefix)
     changed = {key: text for key, text in inside.items() if os.environ.get(key) != text}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from metaflow.metaflow_environment import MetaflowEnvironment
 from metaflow.packaging_sys import ContentType, MetaflowCodeContent
 
-from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
+from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.collect import stated
 from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DESCRIPTIONS",
+    "EXPORTS",
     "PYTHON",
     "VARIABLE",
     "CondaEnvironment",
@@ -33,6 +34,9 @@ VARIABLE = "_METAFLOW_CONDA_ENV"
 
 PYTHON = "_METAFLOW_CONDA_PYTHON"
 """The variable by which a task knows the interpreter of its environment."""
+
+EXPORTS = "mfenv_exports.sh"
+"""Where a container finds what the shell that starts its task must export."""
 
 DESCRIPTIONS = "mfenv.json"
 """What the code package says of the environments of its steps: the answer of `engine.resolve`."""
@@ -75,11 +79,14 @@ class CondaEnvironment(MetaflowEnvironment):
         return call(function, self.say, datastore=self.datastore_type, **arguments)
 
     def answer(self, step_name: str) -> dict[str, Any]:
-        """What was found for a step: here before a run, else what its task was started with."""
+        """What was found for a step: here before a run, else what its task was started with.
+
+        That is an answer of `engine.resolve` on the way to another machine, and an id in the task.
+        """
         if step_name in self.answers:
             return self.answers[step_name]
-        given = json.loads(os.environ.get(VARIABLE) or '""')
-        return {"env_id": given} if given else {}
+        given = json.loads(os.environ.get(VARIABLE) or "{}")
+        return given if isinstance(given, dict) else {"env_id": given}
 
     def local_run(self, package: Any = None) -> LocalRun:
         """What the local tasks of this run share; made of the code package with the first call."""
@@ -95,7 +102,9 @@ class CondaEnvironment(MetaflowEnvironment):
     def executable(self, step_name: str, default: str | None = None) -> str:
         # A task of several processes starts the others of them itself, in its own environment.
         inside = os.environ.get(PYTHON) if step_name not in self.answers else None
-        return inside or str(super().executable(step_name, default))
+        if inside or not self.answer(step_name):
+            return inside or str(super().executable(step_name, default))
+        return f"${PYTHON}"  # for a shell that has run `bootstrap_commands`
 
     def _write(self, found: dict[str, Any]) -> None:
         # A file, since the code package takes nothing else; it goes when this object does.
@@ -114,9 +123,19 @@ class CondaEnvironment(MetaflowEnvironment):
         return [*super().pylint_config(), "--disable=F0401"]
 
     def bootstrap_commands(self, step_name: str, datastore_type: str) -> list[str]:
-        if not self.answer(step_name):
+        answer = self.answer(step_name)
+        if not answer:
             return list(super().bootstrap_commands(step_name, datastore_type))
-        raise EnvironmentFailed(f"step `{step_name}` cannot run on another machine yet")
+        name = answer.get("at_exec", "")
+        return [
+            "mflog 'Creating the environment of the step.'",
+            "flush_mflogs",
+            # What traces may be in the environment only.
+            "DISABLE_TRACING=True python -m metaflow_extensions.mfenv.bootstrap"
+            f" {step_name} {datastore_type} {name}".rstrip(),
+            f". ./{EXPORTS}",
+            "flush_mflogs",
+        ]
 
     @classmethod
     def get_client_info(

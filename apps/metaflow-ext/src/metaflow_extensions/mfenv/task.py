@@ -48,8 +48,14 @@ class TaskEnvironment(StepDecorator):
     ) -> None:
         answer = self.environment.answer(self.step)
         # A run that a task starts must not take the task's environment for its own.
-        cli_args.env.update({VARIABLE: json.dumps(answer.get("env_id", "")), PYTHON: ""})
-        if self.remote or not answer:
+        cli_args.env.update({VARIABLE: "", PYTHON: ""})
+        if not answer:
+            return
+        if self.remote:
+            # The process that sends the task away reads this, not the task.
+            if "at_exec" in answer:
+                answer = {"at_exec": self._name(answer["at_exec"], cli_args.task)}
+            cli_args.env[VARIABLE] = json.dumps(answer)
             return
         local = self.environment.local_run()
         env_id = answer.get("env_id")
