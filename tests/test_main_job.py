@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from envid.platforms import PLATFORMS, host_platform
 from resolvers.testing import FakeIndex, make_wheel
 
-from .helpers import COMMAND, Machine, distributions, files, finish, tidy
+from .helpers import COMMAND, Machine, files, finish, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -311,41 +310,6 @@ def test_all_local_state_is_in_the_home(machine: Machine) -> None:
     machine.ok("rm", "e")
     assert files(machine.user) == files(machine.work) == []
     assert {path.name for path in machine.root.iterdir()} == {"home", "user", "work"}
-
-
-def test_credentials_stay_in_memory(machine: Machine) -> None:
-    """They are in no file, no output, and no argument list that other users may read."""
-    password = secrets.token_hex(8)
-    with FakeIndex(*distributions(), login=("somebody", password)) as index:
-        machine.environ["MFENV_INDEX_URL"] = index.url.replace("://", f"://somebody:{password}@")
-        shown: list[str] = []
-        process = machine.start("resolve", "--pypi", "app", "--alias", "a")
-        while process.poll() is None:
-            shown += command_lines()
-        done = finish(process)
-        assert done.status == 0, done.err
-        shown += [done.out, done.err]
-        for words in (["create", "a"], ["show", "a", "--json"], ["list", "--json"], ["config"]):
-            done = machine.run(*words)
-            shown += [done.out, done.err]
-        index.failures["/simple/other"] = 500
-        shown.append(machine.fails("resolve", "--pypi", "other"))
-        shown.append(machine.fails("resolve", "--pypi", "nothing-there"))
-    assert any("pip compile" in text for text in shown)
-    assert not [text for text in shown if password in text]
-    held = [path for root in (machine.root, machine.store) for path in files(root)]
-    assert len(held) > 20
-    assert not [path for path in held if password.encode() in path.read_bytes()]
-
-
-def command_lines() -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found
 
 
 def test_the_command_is_the_one_of_this_interpreter() -> None:

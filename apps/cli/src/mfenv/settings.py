@@ -303,4 +303,7 @@ def _redacted(value: Any) -> Any:
     scheme, rest = value.split("://", 1)
     host, slash, path = rest.partition("/")
     path = re.sub(r"(^|/)t/[^/]+(?=/|$)", r"\1t/***", path)
-    return f"{scheme}://{'***@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}"
+    clean, mark, query = f"{host.rpartition('@')[2]}{slash}{path}".partition("?")
+    # Which of its values are secret is known to whoever reads them.
+    query = re.sub(r"=[^&]*", "=***", query)
+    return f"{scheme}://{'***@' if '@' in host else ''}{clean}{mark}{query}"
