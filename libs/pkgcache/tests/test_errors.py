@@ -20,10 +20,12 @@ from pkgcache.errors import (
     NotInCache,
     NotInStore,
     NotOurPrefix,
+    NotTransmutable,
     PkgcacheError,
     PrefixError,
     PrefixExists,
     StoreError,
+    TargetExists,
     UnsupportedStore,
 )
 
@@ -53,6 +55,8 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
     (BadArchive("a.whl", ("one", "two")), "`a.whl` is refused: one; two"),
     (BadArchive("a.whl", tuple("abcde")), "`a.whl` is refused: a; b; c; and 2 more"),
     (CacheError("/c", "full", "clean"), "cannot use the package cache at `/c`: full"),
+    (NotTransmutable("a.whl", "no"), "`a.whl` cannot be transmuted: no"),
+    (TargetExists("/a.conda"), "`/a.conda` exists already"),
     (NotInCache("a.whl"), "`a.whl` is not in the package cache"),
     (PrefixError("/p", "bad"), "`/p`: bad"),
     (PrefixExists("/p"), "`/p`: exists already"),

@@ -20,7 +20,7 @@ from pkgcache.conda_packages import CondaFile, UnpackedConda
 from pkgcache.errors import BadArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pkgcache._tar import Member
@@ -113,20 +113,25 @@ class CondaWalk:
         reader = TarReader(stream, self._largest + _HEADERS_SIZE * self._limits.files)
         for member in reader:
             own = member.name.partition("/")[0] == "info"
-            content = self._content(member, reader, is_info=own)
-            if member.name in ("", ".") and member.kind == "directory":
-                continue
-            self._check(member)
-            if own is not is_info and is_info is not None:
+            if own is not is_info and is_info is not None and not _is_root(member):
                 raise BadTar(f"has `{member.name}` in the wrong one of its two archives")
-            if own:
-                self._keep_info(member, content)
-            elif member.kind == "file":
-                self._keep_file(member, content)
-            elif member.kind == "directory":
-                self._make_folder(member.name)
-            else:
-                self._keep_link(member)
+            content = self._content(member, reader, is_info=own)
+            self._keep(member, content, is_info=own)
+            for _ in content:
+                pass
+
+    def _keep(self, member: Member, content: Iterator[bytes], *, is_info: bool) -> None:
+        if _is_root(member):
+            return
+        self._check(member)
+        if is_info:
+            self._keep_info(member, content)
+        elif member.kind == "file":
+            self._keep_file(member, content)
+        elif member.kind == "directory":
+            self._make_folder(member.name)
+        else:
+            self._keep_link(member)
 
     def _check(self, member: Member) -> None:
         if issue := path_issue(member.name):
@@ -148,7 +153,7 @@ class CondaWalk:
                 raise BadTar(f"has the name `{member.name}` twice")
             self._names.add(folded)
 
-    def _keep_info(self, member: Member, content: Iterable[bytes]) -> None:
+    def _keep_info(self, member: Member, content: Iterator[bytes]) -> None:
         name = member.name.removeprefix("info/")
         if name not in _conda_info.READ:
             return
@@ -172,7 +177,7 @@ class CondaWalk:
         if path in self._folders:
             raise BadTar(f"has `{path}` as a file and as a folder")
 
-    def _keep_file(self, member: Member, content: Iterable[bytes]) -> None:
+    def _keep_file(self, member: Member, content: Iterator[bytes]) -> None:
         self._place(member.name)
         digest = hashlib.sha256()
         size, mtime_ns, mode = self._stored(member, _hashed(content, digest))
@@ -233,13 +238,13 @@ class CondaWalk:
 
     _threads = 1
 
-    def _content(self, member: Member, reader: TarReader, *, is_info: bool) -> Iterable[bytes]:  # noqa: ARG002
+    def _content(self, member: Member, reader: TarReader, *, is_info: bool) -> Iterator[bytes]:  # noqa: ARG002
         return reader.content()
 
     def _made(self, folder: str) -> None:
         pass
 
-    def _stored(self, member: Member, content: Iterable[bytes]) -> tuple[int, int, int]:
+    def _stored(self, member: Member, content: Iterator[bytes]) -> tuple[int, int, int]:
         """Size, time and mode of a file, after all of its content was read."""
         for _ in content:
             pass
@@ -259,7 +264,7 @@ class _Unpacking(CondaWalk):
     def _made(self, folder: str) -> None:
         os.mkdir(f"{self._tree}/{folder}", self._mode)  # noqa: PTH102  one of many
 
-    def _stored(self, member: Member, content: Iterable[bytes]) -> tuple[int, int, int]:
+    def _stored(self, member: Member, content: Iterator[bytes]) -> tuple[int, int, int]:
         mode = 0o555 if member.mode & 0o111 else 0o444
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -282,7 +287,11 @@ class _Unpacking(CondaWalk):
         os.link(f"{self._tree}/{source}", f"{self._tree}/{path}")
 
 
-def _hashed(content: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+def _is_root(member: Member) -> bool:
+    return member.name in ("", ".") and member.kind == "directory"
+
+
+def _hashed(content: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
     for piece in content:
         digest.update(piece)
         yield piece

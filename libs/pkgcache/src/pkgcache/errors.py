@@ -19,10 +19,12 @@ __all__ = [
     "NotInCache",
     "NotInStore",
     "NotOurPrefix",
+    "NotTransmutable",
     "PkgcacheError",
     "PrefixError",
     "PrefixExists",
     "StoreError",
+    "TargetExists",
     "UnsupportedStore",
     "WorkerCrashed",
     "WorkerFailed",
@@ -201,6 +203,30 @@ class BadArchive(ValueError, PkgcacheError):
             for one in self.issues[: self._SHOWN]
         )
         return f"`{self.filename}` is refused: {shown}{f'; and {more} more' if more > 0 else ''}"
+
+
+class NotTransmutable(ValueError, PkgcacheError):
+    """A file, by its name, cannot be turned into the format that was asked for."""
+
+    def __init__(self, filename: str, reason: str) -> None:
+        super().__init__(filename, reason)
+        self.filename, self.reason = filename, reason
+
+    def __str__(self) -> str:
+        return f"`{self.filename}` cannot be transmuted: {self.reason}"
+
+
+class TargetExists(FileExistsError, PkgcacheError):
+    """Something lies where a file should be written."""
+
+    hint = "choose another folder, or replace it by force"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"`{self.path}` exists already"
 
 
 class CacheError(OSError, PkgcacheError):
