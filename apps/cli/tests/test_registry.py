@@ -260,7 +260,7 @@ def test_collecting_forgets_defaults_that_were_not_used_for_long(registry: Regis
 def test_what_was_used_stays(registry: Registry) -> None:
     env, other = alone(registry, "a"), alone(registry, "b")
     grow_old(registry, "environments", 5000)
-    registry.use([env.env_id])
+    registry.use([env])
     found = registry.collect(before=time.time() - 3600, defaults_before=NEVER)
     assert found.forgotten == (other.env_id,)
 
@@ -268,8 +268,14 @@ def test_what_was_used_stays(registry: Registry) -> None:
 def test_a_use_that_follows_another_writes_nothing(registry: Registry) -> None:
     env = alone(registry, "a")
     before = registry.path.with_name("registry.sqlite-wal").read_bytes()
-    registry.use([env.env_id])
+    registry.use([env])
     assert registry.path.with_name("registry.sqlite-wal").read_bytes() == before
+
+
+def test_what_was_collected_since_it_was_read_is_known_again(registry: Registry) -> None:
+    env = resolved("a")
+    registry.use([env])
+    assert registry.description(env.env_id)
 
 
 def test_the_wheels_that_only_this_machine_has(registry: Registry) -> None:

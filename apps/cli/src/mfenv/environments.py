@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +17,7 @@ from envid.errors import InvalidAlias
 from envid.platforms import host_platform
 from mfenv.errors import InvalidRequest, NoStore, NotHere, UnknownEnvironment
 from mfenv.finding import Finder, taken
+from mfenv.prefixes import Created, Prefixes, timed
 from mfenv.publishing import Publisher
 from mfenv.registry import Registry
 from mfenv.settings import Settings
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from envid.ids import EnvId
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.finding import StepFinder, Target
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
     from pkgcache.worker import Worker
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +52,6 @@ class Resolved:
     known: bool
     from_store: bool = False
     notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Created:
-    """A prefix. `new`: it was made by this call; `seconds` says how long each phase took."""
-
-    prefix: Path
-    name: str | None
-    env_id: EnvId
-    new: bool
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -106,6 +90,7 @@ class Environments:
         self.store_url = "" if self.settings.local_only else self.settings.store
         self._finder = Finder(self.registry, self.settings, lambda: self.store, step)
         self._publisher = Publisher(self)
+        self._prefixes = Prefixes(self)
 
     def __enter__(self) -> Environments:
         return self
@@ -119,7 +104,11 @@ class Environments:
         self.close()
 
     def close(self) -> None:
-        """Close the registry, and end the worker."""
+        """Close the registry, and end the worker; the limits of the cache come into force."""
+        if "cache" in self.__dict__:
+            from mfenv.collecting import enforce_limits
+
+            enforce_limits(self)
         self.registry.close()
         if "worker" in self.__dict__:
             self.worker.close()
@@ -200,6 +189,7 @@ class Environments:
                     default=set_default,
                 )
         if not dry_run:
+            self.registry.use(found.envs)
             for name in names:
                 self._publisher.give(name, found.envs, prepared.credentials)
         return found
@@ -223,16 +213,18 @@ class Environments:
         if envs is None:
             from mfenv.resolving import find_packages
 
-            with _timed(seconds, "resolve"):
+            with timed(seconds, "resolve"):
                 envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
         if stored and not dry_run:
             self._remember(stored, default=default)
         elif not dry_run:
             if self.store_url:
-                with _timed(seconds, "publish"):
-                    self.publish(
+                with timed(seconds, "publish"):
+                    published = self.publish(
                         envs, default=default, check=not known, credentials=prepared.credentials
                     )
+                there = {one.env_id: one for one in (published.envs if published else ())}
+                envs = tuple(there.get(one.env_id, one) for one in envs)
             if not known:
                 self.registry.add(envs, default=default)
         return Resolved(
@@ -375,41 +367,10 @@ class Environments:
         replaces a prefix, if mfenv created it. Raises `pkgcache.errors.PrefixExists`, and the
         errors of finding the environment, of fetching its packages and of finding its Python.
         """
-        from pkgcache.errors import PrefixExists
-        from pkgcache.prefix import interrupted, read_marker
-
         (env,) = self.find(name, (host_platform(),))
-        path = self._prefix_path(env, as_name, prefix)
-        # A whole prefix that the registry does not know is what an interrupted create left.
-        own = prefix is None and as_name is None
-        keep = (exist_ok or own or not self.registry.prefix_at(path)) and not force
-        seconds: dict[str, float] = {}
-        new = not (keep and read_marker(path) == env.env_id)
-        if new:
-            if path.exists() and not force and not interrupted(path):
-                raise PrefixExists(str(path))
-            with _timed(seconds, "fetch"):
-                self.fetch(env)
-            try:
-                with _timed(seconds, "create"):
-                    self._link(env, path, replace=force)
-            except PrefixExists:
-                # Another process may have made the very same in the meantime.
-                if not (keep and read_marker(path) == env.env_id):
-                    raise
-                new = False
-        self.registry.add_prefix(path, as_name, env.env_id)
-        return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
-
-    def _prefix_path(self, env: ResolvedEnv, as_name: str | None, prefix: Path | None) -> Path:
-        if prefix:
-            return prefix.expanduser().absolute()
-        if as_name is not None and not _NAME.fullmatch(as_name):
-            raise InvalidRequest(
-                f"`{as_name}` cannot name a prefix",
-                "a name is made of letters, digits, `_`, `-` and `.`; `--prefix` takes a directory",
-            )
-        return self.home / "envs" / (as_name or f"{env.req_id[:16]}-{env.full_id[:16]}")
+        return self._prefixes.create(
+            env, as_name=as_name, prefix=prefix, force=force, exist_ok=exist_ok
+        )
 
     def fetch(self, env: ResolvedEnv, credentials: Credentials | None = None) -> None:
         """Bring the packages of an environment into the cache, ready to be linked.
@@ -436,40 +397,6 @@ class Environments:
         ]
         if missing:
             raise NotHere(f"{env.req_id[:12]}:{env.full_id[:12]}", tuple(missing))
-
-    def _link(self, env: ResolvedEnv, prefix: Path, *, replace: bool) -> None:
-        from pkgcache.conda_prefix import create_conda_env
-        from pkgcache.errors import NotInCache
-        from pkgcache.prefix import create_venv
-
-        create = partial(
-            partial(create_venv, python=self._python(env))
-            if env.spec.options.python_provider == "system"
-            else partial(create_conda_env, link_scripts=self.settings.link_scripts),
-            env,
-            prefix,
-            cache=self.cache,
-            replace=replace,
-            compile=self.settings.compile_bytecode,
-            progress=self.progress,
-        )
-        for _ in env.packages:
-            with suppress(NotInCache):
-                create()
-                return
-            # A package that was unpacked was found changed, and its archive damaged too.
-            self.fetch(env)
-        create()
-
-    def _python(self, env: ResolvedEnv) -> Path:
-        minor = ".".join(env.python.split(".")[:2])
-        if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
-            # The one that runs us is there for certain, and takes no process to find.
-            return Path(getattr(sys, "_base_executable", sys.executable))
-        from resolvers.pythons import find_python
-        from resolvers.request import ResolveContext
-
-        return find_python(f"=={minor}.*", ResolveContext(cache_dir=self.home / "engines")).path
 
     def prefix_for(self, name: str) -> Path:
         """The prefix that `name` names: a created one by its name, or that of an environment."""
@@ -498,34 +425,22 @@ class Environments:
         """
         row = self.registry.prefix_named(name)
         if row:
-            return Removed(prefixes=(self._remove_prefix(Path(row.path)),))
+            return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))
         path = Path(name).expanduser().absolute()
         try:
             target = self._finder.target(name)
         except (UnknownEnvironment, InvalidAlias):
             if not os.path.lexists(path):
                 raise
-            return Removed(prefixes=(self._remove_prefix(path),))
+            return Removed(prefixes=(self._prefixes.remove(path),))
         if not self.registry.platforms(*target):
             raise UnknownEnvironment(
                 f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
             )
         rows = self.registry.prefixes_of(*target)
-        removed = tuple(self._remove_prefix(Path(one.path)) for one in rows)
+        removed = tuple(self._prefixes.remove(Path(one.path)) for one in rows)
         self.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)
-
-    def _remove_prefix(self, path: Path) -> Path:
-        from pkgcache.errors import NotOurPrefix
-        from pkgcache.prefix import remove_prefix
-
-        try:
-            remove_prefix(path, cache=self.cache, progress=self.progress)
-        except NotOurPrefix:
-            if os.path.lexists(path):  # else an interrupted removal was brought to its end
-                raise
-        self.registry.remove_prefix(path)
-        return path
 
     # common
 
@@ -559,10 +474,3 @@ class Environments:
             yield
         finally:
             mutex.release()
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[phase] = time.monotonic() - started

@@ -7,17 +7,13 @@ whole, compressed, beside the columns that a listing shows. Every write is one t
 from __future__ import annotations
 
 import os
-import re
-import sqlite3
-import threading
 import time
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envid.ids import EnvId
-from mfenv.errors import MfenvError, RegistryError
+from mfenv._database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EnvRow", "PrefixRow", "Registry", "Remaining"]
 
-_VERSION = 1
-_WAIT_SECONDS = 60
 # A use is written down only where the last one was longer ago than this.
 _USE_SECONDS = 600
 
@@ -103,23 +97,14 @@ class Remaining:
     only_copies: tuple[bytes, ...]
 
 
-class Registry:
+class Registry(Database):
     """The registry in the file `path`, which is made when it is not there.
 
     Safe to use from several threads and processes. Raises `RegistryError` where the database
     cannot be opened, read or written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection:
-                self._connection.close()
-                self._connection = None
+    version, schema = 1, _SCHEMA
 
     # environments
 
@@ -127,7 +112,7 @@ class Registry:
         """Record environments, and make them the defaults of their requests if so asked."""
         from pkgcache.digests import packed
 
-        with self._write() as db:
+        with self.write() as db:
             for env in envs:
                 db.execute(
                     "insert or replace into environments values (?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -152,7 +137,7 @@ class Registry:
 
     def description(self, env_id: EnvId) -> bytes | None:
         """The description of an environment as JSON, or None if it is not known here."""
-        row = self._one(
+        row = self.one(
             "select description from environments where req_id=? and full_id=? and platform=?",
             env_id,
         )
@@ -161,12 +146,12 @@ class Registry:
 
     def defaults(self, req_id: str) -> dict[str, str]:
         """The `full_id` of the default environment of a request, by platform."""
-        return dict(self._all("select platform, full_id from defaults where req_id=?", (req_id,)))
+        return dict(self.all("select platform, full_id from defaults where req_id=?", (req_id,)))
 
     def platforms(self, req_id: str, full_id: str) -> list[str]:
         """The platforms for which one resolved environment is known here."""
         sql = "select platform from environments where req_id=? and full_id=? order by 1"
-        return [row[0] for row in self._all(sql, (req_id, full_id))]
+        return [row[0] for row in self.all(sql, (req_id, full_id))]
 
     def candidates(self, digits: str) -> list[tuple[str, str]]:
         """The `(req_id, full_id)` pairs of which either id starts with `digits`."""
@@ -177,7 +162,7 @@ class Registry:
             " union select distinct req_id, full_id from environments"
             " where full_id >= ? and full_id < ?"
         )
-        return [(row[0], row[1]) for row in self._all(sql, (*bounds, *bounds))]
+        return [(row[0], row[1]) for row in self.all(sql, (*bounds, *bounds))]
 
     def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
         """The known environments, newest first."""
@@ -192,7 +177,7 @@ class Registry:
             "  on d.req_id = e.req_id and d.platform = e.platform and d.full_id = e.full_id"
             " order by resolved_at desc, e.req_id, e.full_id, e.platform limit ?"
         )
-        for row in self._all(sql, (-1 if limit is None else limit,)):
+        for row in self.all(sql, (-1 if limit is None else limit,)):
             yield EnvRow(
                 env_id=EnvId(*row[:3]),
                 env_type=row[3],
@@ -207,22 +192,30 @@ class Registry:
 
     def forget(self, req_id: str, full_id: str) -> None:
         """Remove an environment with its defaults and aliases; the store keeps what it has."""
-        with self._write() as db:
+        with self.write() as db:
             for table in ("environments", "defaults", "aliases", "published"):
                 db.execute(
                     f"delete from {table} where req_id=? and full_id=?",  # noqa: S608 - constants
                     (req_id, full_id),
                 )
 
-    def use(self, env_ids: Iterable[EnvId]) -> None:
-        """Say that environments are used, which keeps garbage collection away from them."""
-        condition = "where req_id=? and full_id=? and platform=? and used_at<?"
-        sql = f"select 1 from environments {condition}"  # noqa: S608 - constants
-        for env_id in env_ids:
-            if self._one(sql, (*env_id, _now() - _USE_SECONDS)):
-                with self._write() as db:
-                    sql = f"update environments set used_at=? {condition}"  # noqa: S608 - constants
-                    db.execute(sql, (_now(), *env_id, _now()))
+    def use(self, envs: Iterable[ResolvedEnv]) -> None:
+        """Say that environments are used, which keeps garbage collection away from them.
+
+        One that was collected since it was read is recorded again.
+        """
+        condition = "where req_id=? and full_id=? and platform=?"
+        sql = f"select used_at from environments {condition}"  # noqa: S608 - constants
+        for env in envs:
+            row = self.one(sql, env.env_id)
+            if row is None:
+                self.add([env], default=False)
+            elif row[0] < _now() - _USE_SECONDS:
+                with self.write() as db:
+                    db.execute(
+                        f"update environments set used_at=? {condition}",  # noqa: S608 - constants
+                        (_now(), *env.env_id),
+                    )
 
     def collect(
         self,
@@ -246,7 +239,7 @@ class Registry:
             " and not (used_at>=? and exists (select 1 from defaults d where d.req_id=e.req_id"
             "   and d.platform=e.platform and d.full_id=e.full_id))"
         )
-        with self._write(keep=not dry_run) as db:
+        with self.write(keep=not dry_run) as db:
             for path in without:
                 db.execute("delete from prefixes where path=cast(? as text)", (os.fsencode(path),))
             forgotten = [EnvId(*row) for row in db.execute(sql, (before, defaults_before))]
@@ -271,13 +264,13 @@ class Registry:
 
     def alias(self, alias: str) -> tuple[str, str] | None:
         """The `(req_id, full_id)` that an alias is given to here."""
-        row = self._one("select req_id, full_id from aliases where alias=?", (alias,))
+        row = self.one("select req_id, full_id from aliases where alias=?", (alias,))
         return (row[0], row[1]) if row else None
 
     def alias_in(self, store: str, alias: str) -> tuple[str, str] | None:
         """The `(req_id, full_id)` that an alias was last seen to be given to in a store."""
         sql = "select req_id, full_id from aliases where alias=? and store=?"
-        row = self._one(sql, (alias, store))
+        row = self.one(sql, (alias, store))
         return (row[0], row[1]) if row else None
 
     def set_alias(
@@ -288,7 +281,7 @@ class Registry:
         An immutable alias that is held by another environment stays there, and its holder is
         returned; None means that it is done.
         """
-        with self._write() as db:
+        with self.write() as db:
             found = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
             held: tuple[str, str] | None = found.fetchone()
             if held and not mutable and held != target:
@@ -300,7 +293,7 @@ class Registry:
 
     def aliases_of(self, req_id: str, full_id: str) -> list[str]:
         sql = "select alias from aliases where req_id=? and full_id=? order by 1"
-        return [row[0] for row in self._all(sql, (req_id, full_id))]
+        return [row[0] for row in self.all(sql, (req_id, full_id))]
 
     def names(self, start: str = "") -> list[str]:
         """The aliases and names of prefixes that start so, for completion in a shell."""
@@ -311,13 +304,13 @@ class Registry:
         )
         first = os.fsencode(start)
         bounds = (first, first + b"\xff")
-        return [row[0] for row in self._all(sql, (*bounds, *bounds))]
+        return [row[0] for row in self.all(sql, (*bounds, *bounds))]
 
     # prefixes
 
     def add_prefix(self, path: Path, name: str | None, env_id: EnvId) -> None:
         """Record a created prefix; a name moves to it from a prefix that had it before."""
-        with self._write() as db:
+        with self.write() as db:
             db.execute("update prefixes set name=null where name=?", (name,))
             db.execute(
                 "insert or replace into prefixes values (cast(? as text),?,?,?,?,?)",
@@ -325,7 +318,7 @@ class Registry:
             )
 
     def remove_prefix(self, path: Path) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute("delete from prefixes where path=cast(? as text)", (os.fsencode(path),))
 
     def prefix_named(self, name: str) -> PrefixRow | None:
@@ -344,14 +337,14 @@ class Registry:
         """Say that a prefix is used, as `use` does; whether it is known."""
         row = self.prefix_at(path)
         if row and row.used_at < _now() - _USE_SECONDS:
-            with self._write() as db:
+            with self.write() as db:
                 sql = "update prefixes set used_at=? where path=cast(? as text)"
                 return db.execute(sql, (_now(), os.fsencode(path))).rowcount > 0
         return row is not None
 
     def adopt_prefix(self, path: Path, env_id: EnvId, used_at: float) -> None:
         """Record a prefix that was found on the disk, unless it is known."""
-        with self._write() as db:
+        with self.write() as db:
             db.execute(
                 "insert or ignore into prefixes values (cast(? as text),null,?,?,?,?)",
                 (os.fsencode(path), *env_id, int(used_at)),
@@ -368,13 +361,13 @@ class Registry:
     def drop_unused(self, path: Path, *, before: float, defaults_before: float) -> bool:
         """Forget a prefix if it is still unused; whether it was."""
         sql = f"delete from prefixes as p {_UNUSED} and path=cast(? as text)"  # noqa: S608 - constants
-        with self._write() as db:
+        with self.write() as db:
             found = db.execute(sql, (before, defaults_before, os.fsencode(path)))
             return found.rowcount > 0
 
     def _prefixes(self, where: str, values: tuple[str | bytes | float, ...]) -> Iterator[PrefixRow]:
         sql = f"select path, name, req_id, full_id, platform, used_at from prefixes p {where}"  # noqa: S608 - constants
-        for path, name, req_id, full_id, platform, at in self._all(sql, values):
+        for path, name, req_id, full_id, platform, at in self.all(sql, values):
             yield PrefixRow(
                 path=path, name=name, env_id=EnvId(req_id, full_id, platform), used_at=at
             )
@@ -383,7 +376,7 @@ class Registry:
 
     def set_published(self, store: str, env_ids: Iterable[EnvId]) -> None:
         """Remember that a store holds these environments completely."""
-        with self._write() as db:
+        with self.write() as db:
             db.executemany(
                 "insert or ignore into published values (?,?,?,?)",
                 [(*env_id, store) for env_id in env_ids],
@@ -391,87 +384,7 @@ class Registry:
 
     def is_published(self, store: str, env_id: EnvId) -> bool:
         sql = "select 1 from published where req_id=? and full_id=? and platform=? and store=?"
-        return self._one(sql, (*env_id, store)) is not None
-
-    # the database
-
-    def _one(self, sql: str, values: tuple[Any, ...]) -> Any:
-        with self._errors():
-            return self._open().execute(sql, values).fetchone()
-
-    def _all(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
-        with self._errors():
-            return self._open().execute(sql, values).fetchall()
-
-    @contextmanager
-    def _write(self, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            db = self._open()
-            # Taking the lock at once cannot deadlock, as turning a read into a write can.
-            db.execute("begin immediate")
-            try:
-                yield db
-            except BaseException:
-                db.rollback()
-                raise
-            if keep:
-                db.commit()
-            else:
-                db.rollback()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(
-            self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        # Paths are bytes, and not in every locale can these be read as UTF-8.
-        db.text_factory = os.fsdecode
-        try:
-            if self._version(db) == 0:
-                self._create(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _version(self, db: sqlite3.Connection) -> int:
-        version = int(db.execute("pragma user_version").fetchone()[0])
-        if version > _VERSION:
-            raise RegistryError(
-                f"the registry `{self.path}` was written by a newer mfenv (format {version})",
-                "upgrade mfenv, or set MFENV_HOME to another directory",
-            )
-        return version
-
-    def _create(self, db: sqlite3.Connection) -> None:
-        # Turning WAL on does not wait for others that do the same, so they take turns here.
-        from filelock import FileLock
-
-        with FileLock(f"{self.path}.lock"):
-            if self._version(db) == 0:
-                db.execute("pragma journal_mode=wal")
-                db.executescript(f"begin; {_SCHEMA} pragma user_version={_VERSION}; commit;")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except (sqlite3.DatabaseError, zlib.error, OSError) as error:
-            if isinstance(error, MfenvError):
-                raise
-            corrupt = re.search("malformed|not a database|decompress", str(error))
-            raise RegistryError(
-                f"the registry `{self.path}` cannot be used: {error}",
-                "move the file away; what is in the store can be fetched again"
-                if corrupt
-                else "check the space and the permissions of its directory",
-            ) from None
+        return self.one(sql, (*env_id, store)) is not None
 
 
 def _now() -> int:

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from pkgcache.cache import PackageCache
 
-__all__ = ["GRACE", "Collected", "Holding", "Limits", "collect", "holdings", "measure"]
+__all__ = [
+    "GRACE",
+    "Collected",
+    "Holding",
+    "Limits",
+    "collect",
+    "holdings",
+    "measure",
+    "remove_unheld",
+]
 
 GRACE = 3600.0
 """For how many seconds whatever was used stays."""
@@ -81,17 +90,19 @@ def holdings(cache: PackageCache) -> Iterator[Holding]:
 
 def collect(
     cache: PackageCache,
-    needed: Container[str],
+    needed: Container[str] | None,
     *,
     only_copies: Container[str] = frozenset(),
     limits: Limits = Limits(),
+    beside: Iterable[Path] = (),
     now: float | None = None,
     dry_run: bool = False,
 ) -> Collected:
     """Remove from `cache` what is not `needed`, by digest, and enforce `limits` on the rest.
 
-    Where there is not enough room, what was used longest ago goes first. `only_copies` are digests
-    that no store and no URL has: these stay, whatever the limits. Raises `CacheError`.
+    With None all is needed. Where there is not enough room, what was used longest ago goes first.
+    `only_copies` are digests that no store and no URL has: these stay, whatever the limits. What
+    is `freed` includes the folders `beside`, which the caller removes. Raises `CacheError`.
     """
     now = time.time() if now is None else now
     before = now - GRACE
@@ -100,13 +111,14 @@ def collect(
         unneeded: list[Holding] = []
         kept: list[Holding] = []
         for one in holdings(cache):
-            (kept if one.size is not None and one.digest in needed else unneeded).append(one)
+            keep = one.size is not None and (needed is None or one.digest in needed)
+            (kept if keep else unneeded).append(one)
         garbage = [one for one in unneeded if one.used < before]
         recent = [one for one in unneeded if one.used >= before]
         total = sum(one.size or 0 for one in (*kept, *recent))
         spare = (one for one in kept if one.used < before and one.digest not in only_copies)
         garbage += _beyond(spare, limits, total, now)
-        freed = measure(one.path for one in garbage)
+        freed = measure([*beside, *(one.path for one in garbage)])
         if not dry_run:
             garbage = [one for one in garbage if _remove(cache, one, before)]
             remove_unheld(cache.root / "locks")

@@ -1,0 +1,176 @@
+"""Garbage collection on this machine: prefixes, environments and packages that nobody needs.
+
+What refers to something: an alias, a name, a prefix, and a request to its default environment.
+Whatever was used within the last hour stays.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfenv.settings import cache_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envid.ids import EnvId
+    from mfenv.environments import Environments
+    from mfenv.registry import PrefixRow, Remaining
+    from pkgcache.collecting import Collected, Limits
+
+__all__ = ["Garbage", "collect", "enforce_limits"]
+
+_OWN_PLACE = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
+_LIMITS_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Garbage:
+    """What was collected, or would be.
+
+    `gone` are prefixes without a name that somebody else deleted, `leftovers` counts what killed
+    processes left, `freed` is in bytes.
+    """
+
+    prefixes: tuple[Path, ...]
+    gone: tuple[Path, ...]
+    environments: tuple[EnvId, ...]
+    cache: Collected
+    leftovers: int
+    freed: int
+
+
+def collect(
+    environments: Environments, *, older_than: float | None = None, dry_run: bool = False
+) -> Garbage:
+    """Collect what nothing refers to, and enforce the limits of the cache.
+
+    With `older_than`, in seconds, a request that was not used for so long does not count any
+    more, and prefixes without a name that were not used for so long go. Raises `RegistryError`,
+    and `CacheError` and `PrefixError` of pkgcache.
+    """
+    from pkgcache.collecting import GRACE, collect, measure, remove_unheld
+    from pkgcache.digests import DigestSet
+    from pkgcache.prefix import tidy_prefixes
+
+    registry, cache = environments.registry, environments.cache
+    now = time.time()
+    since = {
+        "before": now - GRACE,
+        "defaults_before": float("-inf") if older_than is None else now - older_than,
+    }
+    leftovers = sum(
+        tidy_prefixes(folder, cache=cache, dry_run=dry_run)
+        for folder in (environments.home / "envs", environments.home / "engines" / "builders")
+    )
+    _adopt(environments)
+    gone = _gone(environments)
+    prefixes = _unused(environments, since)
+    freed = measure(prefixes)
+    if not dry_run:
+        prefixes = [one for one in prefixes if _remove(environments, one, since)]
+    remaining = registry.collect(**since, without=(*gone, *prefixes), dry_run=dry_run)
+    collected = collect(
+        cache,
+        DigestSet(remaining.digests),
+        only_copies=DigestSet(remaining.only_copies),
+        limits=_limits(environments),
+        beside=prefixes if dry_run else (),
+        dry_run=dry_run,
+    )
+    if not dry_run:
+        remove_unheld(environments.home / "locks")
+    return Garbage(
+        prefixes=tuple(prefixes),
+        gone=tuple(gone),
+        environments=remaining.forgotten,
+        cache=collected,
+        leftovers=leftovers + collected.leftovers,
+        freed=collected.freed + (0 if dry_run else freed),
+    )
+
+
+def enforce_limits(environments: Environments) -> None:
+    """Bring the cache back to its limits, if there are any, once an hour.
+
+    In between it costs one look at one file. Raises as `collect` does.
+    """
+    from pkgcache.collecting import Limits, collect
+    from pkgcache.digests import DigestSet
+
+    limits = _limits(environments)
+    if limits == Limits():
+        return
+    stamp = environments.cache.root / "limited"
+    with suppress(FileNotFoundError):
+        if stamp.stat().st_mtime > time.time() - _LIMITS_SECONDS:
+            return
+    with suppress(OSError):  # another user's, of the same group
+        stamp.touch()
+    # Nothing is old enough to be forgotten: this only asks what there is.
+    never = float("-inf")
+    remaining: Remaining = environments.registry.collect(before=never, defaults_before=never)
+    collect(environments.cache, None, only_copies=DigestSet(remaining.only_copies), limits=limits)
+
+
+def _limits(environments: Environments) -> Limits:
+    from pkgcache.collecting import Limits
+
+    size, age = cache_limits(environments.settings)
+    return Limits(size=size, age=age)
+
+
+def _adopt(environments: Environments) -> None:
+    """Make known what lies in a place of ours, unknown because its creator was killed."""
+    from pkgcache.prefix import MARKER, read_marker
+
+    known = {row.path for row in environments.registry.prefixes()}
+    for path in _own_places(environments):
+        env_id = None if str(path) in known else read_marker(path)
+        if env_id:
+            used_at = (path / MARKER).stat().st_mtime
+            environments.registry.adopt_prefix(path, env_id, used_at)
+
+
+def _own_places(environments: Environments) -> Iterator[Path]:
+    folder = environments.home / "envs"
+    with suppress(FileNotFoundError):
+        yield from (one for one in folder.iterdir() if _OWN_PLACE.fullmatch(one.name))
+
+
+def _gone(environments: Environments) -> list[Path]:
+    """Prefixes that are not there any more; a disk that is not mounted is no reason."""
+    rows = environments.registry.prefixes()
+    paths = [Path(row.path) for row in rows if row.name is None]
+    return [one for one in paths if not os.path.lexists(one) and one.parent.is_dir()]
+
+
+def _unused(environments: Environments, since: dict[str, float]) -> list[Path]:
+    from mfenv.processes import in_use
+
+    folder = environments.home / "envs"
+    rows: list[PrefixRow] = environments.registry.unused_prefixes(**since)
+    paths = [path for row in rows if (path := Path(row.path)).parent == folder and path.is_dir()]
+    running = in_use(paths)
+    return [one for one in paths if one not in running]
+
+
+def _remove(environments: Environments, path: Path, since: dict[str, float]) -> bool:
+    from pkgcache.errors import NotOurPrefix
+    from pkgcache.prefix import remove_prefix
+
+    def used() -> bool:
+        return not environments.registry.drop_unused(path, **since)
+
+    try:
+        return remove_prefix(
+            path, cache=environments.cache, progress=environments.progress, unless=used
+        )
+    except NotOurPrefix:
+        return False

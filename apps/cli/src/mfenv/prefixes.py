@@ -1,0 +1,168 @@
+"""Making and deleting the prefixes of environments on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfenv.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from envid.ids import EnvId
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Environments
+
+__all__ = ["Created", "Prefixes", "timed"]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Created:
+    """A prefix. `new`: it was made by this call; `seconds` says how long each phase took."""
+
+    prefix: Path
+    name: str | None
+    env_id: EnvId
+    new: bool
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Prefixes:
+    """The prefixes of `environments`."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments, self._registry = environments, environments.registry
+
+    def create(
+        self,
+        env: ResolvedEnv,
+        *,
+        as_name: str | None,
+        prefix: Path | None,
+        force: bool,
+        exist_ok: bool,
+    ) -> Created:
+        """See `Environments.create`."""
+        from pkgcache.errors import PrefixExists
+        from pkgcache.prefix import interrupted, read_marker
+
+        self._registry.use([env])
+        path = self._path(env, as_name, prefix)
+        # A whole prefix that the registry does not know is what an interrupted create left.
+        own = prefix is None and as_name is None
+        keep = (exist_ok or own or not self._registry.prefix_at(path)) and not force
+        seconds: dict[str, float] = {}
+        new = not (keep and self._at(path) == env.env_id)
+        if new:
+            if path.exists() and not force and not interrupted(path):
+                raise PrefixExists(str(path))
+            try:
+                self._make(env, path, seconds, replace=force)
+            except PrefixExists:
+                # Another process may have made the very same in the meantime.
+                if not (keep and read_marker(path) == env.env_id):
+                    raise
+                new = False
+        self._registry.add_prefix(path, as_name, env.env_id)
+        return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
+
+    def remove(self, path: Path) -> Path:
+        """Delete a prefix, and forget it. Raises `pkgcache.errors.NotOurPrefix`."""
+        from pkgcache.errors import NotOurPrefix
+        from pkgcache.prefix import remove_prefix
+
+        environments = self._environments
+        try:
+            remove_prefix(path, cache=environments.cache, progress=environments.progress)
+        except NotOurPrefix:
+            if os.path.lexists(path):  # else an interrupted removal was brought to its end
+                raise
+        self._registry.remove_prefix(path)
+        return path
+
+    def _path(self, env: ResolvedEnv, as_name: str | None, prefix: Path | None) -> Path:
+        if prefix:
+            return prefix.expanduser().absolute()
+        if as_name is not None and not _NAME.fullmatch(as_name):
+            raise InvalidRequest(
+                f"`{as_name}` cannot name a prefix",
+                "a name is made of letters, digits, `_`, `-` and `.`; `--prefix` takes a directory",
+            )
+        own = f"{env.req_id[:16]}-{env.full_id[:16]}"
+        return self._environments.home / "envs" / (as_name or own)
+
+    def _at(self, path: Path) -> EnvId | None:
+        """Which environment is at `path`, to stay there for a while."""
+        from pkgcache.prefix import read_marker, settled_prefix
+
+        # What is not known may be about to be collected, by whoever has its lock.
+        if self._registry.use_prefix(path) or not os.path.lexists(path):
+            return read_marker(path)
+        environments = self._environments
+        return settled_prefix(path, cache=environments.cache, progress=environments.progress)
+
+    def _make(
+        self, env: ResolvedEnv, path: Path, seconds: dict[str, float], *, replace: bool
+    ) -> None:
+        from pkgcache.errors import NotInCache
+
+        for last in (False, True):
+            with timed(seconds, "fetch"):
+                self._environments.fetch(env)
+            try:
+                with timed(seconds, "create"):
+                    self._link(env, path, replace=replace)
+            except NotInCache:  # collected, or found to be damaged, in the meantime
+                if last:
+                    raise
+            else:
+                return
+
+    def _link(self, env: ResolvedEnv, prefix: Path, *, replace: bool) -> None:
+        from pkgcache.conda_prefix import create_conda_env
+        from pkgcache.prefix import create_venv
+
+        environments = self._environments
+        create = (
+            partial(create_venv, python=self._python(env))
+            if env.spec.options.python_provider == "system"
+            else partial(create_conda_env, link_scripts=environments.settings.link_scripts)
+        )
+        create(
+            env,
+            prefix,
+            cache=environments.cache,
+            replace=replace,
+            compile=environments.settings.compile_bytecode,
+            progress=environments.progress,
+        )
+
+    def _python(self, env: ResolvedEnv) -> Path:
+        minor = ".".join(env.python.split(".")[:2])
+        if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
+            # The one that runs us is there for certain, and takes no process to find.
+            return Path(getattr(sys, "_base_executable", sys.executable))
+        from resolvers.pythons import find_python
+        from resolvers.request import ResolveContext
+
+        return find_python(
+            f"=={minor}.*", ResolveContext(cache_dir=self._environments.home / "engines")
+        ).path
+
+
+@contextmanager
+def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    """Write down how long the body took."""
+    started = time.monotonic()
+    yield
+    seconds[phase] = time.monotonic() - started

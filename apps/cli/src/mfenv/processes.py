@@ -1,0 +1,49 @@
+"""Which directories the running processes use, as far as the kernel tells this user."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["in_use"]
+
+_PROC = Path("/proc")
+
+
+def in_use(prefixes: Iterable[Path]) -> set[Path]:
+    """Those of `prefixes` that a process was started from, or has in its environment.
+
+    Where there is no `/proc`, as on macOS, nothing is known to be in use.
+    """
+    wanted = {one: os.fsencode(one) for one in prefixes}
+    found: set[Path] = set()
+    for process in _PROC.iterdir() if wanted and _PROC.is_dir() else ():
+        if process.name.isdecimal():
+            words = _words(process)
+            found.update(one for one, path in wanted.items() if _names(words, path))
+    return found
+
+
+def _words(process: Path) -> bytes:
+    """The program, the command line and the variables of a process, ended by NUL each."""
+    words = b""
+    with suppress(OSError):  # ended, or another user's
+        words = (process / "cmdline").read_bytes()
+        words += (process / "environ").read_bytes()
+        words += os.fsencode((process / "exe").readlink()) + b"\0"
+    return words
+
+
+def _names(words: bytes, path: bytes) -> bool:
+    at = words.find(path)
+    while at >= 0:
+        end = at + len(path)
+        if words[end : end + 1] in (b"/", b"\0", b":"):
+            return True
+        at = words.find(path, end)
+    return False
