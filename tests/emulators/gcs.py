@@ -41,7 +41,7 @@ def checked(handler: Any) -> Any:
         if bucket and bucket not in storage.buckets and handler is not buckets.insert:
             refuse(response, HTTPStatus.NOT_FOUND, "The specified bucket does not exist.")
             return
-        there = storage.objects.get(bucket, {}).get(_name(request, body), {})
+        there = storage.objects.get(bucket, {}).get(_name(request, body, storage), {})
         wanted = request.query.get("ifGenerationMatch")
         if wanted and wanted[0] != there.get("generation", "0"):
             refuse(response, HTTPStatus.PRECONDITION_FAILED, "conditionNotMet")
@@ -73,9 +73,11 @@ def _only(request: Any, name: str) -> str | None:
     return str(values[0]) if values else None
 
 
-def _name(request: Any, body: Any) -> str | None:
+def _name(request: Any, body: Any, storage: Any) -> str | None:
     if "object_id" in request.params:
         return str(request.params["object_id"])
+    if upload := _only(request, "upload_id"):
+        return str(storage.get_resumable_file_obj(upload)["name"])
     if isinstance(body, dict):
         body = body.get("meta", body)
         return _only(request, "name") or body.get("name")

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.store import open_store
+from pkgcache.azure import AzureStore
+from pkgcache.gcs import GcsStore
+from pkgcache.s3 import S3Store
 from pkgcache.testing import StoreConformance
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.emulators import Service
 
     from pkgcache.store import Store
@@ -20,4 +24,9 @@ if TYPE_CHECKING:
 class TestConformance(StoreConformance):
     @pytest.fixture
     def store(self, service: Service) -> Store:
-        return open_store(service.url(f"test/{secrets.token_hex(4)}"))
+        return _opened(service, part_size=5 << 20, page_size=10)
+
+
+def _opened(service: Service, **sizes: int) -> Store:
+    kinds: dict[str, Callable[..., Store]] = {"s3": S3Store, "azure": AzureStore, "gcs": GcsStore}
+    return kinds[service.kind](service.url(f"test/{secrets.token_hex(4)}"), **sizes)

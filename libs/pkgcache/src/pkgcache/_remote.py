@@ -338,16 +338,16 @@ class RemoteStore(ABC):
         if operation == "write" and (
             problem.kind == "conflict" or (problem.kind == "absent" and if_match)
         ):
-            raise Conflict(key, self.url)
+            raise Conflict(key, self.url) from None
         if operation == "read" and problem.kind == "absent":
-            raise NotInStore(key, self.url)
+            raise NotInStore(key, self.url) from None
         reason, hint = problem.reason, problem.hint
         if problem.kind == "conflict":
             reason = "it was replaced while it was read"
         elif problem.kind == "denied":
             hint = f"grant {self.RIGHTS[operation]} on `{self._at.clean}` to who asks"
         retryable = problem.kind == "conflict" or problem.retry_after is not None
-        raise StoreError(operation, key, self.url, reason, hint, retryable=retryable)
+        raise StoreError(operation, key, self.url, reason, hint, retryable=retryable) from None
 
     def _send(
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None

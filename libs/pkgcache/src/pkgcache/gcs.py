@@ -97,13 +97,14 @@ class GcsStore(RemoteStore):
     def _problem(self, error: Exception) -> Problem:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
         from google.auth import exceptions
+        from google.cloud.storage.exceptions import InvalidResponse
 
         if isinstance(error, RetryError) and isinstance(error.cause, Exception):
             return self._problem(error.cause)
-        if isinstance(error, GoogleAPICallError):
+        if isinstance(error, (GoogleAPICallError, InvalidResponse)):
             response = error.response
-            status = int(error.code or getattr(response, "status_code", 500))
-            if status == 404 and "bucket does not exist" in (error.message or ""):  # noqa: PLR2004
+            status = int(getattr(error, "code", None) or response.status_code)
+            if status == 404 and "bucket does not exist" in str(error):  # noqa: PLR2004
                 hint = "create it, or correct the URL of the store"
                 return Problem(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
             return answered(status, None, getattr(response, "headers", {}).get("retry-after"))

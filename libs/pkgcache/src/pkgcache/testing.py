@@ -15,6 +15,7 @@ Needs pytest. A store's test module subclasses the suite and gives it a store:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import math
 import os
@@ -31,7 +32,7 @@ from pkgcache.errors import Conflict, InvalidKey, NotInStore
 from pkgcache.store import ObjectInfo, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pkgcache.progress import Task
     from pkgcache.store import Sink, Store
@@ -294,11 +295,75 @@ class StoreConformance:
             store.put("a", b"four", if_match=second.etag)
 
     def test_of_many_writers_if_absent_one_wins(self, store: Store) -> None:
-        assert self._winners(store, 8, if_match=None) == 1
+        assert self._winners(store, _small(8)) == 1
 
     def test_of_many_writers_if_match_one_wins(self, store: Store) -> None:
         etag = store.put("contended", b"start").etag
-        assert self._winners(store, 8, if_match=etag) == 1
+        assert self._winners(store, _small(8), if_match=etag) == 1
+
+    def test_a_large_file_comes_back_and_resumes(self, store: Store, tmp_path: Path) -> None:
+        source, data = _large(tmp_path / "large", b"large")
+        told: list[int] = []
+        put = store.put("large", source, task=_Told(told))
+        assert (put.size, sum(told)) == (len(data), len(data))
+        found = store.head("large")
+        assert found is not None
+        assert (found.size, found.etag) == (len(data), put.etag)
+        for offset in (0, 13_000_001, len(data) - 1):
+            buffer = io.BytesIO()
+            got = store.get("large", buffer, offset)
+            assert buffer.getvalue() == data[offset:]
+            assert (got.size, got.etag) == (len(data), put.etag)
+
+    def test_a_large_file_is_put_under_conditions(self, store: Store, tmp_path: Path) -> None:
+        one, first = _large(tmp_path / "one", b"one")
+        two, second = _large(tmp_path / "two", b"two")
+        etag = store.put("large", one, if_absent=True).etag
+        with pytest.raises(Conflict):
+            store.put("large", two, if_absent=True)
+        assert store.read("large") == first
+        changed = store.put("large", two, if_match=etag).etag
+        with pytest.raises(Conflict):
+            store.put("large", one, if_match=etag)
+        assert store.read("large") == second
+        assert changed != etag
+
+    def test_of_several_writers_of_a_large_file_one_wins(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        files = [_large(tmp_path / str(n), str(n).encode()) for n in range(3)]
+        assert self._winners(store, files) == 1
+        for path, _ in files:
+            store.put("other", path)
+        assert store.read("other") == files[-1][1]
+
+    def test_all_ways_to_learn_of_an_object_agree(self, store: Store) -> None:
+        put = store.put("a/b", b"content")
+        head, got = store.head("a/b"), store.get("a/b", io.BytesIO())
+        (listed,) = store.list("a/")
+        assert head is not None
+        assert {one.etag for one in (put, head, got, listed)} == {put.etag}
+        assert {one.size for one in (put, head, got, listed)} == {7}
+        assert {one.key for one in (put, head, got, listed)} == {"a/b"}
+
+    def test_many_objects_are_listed_once_each(self, store: Store) -> None:
+        keys = [f"many/{number:03}" for number in range(45)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda key: store.put(key, key.encode()), keys))
+        assert [one.key for one in store.list("many/")] == keys
+        assert [one.key for one in store.list("many/01")] == keys[10:20]
+
+    def test_threads_do_not_get_in_each_others_way(self, store: Store) -> None:
+        def use(number: int) -> None:
+            key, data = f"own/{number}", bytes([number]) * 50_000
+            for _ in range(3):
+                store.put(key, data)
+                assert store.read(key) == data
+            store.delete(key)
+            assert store.head(key) is None
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(use, range(16)))
 
     def test_a_reader_never_sees_half_an_object(self, store: Store) -> None:
         versions = [bytes([number]) * 300_000 for number in range(4)]
@@ -337,22 +402,52 @@ class StoreConformance:
         assert store.read(key) == b"x"
         assert [one.key for one in store.list("packages/a%2F")] == [key]
 
-    def _winners(self, store: Store, writers: int, *, if_match: str | None) -> int:
-        start = threading.Barrier(writers)
+    def _winners(
+        self,
+        store: Store,
+        sources: Sequence[tuple[bytes | Path, bytes]],
+        *,
+        if_match: str | None = None,
+    ) -> int:
+        start = threading.Barrier(len(sources))
 
-        def write(number: int) -> bytes | None:
-            data = str(number).encode()
+        def write(one: tuple[bytes | Path, bytes]) -> bytes | None:
+            source, data = one
             start.wait()
             try:
-                store.put("contended", data, if_absent=if_match is None, if_match=if_match)
+                store.put("contended", source, if_absent=if_match is None, if_match=if_match)
             except Conflict:
                 return None
             return data
 
-        with ThreadPoolExecutor(writers) as pool:
-            won = [one for one in pool.map(write, range(writers)) if one is not None]
+        with ThreadPoolExecutor(len(sources)) as pool:
+            won = [one for one in pool.map(write, sources) if one is not None]
         assert store.read("contended") == won[0]
         return len(won)
+
+
+class _Told:
+    """A task that remembers what it was told."""
+
+    def __init__(self, amounts: list[int]) -> None:
+        self._amounts = amounts
+
+    def advance(self, amount: int = 1) -> None:
+        self._amounts.append(amount)
+
+    def done(self) -> None:
+        pass
+
+
+def _small(count: int) -> list[tuple[bytes | Path, bytes]]:
+    return [(str(number).encode(), str(number).encode()) for number in range(count)]
+
+
+def _large(path: Path, seed: bytes) -> tuple[Path, bytes]:
+    """A file of 22 MB that looks different everywhere."""
+    data = hashlib.shake_128(seed).digest(22_000_000)
+    path.write_bytes(data)
+    return path, data
 
 
 async def work(
