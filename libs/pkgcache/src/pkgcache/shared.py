@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ANY_FORMAT", "BuiltWheel", "EnvStore", "Published", "Transmuting"]
 
+_LARGEST = 64 << 20
+
 ANY_FORMAT = Transmuting()
 """Packages stay in the format they have."""
 
@@ -99,7 +101,7 @@ class EnvStore:
         self._check_layout()
         key = layout.description_key(env_id)
         try:
-            found = ResolvedEnv.from_json(self.store.read(key))
+            found = ResolvedEnv.from_json(self._read(key))
         except NotInStore:
             return None
         except EnvidError as error:
@@ -238,14 +240,26 @@ class EnvStore:
 
     def _object(self, key: str) -> dict[str, Any] | None:
         try:
-            found = json.loads(self.store.read(key))
+            found = json.loads(self._read(key))
         except NotInStore:
             return None
-        except ValueError:
+        except DamagedObject:
+            raise
+        except (ValueError, RecursionError):
             raise DamagedObject(key, self.store.url, "it is not JSON") from None
         if not isinstance(found, dict):
             raise DamagedObject(key, self.store.url, "it is not an object")
         return found
+
+    def _read(self, key: str) -> bytes:
+        """The whole of an object that somebody else may have made as large as they like."""
+        found = _Small()
+        try:
+            self.store.get(key, found)
+        except _TooLarge:
+            reason = f"it has more than {_LARGEST} bytes"
+            raise DamagedObject(key, self.store.url, reason) from None
+        return bytes(found.content)
 
     def _check_layout(self) -> bool:
         """Whether the store has been laid out; raises `LayoutTooNew`."""
@@ -268,6 +282,22 @@ class EnvStore:
             return
         self._checked = self._put_once(layout.LAYOUT_KEY, _json({"layout": layout.LAYOUT}))
         self._check_layout()
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Small:
+    """A sink for at most `_LARGEST` bytes."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, data: bytes, /) -> None:
+        self.content += data
+        if len(self.content) > _LARGEST:
+            raise _TooLarge
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
