@@ -94,6 +94,7 @@ class Batch:
         environ = {one["name"]: one["value"] for one in container.get("environment", [])}
         environ |= {"AWS_BATCH_JOB_ID": job_id, "AWS_BATCH_JOB_ATTEMPT": "1"}
         environ |= {"AWS_BATCH_JQ_NAME": asked["jobQueue"], "AWS_BATCH_CE_NAME": "machines"}
+        environ["AWS_EXECUTION_ENV"] = "AWS_ECS_EC2"
         self._processes[job_id] = self._start(job_id, container["command"], environ)
         self.jobs[job_id] = {
             "jobId": job_id,

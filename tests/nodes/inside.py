@@ -18,7 +18,7 @@ def main() -> None:
     path, port, hidden = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", UP))
-    for one in filter(None, hidden.split(":")):
+    for one in sorted(filter(None, hidden.split(":")), reverse=True):  # what is inside comes first
         subprocess.run(["mount", "-t", "tmpfs", "none", one], check=True)
     server = socket.create_server(("127.0.0.1", port), backlog=64)
     threading.Thread(target=forward, args=[server, path], daemon=True).start()

@@ -128,7 +128,7 @@ class CondaEnvironment(MetaflowEnvironment):
             return list(super().bootstrap_commands(step_name, datastore_type))
         name = answer.get("at_exec", "")
         return [
-            "mflog 'Creating the environment of the step.'",
+            "echo 'Creating the environment of the step.'",
             "flush_mflogs",
             # What traces may be in the environment only.
             "DISABLE_TRACING=True python -m metaflow_extensions.mfenv.bootstrap"
