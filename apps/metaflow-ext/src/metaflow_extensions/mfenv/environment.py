@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaflow._vendor import click
 from metaflow.metaflow_environment import MetaflowEnvironment
 from metaflow.packaging_sys import ContentType, MetaflowCodeContent
 
 from metaflow_extensions.mfenv.bridge import call
-from metaflow_extensions.mfenv.collect import stated
+from metaflow_extensions.mfenv.collect import is_remote, stated
 from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
@@ -27,6 +29,7 @@ __all__ = [
     "CondaEnvironment",
     "PypiEnvironment",
     "description",
+    "reference",
 ]
 
 VARIABLE = "_METAFLOW_CONDA_ENV"
@@ -55,10 +58,13 @@ class CondaEnvironment(MetaflowEnvironment):
         self.flow = flow
         self.answers: dict[str, dict[str, Any]] = {}
         self._folder: Any = None
-        self._local: LocalRun | None = None
+        self.local: LocalRun | None = None
 
-    def validate_environment(self, echo: Callable[..., None], datastore_type: str) -> None:
-        self.say = echo
+    def validate_environment(
+        self,
+        echo: Callable[..., None],
+        datastore_type: str,
+    ) -> None:
         self.datastore_type = datastore_type
 
     def decospecs(self) -> tuple[str, ...]:
@@ -76,7 +82,7 @@ class CondaEnvironment(MetaflowEnvironment):
 
     def call(self, function: str, **arguments: Any) -> Any:
         """Call `metaflow_extensions.mfenv.engine` for the datastore of this run."""
-        return call(function, self.say, datastore=self.datastore_type, **arguments)
+        return call(function, _say, datastore=self.datastore_type, **arguments)
 
     def answer(self, step_name: str) -> dict[str, Any]:
         """What was found for a step: here before a run, else what its task was started with.
@@ -88,16 +94,21 @@ class CondaEnvironment(MetaflowEnvironment):
         given = json.loads(os.environ.get(VARIABLE) or "{}")
         return given if isinstance(given, dict) else {"env_id": given}
 
-    def local_run(self, package: Any = None) -> LocalRun:
-        """What the local tasks of this run share; made of the code package with the first call."""
-        if self._local is None:
-            self._local = LocalRun(self, package)
-        return self._local
+    def start_local_run(self, package: Any, order: list[str]) -> None:
+        """Begin, once, to make what the local tasks of this run share, in the order of steps."""
+        if self.local is not None:
+            return
+        self.local = LocalRun(self, package)
+        steps = {step.name: step for step in self.flow}
+        for name in order:
+            env_id = self.answer(name).get("env_id")
+            if env_id and not is_remote(steps[name].decorators):
+                self.local.create(reference(env_id))
 
     def end_local_run(self) -> None:
-        if self._local:
-            self._local.close()
-            self._local = None
+        if self.local:
+            self.local.close()
+            self.local = None
 
     def executable(self, step_name: str, default: str | None = None) -> str:
         # A task of several processes starts the others of them itself, in its own environment.
@@ -161,6 +172,18 @@ class PypiEnvironment(CondaEnvironment):
     """The same by the name that Metaflow has for it too."""
 
     TYPE = "pypi"
+
+
+def reference(env_id: list[str]) -> str:
+    """The name of an environment by its ids."""
+    return f"{env_id[0]}:{env_id[1]}"
+
+
+def _say(text: str) -> None:
+    # As Metaflow says it, but for where: data goes to the standard output.
+    now = datetime.now().astimezone()
+    click.secho(f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3], fg="magenta", nl=False, err=True)
+    click.echo(f" {text}", err=True)
 
 
 def description(env_id: list[str]) -> dict[str, Any] | None:
