@@ -112,6 +112,20 @@ def test_a_wheel(machine: Machine, index: FakeIndex, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("MFENV_PACKAGE_FILES", "3", "has more than 3 files"),
+        ("MFENV_PACKAGE_SIZE", "100B", "unpacks to more than 100 bytes"),
+    ],
+)
+def test_a_package_beyond_a_limit_of_the_settings(
+    machine: Machine, variable: str, value: str, message: str
+) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
+    assert message in machine.fails("create", "a:v1", env={variable: value})
+
+
+@pytest.mark.parametrize(
     "filename",
     [
         "../../evil-1.0-py3-none-any.whl",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mfenv.errors import InvalidSetting
-from mfenv.settings import Settings, cache_limits, describe
+from mfenv.settings import Settings, cache_limits, describe, package_limits
+from pkgcache.wheels import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +124,12 @@ def test_the_size_of_the_cache_has_a_unit(text: str, size: int | None) -> None:
 
 def test_the_cache_has_no_limits_unless_told() -> None:
     assert cache_limits(Settings.load(environ={"MFENV_CACHE_AGE": "0"})) == (None, None)
+
+
+def test_the_limits_of_packages_are_those_of_the_cache_unless_told() -> None:
+    assert package_limits(Settings.load(environ={})) == Limits()
+    environ = {"MFENV_PACKAGE_SIZE": "1GiB", "MFENV_PACKAGE_FILES": "7", "MFENV_PACKAGE_RATIO": "9"}
+    assert package_limits(Settings.load(environ=environ)) == Limits(files=7, size=1 << 30, ratio=9)
 
 
 def test_a_wrong_size_is_named() -> None:

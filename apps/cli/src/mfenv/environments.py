@@ -20,7 +20,7 @@ from mfenv.finding import Finder, taken
 from mfenv.prefixes import Created, Prefixes, timed
 from mfenv.publishing import Publisher
 from mfenv.registry import Registry
-from mfenv.settings import Settings
+from mfenv.settings import Settings, package_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,7 +118,7 @@ class Environments:
         """The local package cache."""
         from pkgcache.cache import PackageCache
 
-        return PackageCache(self.home / "cache")
+        return PackageCache(self.home / "cache", limits=package_limits(self.settings))
 
     @cached_property
     def worker(self) -> Worker:

@@ -21,7 +21,9 @@ from mfenv.errors import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Settings", "cache_limits", "describe"]
+    from pkgcache.wheels import Limits
+
+__all__ = ["Settings", "cache_limits", "describe", "package_limits"]
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
@@ -100,6 +102,11 @@ class Settings:
     cache_age: int = _setting(
         0, "days after which an unused package leaves the package cache; 0 for no limit"
     )
+    package_files: int = _setting(200_000, "files that one package may unpack to")
+    package_size: str = _setting("32GiB", "what one package may unpack to")
+    package_ratio: int = _setting(
+        200, "how many times its own size a package may unpack to, beyond 64 MiB"
+    )
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
     link_scripts: bool = _setting(
         False, "run the post-link scripts of conda packages, which can do whatever the user can"
@@ -157,13 +164,28 @@ def cache_limits(settings: Settings) -> tuple[int | None, float | None]:
 
     Raises `InvalidSetting` for a size that is none.
     """
-    text = settings.cache_size
-    found = _SIZE.fullmatch(text)
-    if text and not found:
-        origin = settings.origins.get("cache_size", "cache_size")
-        raise InvalidSetting(f"{origin}: `{text}` is not a size", "such as `20GB` or `500 MiB`")
-    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else None
+    size = _size("cache_size", settings) if settings.cache_size else None
     return size, settings.cache_age * 86400.0 or None
+
+
+def package_limits(settings: Settings) -> Limits:
+    """Where a package counts as a bomb. Raises `InvalidSetting` for a size that is none."""
+    from pkgcache.wheels import Limits
+
+    return Limits(
+        files=settings.package_files,
+        size=_size("package_size", settings),
+        ratio=settings.package_ratio,
+    )
+
+
+def _size(name: str, settings: Settings) -> int:
+    text: str = getattr(settings, name)
+    found = _SIZE.fullmatch(text)
+    if not found:
+        origin = settings.origins.get(name, name)
+        raise InvalidSetting(f"{origin}: `{text}` is not a size", "such as `20GB` or `500 MiB`")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
