@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CREATE_OPTIONS", "PYTHON", "SETUP", "create_into"]
 
 PYTHON = "__conda_python"
-"""The link to the interpreter, as tasks on other machines have it."""
+"""What starts the interpreter of the environment, by the name that it has in remote tasks."""
 
 SETUP = "metaflow_setup.sh"
 """What a shell reads to work in the directory; by it a directory of ours is told from others."""
@@ -181,7 +181,10 @@ def _paths(made: Path, place: Path) -> list[str]:
 
 def _finish(made: Path, place: Path, created: Created) -> None:
     folder = created.prefix / "bin"
-    (made / PYTHON).symlink_to(folder / "python")
+    # Through a link, the Python of a virtual environment would not find its packages.
+    start = f'#!/bin/sh\nexec {shlex.quote(str(folder / "python"))} "$@"\n'
+    (made / PYTHON).write_text(start, encoding="utf-8")
+    (made / PYTHON).chmod(0o755)
     path = f"{shlex.quote(str(folder))}:$PATH"
     modules = shlex.quote(":".join(_paths(made, place)))
     (made / SETUP).write_text(

@@ -1,0 +1,228 @@
+"""`metaflow environment` as people run it, on a machine of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from envid.platforms import host_platform
+from resolvers.testing import make_wheel
+
+from .helpers import Machine, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resolvers.testing import FakeIndex
+
+    from .helpers import Done, Process
+
+METAFLOW = Path(sys.executable).with_name("metaflow")
+if not METAFLOW.exists():
+    pytest.skip("there is no Metaflow", allow_module_level=True)
+
+FLOW = """
+from metaflow import FlowSpec, pypi, step
+
+class OldFlow(FlowSpec):
+    @pypi(packages={"app": "1.0"})
+    @step
+    def start(self):
+        import dep
+        self.version = dep.version
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    OldFlow()
+"""
+
+
+# What Metaflow sets up of it when it is imported; a local run sends no request.
+REQUESTS = """
+class Session:
+    def mount(self, prefix, adapter): pass
+
+class adapters:
+    class HTTPAdapter:
+        def __init__(self, **options): pass
+"""
+
+
+class User(Machine):
+    """A user of Metaflow; its commands are those of `metaflow environment`."""
+
+    def __init__(self, root: Path, index: FakeIndex, store: Path) -> None:
+        super().__init__(root, index, store)
+        self.environ |= {"USER": "ada", "METAFLOW_CONDA_SKIP_METAFLOW_DEPS": "1"}
+        self.environ["METAFLOW_DEFAULT_DATASTORE"] = "local"
+
+    def start(
+        self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
+    ) -> Process:
+        return self.spawn(METAFLOW, "environment", *words, env=env)
+
+    def flow(self, text: str, *words: str) -> Done:
+        path = self.file("flow.py", text)
+        done = finish(self.spawn(sys.executable, path, *words))
+        assert done.status == 0, done.out + done.err
+        return done
+
+
+@pytest.fixture
+def user(tmp_path: Path, index: FakeIndex) -> User:
+    return User(tmp_path / "one", index, tmp_path / "store")
+
+
+@pytest.fixture
+def run(user: User, index: FakeIndex) -> str:
+    """The pathspec of a step that ran in an environment."""
+    index.add(make_wheel("requests", "2.31.0", module=REQUESTS))
+    del user.environ["METAFLOW_CONDA_SKIP_METAFLOW_DEPS"]
+    user.flow(FLOW, "--environment=pypi", "--datastore=local", "run", "--run-id-file", "run")
+    return f"OldFlow/{(user.work / 'run').read_text().strip()}/start"
+
+
+def env_id(document: Mapping[str, Any]) -> str:
+    return f"{document['req_id']}:{document['full_id']}"
+
+
+def test_it_works_under_the_default_configuration(user: User) -> None:
+    for name in ("MFENV_STORE", "METAFLOW_DEFAULT_DATASTORE", "USER"):
+        del user.environ[name]
+    assert "Usage: metaflow environment [OPTIONS] COMMAND" in user.ok("--help")
+    assert "--arch" in user.ok("show", "--help")
+    assert user.ok("list", "--json") == '{\n  "environments": []\n}'
+
+
+def test_the_main_job(user: User) -> None:
+    named = user.ok("resolve", "--pypi", "app", "--arch", host_platform(), "--alias", "team/a:v1")
+    (shown,) = user.json("show", "team/a:v1", "--arch", host_platform())["environments"]
+    assert env_id(shown) == named
+    prefix = user.ok("create", "team/a:v1", "--name", "here", "--no-force")
+    assert user.ok("create", "team/a:v1", "--name", "here", "--exist-ok") == prefix
+    assert (
+        user.ok("run", "here", "--", "python", "-c", "import app; print('--', 'fine')") == "-- fine"
+    )
+    user.ok("alias", "team/a:v1", "team/b")
+    assert {row["aliases"][1] for row in user.json("list")["environments"]} == {"team/b:latest"}
+    user.ok("rm", "here")
+    assert not Path(prefix).exists()
+
+
+def test_what_goes_wrong_is_a_line_and_a_hint(user: User) -> None:
+    assert "`metaflow environment list` shows" in user.fails("show", "nothing")
+    assert "there is no step `No/1/start`" in user.fails("show", "--pathspec", "No/1/start")
+    assert "`bogus` is not one of" in user.fails("--datastore", "bogus", "list", status=2)
+    assert "no such command `bogus`" in user.fails("bogus", status=2)
+    assert "--metadata" in user.fails("--metadata", "nowhere", "list", status=2)
+    assert "--using or --using-pathspec" in user.fails(
+        *("resolve", "--using", "a", "--using-pathspec", "F/1/s"), status=2
+    )
+    other = "osx-64" if host_platform() != "osx-64" else "linux-64"
+    assert "cannot be created on" in user.fails("create", "a:v1", "--arch", other)
+
+
+def test_quiet_says_nothing_but_data(user: User) -> None:
+    done = user.run("--quiet", "resolve", "--pypi", "app")
+    assert done.status == 0
+    assert len(done.out.strip()) == 81
+    banner, *rest = done.err.strip().splitlines()
+    assert banner.startswith("Metaflow (")
+    assert rest == []
+
+
+def test_metaflows_own_needs_are_part_of_it_unless_refused(user: User, index: FakeIndex) -> None:
+    index.add(make_wheel("requests", "2.31.0"))
+    del user.environ["METAFLOW_CONDA_SKIP_METAFLOW_DEPS"]
+
+    def packages(*words: str) -> set[str]:
+        (env,) = user.json("resolve", "--pypi", "app", *words)["environments"]
+        return {package["name"] for package in env["packages"]}
+
+    assert packages() == {"app", "dep", "requests"}
+    assert packages("--skip-metaflow-deps") == {"app", "dep"}
+
+
+def test_the_store_is_where_metaflow_has_it(user: User, tmp_path: Path) -> None:
+    del user.environ["MFENV_STORE"]
+    user.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(tmp_path / "root")
+    user.ok("resolve", "--pypi", "app")
+    assert (tmp_path / "root" / "conda_env" / "mfenv" / "layout.json").exists()
+    user.ok("--conda-root", str(tmp_path / "other"), "resolve", "--pypi", "dep")
+    assert (tmp_path / "other" / "mfenv" / "layout.json").exists()
+    user.ok("--datastore", "s3", "list")
+
+
+def test_a_step_names_its_environment(user: User, run: str) -> None:
+    (shown,) = user.json("show", "--pathspec", run)["environments"]
+    assert {package["name"] for package in shown["packages"]} == {"app", "dep", "requests"}
+    assert user.json("--metadata", "local", "show", f"step:{run}")["environments"] == [shown]
+    user.ok("alias", "--pathspec", run, "team/old:v1")
+    assert user.json("show", "team/old:v1")["environments"] == [shown]
+    user.ok("resolve", "--using-pathspec", run, "--pypi", "other", "--alias", "team/new:v1")
+    (derived,) = user.json("show", "team/new:v1")["environments"]
+    names = {package["name"] for package in derived["packages"]}
+    assert names == {"app", "dep", "other", "requests"}
+    again = user.json("resolve", "--from-pathspec", run)["environments"]
+    assert [env_id(one) for one in again] == [env_id(shown)]
+    assert "there is no step" in user.fails("show", "--pathspec", run.replace("start", "middle"))
+
+
+def test_the_code_of_a_step_runs_again_in_a_directory(user: User, run: str) -> None:
+    place = user.work / "again"
+    user.ok("create", "--pathspec", run, "--into-dir", place)
+    done = subprocess.run(
+        [place / "__conda_python", "-c", "import app, metaflow; print(metaflow.__file__)"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(place), "PATH": os.defpath, "HOME": str(user.user)},
+        check=False,
+    )
+    assert done.stdout.strip() == str(place / "metaflow" / "__init__.py"), done.stderr
+    shell = f'. {place}/metaflow_setup.sh; python -c "import app, metaflow"'
+    assert subprocess.run(["sh", "-c", shell], env=user.environ, check=False).returncode == 0
+    assert "is not empty" in user.fails("create", "--pathspec", run, "--into-dir", place)
+    user.ok("create", "--pathspec", run, "--into-dir", place, "--force")
+    mine = user.work / "mine"
+    mine.mkdir()
+    (mine / "file").write_text("mine")
+    assert "is not empty" in user.fails("create", f"step:{run}", "--into-dir", mine, "--force")
+    assert (mine / "file").read_text() == "mine"
+    assert [path.name for path in user.work.glob(".mfenv-*")] == []
+
+
+def test_a_notebook_finds_the_code(user: User, run: str, index: FakeIndex) -> None:
+    index.add(make_wheel("ipykernel", "7.0"))
+    place = user.work / "again"
+    user.ok("create", "--pathspec", run, "--into-dir", place, "--install-notebook")
+    (spec,) = (user.user / ".local/share/jupyter/kernels").glob("*/kernel.json")
+    kernel = json.loads(spec.read_text())
+    assert kernel["display_name"].startswith("Metaflow step:OldFlow/")
+    assert kernel["env"]["PYTHONPATH"] == str(place)
+
+
+def test_the_code_package_of_a_step_is_unpacked(user: User, index: FakeIndex) -> None:
+    index.add(make_wheel("requests", "2.31.0", module=REQUESTS))
+    del user.environ["METAFLOW_CONDA_SKIP_METAFLOW_DEPS"]
+    user.environ["METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE"] = "1"
+    user.flow(FLOW, "--environment=pypi", "--datastore=local", "run", "--run-id-file", "run")
+    # The package is uploaded while the first step runs, and is known to the tasks after that.
+    pathspec = f"OldFlow/{(user.work / 'run').read_text().strip()}/end"
+    place = user.work / "again"
+    user.ok("create", "--pathspec", pathspec, "--into-dir", place)
+    assert (place / "flow.py").read_text() == FLOW
+    shell = f'. {place}/metaflow_setup.sh; cd {place}; python -c "import flow, metaflow as m; print(m.__file__)"'
+    done = subprocess.run(
+        ["sh", "-c", shell], env=user.environ, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith(str(place)), done.stderr
