@@ -62,7 +62,7 @@ def test_wrong_usage(machine: Machine, unchanged: None, words: list[str], messag
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
-        (None, ["no such file `requirements.txt`"]),
+        (None, ["requirements.txt: no such file"]),
         ("", ["no requirement in `requirements.txt`"]),
         ("# only words\n\n", ["no requirement in `requirements.txt`"]),
         ("--frobnicate\n", ["requirements.txt:1: no such option: --frobnicate"]),

@@ -14,6 +14,8 @@ from reqparse import ParseErrors
 from .helpers import texts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .helpers import Desk
 
 
@@ -215,6 +217,29 @@ def test_encodings(desk: Desk, bom: bytes, encoding: str) -> None:
 def test_a_wrong_encoding_is_named(desk: Desk, data: bytes, what: str) -> None:
     (problem,) = desk.problems(data)
     assert what in problem
+
+
+def test_a_single_problem_has_its_hint_beside_it(desk: Desk) -> None:
+    path = desk.put("one.txt", "foo=1\n")
+    with pytest.raises(ParseErrors) as caught:
+        reqparse.parse_file(path)
+    assert caught.value.hint == "PyPI requirements compare with `==`"
+    assert caught.value.hint not in str(caught.value)
+    with pytest.raises(ParseErrors) as caught:
+        reqparse.parse_file(desk.put("two.txt", "foo=1\nbar=1\n"))
+    assert caught.value.hint is None
+    assert str(caught.value).count("; PyPI requirements compare with `==`") == 2
+
+
+def test_a_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(ParseErrors) as caught:
+        reqparse.parse_file(tmp_path / "none.txt")
+    assert str(caught.value).endswith("none.txt: no such file")
+
+
+def test_a_file_on_another_machine_is_refused(desk: Desk) -> None:
+    (problem,) = desk.problems("file://host/dist/app-1.0-py3-none-any.whl\n")
+    assert "`file://host/` is on another machine; `file:///` begins a local path" in problem
 
 
 def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:

@@ -192,6 +192,8 @@ def canonical_version(text: str, *, alone: bool = True) -> str:
     nothing, so that `==1.2.*` is `1.2.*`; elsewhere it is exactly 1.2.
     """
     text = re.sub(r"\s+", "", text)
+    if text == "==":
+        raise Flaw("`==` has no version", "write for example `==1.2`")
     if alone:
         text = text.removeprefix("==")
     if text in ("", "*", "=*", "==*"):

@@ -223,7 +223,8 @@ def _read(path: str, *, regular: bool) -> bytes:
         with open(path, "rb") as file:  # noqa: PTH123 - the path is a string
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise Flaw(f"no such file `{path}`") from None
+        # The file that was asked for is named by its origin already.
+        raise Flaw(f"no such file `{path}`" if regular else "no such file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Flaw(f"cannot read `{path}`: {reason}") from None

@@ -80,11 +80,13 @@ def path_to_url(path: str) -> str:
 
 
 def url_to_path(url: str) -> str:
-    """The path of a file URL; a relative one stays relative."""
+    """The path of a file URL; `file://../x` stays relative. Raises Flaw for another machine's."""
     path = unquote(url.partition("#")[0].partition(":")[2])
     if path.startswith("//"):
         host, slash, rest = path[2:].partition("/")
-        path = slash + rest if host in ("", "localhost") else path[2:]
+        if host and host != "localhost" and not host.startswith((".", "$")):
+            raise Flaw(f"`file://{host}/` is on another machine", "`file:///` begins a local path")
+        path = path[2:] if host.startswith((".", "$")) else slash + rest
     return path
 
 

@@ -30,13 +30,19 @@ class Problem:
 
 
 class ParseErrors(ValueError, ReqparseError):
-    """Everything wrong with a file and the files it includes."""
+    """Everything wrong with a file and the files it includes.
+
+    What to do about a single problem is its `hint`; several say it each in their own line.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(problems)
         self.problems = problems
+        self.hint = problems[0].hint if len(problems) == 1 else None
 
     def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return f"{self.problems[0].origin}: {self.problems[0].message}"
         return "\n".join(map(str, self.problems))
 
 
