@@ -134,7 +134,9 @@ class Publisher:
         sending = start("uploading", None, "bytes")
         self._sending = _Stoppable(sending, self._fetcher.stop)
         try:
-            with tempfile.TemporaryDirectory(dir=self._cache.root, suffix=".tmp") as folder:
+            with tempfile.TemporaryDirectory(
+                prefix=".", suffix=".tmp", dir=self._cache.root
+            ) as folder:
                 self._folder = Path(folder)
                 self._describe()
                 wanted = [_Wanted(one, self._format(one)) for one in interleaved(packages.values())]
