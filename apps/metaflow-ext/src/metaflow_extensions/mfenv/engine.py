@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mfenv.request import Request
     from pkgcache.progress import Task, Unit
 
-__all__ = ["create", "describe", "requests_of", "resolve", "serve"]
+__all__ = ["create", "describe", "parse", "requests_of", "resolve", "serve"]
 
 _AT_ONCE = 8
 
@@ -147,18 +147,19 @@ def create(
 ) -> dict[str, Any]:
     """Create the environment that a text names here, if it is not there yet.
 
-    `descriptions` are of environments that may not be known here. Answers `env_id`, its `python`, and `variables` that a process in it must have beside those of
-    this process.
+    `descriptions` are of environments that may not be known here. Answers `env_id`, its `python`,
+    and `variables` that a process in it must have beside those of this process.
     """
+    before = dict(os.environ)  # which other threads may change
     with _environments(datastore, say) as environments:
         if descriptions:
             told = [ResolvedEnv.from_dict(one) for one in descriptions]
             environments.registry.add(told, default=False)
         created = environments.create(name)
         inside = environments.activation(created.prefix)
-    changed = {key: text for key, text in inside.items() if os.environ.get(key) != text}
+    changed = {key: text for key, text in inside.items() if before.get(key) != text}
     # A variable cannot be taken from a task; empty, these mean what no variable means.
-    changed |= dict.fromkeys(os.environ.keys() - inside.keys(), "")
+    changed |= dict.fromkeys(before.keys() - inside.keys(), "")
     if (created.prefix / "conda-meta").is_dir():
         outside = inside.get("LD_LIBRARY_PATH", "")
         changed["MF_ORIG_LD_LIBRARY_PATH"] = outside
@@ -178,6 +179,14 @@ def describe(env_id: Sequence[str], *, datastore: str, say: Callable[[str], None
     return env.to_dict()
 
 
+def parse(kind: str, content: str, *, say: Callable[[str], None]) -> dict[str, Any]:
+    """A requirement file, of a kind that reqparse knows, as arguments of a decorator."""
+    from metaflow_extensions.mfenv._parse import arguments
+
+    del say
+    return arguments(kind, content)
+
+
 def serve(
     function: str, arguments: Mapping[str, Any], say: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -185,16 +194,16 @@ def serve(
     functions: dict[str, Callable[..., Any]] = {
         "create": create,
         "describe": describe,
+        "parse": parse,
         "resolve": resolve,
     }
     try:
         return {"result": functions[function](**arguments, say=say)}
     except Exception as error:
-        # What a user can cause has a hint; all else is a defect, and shows where it is.
-        hint = getattr(error, "hint", None)
-        if hint is None:
+        # What a user can cause has a hint, empty or not; all else is a defect, and shows its place.
+        if not hasattr(error, "hint"):
             raise
-        return {"error": f"{error}\nhint: {hint}"}
+        return {"error": f"{error}\nhint: {error.hint}" if error.hint else str(error)}
 
 
 @contextmanager

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalRun"]
 
-_AT_ONCE = 4
 _EXTENSIONS = "metaflow_extensions"
 _TRAMPOLINES = "_escape_trampolines"
 
@@ -29,14 +28,15 @@ class LocalRun:
     def __init__(self, environment: Any, package: Any) -> None:
         self._environment, self._package = environment, package
         self._folder = tempfile.TemporaryDirectory(prefix="metaflow-mfenv-")
-        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        # One after the other, as steps come: each fetches and links with many threads of its own.
+        self._creating, self._laying = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._created: dict[str, Future[dict[str, Any]]] = {}
-        self._code = self._pool.submit(self._lay_out)
+        self._code = self._laying.submit(self._lay_out)
 
     def create(self, name: str) -> Future[dict[str, Any]]:
         """Begin to create the environment that a text names, once; the answer is mfenv's."""
         if name not in self._created:
-            self._created[name] = self._pool.submit(self._environment.call, "create", name=name)
+            self._created[name] = self._creating.submit(self._environment.call, "create", name=name)
         return self._created[name]
 
     def variables(self) -> dict[str, str]:
@@ -44,7 +44,8 @@ class LocalRun:
         return dict(self._code.result())
 
     def close(self) -> None:
-        self._pool.shutdown()
+        self._creating.shutdown()
+        self._laying.shutdown()
         self._folder.cleanup()
 
     def _lay_out(self) -> dict[str, str]:
@@ -54,12 +55,17 @@ class LocalRun:
         package.extract_into(str(root), ContentType.ALL_CONTENT)
         trampolines = root / _TRAMPOLINES
         trampolines.mkdir()
-        # Importing it says, to all processes of the run, which Python is outside.
-        from metaflow.plugins.env_escape import generate_trampolines
+        from metaflow.plugins import env_escape
 
-        generate_trampolines(str(trampolines))
+        env_escape.generate_trampolines(str(trampolines))
         path = os.pathsep.join([found["PYTHONPATH"], str(root), str(trampolines)])
-        return {"PYTHONPATH": path, "PYTHONNOUSERSITE": "1"}
+        return {
+            "PYTHONPATH": path,
+            "PYTHONNOUSERSITE": "1",
+            "METAFLOW_ENV_ESCAPE_PY": env_escape.ENV_ESCAPE_PY,
+            "METAFLOW_ENV_ESCAPE_PATHS": env_escape.ENV_ESCAPE_PATHS,
+            "METAFLOW_ENV_ESCAPE_PICKLE_VERSION": env_escape.ENV_ESCAPE_PICKLE_VERSION,
+        }
 
 
 def _link_code(folder: Path) -> None:

@@ -11,7 +11,7 @@ from metaflow.metadata_provider import MetaDatum
 
 from metaflow_extensions.mfenv.bridge import EnvironmentFailed
 from metaflow_extensions.mfenv.collect import is_remote
-from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, description
+from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, description, reference
 from metaflow_extensions.mfenv.names import expand
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
@@ -38,10 +38,7 @@ class TaskEnvironment(StepDecorator):
         self.remote = is_remote(decorators)
 
     def runtime_init(self, flow: Any, graph: Any, package: Any, run_id: str) -> None:
-        local = self.environment.local_run(package)
-        env_id = self.environment.answer(self.step).get("env_id")
-        if env_id and not self.remote:
-            local.create(_reference(env_id))
+        self.environment.start_local_run(package, graph.sorted_nodes)
 
     def runtime_step_cli(
         self, cli_args: Any, retry_count: int, max_user_code_retries: int, ubf_context: str
@@ -57,9 +54,9 @@ class TaskEnvironment(StepDecorator):
                 answer = {"at_exec": self._name(answer["at_exec"], cli_args.task)}
             cli_args.env[VARIABLE] = json.dumps(answer)
             return
-        local = self.environment.local_run()
+        local = self.environment.local
         env_id = answer.get("env_id")
-        name = _reference(env_id) if env_id else self._name(answer["at_exec"], cli_args.task)
+        name = reference(env_id) if env_id else self._name(answer["at_exec"], cli_args.task)
         created = local.create(name).result()
         cli_args.env.update(created["variables"])
         cli_args.env.update(local.variables())
@@ -111,7 +108,3 @@ class TaskEnvironment(StepDecorator):
             tags = [f"attempt_id:{retry_count}"]
             datum = MetaDatum(METADATA, json.dumps(env_id), METADATA, tags)
             metadata.register_metadata(run_id, step_name, task_id, [datum])
-
-
-def _reference(env_id: Any) -> str:
-    return f"{env_id[0]}:{env_id[1]}"

@@ -1,0 +1,105 @@
+"""Requirement files as arguments of decorators, for the parsers of Metaflow's `Config`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfenv.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reqparse import Requirement, RequirementSet
+
+_FLAGS = {"prereleases": "--pre", "no_index": "--no-index", "require_hashes": "--require-hashes"}
+
+
+def arguments(kind: str, content: str) -> dict[str, Any]:
+    """What `@conda` takes of an environment.yml, and `@pypi` of any other kind of file.
+
+    Raises `reqparse.ParseErrors`, and `InvalidRequest` for what no decorator can say.
+    """
+    from reqparse import ParseErrors, parse_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, kind)
+        path.write_text(content, encoding="utf-8")
+        try:
+            found = parse_file(path, kind=kind)
+        except ParseErrors as error:
+            # The content has no place of its own.
+            raise InvalidRequest(str(error).replace(f"{folder}/", "")) from None
+    _check(kind, found)
+    sources = [one.secret_url for one in found.sources if one.kind in ("index", "extra-index")]
+    pypi = _packages(one for one in found.requirements if one.category == "pypi")
+    python = ",".join(dict.fromkeys(one.specifier for one in found.python if one.specifier))
+    result: dict[str, Any]
+    if kind == "environment.yml":
+        result = {
+            "channels": [one.secret_url for one in found.sources if one.kind == "channel"],
+            "libraries": _packages(one for one in found.requirements if one.category == "conda"),
+            "pip_packages": pypi,
+            "pip_sources": sources,
+        }
+    else:
+        npconda = (one for one in found.requirements if one.category == "npconda")
+        result = {
+            "packages": pypi,
+            "conda_only": _packages(npconda),
+            "extra_indices": sources,
+            "extras": _options(found),
+        }
+    result["python"] = python or None
+    return {key: value for key, value in result.items() if value}
+
+
+def _packages(requirements: Iterable[Requirement]) -> dict[str, str]:
+    """Constraints by name; a name that stands several times has all of them."""
+    found: dict[str, list[str]] = {}
+    for one in requirements:
+        if one.category == "conda" and one.name == "python":
+            continue  # it is a statement of the Python version too
+        extras = f"[{','.join(one.extras)}]" if one.extras else ""
+        if one.url or one.path or not one.name:
+            found.setdefault(one.text, [])
+            continue
+        channel = f"{one.channel}::" if one.channel and one.category != "pypi" else ""
+        marker = f" ; {one.marker}" if one.marker else ""
+        build = f"={one.build}" if one.build else ""
+        texts = found.setdefault(f"{channel}{one.name}{extras}", [])
+        texts.append(f"{one.specifier}{build}{marker}")
+    for name, texts in found.items():
+        if len(texts) > 1 and any(";" in text for text in texts):
+            raise InvalidRequest(
+                f"`{name}` is asked for with several markers, which no decorator can say",
+                "keep one of them",
+            )
+    return {name: ",".join(text for text in texts if text) for name, texts in found.items()}
+
+
+def _options(found: RequirementSet) -> list[str]:
+    options = [text for name, text in _FLAGS.items() if getattr(found, name)]
+    options += [f"--no-binary {name}" for name in found.no_binary]
+    options += [f"--only-binary {name}" for name in found.only_binary]
+    links = (one.secret_url for one in found.sources if one.kind == "find-links")
+    return options + [f"--find-links {url}" for url in links]
+
+
+def _check(kind: str, found: RequirementSet) -> None:
+    for one in (*found.constraints, *found.requirements):
+        what = None
+        if one in found.constraints:
+            what = "a constraint"
+        elif one.category == "sys":
+            what = "a virtual package, which `@sys_packages` takes"
+        elif one.platforms is not None:
+            what = "for some platforms only"
+        elif one.hashes or one.editable:
+            what = "with hashes or editable"
+        if what:
+            raise InvalidRequest(
+                f"{kind}:{one.origin.line}: `{one.original}` is {what}",
+                "say it otherwise: no decorator can say this",
+            )
