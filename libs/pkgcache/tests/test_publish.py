@@ -14,6 +14,7 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from pkgcache import conda_packages, layout
 from pkgcache.cache import PackageCache
+from pkgcache.collecting import collect
 from pkgcache.conda_prefix import create_conda_env
 from pkgcache.download import Downloader
 from pkgcache.errors import DamagedObject, DownloadError, StoreError
@@ -394,7 +395,23 @@ class TestTransmuting:
         assert keys(store, "packages/") == sorted(map(layout.package_key, there.packages))
         assert keys(store, "transmuted/") == [layout.transmuted_key(converted, to)]
         complete(store)
-        assert not list(cache.root.glob(".*.tmp"))
+        assert not list(cache.root.glob(".*"))
+
+    def test_what_a_killed_publisher_was_at_is_collected_and_what_another_is_at_is_not(
+        self, server: Server, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = conda_env(offer_conda(server, "a"))
+        (cache.root / ".0123.new" / "of a killed one").mkdir(parents=True)
+        left: list[int] = []
+
+        def answer(handler: Handler) -> None:
+            left.extend(collect(cache, set()).leftovers for _ in range(2))
+            left.append(len(list(cache.root.glob(".*.new"))))
+            handler.send_file()
+
+        server.script[f"/{env.packages[0].filename}"] = [answer]
+        shared.publish([env], cache=cache, transmuting=Transmuting(to="conda"))
+        assert left == [1, 0, 1]
 
     def test_the_next_publisher_neither_downloads_nor_transmutes(
         self, tmp_path: Path, server: Server, store: MemoryStore, shared: EnvStore

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
-import tempfile
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from envid.errors import UnknownSchemaVersion
@@ -16,14 +16,17 @@ from envid.packages import Transmuted
 from pkgcache import layout
 from pkgcache._fetch import LOCAL, NETWORK, Fetcher, interleaved
 from pkgcache._jobs import Job, Step, run_jobs
+from pkgcache._locks import try_lock
 from pkgcache.download import Cancelled
 from pkgcache.errors import Conflict, DamagedObject, NotInCache, NotInStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
+    from pkgcache._claims import Claims
     from pkgcache._fetch import Fetched
     from pkgcache.cache import PackageCache
     from pkgcache.download import Downloader
@@ -100,6 +103,7 @@ class Publisher:
         progress: Progress,
     ) -> None:
         self._shared, self._store, self._cache = shared, shared.store, cache
+        self._claims = shared.claims
         self._verify, self._progress = verify, progress
         self._to, self._level = transmuting.to, transmuting.level
         self._fetcher = Fetcher(cache, downloader, None, progress=progress)
@@ -112,6 +116,7 @@ class Publisher:
     def run(self, envs: Iterable[ResolvedEnv]) -> Published:
         """Publish what is not there."""
         wanted = {layout.description_key(one.env_id): one for one in envs}
+        self._claims.claim(*wanted)
         found = self._jobs([Job(NETWORK, partial(self._ask, *one)) for one in wanted.items()])
         self._open = [one for one in found if one.there is None or self._verify]
         packages = {_name(package): package for one in self._open for package in one.env.packages}
@@ -132,12 +137,9 @@ class Publisher:
         self._checks = start("publishing packages", len(packages), "packages")
         self._downloads = start("downloading", None, "bytes")
         sending = start("uploading", None, "bytes")
-        self._sending = _Stoppable(sending, self._fetcher.stop)
+        self._sending = _Stoppable(sending, self._fetcher.stop, self._claims)
         try:
-            with tempfile.TemporaryDirectory(
-                prefix=".", suffix=".tmp", dir=self._cache.root
-            ) as folder:
-                self._folder = Path(folder)
+            with _scratch(self._cache) as self._folder:
                 self._describe()
                 wanted = [_Wanted(one, self._format(one)) for one in interleaved(packages.values())]
                 self._jobs([Job(NETWORK, partial(self._look, one)) for one in wanted])
@@ -180,6 +182,7 @@ class Publisher:
         return self._bring(wanted)
 
     def _transmuted(self, wanted: _Wanted) -> Package | None:
+        self._claims.claim(layout.transmuted_key(wanted.package, wanted.to))
         try:
             other = self._shared.transmuted(wanted.package, wanted.to)
         except DamagedObject as error:
@@ -194,6 +197,7 @@ class Publisher:
         What is `named` by another object is there.
         """
         key, archive = layout.package_key(package), layout.archives(package)[-1]
+        self._claims.claim(key)
         if self._verify:
             sink = _Hashing(archive, self._fetcher.stop)
             try:
@@ -241,6 +245,7 @@ class Publisher:
         self._place(wanted, package)
 
     def _send(self, key: str, archive: Path) -> None:
+        self._claims.claim(key)
         size = self._store.put(key, archive, task=self._sending).size
         with self._lock:
             self._uploads += 1
@@ -267,6 +272,7 @@ class Publisher:
             if one.env == one.there:
                 continue
             replacing = one.damaged or one.there is not None
+            self._claims.beat()
             try:
                 self._store.put(one.key, one.env.to_json().encode(), if_absent=not replacing)
             except Conflict:  # somebody else was as fast
@@ -275,15 +281,30 @@ class Publisher:
                 self._environments += 1
 
 
-class _Stoppable:
-    """A task that ends what reports to it."""
+@contextmanager
+def _scratch(cache: PackageCache) -> Iterator[Path]:
+    """A folder that is collected once nobody holds its lock."""
+    token = secrets.token_hex(8)
+    folder = cache.root / f".{token}.new"
+    with try_lock(cache.lock_path(token)):
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            cache.lock_path(token).unlink(missing_ok=True)
 
-    def __init__(self, task: Task, stop: threading.Event) -> None:
-        self._task, self._stop = task, stop
+
+class _Stoppable:
+    """A task that ends what reports to it; claims stay alive while it goes on."""
+
+    def __init__(self, task: Task, stop: threading.Event, claims: Claims) -> None:
+        self._task, self._stop, self._claims = task, stop, claims
 
     def advance(self, amount: int = 1) -> None:
         if self._stop.is_set():
             raise Cancelled
+        self._claims.beat()
         self._task.advance(amount)
 
     def done(self) -> None:

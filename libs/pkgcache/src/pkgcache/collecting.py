@@ -173,16 +173,16 @@ def _leftovers(cache: PackageCache, before: float, *, dry_run: bool) -> int:
             count += 1
             if not dry_run:
                 Path(entry.path).unlink(missing_ok=True)
-    for kind in _KINDS.values():
-        for folder in _folders(cache.root / kind):
-            for entry in _hidden(folder):
-                digest = entry.name.split(".")[1]
-                # Whoever unpacks or deletes holds the lock of what it is.
-                with try_lock(cache.lock_path(digest)) as held:
-                    if held:
-                        count += 1
-                        if not dry_run:
-                            shutil.rmtree(entry.path, ignore_errors=True)
+    folders = (folder for kind in _KINDS.values() for folder in _folders(cache.root / kind))
+    for folder in (cache.root, *folders):
+        for entry in _hidden(folder):
+            name = entry.name.split(".")[1]
+            # Whoever unpacks, deletes or publishes holds the lock of what it is.
+            with try_lock(cache.lock_path(name)) as held:
+                if held:
+                    count += 1
+                    if not dry_run:
+                        shutil.rmtree(entry.path, ignore_errors=True)
     return count
 
 
