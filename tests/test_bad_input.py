@@ -212,7 +212,7 @@ def test_an_index_that_fails(machine: Machine, unchanged: None, index: FakeIndex
     index.failures["/simple/"] = 500
     said = machine.fails("resolve", "--pypi", "app")
     assert f"cannot read `{index.url}/app/`" in said
-    assert "500" in said
+    assert "(500)\nhint: try again later\n" in said
 
 
 def test_an_index_that_wants_credentials(

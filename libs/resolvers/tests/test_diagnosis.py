@@ -47,6 +47,7 @@ PIECES = st.sampled_from(
 def test_whatever_uv_says_is_an_error_on_one_line_without_credentials(pieces: list[str]) -> None:
     found = diagnose("".join(pieces), QUESTION)
     assert isinstance(found, ResolveError)
+    assert found.hint
     assert "u:p@" not in str(found) + str(found.__dict__)
     assert "\n" not in str(found)
 

@@ -132,12 +132,15 @@ def unreachable(story: Story) -> IndexUnreachable | None:
         answer = story.search(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
         where = fetch[1] or fetch[2]
         if answer:
-            return IndexUnreachable(where, f"{answer[2]} ({answer[1]})".lower(), int(answer[1]))
+            status = int(answer[1])
+            hint = "try again later" if status >= 500 else "check the address"  # noqa: PLR2004
+            return IndexUnreachable(where, f"{answer[2]} ({status})".lower(), status, hint)
         return IndexUnreachable(where, story.reason, hint="check the address and the network")
     if story.search("Git operation failed") and not story.search(_NO_GIT):
         address = story.search(r"git\+([^\s`@#]+)")
         reason = story.said.removeprefix("fatal: ") or story.reason
-        return IndexUnreachable(address[1] if address else "the git repository", reason)
+        hint = "check the address, and whether you may read it"
+        return IndexUnreachable(address[1] if address else "the git repository", reason, hint=hint)
     return None
 
 
@@ -147,7 +150,8 @@ def _failed_build(story: Story) -> BuildFailed | None:
     failed = story.search(r"Failed to (?:download and )?(?:build|prepare) `([^`]+)`")
     if not failed:
         return None
-    return BuildFailed(re.split(r" @ |==", failed[1])[0], story.reason, story.log)
+    hint = "install what its build needs, or ask for a version that has a wheel"
+    return BuildFailed(re.split(r" @ |==", failed[1])[0], story.reason, story.log, hint)
 
 
 def _no_solution(story: Story, question: Question) -> NoSolution | None:
@@ -164,6 +168,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         sources = [one.url for one in question.spec.sources if one.kind != "channel"]
         looked = f"looked in {', '.join(sources)}" if sources else "no source is given to look in"
         kind, hint = UnknownPackage, f"check the spelling; {looked}"
+    hint = hint or "ask for other versions, or leave one side out"
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
     return kind(question.target.platform, reason, question.asked(words), hint)
 
@@ -185,7 +190,7 @@ def _held(reason: str, question: Question) -> str | None:
 
 def _misread(story: Story) -> InvalidRequest | None:
     if story.search("Couldn't parse requirement") or story.search("does not match `"):
-        return InvalidRequest(story.reason)
+        return InvalidRequest(story.reason, "check how it is written")
     return None
 
 

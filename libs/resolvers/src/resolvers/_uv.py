@@ -70,4 +70,6 @@ def _program() -> str:
         with _FINDING:
             return uv.find_uv_bin()
     except FileNotFoundError:
-        raise EngineFailed("uv", "its program is missing; install the package `uv`") from None
+        raise EngineFailed(
+            "uv", "its program is missing", hint="install the package `uv`"
+        ) from None

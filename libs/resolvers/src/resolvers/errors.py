@@ -151,9 +151,15 @@ class BuildFailed(RuntimeError, ResolveError):
 class EngineFailed(RuntimeError, ResolveError):
     """An external tool failed in a way that we do not know. `log` is what it said."""
 
-    def __init__(self, engine: str, reason: str, log: str = "") -> None:
-        super().__init__(engine, reason, log)
-        self.engine, self.reason, self.log = engine, reason, log
+    def __init__(
+        self,
+        engine: str,
+        reason: str,
+        log: str = "",
+        hint: str = "try again; if it happens again, please report it",
+    ) -> None:
+        super().__init__(engine, reason, log, hint)
+        self.engine, self.reason, self.log, self.hint = engine, reason, log, hint
 
     def __str__(self) -> str:
         return f"{self.engine} failed: {self.reason}"
