@@ -277,6 +277,5 @@ class TestPrefixes:
         marker = read_marker(prefix)
         assert marker
         with building(prefix, marker, cache=cache, replace=True, progress=NoProgress()) as site:
-            site.root.mkdir()
             assert tidy_prefixes(prefix.parent, cache=cache) == 0
             assert site.root.is_dir()

@@ -45,6 +45,10 @@ class DigestSet:
     def __len__(self) -> int:
         return len(self._found)
 
+    def covers(self, blob: bytes) -> bool:
+        """Whether all that `pack` put into `blob` is among them."""
+        return self._found.issuperset(array("Q", blob))
+
     def add(self, blob: bytes) -> None:
         """Add what `pack` made."""
         self._found.update(array("Q", blob))

@@ -2,13 +2,14 @@
 
 | key | content |
 |---|---|
-| `layout.json` | `{"layout": 1}` |
+| `layout.json` | `{"layout": 1}`, and `"garbage": ...`, the key of a list, where there is one |
 | `packages/<2 digits>/<digest>/<file name>` | the archive of a package |
 | `environments/<req_id>/<platform>/<full_id>.json` | the description of a resolved environment |
 | `defaults/<req_id>/<platform>.json` | `{"full_id": ...}` |
 | `aliases/<name>/<tag>.json` | `{"full_id": ..., "req_id": ...}` |
 | `built/<source key>.json` | `{"filename": ..., "sha256": ..., "size": ...}` |
 | `transmuted/<digest>/<format>.json` | the same, of a conda package's other format |
+| `garbage/<id>.json` | `{"condemned": {<key>: <etag>, ...}, "deleting": ...}` |
 
 `digest` is the sha256 of the archive in hex, or its md5 where its channel gives no sha256; the two
 digits are its first. A package that was transmuted lies there under the digest and the name of

@@ -18,6 +18,7 @@ from envid.ids import EnvId, is_id
 from envid.packages import Transmuted
 from envid.resolved import ResolvedEnv
 from pkgcache import layout
+from pkgcache._claims import Claims
 from pkgcache._publish import Published, Publisher, Transmuting
 from pkgcache.download import Downloader
 from pkgcache.errors import AliasTaken, Conflict, DamagedObject, LayoutTooNew, NotInStore
@@ -58,6 +59,7 @@ class EnvStore:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.claims = Claims(store, self._look)
         self._checked = False
 
     def publish(
@@ -261,18 +263,26 @@ class EnvStore:
             raise DamagedObject(key, self.store.url, reason) from None
         return bytes(found.content)
 
+    def laid_out(self) -> bool:
+        """Whether somebody has published something here."""
+        return self._check_layout()
+
     def _check_layout(self) -> bool:
         """Whether the store has been laid out; raises `LayoutTooNew`."""
-        if self._checked:
-            return True
+        return self._checked or self._look()
+
+    def _look(self) -> bool:
+        """Read the version of the layout, and which garbage is listed."""
         found = self._object(layout.LAYOUT_KEY)
         if found is None:
+            self.claims.saw(None)
             return False
         version = found.get("layout")
         if not isinstance(version, int):
             raise DamagedObject(layout.LAYOUT_KEY, self.store.url, "`layout` is not a number")
         if version > layout.LAYOUT:
             raise LayoutTooNew(self.store.url, version, layout.LAYOUT)
+        self.claims.saw(_garbage(found))
         self._checked = True
         return True
 
@@ -298,6 +308,11 @@ class _Small:
         self.content += data
         if len(self.content) > _LARGEST:
             raise _TooLarge
+
+
+def _garbage(found: Mapping[str, Any]) -> str | None:
+    key = found.get("garbage")
+    return key if isinstance(key, str) and key.startswith("garbage/") else None
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
