@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uv
 from tests.benchmarks.conda import conda, solve
+from tests.benchmarks.fetch import fetch
 from tests.benchmarks.scale import scale
 from tests.benchmarks.timing import MFENV, Command, Side, compare, quietly
 
@@ -22,7 +23,7 @@ LARGE = ("jupyterlab", "scikit-learn", "matplotlib")
 
 
 def main() -> None:
-    known = {one.__name__: one for one in (startup, resolve, create, solve, conda, scale)}
+    known = {one.__name__: one for one in (startup, resolve, create, solve, conda, fetch, scale)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benchmarks", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--rounds", type=int, default=5)
