@@ -21,9 +21,9 @@ from pkgcache._remote import (
     answered,
     broken,
     login_refused,
-    missing,
     quiet,
 )
+from pkgcache._store_url import missing
 from pkgcache.errors import UnsupportedStore
 from pkgcache.store import ObjectInfo
 
@@ -141,7 +141,7 @@ class AzureStore(PartedStore):
             hint = "run `az login`, or set AZURE_STORAGE_CONNECTION_STRING"
             return Problem(reason="there are no usable credentials", hint=hint)
         if not isinstance(error, HttpResponseError) or response is None:
-            return broken(error)
+            return broken(getattr(error, "inner_exception", None) or error)
         code = response.headers.get("x-ms-error-code")
         if code in _LOGIN:
             return login_refused(code)

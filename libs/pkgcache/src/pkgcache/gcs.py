@@ -20,9 +20,9 @@ from pkgcache._remote import (
     answered,
     broken,
     login_refused,
-    missing,
     quiet,
 )
+from pkgcache._store_url import missing
 from pkgcache.store import ObjectInfo
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class GcsStore(RemoteStore):
             credentials=AnonymousCredentials() if self._anonymous else None,
             client_options={"api_endpoint": endpoint} if endpoint else None,
         )
+        # For its traces, the library would ask for the bucket itself, which needs another right.
+        client._bucket_metadata_cache = None  # noqa: SLF001
         for scheme in ("http://", "https://"):
             _session(client).mount(scheme, HTTPAdapter(CONNECTIONS, CONNECTIONS))
         return client

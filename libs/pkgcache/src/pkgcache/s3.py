@@ -20,9 +20,9 @@ from pkgcache._remote import (
     answered,
     broken,
     login_refused,
-    missing,
     quiet,
 )
+from pkgcache._store_url import missing
 from pkgcache.errors import UnsupportedStore
 from pkgcache.store import ObjectInfo
 
@@ -116,14 +116,17 @@ class S3Store(PartedStore):
         )
 
     def _problem(self, error: Exception) -> Problem:
+        import urllib3.exceptions
         from botocore import exceptions
 
         if isinstance(error, exceptions.ClientError):
             return self._refusal(error)
-        if isinstance(
-            error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)
-        ) or not isinstance(error, exceptions.BotoCoreError):
-            return broken(error)
+        network = (
+            *(exceptions.ConnectionError, exceptions.HTTPClientError),
+            *(exceptions.IncompleteReadError, urllib3.exceptions.HTTPError),
+        )
+        if isinstance(error, network):
+            return broken(getattr(error, "kwargs", {}).get("error", error))
         no_login = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
         if isinstance(error, no_login):
             hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -132,7 +135,6 @@ class S3Store(PartedStore):
             return Problem(reason="the profile does not exist", hint="look into `~/.aws/config`")
         if isinstance(error, exceptions.NoRegionError):
             return Problem(reason="the region is not known", hint="add `?region=` to the URL")
-        # Their texts are one line in words of the SDK's own, made without credentials.
         return Problem(reason=f"the service's library failed ({type(error).__name__})")
 
     def _refusal(self, error: Any) -> Problem:
