@@ -231,6 +231,13 @@ def test_under_a_strict_umask_nobody_else_can_read(machine: Machine) -> None:
     assert machine.home.stat().st_mode & 0o077 == 0
 
 
+def test_under_no_umask_the_cache_is_ours_alone(machine: Machine) -> None:
+    everything(machine, before="umask 000")
+    found = [path for path in (machine.home / "cache").rglob("*") if path.suffix != ".lock"]
+    assert len(found) > 20
+    assert [path for path in found if path.lstat().st_mode & 0o022] == []
+
+
 def test_in_a_directory_that_is_gone(machine: Machine) -> None:
     said = machine.fails("list", before="mkdir gone; cd gone; rmdir ../gone")
     assert said == "error: the current directory is gone\nhint: change to another one\n"
