@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pkgcache.wheels import Limits
 
-__all__ = ["Settings", "cache_limits", "describe", "package_limits"]
+__all__ = ["Settings", "cache_limits", "describe", "package_limits", "transmute_memory"]
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
@@ -96,6 +96,9 @@ class Settings:
     transmute_level: int = _setting(
         3, "zstd level of what is transmuted to `.conda`, 1 to 19", range(1, 20)
     )
+    transmute_memory: str = _setting(
+        "100MiB", "what transmuting a package may take, beyond an interpreter; decides its threads"
+    )
     cache_size: str = _setting(
         "", "what the package cache may hold, such as `20GB`; empty for no limit"
     )
@@ -166,6 +169,11 @@ def cache_limits(settings: Settings) -> tuple[int | None, float | None]:
     """
     size = _size("cache_size", settings) if settings.cache_size else None
     return size, settings.cache_age * 86400.0 or None
+
+
+def transmute_memory(settings: Settings) -> int:
+    """What transmuting may take, in bytes. Raises `InvalidSetting` for a size that is none."""
+    return _size("transmute_memory", settings)
 
 
 def package_limits(settings: Settings) -> Limits:

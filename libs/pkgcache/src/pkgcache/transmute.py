@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pkgcache.progress import Progress, Task
     from pkgcache.wheels import Limits
 
-__all__ = ["DEFAULT_MEMORY", "FORMATS", "LEVELS", "Transmuted", "transmute"]
+__all__ = ["DEFAULT_MEMORY", "FORMATS", "LEVELS", "Transmuted", "threads_for", "transmute"]
 
 FORMATS = ("conda", "tar.bz2")
 """The formats of conda packages, as their file names end."""
@@ -44,6 +44,7 @@ DEFAULT_MEMORY = 100 << 20
 _BLOCK, _CHUNK = 512, 1 << 20
 # MiB: for each thread, and for all of them together.
 _MEMORY_BY_LEVEL = ((8, 16), (12, 36), (15, 80), (19, 100))
+_MEMORY_OF_BZIP2 = 10
 _MEMORY_OF_ALL = 40
 _LARGE = 512 << 20  # what comes from a smaller package cannot need 64-bit sizes
 
@@ -86,7 +87,8 @@ def transmute(
     target = folder / f"{stem}.{to}"
     if os.path.lexists(target) and not force:
         raise TargetExists(str(target))
-    count = max(1, min(threads or _processors(), _affordable(memory, to, level)))
+    count = threads_for(memory, level=level, to=to)
+    count = min(threads, count) if threads else count
     task = (progress or NoProgress()).start(source.name, None, "bytes")
     try:
         with _new_file(target) as file:
@@ -121,16 +123,21 @@ def _target(filename: str, to: str | None) -> tuple[str, str]:
     return filename.removesuffix(f".{found}"), to
 
 
+def threads_for(memory: int, *, level: int = 3, to: str = "conda") -> int:
+    """As many threads as there are processors, or as these bytes are enough for; at least one.
+
+    As measured: from level 13 on, one thread takes more than the default.
+    """
+    each = next(most for last, most in _MEMORY_BY_LEVEL if level <= last)
+    if to != "conda":
+        each = _MEMORY_OF_BZIP2
+    return max(1, min(_processors(), ((memory >> 20) - _MEMORY_OF_ALL) // each))
+
+
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _affordable(memory: int, to: str, level: int) -> int:
-    """The threads that this memory is enough for, as measured: one may take more than it is."""
-    each = next(most for last, most in _MEMORY_BY_LEVEL if level <= last) if to == "conda" else 10
-    return ((memory >> 20) - _MEMORY_OF_ALL) // each
 
 
 class _Transmuting(CondaWalk):
