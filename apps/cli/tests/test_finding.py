@@ -315,6 +315,9 @@ class TestGet:
         before = len(memory.requests)
         assert two.get(name_of(envs)) == envs
         assert asked(memory, before) == ["list environments", *["get environments"] * 2]
+        # A directory of many environments is not searched for one whose name is whole.
+        (listing,) = (one.key for one in memory.requests[before:] if one.operation == "list")
+        assert listing == f"environments/{envs[0].req_id}/"
         assert two.registry.defaults(envs[0].req_id) == dict.fromkeys(BOTH, envs[0].full_id)
         before = len(memory.requests)
         assert two.publish(envs) is None

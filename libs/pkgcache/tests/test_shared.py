@@ -163,6 +163,36 @@ class TestAliases:
         found = [shared.alias(Alias(name=name, tag=tag)) for name, tag in names]
         assert [one and int(one.full_id) for one in found] == [0, 1, 2, 3, 4]
 
+    @pytest.mark.parametrize(
+        ("start", "expected"),
+        [
+            ("", ["team/a:latest", "team/a:v1", "team/ab:v1", "teams:v1"]),
+            ("team/", ["team/a:latest", "team/a:v1", "team/ab:v1"]),
+            ("team/a:", ["team/a:latest", "team/a:v1"]),
+            ("team/a:v", ["team/a:v1"]),
+            ("other", []),
+            ("../", []),
+        ],
+    )
+    def test_are_listed_by_how_they_start(
+        self, store: MemoryStore, start: str, expected: list[str]
+    ) -> None:
+        shared = EnvStore(store)
+        target = FullRef(req_id="a" * 40, full_id="b" * 40)
+        for name, tag in (
+            ("team/a", "v1"),
+            ("team/a", "latest"),
+            ("team/ab", "v1"),
+            ("teams", "v1"),
+        ):
+            shared.set_alias(Alias(name=name, tag=tag), target)
+        store.put("aliases/Not%2Fours/v1.json", b"{}")
+        before = len(store.requests)
+        found = dict(shared.aliases(start))
+        assert sorted(map(str, found)) == expected
+        assert all(abs(given - time.time()) < 60 for given in found.values())
+        assert [one.operation for one in store.requests[before:]] == ["list"]
+
     @pytest.mark.parametrize("kind", ["memory", "directory"])
     def test_of_many_who_give_it_at_once_one_wins(self, tmp_path: Path, kind: str) -> None:
         store: Store = MemoryStore() if kind == "memory" else DirectoryStore(tmp_path / "store")
