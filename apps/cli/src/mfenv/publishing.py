@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from envid.aliases import Alias, FullRef, parse_ref
 from mfenv.finding import taken
+from mfenv.settings import transmute_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,9 @@ class Publisher:
         settings = self._environments.settings
         preferred = settings.preferred_format
         return Transmuting(
-            to="" if preferred == "none" else preferred, level=settings.transmute_level
+            to="" if preferred == "none" else preferred,
+            level=settings.transmute_level,
+            memory=transmute_memory(settings),
         )
 
     def give(

@@ -55,11 +55,12 @@ class Published:
 class Transmuting:
     """The format that a store should hold conda packages in: `conda`, `tar.bz2`, or any.
 
-    `level` is the zstd level of `.conda`.
+    `level` is the zstd level of `.conda`, `memory` what the work may take in bytes.
     """
 
     to: str = ""
     level: int = 3
+    memory: int = 100 << 20
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class Publisher:
         self._shared, self._store, self._cache = shared, shared.store, cache
         self._claims = shared.claims
         self._verify, self._progress = verify, progress
-        self._to, self._level = transmuting.to, transmuting.level
+        self._transmuting = transmuting
         self._fetcher = Fetcher(cache, downloader, None, progress=progress)
         # One transmutation at a time, which takes all processors and bounded memory.
         self._lanes = {**self._fetcher.lanes, LOCAL: 1, _UPLOAD: _UPLOADS}
@@ -166,9 +167,9 @@ class Publisher:
         """The format that a package has to be transmuted to; empty if it has not."""
         if package.transmuted:
             return _format_of(package.transmuted.filename)
-        if package.kind != "conda" or _format_of(package.filename) == self._to:
+        if package.kind != "conda" or _format_of(package.filename) == self._transmuting.to:
             return ""
-        return self._to
+        return self._transmuting.to
 
     def _look(self, wanted: _Wanted) -> Step[None]:
         """Whether the store has a package, in the format it should. One request."""
@@ -230,7 +231,14 @@ class Publisher:
 
         folder = self._folder / layout.digest(wanted.package)
         folder.mkdir()
-        made = transmute(archive, folder, to=wanted.to, level=self._level)
+        made = transmute(
+            archive,
+            folder,
+            to=wanted.to,
+            level=self._transmuting.level,
+            memory=self._transmuting.memory,
+            limits=self._cache.limits,
+        )
         other = Transmuted(filename=made.path.name, sha256=made.sha256, size=made.size)
         return Job(_UPLOAD, partial(self._upload, wanted, made.path, other))
 

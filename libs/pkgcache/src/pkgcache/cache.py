@@ -57,7 +57,7 @@ class PackageCache:
 
     def __init__(self, root: Path, *, limits: Limits = wheels.DEFAULT_LIMITS) -> None:
         self.root = root.absolute()
-        self._limits = limits
+        self.limits = limits
         with self.errors():
             self.root.parent.mkdir(parents=True, exist_ok=True)
             # Never wider than this, whatever the umask: who can write here can run code as us.
@@ -187,7 +187,7 @@ class PackageCache:
                 self._make(folder.parent)
                 try:
                     archive = self.archive(package, verified=verified)
-                    unpack(package.kind, archive, beside, self._limits)
+                    unpack(package.kind, archive, beside, self.limits)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
