@@ -226,3 +226,121 @@ def test_the_code_package_of_a_step_is_unpacked(user: User, index: FakeIndex) ->
         ["sh", "-c", shell], env=user.environ, capture_output=True, text=True, check=False
     )
     assert done.stdout.startswith(str(place)), done.stderr
+
+
+MANY = """
+from metaflow import FlowSpec, named_env, pypi, step
+
+class ManyFlow(FlowSpec):
+    @pypi(packages={"app": ">=1"})
+    @step
+    def start(self):
+        self.next(self.off)
+
+    @pypi(disabled=True)
+    @step
+    def off(self):
+        self.next(self.late)
+
+    @named_env(name="team/late", fetch_at_exec=True)
+    @step
+    def late(self):
+        self.next(self.end)
+
+    @pypi(packages={"dep": ""})
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    ManyFlow()
+"""
+"""A flow whose steps ask for environments in every way."""
+
+
+def many(user: User, *words: str) -> Any:
+    user.flow(
+        MANY,
+        *("--environment=conda", "--datastore=local", "environment"),
+        *(*words, "--output", "found.json"),
+    )
+    return json.loads((user.work / "found.json").read_text())
+
+
+def test_the_environments_of_a_flow_are_shown_and_resolved(user: User) -> None:
+    shown = many(user, "show")
+    assert shown["off"]["is_disabled"]
+    assert shown["late"]["is_fetch_at_exec"]
+    assert shown["late"]["from_env_name"] == "team/late"
+    assert shown["start"]["requested_packages"]["pypi"] == {"app": ">=1"}
+    assert shown["start"]["requested_sources"] == {"pypi": [user.environ["MFENV_INDEX_URL"]]}
+    assert (shown["start"]["env_id"], shown["start"]["error"]) == (None, None)
+
+    resolved = many(user, "resolve", "start", "--alias", "team/start:v1")
+    one = resolved["start"][host_platform()]
+    assert list(resolved) == ["start"]
+    assert one["newly_resolved"]
+    assert one["req_id"] == shown["start"]["requested_hash"]
+    assert not many(user, "resolve", "start")["start"][host_platform()]["newly_resolved"]
+    assert user.json("show", "team/start:v1")["environments"] == [one["env"]]
+
+    user.ok("create", "team/start:v1")
+    after = many(user, "show", "--local-only")
+    assert after["start"]["env"] == one["env"]
+    assert len(after["start"]["prefixes"]) == 1
+    assert after["end"]["env"] is None
+
+
+def test_an_alias_is_for_one_environment(user: User) -> None:
+    user.file("flow.py", MANY)
+    words = (
+        "--environment=conda",
+        "--datastore=local",
+        "environment",
+        "resolve",
+        "--alias",
+        "a:v1",
+    )
+    done = finish(user.spawn(sys.executable, "flow.py", *words, "start", "end"))
+    assert done.status == 1
+    assert "an alias is for one environment, and these steps have 2: start; end" in done.err
+    done = finish(user.spawn(sys.executable, "flow.py", *words, "middle"))
+    assert "There is no step middle; there are" in done.err
+    done = finish(user.spawn(sys.executable, "flow.py", "environment", "show"))
+    assert done.status == 1
+    assert "--environment=conda" in done.err
+
+
+RUNNER = """
+import json, sys
+from metaflow import Runner
+
+with Runner("flow.py", environment="conda", datastore="local", show_output=False) as runner:
+    before = runner.environment().show("start")["start"]
+    found = runner.environment().resolve("start", alias="team/start:v1")["start"]
+    after = runner.environment().show("start", local_only=True)["start"]
+    try:
+        runner.environment().show("middle")
+    except RuntimeError as error:
+        refused = str(error)
+((platform, (env, new)),) = found.items()
+print(json.dumps({
+    "before": before.env, "hash": before.requested_hash, "new": new, "env_id": env.env_id,
+    "same": after.env.to_dict() == env.to_dict(), "names": [one["name"] for one in env.packages],
+    "type": env.env_type, "deps": env.deps["pypi"], "archs": env.co_resolved_archs,
+    "refused": refused,
+}))
+"""
+
+
+def test_a_runner_knows_the_environments_of_its_flow(user: User) -> None:
+    user.file("flow.py", MANY)
+    done = finish(user.spawn(sys.executable, user.file("ask.py", RUNNER)))
+    assert done.status == 0, done.err
+    found = json.loads(done.out.splitlines()[-1])
+    assert (found["before"], found["new"], found["same"]) == (None, True, True)
+    assert found["env_id"][0] == found["hash"]
+    assert found["names"] == ["app", "dep"]
+    assert (found["type"], found["deps"]) == ("pypi-only", ["app>=1"])
+    assert found["archs"] == [host_platform()]
+    assert "There is no step middle" in found["refused"]

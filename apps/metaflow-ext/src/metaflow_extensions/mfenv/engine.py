@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
-from metaflow_extensions.mfenv.mfenv_settings import load_settings
+from metaflow_extensions.mfenv.mfenv_settings import load_credentials, load_settings
 from metaflow_extensions.mfenv.pathspecs import find_step
 from metaflow_extensions.mfenv.requests import StepRequest, step_request
 from metaflow_extensions.mfenv.staging import stage
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from mfenv.request import Request
     from pkgcache.progress import Task, Unit
 
-__all__ = ["create", "describe", "parse", "requests_of", "resolve", "serve"]
+__all__ = [
+    "alike",
+    "create",
+    "describe",
+    "opened",
+    "parse",
+    "requests_of",
+    "resolve",
+    "serve",
+]
 
 _AT_ONCE = 8
 
@@ -54,8 +63,8 @@ def resolve(
         if known.request or known.at_exec
     }
     answer: dict[str, Any] = {"steps": found, "environments": described}
-    with _environments(datastore, say) as environments:
-        for one, resolved in _resolve_all(environments, _alike(asked), force, say):
+    with opened(datastore, say) as environments:
+        for one, resolved in _resolve_all(environments, alike(asked), force, say):
             env = next(env for env in resolved.envs if env.platform in one.platforms)
             found[one.step] = {"env_id": list(env.env_id)}
             described[str(env.env_id)] = env.to_dict()
@@ -91,7 +100,7 @@ def requests_of(
     return asked
 
 
-def _alike(asked: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]]]:
+def alike(asked: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]]]:
     """Steps that ask for the same, and one request for the platforms of all of them."""
     groups: list[tuple[Request, list[StepRequest]]] = []
     for one in asked:
@@ -151,7 +160,7 @@ def create(
     and `variables` that a process in it must have beside those of this process.
     """
     before = dict(os.environ)  # which other threads may change
-    with _environments(datastore, say) as environments:
+    with opened(datastore, say) as environments:
         if descriptions:
             told = [ResolvedEnv.from_dict(one) for one in descriptions]
             environments.registry.add(told, default=False)
@@ -174,7 +183,7 @@ def create(
 def describe(env_id: Sequence[str], *, datastore: str, say: Callable[[str], None]) -> Any:
     """The description of an environment that is known here or in the store."""
     req_id, full_id, platform = EnvId(*env_id)
-    with _environments(datastore, say) as environments:
+    with opened(datastore, say) as environments:
         (env,) = environments.find(f"{req_id}:{full_id}", (platform,))
     return env.to_dict()
 
@@ -191,9 +200,13 @@ def serve(
     function: str, arguments: Mapping[str, Any], say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Call a function of this module: its answer as `result`, or what a user did wrong as `error`."""
+    from metaflow_extensions.mfenv.flow_commands import flow_resolve, flow_show
+
     functions: dict[str, Callable[..., Any]] = {
         "create": create,
         "describe": describe,
+        "flow_resolve": flow_resolve,
+        "flow_show": flow_show,
         "parse": parse,
         "resolve": resolve,
     }
@@ -207,8 +220,16 @@ def serve(
 
 
 @contextmanager
-def _environments(datastore: str, say: Callable[[str], None]) -> Iterator[Environments]:
-    with Environments(load_settings(datastore), progress=_Progress(say), step=find_step) as found:
+def opened(
+    datastore: str, say: Callable[[str], None], options: Mapping[str, Any] | None = None
+) -> Iterator[Environments]:
+    """The environments under Metaflow's configuration; `options` are settings given by hand."""
+    with Environments(
+        load_settings(datastore, options),
+        progress=_Progress(say),
+        credentials=load_credentials(),
+        step=find_step,
+    ) as found:
         yield found
 
 

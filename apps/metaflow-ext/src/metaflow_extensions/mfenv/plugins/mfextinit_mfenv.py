@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 __all__ = [
+    "CLIS_DESC",
     "ENVIRONMENTS_DESC",
     "FLOW_DECORATORS_DESC",
+    "RUNNER_CLIS_DESC",
     "STEP_DECORATORS_DESC",
     "TL_PLUGINS_DESC",
 ]
 
 _HERE = "metaflow_extensions.mfenv"
+
+CLIS_DESC = [("environment", f"{_HERE}.environment_cli.cli")]
+
+RUNNER_CLIS_DESC = [("environment", f"{_HERE}.runner.EnvironmentRunner")]
 
 STEP_DECORATORS_DESC = [
     ("conda", f"{_HERE}.decorators.Conda"),

@@ -1,0 +1,136 @@
+"""mfenv's side of `python flow.py --environment=conda environment resolve|show`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from metaflow_extensions.mfenv.engine import alike, opened, requests_of
+from mfenv.errors import InvalidRequest, UnknownEnvironment
+from mfenv.request import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from envid.spec import EnvSpec
+    from metaflow_extensions.mfenv.requests import StepRequest
+    from mfenv.environments import Environments
+
+__all__ = ["flow_resolve", "flow_show"]
+
+_NAME = re.compile(r"\s*([^\s<>=!~;@\[]+(?:\[[^\]]*\])?)\s*(.*)")
+_CATEGORIES = {"channel": "conda", "index": "pypi", "find-links": "pypi"}
+
+
+def flow_resolve(
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    datastore: str,
+    say: Callable[[str], None],
+    aliases: Sequence[str],
+    platforms: Sequence[str],
+    force: bool,
+    dry_run: bool,
+) -> dict[str, Any]:
+    """Resolve the environments of steps, for `platforms` beside those that the steps run on.
+
+    Answers of each step, by platform: `req_id`, `full_id`, `newly_resolved`, and the description
+    as `env`. Raises `InvalidRequest` for an alias where there are several environments.
+    """
+    asked = requests_of(steps, datastore=datastore, say=say)
+    groups = alike(asked)
+    if aliases and len(groups) != 1:
+        names = "; ".join(", ".join(one.step for one in steps) for _, steps in groups) or "no step"
+        raise InvalidRequest(
+            f"an alias is for one environment, and these steps have {len(groups)}: {names}",
+            "name the steps that the alias is for",
+        )
+    answer: dict[str, Any] = {one.step: {} for one in asked}
+    with opened(datastore, say) as environments:
+        for request, together in groups:
+            wanted = replace(request, platforms=tuple({*request.platforms, *platforms}))
+            found = environments.resolve(wanted, aliases=aliases, force=force, dry_run=dry_run)
+            for one in together:
+                answer[one.step] = {
+                    env.platform: {
+                        "req_id": env.req_id,
+                        "full_id": env.full_id,
+                        "newly_resolved": not found.known,
+                        "env": env.to_dict(),
+                    }
+                    for env in found.envs
+                }
+    return answer
+
+
+def flow_show(
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    datastore: str,
+    say: Callable[[str], None],
+    local_only: bool,
+) -> dict[str, Any]:
+    """What is known of the environments of steps; nothing is resolved.
+
+    Answers of each step: `is_disabled`, `error`, `requested_hash` (the `req_id`),
+    `requested_packages` and `requested_sources` by category, `from_env_name`,
+    `is_fetch_at_exec`, `env_id`, the description as `env`, and `prefixes` that hold it here.
+    """
+    asked = requests_of(steps, datastore=datastore, say=say)
+    with opened(datastore, say, {"local_only": local_only or None}) as environments:
+        return {one.step: _shown(environments, one) for one in asked}
+
+
+def _shown(environments: Environments, asked: StepRequest) -> dict[str, Any]:
+    request = asked.request
+    shown: dict[str, Any] = {
+        "is_disabled": request is None and asked.at_exec is None,
+        "error": None,
+        "requested_hash": None,
+        "requested_packages": {},
+        "requested_sources": {},
+        "from_env_name": asked.at_exec or (request.using if request else None),
+        "is_fetch_at_exec": asked.at_exec is not None,
+        "env_id": None,
+        "env": None,
+        "prefixes": [],
+    }
+    if request is None:
+        return shown
+    try:
+        wanted = replace(request, platforms=asked.platforms)
+        spec = prepare(wanted, environments.settings, environments.find).spec
+    except UnknownEnvironment as error:
+        return {**shown, "error": str(error)}
+    shown |= {
+        "requested_hash": spec.req_id,
+        "requested_packages": _packages(spec, asked.platforms[0]),
+        "requested_sources": _sources(spec),
+    }
+    try:
+        (env,) = environments.find(spec.req_id, asked.platforms)
+    except UnknownEnvironment:
+        return shown
+    prefixes = environments.registry.prefixes_of(env.req_id, env.full_id)
+    return {
+        **shown,
+        "env_id": list(env.env_id),
+        "env": env.to_dict(),
+        "prefixes": [one.path for one in prefixes],
+    }
+
+
+def _packages(spec: EnvSpec, platform: str) -> dict[str, dict[str, str]]:
+    """Constraints by name, by category."""
+    return {
+        category: {found[1]: found[2] for found in map(_NAME.fullmatch, texts) if found is not None}
+        for category, texts in spec.for_platform(platform).items()
+    }
+
+
+def _sources(spec: EnvSpec) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in spec.sources:
+        found.setdefault(_CATEGORIES[one.kind], []).append(one.url)
+    return found

@@ -1,0 +1,176 @@
+"""`Runner(...).environment()`: the environments of a flow, from Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Iterable, NamedTuple
+
+__all__ = ["EnvironmentRunner", "MetaflowResolvedEnvironment", "StepEnvInfo"]
+
+
+class MetaflowResolvedEnvironment:
+    """A view of a resolved environment; `to_dict` gives its whole description."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        self._description = description
+
+    def __repr__(self) -> str:
+        return f"MetaflowResolvedEnvironment({':'.join(self.env_id[:2])}@{self.env_id[2]})"
+
+    @property
+    def env_id(self) -> tuple[str, str, str]:
+        """The req_id, full_id and platform."""
+        found = self._description
+        return found["req_id"], found["full_id"], found["platform"]
+
+    @property
+    def deps(self) -> dict[str, list[str]]:
+        """What was asked for, by category."""
+        return dict(self._description["spec"]["requirements"])
+
+    @property
+    def sources(self) -> list[dict[str, str]]:
+        """Where it was looked for, in order: the `kind` and `url` of each place."""
+        return list(self._description["spec"]["sources"])
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """The options of the request."""
+        return dict(self._description["spec"]["options"])
+
+    @property
+    def packages(self) -> list[dict[str, Any]]:
+        """What was found."""
+        return list(self._description["packages"])
+
+    @property
+    def resolved_on(self) -> str:
+        """When, in UTC, as `YYYY-MM-DDTHH:MM:SSZ`."""
+        return str(self._description["resolved_at"])
+
+    @property
+    def resolved_by(self) -> str:
+        """Who resolved it."""
+        return str(self._description["resolved_by"])
+
+    @property
+    def co_resolved_archs(self) -> list[str]:
+        """The platforms that were resolved together."""
+        return sorted(self._description["co_resolved"])
+
+    @property
+    def env_type(self) -> str:
+        """`conda-only`, `pypi-only` or `mixed`."""
+        return str(self._description["env_type"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description, as envid documents it."""
+        return dict(self._description)
+
+
+class StepEnvInfo(NamedTuple):
+    """What is known of the environment of a step; `env` is None where it is not resolved."""
+
+    is_disabled: bool
+    error: str | None
+    requested_hash: str | None
+    requested_packages: dict[str, dict[str, str]]
+    requested_sources: dict[str, list[str]]
+    from_env_name: str | None
+    is_fetch_at_exec: bool
+    env: MetaflowResolvedEnvironment | None
+
+
+class EnvironmentRunner:
+    """Resolves and shows the environments of a flow's steps.
+
+    Parameters
+    ----------
+    runner : Runner
+        The runner of the flow.
+
+    """
+
+    name = "environment"
+
+    def __init__(self, runner: Any) -> None:
+        self._runner = runner
+
+    def resolve(
+        self,
+        *steps: str,
+        arch: str | Iterable[str] | None = None,
+        alias: str | Iterable[str] | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+        timeout: float = 1200,
+    ) -> dict[str, dict[str, tuple[MetaflowResolvedEnvironment, bool]]]:
+        """Resolve the environments of steps, or of all of them.
+
+        Returns
+        -------
+        Dict[str, Dict[str, Tuple[MetaflowResolvedEnvironment, bool]]]
+            By step and platform, the environment and whether it had to be resolved.
+
+        """
+        words = [word for one in _listed(arch) for word in ("--arch", one)]
+        words += [word for one in _listed(alias) for word in ("--alias", one)]
+        words += ["--force"] * force + ["--dry-run"] * dry_run
+        found = self._run("resolve", [*words, *steps], timeout)
+        return {
+            step: {
+                platform: (MetaflowResolvedEnvironment(one["env"]), one["newly_resolved"])
+                for platform, one in by_platform.items()
+            }
+            for step, by_platform in found.items()
+        }
+
+    def show(
+        self, *steps: str, local_only: bool = False, timeout: float = 60
+    ) -> dict[str, StepEnvInfo]:
+        """Say what is known of the environments of steps, or of all of them.
+
+        Returns
+        -------
+        Dict[str, StepEnvInfo]
+            What is known, by step.
+
+        """
+        found = self._run("show", ["--local-only"] * local_only + list(steps), timeout)
+        return {
+            step: StepEnvInfo(
+                env=MetaflowResolvedEnvironment(one["env"]) if one["env"] else None,
+                **{key: one[key] for key in StepEnvInfo._fields if key != "env"},
+            )
+            for step, one in found.items()
+        }
+
+    def _run(self, command: str, words: list[str], timeout: float) -> dict[str, Any]:
+        runner = self._runner
+        # Metaflow knows how to spell the options of a flow; one of its commands is asked for them.
+        spelled = list(runner.api(**runner.top_level_kwargs).check())
+        spelled = spelled[: len(spelled) - 1 - spelled[::-1].index("check")]
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder, "found.json")
+            done = subprocess.run(
+                [sys.executable, *spelled, "environment", command, "--output", str(output), *words],
+                env=runner.env_vars,
+                cwd=runner.cwd,
+                stdout=None if runner.show_output else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+            if done.returncode:
+                raise RuntimeError(f"`environment {command}` failed: {done.stderr.strip()}")
+            found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+        return found
+
+
+def _listed(value: str | Iterable[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
