@@ -161,6 +161,16 @@ def test_a_name_for_what_was_resolved_without_a_store(machine: Machine, two: Mac
     assert two.ok("create", "app:v2")
 
 
+def test_what_is_deleted_is_what_a_name_means_here(machine: Machine, two: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "team/it")
+    machine.ok("create", "team/it")
+    two.ok("resolve", "--pypi", "other", "--alias", "team/it")
+    objects = machine.objects()
+    assert "forgot" in machine.run("rm", "team/it").err
+    assert machine.rows() == {}
+    assert machine.objects() == objects
+
+
 # What the store lists
 
 

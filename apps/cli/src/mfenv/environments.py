@@ -88,6 +88,7 @@ class Environments:
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
         self.store_url = "" if self.settings.local_only else self.settings.store
+        self._step = step
         self._finder = Finder(self.registry, self.settings, lambda: self.store, step)
         self._publisher = Publisher(self)
         self._prefixes = Prefixes(self)
@@ -421,6 +422,7 @@ class Environments:
     def remove(self, name: str) -> Removed:
         """Delete a prefix by its name or directory, or all that is here of an environment.
 
+        The store is not asked: what an alias means there by now need not be what it means here.
         Raises `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
         row = self.registry.prefix_named(name)
@@ -428,7 +430,7 @@ class Environments:
             return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))
         path = Path(name).expanduser().absolute()
         try:
-            target = self._finder.target(name)
+            target = Finder(self.registry, self.settings, lambda: None, self._step).target(name)
         except (UnknownEnvironment, InvalidAlias):
             if not os.path.lexists(path):
                 raise
