@@ -17,5 +17,5 @@ class TopLevelHook(BuildHookInterface):  # type: ignore[type-arg]
         project = self.build_config.builder.project_id
         build_data[key][self._path] = f"{project}.dist-info/top_level.txt"
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - the hook's interface
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         Path(self._path).unlink()

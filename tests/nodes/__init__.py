@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
 
 __all__ = ["Node", "image", "why_not"]
 
@@ -81,12 +80,7 @@ class Node:
         threading.Thread(target=self._relay, args=[server], daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         server: socket.socket = self._server  # type: ignore[attr-defined]  # set by __enter__
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)

@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.emulators import Service, running, why_not
 
+from pkgcache.cache import PackageCache
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> PackageCache:
+    return PackageCache(tmp_path / "cache")
 
 
 def _service(kind: str) -> Iterator[Service]:

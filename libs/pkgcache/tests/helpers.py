@@ -4,8 +4,11 @@ import base64
 import csv
 import hashlib
 import io
+import multiprocessing
 import platform
+import random
 import sys
+import time
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -14,8 +17,10 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from pkgcache.cache import PackageCache
     from pkgcache.progress import Unit
 
 PYTHON = platform.python_version()
@@ -108,6 +113,43 @@ def env_of(*packages: Package, requirement: str = "anything") -> ResolvedEnv:
     spec = EnvSpec.make(requirements={"pypi": [requirement]}, python="==3.*")
     found = {PLATFORM: (PYTHON, packages)}
     return ResolvedEnv.co_resolve(spec, found, resolved_by="tester")[0]
+
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+def kill_while_creating(
+    create: Callable[[Path, Path, str], None],
+    prefix: Path,
+    cache: PackageCache,
+    envs: Sequence[ResolvedEnv],
+) -> Iterator[None]:
+    """Create the environments in turn at one prefix, each in a process that is killed meanwhile."""
+    chance = random.Random(3)
+    new = prefix.with_name(f".{prefix.name}.mfenv-new")
+    for attempt in range(8):
+        args = (prefix, cache.root, envs[attempt % len(envs)].to_json())
+        child = _SPAWN.Process(target=create, args=args)
+        child.start()
+        while child.is_alive() and not new.exists():
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.3))
+        child.kill()
+        child.join()
+        yield
+
+
+def create_at_once(
+    create: Callable[[Path, Path, str], None], prefix: Path, cache: PackageCache, env: ResolvedEnv
+) -> None:
+    """Create an environment in several processes at once, which must all succeed."""
+    args = (prefix, cache.root, env.to_json())
+    children = [_SPAWN.Process(target=create, args=args) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0]
 
 
 class Recorder:

@@ -47,11 +47,6 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
-
-
-@pytest.fixture
 def downloader() -> Iterator[Downloader]:
     with Downloader(backoff=0.001, timeout=5) as found:
         yield found

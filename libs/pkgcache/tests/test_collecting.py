@@ -13,7 +13,6 @@ from pkgcache import layout
 from pkgcache._files import Placer
 from pkgcache._locks import file_lock, remove_unheld
 from pkgcache._prefixes import building
-from pkgcache.cache import PackageCache
 from pkgcache.collecting import GRACE, Limits, collect, holdings, measure
 from pkgcache.digests import DigestSet, packed
 from pkgcache.errors import NotInCache
@@ -24,14 +23,10 @@ from .helpers import env_of, make_wheel, package_of
 
 if TYPE_CHECKING:
     from envid.packages import Package
+    from pkgcache.cache import PackageCache
 
 NOTHING: frozenset[str] = frozenset()
 LONG_AGO = 30 * GRACE
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
 
 
 def keep(cache: PackageCache, name: str, *, used: float = LONG_AGO, size: int = 100) -> Package:

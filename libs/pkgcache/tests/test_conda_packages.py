@@ -572,11 +572,6 @@ def test_archives_that_escape_are_refused(tmp_path: Path, name: str) -> None:
     assert not planted.exists() or planted.stat().st_mtime < started
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
-
-
 def test_the_cache_unpacks_once_and_again_after_a_change(cache: PackageCache) -> None:
     data = RICH.conda()
     package = package_of(RICH, data)

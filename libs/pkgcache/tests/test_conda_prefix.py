@@ -5,7 +5,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import stat
 import subprocess
@@ -27,7 +26,7 @@ from pkgcache.linking import Clobber
 from pkgcache.prefix import MARKER, interrupted, read_marker, remove_prefix
 
 from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, env_of, package_of
-from .helpers import PLATFORM, Recorder, make_wheel
+from .helpers import PLATFORM, Recorder, create_at_once, kill_while_creating, make_wheel
 from .helpers import package_of as wheel_package
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "packages"
@@ -41,11 +40,6 @@ PYTHON = Conda(
         "bin/python": Entry(link="python3.11"),
     },
 )
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
 
 
 @pytest.fixture
@@ -514,17 +508,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     ids = [one.env_id for one in envs]
     for env in envs:
         create_conda_env(env, prefix, cache=cache, replace=True)
-    spawn, chance = multiprocessing.get_context("spawn"), random.Random(5)
-    for attempt in range(8):
-        args = (prefix, cache.root, envs[attempt % 2].to_json())
-        child = spawn.Process(target=_create, args=args)
-        child.start()
-        new = prefix.with_name(".one.mfenv-new")
-        while child.is_alive() and not new.exists():
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.3))
-        child.kill()
-        child.join()
+    for _ in kill_while_creating(_create, prefix, cache, envs):
         assert read_marker(prefix) in ids
         check_records(prefix)
     create_conda_env(envs[0], prefix, cache=cache, replace=True)
@@ -533,14 +517,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
 
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
     env = env_of(*cached(cache, RICH))
-    spawn = multiprocessing.get_context("spawn")
-    args = (prefix, cache.root, env.to_json())
-    children = [spawn.Process(target=_create, args=args) for _ in range(2)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0, 0]
+    create_at_once(_create, prefix, cache, env)
     assert read_marker(prefix) == env.env_id
     check_records(prefix)
     assert alone(prefix)

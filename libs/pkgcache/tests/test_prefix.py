@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import random
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +17,15 @@ from pkgcache.cache import PackageCache
 from pkgcache.errors import NotInCache, NotOurPrefix, PrefixError, PrefixExists
 from pkgcache.prefix import MARKER, create_venv, read_marker, remove_prefix
 
-from .helpers import Recorder, env_of, make_wheel, package_of, record_hash
+from .helpers import (
+    Recorder,
+    create_at_once,
+    env_of,
+    kill_while_creating,
+    make_wheel,
+    package_of,
+    record_hash,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +36,6 @@ PYTHON = Path(sys.executable)
 SITE = f"lib/python3.{sys.version_info.minor}/site-packages"
 MAIN = b"import sys\ndef main():\n    print('ran', *sys.argv[1:])\n    return 3\n"
 SCRIPTS = "[console_scripts]\ndemo = demo.main:main\n[gui_scripts]\ndemo-gui = demo.main:main [x]\n"
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
 
 
 @pytest.fixture
@@ -463,17 +464,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     ids = [one.env_id for one in envs]
     for env in envs:
         create_venv(env, prefix, python=PYTHON, cache=cache, replace=True)
-    spawn, chance = multiprocessing.get_context("spawn"), random.Random(3)
-    for attempt in range(8):
-        args = (prefix, cache.root, envs[attempt % 2].to_json())
-        child = spawn.Process(target=_create, args=args)
-        child.start()
-        new = prefix.with_name(".one.mfenv-new")
-        while child.is_alive() and not new.exists():
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.3))
-        child.kill()
-        child.join()
+    for _ in kill_while_creating(_create, prefix, cache, envs):
         assert read_marker(prefix) in ids
         assert len(list((prefix / SITE / "many").iterdir())) == 2000
     create_venv(envs[0], prefix, python=PYTHON, cache=cache, replace=True)
@@ -482,14 +473,6 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
 
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
     env = demo(cache)
-    spawn = multiprocessing.get_context("spawn")
-    children = [
-        spawn.Process(target=_create, args=(prefix, cache.root, env.to_json())) for _ in range(3)
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0, 0, 0]
+    create_at_once(_create, prefix, cache, env)
     assert read_marker(prefix) == env.env_id
     assert alone(prefix)

@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
-
-
-@pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
 

@@ -30,11 +30,6 @@ ALIAS = Alias(name="a", tag="v1")
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> PackageCache:
-    return PackageCache(tmp_path / "cache")
-
-
-@pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
 

@@ -24,7 +24,6 @@ from mfenv.settings import Settings, package_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
@@ -96,12 +95,7 @@ class Environments:
     def __enter__(self) -> Environments:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

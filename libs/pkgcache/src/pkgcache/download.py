@@ -18,8 +18,6 @@ from pkgcache.errors import CacheError, DownloadError, HashMismatch
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from pkgcache._http import Client
     from pkgcache.progress import Task
 
@@ -69,12 +67,7 @@ class Downloader:
     def __enter__(self) -> Downloader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -31,7 +31,6 @@ from resolvers.request import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from envid.spec import EnvSpec
     from resolvers._lock import Locked, Vcs
@@ -60,12 +59,7 @@ class Files:
     def __enter__(self) -> Files:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._downloader.close()
 
     def stop(self) -> None:

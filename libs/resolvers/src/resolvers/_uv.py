@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from resolvers.request import ResolveContext
 
@@ -34,12 +33,7 @@ class Uv:
     def __enter__(self) -> Uv:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.processes.close()
 
     def run(
