@@ -183,6 +183,19 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     assert "move the file away" in str(caught.value.hint)
 
 
+def test_a_schema_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    registry = Registry(path)
+    registry.names()
+    registry.close()
+    data = path.read_bytes()
+    assert data.count(b"INDEX prefixes_by_env") == 1
+    path.write_bytes(data.replace(b"INDEX prefixes_by_env", b"\x85\xff\xfeEX prefixes_by_env"))
+    with pytest.raises(RegistryError, match="cannot be used") as caught:
+        Registry(path).names()
+    assert "move the file away" in str(caught.value.hint)
+
+
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as db:

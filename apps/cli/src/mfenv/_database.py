@@ -109,10 +109,11 @@ class Database:
         try:
             with self._lock:
                 yield
-        except (sqlite3.DatabaseError, zlib.error, OSError) as error:
+        # SQLite quotes what it cannot read, and Python cannot always decode that.
+        except (sqlite3.DatabaseError, zlib.error, UnicodeDecodeError, OSError) as error:
             if isinstance(error, MfenvError):
                 raise
-            corrupt = re.search("malformed|not a database|decompress", str(error))
+            corrupt = re.search("malformed|not a database|decompress|decode", str(error))
             raise RegistryError(
                 f"the registry `{self.path}` cannot be used: {error}",
                 "move the file away; what is in the store can be fetched again"
