@@ -1,0 +1,85 @@
+"""Requirement files as what decorators take."""
+
+from __future__ import annotations
+
+import pytest
+
+from metaflow_extensions.mfenv._parse import arguments
+from mfenv.errors import InvalidRequest
+
+
+def test_requirements_become_arguments_of_pypi() -> None:
+    text = """
+    numpy>=1,<2  # a comment
+    numpy!=1.5
+    requests[socks]==2.1 ; python_version > "3"
+    foo @ git+https://h.example/foo.git
+    python==3.11
+    --pre
+    --find-links https://h.example/links
+    --extra-index-url https://h.example/simple
+    --conda-pkg git
+    """
+    assert arguments("requirements.txt", text) == {
+        "packages": {
+            "numpy": "<2,>=1,!=1.5",
+            "requests[socks]": '==2.1 ; python_version > "3"',
+            "foo @ git+https://h.example/foo.git": "",
+        },
+        "conda_only": {"git": ""},
+        "extra_indices": ["https://h.example/simple"],
+        "extras": ["--pre", "--find-links https://h.example/links"],
+        "python": "==3.11",
+    }
+
+
+def test_an_environment_becomes_arguments_of_conda() -> None:
+    text = """
+    channels: [near, far]
+    dependencies: [python=3.12, numpy=1.2, "far::x >=2", y=1.2=py*, {pip: ["flask>=2"]}]
+    """
+    assert arguments("environment.yml", text) == {
+        "channels": ["near", "far"],
+        "libraries": {"numpy": "1.2.*", "far::x": ">=2", "y": "==1.2=py*"},
+        "pip_packages": {"flask": ">=2"},
+        "python": "==3.12.*",
+    }
+
+
+def test_a_project_becomes_arguments_of_pypi() -> None:
+    text = """
+    [project]
+    name = "x"
+    version = "1"
+    requires-python = ">=3.8"
+    dependencies = ["a", "b[c]>=2"]
+    """
+    assert arguments("pyproject.toml", text) == {
+        "packages": {"a": "", "b[c]": ">=2"},
+        "python": ">=3.8",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("requirements.txt", "=>1\n", r"^requirements\.txt:1: "),
+        (
+            "requirements.txt",
+            f"a --hash=sha256:{'a' * 64}\n",
+            r"^requirements\.txt:1: `a .* hashes",
+        ),
+        ("requirements.txt", "a<1 ; os_name=='x'\na>1\n", "`a` is asked for with several markers"),
+        ("requirements.txt", "--sys-pkg __cuda=12\n", "@sys_packages"),
+        (
+            "environment.yml",
+            "dependencies:\n- a # [osx]\n",
+            r"yml:2: `a` is for some platforms only",
+        ),
+    ],
+)
+def test_what_no_decorator_can_say_is_refused_with_its_line(
+    kind: str, text: str, message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        arguments(kind, text)

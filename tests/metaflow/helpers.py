@@ -1,0 +1,98 @@
+"""Flows run with this machine's Metaflow, in a place of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLOWS = Path(__file__).with_name("flows")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A command that has ended, and what the steps told."""
+
+    status: int
+    out: str
+    """All that was printed, in one line: Metaflow breaks lines where they are long."""
+    told: list[dict[str, Any]]
+
+    def fact(self, name: str) -> Any:
+        (found,) = (one[name] for one in self.told if name in one)
+        return found
+
+
+class Pad:
+    """Where flows start: a home of mfenv, a datastore of Metaflow and an index, for all of them.
+
+    Nothing of the surrounding environment reaches a flow, but what `environ` holds.
+    """
+
+    def __init__(self, root: Path, *, channel: str, index: str) -> None:
+        self.root = root
+        self.home, self.user, self.flows = root / "home", root / "user", root / "flows"
+        self.user.mkdir(parents=True)
+        shutil.copytree(FLOWS, self.flows)
+        self.environ = {
+            "HOME": str(self.user),
+            "LANG": "C.UTF-8",
+            "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(root),
+            "METAFLOW_USER": "tester",
+            "MFENV_CHANNELS": channel,
+            "MFENV_HOME": str(self.home),
+            "MFENV_INDEX_URL": index,
+            "OUTSIDE_PREFIX": sys.prefix,
+            "PATH": os.defpath,
+        }
+
+    def run(
+        self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
+    ) -> Ran:
+        """Run a flow of `flows` to its end; `command` may be several words."""
+        return self.python(
+            *(f"{flow}.py", "--no-pylint", "--environment=conda", *command.split(), *words), env=env
+        )
+
+    def ok(
+        self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
+    ) -> Ran:
+        ran = self.run(flow, *words, env=env, command=command)
+        assert ran.status == 0, ran.out
+        return ran
+
+    def python(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
+        told = self.root / f"told-{os.urandom(8).hex()}"
+        done = subprocess.run(
+            [sys.executable, *words],
+            env={**self.environ, "TOLD": str(told), **(env or {})},
+            cwd=self.flows,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        lines = told.read_text().splitlines() if told.exists() else []
+        return Ran(
+            status=done.returncode,
+            out=" ".join(done.stdout.split()),
+            told=[json.loads(one) for one in lines],
+        )
+
+    def mfenv(self, *words: str) -> str:
+        """What mfenv's own command prints, in the same home."""
+        command = [str(Path(sys.executable).with_name("mfenv")), *words]
+        done = subprocess.run(
+            command, env=self.environ, cwd=self.root, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()

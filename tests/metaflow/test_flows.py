@@ -1,0 +1,117 @@
+"""Flows from their first step to their last; what a step needs to be true, it asserts itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .helpers import Pad
+
+
+@pytest.fixture(scope="session")
+def named(pad: Pad) -> Pad:
+    """The pad with environments that have names."""
+    python = ("--python", f"{sys.version_info.major}.{sys.version_info.minor}")
+    pad.mfenv("resolve", "--conda", "colours=1.0", *python, "--alias", "team/colours:v1")
+    late = ("--conda", "shared=3.0", "--conda", "requests")
+    pad.mfenv("resolve", *late, *python, "--alias", "team/late:latest")
+    return pad
+
+
+def test_steps_run_in_conda_environments_of_different_pythons(pad: Pad) -> None:
+    ran = pad.ok("pythons")
+    assert len(ran.fact("env_id")) == 40
+    again = pad.ok("pythons")
+    assert again.fact("env_id") == ran.fact("env_id")
+    assert "resolved by" in again.out
+    assert ", new" not in again.out
+
+
+def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
+    ran = named.ok("kinds", env={"KIND": "colours"})
+    assert ran.fact("colours") == "1.0"
+    assert ran.fact("late") == "3.0"
+    assert "*DEPRECATED*: @pip of step `derived`: use `@pypi`" in ran.out
+    assert "*DEPRECATED*: @conda of step `end`: use `@pypi`" in ran.out
+
+
+def test_a_variable_that_is_not_there_is_named(named: Pad) -> None:
+    ran = named.run("kinds")
+    assert ran.status == 1
+    assert "there is no variable KIND to put into" in ran.out
+    assert "Traceback" not in ran.out
+
+
+@pytest.mark.slow
+def test_other_decorators_still_work_and_runs_can_be_resumed(pad: Pad) -> None:
+    failed = pad.run("kin", "--fail", "True")
+    assert failed.status == 1
+    assert [one["step"] for one in failed.told] == ["start"]
+    resumed = pad.ok("kin", command="resume last", env={"REPAIRED": "1"})
+    assert [one["step"] for one in resumed.told] == ["end"]
+
+
+def test_a_step_can_run_another_flow(pad: Pad) -> None:
+    ran = pad.ok("outer")
+    assert ran.fact("inner") != ran.fact("outer")
+
+
+def test_steps_run_in_virtual_environments_of_the_systems_python(pad: Pad) -> None:
+    metaflow = Path(str(distribution("metaflow").locate_file("metaflow")))
+    library = metaflow / "plugins" / "env_escape" / "configurations" / "test_lib_impl"
+    ran = pad.ok("system", env={"MFENV_PYTHON_PROVIDER": "system", "PYTHONPATH": str(library)})
+    assert "Task finished successfully" in ran.out
+
+
+def test_what_the_command_line_adds_is_in_every_step(pad: Pad) -> None:
+    ran = pad.ok(
+        "bare",
+        "--with",
+        'conda:libraries={"colours": "1.0"}',
+        "--with",
+        'pypi:packages={"app": ""}',
+    )
+    assert ran.fact("modules") == ["colours", "app", "requests"]
+    assert ran.fact("prefix").startswith(str(pad.home))
+
+
+def test_a_step_can_be_spun(pad: Pad) -> None:
+    pad.ok("bare", "--with", 'conda:libraries={"colours": "1.0"}')
+    ran = pad.ok("bare", command="--with conda:libraries={} spin end")
+    assert ran.fact("prefix").startswith(str(pad.home))
+
+
+def test_what_cannot_be_found_is_said_with_who_asked(pad: Pad) -> None:
+    ran = pad.run("bare", "--with", 'conda:libraries={"nowhere-to-be-found": ""}')
+    assert ran.status == 1
+    assert "nowhere-to-be-found" in ran.out
+    assert "--with conda" in ran.out
+    assert "Traceback" not in ran.out
+
+
+def test_decorators_need_the_environment(pad: Pad) -> None:
+    ran = pad.python("kinds.py", "--no-pylint", "run")
+    assert ran.status == 1
+    assert "requires --environment=conda" in ran.out
+
+
+def test_a_client_gets_the_description_back(pad: Pad) -> None:
+    ran = pad.ok("pythons")
+    code = (
+        "import json; from metaflow import Flow, namespace; namespace(None)\n"
+        "run = Flow('Pythons').latest_run\n"
+        "told = run['start'].environment_info, run['end'].task.environment_info\n"
+        "print(json.dumps([*told, run['start'].task.metadata_dict['conda_env_id']]))\n"
+    )
+    told = pad.python("-c", code)
+    assert told.status == 0, told.out
+    info, none, env_id = json.loads(told.out)
+    assert info["full_id"] == ran.fact("env_id") == json.loads(env_id)[1]
+    assert {"colours", "greeter", "python"} <= {one["name"] for one in info["packages"]}
+    assert none is None
