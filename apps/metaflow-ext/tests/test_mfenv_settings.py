@@ -80,6 +80,13 @@ def test_the_channels_of_conda_itself_count_last(monkeypatch: pytest.MonkeyPatch
     assert load_settings("local").channels == ("both",)
 
 
+def test_the_glibc_that_conda_is_told_of_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDA_OVERRIDE_GLIBC", "2.31")
+    assert load_settings("local").virtual_packages == ("__glibc=2.31",)
+    monkeypatch.setenv("METAFLOW_CONDA_SYS_DEFAULT_PACKAGES", '{"linux-64": {"__glibc": "2.28"}}')
+    assert load_settings("local").virtual_packages == ("linux-64:__glibc=2.28",)
+
+
 def test_mfenv_itself_wins_and_files_lose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mfenv.toml").write_text("index_url = 'https://file.test/simple'\n")
     monkeypatch.setenv("METAFLOW_CONDA_DEFAULT_PYPI_SOURCE", "https://metaflow.test/simple")

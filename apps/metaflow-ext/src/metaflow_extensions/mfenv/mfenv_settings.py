@@ -156,6 +156,9 @@ def _inherited() -> Iterator[tuple[str, Any, str]]:
     for variable, name in _CONDA.items():
         if variable in os.environ:
             yield name, os.environ[variable], variable
+    if "CONDA_OVERRIDE_GLIBC" in os.environ:
+        glibc = f"__glibc={os.environ['CONDA_OVERRIDE_GLIBC']}"
+        yield "virtual_packages", [glibc], "CONDA_OVERRIDE_GLIBC"
     for variable, name, read in _SETTINGS:
         value = given(variable)
         if value is not None and name in known:
