@@ -140,8 +140,15 @@ class Node:
             except OSError:
                 return
             outer = socket.create_connection((there.hostname or "127.0.0.1", there.port or 80))
-            for one, other in ((inner, outer), (outer, inner)):
-                threading.Thread(target=_pump, args=[one, other], daemon=True).start()
+            threading.Thread(target=_join, args=[inner, outer], daemon=True).start()
+
+
+def _join(inner: socket.socket, outer: socket.socket) -> None:
+    with inner, outer:
+        back = threading.Thread(target=_pump, args=[outer, inner], daemon=True)
+        back.start()
+        _pump(inner, outer)
+        back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

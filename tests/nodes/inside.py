@@ -4,6 +4,7 @@ python inside.py SOCKET PORT HIDDEN[:HIDDEN...] COMMAND...
 """
 
 import fcntl
+import os
 import socket
 import struct
 import subprocess
@@ -20,6 +21,9 @@ def main() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", UP))
     for one in sorted(filter(None, hidden.split(":")), reverse=True):  # what is inside comes first
         subprocess.run(["mount", "-t", "tmpfs", "none", one], check=True)
+    # Where Argo Workflows reads what a container says.
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/mnt"], check=True)
+    os.mkdir("/mnt/out")  # noqa: PTH102
     server = socket.create_server(("127.0.0.1", port), backlog=64)
     threading.Thread(target=forward, args=[server, path], daemon=True).start()
     sys.exit(subprocess.run(sys.argv[4:], check=False).returncode)
