@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -86,6 +84,16 @@ class TestPublish:
         assert count(store, "put") == 2
         assert count(store, "head", "packages/") == 300
         assert len(store.requests) == 303  # and the description looked for
+
+    def test_whether_an_environment_is_complete_costs_one_request(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        env = env_with(cache, "one", "two")
+        shared.publish([env], cache=cache)
+        store.requests.clear()
+        assert shared.fetch_description(env.env_id)
+        assert not shared.fetch_description(env.env_id._replace(full_id="0" * 40))
+        assert len(store.requests) == 2
 
     def test_packages_of_several_environments_are_uploaded_once(
         self, store: MemoryStore, shared: EnvStore, cache: PackageCache
@@ -293,46 +301,3 @@ class TestDamage:
         shared = EnvStore(DirectoryStore(tmp_path / "file" / "store"))
         with pytest.raises(StoreError, match=r"cannot write `layout\.json`.*: not a directory"):
             shared.publish([env_with(cache, "one")], cache=cache)
-
-
-def _publish(store: Path, cache: Path, env: str) -> None:
-    from envid.resolved import ResolvedEnv
-
-    shared = EnvStore(DirectoryStore(store))
-    shared.publish([ResolvedEnv.from_json(env)], cache=PackageCache(cache))
-
-
-@pytest.mark.slow
-def test_a_publish_killed_at_any_moment_is_completed_by_the_next(
-    tmp_path: Path, cache: PackageCache
-) -> None:
-    chance = random.Random(2)
-    packages = []
-    for number in range(10):
-        name = f"p{number}"
-        data = make_wheel(name, files={f"{name}.bin": chance.randbytes(500_000)})
-        packages.append(package_of(data, name))
-        cache.add(data, packages[-1].filename)
-    env = env_of(*packages)
-    spawn = multiprocessing.get_context("spawn")
-    for attempt in range(8):
-        root = tmp_path / f"store-{attempt}"
-        store = DirectoryStore(root)
-        child = spawn.Process(target=_publish, args=(root, cache.root, env.to_json()))
-        child.start()
-        while child.is_alive() and not root.exists():
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.06))
-        child.kill()
-        child.join()
-        found = [one.key for one in store.list("packages/")]
-        if list(store.list("environments/")):  # then its packages are there
-            assert sorted(found) == sorted(layout.package_key(one) for one in packages)
-        for one in packages:  # and whatever is there is right
-            if store.head(layout.package_key(one)):
-                content = store.read(layout.package_key(one))
-                assert content == cache.archive(one).read_bytes()
-        EnvStore(store).publish([env], cache=cache)
-        assert EnvStore(store).fetch_description(env.env_id) == env
-    fresh = PackageCache(tmp_path / "fresh")
-    assert fresh.fetch(packages, store=store).from_store == 10

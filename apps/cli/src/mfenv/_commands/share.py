@@ -54,7 +54,9 @@ def get(env: str, platforms: tuple[str, ...], default: bool, as_json: bool) -> N
     epilog="\b\nExamples:\n  mfenv publish team/etl:v1\n  mfenv publish --force 3f2a91bc"
 )
 @click.argument("envs", metavar="ENV...", nargs=-1, required=True, shell_complete=complete_env)
-@click.option("--force", is_flag=True, help="Look for every package, and bring back what is lost.")
+@click.option(
+    "--force", is_flag=True, help="Read every package there, and put right what is lost or damaged."
+)
 @click.option(
     "--default", is_flag=True, help="Make it what the bare req_id means, also if something is."
 )
