@@ -10,7 +10,6 @@ import pytest
 from envid.aliases import Alias, FullRef
 from envid.ids import EnvId
 from pkgcache import layout
-from pkgcache.cache import PackageCache
 from pkgcache.directory import DirectoryStore
 from pkgcache.errors import AliasTaken, DamagedObject, LayoutTooNew, StoreError
 from pkgcache.shared import BuiltWheel, EnvStore, Published
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
+    from pkgcache.cache import PackageCache
     from pkgcache.store import Store
 
 
