@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from uv import find_uv_bin
 
 from envid.ids import EnvId
 from envid.netflixext import full_id, read_environment, req_id
@@ -228,3 +230,79 @@ def test_what_is_no_manifest_is_refused(user: User) -> None:
     user.fails("import-netflixext", "wrong.cnd")
     user.file("later.cnd", '{"version": 2}')
     assert "2" in user.fails("import-netflixext", "later.cnd")
+
+
+WRITE = """
+import json, sys
+import metaflow
+from datetime import datetime
+from metaflow_extensions.netflixext.plugins.conda import env_descr as old
+from metaflow_extensions.netflixext.plugins.conda.utils import AliasType
+
+told = json.load(sys.stdin)
+kinds = {
+    "conda": (old.CondaPackageSpecification, old.CondaCachePackage),
+    "pypi": (old.PypiPackageSpecification, old.PypiCachePackage),
+}
+packages = []
+for one in told["packages"]:
+    kind, cache = kinds[one["_type"]]
+    ending = one["url_format"]
+    package = kind(one["filename"], one["url"], url_format=ending, hashes=one["hashes"])
+    place = cache.make_cache_url(one["url"], one["filename"], ending, one["hashes"][ending])
+    package.add_cached_version(ending, cache(place))
+    packages.append(package)
+env = old.ResolvedEnvironment(
+    told["deps"], told["sources"], {}, told["arch"], all_packages=packages,
+    resolved_on=datetime(2024, 5, 1, 10), resolved_by="ada", env_type=old.EnvType.MIXED)
+found = old.CachedEnvironmentInfo()
+found.add_resolved_env(env)
+found.set_default(env.env_id)
+for kind, name in (
+    (AliasType.GENERIC, "team/old/v1"),
+    (AliasType.GENERIC, "team/old/stable"),
+    (AliasType.PATHSPEC, "OldFlow/12/start"),
+):
+    found.add_alias(kind, name, env.env_id.req_id, env.env_id.full_id)
+old.write_to_conda_manifest(told["root"], found)
+print(json.dumps(list(env.env_id)))
+"""
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_what_that_system_itself_wrote_is_taken_over(user: User, old: Old, tmp_path: Path) -> None:
+    there = tmp_path / "theirs"
+    uv = find_uv_bin()
+    for words in (
+        ("venv", "--python", sys.executable, there),
+        ("pip", "install", "--python", there / "bin" / "python", "metaflow-netflixext==1.3.17"),
+    ):
+        subprocess.run([uv, "--quiet", *words], check=True)
+    deps = {"conda": ["greeter", f"python=={old.ours['python']}"], "pypi": ["app"]}
+    told = {
+        "packages": old.environment["packages"],
+        "deps": deps,
+        "sources": {"conda": [old.environment["sources"][0].removeprefix("conda::")]},
+        "arch": host_platform(),
+        "root": str(user.work / ".metaflow"),
+    }
+    done = subprocess.run(
+        [there / "bin" / "python", "-c", WRITE],
+        input=json.dumps(told),
+        env={**user.environ, "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(user.work)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # That system's ids are what we compute for it.
+    assert json.loads(done.stdout) == [*old.ids, host_platform()]
+    found = user.json("import-netflixext")
+    assert found["skipped"] == []
+    (one,) = found["imported"]
+    assert one["aliases"] == ["team/old:stable", "team/old:v1"]
+    assert one["default"]
+    assert (
+        user.ok("run", "step:OldFlow/12/start", "--", "python", "-c", "import app; print(1)") == "1"
+    )
