@@ -6,6 +6,7 @@ import pytest
 
 from resolvers.testing import FakeIndex
 
+from .channel import ChannelServer, cached
 from .helpers import Machine, distributions
 
 if TYPE_CHECKING:
@@ -28,3 +29,16 @@ def machines(tmp_path: Path, index: FakeIndex) -> Callable[[str], Machine]:
 @pytest.fixture
 def machine(machines: Callable[[str], Machine]) -> Machine:
     return machines("one")
+
+
+@pytest.fixture
+def server() -> Iterator[ChannelServer]:
+    with ChannelServer(cached().main) as found:
+        yield found
+
+
+@pytest.fixture
+def conda(machine: Machine, server: ChannelServer) -> Machine:
+    """A machine whose Python and conda packages come from `server`."""
+    machine.environ |= {"MFENV_CHANNELS": server.url, "MFENV_PYTHON_PROVIDER": "conda"}
+    return machine

@@ -27,18 +27,6 @@ OTHER = next(one for one in PLATFORMS if one != HOST)
 
 
 @pytest.fixture
-def server() -> Iterator[ChannelServer]:
-    with ChannelServer(cached().main) as found:
-        yield found
-
-
-@pytest.fixture
-def conda(machine: Machine, server: ChannelServer) -> Machine:
-    machine.environ |= {"MFENV_CHANNELS": server.url, "MFENV_PYTHON_PROVIDER": "conda"}
-    return machine
-
-
-@pytest.fixture
 def unchanged(conda: Machine) -> Iterator[None]:
     """Fails the test if the registry or the store is not as it was, or something is half made."""
     before = conda.state()

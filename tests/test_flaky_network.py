@@ -9,13 +9,13 @@ import pytest
 from envid.platforms import host_platform
 from resolvers.testing import FakeIndex
 
-from .channel import ChannelServer, cached
 from .helpers import Machine, distributions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
+
+    from .channel import ChannelServer
 
 HOST = host_platform()
 
@@ -35,18 +35,6 @@ def test_an_index_of_which_everything_fails_once(tmp_path: Path) -> None:
         machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
         assert machine.run("run", "a:v1", "--", "hello").status == 7
         assert max(index.requests.values()) == 2
-
-
-@pytest.fixture
-def server() -> Iterator[ChannelServer]:
-    with ChannelServer(cached().main) as found:
-        yield found
-
-
-@pytest.fixture
-def conda(machine: Machine, server: ChannelServer) -> Machine:
-    machine.environ |= {"MFENV_CHANNELS": server.url, "MFENV_PYTHON_PROVIDER": "conda"}
-    return machine
 
 
 @pytest.mark.parametrize("fault", ["503", "429", "truncate", "garbage", "flip"])

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import threading
 from collections import Counter
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from resolvers.testing import LocalServer
+
 if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
 __all__ = ["ChannelServer"]
 
 
-class ChannelServer:
-    """Serves a directory; use it as a context manager.
+class ChannelServer(LocalServer):
+    """Serves a directory.
 
-    `requests` counts the paths that were asked for. `faults` maps a path, or its beginning, to the
+    `faults` maps a path, or its beginning, to the
     status to answer with, to `truncate` (half of the bytes), `garbage` (other bytes), `flip` (as
     many, one of them another), `stall` (no byte for a while), or `once:` and a fault that happens
     a single time. With `login` it wants basic authentication, with `token` it is at `/t/TOKEN`.
@@ -30,41 +31,19 @@ class ChannelServer:
     def __init__(
         self, root: Path, *, login: tuple[str, str] | None = None, token: str | None = None
     ) -> None:
-        self.root, self.login, self.token = root, login, token
-        self.requests: Counter[str] = Counter()
+        super().__init__(login)
+        self.root, self.token = root, token
         self.statuses: Counter[int] = Counter()
         self.faults: dict[str, str | int] = {}
         self._closing = threading.Event()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.answer(self)
-
-            do_HEAD = do_GET  # noqa: N815 - its name
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> ChannelServer:
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self.origin
 
     @property
     def url_with_login(self) -> str:
@@ -73,7 +52,6 @@ class ChannelServer:
         return self.url.replace("://", f"://{self.login[0]}:{self.login[1]}@")
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
         path = unquote(urlsplit(request.path).path)
         if self.token:
             # What comes without the token is not there, as channels with tokens have it.
@@ -83,7 +61,7 @@ class ChannelServer:
         file = self.root / path.strip("/")
         if isinstance(fault, int):
             self._send(request, fault, b"scripted")
-        elif not self._allowed(request):
+        elif not self.allows(request):
             self._send(request, 401, b"who are you")
         elif ".." in path or not file.is_file():
             self._send(request, 404, b"not here")
@@ -99,12 +77,6 @@ class ChannelServer:
                     return int(rest) if rest.isdigit() else rest
                 return fault
         return None
-
-    def _allowed(self, request: BaseHTTPRequestHandler) -> bool:
-        if self.login is None:
-            return True
-        account = base64.b64encode(":".join(self.login).encode()).decode()
-        return request.headers.get("Authorization") == f"Basic {account}"
 
     def _send_file(self, request: BaseHTTPRequestHandler, data: bytes, fault: str) -> None:
         if fault == "stall":

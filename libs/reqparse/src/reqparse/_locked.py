@@ -8,12 +8,16 @@ from urllib.parse import unquote
 
 from reqparse._conda import split_archive_name
 from reqparse._flaw import Flaw
-from reqparse._url import absolute, directory, is_remote, is_url, join, split_secret
+from reqparse._lines import decode
+from reqparse._project import specifier_set
+from reqparse._toml import load_toml
+from reqparse._url import absolute, directory, is_remote, is_url, join, mask, split_secret
 from reqparse.model import Artifact, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reqparse._job import Job
     from reqparse._node import Node
 
 _HEX = re.compile(r"[0-9a-f]+")
@@ -42,6 +46,20 @@ class Place:
             return Artifact(path=path, hashes=tuple(hashes), size=size)
         url, secret = split_secret(address)
         return Artifact(url=url, hashes=tuple(hashes), size=size, secret=secret)
+
+
+def open_toml(
+    job: Job, location: str, data: bytes, *, version: str, what: str
+) -> tuple[Node, Place]:
+    """The root of a lock in TOML, version 1, whose Python goes to the job. Raises Flaw."""
+    root = load_toml(decode(data, pep263=False))
+    check_version(root.get(version), ("1",), what)
+    place = Place(location, mask(location))
+    python = root.get("requires-python")
+    if python.value is not None:
+        with job.guard(place.at(python)):
+            job.add_python(specifier_set(python.text), place.at(python))
+    return root, place
 
 
 def check_version(node: Node, known: tuple[str, ...], what: str) -> str:

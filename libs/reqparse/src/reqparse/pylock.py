@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
-from reqparse._lines import decode
-from reqparse._locked import Place, check_version, hash_table, without_secret
-from reqparse._project import specifier_set
-from reqparse._toml import load_toml
-from reqparse._url import mask
+from reqparse._locked import Place, hash_table, open_toml, without_secret
 from reqparse.model import LockedPackage
 
 if TYPE_CHECKING:
@@ -28,13 +24,7 @@ _ALONE = ("vcs", "directory", "archive")
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read a pylock.toml into a job."""
-    root = load_toml(decode(data, pep263=False))
-    check_version(root.get("lock-version"), ("1",), "pylock.toml")
-    place = Place(location, mask(location))
-    python = root.get("requires-python")
-    if python.value is not None:
-        with job.guard(place.at(python)):
-            job.add_python(specifier_set(python.text), place.at(python))
+    root, place = open_toml(job, location, data, version="lock-version", what="pylock.toml")
     for node in root.get("packages").items:
         with job.guard(place.at(node)):
             job.packages.append(_package(place, node))

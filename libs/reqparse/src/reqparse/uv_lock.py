@@ -8,11 +8,7 @@ from urllib.parse import parse_qs
 from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
-from reqparse._lines import decode
-from reqparse._locked import Place, check_version, hash_text, without_secret
-from reqparse._project import specifier_set
-from reqparse._toml import load_toml
-from reqparse._url import mask
+from reqparse._locked import Place, hash_text, open_toml, without_secret
 from reqparse.model import LockedPackage
 
 if TYPE_CHECKING:
@@ -29,13 +25,7 @@ _LOCAL = ("path", "directory", "editable")
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read a uv.lock into a job."""
-    root = load_toml(decode(data, pep263=False))
-    check_version(root.get("version"), ("1",), "uv.lock")
-    place = Place(location, mask(location))
-    python = root.get("requires-python")
-    if python.value is not None:
-        with job.guard(place.at(python)):
-            job.add_python(specifier_set(python.text), place.at(python))
+    root, place = open_toml(job, location, data, version="version", what="uv.lock")
     for node in root.get("package").items:
         with job.guard(place.at(node)):
             if "virtual" in node.get("source").table:

@@ -10,6 +10,7 @@ import json
 import tarfile
 import threading
 import zipfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from typing_extensions import Self
 
-__all__ = ["Distribution", "FakeIndex", "make_project", "make_sdist", "make_wheel"]
+
+__all__ = ["Distribution", "FakeIndex", "LocalServer", "make_project", "make_sdist", "make_wheel"]
 
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -162,36 +165,22 @@ def make_sdist(folder: Path, name: str, version: str, **options: object) -> Dist
     return Distribution(name=name, filename=filename, data=archive.getvalue(), metadata=metadata)
 
 
-class FakeIndex:
-    """A PyPI index on a local port: PEP 503 and PEP 691, with PEP 658 metadata.
+class LocalServer(ABC):
+    """An HTTP server on a local port; use it as a context manager.
 
-    Use it as a context manager. `requests` counts the paths that were asked for, `failures` maps
-    paths, or their beginnings, to the status to answer with. With `login` it wants basic
-    authentication. Without `as_json` it speaks HTML only. `algorithm` is that of
-    the hashes that it tells, None for an index that tells none.
+    `requests` counts the paths that were asked for. With `login` it wants basic authentication.
     """
 
-    def __init__(
-        self,
-        *distributions: Distribution,
-        login: tuple[str, str] | None = None,
-        as_json: bool = True,
-        algorithm: str | None = "sha256",
-    ) -> None:
+    def __init__(self, login: tuple[str, str] | None = None) -> None:
         self.requests: Counter[str] = Counter()
-        self.failures: dict[str, int] = {}
-        self._login, self._as_json, self._algorithm = login, as_json, algorithm
-        self._files: dict[str, Distribution] = {}
-        self._uploaded: dict[str, str] = {}
-        self._tampered: dict[str, bytes] = {}
-        self.add(*distributions)
-        index = self
+        self.login = login
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                index.answer(self)
+                server.answer(self)
 
             do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
@@ -202,7 +191,7 @@ class FakeIndex:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
-    def __enter__(self) -> FakeIndex:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -215,6 +204,41 @@ class FakeIndex:
     def origin(self) -> str:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @abstractmethod
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+
+    def allows(self, request: BaseHTTPRequestHandler) -> bool:
+        """Whether a request comes with the login that is wanted."""
+        if self.login is None:
+            return True
+        account = base64.b64encode(":".join(self.login).encode()).decode()
+        return request.headers.get("Authorization") == f"Basic {account}"
+
+
+class FakeIndex(LocalServer):
+    """A PyPI index: PEP 503 and PEP 691, with PEP 658 metadata.
+
+    `failures` maps paths, or their beginnings, to the status to answer with. Without `as_json` it
+    speaks HTML only. `algorithm` is that of the hashes that it tells, None for an index that tells
+    none.
+    """
+
+    def __init__(
+        self,
+        *distributions: Distribution,
+        login: tuple[str, str] | None = None,
+        as_json: bool = True,
+        algorithm: str | None = "sha256",
+    ) -> None:
+        super().__init__(login)
+        self.failures: dict[str, int] = {}
+        self._as_json, self._algorithm = as_json, algorithm
+        self._files: dict[str, Distribution] = {}
+        self._uploaded: dict[str, str] = {}
+        self._tampered: dict[str, bytes] = {}
+        self.add(*distributions)
 
     @property
     def url(self) -> str:
@@ -232,14 +256,13 @@ class FakeIndex:
         self._tampered[other.filename] = other.data
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
         path = unquote(urlsplit(request.path).path)
         self.requests[path] += 1
         failure = next((code for start, code in self.failures.items() if path.startswith(start)), 0)
         _, area, name, *_ = [*path.split("/"), "", ""]
         if failure:
             _send(request, failure, "text/plain", b"scripted")
-        elif not self._allowed(request):
+        elif not self.allows(request):
             _send(request, 401, "text/plain", b"who are you")
         elif area == "simple" and self._of(name):
             as_json = self._as_json and _JSON in request.headers.get("Accept", "")
@@ -256,12 +279,6 @@ class FakeIndex:
 
     def _of(self, name: str) -> list[Distribution]:
         return [one for one in self._files.values() if canonicalize_name(one.name) == name]
-
-    def _allowed(self, request: BaseHTTPRequestHandler) -> bool:
-        if self._login is None:
-            return True
-        account = base64.b64encode(":".join(self._login).encode()).decode()
-        return request.headers.get("Authorization") == f"Basic {account}"
 
     def _hashes(self, one: Distribution) -> dict[str, str]:
         kind = self._algorithm

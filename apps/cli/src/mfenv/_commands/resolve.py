@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,8 +20,12 @@ from mfenv._commands._common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Resolved
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 _EXAMPLES = """\b
 Examples:
@@ -40,44 +44,21 @@ _CHOICE = ("groups", "extras")
 _RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
 
 
+def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 - click's name
+    return click.option(
+        *names, multiple=True, metavar="FILE", type=click.Path(path_type=Path), help=help
+    )
+
+
 @click.command(epilog=_EXAMPLES)
-@click.option(
-    "-r",
-    "--requirement",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Requirement file of any kind; may be repeated.",
+@_files_option(
+    "-r", "--requirement", "files", help="Requirement file of any kind; may be repeated."
 )
-@click.option(
-    "-f",
-    "--file",
-    "environment_files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="An environment.yml; may be repeated.",
-)
-@click.option(
-    "-p",
-    "--pyproject",
-    "pyprojects",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="A pyproject.toml; may be repeated.",
-)
+@_files_option("-f", "--file", "environment_files", help="An environment.yml; may be repeated.")
+@_files_option("-p", "--pyproject", "pyprojects", help="A pyproject.toml; may be repeated.")
 @click.option("--group", "groups", multiple=True, metavar="G", help="Dependency group of it.")
 @click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
-@click.option(
-    "--script",
-    "scripts",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="A Python script with inline metadata (PEP 723).",
-)
+@_files_option("--script", "scripts", help="A Python script with inline metadata (PEP 723).")
 @click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")
 @click.option("--conda", multiple=True, metavar="SPEC", help="Conda requirement (a MatchSpec).")
 @click.option(
