@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import random
+import resource
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envid.packages import Hashes
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from pkgcache import conda_packages, layout
 from pkgcache.cache import PackageCache
 from pkgcache.collecting import collect
 from pkgcache.conda_prefix import create_conda_env
+from pkgcache.directory import DirectoryStore
 from pkgcache.download import Downloader
 from pkgcache.errors import DamagedObject, DownloadError, StoreError
 from pkgcache.shared import EnvStore, Published, Transmuting
@@ -505,3 +510,30 @@ def facts(cache: PackageCache, package: Package) -> object:
     found = cache.unpacked_conda(package)
     assert isinstance(found, conda_packages.UnpackedConda)
     return found.index, found.files
+
+
+def _publish_large(root: Path, size: int, answers: multiprocessing.Queue[int]) -> None:
+    path, digest, piece = root / "large-1.0-py3-none-any.whl", hashlib.sha256(), bytes(1 << 20)
+    with path.open("wb") as file:
+        file.truncate(size)
+    for _ in range(size // len(piece)):
+        digest.update(piece)
+    package = replace(
+        package_of(b"", "large", url=f"{root.as_uri()}/"),
+        hashes=Hashes(sha256=digest.hexdigest()),
+        size=size,
+    )
+    store = EnvStore(DirectoryStore(root / "store"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    store.publish([env_of(package)], cache=PackageCache(root / "cache"))
+    answers.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
+def test_memory_stays_the_same_whatever_the_size(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    answers = spawn.Queue()
+    child = spawn.Process(target=_publish_large, args=(tmp_path, 256 << 20, answers))
+    child.start()
+    assert answers.get(timeout=PATIENCE * 3) < 64 << 10
+    child.join()
