@@ -17,13 +17,15 @@ from tests.benchmarks.conda import conda, solve
 from tests.benchmarks.fetch import fetch
 from tests.benchmarks.scale import scale
 from tests.benchmarks.timing import MFENV, Command, Side, compare, quietly
+from tests.benchmarks.transmute import transmute
 
 UV = uv.find_uv_bin()
 LARGE = ("jupyterlab", "scikit-learn", "matplotlib")
 
 
 def main() -> None:
-    known = {one.__name__: one for one in (startup, resolve, create, solve, conda, fetch, scale)}
+    every = (startup, resolve, create, solve, conda, fetch, scale, transmute)
+    known = {one.__name__: one for one in every}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benchmarks", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--rounds", type=int, default=5)
