@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -66,3 +72,28 @@ def test_a_store_that_cannot_be_used_says_why(
     said = machine.fails("resolve", "--pypi", "app", env={"MFENV_STORE": wrong})
     assert "it holds a login" in said
     assert "geheim" not in said + machine.ok("config", env={"MFENV_STORE": wrong})
+
+
+def test_a_server_ends_with_who_started_it(service: Service) -> None:
+    code = (
+        "import sys, time\n"
+        "from tests.emulators import running\n"
+        "with running(sys.argv[1]) as found:\n"
+        "    print(found.endpoint, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, service.kind]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout
+        endpoint = urlsplit(process.stdout.readline().strip())
+        assert endpoint.hostname
+        process.kill()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((endpoint.hostname, endpoint.port), timeout=1).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the server at {endpoint.netloc} still runs")

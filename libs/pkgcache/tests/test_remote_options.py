@@ -208,6 +208,15 @@ class TestS3:
         assert open_store(f"{url}&addressing={addressing}").head("a") is None
         assert [one.path for one in relay.seen] == [asked]
 
+    def test_an_endpoint_may_come_from_the_environment(
+        self, service: Service, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", relay.endpoint)
+        store = open_store(f"s3://team-bucket/{secrets.token_hex(4)}")
+        store.put("a", b"x", if_absent=True)
+        assert store.read("a") == b"x"
+        assert len(relay.asked("PUT", "/.conditions")) in (1, 2)  # it might ignore conditions
+
     def test_the_region_is_signed_for(self, url: str, relay: Relay) -> None:
         open_store(f"{url}&region=eu-west-3").head("a")
         assert "/eu-west-3/s3/" in relay.seen[-1].headers["authorization"]

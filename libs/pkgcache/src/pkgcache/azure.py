@@ -79,7 +79,7 @@ class AzureStore(PartedStore):
         from azure.storage.blob import ContainerClient, ExponentialRetry
         from requests.adapters import HTTPAdapter
 
-        quiet("azure", "msal", "urllib3")
+        quiet("msal", "urllib3")
         endpoint, credential = self._login()
         session = requests.Session()
         for scheme in ("http://", "https://"):

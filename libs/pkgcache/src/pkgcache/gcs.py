@@ -20,7 +20,6 @@ from pkgcache._remote import (
     answered,
     broken,
     login_refused,
-    quiet,
 )
 from pkgcache._store_url import missing
 from pkgcache.store import ObjectInfo
@@ -68,7 +67,6 @@ class GcsStore(RemoteStore):
         from google.cloud.storage import Client
         from requests.adapters import HTTPAdapter
 
-        quiet("google", "urllib3")
         endpoint = self._at.options.get("endpoint")
         client = Client(
             project=None,

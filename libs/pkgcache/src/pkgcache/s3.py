@@ -6,8 +6,10 @@ where boto3 looks for them: the environment, `~/.aws`, the machine's role.
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pkgcache._parts import PartedStore
 from pkgcache._remote import (
@@ -79,14 +81,14 @@ class S3Store(PartedStore):
         import boto3
         from botocore.config import Config
 
-        quiet("botocore", "boto3", "urllib3")
+        quiet("botocore")
         options = self._at.options
         session = boto3.Session(
             profile_name=options.get("profile"), region_name=options.get("region")
         )
         if role := options.get("role"):
             session = _assuming(session, role)
-        own = "endpoint" in options
+        own = "endpoint" in options or not _ENDPOINTS.isdisjoint(os.environ)
         return session.client(
             "s3",
             endpoint_url=options.get("endpoint"),
@@ -232,13 +234,18 @@ class S3Store(PartedStore):
         Some ignore the headers that they do not know, and would let two writers win.
         """
         kind = "IfMatch" if condition.if_match is not None else "IfNoneMatch"
-        if "endpoint" not in self._at.options or kind in self._probed:
+        host = urlsplit(self._client().meta.endpoint_url).hostname or ""
+        if kind in self._probed or host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
             return
         asked = {"IfMatch": '"0"'} if kind == "IfMatch" else {"IfNoneMatch": "*"}
 
         def probe() -> None:
             self._client().put_object(
-                Bucket=self._at.host, Key=f"{self._prefix}.conditions", Body=b"", **asked
+                Bucket=self._at.host,
+                Key=f"{self._prefix}.conditions",
+                Body=b"",
+                **self._encryption(),
+                **asked,
             )
 
         # Only the first `IfNoneMatch` of all times finds nothing there.
@@ -258,6 +265,7 @@ class S3Store(PartedStore):
         return {name: options[option] for name, option in named.items() if option in options}
 
 
+_ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
 _WHEN_REQUIRED = {
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
