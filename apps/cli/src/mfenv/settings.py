@@ -48,7 +48,9 @@ class Settings:
     """The settings in force; `origins` says of each where it came from."""
 
     home: str = _setting("", "directory of all local state; empty for the user's data directory")
-    store: str = _setting("", "URL of the shared store, such as `file:///srv/store`")
+    store: str = _setting(
+        "", "URL of the shared store: `file:///DIR`, `s3://…`, `az://…`, `gs://…`"
+    )
     platforms: tuple[str, ...] = _setting((), "platforms to resolve for; none for this machine's")
     python: str = _setting("", "Python version; empty for the one that runs mfenv")
     python_provider: str = _setting("conda", "where Python comes from: `conda` or `system`")
