@@ -32,6 +32,7 @@ from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from pkgcache._claims import Condemned
     from pkgcache.progress import Progress
@@ -43,7 +44,6 @@ __all__ = ["Memory", "Swept", "sweep"]
 _T = TypeVar("_T")
 _O = TypeVar("_O")
 
-_REQUESTS = 32
 # The end of a lease is for requests that were sent before it came near.
 _DELETING = LEASE - 300
 
@@ -83,31 +83,43 @@ def sweep(
     grace: float,
     dry_run: bool = False,
     memory: Mapping[str, tuple[str, bytes]] | None = None,
+    requests: int = 32,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Swept:
     """Delete from a store what was listed before, and list what else is garbage.
 
-    What was written within `grace` seconds stays. Costs a listing and a request for every object
-    that names others and is not in `memory` with its etag, whatever it finds. Raises `StoreError`,
+    What was written within `grace` seconds stays. `requests` are sent at a time. Costs a listing
+    and a request for every object that names others and is not in `memory` with its etag, and one
+    for each that is deleted. Raises `StoreError`,
     `LayoutTooNew`, and `DamagedObject` for what names others and cannot be read.
     """
     if not shared.laid_out():
         return Swept()
-    return _Sweep(shared.store, grace, memory or {}, progress or NoProgress(), clock).run(dry_run)
+    progress = progress or NoProgress()
+    return _Sweep(
+        shared.store,
+        grace=grace,
+        memory=memory or {},
+        requests=requests,
+        progress=progress,
+        clock=clock,
+    ).run(dry_run)
 
 
 class _Sweep:
     def __init__(
         self,
         store: Store,
+        *,
         grace: float,
         memory: Mapping[str, tuple[str, bytes]],
+        requests: int,
         progress: Progress,
         clock: Callable[[], float],
     ) -> None:
         self._store, self._grace, self._progress, self._clock = store, grace, progress, clock
-        self._known = memory
+        self._known, self._requests = memory, requests
         self._memory: Memory = {}
 
     def run(self, dry_run: bool) -> Swept:
@@ -124,7 +136,7 @@ class _Sweep:
             return Swept(busy=True)
         finally:
             if draft:
-                self._drop_drafts(draft, now)
+                self._drop_lists((draft, pointer), now)
 
     def _pass(self, layout_info: ObjectInfo, pointer: str | None, draft: str, now: float) -> Swept:
         old = read_list(self._store, pointer) if pointer else None
@@ -132,14 +144,17 @@ class _Sweep:
             return Swept(busy=True)
         if old and not old.deleting and (left := layout_info.modified + SETTLE - now) > 0:
             return Swept(listed=tuple(sorted(old.etags)), due=left)
-        garbage = self._garbage(now - self._grace)
+        self._mark(now - self._grace)
+        garbage = self._garbage(frozenset())
         due = _due(garbage, old)
         if draft and pointer and due:
             due = self._condemn(pointer, garbage)
             deleted = self._delete(sorted(due))
         else:
             deleted = tuple(sorted(due))
-        fresh = {key: one for key, one in garbage.items() if key not in due}
+        # What only the deleted have named can be listed at once.
+        rest = self._garbage(set(deleted))
+        fresh = {key: one for key, one in rest.items() if key not in due}
         if draft:
             self._name(layout_info, draft, fresh)
         return Swept(
@@ -183,11 +198,11 @@ class _Sweep:
         content = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
         self._store.put(layout.LAYOUT_KEY, content, if_match=info.etag)
 
-    def _drop_drafts(self, own: str, now: float) -> None:
+    def _drop_lists(self, own: tuple[str | None, ...], now: float) -> None:
         """Delete the lists that `layout.json` does not name, but those of others at work."""
         current = self._layout()[1].get("garbage")
-        for one in self._store.list("garbage/"):
-            if one.key != current and (one.key == own or one.modified < now - LEASE):
+        for one in list(self._store.list("garbage/")):
+            if one.key != current and (one.key in own or one.modified < now - LEASE):
                 self._store.delete(one.key)
 
     def _delete(self, keys: Iterable[str]) -> tuple[str, ...]:
@@ -201,25 +216,36 @@ class _Sweep:
 
         return tuple(key for key in self._parallel(delete, keys) if key)
 
-    def _garbage(self, before: float) -> dict[str, ObjectInfo]:
-        """What nothing refers to and was written `before`."""
-        environments = self._list("environments/")
-        described = DigestSet(self._read(environments, self._digests))
-        names = self._list("built/") + self._list("transmuted/")
-        named = self._read(names, self._archive)
-        found = {one.key: one for one in self._undescribed(environments, before)}
-        pointed = DigestSet()
-        for one, digests in zip(names, named, strict=True):
-            pointed.add(digests)
-            if one.modified < before and not described.covers(digests):
-                found[one.key] = one
-        for one in self._list("packages/"):
+    def _mark(self, before: float) -> None:
+        """Read all that names something; only what was written `before` can be garbage."""
+        self._before = before
+        self._environments = self._list("environments/")
+        self._read(self._environments, self._digests)
+        self._names = self._list("built/") + self._list("transmuted/")
+        self._read(self._names, self._archive)
+        self._packages = self._list("packages/")
+        self._undescribed = self._unnamed(self._environments, before)
+
+    def _garbage(self, gone: AbstractSet[str]) -> dict[str, ObjectInfo]:
+        """What nothing refers to, once all these are `gone`."""
+        found = {one.key: one for one in self._undescribed if one.key not in gone}
+        described, pointed = DigestSet(), DigestSet()
+        for one in self._environments:
+            if one.key not in gone:
+                described.add(self._memory[one.key][1])
+        for one in self._names:
+            digests = self._memory[one.key][1]
+            if one.key not in gone:
+                pointed.add(digests)
+                if one.modified < self._before and not described.covers(digests):
+                    found[one.key] = one
+        for one in self._packages:
             digest = one.key.split("/")[2]
-            if one.modified < before and digest not in described and digest not in pointed:
+            if one.modified < self._before and digest not in described and digest not in pointed:
                 found[one.key] = one
         return found
 
-    def _undescribed(self, environments: list[ObjectInfo], before: float) -> list[ObjectInfo]:
+    def _unnamed(self, environments: list[ObjectInfo], before: float) -> list[ObjectInfo]:
         """The descriptions that no default and no alias names."""
         old = [one for one in environments if one.modified < before]
         several: dict[str, int] = {}
@@ -268,7 +294,7 @@ class _Sweep:
             task.done()
 
     def _parallel(self, work: Callable[[_O], _T], items: Iterable[_O]) -> list[_T]:
-        with ThreadPoolExecutor(_REQUESTS) as pool:
+        with ThreadPoolExecutor(self._requests) as pool:
             try:
                 return list(pool.map(work, items))
             finally:
