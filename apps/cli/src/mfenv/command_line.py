@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mfenv.environments import Environments
     from mfenv.request import Request
+    from mfenv.settings import Settings
 
 __all__ = ["Host", "commands", "interrupted", "run"]
 
@@ -34,12 +35,17 @@ class Host:
         self.quiet = quiet
         self.kernel_variables: dict[str, str] = {}
 
-    def environments(self, options: dict[str, Any] | None = None) -> Environments:
-        """The environments under the settings in force; `options` are settings given by hand."""
-        from mfenv.environments import Environments
+    def settings(self, options: dict[str, Any] | None = None) -> Settings:
+        """The settings in force; `options` are those given by hand."""
         from mfenv.settings import Settings
 
-        return Environments(Settings.load(options), progress=self.progress())
+        return Settings.load(options)
+
+    def environments(self, options: dict[str, Any] | None = None) -> Environments:
+        """The environments under the settings in force."""
+        from mfenv.environments import Environments
+
+        return Environments(self.settings(options), progress=self.progress())
 
     def request(self, request: Request) -> Request:
         """What to resolve where a user asks for `request`."""

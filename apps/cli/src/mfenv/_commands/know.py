@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfenv._commands._common import (
+    current_host,
     env_argument,
     json_option,
     local_only_option,
@@ -124,9 +125,9 @@ def _list_shared(start: str, limit: int | None, *, as_json: bool) -> None:
 @json_option
 def config(as_json: bool) -> None:
     """Show every setting, its value, and where that came from."""
-    from mfenv.settings import Settings, describe
+    from mfenv.settings import describe
 
-    found = list(describe(Settings.load()))
+    found = list(describe(current_host().settings()))
     if as_json:
         print_json({name: {"value": value, "origin": origin} for name, value, origin, _ in found})
         return

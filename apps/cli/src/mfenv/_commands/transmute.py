@@ -57,11 +57,11 @@ def transmute(
     Prints the new files. Their members are those of the old ones: every byte, mode, time and link.
     A package that could not be installed is refused.
     """
-    from mfenv.settings import Settings, package_limits, transmute_memory
+    from mfenv.settings import package_limits, transmute_memory
     from pkgcache.transmute import threads_for
     from pkgcache.transmute import transmute as one
 
-    settings = Settings.load({"transmute_level": transmute_level})
+    settings = current_host().settings({"transmute_level": transmute_level})
     memory, level = transmute_memory(settings), settings.transmute_level
     if output:
         output.mkdir(parents=True, exist_ok=True)
