@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from envid.platforms import host_platform
 from resolvers.testing import make_wheel
 
+from .emulators import KINDS, running, why_not
 from .helpers import Machine, finish
 
 if TYPE_CHECKING:
@@ -344,3 +346,35 @@ def test_a_runner_knows_the_environments_of_its_flow(user: User) -> None:
     assert (found["type"], found["deps"]) == ("pypi-only", ["app>=1"])
     assert found["archs"] == [host_platform()]
     assert "There is no step middle" in found["refused"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_datastores_of_a_team_have_its_store(
+    user: User, tmp_path: Path, index: FakeIndex, kind: str
+) -> None:
+    if reason := why_not(kind):
+        pytest.skip(reason)
+    with running(kind) as service:
+        parts = urlsplit(service.url("metaflow"))
+        root = {
+            "s3": f"s3://{parts.netloc}/metaflow",
+            "azure": parts.path.strip("/"),
+            "gs": f"gs://{parts.netloc}/metaflow?{parts.query}",
+        }
+        endpoint = parse_qs(parts.query)["endpoint"][0]
+        datastore = kind.replace("gcs", "gs")
+        settings = {
+            **service.environ,
+            "METAFLOW_S3_ENDPOINT_URL": endpoint,
+            "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT": endpoint,
+            f"METAFLOW_CONDA_{datastore.upper()}ROOT": root[datastore],
+            "METAFLOW_DEFAULT_DATASTORE": datastore,
+        }
+        colleague = User(tmp_path / "two", index, tmp_path / "unused")
+        for one in (user, colleague):
+            one.environ |= settings
+            del one.environ["MFENV_STORE"]
+        named = user.ok("resolve", "--pypi", "app", "--alias", "team/a:v1")
+        (shown,) = colleague.json("get", "team/a:v1")["environments"]
+        assert env_id(shown) == named
+        assert "/metaflow/mfenv" in colleague.json("config")["store"]["value"]

@@ -151,6 +151,8 @@ def test_an_endpoint_of_s3_is_part_of_the_store(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(metaflow_config, "S3_ENDPOINT_URL", "http://minio.test:9000")
     monkeypatch.setenv("METAFLOW_CONDA_S3ROOT", "s3://bucket/envs")
     assert load_settings("s3").store == "s3://bucket/envs/mfenv?endpoint=http://minio.test:9000"
+    monkeypatch.setenv("METAFLOW_CONDA_S3ROOT", "s3://bucket/envs/?region=eu-west-1")
+    assert load_settings("s3").store == "s3://bucket/envs/mfenv?region=eu-west-1"
 
 
 def test_azure_needs_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mfenv.environments import Environments
     from mfenv.request import Request
+    from mfenv.settings import Settings
 
 __all__ = ["MetaflowHost", "environment", "main"]
 
@@ -54,11 +55,14 @@ class MetaflowHost(Host):
         self.datastore, self.root = datastore, root
         self.skip_pins: bool | None = None
 
+    def settings(self, options: dict[str, Any] | None = None) -> Settings:
+        return load_settings(self.datastore, options, root=self.root)
+
     def environments(self, options: dict[str, Any] | None = None) -> Environments:
         from mfenv.environments import Environments
 
         return Environments(
-            load_settings(self.datastore, options, root=self.root),
+            self.settings(options),
             progress=self.progress(),
             credentials=load_credentials(),
             step=find_step,

@@ -96,20 +96,22 @@ def load_credentials() -> Credentials:
 def store_url(datastore: str, root: str, *, folder: str = "/mfenv") -> str:
     """The URL of the store in a root as Metaflow writes it.
 
-    That is a path for `local`, a URL for `s3` and `gs`, and for `azure` a container with a prefix.
+    That is a path for `local`, a URL for `s3` and `gs`, and for `azure` a container with a prefix;
+    a URL may have the options of pkgcache's stores.
     What lies beside our `folder` in it is of Metaflow or of metaflow-netflixext. Raises
     `mfenv.errors.InvalidSetting`.
     """
     from metaflow import metaflow_config
 
-    place = root.rstrip("/") + folder
+    path, _, options = root.partition("?")
+    place = path.rstrip("/") + folder
     if "://" not in place and datastore == "local":
         return (Path.cwd() / Path(place).expanduser()).as_uri()
     if "://" not in place and datastore == "azure":
         return _azure_url(place, metaflow_config.AZURE_STORAGE_BLOB_SERVICE_ENDPOINT)
-    if datastore == "s3" and metaflow_config.S3_ENDPOINT_URL:
-        return f"{place}?endpoint={quote(metaflow_config.S3_ENDPOINT_URL, safe=':/')}"
-    return place
+    if datastore == "s3" and not options and metaflow_config.S3_ENDPOINT_URL:
+        options = f"endpoint={quote(metaflow_config.S3_ENDPOINT_URL, safe=':/')}"
+    return f"{place}?{options}" if options else place
 
 
 def given(name: str) -> Any:
