@@ -162,20 +162,28 @@ def test_links_that_were_planted_are_not_followed(machine: Machine, known: str) 
 # Handles, names, space
 
 
-@pytest.mark.parametrize("most", [8, 12, 16, 24, 40])
-def test_too_many_open_files(machine: Machine, most: int) -> None:
+def starve(machine: Machine, most: int, *words: str) -> None:
+    """Resolve and create with at most so many open files, and then with enough of them."""
     limit = f"ulimit -n {most}"
-    done = machine.run("resolve", "--pypi", "app", "--alias", "a:v1", before=limit)
-    said = clear(done)
-    assert not said or "too many open files" in said.lower(), said
-    consistent(machine)
-    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
-    said = clear(machine.run("create", "a:v1", "--name", "e", before=limit))
-    assert not said or "too many open files" in said.lower(), said
-    machine.ok("create", "a:v1", "--name", "e", "--exist-ok")
-    assert machine.run("run", "e", "--", "hello").status == 7
+    for command in (["resolve", *words, "--alias", "a:v1"], ["create", "a:v1", "--name", "e"]):
+        said = clear(machine.run(*command, before=limit))
+        assert not said or "too many open files" in said.lower(), said
+        consistent(machine)
+        machine.ok(*command, *(["--exist-ok"] if "--name" in command else []))
     consistent(machine)
     tidy(machine)
+
+
+@pytest.mark.parametrize("most", [8, 12, 16, 24, 40])
+def test_too_many_open_files(machine: Machine, most: int) -> None:
+    starve(machine, most, "--pypi", "app")
+    assert machine.run("run", "e", "--", "hello").status == 7
+
+
+@pytest.mark.parametrize("most", [8, 16, 20])
+def test_too_many_open_files_for_conda_packages(conda: Machine, most: int) -> None:
+    starve(conda, most, "--conda", "greeter")
+    assert "hello from" in conda.ok("run", "e", "--", "greeter")
 
 
 def test_a_path_that_is_too_long(machine: Machine, known: str) -> None:

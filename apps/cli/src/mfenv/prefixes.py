@@ -116,14 +116,14 @@ class Prefixes:
     ) -> None:
         from pkgcache.errors import NotInCache
 
-        for last in (False, True):
+        for left in reversed(range(len(env.packages) + 1)):
             with timed(seconds, "fetch"):
                 self._environments.fetch(env)
             try:
                 with timed(seconds, "create"):
                     self._link(env, path, replace=replace)
-            except NotInCache:  # collected, or found to be damaged, in the meantime
-                if last:
+            except NotInCache:  # one was collected, or found to be damaged, in the meantime
+                if not left:
                     raise
             else:
                 return
