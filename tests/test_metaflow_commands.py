@@ -15,6 +15,7 @@ import pytest
 from envid.platforms import host_platform
 from resolvers.testing import make_wheel
 
+from .channel import ChannelServer, cached
 from .emulators import KINDS, running, why_not
 from .helpers import Machine, finish
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from .helpers import Done, Process
 
+SECRET = "geheim-4711"
 METAFLOW = Path(sys.executable).with_name("metaflow")
 if not METAFLOW.exists():
     pytest.skip("there is no Metaflow", allow_module_level=True)
@@ -378,3 +380,39 @@ def test_the_datastores_of_a_team_have_its_store(
         (shown,) = colleague.json("get", "team/a:v1")["environments"]
         assert env_id(shown) == named
         assert "/metaflow/mfenv" in colleague.json("config")["store"]["value"]
+
+
+def test_the_logins_of_metaflows_configuration_are_used(user: User, tmp_path: Path) -> None:
+    with ChannelServer(cached().main, login=("ann", SECRET)) as server:
+        user.environ |= {"MFENV_CHANNELS": server.url, "MFENV_PYTHON_PROVIDER": "conda"}
+        words = ("resolve", "--conda", "greeter", "--alias", "team/a:v1")
+        assert "401" in user.fails(*words)
+        logins = json.dumps({server.url: ["ann", SECRET]})
+        user.environ["METAFLOW_CONDA_SRCS_AUTH_INFO"] = logins
+        user.ok(*words)
+        user.ok("create", "team/a:v1")
+    texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert [text for text in texts if SECRET.encode() in text] == []
+
+
+def test_metaflows_configuration_files_count(user: User) -> None:
+    folder = user.user / ".metaflowconfig"
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "METAFLOW_CONDA_USE_REMOTE_LATEST": ":any:",
+                "METAFLOW_CONDA_CHANNELS": ["a", "b"],
+                "METAFLOW_MFENV_DOWNLOADS": "3",
+            }
+        )
+    )
+    (folder / "config_other.json").write_text('{"METAFLOW_MFENV_DOWNLOADS": "4"}')
+    found = user.json("config")
+    assert found["use_remote_latest"]["value"] == ["anyone"]
+    assert found["channels"] == {"value": ["a", "b"], "origin": "METAFLOW_CONDA_CHANNELS"}
+    assert found["downloads"] == {"value": 3, "origin": "METAFLOW_MFENV_DOWNLOADS"}
+    user.environ["METAFLOW_PROFILE"] = "other"
+    assert user.json("config")["downloads"]["value"] == 4
+    user.environ["METAFLOW_CONDA_PREFERRED_FORMAT"] = "zip"
+    assert "METAFLOW_CONDA_PREFERRED_FORMAT: `zip` is no format" in user.fails("config")
