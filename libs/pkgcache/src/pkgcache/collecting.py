@@ -140,6 +140,14 @@ def measure(paths: Iterable[Path]) -> int:
     return sum(one.st_blocks * 512 for key, one in files.items() if links[key] >= one.st_nlink)
 
 
+def drop(folder: Path) -> None:
+    """Delete an artifact whose lock is held: gone at once for everybody else, then file by file."""
+    aside = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def _beyond(found: Iterable[Holding], limits: Limits, total: int, now: float) -> Iterator[Holding]:
     """What is too old, or too much."""
     for one in sorted(found, key=lambda one: one.used):
@@ -155,13 +163,9 @@ def _remove(cache: PackageCache, one: Holding, before: float) -> bool:
         try:
             if not held or _used(one.kind, one.path) >= before:
                 return False
-            # Gone at once for everybody else, then file by file.
-            aside = one.path.with_name(f".{one.path.name}.gone")
-            shutil.rmtree(aside, ignore_errors=True)
-            one.path.rename(aside)
+            drop(one.path)
         except FileNotFoundError:
             return False
-        shutil.rmtree(aside, ignore_errors=True)
     return True
 
 
