@@ -5,6 +5,7 @@ What it lacks: `If-Match` when an upload in parts is completed.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ACCOUNT = "123456789012"
-
-
-class Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *args: object) -> None:
-        """Say nothing."""
 
 
 class OneAtATime:
@@ -58,7 +52,9 @@ class OneAtATime:
 
 
 def main() -> None:
-    server = make_server("127.0.0.1", 0, OneAtATime(), threaded=True, request_handler=Handler)
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, OneAtATime(), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
     boto3.client(
