@@ -6,12 +6,30 @@ import json
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
+from platform import python_version
 from typing import TYPE_CHECKING
 
 import pytest
 
+from envid.platforms import host_platform
+
 if TYPE_CHECKING:
+    from tests.channel import Channels
+
     from .helpers import Pad
+
+
+@pytest.fixture(scope="session")
+def pythons(channels: Channels) -> dict[str, str]:
+    """Three Pythons that this machine has, the one that runs this not among the first two."""
+    repodata = json.loads((channels.main / host_platform() / "repodata.json").read_text())
+    records = [*repodata["packages"].values(), *repodata["packages.conda"].values()]
+    found = {".".join(one["version"].split(".")[:2]) for one in records if one["name"] == "python"}
+    here = ".".join(python_version().split(".")[:2])
+    others = sorted(found - {here}, key=lambda text: [int(part) for part in text.split(".")])
+    if len(others) < 2:
+        pytest.skip("this machine has fewer than three Pythons")
+    return {"PYTHONS": " ".join((*others[:2], here))}
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +42,19 @@ def named(pad: Pad) -> Pad:
     return pad
 
 
-def test_steps_run_in_conda_environments_of_different_pythons(pad: Pad) -> None:
-    ran = pad.ok("pythons")
+def test_steps_run_in_conda_environments_of_different_pythons(
+    pad: Pad, pythons: dict[str, str]
+) -> None:
+    ran = pad.ok("pythons", env=pythons)
     assert len(ran.fact("env_id")) == 40
-    again = pad.ok("pythons")
+    again = pad.ok("pythons", env=pythons)
     assert again.fact("env_id") == ran.fact("env_id")
     assert "resolved by" in again.out
     assert ", new" not in again.out
+
+
+def test_flows_for_metaflows_own_decorators_run_as_they_are(pad: Pad) -> None:
+    assert pad.ok("own", env={"EXACT": python_version()}).fact("done")
 
 
 def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
@@ -57,8 +81,8 @@ def test_other_decorators_still_work_and_runs_can_be_resumed(pad: Pad) -> None:
     assert [one["step"] for one in resumed.told] == ["end"]
 
 
-def test_a_step_can_run_another_flow(pad: Pad) -> None:
-    ran = pad.ok("outer")
+def test_a_step_can_run_another_flow(pad: Pad, pythons: dict[str, str]) -> None:
+    ran = pad.ok("outer", env=pythons)
     assert ran.fact("inner") != ran.fact("outer")
 
 
@@ -101,8 +125,8 @@ def test_decorators_need_the_environment(pad: Pad) -> None:
     assert "requires --environment=conda" in ran.out
 
 
-def test_a_client_gets_the_description_back(pad: Pad) -> None:
-    ran = pad.ok("pythons")
+def test_a_client_gets_the_description_back(pad: Pad, pythons: dict[str, str]) -> None:
+    ran = pad.ok("pythons", env=pythons)
     code = (
         "import json; from metaflow import Flow, namespace; namespace(None)\n"
         "run = Flow('Pythons').latest_run\n"

@@ -20,7 +20,7 @@ from metaflow import (
 WIDTH = 20
 
 
-@conda_base(libraries={"colours": "1.0"}, python="3.12")
+@conda_base(libraries={"colours": "1.0"})
 class Kin(FlowSpec):
     fail = Parameter("fail", default=False, type=bool)
 
@@ -30,7 +30,7 @@ class Kin(FlowSpec):
     def start(self):
         from metaflow.cards import Markdown
 
-        inside.check("3.12")
+        inside.check()
         assert os.environ["WORD"] == "hush"
         current.card.append(Markdown("# a card"))
         inside.tell(step="start")
@@ -53,7 +53,7 @@ class Kin(FlowSpec):
     @catch(var="problem")
     @step
     def caught(self):
-        inside.check("3.12")
+        inside.check()
         if WIDTH:
             raise ValueError("to be caught")
         self.next(self.tried)
@@ -61,7 +61,7 @@ class Kin(FlowSpec):
     @retry(times=1, minutes_between_retries=0)
     @step
     def tried(self):
-        inside.check("3.12")
+        inside.check()
         assert "to be caught" in str(self.problem)
         if current.retry_count == 0:
             raise ValueError("the first time")
@@ -70,7 +70,7 @@ class Kin(FlowSpec):
     @parallel
     @step
     def together(self):
-        inside.check("3.12")
+        inside.check()
         self.node = current.parallel.node_index
         self.next(self.gather)
 

@@ -5,10 +5,10 @@ from metaflow import FlowSpec, Runner, conda, step
 
 
 class Outer(FlowSpec):
-    @conda(libraries={"colours": "1.0"}, python="3.12")
+    @conda(libraries={"colours": "1.0"})
     @step
     def start(self):
-        here = inside.check("3.12")
+        here = inside.check()
         inside.absent("mfenv")
         with Runner("inner.py", environment="conda").run() as running:
             assert running.status == "successful", running.stderr

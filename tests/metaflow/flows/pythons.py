@@ -1,41 +1,44 @@
 """Steps in conda environments of three Pythons, one in none."""
 
+import os
 import sys
 
 import inside
 from metaflow import FlowSpec, conda, conda_base, current, step
 
+FIRST, SECOND, THIRD = os.environ["PYTHONS"].split()
 
-@conda_base(libraries={"colours": ">=1"}, python="3.10")
+
+@conda_base(libraries={"colours": ">=1"}, python=FIRST)
 class Pythons(FlowSpec):
     @conda(libraries={"greeter": "1.0"})
     @step
     def start(self):
         import colours
 
-        inside.check("3.10")
+        inside.check(FIRST)
         inside.imported_from_here(colours)
         inside.absent("mfenv", "shared")
         assert colours.__version__ == "2.0"
         self.env_id = current.environment_info["full_id"]
         self.next(self.middle)
 
-    @conda(libraries={"colours": "1.0", "shared": "<2"}, python="3.12")
+    @conda(libraries={"colours": "1.0", "shared": "<2"}, python=SECOND)
     @conda(libraries={"shared": ">=1.5"})
     @step
     def middle(self):
         import colours
         import shared
 
-        inside.check("3.12")
+        inside.check(SECOND)
         assert colours.__version__ == "1.0"
         assert shared.__version__ == "1.5"
         self.next(self.last)
 
-    @conda(python="3.13")
+    @conda(python=THIRD)
     @step
     def last(self):
-        inside.check("3.13")
+        inside.check(THIRD)
         self.next(self.end)
 
     @conda(disabled=True)

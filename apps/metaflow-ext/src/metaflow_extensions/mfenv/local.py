@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,13 +53,16 @@ class LocalRun:
         root, package = Path(self._folder.name), self._package
         found = package.get_post_extract_env_vars(package.package_metadata, str(root))
         _link_code(Path(found["PYTHONPATH"]))
-        package.extract_into(str(root), ContentType.ALL_CONTENT)
+        content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
+        package.extract_into(str(root), content)
         trampolines = root / _TRAMPOLINES
         trampolines.mkdir()
         from metaflow.plugins import env_escape
 
         env_escape.generate_trampolines(str(trampolines))
-        path = os.pathsep.join([found["PYTHONPATH"], str(root), str(trampolines)])
+        # The flow's own modules are where they are; a link for each could be thousands.
+        own = Path(sys.argv[0]).absolute().parent
+        path = os.pathsep.join([found["PYTHONPATH"], str(own), str(trampolines)])
         return {
             "PYTHONPATH": path,
             "PYTHONNOUSERSITE": "1",
