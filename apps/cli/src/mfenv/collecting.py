@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mfenv.errors import NoStore
 from mfenv.settings import cache_limits
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from mfenv.environments import Environments
     from mfenv.registry import PrefixRow, Remaining
     from pkgcache.collecting import Collected, Limits
+    from pkgcache.sweeping import Swept
 
-__all__ = ["Garbage", "collect", "enforce_limits"]
+__all__ = ["Garbage", "collect", "collect_store", "enforce_limits"]
 
 _OWN_PLACE = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
 _LIMITS_SECONDS = 3600.0
@@ -94,6 +96,29 @@ def collect(
         leftovers=leftovers + collected.leftovers,
         freed=collected.freed + (0 if dry_run else freed),
     )
+
+
+def collect_store(environments: Environments, *, grace: float, dry_run: bool = False) -> Swept:
+    """Collect in the shared store what was written more than `grace` seconds ago.
+
+    What its objects name is remembered here, so that the next time only new ones are read. Raises
+    `NoStore`, and as `pkgcache.sweeping.sweep` does.
+    """
+    from pkgcache.sweeping import sweep
+
+    if environments.store is None:
+        raise NoStore("to collect in")
+    url, registry = environments.store_url, environments.registry
+    swept = sweep(
+        environments.store,
+        grace=grace,
+        dry_run=dry_run,
+        memory=registry.named_in(url),
+        progress=environments.progress,
+    )
+    if swept.memory:
+        registry.set_named_in(url, swept.memory)
+    return swept
 
 
 def enforce_limits(environments: Environments) -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from envid.ids import EnvId
 from mfenv._database import Database
+from mfenv.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from envid.resolved import ResolvedEnv
@@ -50,6 +51,9 @@ create index prefixes_by_env on prefixes (req_id, full_id);
 create table published (
     req_id text not null, full_id text not null, platform text not null, store text not null,
     primary key (req_id, full_id, platform, store)) without rowid;
+create table named (
+    store text not null, key text not null, etag text not null, names blob not null,
+    primary key (store, key));
 """
 
 _UNUSED = (
@@ -260,6 +264,27 @@ class Registry(Database):
             only_copies=tuple(row[0] for row in built),
         )
 
+    def holding(self, digests: Iterable[str]) -> Iterator[EnvId]:
+        """The environments that hold any of these packages."""
+        from pkgcache.digests import DigestSet, pack
+
+        wanted = DigestSet([pack(digests)])
+        sql = "select req_id, full_id, platform, digests from environments"
+        for *env_id, blob in self.all(sql, ()):
+            if wanted.meets(blob):
+                yield EnvId(*env_id)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the database, one line for each."""
+        found = [row[0] for row in self.all("pragma integrity_check", ()) if row[0] != "ok"]
+        for row in self.all("select req_id, full_id, platform from environments", ()):
+            env_id = EnvId(*row)
+            try:
+                self.description(env_id)
+            except RegistryError:
+                found.append(f"the description of `{env_id.req_id}:{env_id.full_id}` is damaged")
+        return found
+
     # aliases
 
     def alias(self, alias: str) -> tuple[str, str] | None:
@@ -381,6 +406,17 @@ class Registry(Database):
                 "insert or ignore into published values (?,?,?,?)",
                 [(*env_id, store) for env_id in env_ids],
             )
+
+    def named_in(self, store: str) -> dict[str, tuple[str, bytes]]:
+        """What the objects of a store name, as `pkgcache.sweeping` remembers it."""
+        rows = self.all("select key, etag, names from named where store=?", (store,))
+        return {key: (etag, names) for key, etag, names in rows}
+
+    def set_named_in(self, store: str, named: Mapping[str, tuple[str, bytes]]) -> None:
+        with self.write() as db:
+            db.execute("delete from named where store=?", (store,))
+            rows = ((store, key, etag, names) for key, (etag, names) in named.items())
+            db.executemany("insert into named values (?,?,?,?)", rows)
 
     def is_published(self, store: str, env_id: EnvId) -> bool:
         sql = "select 1 from published where req_id=? and full_id=? and platform=? and store=?"

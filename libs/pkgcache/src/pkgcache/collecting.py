@@ -140,6 +140,12 @@ def measure(paths: Iterable[Path]) -> int:
     return sum(one.st_blocks * 512 for key, one in files.items() if links[key] >= one.st_nlink)
 
 
+def disk_use(paths: Iterable[Path]) -> int:
+    """The bytes on disk of all files below `paths`, each once, however many names it has."""
+    files = {(one.st_dev, one.st_ino): one.st_blocks for path in paths for one in _files(path)}
+    return sum(files.values()) * 512
+
+
 def drop(folder: Path) -> None:
     """Delete an artifact whose lock is held: gone at once for everybody else, then file by file."""
     aside = folder.with_name(f".{folder.name}.gone")

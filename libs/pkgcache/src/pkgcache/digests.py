@@ -49,6 +49,10 @@ class DigestSet:
         """Whether all that `pack` put into `blob` is among them."""
         return self._found.issuperset(array("Q", blob))
 
+    def meets(self, blob: bytes) -> bool:
+        """Whether any of what `pack` put into `blob` is among them."""
+        return not self._found.isdisjoint(array("Q", blob))
+
     def add(self, blob: bytes) -> None:
         """Add what `pack` made."""
         self._found.update(array("Q", blob))

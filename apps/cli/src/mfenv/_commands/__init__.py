@@ -1,6 +1,6 @@
 """The commands, in modules that import nothing heavy, so that `--help` is quick."""
 
-from mfenv._commands import know, manage, resolve, share, transmute
+from mfenv._commands import cache, know, manage, resolve, share, transmute
 
 __all__ = ["COMMANDS"]
 
@@ -10,4 +10,5 @@ COMMANDS = (
     *manage.COMMANDS,
     *know.COMMANDS,
     *transmute.COMMANDS,
+    *cache.COMMANDS,
 )

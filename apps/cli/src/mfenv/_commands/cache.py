@@ -1,0 +1,263 @@
+"""`mfenv gc` and `cache`: what this machine and the store keep, and what they need not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfenv._commands._common import json_option, open_environments, print_json, say
+
+if TYPE_CHECKING:
+    from mfenv.collecting import Garbage
+    from mfenv.environments import Environments
+    from mfenv.verifying import Report
+    from pkgcache.sweeping import Swept
+
+_DAY = 86400.0
+_KILO = 1000
+
+
+@click.command(
+    epilog="\b\nExamples:\n  mfenv gc --dry-run\n  mfenv gc --older-than 30\n"
+    "  mfenv gc --store --grace 14"
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(0),
+    metavar="DAYS",
+    help="Forget also what has no name and was not used for so long.",
+)
+@click.option("--store", is_flag=True, help="Collect in the shared store, not on this machine.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    metavar="DAYS",
+    help="With --store: what is younger stays.  [default: 7]",
+)
+@json_option
+def gc(
+    dry_run: bool, older_than: float | None, store: bool, grace: float | None, as_json: bool
+) -> None:
+    """Delete what nothing refers to: prefixes, environments, packages, leftovers.
+
+    Names, aliases, prefixes and the answers to requests refer to something; what was used within
+    the last hour stays, and so do the limits `cache_size` and `cache_age`. With --store,
+    descriptions that neither a default nor an alias names, and packages that nothing names, are
+    listed first, and deleted by the next run an hour later or more.
+    """
+    if store and older_than is not None:
+        raise click.UsageError("--older-than is about this machine, and --store is not.")
+    if grace is not None and not store:
+        raise click.UsageError("--grace is about the store; give --store.")
+    with open_environments() as environments:
+        if store:
+            from mfenv.collecting import collect_store
+
+            swept = collect_store(
+                environments, grace=(7.0 if grace is None else grace) * _DAY, dry_run=dry_run
+            )
+            _report_store(swept, dry_run=dry_run, as_json=as_json)
+            return
+        from mfenv.collecting import collect
+
+        seconds = None if older_than is None else older_than * _DAY
+        garbage = collect(environments, older_than=seconds, dry_run=dry_run)
+    _report(garbage, dry_run=dry_run, as_json=as_json)
+
+
+def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
+    held = garbage.cache.holdings
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "prefixes": [str(one) for one in garbage.prefixes],
+                "environments": [one._asdict() for one in garbage.environments],
+                "packages": [{"kind": one.kind, "digest": one.digest} for one in held],
+                "leftovers": garbage.leftovers,
+                "recent": garbage.cache.recent,
+                "freed": garbage.freed,
+            }
+        )
+        return
+    word = "would delete" if dry_run else "deleted"
+    for prefix in garbage.prefixes:
+        say(f"{word} {prefix}")
+    for one in garbage.environments:
+        say(f"{'would forget' if dry_run else 'forgot'} {one.req_id}:{one.full_id} {one.platform}")
+    archives = sum(one.kind == "archive" for one in held)
+    counts = (
+        (len(garbage.prefixes), "prefixes"),
+        (len(garbage.environments), "environments"),
+        (archives, "archives"),
+        (len(held) - archives, "unpacked packages"),
+        (garbage.leftovers, "leftovers"),
+    )
+    done = ", ".join(f"{count} {what}" for count, what in counts if count)
+    say(f"{word} {done}: {_size(garbage.freed)}" if done else "there is nothing to collect")
+    if garbage.cache.recent:
+        say(f"{garbage.cache.recent} more were used within the last hour, and stay")
+
+
+def _report_store(swept: Swept, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "busy": swept.busy,
+                "deleted": list(swept.deleted),
+                "deleted_size": swept.deleted_size,
+                "listed": list(swept.listed),
+                "listed_size": swept.listed_size,
+                "due": swept.due,
+            }
+        )
+        return
+    if swept.busy:
+        say("another process collects in this store; nothing was done")
+        return
+    word = "would delete" if dry_run else "deleted"
+    say(f"{word} {len(swept.deleted)} objects: {_size(swept.deleted_size)}")
+    if swept.listed:
+        minutes = int(swept.due // 60) + 1
+        say(
+            f"listed {len(swept.listed)} more: {_size(swept.listed_size)};"
+            f" `mfenv gc --store` deletes them in {minutes} minutes or later"
+        )
+
+
+@click.group(epilog="\b\nExamples:\n  mfenv cache info\n  mfenv cache verify")
+def cache() -> None:
+    """What this machine keeps: how much it is, and whether it is right."""
+
+
+@cache.command(epilog="\b\nExamples:\n  mfenv cache info --json")
+@json_option
+def info(as_json: bool) -> None:
+    """Show what this machine keeps, its limits, and what `gc` would free."""
+    with open_environments() as environments:
+        found = _info(environments)
+    if as_json:
+        print_json(found)
+        return
+    held = found["cache"]
+    limits = found["limits"]
+    age = limits["age_days"]
+    rows = [
+        ("cache", held["path"]),
+        ("archives", f"{held['archives']['count']}, {_size(held['archives']['size'])}"),
+        ("unpacked", f"{held['unpacked']['count']}, {_size(held['unpacked']['size'])}"),
+        ("on disk", f"{_size(found['disk'])} with prefixes, hard links counted once"),
+        ("prefixes", str(found["prefixes"])),
+        ("registry", _size(found["registry"])),
+        ("size limit", _size(limits["size"]) if limits["size"] else "none"),
+        ("age limit", f"{age:g} days" if age else "none"),
+        ("gc frees", _size(found["collectable"])),
+    ]
+    for label, value in rows:
+        click.echo(f"{label:<11} {value}")
+
+
+def _info(environments: Environments) -> dict[str, Any]:
+    from pathlib import Path
+
+    from mfenv.collecting import collect
+    from mfenv.settings import cache_limits
+    from pkgcache.collecting import disk_use, holdings
+
+    found = list(holdings(environments.cache))
+    rows = environments.registry.prefixes()
+    size, age = cache_limits(environments.settings)
+    database = environments.registry.path
+    files = [database, database.with_name(f"{database.name}-wal")]
+    archives = [one for one in found if one.kind == "archive"]
+    unpacked = [one for one in found if one.kind != "archive"]
+    return {
+        "cache": {
+            "path": str(environments.cache.root),
+            "archives": {"count": len(archives), "size": sum(one.size or 0 for one in archives)},
+            "unpacked": {"count": len(unpacked), "size": sum(one.size or 0 for one in unpacked)},
+        },
+        "prefixes": len(rows),
+        "disk": disk_use([environments.cache.root, *(Path(row.path) for row in rows)]),
+        "registry": sum(one.stat().st_size for one in files if one.exists()),
+        "limits": {"size": size, "age_days": age / _DAY if age else None},
+        "collectable": collect(environments, dry_run=True).freed,
+    }
+
+
+@cache.command(
+    epilog="\b\nExamples:\n  mfenv cache verify\n  mfenv cache verify --no-repair --json"
+)
+@click.option(
+    "--repair/--no-repair",
+    default=True,
+    help="Drop what is damaged, and fetch it again if it is needed.  [default: yes]",
+)
+@click.option(
+    "--prefixes/--no-prefixes", default=True, help="Look at prefixes, too.  [default: yes]"
+)
+@json_option
+def verify(repair: bool, prefixes: bool, as_json: bool) -> None:
+    """Read everything back and compare it with its hashes.
+
+    Damaged packages are made again from a good archive, or fetched from the store or from where
+    they came; prefixes are only named. The status is 1 if something stays wrong.
+    """
+    from mfenv.verifying import verify as verify_all
+
+    with open_environments() as environments:
+        report = verify_all(environments, repair=repair, prefixes=prefixes)
+    if as_json:
+        print_json(_verified(report))
+    else:
+        _say_verified(report)
+    if not report.sound:
+        raise click.exceptions.Exit(1)
+
+
+def _verified(report: Report) -> dict[str, Any]:
+    return {
+        "sound": report.sound,
+        "artifacts": report.cache.artifacts,
+        "size": report.cache.size,
+        "damaged": [
+            {
+                "kind": one.kind,
+                "digest": one.digest,
+                "path": str(one.path),
+                "problems": list(one.problems),
+                "dropped": one.dropped,
+            }
+            for one in report.cache.damaged
+        ],
+        "lost": dict(report.lost),
+        "prefixes": {str(path): list(wrong) for path, wrong in report.prefixes.items()},
+        "registry": list(report.registry),
+    }
+
+
+def _say_verified(report: Report) -> None:
+    for one in report.cache.damaged:
+        state = "dropped" if one.dropped else "left as it is"
+        click.echo(f"{one.path}: {'; '.join(one.problems)}: {state}")
+    for filename, reason in report.lost.items():
+        click.echo(f"{filename}: cannot be had again: {reason}")
+    for prefix, wrong in report.prefixes.items():
+        click.echo(f"{prefix}: {'; '.join(wrong)}: `mfenv create --force` makes it again")
+    for line in report.registry:
+        click.echo(f"registry: {line}")
+    read = f"{report.cache.artifacts} packages, {_size(report.cache.size)}"
+    say(f"read {read}: {'all is well' if report.sound else 'not all is well'}")
+
+
+def _size(count: int) -> str:
+    if count < _KILO:
+        return f"{count} B"
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / _KILO**power:.1f} {' kMGT'[power]}B"
+
+
+COMMANDS = (gc, cache)

@@ -1,0 +1,98 @@
+"""Reading back what this machine keeps, and healing what can be healed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from envid.packages import Package
+    from mfenv.environments import Environments
+    from pkgcache.verifying import Damaged, Verified
+
+__all__ = ["Report", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found. `lost` are packages of known environments that could not be had again.
+
+    `prefixes` says what is wrong with each that is damaged, `registry` what with that.
+    """
+
+    cache: Verified
+    lost: Mapping[str, str]
+    prefixes: Mapping[Path, tuple[str, ...]]
+    registry: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong any more."""
+        left = self.lost or self.prefixes or self.registry
+        return not left and all(one.dropped for one in self.cache.damaged)
+
+
+def verify(environments: Environments, *, repair: bool = True, prefixes: bool = True) -> Report:
+    """Compare the cache, and `prefixes`, with their hashes, and look through the registry.
+
+    With `repair`, damaged packages are dropped, and fetched again where a known environment holds
+    them. Prefixes are not touched, since what was changed there may be wanted. Raises
+    `RegistryError` and `pkgcache.errors.CacheError`.
+    """
+    from pkgcache.verifying import verify_cache, verify_prefix
+
+    registry = environments.registry
+    problems = registry.problems()
+    found = verify_cache(environments.cache, repair=repair, progress=environments.progress)
+    lost = _fetch_again(environments, found.damaged) if repair else {}
+    rows = registry.prefixes() if prefixes else ()
+    checked = {path: verify_prefix(path, found.sound) for path in (Path(row.path) for row in rows)}
+    return Report(
+        cache=found,
+        lost=lost,
+        prefixes={path: wrong for path, wrong in checked.items() if wrong},
+        registry=tuple(problems),
+    )
+
+
+def _fetch_again(environments: Environments, damaged: Iterable[Damaged]) -> dict[str, str]:
+    """The packages that could not be had, and why."""
+    from pkgcache.errors import PkgcacheError
+
+    lost = {}
+    unpacked = {one.digest for one in damaged if one.dropped and one.kind != "archive"}
+    archives = {one.digest for one in damaged if one.dropped} - unpacked
+    store = environments.store.store if environments.store else None
+    for digests, unpack in ((archives, False), (unpacked, True)):
+        for package in _packages(environments, digests):
+            try:
+                with environments.downloader() as downloader:
+                    environments.cache.fetch(
+                        [package],
+                        downloader=downloader,
+                        store=store,
+                        unpack=unpack,
+                        progress=environments.progress,
+                    )
+            except PkgcacheError as error:
+                lost[package.filename] = str(error)
+    return lost
+
+
+def _packages(environments: Environments, digests: set[str]) -> list[Package]:
+    """The packages of known environments with these digests."""
+    from envid.resolved import ResolvedEnv
+    from pkgcache import layout
+
+    found: dict[str, Package] = {}
+    for env_id in environments.registry.holding(digests) if digests else ():
+        text = environments.registry.description(env_id)
+        for package in ResolvedEnv.from_json(text).packages if text else ():
+            if any(layout.digest(one) in digests for one in layout.archives(package)):
+                found[layout.digest(package)] = package
+        if len(found) == len(digests):
+            break
+    return list(found.values())
