@@ -15,14 +15,13 @@ from uv import find_uv_bin
 from envid.ids import EnvId
 from envid.netflixext import full_id, read_environment, req_id
 from envid.platforms import host_platform
+from resolvers.testing import FakeIndex
 
 from .channel import Channels, cached
-from .helpers import Machine
+from .helpers import Machine, distributions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from resolvers.testing import FakeIndex
+    from collections.abc import Iterator, Mapping
 
     from .helpers import Process
 
@@ -136,14 +135,21 @@ class Old:
         return self.root
 
 
+@pytest.fixture(scope="module")
+def resolver(tmp_path_factory: pytest.TempPathFactory, channels: Channels) -> Iterator[Machine]:
+    """A machine that resolves what the old system is said to have resolved, once for all tests."""
+    root = tmp_path_factory.mktemp("resolver")
+    with FakeIndex(*distributions()) as index:
+        machine = Machine(root / "old", index, root / "unused")
+        machine.environ |= {
+            "MFENV_CHANNELS": channels.main.as_uri(),
+            "MFENV_PYTHON_PROVIDER": "conda",
+        }
+        yield machine
+
+
 @pytest.fixture
-def old(tmp_path: Path, index: FakeIndex, channels: Channels) -> Old:
-    resolver = Machine(tmp_path / "old", index, tmp_path / "none")
-    resolver.environ |= {
-        "MFENV_CHANNELS": channels.main.as_uri(),
-        "MFENV_PYTHON_PROVIDER": "conda",
-        "MFENV_STORE": (tmp_path / "unused").as_uri(),
-    }
+def old(tmp_path: Path, resolver: Machine) -> Old:
     return Old(resolver, tmp_path / "conda_env")
 
 
