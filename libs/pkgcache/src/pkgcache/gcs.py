@@ -6,6 +6,7 @@ application-default login`, or the machine's. STORAGE_EMULATOR_HOST is honoured.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -58,7 +59,10 @@ class GcsStore(RemoteStore):
         super().__init__(url, **sizes)
         self._anonymous = self._at.flag("anonymous")
         try:
-            import google.cloud.storage  # noqa: F401
+            # It warns at each start that it will not be updated for old Pythons.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)
+                import google.cloud.storage  # noqa: F401
         except ImportError:
             raise missing(url, "gcs") from None
 
