@@ -48,9 +48,13 @@ def server(certificate: Path) -> Iterator[Server]:
         yield found
 
 
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+@pytest.fixture(params=["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def trusted(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, certificate: Path
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(request.param, str(certificate))
 
 
 def url(server: Server, path: str = FILE, host: str = "127.0.0.1") -> str:
@@ -63,7 +67,9 @@ def test_a_certificate_that_nobody_trusts_is_one_clear_error(
     with Downloader() as downloader, pytest.raises(DownloadError) as caught:
         downloader.download(url(server).replace("//", "//me:geheim@"), tmp_path / "x")
     assert str(caught.value) == f"cannot download `{url(server)}`: the TLS handshake failed"
-    assert caught.value.hint == "check the certificate settings"
+    assert (
+        caught.value.hint == "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
+    )
     assert not caught.value.retryable
     assert server.seen == []
 

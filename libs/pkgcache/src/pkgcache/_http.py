@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import time
@@ -35,6 +36,9 @@ class Client:
     def __init__(self, credentials: Credentials, *, pool: int, timeout: float) -> None:
         self._credentials, self._timeout = credentials, timeout
         self._session = requests.Session()
+        # The variables of requests itself, then the one of OpenSSL, which uv goes by as well.
+        named = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
+        self._session.verify = next(filter(None, named), True)
         self._session.headers.clear()
         self._session.headers.update(_HEADERS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -104,7 +108,8 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
         return any(isinstance(one, kinds) for one in causes)
 
     if caused(requests.exceptions.SSLError, ssl.SSLError):
-        return "the TLS handshake failed", "check the certificate settings"
+        hint = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
+        return "the TLS handshake failed", hint
     if caused(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         reason = "the proxy cannot be used"
     elif caused(urllib3.exceptions.NameResolutionError):
