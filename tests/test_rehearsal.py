@@ -72,6 +72,25 @@ def test_envid_and_reqparse_bring_nothing_heavy(wheels: Path, tmp_path: Path) ->
     run(python, "-c", "import envid, reqparse")
 
 
+def test_metaflow_has_the_extension_while_it_is_installed(wheels: Path, tmp_path: Path) -> None:
+    python = install(wheels, tmp_path / "venv", "metaflow-mfenv")
+    code = (
+        "import metaflow.extension_support as support\n"
+        "from metaflow.decorators import get_all_step_decos\n"
+        "from metaflow.plugins import ENVIRONMENTS\n"
+        "(conda,) = (one for one in ENVIRONMENTS if one.TYPE == 'conda')\n"
+        "found = {name: one['version'] for name, one in support._all_packages.items()}\n"
+        "print(found, conda.__module__, get_all_step_decos()['pypi'].__module__)\n"
+    )
+    package = "metaflow_extensions.mfenv"
+    expected = f"{{'metaflow-mfenv': '0.1.0'}} {package}.environment {package}.decorators"
+    assert run(python, "-c", code).strip() == expected
+    run(uv.find_uv_bin(), "pip", "uninstall", "--python", python, "metaflow-mfenv")
+    own = "metaflow.plugins.pypi"
+    expected = f"{{}} {own}.conda_environment {own}.pypi_decorator"
+    assert run(python, "-c", code).strip() == expected
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_wheel_holds_the_package_and_nothing_else(wheels: Path, member: str) -> None:
     project = member.split("/")[1].replace("cli", "mfenv").replace("metaflow-ext", "metaflow_mfenv")
