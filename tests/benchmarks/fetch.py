@@ -17,8 +17,11 @@ from pkgcache.directory import DirectoryStore
 from pkgcache.testing import SlowStore
 
 if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
     from multiprocessing.synchronize import Barrier
     from pathlib import Path
+
+    from pkgcache.store import Store
 
 LATENCY, BANDWIDTH = 0.05, 100e6
 PACKAGES, PROCESSES = 300, 4
@@ -48,6 +51,20 @@ def fetch(folder: Path, rounds: int) -> None:
             print(f"  {name:40} {best:7.3f} {median:7.3f}  {best / limit:9.2f}", flush=True)
 
 
+class _Line(SlowStore):
+    """A store at the end of one line for several processes: `free` is when it will be free."""
+
+    def __init__(self, store: Store, free: Synchronized[float]) -> None:
+        super().__init__(store, latency=LATENCY)
+        self._shared = free
+
+    def _move(self, size: int) -> None:
+        with self._shared.get_lock():
+            until = max(self._shared.value, time.monotonic()) + size / BANDWIDTH
+            self._shared.value = until
+        time.sleep(max(0.0, until - time.monotonic()))
+
+
 def _stored(folder: Path, sizes: list[int], chance: random.Random) -> list[Package]:
     store, found = DirectoryStore(folder), []
     for number, size in enumerate(sizes):
@@ -70,9 +87,9 @@ def _stored(folder: Path, sizes: list[int], chance: random.Random) -> list[Packa
 def _together(folder: Path, store: Path, packages: list[Package], count: int) -> float:
     """The seconds until all of some processes, which share the line, have all packages."""
     spawn = multiprocessing.get_context("spawn")
-    cache, ready = folder / "cache", spawn.Barrier(count + 1)
+    cache, ready, free = folder / "cache", spawn.Barrier(count + 1), spawn.Value("d", 0.0)
     children = [
-        spawn.Process(target=_fetch, args=(store, cache, packages, BANDWIDTH / count, ready))
+        spawn.Process(target=_fetch, args=(store, cache, packages, free, ready))
         for _ in range(count)
     ]
     for child in children:
@@ -88,9 +105,9 @@ def _together(folder: Path, store: Path, packages: list[Package], count: int) ->
 
 
 def _fetch(
-    store: Path, cache: Path, packages: list[Package], bandwidth: float, ready: Barrier
+    store: Path, cache: Path, packages: list[Package], free: Synchronized[float], ready: Barrier
 ) -> None:
-    slow = SlowStore(DirectoryStore(store), latency=LATENCY, bandwidth=bandwidth)
+    slow = _Line(DirectoryStore(store), free)
     here = PackageCache(cache)
     ready.wait()
     here.fetch(packages, store=slow)
