@@ -188,6 +188,7 @@ class PackageCache:
                 try:
                     archive = self.archive(package, verified=verified)
                     unpack(package.kind, archive, beside, self.limits)
+                    self._share(beside)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
@@ -252,6 +253,12 @@ class PackageCache:
             return
         if self._mode & stat.S_IWGRP:  # which the umask may have taken away
             folder.chmod(self._mode)
+
+    def _share(self, folder: Path) -> None:
+        """Let the group delete what lies in `folder`, which the umask may have forbidden."""
+        if self._mode & stat.S_IWGRP:
+            for path, _, _ in os.walk(folder):
+                os.chmod(path, self._mode)  # noqa: PTH101  one of many
 
     @contextmanager
     def errors(self) -> Iterator[None]:

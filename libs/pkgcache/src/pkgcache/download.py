@@ -248,6 +248,8 @@ def _open(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o644)
+    except PermissionError:
+        pass  # begun by another user of the group; if not, neither can it be replaced
     except OSError:
         if not path.is_symlink():
             raise
@@ -257,7 +259,7 @@ def _open(path: Path) -> int:
             return descriptor
         os.close(descriptor)
     # Something that is not our own file was planted here: leave its target alone.
-    path.unlink()
+    path.unlink(missing_ok=True)
     return os.open(path, flags | os.O_EXCL, 0o644)
 
 

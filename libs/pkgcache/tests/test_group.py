@@ -1,0 +1,111 @@
+"""A cache that several users of a group share; needs root, to be other users."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pkgcache import layout
+
+from .helpers import make_wheel, package_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
+
+GROUP, ANN, BOB, EVE = 54321, 54322, 54323, 54324
+
+PROGRAM = """
+import hashlib, os, pathlib, sys, tempfile, time
+from envid.packages import Package
+from pkgcache.cache import PackageCache
+from pkgcache.collecting import collect
+
+root, wheel, do, user, group = sys.argv[1:]
+wheel = pathlib.Path(wheel)
+package = Package.make(
+    kind="pypi", name="demo", version="1.0", filename=wheel.name, url=wheel.as_uri(),
+    sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(), size=wheel.stat().st_size,
+)
+
+def run(root, do):
+    cache = PackageCache(pathlib.Path(root))
+    if do == "begin":
+        cache.part_path(package).write_bytes(wheel.read_bytes()[:50])
+    elif do == "fetch":
+        cache.fetch([package], unpack=True)
+        assert cache.unpacked(package).name == "demo"
+    elif do == "collect":
+        found = collect(cache, frozenset(), now=time.time() + 7200)
+        print(len(found.holdings))
+
+# What is imported on the way is not for everybody to read.
+with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+    sys.stdout = nowhere
+    run(folder + "/cache", "fetch")
+    run(folder + "/cache", "collect")
+sys.stdout = sys.__stdout__
+os.umask(0o022)
+os.setgroups([int(group)])
+os.setgid(int(user))
+os.setuid(int(user))
+run(root, do)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory that everybody can reach, with a cache of the group and a wheel."""
+    path = tmp_path
+    while path.stat().st_uid == 0 and path != path.parent:
+        if not path.stat().st_mode & stat.S_IXOTH:
+            path.chmod(path.stat().st_mode | 0o055)
+        path = path.parent
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    os.chown(cache, ANN, GROUP)
+    cache.chmod(0o2775)
+    (tmp_path / "demo-1.0-py3-none-any.whl").write_bytes(make_wheel("demo"))
+    return tmp_path
+
+
+def by(user: int, place: Path, do: str, *, group: int = GROUP) -> str:
+    wheel = place / "demo-1.0-py3-none-any.whl"
+    words = [place / "cache", wheel, do, str(user), str(group)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words],
+        env={"HOME": "/nonexistent", "PATH": os.defpath},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_one_goes_on_where_another_stopped(place: Path) -> None:
+    by(ANN, place, "begin")
+    by(BOB, place, "fetch")
+    by(ANN, place, "fetch")
+
+
+def test_what_one_keeps_another_can_collect(place: Path) -> None:
+    by(ANN, place, "fetch")
+    digest = layout.digest(package_of(make_wheel("demo"), "demo"))
+    tree = place / "cache" / "wheels-1" / digest[:2] / digest / "tree"
+    assert stat.S_IMODE(tree.stat().st_mode) == 0o2775
+    assert by(BOB, place, "collect") == "2"
+    assert not tree.exists()
+    by(ANN, place, "fetch")
+
+
+def test_somebody_outside_of_the_group_is_refused(place: Path) -> None:
+    with pytest.raises(AssertionError, match="it belongs to another user"):
+        by(EVE, place, "fetch", group=EVE)
