@@ -101,12 +101,19 @@ class Environments:
     def close(self) -> None:
         """Close the registry, and end the worker; the limits of the cache come into force."""
         if "cache" in self.__dict__:
-            from mfenv.collecting import enforce_limits
-
-            enforce_limits(self)
+            self._enforce_limits()
         self.registry.close()
         if "worker" in self.__dict__:
             self.worker.close()
+
+    def _enforce_limits(self) -> None:
+        from mfenv.collecting import enforce_limits
+        from pkgcache.errors import CacheError
+
+        try:
+            enforce_limits(self)
+        except CacheError as error:  # what was asked for is done
+            self.progress.note(f"{error}; its limits are not enforced")
 
     @cached_property
     def cache(self) -> PackageCache:
