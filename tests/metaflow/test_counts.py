@@ -47,3 +47,14 @@ def test_known_environments_start_no_process_and_ask_no_server(pad: Pad) -> None
     assert found == seen(pad, "local")
     # Once to resolve, once to see that the prefix is there.
     assert registry == 2
+
+
+def test_a_code_package_grows_by_less_than_50_kb(pad: Pad) -> None:
+    def size(environment: str, **env: str) -> int:
+        path = pad.root / f"{environment}.tgz"
+        words = (f"--environment={environment}", "package", "save", str(path))
+        ran = pad.python("bare.py", "--no-pylint", *words, env=env)
+        assert ran.status == 0, ran.out
+        return path.stat().st_size
+
+    assert size("conda") - size("local", METAFLOW_EXTENSIONS_SEARCH_DIRS=str(pad.user)) < 50_000
