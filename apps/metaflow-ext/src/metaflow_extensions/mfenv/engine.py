@@ -242,12 +242,19 @@ class _NoTask:
 
 
 class _Progress:
-    """Says what is waited for; the log of a run wants no bars."""
+    """Says what is waited for, and what begins, each once; the log of a run wants no bars."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.note = say
+        self._say, self._said = say, set[str]()
+
+    def note(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
 
     def start(self, label: str, total: int | None, unit: Unit) -> Task:
+        if unit != "files":  # those are linked faster than anybody reads
+            self.note(f"{label.capitalize()} ...")
         return _NoTask()
 
 
