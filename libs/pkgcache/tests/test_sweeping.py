@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from envid.aliases import FullRef, parse_alias
 from pkgcache import layout
 from pkgcache._claims import LAPSE, LEASE, LOOK, SETTLE, Claims, list_content
 from pkgcache.cache import PackageCache
+from pkgcache.directory import DirectoryStore
 from pkgcache.errors import Conflict, DamagedObject, StoreError
 from pkgcache.shared import BuiltWheel, EnvStore
 from pkgcache.sweeping import Swept, sweep
@@ -304,6 +306,18 @@ def test_a_collector_that_was_killed_is_followed_by_the_next(team: Team) -> None
     team.later(SETTLE + 1)
     team.until_clean()
     assert team.objects() == set()
+
+
+def test_what_killed_writers_left_in_a_directory_goes(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.put(layout.LAYOUT_KEY, b'{"layout":1}')
+    for name, seconds in ((".old.tmp", 2 * DAY), (".young.tmp", 60)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - seconds,) * 2)
+    sweep(EnvStore(store), grace=0, dry_run=True)
+    assert (tmp_path / ".old.tmp").exists()
+    sweep(EnvStore(store), grace=0)
+    assert [path.name for path in tmp_path.glob(".*.tmp")] == [".young.tmp"]
 
 
 class CountingStore(MemoryStore):

@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pkgcache._locks import file_lock
@@ -118,6 +118,17 @@ class DirectoryStore:
             if path.parent.is_dir():
                 with self._lock(key):
                     path.unlink(missing_ok=True)
+
+    def remove_leftovers(self, before: float) -> int:
+        """Delete what killed writers left and last wrote `before`, a POSIX time; how much it was."""
+        count = 0
+        with self._errors("delete", ""):
+            for path in self._root.rglob(".*.tmp"):
+                with suppress(FileNotFoundError):  # its writer is done
+                    if path.lstat().st_mtime < before:
+                        path.unlink()
+                        count += 1
+        return count
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)

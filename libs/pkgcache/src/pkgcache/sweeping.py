@@ -27,6 +27,7 @@ from envid.resolved import SCHEMA_VERSION, ResolvedEnv
 from pkgcache import layout
 from pkgcache._claims import LEASE, SETTLE, list_content, read_list
 from pkgcache.digests import DigestSet, pack
+from pkgcache.directory import DirectoryStore
 from pkgcache.errors import Conflict, DamagedObject, NotInStore
 from pkgcache.progress import NoProgress
 
@@ -89,13 +90,17 @@ def sweep(
 ) -> Swept:
     """Delete from a store what was listed before, and list what else is garbage.
 
-    What was written within `grace` seconds stays. `requests` are sent at a time. Costs a listing
+    What was written within `grace` seconds stays; what killed writers left in a directory goes
+    after a day. `requests` are sent at a time. Costs a listing
     and a request for every object that names others and is not in `memory` with its etag, and one
     for each that is deleted. Raises `StoreError`,
     `LayoutTooNew`, and `DamagedObject` for what names others and cannot be read.
     """
     if not shared.laid_out():
         return Swept()
+    if isinstance(shared.store, DirectoryStore) and not dry_run:
+        # A writer of a day ago is none any more.
+        shared.store.remove_leftovers(time.time() - max(grace, 86400))
     progress = progress or NoProgress()
     return _Sweep(
         shared.store,
