@@ -58,7 +58,7 @@ def test_flows_for_metaflows_own_decorators_run_as_they_are(pad: Pad) -> None:
 
 
 def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
-    ran = named.ok("kinds", env={"KIND": "colours"})
+    ran = named.ok("kinds", "--whose", "team", env={"KIND": "colours"})
     assert ran.fact("colours") == "1.0"
     assert ran.fact("late") == "3.0"
     assert "*DEPRECATED*: @pip of step `derived`: use `@pypi`" in ran.out

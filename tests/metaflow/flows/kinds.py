@@ -1,10 +1,12 @@
 """PyPI packages, both kinds together, what was named before, and what a task looks up."""
 
 import inside
-from metaflow import FlowSpec, conda, named_env, pip, pypi, step
+from metaflow import FlowSpec, Parameter, conda, current, named_env, pip, pypi, step
 
 
 class Kinds(FlowSpec):
+    whose = Parameter("whose", default="nobody")
+
     @pypi(packages={"app": "", "dep": "<2"})
     @step
     def start(self):
@@ -47,12 +49,14 @@ class Kinds(FlowSpec):
         assert colours.__version__ == "1.0"
         self.next(self.late)
 
-    @named_env(name="team/@{METAFLOW_STEP_NAME}:latest", fetch_at_exec=True)
+    @named_env(name="@{METAFLOW_INIT_WHOSE}/@{METAFLOW_STEP_NAME}:latest", fetch_at_exec=True)
     @step
     def late(self):
         import shared
 
         inside.check()
+        names = [one["name"] for one in current.environment_info["packages"]]
+        assert "shared" in names
         inside.tell(late=shared.__version__)
         self.next(self.end)
 

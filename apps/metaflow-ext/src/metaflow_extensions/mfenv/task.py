@@ -11,11 +11,14 @@ from metaflow.metadata_provider import MetaDatum
 
 from metaflow_extensions.mfenv.bridge import EnvironmentFailed
 from metaflow_extensions.mfenv.collect import is_remote
-from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, description, reference
+from metaflow_extensions.mfenv.descriptions import description
+from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, reference
 from metaflow_extensions.mfenv.names import expand
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
 __all__ = ["TaskEnvironment"]
+
+_PARAMETER = "METAFLOW_INIT_"
 
 
 class TaskEnvironment(StepDecorator):
@@ -56,31 +59,35 @@ class TaskEnvironment(StepDecorator):
             return
         local = self.environment.local
         env_id = answer.get("env_id")
-        name = reference(env_id) if env_id else self._name(answer["at_exec"], cli_args.task)
-        created = local.create(name).result()
+        if env_id:
+            created = local.create(reference(env_id)).result()
+        else:
+            name = self._name(answer["at_exec"], cli_args.task)
+            created = self.environment.call("create", name=name)
         cli_args.env.update(created["variables"])
         cli_args.env.update(local.variables())
         cli_args.env[VARIABLE] = json.dumps(created["env_id"])
         cli_args.env[PYTHON] = cli_args.entrypoint[0] = created["python"]
 
     def _name(self, text: str, task: Any) -> str:
-        flow = task.flow
         variables = {
-            f"METAFLOW_INIT_{name.upper().replace('-', '_')}": str(getattr(flow, name, ""))
-            for name, _ in flow._get_parameters()  # noqa: SLF001 - as Metaflow does
+            "METAFLOW_RUN_ID": task.run_id,
+            "METAFLOW_STEP_NAME": task.step,
+            "METAFLOW_TASK_ID": task.task_id,
+            **(_parameters(task) if _PARAMETER in text else {}),
+            **os.environ,
         }
-        variables.update(
-            METAFLOW_RUN_ID=task.run_id,
-            METAFLOW_STEP_NAME=task.step,
-            METAFLOW_TASK_ID=task.task_id,
-        )
-        variables.update(os.environ)
         try:
             return expand(text, variables)
         except KeyError as error:
             raise EnvironmentFailed(
                 f"step `{self.step}`: there is no variable {error.args[0]} to put into `{text}`"
             ) from None
+
+    def _info(self, env_id: Any) -> Any:
+        if not env_id:
+            return None
+        return description(env_id) or self.environment.call("describe", env_id=env_id)
 
     def runtime_finished(self, exception: Any) -> None:
         self.environment.end_local_run()
@@ -102,9 +109,17 @@ class TaskEnvironment(StepDecorator):
         from metaflow import current
 
         env_id = json.loads(os.environ.get(VARIABLE) or '""')
-        found = description(env_id) if env_id else None
-        current._update_env({"environment_info": found})  # noqa: SLF001 - as decorators do
+        # Read when somebody asks: what a task looked up itself is not in its code package.
+        type(current).environment_info = property(lambda _: self._info(env_id))
         if env_id:
             tags = [f"attempt_id:{retry_count}"]
             datum = MetaDatum(METADATA, json.dumps(env_id), METADATA, tags)
             metadata.register_metadata(run_id, step_name, task_id, [datum])
+
+
+def _parameters(task: Any) -> dict[str, str]:
+    """The parameters of a run, as the variables that Metaflow's schedulers give them as."""
+    store = task._flow_datastore  # noqa: SLF001 - the flow itself has no values any more
+    (found,) = store.get_task_datastores(run_id=task.run_id, steps=["_parameters"])
+    names = [name for name, _ in task.flow._get_parameters() if name in found]  # noqa: SLF001
+    return {f"{_PARAMETER}{name.upper().replace('-', '_')}": str(found[name]) for name in names}
