@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import shlex
-import shutil
 import sys
 import tempfile
 import time
@@ -21,7 +20,10 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
+
+from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, descriptions
+from metaflow_extensions.mfenv.fetching import AT_ONCE, Failed, fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["add_runtime", "main"]
 
 _OLDEST = (3, 10)
-_AT_ONCE = 8
 _MACHINES = {"x86_64": "64", "arm64": "aarch64"}
-
-
-class Failed(Exception):
-    """What cannot be done, and what to do about it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -46,11 +43,15 @@ def main(arguments: list[str]) -> None:
         document = _document()
         home = Path(os.environ.get("MFENV_HOME") or ".mfenv").absolute()
         store = _store(document["store"])
-        os.environ.update(MFENV_HOME=str(home), MFENV_STORE=store)
-        sys.path[:0] = add_runtime(document["runtime"], home, _fetcher(store))
+        # What a run that the task starts must ask for the same by.
+        told = {f"MFENV_{key.upper()}": text for key, text in document["settings"].items()}
+        added = {name: text for name, text in told.items() if name not in os.environ}
+        added.update(MFENV_HOME=str(home), MFENV_STORE=store)
+        os.environ.update(added)
+        sys.path[:0] = add_runtime(document["runtime"], home, fetcher(store))
         ready = time.time()
         created = _create(document, step, datastore, "".join(arguments[2:]))
-        _write(created)
+        _write(created, added)
     except Failed as error:
         sys.exit(f"Environment of step `{step}`: {error}")
     ids = ":".join(one[:12] for one in created["env_id"][:2])
@@ -75,14 +76,9 @@ def _version(numbers: Any) -> str:
 
 
 def _document() -> dict[str, Any]:
-    from metaflow.packaging_sys import ContentType, MetaflowCodeContent
-
-    from metaflow_extensions.mfenv.environment import DESCRIPTIONS
-
-    path = MetaflowCodeContent.get_filename(DESCRIPTIONS, ContentType.OTHER_CONTENT)
-    if path is None:
+    document = descriptions()
+    if not document:
         raise Failed(f"the code package has no `{DESCRIPTIONS}`; start the run again")
-    document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     if "runtime" not in document:
         raise Failed("the run was started without a store; set MFENV_STORE, and start it again")
     return document
@@ -125,7 +121,7 @@ def add_runtime(
         )
     root = home / "runtime"
     root.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda one: _unpacked(one, root, fetch), [runtime["code"], *wheels]))
 
 
@@ -139,8 +135,8 @@ def _unpacked(one: dict[str, Any], root: Path, fetch: Callable[[str, Path], None
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != one["sha256"]:
             raise Failed(
-                f"`{one['key']}` in the store is damaged: its sha256 is {found}; delete it there,"
-                " and start the run again"
+                f"`{one['key']}` in the store is damaged: its sha256 is {found}; delete"
+                " `runtime/` there, and start the run again"
             )
         content = Path(beside, "content")
         with zipfile.ZipFile(archive) as file:
@@ -151,78 +147,6 @@ def _unpacked(one: dict[str, Any], root: Path, fetch: Callable[[str, Path], None
             if not folder.is_dir():  # else another task was faster
                 raise
     return str(folder)
-
-
-def _fetcher(url: str) -> Callable[[str, Path], None]:
-    """How an object of the store comes into a file, with what Metaflow itself needs there."""
-    parts = urlsplit(url)
-    root = parts.path.strip("/")
-    if parts.scheme == "file":
-        return lambda key, path: _from_directory(Path(unquote(parts.path)), key, path)
-    if parts.scheme == "s3":
-        return _from_s3(parts.netloc, root, parse_qs(parts.query))
-    if parts.scheme == "az":
-        from metaflow.plugins.datastores.azure_storage import AzureStorage
-
-        return _from_metaflow(AzureStorage(root))
-    if parts.scheme == "gs":
-        from metaflow.plugins.datastores.gs_storage import GSStorage
-
-        return _from_metaflow(GSStorage(f"gs://{parts.netloc}/{root}"))
-    raise Failed(f"the store `{parts.scheme}://` cannot be read from here")
-
-
-def _from_directory(root: Path, key: str, path: Path) -> None:
-    try:
-        shutil.copyfile(root / key, path)
-    except OSError as error:
-        raise _not_fetched(key, error) from None
-
-
-def _from_s3(bucket: str, root: str, options: dict[str, list[str]]) -> Callable[[str, Path], None]:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    chosen = {key: values[0] for key, values in options.items()}
-    client = boto3.session.Session(profile_name=chosen.get("profile")).client(
-        "s3",
-        endpoint_url=chosen.get("endpoint"),
-        region_name=chosen.get("region"),
-        config=Config(
-            max_pool_connections=_AT_ONCE,
-            retries={"mode": "standard", "max_attempts": 5},
-            s3={"addressing_style": chosen.get("addressing", "auto")},
-        ),
-    )
-
-    def fetch(key: str, path: Path) -> None:
-        try:
-            answer = client.get_object(Bucket=bucket, Key=f"{root}/{key}".lstrip("/"))
-            with path.open("wb") as file:
-                shutil.copyfileobj(answer["Body"], file)
-        except (BotoCoreError, ClientError) as error:
-            raise _not_fetched(key, error) from None
-
-    return fetch
-
-
-def _from_metaflow(storage: Any) -> Callable[[str, Path], None]:
-    def fetch(key: str, path: Path) -> None:
-        with storage.load_bytes([key]) as found:
-            for _, local, _ in found:
-                if local is None:
-                    raise _not_fetched(key, "it is not there")
-                shutil.copyfile(local, path)
-
-    return fetch
-
-
-def _not_fetched(key: str, why: object) -> Failed:
-    return Failed(
-        f"`{key}` cannot be fetched from the store: {why}; check that this task may read it, or"
-        " start the run again"
-    )
 
 
 def _create(document: dict[str, Any], step: str, datastore: str, name: str) -> dict[str, Any]:
@@ -252,7 +176,7 @@ def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _write(created: dict[str, Any]) -> None:
+def _write(created: dict[str, Any], added: dict[str, str]) -> None:
     from metaflow.plugins.env_escape import generate_trampolines
 
     from metaflow_extensions.mfenv.environment import EXPORTS, PYTHON, VARIABLE
@@ -269,7 +193,7 @@ def _write(created: dict[str, Any]) -> None:
         # mfenv is outside of the environment, where the environment escape goes too.
         "METAFLOW_ENV_ESCAPE_PY": sys.executable,
         "METAFLOW_ENV_ESCAPE_PATHS": os.pathsep.join(map(os.path.abspath, sys.path)),
-        **{name: os.environ[name] for name in ("MFENV_HOME", "MFENV_STORE")},
+        **added,
     }
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(lines.items()))
     Path(EXPORTS).write_text(text, encoding="utf-8")

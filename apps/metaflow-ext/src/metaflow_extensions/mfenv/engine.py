@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
-from metaflow_extensions.mfenv.mfenv_settings import load_credentials, load_settings
+from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.pathspecs import find_step
 from metaflow_extensions.mfenv.requests import StepRequest, step_request
 from metaflow_extensions.mfenv.staging import stage
@@ -51,7 +51,8 @@ def resolve(
     Takes what `metaflow_extensions.mfenv.collect.stated` gives. Answers `steps`: of each step
     `env_id`, or `at_exec` for a name to look up when a task starts, or nothing where it needs no
     environment; and `environments`: the descriptions by `req_id:full_id@platform`. For steps that
-    are sent to other machines also `store`, its URL, and `runtime`: see `staging.stage`.
+    are sent to other machines also `store`, its URL, `runtime`: see `staging.stage`, and `settings`,
+    by which runs that their tasks start ask for the same.
     """
     asked = requests_of(steps, datastore=datastore, say=say)
     found: dict[str, dict[str, Any]] = {one.step: {} for one in asked}
@@ -71,6 +72,7 @@ def resolve(
         if platforms := sorted(away - {None}):
             answer["runtime"] = stage(environments, platforms)
             answer["store"] = environments.store_url
+            answer["settings"] = handed_on(environments.settings)
     return answer
 
 

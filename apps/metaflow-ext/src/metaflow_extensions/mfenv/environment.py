@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from metaflow._vendor import click
 from metaflow.metaflow_environment import MetaflowEnvironment
-from metaflow.packaging_sys import ContentType, MetaflowCodeContent
+from metaflow.packaging_sys import ContentType
 
 from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.collect import is_remote, stated
+from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS
 from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "DESCRIPTIONS",
     "EXPORTS",
     "PYTHON",
     "VARIABLE",
     "CondaEnvironment",
     "PypiEnvironment",
-    "description",
     "reference",
 ]
 
@@ -40,9 +39,6 @@ PYTHON = "_METAFLOW_CONDA_PYTHON"
 
 EXPORTS = "mfenv_exports.sh"
 """Where a container finds what the shell that starts its task must export."""
-
-DESCRIPTIONS = "mfenv.json"
-"""What the code package says of the environments of its steps: the answer of `engine.resolve`."""
 
 
 class CondaEnvironment(MetaflowEnvironment):
@@ -184,13 +180,3 @@ def _say(text: str) -> None:
     now = datetime.now().astimezone()
     click.secho(f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3], fg="magenta", nl=False, err=True)
     click.echo(f" {text}", err=True)
-
-
-def description(env_id: list[str]) -> dict[str, Any] | None:
-    """What the code package of this task says of an environment; None if nothing."""
-    path = MetaflowCodeContent.get_filename(DESCRIPTIONS, ContentType.OTHER_CONTENT)
-    if not path:
-        return None
-    found = json.loads(Path(path).read_text(encoding="utf-8"))["environments"]
-    result: dict[str, Any] | None = found.get("{}:{}@{}".format(*env_id))
-    return result

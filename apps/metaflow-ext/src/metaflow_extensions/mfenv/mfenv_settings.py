@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from mfenv.errors import InvalidSetting
-from mfenv.settings import Settings
+from mfenv.resolving import user_name
+from mfenv.settings import Settings, describe
 from pkgcache.credentials import Credentials, Login
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DATASTORES",
     "given",
+    "handed_on",
     "load_credentials",
     "load_settings",
     "old_store_url",
@@ -38,6 +41,11 @@ _ROOTS = {
     "s3": ("CONDA_S3ROOT", "CONDA_PACKAGE_S3ROOT"),
     "azure": ("CONDA_AZUREROOT", "CONDA_PACKAGE_AZUREROOT"),
     "gs": ("CONDA_GSROOT", "CONDA_PACKAGE_GSROOT"),
+}
+_HANDED_ON = {
+    *("channel_alias", "channel_priority", "channels", "exclude_newer", "extra_index_url"),
+    *("index_strategy", "index_url", "no_index", "pre", "preferred_format", "python"),
+    *("python_provider", "use_remote_latest", "virtual_packages"),
 }
 # Of conda itself, which the resolvers of metaflow-netflixext heeded.
 _CONDA = {"CONDA_CHANNELS": "channels"}
@@ -68,6 +76,28 @@ def load_settings(
     # Where the artifacts are is a default, which a file may override.
     origins = {**found.origins, "store": f"METAFLOW_{variable}"}
     return replace(found, store=store_url(datastore, place), origins=origins)
+
+
+def handed_on(settings: Settings) -> dict[str, str]:
+    """Those settings that decide what a request means and who may answer it, as texts.
+
+    By them a run that a task on another machine starts finds what is known where the task came
+    from. What holds a login stays here.
+    """
+    python = settings.python or f"{sys.version_info.major}.{sys.version_info.minor}"
+    users = settings.use_remote_latest
+    found: dict[str, str] = {}
+    asked = replace(
+        settings,
+        python=python,
+        use_remote_latest=(user_name(),) if users in (("none",), ("me",)) else users,
+        origins={**settings.origins, "python": "", "use_remote_latest": ""},
+    )
+    for name, shown, origin, _ in describe(asked):
+        value = getattr(asked, name)
+        if name in _HANDED_ON and origin != "default" and shown == value:
+            found[name] = " ".join(value) if isinstance(value, tuple) else str(value)
+    return found
 
 
 def old_store_url(datastore: str) -> str | None:

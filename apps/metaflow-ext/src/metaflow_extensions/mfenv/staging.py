@@ -20,6 +20,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaflow_extensions.mfenv.descriptions import descriptions
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ def stage(environments: Environments, platforms: Sequence[str]) -> dict[str, Any
 
     Answers `code`, an object, and `wheels`: by platform and by version of Python, the objects of
     the wheels. An object has `key`, `sha256`, and `size` in bytes. What was staged from here costs
-    one request. Raises the errors of resolving and of moving packages.
+    one request, and what this task itself was started with costs none. Raises the errors of
+    resolving and of moving packages.
     """
+    if handed_on := _handed_on(environments, platforms):
+        return handed_on
     content, digest = _code()
     note = environments.home / "runtime" / f"{_question(environments, platforms, digest)}.json"
     with suppress(FileNotFoundError, ValueError):
@@ -61,6 +65,15 @@ def stage(environments: Environments, platforms: Sequence[str]) -> dict[str, Any
         json.dump(found, file)
     Path(file.name).replace(note)
     return found
+
+
+def _handed_on(environments: Environments, platforms: Sequence[str]) -> dict[str, Any] | None:
+    """The runtime that the task around this process was started with, if it is one of `_store`."""
+    document = descriptions()
+    if document.get("store", "").partition("?")[0] != environments.store_url.partition("?")[0]:
+        return None
+    runtime: dict[str, Any] | None = document.get("runtime")
+    return runtime if runtime and set(platforms) <= runtime["wheels"].keys() else None
 
 
 def _store(environments: Environments) -> Store:
