@@ -23,7 +23,7 @@ from pkgcache.errors import (
     NotInStore,
     StoreError,
 )
-from pkgcache.store import ObjectInfo, check_key
+from pkgcache.store import ObjectInfo, Store, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ class BrokenOff(Exception):
     """An answer ended before all of the object was there."""
 
 
-class RemoteStore(ABC):
+class RemoteStore(Store, ABC):
     """The `Store` protocol over a service's own requests, which subclasses make one at a time."""
 
     OPTIONS: frozenset[str]
@@ -139,11 +139,6 @@ class RemoteStore(ABC):
         if found is None:
             raise NotInStore(key, self.url)
         return found
-
-    def read(self, key: str) -> bytes:
-        buffer = io.BytesIO()
-        self.get(key, buffer)
-        return buffer.getvalue()
 
     def put(
         self,
@@ -234,7 +229,7 @@ class RemoteStore(ABC):
     @abstractmethod
     def _delete(self, name: str) -> None: ...
 
-    def _require(self, condition: Condition) -> None:  # noqa: B027  (most services heed all)
+    def _require(self, condition: Condition) -> None:
         """Raise `Refused` where the service is known to ignore such a condition."""
 
     # what is common to all

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import threading
 import time
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkgcache.errors import Conflict, NotInStore
-from pkgcache.store import ObjectInfo, check_key
+from pkgcache.store import ObjectInfo, Store, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pkgcache.progress import Task
-    from pkgcache.store import Sink, Store
+    from pkgcache.store import Sink
 
 _PIECE = 1 << 16
 _PAGE = 1000
@@ -31,15 +30,19 @@ class Request(NamedTuple):
     key: str
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """A store in memory. `requests` lists what it was asked, as a remote store would count it."""
 
     def __init__(self, url: str = "memory://store") -> None:
-        self.url = url
+        self._url = url
         self.requests: list[Request] = []
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
         self._written = 0
+
+    @property
+    def url(self) -> str:
+        return self._url
 
     def head(self, key: str) -> ObjectInfo | None:
         with self._request("head", key):
@@ -57,11 +60,6 @@ class MemoryStore:
         data, info = found
         sink.write(data[offset:])
         return info
-
-    def read(self, key: str) -> bytes:
-        buffer = io.BytesIO()
-        self.get(key, buffer)
-        return buffer.getvalue()
 
     def put(
         self,
@@ -104,7 +102,7 @@ class MemoryStore:
         return self._lock
 
 
-class SlowStore:
+class SlowStore(Store):
     """A store as far away as a real one: each request waits, and all share one line.
 
     `latency` is in seconds per request, `bandwidth` in bytes per second, for all threads together.
@@ -133,11 +131,6 @@ class SlowStore:
     def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
         self._ask("get", key)
         return self._store.get(key, _SlowSink(sink, self._move), offset)
-
-    def read(self, key: str) -> bytes:
-        buffer = io.BytesIO()
-        self.get(key, buffer)
-        return buffer.getvalue()
 
     def put(
         self,

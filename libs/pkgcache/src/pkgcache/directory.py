@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import secrets
 import stat
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkgcache._locks import file_lock
 from pkgcache.errors import Conflict, NotInStore, StoreError
-from pkgcache.store import ObjectInfo, check_key
+from pkgcache.store import ObjectInfo, Store, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +26,7 @@ __all__ = ["DirectoryStore"]
 _CHUNK = 1 << 20
 
 
-class DirectoryStore:
+class DirectoryStore(Store):
     """Objects are files under `root`, written beside their place and moved there when complete.
 
     Names that start with a dot are ours: `.locks/` and temporary files. Permissions follow the
@@ -69,11 +68,6 @@ class DirectoryStore:
                 while data := file.read(_CHUNK):
                     sink.write(data)
             return _info(key, found)
-
-    def read(self, key: str) -> bytes:
-        buffer = io.BytesIO()
-        self.get(key, buffer)
-        return buffer.getvalue()
 
     def put(
         self,

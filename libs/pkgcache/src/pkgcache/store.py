@@ -7,6 +7,7 @@ is 1 to 255 of the characters `A-Za-z0-9._+!~%=@-`, the first of them not a dot;
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,9 @@ class Store(Protocol):
 
     def read(self, key: str) -> bytes:
         """The whole of a small object. Raises `NotInStore`."""
+        buffer = io.BytesIO()
+        self.get(key, buffer)
+        return buffer.getvalue()
 
     def put(
         self,
