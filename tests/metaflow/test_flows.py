@@ -69,6 +69,18 @@ def test_needs_may_stand_in_files(pad: Pad) -> None:
     assert pad.ok("configured").fact("colours") == "1.0"
 
 
+def test_a_flow_has_what_the_flows_that_it_inherits_from_ask_for(pad: Pad) -> None:
+    assert pad.ok("heir").fact("found") == ["1.0", "1.5"]
+
+
+def test_two_answers_to_one_question_are_refused_before_a_run(pad: Pad) -> None:
+    asked = ("--with", "conda:python=3.12", "--with", "pypi:python=3.11")
+    ran = pad.run("bare", *asked)
+    assert ran.status == 1
+    assert "--with conda says `python=3.12`, and --with pypi says `python=3.11`" in ran.out
+    assert "Traceback" not in ran.out
+
+
 def test_a_variable_that_is_not_there_is_named(named: Pad) -> None:
     ran = named.run("kinds")
     assert ran.status == 1

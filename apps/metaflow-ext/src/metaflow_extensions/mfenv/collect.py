@@ -24,7 +24,7 @@ def stated(flow: Any, step: Any) -> dict[str, Any]:
     found = [_statement(deco, "step", f"@{deco.name} of step `{step.name}`") for deco in written]
     found += [_statement(deco, "step", f"--with {deco.name}") for deco in added]
     for kind in KINDS:
-        bases = reversed(flow._flow_decorators.get(f"{kind}_base", []))  # noqa: SLF001 - no other way
+        bases = _of_flow(flow, f"{kind}_base")
         found += [_statement(one, "flow", f"@{one.name} of flow `{flow.name}`") for one in bases]
     return {
         "step": step.name,
@@ -37,6 +37,17 @@ def stated(flow: Any, step: Any) -> dict[str, Any]:
 def is_remote(decorators: Any) -> bool:
     """Whether the tasks of a step run on another machine."""
     return _platform(decorators) is not None
+
+
+def _of_flow(flow: Any, name: str) -> list[Any]:
+    """The decorators of a flow and of the flows that it inherits from, in reading order."""
+    found = list(reversed(flow._flow_decorators.get(name, [])))  # noqa: SLF001 - no other way
+    # Of a name that both have, newer Metaflows give those of the flow alone.
+    inherited = getattr(flow._flow_state, "inherited_data", {})  # noqa: SLF001
+    for kind, decorators in inherited.items():
+        if kind.name == "FLOW_DECORATORS":
+            found += [one for one in reversed(decorators.get(name, [])) if one not in found]
+    return found
 
 
 def _statement(deco: Any, level: str, place: str) -> dict[str, Any]:
