@@ -17,6 +17,7 @@ from mfenv.environments import Environments
 from mfenv.errors import Contradiction
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
+from pkgcache.credentials import Credentials
 from resolvers.errors import InvalidRequest as UnusableTable
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 
@@ -207,13 +208,15 @@ def test_conda_packages_contradict_a_python_of_the_system(tmp_path: Path) -> Non
 
 
 def test_a_login_in_a_channel_stays_out_of_the_spec(tmp_path: Path) -> None:
+    credentials = Credentials()
     prepared = prepare(
         Request(conda=("zlib",)),
         settings(tmp_path, channels=("https://ann:s3cret@c.test/x",)),
         nowhere,
+        credentials,
     )
     assert b"s3cret" not in prepared.spec.canonical()
-    login = prepared.credentials.find("https://c.test/x")
+    login = credentials.find("https://c.test/x")
     assert login
     assert (login.user, login.password) == ("ann", "s3cret")
 

@@ -198,3 +198,9 @@ def test_a_login_can_be_sent_to_another_process() -> None:
 @pytest.mark.parametrize("url", ["https://[me:geheim@host", "https://me:geheim@host:port/"])
 def test_what_is_no_url_is_not_shown(url: str) -> None:
     assert "geheim" not in redact(url)
+
+
+def test_what_is_no_url_is_left_as_it_is() -> None:
+    credentials = Credentials()
+    assert credentials.add("https://me:geheim@[host/") == "https://me:geheim@[host/"
+    assert repr(credentials) == "Credentials(hosts=[])"

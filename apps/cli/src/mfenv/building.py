@@ -12,16 +12,13 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from mfenv.environments import Environments
     from pkgcache.cache import PackageCache
-    from pkgcache.credentials import Credentials
     from pkgcache.shared import EnvStore
     from resolvers.request import Artifact
 
 __all__ = ["builder_python", "keep_built", "shared_wheel"]
 
 
-def builder_python(
-    packages: tuple[Package, ...], environments: Environments, credentials: Credentials
-) -> Path:
+def builder_python(packages: tuple[Package, ...], environments: Environments) -> Path:
     """The interpreter of a builder environment, which holds `packages` and nothing else.
 
     It is kept under the engines' directory, by what is in it. Raises `pkgcache.errors`.
@@ -39,7 +36,7 @@ def builder_python(
     (env,) = ResolvedEnv.co_resolve(spec, found, resolved_by="mfenv")
     prefix = environments.home / "engines" / "builders" / env.full_id
     if read_marker(prefix) != env.env_id:
-        environments.fetch(env, credentials)
+        environments.fetch(env)
         with suppress(PrefixExists):  # another process made the very same in the meantime
             create_conda_env(env, prefix, cache=environments.cache, progress=environments.progress)
     return prefix / "bin" / "python"

@@ -66,8 +66,8 @@ class Environments:
     """The environments of one user under one set of settings.
 
     Safe to use from several processes on one home and one store. A context manager, which closes
-    connections at its end. `credentials` are logins beside those that the settings hold, and
-    `step` finds the environments of Metaflow's steps.
+    connections at its end. `credentials` are logins beside those in the settings and in what is
+    asked for, which are added to them; `step` finds the environments of Metaflow's steps.
     """
 
     def __init__(
@@ -82,7 +82,12 @@ class Environments:
         from pkgcache.progress import NoProgress
 
         self.credentials = credentials or Credentials()
-        self.settings = settings or Settings.load()
+        self.settings = settings = settings or Settings.load()
+        for url in (
+            *(settings.index_url, *settings.extra_index_url, *settings.find_links),
+            *(*settings.channels, settings.channel_alias),
+        ):
+            self.credentials.add(url)
         self.progress = progress or NoProgress()
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
@@ -193,7 +198,7 @@ class Environments:
         if not dry_run:
             self.registry.use(found.envs)
             for name in names:
-                self._publisher.give(name, found.envs, prepared.credentials)
+                self._publisher.give(name, found.envs)
         return found
 
     def _answer(
@@ -222,9 +227,7 @@ class Environments:
         elif not dry_run:
             if self.store_url:
                 with timed(seconds, "publish"):
-                    published = self.publish(
-                        envs, default=default, check=not known, credentials=prepared.credentials
-                    )
+                    published = self.publish(envs, default=default, check=not known)
                 there = {one.env_id: one for one in (published.envs if published else ())}
                 envs = tuple(there.get(one.env_id, one) for one in envs)
             if not known:
@@ -281,7 +284,6 @@ class Environments:
         default: bool = True,
         check: bool = False,
         verify: bool = False,
-        credentials: Credentials | None = None,
     ) -> Published | None:
         """Put environments into the store, if there is one: packages, then descriptions.
 
@@ -290,9 +292,7 @@ class Environments:
         `default` each of them becomes what its bare `req_id` means in the store. Gives what was
         added, None where nothing was asked.
         """
-        return self._publisher.publish(
-            envs, default=default, check=check, verify=verify, credentials=credentials
-        )
+        return self._publisher.publish(envs, default=default, check=check, verify=verify)
 
     def publish_again(
         self, name: str, *, default: bool = False, verify: bool = False
@@ -374,7 +374,7 @@ class Environments:
             env, as_name=as_name, prefix=prefix, force=force, exist_ok=exist_ok
         )
 
-    def fetch(self, env: ResolvedEnv, credentials: Credentials | None = None) -> None:
+    def fetch(self, env: ResolvedEnv) -> None:
         """Bring the packages of an environment into the cache, ready to be linked.
 
         Raises `NotHere` where that needs what `local_only` forbids.
@@ -382,7 +382,7 @@ class Environments:
         if self.settings.local_only:
             self._check_here(env)
         store = self.store.store if self.store else None
-        with self.downloader(credentials) as downloader:
+        with self.downloader() as downloader:
             self.cache.fetch(
                 env.packages,
                 downloader=downloader,
@@ -447,18 +447,12 @@ class Environments:
 
     # common
 
-    def downloader(self, credentials: Credentials | None = None) -> Downloader:
+    def downloader(self) -> Downloader:
         """What downloads packages, with the logins of the settings; or refuses, `local_only`."""
         from pkgcache.download import Downloader
 
-        known = credentials or self.credentials
         settings = self.settings
-        for url in (
-            *(settings.index_url, *settings.extra_index_url, *settings.find_links),
-            *(*settings.channels, settings.channel_alias),
-        ):
-            known.add(url)
-        return Downloader(known, workers=settings.downloads, offline=settings.local_only)
+        return Downloader(self.credentials, workers=settings.downloads, offline=settings.local_only)
 
     @contextmanager
     def _alone(self, name: str, other: str) -> Iterator[None]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
     from mfenv.finding import Target
-    from pkgcache.credentials import Credentials
     from pkgcache.shared import Published, Transmuting
 
 __all__ = ["Publisher"]
@@ -45,7 +44,6 @@ class Publisher:
         default: bool,
         check: bool = False,
         verify: bool = False,
-        credentials: Credentials | None = None,
     ) -> Published | None:
         """See `Environments.publish`; None where nothing was asked of the store."""
         environments = self._environments
@@ -53,7 +51,7 @@ class Publisher:
         if not asked or (store := environments.store) is None:
             return None
         wanted = [one for one in asked if verify or one.env_id not in self._seen]
-        with environments.downloader(credentials) as downloader:
+        with environments.downloader() as downloader:
             published = store.publish(
                 wanted,
                 cache=environments.cache,
@@ -83,9 +81,7 @@ class Publisher:
             memory=transmute_memory(settings),
         )
 
-    def give(
-        self, alias: Alias, envs: Sequence[ResolvedEnv], credentials: Credentials | None = None
-    ) -> FullRef:
+    def give(self, alias: Alias, envs: Sequence[ResolvedEnv]) -> FullRef:
         """Give an alias to one environment, which `envs` are for all its platforms.
 
         Raises `ImmutableAlias` and `pkgcache.errors.AliasTaken`.
@@ -97,7 +93,7 @@ class Publisher:
         url, store = self._environments.store_url, self._environments.store
         known = not alias.mutable and self._registry.alias_in(url, str(alias)) == ids
         if store and not known and store.alias(alias) != target:
-            self.publish(envs, default=False, check=True, credentials=credentials)
+            self.publish(envs, default=False, check=True)
             store.set_alias(alias, target)
         held = self._registry.set_alias(str(alias), ids, mutable=alias.mutable, store=url)
         if held:

@@ -83,8 +83,7 @@ class Prepared:
     """A spec, and what resolving it needs but no id or description may hold.
 
     `origins` says of each requirement where it was asked for; `local_paths` leads from the digest
-    of a local file's or directory's content to where it lies; `credentials` were in URLs.
-    `bases` are the environments whose packages are held, one for each of `platforms`.
+    of a local file's or directory's content to where it lies. `bases` are the environments whose packages are held, one for each of `platforms`.
     """
 
     spec: EnvSpec
@@ -92,7 +91,6 @@ class Prepared:
     bases: tuple[ResolvedEnv, ...] = ()
     origins: Mapping[str, str]
     local_paths: Mapping[str, Path] = field(default_factory=dict)
-    credentials: Credentials
     notes: tuple[str, ...] = ()
 
 
@@ -104,12 +102,13 @@ def prepare(
 ) -> Prepared:
     """Read the files of a request and make its spec; `find` looks up what it refers to.
 
-    What is learned of logins is added to `credentials`. Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest` for what
-    cannot be asked for, `Contradiction` for two statements that exclude each other.
+    Logins in URLs are added to `credentials`. Raises `reqparse.ParseErrors` with every problem of
+    every file, `InvalidRequest` for what cannot be asked for, `Contradiction` for two statements
+    that exclude each other.
     """
-    credentials = credentials or Credentials()
     if request.same_as is not None:
-        return _prepare_again(request, settings, find, credentials)
+        return _prepare_again(request, settings, find)
+    credentials = credentials or Credentials()
     sets = [*_read(request), *request.stated]
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
@@ -166,20 +165,15 @@ def prepare(
         bases=bases,
         origins=texts.origins,
         local_paths=texts.paths,
-        credentials=credentials,
         notes=tuple(_notes(sets)),
     )
 
 
-def _prepare_again(
-    request: Request, settings: Settings, find: Find, credentials: Credentials
-) -> Prepared:
+def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
     spec = find(str(request.same_as), ())[0].spec
     platforms = _platforms(request, (), settings)
     bases = find(spec.base, platforms) if spec.base else ()
-    return Prepared(
-        spec=spec, platforms=platforms, bases=bases, origins={}, credentials=credentials
-    )
+    return Prepared(spec=spec, platforms=platforms, bases=bases, origins={})
 
 
 def _platforms(

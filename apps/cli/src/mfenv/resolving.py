@@ -38,14 +38,12 @@ def find_packages(
     context = ResolveContext(
         cache_dir=environments.home / "engines",
         local_paths=prepared.local_paths,
-        credentials=prepared.credentials,
+        credentials=environments.credentials,
         origins=prepared.origins,
         held={base.platform: base.packages for base in prepared.bases},
         preferred=preferred,
         built_wheel=lambda key: shared_wheel(key, cache, store),
-        builder_python=lambda packages: builder_python(
-            packages, environments, prepared.credentials
-        ),
+        builder_python=lambda packages: builder_python(packages, environments),
         progress=environments.progress,
         offline=environments.settings.offline or environments.settings.local_only,
     )
@@ -72,7 +70,7 @@ def _resolver(environments: Environments, prepared: Prepared) -> Resolver:
         return PypiResolver()
     from resolvers.channels import CHANNEL_ALIAS
 
-    alias = prepared.credentials.add(environments.settings.channel_alias) or CHANNEL_ALIAS
+    alias = environments.credentials.add(environments.settings.channel_alias) or CHANNEL_ALIAS
     if spec.env_type == "conda-only":
         from resolvers.conda import CondaResolver
 

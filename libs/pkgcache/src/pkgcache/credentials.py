@@ -55,8 +55,14 @@ class Credentials:
         return f"Credentials(hosts={sorted({host for _, host, _ in self._logins})})"
 
     def add(self, url: str) -> str:
-        """Keep the login and the token in `url`, if there are any; return the URL without them."""
-        clean, login = split_userinfo(url)
+        """Keep the login and the token in `url`, if there are any; return the URL without them.
+
+        What is no URL is returned as it is.
+        """
+        try:
+            clean, login = split_userinfo(url)
+        except ValueError:
+            return url
         parts = urlsplit(clean)
         token = _TOKEN.search(parts.path) if parts.scheme in _PORTS else None
         if token:

@@ -127,10 +127,11 @@ def _wheels(
             ),
             settings,
             environments.find,
+            environments.credentials,
         )
         context = ResolveContext(
             cache_dir=environments.home / "engines",
-            credentials=prepared.credentials,
+            credentials=environments.credentials,
             progress=environments.progress,
             offline=settings.offline,
         )
