@@ -93,6 +93,8 @@ def test_other_decorators_still_work_and_runs_can_be_resumed(pad: Pad) -> None:
     failed = pad.run("kin", "--fail", "True")
     assert failed.status == 1
     assert [one["step"] for one in failed.told] == ["start"]
+    run_id = failed.out.partition("(run-id ")[2].partition(")")[0]
+    assert "Found 1 card" in pad.ok("kin", f"{run_id}/start", command="card list").out
     resumed = pad.ok("kin", command="resume last", env={"REPAIRED": "1"})
     assert [one["step"] for one in resumed.told] == ["end"]
 
