@@ -77,7 +77,7 @@ def place(tmp_path: Path) -> Path:
 
 def by(user: int, place: Path, do: str, *, group: int = GROUP) -> str:
     wheel = place / "demo-1.0-py3-none-any.whl"
-    words = [place / "cache", wheel, do, str(user), str(group)]
+    words = [str(place / "cache"), str(wheel), do, str(user), str(group)]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
         env={"HOME": "/nonexistent", "PATH": os.defpath},
