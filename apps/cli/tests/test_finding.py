@@ -15,6 +15,7 @@ from mfenv.environments import Environments
 from mfenv.errors import Ambiguous, InvalidSetting, NoStore, NotHere, UnknownEnvironment
 from mfenv.request import Request
 from mfenv.settings import Settings
+from pkgcache.progress import NoProgress
 from pkgcache.shared import EnvStore
 from pkgcache.testing import MemoryStore
 from resolvers.testing import make_wheel
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from pkgcache.progress import Progress
+
 BOTH = ("linux-64", "osx-arm64")
 URL = "memory://store"
+
+
+class Notes(NoProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
 
 
 @pytest.fixture
@@ -37,7 +50,7 @@ def machine(tmp_path: Path, memory: MemoryStore) -> Iterator[Callable[..., Envir
     """Opens the machine of that name, which has a home of its own and everybody's store."""
     opened: list[Environments] = []
 
-    def on(name: str, **settings: object) -> Environments:
+    def on(name: str, progress: Progress | None = None, **settings: object) -> Environments:
         found = Environments(
             Settings.load(
                 {
@@ -48,7 +61,8 @@ def machine(tmp_path: Path, memory: MemoryStore) -> Iterator[Callable[..., Envir
                 },
                 environ={},
                 directory=tmp_path,
-            )
+            ),
+            progress=progress,
         )
         if found.store_url:
             found.store = EnvStore(memory)
@@ -276,6 +290,26 @@ class TestLatest:
         outcome = machine("two", use_remote_latest="anyone").resolve(self.REQUEST)
         assert outcome.envs == answers["newer"]
 
+    @pytest.mark.parametrize("damaged", ["environments", "defaults"])
+    def test_what_is_damaged_is_passed_over_and_said(
+        self,
+        machine: Callable[..., Environments],
+        memory: MemoryStore,
+        answers: dict[str, tuple[ResolvedEnv, ...]],
+        damaged: str,
+    ) -> None:
+        default = answers["default"][1]
+        keys = {
+            "environments": f"environments/{default.req_id}/osx-arm64/{default.full_id}.json",
+            "defaults": f"defaults/{default.req_id}/osx-arm64.json",
+        }
+        memory.put(keys[damaged], b"{}")
+        notes = Notes()
+        outcome = machine("two", use_remote_latest="anyone", progress=notes).resolve(self.REQUEST)
+        assert outcome.envs == answers["newer"]
+        (note,) = notes.lines
+        assert keys[damaged] in note
+
     def test_a_dry_run_remembers_nothing(
         self,
         machine: Callable[..., Environments],
@@ -466,13 +500,11 @@ class TestLocalOnly:
     def test_a_package_that_is_damaged_is_not_fetched(
         self, machine: Callable[..., Environments], tmp_path: Path
     ) -> None:
-        from pkgcache.errors import DownloadError
-
         env = resolved(tmp_path, "1")[0]
         two = machine("two", local_only=True)
         (package,) = env.packages
         machine("two").cache.fetch(env.packages)
         archive = two.cache.archive_path(package)
         archive.write_bytes(b"\0" * archive.stat().st_size)
-        with pytest.raises(DownloadError, match="downloads are switched off"):
+        with pytest.raises(NotHere, match=r"fetch it: `app-1-py3-none-any\.whl`"):
             two.fetch(env)

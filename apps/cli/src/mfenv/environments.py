@@ -93,7 +93,9 @@ class Environments:
         self.registry = Registry(self.home / "registry.sqlite")
         self.store_url = "" if self.settings.local_only else self.settings.store
         self._step = step
-        self._finder = Finder(self.registry, self.settings, lambda: self.store, step)
+        self._finder = Finder(
+            self.registry, self.settings, lambda: self.store, step, note=self.progress.note
+        )
         self._publisher = Publisher(self)
         self._prefixes = Prefixes(self)
 
@@ -379,17 +381,24 @@ class Environments:
 
         Raises `NotHere` where that needs what `local_only` forbids.
         """
+        from pkgcache.errors import DownloadError
+
         if self.settings.local_only:
             self._check_here(env)
         store = self.store.store if self.store else None
-        with self.downloader() as downloader:
-            self.cache.fetch(
-                env.packages,
-                downloader=downloader,
-                store=store,
-                unpack=True,
-                progress=self.progress,
-            )
+        try:
+            with self.downloader() as downloader:
+                self.cache.fetch(
+                    env.packages,
+                    downloader=downloader,
+                    store=store,
+                    unpack=True,
+                    progress=self.progress,
+                )
+        except DownloadError:
+            if self.settings.local_only:
+                self._check_here(env)  # what turned out to be damaged is gone
+            raise
 
     def _check_here(self, env: ResolvedEnv) -> None:
         missing = [

@@ -38,7 +38,7 @@ class Finder:
 
     What the store has is remembered in the registry. What never changes is asked of the store
     once: descriptions, and aliases with other tags than `latest`, `candidate` and `stable`. `step`
-    finds the environment of a step.
+    finds the environment of a step. `note` is told what had to be passed over.
     """
 
     def __init__(
@@ -47,9 +47,11 @@ class Finder:
         settings: Settings,
         store: Callable[[], EnvStore | None],
         step: StepFinder | None = None,
+        *,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry, self._settings, self._store = registry, settings, store
-        self._step = step
+        self._step, self._note = step, note
 
     def find(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
         """See `Environments.find`."""
@@ -74,18 +76,49 @@ class Finder:
         It was resolved for all `platforms` together. Where everybody's are wanted, that is the
         store's default, else the newest. Costs a request for the default of each platform, a
         listing for each where that does not do, and one for each description that is looked at,
-        the newest first. Nothing is remembered.
+        the newest first. Nothing is remembered; what is damaged is passed over.
         """
+        from pkgcache.errors import DamagedObject
+
         asked = self._settings.use_remote_latest
         if asked in ((), ("none",)) or (store := self._store()) is None:
             return None
         anyone = asked == ("anyone",)
         users = None if anyone else self._users(asked)
-        for full_id in _published(store, req_id, platforms, defaults=anyone):
-            found = self.together(req_id, full_id, platforms, users=users, remember=False)
+        for full_id in self._published(store, req_id, platforms, defaults=anyone):
+            try:
+                found = self.together(req_id, full_id, platforms, users=users, remember=False)
+            except DamagedObject as error:
+                self._note(f"{error}; passed over")
+                continue
             if found:
                 return found
         return None
+
+    def _published(
+        self, store: EnvStore, req_id: str, platforms: Sequence[str], *, defaults: bool
+    ) -> Iterator[str]:
+        """The `full_id`s that a store may have for all platforms: the default, then the newest."""
+        default = self._common_default(store, req_id, platforms) if defaults else None
+        if default:
+            yield default
+        newest, *others = (
+            [one.full_id for one in store.find(req_id, platform)] for platform in platforms
+        )
+        for full_id in newest:
+            if full_id != default and all(full_id in other for other in others):
+                yield full_id
+
+    def _common_default(self, store: EnvStore, req_id: str, platforms: Sequence[str]) -> str | None:
+        from pkgcache.errors import DamagedObject
+
+        try:
+            chosen = {store.default(req_id, platform) for platform in platforms}
+        except DamagedObject as error:
+            self._note(f"{error}; passed over")
+            return None
+        full_ids = {one.full_id if one else None for one in chosen}
+        return full_ids.pop() if len(full_ids) == 1 else None
 
     def together(
         self,
@@ -252,20 +285,3 @@ def taken(alias: Alias, held: Target) -> ImmutableAlias:
 def _stored(store: EnvStore, target: Target) -> list[str]:
     req_id, full_id = target
     return [one.platform for one in store.find_prefix(req_id) if one.full_id == full_id]
-
-
-def _published(
-    store: EnvStore, req_id: str, platforms: Sequence[str], *, defaults: bool
-) -> Iterator[str]:
-    """The `full_id`s that a store may have for all platforms: the default, then the newest."""
-    named = [store.default(req_id, platform) for platform in platforms] if defaults else []
-    chosen = {one.full_id if one else None for one in named}
-    default = chosen.pop() if len(chosen) == 1 else None
-    if default:
-        yield default
-    newest, *others = (
-        [one.full_id for one in store.find(req_id, platform)] for platform in platforms
-    )
-    for full_id in newest:
-        if full_id != default and all(full_id in other for other in others):
-            yield full_id
