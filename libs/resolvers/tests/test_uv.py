@@ -27,3 +27,23 @@ def test_many_threads_find_the_program_at_once() -> None:
     # The first use of a process is what went wrong, so every try is a process.
     for _ in range(3):
         subprocess.run([sys.executable, "-c", _AT_ONCE], check=True)
+
+
+_MISSING = """
+import sys
+from resolvers._uv import _program
+from resolvers.errors import EngineFailed
+
+sys.modules["uv"] = None  # as where it is not installed
+try:
+    _program()
+except EngineFailed as error:
+    print(error, error.hint, sep="; ")
+"""
+
+
+def test_a_missing_uv_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _MISSING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "uv failed: its program is missing; install the package `uv`\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -123,6 +124,9 @@ def solve_conda(
                 f"`{redact(url)}` is not the URL of a conda channel",
                 f"channels are read by {', '.join(_SCHEMES)}",
             )
+    if find_spec("rattler") is None:
+        hint = "install the package `py-rattler`"
+        raise EngineFailed("py-rattler", "it is not installed", hint=hint)
     context.on_process("py-rattler solve")
     try:
         answers = worker.call(

@@ -58,12 +58,12 @@ class Uv:
 
 
 def _program() -> str:
-    import uv
-
     try:
+        import uv
+
         with _FINDING:
             return uv.find_uv_bin()
-    except FileNotFoundError:
+    except (FileNotFoundError, ImportError):
         raise EngineFailed(
             "uv", "its program is missing", hint="install the package `uv`"
         ) from None
