@@ -173,12 +173,16 @@ def test_gc_beside_everything_else(machines: Callable[[str], Machine]) -> None:
     """Nothing that a process is about to use disappears, however old it is."""
     machine = machines("one")
     envs = [resolve(machine, name) for name in ("app", "other")]
-    until = time.monotonic() + 6
+    # All that was just used is old again every two seconds: more often than a command is long
+    # would be more than anybody promised.
+    aged, until = 0.0, time.monotonic() + 6
     running: dict[str, Process] = {}
     count = 0
     while time.monotonic() < until or running:
         if time.monotonic() < until:
-            age(machine)
+            if time.monotonic() > aged + 2:
+                age(machine)
+                aged = time.monotonic()
             for name, words in {
                 "create": ("create", envs[count % 2]),
                 "named": ("create", envs[count % 2], "--name", "n", "--force"),
@@ -223,9 +227,10 @@ def test_a_killed_gc_is_completed_by_the_next(machine: Machine, seconds: float) 
 def test_the_store_keeps_what_is_young(machine: Machine) -> None:
     resolve(machine, "app")
     before = machine.state()
-    found = machine.json("gc", "--store")
-    assert (found["deleted"], found["listed"]) == ([], [])
-    assert machine.state() == before
+    for words in ((), ("--grace", "0"), ("--older-than", "0")):
+        found = machine.json("gc", "--store", *words)
+        assert (found["deleted"], found["listed"]) == ([], [])
+        assert machine.state() == before
 
 
 def test_what_the_store_lists_is_deleted_an_hour_later(machine: Machine) -> None:
@@ -234,13 +239,14 @@ def test_what_the_store_lists_is_deleted_an_hour_later(machine: Machine) -> None
     kept = resolve(machine, "other", "--alias", "team/tool:v1")
     description = next(machine.store.glob(f"environments/*/*/{old.partition(':')[2]}.json"))
     key = str(description.relative_to(machine.store))
-    said = machine.json("gc", "--store", "--grace", "0", "--dry-run")
-    found = machine.json("gc", "--store", "--grace", "0")
+    now = ("gc", "--store", "--grace", "0", "--older-than", "0")
+    said = machine.json(*now, "--dry-run")
+    found = machine.json(*now)
     assert found["listed"] == said["listed"] == [key]
-    assert "in 60 minutes or later" in machine.run("gc", "--store", "--grace", "0").err
+    assert "in 60 minutes or later" in machine.run(*now).err
     pointer = machine.store / "layout.json"
     os.utime(pointer, (time.time() - 3700, time.time() - 3700))
-    found = machine.json("gc", "--store", "--grace", "0")
+    found = machine.json(*now)
     assert found["deleted"] == [key]
     assert not description.exists()
     machine.ok("create", kept)
@@ -250,7 +256,6 @@ def test_what_the_store_lists_is_deleted_an_hour_later(machine: Machine) -> None
 def test_gc_of_a_store_needs_one(machine: Machine) -> None:
     assert "store" in machine.fails("gc", "--store", env={"MFENV_STORE": ""})
     machine.fails("gc", "--grace", "1", status=2)
-    machine.fails("gc", "--store", "--older-than", "1", status=2)
 
 
 # Reading back

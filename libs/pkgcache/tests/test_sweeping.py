@@ -68,8 +68,8 @@ class Team:
         self.store.later(seconds)
         self.shared = EnvStore(self.store)
 
-    def sweep(self, grace: float = 7 * DAY, *, dry_run: bool = False) -> Swept:
-        return sweep(self.shared, grace=grace, dry_run=dry_run)
+    def sweep(self, grace: float = 7 * DAY, *, keep: float = 0.0, dry_run: bool = False) -> Swept:
+        return sweep(self.shared, grace=grace, keep=keep, dry_run=dry_run)
 
     def objects(self) -> set[str]:
         return {one.key for one in self.store.list("") if one.key != layout.LAYOUT_KEY}
@@ -108,6 +108,26 @@ def test_what_something_names_stays(team: Team) -> None:
     assert keys_of(new) | keys_of(aliased) <= left
     assert not keys_of(old) & left
     assert team.shared.fetch_description(aliased.env_id) == aliased
+
+
+def test_what_only_ids_name_is_kept_for_longer_with_its_packages(team: Team) -> None:
+    env = team.publish("kept")
+    stray = layout.archive_key("ab" * 32, "stray-1-py3-none-any.whl")
+    team.store.put(stray, b"x")
+    team.later(30 * DAY)
+    assert team.sweep(keep=90 * DAY).listed == (stray,)
+    team.later(SETTLE + 1)
+    assert team.sweep(keep=90 * DAY).deleted == (stray,)
+    assert team.objects() == keys_of(env)
+    team.later(61 * DAY)
+    assert team.sweep(keep=90 * DAY).listed == (layout.description_key(env.env_id),)
+
+
+def test_the_longer_of_both_times_counts_for_descriptions(team: Team) -> None:
+    env = team.publish("young")
+    team.later(DAY)
+    assert team.sweep(2 * DAY).listed == ()
+    assert team.sweep(0).listed == (layout.description_key(env.env_id),)
 
 
 def test_a_description_goes_a_pass_before_its_packages(team: Team) -> None:

@@ -98,11 +98,14 @@ def collect(
     )
 
 
-def collect_store(environments: Environments, *, grace: float, dry_run: bool = False) -> Swept:
-    """Collect in the shared store what was written more than `grace` seconds ago.
+def collect_store(
+    environments: Environments, *, grace: float, older_than: float, dry_run: bool = False
+) -> Swept:
+    """Collect in the shared store what nothing names and was written `grace` seconds ago.
 
-    What its objects name is remembered here, so that the next time only new ones are read. Raises
-    `NoStore`, and as `pkgcache.sweeping.sweep` does.
+    Environments that only their ids name go with that when they are `older_than` so many seconds.
+    What objects of the store name is remembered here, so that the next time only new ones are
+    read. Raises `NoStore`, and as `pkgcache.sweeping.sweep` does.
     """
     from pkgcache.sweeping import sweep
 
@@ -112,6 +115,7 @@ def collect_store(environments: Environments, *, grace: float, dry_run: bool = F
     swept = sweep(
         environments.store,
         grace=grace,
+        keep=older_than,
         dry_run=dry_run,
         memory=registry.named_in(url),
         progress=environments.progress,

@@ -5,9 +5,9 @@ and lists anew what nothing refers to; see `_claims` for how publishers get alon
 
 | kind | is kept |
 |---|---|
-| descriptions | that a default or an alias names, or younger than the grace period |
-| `built/`, `transmuted/` | whose archive a description names, or younger than that |
-| packages | that a description or one of these names, or younger than that |
+| descriptions | that a default or an alias names, or younger than `keep` |
+| `built/`, `transmuted/` | whose archive a description names, or younger than `grace` |
+| packages | that a description or one of these names, or younger than `grace` |
 
 So what names something goes one pass before what it names, and is never there without it.
 """
@@ -82,6 +82,7 @@ def sweep(
     shared: EnvStore,
     *,
     grace: float,
+    keep: float = 0.0,
     dry_run: bool = False,
     memory: Mapping[str, tuple[str, bytes]] | None = None,
     requests: int = 32,
@@ -90,11 +91,12 @@ def sweep(
 ) -> Swept:
     """Delete from a store what was listed before, and list what else is garbage.
 
-    What was written within `grace` seconds stays; what killed writers left in a directory goes
-    after a day. `requests` are sent at a time. Costs a listing
-    and a request for every object that names others and is not in `memory` with its etag, and one
-    for each that is deleted. Raises `StoreError`,
-    `LayoutTooNew`, and `DamagedObject` for what names others and cannot be read.
+    What was written within `grace` seconds stays, descriptions for `keep` seconds if that is
+    longer: users may hold ids of which the store knows nothing. What killed writers left in a
+    directory goes after a day. `requests` are sent at a time. Costs a listing and a request for
+    every object that names others and is not in `memory` with its etag, and one for each that is
+    deleted. Raises `StoreError`, `LayoutTooNew`, and `DamagedObject` for what names others and
+    cannot be read.
     """
     if not shared.laid_out():
         return Swept()
@@ -105,6 +107,7 @@ def sweep(
     return _Sweep(
         shared.store,
         grace=grace,
+        keep=max(grace, keep),
         memory=memory or {},
         requests=requests,
         progress=progress,
@@ -118,12 +121,14 @@ class _Sweep:
         store: Store,
         *,
         grace: float,
+        keep: float,
         memory: Mapping[str, tuple[str, bytes]],
         requests: int,
         progress: Progress,
         clock: Callable[[], float],
     ) -> None:
-        self._store, self._grace, self._progress, self._clock = store, grace, progress, clock
+        self._store, self._progress, self._clock = store, progress, clock
+        self._grace, self._keep = grace, keep
         self._known, self._requests = memory, requests
         self._memory: Memory = {}
 
@@ -149,7 +154,7 @@ class _Sweep:
             return Swept(busy=True)
         if old and not old.deleting and (left := layout_info.modified + SETTLE - now) > 0:
             return Swept(listed=tuple(sorted(old.etags)), due=left)
-        self._mark(now - self._grace)
+        self._mark(now)
         garbage = self._garbage(frozenset())
         due = _due(garbage, old)
         if draft and pointer and due:
@@ -221,15 +226,15 @@ class _Sweep:
 
         return tuple(key for key in self._parallel(delete, keys) if key)
 
-    def _mark(self, before: float) -> None:
-        """Read all that names something; only what was written `before` can be garbage."""
-        self._before = before
+    def _mark(self, now: float) -> None:
+        """Read all that names something, and see which descriptions nothing names."""
+        self._before = now - self._grace
         self._environments = self._list("environments/")
         self._read(self._environments, self._digests)
         self._names = self._list("built/") + self._list("transmuted/")
         self._read(self._names, self._archive)
         self._packages = self._list("packages/")
-        self._undescribed = self._unnamed(self._environments, before)
+        self._undescribed = self._unnamed(self._environments, now - self._keep)
 
     def _garbage(self, gone: AbstractSet[str]) -> dict[str, ObjectInfo]:
         """What nothing refers to, once all these are `gone`."""
@@ -251,7 +256,7 @@ class _Sweep:
         return found
 
     def _unnamed(self, environments: list[ObjectInfo], before: float) -> list[ObjectInfo]:
-        """The descriptions that no default and no alias names."""
+        """The descriptions that no default and no alias names, written `before`."""
         old = [one for one in environments if one.modified < before]
         several: dict[str, int] = {}
         for one in environments:

@@ -15,26 +15,28 @@ if TYPE_CHECKING:
     from pkgcache.sweeping import Swept
 
 _DAY = 86400.0
+_GRACE, _KEPT = 7 * _DAY, 365 * _DAY
 _KILO = 1000
 
 
 @click.command(
     epilog="\b\nExamples:\n  mfenv gc --dry-run\n  mfenv gc --older-than 30\n"
-    "  mfenv gc --store --grace 14"
+    "  mfenv gc --store --older-than 90"
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
 @click.option(
     "--older-than",
     type=click.FloatRange(0),
     metavar="DAYS",
-    help="Forget also what has no name and was not used for so long.",
+    help="Forget also what has no name and was not used for so long; with --store: what neither"
+    " an alias nor a request names and was published so long ago.  [default with --store: 365]",
 )
 @click.option("--store", is_flag=True, help="Collect in the shared store, not on this machine.")
 @click.option(
     "--grace",
     type=click.FloatRange(0),
     metavar="DAYS",
-    help="With --store: what is younger stays.  [default: 7]",
+    help="With --store: files that nothing needs stay for so long.  [default: 7]",
 )
 @json_option
 def gc(
@@ -43,12 +45,12 @@ def gc(
     """Delete what nothing refers to: prefixes, environments, packages, leftovers.
 
     Names, aliases, prefixes and the answers to requests refer to something; what was used within
-    the last hour stays, and so do the limits `cache_size` and `cache_age`. With --store,
-    descriptions that neither a default nor an alias names, and packages that nothing names, are
-    listed first, and deleted by the next run an hour later or more.
+    the last hour stays, and so do the limits `cache_size` and `cache_age`.
+
+    With --store, what is found is listed first, and deleted by a run an hour later or more. The
+    ids of an environment that is forgotten there mean nothing any more: give an alias to what must
+    stay.
     """
-    if store and older_than is not None:
-        raise click.UsageError("--older-than is about this machine, and --store is not.")
     if grace is not None and not store:
         raise click.UsageError("--grace is about the store; give --store.")
     with open_environments() as environments:
@@ -56,7 +58,10 @@ def gc(
             from mfenv.collecting import collect_store
 
             swept = collect_store(
-                environments, grace=(7.0 if grace is None else grace) * _DAY, dry_run=dry_run
+                environments,
+                grace=_GRACE if grace is None else grace * _DAY,
+                older_than=_KEPT if older_than is None else older_than * _DAY,
+                dry_run=dry_run,
             )
             _report_store(swept, dry_run=dry_run, as_json=as_json)
             return
