@@ -58,3 +58,14 @@ def test_what_is_not_there_is_an_error_with_what_is(tmp_path: Path) -> None:
         find_python("<3", ResolveContext(cache_dir=tmp_path))
     assert THIS in caught.value.found
     assert caught.value.hint
+
+
+def test_without_uv_the_running_interpreter_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uv", None)  # as where it is not installed
+    context = ResolveContext(cache_dir=tmp_path)
+    assert find_python(">=3.10", context).version == THIS
+    with pytest.raises(PythonNotFound) as caught:
+        find_python("<3", context)
+    assert caught.value.found == (THIS,)

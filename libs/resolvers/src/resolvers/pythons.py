@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,12 +93,15 @@ def stand_in(version: str, context: ResolveContext) -> Python:
 
 
 def _interpreters(context: ResolveContext) -> list[Python]:
-    path = os.pathsep.join(str(one) for one in _directories())
+    if find_spec("uv") is None:  # as where environments are created, and nothing is resolved
+        path = Path(getattr(sys, "_base_executable", sys.executable))
+        return [Python(path=path, version=platform.python_version())]
+    search = os.pathsep.join(str(one) for one in _directories())
     with Uv(context) as uv:
         done = uv.run(
             "uv python list",
             ("python", "list", "--only-installed", "--output-format", "json"),
-            environment={"PATH": path},
+            environment={"PATH": search},
         )
     if done.returncode:
         raise EngineFailed("uv", "it cannot list the interpreters of this machine", done.stderr)
