@@ -87,6 +87,25 @@ class TestDirectoryStore(StoreConformance):
         assert names == {"a", ".locks"}
         assert [one.name for one in (root / "a").iterdir()] == ["b"]
 
+    def test_deleting_leaves_no_empty_folders(self, store: DirectoryStore, root: Path) -> None:
+        for key in ("a/b/c/one", "a/b/two", "d/three"):
+            store.put(key, b"x")
+        store.delete("a/b/c/one")
+        assert sorted(one.name for one in (root / "a/b").iterdir()) == ["two"]
+        store.delete("a/b/two")
+        store.delete("d/three")
+        assert [one.name for one in root.iterdir()] == [".locks"]
+
+    def test_a_folder_that_is_removed_meanwhile_is_made_again(self, store: DirectoryStore) -> None:
+        def put_and_delete(number: int) -> None:
+            for _ in range(100):
+                store.put(f"a/b/{number}", b"x")
+                store.delete(f"a/b/{number}")
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(put_and_delete, range(4))) == [None] * 4
+        assert list(store.list("")) == []
+
     @pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
     def test_permissions_follow_the_umask(
         self, store: DirectoryStore, root: Path, umask: int

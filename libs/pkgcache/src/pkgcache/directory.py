@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DirectoryStore"]
 
 _CHUNK = 1 << 20
+_ATTEMPTS = 100
 
 
 class DirectoryStore(Store):
@@ -80,10 +81,10 @@ class DirectoryStore(Store):
     ) -> ObjectInfo:
         path = self._path(key)
         with self._errors("write", key):
-            path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.parent / f".{secrets.token_hex(8)}.tmp"
+            descriptor = _create(beside)
             try:
-                written = _write(beside, source, task)
+                written = _write(descriptor, source, task)
                 if if_absent:
                     # link(2) fails where the name exists, which makes one of several writers win
                     # without a lock, on network file systems too.
@@ -97,7 +98,8 @@ class DirectoryStore(Store):
                 raise Conflict(key, self.url) from None
             finally:
                 beside.unlink(missing_ok=True)
-            _sync_directory(path.parent)
+            with suppress(FileNotFoundError):  # deleted since, with its folder
+                _sync_directory(path.parent)
         return _info(key, written)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -112,6 +114,7 @@ class DirectoryStore(Store):
             if path.parent.is_dir():
                 with self._lock(key):
                     path.unlink(missing_ok=True)
+                self._tidy(path.parent)
 
     def remove_leftovers(self, before: float) -> int:
         """Delete what killed writers left and last wrote `before`, a POSIX time; how much it was."""
@@ -122,7 +125,15 @@ class DirectoryStore(Store):
                     if path.lstat().st_mtime < before:
                         path.unlink()
                         count += 1
+                        self._tidy(path.parent)
         return count
+
+    def _tidy(self, folder: Path) -> None:
+        """Remove folders that nothing is left in; a writer makes them again."""
+        with suppress(OSError):  # there is something left
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
@@ -153,9 +164,20 @@ class DirectoryStore(Store):
             raise StoreError(operation, key, self.url, reason) from error
 
 
-def _write(path: Path, source: bytes | Path, task: Task | None) -> os.stat_result:
+def _create(path: Path) -> int:
+    """Open a new file for writing, in a folder that somebody else may be removing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o666)
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, flags, 0o666)
+        except (FileNotFoundError, FileExistsError):  # gone between two looks
+            if not left:
+                raise
+    raise AssertionError
+
+
+def _write(descriptor: int, source: bytes | Path, task: Task | None) -> os.stat_result:
     try:
         if isinstance(source, bytes):
             _write_all(descriptor, source, task)
