@@ -215,9 +215,10 @@ def test_a_category_names_the_group(desk: Desk) -> None:
 
 
 def test_one_equals_sign_in_a_pip_list_is_read_and_noted(desk: Desk) -> None:
-    found = desk.read("dependencies: [pip: [foo = 1.0, 'bar[x]=2']]", "environment.yml")
-    assert texts(found) == ["foo==1.0", "bar[x]==2"]
-    assert len(found.notes) == 2
+    listed = "foo = 1.0, 'bar[x]=2', baz = <= 3, 'qux=>=1,<2'"
+    found = desk.read(f"dependencies: [pip: [{listed}]]", "environment.yml")
+    assert texts(found) == ["foo==1.0", "bar[x]==2", "baz<=3", "qux<2,>=1"]
+    assert len(found.notes) == 4
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _SEL = re.compile(r"sel\((.*)\)")
-_SINGLE_EQUALS = re.compile(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?![=])\s*([^=\s]\S*)")
+_SINGLE_EQUALS = re.compile(
+    r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?!=)\s*([<>~=!]=|[<>])?\s*([^=\s]\S*)"
+)
 
 
 def read(job: Job, location: str, data: bytes) -> None:
@@ -173,7 +175,7 @@ class _Reader:
     def _pip_line(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         text = item.text
         if found := _SINGLE_EQUALS.fullmatch(text):
-            text = f"{found[1]}=={found[2]}"
+            text = f"{found[1]}{found[2] or '=='}{found[3]}"
             self._job.note(self._at(item), f"`{item.text}` is read as `{text}`")
         with self._job.scope(platforms, self._group):
             self._pip.line(text, self._location, self._at(item), platforms)
