@@ -317,9 +317,9 @@ def test_an_alias_is_for_one_environment(user: User) -> None:
 
 RUNNER = """
 import json, sys
-from metaflow import Runner
+from metaflow import FlowAPI
 
-with Runner("flow.py", environment="conda", datastore="local", show_output=False) as runner:
+with FlowAPI("flow.py", environment="conda", datastore="local", show_output=False) as runner:
     before = runner.environment().show("start")["start"]
     found = runner.environment().resolve("start", alias="team/start:v1")["start"]
     after = runner.environment().show("start", local_only=True)["start"]
@@ -327,13 +327,20 @@ with Runner("flow.py", environment="conda", datastore="local", show_output=False
         runner.environment().show("middle")
     except RuntimeError as error:
         refused = str(error)
+    try:
+        runner.environment().show(timeout=0.01)
+    except RuntimeError as error:
+        late = str(error)
+    everything = runner.environment().resolve()
 ((platform, (env, new)),) = found.items()
 print(json.dumps({
     "before": before.env, "hash": before.requested_hash, "new": new, "env_id": env.env_id,
-    "same": after.env.to_dict() == env.to_dict(), "names": [one["name"] for one in env.packages],
-    "type": env.env_type, "deps": env.deps["pypi"], "archs": env.co_resolved_archs,
-    "refused": refused,
-}))
+    "same": after.env.to_dict() == env.to_dict(), "type": env.env_type, "archs": env.co_resolved_archs,
+    "packages": [(one.package_name, one.package_version) for one in env.packages],
+    "deps": [str(one) for one in env.deps if one.category == "pypi"],
+    "sources": [one.category for one in env.sources], "when": env.resolved_on.isoformat(),
+    "arch": env.env_id.arch, "refused": refused, "late": late, "all": list(everything),
+}, default=str))
 """
 
 
@@ -344,10 +351,14 @@ def test_a_runner_knows_the_environments_of_its_flow(user: User) -> None:
     found = json.loads(done.out.splitlines()[-1])
     assert (found["before"], found["new"], found["same"]) == (None, True, True)
     assert found["env_id"][0] == found["hash"]
-    assert found["names"] == ["app", "dep"]
-    assert (found["type"], found["deps"]) == ("pypi-only", ["app>=1"])
-    assert found["archs"] == [host_platform()]
+    assert found["packages"] == [["app", "1.0"], ["dep", "2.0"]]
+    assert (found["type"], found["deps"]) == ("pypi-only", ["pypi::app>=1"])
+    assert (found["arch"], found["archs"]) == (host_platform(), [host_platform()])
+    assert found["sources"] == ["pypi"]
+    assert found["when"].endswith("+00:00")
     assert "There is no step middle" in found["refused"]
+    assert "took more than 0.01 s" in found["late"]
+    assert sorted(found["all"]) == ["end", "start"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,10 +6,47 @@ import json
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
-__all__ = ["EnvironmentRunner", "MetaflowResolvedEnvironment", "StepEnvInfo"]
+__all__ = [
+    "EnvID",
+    "EnvironmentRunner",
+    "MetaflowResolvedEnvironment",
+    "PackageSpecification",
+    "StepEnvInfo",
+    "TStr",
+]
+
+
+class EnvID(NamedTuple):
+    """The ids of an environment and its platform."""
+
+    req_id: str
+    full_id: str
+    arch: str
+
+
+class TStr(NamedTuple):
+    """A text and its `category`: `conda`, `npconda`, `pypi` or `sys`."""
+
+    category: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.category}::{self.value}"
+
+
+class PackageSpecification(NamedTuple):
+    """A package of an environment; `package_detailed_version` has the build of a conda package."""
+
+    filename: str
+    package_name: str
+    package_version: str
+    package_detailed_version: str
+    url: str
+    pkg_hashes: tuple[tuple[str, str], ...]
 
 
 class MetaflowResolvedEnvironment:
@@ -22,20 +59,26 @@ class MetaflowResolvedEnvironment:
         return f"MetaflowResolvedEnvironment({':'.join(self.env_id[:2])}@{self.env_id[2]})"
 
     @property
-    def env_id(self) -> tuple[str, str, str]:
+    def env_id(self) -> EnvID:
         """The req_id, full_id and platform."""
         found = self._description
-        return found["req_id"], found["full_id"], found["platform"]
+        return EnvID(found["req_id"], found["full_id"], found["platform"])
 
     @property
-    def deps(self) -> dict[str, list[str]]:
-        """What was asked for, by category."""
-        return dict(self._description["spec"]["requirements"])
+    def deps(self) -> list[TStr]:
+        """What was asked for."""
+        spec = self._description["spec"]
+        found = (spec["requirements"], spec["platform_requirements"].get(self.env_id.arch, {}))
+        return [TStr(key, text) for one in found for key, texts in one.items() for text in texts]
 
     @property
-    def sources(self) -> list[dict[str, str]]:
-        """Where it was looked for, in order: the `kind` and `url` of each place."""
-        return list(self._description["spec"]["sources"])
+    def sources(self) -> list[TStr]:
+        """The channels and indexes where it was looked for, in order."""
+        kinds = {"channel": "conda"}
+        return [
+            TStr(kinds.get(one["kind"], "pypi"), one["url"])
+            for one in self._description["spec"]["sources"]
+        ]
 
     @property
     def extras(self) -> dict[str, Any]:
@@ -43,14 +86,15 @@ class MetaflowResolvedEnvironment:
         return dict(self._description["spec"]["options"])
 
     @property
-    def packages(self) -> list[dict[str, Any]]:
+    def packages(self) -> list[PackageSpecification]:
         """What was found."""
-        return list(self._description["packages"])
+        return [_package(one) for one in self._description["packages"]]
 
     @property
-    def resolved_on(self) -> str:
-        """When, in UTC, as `YYYY-MM-DDTHH:MM:SSZ`."""
-        return str(self._description["resolved_at"])
+    def resolved_on(self) -> datetime:
+        """When, in UTC."""
+        text = self._description["resolved_at"].replace("Z", "+0000")
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
 
     @property
     def resolved_by(self) -> str:
@@ -70,6 +114,18 @@ class MetaflowResolvedEnvironment:
     def to_dict(self) -> dict[str, Any]:
         """The description, as envid documents it."""
         return dict(self._description)
+
+
+def _package(one: dict[str, Any]) -> PackageSpecification:
+    version, build = one["version"], one.get("build")
+    return PackageSpecification(
+        filename=one["filename"],
+        package_name=one["name"],
+        package_version=version,
+        package_detailed_version=f"{version}-{build}" if build else version,
+        url=one["url"],
+        pkg_hashes=tuple(sorted(one["hashes"].items())),
+    )
 
 
 class StepEnvInfo(NamedTuple):
@@ -111,10 +167,13 @@ class EnvironmentRunner:
     ) -> dict[str, dict[str, tuple[MetaflowResolvedEnvironment, bool]]]:
         """Resolve the environments of steps, or of all of them.
 
+        Raises RuntimeError if that fails or takes more than `timeout` seconds.
+
         Returns
         -------
         Dict[str, Dict[str, Tuple[MetaflowResolvedEnvironment, bool]]]
-            By step and platform, the environment and whether it had to be resolved.
+            By step and platform, the environment and whether it had to be resolved; nothing of
+            steps that need none.
 
         """
         words = [word for one in _listed(arch) for word in ("--arch", one)]
@@ -127,12 +186,15 @@ class EnvironmentRunner:
                 for platform, one in by_platform.items()
             }
             for step, by_platform in found.items()
+            if by_platform
         }
 
     def show(
         self, *steps: str, local_only: bool = False, timeout: float = 60
     ) -> dict[str, StepEnvInfo]:
         """Say what is known of the environments of steps, or of all of them.
+
+        Raises RuntimeError if that fails or takes more than `timeout` seconds.
 
         Returns
         -------
@@ -156,16 +218,21 @@ class EnvironmentRunner:
         spelled = spelled[: len(spelled) - 1 - spelled[::-1].index("check")]
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder, "found.json")
-            done = subprocess.run(
-                [sys.executable, *spelled, "environment", command, "--output", str(output), *words],
-                env=runner.env_vars,
-                cwd=runner.cwd,
-                stdout=None if runner.show_output else subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
+            words = [*spelled, "environment", command, "--output", str(output), *words]
+            try:
+                done = subprocess.run(
+                    [sys.executable, *words],
+                    env=runner.env_vars,
+                    cwd=runner.cwd,
+                    stdout=None if runner.show_output else subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    timeout=timeout,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                message = f"`environment {command}` took more than {timeout} s"
+                raise RuntimeError(message) from None
             if done.returncode:
                 raise RuntimeError(f"`environment {command}` failed: {done.stderr.strip()}")
             found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
