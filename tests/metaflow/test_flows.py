@@ -65,6 +65,10 @@ def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
     assert "*DEPRECATED*: @conda of step `end`: use `@pypi`" in ran.out
 
 
+def test_a_step_may_name_the_environment_of_the_next(named: Pad) -> None:
+    assert named.ok("builds").fact("shared") == "3.0"
+
+
 def test_needs_may_stand_in_files(pad: Pad) -> None:
     assert pad.ok("configured").fact("colours") == "1.0"
 

@@ -71,6 +71,7 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
         ),
         ("requirements.txt", "a<1 ; os_name=='x'\na>1\n", "`a` is asked for with several markers"),
         ("requirements.txt", "--sys-pkg __cuda=12\n", "@sys_packages"),
+        ("requirements.txt", "a\n--conda-channel far\n", r"^requirements\.txt:2: `far` .*`@pypi`"),
         (
             "environment.yml",
             "dependencies:\n- a # [osx]\n",

@@ -88,6 +88,12 @@ def _options(found: RequirementSet) -> list[str]:
 
 
 def _check(kind: str, found: RequirementSet) -> None:
+    for source in found.sources:
+        if source.kind == "channel" and kind != "environment.yml":
+            raise InvalidRequest(
+                f"{kind}:{source.origin.line}: `{source.url}` is a channel, which `@pypi` has not",
+                "name it in `@conda(channels=...)`",
+            )
     for one in (*found.constraints, *found.requirements):
         what = None
         if one in found.constraints:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from metaflow.decorators import FlowDecorator, StepDecorator
 from metaflow.metaflow_environment import InvalidEnvironmentException
 
+from metaflow_extensions.mfenv.environment import CondaEnvironment
+
 if TYPE_CHECKING:
     from metaflow.metaflow_environment import MetaflowEnvironment
 
@@ -28,8 +30,6 @@ __all__ = [
     "SysPackages",
     "SysPackagesBase",
 ]
-
-_TYPES = ("conda", "pypi")
 
 _NAMED: Attributes = {"name": None, "pathspec": None, "fetch_at_exec": None}
 _COMMON: Attributes = {**_NAMED, "python": None, "disabled": None}
@@ -52,7 +52,7 @@ _PYPI: Attributes = {
 
 
 def _check_environment(name: str, environment: MetaflowEnvironment) -> None:
-    if environment.TYPE not in _TYPES:
+    if not isinstance(environment, CondaEnvironment):
         raise InvalidEnvironmentException(f"The *@{name}* decorator requires --environment=conda")
 
 

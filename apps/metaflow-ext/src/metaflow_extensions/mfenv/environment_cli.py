@@ -10,10 +10,9 @@ from metaflow._vendor import click
 from metaflow.exception import CommandException
 
 from metaflow_extensions.mfenv.collect import stated
+from metaflow_extensions.mfenv.environment import CondaEnvironment
 
 __all__ = ["cli"]
-
-_TYPES = ("conda", "pypi")
 
 
 @click.group()
@@ -24,7 +23,7 @@ def cli() -> None:
 @cli.group(help="Resolve and show the environments of the steps of this flow.")
 @click.pass_obj
 def environment(obj: Any) -> None:
-    if obj.environment.TYPE not in _TYPES:
+    if not isinstance(obj.environment, CondaEnvironment):
         raise CommandException("The environments of steps need --environment=conda")
 
 

@@ -72,6 +72,7 @@ class TaskEnvironment(StepDecorator):
     def _name(self, text: str, task: Any) -> str:
         variables = {
             "METAFLOW_RUN_ID": task.run_id,
+            "METAFLOW_RUN_ID_BASE": task.run_id,
             "METAFLOW_STEP_NAME": task.step,
             "METAFLOW_TASK_ID": task.task_id,
             **(_parameters(task) if _PARAMETER in text else {}),
