@@ -8,13 +8,14 @@ image is a virtual environment with what Metaflow installs in a container.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ __all__ = ["Node", "image", "why_not"]
 
 _INSIDE = Path(__file__).parent / "inside.py"
 _UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
+_REQUEST = re.compile(rb"[A-Z]+ /\S*(?= HTTP/1\.1\r\n)")
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -70,6 +72,8 @@ class Node:
 
     folder: Path
     endpoint: str
+    requests: list[str] = field(default_factory=list)
+    """What all containers asked of the endpoint: method and path."""
 
     def __enter__(self) -> Node:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -140,20 +144,23 @@ class Node:
             except OSError:
                 return
             outer = socket.create_connection((there.hostname or "127.0.0.1", there.port or 80))
-            threading.Thread(target=_join, args=[inner, outer], daemon=True).start()
+            threading.Thread(target=_join, args=[inner, outer, self.requests], daemon=True).start()
 
 
-def _join(inner: socket.socket, outer: socket.socket) -> None:
+def _join(inner: socket.socket, outer: socket.socket, requests: list[str]) -> None:
     with inner, outer:
         back = threading.Thread(target=_pump, args=[outer, inner], daemon=True)
         back.start()
-        _pump(inner, outer)
+        _pump(inner, outer, requests)
         back.join()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, requests: list[str] | None = None) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 16):
+            # Clients send the head of a request in one piece.
+            if requests is not None and (found := _REQUEST.match(data)):
+                requests.append(found[0].decode())
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)

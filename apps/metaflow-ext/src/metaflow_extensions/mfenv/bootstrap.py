@@ -158,7 +158,9 @@ def _create(document: dict[str, Any], step: str, datastore: str, name: str) -> d
         try:
             name = expand(name, os.environ)
         except KeyError as error:
-            raise Failed(f"there is no variable {error} to put into `{name}`") from None
+            raise Failed(
+                f"there is no variable {error.args[0]} to put into `{name}`; set it in the container"
+            ) from None
     else:
         req_id, full_id, target = document["steps"][step]["env_id"]
         name = f"{req_id}:{full_id}"
@@ -168,7 +170,7 @@ def _create(document: dict[str, Any], step: str, datastore: str, name: str) -> d
             "create", _say, name=name, datastore=datastore, descriptions=descriptions
         )
     except EnvironmentFailed as error:
-        raise Failed(str(error)) from None
+        raise Failed(str(error).replace("\nhint: ", "; ")) from None
     return created
 
 

@@ -137,6 +137,7 @@ def _google(bucket: str, root: str, options: _Options) -> Callable[[str, Path], 
 
     anonymous, endpoint = options.get("anonymous") == "true", options.get("endpoint")
     client = Client(
+        project=None,  # else it looks for credentials, also where none are needed
         credentials=AnonymousCredentials() if anonymous else None,
         client_options={"api_endpoint": endpoint} if endpoint else None,
     )

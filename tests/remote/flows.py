@@ -1,0 +1,105 @@
+"""The flows that are sent away."""
+
+from __future__ import annotations
+
+REMOTE = """
+import os, sys
+from metaflow import FlowSpec, conda, current, pypi_base, step
+
+@pypi_base(packages={"boto3": "", "requests": "", "idna": "3.7"})
+class RemoteFlow(FlowSpec):
+    @conda(libraries={"colours": "2.0"})
+    @step
+    def start(self):
+        import colours, idna
+        self.seen = [sys.prefix, colours.__version__, idna.__version__, idna.__file__]
+        self.info = current.environment_info["full_id"]
+        self.inside = os.popen("python -c 'import sys; print(sys.prefix)'").read().strip()
+        self.items = [1, 2, 3, 4]
+        print("in the step")
+        self.next(self.each, foreach="items")
+
+    @step
+    def each(self):
+        import idna
+        self.mine = sys.prefix, idna.__version__
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.all = [one.mine for one in inputs]
+        self.next(self.end)
+
+    @conda(disabled=True)
+    @step
+    def end(self):
+        self.outside = sys.prefix
+
+if __name__ == "__main__":
+    RemoteFlow()
+"""
+
+PLAIN = """
+import sys
+from metaflow import FlowSpec, conda, pypi_base, step
+
+@pypi_base(packages={"boto3": "", "requests": "", "idna": "3.7"})
+class PlainFlow(FlowSpec):
+    @step
+    def start(self):
+        import idna
+        print("in", sys.prefix, "with idna", idna.__version__)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    PlainFlow()
+"""
+
+NAMED = """
+from metaflow import FlowSpec, named_env, step
+
+class NamedFlow(FlowSpec):
+    @named_env(name="team/@{KIND}:v1", fetch_at_exec=True)
+    @step
+    def start(self):
+        import idna
+        print("named, with idna", idna.__version__)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    NamedFlow()
+"""
+
+OUTER = """
+import os, sys
+from metaflow import FlowSpec, Runner, conda, pypi_base, step
+
+@pypi_base(packages={"boto3": "", "requests": ""})
+class OuterFlow(FlowSpec):
+    @conda(libraries={"colours": "1.0"})
+    @step
+    def start(self):
+        for name in ("inner", "unknown_conda", "unknown_pypi"):
+            runner = Runner(f"{name}.py", environment="conda", show_output=False)
+            try:
+                with runner.run() as running:
+                    print(name, running.status, " ".join(running.stdout.split()))
+            except RuntimeError as error:
+                print(name, "failed", " ".join(str(error).split()))
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    OuterFlow()
+"""
