@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ __all__ = ["LocalRun"]
 
 _EXTENSIONS = "metaflow_extensions"
 _TRAMPOLINES = "_escape_trampolines"
+# Each fetches and links with many threads of its own; more of them only wait for each other.
+_AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class LocalRun:
@@ -29,22 +31,31 @@ class LocalRun:
     def __init__(self, environment: Any, package: Any) -> None:
         self._environment, self._package = environment, package
         self._folder = tempfile.TemporaryDirectory(prefix="metaflow-mfenv-")
-        # One after the other, as steps come: each fetches and links with many threads of its own.
-        self._creating, self._laying = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._creating, self._laying = ThreadPoolExecutor(_AT_ONCE), ThreadPoolExecutor(1)
         self._created: dict[str, Future[dict[str, Any]]] = {}
         self._code = self._laying.submit(self._lay_out)
 
     def create(self, name: str) -> Future[dict[str, Any]]:
         """Begin to create the environment that a text names, once; the answer is mfenv's."""
         if name not in self._created:
-            self._created[name] = self._creating.submit(self._environment.call, "create", name=name)
+            first = next(iter(self._created.values()), None)
+            self._created[name] = self._creating.submit(self._create, name, first)
         return self._created[name]
+
+    def _create(self, name: str, first: Future[dict[str, Any]] | None) -> dict[str, Any]:
+        # What the first step waits for has the machine to itself.
+        if first:
+            wait([first])
+        created: dict[str, Any] = self._environment.call("create", name=name)
+        return created
 
     def variables(self) -> dict[str, str]:
         """What makes Metaflow, its extensions and the flow's own code importable in a task."""
         return dict(self._code.result())
 
     def close(self) -> None:
+        for pending in self._created.values():
+            pending.cancel()  # a run that fails, or takes another branch, needs no more of them
         self._creating.shutdown()
         self._laying.shutdown()
         self._folder.cleanup()
