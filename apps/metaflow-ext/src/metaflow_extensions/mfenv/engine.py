@@ -37,6 +37,7 @@ __all__ = [
     "parse",
     "requests_of",
     "resolve",
+    "resolve_all",
     "serve",
 ]
 
@@ -65,10 +66,13 @@ def resolve(
     }
     answer: dict[str, Any] = {"steps": found, "environments": described}
     with opened(datastore, say) as environments:
-        for one, resolved in _resolve_all(environments, alike(asked), force, say):
-            env = next(env for env in resolved.envs if env.platform in one.platforms)
-            found[one.step] = {"env_id": list(env.env_id)}
-            described[str(env.env_id)] = env.to_dict()
+        for together, resolved in resolve_all(environments, alike(asked), force=force):
+            for text in (_told(together, resolved), *resolved.notes):
+                say(text)
+            for one in together:
+                env = next(env for env in resolved.envs if env.platform in one.platforms)
+                found[one.step] = {"env_id": list(env.env_id)}
+                described[str(env.env_id)] = env.to_dict()
         if platforms := sorted(away - {None}):
             answer["runtime"] = stage(environments, platforms)
             answer["store"] = environments.store_url
@@ -121,24 +125,20 @@ def alike(asked: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]
     ]
 
 
-def _resolve_all(
+def resolve_all(
     environments: Environments,
     wanted: Sequence[tuple[Request, Sequence[StepRequest]]],
-    force: bool,
-    say: Callable[[str], None],
-) -> Iterator[tuple[StepRequest, Resolved]]:
+    **options: Any,
+) -> Iterator[tuple[Sequence[StepRequest], Resolved]]:
+    """Resolve what `alike` gives all at once; `options` are those of `Environments.resolve`."""
     environments.worker  # noqa: B018 - made here, for all threads to share
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         pending = [
-            (steps, pool.submit(environments.resolve, request, force=force))
+            (steps, pool.submit(environments.resolve, request, **options))
             for request, steps in wanted
         ]
         for steps, future in pending:
-            resolved = future.result()
-            say(_told(steps, resolved))
-            for note in resolved.notes:
-                say(note)
-            yield from ((step, resolved) for step in steps)
+            yield steps, future.result()
 
 
 def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from metaflow_extensions.mfenv.engine import alike, opened, requests_of
+from metaflow_extensions.mfenv.engine import alike, opened, requests_of, resolve_all
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 from mfenv.request import prepare
 
@@ -48,9 +48,13 @@ def flow_resolve(
         )
     answer: dict[str, Any] = {one.step: {} for one in asked}
     with opened(datastore, say) as environments:
-        for request, together in groups:
-            wanted = replace(request, platforms=tuple({*request.platforms, *platforms}))
-            found = environments.resolve(wanted, aliases=aliases, force=force, dry_run=dry_run)
+        wanted = [
+            (replace(request, platforms=tuple({*request.platforms, *platforms})), together)
+            for request, together in groups
+        ]
+        for together, found in resolve_all(
+            environments, wanted, aliases=aliases, force=force, dry_run=dry_run
+        ):
             for one in together:
                 answer[one.step] = {
                     env.platform: {
