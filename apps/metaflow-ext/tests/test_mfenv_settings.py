@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from metaflow import metaflow_config
 
-from metaflow_extensions.mfenv.mfenv_settings import load_credentials, load_settings, old_store_url
+from metaflow_extensions.mfenv.mfenv_settings import (
+    handed_on,
+    load_credentials,
+    load_settings,
+    old_store_url,
+)
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings
 
@@ -207,3 +213,39 @@ def test_logins_are_for_their_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert other
     assert other.user == "bob"
     assert "secret" not in repr(found)
+
+
+def test_tasks_elsewhere_get_what_decides_requests_and_no_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("USER", "ada")
+    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setenv("MFENV_HOME", "/somewhere")
+    monkeypatch.setenv("MFENV_CHANNELS", "one https://h.test/two")
+    monkeypatch.setenv("MFENV_PRE", "1")
+    monkeypatch.setenv("MFENV_PYTHON", "3.12")
+    monkeypatch.setenv("MFENV_INDEX_URL", "https://me:geheim@h.test/simple")
+    monkeypatch.setenv("MFENV_EXTRA_INDEX_URL", "https://h.test/a https://h.test/b?token=geheim")
+    told = handed_on(load_settings("local"))
+    assert told == {
+        "channels": "one https://h.test/two",
+        "pre": "True",
+        "python": "3.12",
+        "use_remote_latest": "ada",
+    }
+    for name, text in told.items():
+        monkeypatch.setenv(f"MFENV_{name.upper()}", text)
+    again = load_settings("local")
+    assert (again.channels, again.pre) == (("one", "https://h.test/two"), True)
+
+
+def test_tasks_elsewhere_use_the_same_python_and_whom_the_user_trusts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setenv("MFENV_USE_REMOTE_LATEST", "me bob")
+    told = handed_on(load_settings("local"))
+    assert told["use_remote_latest"] == "ada bob"
+    assert told["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    monkeypatch.setenv("MFENV_USE_REMOTE_LATEST", "anyone")
+    assert handed_on(load_settings("local"))["use_remote_latest"] == "anyone"

@@ -85,12 +85,13 @@ def handed_on(settings: Settings) -> dict[str, str]:
     from. What holds a login stays here.
     """
     python = settings.python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    users = settings.use_remote_latest
+    me = user_name()
+    users = tuple(me if one in ("none", "me") else one for one in settings.use_remote_latest)
     found: dict[str, str] = {}
     asked = replace(
         settings,
         python=python,
-        use_remote_latest=(user_name(),) if users in (("none",), ("me",)) else users,
+        use_remote_latest=users,
         origins={**settings.origins, "python": "", "use_remote_latest": ""},
     )
     for name, shown, origin, _ in describe(asked):
