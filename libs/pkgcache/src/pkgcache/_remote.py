@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pkgcache.store import Sink
 
 # Threads of callers come on top of our own, so the pools of connections are larger than theirs.
-HEADS, CONNECTIONS = 32, 64
+HEADS, CONNECTIONS = 32, 128
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
 CHUNK = 1 << 18
 ATTEMPTS, BACKOFF, LONGEST_WAIT = 5, 0.5, 60.0

@@ -42,17 +42,18 @@ class Received:
 class Downloader:
     """Fetches URLs (`https`, `http`, `file`) into files. Safe to use from several threads.
 
-    `workers` is how many downloads a caller should run at once. A failed attempt is repeated up to
-    `retries` times after a random wait of at most `backoff`, twice that, four times that, ...
-    seconds, or as long as the server's Retry-After says. `timeout` is in seconds, for a connection
-    and for each silence of the server. One that is `offline` refuses every URL.
+    `workers` is how many downloads a caller should run at once; small ones mostly wait for their
+    answers. A failed attempt is repeated up to `retries` times after a random wait of at most
+    `backoff`, twice that, four times that, ... seconds, or as long as the server's Retry-After
+    says. `timeout` is in seconds, for a connection and for each silence of the server. One that is
+    `offline` refuses every URL.
     """
 
     def __init__(
         self,
         credentials: Credentials | None = None,
         *,
-        workers: int = 32,
+        workers: int = 64,
         retries: int = 4,
         backoff: float = 0.5,
         timeout: float = 30.0,
