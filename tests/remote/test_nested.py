@@ -63,4 +63,5 @@ def test_a_task_starts_a_run_of_its_own(cloud: Cloud) -> None:
     assert told["unknown_conda"].startswith("failed")
     assert "install the package `py-rattler`" in told["unknown_conda"]
     assert told["unknown_pypi"].startswith("failed")
+    assert "handed on" in log
     assert "Traceback" not in told["unknown_conda"] + told["unknown_pypi"]
