@@ -204,10 +204,10 @@ def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
         return ["its files, or the list of them, are not as they were unpacked"]
     problems = []
     for path, algorithm, digest in files:
-        file = folder / "tree" / path
+        file = f"{folder}/tree/{path}"  # a `Path` of each would cost a quarter of the time
         if _digest(file, algorithm) != (_hex(digest) if kind == "pypi" else digest):
             problems.append(f"`{path}` was changed")
-        elif (found := file.stat()).st_nlink > 1:
+        elif (found := os.stat(file)).st_nlink > 1:  # noqa: PTH116
             inodes.append(found.st_ino)
     return problems
 
@@ -239,9 +239,9 @@ def _hex(text: str) -> str:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
 
 
-def _digest(path: Path, kind: str) -> str:
+def _digest(path: Path | str, kind: str) -> str:
     digest = hashlib.new(kind, usedforsecurity=False)
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         while data := file.read(_PIECE):
             digest.update(data)
     return digest.hexdigest()
