@@ -16,6 +16,7 @@ import uv
 from tests.benchmarks.conda import conda, solve
 from tests.benchmarks.fetch import fetch
 from tests.benchmarks.metaflow import metaflow
+from tests.benchmarks.remote import remote
 from tests.benchmarks.scale import scale
 from tests.benchmarks.timing import MFENV, Command, Side, compare, quietly
 from tests.benchmarks.transmute import transmute
@@ -25,7 +26,7 @@ LARGE = ("jupyterlab", "scikit-learn", "matplotlib")
 
 
 def main() -> None:
-    every = (startup, resolve, create, solve, conda, fetch, scale, transmute, metaflow)
+    every = (startup, resolve, create, solve, conda, fetch, scale, transmute, metaflow, remote)
     known = {one.__name__: one for one in every}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benchmarks", nargs="*", metavar="NAME", help=", ".join(known))
