@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
@@ -67,6 +68,21 @@ def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
 
 def test_a_step_may_name_the_environment_of_the_next(named: Pad) -> None:
     assert named.ok("builds").fact("shared") == "3.0"
+
+
+def test_what_metaflow_lacks_in_an_environment_is_said(named: Pad) -> None:
+    lack = "has no `requests>=2.21.0`, which Metaflow needs in a task"
+    asked = ("--with", 'conda:libraries={"colours": "1.0"}')
+    ran = named.run("bare", *asked, env={"METAFLOW_CONDA_SKIP_METAFLOW_DEPS": "1"})
+    assert ran.status == 1
+    said = f"Environment of end, start {lack}: ask for it"
+    assert ran.out.index(said) < ran.out.index("(run-id ")
+    late = ("--with", "named_env:name=team/colours:v1,fetch_at_exec=True")
+    ran = named.run("bare", *late)
+    assert ran.status == 1
+    assert re.search(rf"step `start`: environment `\w+:\w+` {re.escape(lack)}", ran.out)
+    assert "hint: ask for it" in ran.out
+    assert "Traceback" not in ran.out
 
 
 def test_needs_may_stand_in_files(pad: Pad) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES, load_credentials, load_settings
+from metaflow_extensions.mfenv.needs import needed
 from metaflow_extensions.mfenv.pathspecs import find_step
 from mfenv.command_line import Host, commands, interrupted, run
 from mfenv.errors import MfenvError
@@ -77,8 +77,7 @@ class MetaflowHost(Host):
         skip = self.skip_pins
         if configuration.CONDA_SKIP_METAFLOW_DEPS if skip is None else skip:
             return request
-        python = request.python or f"{sys.version_info[0]}.{sys.version_info[1]}"
-        pins = configuration.get_pinned_conda_libs(python, self.datastore)
+        pins = needed(request.python, self.datastore)
         return replace(
             request, also=tuple((f"{name}{pin}", "Metaflow itself") for name, pin in pins.items())
         )

@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
+from metaflow_extensions.mfenv.needs import distributions, lacking, needed
 from metaflow_extensions.mfenv.pathspecs import find_step
 from metaflow_extensions.mfenv.requests import StepRequest, step_request
 from metaflow_extensions.mfenv.staging import stage
 from mfenv.environments import Environments
+from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mfenv.environments import Resolved
+    from mfenv.prefixes import Created
     from mfenv.request import Request
     from pkgcache.progress import Task, Unit
 
@@ -42,6 +45,10 @@ __all__ = [
 ]
 
 _AT_ONCE = 8
+_ADD = (
+    "ask for it; runs and `metaflow environment resolve` add it by themselves unless"
+    " METAFLOW_CONDA_SKIP_METAFLOW_DEPS is set"
+)
 
 
 def resolve(
@@ -67,7 +74,7 @@ def resolve(
     answer: dict[str, Any] = {"steps": found, "environments": described}
     with opened(datastore, say) as environments:
         for together, resolved in resolve_all(environments, alike(asked), force=force):
-            for text in (_told(together, resolved), *resolved.notes):
+            for text in (*_told(together, resolved, datastore), *resolved.notes):
                 say(text)
             for one in together:
                 env = next(env for env in resolved.envs if env.platform in one.platforms)
@@ -87,10 +94,8 @@ def requests_of(
     from metaflow import metaflow_config as configuration
 
     settings = load_settings(datastore)
-    pins = {}
-    if not configuration.CONDA_SKIP_METAFLOW_DEPS:
-        version = settings.python or f"{sys.version_info.major}.{sys.version_info.minor}"
-        pins = configuration.get_pinned_conda_libs(version, datastore)
+    skip = configuration.CONDA_SKIP_METAFLOW_DEPS
+    pins = {} if skip else needed(settings.python, datastore)
     asked = [
         step_request(
             step,
@@ -141,12 +146,14 @@ def resolve_all(
             yield steps, future.result()
 
 
-def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
+def _told(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) -> Iterator[str]:
     env = resolved.envs[0]
     names = ", ".join(one.step for one in steps)
     what = f"{env.req_id[:12]}:{env.full_id[:12]}, {len(env.packages)} packages"
     how = f"resolved by {env.resolved_by} at {env.resolved_at}" if resolved.known else "new"
-    return f"Environment of {names}: {what}, {how}"
+    yield f"Environment of {names}: {what}, {how}"
+    if lack := lacking((one.name for one in env.packages), datastore):
+        yield f"Environment of {names} {lack}: {_ADD}"
 
 
 def create(
@@ -159,7 +166,8 @@ def create(
     """Create the environment that a text names here, if it is not there yet.
 
     `descriptions` are of environments that may not be known here. Answers `env_id`, its `python`,
-    and `variables` that a process in it must have beside those of this process.
+    and `variables` that a process in it must have beside those of this process. Raises
+    `mfenv.errors.InvalidRequest` if Metaflow cannot run there.
     """
     before = dict(os.environ)  # which other threads may change
     with opened(datastore, say) as environments:
@@ -167,6 +175,7 @@ def create(
             told = [ResolvedEnv.from_dict(one) for one in descriptions]
             environments.registry.add(told, default=False)
         created = environments.create(name)
+        _check(created, datastore)
         inside = environments.activation(created.prefix)
     changed = {key: text for key, text in inside.items() if before.get(key) != text}
     # A variable cannot be taken from a task; empty, these mean what no variable means.
@@ -180,6 +189,18 @@ def create(
         "python": str(created.prefix / "bin" / "python"),
         "variables": changed,
     }
+
+
+def _check(created: Created, datastore: str) -> None:
+    python = created.prefix / "bin" / "python"
+    lack = lacking(distributions(created.prefix), datastore)
+    if not python.exists():
+        lack = "has no `python`"
+    if lack:
+        raise InvalidRequest(
+            f"environment `{':'.join(one[:12] for one in created.env_id[:2])}` {lack}",
+            _ADD,
+        )
 
 
 def describe(env_id: Sequence[str], *, datastore: str, say: Callable[[str], None]) -> Any:

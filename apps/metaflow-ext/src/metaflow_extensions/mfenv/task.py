@@ -58,16 +58,20 @@ class TaskEnvironment(StepDecorator):
             cli_args.env[VARIABLE] = json.dumps(answer)
             return
         local = self.environment.local
-        env_id = answer.get("env_id")
-        if env_id:
-            created = local.create(reference(env_id)).result()
-        else:
-            name = self._name(answer["at_exec"], cli_args.task)
-            created = self.environment.call("create", name=name)
+        created = self._created(answer, cli_args.task)
         cli_args.env.update(created["variables"])
         cli_args.env.update(local.variables())
         cli_args.env[VARIABLE] = json.dumps(created["env_id"])
         cli_args.env[PYTHON] = cli_args.entrypoint[0] = created["python"]
+
+    def _created(self, answer: dict[str, Any], task: Any) -> Any:
+        name = None if "env_id" in answer else self._name(answer["at_exec"], task)
+        try:
+            if name is None:
+                return self.environment.local.create(reference(answer["env_id"])).result()
+            return self.environment.call("create", name=name)
+        except EnvironmentFailed as error:
+            raise EnvironmentFailed(f"step `{self.step}`: {error.message}") from None
 
     def _name(self, text: str, task: Any) -> str:
         variables = {

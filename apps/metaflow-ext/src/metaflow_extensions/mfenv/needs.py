@@ -1,0 +1,53 @@
+"""What Metaflow itself needs in a task, and what of it an environment lacks."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["distributions", "lacking", "needed"]
+
+# Metaflow asks for these too; tasks import them for `@secrets` alone, or never.
+_SELDOM = {
+    "azure-keyvault-secrets",
+    "google-cloud-secret-manager",
+    "packaging",
+    "simple-azure-blob-downloader",
+    "simple-gcp-object-downloader",
+}
+
+
+def needed(python: str | None, datastore: str) -> dict[str, str]:
+    """The packages that Metaflow asks for, with their constraints.
+
+    `python` is the version of the task's, by default this one's.
+    """
+    from metaflow.metaflow_config import get_pinned_conda_libs
+
+    version = python or f"{sys.version_info.major}.{sys.version_info.minor}"
+    found: dict[str, str] = get_pinned_conda_libs(version, datastore)
+    return found
+
+
+def lacking(names: Iterable[str], datastore: str) -> str:
+    """Say which of the packages that no task can do without are not among `names`, if any."""
+    from packaging.utils import canonicalize_name
+
+    there = {canonicalize_name(name) for name in names} | _SELDOM
+    missing = [
+        f"`{name}{pin}`" for name, pin in needed(None, datastore).items() if name not in there
+    ]
+    return f"has no {', '.join(missing)}, which Metaflow needs in a task" if missing else ""
+
+
+def distributions(prefix: Path) -> list[str]:
+    """The names of the Python packages in a prefix, as the folders of their metadata have them."""
+    return [
+        path.stem.partition("-")[0]
+        for pattern in ("*.dist-info", "*.egg-info")
+        for path in prefix.glob(f"lib/python*/site-packages/{pattern}")
+    ]
