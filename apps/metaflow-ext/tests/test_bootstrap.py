@@ -127,7 +127,10 @@ def test_a_store_that_only_others_can_read_is_refused() -> None:
 
 
 def container(
-    folder: Path, document: Mapping[str, Any] | None, python: str = sys.executable
+    folder: Path,
+    document: Mapping[str, Any] | None,
+    python: str = sys.executable,
+    **environ: str,
 ) -> subprocess.CompletedProcess[str]:
     """The entry, in a directory as Metaflow lays it out from a code package."""
     code = folder / ".mf_code"
@@ -144,7 +147,12 @@ def container(
     (folder / ".mf_install").write_text(json.dumps({"version": 1, "module_files": []}))
     return subprocess.run(
         [python, "-B", "-S", "-m", "metaflow_extensions.mfenv.bootstrap", "start", "local"],
-        env={"PYTHONPATH": str(code), "HOME": str(folder), "METAFLOW_EXTRACTED_ROOT": str(folder)},
+        env={
+            "PYTHONPATH": str(code),
+            "HOME": str(folder),
+            "METAFLOW_EXTRACTED_ROOT": str(folder),
+            **environ,
+        },
         cwd=folder,
         capture_output=True,
         text=True,
@@ -166,6 +174,17 @@ def test_a_code_package_without_descriptions_is_told(tmp_path: Path) -> None:
 
 def test_a_run_that_had_no_store_is_told(tmp_path: Path) -> None:
     assert "set MFENV_STORE" in failure(container(tmp_path, {"steps": {}, "environments": {}}))
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    runtime = staged(tmp_path / "store", code="")
+    document = {"runtime": runtime, "settings": {}, "store": (tmp_path / "store").as_uri()}
+    folder, occupied = tmp_path / "task", tmp_path / "occupied"
+    folder.mkdir()
+    occupied.touch()
+    said = failure(container(folder, document, MFENV_HOME=str(occupied)))
+    assert "Not a directory" in said
+    assert "set MFENV_HOME to a directory with room" in said
 
 
 @pytest.mark.skipif(not OLD, reason="this machine has no Python 3.8")

@@ -54,6 +54,11 @@ def main(arguments: list[str]) -> None:
         _write(created, added)
     except Failed as error:
         sys.exit(f"Environment of step `{step}`: {error}")
+    except OSError as error:
+        sys.exit(
+            f"Environment of step `{step}`: {error}; set MFENV_HOME to a directory with room, which"
+            " this task may write to"
+        )
     ids = ":".join(one[:12] for one in created["env_id"][:2])
     now = time.time()
     sys.stdout.write(
