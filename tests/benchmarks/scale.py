@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.garbage import garbage, verify
 from tests.benchmarks.timing import MFENV, Side, compare
 from tests.many import known
 
@@ -41,3 +42,5 @@ def scale(folder: Path, rounds: int) -> None:
             for count, home in homes.items()
         ]
         compare(f"scale: {title}", sides, rounds=rounds)
+    garbage(folder, rounds)
+    verify(folder, rounds)
