@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import distribution
@@ -106,6 +107,17 @@ def test_a_lost_object_is_named(tmp_path: Path) -> None:
     assert f"`{runtime['code']['key']}` cannot be fetched" in said(str(caught.value))
 
 
+def test_what_fails_for_a_moment_is_tried_again(tmp_path: Path) -> None:
+    runtime = staged(tmp_path / "store", code="CODE = 1")
+    path = tmp_path / "store" / runtime["code"]["key"]
+    away = path.rename(tmp_path / "away")
+    later = threading.Timer(0.2, away.rename, [path])
+    later.start()
+    (folder,) = add(runtime, tmp_path / "home", tmp_path / "store")
+    later.join()
+    assert Path(folder, "code.py").read_text() == "CODE = 1"
+
+
 @pytest.mark.parametrize("known", [{"linux-ppc": {PYTHON: []}}, {host_platform(): {"2.7": []}}])
 def test_a_container_of_another_kind_is_told_what_was_staged(
     tmp_path: Path, known: Mapping[str, Any]
@@ -174,6 +186,13 @@ def test_a_code_package_without_descriptions_is_told(tmp_path: Path) -> None:
 
 def test_a_run_that_had_no_store_is_told(tmp_path: Path) -> None:
     assert "set MFENV_STORE" in failure(container(tmp_path, {"steps": {}, "environments": {}}))
+
+
+@pytest.mark.parametrize("store", ["s3://b/p", "az://a/c/p", "gs://b/p"])
+def test_an_image_without_the_library_of_the_store_is_told(tmp_path: Path, store: str) -> None:
+    runtime = staged(tmp_path / "store", code="")
+    document = {"runtime": runtime, "settings": {}, "store": store}
+    assert "this image lacks the library of its datastore" in failure(container(tmp_path, document))
 
 
 def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
