@@ -118,3 +118,23 @@ class OuterFlow(FlowSpec):
 if __name__ == "__main__":
     OuterFlow()
 """
+
+DEPLOYING = """
+from metaflow import Deployer, FlowSpec, conda, pypi, step
+
+class DeployingFlow(FlowSpec):
+    @pypi(packages={"boto3": "", "requests": "", "kubernetes": ""})
+    @step
+    def start(self):
+        deployer = Deployer("inner.py", environment="conda").argo_workflows()
+        deployer.create(only_json=True)
+        self.next(self.end)
+
+    @conda(disabled=True)
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    DeployingFlow()
+"""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import nodes
 
-from .flows import NAMED, OUTER, PLAIN
+from .flows import DEPLOYING, NAMED, OUTER, PLAIN
 
 if TYPE_CHECKING:
     from .helpers import Cloud
@@ -65,3 +65,9 @@ def test_a_task_starts_a_run_of_its_own(cloud: Cloud) -> None:
     assert told["unknown_pypi"].startswith("failed")
     assert "handed on" in log
     assert "Traceback" not in told["unknown_conda"] + told["unknown_pypi"]
+
+
+def test_a_task_deploys_a_flow_with_environments_of_its_own(cloud: Cloud) -> None:
+    (cloud.root / "flows" / "inner.py").write_text(PLAIN)
+    told = cloud.launch(DEPLOYING, "run")
+    assert "metaflow_extensions.mfenv.bootstrap start s3" in told
