@@ -339,6 +339,8 @@ def test_what_the_machine_keeps(machine: Machine) -> None:
     }
     assert found["cache"]["unpacked"]["count"] == len(held(machine, "wheels-1"))
     assert (found["prefixes"], found["collectable"]) == (1, 0)
+    engines = files(machine.home / "engines")
+    assert found["engines"] == sum(path.stat().st_blocks * 512 for path in engines) > 0
     assert found["limits"] == {"size": None, "age_days": None}
     linked = sum(path.stat().st_blocks * 512 for path in files(machine.home / "cache" / "wheels-1"))
     alone = sum(path.stat().st_blocks * 512 for path in files(machine.home / "envs"))

@@ -157,6 +157,7 @@ def info(as_json: bool) -> None:
         ("on disk", f"{_size(found['disk'])} with prefixes, hard links counted once"),
         ("prefixes", str(found["prefixes"])),
         ("registry", _size(found["registry"])),
+        ("engines", f"{_size(found['engines'])} of the solvers, not touched by gc"),
         ("size limit", _size(limits["size"]) if limits["size"] else "none"),
         ("age limit", f"{age:g} days" if age else "none"),
         ("gc frees", _size(found["collectable"])),
@@ -188,6 +189,7 @@ def _info(environments: Environments) -> dict[str, Any]:
         "prefixes": len(rows),
         "disk": disk_use([environments.cache.root, *(Path(row.path) for row in rows)]),
         "registry": sum(one.stat().st_size for one in files if one.exists()),
+        "engines": disk_use([environments.home / "engines"]),
         "limits": {"size": size, "age_days": age / _DAY if age else None},
         "collectable": collect(environments, dry_run=True).freed,
     }
