@@ -118,5 +118,5 @@ class Database:
                 f"the registry `{self.path}` cannot be used: {error}",
                 "move the file away; what is in the store can be fetched again"
                 if corrupt
-                else "check the space and the permissions of its directory",
+                else "check the space and the permissions of its directory, or set MFENV_HOME",
             ) from None
