@@ -1,67 +1,114 @@
-"""What environments cost a flow of five steps of which everything is known, and a new one."""
+"""What environments cost flows: of five steps where everything is known, and of ten where nothing is."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.timing import Side, compare
+import uv
+from tests.benchmarks.timing import Side, compare, quietly
 from tests.channel import cached
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-_STEPS = ("start", "a", "b", "c", "end")
+    from tests.benchmarks.timing import Command
+
+_PACKAGES = ("colours", "shared", "six", "pytool", "rich", "click", "idna", "wheel", "left", "pip")
+_PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64")
+_PEER = "metaflow-netflixext==1.3.17"
 
 
 def metaflow(folder: Path, rounds: int) -> None:
-    """Time whole runs: with no environment, with one that is known and created, with new ones."""
-    flows = folder / "flows"
-    flows.mkdir()
-    path = flows / "flow.py"
-    path.write_text(_flow())
+    """Time whole commands: known environments, new ones, new ones of four platforms, and peers."""
+    five, ten = (_flow(folder / f"flow{count}", _PACKAGES[:count]) for count in (5, 10))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as it is where flows run
-    environ = {
+    os.environ |= {
+        "CONDA_CHANNELS": cached().main.as_uri(),
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder / "datastore"),
         "METAFLOW_USER": "bench",
-        "MFENV_CHANNELS": cached().main.as_uri(),
         "MFENV_PYTHON_PROVIDER": "conda",
     }
-    sides = [
-        _side(path, "known environments", "conda", environ),
-        _side(path, "no environments", "local", environ),
-    ]
-    compare("metaflow: five steps, one after the other", sides, rounds=rounds)
-    new = Side(
-        name="new environments, empty home",
-        command=lambda folder: [
-            "env",
-            f"MFENV_HOME={folder}/home",
-            sys.executable,
-            str(path),
-            "--no-pylint",
-            "--environment=conda",
-            "run",
-        ],
-        environ={**environ, "EVERY": "1"},
+    known = Side(
+        name="one known environment, created", command=lambda _: _words(five, "conda", "run")
     )
-    compare("metaflow: five steps in five environments", [new, sides[1]], rounds=rounds)
+    plain = Side(name="no environments", command=lambda _: _words(five, "local", "run"))
+    compare("metaflow: run of five steps, one after the other", [known, plain], rounds=rounds)
+    rounds = min(rounds, 3)
+    resolving = ("environment", "resolve")
+    four = (*resolving, *(word for one in _PLATFORMS for word in ("--arch", one)))
+    sides = [
+        _new("ten environments, four platforms", ten, *four),
+        _new("ten environments, one platform", ten, *resolving),
+        Side(name="show, no environments", command=lambda _: _words(ten, "local", "show")),
+    ]
+    compare("metaflow: resolve of ten steps, cold", sides, rounds=rounds)
+    sides = [
+        _new("ten environments: resolve, create, run", ten, "run"),
+        Side(name="no environments", command=lambda _: _words(ten, "local", "run")),
+        *_peers(folder, ten),
+    ]
+    compare("metaflow: run of ten steps, one after the other, cold", sides, rounds=rounds)
 
 
-def _side(path: Path, name: str, environment: str, environ: dict[str, str]) -> Side:
-    command = [sys.executable, str(path), "--no-pylint", f"--environment={environment}", "run"]
-    return Side(name=name, command=lambda _: command, environ=environ)
+def _words(
+    flow: Path, environment: str, *words: str, python: Path | str = sys.executable
+) -> Command:
+    return [python, flow, "--no-pylint", f"--environment={environment}", *words]
 
 
-def _flow() -> str:
-    """A flow whose steps are in five environments if `EVERY` is set, and say nothing else."""
+def _new(name: str, flow: Path, *words: str) -> Side:
+    return Side(
+        name=name,
+        command=lambda fresh: ["env", f"MFENV_HOME={fresh}/home", *_words(flow, "conda", *words)],
+        environ={"EVERY": "1"},
+    )
+
+
+def _peers(folder: Path, flow: Path) -> Iterator[Side]:
+    """Metaflow's own `@conda`, and the other extension, which both need micromamba."""
+    if not shutil.which("micromamba"):
+        print("\nmetaflow: its own @conda and metaflow-netflixext left out, no micromamba on PATH")
+        return
+
+    def side(name: str, python: Path | str) -> Side:
+        return Side(
+            name=name,
+            command=lambda fresh: [
+                *("env", f"HOME={fresh}", f"MAMBA_ROOT_PREFIX={fresh}/mamba"),
+                f"METAFLOW_CONDA_LOCALROOT={fresh}/store",
+                *_words(flow, "conda", "run", python=python),
+            ],
+            environ={"EVERY": "1"},
+        )
+
+    nothing = folder / "nothing"
+    nothing.mkdir()
+    own = side("Metaflow's own @conda", sys.executable)
+    yield replace(own, environ={**own.environ, "METAFLOW_EXTENSIONS_SEARCH_DIRS": str(nothing)})
+    venv = folder / "peer"
+    quietly(uv.find_uv_bin(), "venv", "--python", sys.executable, venv)
+    quietly(uv.find_uv_bin(), "pip", "install", "--python", venv, "metaflow", _PEER)
+    other = side(_PEER, venv / "bin" / "python")
+    resolver = {"METAFLOW_CONDA_DEPENDENCY_RESOLVER": "micromamba", "METAFLOW_CONDA_TEST": "1"}
+    yield replace(other, environ={**other.environ, **resolver})
+
+
+def _flow(folder: Path, packages: tuple[str, ...]) -> Path:
+    """A flow of a step for each package, which asks for it if `EVERY` is set, and does nothing."""
+    names = ["start", *(f"s{number}" for number in range(1, len(packages) - 1)), "end"]
     lines = ["import os", "from metaflow import FlowSpec, conda, step", ""]
     lines += ["def needs(**libraries):", "    deco = conda(libraries=libraries)"]
     lines += ["    return deco if os.environ.get('EVERY') else lambda found: found", ""]
-    packages = ("colours", "shared", "six", "pytool", "rich")
     lines += ["class Bench(FlowSpec):"]
-    for name, then, package in zip(_STEPS, (*_STEPS[1:], None), packages, strict=True):
+    for name, then, package in zip(names, (*names[1:], None), packages, strict=True):
         body = f"self.next(self.{then})" if then else "pass"
         lines += [f"    @needs({package}='')", "    @step", f"    def {name}(self): {body}"]
-    return "\n".join([*lines, "Bench()", ""])
+    folder.mkdir()  # of its own: it goes into the code package
+    path = folder / "flow.py"
+    path.write_text("\n".join([*lines, "Bench()", ""]))
+    return path
