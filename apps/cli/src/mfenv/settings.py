@@ -88,7 +88,7 @@ class Settings:
         "whose environments of the store answer a request that is not known here: `none`, `me`,"
         " `anyone` or the names of users",
     )
-    downloads: int = _setting(64, "downloads at a time")
+    downloads: int = _setting(48, "downloads at a time")
     preferred_format: str = _setting(
         "none",
         "format of conda packages in the store, which others are transmuted to: `conda`,"

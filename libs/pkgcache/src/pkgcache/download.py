@@ -53,7 +53,7 @@ class Downloader:
         self,
         credentials: Credentials | None = None,
         *,
-        workers: int = 64,
+        workers: int = 48,
         retries: int = 4,
         backoff: float = 0.5,
         timeout: float = 30.0,
