@@ -47,7 +47,7 @@ def test_an_environment_of_the_systems_python_needs_it_in_the_image(
 
 def test_a_task_starts_a_run_of_its_own(cloud: Cloud) -> None:
     inner = PLAIN.replace("PlainFlow", "InnerFlow")
-    unknown = inner.replace("3.7", "3.4")
+    unknown = inner.replace("3.7", "2.10")  # as no other test has it
     conda = "@conda(libraries={'colours': '3.0'})"
     texts = {
         "inner": inner,
