@@ -39,6 +39,7 @@ def metaflow(folder: Path, rounds: int) -> None:
     plain = Side(name="no environments", command=lambda _: _words(five, "local", "run"))
     compare("metaflow: run of five steps, one after the other", [known, plain], rounds=rounds)
     rounds = min(rounds, 3)
+    quietly("env", "EVERY=1", *_words(ten, "conda", "run"))
     resolving = ("environment", "resolve")
     four = (*resolving, *(word for one in _PLATFORMS for word in ("--arch", one)))
     sides = [
@@ -49,6 +50,11 @@ def metaflow(folder: Path, rounds: int) -> None:
     compare("metaflow: resolve of ten steps, cold", sides, rounds=rounds)
     sides = [
         _new("ten environments: resolve, create, run", ten, "run"),
+        Side(
+            name="ten environments, known and created",
+            command=lambda _: _words(ten, "conda", "run"),
+            environ={"EVERY": "1"},
+        ),
         Side(name="no environments", command=lambda _: _words(ten, "local", "run")),
         *_peers(folder, ten),
     ]

@@ -18,8 +18,8 @@ __all__ = ["LocalRun"]
 
 _EXTENSIONS = "metaflow_extensions"
 _TRAMPOLINES = "_escape_trampolines"
-# Each fetches and links with many threads of its own; more of them only wait for each other.
-_AT_ONCE = min(4, os.cpu_count() or 1)
+# Tasks run beside them, and each has many threads of its own: with two cores, two are slower.
+_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 class LocalRun:
