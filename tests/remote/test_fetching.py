@@ -62,3 +62,28 @@ def test_what_is_not_there_is_named(service: Service, tmp_path: Path) -> None:
     assert f"`{key}` cannot be fetched from the store: " in message
     assert "\n" not in message
     assert list((tmp_path / "runtime").iterdir()) == []
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    if reason := why_not("s3"):
+        pytest.skip(reason)
+    with running("s3") as found:
+        for name, text in found.environ.items():
+            monkeypatch.setenv(name, text)
+        yield found
+
+
+def test_a_store_may_be_read_as_a_role(
+    s3: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = staged(s3.url("team/three"))
+    url = f"{s3.url('team/three')}&role=arn:aws:iam::123456789012:role/reader"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", s3.endpoint)
+    (folder,) = add_runtime(runtime, tmp_path, fetcher(url))
+    assert Path(folder, "code.py").exists()
+    # Without the service that gives roles nothing is read: it is not by one's own login.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(Failed, match="the store cannot be reached"):
+        fetcher(url)

@@ -81,10 +81,22 @@ def _s3(bucket: str, root: str, options: _Options) -> Callable[[str, Path], None
     import boto3
     from botocore.config import Config
 
-    client = boto3.session.Session(profile_name=options.get("profile")).client(
+    session = boto3.session.Session(
+        profile_name=options.get("profile"), region_name=options.get("region")
+    )
+    if role := options.get("role"):
+        # The login of an hour at least; what is fetched here takes seconds.
+        answer = session.client("sts").assume_role(RoleArn=role, RoleSessionName="mfenv")
+        login = answer["Credentials"]
+        session = boto3.session.Session(
+            login["AccessKeyId"],
+            login["SecretAccessKey"],
+            login["SessionToken"],
+            region_name=session.region_name,
+        )
+    client = session.client(
         "s3",
         endpoint_url=options.get("endpoint"),
-        region_name=options.get("region"),
         config=Config(
             max_pool_connections=AT_ONCE,
             s3={"addressing_style": options.get("addressing", "auto")},
