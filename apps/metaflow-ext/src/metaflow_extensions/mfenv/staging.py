@@ -39,6 +39,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 _OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
 # What Metaflow itself installs in a container, and what only resolving needs.
 _NOT_STAGED = ("requests", "urllib3", "uv", "py-rattler")
+_AT_ONCE = 8
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -101,8 +102,11 @@ def _put(
         environments.cache.fetch(
             missing.values(), downloader=downloader, progress=environments.progress
         )
-    for key, package in missing.items():
-        store.put(key, environments.cache.archive(package))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(
+            lambda one: store.put(one[0], environments.cache.archive(one[1])), missing.items()
+        ):
+            pass
     code = _object("mfenv.zip", digest, len(content))
     store.put(code["key"], content)
     return {"code": code, "wheels": wheels}
