@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators import Service, running, why_not
 
 from pkgcache.cache import PackageCache
+
+from .relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,3 +50,14 @@ def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in found.environ.items():
         monkeypatch.setenv(name, value)
     return found
+
+
+@pytest.fixture
+def relay(service: Service) -> Iterator[Relay]:
+    """A proxy before the service, which records, and does wrong when told to."""
+    with Relay(service.endpoint) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -6,7 +6,6 @@ import io
 import logging
 import re
 import secrets
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from pkgcache.store import open_store
 from .relay import Relay, cut, forget, lose_answer, refuse, reset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.emulators import Service
@@ -38,16 +37,6 @@ HEAD = {"s3": "HEAD", "azure": "HEAD", "gcs": "GET"}
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pkgcache._remote.BACKOFF", 0.02)
-
-
-@pytest.fixture
-def relay(service: Service) -> Iterator[Relay]:
-    with Relay(service.endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import secrets
 import sys
-import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from pkgcache.store import open_store
 from .relay import Relay, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.emulators import Service
@@ -28,16 +27,6 @@ all_services = pytest.mark.parametrize("service", ["s3", "azure", "gcs"], indire
 s3_alone = pytest.mark.parametrize("service", ["s3"], indirect=True)
 azure_alone = pytest.mark.parametrize("service", ["azure"], indirect=True)
 gcs_alone = pytest.mark.parametrize("service", ["gcs"], indirect=True)
-
-
-@pytest.fixture
-def relay(service: Service) -> Iterator[Relay]:
-    with Relay(service.endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
