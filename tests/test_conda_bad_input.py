@@ -63,6 +63,8 @@ def channel_of(folder: Path, *recipes: Recipe) -> Path:
         ("{url}/absent", "`{url}/absent` is not a conda channel: there is no `noarch`"),
         ("ftp://127.0.0.1/main", "`ftp://127.0.0.1/main` is not the URL of a conda channel"),
         ("s3://bucket/main", "`s3://bucket/main` is not the URL of a conda channel"),
+        ("http://h:99999/main", "`http://h:99999/main` is not the URL of a conda channel"),
+        ("http:///main", "`http:///main` is not the URL of a conda channel"),
     ],
 )
 def test_a_channel_that_is_not_there(

@@ -119,10 +119,10 @@ def solve_conda(
         for one in platforms
     ]
     for url in _channels(questions):
-        if urlsplit(url).scheme not in _SCHEMES:
+        if not _is_readable(url):
             raise InvalidRequest(
                 f"`{redact(url)}` is not the URL of a conda channel",
-                f"channels are read by {', '.join(_SCHEMES)}",
+                f"channels are read by {', '.join(_SCHEMES)}, such as `https://host/channel`",
             )
     if find_spec("rattler") is None:
         hint = "install the package `py-rattler`"
@@ -145,6 +145,15 @@ def solve_conda(
             raise diagnose(answer, question, context)
         found[question.platform] = _solved(answer["packages"], question)
     return found
+
+
+def _is_readable(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        there = parts.scheme == "file" or (parts.hostname and parts.port != 0)
+    except ValueError:  # a port that is none
+        return False
+    return bool(there) and parts.scheme in _SCHEMES
 
 
 def python_spec(specifier: str) -> str:
