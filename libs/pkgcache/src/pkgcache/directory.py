@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import secrets
 import stat
 import time
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DirectoryStore"]
 
 _CHUNK = 1 << 20
-_ATTEMPTS = 100
+_PATIENCE, _PAUSE = 10, 0.002  # seconds
 
 
 class DirectoryStore(Store):
@@ -167,14 +168,16 @@ class DirectoryStore(Store):
 def _create(path: Path) -> int:
     """Open a new file for writing, in a folder that somebody else may be removing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    for left in reversed(range(_ATTEMPTS)):
+    end = time.monotonic() + _PATIENCE
+    while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(path, flags, 0o666)
         except (FileNotFoundError, FileExistsError):  # gone between two looks
-            if not left:
+            if time.monotonic() > end:
                 raise
-    raise AssertionError
+        # Two that take turns at the same pace would do so for ever.
+        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311
 
 
 def _write(descriptor: int, source: bytes | Path, task: Task | None) -> os.stat_result:
