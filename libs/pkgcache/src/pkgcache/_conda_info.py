@@ -11,7 +11,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pkgcache import _dist_info
 from pkgcache._members import path_issue
 
 if TYPE_CHECKING:
@@ -107,6 +106,8 @@ def entry_points(content: Mapping[str, bytes], noarch: str | None) -> tuple[Entr
         raise BadInfo("its link.json and index.json do not agree about noarch")
     if noarch != "python":
         return ()
+    from pkgcache import _dist_info  # few packages need it, and it imports much
+
     parts = [text.partition("=") for text in _texts(own, "entry_points", "link.json")]
     try:
         return tuple(_dist_info.entry_point(name.strip(), value) for name, _, value in parts)

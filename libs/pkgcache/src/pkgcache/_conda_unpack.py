@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _RATIO_FLOOR = 64 << 20
 _INFO_SIZE = 64 << 20
 _HEADERS_SIZE = 4 << 10  # of one member, in all forms of them together
-_BUFFER = 1 << 20
+_BUFFER = 256 << 10
 _FORMAT = 2
 # What `zstd --long=27` asks for: the most that its own command line accepts unasked.
 _LARGEST_WINDOW = 1 << 27

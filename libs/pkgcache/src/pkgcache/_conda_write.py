@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 8 << 20
+_SMALL = 128 << 10
 _JOB = 4 << 20
 _RECORD = 10_240  # a tar ends with zeros, up to a multiple of this (POSIX)
 _END = 2 * 512
@@ -86,10 +87,17 @@ class CondaWriter:
             self._info.write(data)
             return
         self._size += len(data)
-        self._gathered += data
-        if len(self._gathered) >= _CHUNK:
+        # Calls cost more than a copy of few bytes, and less than one of many.
+        if len(data) < _SMALL:
+            self._gathered += data
+            if len(self._gathered) < _SMALL:
+                return
+            data = b""
+        if self._gathered:
             self._zip.write(self._packed.compress(self._gathered))
             self._gathered.clear()
+        if data:
+            self._zip.write(self._packed.compress(data))
 
     def close(self) -> None:
         self._gathered += _ending(self._size)

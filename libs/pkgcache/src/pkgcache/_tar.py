@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BLOCK, _CHUNK = 512, 1 << 20
+_BLOCK, _CHUNK = 512, 256 << 10
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x")
 _CHECKSUM = slice(148, 156)
 _KINDS = {
@@ -84,7 +84,7 @@ class TarReader:
         self._check_end(extra)
 
     def content(self) -> Iterator[bytes]:
-        """What is left of the current member, in pieces of at most 1 MiB."""
+        """What is left of the current member, in pieces of at most 256 KiB."""
         while self._left:
             piece = self._exactly(min(self._left, _CHUNK))
             self._left -= len(piece)

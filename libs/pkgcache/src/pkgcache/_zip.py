@@ -8,16 +8,16 @@ nothing else. Encryption, several disks, alternative names and exotic compressio
 from __future__ import annotations
 
 import itertools
+import mmap
 import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
 
 _STORED, _DEFLATED = 0, 8
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -74,7 +74,7 @@ def members(data: mmap.mmap) -> list[Member]:
 
 
 def content(data: mmap.mmap, member: Member) -> Iterator[bytes]:
-    """The bytes of a member in pieces of at most 1 MiB, never more than `member.size` of them."""
+    """The bytes of a member in pieces of at most 256 KiB, never more than `member.size` of them."""
     crc, received = 0, 0
     for piece in _pieces(data, member):
         received += len(piece)
@@ -89,15 +89,13 @@ def content(data: mmap.mmap, member: Member) -> Iterator[bytes]:
 
 
 def _pieces(data: mmap.mmap, member: Member) -> Iterator[bytes]:
-    stop = member.start + member.packed
     if member.method == _STORED:
-        for at in range(member.start, stop, _CHUNK):
-            yield data[at : min(at + _CHUNK, stop)]
+        yield from _packed(data, member)
         return
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater, rest = zlib.decompressobj(-zlib.MAX_WBITS), b""
     try:
-        for at in range(member.start, stop, _CHUNK):
-            rest = data[at : min(at + _CHUNK, stop)]
+        for piece in _packed(data, member):
+            rest = piece
             while rest and not inflater.eof:
                 yield inflater.decompress(rest, _CHUNK)
                 rest = inflater.unconsumed_tail
@@ -105,6 +103,15 @@ def _pieces(data: mmap.mmap, member: Member) -> Iterator[bytes]:
         raise BadZip(f"`{member.name}` cannot be decompressed") from None
     if not inflater.eof or inflater.unused_data or rest:
         raise BadZip(f"`{member.name}` does not end where its header says")
+
+
+def _packed(data: mmap.mmap, member: Member) -> Iterator[bytes]:
+    stop = member.start + member.packed
+    for at in range(member.start, stop, _CHUNK):
+        yield data[at : min(at + _CHUNK, stop)]
+        if at + _CHUNK < stop:  # what was read counts as memory of ours until it is let go
+            page = at - at % mmap.PAGESIZE
+            data.madvise(mmap.MADV_DONTNEED, page, at + _CHUNK - page)
 
 
 def _directory(data: mmap.mmap) -> tuple[int, int, int]:
