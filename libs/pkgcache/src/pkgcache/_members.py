@@ -13,10 +13,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _QUOTED = re.compile(r"%(2e|2f|5c|00)", re.IGNORECASE)
 _LONGEST_NAME, _LONGEST_PATH, _DEEPEST = 255, 1024, 64
+# What nearly all paths are, and what has none of the issues, if it is short.
+_USUAL = re.compile(
+    r"[a-z0-9_+-][a-z0-9_.+-]*(/[a-z0-9_+-][a-z0-9_.+-]*)*", re.ASCII | re.IGNORECASE
+)
 
 
 def path_issue(path: str) -> str | None:
     """Why a relative path of a file cannot be accepted, None if it can."""
+    if len(path) < 2 * _DEEPEST and _USUAL.fullmatch(path):
+        return None
     segments = path.split("/")
     longest = max(len(one.encode(errors="replace")) for one in segments)
     checks = {
