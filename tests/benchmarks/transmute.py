@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 WHEELS = ("scipy", "sympy", "botocore")
 LEVEL = "3"
+SLOW = """
+import sys
+sys.modules["indexed_bzip2"] = None
+from mfenv.__main__ import main
+main()
+"""
 
 
 def transmute(folder: Path, rounds: int) -> None:
@@ -80,9 +86,13 @@ def _sides(source: Path, suffix: str, cph: Path) -> list[Side]:
         for program in ("bzip2", "lbzip2"):
             line = f"{program} -dc $1 | zstd -q -T2 -{LEVEL} -o a"
             known[f"{program} -dc | zstd"] = script(program, line)
-    ours = ("transmute", source, "--level", LEVEL, "--output")
+    ours: Command = ["transmute", source, "--level", LEVEL, "--output"]
+    sides = [Side(name="mfenv transmute", command=lambda fresh: [MFENV, *ours, fresh])]
+    if suffix == ".conda":
+        slow: Command = [sys.executable, "-c", SLOW, *ours]
+        sides.append(Side(name="without pkgcache[fast]", command=lambda fresh: [*slow, fresh]))
     return [
-        Side(name="mfenv transmute", command=lambda fresh: [MFENV, *ours, fresh]),
+        *sides,
         *(Side(name=name, command=partial(_always, one)) for name, one in known.items()),
     ]
 
