@@ -423,7 +423,8 @@ class TestLinkScripts:
             *cached(
                 cache,
                 with_script(
-                    'touch "$PREFIX/started"; while [ -e "$PREFIX/$HOLD" ]; do sleep 0.05; done\n'
+                    'touch "$PREFIX/$HOLD"; [ "$HOLD" = none ] ||'
+                    ' while [ -e "$PREFIX/$HOLD" ]; do sleep 0.05; done\n'
                 ),
             )
         )
