@@ -97,7 +97,7 @@ def check(file: int, places: list[int]) -> None:
             checksum, header = 0, place + _TRAILER + -(place + _TRAILER) % 8
         else:
             raise NotUnderstood
-    if not header or places[-1:] != [header] or header != 8 * os.fstat(file).st_size:
+    if places[-1:] != [header] or header != 8 * os.fstat(file).st_size:
         raise NotUnderstood
 
 
@@ -126,7 +126,9 @@ def _leads() -> tuple[_Lead, ...]:
     for size in range(1, 256):
         packed = bz2.compress(bytes(range(size)), 1)[4:]
         bits = int.from_bytes(packed, "big")
-        padding = next(one for one in range(8) if bits >> one + 32 & (1 << _MARK) - 1 == _END)
+        padding = next(
+            one for one in range(8) if bits >> one + _CHECKSUM & (1 << _MARK) - 1 == _END
+        )
         at, end = divmod(8 * len(packed) - padding - _TRAILER, 8)
         if end not in found:
             rest = packed[at] & 0xFF00 >> end & 0xFF

@@ -74,9 +74,9 @@ def by_process(archive: Path, threads: int) -> Iterator[bytes]:
     memory than it does for any usual package, it is not the one to read it.
     """
     engine = find_spec("indexed_bzip2") if _LIMITS_MEMORY else None
-    if not engine or archive.stat().st_size < _WORTH_A_PROCESS:
+    if not engine or not engine.origin or archive.stat().st_size < _WORTH_A_PROCESS:
         raise NotUnderstood
-    folders = [Path(one).parent for one in (engine.origin or "", Path(__file__).parent)]
+    folders = [Path(one).parent for one in (engine.origin, Path(__file__).parent)]
     with archive.open("rb") as file:
         memory = _MEMORY + threads * _MEMORY_OF_EACH
         options = (file.fileno(), threads, memory, *folders)

@@ -88,15 +88,13 @@ class CondaWriter:
             return
         self._size += len(data)
         # Calls cost more than a copy of few bytes, and less than one of many.
-        if len(data) < _SMALL:
+        large = len(data) >= _SMALL
+        if not large:
             self._gathered += data
-            if len(self._gathered) < _SMALL:
-                return
-            data = b""
-        if self._gathered:
+        if large or len(self._gathered) >= _SMALL:
             self._zip.write(self._packed.compress(self._gathered))
             self._gathered.clear()
-        if data:
+        if large:
             self._zip.write(self._packed.compress(data))
 
     def close(self) -> None:
