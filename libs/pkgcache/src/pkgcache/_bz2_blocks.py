@@ -97,7 +97,7 @@ def check(file: int, places: list[int]) -> None:
             checksum, header = 0, place + _TRAILER + -(place + _TRAILER) % 8
         else:
             raise NotUnderstood
-    if places[-1:] != [header] or header != 8 * os.fstat(file).st_size:
+    if not header or places[-1:] != [header] or header != 8 * os.fstat(file).st_size:
         raise NotUnderstood
 
 
