@@ -46,8 +46,8 @@ class Bz2Writer:
         """Write the rest, and the end of the stream."""
         if self._gathered:
             self._start(len(self._gathered))
-        for one in self._waiting:
-            self._join(*one.result())
+        while self._waiting:
+            self._join()
         self._put(_END << 32 | self._checksum, _TRAILER)
         self._put(0, -self._count % 8)
 
@@ -56,16 +56,15 @@ class Bz2Writer:
         self._pool.shutdown(cancel_futures=True)
 
     def _start(self, size: int) -> None:
-        # As many blocks are in memory as there are threads, which do not wait for what is written.
-        full = len(self._waiting) == self._threads
-        done = self._waiting.popleft().result() if full else None
+        # The limit is on blocks in memory, before and after.
+        if len(self._waiting) > self._threads:
+            self._join()
         block = bytes(memoryview(self._gathered)[:size])
         del self._gathered[:size]
         self._waiting.append(self._pool.submit(_block, block))
-        if done:
-            self._join(*done)
 
-    def _join(self, bits: int, count: int) -> None:
+    def _join(self) -> None:
+        bits, count = self._waiting.popleft().result()
         checksum = bits >> count - _TRAILER & 0xFFFFFFFF
         self._checksum = (self._checksum << 1 & 0xFFFFFFFF | self._checksum >> 31) ^ checksum
         self._put(bits, count)
