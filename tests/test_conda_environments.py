@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .channel import Channels, cached
+from .channel import Channels, Entry, Recipe, cached, pack, write_channel
 from .helpers import check_records, finish, tidy
 
 if TYPE_CHECKING:
@@ -145,6 +145,67 @@ def test_link_scripts_run_only_where_they_are_allowed(conda: Machine) -> None:
     allowed = {"MFENV_LINK_SCRIPTS": "true"}
     prefix = Path(conda.ok("create", "team/env:v1", "--name", "two", env=allowed))
     assert (prefix / "share/greeter-was-linked.txt").read_text() == "linked\n"
+
+
+def own_channel(machine: Machine, *recipes: Recipe) -> None:
+    """A channel with these packages, before the one that the machine knows."""
+    folder = machine.root / "own"
+    records = {path: one for recipe in recipes for path, one in pack(recipe, folder).items()}
+    write_channel(folder, records)
+    known = machine.environ["MFENV_CHANNELS"]
+    machine.environ["MFENV_CHANNELS"] = f"{folder.as_uri()},{known}"
+
+
+def test_link_scripts_of_a_package_for_every_python(conda: Machine) -> None:
+    script = Entry(data=b'echo linked > "$PREFIX/told"\n', executable=True)
+    own_channel(
+        conda,
+        Recipe(
+            name="scripted",
+            version="1.0",
+            noarch="python",
+            depends=("python",),
+            files={"python-scripts/.scripted-post-link.sh": script},
+        ),
+    )
+    conda.ok("resolve", "--conda", "scripted", "--alias", "team/env:v1")
+    done = conda.run("create", "team/env:v1", "--name", "one")
+    assert "the post-link script of `scripted` is not run" in done.err
+    assert not (Path(done.out.strip()) / "told").exists()
+    allowed = {"MFENV_LINK_SCRIPTS": "true"}
+    prefix = Path(conda.ok("create", "team/env:v1", "--name", "two", env=allowed))
+    assert (prefix / "told").read_text() == "linked\n"
+
+
+@pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
+def test_packages_that_are_noarch_in_the_old_way(conda: Machine, suffix: str) -> None:
+    """`noarch: true`, and `True` as a text in link.json, as font-ttf-inconsolata has it."""
+    font = Recipe(
+        name="old-font",
+        version="3.0",
+        noarch=True,
+        formats=(suffix,),
+        files={"fonts/old.ttf": Entry(data=b"font")},
+    )
+    own_channel(conda, font)
+    conda.ok("resolve", "--conda", "old-font", "--alias", "team/env:v1")
+    prefix = Path(conda.ok("create", "team/env:v1", "--name", "env"))
+    assert (prefix / "fonts/old.ttf").read_bytes() == b"font"
+    assert json.loads((prefix / "conda-meta/old-font-3.0-0.json").read_text())["noarch"] in (
+        True,
+        "generic",
+    )
+    assert "old-font" in check_records(prefix)
+
+
+def test_an_environment_is_frozen_for_conda_and_not_for_us(conda: Machine) -> None:
+    conda.ok("resolve", "--conda", "greeter", "--alias", "team/env:v1")
+    prefix = Path(conda.ok("create", "team/env:v1", "--name", "env"))
+    assert (prefix / "conda-meta/frozen").is_file()
+    conda.ok("cache", "verify")
+    conda.ok("create", "team/env:v1", "--name", "env", "--force")
+    conda.ok("rm", "env")
+    assert not prefix.exists()
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ class Recipe:
     build: str = "0"
     build_number: int = 0
     subdir: str = "noarch"
-    noarch: str | None = None
+    noarch: str | bool | None = None
     depends: tuple[str, ...] = ()
     constrains: tuple[str, ...] = ()
     files: Mapping[str, Entry] = field(default_factory=dict)
@@ -148,6 +148,8 @@ def _info(
             "noarch": {"entry_points": list(recipe.entry_points), "type": "python"},
             "package_metadata_version": 1,
         }
+    elif recipe.noarch is True:  # as conda-build wrote it until 2023
+        info["link.json"] = {"noarch": {"type": "True"}, "package_metadata_version": 1}
     texts = {f"info/{name}": json.dumps(data, indent=2) for name, data in info.items()}
     texts["info/files"] = "".join(f"{path}\n" for path in content)
     return {name: Entry(data=text.encode()) for name, text in sorted(texts.items())}

@@ -139,6 +139,54 @@ def test_a_noarch_python_package_has_entry_points(tmp_path: Path) -> None:
     )
 
 
+GENERIC: tuple[Any, ...] = (True, 1, "True", "true", "yes", "ON", "1", "Generic")
+PYTHON: tuple[Any, ...] = ("python", "Python")
+NEITHER: tuple[Any, ...] = (None, False, 0, "", "False", "no", "off", "0")
+
+
+@pytest.mark.parametrize("value", [*GENERIC, *PYTHON, *NEITHER])
+@pytest.mark.parametrize("place", ["both", "index", "link"])
+def test_all_spellings_of_noarch_that_there_were_are_read(
+    tmp_path: Path, value: Any, place: str
+) -> None:
+    """conda-build wrote `noarch: true`, and its text into link.json, until 2023."""
+    link = {"noarch": {"type": str(value)}, "package_metadata_version": 1}
+    conda = Conda(
+        index={"noarch": value} if place != "link" else {},
+        info={"link.json": json.dumps(link).encode()} if place != "index" else {},
+    )
+    found = unpacked(tmp_path, conda.tar_bz2(), f"{NAME}.tar.bz2")
+    kinds = {"generic": GENERIC, "python": PYTHON, None: NEITHER}
+    expected = next(kind for kind, values in kinds.items() if repr(value) in map(repr, values))
+    assert (found.noarch, found.index.get("noarch")) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("index", "link"),
+    [("generic", "python"), ("python", "generic"), (True, "python"), ("python", "True")],
+)
+def test_a_package_that_contradicts_itself_about_noarch_is_refused(
+    tmp_path: Path, index: Any, link: str
+) -> None:
+    text = json.dumps({"noarch": {"type": link}}).encode()
+    conda = Conda(index={"noarch": index}, info={"link.json": text})
+    assert "do not agree" in refused_by_both(tmp_path, conda)
+
+
+def test_entry_points_of_a_package_that_only_link_json_calls_python(tmp_path: Path) -> None:
+    link = {"noarch": {"type": "python", "entry_points": ["tool = demo:main"]}}
+    found = unpacked(tmp_path, Conda(info={"link.json": json.dumps(link).encode()}).conda())
+    assert found.entry_points == (EntryPoint("tool", "demo", "main"),)
+
+
+def test_a_path_without_a_type_is_a_file(tmp_path: Path) -> None:
+    """As CEP 34 has it."""
+    entry = {key: value for key, value in Conda().path_entries()[0].items() if key != "path_type"}
+    document = json.dumps({"paths": [entry], "paths_version": 1}).encode()
+    (file,) = unpacked(tmp_path, Conda(info={"paths.json": document}).conda()).files
+    assert (file.path, file.kind) == ("share/demo.txt", "hardlink")
+
+
 def test_packages_from_before_paths_json_are_read(tmp_path: Path) -> None:
     old = "/opt/anaconda1anaconda2anaconda3"
     conda = Conda(
@@ -195,7 +243,14 @@ def with_entry(change: dict[str, Any], **info: bytes) -> Conda:
 
 
 @pytest.mark.parametrize(
-    "name", [".mfenv.json", ".mfenv-x", "conda-meta/history", "conda-meta/python-3-0.json"]
+    "name",
+    [
+        ".mfenv.json",
+        ".mfenv-x",
+        "conda-meta/frozen",
+        "conda-meta/history",
+        "conda-meta/python-3-0.json",
+    ],
 )
 def test_a_package_cannot_bring_the_records_of_an_environment(tmp_path: Path, name: str) -> None:
     assert "record of the environment" in refused_by_both(tmp_path, Conda(files={name: b"{}"}))
@@ -336,7 +391,8 @@ def test_a_list_of_paths_that_is_wrong_is_refused(
         ("paths.json", b'{"paths_version": 1}', "no list"),
         ("paths.json", b'{"paths_version": 1, "paths": [1]}', "not an object"),
         ("link.json", b'{"package_metadata_version": 9}', "unknown version"),
-        ("link.json", b'{"noarch": {"type": "python"}}', "do not agree"),
+        ("link.json", b'{"noarch": {"type": "perl"}}', "the noarch in its link.json"),
+        ("link.json", b'{"noarch": {"type": []}}', "the noarch in its link.json"),
     ],
 )
 def test_metadata_that_cannot_be_read_is_refused(

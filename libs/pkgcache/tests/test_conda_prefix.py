@@ -24,6 +24,7 @@ from pkgcache.conda_prefix import create_conda_env
 from pkgcache.errors import BadArchive, NotInCache, PkgcacheError, PrefixError, PrefixExists
 from pkgcache.linking import Clobber
 from pkgcache.prefix import MARKER, interrupted, read_marker, remove_prefix
+from pkgcache.verifying import verify_prefix
 
 from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, env_of, package_of
 from .helpers import PLATFORM, Recorder, create_at_once, kill_while_creating, make_wheel
@@ -171,6 +172,20 @@ def test_the_record_of_a_package_is_whole(prefix: Path, cache: PackageCache) -> 
     history = (prefix / "conda-meta/history").read_text().splitlines()
     assert history[2] == f"+https://channel.test/main/{PLATFORM}::demo-1.0-h0_0"
     assert history[3] == '# update specs: ["python 3.*", "demo"]'
+
+
+def test_the_environment_says_that_it_is_frozen(prefix: Path, cache: PackageCache) -> None:
+    """CEP 22: one JSON object with one key, the text that conda and mamba show."""
+    env = env_of(*cached(cache, RICH))
+    create_conda_env(env, prefix, cache=cache)
+    document = json.loads((prefix / "conda-meta/frozen").read_bytes())
+    assert document.keys() == {"message"}
+    assert isinstance(document["message"], str)
+    assert "mfenv" in document["message"]
+    assert verify_prefix(prefix) == ()
+    create_conda_env(env, prefix, cache=cache, replace=True)
+    remove_prefix(prefix, cache=cache)
+    assert not prefix.exists()
 
 
 NOARCH = Conda(
@@ -366,6 +381,8 @@ class TestWheelsOnTop:
         assert {"pure.py", "s", "own.py"} <= hashes.keys()
 
 
+UNTOUCHED = "a package is linked as it is"
+WHOLE = "an environment is deleted as a whole"
 ACTIVATE = "etc/conda/activate.d/demo.sh"
 HOOK = b'export ACTIVE="from $CONDA_PREFIX"\n'
 
@@ -390,6 +407,42 @@ class TestLinkScripts:
         assert progress.notes == [
             "the post-link script of `demo` is not run: link scripts are not allowed"
         ]
+
+    def test_of_python_packages_are_no_others(self, prefix: Path, cache: PackageCache) -> None:
+        """They lie in `python-scripts/` of the archive, as whatever goes to `bin/` does."""
+        scripts = {
+            f"python-scripts/.pure-{action}.sh": Entry(
+                f'echo {action} >> "$PREFIX/told"\n'.encode(), mode=0o755
+            )
+            for action in ("pre-link", "post-link", "pre-unlink", "post-unlink")
+        }
+        env = env_of(*cached(cache, PYTHON, replace(NOARCH, files={**NOARCH.files, **scripts})))
+        progress = Recorder()
+        create_conda_env(env, prefix, cache=cache, progress=progress)
+        notes = [
+            f"the pre-link script of `pure` is not run: {UNTOUCHED}",
+            "the post-link script of `pure` is not run: link scripts are not allowed",
+            f"the pre-unlink script of `pure` is not run: {WHOLE}",
+            f"the post-unlink script of `pure` is not run: {WHOLE}",
+        ]
+        assert progress.notes == notes
+        assert not (prefix / "told").exists()
+        progress = Recorder()
+        create_conda_env(
+            env, prefix, cache=cache, progress=progress, link_scripts=True, replace=True
+        )
+        assert progress.notes == [note for note in notes if "post-link" not in note]
+        assert (prefix / "told").read_text() == "post-link\n"
+        remove_prefix(prefix, cache=cache)
+        assert not prefix.exists()
+
+    def test_in_the_archive_of_another_package_are_files(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        progress = Recorder()
+        (package,) = cached(cache, replace(with_script("exit 1\n"), name="another"))
+        create_conda_env(env_of(package), prefix, cache=cache, progress=progress, link_scripts=True)
+        assert progress.notes == []
 
     def test_run_in_place_before_the_marker_is_there(
         self, prefix: Path, cache: PackageCache

@@ -29,7 +29,11 @@ _FORM = re.compile(r"[A-Za-z0-9_.+!~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = ("hardlink", "softlink", "directory")
 # What we write, or what would be read as written by an installer.
-_OURS = re.compile(r"\.mfenv.*|conda-meta(/history|/[^/]*\.json)?")
+_OURS = re.compile(r"\.mfenv.*|conda-meta(/history|/frozen|/[^/]*\.json)?")
+# How `noarch: generic`, or none, was written before conda-build asked for one of two words in 2023,
+# in `index.json` as it stands, in `link.json` as a text. conda still reads all of them.
+_YES = ("1", "on", "true", "y", "yes")
+_NO = ("", "0", "false", "n", "no", "none", "off")
 
 
 class BadInfo(ValueError):
@@ -57,18 +61,17 @@ def index(content: Mapping[str, bytes], stem: str) -> dict[str, Any]:
     if "-".join(found.values()) != stem:
         own = "-".join(found.values())
         raise BadInfo(f"its index.json is that of another package, `{own}`")
-    number, noarch = data.get("build_number", 0), data.get("noarch")
+    number = data.get("build_number", 0)
     if type(number) is not int or number < 0:
         raise BadInfo("the build_number in its index.json is not a number")
-    if noarch not in (None, True, False, "python", "generic"):
-        raise BadInfo(f"the noarch in its index.json is {noarch!r}")
+    noarch = _noarch(data.get("noarch"), "index.json") or _link(content)[0]
     timestamp = data.get("timestamp")
     return {
         **found,
         "build_number": number,
         "depends": _texts(data, "depends"),
         "constrains": _texts(data, "constrains"),
-        **({"noarch": noarch if noarch in ("python", "generic") else "generic"} if noarch else {}),
+        **({"noarch": noarch} if noarch else {}),
         **({"timestamp": timestamp} if type(timestamp) is int else {}),
         **{key: data[key] for key in _TEXTS if isinstance(data.get(key), str)},
         **_site_packages(data),
@@ -96,23 +99,42 @@ def paths(content: Mapping[str, bytes]) -> list[Path]:
 
 def entry_points(content: Mapping[str, bytes], noarch: str | None) -> tuple[EntryPoint, ...]:
     """The entry points of a `noarch: python` package; raises `BadInfo`."""
-    if "link.json" not in content:
-        return ()
-    data = _json(content, "link.json")
-    if not isinstance(data, dict) or data.get("package_metadata_version", 1) != 1:
-        raise BadInfo("its link.json is of an unknown version")
-    own = data.get("noarch") or {}
-    if not isinstance(own, dict) or own.get("type", noarch) != noarch:
+    own, texts = _link(content)
+    if own and own != noarch:
         raise BadInfo("its link.json and index.json do not agree about noarch")
     if noarch != "python":
         return ()
     from pkgcache import _dist_info  # few packages need it, and it imports much
 
-    parts = [text.partition("=") for text in _texts(own, "entry_points", "link.json")]
+    parts = [text.partition("=") for text in texts]
     try:
         return tuple(_dist_info.entry_point(name.strip(), value) for name, _, value in parts)
     except _dist_info.BadMetadata as error:
         raise BadInfo(error.issues[0].removeprefix("it ")) from None
+
+
+def _link(content: Mapping[str, bytes]) -> tuple[str | None, list[str]]:
+    """What `link.json`, where there is one, says of noarch, and the entry points in it."""
+    if "link.json" not in content:
+        return None, []
+    data = _json(content, "link.json")
+    if not isinstance(data, dict) or data.get("package_metadata_version", 1) != 1:
+        raise BadInfo("its link.json is of an unknown version")
+    own = data.get("noarch")
+    own = own if isinstance(own, dict) else {"type": own}
+    return _noarch(own.get("type"), "link.json"), _texts(own, "entry_points", "link.json")
+
+
+def _noarch(value: Any, name: str) -> str | None:
+    """`python`, `generic`, or None; raises `BadInfo` for what nothing ever wrote."""
+    text = value.lower() if isinstance(value, str) else value
+    if text in ("python", "generic"):
+        return str(text)
+    if text in (True, *_YES):
+        return "generic"
+    if text in (None, False, *_NO):
+        return None
+    raise BadInfo(f"the noarch in its {name} is {value!r}")
 
 
 def _json(content: Mapping[str, bytes], name: str) -> Any:
@@ -155,7 +177,8 @@ def _path(data: Any) -> Path:
     if not isinstance(path, str):
         raise BadInfo("its paths.json has an entry without a path")
     _check_path(path)
-    kind, size, sha256 = data.get("path_type"), data.get("size_in_bytes"), data.get("sha256")
+    kind = data.get("path_type", "hardlink")  # CEP 34
+    size, sha256 = data.get("size_in_bytes"), data.get("sha256")
     if kind not in _KINDS:
         raise BadInfo(f"the path_type of `{path}` is {kind!r}")
     if size is not None and (type(size) is not int or size < 0):

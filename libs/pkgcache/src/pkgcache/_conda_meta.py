@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _FOLDER = "conda-meta"
 _NAME = re.compile(r"\s*([A-Za-z0-9_.-]+)")
+# CEP 22: what conda and mamba say instead of changing the environment.
+_FROZEN = {
+    "message": "This environment is exactly what mfenv resolved. To have other packages, resolve"
+    " and create another one with mfenv."
+}
 
 
 def write(
@@ -26,7 +31,7 @@ def write(
     linked: Iterable[tuple[Package, UnpackedConda, Sequence[Mapping[str, Any]]]],
     cache: PackageCache,
 ) -> None:
-    """Write a record for each package with its paths, and the history of the environment."""
+    """Write a record for each package with its paths, the history, and that it is frozen."""
     folder = root / _FOLDER
     folder.mkdir(exist_ok=True)
     asked = _requested(env)
@@ -45,6 +50,7 @@ def write(
         lines.append(f"+{_channel(package)}::{name}")
     lines.append(f"# update specs: {json.dumps(list(asked.values()))}")
     _create(folder / "history", "".join(f"{line}\n" for line in lines))
+    _create(folder / "frozen", json.dumps(_FROZEN))
 
 
 def _create(path: Path, text: str) -> None:

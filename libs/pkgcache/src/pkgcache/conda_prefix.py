@@ -80,7 +80,8 @@ def create_conda_env(
             paths = tuple((*one, *_compiled(one, python, site)) for one in paths)
         records = zip(chosen, unpacked, paths, strict=True)
         _conda_meta.write(site.root, env, records, cache)
-        plan_scripts(unpacked, site, allowed=link_scripts, progress=progress)
+        own = zip(unpacked, paths, strict=True)
+        plan_scripts(own, site, allowed=link_scripts, progress=progress)
     return Linked(files=files, clobbers=clobbers)
 
 
