@@ -219,6 +219,82 @@ def test_flexible_priority_takes_from_a_later_channel_what_the_first_lacks(
     assert found["colours"].source == channels.second.as_uri()
 
 
+NEEDS_TREE: Sequence[Sequence[Recipe]] = (
+    [
+        Recipe(name="leaf", version="2", build="one_0", build_number=0, depends=("tree",)),
+        Recipe(name="tree", version="1", build="one_0"),
+    ],
+    [
+        Recipe(name="leaf", version="2", build="two_9", build_number=9),
+        Recipe(name="tree", version="3", build="two_0"),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        pytest.param(
+            [
+                [Recipe(name="leaf", version="2", build="one_0", build_number=0)],
+                [Recipe(name="leaf", version="2", build="two_9", build_number=9)],
+            ],
+            {"leaf": ("2", "one_0")},
+            id="the order comes before build numbers",
+        ),
+        pytest.param(
+            [
+                [Recipe(name="leaf", version="2", build="one_9", build_number=9)],
+                [Recipe(name="leaf", version="2.1", build="two_0")],
+            ],
+            {"leaf": ("2.1", "two_0")},
+            id="versions come before the order",
+        ),
+        pytest.param(
+            [
+                [
+                    Recipe(name="leaf", version="2", build="one_1", build_number=1),
+                    Recipe(name="leaf", version="2", build="one_0"),
+                ],
+                [Recipe(name="leaf", version="2", build="two_9", build_number=9)],
+            ],
+            {"leaf": ("2", "one_1")},
+            id="build numbers come last",
+        ),
+        pytest.param(
+            [
+                [Recipe(name="leaf", version="2", build="one_0", depends=("nowhere",))],
+                [Recipe(name="leaf", version="2", build="two_0")],
+            ],
+            {"leaf": ("2", "two_0")},
+            id="a build that cannot be had does not count",
+        ),
+        pytest.param(
+            NEEDS_TREE,
+            {"leaf": ("2", "one_0"), "tree": ("3", "two_0")},
+            id="what another build needs is the newest, too",
+        ),
+    ],
+)
+def test_without_channel_priority_it_is_version_then_channel_then_build(
+    solve: Solver,
+    channels: Channels,
+    tmp_path: Path,
+    offered: Sequence[Sequence[Recipe]],
+    expected: dict[str, tuple[str, str]],
+) -> None:
+    """As conda documents it: build numbers of different channels mean nothing to each other."""
+    folders = []
+    for number, recipes in enumerate(offered):
+        folder = tmp_path / f"channel{number}"
+        write_channel(folder, {key: one for r in recipes for key, one in pack(r, folder).items()})
+        folders.append(folder)
+    found = solve("leaf", channels=[*folders, channels.main], channel_priority="disabled")
+    assert {
+        name: (one.version, one.build) for name, one in found.items() if name in ("leaf", "tree")
+    } == expected
+
+
 def test_the_order_of_channels_decides(solve: Solver, channels: Channels) -> None:
     assert solve("shared", channels=[channels.second, channels.main])["shared"].version == "2.0"
     assert solve("shared", channels=[channels.main, channels.second])["shared"].version == "3.0"

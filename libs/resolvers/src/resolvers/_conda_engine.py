@@ -7,7 +7,7 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import rattler
 from rattler.exceptions import (
@@ -21,7 +21,7 @@ from rattler.exceptions import (
 from resolvers._conda_repodata import ChannelUnreadable, Repodata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from resolvers._conda_repodata import Logins, Source
 
@@ -35,6 +35,8 @@ _PRIORITIES = {
 # `No candidates were found for NAME ...`, and `─ NAME ..., for which no candidates were found`.
 _LACKING = re.compile(r"were found for (\S+)|─ (\S+)[^\n]*, for which no candidates")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+_Attempt: TypeAlias = "Callable[..., Awaitable[list[rattler.RepoDataRecord]]]"
 
 _read: dict[str, Repodata] = {}
 
@@ -105,20 +107,26 @@ async def _solved(
     preferred = [specs[text] for text in question["preferred"]]
     locked = await repodata.records(sources, subdirs, preferred)
 
-    async def attempt(*more: rattler.MatchSpec) -> list[rattler.RepoDataRecord]:
+    async def attempt(
+        *more: rattler.MatchSpec,
+        bounds: Iterable[rattler.MatchSpec] = (),
+        priority: str = question["priority"],
+    ) -> list[rattler.RepoDataRecord]:
         return await rattler.solve(
             sources,
             [*(specs[text] for text in question["specs"]), *more],
             gateway=repodata.gateway,
             platforms=[rattler.Subdir(one) for one in subdirs],
             virtual_packages=[_virtual(*one) for one in question["virtual"]],
-            channel_priority=_PRIORITIES[question["priority"]],
+            channel_priority=_PRIORITIES[priority],
             exclude_newer=datetime.fromisoformat(cutoff) if cutoff else None,
-            constraints=[specs[text] for text in question["constraints"]],
+            constraints=[*(specs[text] for text in question["constraints"]), *bounds],
             locked_packages=locked,
         )
 
     found = await attempt()
+    if question["priority"] == "disabled" and len(question["channels"]) > 1:
+        return await _in_order_of_channels(found, attempt)
     if question["priority"] == "strict":
         # A requirement that no version in the first channel satisfies hides that channel from the
         # engine, which then goes on to the next. The name alone brings it back into sight.
@@ -129,6 +137,32 @@ async def _solved(
         if hidden:
             return await attempt(*(rattler.MatchSpec(name) for name in hidden))
     return found
+
+
+async def _in_order_of_channels(
+    found: Sequence[rattler.RepoDataRecord], attempt: _Attempt
+) -> list[rattler.RepoDataRecord]:
+    """The versions that were found, each from the first channel that has it.
+
+    The engine goes by build numbers next, which mean nothing between channels; conda documents the
+    order of channels. What only a build of the first channel needs is looked for in all versions.
+    """
+    known: dict[str, rattler.MatchSpec] = {}
+    while True:
+        known = {one.name.normalized: _version(one) for one in found} | known
+        ordered = await attempt(bounds=known.values(), priority="flexible")
+        if {one.name.normalized for one in ordered} <= known.keys():
+            return ordered
+        builds = [
+            rattler.MatchSpec(f"{one.name.normalized} =={one.version} {one.build}")
+            for one in ordered
+            if one.name.normalized in known
+        ]
+        found = await attempt(bounds=builds)
+
+
+def _version(record: rattler.RepoDataRecord) -> rattler.MatchSpec:
+    return rattler.MatchSpec(f"{record.name.normalized} =={record.version}")
 
 
 async def _hidden(
