@@ -229,7 +229,7 @@ def test_one_equals_sign_in_a_pip_list_is_read_and_noted(desk: Desk) -> None:
         ("dependencies: a\n", "1: expected a list, found a text"),
         ("dependencies:\n  - [a]\n", "2: expected a text, found a list"),
         ("dependencies:\n  - npm: [a]\n", "2: `npm:` among the dependencies; only `pip:` and `sys:`"),
-        ("name: [a\n", "2: not YAML: did not find expected ',' or ']'"),
+        ("name: [a\n", "2: not YAML: "),
         ("name: !!python/name:os.system\n", ("1: the tag `tag:yaml.org,2002:python/name:os.system`"
          " is not allowed; use plain values")),
         ("name: *a\n", "1: `*a` stands for nothing that is complete"),
@@ -240,7 +240,14 @@ def test_one_equals_sign_in_a_pip_list_is_read_and_noted(desk: Desk) -> None:
     ],
 )  # fmt: skip
 def test_problems_of_the_document_have_a_line(desk: Desk, text: str, problem: str) -> None:
-    assert desk.problems(text, "environment.yml") == [f"environment.yml:{problem}"]
+    (said,) = desk.problems(text, "environment.yml")
+    # What the library for YAML says of it is in the words of its release.
+    whole = not problem.endswith("YAML: ")
+    assert (
+        said == f"environment.yml:{problem}"
+        if whole
+        else said.startswith(f"environment.yml:{problem}")
+    )
 
 
 def test_all_problems_of_an_environment_are_raised_at_once(desk: Desk) -> None:

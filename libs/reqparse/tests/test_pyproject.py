@@ -77,8 +77,8 @@ def test_groups_and_extras_that_are_asked_for(desk: Desk) -> None:
         ("[project]\nrequires-python = '3.9'", "2: `3.9` is not a version specifier"),
         ("[project]\nname = [1]", "2: expected a text, found a list"),
         ("project = 1", "1: expected a mapping, found a text"),
-        ("a = 1\na = 2", "2: not TOML: Cannot overwrite a value"),
-        ("a = \n", "1: not TOML: Invalid value"),
+        ("a = 1\na = 2", "2: not TOML: "),
+        ("a = \n", "1: not TOML: "),
         ("a = " + "[" * 500, "not TOML: nested deeper"),
         ("a." * 500 + "b = 1", "1: a key of more than 100 parts"),
     ],
@@ -465,11 +465,13 @@ def test_inline_script_metadata(desk: Desk) -> None:
     [
         ("import x\n", "tool.py: no `# /// script` block; write one as PEP 723 says"),
         ("# /// script\n# a = 1\n# ///\n\n# /// script\n# a = 1\n# ///\n", "tool.py:5: a second `# /// script` block; keep one"),
-        ("x\n# /// script\n# a = \n# ///\n", "tool.py:3: not TOML: Invalid value"),
+        ("x\n# /// script\n# a = \n# ///\n", "tool.py:3: not TOML: "),
     ],
 )  # fmt: skip
 def test_wrong_script_metadata(desk: Desk, text: str, problem: str) -> None:
-    assert desk.problems(text, "tool.py") == [problem]
+    (said,) = desk.problems(text, "tool.py")
+    # What the library for TOML says of it is in the words of its release.
+    assert said.startswith(problem) if problem.endswith("TOML: ") else said == problem
 
 
 def test_every_value_of_a_toml_document_has_its_line() -> None:

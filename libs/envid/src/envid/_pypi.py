@@ -29,6 +29,7 @@ _EXTRA_LIST = re.compile(rf"(?:{_EXTRAS})?")
 _URL = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z-]+|https?|ftp|file|ssh|git):", re.IGNORECASE)
 _HASH_OPTION = re.compile(r"\s--hash[=\s]")
 _HASH_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
 _MARKER_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[()]|[<>=!~]+|[A-Za-z_.]+""")
 _MARKER_NAMES = {
     "os.name": "os_name",
@@ -127,8 +128,8 @@ def _pep508(text: str) -> str:
     try:
         found = Requirement(text)
         clauses = normal_specifiers(str(found.specifier))
-    except (ValueError, RecursionError) as error:
-        raise _refused(text, error) from None
+    except (ValueError, RecursionError):
+        raise _refused(text, _what_is_wrong(text)) from None
     named = _named(found.name, found.extras)
     if not found.url:
         return f"{named}{clauses}{_marker(';', text.partition(';')[2])}"
@@ -155,8 +156,8 @@ def _unnamed(text: str) -> str:
 
     try:
         Marker(rest[0])
-    except (ValueError, RecursionError) as error:
-        raise _refused(text, error) from None
+    except (ValueError, RecursionError):
+        raise _refused(text, _wrong_marker(rest[0])) from None
     return url + extras + _marker(" ;", rest[0])
 
 
@@ -174,11 +175,49 @@ def _check_url(text: str, url: str) -> None:
         raise InvalidRequirement("pypi", text, error.reason, error.hint) from None
 
 
-def _refused(text: str, error: Exception) -> InvalidRequirement:
-    if isinstance(error, RecursionError):
-        return InvalidRequirement("pypi", text, "it is nested too deeply")
-    reason = shown(str(error).split("\n", 1)[0])
-    return InvalidRequirement("pypi", text, reason[:1].lower() + reason[1:])
+def _refused(text: str, reason: str) -> InvalidRequirement:
+    return InvalidRequirement("pypi", text, reason)
+
+
+def _what_is_wrong(text: str) -> str:
+    """Which part of a PEP 508 requirement is not well-formed.
+
+    In words of our own: those of `packaging` change from release to release.
+    """
+    body, semicolon, marker = text.partition(";")
+    head = re.match(rf"\s*{_NAME}\s*(?:\[\s*(?:{_EXTRAS}\s*)?\])?\s*", body)
+    if not head:
+        return "it does not start with the name of a package"
+    rest = body[head.end() :].strip()
+    if rest.startswith("["):
+        return "what stands between `[` and `]` are no extras"
+    if not rest.startswith("@") and not _is_specifier(rest):
+        return f"`{shown(rest)}` is not a version specifier"
+    if semicolon:
+        return _wrong_marker(marker)
+    return "what stands after `@` is not a URL"
+
+
+def _is_specifier(text: str) -> bool:
+    from packaging.specifiers import SpecifierSet
+
+    # PEP 508 allows parentheses around them.
+    inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    try:
+        normal_specifiers(str(SpecifierSet(inside)))
+    except ValueError:
+        return False
+    return True
+
+
+def _wrong_marker(marker: str) -> str:
+    depth = deepest = 0
+    for bracket in re.findall("[()]", marker):
+        depth += 1 if bracket == "(" else -1
+        deepest = max(deepest, depth)
+    if deepest > _DEEP:
+        return "its marker is nested too deeply"
+    return f"`{shown(marker.strip())}` is not a marker"
 
 
 def _marker(mark: str, text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -35,6 +36,8 @@ from reqparse.model import Requirement
 _NAMED_URL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\[\]]*\]\s*)?@")
 _PATH_EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
 _GENERATED = re.compile(r"/(?:archive|tarball|zipball|-/archive)/")
+_HEAD = re.compile(r"\s*[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s.,-]*\])?\s*")
+_DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
 _SIMPLE = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(\d+(?:\.\d+)*))?")
 
 
@@ -82,10 +85,8 @@ def canonical_marker(text: str) -> str:
     """A PEP 508 marker as packaging spells it. Raises Flaw."""
     try:
         return str(Marker(text))
-    except InvalidMarker as error:
-        raise Flaw(f"`{text.strip()}` is not a marker: {_first_line(error)}") from None
-    except RecursionError:
-        raise Flaw("a marker nested too deeply") from None
+    except (InvalidMarker, RecursionError):
+        raise Flaw(_wrong_marker(text)) from None
 
 
 def with_marker(found: Requirement, marker: str | None) -> Requirement:
@@ -98,10 +99,9 @@ def pep508_requirement(text: str, base: str) -> Requirement:
     """Parse a requirement as PEP 508 alone allows it; relative paths start at `base`."""
     try:
         parsed = Pep508(text)
-    except InvalidRequirement as error:
-        raise Flaw(f"`{text}` is not a requirement: {_first_line(error)}", _hint(text)) from None
-    except RecursionError:
-        raise Flaw("a marker nested too deeply") from None
+    except (InvalidRequirement, RecursionError):
+        reason = _what_is_wrong(text)
+        raise Flaw(f"`{text}` is not a requirement: {reason}", _hint(text)) from None
     name = canonicalize_name(parsed.name)
     marker = str(parsed.marker) if parsed.marker else None
     extras = _normalise(parsed.extras)
@@ -190,8 +190,8 @@ def from_filename(address: str) -> dict[str, str]:
             )
             if _SIMPLE.fullmatch(sdist):
                 return {"name": sdist, "specifier": f"=={version}"}
-    except InvalidWheelFilename as error:
-        raise Flaw(f"`{filename}` is not the name of a wheel: {_first_line(error)}") from None
+    except InvalidWheelFilename:
+        raise Flaw(f"`{filename}` is not the name of a wheel") from None
     except InvalidSdistFilename:
         pass  # any archive may be installed; only one named by PEP 625 tells what it holds
     return {}
@@ -200,8 +200,8 @@ def from_filename(address: str) -> dict[str, str]:
 def _from_egg(egg: str) -> dict[str, Any]:
     try:
         parsed = Pep508(egg)
-    except InvalidRequirement as error:
-        raise Flaw(f"`#egg={egg}` is not a name: {_first_line(error)}") from None
+    except InvalidRequirement:
+        raise Flaw(f"`#egg={egg}` is not a name") from None
     found: dict[str, Any] = {
         "name": canonicalize_name(parsed.name),
         "extras": _normalise(parsed.extras),
@@ -217,8 +217,41 @@ def _bracket(extras: tuple[str, ...]) -> str:
     return f"[{','.join(extras)}]" if extras else ""
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _what_is_wrong(text: str) -> str:
+    """Which part of a PEP 508 requirement is not well-formed.
+
+    In words of our own: those of `packaging` change from release to release.
+    """
+    body, semicolon, marker = text.partition(";")
+    head = _HEAD.match(body)
+    if not head:
+        return "it does not start with the name of a package"
+    rest = body[head.end() :].strip()
+    if rest.startswith("["):
+        return "what stands between `[` and `]` are no extras"
+    if not rest.startswith("@") and not _is_specifier(rest):
+        return f"`{rest}` is not a version specifier"
+    return _wrong_marker(marker) if semicolon else "what stands after `@` is not a URL"
+
+
+def _is_specifier(text: str) -> bool:
+    # PEP 508 allows parentheses around them.
+    inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    try:
+        SpecifierSet(inside)
+    except InvalidSpecifier:
+        return False
+    return True
+
+
+def _wrong_marker(marker: str) -> str:
+    depth = deepest = 0
+    for bracket in re.findall("[()]", marker):
+        depth += 1 if bracket == "(" else -1
+        deepest = max(deepest, depth)
+    if deepest > _DEEP:
+        return "its marker is nested too deeply"
+    return f"`{marker.strip()}` is not a marker"
 
 
 def _hint(text: str) -> str | None:
