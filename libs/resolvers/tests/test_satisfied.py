@@ -7,10 +7,18 @@ from resolvers.satisfied import satisfies
 
 
 def package(kind: str, name: str, version: str) -> Package:
-    filename = f"{name}-{version}-0.conda" if kind == "conda" else f"{name}-{version}-x.whl"
+    ending = "h0_0.conda" if kind == "conda" else "py3-none-any.whl"
+    filename = f"{name}-{version}-{ending}"
     url = f"https://index.test/{filename}"
+    build = "h0_0" if kind == "conda" else None
     return Package.make(
-        kind=kind, name=name, version=version, filename=filename, url=url, sha256="a" * 64
+        kind=kind,
+        name=name,
+        version=version,
+        build=build,
+        filename=filename,
+        url=url,
+        sha256="a" * 64,
     )
 
 
@@ -39,7 +47,23 @@ def environment() -> ResolvedEnv:
         ({"conda": ["zlib"]}, True),
         ({"conda": ["zlib==1.3"]}, True),
         ({"conda": ["zlib==1.2"]}, False),
-        ({"conda": ["zlib>=1"]}, False),
+        ({"conda": ["zlib>=1"]}, True),
+        ({"conda": ["zlib>=1.2,<2"]}, True),
+        ({"conda": ["zlib=1"]}, True),
+        ({"conda": ["zlib 1.*"]}, True),
+        ({"conda": ["zlib 1.3 h0*"]}, True),
+        ({"conda": ["zlib 1.3 h1*"]}, False),
+        ({"conda": ["zlib>=1.4"]}, False),
+        ({"conda": ["zlib!=1.3"]}, False),
+        ({"conda": ["zlib=1.30"]}, False),
+        ({"conda": ["zlib>=1.2b"]}, False),
+        ({"conda": ["zlib==1.*"]}, False),
+        ({"conda": ["zlib>1|<1"]}, False),
+        ({"conda": ["zlib=1.3=h0"]}, False),
+        ({"conda": ["far::zlib"]}, False),
+        ({"conda": ["zlib[build='h0']"]}, False),
+        ({"conda": ["flask"]}, False),
+        ({"sys": ["__cuda=12.4"]}, True),
         ({"sys": ["__glibc=2.28"]}, True),
         ({"sys": ["__glibc=2.35"]}, False),
         ({"pypi": ["flask"], "conda": ["openssl"]}, False),

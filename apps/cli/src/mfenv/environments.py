@@ -175,7 +175,7 @@ class Environments:
         names = [parse_alias(text) for text in aliases]
         prepared = prepare(request, self.settings, self.find, self.credentials)
         fresh = force or bool(update)
-        enough = bool(request.using) and not force and self._enough(prepared)
+        enough = not force and self._enough(prepared)
         req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
         for name in names:
             if (held := self._publisher.held(name)) and held[0] != req_id:
@@ -250,7 +250,24 @@ class Environments:
     def _enough(self, prepared: Prepared) -> bool:
         from resolvers.satisfied import satisfies
 
-        return all(satisfies(base, prepared.spec) for base in prepared.bases)
+        beside = prepared.beside
+        return beside is not None and all(satisfies(base, beside) for base in prepared.bases)
+
+    def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
+        """A request as it is understood, and its environments where they are known.
+
+        Looks in the registry, then in the store; nothing is resolved. Raises the errors of reading
+        a request.
+        """
+        from mfenv.request import prepare
+
+        prepared = prepare(request, self.settings, self.find, self.credentials)
+        if self._enough(prepared):
+            return prepared, prepared.bases
+        try:
+            return prepared, self.find(prepared.spec.req_id, prepared.platforms)
+        except UnknownEnvironment:
+            return prepared, None
 
     def _all_but(self, names: Sequence[str], prepared: Prepared) -> dict[str, tuple[Package, ...]]:
         """The packages of a known request without those to update, by platform."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -45,9 +45,10 @@ class Request:
     such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those to resolve
     for. `using` names a known environment whose packages are kept, `same_as` one that was asked
     for in the same words, and takes nothing but platforms beside it. `stated` is what was read
-    already, as if it stood in a file. `also` are requirements, each with who asks for it, that hold
-    for packages which nothing else of the request names; they are conda packages where such are
-    asked for.
+    already, as if it stood in a file. `virtual` are virtual packages that targets have where
+    nothing else is said, over those of the settings. `also` are requirements, each with who asks
+    for it, that hold for packages which nothing else of the request names; they are conda packages
+    where such are asked for.
     """
 
     files: tuple[Path, ...] = ()
@@ -65,6 +66,7 @@ class Request:
     using: str | None = None
     same_as: str | None = None
     stated: tuple[RequirementSet, ...] = ()
+    virtual: tuple[str, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -83,12 +85,15 @@ class Prepared:
     """A spec, and what resolving it needs but no id or description may hold.
 
     `origins` says of each requirement where it was asked for; `local_paths` leads from the digest
-    of a local file's or directory's content to where it lies. `bases` are the environments whose packages are held, one for each of `platforms`.
+    of a local file's or directory's content to where it lies. `bases` are the environments whose
+    packages are held, one for each of `platforms`, and `beside` is what was asked for beside them,
+    without any default.
     """
 
     spec: EnvSpec
     platforms: tuple[str, ...]
     bases: tuple[ResolvedEnv, ...] = ()
+    beside: EnvSpec | None = None
     origins: Mapping[str, str]
     local_paths: Mapping[str, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -113,6 +118,7 @@ def prepare(
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
+    settings = _as_the_base(base, request, settings) if base else settings
     requirements = [
         one for found in sets for one in found.requirements if not _only_says_python(one)
     ]
@@ -138,16 +144,23 @@ def prepare(
     ]
     if request.python:
         stated_python.append((normalize_python(request.python), "--python"))
+    beside = None
     if base:
+        beside = EnvSpec.make(
+            requirements=common,
+            platform_requirements=special,
+            constraints=[texts.of(one) for one in constraints],
+            python=",".join(text for text, _ in stated_python),
+        )
         stated_python.append((base.spec.python, f"--using {request.using}"))
-    if base:
         for category, asked in base.spec.requirements.items():
             common[category].extend(asked)
         for platform, found in base.spec.platform_requirements.items():
             for category, asked in found.items():
                 special[platform][category].extend(asked)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
-    add_virtual_packages(common, special, platforms, settings)
+    offered = (*settings.virtual_packages, *request.virtual)
+    add_virtual_packages(common, special, platforms, replace(settings, virtual_packages=offered))
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(
@@ -163,10 +176,25 @@ def prepare(
         spec=spec,
         platforms=platforms,
         bases=bases,
+        beside=beside,
         origins=texts.origins,
         local_paths=texts.paths,
         notes=tuple(_notes(sets)),
     )
+
+
+def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Settings:
+    """The settings for what is derived from an environment: Python is the one that is there."""
+    provider = base.spec.options.python_provider
+    by_hand = settings.origins.get("python_provider") == "--python-provider"
+    if by_hand and provider != settings.python_provider:
+        raise Contradiction(
+            f"`{request.using}` has its Python from `{provider}`, and --python-provider asks for"
+            f" `{settings.python_provider}`",
+            "leave out `--python-provider`",
+        )
+    minor = ".".join(base.python.split(".")[:2])
+    return replace(settings, python_provider=provider, python=minor)
 
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:

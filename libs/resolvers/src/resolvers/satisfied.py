@@ -2,49 +2,121 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from resolvers.targets import DEFAULT_FLOORS, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
+    from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from envid.spec import EnvSpec
 
 __all__ = ["satisfies"]
 
+# Where a version is made of numbers alone, conda and PEP 440 order them alike.
+_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)*")
+_CONDA = re.compile(r"(?P<name>[a-z0-9_.-]+?)(?:(?P<version>[<>!=~ ]\S+)(?: (?P<build>\S+))?)?")
+_CLAUSE = re.compile(
+    r"(?P<operator>[<>!=~]=|[<>= ]|)(?P<number>[0-9]+(?:\.[0-9]+)*)(?P<star>\.\*)?"
+)
 
-def satisfies(env: ResolvedEnv, spec: EnvSpec) -> bool:
-    """Whether `env` holds all that `spec` asks for on the environment's platform.
 
+def satisfies(env: ResolvedEnv, asked: EnvSpec) -> bool:
+    """Whether `env` holds all that is asked for beside it, on the environment's platform.
+
+    `asked` has what was stated and no defaults: a virtual package in it is what the machine has,
+    and an environment that was resolved without knowing of it needs no more, but for its wheels.
     Says yes only where that is certain: a PyPI requirement with extras, a marker, a URL or hashes,
-    and a conda requirement with more than a name or an exact version, is left to a solver.
+    and a conda requirement with a channel or a version that is not of numbers, is left to a solver.
     """
-    if not SpecifierSet(spec.python).contains(env.python, prereleases=True):
-        return False
     known = env.spec.for_platform(env.platform)
-    versions = {(one.kind, one.name): one.version for one in env.packages}
-    return all(
-        text in known.get(category, ()) or _satisfied(category, text, versions)
-        for category, texts in spec.for_platform(env.platform).items()
-        for text in texts
+    here = asked.for_platform(env.platform)
+    return (
+        SpecifierSet(asked.python).contains(env.python, prereleases=True)
+        and all(
+            text in known.get(category, ()) or _satisfied(category, text, env)
+            for category, texts in here.items()
+            for text in texts
+        )
+        and all(text in env.spec.constraints or _binds(text, env) for text in asked.constraints)
     )
 
 
-def _satisfied(category: str, text: str, versions: Mapping[tuple[str, str], str]) -> bool:
+def _satisfied(category: str, text: str, env: ResolvedEnv) -> bool:
+    if category == "sys":
+        return _offers(text, env)
     if category == "pypi":
-        return _pypi(text, versions)
-    name, exact, version = text.partition("==")
-    found = versions.get(("conda", name))
-    return found is not None and (not exact or version == found)
+        return _pypi(text, env)
+    return _conda(text, env)
 
 
-def _pypi(text: str, versions: Mapping[tuple[str, str], str]) -> bool:
+def _offers(text: str, env: ResolvedEnv) -> bool:
+    """Whether the environment runs where a virtual package is that its own request does not name."""
+    name = text.partition("=")[0]
+    stated = env.spec.for_platform(env.platform).get("sys", ())
+    if any(one.startswith(f"{name}=") for one in stated):
+        return False
+    if name != DEFAULT_FLOORS[env.platform].partition("=")[0]:
+        return True
+    ranks = Target.make(env.platform, [text]).ranks(env.python)
+    wheels = (one.filename for one in env.packages if one.kind == "pypi")
+    return all(any(tag in ranks for tag in parse_wheel_filename(name)[3]) for name in wheels)
+
+
+def _pypi(text: str, env: ResolvedEnv) -> bool:
     if any(sign in text for sign in ("://", "file:", " --hash=", "[", ";")):
         return False
     asked = Requirement(text)
-    found = versions.get(("pypi", canonicalize_name(asked.name)))
-    return found is not None and asked.specifier.contains(found, prereleases=True)
+    package = _package("pypi", canonicalize_name(asked.name), env.packages)
+    return package is not None and asked.specifier.contains(package.version, prereleases=True)
+
+
+def _binds(text: str, env: ResolvedEnv) -> bool:
+    """Whether a constraint holds: of a package that is not there it always does."""
+    name = canonicalize_name(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0])
+    there = any(canonicalize_name(one.name) == name for one in env.packages)
+    return not there or _pypi(text, env)
+
+
+def _conda(text: str, env: ResolvedEnv) -> bool:
+    asked = _CONDA.fullmatch(text)
+    package = _package("conda", asked["name"], env.packages) if asked else None
+    if asked is None or package is None:
+        return False
+    build = asked["build"] or "*"
+    if build.startswith("^") or not fnmatchcase(package.build or "", build):
+        return False
+    return not asked["version"] or _in_range(asked["version"], package.version)
+
+
+def _in_range(asked: str, version: str) -> bool:
+    if asked == f"=={version}":
+        return True
+    clauses = [_CLAUSE.fullmatch(clause) for clause in asked.split(",")]
+    return _NUMBERS.fullmatch(version) is not None and all(
+        clause is not None and _holds(clause, version) for clause in clauses
+    )
+
+
+def _holds(clause: re.Match[str], version: str) -> bool:
+    operator, number, star = clause.groups()
+    starts = operator == "=" or (operator in ("", " ") and star)
+    if star and not starts:
+        return False  # conda and PEP 440 read it differently
+    specifier = f"=={number}.*" if starts else f"{operator.strip() or '=='}{number}"
+    try:
+        return SpecifierSet(specifier).contains(version)
+    except InvalidSpecifier:
+        return False
+
+
+def _package(kind: str, name: str, packages: Sequence[Package]) -> Package | None:
+    return next((one for one in packages if one.kind == kind and one.name == name), None)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from metaflow_extensions.mfenv.engine import alike, opened, requests_of, resolve_all
 from mfenv.errors import InvalidRequest, UnknownEnvironment
-from mfenv.request import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,18 +103,18 @@ def _shown(environments: Environments, asked: StepRequest) -> dict[str, Any]:
         return shown
     try:
         wanted = replace(request, platforms=asked.platforms)
-        spec = prepare(wanted, environments.settings, environments.find).spec
+        prepared, envs = environments.known(wanted)
     except UnknownEnvironment as error:
         return {**shown, "error": str(error)}
+    spec = prepared.spec
     shown |= {
         "requested_hash": spec.req_id,
         "requested_packages": _packages(spec, asked.platforms[0]),
         "requested_sources": _sources(spec),
     }
-    try:
-        (env,) = environments.find(spec.req_id, asked.platforms)
-    except UnknownEnvironment:
+    if envs is None:
         return shown
+    (env,) = envs
     prefixes = environments.registry.prefixes_of(env.req_id, env.full_id)
     return {
         **shown,

@@ -68,9 +68,6 @@ def step_request(
     named = _named(found)
     if at_exec := _at_exec(found, named):
         return StepRequest(step=step, at_exec=at_exec, notes=notes)
-    virtual = _packages(found, "sys_packages", "packages")
-    if asked["gpu"]:
-        virtual = {name: [(text, "a GPU")] for name, text in gpu.items()} | virtual
     requirements = [
         *_requirements("conda", _packages(found, "conda", "packages")),
         *_requirements("npconda", _packages(found, "pypi", "conda_only")),
@@ -83,7 +80,7 @@ def step_request(
         category: Category = "pypi" if settings.python_provider == "system" else "conda"
         own = {name: [(text, _METAFLOW)] for name, text in pins.items()}
         requirements, wanted = [*_requirements(category, own)], ()
-    requirements += _requirements("sys", virtual)
+    requirements += _requirements("sys", _packages(found, "sys_packages", "packages"))
     python = _one(found, "python")
     return StepRequest(
         step=step,
@@ -92,6 +89,7 @@ def step_request(
         request=Request(
             stated=(_stated(found, requirements, python, settings),),
             using=_expanded(*named, environ) if named else None,
+            virtual=tuple(_spell_sys(*one) for one in gpu.items()) if asked["gpu"] else (),
             also=wanted,
         ),
     )
