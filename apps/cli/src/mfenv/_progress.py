@@ -7,6 +7,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from envid.redaction import redact
+
 if TYPE_CHECKING:
     from pkgcache.progress import Progress, Task, Unit
 
@@ -31,7 +33,7 @@ class _Lines:
         return _NoTask()
 
     def note(self, text: str) -> None:
-        click.echo(text, err=True)
+        click.echo(redact(text), err=True)
 
 
 class _Bars:
@@ -53,6 +55,7 @@ class _Bars:
         return _BarTask(self, task)
 
     def note(self, text: str) -> None:
+        text = redact(text)
         with self._lock:
             live = self._live if self._running else None
         if live:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envid.redaction import redact
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -128,6 +130,8 @@ def _words(error: Exception) -> tuple[str, str | None]:
 
 
 def _say(message: str, hint: str | None) -> None:
+    # The last of several: what libraries and engines say of a URL passes here too.
+    message, hint = redact(message), hint and redact(hint)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     if hint:

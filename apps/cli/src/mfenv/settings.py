@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envid.redaction import redact
 from mfenv.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
     """Name, value, origin and meaning of each setting; credentials in URLs are left out."""
     for one in _known().values():
         value = getattr(settings, one.name)
-        shown = tuple(map(_redacted, value)) if isinstance(value, tuple) else _redacted(value)
+        shown = tuple(map(_shown, value)) if isinstance(value, tuple) else _shown(value)
         if one.name == "home":
             shown = str(settings.home_path)
         yield one.name, shown, settings.origins.get(one.name, "default"), one.metadata["help"]
@@ -329,13 +330,5 @@ def _flag(value: Any, origin: str) -> bool:
     return known[value.strip().lower()]
 
 
-def _redacted(value: Any) -> Any:
-    if not isinstance(value, str) or "://" not in value:
-        return value
-    scheme, rest = value.split("://", 1)
-    host, slash, path = rest.partition("/")
-    path = re.sub(r"(^|/)t/[^/]+(?=/|$)", r"\1t/***", path)
-    clean, mark, query = f"{host.rpartition('@')[2]}{slash}{path}".partition("?")
-    # Which of its values are secret is known to whoever reads them.
-    query = re.sub(r"=[^&]*", "=***", query)
-    return f"{scheme}://{'***@' if '@' in host else ''}{clean}{mark}{query}"
+def _shown(value: Any) -> Any:
+    return redact(value) if isinstance(value, str) else value

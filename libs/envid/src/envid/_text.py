@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from envid.redaction import redact
+
 # Control characters, line separators and lone surrogates: they break messages, logs and UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_USER = re.compile(r"(?<=://)[^/\s]*@")
-_TOKEN = re.compile(r"(://[^/\s]*/t/)[^/\s]+")
 _PARAMETER = re.compile(
     r"(?<=[?&])((?:[a-z_-]*(?:token|password|secret|signature|api[_-]?key)|sig)=)[^&#\s]*",
     re.IGNORECASE,
@@ -25,16 +25,9 @@ def has_secret_parameter(url: str) -> bool:
     return _PARAMETER.search(url) is not None
 
 
-def redacted(text: str) -> str:
-    """`text` with `***` in place of the credentials of the URLs in it."""
-    if "://" not in text:
-        return text
-    return _PARAMETER.sub(r"\1***", _TOKEN.sub(r"\1***", _USER.sub("***@", text)))
-
-
 def shown(text: str) -> str:
     """`text` as a message may quote it: redacted, on one line, of bounded length."""
-    text = redacted(text)
+    text = redact(text)
     if len(text) > _LONGEST_SHOWN:
         text = text[:_LONGEST_SHOWN] + "..."
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)

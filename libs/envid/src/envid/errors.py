@@ -5,7 +5,8 @@ No error shows or keeps the credentials of a URL that it was raised for.
 
 from __future__ import annotations
 
-from envid._text import redacted, shown
+from envid._text import shown
+from envid.redaction import redact
 
 __all__ = [
     "EnvidError",
@@ -38,7 +39,7 @@ class InvalidRequirement(ValueError, EnvidError):
     """A requirement of one category cannot be read."""
 
     def __init__(self, category: str, text: str, reason: str, hint: str | None = None) -> None:
-        text = redacted(text)
+        text = redact(text)
         super().__init__(category, text, reason, hint)
         self.category, self.text, self.reason, self.hint = category, text, reason, hint
 
@@ -50,7 +51,7 @@ class InvalidAlias(ValueError, EnvidError):
     """A text names no environment: neither an alias nor an id nor a pathspec."""
 
     def __init__(self, text: str, reason: str, hint: str | None = None) -> None:
-        text = redacted(text)
+        text = redact(text)
         super().__init__(text, reason, hint)
         self.text, self.reason, self.hint = text, reason, hint
 

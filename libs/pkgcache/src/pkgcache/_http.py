@@ -15,8 +15,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from envid.redaction import redact
 from pkgcache.__about__ import __version__
-from pkgcache.credentials import redact, split_userinfo
+from pkgcache.credentials import split_userinfo
 from pkgcache.errors import DownloadError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 if TYPE_CHECKING:
     from netrc import netrc
 
-__all__ = ["Credentials", "Login", "redact", "split_userinfo"]
+__all__ = ["Credentials", "Login", "split_userinfo"]
 
 _PORTS = {"http": 80, "https": 443}
 # Elsewhere than at the beginning of a path, `/t/` may be a folder of its own right.
@@ -134,16 +134,6 @@ def split_userinfo(url: str) -> tuple[str, Login | None]:
     user, _, password = userinfo.partition(":")
     clean = parts._replace(netloc=host).geturl()
     return clean, Login(user=unquote(user), password=unquote(password))
-
-
-def redact(url: str) -> str:
-    """`url` fit for a message: without login, channel token, query and fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "an invalid URL"
-    host, path = parts.netloc.rpartition("@")[2], _TOKEN.sub("", parts.path)
-    return parts._replace(netloc=host, path=path, query="", fragment="").geturl()
 
 
 def _from_keyring(parts: SplitResult, user: str) -> Login | None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from envid.packages import Hashes
-from pkgcache.credentials import Credentials, redact
+from envid.redaction import redact
+from pkgcache.credentials import Credentials
 from pkgcache.errors import CacheError, DownloadError, HashMismatch
 from pkgcache.progress import NoProgress
 

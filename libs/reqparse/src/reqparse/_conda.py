@@ -12,12 +12,12 @@ import re
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._url import (
     has_scheme,
     is_remote,
     join,
-    mask,
     path_to_url,
     split_fragment,
     split_secret,
@@ -63,7 +63,7 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
         raise Flaw(f"`{build}` in `{text}` is not a conda build string")
     if split_secret(text)[1]:
         raise Flaw(
-            f"`{mask(text)}` holds credentials",
+            f"`{redact(text)}` holds credentials",
             "list its channel as a source, with them, and leave them out here",
         )
     for key, digits in _DIGITS.items():

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from envid.redaction import redact
 from reqparse._flaw import Flaw
-from reqparse._url import is_remote, join, mask, path_to_url, split_secret
+from reqparse._url import is_remote, join, path_to_url, split_secret
 from reqparse.errors import ParseErrors, Problem
 from reqparse.model import (
     LockedPackage,
@@ -150,7 +151,7 @@ class Job:
 
     def load(self, location: str, *, included: bool = True) -> bytes:
         """The bytes of a file or, with a fetcher, of a URL; Flaw if they cannot be had."""
-        name = mask(location)
+        name = redact(location)
         if is_remote(location):
             if self.fetch is None:
                 raise Flaw(
@@ -160,7 +161,7 @@ class Job:
             try:
                 data = self.fetch(location)
             except OSError as error:
-                raise Flaw(f"cannot fetch `{name}`: {mask(str(error))}") from None
+                raise Flaw(f"cannot fetch `{name}`: {redact(str(error))}") from None
         else:
             data = _read(location, regular=included)
         if len(data) > MAX_BYTES:
@@ -185,7 +186,7 @@ class Job:
 
 def shown(message: str) -> str:
     """A message fit for one line of a terminal, whatever the file holds that it quotes."""
-    message = mask(message)
+    message = redact(message)
     if len(message) > MAX_MESSAGE:
         message = f"{message[: MAX_MESSAGE // 2]} ... {message[-MAX_MESSAGE // 2 :]}"
     if message.isprintable():

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from envid.redaction import redact
 from reqparse._conda import split_archive_name
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._project import specifier_set
 from reqparse._toml import load_toml
-from reqparse._url import absolute, directory, is_remote, is_url, join, mask, split_secret
+from reqparse._url import absolute, directory, is_remote, is_url, join, split_secret
 from reqparse.model import Artifact, Origin
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def open_toml(
     """The root of a lock in TOML, version 1, whose Python goes to the job. Raises Flaw."""
     root = load_toml(decode(data, pep263=False))
     check_version(root.get(version), ("1",), what)
-    place = Place(location, mask(location))
+    place = Place(location, redact(location))
     python = root.get("requires-python")
     if python.value is not None:
         with job.guard(place.at(python)):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from envid.redaction import redact
 from reqparse._conda import conda_requirement, pep440
 from reqparse._flaw import Flaw
 from reqparse._pypi import pep508_requirement, pypi_requirement
-from reqparse._url import absolute, directory, mask
+from reqparse._url import absolute, directory
 from reqparse.model import Origin
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Project:
 
     def __init__(self, job: Job, location: str) -> None:
         self.job = job
-        self.file = mask(location)
+        self.file = redact(location)
         self.base = absolute(directory(location))
         self.groups: dict[str, list[Callable[[], object]]] = defaultdict(list)
         self.extras: dict[str, list[Callable[[], object]]] = defaultdict(list)
@@ -80,7 +81,7 @@ class Project:
 
     def take(self, found: Requirement, node: Node, original: str) -> None:
         for placed in self.place(found):
-            self.job.add(replace(placed, origin=self.at(node), original=mask(original)))
+            self.job.add(replace(placed, origin=self.at(node), original=redact(original)))
 
     def conda(self, name: str, node: Node) -> None:
         """Take a conda requirement, a version or a table as pixi and conda-lock write them."""
@@ -106,7 +107,7 @@ class Project:
         listed = ",".join(extras)
         text = f"{name}[{listed}] @ {target}" if listed else f"{name} @ {target}"
         if any(c.isspace() for c in target):
-            raise Flaw(f"`{mask(target)}` holds a space")
+            raise Flaw(f"`{redact(target)}` holds a space")
         found = pypi_requirement(text + (f" ; {marker}" if marker else ""), base=self.base)
         editable = node.get("editable").value is True or node.get("develop").value is True
         return replace(found, editable=True) if editable else found

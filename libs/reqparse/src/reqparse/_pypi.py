@@ -18,6 +18,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._url import (
     has_scheme,
@@ -26,7 +27,6 @@ from reqparse._url import (
     is_url,
     is_vcs,
     join,
-    mask,
     path_to_url,
     split_fragment,
     split_secret,
@@ -139,7 +139,7 @@ def _reference(
     if has_scheme(address) and not is_url(address):
         scheme = address.partition(":")[0]
         raise Flaw(
-            f"`{mask(target)}` has the unknown scheme `{scheme}`",
+            f"`{redact(target)}` has the unknown scheme `{scheme}`",
             "use http, https, ftp, file, or a VCS one such as `git+https`",
         )
     if not address:

@@ -37,16 +37,6 @@ def split_secret(url: str) -> tuple[str, Secret | None]:
     return public, (Secret(url) if public != url else None)
 
 
-def mask(text: str) -> str:
-    """Any text with the credentials of the URLs in it replaced by `***`."""
-
-    def masked(match: re.Match[str]) -> str:
-        public = _public_userinfo(match)
-        return match[0] if public == match[0] else f"{match['scheme']}://***@"
-
-    return _TOKEN.sub(r"\1/t/***", _USERINFO.sub(masked, text))
-
-
 def is_url(text: str) -> bool:
     """Whether a text is a URL of a scheme that installers know, VCS schemes included."""
     scheme = text.partition(":")[0].lower()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import Place, check_version, conda_parts, hash_table
-from reqparse._url import mask
 from reqparse._yaml import load_yaml
 from reqparse.model import LockedPackage
 
@@ -24,7 +24,7 @@ def read(job: Job, location: str, data: bytes) -> None:
     """Read a conda-lock.yml into a job."""
     root = load_yaml(decode(data, pep263=False))
     check_version(root.get("version"), ("1",), "conda-lock.yml")
-    place = Place(location, mask(location))
+    place = Place(location, redact(location))
     metadata = root.get("metadata")
     with job.guard(place.at(metadata)):
         job.facts["platforms"] = tuple(dict.fromkeys(metadata.get("platforms").texts()))
@@ -51,6 +51,6 @@ def _package(place: Place, node: Node) -> LockedPackage:
         artifacts=(place.artifact(url, hashes=hash_table(node.get("hash"))),),
         platforms=(node.get("platform").text,),
         groups=tuple(groups),
-        dependencies=tuple(mask(f"{k} {v.value or ''}".strip()) for k, v in dependencies),
+        dependencies=tuple(redact(f"{k} {v.value or ''}".strip()) for k, v in dependencies),
         origin=place.at(node),
     )

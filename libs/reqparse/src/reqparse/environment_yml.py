@@ -10,10 +10,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from envid.redaction import redact
 from reqparse._conda import conda_requirement, pep440, sys_requirement
 from reqparse._lines import decode
 from reqparse._selectors import comment_selector, select
-from reqparse._url import absolute, directory, mask
+from reqparse._url import absolute, directory
 from reqparse._yaml import load_yaml
 from reqparse.model import PLATFORMS, Origin, Requirement
 from reqparse.requirements_txt import RequirementsReader
@@ -40,7 +41,7 @@ def read(job: Job, location: str, data: bytes) -> None:
 class _Reader:
     def __init__(self, job: Job, location: str) -> None:
         self._job = job
-        self._location, self._file = location, mask(location)
+        self._location, self._file = location, redact(location)
         self._base = absolute(directory(location))
         self._pip = RequirementsReader(job)
         self._group: str | None = None
@@ -152,7 +153,7 @@ class _Reader:
 
     def _add(self, found: Requirement, item: Node, platforms: tuple[str, ...] | None) -> None:
         with self._job.scope(platforms, self._group):
-            self._job.add(replace(found, origin=self._at(item), original=mask(item.text)))
+            self._job.add(replace(found, origin=self._at(item), original=redact(item.text)))
 
     def _section(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         """A mapping among the dependencies: `pip:`, `sys:`, or mamba's `sel(...):`."""

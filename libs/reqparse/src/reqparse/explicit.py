@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from envid.redaction import redact
 from reqparse._conda import conda_requirement
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import Place, conda_parts, hash_text
 from reqparse._pypi import pypi_requirement
-from reqparse._url import mask
 from reqparse.model import LockedPackage, Origin
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ _HASH = re.compile(r"(?:(sha256|md5):)?([0-9a-fA-F]{32}|[0-9a-fA-F]{64})")
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read an explicit list into a job."""
-    reader = _Reader(job, Place(location, mask(location)))
+    reader = _Reader(job, Place(location, redact(location)))
     for number, line in enumerate(decode(data, pep263=False).splitlines(), start=1):
-        origin = Origin(file=mask(location), line=number)
+        origin = Origin(file=redact(location), line=number)
         with job.guard(origin):
             reader.line(line.strip(), origin)
     if not reader.explicit:
-        job.problem(Origin(file=mask(location)), "no `@EXPLICIT` line", "is it an explicit list?")
+        job.problem(Origin(file=redact(location)), "no `@EXPLICIT` line", "is it an explicit list?")
 
 
 class _Reader:

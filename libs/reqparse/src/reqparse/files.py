@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._job import Job, problem_of
 from reqparse.errors import ParseErrors, UnknownKind
@@ -107,7 +108,6 @@ def parse_requirement(
     """
     from reqparse._conda import conda_requirement, sys_requirement
     from reqparse._pypi import pypi_requirement
-    from reqparse._url import mask
 
     try:
         if category == "pypi":
@@ -118,4 +118,4 @@ def parse_requirement(
             found = conda_requirement(text, base=os.getcwd())  # noqa: PTH109 - as above
     except Flaw as flaw:
         raise ParseErrors((problem_of(origin, flaw.message, flaw.hint),)) from None
-    return replace(found, category=category, origin=origin, original=mask(text))
+    return replace(found, category=category, origin=origin, original=redact(text))

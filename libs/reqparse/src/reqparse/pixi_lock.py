@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import (
@@ -17,7 +18,7 @@ from reqparse._locked import (
     is_conda_archive,
     without_secret,
 )
-from reqparse._url import mask, split_fragment
+from reqparse._url import split_fragment
 from reqparse._yaml import load_yaml
 from reqparse.model import LockedPackage
 
@@ -39,7 +40,7 @@ def read(job: Job, location: str, data: bytes) -> None:
     """
     root = load_yaml(decode(data, pep263=False))
     check_version(root.get("version"), ("4", "5", "6"), "pixi.lock")
-    _Reader(job, Place(location, mask(location))).read(root)
+    _Reader(job, Place(location, redact(location))).read(root)
 
 
 class _Reader:
@@ -64,7 +65,7 @@ class _Reader:
                 self._package(node)
         for selection in [s for s in self._uses if s not in self._used]:
             for use in self._uses[selection].values():
-                text = f"`{mask(_key(use))}` is not among the packages"
+                text = f"`{redact(_key(use))}` is not among the packages"
                 self._job.problem(self._place.at(use), text, "lock again with pixi")
 
     def _sources(self, environment: Node) -> None:
@@ -89,7 +90,7 @@ class _Reader:
         for environment, platforms in uses.items():
             by_platforms.setdefault(tuple(platforms), []).append(environment)
         if not by_platforms:
-            self._job.note(self._place.at(node), f"no environment uses `{mask(_key(node))}`")
+            self._job.note(self._place.at(node), f"no environment uses `{redact(_key(node))}`")
         fields = self._fields(node)
         if fields["category"] == "conda" and not is_conda_archive(_key(node)):
             text = f"`{fields['name']}` is to be built from source, so its content is not exact"
@@ -119,15 +120,15 @@ class _Reader:
             fields["name"] = (name or "").lower()
             fields["build"] = build
             fields["source"] = without_secret(node.opt("channel"))
-            fields["dependencies"] = tuple(map(mask, node.get("depends").texts()))
+            fields["dependencies"] = tuple(map(redact, node.get("depends").texts()))
         else:
             fields["name"] = canonicalize_name(node.opt("name") or "")
             fields["requires_python"] = node.opt("requires_python")
-            fields["dependencies"] = tuple(map(mask, node.get("requires_dist").texts()))
+            fields["dependencies"] = tuple(map(redact, node.get("requires_dist").texts()))
             fields["editable"] = node.get("editable").value is True
             hashes += [h for h in split_fragment(address)[1].hashes if h not in hashes]
         if not fields["name"]:
-            raise Flaw(f"`{mask(address)}` has no name")
+            raise Flaw(f"`{redact(address)}` has no name")
         artifact = self._place.artifact(address, hashes=hashes, size=node.number("size"))
         return fields | {"artifacts": (artifact,)}
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from envid.redaction import redact
 from reqparse._conda import conda_requirement, sys_requirement
 from reqparse._flaw import Flaw
 from reqparse._lines import Line, decode, logical_lines
 from reqparse._options import PER_REQUIREMENT, SPELLING, Options, split_options
 from reqparse._pypi import pypi_requirement
-from reqparse._url import absolute, directory, is_remote, join, mask
+from reqparse._url import absolute, directory, is_remote, join
 from reqparse.model import Origin, Requirement
 
 if TYPE_CHECKING:
@@ -72,10 +73,10 @@ class RequirementsReader:
             if line is None:
                 self._open.popitem()
             else:
-                self._line(file, line, Origin(file=mask(file.location), line=line.number))
+                self._line(file, line, Origin(file=redact(file.location), line=line.number))
 
     def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
-        with self._job.guard(Origin(file=mask(location))):
+        with self._job.guard(Origin(file=redact(location))):
             lines = logical_lines(decode(data), self._job.env)
             self._seen[_key(location), constraint, self._scope] = origin
             file = _File(location, lines, constraint=constraint)
@@ -85,7 +86,7 @@ class RequirementsReader:
         key = _key(location)
         if key in self._open:
             keys = list(self._open)
-            cycle = [mask(self._open[k].location) for k in keys[keys.index(key) :]]
+            cycle = [redact(self._open[k].location) for k in keys[keys.index(key) :]]
             raise Flaw(
                 f"the file includes itself: {' -> '.join([*cycle, cycle[0]])}",
                 "remove one of the includes",
@@ -145,7 +146,7 @@ class RequirementsReader:
         ]
         found += [sys_requirement(value) for value in options.many("sys_pkg")]
         for made in found:
-            placed = replace(made, origin=origin, original=mask(line.raw))
+            placed = replace(made, origin=origin, original=redact(line.raw))
             self._job.add(placed, constraint=file.constraint)
         included, constraints = options.many("include"), options.many("constrain")
         if len(included) + len(constraints) > 1:
@@ -192,7 +193,7 @@ def _with_options(
     global_options: Sequence[str],
 ) -> Requirement:
     if not (hashes or config or global_options):
-        return replace(found, origin=origin, original=mask(line.raw))
+        return replace(found, origin=origin, original=redact(line.raw))
     settings = []
     for setting in config:
         key, equals, value = setting.partition("=")
@@ -205,7 +206,7 @@ def _with_options(
         config_settings=tuple(settings),
         global_options=tuple(global_options),
         origin=origin,
-        original=mask(line.raw),
+        original=redact(line.raw),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pkgcache.credentials import redact
+from envid.redaction import redact
 from resolvers.errors import (
     EngineFailed,
     IndexUnreachable,
@@ -52,7 +52,7 @@ def diagnose(
     answer: Mapping[str, Any], question: CondaQuestion, context: ResolveContext
 ) -> ResolveError:
     """The error that an answer without packages means."""
-    text = _URL.sub(lambda found: redact(found[0]), answer["text"]).strip() or "it does not say why"
+    text = redact(answer["text"]).strip() or "it does not say why"
     if answer["error"] == "spec":
         return _bad_spec(answer["spec"], text, question, context)
     if answer["error"] == "unsolvable":

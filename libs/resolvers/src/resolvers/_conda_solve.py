@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from envid.errors import InvalidDescription
 from envid.packages import Package
-from pkgcache.credentials import redact
+from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from resolvers._conda_diagnosis import diagnose
 from resolvers._virtual import virtual_packages

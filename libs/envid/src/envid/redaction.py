@@ -1,0 +1,62 @@
+"""What a person or a log may see of a text: its URLs without what they may keep secret.
+
+A secret stands in the userinfo of a URL (RFC 3986, 3.2.1), in a conda channel's `/t/TOKEN/`, in the
+values of a query, in a fragment. Where a password was not percent-encoded, what is hidden is rather
+too much than too little.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["redact"]
+
+_HIDDEN = "***"
+# What ends a URL within a sentence; a single quote may be part of a password.
+_OUT = r" \t\r\n\f\v`\"<>"
+_IN, _HOST = rf"[^{_OUT}]", rf"[^{_OUT}/?#@:\[]"
+_LOGIN = re.compile(
+    r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?:"
+    rf"(?P<login>[^{_OUT}/?#]*)@"
+    # No port, and an `@` further on: a password with `/`, `?`, `#` or a space as it is.
+    rf"|{_HOST}*:(?!\d*(?:[/?#{_OUT}']|$))(?:(?!://)[^\n`\"<>])*@"
+    # What may be a port is taken for one in URLs of repositories alone, which end in `@REVISION`.
+    rf"|(?<!\+http://)(?<!\+https://)(?<!ssh://){_HOST}*:\d+[/?#]{_IN}*@"
+    r")"
+)
+# Behind a login that was hidden: an `@` in the path may be in the password, but for a revision.
+_MORE = re.compile(rf"(?<![\w+])(https?://){re.escape(_HIDDEN)}@{_IN}*@")
+# A proxy may be given without a scheme.
+_PROXY = re.compile(rf"(?<![^{_OUT}='(])[^{_OUT}:/@='(]+:[^{_OUT}/@']+@(?=[\w.-])")
+_TOKEN = re.compile(rf"(://[^{_OUT}/]*/t/|/t/(?=[a-z]{{2}}-[0-9a-f]{{8}}-))[^{_OUT}/]+")
+_TAIL = re.compile(rf"(://[^{_OUT}?#]*)(\?[^{_OUT}#]*)?(#{_IN}*)?")
+_END = re.compile(r"[')\],.;:]+$")
+
+
+def redact(text: str) -> str:
+    """`text` with `***` in place of the logins, tokens and query values of the URLs in it.
+
+    Their fragments are left out. The user name of an ssh URL without a password stays, since it
+    names an account that everybody shares.
+    """
+    if "@" in text:
+        text = _PROXY.sub(f"{_HIDDEN}@", _MORE.sub(rf"\1{_HIDDEN}@", _LOGIN.sub(_no_login, text)))
+    if "://" not in text:
+        return text
+    return _TAIL.sub(_no_values, _TOKEN.sub(rf"\1{_HIDDEN}", text))
+
+
+def _no_login(match: re.Match[str]) -> str:
+    scheme, login = match["scheme"], match["login"]
+    if login and scheme.endswith(("ssh", "sftp")) and not {":", "@"} & set(login):
+        return match[0]
+    return f"{scheme}://{_HIDDEN}@"
+
+
+def _no_values(match: re.Match[str]) -> str:
+    start, query, fragment = match[1], match[2] or "", match[3] or ""
+    # A full stop or a quotation mark behind a URL belongs to the sentence.
+    end = _END.search(fragment or query)
+    pairs = [pair.partition("=")[:2] for pair in query[1:].split("&")] if query else []
+    shown = "&".join(f"{name}={_HIDDEN}" if equals else _HIDDEN for name, equals in pairs)
+    return start + (f"?{shown}" if query else "") + (end[0] if end else "")
