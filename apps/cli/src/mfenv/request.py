@@ -18,11 +18,12 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.python_statements import combine
+from mfenv.unused import check_used, unused
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
@@ -179,7 +180,7 @@ def prepare(
         beside=beside,
         origins=texts.origins,
         local_paths=texts.paths,
-        notes=tuple(_notes(sets)),
+        notes=tuple(unused(sets, (*request.groups, *request.extras))),
     )
 
 
@@ -212,16 +213,6 @@ def _platforms(
     return tuple(sorted({check_platform(one) for one in asked}))
 
 
-def _notes(sets: Iterable[RequirementSet]) -> Iterator[str]:
-    for found in sets:
-        yield from (f"{note.origin}: {note.text}" for note in found.notes)
-        for one in found.requirements:
-            if one.category == "pypi" and one.channel:
-                yield f"{one.origin}: `{one.name}` is looked for in every index, by their order"
-        if found.variables:
-            yield f"the variables {', '.join(found.variables)} are not set in the environment"
-
-
 def _read(request: Request) -> list[RequirementSet]:
     from reqparse import (
         Origin,
@@ -239,7 +230,8 @@ def _read(request: Request) -> list[RequirementSet]:
             chosen = (request.groups, request.extras) if kind == "pyproject.toml" else ((), ())
             found = parse_file(path, kind=kind, groups=chosen[0], extras=chosen[1])
             _check_no_lock(path, found)
-            sets.append(found)
+            # A project is not asked for by its name; an environment's says how it was called.
+            sets.append(replace(found, name=None) if path.suffix in (".toml", ".py") else found)
         except ParseErrors as error:
             problems.extend(error.problems)
     asked = []
@@ -308,15 +300,12 @@ class _Texts:
     origins: dict[str, str] = field(default_factory=dict)
 
     def of(self, one: Requirement) -> str:
-        if one.editable:
-            raise InvalidRequest(
-                f"{one.origin}: `{one.original}` is editable, and a shared environment is exact",
-                "leave out `-e` to install the directory as it is now",
-            )
+        check_used(one)
         text = self._local(one, Path(one.path)) if one.path else one.text
         if one.secret_url:
             self.credentials.add(one.secret_url)
-        text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
+        if one.category == "pypi":  # a MatchSpec holds its own
+            text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
         self.origins.setdefault(normalize(one.category, text), str(one.origin))
         return text
 
@@ -400,17 +389,24 @@ def _sources(
         index, further = None, []
     chosen = [("find-links", _link(one)) for one in links]
     chosen += [("index", _index(one)) for one in (*further, index) if one]
-    chosen += [("channel", one) for one in _channels(stated, settings)]
+    no_defaults = any(found.no_defaults for found in sets)
+    chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
     return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
 
 
-def _channels(stated: Iterable[StatedSource], settings: Settings) -> list[str]:
-    """The conda channels, in order: those given by hand, those of the files, else the default."""
+def _channels(
+    stated: Iterable[StatedSource], settings: Settings, *, no_defaults: bool
+) -> list[str]:
+    """The conda channels, in order: those given by hand, those of the files, else the default.
+
+    With `no_defaults`, conda's own are none of the default ones.
+    """
     if settings.python_provider == "system":
         return []
     by_hand = settings.channels if settings.origins.get("channels") == "--channels" else ()
     found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
-    return [_channel(one, settings.channel_alias) for one in found or settings.channels]
+    usual = [one for one in settings.channels if not (no_defaults and one == "defaults")]
+    return [_channel(one, settings.channel_alias) for one in found or usual]
 
 
 def _channel(text: str, alias: str) -> str:

@@ -36,7 +36,7 @@ _GLUED_BUILD = re.compile(r"(?<![=!<>~|,\s])=(?![=])([^=<>!~,|\s]+)$")
 _SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+([^=<>!~,|\s]+)$")
 _SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?")
 _DIGITS = {"sha256": 64, "md5": 32}
-_KEYS = (
+KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
     *("license", "license_family", "features", "track_features"),
 )
@@ -143,8 +143,8 @@ def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
             key = pair[1].lower()
             if key in keys:
                 raise Flaw(f"the key `{key}` is twice in `{text}`", "keep one of them")
-            if key not in _KEYS:
-                raise Flaw(f"unknown key `{key}` in `{text}`", f"known: {', '.join(_KEYS)}")
+            if key not in KEYS:
+                raise Flaw(f"unknown key `{key}` in `{text}`", f"known: {', '.join(KEYS)}")
             keys[key] = (pair[2] or pair[3] or pair[4] or "").strip()
             at = pair.end()
     body = _BRACKETS.sub("", text).strip()

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
+KEYS = (
+    *("category", "name", "channels", "platforms", "dependencies", "sys", "variables"),
+    *("pip-repositories", "pypi-indices"),
+)
+"""What is read at the top of a file, in this order; what else stands there is noted."""
 _SEL = re.compile(r"sel\((.*)\)")
 _SINGLE_EQUALS = re.compile(
     r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?!=)\s*([<>~=!]=|[<>])?\s*([^=\s]\S*)"
@@ -47,17 +52,11 @@ class _Reader:
         self._group: str | None = None
 
     def read(self, data: bytes) -> None:
-        keys: dict[str, Callable[[Node], None]] = {
-            "category": self._category,
-            "name": self._name,
-            "channels": self._channels,
-            "platforms": self._platforms,
-            "dependencies": self._dependencies,
-            "sys": self._sys,
-            "variables": self._variables,
-            "pip-repositories": self._indexes,
-            "pypi-indices": self._indexes,
-        }
+        takers: tuple[Callable[[Node], None], ...] = (
+            *(self._category, self._name, self._channels, self._platforms, self._dependencies),
+            *(self._sys, self._variables, self._indexes, self._indexes),
+        )
+        keys = dict(zip(KEYS, takers, strict=True))
         with self._job.guard(self._at(None)):
             table = load_yaml(decode(data, pep263=False)).table
             for key, take in keys.items():

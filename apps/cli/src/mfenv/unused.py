@@ -1,0 +1,61 @@
+"""What a request says and nothing comes of: each statement is noted by name, or refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfenv.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from reqparse import Requirement, RequirementSet
+
+__all__ = ["check_used", "unused"]
+
+
+def unused(sets: Iterable[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
+    """A note on each thing that was read and is not used.
+
+    `chosen` are the groups and extras that were asked for by name.
+    """
+    for found in sets:
+        yield from (f"{note.origin}: {note.text}" for note in found.notes)
+        for requirement in found.requirements:
+            if requirement.category == "pypi" and requirement.channel:
+                yield (
+                    f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
+                    " by their order"
+                )
+        for group in dict.fromkeys(requirement.group for requirement in found.requirements):
+            if group and group not in chosen:
+                yield f"the category or group `{group}` is not used: all that belongs to it is asked for"
+        if found.name:
+            yield (f"the name `{found.name}` is not used: `--alias` and `create --name` give names")
+        if found.variables:
+            yield f"the variables {', '.join(found.variables)} are not set in the environment"
+        if found.prefer_binary:
+            yield "`--prefer-binary` is not used: the newest release that fits is taken"
+        for host in found.trusted_hosts:
+            yield f"`--trusted-host {host}` is not used: certificates are always checked"
+        for feature in found.features:
+            yield f"`--use-feature {feature}` is not used: it is of pip alone"
+
+
+def check_used(requirement: Requirement) -> None:
+    """Refuse what cannot be noted, since it would change what is installed."""
+    if requirement.editable:
+        raise InvalidRequest(
+            f"{requirement.origin}: `{requirement.original}` is editable, and a shared"
+            " environment is exact",
+            "leave out `-e` to install the directory as it is now",
+        )
+    options = [f"--config-settings={key}={value}" for key, value in requirement.config_settings]
+    options += [f"--global-option={value}" for value in requirement.global_options]
+    if options:
+        raise InvalidRequest(
+            f"{requirement.origin}: `{options[0]}` of `{requirement.name or requirement.text}`"
+            " cannot be used: wheels are built without options",
+            "leave it out to take a wheel of the index, or build the wheel yourself and name its"
+            " file",
+        )

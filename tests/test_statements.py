@@ -1,0 +1,181 @@
+"""Every statement that a request can hold is used, noted or refused by name; none is dropped.
+
+`statement_tables` says how the tables in `statements/` are written. Used: the request differs from
+the same without the statement. Noted: a note names it. Refused: an error names it.
+"""
+
+from __future__ import annotations
+
+import ensurepip
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mfenv.request import Request
+from mfenv.settings import Settings
+from reqparse import ParseErrors, Requirement, RequirementSet, parse_file
+from reqparse.files import kind_of
+
+from . import statement_tables as tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .helpers import Done, Machine
+    from .statement_tables import Row
+
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+@pytest.mark.parametrize("row", tables.named("runs", other=True), ids=str)
+def test_a_statement_is_used_noted_or_refused(row: Row, tmp_path: Path) -> None:
+    plain = tables.outcome(row, row.plain, tmp_path / "plain")
+    said = tables.outcome(row, row.example, tmp_path / "said")
+    assert not plain.error
+    if row.outcome == "refused":
+        assert row.says in said.error
+        return
+    assert not said.error
+    if row.outcome == "used":
+        assert said.request != plain.request
+    else:
+        assert [note for note in said.notes if row.says in note], said.notes
+        assert not [note for note in plain.notes if row.says in note], plain.notes
+
+
+@pytest.mark.parametrize("row", tables.named("runs"), ids=str)
+def test_an_option_of_the_run_makes_a_difference(
+    row: Row, machines: Callable[[str], Machine]
+) -> None:
+    def end(machine: Machine, words: str) -> tuple[Any, ...]:
+        if row.before:
+            machine.ok("resolve", *shlex.split(row.before))
+        done = machine.run("resolve", *shlex.split(words))
+        assert "defect of mfenv" not in done.err
+        return done.status, done.out, _timeless(done), machine.objects(), _names(machine)
+
+    plain = machines("plain")
+    assert end(machines("said"), row.example) != end(plain, row.plain)
+
+
+def _timeless(done: Done) -> str:
+    return re.sub(r"\d+\.\d+ s\b", "", done.err)
+
+
+def _names(machine: Machine) -> tuple[int, ...]:
+    return tuple(
+        len(machine.rows().get(name, ())) for name in ("environments", "defaults", "aliases")
+    )
+
+
+# No statement is forgotten: whoever adds one finds here where its row is missing
+
+
+def test_every_option_of_resolve_has_a_row() -> None:
+    from mfenv._commands.resolve import resolve
+
+    options = [max(one.opts, key=len) for one in resolve.params]
+    assert sorted(options) == sorted(tables.statements("resolve", "resolve-run"))
+
+
+def test_every_setting_has_a_row() -> None:
+    known = {one.name for one in fields(Settings)} - {"origins"}
+    assert tables.statements("settings", "settings-here") == known
+    assert not tables.statements("settings") & tables.statements("settings-here")
+
+
+def test_every_field_of_a_request_has_a_row() -> None:
+    # A request again, and one beside another, need an environment: `--from`, `--using`.
+    known = {one.name for one in fields(Request)} - {"same_as", "using"}
+    assert tables.statements("request") == known
+
+
+def test_every_field_of_what_a_file_says_has_a_row() -> None:
+    # The python, the lock files and the notes of a file have rows of their own.
+    known = {one.name for one in fields(RequirementSet)}
+    known -= {"notes", "packages", "python", "requirements", "no_defaults"}
+    # What is said in the text, where it stands, and what is no statement.
+    parts = {"category", "name", "extras", "specifier", "build", "url", "marker", "path"}
+    parts |= {"origin", "original", "secret"}
+    known |= {f"requirement.{one.name}" for one in fields(Requirement) if one.name not in parts}
+    assert tables.statements("stated") == known
+
+
+def test_every_option_that_pip_knows_in_a_file_has_a_row() -> None:
+    bundled = list((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    if not bundled:
+        pytest.skip("this Python brings no pip")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pip._internal.req.req_file import SUPPORTED_OPTIONS, SUPPORTED_OPTIONS_REQ\n"
+        "for make in SUPPORTED_OPTIONS + SUPPORTED_OPTIONS_REQ:\n"
+        "    option = make(); print(*option._long_opts)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, str(bundled[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    named = tables.statements("requirements-txt")
+    assert not [line for line in done.stdout.splitlines() if not named.intersection(line.split())]
+
+
+def test_every_option_that_we_read_in_a_file_has_a_row() -> None:
+    from reqparse._options import SPELLING
+
+    named = tables.statements("requirements-txt")
+    assert not set(SPELLING.values()) - named
+
+
+def test_every_key_of_an_environment_file_has_a_row() -> None:
+    from reqparse.environment_yml import KEYS
+
+    assert not set(KEYS) - tables.statements("environment-yml")
+
+
+@pytest.mark.shared
+def test_every_key_of_other_peoples_environment_files_has_a_row() -> None:
+    folders = [SHARED / "wild/env", SHARED / "environment-yml"]
+    paths = [path for folder in folders for path in folder.rglob("*.y*ml")]
+    if not paths:
+        pytest.skip(f"no files in {SHARED}")
+    found: set[str] = set()
+    for path in paths:
+        data = path.read_bytes()
+        with suppress(ParseErrors):
+            if kind_of(path.name, data) == "environment.yml" and parse_file(path).requirements:
+                found.update(re.findall(r"(?m)^([A-Za-z][\w-]*):", data.decode()))
+    assert not found - tables.statements("environment-yml")
+
+
+def test_every_key_in_the_brackets_of_a_matchspec_has_a_row() -> None:
+    from rattler import MatchSpec
+
+    from reqparse._conda import KEYS
+
+    named = tables.statements("matchspec")
+    # The attributes of another reader's MatchSpec that are no names of keys, and its methods.
+    theirs = {"file_name": "fn", "condition": "when"}
+    keys = {theirs.get(name, name) for name in vars(MatchSpec) if not name.startswith("_")}
+    methods = {"matches", "from_nameless", "from_url", "to_canonical_string", "name"}
+    assert not (set(KEYS) | keys) - methods - named
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what Metaflow vendors
+def test_every_argument_of_a_decorator_has_a_row() -> None:
+    import metaflow  # noqa: F401 - it imports its extensions in an order of its own
+
+    from metaflow_extensions.mfenv import decorators
+
+    known = {
+        f"{one.name.removesuffix('_base')}.{argument}"
+        for name in decorators.__all__
+        for one in (getattr(decorators, name),)
+        for argument in one.defaults
+    }
+    assert not known - tables.statements("decorators")
