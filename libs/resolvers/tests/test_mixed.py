@@ -190,9 +190,10 @@ def test_dependents_know_what_conda_brings(solve: Solver) -> None:
     assert found["pypi:user"].depends == ("shared",)
 
 
-def test_a_channel_says_the_pypi_name_itself(solve: Solver) -> None:
-    assert pypi(solve(conda=["colours"], pypi=["painter"])) == {"painter": "1.0"}
-    assert pypi(solve(pypi=["painter"])) == {"painter": "1.0", "colour-names": "7.0"}
+def test_what_a_channel_says_is_not_believed_over_the_package(solve: Solver) -> None:
+    # The purls of `colours` name `colour-names`, and its build holds the distribution `colours`.
+    found = solve(conda=["colours"], pypi=["painter", "colours"])
+    assert pypi(found) == {"painter": "1.0", "colour-names": "7.0"}
 
 
 def test_a_table_of_names_can_be_replaced(solve: Solver, tmp_path: Path) -> None:

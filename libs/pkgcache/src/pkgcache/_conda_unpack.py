@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pkgcache._tar import Member
     from pkgcache.wheels import EntryPoint, Limits
 
-_RATIO_FLOOR = 64 << 20
-_INFO_SIZE = 64 << 20
+RATIO_FLOOR = 64 << 20
+INFO_SIZE = 64 << 20
 _HEADERS_SIZE = 4 << 10  # of one member, in all forms of them together
 _BUFFER = 256 << 10
 _FORMAT = 2
@@ -62,7 +62,7 @@ class CondaWalk:
         self._archive, self._limits = archive, limits
         self._packed = archive.stat().st_size
         self._count = self._size = 0
-        self._largest = min(limits.size, max(_RATIO_FLOOR, self._packed * limits.ratio))
+        self._largest = min(limits.size, max(RATIO_FLOOR, self._packed * limits.ratio))
         self._names: set[str] = set()
         self._folders: set[str] = set()
         self._info: dict[str, bytes] = {}
@@ -103,7 +103,7 @@ class CondaWalk:
                 inner = _inner(data, stem)
                 for name, is_info in ((f"info-{stem}", True), (f"pkg-{stem}", False)):
                     pieces = _zip.content(data, inner[f"{name}.tar.zst"])
-                    with _decompressed_zstd(pieces) as stream:
+                    with decompressed_zstd(pieces) as stream:
                         self._walk_tar(stream, is_info)
                     for _ in pieces:  # to the end, where the checksum is
                         pass
@@ -159,8 +159,8 @@ class CondaWalk:
             return
         if member.kind != "file":
             raise BadTar(f"has `{member.name}`, which is not a file")
-        if member.size > _INFO_SIZE:
-            raise BadTar(f"has `{member.name}`, which is larger than {_INFO_SIZE} bytes")
+        if member.size > INFO_SIZE:
+            raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
         self._info[name] = b"".join(content)
 
     def _make_folder(self, path: str) -> None:
@@ -307,7 +307,7 @@ def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.Member]:
     wanted = {"metadata.json", f"info-{stem}.tar.zst", f"pkg-{stem}.tar.zst"}
     if odd := sorted(wanted ^ found.keys()):
         raise _zip.BadZip(f"{'lacks' if odd[0] in wanted else 'has also'} `{odd[0]}`")
-    if found["metadata.json"].size > _INFO_SIZE:
+    if found["metadata.json"].size > INFO_SIZE:
         raise _zip.BadZip("has an absurdly large metadata.json")
     try:
         metadata: Any = json.loads(b"".join(_zip.content(data, found["metadata.json"])))
@@ -323,7 +323,7 @@ def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.Member]:
 def _decompressed_bz2(archive: Path, threads: int) -> Iterator[BinaryIO]:
     with closing(_bz2_read.decompressed(archive, threads)) as pieces:
         try:
-            yield io.BufferedReader(_Pieces(pieces), _BUFFER)
+            yield io.BufferedReader(Pieces(pieces), _BUFFER)
         except (EOFError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
@@ -331,20 +331,20 @@ def _decompressed_bz2(archive: Path, threads: int) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _decompressed_zstd(pieces: Iterator[bytes]) -> Iterator[BinaryIO]:
+def decompressed_zstd(pieces: Iterator[bytes]) -> Iterator[BinaryIO]:
     import zstandard
 
     engine = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     try:
         with engine.stream_reader(
-            cast("BinaryIO", io.BufferedReader(_Pieces(pieces), _BUFFER)), read_across_frames=True
+            cast("BinaryIO", io.BufferedReader(Pieces(pieces), _BUFFER)), read_across_frames=True
         ) as unpacked:
             yield cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", unpacked), _BUFFER))
     except zstandard.ZstdError:
         raise BadTar("cannot be decompressed, or asks for too much memory to do it") from None
 
 
-class _Pieces(io.RawIOBase):
+class Pieces(io.RawIOBase):
     """An iterator of bytes, to be read as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:

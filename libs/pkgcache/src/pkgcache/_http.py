@@ -18,17 +18,20 @@ from requests.adapters import HTTPAdapter
 from envid.redaction import redact
 from pkgcache.__about__ import __version__
 from pkgcache.credentials import split_userinfo
+from pkgcache.download import Body
 from pkgcache.errors import DownloadError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pkgcache.credentials import Credentials
-    from pkgcache.download import Partial
+    from pkgcache.download import Partial, T
 
 _CHUNK = 1 << 18
 _REDIRECTS = 10
 _LONGEST_WAIT = 120.0
 _HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class Client:
@@ -53,8 +56,9 @@ class Client:
         """Receive what is missing of `url` in one attempt; raises `DownloadError`."""
         if partial.complete:
             return
+        span = f"bytes={partial.size}-" if partial.size else None
         try:
-            with self._open(url, partial.size) as response:
+            with self._open(url, span) as response:
                 if response.status_code == requests.codes.requested_range_not_satisfiable:
                     partial.restart()
                     raise _failure(url, "the server has less than was received", retryable=True)
@@ -68,8 +72,19 @@ class Client:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._explain(url, error) from None
 
-    def _open(self, url: str, offset: int) -> requests.Response:
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+    def read(self, url: str, start: int, stop: int | None, reader: Callable[[Body], T]) -> T:
+        """Give a part of `url` to `reader` in one attempt; raises `DownloadError`."""
+        span = f"bytes={start}-{'' if stop is None else stop - 1}" if start or stop else None
+        try:
+            with self._open(url, span) as response:
+                _check_status(url, response)
+                pieces = response.raw.stream(_CHUNK, decode_content=False)
+                return reader(Body(_offset(response), _total(response), pieces))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._explain(url, error) from None
+
+    def _open(self, url: str, span: str | None) -> requests.Response:
+        headers = {"Range": span} if span else {}
         here = split_userinfo(url)[0]
         for _ in range(_REDIRECTS):
             login = self._credentials.find(here)
@@ -161,6 +176,13 @@ def _offset(response: requests.Response) -> int:
         return 0
     found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
     return int(found[1]) if found else -1
+
+
+def _total(response: requests.Response) -> int | None:
+    """The size of the whole file, where the server says it."""
+    found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    text = found[2] if found else response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _next(here: str, location: str) -> str:

@@ -73,6 +73,36 @@ def members(data: mmap.mmap) -> list[Member]:
         raise BadZip("ends in the middle of a header") from None
 
 
+def span(data: mmap.mmap, name: str) -> tuple[int, int]:
+    """Where a member and its header lie; only the end of the zip is looked at for it.
+
+    Raises `BadZip`, also where there is not exactly one of that name.
+    """
+    try:
+        entry, stop = _listed(data, name)
+    except struct.error:
+        raise BadZip("ends in the middle of a header") from None
+    return entry.offset, stop
+
+
+def member(data: mmap.mmap, name: str) -> Member:
+    """A member of a zip of which only its `span` and its end need be there; raises `BadZip`."""
+    try:
+        return _local(data, *_listed(data, name))
+    except struct.error:
+        raise BadZip("ends in the middle of a header") from None
+
+
+def _listed(data: mmap.mmap, name: str) -> tuple[_Entry, int]:
+    start, end, count = _directory(data)
+    entries = sorted(_central(data, start, end, count), key=lambda one: one.offset)
+    ends = [*(one.offset for one in entries[1:]), start]
+    pairs = [pair for pair in zip(entries, ends, strict=True) if _decode(pair[0]) == name]
+    if len(pairs) != 1:
+        raise BadZip(f"has `{name}` twice" if pairs else f"lacks `{name}`")
+    return pairs[0]
+
+
 def content(data: mmap.mmap, member: Member) -> Iterator[bytes]:
     """The bytes of a member in pieces of at most 256 KiB, never more than `member.size` of them."""
     crc, received = 0, 0

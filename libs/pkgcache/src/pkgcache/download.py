@@ -7,9 +7,11 @@ import os
 import random
 import stat
 import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from envid.packages import Hashes
@@ -19,13 +21,17 @@ from pkgcache.errors import CacheError, DownloadError, HashMismatch
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pkgcache._http import Client
     from pkgcache.progress import Task
 
-__all__ = ["Cancelled", "Downloader", "Received"]
+__all__ = ["Body", "Cancelled", "Downloader", "Received"]
 
 _CHUNK = 1 << 18
 _NO_HASHES = Hashes()
+
+T = TypeVar("T")
 
 
 class Cancelled(Exception):
@@ -38,6 +44,17 @@ class Received:
 
     sha256: str
     size: int
+
+
+class Body(NamedTuple):
+    """A part of a file as it arrives: where it begins, and the size of the whole, if that is known.
+
+    A server that knows no ranges sends all of it, from 0 on.
+    """
+
+    start: int
+    total: int | None
+    pieces: Iterator[bytes]
 
 
 class Downloader:
@@ -111,6 +128,23 @@ class Downloader:
             reason = (error.strerror or str(error)).lower()
             raise CacheError(str(destination), reason) from error
 
+    def read(
+        self, url: str, reader: Callable[[Body], T], start: int = 0, stop: int | None = None
+    ) -> T:
+        """What `reader` makes of the bytes of `url` from `start` up to `stop`.
+
+        They are in no way checked. `reader` need not take them all, and is called again, with a new
+        body, where an attempt fails on its way. Raises `DownloadError` where the URL cannot be
+        read, and whatever `reader` does.
+        """
+        _check_scheme(url)
+        if self._offline:
+            raise DownloadError(redact(url), "downloads are switched off")
+        if urlsplit(url).scheme == "file":
+            return _read_part(url, reader, start)
+        client = self._http()
+        return self._retried(lambda: client.read(url, start, stop, reader), time.sleep)
+
     def _receive(self, url: str, partial: Partial) -> Received:
         # A beginning left by an earlier attempt may be wrong, and so may a proxy once.
         for last in (False, True):
@@ -124,20 +158,23 @@ class Downloader:
         raise AssertionError
 
     def _complete(self, url: str, partial: Partial) -> None:
-        for attempt in range(self.retries + 1):
+        if urlsplit(url).scheme == "file":
+            _read_file(url, partial)
+        else:
+            client = self._http()
+            self._retried(lambda: client.fetch(url, partial), partial.pause)
+
+    def _retried(self, attempt: Callable[[], T], pause: Callable[[float], None]) -> T:
+        for count in range(self.retries):
             try:
-                if urlsplit(url).scheme == "file":
-                    _read_file(url, partial)
-                else:
-                    self._http().fetch(url, partial)
+                return attempt()
             except DownloadError as error:
-                if error.retry_after is None or attempt == self.retries:
+                if error.retry_after is None:
                     raise
                 # Everybody who failed together must not come back together.
-                jitter = random.uniform(0, self.backoff * 2**attempt)  # noqa: S311
-                partial.pause(max(jitter, error.retry_after))
-            else:
-                return
+                jitter = random.uniform(0, self.backoff * 2**count)  # noqa: S311
+                pause(max(jitter, error.retry_after))
+        return attempt()
 
     def _http(self) -> Client:
         with self._lock:
@@ -266,11 +303,24 @@ def _open(path: Path) -> int:
 
 
 def _read_file(url: str, partial: Partial) -> None:
-    path = Path(unquote(urlsplit(url).path))
     partial.restart()
+    with _local_file(url) as file:
+        while data := file.read(_CHUNK):
+            partial.write(data)
+
+
+def _read_part(url: str, reader: Callable[[Body], T], start: int) -> T:
+    with _local_file(url) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(start)
+        return reader(Body(start, size, iter(lambda: file.read(_CHUNK), b"")))
+
+
+@contextmanager
+def _local_file(url: str) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb") as file:
-            while data := file.read(_CHUNK):
-                partial.write(data)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        file = Path(unquote(urlsplit(url).path)).open("rb")  # noqa: SIM115 - what it raises is ours to explain
+    except OSError as error:
         raise DownloadError(redact(url), (error.strerror or "").lower()) from error
+    with file:
+        yield file

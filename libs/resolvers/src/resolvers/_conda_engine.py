@@ -229,5 +229,6 @@ def _packages(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, A
             "size": one.size,
             "depends": sorted((needed & names) - {one.name.normalized}),
             "channel": one.channel,
-            "purls": json.loads(one.to_json()).get("purls") or [],
+            "purls": json.loads(one.to_json()).get("purls"),
+            "site_packages": one.python_site_packages_path,
         }

@@ -35,9 +35,13 @@ _FORMATS = (".conda", ".tar.bz2")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
-    """What was chosen for one platform; `pypi_names` are those that channels say themselves."""
+    """What was chosen for one platform; `pypi_names` are those that channels say themselves.
+
+    `site_packages` is where its Python has them, below the prefix.
+    """
 
     python: str
+    site_packages: str
     packages: tuple[Package, ...]
     pypi_names: Mapping[str, tuple[str, ...]]
 
@@ -212,18 +216,23 @@ def _logins(questions: Sequence[CondaQuestion], context: ResolveContext) -> list
 
 def _solved(records: Sequence[Mapping[str, Any]], question: CondaQuestion) -> Solved:
     packages = tuple(_package(one, question) for one in records)
+    python = next(one for one in records if one["name"] == "python")
+    minor = ".".join(python["version"].split(".")[:2])
+    purls = {one["name"]: one["purls"] for one in records if one["purls"] is not None}
+    names = {name: _pypi_names(found) for name, found in purls.items()}
     return Solved(
-        python=next(one.version for one in packages if one.name == "python"),
+        python=python["version"],
+        site_packages=python["site_packages"] or f"lib/python{minor}/site-packages",
         packages=packages,
-        pypi_names={
-            one["name"]: tuple(
-                purl.removeprefix("pkg:pypi/").partition("?")[0].partition("@")[0]
-                for purl in one["purls"]
-                if purl.startswith("pkg:pypi/")
-            )
-            for one in records
-            if one["purls"]
-        },
+        pypi_names={name: found for name, found in names.items() if found or not purls[name]},
+    )
+
+
+def _pypi_names(purls: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        purl.removeprefix("pkg:pypi/").partition("?")[0].partition("@")[0]
+        for purl in purls
+        if purl.startswith("pkg:pypi/")
     )
 
 

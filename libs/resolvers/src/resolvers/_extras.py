@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from pkgcache.download import Downloader
 from pkgcache.errors import PkgcacheError
@@ -49,7 +49,7 @@ def extra_requirements(
     for extra in sorted(extras):
         if canonicalize_name(extra) not in known:
             raise InvalidRequest(
-                f"`{stub.name}` {stub.package.version} has no extra `{extra}`",
+                f"`{stub.name}` {stub.own_version} has no extra `{extra}`",
                 f"it has {', '.join(sorted(known)) or 'none'}",
             )
         found[extra] = tuple(
@@ -92,16 +92,12 @@ def _metadata(stub: Stub, spec: EnvSpec, context: ResolveContext) -> dict[str, l
 
 def _wheel(stub: Stub, spec: EnvSpec, context: ResolveContext) -> str:
     """The URL of a wheel of that version; any will do, as they all have the same metadata."""
-    try:
-        version = Version(stub.package.version)
-    except InvalidVersion:
-        raise _unknown(stub) from None
     with Uv(context) as uv:
         settings = index_settings(uv, spec, context.credentials)
         done = uv.run(
             "uv pip compile",
             (*_COMPILE, *settings.arguments),
-            text=f"{stub.name}=={version}\n",
+            text=f"{stub.name}=={Version(stub.own_version).public}\n",
             environment=settings.environment,
         )
     locked = read_lock(done.stdout) if done.returncode == 0 else ()
@@ -114,6 +110,6 @@ def _wheel(stub: Stub, spec: EnvSpec, context: ResolveContext) -> str:
 def _unknown(stub: Stub) -> InvalidRequest:
     return InvalidRequest(
         f"an extra of `{stub.name}` is asked for, which conda brings in version"
-        f" {stub.package.version}, and no index has that version to say what the extra needs",
+        f" {stub.own_version}, and no index has that version to say what the extra needs",
         "ask for what the extra needs, in place of the extra",
     )

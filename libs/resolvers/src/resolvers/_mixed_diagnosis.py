@@ -35,9 +35,9 @@ def explain(
     reason = error.reason
     for one in blamed:
         reason = reason.replace(
-            f"{one.name}=={one.version}", f"conda's {one.name} {one.package.version}"
+            f"{one.name}=={one.version}", f"conda's {one.name} {one.own_version}"
         )
-        reason = reason.replace(one.version, one.package.version)
+        reason = reason.replace(one.version, one.own_version)
     requirements = _conda_requirements(spec, error.platform)
     sides = [_side(one, solved, requirements, context) for one in blamed]
     hints = [

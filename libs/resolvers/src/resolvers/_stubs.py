@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,21 +30,20 @@ _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stub:
-    """A conda package under one of its PyPI names; `extras` are requirements by extra."""
+    """A distribution that a conda package brings; `extras` are requirements by extra.
+
+    `own_version` is that of its metadata, which need not be the package's.
+    """
 
     name: str
+    own_version: str
     package: Package
     extras: Mapping[str, tuple[str, ...]]
 
     @property
     def version(self) -> str:
-        """The version with the label. What PEP 440 cannot read is cut to what it can."""
-        try:
-            public = Version(self.package.version).public
-        except InvalidVersion:
-            digits = re.match(r"\d+(\.\d+)*", self.package.version)
-            public = digits[0] if digits else "0"
-        return f"{public}+conda"
+        """The version with the label, which takes the place of one that it has itself."""
+        return f"{Version(self.own_version).public}+conda"
 
     @property
     def metadata(self) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "PythonRefused",
     "ResolveError",
     "UnknownChannel",
+    "UnknownContents",
     "UnknownPackage",
 ]
 
@@ -104,6 +105,23 @@ class UnknownChannel(LookupError, ResolveError):
 
     def __str__(self) -> str:
         return f"`{self.channel}` is not a conda channel: {self.reason}"
+
+
+class UnknownContents(LookupError, ResolveError):
+    """Which PyPI packages conda `packages`, by file name, hold is not to be found out."""
+
+    hint = (
+        "resolve once where their channel can be read, ask for builds that it still has, or name"
+        " them in a table of PyPI names"
+    )
+
+    def __init__(self, packages: tuple[str, ...], reason: str) -> None:
+        super().__init__(packages, reason)
+        self.packages, self.reason = packages, reason
+
+    def __str__(self) -> str:
+        names = ", ".join(f"`{one}`" for one in self.packages)
+        return f"nothing says which PyPI packages {names} hold{'s' * (len(self.packages) == 1)}: {self.reason}"
 
 
 class HashMismatch(ValueError, ResolveError):

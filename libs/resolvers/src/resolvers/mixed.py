@@ -14,6 +14,7 @@ from envid.platforms import host_platform
 from envid.spec import EnvSpec
 from resolvers._build_pythons import BuildPythons
 from resolvers._conda_solve import solve_conda
+from resolvers._contents import look_into
 from resolvers._extras import extra_requirements
 from resolvers._mixed_diagnosis import explain
 from resolvers._npconda import check_npconda
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from pkgcache.worker import Worker
     from resolvers._conda_solve import Solved
+    from resolvers._contents import Contents
     from resolvers.pythons import Python
     from resolvers.request import ResolveContext
 
@@ -82,9 +84,9 @@ class MixedResolver:
                 "give the table whose sha256 the spec has, or make the spec again",
             )
         pythons = self._pythons(spec, base, context)
+        contents = look_into(base, self._names, context)
         stubs = {
-            platform: self._stubs(spec, platform, solved, context)
-            for platform, solved in base.items()
+            platform: self._stubs(spec, platform, contents[platform], context) for platform in base
         }
         try:
             found = _wheels(spec, pythons, context, stubs)
@@ -138,19 +140,20 @@ class MixedResolver:
         return {platform: found[solved.python] for platform, solved in base.items()}
 
     def _stubs(
-        self, spec: EnvSpec, platform: str, solved: Solved, context: ResolveContext
+        self, spec: EnvSpec, platform: str, contents: Sequence[Contents], context: ResolveContext
     ) -> Stubs:
-        asked = _extras(spec, platform)
         stubs: dict[str, Stub] = {}
-        for package in solved.packages:
-            for name in self._names.of(package, solved.pypi_names):
-                # A package of that very name knows its version better than one that contains it.
-                if name not in stubs or name == canonicalize_name(package.name):
-                    stubs[name] = Stub(name=name, package=package, extras={})
-        for name, extras in asked.items():
+        for one in contents:
+            for name, version in one.distributions.items():
+                # Of two packages with the same distribution, it is that of the one named so.
+                if name not in stubs or name == canonicalize_name(one.package.name):
+                    stubs[name] = Stub(
+                        name=name, own_version=version, package=one.package, extras={}
+                    )
+        for name, extras in _extras(spec, platform).items():
             if name in stubs:
                 found = extra_requirements(stubs[name], extras, spec, context)
-                stubs[name] = Stub(name=name, package=stubs[name].package, extras=found)
+                stubs[name] = replace(stubs[name], extras=found)
         return Stubs.write(stubs.values(), context.cache_dir / "stubs")
 
 

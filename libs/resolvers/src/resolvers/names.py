@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from resolvers._distributions import pep440
 from resolvers.content import content_digest
 from resolvers.errors import InvalidRequest
 
@@ -19,44 +21,55 @@ if TYPE_CHECKING:
 
 __all__ = ["PypiNames"]
 
-_PYTHON = frozenset({"python", "python_abi"})
-_NEVER = frozenset({"python", "python_abi"})
-
 
 class PypiNames:
-    """A table from conda names to lists of PyPI names, as `{"names": {...}}` in a JSON file.
+    """Tables from conda names to lists of PyPI names, as `{"names": {...}}` in a JSON file.
 
-    Without a file it is the one that ships with us, which holds what normalising (PEP 503) does
-    not give. An empty list says that a package is none of Python's. `digest` is the sha256 of a
-    file, for the spec that is resolved with it to hold.
+    What the table in `path` says of a package counts, whatever is in the package; an empty list
+    says that it is none of Python's. `digest` is the sha256 of that file, for the spec that is
+    resolved with it to hold.
+
+    The table that ships with us has the names of all builds that there ever were, also of what they
+    vendor, where normalising (PEP 503) does not give them. It serves where a build cannot be
+    looked into.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         """Read a table; raises `InvalidRequest` for a file that holds none."""
-        source = path or files("resolvers") / "conda_names.json"
-        try:
-            self.digest = content_digest(path) if path else None
-            data = json.loads(source.read_text(encoding="utf-8"))
-            self._table: Mapping[str, tuple[str, ...]] = {
-                str(name): tuple(canonicalize_name(one) for one in names)
-                for name, names in data["names"].items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidRequest(
-                f"`{source}` is not a table of PyPI names",
-                'write JSON such as `{"names": {"pytorch": ["torch"]}}`',
-            ) from error
+        self.digest, self._own = None, {}
+        if path:
+            try:
+                self.digest = content_digest(path)
+                self._own = _parse(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise InvalidRequest(
+                    f"`{path}` is not a table of PyPI names",
+                    'write JSON such as `{"names": {"pytorch": ["torch"]}}`',
+                ) from error
 
-    def of(self, package: Package, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-        """The PyPI names of a conda package; `known` is what its channel says, by conda name.
+    def stated(self, package: Package) -> tuple[str, ...] | None:
+        """The PyPI names that the user gives a conda package; None where nothing is said of it."""
+        return self._own.get(package.name)
 
-        Only what needs Python can be a package of Python: a C library that shares its name with
-        a distribution does not provide it.
+    def plain(self, package: Package, said: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """The PyPI name of a build, or none, by its name alone; None where that is not plain.
+
+        `said` is what its channel says.
         """
-        if package.name in _NEVER:
-            return ()
-        if package.name in known:
-            return tuple(canonicalize_name(one) for one in known[package.name])
-        if not _PYTHON & set(package.depends):
-            return ()
-        return self._table.get(package.name, (canonicalize_name(package.name),))
+        names = said
+        if names is None:
+            names = _shipped().get(package.name, (package.name,))
+        plain = len(names) <= 1 and pep440(package.version) is not None
+        return tuple(map(canonicalize_name, names)) if plain else None
+
+
+@cache
+def _shipped() -> Mapping[str, tuple[str, ...]]:
+    return _parse(files("resolvers").joinpath("conda_names.json").read_text(encoding="utf-8"))
+
+
+def _parse(text: str) -> dict[str, tuple[str, ...]]:
+    return {
+        str(name): tuple(canonicalize_name(one) for one in names)
+        for name, names in json.loads(text)["names"].items()
+    }

@@ -1,0 +1,137 @@
+"""The lists of files of conda builds: looked up once, kept by the hash of the build."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from email.parser import BytesParser
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from envid.redaction import redact
+from pkgcache import layout
+from pkgcache.conda_listing import read_file, read_listing
+from pkgcache.download import Downloader
+from pkgcache.errors import DownloadError, PkgcacheError
+from resolvers._distributions import distributions
+from resolvers.errors import IndexUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from envid.packages import Package
+    from resolvers.request import ResolveContext
+
+__all__ = ["Listing", "read_listings"]
+
+_SCHEMA = 1
+_AT_ONCE = 16
+_COMPILED = (".pyc", ".pyo")
+_GONE = (404, 410)
+
+
+class Listing(NamedTuple):
+    """`noarch` and the paths of a build, without compiled modules.
+
+    `stated` is what metadata whose folder does not say it states: name and version by path.
+    """
+
+    noarch: str | None
+    paths: tuple[str, ...]
+    stated: Mapping[str, tuple[str, str]]
+
+
+def read_listings(
+    packages: Iterable[Package], context: ResolveContext
+) -> dict[str, Listing | DownloadError]:
+    """The listings by `layout.digest`, or why a build is not to be had any more, or not offline.
+
+    Raises `IndexUnreachable` where a channel fails, or has something else in place of a build.
+    """
+    folder = context.cache_dir / "listings"
+    wanted = {layout.digest(one): one for one in packages}
+    found: dict[str, Listing | DownloadError] = {}
+    for digest in wanted:
+        if listing := _load(folder / f"{digest}.json"):
+            found[digest] = listing
+    missing = [one for digest, one in wanted.items() if digest not in found]
+    if not missing:
+        return found
+    task = context.progress.start("looking into conda packages", len(missing), "packages")
+    with (
+        Downloader(context.credentials, workers=_AT_ONCE, offline=context.offline) as remote,
+        Downloader() as local,
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
+
+        def look(package: Package) -> Listing | DownloadError:
+            here = urlsplit(package.url).scheme == "file"
+            listing = _look(package, local if here else remote, gone=here or context.offline)
+            if isinstance(listing, Listing):
+                _keep(listing, folder / f"{layout.digest(package)}.json")
+            task.advance()
+            return listing
+
+        try:
+            looked = pool.map(look, missing)
+            found |= zip(map(layout.digest, missing), looked, strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            task.done()
+    return found
+
+
+def _look(package: Package, downloader: Downloader, *, gone: bool) -> Listing | DownloadError:
+    try:
+        listing = read_listing(package, downloader)
+        stated = {
+            path: _metadata(read_file(package, path, downloader))
+            for path in _unclear(listing.paths)
+        }
+    except DownloadError as error:
+        if not error.retryable and (gone or error.status in _GONE):
+            return error
+        raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+    except PkgcacheError as error:
+        raise IndexUnreachable(redact(package.url), str(error)) from error
+    paths = tuple(path for path in listing.paths if not path.endswith(_COMPILED))
+    return Listing(listing.noarch, paths, stated)
+
+
+def _unclear(paths: Iterable[str]) -> list[str]:
+    """The metadata at the top of any site-packages whose folder does not say the version."""
+    split = [path.partition("site-packages/") for path in paths]
+    return [
+        f"{place}{slash}{one.path}"
+        for place, slash, rest in split
+        if slash
+        for one in distributions([rest])
+        if not one.version
+    ]
+
+
+def _metadata(data: bytes) -> tuple[str, str]:
+    message = BytesParser().parsebytes(data, headersonly=True)
+    return message.get("Name", ""), message.get("Version", "")
+
+
+def _load(path: Path) -> Listing | None:
+    try:
+        document = json.loads(path.read_bytes())
+        if document["schema"] != _SCHEMA:
+            return None
+        stated = {path: (name, version) for path, (name, version) in document["stated"].items()}
+        return Listing(document["noarch"], tuple(document["paths"]), stated)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _keep(listing: Listing, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, work = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"schema": _SCHEMA, **listing._asdict()}, file)
+    Path(work).replace(path)
