@@ -74,6 +74,8 @@ CONDA = [
     ("x[version='>=1, <2' , build=\"a\"]", "x[build='a',version='<2,>=1']"),
     ("x[license=\"a 'b'\"]", "x[license=\"a 'b'\"]"),
     ("x[channel='https://h/c']", "x[channel='https://h/c']"),
+    ("x[extras=[b, a], flags=[c:d]]", "x[extras=[a,b],flags=[c:d]]"),
+    ('x[when="python >=3.10 and (__unix or y)"]', "x[when='python >=3.10 and (__unix or y)']"),
     ("https://h/c/noarch/a-1-0.conda", "https://h/c/noarch/a-1-0.conda"),
     (f"file:///c/a-1-0.tar.bz2#{A[:32]}", f"file:///c/a-1-0.tar.bz2#{A[:32]}"),
 ]
@@ -128,6 +130,8 @@ BROKEN = [
     ("conda", "x 1 b c", "`1 b c` is not a version"),
     ("conda", "x>=1,", "`>=1,` is not a version"),
     ("conda", "x (1|2", "is not a version"),
+    ("conda", "x[version='1 2']", "`1 2` is not a version"),
+    ("conda", "x[extras=[a]", "is not `[key='value', ...]`"),
     ("conda", "x[]", "is not `[key='value', ...]`"),
     ("conda", "x[a=1,]", "is not `[key='value', ...]`"),
     ("conda", "x[a=1,a=2]", "is not `[key='value', ...]`"),

@@ -20,7 +20,7 @@ _VALUE = r"[A-Za-z0-9_.*+!-]+"
 _BOUND = rf"(?:[=!~<>]=|[=<>])?{_VALUE}"
 _VERSION = re.compile(rf"\(*{_BOUND}\)*(?:[,|]\(*{_BOUND}\)*)*")
 _BUILD = re.compile(r"(.*[^=!~<>,|( ])([ =])([A-Za-z0-9_.*+-]+)")
-_PAIR = re.compile(r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|[^,'"\s]+)\s*,""")
+_PAIR = re.compile(r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|\[[^\[\]]*\]|[^,'"\s\[\]]+)\s*,""")
 
 
 def normal_matchspec(category: str, text: str) -> str:
@@ -64,7 +64,7 @@ def _name(category: str, text: str, spec: str) -> tuple[str, str]:
 
 def _version(category: str, text: str, given: str) -> str:
     """The version and the build, with what separates them from the name in front."""
-    squeezed = re.sub(r" ?([=!~<>,|()]) ?", r"\1", " ".join(given.split()))
+    squeezed = _squeezed(given)
     if not squeezed:
         return ""
     with_build = _BUILD.fullmatch(squeezed)
@@ -73,6 +73,11 @@ def _version(category: str, text: str, given: str) -> str:
         raise _refused(category, text, f"`{shown(squeezed)}` is not a version")
     joint = "" if version[0] in "=!~<>" else " "
     return f"{joint}{_sorted_bounds(version)}{separator}{build}"
+
+
+def _squeezed(version: str) -> str:
+    """A version without the white space beside its operators; what is inside a number stays."""
+    return re.sub(r" ?([=!~<>,|()]) ?", r"\1", " ".join(version.split()))
 
 
 def _sorted_bounds(version: str) -> str:
@@ -95,9 +100,13 @@ def _keys(category: str, text: str, inside: str) -> str:
 
 
 def _value(category: str, text: str, key: str, written: str) -> str:
+    if written[0] == "[":
+        return f"[{','.join(sorted({one.strip() for one in written[1:-1].split(',')}))}]"
     value = written[1:-1] if written[0] in "'\"" else written
     if "://" in value:
         _url(category, text, value)
     if key == "version":
-        value = _sorted_bounds("".join(value.split()))
+        value = _sorted_bounds(_squeezed(value))
+        if " " in value:
+            raise _refused(category, text, f"`{shown(value)}` is not a version")
     return f'"{value}"' if "'" in value else f"'{value}'"

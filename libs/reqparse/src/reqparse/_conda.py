@@ -26,8 +26,13 @@ from reqparse._url import (
 from reqparse.model import Requirement
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
-_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
-_PAIR = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,'\"]*))\s*(?:,|$)")
+_LIST = r"\[[^\[\]]*\]"
+_BRACKETS = re.compile(rf"\[((?:[^\[\]\"']|\"[^\"]*\"|'[^']*'|{_LIST})*)\]")
+_PAIR = re.compile(
+    rf"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|({_LIST})|([^,'\"\[\]]*))\s*(?:,|$)"
+)
+_WORD = re.compile(r"[a-z0-9._+:-]+")
+_JOINT = re.compile(r"\s+(?:and|or)\s+|[()]")
 _PARTS = r"[0-9a-z_]+(?:[.-][0-9a-z_]+)*"
 _VERSION = rf"(?:[0-9]+!)?{_PARTS}(?:\+{_PARTS})?(?:\.?\*)?"
 _CLAUSE = re.compile(rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)")
@@ -38,8 +43,9 @@ _SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+)
 _DIGITS = {"sha256": 64, "md5": 32}
 KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
-    *("license", "license_family", "features", "track_features"),
+    *("license", "license_family", "features", "track_features", "extras", "flags", "when"),
 )
+_LISTS = ("extras", "flags")
 
 
 def conda_requirement(text: str, *, base: str = "") -> Requirement:
@@ -72,17 +78,46 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     hashes = tuple(f"{k}:{keys[k].lower()}" for k in _DIGITS if k in keys)
     lead = f"{channel}::{name}" if channel else name
     tail = "".join(f" {part}" for part in (version or ("*" if build else ""), build) if part)
-    brackets = ",".join(f"{key}='{value}'" for key, value in sorted(keys.items()))
+    words = {key: _words(keys[key], text) for key in _LISTS if key in keys}
+    written = {key: _quoted(value) for key, value in keys.items() if key not in words}
+    written |= {key: f"[{','.join(found)}]" for key, found in words.items()}
+    if "when" in keys:
+        written["when"] = _quoted(_condition(keys["when"], text))
+    brackets = ",".join(f"{key}={value}" for key, value in sorted(written.items()))
     return Requirement(
         category="conda",
         name=name,
         text=lead + tail + (f"[{brackets}]" if brackets else ""),
+        extras=words.get("extras", ()),
         specifier=version,
         build=build,
         channel=channel,
         hashes=hashes,
         url=keys.get("url"),
     )
+
+
+def _words(value: str, text: str) -> tuple[str, ...]:
+    """The words of a list such as `[a, b]`, or a single one."""
+    words = [w.strip().strip("'\"") for w in value.removeprefix("[").removesuffix("]").split(",")]
+    if wrong := [word for word in words if not _WORD.fullmatch(word)]:
+        raise Flaw(f"`{wrong[0]}` in `{text}` is not a name", "write for example `[extras=[a, b]]`")
+    return tuple(sorted(set(words)))
+
+
+def _condition(value: str, text: str) -> str:
+    """A condition on other packages, with `and`, `or` and parentheses; checked, not changed."""
+    value = " ".join(value.split())
+    if not value:
+        raise Flaw(f"an empty condition in `{text}`", "leave out `when`")
+    for part in filter(None, map(str.strip, _JOINT.split(value))):
+        if conda_requirement(part).channel is not None:
+            raise Flaw(f"`{part}` in `{text}` names a channel", "a condition is on any package")
+    return value
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def sys_requirement(text: str) -> Requirement:
@@ -145,7 +180,7 @@ def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
                 raise Flaw(f"the key `{key}` is twice in `{text}`", "keep one of them")
             if key not in KEYS:
                 raise Flaw(f"unknown key `{key}` in `{text}`", f"known: {', '.join(KEYS)}")
-            keys[key] = (pair[2] or pair[3] or pair[4] or "").strip()
+            keys[key] = (pair[2] or pair[3] or pair[4] or pair[5] or "").strip()
             at = pair.end()
     body = _BRACKETS.sub("", text).strip()
     if "[" in body or "]" in body:
@@ -170,8 +205,7 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
     """Split `=1.2=py38_0`, `1.2 py38_0`, `>=1,<2 py*` into version and build."""
     if not rest:
         return "", None
-    rest = re.sub(r"\s*([,|])\s*", r"\1", rest)
-    rest = re.sub(r"(?<=[=<>!~])\s+", "", rest)
+    rest = _squeezed(rest)
     build = None
     if found := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
         build, rest = found[1], rest[: found.start()].rstrip()
@@ -185,13 +219,22 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
     return rest, build
 
 
+def _squeezed(version: str) -> str:
+    """A version without white space beside its operators; what is inside a number stays."""
+    return re.sub(r"(?<=[=<>!~])\s+", "", re.sub(r"\s*([,|()])\s*", r"\1", version))
+
+
 def canonical_version(text: str, *, alone: bool = True) -> str:
     """A version expression with every clause's operator written out. Raises Flaw.
 
     `alone` says that no build string follows. Then, in conda as in rattler, a leading `==` says
     nothing, so that `==1.2.*` is `1.2.*`; elsewhere it is exactly 1.2.
     """
-    text = re.sub(r"\s+", "", text)
+    text = _squeezed(text.strip())
+    if re.search(r"\s", text):
+        raise Flaw(
+            f"white space inside the version `{text}`", "separate version clauses with commas"
+        )
     if text == "==":
         raise Flaw("`==` has no version", "write for example `==1.2`")
     if alone:
