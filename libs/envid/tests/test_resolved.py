@@ -53,6 +53,21 @@ def test_the_full_id_does_not_hang_on_who_when_or_for_what() -> None:
     assert other.full_id == resolved().full_id
 
 
+def test_notes_are_part_of_the_description_and_of_no_id() -> None:
+    found = {"osx-64": ("3.11.7", [package("a")]), "linux-64": ("3.11.7", [package("b")])}
+    linux, mac = ResolvedEnv.co_resolve(
+        spec(), found, resolved_by="ada", resolved_at=WHEN, notes={"linux-64": ["b is old", "c"]}
+    )
+    assert (linux.notes, mac.notes) == (("b is old", "c"), ())
+    assert ResolvedEnv.from_json(linux.to_json()) == linux
+    assert linux.to_dict()["notes"] == ["b is old", "c"]
+    assert "notes" not in mac.to_dict()
+    silent, _ = ResolvedEnv.co_resolve(spec(), found, resolved_by="ada", resolved_at=WHEN)
+    assert silent.env_id == linux.env_id
+    with pytest.raises(InvalidDescription, match="notes"):
+        ResolvedEnv.co_resolve(spec(), found, resolved_by="ada", notes={"osx-64": ["a\nb"]})
+
+
 @pytest.mark.parametrize(
     "changes",
     [

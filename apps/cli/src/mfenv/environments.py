@@ -44,7 +44,8 @@ class Resolved:
     """What a resolve gave: an environment per platform.
 
     `known`: no resolver had to run; `from_store`: because the store had it, and this machine did
-    not. `seconds` says how long each phase took, `notes` what was read in files and not used.
+    not. `seconds` says how long each phase took. `notes` are what was read in files and not used,
+    and what is known of the environments: the same whether they were resolved just now or not.
     """
 
     envs: tuple[ResolvedEnv, ...]
@@ -183,7 +184,7 @@ class Environments:
         preferred = self._all_but(update, prepared) if update else {}
         known = prepared.bases if enough else None if fresh else self._known(prepared)
         if known and (dry_run or not self._publisher.unpublished(known)):
-            found = Resolved(envs=known, known=True, notes=prepared.notes)
+            found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
         else:
             with self._alone(f"resolve-{req_id}", "another process that resolves the same"):
                 if not known and not fresh:
@@ -238,7 +239,7 @@ class Environments:
             envs=envs,
             known=bool(known or stored),
             from_store=bool(stored),
-            notes=prepared.notes,
+            notes=_notes(prepared, envs),
             seconds=seconds,
         )
 
@@ -497,3 +498,8 @@ class Environments:
             yield
         finally:
             mutex.release()
+
+
+def _notes(prepared: Prepared, envs: Sequence[ResolvedEnv]) -> tuple[str, ...]:
+    """What was not used of a request, and what is known of its answer, each once."""
+    return tuple(dict.fromkeys((*prepared.notes, *(note for env in envs for note in env.notes))))

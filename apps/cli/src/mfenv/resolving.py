@@ -59,6 +59,7 @@ def find_packages(
         prepared.spec,
         {platform: (one.python, one.packages) for platform, one in found.items()},
         resolved_by=user_name(),
+        notes={platform: one.notes for platform, one in found.items()},
     )
 
 

@@ -42,6 +42,10 @@ class Fields:
                 raise InvalidDescription(name, f"is none of {', '.join(known)}")
         return sorted(self._left)
 
+    def has(self, name: str) -> bool:
+        """Whether a field that may be left out is there."""
+        return name in self._left
+
     def take(self, name: str) -> Any:
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:

@@ -40,7 +40,8 @@ class ResolvedEnv:
 
     `co_resolved` maps every platform that was resolved together with this one, itself included,
     to the digest of its packages: one description is enough to check the `full_id` they share.
-    `resolved_at` is a moment in UTC, `YYYY-MM-DDTHH:MM:SSZ`.
+    `resolved_at` is a moment in UTC, `YYYY-MM-DDTHH:MM:SSZ`. `notes` say, a line each, what whoever
+    uses the environment should know of how it was found; no id hangs on them.
     """
 
     spec: EnvSpec
@@ -50,6 +51,7 @@ class ResolvedEnv:
     co_resolved: Mapping[str, str] = field(hash=False)
     resolved_at: str
     resolved_by: str
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def co_resolve(
@@ -59,12 +61,14 @@ class ResolvedEnv:
         *,
         resolved_by: str,
         resolved_at: datetime | None = None,
+        notes: Mapping[str, Iterable[str]] | None = None,
     ) -> tuple[ResolvedEnv, ...]:
         """The environments of one spec, resolved together; they share one `full_id`.
 
         `found` maps each platform to the version of its Python and its packages; `resolved_at` is
-        now where it is not given. Raises `InvalidSpec` for an unknown platform or none at all, and
-        `InvalidDescription` for a package given twice or a Python that is not a version.
+        now where it is not given; `notes` are by platform. Raises `InvalidSpec` for an unknown
+        platform or none at all, and `InvalidDescription` for a package given twice, a Python that
+        is not a version, or a note that is not one line.
         """
         if not found:
             raise InvalidSpec("platform", "there is none", f"known: {', '.join(PLATFORMS)}")
@@ -87,6 +91,7 @@ class ResolvedEnv:
                 co_resolved=digests,
                 resolved_at=moment,
                 resolved_by=line(resolved_by, "resolved_by"),
+                notes=tuple(line(one, "notes") for one in (notes or {}).get(platform, ())),
             )
             for platform, (python, chosen) in packages.items()
         )
@@ -122,6 +127,7 @@ class ResolvedEnv:
             "co_resolved": dict(self.co_resolved),
             "spec": self.spec.to_dict(),
             "packages": [package.to_dict() for package in self.packages],
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
     def to_json(self) -> str:
@@ -154,6 +160,7 @@ class ResolvedEnv:
             co_resolved=fields.read("co_resolved", _digests),
             resolved_at=_moment(fields.text("resolved_at")),
             resolved_by=fields.text("resolved_by"),
+            notes=fields.texts("notes") if fields.has("notes") else (),
         )
         found._check_ids(fields)
         fields.close()

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from resolvers._diagnosis import diagnose
 from resolvers._index import index_settings
 from resolvers._lock import read_lock, read_notes
+from resolvers._warnings import warnings
 from resolvers.errors import IndexUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from subprocess import CompletedProcess
 
     from resolvers._lock import Locked, Notes
     from resolvers._question import Question
@@ -26,28 +28,33 @@ _LOCK = ("--format", "pylock.toml")
 
 def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
     """The packages that answer a question; raises `ResolveError` with uv's reason."""
-    return read_lock(_compile(uv, question, _LOCK))
+    return read_lock(_compile(uv, question, _LOCK).stdout)
 
 
 def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tuple[Locked, ...]:
     """The files of exact versions that uv has just seen."""
     lines = tuple(f"{one.name}=={one.version}" for one in exact)
     exactly = replace(question, lines=lines)
-    return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")))
+    return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")).stdout)
 
 
-def compile_notes(uv: Uv, question: Question, locked: Iterable[Locked]) -> dict[str, Notes]:
+def compile_notes(
+    uv: Uv, question: Question, locked: Iterable[Locked]
+) -> tuple[dict[str, Notes], tuple[str, ...]]:
     """Who needs what, and where it was found, of packages that uv has just chosen.
 
+    Also what uv warns of, such as versions that were withdrawn: these very packages are what it
+    warns of here, while the questions before this one may have been about others.
     A lock file does not say it, the other format does. What uv needs for it is in its cache.
     """
     pins = (f"{one.name}=={one.version}" for one in locked if one.version)
     pinned = replace(question, pins=(*question.pins, *pins))
     options = ("--annotation-style", "split", "--emit-index-annotation")
-    return read_notes(_recall(uv, pinned, options))
+    done = _recall(uv, pinned, options)
+    return read_notes(done.stdout), warnings(done.stderr, question.origin)
 
 
-def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> str:
+def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> CompletedProcess[str]:
     """Ask without network what uv has just seen; it forgets files that no index describes."""
     try:
         return _compile(uv, question, options, offline=True)
@@ -55,7 +62,9 @@ def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> str:
         return _compile(uv, question, options)
 
 
-def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: bool = False) -> str:
+def _compile(
+    uv: Uv, question: Question, options: tuple[str, ...], *, offline: bool = False
+) -> CompletedProcess[str]:
     stubs = [question.stubs.folder] if question.stubs else []
     settings = index_settings(uv, question.spec, question.context.credentials, stubs)
     with tempfile.TemporaryDirectory() as work:
@@ -71,7 +80,7 @@ def _compile(uv: Uv, question: Question, options: tuple[str, ...], *, offline: b
         )
     if done.returncode:
         raise diagnose(done.stderr, question)
-    return done.stdout
+    return done
 
 
 def _earlier_answer(question: Question, work: Path) -> tuple[str | Path, ...]:

@@ -62,6 +62,11 @@ class Files:
     def __exit__(self, *_: object) -> None:
         self._downloader.close()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the builds so far have given to say."""
+        return tuple(self._builder.notes)
+
     def stop(self) -> None:
         """Call off all downloads."""
         self._stop.set()

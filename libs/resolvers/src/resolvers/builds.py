@@ -17,6 +17,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from envid.platforms import host_platform
 from resolvers._diagnosis import Story, unreachable
 from resolvers._index import index_settings
+from resolvers._warnings import build_warnings
 from resolvers.content import IGNORED, content_digest
 from resolvers.errors import BuildFailed, ResolveError
 from resolvers.pythons import minor
@@ -56,12 +57,14 @@ class Builder:
 
     What was built before, by this machine or by whoever fills `context.built_wheel`, is not built
     again. Build environments are isolated and see the sources and the cut-off date of the spec.
+    `notes` are what uv warned of.
     """
 
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._spec, self._python, self._context = uv, spec, python, context
         self._root = context.cache_dir / "built"
         self._locks: dict[str, threading.Lock] = {}
+        self.notes: list[str] = []
 
     def wheel(self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path]) -> Artifact:
         """The wheel of a source, built unless it is known.
@@ -137,6 +140,7 @@ class Builder:
         if done.returncode:
             story = Story.read(done.stderr)
             raise unreachable(story) or BuildFailed(name, story.reason, story.log)
+        self.notes += build_warnings(name, done.stderr)
         built = next((work / "out").glob("*.whl"))
         try:
             parse_wheel_filename(built.name)

@@ -98,6 +98,7 @@ class MixedResolver:
                 python=solved.python,
                 packages=(*solved.packages, *found[platform].packages),
                 artifacts=found[platform].artifacts,
+                notes=found[platform].notes,
             )
             for platform, solved in base.items()
         }

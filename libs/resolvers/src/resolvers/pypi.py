@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resolvers._compile import compile_notes
@@ -88,12 +89,17 @@ def _resolve_for(
                 for one in targets
             ]
             pending = [pool.submit(_resolve, uv, one, files, work) for one in questions]
-            return dict(zip(platforms, [one.result() for one in pending], strict=True))
+            found = [one.result() for one in pending]
         except BaseException:
             # What the pools wait for, when they close, ends with these.
             files.stop()
             uv.processes.close()
             raise
+    built = tuple(dict.fromkeys(files.notes))
+    return {
+        platform: replace(one, notes=(*one.notes, *built))
+        for platform, one in zip(platforms, found, strict=True)
+    }
 
 
 def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
@@ -124,7 +130,7 @@ def _local_wheels(
 
 def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor) -> Resolution:
     locked = solve(uv, question)
-    notes = compile_notes(uv, question, locked)
+    notes, warned = compile_notes(uv, question, locked)
     pending = [
         work.submit(
             files.package,
@@ -149,6 +155,7 @@ def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor)
         python=question.python.version,
         packages=tuple(package for package, _ in found),
         artifacts=tuple(artifact for _, artifact in found if artifact),
+        notes=warned,
     )
 
 

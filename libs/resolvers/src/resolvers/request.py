@@ -85,12 +85,14 @@ class Artifact:
 class Resolution:
     """What was found for one platform: the full version of Python, and the packages beside it.
 
-    `artifacts` are those packages' files that cannot be fetched from their URL.
+    `artifacts` are those packages' files that cannot be fetched from their URL. `notes` say, a line
+    each, what the user should know: they belong to the description of the environment.
     """
 
     python: str
     packages: tuple[Package, ...]
     artifacts: tuple[Artifact, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Resolver(Protocol):

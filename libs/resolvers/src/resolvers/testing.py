@@ -238,6 +238,7 @@ class FakeIndex(LocalServer):
         self._files: dict[str, Distribution] = {}
         self._uploaded: dict[str, str] = {}
         self._tampered: dict[str, bytes] = {}
+        self._yanked: dict[str, str] = {}
         self.add(*distributions)
 
     @property
@@ -254,6 +255,10 @@ class FakeIndex(LocalServer):
     def tamper(self, other: Distribution) -> None:
         """Serve other bytes under the name of a file, which the pages go on describing."""
         self._tampered[other.filename] = other.data
+
+    def yank(self, distribution: Distribution, reason: str) -> None:
+        """Withdraw a file (PEP 592)."""
+        self._yanked[distribution.filename] = reason
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = unquote(urlsplit(request.path).path)
@@ -294,6 +299,7 @@ class FakeIndex(LocalServer):
                 "upload-time": self._uploaded[one.filename],
                 "requires-python": one.requires_python,
                 "core-metadata": one.filename.endswith(".whl"),
+                "yanked": self._yanked.get(one.filename, False) or one.filename in self._yanked,
             }
             for one in self._of(name)
         ]
@@ -309,6 +315,11 @@ class FakeIndex(LocalServer):
             + (
                 f' data-requires-python="{html.escape(one.requires_python)}"'
                 if one.requires_python
+                else ""
+            )
+            + (
+                f' data-yanked="{html.escape(self._yanked[one.filename])}"'
+                if one.filename in self._yanked
                 else ""
             )
             + f">{one.filename}</a>"

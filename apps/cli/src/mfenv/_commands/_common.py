@@ -94,5 +94,5 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def print_descriptions(envs: Iterable[ResolvedEnv]) -> None:
-    print_json({"environments": [env.to_dict() for env in envs]})
+def print_descriptions(envs: Iterable[ResolvedEnv], **more: Any) -> None:
+    print_json({"environments": [env.to_dict() for env in envs], **more})

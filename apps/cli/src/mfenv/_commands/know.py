@@ -163,6 +163,8 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
     for category, texts in spec.for_platform(env.platform).items():
         for text in texts:
             click.echo(f"{'asked':<13} {category} {text}")
+    for note in env.notes:
+        click.echo(f"{'note':<13} {note}")
     for package in env.packages:
         build = f" {package.build}" if package.build else ""
         click.echo(f"{package.kind:<13} {package.name} {package.version}{build}")

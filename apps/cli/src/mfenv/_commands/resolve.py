@@ -158,7 +158,7 @@ def resolve(**options: Any) -> int:
     for phase, seconds in outcome.seconds.items():
         say(f"{phase} took {seconds:.2f} s")
     if run["as_json"]:
-        print_descriptions(outcome.envs)
+        print_descriptions(outcome.envs, notes=list(outcome.notes))
     else:
         click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
     return 0
