@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envid.platforms import host_platform
+from metaflow_extensions.mfenv.needs import unfit
 from metaflow_extensions.mfenv.requests import step_request
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.request import prepare
 from mfenv.settings import Settings
-from reqparse import ParseErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,17 +185,26 @@ def test_an_environment_has_what_metaflow_needs_from_where_the_rest_is(asking: A
     conda, pypi = said("conda", packages={"a": ""}), said("pypi", packages={"b": ""})
     assert asking.requirements(conda) == {"conda": ("a", "requests>=2.21.0")}
     assert asking.requirements(pypi) == {"pypi": ("b", "requests>=2.21.0")}
-    assert asking.requirements(conda, pypi) == {"conda": ("a", "requests>=2.21.0"), "pypi": ("b",)}
+    assert asking.requirements(conda, pypi) == {"conda": ("a",), "pypi": ("b", "requests>=2.21.0")}
     assert asking.requirements() == {"conda": ("requests>=2.21.0",)}
 
 
-def test_what_a_user_says_of_metaflows_packages_wins_with_a_note(asking: Asking) -> None:
-    stated = said("pypi", packages={"requests": "<2.20"})
-    assert asking.requirements(stated) == {"pypi": ("requests<2.20",)}
-    (note,) = asking(stated).notes
-    assert "@pypi of the step" in note
-    assert "requests>=2.21.0" in note
-    assert asking(said("pypi", packages={"requests": "2.31"})).notes == ()
+@pytest.mark.parametrize("kind", ["conda", "pypi"])
+@pytest.mark.parametrize("text", ["<2.20", ">=2.21.0", "2.31", ""])
+def test_what_a_user_says_of_metaflows_packages_wins(asking: Asking, kind: str, text: str) -> None:
+    found = asking.requirements(said(kind, packages={"Requests": text}))
+    (only,) = found[kind]
+    assert set(found) == {kind}
+    assert only == f"requests{'==' if text[:1].isdigit() else ''}{text}"
+    assert asking(said(kind, packages={"requests": text})).notes == ()
+
+
+def test_what_metaflow_asks_otherwise_is_told_of_what_was_found() -> None:
+    assert unfit([("requests", "2.21.0"), ("idna", "1")], "local") == []
+    (note,) = unfit([("Requests", "2.19"), ("idna", "1")], "local")
+    assert note.startswith("`Requests` 2.19, and Metaflow asks for `")
+    (note,) = unfit([("requests", "9.1_odd")], "local")
+    assert "9.1_odd" in note
 
 
 def test_the_systems_python_takes_metaflows_packages_as_wheels(tmp_path: Path) -> None:
@@ -293,7 +302,7 @@ def test_an_option_that_is_none_is_refused(asking: Asking, option: str) -> None:
 
 
 def test_a_package_that_cannot_be_read_is_named_with_its_place(asking: Asking) -> None:
-    with pytest.raises(ParseErrors, match="@pypi of the step"):
+    with pytest.raises(InvalidRequest, match="@pypi of the step: `packages`: `x`"):
         asking(said("pypi", packages={"x": "=>1"}))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from envid.errors import InvalidRequirement
 from envid.platforms import check_platform, host_platform
 from envid.requirements import normalize, normalize_python
 from envid.resolved import ResolvedEnv
@@ -48,8 +49,8 @@ class Request:
     for in the same words, and takes nothing but platforms beside it. `stated` is what was read
     already, as if it stood in a file. `virtual` are virtual packages that targets have where
     nothing else is said, over those of the settings. `also` are requirements, each with who asks
-    for it, that hold for packages which nothing else of the request names; they are conda packages
-    where such are asked for.
+    for it, that hold for packages which nothing else of the request names; they are PyPI packages
+    where such are asked for, else conda packages.
     """
 
     files: tuple[Path, ...] = ()
@@ -261,9 +262,9 @@ def _also(
 
     from reqparse import Origin, parse_requirement
 
-    conda = any(one.category == "conda" for one in asked)
-    conda = conda or (base is not None and base.env_type != "pypi-only")
-    category: Category = "conda" if conda and settings.python_provider == "conda" else "pypi"
+    wheels = any(one.category in ("pypi", "npconda") for one in asked)
+    wheels = wheels or (base is not None and base.env_type != "conda-only")
+    category: Category = "pypi" if wheels or settings.python_provider == "system" else "conda"
     named = {canonicalize_name(one.name) for one in asked if one.name}
     named |= {canonicalize_name(one.name) for one in base.packages} if base else set()
     found = (
@@ -306,7 +307,10 @@ class _Texts:
             self.credentials.add(one.secret_url)
         if one.category == "pypi":  # a MatchSpec holds its own
             text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
-        self.origins.setdefault(normalize(one.category, text), str(one.origin))
+        try:
+            self.origins.setdefault(normalize(one.category, text), str(one.origin))
+        except InvalidRequirement as error:
+            raise InvalidRequest(f"{one.origin}: {error}", error.hint) from None
         return text
 
     def _local(self, one: Requirement, path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from metaflow_extensions.mfenv._values import read
 from mfenv.errors import Contradiction
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ _NAMED = ("name", "pathspec", "fetch_at_exec")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What one decorator says: its `kind`, whether a `step` or a `flow` has it, and the `place`."""
+    """What one decorator says: its `kind`, whether a `step` or a `flow` has it, and the `place`.
+
+    `attributes` are as `metaflow_extensions.mfenv._values` reads them.
+    """
 
     kind: str
     level: str
@@ -24,15 +28,20 @@ class Statement:
 
 
 def statements(stated: Iterable[Mapping[str, Any]]) -> tuple[list[Statement], tuple[str, ...]]:
-    """Statements without deprecated attributes, and notes on those that were there."""
+    """Statements without deprecated attributes, and notes on those that were there.
+
+    Raises `InvalidRequest` for an attribute that cannot be read.
+    """
     found: list[Statement] = []
     notes: list[str] = []
     for one in stated:
-        for kind, attributes, deprecated in _present(one["kind"], dict(one["attributes"])):
+        own = "pypi" if one["kind"] == "pip" else one["kind"]
+        attributes = read(own, one["place"], one["attributes"])
+        for kind, said, deprecated in _present(one["kind"], attributes):
             if deprecated:
                 notes.append(f"*DEPRECATED*: {one['place']}: use {deprecated}")
             found.append(
-                Statement(kind=kind, level=one["level"], place=one["place"], attributes=attributes)
+                Statement(kind=kind, level=one["level"], place=one["place"], attributes=said)
             )
     return found, tuple(notes)
 
@@ -49,18 +58,20 @@ def _present(
     if named:
         yield "named_env", named, f"`@named_env({', '.join(f'{key}=' for key in named)})`"
     if kind == "conda":
-        libraries = attributes.pop("libraries", {})
+        libraries, packages = attributes.pop("libraries", ()), attributes.get("packages", ())
         if libraries:
-            attributes["packages"] = {**libraries, **attributes.get("packages", {})}
-        pip = {"packages": attributes.pop("pip_packages", {})}
-        pip["extra_indices"] = attributes.pop("pip_sources", [])
+            names = {one.name for one in packages}
+            libraries = tuple(one for one in libraries if one.name not in names)
+            attributes["packages"] = (*libraries, *packages)
+        pip = {"packages": attributes.pop("pip_packages", ())}
+        pip["extra_indices"] = attributes.pop("pip_sources", ())
         if any(pip.values()):
             yield "pypi", {key: value for key, value in pip.items() if value}, "`@pypi`"
     if "sources" in attributes:
-        attributes["extra_indices"] = [
-            *attributes.get("extra_indices", []),
+        attributes["extra_indices"] = (
+            *attributes.get("extra_indices", ()),
             *attributes.pop("sources"),
-        ]
+        )
         old = old or "`extra_indices=`"
     yield kind, attributes, old
 

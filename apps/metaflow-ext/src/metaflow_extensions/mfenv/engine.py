@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
-from metaflow_extensions.mfenv.needs import distributions, lacking, needed
+from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
 from metaflow_extensions.mfenv.pathspecs import find_step
 from metaflow_extensions.mfenv.requests import StepRequest, step_request
 from metaflow_extensions.mfenv.staging import stage
@@ -154,6 +154,8 @@ def _told(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) -> I
     yield f"Environment of {names}: {what}, {how}"
     if lack := lacking((one.name for one in env.packages), datastore):
         yield f"Environment of {names} {lack}: {_ADD}"
+    for package in unfit(((one.name, one.version) for one in env.packages), datastore):
+        yield f"Environment of {names} has {package}: what you ask for is taken"
 
 
 def create(

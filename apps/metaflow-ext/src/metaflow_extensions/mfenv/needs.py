@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["distributions", "lacking", "needed"]
+__all__ = ["distributions", "lacking", "needed", "unfit"]
 
 # Metaflow asks for these too; tasks import them for `@secrets` alone, or never.
 _SELDOM = {
@@ -42,6 +42,25 @@ def lacking(names: Iterable[str], datastore: str) -> str:
         f"`{name}{pin}`" for name, pin in needed(None, datastore).items() if name not in there
     ]
     return f"has no {', '.join(missing)}, which Metaflow needs in a task" if missing else ""
+
+
+def unfit(versions: Iterable[tuple[str, str]], datastore: str) -> list[str]:
+    """Say which packages, of pairs of name and version, are not as Metaflow asks for them."""
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    pins = needed(None, datastore)
+    found = []
+    for name, version in versions:
+        pin = pins.get(canonicalize_name(name))
+        try:
+            fits = not pin or SpecifierSet(pin).contains(Version(version), prereleases=True)
+        except InvalidVersion:  # one that only conda reads
+            fits = False
+        if not fits:
+            found.append(f"`{name}` {version}, and Metaflow asks for `{name}{pin}`")
+    return found
 
 
 def distributions(prefix: Path) -> list[str]:

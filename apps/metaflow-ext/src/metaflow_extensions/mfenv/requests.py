@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from envid.platforms import host_platform
 from envid.requirements import normalize_python
 from metaflow_extensions.mfenv._statements import Statement, refuse, statements
+from metaflow_extensions.mfenv._values import virtual_packages
 from metaflow_extensions.mfenv.names import expand
 from mfenv.errors import InvalidRequest
 from mfenv.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
-    from reqparse.model import Category
 
 __all__ = ["StepRequest", "step_request"]
 
@@ -63,24 +63,17 @@ def step_request(
     step = asked["step"]
     found, notes = statements(asked["stated"])
     disabled = _one(found, "disabled")
-    if disabled and str(disabled[0]).lower() == "true":
+    if disabled and disabled[0]:
         return StepRequest(step=step)
     named = _named(found)
     if at_exec := _at_exec(found, named):
         return StepRequest(step=step, at_exec=at_exec, notes=notes)
     requirements = [
-        *_requirements("conda", _packages(found, "conda", "packages")),
-        *_requirements("npconda", _packages(found, "pypi", "conda_only")),
-        *_requirements("pypi", _packages(found, "pypi", "packages")),
+        *_packages(found, "conda", "packages"),
+        *_packages(found, "pypi", "conda_only"),
+        *_packages(found, "pypi", "packages"),
     ]
-    wanted = tuple((f"{name}{_after(text)}", _METAFLOW) for name, text in pins.items())
-    notes += tuple(_overridden(requirements, pins))
-    if not requirements and not named:
-        # What asks for nothing gets conda's packages, as an empty `@conda` does.
-        category: Category = "pypi" if settings.python_provider == "system" else "conda"
-        own = {name: [(text, _METAFLOW)] for name, text in pins.items()}
-        requirements, wanted = [*_requirements(category, own)], ()
-    requirements += _requirements("sys", _packages(found, "sys_packages", "packages"))
+    requirements += _packages(found, "sys_packages", "packages")
     python = _one(found, "python")
     return StepRequest(
         step=step,
@@ -89,8 +82,8 @@ def step_request(
         request=Request(
             stated=(_stated(found, requirements, python, settings),),
             using=_expanded(*named, environ) if named else None,
-            virtual=tuple(_spell_sys(*one) for one in gpu.items()) if asked["gpu"] else (),
-            also=wanted,
+            virtual=virtual_packages(gpu) if asked["gpu"] else (),
+            also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
         ),
     )
 
@@ -175,69 +168,23 @@ def _at_exec(found: Sequence[Statement], named: tuple[str, str] | None) -> str |
     return named[0]
 
 
-def _packages(found: Sequence[Statement], kind: str, key: str) -> dict[str, list[tuple[str, str]]]:
-    """Constraints by name, each with its place; what a step says of a name replaces its flow's."""
-    levels: dict[str, dict[str, list[tuple[str, str]]]] = {level: {} for level in _LEVELS}
+def _packages(found: Iterable[Statement], kind: str, key: str) -> list[Requirement]:
+    """The packages that statements name; what a step says of a name replaces its flow's."""
+    levels: dict[str, list[Requirement]] = {level: [] for level in _LEVELS}
     for one in found:
         if one.kind == kind:
-            for name, text in one.attributes.get(key, {}).items():
-                levels[one.level].setdefault(name, []).append((text, one.place))
-    mine = {_plain(name) for name in levels["step"]}
-    others = {name: told for name, told in levels["flow"].items() if _plain(name) not in mine}
-    return levels["step"] | others
+            levels[one.level] += one.attributes.get(key, ())
+    mine = {_identity(one) for one in levels["step"]}
+    return levels["step"] + [one for one in levels["flow"] if _identity(one) not in mine]
 
 
-def _plain(name: str) -> str:
-    """The bare name of a package, to compare by."""
-    import re
-
-    from packaging.utils import canonicalize_name
-
-    bare = name.rpartition("::")[2]
-    if "://" in bare and "@" not in bare.partition("://")[0]:
-        return bare
-    return canonicalize_name(re.split(r"[\s\[@]", bare, maxsplit=1)[0])
-
-
-def _requirements(
-    category: Category, packages: Mapping[str, Sequence[tuple[str, str]]]
-) -> Iterator[Requirement]:
-    from reqparse import Origin, parse_requirement
-
-    for name, told in packages.items():
-        for text, place in dict.fromkeys(told):
-            yield parse_requirement(
-                _SPELL[category](name, text.strip()), category=category, origin=Origin(place)
-            )
-
-
-def _after(text: str) -> str:
-    """A constraint as it stands behind a name; a bare version is an exact one."""
-    if not text or text == "*":
-        return ""
-    return text if text[0] in "<>=!~@;" else f"=={text}"
-
-
-def _spell_pypi(name: str, text: str) -> str:
-    direct = "://" in name or "@" in name
-    return f"{name} {text}".strip() if direct else f"{name} {_after(text)}".strip()
-
-
-def _spell_conda(name: str, text: str) -> str:
-    # In a MatchSpec, a version after a space is exact; `==1.2.*` is not what anybody means.
-    return f"{name}={text}" if "=" in text and text[0].isdigit() else f"{name} {text}".strip()
-
-
-def _spell_sys(name: str, text: str) -> str:
-    return f"{name}={text.lstrip('= ')}"
-
-
-_SPELL = {
-    "conda": _spell_conda,
-    "npconda": _spell_conda,
-    "pypi": _spell_pypi,
-    "sys": _spell_sys,
-}
+def _identity(requirement: Requirement) -> str:
+    """What a requirement is about, whatever it says of it."""
+    if requirement.name:
+        return requirement.name
+    url, mark, fragment = (requirement.url or requirement.text).partition("#")
+    host, slash, path = url.partition("://")[2].partition("/")
+    return f"{host}{slash}{path.partition('@')[0]}{mark}{fragment}"
 
 
 def _listed(found: Iterable[Statement], kind: str, key: str) -> list[tuple[str, str]]:
@@ -251,31 +198,9 @@ def _listed(found: Iterable[Statement], kind: str, key: str) -> list[tuple[str, 
     return list(result.items())
 
 
-def _overridden(requirements: Iterable[Requirement], pins: Mapping[str, str]) -> Iterator[str]:
-    """What to say where a user's version of what Metaflow needs may not be enough for it."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    for one in requirements:
-        pin = pins.get(one.name or "", "")
-        if not pin:
-            continue
-        try:
-            exact = [
-                clause.version for clause in SpecifierSet(one.specifier) if clause.operator == "=="
-            ]
-            enough = bool(exact) and all(SpecifierSet(pin).contains(version) for version in exact)
-        except InvalidSpecifier:  # an exact version with a star, or what only conda reads
-            enough = False
-        if not enough:
-            yield (
-                f"{one.origin} asks for `{one.original}`, and Metaflow for `{one.name}{pin}`:"
-                " yours is taken"
-            )
-
-
-def _python(value: Any, place: str) -> str:
+def _python(value: str, place: str) -> str:
     try:
-        return normalize_python(str(value).strip())
+        return normalize_python(value)
     except ValueError as error:
         raise InvalidRequest(f"{place}: {error}", "write a version such as `3.11`") from None
 

@@ -1,0 +1,215 @@
+"""Arguments of decorators, each of the type that it must have; packages become requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from envid.redaction import redact
+from mfenv.errors import InvalidRequest
+from reqparse import Origin, ParseErrors, parse_requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqparse import Requirement
+    from reqparse.model import Category
+
+__all__ = ["PACKAGES", "READERS", "read", "virtual_packages"]
+
+PACKAGES: Mapping[tuple[str, str], Category] = {
+    ("conda", "packages"): "conda",
+    ("conda", "libraries"): "conda",
+    ("conda", "pip_packages"): "pypi",
+    ("pypi", "packages"): "pypi",
+    ("pypi", "conda_only"): "npconda",
+    ("sys_packages", "packages"): "sys",
+}
+"""By kind of decorator and argument, what packages the argument names."""
+
+# By which people mean any version; conda would look for one of that name.
+_NO_VERSIONS = ("any", "latest", "newest", "none", "null")
+_ANY = 'write `""` for any version'
+_EXAMPLE = "write for example `>=1.2,<2`"
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+# 3.10 and 3.20, written without quotes, are these numbers.
+_SHORTENED = (3.1, 3.2)
+
+
+def read(kind: str, place: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a decorator says: packages as tuples of requirements, the rest as `READERS` have it.
+
+    Raises `InvalidRequest`, which names the place, the argument, and the item in it.
+    """
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
+        category = PACKAGES.get((kind, key))
+        try:
+            found[key] = _packages(category, place, value) if category else READERS[key](value)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{place}: `{key}`: {error}", error.hint) from None
+    return found
+
+
+def virtual_packages(value: Any) -> tuple[str, ...]:
+    """Virtual packages with their versions as a request has them; raises `InvalidRequest`."""
+    return tuple(one.text for one in _packages("sys", "", value))
+
+
+def _packages(category: Category, place: str, value: Any) -> tuple[Requirement, ...]:
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(
+            f"is {_type(value)}, not an object of names and versions", 'write `{"NAME": "VERSION"}`'
+        )
+    return tuple(_package(category, place, *item) for item in value.items())
+
+
+def _package(category: Category, place: str, name: Any, version: Any) -> Requirement:
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidRequest(f"`{name}` is not a name", 'write `{"NAME": "VERSION"}`')
+    name = name.strip()
+    about = f"`{redact(name)}`: "
+    if not isinstance(version, str):
+        number = isinstance(version, (int, float)) and not isinstance(version, bool)
+        raise InvalidRequest(
+            f"{about}the version is {_type(version)}, not a text",
+            f'write `"{version}"`' if number else _ANY,
+        )
+    try:
+        text = _SPELL[category](name, version.strip())
+        return parse_requirement(text, category=category, origin=Origin(place))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{about}{error}", error.hint) from None
+    except ParseErrors as error:
+        message = "; ".join(problem.message for problem in error.problems)
+        raise InvalidRequest(f"{about}{message}", error.hint or _EXAMPLE) from None
+
+
+def _spell_pypi(name: str, version: str) -> str:
+    bare, semicolon, marker = version.partition(";")
+    bare, marker = bare.strip(), f" ;{marker}" if semicolon else ""
+    if _is_direct(name):
+        return _at_revision(name, bare) + marker
+    target = bare.removeprefix("@").strip()
+    if "://" in target:
+        return f"{name} @ {version.removeprefix('@').strip()}"
+    if bare.startswith("@") and "/" not in target and not target.startswith("."):
+        raise InvalidRequest(
+            f"`{bare}` is a revision, and `{name}` is not the URL of a repository",
+            f'write `{{"git+https://HOST/REPOSITORY": "{bare}"}}`',
+        )
+    return f"{name} {_after(bare)}{marker}".strip()
+
+
+def _is_direct(name: str) -> bool:
+    return "://" in name or "@" in name or name.startswith((".", "/", "~"))
+
+
+def _at_revision(reference: str, revision: str) -> str:
+    """A direct reference with the revision of its repository, which Metaflow has as its version."""
+    if not revision:
+        return reference
+    if not revision.removeprefix("@").strip() or not revision.startswith("@"):
+        raise InvalidRequest(
+            "a direct reference has no version beside it",
+            'write `""`, or for a branch, tag or commit of a repository `"@REVISION"`',
+        )
+    url, mark, fragment = reference.partition("#")
+    scheme, _, rest = url.partition("://")
+    if "+" not in scheme.rpartition("@")[2] or "@" in rest.partition("/")[2]:
+        raise InvalidRequest(
+            f"`{revision}` stands beside what has a revision already, or is no repository",
+            'write `""`',
+        )
+    return f"{url}@{revision.removeprefix('@').strip()}{mark}{fragment}"
+
+
+def _after(version: str) -> str:
+    """A constraint as it stands behind a name; a bare version is an exact one."""
+    if not version or version == "*":
+        return ""
+    return version if version[0] in "<>=!~@(" else f"=={_version(version)}"
+
+
+def _spell_conda(name: str, version: str) -> str:
+    if ";" in version:
+        raise InvalidRequest("conda packages have no markers", "ask for it by `@pypi`")
+    # In a MatchSpec, a version after a space is exact; `==1.2.*` is not what anybody means.
+    glued = "=" in version and version[0].isdigit()
+    return f"{name}{'=' if glued else ' '}{_version(version)}".strip()
+
+
+def _spell_sys(name: str, version: str) -> str:
+    return f"{name}={version.lstrip('= ')}"
+
+
+def _version(text: str) -> str:
+    if text.lower() in _NO_VERSIONS:
+        raise InvalidRequest(f"`{text}` is not a version", _ANY)
+    return text
+
+
+_SPELL: Mapping[Category, Callable[[str, str], str]] = {
+    "conda": _spell_conda,
+    "npconda": _spell_conda,
+    "pypi": _spell_pypi,
+    "sys": _spell_sys,
+}
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InvalidRequest(f"is {_type(value)}, not a list", 'write `["a", "b"]`')
+    for item in value:
+        if not isinstance(item, str):
+            raise InvalidRequest(f"has {_type(item)}, not a text", "write it in quotes")
+    return tuple(value)
+
+
+def _text(value: Any) -> str:
+    # A command line gives what is made of digits as a number.
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise InvalidRequest(f"is {_type(value)}, not a text", "write it in quotes")
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    found = _FLAGS.get(str(value).lower())
+    if found is None:
+        raise InvalidRequest(f"`{value}` is neither true nor false", "write `True` or `False`")
+    return found
+
+
+def _python(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise InvalidRequest(f"is {_type(value)}, not a version", 'write `"3.12"`')
+    if value in _SHORTENED:
+        raise InvalidRequest(f"is the number {value}", f'write `"{value}0"` in quotes')
+    return str(value).strip()
+
+
+def _type(value: Any) -> str:
+    names = {
+        bool: f"the flag {value}",
+        float: f"the number {value}",
+        int: f"the number {value}",
+        str: "a text",
+        type(None): "None",
+    }
+    kind = "an object" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+    return names.get(type(value), kind)
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "channels": _texts,
+    "disabled": _flag,
+    "extra_indices": _texts,
+    "extras": _texts,
+    "fetch_at_exec": _flag,
+    "name": _text,
+    "pathspec": _text,
+    "pip_sources": _texts,
+    "python": _python,
+    "sources": _texts,
+}
+"""By argument that names no packages, what reads its value."""

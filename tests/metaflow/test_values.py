@@ -1,0 +1,60 @@
+"""What people write as arguments of decorators, in runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resolvers.testing import make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .helpers import Pad
+
+
+def git(folder: Path, *words: str) -> None:
+    author = ("-c", "user.name=x", "-c", "user.email=x@h.test")
+    subprocess.run(["git", *author, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+def test_a_branch_of_a_repository_is_asked_for_as_metaflow_does(pad: Pad, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "trunk")
+    make_project(tmp_path / "inner", "colours", "1.0", module="version = 'trunk'")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "one")
+    git(tmp_path, "checkout", "-qb", "side")
+    make_project(tmp_path / "inner", "colours", "2.0", module="version = 'side'")
+    git(tmp_path, "commit", "-qam", "two")
+    git(tmp_path, "checkout", "-q", "trunk")
+    url = f"git+file://{tmp_path}#subdirectory=inner"
+    ran = pad.ok("bare", "--with", f'pypi:packages={{"{url}": "@side"}}')
+    assert ran.fact("modules") == ["colours", "requests"]
+    shown = pad.ok("bare", command=f'--with pypi:packages={{"{url}":"@side"}} environment show')
+    full_id = shown.out.partition("start ")[2].split(" ")[0]
+    assert '"version":"2.0"' in pad.mfenv("show", full_id, "--json").replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('pypi:packages={"pandas": 2}', "`packages`: `pandas`: the version is the number 2"),
+        ('pypi:packages={"pandas": null}', "`packages`: `pandas`: the version is None"),
+        ('pypi:packages=["pandas"]', "`packages`: is a list"),
+        ('conda:libraries={"numpy": "14.0.1."}', "`libraries`: `numpy`: `14.0.1.`"),
+        ("conda:python=3.10", "`python`: is the number 3.1"),
+        ("conda:channels=far", "`channels`: is a text, not a list"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_that_says_where_it_is(
+    pad: Pad, words: str, said: str
+) -> None:
+    ran = pad.run("bare", "--with", words)
+    assert ran.status == 1
+    assert f"--with {words.partition(':')[0]}: {said}" in ran.out
+    assert "hint: write" in ran.out
+    assert "Traceback" not in ran.out
