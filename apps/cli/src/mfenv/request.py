@@ -14,11 +14,17 @@ from urllib.parse import quote, urlsplit
 
 from envid.errors import InvalidRequirement
 from envid.platforms import check_platform, host_platform
-from envid.requirements import normalize, normalize_python
+from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
 from mfenv.errors import Contradiction, InvalidRequest
-from mfenv.python_statements import combine
+from mfenv.python_statements import (
+    PythonStatement,
+    beside_python,
+    combine,
+    everywhere_asked,
+    python_statements,
+)
 from mfenv.unused import check_used, unused
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
@@ -121,12 +127,11 @@ def prepare(
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
     settings = _as_the_base(base, request, settings) if base else settings
-    requirements = [
-        one for found in sets for one in found.requirements if not _only_says_python(one)
-    ]
-    constraints = [one for found in sets for one in found.constraints]
+    pythons = python_statements(sets)
+    requirements = [one for found in sets for one in beside_python(found.requirements)]
+    constraints = [one for found in sets for one in beside_python(found.constraints)]
     stated = any(found.python for found in sets) or (request.python and not request.all_files)
-    if not requirements and not base and not stated:
+    if not requirements and not base and not stated and not pythons:
         raise _nothing(request)
     requirements += _also(request, requirements, base, settings)
     texts = _Texts(credentials=credentials)
@@ -138,23 +143,29 @@ def prepare(
         for place in places:
             place[one.category].append(text)
     sources = _sources(sets, settings, credentials)
-    stated_python = [
-        (normalize_python(one.specifier), str(one.origin))
-        for found in sets
-        for one in found.python
-        if one.specifier and one.marker is None and one.platforms is None
-    ]
     if request.python:
-        stated_python.append((normalize_python(request.python), "--python"))
+        pythons.append(PythonStatement.make(request.python, "--python"))
+    system = settings.python_provider == "system"
+    using = f"--using {request.using}"
+    python, apart = combine(
+        [*pythons, *(PythonStatement.make(one.spec.python, using) for one in bases[:1])],
+        settings.python,
+        platforms,
+        held=[PythonStatement.make(f"=={one.python}", using, (one.platform,)) for one in bases],
+        system=system,
+    )
+    for platform, statements in apart.items():
+        for statement in statements:
+            text = texts.placed("conda", statement.matchspec, statement.place)
+            special[platform]["conda"].append(text)
     beside = None
     if base:
         beside = EnvSpec.make(
             requirements=common,
             platform_requirements=special,
             constraints=[texts.of(one) for one in constraints],
-            python=",".join(text for text, _ in stated_python),
+            python=everywhere_asked(pythons, system=system),
         )
-        stated_python.append((base.spec.python, f"--using {request.using}"))
         for category, asked in base.spec.requirements.items():
             common[category].extend(asked)
         for platform, found in base.spec.platform_requirements.items():
@@ -169,7 +180,7 @@ def prepare(
         requirements=common,
         platform_requirements=special,
         constraints=[texts.of(one) for one in constraints],
-        python=combine(stated_python, settings.python),
+        python=python,
         sources=sources,
         options=_options(sets, settings, wheels=wheels),
         base=base.full_id if base else None,
@@ -248,12 +259,6 @@ def _read(request: Request) -> list[RequirementSet]:
     return [*sets, RequirementSet(requirements=tuple(asked))]
 
 
-def _only_says_python(one: Requirement) -> bool:
-    """Whether a conda requirement says no more than a statement of the Python version does."""
-    plain = one.build is None and one.channel is None and "[" not in one.text
-    return one.category == "conda" and one.name == "python" and plain and one.platforms is None
-
-
 def _also(
     request: Request, asked: Sequence[Requirement], base: ResolvedEnv | None, settings: Settings
 ) -> list[Requirement]:
@@ -307,10 +312,14 @@ class _Texts:
             self.credentials.add(one.secret_url)
         if one.category == "pypi":  # a MatchSpec holds its own
             text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
+        return self.placed(one.category, text, str(one.origin))
+
+    def placed(self, category: str, text: str, place: str) -> str:
+        """A text, after remembering who asks for it; raises `InvalidRequest` naming the place."""
         try:
-            self.origins.setdefault(normalize(one.category, text), str(one.origin))
+            self.origins.setdefault(normalize(category, text), place)
         except InvalidRequirement as error:
-            raise InvalidRequest(f"{one.origin}: {error}", error.hint) from None
+            raise InvalidRequest(f"{place}: {error}", error.hint) from None
         return text
 
     def _local(self, one: Requirement, path: Path) -> str:
