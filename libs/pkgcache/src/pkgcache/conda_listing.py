@@ -126,14 +126,16 @@ def _fetch(package: Package, downloader: Downloader, file: IO[bytes], start: int
         if body.total not in (None, package.size):
             _refuse(package, f"{package.size} bytes", f"{body.total} bytes")
         if body.start not in (0, start):
-            raise DownloadError(redact(package.url), "the server sent another range", None, 0.0)
+            raise DownloadError(
+                redact(package.url), "the server sent another range", retry_after=0.0
+            )
         at = file.seek(body.start)
         for piece in body.pieces:
             at += file.write(piece[: stop - at])
             if at == stop:
                 file.flush()
                 return body.start
-        raise DownloadError(redact(package.url), "the connection broke off", None, 0.0)
+        raise DownloadError(redact(package.url), "the connection broke off", retry_after=0.0)
 
     return downloader.read(package.url, put, start, stop)
 
