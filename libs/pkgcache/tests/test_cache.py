@@ -395,7 +395,7 @@ def test_a_fetch_killed_at_any_moment_is_completed_by_the_next(
 
 def test_an_interrupted_fetch_ends_soon(server: Server, tmp_path: Path) -> None:
     package = offer(server, "demo", 200_000)
-    server.script[f"/{package.filename}"] = [status(503, {"Retry-After": "100"})] * 9
+    server.script[f"/{package.filename}"] = [status(503, {"Retry-After": "50"})] * 9
     code = (
         "import sys, pathlib\n"
         "from envid.packages import Package\n"
