@@ -37,7 +37,7 @@ class Asking:
             asked,
             self.settings,
             pins=self.pins,
-            gpu={"__cuda": "12.4"},
+            gpu=("__cuda=12.4",),
             environ=self.environ,
         )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reqparse import Requirement
     from reqparse.model import Category
 
-__all__ = ["PACKAGES", "READERS", "read", "virtual_packages"]
+__all__ = ["PACKAGES", "READERS", "read"]
 
 PACKAGES: Mapping[tuple[str, str], Category] = {
     ("conda", "packages"): "conda",
@@ -49,11 +49,6 @@ def read(kind: str, place: str, attributes: Mapping[str, Any]) -> dict[str, Any]
         except InvalidRequest as error:
             raise InvalidRequest(f"{place}: `{key}`: {error}", error.hint) from None
     return found
-
-
-def virtual_packages(value: Any) -> tuple[str, ...]:
-    """Virtual packages with their versions as a request has them; raises `InvalidRequest`."""
-    return tuple(one.text for one in _packages("sys", "", value))
 
 
 def _packages(category: Category, place: str, value: Any) -> tuple[Requirement, ...]:
