@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -149,8 +148,8 @@ def combine(
 ) -> tuple[str, dict[str, list[PythonStatement]]]:
     """The Python asked for on every platform, and what more is asked of it on one.
 
-    Takes the version where none is exact, empty for the running one. `held` is what is there
-    already. With `system`, Python is none of conda's, and the same for all platforms. Raises
+    Takes the version where none is stated, empty for the newest that solves. `held` is what is
+    there already. With `system`, Python is none of conda's, and the same for all platforms. Raises
     `Contradiction` naming the two places that exclude each other.
     """
     for platform in platforms:
@@ -161,17 +160,13 @@ def combine(
     apart = [one for one in stated if one.platforms is not None and not system]
     everywhere = [one for one in stated if one not in apart]
     common = everywhere_asked(everywhere, system=system)
+    usually = [PythonStatement.make(default, "the default")] if default and not everywhere else []
     if apart:
-        usual = [PythonStatement.make(default, "the default")] if default else []
         return common, {
-            platform: [one for one in apart if platform in (one.platforms or ())] or usual
+            platform: [one for one in apart if platform in (one.platforms or ())] or usually
             for platform in PLATFORMS  # whichever are asked for now, it is the same request
         }
-    if any(one.specifier.startswith("==") for one in everywhere):
-        return common, {}
-    usually = normalize_python(default or f"{sys.version_info.major}.{sys.version_info.minor}")
-    combined = f"{common},{usually}" if common else usually
-    return (combined if _possible(combined, *_alternatives(everywhere)) else common), {}
+    return everywhere_asked([*everywhere, *usually], system=system), {}
 
 
 def everywhere_asked(stated: Iterable[PythonStatement], *, system: bool) -> str:
@@ -181,10 +176,6 @@ def everywhere_asked(stated: Iterable[PythonStatement], *, system: bool) -> str:
         for one in stated
         if (one.platforms is None or system) and _OR not in one.specifier
     )
-
-
-def _alternatives(stated: Iterable[PythonStatement]) -> Iterator[str]:
-    return (one.specifier for one in stated if _OR in one.specifier)
 
 
 def _of_system(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from envid.errors import InvalidRequirement
-from envid.platforms import check_platform, host_platform
+from envid.platforms import PLATFORMS, check_platform, host_platform
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
@@ -30,7 +30,7 @@ from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
@@ -56,7 +56,8 @@ class Request:
     already, as if it stood in a file. `virtual` are virtual packages that targets have where
     nothing else is said, over those of the settings. `also` are requirements, each with who asks
     for it, that hold for packages which nothing else of the request names; they are PyPI packages
-    where such are asked for, else conda packages.
+    where such are asked for, else conda packages. `python_unstated` is the version where neither
+    the request nor a setting states one; empty, it is the newest that solves.
     """
 
     files: tuple[Path, ...] = ()
@@ -70,6 +71,7 @@ class Request:
     npconda: tuple[str, ...] = ()
     sys: tuple[str, ...] = ()
     python: str | None = None
+    python_unstated: str = ""
     platforms: tuple[str, ...] = ()
     using: str | None = None
     same_as: str | None = None
@@ -148,8 +150,8 @@ def prepare(
     system = settings.python_provider == "system"
     using = f"--using {request.using}"
     python, apart = combine(
-        [*pythons, *(PythonStatement.make(one.spec.python, using) for one in bases[:1])],
-        settings.python,
+        [*pythons, *_pythons_of(bases, using)],
+        settings.python or request.python_unstated,
         platforms,
         held=[PythonStatement.make(f"=={one.python}", using, (one.platform,)) for one in bases],
         system=system,
@@ -166,14 +168,13 @@ def prepare(
             constraints=[texts.of(one) for one in constraints],
             python=everywhere_asked(pythons, system=system),
         )
-        for category, asked in base.spec.requirements.items():
-            common[category].extend(asked)
-        for platform, found in base.spec.platform_requirements.items():
-            for category, asked in found.items():
-                special[platform][category].extend(asked)
+        _add_base(base, common, special)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
+    held = {one: base.spec.for_platform(one).get("sys", ()) for one in PLATFORMS} if base else {}
     offered = (*settings.virtual_packages, *request.virtual)
-    add_virtual_packages(common, special, platforms, replace(settings, virtual_packages=offered))
+    add_virtual_packages(
+        common, special, platforms, replace(settings, virtual_packages=offered), held
+    )
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(
@@ -206,8 +207,19 @@ def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Set
             f" `{settings.python_provider}`",
             "leave out `--python-provider`",
         )
-    minor = ".".join(base.python.split(".")[:2])
-    return replace(settings, python_provider=provider, python=minor)
+    return replace(settings, python_provider=provider)
+
+
+def _pythons_of(bases: Sequence[ResolvedEnv], place: str) -> Iterator[PythonStatement]:
+    """What was asked of the Python of bases, and the minor version that all of it is for."""
+    minors = {one.platform: ".".join(one.python.split(".")[:2]) for one in bases}
+    if bases and bases[0].spec.python.startswith("=="):
+        yield PythonStatement.make(bases[0].spec.python, place)
+    elif len(set(minors.values())) == 1:
+        yield PythonStatement.make(minors[bases[0].platform], place)
+    else:
+        for platform, minor in minors.items():
+            yield PythonStatement.make(minor, place, (platform,))
 
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:

@@ -53,7 +53,9 @@ class Settings:
         "", "URL of the shared store: `file:///DIR`, `s3://…`, `az://…`, `gs://…`"
     )
     platforms: tuple[str, ...] = _setting((), "platforms to resolve for; none for this machine's")
-    python: str = _setting("", "Python version; empty for the one that runs mfenv")
+    python: str = _setting(
+        "", "Python version of requests that state none; empty for the newest that solves"
+    )
     python_provider: str = _setting("conda", "where Python comes from: `conda` or `system`")
     channels: tuple[str, ...] = _setting(("conda-forge",), "conda channels, in order")
     channel_priority: str = _setting(

@@ -5,6 +5,7 @@ The rules are in the README. Nothing here starts a run or looks anything up.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ def step_request(
             using=_expanded(*named, environ) if named else None,
             virtual=tuple(gpu) if asked["gpu"] else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
+            # A step gets the Python that starts the run: what it leaves to others is pickled.
+            python_unstated=f"{sys.version_info.major}.{sys.version_info.minor}",
         ),
     )
 
