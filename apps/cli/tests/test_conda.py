@@ -291,7 +291,7 @@ def test_the_spec_holds_all_virtual_packages_of_every_platform(tmp_path: Path) -
     assert found.for_platform("linux-64")["sys"] == (
         *("__archspec=1=x86_64_v3", "__glibc=2.28", "__linux=6.1", "__unix=0"),
     )
-    with pytest.raises(Contradiction, match="`__win=0`.*no Windows"):
+    with pytest.raises(Contradiction, match=r"`__win=0`.*no Windows"):
         prepare(Request(conda=("zlib",), sys=("__win=0",)), values, nowhere)
 
 

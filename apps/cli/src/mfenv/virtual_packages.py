@@ -48,8 +48,8 @@ def add_virtual_packages(
         found[platform] = virtual_packages(platform, texts)
     everywhere = set.intersection(*map(set, found.values()))
     common["sys"] = sorted(everywhere)
-    for platform, texts in found.items():
-        special[platform]["sys"] = [one for one in texts if one not in everywhere]
+    for platform, offered in found.items():
+        special[platform]["sys"] = [one for one in offered if one not in everywhere]
 
 
 def _stated(asked: Sequence[str]) -> list[str]:

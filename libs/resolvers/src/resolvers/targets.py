@@ -52,9 +52,7 @@ class Target:
             known = ", ".join(VIRTUAL_PACKAGES)
             raise InvalidRequest(f"there is no platform `{platform}`", f"known platforms: {known}")
         name = "__glibc" if platform.startswith("linux-") else "__osx"
-        text = next(
-            one for one in virtual_packages(platform, sys) if one.partition("=")[0] == name
-        )
+        text = next(one for one in virtual_packages(platform, sys) if one.partition("=")[0] == name)
         version = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)*", text.partition("=")[2])
         if not version:
             raise InvalidRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")
