@@ -14,9 +14,17 @@ from mfenv.errors import Contradiction, InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from envid.resolved import ResolvedEnv
     from reqparse import PythonRequirement, Requirement, RequirementSet
 
-__all__ = ["PythonStatement", "beside_python", "combine", "everywhere_asked", "python_statements"]
+__all__ = [
+    "PythonStatement",
+    "beside_python",
+    "combine",
+    "everywhere_asked",
+    "python_statements",
+    "pythons_of",
+]
 
 _OR = "||"
 _MINORS = range(30)
@@ -61,6 +69,31 @@ def python_statements(sets: Iterable[RequirementSet]) -> list[PythonStatement]:
     for one in sets:
         found |= dict.fromkeys(_of_set(one))
     return list(found)
+
+
+def pythons_of(bases: Sequence[ResolvedEnv], place: str) -> Iterator[PythonStatement]:
+    """What was asked of the Python of environments, and the minor version that they are for."""
+    minors = {one.platform: ".".join(one.python.split(".")[:2]) for one in bases}
+    if bases and bases[0].spec.python.startswith("=="):
+        yield PythonStatement.make(bases[0].spec.python, place)
+    elif len(set(minors.values())) == 1:
+        yield PythonStatement.make(minors[bases[0].platform], place)
+    else:
+        for platform, minor in minors.items():
+            yield PythonStatement.make(minor, place, (platform,))
+
+
+def _add_base(
+    base: ResolvedEnv, common: dict[str, list[str]], special: Mapping[str, dict[str, list[str]]]
+) -> None:
+    """Add what a base asked for; its virtual packages give way to those that are stated."""
+    for place, asked in (
+        (common, base.spec.requirements),
+        *((special[one], found) for one, found in base.spec.platform_requirements.items()),
+    ):
+        for category, texts in asked.items():
+            if category != "sys":
+                place[category].extend(texts)
 
 
 def beside_python(requirements: Iterable[Requirement]) -> Iterator[Requirement]:

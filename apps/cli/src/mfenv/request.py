@@ -24,13 +24,14 @@ from mfenv.python_statements import (
     combine,
     everywhere_asked,
     python_statements,
+    pythons_of,
 )
 from mfenv.unused import check_used, unused
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
@@ -150,7 +151,7 @@ def prepare(
     system = settings.python_provider == "system"
     using = f"--using {request.using}"
     python, apart = combine(
-        [*pythons, *_pythons_of(bases, using)],
+        [*pythons, *pythons_of(bases, using)],
         settings.python or request.python_unstated,
         platforms,
         held=[PythonStatement.make(f"=={one.python}", using, (one.platform,)) for one in bases],
@@ -208,31 +209,6 @@ def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Set
             "leave out `--python-provider`",
         )
     return replace(settings, python_provider=provider)
-
-
-def _pythons_of(bases: Sequence[ResolvedEnv], place: str) -> Iterator[PythonStatement]:
-    """What was asked of the Python of bases, and the minor version that all of it is for."""
-    minors = {one.platform: ".".join(one.python.split(".")[:2]) for one in bases}
-    if bases and bases[0].spec.python.startswith("=="):
-        yield PythonStatement.make(bases[0].spec.python, place)
-    elif len(set(minors.values())) == 1:
-        yield PythonStatement.make(minors[bases[0].platform], place)
-    else:
-        for platform, minor in minors.items():
-            yield PythonStatement.make(minor, place, (platform,))
-
-
-def _add_base(
-    base: ResolvedEnv, common: dict[str, list[str]], special: Mapping[str, dict[str, list[str]]]
-) -> None:
-    """Add what a base asked for; its virtual packages give way to those that are stated."""
-    for place, asked in (
-        (common, base.spec.requirements),
-        *((special[one], found) for one, found in base.spec.platform_requirements.items()),
-    ):
-        for category, texts in asked.items():
-            if category != "sys":
-                place[category].extend(texts)
 
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
