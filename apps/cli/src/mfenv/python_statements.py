@@ -83,19 +83,6 @@ def pythons_of(bases: Sequence[ResolvedEnv], place: str) -> Iterator[PythonState
             yield PythonStatement.make(minor, place, (platform,))
 
 
-def _add_base(
-    base: ResolvedEnv, common: dict[str, list[str]], special: Mapping[str, dict[str, list[str]]]
-) -> None:
-    """Add what a base asked for; its virtual packages give way to those that are stated."""
-    for place, asked in (
-        (common, base.spec.requirements),
-        *((special[one], found) for one, found in base.spec.platform_requirements.items()),
-    ):
-        for category, texts in asked.items():
-            if category != "sys":
-                place[category].extend(texts)
-
-
 def beside_python(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
     """The requirements that say more than the version of Python in words of PEP 440.
 

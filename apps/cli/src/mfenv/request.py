@@ -211,6 +211,19 @@ def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Set
     return replace(settings, python_provider=provider)
 
 
+def _add_base(
+    base: ResolvedEnv, common: dict[str, list[str]], special: Mapping[str, dict[str, list[str]]]
+) -> None:
+    """Add what a base asked for; its virtual packages give way to those that are stated."""
+    for place, asked in (
+        (common, base.spec.requirements),
+        *((special[one], found) for one, found in base.spec.platform_requirements.items()),
+    ):
+        for category, texts in asked.items():
+            if category != "sys":
+                place[category].extend(texts)
+
+
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
     spec = find(str(request.same_as), ())[0].spec
     platforms = _platforms(request, (), settings)
