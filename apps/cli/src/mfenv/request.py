@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from envid.errors import InvalidRequirement
-from envid.platforms import PLATFORMS, check_platform, host_platform
+from envid.platforms import check_platform, host_platform
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
@@ -171,11 +171,9 @@ def prepare(
         )
         _add_base(base, common, special)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
-    held = {one: base.spec.for_platform(one).get("sys", ()) for one in PLATFORMS} if base else {}
-    offered = (*settings.virtual_packages, *request.virtual)
-    add_virtual_packages(
-        common, special, platforms, replace(settings, virtual_packages=offered), held
-    )
+    usual = (*settings.virtual_packages, *request.virtual)
+    settings = replace(settings, virtual_packages=usual)
+    add_virtual_packages(common, special, platforms, settings, base)
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(

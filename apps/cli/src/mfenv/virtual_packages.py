@@ -15,6 +15,7 @@ from mfenv.errors import Contradiction
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from envid.resolved import ResolvedEnv
     from mfenv.settings import Settings
 
 __all__ = ["add_virtual_packages"]
@@ -30,18 +31,19 @@ def add_virtual_packages(
     special: Mapping[str, Asked],
     platforms: Sequence[str],
     settings: Settings,
-    base: Mapping[str, Sequence[str]],
+    base: ResolvedEnv | None = None,
 ) -> None:
     """Complete what is asked for everywhere, and what for each platform beside that.
 
-    What is stated wins over what the `base` has by platform, that over the settings, and those
-    over the defaults. Raises `Contradiction` for two versions of one virtual package.
+    What is stated wins over what a `base` was resolved for, that over the settings, and those over
+    the defaults. Raises `Contradiction` for two versions of one virtual package.
     """
     stated = common.pop("sys", [])
     found = {}
     for platform in PLATFORMS:
         own = _stated([*stated, *special[platform].pop("sys", [])])
-        texts = [*_of_settings(platform, settings), *base.get(platform, ()), *own]
+        held = base.spec.for_platform(platform).get("sys", ()) if base else ()
+        texts = [*_of_settings(platform, settings), *held, *own]
         needs_conda = any(one.get(kind) for one in (common, special[platform]) for kind in _CONDA)
         if platform in platforms and needs_conda:
             texts = [*_detected(platform, texts, settings), *texts]
