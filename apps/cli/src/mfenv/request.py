@@ -172,8 +172,9 @@ def prepare(
         _add_base(base, common, special)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
     usual = (*settings.virtual_packages, *request.virtual)
-    settings = replace(settings, virtual_packages=usual)
-    add_virtual_packages(common, special, platforms, settings, base)
+    add_virtual_packages(
+        common, special, platforms, replace(settings, virtual_packages=usual), base
+    )
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(
@@ -217,9 +218,8 @@ def _add_base(
         (common, base.spec.requirements),
         *((special[one], found) for one, found in base.spec.platform_requirements.items()),
     ):
-        for category, texts in asked.items():
-            if category != "sys":
-                place[category].extend(texts)
+        for category in asked.keys() - {"sys"}:
+            place[category].extend(asked[category])
 
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
