@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from envid.errors import InvalidRequirement
 from envid.platforms import check_platform, host_platform
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
-from envid.spec import EnvSpec, Options, Source
+from envid.spec import EnvSpec, Options
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.python_statements import (
     PythonStatement,
@@ -26,6 +26,7 @@ from mfenv.python_statements import (
     python_statements,
     pythons_of,
 )
+from mfenv.sources import sources_of
 from mfenv.unused import check_used, unused
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
-    from reqparse import Source as StatedSource
     from reqparse.model import Category
 
 __all__ = ["Prepared", "Request", "prepare"]
@@ -145,7 +145,7 @@ def prepare(
         places = [common] if one.platforms is None else [special[name] for name in one.platforms]
         for place in places:
             place[one.category].append(text)
-    sources = _sources(sets, settings, credentials)
+    sources = sources_of(sets, settings, credentials)
     if request.python:
         pythons.append(PythonStatement.make(request.python, "--python"))
     system = settings.python_provider == "system"
@@ -382,82 +382,3 @@ def _names_digest(settings: Settings) -> str | None:
     from resolvers.names import PypiNames
 
     return PypiNames(Path(settings.pypi_names).expanduser()).digest
-
-
-def _sources(
-    sets: Sequence[RequirementSet], settings: Settings, credentials: Credentials
-) -> tuple[Source, ...]:
-    """The places to look in, in order: find-links, further indexes, the index.
-
-    A further index comes before the index, as uv has it: a name that a private index has is never
-    taken from the public one.
-    """
-    stated = [source for found in sets for source in found.sources]
-    first = [source for source in stated if source.kind == "index"]
-    for other in first[1:]:
-        if other.url != first[0].url:
-            raise Contradiction(
-                f"{first[0].origin} and {other.origin} name different indexes",
-                "keep one `--index-url`, and name the other with `--extra-index-url`",
-            )
-    by_hand = settings.origins.get("index_url") == "--index-url"
-    index: str | None = settings.index_url if by_hand or not first else first[0].secret_url
-    further = [
-        *settings.extra_index_url,
-        *(source.secret_url for source in stated if source.kind == "extra-index"),
-    ]
-    links = [
-        *settings.find_links,
-        *(source.secret_url for source in stated if source.kind == "find-links"),
-    ]
-    if settings.no_index or any(found.no_index for found in sets):
-        index, further = None, []
-    chosen = [("find-links", _link(one)) for one in links]
-    chosen += [("index", _index(one)) for one in (*further, index) if one]
-    no_defaults = any(found.no_defaults for found in sets)
-    chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
-    return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
-
-
-def _channels(
-    stated: Iterable[StatedSource], settings: Settings, *, no_defaults: bool
-) -> list[str]:
-    """The conda channels, in order: those given by hand, those of the files, else the default.
-
-    With `no_defaults`, conda's own are none of the default ones.
-    """
-    if settings.python_provider == "system":
-        return []
-    by_hand = settings.channels if settings.origins.get("channels") == "--channels" else ()
-    found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
-    usual = [one for one in settings.channels if not (no_defaults and one == "defaults")]
-    return [_channel(one, settings.channel_alias) for one in found or usual]
-
-
-def _channel(text: str, alias: str) -> str:
-    if text.startswith((".", "/", "~")):
-        return _link(text)
-    # A name means what it means everywhere, unless a site has channels of its own.
-    return f"{alias.rstrip('/')}/{text}" if alias and "://" not in text else text
-
-
-def _link(text: str) -> str:
-    return text if "://" in text else Path(text).expanduser().absolute().as_uri()
-
-
-def _index(text: str) -> str:
-    if text != "pypi" and not _is_url(text):
-        raise InvalidRequest(
-            f"`{text.rpartition('@')[2]}` is not the URL of a package index",
-            "write it like `https://host/simple`, or `pypi` for the public one",
-        )
-    return text
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        at_host = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # the port is no number
-        return False
-    return parts.scheme == "file" or bool(at_host)
