@@ -142,6 +142,17 @@ class Machine:
 Process = subprocess.Popen[str]
 
 
+def of_the_machine() -> dict[str, str]:
+    """The variables by which programs of this machine are found, and the public index reached."""
+
+    def is_one(name: str) -> bool:
+        return name in ("PATH", "LANG") or any(
+            word in name.upper() for word in ("CERT", "BUNDLE", "PROXY")
+        )
+
+    return {name: text for name, text in os.environ.items() if is_one(name)}
+
+
 def finish(process: Process) -> Done:
     try:
         out, err = process.communicate(timeout=120)

@@ -6,7 +6,12 @@ that cannot be read must not keep Metaflow from being imported.
 
 from __future__ import annotations
 
-from metaflow.metaflow_config_funcs import from_conf
+from metaflow_extensions.mfenv import releases
+
+# Nothing of the extension is loaded before this, and old releases lack what comes next.
+releases.check()
+
+from metaflow.metaflow_config_funcs import from_conf  # noqa: E402
 
 __all__ = ["CONDA_SKIP_METAFLOW_DEPS", "CONDA_SYS_DEFAULT_GPU_PACKAGES"]
 
