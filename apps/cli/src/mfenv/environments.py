@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envid.aliases import Alias, FullRef, parse_alias
+from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
-from mfenv.errors import InvalidRequest, NoStore, NotHere, UnknownEnvironment
+from mfenv.errors import InvalidRequest, NoStore, NotHere, StillNamed, UnknownEnvironment
 from mfenv.finding import Finder, taken
 from mfenv.prefixes import Created, Prefixes, timed
 from mfenv.publishing import Publisher
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.finding import StepFinder, Target
+    from mfenv.registry import PrefixRow
     from mfenv.request import Prepared, Request
     from pkgcache.cache import PackageCache
     from pkgcache.credentials import Credentials
@@ -178,11 +179,14 @@ class Environments:
         fresh = force or bool(update)
         enough = not force and self._enough(prepared)
         req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
-        for name in names:
-            if (held := self._publisher.held(name)) and held[0] != req_id:
-                raise taken(name, held)
+        held = {name: holder for name in names if (holder := self._publisher.held(name))}
+        for name, holder in held.items():
+            if holder[0] != req_id:
+                raise taken(name, holder)
         preferred = self._all_but(update, prepared) if update else {}
         known = prepared.bases if enough else None if fresh else self._known(prepared)
+        if known:
+            _refuse_taken(held, known)
         if known and (dry_run or not self._publisher.unpublished(known)):
             found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
         else:
@@ -195,6 +199,7 @@ class Environments:
                     known,
                     latest=not fresh,
                     preferred=preferred,
+                    held=held,
                     dry_run=dry_run,
                     default=set_default,
                 )
@@ -211,6 +216,7 @@ class Environments:
         *,
         latest: bool,
         preferred: Mapping[str, Sequence[Package]],
+        held: Mapping[Alias, Target],
         dry_run: bool,
         default: bool,
     ) -> Resolved:
@@ -225,6 +231,7 @@ class Environments:
 
             with timed(seconds, "resolve"):
                 envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
+        _refuse_taken(held, envs)
         if stored and not dry_run:
             self._remember(stored, default=default)
         elif not dry_run:
@@ -447,11 +454,32 @@ class Environments:
 
         return activated(prefix, os.environ)
 
-    def remove(self, name: str) -> Removed:
+    def take_away(self, alias: str, *, shared: bool = False) -> bool:
+        """Take an alias from its environment, which stays; with `shared` in the store as well.
+
+        Gives whether the store still has it, and would give it back here when it is asked for.
+        Raises `UnknownEnvironment` where nobody knows it, and `NoStore`.
+        """
+        given = parse_alias(alias)
+        store = self.store
+        if shared and store is None:
+            raise NoStore(f"to take `{given}` away in")
+        there = store is not None and store.alias(given) is not None
+        here = self.registry.remove_alias(str(given))
+        if not here and not there:
+            raise UnknownEnvironment(
+                f"there is no alias `{given}`", "`mfenv list` shows what is known here"
+            )
+        if shared and store:
+            store.remove_alias(given)
+        return there and not shared
+
+    def remove(self, name: str, *, force: bool = False) -> Removed:
         """Delete a prefix by its name or directory, or all that is here of an environment.
 
         The store is not asked: what an alias means there by now need not be what it means here.
-        Raises `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
+        Raises `StillNamed` where an environment has other names, but for `force`, and
+        `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
         row = self.registry.prefix_named(name)
         if row:
@@ -468,9 +496,20 @@ class Environments:
                 f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
             )
         rows = self.registry.prefixes_of(*target)
+        if not force and (names := self._other_names(name, target, rows)):
+            raise StillNamed(name, names)
         removed = tuple(self._prefixes.remove(Path(one.path)) for one in rows)
         self.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)
+
+    def _other_names(
+        self, name: str, target: tuple[str, str], prefixes: Sequence[PrefixRow]
+    ) -> tuple[str, ...]:
+        """The names that an environment has here beside the one that was given for it."""
+        parsed = parse_ref(name)
+        given = str(parsed) if isinstance(parsed, Alias) else None
+        aliases = [alias for alias in self.registry.aliases_of(*target) if alias != given]
+        return (*aliases, *(row.name for row in prefixes if row.name))
 
     # common
 
@@ -503,3 +542,10 @@ class Environments:
 def _notes(prepared: Prepared, envs: Sequence[ResolvedEnv]) -> tuple[str, ...]:
     """What was not used of a request, and what is known of its answer, each once."""
     return tuple(dict.fromkeys((*prepared.notes, *(note for env in envs for note in env.notes))))
+
+
+def _refuse_taken(held: Mapping[Alias, Target], envs: Sequence[ResolvedEnv]) -> None:
+    """Raise where a name is another environment's for ever: before anything is published."""
+    for name, holder in held.items():
+        if holder != (envs[0].req_id, envs[0].full_id):
+            raise taken(name, holder)
