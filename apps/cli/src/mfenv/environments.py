@@ -18,7 +18,7 @@ from envid.platforms import host_platform
 from mfenv.errors import InvalidRequest, NoStore, NotHere, StillNamed, UnknownEnvironment
 from mfenv.finding import Finder, taken
 from mfenv.prefixes import Created, Prefixes, timed
-from mfenv.publishing import Publisher
+from mfenv.publishing import Publisher, refuse_taken
 from mfenv.registry import Registry
 from mfenv.settings import Settings, package_limits
 
@@ -186,7 +186,7 @@ class Environments:
         preferred = self._all_but(update, prepared) if update else {}
         known = prepared.bases if enough else None if fresh else self._known(prepared)
         if known:
-            _refuse_taken(held, known)
+            refuse_taken(held, known)
         if known and (dry_run or not self._publisher.unpublished(known)):
             found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
         else:
@@ -231,7 +231,7 @@ class Environments:
 
             with timed(seconds, "resolve"):
                 envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
-        _refuse_taken(held, envs)
+        refuse_taken(held, envs)
         if stored and not dry_run:
             self._remember(stored, default=default)
         elif not dry_run:
@@ -460,19 +460,7 @@ class Environments:
         Gives whether the store still has it, and would give it back here when it is asked for.
         Raises `UnknownEnvironment` where nobody knows it, and `NoStore`.
         """
-        given = parse_alias(alias)
-        store = self.store
-        if shared and store is None:
-            raise NoStore(f"to take `{given}` away in")
-        there = store is not None and store.alias(given) is not None
-        here = self.registry.remove_alias(str(given))
-        if not here and not there:
-            raise UnknownEnvironment(
-                f"there is no alias `{given}`", "`mfenv list` shows what is known here"
-            )
-        if shared and store:
-            store.remove_alias(given)
-        return there and not shared
+        return self._publisher.take_away(parse_alias(alias), shared=shared)
 
     def remove(self, name: str, *, force: bool = False) -> Removed:
         """Delete a prefix by its name or directory, or all that is here of an environment.
@@ -542,10 +530,3 @@ class Environments:
 def _notes(prepared: Prepared, envs: Sequence[ResolvedEnv]) -> tuple[str, ...]:
     """What was not used of a request, and what is known of its answer, each once."""
     return tuple(dict.fromkeys((*prepared.notes, *(note for env in envs for note in env.notes))))
-
-
-def _refuse_taken(held: Mapping[Alias, Target], envs: Sequence[ResolvedEnv]) -> None:
-    """Raise where a name is another environment's for ever: before anything is published."""
-    for name, holder in held.items():
-        if holder != (envs[0].req_id, envs[0].full_id):
-            raise taken(name, holder)
