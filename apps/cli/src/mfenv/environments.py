@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.finding import StepFinder, Target
-    from mfenv.registry import PrefixRow
     from mfenv.request import Prepared, Request
     from pkgcache.cache import PackageCache
     from pkgcache.credentials import Credentials
@@ -484,20 +483,14 @@ class Environments:
                 f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
             )
         rows = self.registry.prefixes_of(*target)
-        if not force and (names := self._other_names(name, target, rows)):
+        parsed = parse_ref(name)
+        given = str(parsed) if isinstance(parsed, Alias) else name
+        names = tuple(other for other in self.registry.names_of(*target) if other != given)
+        if names and not force:
             raise StillNamed(name, names)
         removed = tuple(self._prefixes.remove(Path(one.path)) for one in rows)
         self.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)
-
-    def _other_names(
-        self, name: str, target: tuple[str, str], prefixes: Sequence[PrefixRow]
-    ) -> tuple[str, ...]:
-        """The names that an environment has here beside the one that was given for it."""
-        parsed = parse_ref(name)
-        given = str(parsed) if isinstance(parsed, Alias) else None
-        aliases = [alias for alias in self.registry.aliases_of(*target) if alias != given]
-        return (*aliases, *(row.name for row in prefixes if row.name))
 
     # common
 
