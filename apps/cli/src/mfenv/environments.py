@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
-from mfenv.errors import InvalidRequest, NoStore, NotHere, StillNamed, UnknownEnvironment
+from mfenv.errors import NoStore, NotHere, StillNamed, UnknownEnvironment
 from mfenv.finding import Finder, taken
 from mfenv.prefixes import Created, Prefixes, timed
 from mfenv.publishing import Publisher, refuse_taken
@@ -182,7 +182,11 @@ class Environments:
         for name, holder in held.items():
             if holder[0] != req_id:
                 raise taken(name, holder)
-        preferred = self._all_but(update, prepared) if update else {}
+        preferred: Mapping[str, Sequence[Package]] = {}
+        if update:
+            from mfenv.resolving import all_but
+
+            preferred = all_but(update, self._known(prepared))
         known = prepared.bases if enough else None if fresh else self._known(prepared)
         if known:
             refuse_taken(held, known)
@@ -275,23 +279,6 @@ class Environments:
             return prepared, self.find(prepared.spec.req_id, prepared.platforms)
         except UnknownEnvironment:
             return prepared, None
-
-    def _all_but(self, names: Sequence[str], prepared: Prepared) -> dict[str, tuple[Package, ...]]:
-        """The packages of a known request without those to update, by platform."""
-        envs = self._known(prepared)
-        if envs is None:
-            raise InvalidRequest(
-                "there is nothing to update: this request was not resolved for these platforms",
-                "leave out `--update`",
-            )
-        there = {package.name for env in envs for package in env.packages}
-        for name in names:
-            if name not in there:
-                raise InvalidRequest(f"there is no package `{name}` to update")
-        return {
-            env.platform: tuple(one for one in env.packages if one.name not in names)
-            for env in envs
-        }
 
     def _known(self, prepared: Prepared) -> tuple[ResolvedEnv, ...] | None:
         """The default environments of a request, if they were resolved together."""
