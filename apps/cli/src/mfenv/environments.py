@@ -90,6 +90,8 @@ class Environments:
         ):
             self.credentials.add(url)
         self.progress = progress or NoProgress()
+        for note in settings.notes:
+            self.progress.note(f"note: {note}")
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
         self.store_url = "" if self.settings.local_only else self.settings.store

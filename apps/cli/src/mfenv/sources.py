@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from envid.spec import Source
+from mfenv._setting_values import is_url
 from mfenv.errors import Contradiction, InvalidRequest
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _channels(
     """
     if settings.python_provider == "system":
         return []
-    by_hand = settings.channels if settings.origins.get("channels") == "--channels" else ()
+    by_hand = settings.channels if settings.origins.get("channels") == "--channel" else ()
     found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
     usual = [one for one in settings.channels if not (no_defaults and one == "defaults")]
     return [_channel(one, settings.channel_alias) for one in found or usual]
@@ -82,18 +82,9 @@ def _link(text: str) -> str:
 
 
 def _index(text: str) -> str:
-    if text != "pypi" and not _is_url(text):
+    if text != "pypi" and not is_url(text):
         raise InvalidRequest(
             f"`{text.rpartition('@')[2]}` is not the URL of a package index",
             "write it like `https://host/simple`, or `pypi` for the public one",
         )
     return text
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        at_host = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # the port is no number
-        return False
-    return parts.scheme == "file" or bool(at_host)

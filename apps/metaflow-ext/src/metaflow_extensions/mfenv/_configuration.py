@@ -86,7 +86,7 @@ def unheeded() -> Iterator[str]:
     """A line for each setting of environments that stands somewhere and means nothing here."""
     from difflib import get_close_matches
 
-    own = [f"MFENV_{one.name.upper()}" for one in fields(Settings) if one.name != "origins"]
+    own = [f"MFENV_{one.name.upper()}" for one in fields(Settings) if one.metadata]
     known = [*_CONDA, *own]
     for variable in sorted(_said()):
         name = variable.removeprefix("METAFLOW_")

@@ -171,7 +171,7 @@ def _azure_url(place: str, endpoint: str | None) -> str:
 
 
 def _inherited() -> Iterator[tuple[str, Any, str]]:
-    known = {one.name for one in fields(Settings)}
+    known = {one.name for one in fields(Settings) if one.metadata}
     for variable, name in _CONDA.items():
         if variable in os.environ:
             yield name, os.environ[variable], variable
