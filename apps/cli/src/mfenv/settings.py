@@ -30,7 +30,6 @@ __all__ = [
     "describe",
     "package_limits",
     "transmute_memory",
-    "unknown_variables",
 ]
 
 
@@ -154,7 +153,7 @@ class Settings:
             for name, value, origin in layer:
                 values[name] = typed(_known()[name], value, origin)
                 origins[name] = origin
-        return cls(**values, origins=origins, notes=tuple(unknown_variables(environ)))
+        return cls(**values, origins=origins, notes=tuple(_unknown(environ)))
 
     @property
     def home_path(self) -> Path:
@@ -231,13 +230,13 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, st
             yield name, environ[variable], variable
 
 
-def unknown_variables(names: Iterable[str], prefix: str = "MFENV_") -> Iterator[str]:
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     """A note on each variable that is named like a setting, and is none."""
-    for variable in sorted(names):
-        name = variable.removeprefix(prefix).lower()
-        if variable.startswith(prefix) and variable not in _NO_SETTINGS and name not in _known():
+    for variable in sorted(environ):
+        name = variable.removeprefix("MFENV_").lower()
+        if variable.startswith("MFENV_") and variable not in _NO_SETTINGS and name not in _known():
             near = _nearest(name)
-            meant = f"did you mean {prefix}{near.upper()}?" if near else "`mfenv config` lists them"
+            meant = f"did you mean MFENV_{near.upper()}?" if near else "`mfenv config` lists them"
             yield f"the variable {variable} is no setting: {meant}"
 
 
