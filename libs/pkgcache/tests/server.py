@@ -5,7 +5,8 @@ import socket
 import struct
 import threading
 import time
-from contextlib import contextmanager, suppress
+from collections import Counter
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self.script: dict[str, list[Answer]] = {}
         self.seen: list[Seen] = []
         self.ranges = True
+        self.sent: Counter[str] = Counter()
         self.mutex = threading.Lock()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -71,23 +73,25 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.files[self.path]
 
     @property
-    def asked(self) -> int:
-        """The offset that was asked for."""
-        return int(self.headers.get("Range", "bytes=0-")[6:-1])
+    def asked(self) -> tuple[int, int]:
+        """The part that was asked for."""
+        total = len(self.content)
+        start, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        return int(start), min(total, int(last) + 1) if last else total
 
     def send_file(self) -> None:
-        offset = self.asked if self.server.ranges else 0
-        if offset > len(self.content):
+        start, stop = self.asked if self.server.ranges else (0, len(self.content))
+        if start > len(self.content):
             self.send(416, b"")
-        elif offset:
-            self.send_range(offset)
+        elif self.server.ranges and "Range" in self.headers:
+            self.send_range(start, stop)
         else:
             self.send(200, self.content)
 
-    def send_range(self, offset: int) -> None:
+    def send_range(self, start: int, stop: int) -> None:
         total = len(self.content)
-        rest = self.content[offset:]
-        self.send(206, rest, {"Content-Range": f"bytes {offset}-{total - 1}/{total}"})
+        part = self.content[start:stop]
+        self.send(206, part, {"Content-Range": f"bytes {start}-{stop - 1}/{total}"})
 
     def send(
         self,
@@ -102,6 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         for key, value in (headers or {}).items():
             self.send_header(key, value)
         self.end_headers()
+        self.server.sent[self.path] += len(body)
         self.wfile.write(body)
         self.wfile.flush()
 
@@ -111,34 +116,6 @@ class Handler(BaseHTTPRequestHandler):
 
 def status(number: int, headers: Mapping[str, str] | None = None) -> Answer:
     return lambda handler: handler.send(number, b"an error page", headers)
-
-
-def raw(*lines: str, data: bytes = b"") -> Answer:
-    """Sends these lines as the beginning of its answer."""
-
-    def answer(handler: Handler) -> None:
-        handler.close_connection = True
-        handler.wfile.write("\r\n".join([*lines, "", ""]).encode() + data)
-
-    return answer
-
-
-def drip(begin: int, pause: float = 0.05) -> Answer:
-    """Sends the beginning of what was asked for, and then a byte now and then."""
-
-    def answer(handler: Handler) -> None:
-        handler.close_connection = True
-        offset, total = handler.asked, len(handler.content)
-        span = {"Content-Range": f"bytes {offset}-{total - 1}/{total}"} if offset else {}
-        first, rest = handler.content[offset : offset + begin], handler.content[offset + begin :]
-        handler.send(206 if offset else 200, first, span, length=total - offset)
-        with suppress(OSError):  # whoever listened went away
-            for byte in rest[:400]:
-                handler.wfile.write(bytes([byte]))
-                handler.wfile.flush()
-                time.sleep(pause)
-
-    return answer
 
 
 def redirect(location: str, number: int = 302) -> Answer:

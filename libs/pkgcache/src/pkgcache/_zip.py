@@ -25,6 +25,7 @@ _LOCATOR = struct.Struct("<4sLQL")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 
+_END_MARK = b"PK\5\6"
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR = 0x0008
 _UTF8 = 0x0800
@@ -73,11 +74,13 @@ def members(data: mmap.mmap) -> list[Member]:
         raise BadZip("ends in the middle of a header") from None
 
 
-def span(data: mmap.mmap, name: str) -> tuple[int, int]:
-    """Where a member and its header lie; only the end of the zip is looked at for it.
+def span(data: mmap.mmap, name: str, begin: int) -> tuple[int, int]:
+    """Where a member and its header lie, by the end of the zip, which is there from `begin` on.
 
     Raises `BadZip`, also where there is not exactly one of that name.
     """
+    if data.find(_END_MARK, begin) < 0:
+        raise BadZip("is not a zip file, or its end is missing")
     try:
         entry, stop = _listed(data, name)
     except struct.error:
@@ -146,7 +149,7 @@ def _packed(data: mmap.mmap, member: Member) -> Iterator[bytes]:
 
 def _directory(data: mmap.mmap) -> tuple[int, int, int]:
     """Start, end and number of entries of the central directory."""
-    at = data.rfind(b"PK\5\6")
+    at = data.rfind(_END_MARK)
     if at < 0:
         raise BadZip("is not a zip file, or its end is missing")
     _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(data, at)

@@ -1,8 +1,8 @@
 """What a conda package says is in it, without fetching the package (conda's package format).
 
 A `.conda` is a zip with a part for this alone, mostly at its end: one request of a few KiB, two
-where that part is large. A `.tar.bz2` is read until the list was there, which is near its start.
-Servers that know no ranges send all of it. What is read is not what the package's hash is about,
+where that part is large. A `.tar.bz2` is read to the end of its `info/`, with which it begins.
+Servers that know no ranges send all of a `.conda`. What is read is not what the package's hash is about,
 and so is as trustworthy as the index of the channel, no more.
 """
 
@@ -12,8 +12,10 @@ import bz2
 import hashlib
 import io
 import mmap
+import os
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
@@ -21,17 +23,20 @@ from envid.redaction import redact
 from pkgcache import _conda_info, _zip, conda_packages
 from pkgcache._conda_unpack import INFO_SIZE, RATIO_FLOOR, Pieces, decompressed_zstd
 from pkgcache._tar import BadTar, TarReader
-from pkgcache.errors import BadArchive, DownloadError, HashMismatch
+from pkgcache.errors import BadArchive, CacheError, DownloadError, HashMismatch, PkgcacheError
 from pkgcache.wheels import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envid.packages import Package
     from pkgcache.download import Body, Downloader
 
 __all__ = ["CondaListing", "read_file", "read_listing"]
 
 _TAIL = 64 << 10
-_WANTED, _OLD = {"index.json", "paths.json"}, {"index.json", "files"}
+_NO_SUCH_RANGE = 416
+_LISTS = {"paths.json", "files"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +56,18 @@ def read_listing(package: Package, downloader: Downloader) -> CondaListing:
     """What is in a package, read from its URL.
 
     Raises `DownloadError` where it cannot be had, `HashMismatch` where it is another file than the
-    channel's index says, `BadArchive` where it is no conda package that can be read.
+    channel's index says, `BadArchive` where it is no conda package that can be read, `CacheError`
+    where there is no room to read it.
     """
     try:
-        return _read(package, downloader)
-    except (BadArchive, HashMismatch):
-        return _read(package, downloader)  # a proxy may be wrong once
+        try:
+            return _read(package, downloader)
+        except (BadArchive, HashMismatch):
+            return _read(package, downloader)  # a proxy may be wrong once
+    except PkgcacheError:
+        raise
+    except OSError as error:
+        raise CacheError(tempfile.gettempdir(), (error.strerror or str(error)).lower()) from error
 
 
 def read_file(package: Package, path: str, downloader: Downloader) -> bytes:
@@ -82,7 +93,7 @@ def _read(package: Package, downloader: Downloader) -> CondaListing:
             info = _from_zip(package, f"info-{stem}.tar.zst", downloader)
         elif filename.endswith(".tar.bz2"):
             stem = filename.removesuffix(".tar.bz2")
-            info = downloader.read(package.url, _from_tar)
+            info = downloader.read(package.url, partial(_from_tar, package))
         else:
             raise BadArchive(filename, ("its name is not that of a conda package",))
         index = _conda_info.index(info, stem)
@@ -95,56 +106,75 @@ def _read(package: Package, downloader: Downloader) -> CondaListing:
 
 
 def _from_zip(package: Package, name: str, downloader: Downloader) -> dict[str, bytes]:
-    if not package.size:
-        raise _zip.BadZip("has no size in the index of its channel")
-    # What is fetched lies at its place in a file that has holes for the rest.
-    with tempfile.TemporaryFile() as file:
-        file.truncate(package.size)
-        first = max(0, package.size - _TAIL)
-        begin = _fetch(package, downloader, file, first, package.size)
-        if not begin:
-            _check_hash(package, file)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            start, stop = _zip.span(data, name)
-            if stop - start > INFO_SIZE:
-                raise _zip.BadZip(f"has an absurdly large `{name}`")
-            if start < begin:
-                _fetch(package, downloader, file, start, min(stop, begin))
-            member = _zip.member(data, name)
-            pieces = _zip.content(data, member)
-            with decompressed_zstd(pieces) as stream:
-                info = _info(stream, member.packed)
-            for _ in pieces:  # to the end, where the checksum is
-                pass
+    with tempfile.TemporaryDirectory() as work:
+        path = Path(work) / package.filename
+        if package.size is None:  # an index need not say where the end of a package is
+            downloader.download(package.url, path, hashes=package.hashes)
+            with path.open("rb") as file:
+                return _from_parts(file, name, lambda *_: 0)
+        with path.open("w+b") as file:
+            # What is fetched lies at its place, and the file has holes for the rest.
+            file.truncate(package.size)
+            return _from_parts(file, name, partial(_fetch, package, downloader, file))
+
+
+def _from_parts(file: IO[bytes], name: str, fetch: Callable[[int, int], int]) -> dict[str, bytes]:
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        raise _zip.BadZip("is empty")
+    begin = fetch(max(0, size - _TAIL), size)
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start, stop = _zip.span(data, name, begin)
+        if stop - start > INFO_SIZE:
+            raise _zip.BadZip(f"has an absurdly large `{name}`")
+        if start < begin:
+            fetch(start, min(stop, begin))
+        member = _zip.member(data, name)
+        pieces = _zip.content(data, member)
+        with decompressed_zstd(pieces) as stream:
+            info = _info(stream, member.packed)
+        for _ in pieces:  # to the end, where the checksum is
+            pass
     return info
+
+
+class _OtherRange(Exception):
+    """The server sent other bytes than it was asked for."""
 
 
 def _fetch(package: Package, downloader: Downloader, file: IO[bytes], start: int, stop: int) -> int:
     """Fetch a part of the package into its place; gives from where on all of it is there."""
 
     def put(body: Body) -> int:
-        if body.total not in (None, package.size):
-            _refuse(package, f"{package.size} bytes", f"{body.total} bytes")
+        _check_size(package, body)
         if body.start not in (0, start):
-            raise DownloadError(
-                redact(package.url), "the server sent another range", retry_after=0.0
-            )
+            raise _OtherRange
         at = file.seek(body.start)
         for piece in body.pieces:
             at += file.write(piece[: stop - at])
             if at == stop:
                 file.flush()
                 return body.start
-        raise DownloadError(redact(package.url), "the connection broke off", retry_after=0.0)
+        raise DownloadError(redact(package.url), "the connection broke off", None, 0.0)
 
-    return downloader.read(package.url, put, start, stop)
-
-
-def _from_tar(body: Body) -> dict[str, bytes]:
-    raw = io.BufferedReader(Pieces(body.pieces))
     try:
-        with bz2.open(raw) as stream:
-            return _info(cast("BinaryIO", stream), body.total or 0)
+        begin = downloader.read(package.url, put, start, stop)
+    except _OtherRange:
+        begin = downloader.read(package.url, put)
+    except DownloadError as error:
+        if error.status != _NO_SUCH_RANGE:
+            raise
+        begin = downloader.read(package.url, put)
+    if (begin, stop) == (0, package.size):
+        _check_hash(package, file)
+    return begin
+
+
+def _from_tar(package: Package, body: Body) -> dict[str, bytes]:
+    _check_size(package, body)
+    try:
+        with bz2.open(io.BufferedReader(Pieces(body.pieces))) as stream:
+            return _info(cast("BinaryIO", stream), package.size or body.total or 0)
     except (EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -152,23 +182,28 @@ def _from_tar(body: Body) -> dict[str, bytes]:
 
 
 def _info(stream: BinaryIO, packed: int) -> dict[str, bytes]:
-    """The files in `info/` that say what is in the package, by their names there."""
+    """The files in `info/` that are looked at, by their names there.
+
+    It ends with `info/`, which comes first wherever all else is in the same archive.
+    """
     limits, found = DEFAULT_LIMITS, dict[str, bytes]()
     reader = TarReader(stream, min(limits.size, max(RATIO_FLOOR, packed * limits.ratio)))
     for member in reader:
         folder, _, name = member.name.partition("/")
-        if folder != "info" and found.keys() >= _OLD:
-            break  # as packages were written before there was `paths.json`
-        if folder != "info" or name not in _WANTED | _OLD:
-            continue
-        if member.kind != "file" or name in found:
-            raise BadTar(f"has `{member.name}` twice, or not as a file")
-        if member.size > INFO_SIZE:
-            raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
-        found[name] = b"".join(reader.content())
-        if found.keys() >= _WANTED:
+        if folder == "info" and name in _conda_info.READ:
+            if member.kind != "file" or name in found:
+                raise BadTar(f"has `{member.name}` twice, or not as a file")
+            if member.size > INFO_SIZE:
+                raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
+            found[name] = b"".join(reader.content())
+        elif folder != "info" and "index.json" in found and _LISTS & found.keys():
             break
     return found
+
+
+def _check_size(package: Package, body: Body) -> None:
+    if None not in (package.size, body.total) and package.size != body.total:
+        _refuse(package, f"{package.size} bytes", f"{body.total} bytes")
 
 
 def _check_hash(package: Package, file: IO[bytes]) -> None:

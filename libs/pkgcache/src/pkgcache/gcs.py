@@ -12,11 +12,14 @@ from urllib.parse import quote, urlencode
 
 from pkgcache._remote import (
     CHUNK,
+    CONNECT_TIMEOUT,
     CONNECTIONS,
+    READ_TIMEOUT,
     Problem,
     Refused,
     RemoteStore,
     answered,
+    broken,
     login_refused,
 )
 from pkgcache._store_url import missing
@@ -27,13 +30,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pkgcache._remote import Condition
-    from pkgcache.patience import Patience
     from pkgcache.progress import Task
 
 __all__ = ["GcsStore"]
 
 _TOKEN = "put"  # noqa: S105  (the name of a field)
 _STEP = 256 << 10
+_ONCE: dict[str, Any] = {"retry": None, "timeout": (CONNECT_TIMEOUT, READ_TIMEOUT)}
 _TYPE = "application/octet-stream"
 
 
@@ -52,8 +55,8 @@ class GcsStore(RemoteStore):
         "delete": "storage.objects.delete",
     }
 
-    def __init__(self, url: str, *, patience: Patience | None = None, **sizes: int) -> None:
-        super().__init__(url, patience=patience, **sizes)
+    def __init__(self, url: str, **sizes: int) -> None:
+        super().__init__(url, **sizes)
         self._anonymous = self._at.flag("anonymous")
         try:
             # It warns at each start that it will not be updated for old Pythons.
@@ -79,11 +82,6 @@ class GcsStore(RemoteStore):
         for scheme in ("http://", "https://"):
             _session(client).mount(scheme, HTTPAdapter(CONNECTIONS, CONNECTIONS))
         return client
-
-    @property
-    def _once(self) -> dict[str, Any]:
-        """Options of a request that the library is not to send again: the policy is ours."""
-        return {"retry": None, "timeout": self._patience.silence}
 
     @property
     def _bucket(self) -> Any:
@@ -121,10 +119,10 @@ class GcsStore(RemoteStore):
             error, exceptions.TransportError
         ):
             return login_refused(None)
-        return self._broken(error)
+        return broken(error)
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
-        found = self._bucket.get_blob(name, **self._once)
+        found = self._bucket.get_blob(name, **_ONCE)
         if found is None:
             raise Refused(answered(404, None, None))
         info = ObjectInfo(
@@ -151,7 +149,7 @@ class GcsStore(RemoteStore):
             f"{client.api_endpoint}/download/storage/v1/{path}",
             headers={"Range": f"bytes={offset}-"} if offset else {},
             stream=True,
-            timeout=self._patience.silence,
+            timeout=_ONCE["timeout"],
         )
         if response.status_code != (206 if offset else 200):
             with response:
@@ -192,24 +190,24 @@ class GcsStore(RemoteStore):
             blob.metadata = {_TOKEN: condition.token}
             matched = {"if_generation_match": _generation(condition)}
         pieces = {
-            **self._once,
+            **_ONCE,
             "retry": Retry(
                 predicate=lambda error: (
                     isinstance(error, self._errors) and self._problem(error).retry_after is not None
                 ),
                 initial=0.5,
                 multiplier=2,
-                timeout=self._patience.silence,
+                timeout=READ_TIMEOUT,
             ),
         }
         blob.upload_from_file(
-            body, size=size, content_type=_TYPE, **(pieces if step else self._once), **matched
+            body, size=size, content_type=_TYPE, **(pieces if step else _ONCE), **matched
         )
         return str(blob.generation)
 
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
         found = self._client().list_blobs(
-            self._bucket, prefix=prefix, page_size=self._page_size, page_token=page, **self._once
+            self._bucket, prefix=prefix, page_size=self._page_size, page_token=page, **_ONCE
         )
         infos = [
             ObjectInfo(
@@ -223,7 +221,7 @@ class GcsStore(RemoteStore):
         return infos, found.next_page_token
 
     def _delete(self, name: str) -> None:
-        self._bucket.delete_blob(name, **self._once)
+        self._bucket.delete_blob(name, **_ONCE)
 
 
 class _Counted:

@@ -19,7 +19,6 @@ from pkgcache.errors import InvalidKey, UnsupportedStore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pkgcache.patience import Patience
     from pkgcache.progress import Task
 
 __all__ = ["ObjectInfo", "Sink", "Store", "check_key", "open_store"]
@@ -103,10 +102,8 @@ def check_key(key: str) -> str:
     return key
 
 
-def open_store(url: str, patience: Patience | None = None) -> Store:
+def open_store(url: str) -> Store:
     """The store at `url`. Nothing is read or written, no connection is made.
-
-    `patience` says how long a service is waited for, and how often it is asked again.
 
     `file:///path` is a directory, made by the first put; `s3://bucket/prefix`,
     `az://account/container/prefix` and `gs://bucket/prefix` are what a service keeps, with
@@ -122,15 +119,15 @@ def open_store(url: str, patience: Patience | None = None) -> Store:
         case "s3":
             from pkgcache.s3 import S3Store
 
-            return S3Store(url, patience=patience)
+            return S3Store(url)
         case "az":
             from pkgcache.azure import AzureStore
 
-            return AzureStore(url, patience=patience)
+            return AzureStore(url)
         case "gs":
             from pkgcache.gcs import GcsStore
 
-            return GcsStore(url, patience=patience)
+            return GcsStore(url)
     clean = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     raise UnsupportedStore(
         clean if parts.scheme else url,
