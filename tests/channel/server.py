@@ -25,7 +25,8 @@ class ChannelServer(LocalServer):
     `faults` maps a path, or its beginning, to the
     status to answer with, to `truncate` (half of the bytes), `garbage` (other bytes), `flip` (as
     many, one of them another), `stall` (no byte for a while), or `once:` and a fault that happens
-    a single time. With `login` it wants basic authentication, with `token` it is at `/t/TOKEN`.
+    a single time. Without `ranges` it sends whole files only. `sent` counts the bytes of each path.
+    With `login` it wants basic authentication, with `token` it is at `/t/TOKEN`.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class ChannelServer(LocalServer):
         super().__init__(login)
         self.root, self.token = root, token
         self.statuses: Counter[int] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.ranges = True
         self.faults: dict[str, str | int] = {}
         self._closing = threading.Event()
 
@@ -86,12 +89,15 @@ class ChannelServer(LocalServer):
         if fault == "flip":
             data = bytes([data[0] ^ 1]) + data[1:]
         tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-        span = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+        asked = request.headers.get("Range", "") if self.ranges else ""
+        span = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
         if request.headers.get("If-None-Match") == tag:
             self._send(request, 304, b"", tag)
         elif span:
-            part = data[int(span[1]) : int(span[2]) + 1 if span[2] else len(data)]
-            self._send(request, 206, part, tag)
+            start = int(span[1])
+            part = data[start : int(span[2]) + 1 if span[2] else len(data)]
+            place = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+            self._send(request, 206, part, tag, place=place)
         else:
             self._send(request, 200, data, tag, cut=fault == "truncate")
 
@@ -102,15 +108,19 @@ class ChannelServer(LocalServer):
         body: bytes,
         tag: str | None = None,
         *,
+        place: str | None = None,
         cut: bool = False,
     ) -> None:
         self.statuses[status] += 1
+        self.sent[unquote(urlsplit(request.path).path)] += len(body)
         request.send_response(status)
         if status == 401:
             request.send_header("WWW-Authenticate", 'Basic realm="channel"')
         if tag:
             request.send_header("ETag", tag)
             request.send_header("Cache-Control", "no-cache")
+        if place:
+            request.send_header("Content-Range", place)
         if status != 304:
             request.send_header("Content-Length", str(len(body)))
         request.end_headers()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
@@ -25,8 +24,6 @@ class Ran:
     status: int
     out: str
     """All that was printed, in one line: Metaflow breaks lines where they are long."""
-    data: str
-    """What went to the standard output, as it is."""
     told: list[dict[str, Any]]
 
     def fact(self, name: str) -> Any:
@@ -42,7 +39,6 @@ class Pad:
 
     def __init__(self, root: Path, *, channel: str, index: str) -> None:
         self.root = root
-        self.program = sys.executable
         self.home, self.user, self.flows = root / "home", root / "user", root / "flows"
         self.user.mkdir(parents=True)
         shutil.copytree(FLOWS, self.flows)
@@ -57,13 +53,6 @@ class Pad:
             "OUTSIDE_PREFIX": sys.prefix,
             "PATH": os.defpath,
         }
-
-    def of(self, program: str) -> Pad:
-        """The same for another Python."""
-        found = copy.copy(self)
-        found.program = program
-        found.environ = {**self.environ, "OUTSIDE_PREFIX": str(Path(program).parent.parent)}
-        return found
 
     def run(
         self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
@@ -83,19 +72,19 @@ class Pad:
     def python(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
         told = self.root / f"told-{os.urandom(8).hex()}"
         done = subprocess.run(
-            [self.program, *words],
+            [sys.executable, *words],
             env={**self.environ, "TOLD": str(told), **(env or {})},
             cwd=self.flows,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
         lines = told.read_text().splitlines() if told.exists() else []
         return Ran(
             status=done.returncode,
-            out=" ".join((done.stderr + done.stdout).split()),
-            data=done.stdout,
+            out=" ".join(done.stdout.split()),
             told=[json.loads(one) for one in lines],
         )
 

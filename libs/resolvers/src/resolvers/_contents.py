@@ -7,7 +7,7 @@ the Python that was solved for. What a package vendors further down is nobody el
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -19,7 +19,7 @@ from resolvers._listings import Listing, read_listings
 from resolvers.errors import UnknownContents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from envid.packages import Package
     from pkgcache.errors import DownloadError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from resolvers.names import PypiNames
     from resolvers.request import ResolveContext
 
-__all__ = ["Contents", "look_into"]
+__all__ = ["Contents", "look_into", "notes", "providers"]
 
 _ROOTS = frozenset({"python", "python_abi"})
 _BUILT_FOR_PYTHON = re.compile(r"(^|_)(py|cp)\d")
@@ -39,12 +39,15 @@ class Contents:
 
     `distributions` are the versions, as PEP 440 has them, by the normalised names under which PyPI
     has the same. `files` are the paths below site-packages without compiled modules, None where
-    the names are those of a table.
+    the names are those of a table. `guessed` is why it could not be looked into and is taken for
+    what its name says. `remarks` are about what is taken for something else than it is.
     """
 
     package: Package
     distributions: Mapping[str, str]
     files: tuple[str, ...] | None
+    guessed: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def look_into(
@@ -59,28 +62,74 @@ def look_into(
     wanted = {platform: python_packages(solved.packages) for platform, solved in base.items()}
     unknown = (one for group in wanted.values() for one in group if names.stated(one) is None)
     listings = read_listings(unknown, context)
-    found: dict[str, list[Contents]] = {}
-    guessed: dict[str, Contents] = {}
     doubtful: dict[str, DownloadError] = {}
-    for platform, solved in base.items():
-        found[platform] = []
-        for package in wanted[platform]:
-            listing = listings.get(layout.digest(package))
-            if listing is None:
-                contents = _named(package, names.stated(package) or ())
-            elif isinstance(listing, Listing):
-                contents = _listed(package, listing, solved.site_packages)
-            else:
-                plain = names.plain(package, solved.pypi_names.get(package.name))
-                if plain is None:
-                    doubtful[package.filename] = listing
-                contents = guessed[package.filename] = _named(package, plain or ())
-            found[platform].append(contents)
+
+    def contents(package: Package, solved: Solved) -> Contents:
+        listing = listings.get(layout.digest(package))
+        if isinstance(listing, Listing):
+            return _listed(package, listing, solved.site_packages)
+        if listing is None:
+            return _named(package, names.stated(package) or ())
+        plain = names.plain(package, solved.pypi_names.get(package.name))
+        if plain is None:
+            doubtful[package.filename] = listing
+        return replace(_named(package, plain or ()), guessed=listing.reason)
+
+    found = {
+        platform: [contents(package, solved) for package in wanted[platform]]
+        for platform, solved in base.items()
+    }
     if doubtful:
-        raise _unknown(doubtful)
-    if guessed:
-        context.progress.note(_note(guessed.values()))
+        raise UnknownContents(tuple(sorted(doubtful)), str(next(iter(doubtful.values()))))
     return found
+
+
+def providers(contents: Sequence[Contents]) -> dict[str, Contents]:
+    """By PyPI name the package that brings it: of several the one of that name, or the newest."""
+    found: dict[str, list[Contents]] = {}
+    for one in contents:
+        for name in one.distributions:
+            found.setdefault(name, []).append(one)
+
+    def best(name: str) -> Contents:
+        return max(
+            found[name],
+            key=lambda one: (
+                canonicalize_name(one.package.name) == name,
+                Version(one.distributions[name]),
+                one.package.name,
+            ),
+        )
+
+    return {name: best(name) for name in found}
+
+
+def notes(contents: Sequence[Contents]) -> tuple[str, ...]:
+    """What there is to say of packages whose content is not as it should be, or not known."""
+    found = [remark for one in contents for remark in one.remarks]
+    for name, chosen in providers(contents).items():
+        versions = {one.distributions[name] for one in contents if name in one.distributions}
+        if len(versions) > 1:
+            others = sorted(one.package.filename for one in contents if name in one.distributions)
+            version = chosen.distributions[name]
+            found.append(
+                f"{_quoted(*others)} hold `{name}` in several versions: {version} is taken"
+            )
+    if guessed := [one for one in contents if one.guessed]:
+        held = ", ".join(
+            f"{_quoted(one.package.filename)} for "
+            + (" ".join(*one.distributions.items()) if one.distributions else "nothing of PyPI's")
+            for one in guessed
+        )
+        found.append(
+            f"conda packages that cannot be looked into ({guessed[0].guessed}) are taken for what"
+            f" their names say: {held}"
+        )
+    return tuple(found)
+
+
+def _quoted(*names: str) -> str:
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def python_packages(packages: Sequence[Package]) -> list[Package]:
@@ -112,38 +161,43 @@ def _listed(package: Package, listing: Listing, site_packages: str) -> Contents:
         for path in listing.paths
         if path.startswith(place)
     }
-    versions: dict[str, str] = {}
+    versions: dict[str, set[str]] = {}
+    remarks: list[str] = []
     for one in distributions(files):
         name, version = one.name, one.version
         if version is None:
-            said, text = listing.stated[files[one.path]]
-            name, version = canonicalize_name(said), _cut(text)
-        # Of two that a careless build has left, Python may find either: mostly the newer is right.
-        if name and Version(version) >= Version(versions.get(name, "0.dev0")):
-            versions[name] = version
-    return Contents(package=package, distributions=versions, files=tuple(files))
+            said, text = listing.stated.get(files[one.path], (name, ""))
+            name, version = canonicalize_name(said), pep440(text) or _cut(text)
+            if not pep440(text):
+                remarks.append(_taken(package, f"`{name}` {text}", version))
+        if name:
+            versions.setdefault(name, set()).add(version)
+    chosen = {name: max(some, key=Version) for name, some in versions.items()}
+    for name, some in versions.items():
+        if len(some) > 1:
+            several = " and ".join(sorted(some, key=Version))
+            remarks.append(_taken(package, f"`{name}` in versions {several}", chosen[name]))
+    return Contents(
+        package=package, distributions=chosen, files=tuple(files), remarks=tuple(remarks)
+    )
 
 
 def _named(package: Package, names: Sequence[str]) -> Contents:
-    versions = dict.fromkeys(names, _cut(package.version))
-    return Contents(package=package, distributions=versions, files=None)
+    version = pep440(package.version) or _cut(package.version)
+    odd = [] if pep440(package.version) else names
+    return Contents(
+        package=package,
+        distributions=dict.fromkeys(names, version),
+        files=None,
+        remarks=tuple(_taken(package, f"`{one}` {package.version}", version) for one in odd),
+    )
 
 
 def _cut(text: str) -> str:
-    """A version as PEP 440 has it; what it cannot read is cut to the numbers in front."""
+    """The numbers in front of a version that PEP 440 cannot read."""
     numbers = re.match(r"\d+(\.\d+)*", text)
-    return pep440(text) or (numbers[0] if numbers else "0")
+    return numbers[0] if numbers else "0"
 
 
-def _unknown(doubtful: Mapping[str, DownloadError]) -> UnknownContents:
-    errors = dict.fromkeys(str(one) for one in doubtful.values())
-    return UnknownContents(tuple(sorted(doubtful)), next(iter(errors)))
-
-
-def _note(guessed: Iterable[Contents]) -> str:
-    taken = sorted(
-        f"`{one.package.filename}` for "
-        + (" ".join(*one.distributions.items()) if one.distributions else "nothing of PyPI's")
-        for one in guessed
-    )
-    return f"conda packages that cannot be looked into are taken by their names: {', '.join(taken)}"
+def _taken(package: Package, what: str, version: str) -> str:
+    return f"`{package.filename}` holds {what}, which is taken for {version}"

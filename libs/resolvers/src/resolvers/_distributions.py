@@ -49,7 +49,6 @@ def _split(stem: str) -> tuple[str, str | None]:
     """Name and version; a dash in either is not allowed and happens, so the version decides."""
     dashes = [at for at, char in enumerate(stem) if char == "-"]
     for at in dashes:
-        # setuptools writes `_` for the dashes of a version, which PEP 440 reads alike.
         if version := pep440(stem[at + 1 :]):
             return canonicalize_name(stem[:at]), version
     return canonicalize_name(stem[: dashes[0]] if dashes else stem), None

@@ -14,7 +14,7 @@ from envid.platforms import host_platform
 from envid.spec import EnvSpec
 from resolvers._build_pythons import BuildPythons
 from resolvers._conda_solve import solve_conda
-from resolvers._contents import look_into
+from resolvers._contents import look_into, notes, providers
 from resolvers._extras import extra_requirements
 from resolvers._mixed_diagnosis import explain
 from resolvers._npconda import check_npconda
@@ -98,7 +98,7 @@ class MixedResolver:
                 python=solved.python,
                 packages=(*solved.packages, *found[platform].packages),
                 artifacts=found[platform].artifacts,
-                notes=found[platform].notes,
+                notes=(*notes(contents[platform]), *found[platform].notes),
             )
             for platform, solved in base.items()
         }
@@ -143,14 +143,12 @@ class MixedResolver:
     def _stubs(
         self, spec: EnvSpec, platform: str, contents: Sequence[Contents], context: ResolveContext
     ) -> Stubs:
-        stubs: dict[str, Stub] = {}
-        for one in contents:
-            for name, version in one.distributions.items():
-                # Of two packages with the same distribution, it is that of the one named so.
-                if name not in stubs or name == canonicalize_name(one.package.name):
-                    stubs[name] = Stub(
-                        name=name, own_version=version, package=one.package, extras={}
-                    )
+        stubs = {
+            name: Stub(
+                name=name, own_version=one.distributions[name], package=one.package, extras={}
+            )
+            for name, one in providers(contents).items()
+        }
         for name, extras in _extras(spec, platform).items():
             if name in stubs:
                 found = extra_requirements(stubs[name], extras, spec, context)

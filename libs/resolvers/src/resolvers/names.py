@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from resolvers._distributions import pep440
 from resolvers.content import content_digest
 from resolvers.errors import InvalidRequest
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from envid.packages import Package
 
 __all__ = ["PypiNames"]
+
+_PYTHON = frozenset({"python", "python_abi"})
+# `2024a` would be a pre-release.
+_PLAIN_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 
 
 class PypiNames:
@@ -54,13 +58,16 @@ class PypiNames:
     def plain(self, package: Package, said: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """The PyPI name of a build, or none, by its name alone; None where that is not plain.
 
-        `said` is what its channel says.
+        `said` is what its channel says. What the table does not have, and what needs Python for
+        other packages alone, is none of PyPI's.
         """
         names = said
         if names is None:
-            names = _shipped().get(package.name, (package.name,))
-        plain = len(names) <= 1 and pep440(package.version) is not None
-        return tuple(map(canonicalize_name, names)) if plain else None
+            own = (package.name,) if _PYTHON & set(package.depends) else ()
+            names = _shipped().get(package.name, own)
+        if len(names) > 1 or (names and not _PLAIN_VERSION.fullmatch(package.version)):
+            return None
+        return tuple(map(canonicalize_name, names))
 
 
 @cache

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from metaflow.packaging_sys import ContentType
 
-from metaflow_extensions.mfenv import releases
-
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -64,7 +62,7 @@ class LocalRun:
 
     def _lay_out(self) -> dict[str, str]:
         root, package = Path(self._folder.name), self._package
-        found = releases.task_variables(package, str(root))
+        found = package.get_post_extract_env_vars(package.package_metadata, str(root))
         _link_code(Path(found["PYTHONPATH"]))
         content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
         package.extract_into(str(root), content)
@@ -77,7 +75,6 @@ class LocalRun:
         own = Path(sys.argv[0]).absolute().parent
         path = os.pathsep.join([found["PYTHONPATH"], str(own), str(trampolines)])
         return {
-            **found,
             "PYTHONPATH": path,
             "PYTHONNOUSERSITE": "1",
             "METAFLOW_ENV_ESCAPE_PY": env_escape.ENV_ESCAPE_PY,

@@ -1,0 +1,488 @@
+"""What builds of conda packages bring to Python, as they say themselves, and what that costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.channel import ChannelServer, Entry, Recipe, pack, write_channel
+
+from envid.spec import EnvSpec, Options, Source
+from pkgcache.credentials import Credentials
+from resolvers.content import content_digest
+from resolvers.errors import IndexUnreachable, UnknownContents
+from resolvers.mixed import MixedResolver
+from resolvers.request import ResolveContext
+from resolvers.testing import FakeIndex, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tests.channel import Channels
+
+    from pkgcache.worker import Worker
+    from resolvers.request import Resolution
+
+LINUX = "linux-64"
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+SITE = f"lib/python{MINOR}/site-packages"
+PYTHON = (f"python {MINOR}.*",)
+
+
+def metadata(name: str, version: str) -> Entry:
+    return Entry(data=f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode())
+
+
+def dist_info(name: str, version: str, place: str = "site-packages") -> dict[str, Entry]:
+    """A distribution with a module of its name."""
+    stem = name.replace("-", "_")
+    return {
+        f"{place}/{stem}.py": Entry(data=b""),
+        f"{place}/{stem}-{version}.dist-info/METADATA": metadata(name, version),
+    }
+
+
+def noarch(name: str, version: str, *files: Mapping[str, Entry], **more: Any) -> Recipe:
+    together = {path: entry for group in files for path, entry in group.items()}
+    options = {"depends": ("python",), "noarch": "python", **more}
+    return Recipe(name=name, version=version, build="pyh0_0", files=together, **options)
+
+
+def native(name: str, version: str, *files: Mapping[str, Entry], **more: Any) -> Recipe:
+    """A package of one platform and one version of Python."""
+    recipe = noarch(name, version, *files, noarch=None, **{"depends": PYTHON, **more})
+    return replace(recipe, subdir=LINUX, build=f"py{MINOR.replace('.', '')}h0_0")
+
+
+class Solver:
+    """Resolves over a channel of its own in front of the one that has Python."""
+
+    def __init__(self, worker: Worker, folder: Path, main: str, index: FakeIndex) -> None:
+        self.worker, self.folder, self.main, self.index = worker, folder, main, index
+        self.channel = folder / "channel"
+        self.url = self.channel.as_uri()
+        self.credentials = Credentials()
+
+    def have(self, *recipes: Recipe) -> None:
+        records: dict[str, Any] = {}
+        # Offline, what is not there is not known to be so.
+        fillers = [native("filler", "1.0"), replace(native("filler", "1.0"), subdir="osx-arm64")]
+        for recipe in (*recipes, *fillers):
+            records |= pack(recipe, self.channel)
+        write_channel(self.channel, records)
+
+    def all(
+        self,
+        *,
+        platforms: Sequence[str] = (LINUX,),
+        cache: str = "engines",
+        offline: bool = False,
+        names: Path | None = None,
+        package_format: str = ".conda",
+        **asked: Sequence[str],
+    ) -> dict[str, Resolution]:
+        spec = EnvSpec.make(
+            requirements=asked,
+            python=MINOR,
+            sources=[
+                Source.make("channel", self.url),
+                Source.make("channel", self.main),
+                Source.make("index", self.index.url),
+            ],
+            options=Options.make(pypi_names=content_digest(names) if names else None),
+        )
+        context = ResolveContext(
+            cache_dir=self.folder / cache, credentials=self.credentials, offline=offline
+        )
+        resolver = MixedResolver(self.worker, pypi_names=names, package_format=package_format)
+        return resolver.resolve(spec, platforms, context)
+
+    def __call__(self, **asked: Any) -> dict[str, str]:
+        """The PyPI packages that are installed beside the conda ones."""
+        found = self.all(**asked)[LINUX]
+        return {one.name: one.version for one in found.packages if one.kind == "pypi"}
+
+
+@pytest.fixture
+def index() -> Iterator[FakeIndex]:
+    names = ("aiohttp", "bytecode", "demo", "demo-extra", "html5lib", "ray", "tzdata")
+    wheels = [make_wheel(name, "7.0") for name in names]
+    with FakeIndex(
+        *wheels,
+        make_wheel("demo", "1.0"),
+        make_wheel("wants-old", "1.0", requires=["demo<2"]),
+        make_wheel("wants-new", "1.0", requires=["demo>=2"]),
+        make_wheel("wants-new", "0.9", requires=["demo>=1"]),
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def solve(worker: Worker, tmp_path: Path, channels: Channels, index: FakeIndex) -> Solver:
+    return Solver(worker, tmp_path, channels.main.as_uri(), index)
+
+
+@pytest.fixture
+def served(solve: Solver) -> Iterator[ChannelServer]:
+    with ChannelServer(solve.channel) as server:
+        solve.url = server.url
+        yield server
+
+
+def packages_asked(server: ChannelServer) -> dict[str, int]:
+    """How often each package was asked for."""
+    found = {path.rpartition("/")[2]: count for path, count in server.requests.items()}
+    return {name: count for name, count in found.items() if name.endswith((".conda", ".tar.bz2"))}
+
+
+@pytest.mark.parametrize("make", [noarch, native])
+def test_what_a_package_vendors_is_not_provided(solve: Solver, make: Any) -> None:
+    place = "site-packages" if make is noarch else SITE
+    below = f"{place}/ray/_private/thirdparty_files"
+    solve.have(
+        make(
+            "ray-core",
+            "2.9.0",
+            dist_info("ray", "2.9.0", place),
+            dist_info("aiohttp", "3.9.5", below),
+            {f"{place}/ray/x.egg-info/PKG-INFO": metadata("html5lib", "1.0")},
+            {f"{place}/ray/bytecode-1.0.egg-info": metadata("bytecode", "1.0")},
+        )
+    )
+    asked = ["aiohttp", "html5lib", "bytecode", "ray"]
+    expected = dict.fromkeys(("aiohttp", "html5lib", "bytecode"), "7.0")
+    assert solve(conda=["ray-core"], pypi=asked) == expected
+
+
+@pytest.mark.parametrize("make", [noarch, native])
+def test_each_distribution_has_the_version_of_its_own_metadata(solve: Solver, make: Any) -> None:
+    place = "site-packages" if make is noarch else SITE
+    solve.have(
+        make("psycopg", "3.2.1", dist_info("demo", "1.5", place), dist_info("tzdata", "1", place))
+    )
+    assert solve(conda=["psycopg"], pypi=["demo==1.5", "tzdata==1"]) == {}
+    assert solve(conda=["psycopg"], pypi=["wants-old"]) == {"wants-old": "1.0"}
+    assert solve(conda=["psycopg"], pypi=["wants-new"]) == {"wants-new": "0.9"}
+
+
+def test_a_name_alone_provides_nothing(solve: Solver) -> None:
+    """A package that only needs others, or whose build recorded no distribution."""
+    solve.have(
+        noarch("demo", "9.0", noarch="generic"),
+        native("demo-extra", "9.0", {f"{SITE}/demo_extra.so": Entry(data=b"ELF")}),
+    )
+    assert solve(conda=["demo"], pypi=["demo"]) == {"demo": "7.0"}
+    assert solve(conda=["demo-extra"], pypi=["demo-extra"]) == {"demo-extra": "7.0"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "demo-1.5.egg-info/PKG-INFO",
+        f"demo-1.5-py{MINOR}.egg-info/PKG-INFO",
+        f"demo-1.5-py{MINOR}-linux-x86_64.egg-info/PKG-INFO",
+        "demo-1.5.egg-info",
+        f"Demo-1.5-py{MINOR}.egg-info",
+        "demo.egg-info/PKG-INFO",
+        "demo.egg-info",
+        "demo.dist-info/METADATA",
+        "demo-1.5.dist-info/METADATA",
+    ],
+)
+@pytest.mark.parametrize("formats", [(".conda",), (".tar.bz2",)])
+def test_metadata_of_all_kinds_is_found(solve: Solver, path: str, formats: tuple[str, ...]) -> None:
+    solve.have(native("own", "3.0", {f"{SITE}/{path}": metadata("demo", "1.5")}, formats=formats))
+    assert solve(conda=["own"], pypi=["demo==1.5"]) == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "lib/python2.7/site-packages/demo-1.5.dist-info/METADATA",
+        "site-packages/demo-1.5.dist-info/METADATA",
+        "share/site-packages/demo-1.5.dist-info/METADATA",
+        f"{SITE}/demo-1.5.dist-info/RECORD",
+        f"{SITE}/demo-1.5.dist-info",
+        f"{SITE}/demo-1.5.egg-info/SOURCES.txt",
+        f"{SITE}/demo-1.5.dist-info/sub/METADATA",
+    ],
+)
+def test_what_python_does_not_find_is_not_provided(solve: Solver, path: str) -> None:
+    solve.have(native("own", "3.0", {path: metadata("demo", "1.5")}))
+    assert solve(conda=["own"], pypi=["demo"]) == {"demo": "7.0"}
+
+
+def test_a_python_says_where_its_packages_are(solve: Solver) -> None:
+    threads = f"lib/python{MINOR}t/site-packages"
+    python = Recipe(
+        name="python",
+        version=f"{MINOR}.99",
+        build="0_cp",
+        subdir=LINUX,
+        extra={"python_site_packages_path": threads},
+    )
+    solve.have(python, native("own", "3.0", dist_info("demo", "1.5", threads)))
+    assert solve(conda=["own"], pypi=["demo<2"]) == {}
+
+
+def test_libraries_that_need_python_through_others_are_looked_into(solve: Solver) -> None:
+    """As `libopencv` does, which has the metadata that `py-opencv` is known by."""
+    solve.have(
+        noarch("numeric", "1.0", dist_info("numeric", "1.0")),
+        replace(
+            native("libdemo", "3.0", dist_info("demo", "1.5", SITE), depends=("numeric",)),
+            build="h0_0",
+        ),
+        native("libextra", "3.0", dist_info("demo-extra", "1.5", SITE), depends=()),
+        noarch("py-demo", "3.0", depends=("python", "libdemo", "libextra")),
+    )
+    assert solve(conda=["py-demo"], pypi=["demo==1.5", "demo-extra==1.5"]) == {}
+
+
+def test_only_what_may_hold_something_for_python_is_looked_into(
+    solve: Solver, served: ChannelServer
+) -> None:
+    solve.have(
+        noarch("demo", "1.5", dist_info("demo", "1.5")),
+        Recipe(name="library", version="1.0", build="h0_0", subdir=LINUX),
+    )
+    assert solve(conda=["demo", "library"], pypi=["wants-old"]) == {"wants-old": "1.0"}
+    assert packages_asked(served) == {"demo-1.5-pyh0_0.conda": 1}
+
+
+def test_nothing_is_looked_into_without_need(solve: Solver, served: ChannelServer) -> None:
+    solve.have(
+        noarch("demo", "1.5", dist_info("demo", "1.5")),
+        Recipe(name="library", version="1.0", build="h0_0", subdir=LINUX),
+    )
+    solve(conda=["demo"])
+    solve(npconda=["library"], pypi=["demo"])
+    assert packages_asked(served) == {}
+
+
+@pytest.mark.parametrize("package_format", [".conda", ".tar.bz2"])
+def test_a_build_is_looked_into_once(
+    solve: Solver, served: ChannelServer, package_format: str
+) -> None:
+    noise = Entry(data=hashlib.shake_128(b"seed").digest(4 << 20))
+    solve.have(
+        noarch(
+            "demo",
+            "1.5",
+            dist_info("demo", "1.5"),
+            {"share/noise": noise},
+            formats=(package_format,),
+        )
+    )
+    platforms = (LINUX, "osx-arm64")
+    asked: dict[str, Any] = {"conda": ["demo"], "pypi": ["wants-old"]}
+    found = solve.all(platforms=platforms, package_format=package_format, **asked)
+    name = f"demo-1.5-pyh0_0{package_format}"
+    assert packages_asked(served) == {name: 1}
+    if package_format == ".conda":
+        assert served.sent[f"/noarch/{name}"] == 64 << 10
+    again = solve.all(platforms=platforms, package_format=package_format, **asked)
+    assert packages_asked(served) == {name: 1}
+    offline = solve.all(platforms=platforms, package_format=package_format, offline=True, **asked)
+    # And the same where nothing is kept.
+    fresh = solve.all(platforms=platforms, package_format=package_format, cache="b", **asked)
+    assert found == again == offline == fresh
+    assert packages_asked(served) == {name: 2}
+
+
+def test_a_server_without_ranges_is_read_whole(solve: Solver, served: ChannelServer) -> None:
+    noise = Entry(data=hashlib.shake_128(b"seed").digest(1 << 20))
+    solve.have(noarch("own", "1.5", dist_info("demo", "1.5"), {"share/noise": noise}))
+    served.ranges = False
+    assert solve(conda=["own"], pypi=["demo<2"]) == {}
+    assert packages_asked(served) == {"own-1.5-pyh0_0.conda": 1}
+
+
+def test_a_build_that_was_made_again_is_another(solve: Solver) -> None:
+    solve.have(noarch("own", "1.5", dist_info("demo", "1.5")))
+    assert solve(conda=["own"], pypi=["demo==1.5"]) == {}
+    solve.have(noarch("own", "1.5", dist_info("demo", "1.6")))
+    assert solve(conda=["own"], pypi=["demo==1.6"]) == {}
+
+
+def test_what_is_kept_and_damaged_is_looked_up_again(solve: Solver, served: ChannelServer) -> None:
+    solve.have(noarch("own", "1.5", dist_info("demo", "1.5")))
+    for number, text in enumerate(("", "[]", '{"schema": 99}', '{"schema": 1, "stated": []}')):
+        for path in (solve.folder / "engines" / "listings").glob("*"):
+            path.write_text(text)
+        assert solve(conda=["own"], pypi=["demo==1.5"]) == {}
+        assert packages_asked(served) == {"own-1.5-pyh0_0.conda": number + 1}
+
+
+def test_purls_are_not_believed(solve: Solver) -> None:
+    purls = ["pkg:pypi/bleach", "pkg:pypi/html5lib"]
+    below = "site-packages/bleach/_vendor"
+    solve.have(
+        noarch(
+            "bleach",
+            "6.1.0",
+            dist_info("bleach", "6.1.0"),
+            dist_info("html5lib", "1.1", below),
+            extra={"purls": purls},
+        ),
+        noarch("mute", "1.0", dist_info("demo", "1.0"), extra={"purls": []}),
+    )
+    assert solve(conda=["bleach"], pypi=["bleach", "html5lib"]) == {"html5lib": "7.0"}
+    assert solve(conda=["mute"], pypi=["demo"]) == {}
+
+
+@pytest.mark.parametrize("status", [404, 410, None])
+def test_a_build_that_is_not_to_be_had_is_taken_for_its_name_and_it_is_said(
+    solve: Solver, served: ChannelServer, status: int | None
+) -> None:
+    solve.have(noarch("demo", "1.5", dist_info("demo", "1.5")))
+    solve(conda=["demo"])  # What there is to choose from is known offline, then,
+    solve(pypi=["wants-old"])  # to uv, too.
+    if status:
+        served.faults["/noarch/demo"] = status
+    found = solve.all(conda=["demo"], pypi=["wants-old"], offline=not status)[LINUX]
+    (note,) = found.notes
+    reason = f"the server answered {status}" if status else "downloads are switched off"
+    assert f"({reason})" in note
+    assert "`demo-1.5-pyh0_0.conda` for demo 1.5" in note
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        noarch("debugpy", "1.8.9"),
+        noarch("demo", "2024a"),
+        noarch("demo", "1.0", extra={"purls": ["pkg:pypi/demo", "pkg:pypi/html5lib"]}),
+    ],
+)
+def test_what_its_name_does_not_say_is_an_error_then(
+    solve: Solver, served: ChannelServer, recipe: Recipe, tmp_path: Path
+) -> None:
+    solve.have(recipe)
+    served.faults["/noarch/d"] = 404
+    with pytest.raises(UnknownContents) as caught:
+        solve(conda=[recipe.name], pypi=["bytecode"])
+    text = str(caught.value)
+    assert f"which PyPI packages `{recipe.stem}.conda` holds" in text
+    assert "the server answered 404" in text
+    assert caught.value.hint
+    table = tmp_path / "names.json"
+    table.write_text(json.dumps({"names": {recipe.name: ["bytecode"]}}))
+    assert solve(conda=[recipe.name], pypi=["bytecode"], names=table) == {}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "purls"),
+    [
+        (noarch("pytorch", "2.1.0"), None),
+        (noarch("own", "2.1.0"), ["pkg:pypi/torch@2.1.0?x=y"]),
+    ],
+)
+def test_a_table_or_the_channel_has_other_names(
+    solve: Solver, served: ChannelServer, recipe: Recipe, purls: list[str] | None
+) -> None:
+    solve.have(replace(recipe, extra={"purls": purls} if purls else {}))
+    solve.index.add(make_wheel("torch", "3.0"))
+    served.faults["/noarch/"] = "once:404"
+    del served.faults["/noarch/"]
+    served.faults[f"/noarch/{recipe.name}"] = 404
+    assert solve(conda=[recipe.name], pypi=["torch"]) == {}
+
+
+def test_metapackages_are_plain(solve: Solver, served: ChannelServer) -> None:
+    solve.have(
+        noarch("demo-base", "1.0", dist_info("demo", "1.0")),
+        noarch("demo", "1.0", depends=("demo-base",)),
+        noarch("mute", "1.0", extra={"purls": []}),
+    )
+    served.faults["/noarch/demo-1"] = served.faults["/noarch/mute"] = 404
+    assert solve(conda=["demo", "mute"], pypi=["demo<2"]) == {}
+
+
+@pytest.mark.parametrize("fault", [500, 503, 429])
+def test_a_channel_that_fails_is_an_error_whatever_the_package(
+    solve: Solver, served: ChannelServer, fault: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    solve.have(noarch("demo", "1.5", dist_info("demo", "1.5")))
+    served.faults["/noarch/demo"] = fault
+    with pytest.raises(IndexUnreachable, match=f"the server answered {fault}"):
+        solve(conda=["demo"], pypi=["demo"])
+    served.faults["/noarch/demo"] = f"once:{fault}"
+    assert solve(conda=["demo"], pypi=["demo"]) == {}
+
+
+def test_a_channel_that_refuses_us_is_an_error(solve: Solver, served: ChannelServer) -> None:
+    solve.have(noarch("demo", "1.5", dist_info("demo", "1.5")))
+    served.faults["/noarch/demo"] = 403
+    with pytest.raises(IndexUnreachable, match="403") as caught:
+        solve(conda=["demo"], pypi=["demo"])
+    assert "credentials" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("fault", ["garbage", "flip"])
+def test_other_bytes_are_an_error_and_are_not_kept(
+    solve: Solver, served: ChannelServer, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    solve.have(noarch("demo", "1.5", dist_info("demo", "1.5")))
+    served.faults["/noarch/demo"] = fault
+    with pytest.raises(IndexUnreachable, match=r"demo-1\.5-pyh0_0\.conda"):
+        solve(conda=["demo"], pypi=["demo"])
+    served.faults.clear()
+    assert solve(conda=["demo"], pypi=["demo"]) == {}
+
+
+def test_a_channel_of_files_needs_no_network(solve: Solver) -> None:
+    solve.have(noarch("own", "1.5", dist_info("demo", "1.5")))
+    assert solve(conda=["own"], pypi=["demo<2"], offline=True) == {}
+    (solve.channel / "noarch" / "own-1.5-pyh0_0.conda").unlink()
+    assert solve(conda=["own"], pypi=["demo<2"]) == {}
+    (note,) = solve.all(conda=["own"], pypi=["demo<2"], cache="other")[LINUX].notes
+    assert "(no such file or directory)" in note
+    assert "`own-1.5-pyh0_0.conda` for own 1.5" in note
+
+
+@pytest.mark.parametrize("secret", ["login", "token"])
+def test_private_channels_are_looked_into(solve: Solver, secret: str) -> None:
+    solve.have(noarch("own", "1.5", dist_info("demo", "1.5")))
+    options: dict[str, Any] = {"login": ("me", "word")} if secret == "login" else {"token": "t0k"}
+    with ChannelServer(solve.channel, **options) as server:
+        solve.url = server.url
+        with_secret = server.url_with_login if secret == "login" else f"{server.url}/t/t0k"
+        solve.credentials.add(with_secret)
+        assert solve(conda=["own"], pypi=["demo<2"]) == {}
+
+
+def test_a_table_of_the_user_counts_whatever_is_in_a_package(
+    solve: Solver, served: ChannelServer, tmp_path: Path
+) -> None:
+    solve.have(
+        noarch("own", "1.5", dist_info("demo", "1.0")),
+        noarch("hidden", "1.0", dist_info("ray", "1")),
+    )
+    table = tmp_path / "names.json"
+    table.write_text(json.dumps({"names": {"own": ["html5lib"], "hidden": []}}))
+    asked = {"conda": ["own", "hidden"], "pypi": ["demo", "html5lib==1.5", "ray"]}
+    assert solve(**asked, names=table) == {"demo": "7.0", "ray": "7.0"}
+    assert packages_asked(served) == {}
+
+
+def test_versions_that_pypi_cannot_read_are_said(solve: Solver) -> None:
+    solve.have(
+        noarch("own", "1.5", {"site-packages/demo-1.2-odd.egg-info": metadata("demo", "1.2-odd")}),
+        noarch("two", "1.5", dist_info("ray", "1.0"), dist_info("ray", "2.0")),
+        noarch("late", "1.5", dist_info("ray", "3.0")),
+    )
+    found = solve.all(conda=["own", "two", "late"], pypi=["demo", "ray"])[LINUX]
+    assert not [one for one in found.packages if one.kind == "pypi"]
+    assert set(found.notes) == {
+        "`own-1.5-pyh0_0.conda` holds `demo` 1.2-odd, which is taken for 1.2",
+        "`two-1.5-pyh0_0.conda` holds `ray` in versions 1.0 and 2.0, which is taken for 2.0",
+        "`late-1.5-pyh0_0.conda` and `two-1.5-pyh0_0.conda` hold `ray` in several versions: 3.0 is taken",
+    }
