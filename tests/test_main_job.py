@@ -252,6 +252,50 @@ def test_run_leads_the_program_into_the_environment(machine: Machine) -> None:
     assert not {"CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH"} & set(shown)
 
 
+def test_run_runs_no_program_of_another_environment(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    prefix = Path(machine.ok("create", "a", "--name", "e"))
+    for name in ("pip", "pip3", "python2"):  # on PATH there may be some
+        done = machine.run("run", "e", "--", name, "list")
+        assert (done.status, done.out) == (127, "")
+        assert done.err.startswith(f"error: there is no `{name}` in `{prefix}`")
+    done = machine.run("run", "e", "--", "no-such-program")
+    assert (done.status, done.err.splitlines()[0]) == (
+        127,
+        "error: there is no program `no-such-program`",
+    )
+    assert machine.run("run", "e", "--", "true").status == 0  # not ours, and of no environment
+    for name in ("hello", "python"):
+        (prefix / "bin" / name).unlink()
+        elsewhere = machine.work / name
+        elsewhere.write_text("#!/bin/sh\necho wrong\n")
+        elsewhere.chmod(0o755)
+        path = f"{machine.work}{os.pathsep}{machine.environ['PATH']}"
+        done = machine.run("run", "e", "--", name, env={"PATH": path})
+        assert (done.status, done.out) == (127, "")
+        assert done.err.startswith(f"error: `{prefix}` has lost its program `{name}`")
+        assert "`mfenv create --force`" in done.err
+
+
+def test_a_directory_that_cannot_be_on_path_is_refused(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    assert "cannot be on PATH" in machine.fails("create", "a", "--prefix", "one:two")
+    assert files(machine.work) == []
+    for words in (("run", "a", "--", "python"), ("shell", "a")):
+        done = machine.run(*words, env={"MFENV_HOME": f"{machine.root}/a:home"})
+        assert (done.status, done.out) == (1, "")
+        assert "cannot be on PATH" in done.err
+
+
+def test_a_program_learns_no_login_of_ours(machine: Machine, index: FakeIndex) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a")
+    secret = {"MFENV_INDEX_URL": index.url.replace("//", "//ada:geheim@"), "MFENV_DOWNLOADS": "4"}
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    shown = json.loads(machine.run("run", "a", "--", "python", "-c", code, env=secret).out)
+    assert (shown["MFENV_INDEX_URL"], shown["MFENV_DOWNLOADS"]) == (index.url, "4")
+    assert "geheim" not in str(shown)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGPIPE])
 def test_a_signal_reaches_the_program(machine: Machine, number: signal.Signals) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")

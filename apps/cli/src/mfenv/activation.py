@@ -16,18 +16,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfenv.errors import InvalidRequest
+from mfenv.errors import InvalidRequest, NoProgram
+from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["SHELLS", "activated", "scripts", "shell_command", "variables"]
+__all__ = ["SHELLS", "activated", "check_place", "program", "scripts", "shell_command", "variables"]
 
 # What would lead a program in one environment to another one.
 _NOT_INHERITED = re.compile(
     r"PYTHON(HOME|PATH)|VIRTUAL_ENV(_PROMPT)?"
     r"|CONDA_(DEFAULT_ENV|PROMPT_MODIFIER|SHLVL|(PREFIX|STACKED)(_[0-9]+)?)"
 )
+# A Python, or a pip, that is not the environment's would look at packages that are not either.
+_PYTHONS = re.compile(r"(?:python|pip)[0-9.]*")
 _OF_THE_SHELL = ("OLDPWD", "PWD", "SHLVL", "_")
 _UNSET = "***unset***"  # what conda writes for a variable that was unset
 _CONFIGURATION = Path(__file__).with_name("_shell")
@@ -41,7 +44,10 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
     Raises `InvalidRequest` for a file of the prefix that cannot be read.
     """
+    check_place(prefix)
     found = {key: value for key, value in environ.items() if not _NOT_INHERITED.fullmatch(key)}
+    # What an index wants to know of us is none of a program's business.
+    found |= {key: _public(value) for key, value in found.items() if key.startswith("MFENV_")}
     found["PATH"] = f"{prefix / 'bin'}{os.pathsep}{environ.get('PATH', os.defpath)}"
     if not (prefix / "conda-meta").is_dir():
         return found | {"VIRTUAL_ENV": str(prefix)}
@@ -57,6 +63,52 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
         else:
             found[key] = value
     return found
+
+
+def check_place(prefix: Path) -> None:
+    """Raise `InvalidRequest` for a directory whose programs would not be found on PATH."""
+    if os.pathsep in str(prefix):
+        raise InvalidRequest(
+            f"`{prefix}` cannot be on PATH, whose directories `{os.pathsep}` separates",
+            "create the environment in another directory, or choose another MFENV_HOME",
+        )
+
+
+def _public(value: str) -> str:
+    return " ".join(Credentials().add(word) for word in value.split(" ")) if "@" in value else value
+
+
+def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
+    """The path of the program that `name` means in `prefix`, or behind it on PATH.
+
+    Raises `NoProgram` where there is none, or where it is the environment's own and is gone there:
+    what comes next on PATH is another environment's, or none's.
+    """
+    if os.sep in name:
+        return name
+    found = shutil.which(name, path=environment["PATH"])
+    inside = found is not None and Path(found).parent == prefix / "bin"
+    if not inside and _is_own(prefix, name):
+        hint = "`mfenv create --force` makes the environment again"
+        raise NoProgram(f"`{prefix}` has lost its program `{name}`", hint)
+    if not inside and _PYTHONS.fullmatch(name):
+        hint = f"ask for the package `{name.rstrip('0123456789.')}` too, and resolve again"
+        raise NoProgram(f"there is no `{name}` in `{prefix}`, and no other is right there", hint)
+    if found is None:
+        raise NoProgram(f"there is no program `{name}`", "programs are looked for on PATH")
+    return found
+
+
+def _is_own(prefix: Path, name: str) -> bool:
+    """Whether a program is one of those that the environment was created with."""
+    if name == "python":
+        return True
+    own = f"bin/{name}"
+    for record in (prefix / "conda-meta").glob("*.json"):
+        if own in _json(record).get("files", ()):
+            return True
+    records = prefix.glob("lib/python3*/site-packages/*.dist-info/RECORD")
+    return any(f"../../../{own}," in record.read_text(encoding="utf-8") for record in records)
 
 
 def scripts(prefix: Path, suffix: str = ".sh") -> list[Path]:

@@ -93,7 +93,7 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
         if not isinstance(error, BrokenPipeError):  # whoever read our output has enough
             message, hint = _words(error)
             _say(message, hint and hint.replace("`mfenv ", f"`{name} "))
-        return 1
+        return getattr(error, "exit_code", 1)
     return result if isinstance(result, int) else 0
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSetting",
     "MfenvError",
+    "NoProgram",
     "NoStore",
     "NotHere",
     "RegistryError",
@@ -40,6 +41,12 @@ class InvalidRequest(MfenvError, ValueError):
 
 class Contradiction(InvalidRequest):
     """Two parts of one request exclude each other; the message names both places."""
+
+
+class NoProgram(InvalidRequest):
+    """A program that was to run in an environment is not there. Shells end with 127 for it."""
+
+    exit_code = 127
 
 
 class UnknownEnvironment(MfenvError, LookupError):

@@ -53,11 +53,13 @@ class Prefixes:
         exist_ok: bool,
     ) -> Created:
         """See `Environments.create`."""
+        from mfenv.activation import check_place
         from pkgcache.errors import PrefixExists
         from pkgcache.prefix import interrupted, read_marker
 
         self._registry.use([env])
         path = self._path(env, as_name, prefix)
+        check_place(path)
         # A whole prefix that the registry does not know is what an interrupted create left.
         own = prefix is None and as_name is None
         keep = (exist_ok or own or not self._registry.prefix_at(path)) and not force

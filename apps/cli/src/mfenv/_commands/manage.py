@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,7 +20,7 @@ from mfenv._commands._common import (
     print_json,
     say,
 )
-from mfenv.errors import InvalidRequest
+from mfenv.errors import NoProgram
 
 if TYPE_CHECKING:
     from mfenv.environments import Created
@@ -110,21 +111,24 @@ def run(env: str, command: tuple[str, ...]) -> None:
     words = command[1:] if command[0] == "--" else command
     if not words:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
+    from mfenv.activation import program
+
     with open_environments() as environments:
-        environment = environments.activation(environments.prefix_for(env))
-    _become(env, list(words), environment)
+        prefix = environments.prefix_for(env)
+        environment = environments.activation(prefix)
+    _become(program(prefix, words[0], environment), list(words), environment)
 
 
-def _become(env: str, words: list[str], environment: dict[str, str]) -> NoReturn:
+def _become(path: str, words: list[str], environment: dict[str, str]) -> NoReturn:
     # Python ignores these, and what is ignored stays so in the program.
     for one in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(one, signal.SIG_DFL)
     try:
-        os.execvpe(words[0], words, environment)  # noqa: S606 - what run is for
+        os.execve(path, words, environment)  # noqa: S606 - what run is for
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise InvalidRequest(
-            f"cannot run `{words[0]}` in `{env}`: {reason}", "programs are looked for on PATH"
+        raise NoProgram(
+            f"cannot run `{path}`: {reason}", "check the file and its first line"
         ) from None
 
 
@@ -146,8 +150,9 @@ def shell(env: str, shell: str | None) -> None:
 
     with open_environments() as environments:
         prefix = environments.prefix_for(env)
-    words, environment = shell_command(prefix, os.environ, shell or os.environ.get("SHELL", "bash"))
-    _become(env, words, environment)
+    chosen = shell or os.environ.get("SHELL", "bash")
+    words, environment = shell_command(prefix, os.environ, shutil.which(chosen) or chosen)
+    _become(words[0], words, environment)
 
 
 @click.command(epilog="\b\nExamples:\n  mfenv alias 3f2a91bc team/etl:v1")
