@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,23 @@ class Machine:
             cwd=self.work,
             text=True,
         )
+
+    def on_terminal(self, *words: str | Path, answer: str) -> str:
+        """What the command says on a terminal where its question gets this answer."""
+        master, slave = os.openpty()
+        command = [str(word) for word in (COMMAND, *words)]
+        process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=self.environ, cwd=self.work
+        )
+        os.close(slave)
+        os.write(master, f"{answer}\n".encode())
+        said = b""
+        with suppress(OSError):  # how Linux tells that nobody has the terminal open any more
+            while data := os.read(master, 4096):
+                said += data
+        process.wait()
+        os.close(master)
+        return said.decode()
 
     def run(
         self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
@@ -140,6 +158,17 @@ class Machine:
 
 
 Process = subprocess.Popen[str]
+
+
+def of_the_machine() -> dict[str, str]:
+    """The variables by which programs of this machine are found, and the public index reached."""
+
+    def is_one(name: str) -> bool:
+        return name in ("PATH", "LANG") or any(
+            word in name.upper() for word in ("CERT", "BUNDLE", "PROXY")
+        )
+
+    return {name: text for name, text in os.environ.items() if is_one(name)}
 
 
 def finish(process: Process) -> Done:

@@ -252,7 +252,7 @@ def _read_decorators(example: Mapping[str, Mapping[str, Any]], place: Place) -> 
         for name, attributes in example.items()
     ]
     asked = {"step": "start", "platform": None, "gpu": False, "stated": stated}
-    found = step_request(asked, settings, pins={}, gpu={}, environ=place.environ)
+    found = step_request(asked, settings, pins={}, gpu=(), environ=place.environ)
     if found.request is None or found.request.using:
         return Outcome(request=found, notes=found.notes)
     prepared = _of(prepare(found.request, settings, lambda *_: ()))

@@ -269,3 +269,20 @@ def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Mac
 def test_completion_fails_silently(machine: Machine) -> None:
     machine.environ["MFENV_HOME"] = "/proc/none"
     assert completed(machine, "mfenv show a") == []
+
+
+def test_a_wrong_setting_is_refused_by_every_command_before_it_does_anything(
+    machine: Machine,
+) -> None:
+    words = (["config"], ["list"], ["gc"], ["cache", "info"], ["resolve", "--pypi", "app"])
+    for command in words:
+        said = machine.fails(*command, env={"MFENV_CACHE_SIZE": "abc"})
+        assert said.startswith("error: MFENV_CACHE_SIZE: `abc` is not a size\nhint: ")
+    assert machine.objects() == set()
+
+
+def test_a_variable_that_is_no_setting_is_said_by_every_command(machine: Machine) -> None:
+    note = "note: the variable MFENV_DOWNLOAD is no setting: did you mean MFENV_DOWNLOADS?\n"
+    for command in (["config"], ["list"], ["gc"], ["resolve", "--pypi", "app"]):
+        done = machine.run(*command, env={"MFENV_DOWNLOAD": "3"})
+        assert (done.status, done.err.count(note)) == (0, 1), done.err

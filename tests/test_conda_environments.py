@@ -286,3 +286,19 @@ def test_a_create_killed_at_any_moment_is_done_by_the_next_one(conda: Machine) -
         conda.ok("create", "team/env:v1", "--force", env=allowed)
         tidy(conda)
         shutil.rmtree(prefix)
+
+
+def test_python_is_the_one_that_is_named_among_the_packages(
+    conda: Machine, channels: Channels
+) -> None:
+    wheels(channels)
+    minors = [one for one in ("3.10", "3.12") if list(channels.main.glob(f"*/python-{one}.*"))]
+    if len(minors) < 2:
+        pytest.skip("there are not two Pythons to choose from")
+    for minor in minors:
+        found = conda.json("resolve", "--conda", f"python={minor}", "--conda", "requests")
+        assert found["environments"][0]["python"].startswith(f"{minor}.")
+    conda.ok("resolve", "--conda", "requests", "--python", minors[0], "--alias", "base")
+    said = conda.fails("resolve", "--using", "base", "--conda", f"python={minors[1]}")
+    assert "--using base" in said
+    assert "--conda" in said

@@ -329,12 +329,56 @@ def test_rm_forgets_an_environment_and_the_store_keeps_it(machine: Machine) -> N
     machine.ok("create", "a:v1", "--name", "one")
     machine.ok("create", "a:v1", "--prefix", "env")
     kept = machine.objects()
-    machine.ok("rm", "a:v1")
+    machine.ok("rm", "a:v1", "--force")
     assert machine.rows() == {}
     assert not machine.prefix("one").exists()
     assert list(machine.work.iterdir()) == []
     assert machine.objects() == kept
     assert [one["full_id"] for one in described(machine, "show", "a:v1")] == [ids.split(":")[1]]
+
+
+def test_rm_takes_no_other_name_with_it_unasked(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1", "--alias", "b")
+    machine.ok("create", "a:v1", "--name", "one")
+    before = machine.rows(), files(machine.home / "envs")
+    said = machine.fails("rm", "a:v1")
+    assert said.startswith("error: `a:v1` is also known as `b:latest`, `one`, and these would")
+    assert "`--force`" in said
+    assert (machine.rows(), files(machine.home / "envs")) == before
+    for answer, gone in (("n", False), ("y", True)):
+        asked = machine.on_terminal("rm", "a:v1", answer=answer)
+        assert "Delete it?" in asked
+        assert (machine.rows() == {}) is gone
+
+
+def test_a_refused_name_changes_nothing(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
+    before = machine.rows(), machine.objects()
+    other = PLATFORMS[0] if PLATFORMS[0] != host_platform() else PLATFORMS[1]
+    more = ("--pypi", "app", "--platform", other, "--platform", host_platform())
+    for words in (more, ("--pypi", "dep")):
+        said = machine.fails("resolve", *words, "--alias", "a:v1", "--alias", "free")
+        assert said.startswith("error: `a:v1` is given to ")
+        assert (machine.rows(), machine.objects()) == before
+
+
+def test_a_name_is_taken_away_alone(machine: Machine, machines: Callable[[str], Machine]) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1", "--alias", "b")
+    machine.ok("create", "a:v1", "--name", "one")
+    said = machine.run("alias", "--delete", "a:v1").err
+    assert "the store still has it" in said
+    assert machine.json("list")["environments"][0]["aliases"] == ["b:latest"]
+    assert described(machine, "show", "a:v1")  # from the store, which gives it back
+    assert "is no name any more" in machine.run("alias", "--delete", "--shared", "a:v1").err
+    there = machines("two")
+    for other in (machine, there):
+        other.fails("show", "a:v1")
+        assert described(other, "show", "b")
+    assert machine.prefix("one").exists()
+    assert machine.fails("alias", "--delete", "a:v1").startswith("error: there is no alias `a:v1`")
+    machine.fails("alias", "--delete", "--shared", "b", env={"MFENV_STORE": ""})
+    for words in (["b", "c", "--delete"], ["b"], ["b", "c", "--shared"]):
+        assert machine.run("alias", *words).status == 2
 
 
 def test_an_alias_that_may_move_moves(machine: Machine, machines: Callable[[str], Machine]) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from envid.platforms import host_platform
 from resolvers.testing import make_wheel
 
 if TYPE_CHECKING:
@@ -107,16 +108,35 @@ def test_what_targets_offer_has_defaults_that_a_request_or_a_setting_replaces(
     machine: Machine,
 ) -> None:
     def offered(*words: str, **env: str) -> list[str]:
-        document = json.loads(machine.ok("resolve", "--pypi", "other", "--json", *words, env=env))
-        found: list[str] = document["environments"][0]["spec"]["requirements"]["sys"]
+        asked = ("--platform", "linux-64", "--json", *words)
+        document = json.loads(machine.ok("resolve", "--pypi", "other", *asked, env=env))
+        spec = document["environments"][0]["spec"]
+        own = spec["platform_requirements"]["linux-64"]["sys"]
+        assert spec["requirements"]["sys"] == ["__unix=0"]
+        assert own[0] == "__archspec=1=x86_64"
+        found: list[str] = own[1:]
         return found
 
-    assert offered() == ["__glibc=2.28", "__osx=13.0"]
-    assert offered(MFENV_VIRTUAL_PACKAGES="__osx=14.0") == ["__glibc=2.28", "__osx=14.0"]
-    assert offered("--sys", "__glibc=2.35") == ["__glibc=2.35", "__osx=13.0"]
+    assert offered() == ["__glibc=2.28", "__linux=4.18"]
+    assert offered(MFENV_VIRTUAL_PACKAGES="__osx=14.0") == ["__glibc=2.28", "__linux=4.18"]
+    assert offered(MFENV_VIRTUAL_PACKAGES="__glibc=2.31") == ["__glibc=2.31", "__linux=4.18"]
+    assert offered("--sys", "__glibc=2.35") == ["__glibc=2.35", "__linux=4.18"]
     twice = ("--sys", "__glibc=2.35", "--sys", "__glibc=2.36")
     said = machine.fails("resolve", "--pypi", "other", *twice)
     assert "`__glibc=2.35` and `__glibc=2.36` are both asked for" in said
+
+
+def test_what_derives_has_the_floors_of_its_base_unless_it_states_others(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--sys", "__glibc=2.31", "--alias", "x/base:v1")
+    asked = ("resolve", "--using", "x/base:v1", "--pypi", "other", "--platform", host_platform())
+
+    def glibc(*words: str) -> str:
+        (found,) = machine.json(*asked, *words)["environments"]
+        texts: list[str] = found["spec"]["platform_requirements"]["linux-64"]["sys"]
+        return next(one for one in texts if one.startswith("__glibc"))
+
+    assert glibc() == "__glibc=2.31"
+    assert glibc("--sys", "__glibc=2.35") == "__glibc=2.35"
 
 
 def test_a_python_in_an_environment_file_is_the_python_of_the_system(machine: Machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -24,6 +25,8 @@ class Ran:
     status: int
     out: str
     """All that was printed, in one line: Metaflow breaks lines where they are long."""
+    data: str
+    """What went to the standard output, as it is."""
     told: list[dict[str, Any]]
 
     def fact(self, name: str) -> Any:
@@ -39,6 +42,7 @@ class Pad:
 
     def __init__(self, root: Path, *, channel: str, index: str) -> None:
         self.root = root
+        self.program = sys.executable
         self.home, self.user, self.flows = root / "home", root / "user", root / "flows"
         self.user.mkdir(parents=True)
         shutil.copytree(FLOWS, self.flows)
@@ -53,6 +57,13 @@ class Pad:
             "OUTSIDE_PREFIX": sys.prefix,
             "PATH": os.defpath,
         }
+
+    def of(self, program: str) -> Pad:
+        """The same for another Python."""
+        found = copy.copy(self)
+        found.program = program
+        found.environ = {**self.environ, "OUTSIDE_PREFIX": str(Path(program).parent.parent)}
+        return found
 
     def run(
         self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
@@ -72,19 +83,19 @@ class Pad:
     def python(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
         told = self.root / f"told-{os.urandom(8).hex()}"
         done = subprocess.run(
-            [sys.executable, *words],
+            [self.program, *words],
             env={**self.environ, "TOLD": str(told), **(env or {})},
             cwd=self.flows,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             check=False,
         )
         lines = told.read_text().splitlines() if told.exists() else []
         return Ran(
             status=done.returncode,
-            out=" ".join(done.stdout.split()),
+            out=" ".join((done.stderr + done.stdout).split()),
+            data=done.stdout,
             told=[json.loads(one) for one in lines],
         )
 

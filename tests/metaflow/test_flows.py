@@ -177,3 +177,10 @@ def test_a_client_gets_the_description_back(pad: Pad, pythons: dict[str, str]) -
     assert info["full_id"] == ran.fact("env_id") == json.loads(env_id)[1]
     assert {"colours", "greeter", "python"} <= {one["name"] for one in info["packages"]}
     assert none is None
+    assert (info["type"], info["req_id"]) == ("conda", json.loads(env_id)[0])
+    asked = info["user_deps"].split("; ")
+    assert f"conda::python{info['spec']['python']}" in asked
+    assert any(one.startswith("conda::colours") for one in asked)
+    stems = info["all_packages"].split("; ")
+    assert len(stems) == len(info["packages"])
+    assert any(re.fullmatch(r"colours-[0-9.]+-\w+", one) for one in stems)

@@ -58,3 +58,25 @@ def test_what_cannot_be_meant_is_one_line_that_says_where_it_is(
     assert f"--with {words.partition(':')[0]}: {said}" in ran.out
     assert "hint: write" in ran.out
     assert "Traceback" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("METAFLOW_CONDA_USE_REMOTE_LATEST", ":bad:"),
+        ("METAFLOW_CONDA_SYS_DEFAULT_GPU_PACKAGES", "{"),
+        ("METAFLOW_CONDA_SKIP_METAFLOW_DEPS", "perhaps"),
+        ("METAFLOW_MFENV_DOWNLOADS", "many"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_one_line(pad: Pad, variable: str, value: str) -> None:
+    ran = pad.run("bare", env={variable: value})
+    assert ran.status == 1
+    assert f"{variable}: " in ran.out
+    assert "hint: " in ran.out
+    assert "Traceback" not in ran.out
+
+
+def test_a_setting_that_means_nothing_is_said(pad: Pad) -> None:
+    ran = pad.ok("bare", env={"METAFLOW_CONDA_LOCK_TIMEOUT": "3"})
+    assert ran.out.count("METAFLOW_CONDA_LOCK_TIMEOUT means nothing here: a lock ends with") == 1

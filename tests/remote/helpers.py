@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 from tests import emulators
 from tests.channel import cached
+from tests.helpers import of_the_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ class Cloud:
         for name in ("user", "flows"):
             (self.root / name).mkdir()
         self.environ = {
-            **{name: text for name, text in os.environ.items() if _is_of_the_machine(name)},
+            **of_the_machine(),
             **self.service.environ,
             "HOME": str(self.root / "user"),
             "USER": "ada",
@@ -237,7 +237,3 @@ _FILLED = {
     r"\{\{[^}]*\| task_id_creator *\}\}": "task-1",
     r"\{\{[^}]*try_number[^}]*\}\}": "0",
 }
-
-
-def _is_of_the_machine(name: str) -> bool:
-    return name in ("PATH", "LANG") or "CERT" in name or "BUNDLE" in name or "PROXY" in name.upper()

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from tests.channel import Channels, cached
 
-from envid.platforms import PLATFORMS, host_platform
+from envid.platforms import PLATFORMS, VIRTUAL_PACKAGES, host_platform
 from envid.resolved import ResolvedEnv
 from mfenv.environments import Environments
 from mfenv.errors import Contradiction
@@ -274,21 +274,44 @@ def test_a_cuda_driver_counts_where_this_machine_is_the_target(
     assert sys_of(wheels) == {host_platform(): (), other: ()}
 
 
+def test_the_spec_holds_all_virtual_packages_of_every_platform(tmp_path: Path) -> None:
+    values = settings(tmp_path, detect_cuda=False)
+    specs = [
+        prepare(Request(conda=("zlib",), platforms=platforms), values, nowhere).spec
+        for platforms in (("linux-64",), ("osx-arm64",), PLATFORMS)
+    ]
+    assert {one: specs[0].for_platform(one)["sys"] for one in PLATFORMS} == VIRTUAL_PACKAGES
+    # What is asked for has one id, wherever and for whatever it is resolved.
+    assert len({one.req_id for one in specs}) == 1
+    explicit = Request(conda=("zlib",), sys=("__glibc=2.28", "__osx=13.0"))
+    assert prepare(explicit, values, nowhere).spec == specs[0]
+    higher = Request(conda=("zlib",), sys=("__linux=6.1", "__archspec=1=x86_64_v3"))
+    found = prepare(higher, values, nowhere).spec
+    assert found.req_id != specs[0].req_id
+    assert found.for_platform("linux-64")["sys"] == (
+        *("__archspec=1=x86_64_v3", "__glibc=2.28", "__linux=6.1", "__unix=0"),
+    )
+    with pytest.raises(Contradiction, match=r"`__win=0`.*no Windows"):
+        prepare(Request(conda=("zlib",), sys=("__win=0",)), values, nowhere)
+
+
 def test_a_setting_may_say_what_one_platform_has(tmp_path: Path) -> None:
-    platforms = ("linux-64", "osx-arm64")
-    said = ("__glibc=2.28", "linux-64:__cuda=12.4", "osx-arm64:__osx=14")
+    said = ("__glibc=2.31", "linux-64:__cuda=12.4", "osx-arm64:__osx=14")
     values = settings(tmp_path, virtual_packages=said, detect_cuda=False)
-    asked = Request(conda=("zlib",), platforms=platforms)
+    asked = Request(conda=("zlib",), platforms=("linux-64", "osx-arm64"))
+    machine = "__archspec=1=x86_64"
     spec = prepare(asked, values, nowhere).spec
-    assert {one: spec.for_platform(one)["sys"] for one in platforms} == {
-        "linux-64": ("__cuda=12.4", "__glibc=2.28", "__osx=13.0"),
-        "osx-arm64": ("__glibc=2.28", "__osx=14"),
-    }
+    assert spec.for_platform("linux-64")["sys"] == (
+        *(machine, "__cuda=12.4", "__glibc=2.31", "__linux=4.18", "__unix=0"),
+    )
+    assert spec.for_platform("osx-arm64")["sys"] == ("__archspec=1=m1", "__osx=14", "__unix=0")
+    assert spec.for_platform("osx-64")["sys"] == (machine, "__osx=13.0", "__unix=0")
     by_hand = replace(asked, sys=("__osx=12", "__cuda=11"))
     spec = prepare(by_hand, values, nowhere).spec
-    assert {one: spec.for_platform(one)["sys"] for one in platforms} == dict.fromkeys(
-        platforms, ("__cuda=11", "__glibc=2.28", "__osx=12")
+    assert spec.for_platform("linux-64")["sys"] == (
+        *(machine, "__cuda=11", "__glibc=2.31", "__linux=4.18", "__unix=0"),
     )
+    assert spec.for_platform("osx-arm64")["sys"] == ("__archspec=1=m1", "__osx=12", "__unix=0")
 
 
 @pytest.mark.parametrize(

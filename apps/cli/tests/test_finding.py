@@ -12,7 +12,7 @@ from envid.packages import Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.environments import Environments
-from mfenv.errors import Ambiguous, InvalidSetting, NoStore, NotHere, UnknownEnvironment
+from mfenv.errors import Ambiguous, NoStore, NotHere, UnknownEnvironment
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.progress import NoProgress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pkgcache.progress import Progress
 
 BOTH = ("linux-64", "osx-arm64")
-URL = "memory://store"
+URL = "s3://team/mfenv"
 
 
 class Notes(NoProgress):
@@ -329,14 +329,6 @@ class TestLatest:
             two = machine(f"two-{default}", use_remote_latest="anyone")
             two.resolve(self.REQUEST, set_default=default)
             assert bool(two.registry.defaults(req_id)) is default
-
-    @pytest.mark.parametrize("who", ["none,ada", "anyone,me"])
-    def test_words_that_exclude_each_other(
-        self, machine: Callable[..., Environments], who: str
-    ) -> None:
-        with pytest.raises(InvalidSetting, match="cannot stand beside other words") as caught:
-            machine("two", use_remote_latest=who).resolve(self.REQUEST)
-        assert "--use-remote-latest" in str(caught.value)
 
 
 class TestGet:

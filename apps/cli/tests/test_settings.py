@@ -27,14 +27,18 @@ def test_defaults(tmp_path: Path) -> None:
 
 def test_the_nearer_layer_wins(tmp_path: Path, user_directory: Path) -> None:
     user_directory.mkdir(parents=True)
-    (user_directory / "mfenv.toml").write_text("store = 'user'\ndownloads = 2\npre = true\n")
+    (user_directory / "mfenv.toml").write_text(
+        "store = 'file:///user'\ndownloads = 2\npre = true\n"
+    )
     (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "mfenv.toml").write_text("# ours\nstore = 'project'\ndownloads = 3\n")
+    (tmp_path / "project" / "mfenv.toml").write_text(
+        "# ours\nstore = 'file:///project'\ndownloads = 3\n"
+    )
     inside = tmp_path / "project" / "deep"
     inside.mkdir()
     environ = {"MFENV_DOWNLOADS": "4", "MFENV_PLATFORMS": "linux-64, osx-64"}
     found = Settings.load({"downloads": 5, "store": None}, environ=environ, directory=inside)
-    assert (found.store, found.downloads, found.pre) == ("project", 5, True)
+    assert (found.store, found.downloads, found.pre) == ("file:///project", 5, True)
     assert found.platforms == ("linux-64", "osx-64")
     assert found.origins == {
         "store": f"{tmp_path / 'project' / 'mfenv.toml'}:2",
@@ -45,11 +49,11 @@ def test_the_nearer_layer_wins(tmp_path: Path, user_directory: Path) -> None:
 
 
 def test_what_a_host_program_says_lies_between_files_and_variables(tmp_path: Path) -> None:
-    (tmp_path / "mfenv.toml").write_text("store = 'file'\npre = true\ndownloads = 2\n")
-    said = [("store", "host", "HOST_STORE"), ("downloads", "3", "HOST_DOWNLOADS")]
+    (tmp_path / "mfenv.toml").write_text("store = 'file:///file'\npre = true\ndownloads = 2\n")
+    said = [("store", "file:///host", "HOST_STORE"), ("downloads", "3", "HOST_DOWNLOADS")]
     environ = {"MFENV_DOWNLOADS": "4"}
     found = Settings.load(environ=environ, directory=tmp_path, inherited=said)
-    assert (found.store, found.downloads, found.pre) == ("host", 4, True)
+    assert (found.store, found.downloads, found.pre) == ("file:///host", 4, True)
     assert (found.origins["store"], found.origins["downloads"]) == ("HOST_STORE", "MFENV_DOWNLOADS")
 
 
@@ -72,6 +76,8 @@ def test_pyproject_is_read_if_it_has_the_table(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("stroe = 'x'", "mfenv.toml:1: there is no setting `stroe`"),
+        ("[tool]\nx = 1", "mfenv.toml:1: there is no setting `tool`"),
+        ("downloads = true", "mfenv.toml:1: `True` is not a number"),
         ("\ndownloads = 'many'", "mfenv.toml:2: `many` is not a number"),
         ("downloads = 0", "mfenv.toml:1: `0` is not a number from 1"),
         ("pre = 'perhaps'", "mfenv.toml:1: `perhaps` is neither true nor false"),
@@ -132,10 +138,102 @@ def test_the_limits_of_packages_are_those_of_the_cache_unless_told() -> None:
     assert package_limits(Settings.load(environ=environ)) == Limits(files=7, size=1 << 30, ratio=9)
 
 
-def test_a_wrong_size_is_named() -> None:
-    settings = Settings.load(environ={"MFENV_CACHE_SIZE": "much"})
-    with pytest.raises(InvalidSetting, match="MFENV_CACHE_SIZE: `much` is not a size"):
-        cache_limits(settings)
+# Every value is checked when it is read, whichever command reads it.
+WRONG = {
+    "cache_age": ("-1", "never"),
+    "cache_size": ("much", "-1GB", "1 XB"),
+    "channel_alias": ("conda.test", "https://"),
+    "channel_priority": ("none", "true"),
+    "channels": ("https://", "conda-forge::x", "a<b", "https://host:99999/x"),
+    "compile_bytecode": ("maybe",),
+    "detect_cuda": ("12.4",),
+    "downloads": ("0", "many", "1.5"),
+    "exclude_newer": ("yesterday", "2026-13-01", "2026-01-31T00:00"),
+    "extra_index_url": ("nonsense", "https://", "ftp://host/simple"),
+    "find_links": ("https://", "ftp://host/"),
+    "index_strategy": ("worst",),
+    "index_url": ("nonsense", "host/simple", "http://host:0/"),
+    "link_scripts": ("2",),
+    "local_only": ("perhaps",),
+    "no_index": ("pypi",),
+    "offline": ("-",),
+    "package_files": ("0", "x"),
+    "package_ratio": ("0", "1%"),
+    "package_size": ("all", ""),
+    "platforms": ("linux", "win-64", "linux-64 osx"),
+    "pre": ("maybe",),
+    "preferred_format": ("zip", ".conda"),
+    "python": ("three", "3.x", "python3"),
+    "python_provider": ("magic", "pyenv"),
+    "store": ("ftp://host/", "/srv/store", "file://", "s3:bucket"),
+    "transmute_level": ("0", "20"),
+    "transmute_memory": ("some", ""),
+    "use_remote_latest": ("none me", "anyone,ada"),
+    "virtual_packages": ("glibc=2.28", "linux:__cuda=12", "__glibc", "__glibc>=2.28"),
+}
+
+
+def test_every_setting_that_can_be_wrong_is_checked() -> None:
+    free = {"home", "pypi_names"}  # any text is a path
+    assert set(WRONG) == {name for name, *_ in describe(Settings())} - free
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_value_is_refused_when_it_is_read(tmp_path: Path, name: str, value: str) -> None:
+    variable = f"MFENV_{name.upper()}"
+    with pytest.raises(InvalidSetting, match=rf"^{variable}: ") as caught:
+        Settings.load(environ={variable: value}, directory=tmp_path)
+    assert caught.value.hint
+    (tmp_path / "mfenv.toml").write_text(f"\n{name} = '{value}'\n")
+    with pytest.raises(InvalidSetting, match=r"mfenv\.toml:2: "):
+        Settings.load(environ={}, directory=tmp_path)
+    with pytest.raises(InvalidSetting, match=r"^HOST: "):
+        Settings.load(environ={}, directory=tmp_path.parent, inherited=[(name, value, "HOST")])
+
+
+def test_a_login_in_a_wrong_value_is_not_shown(tmp_path: Path) -> None:
+    for name in ("CHANNELS", "CHANNEL_ALIAS", "FIND_LINKS", "INDEX_URL", "STORE"):
+        environ = {f"MFENV_{name}": "ftp://me:s3cret@host/x"}
+        with pytest.raises(InvalidSetting) as caught:
+            Settings.load(environ=environ, directory=tmp_path)
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels", "conda-forge/label/rc"),
+        ("channels", "./local ~/mine /srv/channel file:///srv/channel"),
+        ("channels", "https://me:pass@host/t/abc/channel"),
+        ("find_links", "./wheels https://host/links.html"),
+        ("index_url", "file:///srv/simple"),
+        ("use_remote_latest", "me ada"),
+        ("virtual_packages", "__glibc=2.28 linux-64:__cuda=12.4 __archspec=1=zen2"),
+        ("python", ">=3.10"),
+        ("exclude_newer", ""),
+        ("store", ""),
+        ("platforms", ""),
+    ],
+)
+def test_what_looks_odd_and_is_right_is_taken(tmp_path: Path, name: str, value: str) -> None:
+    environ = {f"MFENV_{name.upper()}": value}
+    assert Settings.load(environ=environ, directory=tmp_path).origins
+
+
+def test_a_variable_that_is_no_setting_is_noted_with_the_nearest(tmp_path: Path) -> None:
+    environ = {
+        "MFENV_DOWNLOAD": "3",
+        "MFENV_XYZZY": "1",
+        "MFENV_DEBUG": "1",
+        "_MFENV_COMPLETE": "bash_source",
+        "MFENVX": "1",
+    }
+    assert Settings.load(environ=environ, directory=tmp_path).notes == (
+        "the variable MFENV_DOWNLOAD is no setting: did you mean MFENV_DOWNLOADS?",
+        "the variable MFENV_XYZZY is no setting: `mfenv config` lists them",
+    )
 
 
 @pytest.mark.parametrize(

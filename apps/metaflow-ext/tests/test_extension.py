@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import requires
 
 from metaflow_extensions.mfenv.__about__ import __version__
+from metaflow_extensions.mfenv.releases import OLDEST
 
 
 def test_metaflow_reports_the_extension_by_name_and_version() -> None:
@@ -15,3 +17,8 @@ def test_metaflow_reports_the_extension_by_name_and_version() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == __version__
+
+
+def test_the_oldest_release_is_the_one_that_is_declared() -> None:
+    declared = [text for text in requires("metaflow-mfenv") or () if text.startswith("metaflow>")]
+    assert declared == [f"metaflow>={'.'.join(map(str, OLDEST))}"]

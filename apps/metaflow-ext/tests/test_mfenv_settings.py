@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from metaflow import metaflow_config
 
+from metaflow_extensions.mfenv._configuration import (
+    UNHEEDED,
+    gpu_packages,
+    skips_needs,
+    unheeded,
+)
 from metaflow_extensions.mfenv.mfenv_settings import (
     handed_on,
     load_credentials,
@@ -18,9 +25,6 @@ from metaflow_extensions.mfenv.mfenv_settings import (
 )
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +185,19 @@ def test_a_root_by_hand_wins_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variable", "value", "message"),
     [
         ("CONDA_PREFERRED_FORMAT", "zip", "`zip` is no format"),
+        ("CONDA_CHANNELS", "[1]", "is not a text"),
+        ("CONDA_CHANNELS", "[", "is not JSON"),
+        ("CONDA_DEFAULT_PYPI_SOURCE", "host/simple", "is not the URL of one index"),
+        ("CONDA_DEFAULT_PYPI_SOURCE", "https://", "is not the URL of one index"),
+        ("CONDA_DEFAULT_PIP_SOURCE", "https://a.test b.test", "is not the URL of one index"),
+        ("CONDA_IGNORE_CACHING_DATASTORES", '["S3"]', "there is no datastore `S3`"),
+        ("CONDA_LOCALROOT", "s3://bucket/envs", "`s3://bucket/envs` is not in local"),
+        ("CONDA_USE_REMOTE_LATEST", ":bad:", "`:bad:` is not the name of a user"),
+        ("CONDA_USE_REMOTE_LATEST", "ada,:bad:", "`:bad:` is not the name of a user"),
+        ("CONDA_USE_REMOTE_LATEST", ":any:,ada", "`:any:` stands beside others"),
+        ("CONDA_SYS_DEFAULT_PACKAGES", '{"linux": {}}', "there is no platform `linux`"),
+        ("CONDA_SYS_DEFAULT_PACKAGES", '{"linux-64": {"cuda": "1"}}', "`cuda` with '1' is not a v"),
+        ("CONDA_SYS_DEFAULT_PACKAGES", '{"linux-64": {"__cuda": 12}}', "`__cuda` with 12 is not"),
         ("CONDA_SYS_DEFAULT_PACKAGES", "{", "is not JSON"),
         ("CONDA_SYS_DEFAULT_PACKAGES", '{"linux-64": 1}', "is not an object of objects"),
         ("CONDA_SRCS_AUTH_INFO", "[]", "is not an object"),
@@ -199,6 +216,66 @@ def test_what_cannot_be_meant_is_named(
     with pytest.raises(InvalidSetting, match=f"METAFLOW_{variable}: {message}") as caught:
         read()
     assert "secret" not in str(caught.value)
+
+
+def test_roots_are_places_of_their_datastore(monkeypatch: pytest.MonkeyPatch) -> None:
+    for datastore, variable in (("s3", "CONDA_S3ROOT"), ("gs", "CONDA_GSROOT")):
+        monkeypatch.setenv(f"METAFLOW_{variable}", "bucket/envs")
+        with pytest.raises(InvalidSetting, match=f"METAFLOW_{variable}: `bucket/envs` is not in"):
+            load_settings(datastore)
+        assert load_settings("local").store == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1", True), ("no", False), ("False", False), ("", False)]
+)
+def test_what_metaflow_needs_can_be_left_out(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: bool
+) -> None:
+    monkeypatch.setenv("METAFLOW_CONDA_SKIP_METAFLOW_DEPS", value)
+    assert skips_needs() is expected
+    monkeypatch.setenv("METAFLOW_CONDA_SKIP_METAFLOW_DEPS", "perhaps")
+    with pytest.raises(InvalidSetting, match="METAFLOW_CONDA_SKIP_METAFLOW_DEPS: `perhaps`"):
+        skips_needs()
+
+
+def test_a_gpu_has_virtual_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu_packages() == ()
+    monkeypatch.setenv("METAFLOW_CONDA_SYS_DEFAULT_GPU_PACKAGES", '{"__cuda": "=12.4"}')
+    assert gpu_packages() == ("__cuda=12.4",)
+    for value in ('{"__cuda": 12}', '{"cuda": "12"}', "[1]", "{"):
+        monkeypatch.setenv("METAFLOW_CONDA_SYS_DEFAULT_GPU_PACKAGES", value)
+        with pytest.raises(InvalidSetting, match="METAFLOW_CONDA_SYS_DEFAULT_GPU_PACKAGES: "):
+            gpu_packages()
+
+
+def test_the_glibc_that_conda_is_told_of_is_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDA_OVERRIDE_GLIBC", "new")
+    with pytest.raises(InvalidSetting, match="CONDA_OVERRIDE_GLIBC: `new` is not a version"):
+        load_settings("local")
+    monkeypatch.setenv("CONDA_OVERRIDE_GLIBC", "")
+    assert load_settings("local").virtual_packages == ()
+
+
+def test_settings_that_mean_nothing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(unheeded()) == []
+    monkeypatch.setenv("METAFLOW_CONDA_DEPENDENCY_RESOLVER", "mamba")
+    monkeypatch.setenv("METAFLOW_CONDA_CHANELS", "a")
+    monkeypatch.setenv("METAFLOW_MFENV_DOWNLOAD", "3")
+    monkeypatch.setenv("METAFLOW_MFENV_DOWNLOADS", "3")
+    monkeypatch.setenv("METAFLOW_DEFAULT_DATASTORE", "local")
+    assert list(unheeded()) == [
+        "METAFLOW_CONDA_CHANELS means nothing here: did you mean METAFLOW_CONDA_CHANNELS?",
+        "METAFLOW_CONDA_DEPENDENCY_RESOLVER means nothing here: resolvers come with mfenv",
+        "METAFLOW_MFENV_DOWNLOAD means nothing here: did you mean METAFLOW_MFENV_DOWNLOADS?",
+    ]
+
+
+def test_the_settings_of_the_readme_are_those_that_are_known() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    for name in UNHEEDED:
+        short = name.removeprefix("CONDA").removesuffix("_DEPENDENCY_RESOLVER")
+        assert name in text or f"`{short}" in text, name
 
 
 def test_logins_are_for_their_hosts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,7 +39,7 @@ class Asking:
             asked,
             self.settings,
             pins=self.pins,
-            gpu={"__cuda": "12.4"},
+            gpu=("__cuda=12.4",),
             environ=self.environ,
         )
 
@@ -216,10 +218,21 @@ def test_the_systems_python_takes_metaflows_packages_as_wheels(tmp_path: Path) -
 def test_a_gpu_brings_its_virtual_packages_unless_they_are_stated(asking: Asking) -> None:
     def virtual(*stated: dict[str, Any]) -> tuple[str, ...]:
         stated = (said("conda", packages={"a": ""}), *stated)
-        return asking.spec(*stated, gpu=True).spec.requirements["sys"]
+        return asking.spec(*stated, gpu=True).spec.for_platform("linux-64")["sys"]
 
     assert "__cuda=12.4" in virtual()
     assert "__cuda=11.8" in virtual(said("sys_packages", packages={"__cuda": "=11.8"}))
+
+
+def test_an_unstated_python_is_the_one_that_starts_the_run_and_is_part_of_the_id(
+    asking: Asking,
+) -> None:
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert asking.spec().spec.python == f"=={running}.*"
+    assert asking.spec(said("pypi", packages={"a": "1"})).spec.python == f"=={running}.*"
+    assert asking.spec(said("conda", python=">=3.9")).spec.python == ">=3.9"
+    asking.settings = replace(asking.settings, python="3.12")
+    assert asking.spec().spec.python == "==3.12.*"
 
 
 def test_a_step_is_resolved_for_where_it_runs(asking: Asking) -> None:

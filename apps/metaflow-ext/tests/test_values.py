@@ -32,6 +32,9 @@ def spelled(kind: str, name: Any, version: Any, key: str = "packages") -> str:
         ("pandas", "==1.0", "pandas==1.0"),
         ("pandas", "===1.0", "pandas===1.0"),
         ("pandas", "1.*", "pandas==1.*"),
+        ("python", "3.12", "python==3.12.*"),
+        ("python", "3.12.1", "python==3.12.1"),
+        ("python", ">=3.12", "python>=3.12"),
         ("pandas", ">=1,<2", "pandas<2,>=1"),
         ("pandas", ">= 1 , < 2", "pandas<2,>=1"),
         ("pandas", "(>=1)", "pandas>=1"),
@@ -69,6 +72,10 @@ def test_pypi_packages(name: str, version: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("name", "version", "expected"),
     [
+        ("python", "3.12", "python 3.12.*"),
+        ("far::python", "3.12", "far::python 3.12.*"),
+        ("python", "3.12.1", "python ==3.12.1"),
+        ("python", "3.12.*=*_cpython", "python 3.12.* *_cpython"),
         ("numpy", "", "numpy"),
         ("numpy", "*", "numpy"),
         (" NumPy ", " 1.26 ", "numpy ==1.26"),

@@ -4,7 +4,14 @@ import pytest
 
 from envid.errors import InvalidSpec
 from envid.ids import EnvId, is_id
-from envid.platforms import PLATFORMS, check_platform, host_platform
+from envid.platforms import (
+    PLATFORMS,
+    VIRTUAL_PACKAGES,
+    check_platform,
+    host_platform,
+    virtual_packages,
+)
+from envid.requirements import normalize
 
 from .helpers import ID
 
@@ -52,3 +59,21 @@ def test_an_id_is_forty_lower_case_hex_digits(text: str, *, fine: bool) -> None:
 
 def test_an_env_id_reads_as_what_was_asked_found_and_where() -> None:
     assert str(EnvId(ID, "f" * 40, "linux-64")) == f"{ID}:{'f' * 40}@linux-64"
+
+
+def test_the_virtual_packages_of_a_platform_are_its_defaults_and_what_is_stated() -> None:
+    assert virtual_packages("linux-64", ["__glibc=2.31", "__osx=13", "__cuda=12.4"]) == (
+        *("__archspec=1=x86_64", "__cuda=12.4", "__glibc=2.31", "__linux=4.18", "__unix=0"),
+    )
+    assert virtual_packages("osx-arm64", ["__glibc=2.28", "__archspec=1=m2", "__osx=14"]) == (
+        *("__archspec=1=m2", "__osx=14", "__unix=0"),
+    )
+    assert virtual_packages("linux-64", ["__cuda=11", "__cuda=12"])[1] == "__cuda=12"
+
+
+def test_the_defaults_are_normal_requirements_of_every_platform() -> None:
+    assert tuple(VIRTUAL_PACKAGES) == PLATFORMS
+    for platform, texts in VIRTUAL_PACKAGES.items():
+        assert virtual_packages(platform) == texts
+        assert tuple(sorted(texts)) == texts
+        assert [normalize("sys", one) for one in texts] == list(texts)

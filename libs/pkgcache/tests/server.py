@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -116,6 +116,34 @@ class Handler(BaseHTTPRequestHandler):
 
 def status(number: int, headers: Mapping[str, str] | None = None) -> Answer:
     return lambda handler: handler.send(number, b"an error page", headers)
+
+
+def raw(*lines: str, data: bytes = b"") -> Answer:
+    """Sends these lines as the beginning of its answer."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write("\r\n".join([*lines, "", ""]).encode() + data)
+
+    return answer
+
+
+def drip(begin: int, pause: float = 0.05) -> Answer:
+    """Sends the beginning of what was asked for, and then a byte now and then."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        offset, total = handler.asked[0], len(handler.content)
+        span = {"Content-Range": f"bytes {offset}-{total - 1}/{total}"} if offset else {}
+        first, rest = handler.content[offset : offset + begin], handler.content[offset + begin :]
+        handler.send(206 if offset else 200, first, span, length=total - offset)
+        with suppress(OSError):  # whoever listened went away
+            for byte in rest[:400]:
+                handler.wfile.write(bytes([byte]))
+                handler.wfile.flush()
+                time.sleep(pause)
+
+    return answer
 
 
 def redirect(location: str, number: int = 302) -> Answer:

@@ -26,6 +26,7 @@ from pkgcache.errors import (
     NotInCache,
     PkgcacheError,
 )
+from pkgcache.patience import Patience
 from pkgcache.testing import MemoryStore
 
 from .helpers import Recorder, make_wheel, package_of
@@ -48,7 +49,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def downloader() -> Iterator[Downloader]:
-    with Downloader(backoff=0.001, timeout=5) as found:
+    with Downloader(patience=Patience(backoff=0.001, silence=5)) as found:
         yield found
 
 
@@ -394,7 +395,7 @@ def test_a_fetch_killed_at_any_moment_is_completed_by_the_next(
 
 def test_an_interrupted_fetch_ends_soon(server: Server, tmp_path: Path) -> None:
     package = offer(server, "demo", 200_000)
-    server.script[f"/{package.filename}"] = [status(503, {"Retry-After": "100"})] * 9
+    server.script[f"/{package.filename}"] = [status(503, {"Retry-After": "50"})] * 9
     code = (
         "import sys, pathlib\n"
         "from envid.packages import Package\n"
@@ -419,9 +420,9 @@ def test_an_interrupted_fetch_ends_soon(server: Server, tmp_path: Path) -> None:
 def test_resuming_across_processes(server: Server, cache: PackageCache) -> None:
     package = offer(server, "demo", 100_000)
     server.script[f"/{package.filename}"] = [cut(60_000)]
-    with Downloader(retries=0) as once, pytest.raises(PkgcacheError):
+    with Downloader(patience=Patience(tries=1)) as once, pytest.raises(PkgcacheError):
         cache.fetch([package], downloader=once)
-    with Downloader(retries=0) as once:
+    with Downloader(patience=Patience(tries=1)) as once:
         cache.fetch([package], downloader=once)
     assert server.seen[-1].headers["range"] == "bytes=60000-"
 

@@ -21,6 +21,7 @@ from pkgcache.errors import (
     DownloadError,
     HashMismatch,
 )
+from pkgcache.patience import Patience
 
 from .conda_helpers import Conda, Entry, package_of, special, stored_zip, tar
 from .server import body, cut, reset, serving, slam, stall, status
@@ -55,7 +56,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def downloader() -> Iterator[Downloader]:
-    with Downloader(backoff=0.001, timeout=0.5) as found:
+    with Downloader(patience=Patience(backoff=0.001, silence=0.5)) as found:
         yield found
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import hashlib
 import io
 import json
@@ -120,7 +121,15 @@ def test_both_formats_hold_the_same(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_hard_links_of_an_archive_are_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_hard_links_of_an_archive_are_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "as where there are no hard links")
+
+    if not links:
+        monkeypatch.setattr("os.link", refused)
     twin = special("share/twin.txt", tarfile.LNKTYPE, "share/demo.txt")
     listed = Conda(files={"share/demo.txt": b"demo\n", "share/twin.txt": b"demo\n"}).path_entries()
     conda = Conda(info={"paths.json": json.dumps({"paths": listed, "paths_version": 1}).encode()})

@@ -380,6 +380,40 @@ class TestWheelsOnTop:
             hashes = {row[0]: row[1] for row in csv.reader(file)}
         assert {"pure.py", "s", "own.py"} <= hashes.keys()
 
+    @pytest.mark.parametrize(
+        ("conda", "wheel", "lost"),
+        [
+            (b"# nothing here\n", b"", False),
+            (b"VERSION = 1\n", b"# nothing here\n", False),
+            (b"", b"VERSION = 1\n", True),
+        ],
+    )
+    def test_share_a_namespace_with_conda_packages(
+        self, prefix: Path, cache: PackageCache, conda: bytes, wheel: bytes, *, lost: bool
+    ) -> None:
+        pure = replace(NOARCH, files={"site-packages/shared/__init__.py": conda})
+        files = {"shared/__init__.py": wheel, "shared/own.py": b""}
+        packages = [*cached(cache, PYTHON, pure), cached_wheel(cache, "wheely", files)]
+        linked = create_conda_env(env_of(*packages), prefix, cache=cache)
+        path = f"{SITE}/shared/__init__.py"
+        clobber = Clobber(path=path, kept="pure", lost="wheely")
+        assert linked.clobbers == ((clobber,) if lost else ())
+        assert (prefix / path).read_bytes() == conda
+        assert (prefix / SITE / "shared/own.py").exists()
+
+    def test_of_a_distribution_that_conda_brought_are_refused(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        info = "site-packages/wheely-1.0.dist-info"
+        brought: dict[str, Entry | bytes] = {
+            f"{info}/{name}": b"" for name in ("METADATA", "INSTALLER")
+        }
+        packages = [*cached(cache, PYTHON, replace(NOARCH, files=brought))]
+        packages.append(cached_wheel(cache, "wheely", {"own.py": b""}))
+        with pytest.raises(PrefixError, match=r"`wheely` would overwrite `.*INSTALLER` of `pure`"):
+            create_conda_env(env_of(*packages), prefix, cache=cache)
+        assert not prefix.exists()
+
 
 UNTOUCHED = "a package is linked as it is"
 WHOLE = "an environment is deleted as a whole"

@@ -15,9 +15,10 @@ from envid.packages import Hashes
 from pkgcache.credentials import Credentials
 from pkgcache.download import Cancelled, Downloader, Received
 from pkgcache.errors import CacheError, DownloadError, HashMismatch, PkgcacheError
+from pkgcache.patience import Patience
 
 from .helpers import Recorder
-from .server import body, cut, redirect, reset, serving, slam, stall, status
+from .server import body, cut, drip, raw, redirect, reset, serving, slam, stall, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ DATA = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(DATA).hexdigest()
 HASHES = Hashes(sha256=SHA256)
 FILE = "/simple/demo.whl"
+PATIENCE = Patience(backoff=0.001, silence=0.5, longest=30.0)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def downloader() -> Iterator[Downloader]:
-    with Downloader(backoff=0.001, timeout=0.5) as found:
+    with Downloader(patience=PATIENCE) as found:
         yield found
 
 
@@ -124,7 +126,7 @@ def test_a_server_that_stays_down_is_one_clear_error(
     with pytest.raises(DownloadError, match="the server answered 503") as caught:
         fetch(downloader, server.url(FILE), target)
     assert caught.value.retryable
-    assert server.count(FILE) == downloader.retries + 1
+    assert server.count(FILE) == PATIENCE.tries
 
 
 def test_a_refused_connection_is_one_clear_error(downloader: Downloader, target: Path) -> None:
@@ -153,6 +155,92 @@ def test_what_is_no_url_is_refused(downloader: Downloader, target: Path, url: st
     with pytest.raises(DownloadError) as caught:
         fetch(downloader, url, target)
     assert not caught.value.retryable
+
+
+OK = "HTTP/1.1 200 OK"
+PAGE = b"\n <!DOCTYPE html><html><body>Log in first</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "tried"),
+    [
+        (redirect("http://[bad"), "the server redirects to what is not a URL", 1),
+        (raw("HTTP/1.1 302 Found"), "answered 302 and did not say where to go", 1),
+        (raw("HTTP/1.1 304 Not Modified"), "the server answered 304", 1),
+        (raw(OK, "Content-Length: 3", "Content-Length: 5"), "headers .* contradict", 1),
+        (raw(OK, "Content-Type: text/html", data=PAGE), "sent a web page", 3),
+        (raw("HTTP/1.1 206 x", f"Content-Range: bytes {'1' * 5000}-2/3"), "another range", 3),
+        (raw("nonsense"), "the connection broke off", 3),
+        (raw(OK, f"X-Long: {'x' * 100_000}"), "the connection broke off", 3),
+        (status(503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 +9999999"}), "answered 503", 3),
+        (status(503, {"Retry-After": "nan"}), "answered 503", 3),
+        (status(503, {"Retry-After": "1e999"}), "answered 503", 3),
+        (status(503, {"Retry-After": "-5"}), "answered 503", 3),
+        (status(503, {"Retry-After": "9" * 5000}), "answered 503", 3),
+    ],
+)
+def test_an_odd_server_is_one_clear_error(
+    server: Server, target: Path, answer: Answer, said: str, tried: int
+) -> None:
+    server.script[FILE] = [answer] * 20
+    with (
+        Downloader(patience=PATIENCE) as downloader,
+        pytest.raises(DownloadError, match=said) as caught,
+    ):
+        fetch(downloader, server.url(FILE), target)
+    assert (caught.value.retryable, caught.value.url) == (tried > 1, server.url(FILE))
+    assert server.count(FILE) == tried
+
+
+def test_who_asks_for_more_time_than_there_is_is_not_waited_for(
+    server: Server, downloader: Downloader, target: Path
+) -> None:
+    server.script[FILE] = [status(503, {"Retry-After": "3600"})] * 20
+    with pytest.raises(DownloadError, match="asked to wait for 3600 s") as caught:
+        fetch(downloader, server.url(FILE), target)
+    assert caught.value.retry_after == 3600
+    assert server.count(FILE) == 1
+
+
+def test_a_long_wait_is_told(server: Server, target: Path) -> None:
+    server.script[FILE] = [status(503, {"Retry-After": "3"})]
+    told: list[str] = []
+    with Downloader(patience=Patience(on_wait=told.append)) as downloader:
+        fetch(downloader, server.url(FILE), target)
+    assert told == ["waiting 3 s before asking `127.0.0.1` again"]
+
+
+@pytest.mark.parametrize("begin", [0, 100_000])
+def test_a_server_that_drips_is_given_up(server: Server, target: Path, begin: int) -> None:
+    server.script[FILE] = [drip(begin)] * 20
+    patience = Patience(silence=0.5, speed=1000, backoff=0.001)
+    with (
+        Downloader(patience=patience) as downloader,
+        pytest.raises(DownloadError, match="less than 1000 bytes per second"),
+    ):
+        fetch(downloader, server.url(FILE), target)
+    assert server.count(FILE) == patience.tries
+
+
+def test_a_server_that_breaks_off_all_the_time_is_given_up_in_the_end(
+    server: Server, downloader: Downloader, target: Path
+) -> None:
+    server.script[FILE] = [one_byte()] * 1000
+    with pytest.raises(DownloadError, match="broke off"):
+        fetch(downloader, server.url(FILE), target)
+    assert server.count(FILE) < 100
+
+
+def one_byte() -> Answer:
+    """Sends one byte of what is asked for, and closes the connection."""
+
+    def answer(handler: Handler) -> None:
+        start, total = handler.asked[0], len(DATA)
+        headers = {"Content-Range": f"bytes {start}-{total - 1}/{total}"}
+        handler.send(206, DATA[start : start + 1], headers, length=total - start)
+        handler.close_connection = True
+
+    return answer
 
 
 class TestResume:
@@ -424,7 +512,7 @@ class TestTarget:
 def test_a_download_can_be_called_off(server: Server, target: Path) -> None:
     stop = threading.Event()
     server.script[FILE] = [status(503)]
-    with Downloader(backoff=1000) as downloader:
+    with Downloader(patience=Patience(backoff=1000)) as downloader:
         threading.Timer(0.2, stop.set).start()
         with pytest.raises(Cancelled):
             downloader.download(server.url(FILE), target, hashes=HASHES, stop=stop)

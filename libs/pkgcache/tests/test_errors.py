@@ -35,7 +35,9 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
         "`a.whl` from https://files.test/a.whl is sha256:11, expected sha256:00",
     ),
     (
-        DownloadError("https://a.test/x", "the server answered 503", 503, 2.0, "wait"),
+        DownloadError(
+            "https://a.test/x", "the server answered 503", status=503, retry_after=2.0, hint="wait"
+        ),
         "cannot download `https://a.test/x`: the server answered 503",
     ),
     (

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import os
 import random
@@ -25,6 +27,9 @@ from .helpers import (
     make_wheel,
     package_of,
     record_hash,
+    record_of,
+    wheel_files,
+    zipped,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +39,15 @@ if TYPE_CHECKING:
 
 PYTHON = Path(sys.executable)
 SITE = f"lib/python3.{sys.version_info.minor}/site-packages"
+PKGUTIL = b"__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
+PKG_RESOURCES = b"""
+try:
+    import pkg_resources
+    pkg_resources.declare_namespace(__name__)
+except ImportError:
+    import pkgutil
+    __path__ = pkgutil.extend_path(__path__, __name__)
+"""
 MAIN = b"import sys\ndef main():\n    print('ran', *sys.argv[1:])\n    return 3\n"
 SCRIPTS = "[console_scripts]\ndemo = demo.main:main\n[gui_scripts]\ndemo-gui = demo.main:main [x]\n"
 
@@ -224,6 +238,84 @@ class TestLinking:
         assert clobber.path == f"{SITE}/shared/which.py"
         assert progress.notes == [f"`second` overwrites `{SITE}/shared/which.py` of `first`"]
         assert (prefix / SITE / "shared/which.py").read_bytes() == b"second"
+
+    def test_the_record_of_a_wheel_tells_what_is_there(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        wheels = [cached(cache, name, {"which.py": name.encode()}) for name in ("first", "second")]
+        create_venv(env_of(*wheels), prefix, python=PYTHON, cache=cache)
+        for name in ("first", "second"):
+            with (prefix / SITE / f"{name}-1.0.dist-info/RECORD").open(newline="") as file:
+                assert ["which.py", record_hash(b"second"), "6"] in list(csv.reader(file))
+
+    @pytest.mark.parametrize(
+        ("texts", "kept"),
+        [
+            ((PKGUTIL, b"# a comment\n" + PKGUTIL), 1),
+            ((PKGUTIL, PKG_RESOURCES), 1),
+            ((b"", PKG_RESOURCES), 1),
+            ((b"", b"from .main import code\n"), 1),
+            ((b"from .main import code\n", b""), 0),
+            ((b"VERSION = 1\n", PKGUTIL), 0),
+        ],
+    )
+    def test_nothing_is_lost_of_a_shared_namespace(
+        self, prefix: Path, cache: PackageCache, texts: tuple[bytes, bytes], kept: int
+    ) -> None:
+        wheels = [
+            cached(cache, name, {"shared/__init__.py": text, f"shared/{name}.py": b""})
+            for name, text in zip(("first", "second"), texts, strict=True)
+        ]
+        linked = create_venv(env_of(*wheels), prefix, python=PYTHON, cache=cache)
+        assert linked.clobbers == ()
+        assert (prefix / SITE / "shared/__init__.py").read_bytes() == texts[kept]
+        names = {path.stem for path in (prefix / SITE / "shared").iterdir()}
+        assert names == {"__init__", "first", "second"}
+
+    def test_hashes_of_two_kinds_can_mean_the_same(self, prefix: Path, cache: PackageCache) -> None:
+        text, first = b"SAME = 1\n", cached(cache, "first", {"same.py": b"SAME = 1\n"})
+        files = wheel_files("second", files={"same.py": text})
+        info = "second-1.0.dist-info"
+        digest = base64.urlsafe_b64encode(hashlib.sha512(text).digest()).rstrip(b"=").decode()
+        record = record_of(files, info).decode().replace(record_hash(text), f"sha512={digest}")
+        data = zipped({**files, f"{info}/RECORD": record.encode()})
+        second = package_of(data, "second")
+        cache.add(data, second.filename)
+        linked = create_venv(env_of(first, second), prefix, python=PYTHON, cache=cache)
+        assert linked.clobbers == ()
+
+    @pytest.mark.parametrize("folder", ["one", "one/two"])
+    def test_a_file_of_one_wheel_is_no_folder_of_another(
+        self, prefix: Path, cache: PackageCache, folder: str
+    ) -> None:
+        wheels = [
+            cached(cache, "first", {folder: b"a file"}),
+            cached(cache, "second", {f"{folder}/three/four.py": b""}),
+        ]
+        with pytest.raises(PrefixError) as caught:
+            create_venv(env_of(*wheels), prefix, python=PYTHON, cache=cache)
+        assert f"`first` brings a file `{SITE}/{folder}`, and `second` brings" in str(caught.value)
+        assert not prefix.exists()
+
+    def test_a_wheel_that_brings_a_path_twice(self, prefix: Path, cache: PackageCache) -> None:
+        files = {"demo.py": b"1", "demo-1.0.data/purelib/demo.py": b"2"}
+        with pytest.raises(PrefixError, match=r"`demo` brings `.*/demo\.py` twice"):
+            create_venv(env_of(cached(cache, files=files)), prefix, python=PYTHON, cache=cache)
+        files["demo-1.0.data/purelib/demo.py"] = b"1"
+        create_venv(env_of(cached(cache, files=files)), prefix, python=PYTHON, cache=cache)
+
+    def test_the_script_of_an_entry_point_stands_for_one_of_its_name(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        files = {
+            "demo/__init__.py": b"",
+            "demo/main.py": MAIN,
+            "demo-1.0.data/scripts/demo": b"#!python\nraise SystemExit(9)\n",
+        }
+        env = env_of(cached(cache, files=files, entry_points=SCRIPTS))
+        linked = create_venv(env, prefix, python=PYTHON, cache=cache)
+        assert linked.clobbers == ()
+        assert subprocess.run([prefix / "bin/demo"], check=False).returncode == 3
 
     @pytest.mark.parametrize(
         "path",

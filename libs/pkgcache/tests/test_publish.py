@@ -23,6 +23,7 @@ from pkgcache.conda_prefix import create_conda_env
 from pkgcache.directory import DirectoryStore
 from pkgcache.download import Downloader
 from pkgcache.errors import DamagedObject, DownloadError, StoreError
+from pkgcache.patience import Patience
 from pkgcache.shared import EnvStore, Published, Transmuting
 from pkgcache.testing import MemoryStore, SlowStore
 
@@ -190,7 +191,7 @@ class TestPipeline:
         for number, one in enumerate(packages):
             busy = status(429 if number % 2 else 503, {"Retry-After": "0"})
             server.script[f"/{one.filename}"] = [busy, cut(100), busy][: number % 4]
-        with Downloader(backoff=0.01) as downloader:
+        with Downloader(patience=Patience(backoff=0.01)) as downloader:
             shared.publish([env_of(*packages)], cache=cache, downloader=downloader)
         complete(store)
 

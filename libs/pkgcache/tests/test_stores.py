@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import random
 import stat
 import threading
 import time
@@ -181,10 +183,24 @@ class TestDirectoryStore(StoreConformance):
         assert store.read("a") == b"old"
         assert [one.name for one in root.iterdir() if one.name != ".locks"] == ["a"]
 
-    def test_of_several_processes_one_wins(self, store: DirectoryStore, root: Path) -> None:
-        etag = store.put("replaced", b"").etag
+    def test_a_pipe_is_refused_and_not_waited_for(self, store: DirectoryStore, root: Path) -> None:
+        root.mkdir()
+        os.mkfifo(root / "a")
+        assert store.head("a") is None
+        assert list(store.list("")) == []
+        with pytest.raises(StoreError, match="not a file"):
+            store.read("a")
+
+    @pytest.mark.parametrize("replaced", [True, False])
+    def test_of_several_processes_one_wins(
+        self, store: DirectoryStore, root: Path, *, replaced: bool
+    ) -> None:
+        etag = store.put("a", b"").etag if replaced else None
         spawn = multiprocessing.get_context("spawn")
-        children = [spawn.Process(target=_race, args=(root, n, etag)) for n in range(4)]
+        children = [
+            spawn.Process(target=_race, args=(root, n, etag, os.link is _no_links))
+            for n in range(4)
+        ]
         for child in children:
             child.start()
         for child in children:
@@ -197,6 +213,19 @@ class TestDirectoryStore(StoreConformance):
         assert open_store(store.url).read("a") == b"x"
 
 
+class TestDirectoryStoreWithoutLinks(TestDirectoryStore):
+    """On a file system that has no hard links; what such ones say of it varies."""
+
+    @pytest.fixture(autouse=True)
+    def _without_links(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.link", _no_links)
+
+
+def _no_links(*_: object, **__: object) -> None:
+    number = random.choice([errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+    raise OSError(number, os.strerror(number))
+
+
 def _put_limited(root: Path) -> None:
     import resource
     import signal
@@ -207,11 +236,13 @@ def _put_limited(root: Path) -> None:
         DirectoryStore(root).put("a", b"x" * 5000)
 
 
-def _race(root: Path, number: int, etag: str) -> None:
+def _race(root: Path, number: int, etag: str | None, without_links: bool) -> None:
     """Ends with 0 where this process won, with 1 where it lost."""
+    if without_links:
+        os.link = _no_links
     store = DirectoryStore(root)
     try:
-        store.put("replaced", str(number).encode(), if_match=etag)
+        store.put("a", str(number).encode(), if_match=etag, if_absent=etag is None)
     except Conflict:
         raise SystemExit(1) from None
 

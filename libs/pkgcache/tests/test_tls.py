@@ -66,7 +66,9 @@ def test_a_certificate_that_nobody_trusts_is_one_clear_error(
 ) -> None:
     with Downloader() as downloader, pytest.raises(DownloadError) as caught:
         downloader.download(url(server).replace("//", "//me:geheim@"), tmp_path / "x")
-    assert str(caught.value) == f"cannot download `{url(server)}`: the TLS handshake failed"
+    assert str(caught.value) == (
+        f"cannot download `{url(server).replace('//', '//***@')}`: the TLS handshake failed"
+    )
     assert (
         caught.value.hint == "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -298,6 +299,26 @@ def test_without_channel_priority_it_is_version_then_channel_then_build(
 def test_the_order_of_channels_decides(solve: Solver, channels: Channels) -> None:
     assert solve("shared", channels=[channels.second, channels.main])["shared"].version == "2.0"
     assert solve("shared", channels=[channels.main, channels.second])["shared"].version == "3.0"
+
+
+@pytest.mark.parametrize("relation", ["base", "overrides"])
+def test_a_channel_brings_in_no_other(
+    solve: Solver, channels: Channels, tmp_path: Path, relation: str
+) -> None:
+    """It may name one beside it (CEP 42), which is none that the spec names."""
+    for name, version in (("own", "1.0"), ("beside", "2.0")):
+        recipe = Recipe(name="leaf", version=version, build=name)
+        write_channel(tmp_path / name, pack(recipe, tmp_path / name))
+    path = tmp_path / "own/noarch/repodata.json"
+    repodata = json.loads(path.read_text())
+    repodata["info"]["channel_relations"] = {relation: "../beside"}
+    path.write_text(json.dumps(repodata))
+    path.with_name("repodata.json.zst").unlink()
+    with ChannelServer(tmp_path) as server:
+        url = f"{server.url}/own"
+        found = solve("leaf", channels=[url, channels.main], channel_priority="disabled")
+        assert found["leaf"].build == "own"
+        assert not any("beside" in path for path in server.requests)
 
 
 def test_a_requirement_can_name_its_channel(solve: Solver, channels: Channels) -> None:

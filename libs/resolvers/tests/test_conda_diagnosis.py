@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from envid.spec import EnvSpec, Source
 from resolvers._conda_diagnosis import diagnose
 from resolvers._conda_solve import CondaQuestion, python_spec
-from resolvers._virtual import virtual_packages
 from resolvers.channels import CHANNEL_ALIAS, channel_urls, with_channel_urls
 from resolvers.errors import ResolveError
 from resolvers.request import ResolveContext
@@ -107,18 +106,3 @@ def test_channels_by_name_and_by_url() -> None:
         "https://h.test/c/noarch/a-b-1.0-0.conda": "https://h.test/c::a-b[version='==1.0',build='0',subdir='noarch']",
     }.items():
         assert with_channel_urls(text, alias) == expected
-
-
-def test_virtual_packages_of_a_target() -> None:
-    assert virtual_packages("linux-64", ["__glibc=2.28", "__osx=13", "__cuda=12.4"]) == [
-        ("__archspec", "1", "x86_64"),
-        ("__cuda", "12.4", "0"),
-        ("__glibc", "2.28", "0"),
-        ("__linux", "4.18", "0"),
-        ("__unix", "0", "0"),
-    ]
-    assert virtual_packages("osx-arm64", ["__glibc=2.28", "__archspec=1=m2"]) == [
-        ("__archspec", "1", "m2"),
-        ("__osx", "12.0", "0"),
-        ("__unix", "0", "0"),
-    ]

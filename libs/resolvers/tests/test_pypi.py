@@ -77,7 +77,7 @@ def test_all_platforms_are_resolved_with_their_own_markers_and_tags(tmp_path: Pa
 @pytest.mark.parametrize(
     ("sys", "expected"),
     [
-        ((), "2_17"),
+        ((), "2_28"),
         (("__glibc=2.17",), "2_17"),
         (("__glibc=2.27",), "2_17"),
         (("__glibc=2.28",), "2_28"),
@@ -109,7 +109,7 @@ def test_the_newest_wheel_below_the_macos_floor_is_taken(
 def test_a_version_that_is_too_new_for_the_floor_gives_way_to_an_older_one(tmp_path: Path) -> None:
     with FakeIndex(
         make_wheel("a", "1", tag="py3-none-manylinux_2_17_x86_64"),
-        make_wheel("a", "2", tag="py3-none-manylinux_2_28_x86_64"),
+        make_wheel("a", "2", tag="py3-none-manylinux_2_34_x86_64"),
     ) as index:
         assert versions(resolve(spec_of("a", index=index.url), tmp_path)) == {"a": "1"}
 

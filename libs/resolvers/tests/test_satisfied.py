@@ -65,7 +65,12 @@ def environment() -> ResolvedEnv:
         ({"conda": ["flask"]}, False),
         ({"sys": ["__cuda=12.4"]}, True),
         ({"sys": ["__glibc=2.28"]}, True),
-        ({"sys": ["__glibc=2.35"]}, False),
+        ({"sys": ["__glibc=2.35"]}, True),
+        ({"sys": ["__glibc=2.17"]}, False),
+        ({"sys": ["__linux=6.1"]}, True),
+        ({"sys": ["__linux=3.10"]}, False),
+        ({"sys": ["__archspec=1=x86_64"]}, True),
+        ({"sys": ["__archspec=1=x86_64_v3"]}, False),
         ({"pypi": ["flask"], "conda": ["openssl"]}, False),
     ],
 )
@@ -79,3 +84,26 @@ def test_says_yes_only_where_that_is_certain(
 def test_another_python_is_not_satisfied() -> None:
     spec = EnvSpec.make(requirements={"pypi": ["flask"]}, python="3.12")
     assert not satisfies(environment(), spec)
+
+
+@pytest.mark.parametrize(
+    ("tag", "asked", "expected"),
+    [
+        ("py3-none-any", "__glibc=2.17", True),
+        ("cp39-abi3-manylinux_2_24_x86_64", "__glibc=2.27", True),
+        ("cp39-abi3-manylinux_2_24_x86_64", "__glibc=2.17", False),
+    ],
+)
+def test_wheels_say_themselves_what_they_need(tag: str, asked: str, *, expected: bool) -> None:
+    spec = EnvSpec.make(requirements={"pypi": ["flask"]}, python="3.11")
+    wheel = Package.make(
+        kind="pypi",
+        name="flask",
+        version="3.0",
+        filename=f"flask-3.0-{tag}.whl",
+        url="https://index.test/flask.whl",
+        sha256="a" * 64,
+    )
+    (env,) = ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", [wheel])}, resolved_by="me")
+    lower = EnvSpec.make(requirements={"sys": [asked]}, python="")
+    assert satisfies(env, lower) is expected

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.tags import sys_tags
 
 from resolvers.errors import InvalidRequest
-from resolvers.targets import DEFAULT_FLOORS, Target
+from resolvers.targets import Target
 
 FLOORS = st.one_of(
     st.tuples(
@@ -25,7 +25,7 @@ FLOORS = st.one_of(
 @pytest.mark.parametrize(
     ("name", "floors", "expected"),
     [
-        ("linux-64", (), "x86_64-manylinux_2_17"),
+        ("linux-64", (), "x86_64-manylinux_2_28"),
         ("linux-64", ("__glibc=2.27",), "x86_64-manylinux_2_17"),
         ("linux-64", ("__glibc=2.28",), "x86_64-manylinux_2_28"),
         ("linux-64", ("__glibc=2.30",), "x86_64-manylinux_2_28"),
@@ -42,7 +42,7 @@ def test_uv_is_given_its_newest_name_below_the_floor(
 
 
 def test_uv_is_given_the_floor_of_macos_in_the_environment() -> None:
-    assert Target.make("osx-64").uv_environment == {"MACOSX_DEPLOYMENT_TARGET": "12.0"}
+    assert Target.make("osx-64").uv_environment == {"MACOSX_DEPLOYMENT_TARGET": "13.0"}
     found = Target.make("osx-arm64", ["__osx=14.2"])
     assert found.uv_environment == {"MACOSX_DEPLOYMENT_TARGET": "14.2"}
     assert Target.make("linux-64").uv_environment == {}
@@ -51,7 +51,7 @@ def test_uv_is_given_the_floor_of_macos_in_the_environment() -> None:
 @given(FLOORS)
 def test_a_higher_floor_accepts_all_that_a_lower_one_does(asked: tuple[str, str]) -> None:
     name, floor = asked
-    lower = set(Target.make(name, [DEFAULT_FLOORS[name]]).tags("3.11.7"))
+    lower = set(Target.make(name).tags("3.11.7"))
     target = Target.make(name, [floor])
     if target.floor >= Target.make(name).floor:
         assert lower <= set(target.tags("3.11.7"))

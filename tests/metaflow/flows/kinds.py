@@ -57,6 +57,7 @@ class Kinds(FlowSpec):
         inside.check()
         names = [one["name"] for one in current.environment_info["packages"]]
         assert "shared" in names
+        assert "conda::shared 3.0.*" in current.environment_info["user_deps"].split("; ")
         inside.tell(late=shared.__version__)
         self.next(self.end)
 

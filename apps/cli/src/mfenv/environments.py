@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envid.aliases import Alias, FullRef, parse_alias
+from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
-from mfenv.errors import InvalidRequest, NoStore, NotHere, UnknownEnvironment
+from mfenv.errors import NoStore, NotHere, StillNamed, UnknownEnvironment
 from mfenv.finding import Finder, taken
 from mfenv.prefixes import Created, Prefixes, timed
-from mfenv.publishing import Publisher
+from mfenv.publishing import Publisher, refuse_taken
 from mfenv.registry import Registry
 from mfenv.settings import Settings, package_limits
 
@@ -90,6 +90,8 @@ class Environments:
         ):
             self.credentials.add(url)
         self.progress = progress or NoProgress()
+        for note in settings.notes:
+            self.progress.note(f"note: {note}")
         self.home = self.settings.home_path
         self.registry = Registry(self.home / "registry.sqlite")
         self.store_url = "" if self.settings.local_only else self.settings.store
@@ -178,11 +180,18 @@ class Environments:
         fresh = force or bool(update)
         enough = not force and self._enough(prepared)
         req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
-        for name in names:
-            if (held := self._publisher.held(name)) and held[0] != req_id:
-                raise taken(name, held)
-        preferred = self._all_but(update, prepared) if update else {}
+        held = {name: holder for name in names if (holder := self._publisher.held(name))}
+        for name, holder in held.items():
+            if holder[0] != req_id:
+                raise taken(name, holder)
+        preferred: Mapping[str, Sequence[Package]] = {}
+        if update:
+            from mfenv.resolving import all_but
+
+            preferred = all_but(update, self._known(prepared))
         known = prepared.bases if enough else None if fresh else self._known(prepared)
+        if known:
+            refuse_taken(held, known)
         if known and (dry_run or not self._publisher.unpublished(known)):
             found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
         else:
@@ -195,6 +204,7 @@ class Environments:
                     known,
                     latest=not fresh,
                     preferred=preferred,
+                    held=held,
                     dry_run=dry_run,
                     default=set_default,
                 )
@@ -211,6 +221,7 @@ class Environments:
         *,
         latest: bool,
         preferred: Mapping[str, Sequence[Package]],
+        held: Mapping[Alias, Target],
         dry_run: bool,
         default: bool,
     ) -> Resolved:
@@ -225,6 +236,7 @@ class Environments:
 
             with timed(seconds, "resolve"):
                 envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
+        refuse_taken(held, envs)
         if stored and not dry_run:
             self._remember(stored, default=default)
         elif not dry_run:
@@ -269,23 +281,6 @@ class Environments:
             return prepared, self.find(prepared.spec.req_id, prepared.platforms)
         except UnknownEnvironment:
             return prepared, None
-
-    def _all_but(self, names: Sequence[str], prepared: Prepared) -> dict[str, tuple[Package, ...]]:
-        """The packages of a known request without those to update, by platform."""
-        envs = self._known(prepared)
-        if envs is None:
-            raise InvalidRequest(
-                "there is nothing to update: this request was not resolved for these platforms",
-                "leave out `--update`",
-            )
-        there = {package.name for env in envs for package in env.packages}
-        for name in names:
-            if name not in there:
-                raise InvalidRequest(f"there is no package `{name}` to update")
-        return {
-            env.platform: tuple(one for one in env.packages if one.name not in names)
-            for env in envs
-        }
 
     def _known(self, prepared: Prepared) -> tuple[ResolvedEnv, ...] | None:
         """The default environments of a request, if they were resolved together."""
@@ -447,11 +442,20 @@ class Environments:
 
         return activated(prefix, os.environ)
 
-    def remove(self, name: str) -> Removed:
+    def take_away(self, alias: str, *, shared: bool = False) -> bool:
+        """Take an alias from its environment, which stays; with `shared` in the store as well.
+
+        Gives whether the store still has it, and would give it back here when it is asked for.
+        Raises `UnknownEnvironment` where nobody knows it, and `NoStore`.
+        """
+        return self._publisher.take_away(parse_alias(alias), shared=shared)
+
+    def remove(self, name: str, *, force: bool = False) -> Removed:
         """Delete a prefix by its name or directory, or all that is here of an environment.
 
         The store is not asked: what an alias means there by now need not be what it means here.
-        Raises `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
+        Raises `StillNamed` where an environment has other names, but for `force`, and
+        `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
         row = self.registry.prefix_named(name)
         if row:
@@ -468,6 +472,11 @@ class Environments:
                 f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
             )
         rows = self.registry.prefixes_of(*target)
+        parsed = parse_ref(name)
+        given = str(parsed) if isinstance(parsed, Alias) else name
+        names = tuple(other for other in self.registry.names_of(*target) if other != given)
+        if names and not force:
+            raise StillNamed(name, names)
         removed = tuple(self._prefixes.remove(Path(one.path)) for one in rows)
         self.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)

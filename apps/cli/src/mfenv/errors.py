@@ -16,6 +16,7 @@ __all__ = [
     "NoStore",
     "NotHere",
     "RegistryError",
+    "StillNamed",
     "UnknownEnvironment",
 ]
 
@@ -59,6 +60,19 @@ class Ambiguous(MfenvError, LookupError):
 
 class ImmutableAlias(MfenvError, ValueError):
     """An alias that never changes was to be given to another environment."""
+
+
+class StillNamed(MfenvError, ValueError):
+    """An environment was to be deleted that has other names too, `names`."""
+
+    def __init__(self, name: str, names: tuple[str, ...]) -> None:
+        known = ", ".join(f"`{other}`" for other in names)
+        super().__init__(
+            f"`{name}` is also known as {known}, and these would mean nothing any more",
+            f"`--force` deletes it all the same; `mfenv alias --delete {name}` takes a name away",
+        )
+        self.args = (name, names)
+        self.name, self.names = name, names
 
 
 class NoStore(InvalidRequest):

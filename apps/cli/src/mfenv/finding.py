@@ -12,7 +12,6 @@ from envid.resolved import ResolvedEnv
 from mfenv.errors import (
     Ambiguous,
     ImmutableAlias,
-    InvalidSetting,
     NoStore,
     UnknownEnvironment,
 )
@@ -245,12 +244,6 @@ class Finder:
     def _users(self, asked: Sequence[str]) -> frozenset[str]:
         from mfenv.resolving import user_name
 
-        if alone := {"none", "anyone"}.intersection(asked):
-            origin = self._settings.origins.get("use_remote_latest", "use_remote_latest")
-            raise InvalidSetting(
-                f"{origin}: `{min(alone)}` cannot stand beside other words",
-                "say `none`, `anyone`, `me` or the names of users",
-            )
         return frozenset(user_name() if one == "me" else one for one in asked)
 
     def _not_for(self, name: str, platform: str, known: Sequence[str]) -> UnknownEnvironment:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envid.aliases import Alias, FullRef, parse_ref
+from mfenv.errors import NoStore, UnknownEnvironment
 from mfenv.finding import taken
 from mfenv.settings import transmute_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mfenv.finding import Target
     from pkgcache.shared import Published, Transmuting
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "refuse_taken"]
 
 
 class Publisher:
@@ -110,6 +111,21 @@ class Publisher:
         there = store.alias(alias) if store else None
         return (there.req_id, there.full_id) if there else None
 
+    def take_away(self, alias: Alias, *, shared: bool) -> bool:
+        """See `Environments.take_away`."""
+        store = self._environments.store
+        if shared and store is None:
+            raise NoStore(f"to take `{alias}` away in")
+        there = store is not None and store.alias(alias) is not None
+        here = self._registry.remove_alias(str(alias))
+        if not here and not there:
+            raise UnknownEnvironment(
+                f"there is no alias `{alias}`", "`mfenv list` shows what is known here"
+            )
+        if shared and store:
+            store.remove_alias(alias)
+        return there and not shared
+
     def restore_names(self, env: ResolvedEnv) -> None:
         """Give the store the default and the aliases that it lacks of an environment.
 
@@ -125,3 +141,10 @@ class Publisher:
             alias = parse_ref(text)
             if isinstance(alias, Alias) and not store.alias(alias):
                 store.set_alias(alias, target)
+
+
+def refuse_taken(held: Mapping[Alias, Target], envs: Sequence[ResolvedEnv]) -> None:
+    """Raise where a name is another environment's for ever: before anything is published."""
+    for name, holder in held.items():
+        if holder != (envs[0].req_id, envs[0].full_id):
+            raise taken(name, holder)

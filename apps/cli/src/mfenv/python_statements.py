@@ -1,48 +1,243 @@
-"""Several statements of the Python version, as one specifier."""
+"""What is said of the version of Python, wherever that is: gathered, compared, made one."""
 
 from __future__ import annotations
 
-import sys
+import re
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
+from envid.platforms import PLATFORMS
 from envid.requirements import normalize_python
-from mfenv.errors import Contradiction
+from mfenv.errors import Contradiction, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["combine"]
+    from envid.resolved import ResolvedEnv
+    from reqparse import PythonRequirement, Requirement, RequirementSet
 
+__all__ = [
+    "PythonStatement",
+    "beside_python",
+    "combine",
+    "everywhere_asked",
+    "python_statements",
+    "pythons_of",
+]
+
+_OR = "||"
 _MINORS = range(30)
 _PATCHES = range(40)
+_SYSTEMS = {"linux": ("linux", "Linux"), "osx": ("darwin", "Darwin")}
+_MACHINES = {"64": "x86_64", "aarch64": "aarch64", "arm64": "arm64"}
 
 
-def combine(stated: Sequence[tuple[str, str]], default: str) -> str:
-    """The Python asked for: every statement of it, and a default where none is exact.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonStatement:
+    """One statement of the version of Python.
 
-    Takes pairs of a specifier and where it was stated, and the default version, empty for the
-    running one. Raises `Contradiction` naming the two places that exclude each other.
+    `specifier` is of PEP 440; where only conda can say it, alternatives of them with `||` between.
+    `platforms` are those that it holds for, None for all.
     """
-    for number, (specifier, place) in enumerate(stated):
-        for other, elsewhere in stated[:number]:
-            if not _possible(f"{specifier},{other}"):
+
+    specifier: str
+    place: str
+    platforms: tuple[str, ...] | None = None
+
+    @classmethod
+    def make(
+        cls, specifier: str, place: str, platforms: tuple[str, ...] | None = None
+    ) -> PythonStatement:
+        """Normalise; raises `envid.errors.InvalidSpec`."""
+        return cls(
+            specifier=_OR.join(map(normalize_python, specifier.split(_OR))),
+            place=place,
+            platforms=None if platforms == PLATFORMS else platforms,
+        )
+
+    @property
+    def matchspec(self) -> str:
+        """The same as a conda requirement."""
+        bounds = (re.sub(r"==([0-9.]+\.\*)", r"\1", one) for one in self.specifier.split(_OR))
+        return f"python {'|'.join(bounds)}".strip()
+
+
+def python_statements(sets: Iterable[RequirementSet]) -> list[PythonStatement]:
+    """Every statement in what was read, each once. Raises `InvalidRequest` for a marker."""
+    found: dict[PythonStatement, None] = {}
+    for one in sets:
+        found |= dict.fromkeys(_of_set(one))
+    return list(found)
+
+
+def pythons_of(bases: Sequence[ResolvedEnv], place: str) -> Iterator[PythonStatement]:
+    """What was asked of the Python of environments, and the minor version that they are for."""
+    minors = {one.platform: ".".join(one.python.split(".")[:2]) for one in bases}
+    if bases and bases[0].spec.python.startswith("=="):
+        yield PythonStatement.make(bases[0].spec.python, place)
+    elif len(set(minors.values())) == 1:
+        yield PythonStatement.make(minors[bases[0].platform], place)
+    else:
+        for platform, minor in minors.items():
+            yield PythonStatement.make(minor, place, (platform,))
+
+
+def beside_python(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
+    """The requirements that say more than the version of Python in words of PEP 440.
+
+    Python itself is a conda package, whatever else was asked for with it.
+    """
+    for one in requirements:
+        if not _is_python(one):
+            yield one
+        elif one.category != "pypi" and (
+            one.build or one.channel or one.url or re.search(r"[\[|(]", one.text)
+        ):
+            yield replace(one, category="conda")
+
+
+def _is_python(requirement: Requirement) -> bool:
+    """Whether a requirement is on Python itself."""
+    of_pypi = requirement.category == "pypi"
+    return requirement.name == "python" and not (
+        of_pypi and (requirement.url or requirement.extras)
+    )
+
+
+def _of_set(found: RequirementSet) -> Iterator[PythonStatement]:
+    for stated in found.python:
+        if stated.specifier:
+            yield _statement(stated.specifier, stated)
+    for requirement in (*found.requirements, *found.constraints):
+        if _is_python(requirement) and (specifier := _in_pep440(requirement)):
+            yield _statement(specifier, requirement)
+
+
+def _statement(specifier: str, stated: PythonRequirement | Requirement) -> PythonStatement:
+    platforms = stated.platforms
+    if stated.marker:
+        chosen = _chosen(stated.marker, str(stated.origin))
+        platforms = tuple(one for one in chosen if platforms is None or one in platforms)
+    return PythonStatement.make(specifier, str(stated.origin), platforms)
+
+
+def _in_pep440(requirement: Requirement) -> str:
+    """What a requirement on Python says of its version; nothing where PEP 440 has no words."""
+    if requirement.category == "pypi":
+        return requirement.specifier
+    if "(" in requirement.specifier:
+        return ""
+    return _OR.join(
+        ",".join(
+            f"=={bound}" if bound[:1].isdigit() else bound
+            for bound in alternative.split(",")
+            if bound != "*"
+        )
+        for alternative in requirement.specifier.split("|")
+    )
+
+
+def _chosen(marker: str, place: str) -> tuple[str, ...]:
+    """The platforms on which a marker holds that stands behind a statement of Python."""
+    from packaging.markers import Marker
+
+    if re.search(r"python|implementation|extra|release|platform_version", marker):
+        raise InvalidRequest(
+            f"{place}: whether `{marker}` holds depends on the Python that is stated there",
+            "leave the marker out, or let it name the platform",
+        )
+    found = []
+    for platform in PLATFORMS:
+        system, _, machine = platform.partition("-")
+        sys_platform, platform_system = _SYSTEMS[system]
+        around = {"os_name": "posix", "platform_machine": _MACHINES[machine]}
+        around |= {"sys_platform": sys_platform, "platform_system": platform_system}
+        if Marker(marker).evaluate(around):
+            found.append(platform)
+    return tuple(found)
+
+
+def combine(
+    stated: Sequence[PythonStatement],
+    default: str,
+    platforms: Sequence[str],
+    *,
+    held: Sequence[PythonStatement] = (),
+    system: bool = False,
+) -> tuple[str, dict[str, list[PythonStatement]]]:
+    """The Python asked for on every platform, and what more is asked of it on one.
+
+    Takes the version where none is stated, empty for the newest that solves. `held` is what is
+    there already. With `system`, Python is none of conda's, and the same for all platforms. Raises
+    `Contradiction` naming the two places that exclude each other.
+    """
+    for platform in platforms:
+        every = (*held, *stated)
+        _check([one for one in every if one.platforms is None or platform in one.platforms])
+    if system:
+        stated = list(_of_system(stated, platforms))
+    apart = [one for one in stated if one.platforms is not None and not system]
+    everywhere = [one for one in stated if one not in apart]
+    common = everywhere_asked(everywhere, system=system)
+    usually = [PythonStatement.make(default, "the default")] if default and not everywhere else []
+    if apart:
+        return common, {
+            platform: [one for one in apart if platform in (one.platforms or ())] or usually
+            for platform in PLATFORMS  # whichever are asked for now, it is the same request
+        }
+    return everywhere_asked([*everywhere, *usually], system=system), {}
+
+
+def everywhere_asked(stated: Iterable[PythonStatement], *, system: bool) -> str:
+    """What statements say for all platforms, as far as PEP 440 can say it."""
+    return ",".join(
+        one.specifier
+        for one in stated
+        if (one.platforms is None or system) and _OR not in one.specifier
+    )
+
+
+def _of_system(
+    stated: Iterable[PythonStatement], platforms: Sequence[str]
+) -> Iterator[PythonStatement]:
+    """The statements that hold for a Python that is the same on all platforms."""
+    for one in stated:
+        beyond = set(platforms).difference(one.platforms or platforms)
+        if beyond and beyond != set(platforms):
+            raise InvalidRequest(
+                f"{one.place}: Python `{one.specifier}` is asked for on"
+                f" {', '.join(one.platforms or ())}, and the system's Python is the same for all",
+                "resolve for each platform by itself",
+            )
+        if not beyond:
+            yield one
+
+
+def _check(stated: Sequence[PythonStatement]) -> None:
+    if _possible(*(one.specifier for one in stated)):
+        return
+    for number, one in enumerate(stated):
+        for other in stated[:number]:
+            if not _possible(one.specifier, other.specifier):
                 raise Contradiction(
-                    f"{elsewhere} asks for Python `{other}`, and {place} for `{specifier}`",
+                    f"{other.place} asks for Python `{other.specifier}`, and {one.place} for"
+                    f" `{one.specifier}`",
                     "keep one of them",
                 )
-    every = ",".join(specifier for specifier, _ in stated)
-    if not _possible(every):
-        raise Contradiction(f"no Python satisfies `{every}`", "ask for a release of Python 3")
-    if any(specifier.startswith("==") for specifier, _ in stated):
-        return every
-    usual = normalize_python(default or f"{sys.version_info.major}.{sys.version_info.minor}")
-    combined = f"{every},{usual}" if every else usual
-    return combined if _possible(combined) else every
+    every = ",".join(one.specifier for one in stated)
+    raise Contradiction(f"no Python satisfies `{every}`", "ask for a release of Python 3")
 
 
-def _possible(specifier: str) -> bool:
-    """Whether some Python 3 release satisfies `specifier`."""
+def _possible(*specifiers: str) -> bool:
+    """Whether some Python 3 release, or one that is named, satisfies all of them."""
     from packaging.specifiers import SpecifierSet
 
-    found = SpecifierSet(specifier)
-    return any(found.contains(f"3.{minor}.{patch}") for minor in _MINORS for patch in _PATCHES)
+    for every in product(*(one.split(_OR) for one in specifiers)):
+        found = SpecifierSet(",".join(every))
+        named = (clause.version for clause in found if clause.operator == "==")
+        if any(found.contains(one, prereleases=True) for one in named if "*" not in one):
+            return True
+        if any(found.contains(f"3.{m}.{patch}") for m in _MINORS for patch in _PATCHES):
+            return True
+    return False

@@ -320,6 +320,16 @@ class Registry(Database):
         sql = "select alias from aliases where req_id=? and full_id=? order by 1"
         return [row[0] for row in self.all(sql, (req_id, full_id))]
 
+    def names_of(self, req_id: str, full_id: str) -> list[str]:
+        """The aliases of an environment, and the names of its prefixes."""
+        named = (row.name for row in self.prefixes_of(req_id, full_id) if row.name)
+        return [*self.aliases_of(req_id, full_id), *named]
+
+    def remove_alias(self, alias: str) -> bool:
+        """Take a name away; whether it was known here."""
+        with self.write() as db:
+            return db.execute("delete from aliases where alias=?", (alias,)).rowcount > 0
+
     def names(self, start: str = "") -> list[str]:
         """The aliases and names of prefixes that start so, for completion in a shell."""
         sql = (

@@ -10,15 +10,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from envid.errors import InvalidRequirement
 from envid.platforms import check_platform, host_platform
-from envid.requirements import normalize, normalize_python
+from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
-from envid.spec import EnvSpec, Options, Source
+from envid.spec import EnvSpec, Options
 from mfenv.errors import Contradiction, InvalidRequest
-from mfenv.python_statements import combine
+from mfenv.python_statements import (
+    PythonStatement,
+    beside_python,
+    combine,
+    everywhere_asked,
+    python_statements,
+    pythons_of,
+)
+from mfenv.sources import sources_of
 from mfenv.unused import check_used, unused
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
@@ -28,7 +36,6 @@ if TYPE_CHECKING:
 
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
-    from reqparse import Source as StatedSource
     from reqparse.model import Category
 
 __all__ = ["Prepared", "Request", "prepare"]
@@ -50,7 +57,8 @@ class Request:
     already, as if it stood in a file. `virtual` are virtual packages that targets have where
     nothing else is said, over those of the settings. `also` are requirements, each with who asks
     for it, that hold for packages which nothing else of the request names; they are PyPI packages
-    where such are asked for, else conda packages.
+    where such are asked for, else conda packages. `python_unstated` is the version where neither
+    the request nor a setting states one; empty, it is the newest that solves.
     """
 
     files: tuple[Path, ...] = ()
@@ -64,6 +72,7 @@ class Request:
     npconda: tuple[str, ...] = ()
     sys: tuple[str, ...] = ()
     python: str | None = None
+    python_unstated: str = ""
     platforms: tuple[str, ...] = ()
     using: str | None = None
     same_as: str | None = None
@@ -121,12 +130,11 @@ def prepare(
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
     settings = _as_the_base(base, request, settings) if base else settings
-    requirements = [
-        one for found in sets for one in found.requirements if not _only_says_python(one)
-    ]
-    constraints = [one for found in sets for one in found.constraints]
+    pythons = python_statements(sets)
+    requirements = [one for found in sets for one in beside_python(found.requirements)]
+    constraints = [one for found in sets for one in beside_python(found.constraints)]
     stated = any(found.python for found in sets) or (request.python and not request.all_files)
-    if not requirements and not base and not stated:
+    if not requirements and not base and not stated and not pythons:
         raise _nothing(request)
     requirements += _also(request, requirements, base, settings)
     texts = _Texts(credentials=credentials)
@@ -137,39 +145,43 @@ def prepare(
         places = [common] if one.platforms is None else [special[name] for name in one.platforms]
         for place in places:
             place[one.category].append(text)
-    sources = _sources(sets, settings, credentials)
-    stated_python = [
-        (normalize_python(one.specifier), str(one.origin))
-        for found in sets
-        for one in found.python
-        if one.specifier and one.marker is None and one.platforms is None
-    ]
+    sources = sources_of(sets, settings, credentials)
     if request.python:
-        stated_python.append((normalize_python(request.python), "--python"))
+        pythons.append(PythonStatement.make(request.python, "--python"))
+    system = settings.python_provider == "system"
+    using = f"--using {request.using}"
+    python, apart = combine(
+        [*pythons, *pythons_of(bases, using)],
+        settings.python or request.python_unstated,
+        platforms,
+        held=[PythonStatement.make(f"=={one.python}", using, (one.platform,)) for one in bases],
+        system=system,
+    )
+    for platform, statements in apart.items():
+        for statement in statements:
+            text = texts.placed("conda", statement.matchspec, statement.place)
+            special[platform]["conda"].append(text)
     beside = None
     if base:
         beside = EnvSpec.make(
             requirements=common,
             platform_requirements=special,
             constraints=[texts.of(one) for one in constraints],
-            python=",".join(text for text, _ in stated_python),
+            python=everywhere_asked(pythons, system=system),
         )
-        stated_python.append((base.spec.python, f"--using {request.using}"))
-        for category, asked in base.spec.requirements.items():
-            common[category].extend(asked)
-        for platform, found in base.spec.platform_requirements.items():
-            for category, asked in found.items():
-                special[platform][category].extend(asked)
+        _add_base(base, common, special)
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
-    offered = (*settings.virtual_packages, *request.virtual)
-    add_virtual_packages(common, special, platforms, replace(settings, virtual_packages=offered))
+    usual = (*settings.virtual_packages, *request.virtual)
+    add_virtual_packages(
+        common, special, platforms, replace(settings, virtual_packages=usual), base
+    )
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
     spec = EnvSpec.make(
         requirements=common,
         platform_requirements=special,
         constraints=[texts.of(one) for one in constraints],
-        python=combine(stated_python, settings.python),
+        python=python,
         sources=sources,
         options=_options(sets, settings, wheels=wheels),
         base=base.full_id if base else None,
@@ -195,8 +207,19 @@ def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Set
             f" `{settings.python_provider}`",
             "leave out `--python-provider`",
         )
-    minor = ".".join(base.python.split(".")[:2])
-    return replace(settings, python_provider=provider, python=minor)
+    return replace(settings, python_provider=provider)
+
+
+def _add_base(
+    base: ResolvedEnv, common: dict[str, list[str]], special: Mapping[str, dict[str, list[str]]]
+) -> None:
+    """Add what a base asked for; its virtual packages give way to those that are stated."""
+    for place, asked in (
+        (common, base.spec.requirements),
+        *((special[one], found) for one, found in base.spec.platform_requirements.items()),
+    ):
+        for category in asked.keys() - {"sys"}:
+            place[category].extend(asked[category])
 
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
@@ -246,12 +269,6 @@ def _read(request: Request) -> list[RequirementSet]:
     if problems:
         raise ParseErrors(tuple(problems))
     return [*sets, RequirementSet(requirements=tuple(asked))]
-
-
-def _only_says_python(one: Requirement) -> bool:
-    """Whether a conda requirement says no more than a statement of the Python version does."""
-    plain = one.build is None and one.channel is None and "[" not in one.text
-    return one.category == "conda" and one.name == "python" and plain and one.platforms is None
 
 
 def _also(
@@ -307,10 +324,14 @@ class _Texts:
             self.credentials.add(one.secret_url)
         if one.category == "pypi":  # a MatchSpec holds its own
             text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
+        return self.placed(one.category, text, str(one.origin))
+
+    def placed(self, category: str, text: str, place: str) -> str:
+        """A text, after remembering who asks for it; raises `InvalidRequest` naming the place."""
         try:
-            self.origins.setdefault(normalize(one.category, text), str(one.origin))
+            self.origins.setdefault(normalize(category, text), place)
         except InvalidRequirement as error:
-            raise InvalidRequest(f"{one.origin}: {error}", error.hint) from None
+            raise InvalidRequest(f"{place}: {error}", error.hint) from None
         return text
 
     def _local(self, one: Requirement, path: Path) -> str:
@@ -361,82 +382,3 @@ def _names_digest(settings: Settings) -> str | None:
     from resolvers.names import PypiNames
 
     return PypiNames(Path(settings.pypi_names).expanduser()).digest
-
-
-def _sources(
-    sets: Sequence[RequirementSet], settings: Settings, credentials: Credentials
-) -> tuple[Source, ...]:
-    """The places to look in, in order: find-links, further indexes, the index.
-
-    A further index comes before the index, as uv has it: a name that a private index has is never
-    taken from the public one.
-    """
-    stated = [source for found in sets for source in found.sources]
-    first = [source for source in stated if source.kind == "index"]
-    for other in first[1:]:
-        if other.url != first[0].url:
-            raise Contradiction(
-                f"{first[0].origin} and {other.origin} name different indexes",
-                "keep one `--index-url`, and name the other with `--extra-index-url`",
-            )
-    by_hand = settings.origins.get("index_url") == "--index-url"
-    index: str | None = settings.index_url if by_hand or not first else first[0].secret_url
-    further = [
-        *settings.extra_index_url,
-        *(source.secret_url for source in stated if source.kind == "extra-index"),
-    ]
-    links = [
-        *settings.find_links,
-        *(source.secret_url for source in stated if source.kind == "find-links"),
-    ]
-    if settings.no_index or any(found.no_index for found in sets):
-        index, further = None, []
-    chosen = [("find-links", _link(one)) for one in links]
-    chosen += [("index", _index(one)) for one in (*further, index) if one]
-    no_defaults = any(found.no_defaults for found in sets)
-    chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
-    return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
-
-
-def _channels(
-    stated: Iterable[StatedSource], settings: Settings, *, no_defaults: bool
-) -> list[str]:
-    """The conda channels, in order: those given by hand, those of the files, else the default.
-
-    With `no_defaults`, conda's own are none of the default ones.
-    """
-    if settings.python_provider == "system":
-        return []
-    by_hand = settings.channels if settings.origins.get("channels") == "--channels" else ()
-    found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
-    usual = [one for one in settings.channels if not (no_defaults and one == "defaults")]
-    return [_channel(one, settings.channel_alias) for one in found or usual]
-
-
-def _channel(text: str, alias: str) -> str:
-    if text.startswith((".", "/", "~")):
-        return _link(text)
-    # A name means what it means everywhere, unless a site has channels of its own.
-    return f"{alias.rstrip('/')}/{text}" if alias and "://" not in text else text
-
-
-def _link(text: str) -> str:
-    return text if "://" in text else Path(text).expanduser().absolute().as_uri()
-
-
-def _index(text: str) -> str:
-    if text != "pypi" and not _is_url(text):
-        raise InvalidRequest(
-            f"`{text.rpartition('@')[2]}` is not the URL of a package index",
-            "write it like `https://host/simple`, or `pypi` for the public one",
-        )
-    return text
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        at_host = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # the port is no number
-        return False
-    return parts.scheme == "file" or bool(at_host)

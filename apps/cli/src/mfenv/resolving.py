@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.resolved import ResolvedEnv
+from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,26 @@ if TYPE_CHECKING:
     from mfenv.request import Prepared
     from resolvers.request import Resolver
 
-__all__ = ["find_packages", "user_name"]
+__all__ = ["all_but", "find_packages", "user_name"]
+
+
+def all_but(
+    names: Sequence[str], envs: Sequence[ResolvedEnv] | None
+) -> dict[str, tuple[Package, ...]]:
+    """The packages of a known answer without those to update, by platform."""
+    if envs is None:
+        raise InvalidRequest(
+            "there is nothing to update: this request was not resolved for these platforms",
+            "leave out `--update`",
+        )
+    there = {package.name for env in envs for package in env.packages}
+    for name in names:
+        if name not in there:
+            raise InvalidRequest(f"there is no package `{name}` to update")
+    return {
+        env.platform: tuple(package for package in env.packages if package.name not in names)
+        for env in envs
+    }
 
 
 def find_packages(

@@ -8,7 +8,6 @@ wins over the default.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from mfenv._setting_values import size, typed
 from mfenv.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -24,20 +24,19 @@ if TYPE_CHECKING:
 
     from pkgcache.wheels import Limits
 
-__all__ = ["Settings", "cache_limits", "describe", "package_limits", "transmute_memory"]
+__all__ = [
+    "Settings",
+    "cache_limits",
+    "describe",
+    "package_limits",
+    "transmute_memory",
+]
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
-_UNITS = {"": 1, "B": 1} | {
-    unit: factor**power
-    for power, letter in enumerate("KMGT", 1)
-    for unit, factor in (
-        (letter, 1000),
-        (f"{letter}B", 1000),
-        (f"{letter}I", 1024),
-        (f"{letter}IB", 1024),
-    )
-}
+# What is said often on a command line has a name in the singular there.
+_OPTIONS = {"channels": "--channel", "platforms": "--platform"}
+# Variables of ours that are no settings.
+_NO_SETTINGS = ("MFENV_DEBUG",)
 
 
 def _setting(default: Any, text: str, choices: Sequence[Any] = ()) -> Any:
@@ -46,14 +45,19 @@ def _setting(default: Any, text: str, choices: Sequence[Any] = ()) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings in force; `origins` says of each where it came from."""
+    """The settings in force; `origins` says of each where it came from.
+
+    `notes` are on variables that look like settings and are none.
+    """
 
     home: str = _setting("", "directory of all local state; empty for the user's data directory")
     store: str = _setting(
         "", "URL of the shared store: `file:///DIR`, `s3://…`, `az://…`, `gs://…`"
     )
     platforms: tuple[str, ...] = _setting((), "platforms to resolve for; none for this machine's")
-    python: str = _setting("", "Python version; empty for the one that runs mfenv")
+    python: str = _setting(
+        "", "Python version of requests that state none; empty for the newest that solves"
+    )
     python_provider: str = _setting("conda", "where Python comes from: `conda` or `system`")
     channels: tuple[str, ...] = _setting(("conda-forge",), "conda channels, in order")
     channel_priority: str = _setting(
@@ -118,6 +122,7 @@ class Settings:
         False, "run the post-link scripts of conda packages, which can do whatever the user can"
     )
     origins: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), hash=False, compare=False)
 
     @classmethod
     def load(
@@ -146,9 +151,9 @@ class Settings:
         ]
         for layer in layers:
             for name, value, origin in layer:
-                values[name] = _chosen(name, _typed(name, value, origin), origin)
+                values[name] = typed(_known()[name], value, origin)
                 origins[name] = origin
-        return cls(**values, origins=origins)
+        return cls(**values, origins=origins, notes=tuple(_unknown(environ)))
 
     @property
     def home_path(self) -> Path:
@@ -191,12 +196,10 @@ def package_limits(settings: Settings) -> Limits:
 
 
 def _size(name: str, settings: Settings) -> int:
-    text: str = getattr(settings, name)
-    found = _SIZE.fullmatch(text)
-    if not found:
-        origin = settings.origins.get(name, name)
-        raise InvalidSetting(f"{origin}: `{text}` is not a size", "such as `20GB` or `500 MiB`")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    try:
+        return size(getattr(settings, name))
+    except InvalidSetting as error:  # whoever made the settings did not read them
+        raise InvalidSetting(f"{settings.origins.get(name, name)}: {error}", error.hint) from None
 
 
 def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
@@ -211,13 +214,13 @@ def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
 
 @cache
 def _known() -> dict[str, Any]:
-    return {one.name: one for one in fields(Settings) if one.name != "origins"}
+    return {one.name: one for one in fields(Settings) if one.metadata}
 
 
 def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     for name, value in options.items():
         if value is not None and value != ():
-            yield name, value, f"--{name.replace('_', '-')}"
+            yield name, value, _OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
@@ -225,6 +228,22 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, st
         variable = f"MFENV_{name.upper()}"
         if variable in environ:
             yield name, environ[variable], variable
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
+    """A note on each variable that is named like a setting, and is none."""
+    for variable in sorted(environ):
+        name = variable.removeprefix("MFENV_").lower()
+        if variable.startswith("MFENV_") and variable not in _NO_SETTINGS and name not in _known():
+            near = _nearest(name)
+            meant = f"did you mean MFENV_{near.upper()}?" if near else "`mfenv config` lists them"
+            yield f"the variable {variable} is no setting: {meant}"
+
+
+def _nearest(name: str) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, _known(), n=1)), None)
 
 
 def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str]]]:
@@ -262,8 +281,10 @@ def _from_file(path: Path, table: tuple[str, ...]) -> Iterator[tuple[str, Any, s
         name = key.replace("-", "_")
         origin = f"{path}:{_line_of(text, key)}"
         if name not in _known():
+            near = _nearest(name)
             raise InvalidSetting(
-                f"{origin}: there is no setting `{key}`", "`mfenv config` lists the settings"
+                f"{origin}: there is no setting `{key}`",
+                f"did you mean `{near}`?" if near else "`mfenv config` lists the settings",
             )
         yield name, value, origin
 
@@ -284,50 +305,6 @@ def _line_of(text: str, key: str) -> int:
         if line.split("=", 1)[0].strip().strip("'\"") == key:
             return number
     return 1
-
-
-def _typed(name: str, value: Any, origin: str) -> Any:
-    default = _known()[name].default
-    if isinstance(default, bool):
-        return _flag(value, origin)
-    if isinstance(default, int):
-        least = min(default, 1)
-        try:
-            number = int(value)
-        except (TypeError, ValueError):
-            number = -1
-        if number < least:
-            raise InvalidSetting(
-                f"{origin}: `{value}` is not a number from {least}", "such as `16`"
-            )
-        return number
-    if isinstance(default, tuple):
-        found = value.replace(",", " ").split() if isinstance(value, str) else value
-        if not isinstance(found, (list, tuple)) or not all(isinstance(v, str) for v in found):
-            raise InvalidSetting(f"{origin}: is not a list of texts", 'write `["a", "b"]`')
-        return tuple(found)
-    if not isinstance(value, str):
-        raise InvalidSetting(f"{origin}: is not a text", "write it in quotes")
-    return value.strip()
-
-
-def _chosen(name: str, value: Any, origin: str) -> Any:
-    choices = _known()[name].metadata["choices"]
-    if choices and value not in choices:
-        raise InvalidSetting(
-            f"{origin}: `{value}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
-        )
-    return value
-
-
-def _flag(value: Any, origin: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "on": True}
-    known |= {"0": False, "false": False, "no": False, "off": False, "": False}
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or value.strip().lower() not in known:
-        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", "say `1` or `0`")
-    return known[value.strip().lower()]
 
 
 def _shown(value: Any) -> Any:

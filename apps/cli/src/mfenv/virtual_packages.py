@@ -1,86 +1,85 @@
-"""The virtual packages of a request: what its targets have, as asked for or by default."""
+"""The virtual packages of a request: what its targets have, as asked for or by default.
+
+They are written into the spec for every platform that there is, so that an id says all that decides
+what is found, and is the same wherever and for whichever platforms the request is resolved.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envid.platforms import check_platform, host_platform
+from envid.platforms import PLATFORMS, check_platform, host_platform, virtual_packages
 from envid.requirements import normalize
 from mfenv.errors import Contradiction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from envid.resolved import ResolvedEnv
     from mfenv.settings import Settings
 
 __all__ = ["add_virtual_packages"]
 
-# What conda takes for granted on Linux, and the floor that most wheels are built for by now.
-_GLIBC = {"conda": "__glibc=2.17", "system": "__glibc=2.28"}
-_MACOS = "__osx=13.0"
+_CONDA = ("conda", "npconda")
 
 Asked = dict[str, list[str]]
 """Requirements by category."""
 
 
 def add_virtual_packages(
-    common: Asked, special: Mapping[str, Asked], platforms: Sequence[str], settings: Settings
+    common: Asked,
+    special: Mapping[str, Asked],
+    platforms: Sequence[str],
+    settings: Settings,
+    base: ResolvedEnv | None = None,
 ) -> None:
     """Complete what is asked for everywhere, and what for each platform beside that.
 
-    Raises `Contradiction` for two versions of one virtual package.
+    What is stated wins over what a `base` was resolved for, that over the settings, and those over
+    the defaults. Raises `Contradiction` for two versions of one virtual package.
     """
-    common["sys"], own = _virtual_packages(common["sys"], platforms, settings)
-    for platform in platforms:
-        special[platform]["sys"] += own[platform]
-        special[platform]["sys"] += _detected(platform, common, special[platform], settings)
+    stated = common.pop("sys", [])
+    found = {}
+    for platform in PLATFORMS:
+        own = _stated([*stated, *special[platform].pop("sys", [])])
+        held = base.spec.for_platform(platform).get("sys", ()) if base else ()
+        texts = [*_of_settings(platform, settings), *held, *own]
+        needs_conda = any(one.get(kind) for one in (common, special[platform]) for kind in _CONDA)
+        if platform in platforms and needs_conda:
+            texts = [*_detected(platform, texts, settings), *texts]
+        found[platform] = virtual_packages(platform, texts)
+    everywhere = set.intersection(*map(set, found.values()))
+    common["sys"] = sorted(everywhere)
+    for platform, offered in found.items():
+        special[platform]["sys"] = [one for one in offered if one not in everywhere]
 
 
-def _virtual_packages(
-    asked: Sequence[str], platforms: Sequence[str], settings: Settings
-) -> tuple[list[str], dict[str, list[str]]]:
-    """What targets have: what was asked for and the defaults, for all and for each platform."""
-    stated: dict[str, str] = {}
-    for text in (normalize("sys", one) for one in asked):
-        other = stated.setdefault(text.partition("=")[0], text)
+def _stated(asked: Sequence[str]) -> list[str]:
+    texts = [normalize("sys", one) for one in asked]
+    by_name: dict[str, str] = {}
+    for text in texts:
+        other = by_name.setdefault(text.partition("=")[0], text)
         if other != text:
             raise Contradiction(f"`{other}` and `{text}` are both asked for", "keep one of them")
-    common = _defaults("", settings)
-    own = {platform: _defaults(platform, settings) for platform in platforms}
-    split = {
-        name
-        for found in own.values()
-        for name, text in found.items()
-        if name not in stated and common.get(name) != text
-    }
-    everywhere = {name: text for name, text in common.items() if name not in split} | stated
-    return list(everywhere.values()), {
-        platform: [text for name, text in found.items() if name in split]
-        for platform, found in own.items()
-    }
+        if text.startswith("__win="):
+            raise Contradiction(
+                f"`{text}` is asked for, and there is no Windows among the platforms",
+                f"leave it out; the platforms are {', '.join(PLATFORMS)}",
+            )
+    return texts
 
 
-def _defaults(platform: str, settings: Settings) -> dict[str, str]:
-    """The virtual packages that `platform` has if nobody asks for others, by name."""
-    texts = [_GLIBC.get(settings.python_provider, _GLIBC["conda"]), _MACOS]
+def _of_settings(platform: str, settings: Settings) -> Iterator[str]:
     for one in settings.virtual_packages:
         place, colon, text = one.rpartition(":")
         if not colon or check_platform(place) == platform:
-            texts.append(text)
-    return {text.partition("=")[0]: text for text in (normalize("sys", one) for one in texts)}
+            yield normalize("sys", text)
 
 
-def _detected(
-    platform: str,
-    common: Mapping[str, Sequence[str]],
-    own: Mapping[str, Sequence[str]],
-    settings: Settings,
-) -> list[str]:
-    """The CUDA driver of this machine, if it is the target, and nothing is said about that."""
-    every = [one for found in (common, own) for one in found.get("sys", ())]
-    needless = not any(found.get(kind) for found in (common, own) for kind in ("conda", "npconda"))
-    stated = any(one.startswith("__cuda=") for one in every)
-    if needless or stated or not settings.detect_cuda or platform != host_platform():
+def _detected(platform: str, texts: Sequence[str], settings: Settings) -> list[str]:
+    """The CUDA driver of this machine, if it is the target and nothing is said about that."""
+    stated = any(one.startswith("__cuda=") for one in texts)
+    if stated or not settings.detect_cuda or platform != host_platform():
         return []
     from resolvers.cuda import cuda_version
 

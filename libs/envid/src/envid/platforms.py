@@ -1,16 +1,38 @@
-"""Platforms, named as conda names its subdirectories."""
+"""Platforms, named as conda names its subdirectories, and what each is taken to have."""
 
 from __future__ import annotations
 
 import platform
 import sys
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from envid.errors import InvalidSpec
 
-__all__ = ["PLATFORMS", "check_platform", "host_platform"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "PLATFORMS",
+    "VIRTUAL_PACKAGES",
+    "check_platform",
+    "host_platform",
+    "virtual_packages",
+]
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64")
 
+VIRTUAL_PACKAGES = MappingProxyType(
+    {
+        "linux-64": ("__archspec=1=x86_64", "__glibc=2.28", "__linux=4.18", "__unix=0"),
+        "linux-aarch64": ("__archspec=1=aarch64", "__glibc=2.28", "__linux=4.18", "__unix=0"),
+        "osx-64": ("__archspec=1=x86_64", "__osx=13.0", "__unix=0"),
+        "osx-arm64": ("__archspec=1=m1", "__osx=13.0", "__unix=0"),
+    }
+)
+"""The virtual packages of a platform where nothing is said: the floors of uv and pixi."""
+
+_LINUX_ONLY, _MACOS_ONLY = ("__glibc", "__linux", "__cuda"), ("__osx",)
 _MACHINES = {
     ("linux", "x86_64"): "linux-64",
     ("linux", "aarch64"): "linux-aarch64",
@@ -32,3 +54,15 @@ def host_platform() -> str:
     """The platform of the running interpreter; raises `InvalidSpec` on one that is not known."""
     found = _MACHINES.get((sys.platform, platform.machine().lower()))
     return check_platform(found or f"{sys.platform}-{platform.machine().lower()}")
+
+
+def virtual_packages(platform: str, stated: Iterable[str] = ()) -> tuple[str, ...]:
+    """The virtual packages of a platform, sorted: its defaults, and what is stated over them.
+
+    Both are normal `sys` requirements, such as `__glibc=2.28`; of two for one name the later
+    counts. What only another system has is left out, so that a request for several platforms can
+    state `__glibc` and `__osx`.
+    """
+    foreign = _MACOS_ONLY if platform.startswith("linux-") else _LINUX_ONLY
+    texts = {text.partition("=")[0]: text for text in (*VIRTUAL_PACKAGES[platform], *stated)}
+    return tuple(text for name, text in sorted(texts.items()) if name not in foreign)

@@ -8,11 +8,13 @@ import json
 import mmap
 import os
 import posixpath
+import shutil
 import unicodedata
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pkgcache import _bz2_read, _conda_info, _zip
+from pkgcache._files import NO_LINKS
 from pkgcache._links import first_escape
 from pkgcache._members import path_issue
 from pkgcache._tar import BadTar, TarReader
@@ -284,7 +286,12 @@ class _Unpacking(CondaWalk):
         return found.st_size, found.st_mtime_ns, found.st_mode
 
     def _linked(self, source: str, path: str) -> None:
-        os.link(f"{self._tree}/{source}", f"{self._tree}/{path}")
+        try:
+            os.link(f"{self._tree}/{source}", f"{self._tree}/{path}")
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            shutil.copy2(f"{self._tree}/{source}", f"{self._tree}/{path}")
 
 
 def _is_root(member: Member) -> bool:

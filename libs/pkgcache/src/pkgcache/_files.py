@@ -25,6 +25,8 @@ _FEW = 500
 _FICLONE = 0x40049409  # from linux/fs.h: share the blocks of a file
 _NEVER = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _NOT_THIS_ONE = (errno.EMLINK, errno.EPERM, errno.EACCES)
+# What link(2) says on file systems without hard links, and where it may not make this one.
+NO_LINKS = (*_NEVER, *_NOT_THIS_ONE)
 _NO_CLONE = (*_NEVER, *_NOT_THIS_ONE, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY)
 
 

@@ -20,25 +20,28 @@ from pkgcache.__about__ import __version__
 from pkgcache.credentials import split_userinfo
 from pkgcache.download import Body
 from pkgcache.errors import DownloadError
+from pkgcache.patience import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pkgcache.credentials import Credentials
     from pkgcache.download import Partial, T
+    from pkgcache.patience import Patience
 
 _CHUNK = 1 << 18
 _REDIRECTS = 10
-_LONGEST_WAIT = 120.0
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 _HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 class Client:
     """One pool of connections."""
 
-    def __init__(self, credentials: Credentials, *, pool: int, timeout: float) -> None:
-        self._credentials, self._timeout = credentials, timeout
+    def __init__(self, credentials: Credentials, *, pool: int, patience: Patience) -> None:
+        self._credentials, self._patience = credentials, patience
         self._session = requests.Session()
         # The variables of requests itself, then the one of OpenSSL, which uv goes by as well.
         named = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
@@ -67,9 +70,9 @@ class Client:
                     partial.restart()
                     if _offset(response):
                         raise _failure(url, "the server sent another range", retryable=True)
-                for data in response.raw.stream(_CHUNK, decode_content=False):
+                for data in self._pieces(url, response):
                     partial.write(data)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except _BROKEN as error:
             raise self._explain(url, error) from None
 
     def read(self, url: str, start: int, stop: int | None, reader: Callable[[Body], T]) -> T:
@@ -78,35 +81,56 @@ class Client:
         try:
             with self._open(url, span) as response:
                 _check_status(url, response)
-                pieces = response.raw.stream(_CHUNK, decode_content=False)
+                pieces = self._pieces(url, response)
                 return reader(Body(_offset(response), _total(response), pieces))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except _BROKEN as error:
             raise self._explain(url, error) from None
+
+    def _pieces(self, url: str, response: requests.Response) -> Iterator[bytes]:
+        pace, at_start = Pace(self._patience), not _offset(response)
+        # What is there, however little: to wait for more would bear a server that drips for ever.
+        while data := response.raw.read1(_CHUNK, decode_content=False):
+            if at_start and _is_page(data, response, url):
+                raise _failure(url, "the server sent a web page instead", retryable=True)
+            yield data
+            at_start = False
+            if not pace.keeps(len(data)):
+                reason = f"the server sent less than {self._patience.speed} bytes per second"
+                raise DownloadError(redact(url), reason, retry_after=0.0, slow=True)
 
     def _open(self, url: str, span: str | None) -> requests.Response:
         headers = {"Range": span} if span else {}
         here = split_userinfo(url)[0]
         for _ in range(_REDIRECTS):
             login = self._credentials.find(here)
-            response = self._session.get(
-                self._credentials.with_token(here),
-                headers=headers,
-                auth=(login.user, login.password) if login else _nobody,
-                stream=True,
-                timeout=self._timeout,
-                # Each hop is a request of its own, so that it gets its own host's login or none.
-                allow_redirects=False,
-            )
+            try:
+                response = self._session.get(
+                    self._credentials.with_token(here),
+                    headers=headers,
+                    auth=(login.user, login.password) if login else _nobody,
+                    stream=True,
+                    timeout=self._patience.silence,
+                    # Each hop is a request of its own, and gets its own host's login or none.
+                    allow_redirects=False,
+                )
+            except ValueError as error:
+                if isinstance(error, _BROKEN):
+                    raise
+                # `requests` looks at where a redirect leads also where it need not follow it.
+                raise _failure(url, "the server redirects to what is not a URL") from None
             if not response.is_redirect:
                 return response
             response.close()
             here = _next(here, response.headers["Location"])
-        raise _failure(url, f"it was redirected more than {_REDIRECTS} times")
+        raise _failure(url, f"the server redirected more than {_REDIRECTS} times")
 
     def _explain(self, url: str, error: Exception) -> DownloadError:
+        headers = (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)
+        if isinstance(error, headers):
+            return _failure(url, "the headers of the server's answer contradict each other")
         if isinstance(error, ValueError):  # what `requests` says of URLs that are none
             return _failure(url, "it is not a URL that can be fetched")
-        reason, hint = why_broken(error, self._timeout)
+        reason, hint = why_broken(error, self._patience.silence)
         return _failure(url, reason, retryable=hint is None, hint=hint)
 
 
@@ -151,24 +175,32 @@ def _check_status(url: str, response: requests.Response) -> None:
     host = urlsplit(url).hostname
     hint = f"check the credentials for `{host}`" if status in (401, 403) else None
     worth_it = status in (408, 425, 429) or status >= 500  # noqa: PLR2004
-    raise DownloadError(
-        redact(url),
-        f"the server answered {status}",
-        status,
-        _retry_after(response.headers.get("Retry-After", "")) if worth_it else None,
-        hint,
-    )
+    wait = retry_after(response.headers.get("Retry-After")) if worth_it else None
+    reason = f"the server answered {status}"
+    if status in (301, 302, 303, 307, 308):
+        reason += " and did not say where to go"
+    if wait and wait >= 1:
+        reason += f" and asked to wait for {wait:.0f} s"
+    raise DownloadError(redact(url), reason, status=status, retry_after=wait, hint=hint)
 
 
-def _retry_after(text: str) -> float:
+def retry_after(text: str | None) -> float:
+    """The seconds that a Retry-After (RFC 9110, 10.2.3) means; 0 for one that makes no sense."""
+    text = (text or "").strip()
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
+        return float(text)
     try:
-        wait = float(text)
-    except ValueError:
-        try:
-            wait = parsedate_to_datetime(text).timestamp() - time.time()
-        except ValueError:
-            return 0.0
-    return min(max(wait, 0.0), _LONGEST_WAIT)
+        wait = parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return max(wait, 0.0)
+
+
+def _is_page(data: bytes, response: requests.Response, url: str) -> bool:
+    """Whether a page came in place of a file, as captive portals and login forms have it."""
+    asked = urlsplit(url).path.endswith((".html", "/"))
+    kind = response.headers.get("Content-Type", "")
+    return not asked and kind.lower().startswith("text/html") and bool(_PAGE.match(data))
 
 
 def _offset(response: requests.Response) -> int:
@@ -189,8 +221,11 @@ def _total(response: requests.Response) -> int | None:
 
 
 def _next(here: str, location: str) -> str:
-    there = split_userinfo(urljoin(here, location))[0]
-    old, new = urlsplit(here).scheme, urlsplit(there).scheme
+    try:
+        there = split_userinfo(urljoin(here, location))[0]
+        old, new = urlsplit(here).scheme, urlsplit(there).scheme
+    except ValueError:
+        raise _failure(here, "the server redirects to what is not a URL") from None
     if new not in ("http", "https") or (old, new) == ("https", "http"):
         raise _failure(here, f"it redirects from `{old}` to `{new}`")
     return there
@@ -199,7 +234,7 @@ def _next(here: str, location: str) -> str:
 def _failure(
     url: str, reason: str, *, retryable: bool = False, hint: str | None = None
 ) -> DownloadError:
-    return DownloadError(redact(url), reason, None, 0.0 if retryable else None, hint)
+    return DownloadError(redact(url), reason, retry_after=0.0 if retryable else None, hint=hint)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import random
 import secrets
 import threading
 import time
@@ -23,6 +22,7 @@ from pkgcache.errors import (
     NotInStore,
     StoreError,
 )
+from pkgcache.patience import Patience, Tries
 from pkgcache.store import ObjectInfo, Store, check_key
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 # Threads of callers come on top of our own, so the pools of connections are larger than theirs.
 HEADS, CONNECTIONS = 32, 128
-CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
 CHUNK = 1 << 18
-ATTEMPTS, BACKOFF, LONGEST_WAIT = 5, 0.5, 60.0
 _PART_SIZE = 8 << 20
 
 T = TypeVar("T")
@@ -83,7 +81,15 @@ class RemoteStore(Store, ABC):
     OPTIONS: frozenset[str]
     RIGHTS: Mapping[str, str]
 
-    def __init__(self, url: str, *, part_size: int = _PART_SIZE, page_size: int = 1000) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: Patience | None = None,
+        part_size: int = _PART_SIZE,
+        page_size: int = 1000,
+    ) -> None:
+        self._patience = patience or Patience()
         self._at = StoreUrl.parse(url, self.OPTIONS)
         self._prefix = f"{self._at.path}/" if self._at.path else ""
         self._part_size, self._page_size = part_size, page_size
@@ -255,7 +261,7 @@ class RemoteStore(Store, ABC):
 
         What moved the `position` on was a good attempt, so counting starts anew after it.
         """
-        attempt, again, at = 0, False, position()
+        tries, again, at = Tries(self._patience, f"the store `{self._at.clean}`"), False, position()
         while True:
             try:
                 return request()
@@ -263,14 +269,18 @@ class RemoteStore(Store, ABC):
                 problem = Problem(reason="the connection broke off", retry_after=0)
             except self._errors as error:
                 problem = self._problem(error)
-            if position() > at:
-                attempt, at = 0, position()
-            attempt += 1
-            if problem.retry_after is None or attempt == ATTEMPTS:
+            wait = tries.wait(problem.retry_after, moved=position() > at)
+            if wait is None:
                 raise Refused(problem, again=again)
-            again = True
-            jitter = random.uniform(0, BACKOFF * 2 ** (attempt - 1))  # noqa: S311
-            time.sleep(max(jitter, min(problem.retry_after, LONGEST_WAIT)))
+            at, again = position(), True
+            time.sleep(wait)
+
+    def _broken(self, error: Exception) -> Problem:
+        """What a failed connection means."""
+        from pkgcache._http import why_broken
+
+        reason, hint = why_broken(error, self._patience.silence)
+        return Problem(reason=reason, hint=hint, retry_after=0 if hint is None else None)
 
     @contextmanager
     def _refusals(self, operation: str, key: str, *, if_match: bool = False) -> Iterator[None]:
@@ -319,8 +329,9 @@ def answered(status: int, code: str | None, retry_after: str | None) -> Problem:
     if status == 401:  # noqa: PLR2004
         return login_refused(code)
     if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
-        wait_for = float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
-        return Problem(reason=said, retry_after=wait_for)
+        from pkgcache._http import retry_after as seconds
+
+        return Problem(reason=said, retry_after=seconds(retry_after))
     return Problem(reason=said)
 
 
@@ -338,14 +349,6 @@ def login_refused(code: str | None) -> Problem:
         reason=f"the login was refused{said}",
         hint="check the credentials, whether they have expired, and the clock of this machine",
     )
-
-
-def broken(error: Exception) -> Problem:
-    """What a failed connection means."""
-    from pkgcache._http import why_broken
-
-    reason, hint = why_broken(error, READ_TIMEOUT)
-    return Problem(reason=reason, hint=hint, retry_after=0 if hint is None else None)
 
 
 def quiet(*loggers: str) -> None:

@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pkgcache._parts import PartedStore
 from pkgcache._remote import (
-    CONNECT_TIMEOUT,
     CONNECTIONS,
-    READ_TIMEOUT,
     Problem,
     Refused,
     answered,
-    broken,
     login_refused,
     quiet,
 )
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pkgcache._remote import Condition
+    from pkgcache.patience import Patience
     from pkgcache.progress import Task
 
 __all__ = ["AzureStore"]
@@ -59,8 +57,8 @@ class AzureStore(PartedStore):
         "delete": "Storage Blob Data Contributor, or `d` of a SAS,",
     }
 
-    def __init__(self, url: str, **sizes: int) -> None:
-        super().__init__(url, **sizes)
+    def __init__(self, url: str, *, patience: Patience | None = None, **sizes: int) -> None:
+        super().__init__(url, patience=patience, **sizes)
         self._container, _, path = self._at.path.partition("/")
         self._prefix = f"{path}/" if path else ""
         self._anonymous = self._at.flag("anonymous")
@@ -89,7 +87,9 @@ class AzureStore(PartedStore):
             self._container,
             credential=credential,
             transport=RequestsTransport(
-                session=session, connection_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT
+                session=session,
+                connection_timeout=self._patience.silence,
+                read_timeout=self._patience.silence,
             ),
             retry_policy=ExponentialRetry(
                 retry_total=0
@@ -141,7 +141,7 @@ class AzureStore(PartedStore):
             hint = "run `az login`, or set AZURE_STORAGE_CONNECTION_STRING"
             return Problem(reason="there are no usable credentials", hint=hint)
         if not isinstance(error, HttpResponseError) or response is None:
-            return broken(getattr(error, "inner_exception", None) or error)
+            return self._broken(getattr(error, "inner_exception", None) or error)
         code = response.headers.get("x-ms-error-code")
         if code in _LOGIN:
             return login_refused(code)

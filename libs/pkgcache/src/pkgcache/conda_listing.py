@@ -155,7 +155,7 @@ def _fetch(package: Package, downloader: Downloader, file: IO[bytes], start: int
             if at == stop:
                 file.flush()
                 return body.start
-        raise DownloadError(redact(package.url), "the connection broke off", None, 0.0)
+        raise DownloadError(redact(package.url), "the connection broke off", retry_after=0.0)
 
     try:
         begin = downloader.read(package.url, put, start, stop)

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pkgcache._files import NO_LINKS
 from pkgcache._locks import file_lock
 from pkgcache.errors import Conflict, NotInStore, StoreError
 from pkgcache.store import ObjectInfo, Store, check_key
@@ -61,11 +62,15 @@ class DirectoryStore(Store):
         path = self._path(key)
         with self._errors("read", key):
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                # Whoever opens a pipe waits for who writes into it, unless he says otherwise.
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                descriptor = os.open(path, flags)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotInStore(key, self.url) from None
             with os.fdopen(descriptor, "rb", buffering=0) as file:
                 found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
+                    raise StoreError("read", key, self.url, "it is not a file")
                 file.seek(offset)
                 while data := file.read(_CHUNK):
                     sink.write(data)
@@ -87,9 +92,7 @@ class DirectoryStore(Store):
             try:
                 written = _write(descriptor, source, task)
                 if if_absent:
-                    # link(2) fails where the name exists, which makes one of several writers win
-                    # without a lock, on network file systems too.
-                    os.link(beside, path)
+                    self._add(key, beside, path)
                 else:
                     with self._lock(key):
                         if if_match is not None and self._etag(path) != if_match:
@@ -128,6 +131,21 @@ class DirectoryStore(Store):
                         count += 1
                         self._tidy(path.parent)
         return count
+
+    def _add(self, key: str, beside: Path, path: Path) -> None:
+        """Move a file to where nothing is yet; raises `FileExistsError` where something is."""
+        try:
+            # link(2) fails where the name exists, which makes one of several writers win without
+            # a lock, on network file systems too.
+            os.link(beside, path)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            # Who cannot link here can nowhere in this file system, so all writers take the lock.
+            with self._lock(key):
+                if os.path.lexists(path):
+                    raise FileExistsError from None
+                beside.replace(path)
 
     def _tidy(self, folder: Path) -> None:
         """Remove folders that nothing is left in; a writer makes them again."""

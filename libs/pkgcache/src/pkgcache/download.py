@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import stat
 import threading
 import time
@@ -18,6 +17,7 @@ from envid.packages import Hashes
 from envid.redaction import redact
 from pkgcache.credentials import Credentials
 from pkgcache.errors import CacheError, DownloadError, HashMismatch
+from pkgcache.patience import Patience, Tries
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
@@ -61,10 +61,8 @@ class Downloader:
     """Fetches URLs (`https`, `http`, `file`) into files. Safe to use from several threads.
 
     `workers` is how many downloads a caller should run at once; small ones mostly wait for their
-    answers. A failed attempt is repeated up to `retries` times after a random wait of at most
-    `backoff`, twice that, four times that, ... seconds, or as long as the server's Retry-After
-    says. `timeout` is in seconds, for a connection and for each silence of the server. One that is
-    `offline` refuses every URL.
+    answers. `patience` says how long servers are waited for and how often they are asked again. One
+    that is `offline` refuses every URL.
     """
 
     def __init__(
@@ -72,13 +70,11 @@ class Downloader:
         credentials: Credentials | None = None,
         *,
         workers: int = 48,
-        retries: int = 4,
-        backoff: float = 0.5,
-        timeout: float = 30.0,
+        patience: Patience | None = None,
         offline: bool = False,
     ) -> None:
         self.credentials = credentials or Credentials()
-        self.workers, self.retries, self.backoff, self.timeout = workers, retries, backoff, timeout
+        self.workers, self.patience = workers, patience or Patience()
         self._offline = offline
         self._client: Client | None = None
         self._lock = threading.Lock()
@@ -143,7 +139,7 @@ class Downloader:
         if urlsplit(url).scheme == "file":
             return _read_part(url, reader, start)
         client = self._http()
-        return self._retried(lambda: client.read(url, start, stop, reader), time.sleep)
+        return self._retried(url, lambda: client.read(url, start, stop, reader), time.sleep)
 
     def _receive(self, url: str, partial: Partial) -> Received:
         # A beginning left by an earlier attempt may be wrong, and so may a proxy once.
@@ -162,26 +158,33 @@ class Downloader:
             _read_file(url, partial)
         else:
             client = self._http()
-            self._retried(lambda: client.fetch(url, partial), partial.pause)
+            self._retried(url, lambda: client.fetch(url, partial), partial.pause, partial)
 
-    def _retried(self, attempt: Callable[[], T], pause: Callable[[float], None]) -> T:
-        for count in range(self.retries):
+    def _retried(
+        self,
+        url: str,
+        attempt: Callable[[], T],
+        pause: Callable[[float], None],
+        partial: Partial | None = None,
+    ) -> T:
+        tries = Tries(self.patience, f"`{urlsplit(url).hostname}`")
+        while True:
+            size = partial.size if partial else 0
             try:
                 return attempt()
             except DownloadError as error:
-                if error.retry_after is None:
+                moved = partial is not None and partial.size > size
+                wait = tries.wait(error.retry_after, moved=moved and not error.slow)
+                if wait is None:
                     raise
-                # Everybody who failed together must not come back together.
-                jitter = random.uniform(0, self.backoff * 2**count)  # noqa: S311
-                pause(max(jitter, error.retry_after))
-        return attempt()
+                pause(wait)
 
     def _http(self) -> Client:
         with self._lock:
             if not self._client:
                 from pkgcache._http import Client
 
-                self._client = Client(self.credentials, pool=self.workers, timeout=self.timeout)
+                self._client = Client(self.credentials, pool=self.workers, patience=self.patience)
             return self._client
 
 

@@ -6,6 +6,8 @@ may help. No message, attribute or repr holds a credential.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AliasTaken",
     "BadArchive",
@@ -59,23 +61,37 @@ class DownloadError(OSError, PkgcacheError):
     """A URL could not be fetched.
 
     `status` is the HTTP status, where there was one. `retry_after` is None where another attempt
-    is pointless, else the seconds that the server asked to wait, 0 if it did not.
+    is pointless, else the seconds that the server asked to wait, 0 if it did not. `slow` is a server
+    that sent something, and too little of it.
     """
 
     def __init__(
         self,
         url: str,
         reason: str,
+        *,
         status: int | None = None,
         retry_after: float | None = None,
         hint: str | None = None,
+        slow: bool = False,
     ) -> None:
-        super().__init__(url, reason, status, retry_after, hint)
-        self.url, self.reason, self.status = url, reason, status
+        # One argument: OSError takes the first two of several for `errno` and `strerror`.
+        super().__init__(reason)
+        self.url, self.reason, self.status, self.slow = url, reason, status, slow
         self.retry_after, self.retryable, self.hint = retry_after, retry_after is not None, hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
         return f"cannot download `{self.url}`: {self.reason}"
+
+
+def _remade(kind: type[DownloadError], args: tuple[str, ...], facts: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class StoreError(OSError, PkgcacheError):

@@ -12,14 +12,11 @@ from urllib.parse import quote, urlencode
 
 from pkgcache._remote import (
     CHUNK,
-    CONNECT_TIMEOUT,
     CONNECTIONS,
-    READ_TIMEOUT,
     Problem,
     Refused,
     RemoteStore,
     answered,
-    broken,
     login_refused,
 )
 from pkgcache._store_url import missing
@@ -30,13 +27,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pkgcache._remote import Condition
+    from pkgcache.patience import Patience
     from pkgcache.progress import Task
 
 __all__ = ["GcsStore"]
 
 _TOKEN = "put"  # noqa: S105  (the name of a field)
 _STEP = 256 << 10
-_ONCE: dict[str, Any] = {"retry": None, "timeout": (CONNECT_TIMEOUT, READ_TIMEOUT)}
 _TYPE = "application/octet-stream"
 
 
@@ -55,8 +52,8 @@ class GcsStore(RemoteStore):
         "delete": "storage.objects.delete",
     }
 
-    def __init__(self, url: str, **sizes: int) -> None:
-        super().__init__(url, **sizes)
+    def __init__(self, url: str, *, patience: Patience | None = None, **sizes: int) -> None:
+        super().__init__(url, patience=patience, **sizes)
         self._anonymous = self._at.flag("anonymous")
         try:
             # It warns at each start that it will not be updated for old Pythons.
@@ -82,6 +79,11 @@ class GcsStore(RemoteStore):
         for scheme in ("http://", "https://"):
             _session(client).mount(scheme, HTTPAdapter(CONNECTIONS, CONNECTIONS))
         return client
+
+    @property
+    def _once(self) -> dict[str, Any]:
+        """Options of a request that the library is not to send again: the policy is ours."""
+        return {"retry": None, "timeout": self._patience.silence}
 
     @property
     def _bucket(self) -> Any:
@@ -119,10 +121,10 @@ class GcsStore(RemoteStore):
             error, exceptions.TransportError
         ):
             return login_refused(None)
-        return broken(error)
+        return self._broken(error)
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
-        found = self._bucket.get_blob(name, **_ONCE)
+        found = self._bucket.get_blob(name, **self._once)
         if found is None:
             raise Refused(answered(404, None, None))
         info = ObjectInfo(
@@ -149,7 +151,7 @@ class GcsStore(RemoteStore):
             f"{client.api_endpoint}/download/storage/v1/{path}",
             headers={"Range": f"bytes={offset}-"} if offset else {},
             stream=True,
-            timeout=_ONCE["timeout"],
+            timeout=self._patience.silence,
         )
         if response.status_code != (206 if offset else 200):
             with response:
@@ -190,24 +192,24 @@ class GcsStore(RemoteStore):
             blob.metadata = {_TOKEN: condition.token}
             matched = {"if_generation_match": _generation(condition)}
         pieces = {
-            **_ONCE,
+            **self._once,
             "retry": Retry(
                 predicate=lambda error: (
                     isinstance(error, self._errors) and self._problem(error).retry_after is not None
                 ),
                 initial=0.5,
                 multiplier=2,
-                timeout=READ_TIMEOUT,
+                timeout=self._patience.silence,
             ),
         }
         blob.upload_from_file(
-            body, size=size, content_type=_TYPE, **(pieces if step else _ONCE), **matched
+            body, size=size, content_type=_TYPE, **(pieces if step else self._once), **matched
         )
         return str(blob.generation)
 
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
         found = self._client().list_blobs(
-            self._bucket, prefix=prefix, page_size=self._page_size, page_token=page, **_ONCE
+            self._bucket, prefix=prefix, page_size=self._page_size, page_token=page, **self._once
         )
         infos = [
             ObjectInfo(
@@ -221,7 +223,7 @@ class GcsStore(RemoteStore):
         return infos, found.next_page_token
 
     def _delete(self, name: str) -> None:
-        self._bucket.delete_blob(name, **_ONCE)
+        self._bucket.delete_blob(name, **self._once)
 
 
 class _Counted:

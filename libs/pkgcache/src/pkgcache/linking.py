@@ -3,6 +3,10 @@
 Knows nothing of how the installation came to be: a virtual environment, or a conda prefix.
 Follows the specifications "Binary distribution format", "Recording installed projects" and
 "Entry points". Everything is made with `O_EXCL` or link(2): nothing that exists is overwritten.
+
+Where packages bring one path, it does not matter whose is there if the content is the same, and
+neither if one of them is an `__init__.py` without code of its own, as namespace packages have it:
+the other one is kept. All else is a `Clobber`, which is reported.
 """
 
 from __future__ import annotations
@@ -11,15 +15,15 @@ import posixpath
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkgcache import _scripts
+from pkgcache import _namespace, _scripts
 from pkgcache._files import Placer, in_threads
 from pkgcache.errors import PrefixError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pkgcache.progress import Progress
     from pkgcache.wheels import UnpackedFile, UnpackedWheel
@@ -100,11 +104,20 @@ class _Planned:
         self.present = False
 
     @classmethod
-    def there(cls, found: Present) -> _Planned:
-        planned = cls(found.owner)
+    def there(cls, found: Present, source: str) -> _Planned:
+        planned = cls(found.owner, source=source)
         digest = urlsafe_b64encode(bytes.fromhex(found.sha256)).rstrip(b"=").decode()
         planned.hash, planned.present = f"sha256={digest}", True
         return planned
+
+    def same(self, other: _Planned) -> bool:
+        """Whether the content is the same; wheels may give hashes of several kinds."""
+        if self.hash.partition("=")[0] == other.hash.partition("=")[0]:
+            return self.hash == other.hash
+        return self.read() == other.read()
+
+    def read(self) -> bytes:
+        return Path(self.source).read_bytes() if self.source else self.content
 
 
 def link_wheels(
@@ -120,39 +133,70 @@ def link_wheels(
     Where several bring the same path with different content, the last one's is kept; but what is
     `present` stays. Raises `PrefixError` where another path exists already or cannot be made.
     """
-    present = present or {}
     plan: dict[str, _Planned] = {}
     clobbers: list[Clobber] = []
+    paths: list[list[str]] = []
     for installable in wheels:
-        own = dict(_files(installable.wheel, scheme))
-        own.update(_scripts_of(installable.wheel, scheme))
-        for path in own.keys() & present.keys():
-            there = _Planned.there(present[path])
-            if there.hash != own[path].hash:
-                clobbers.append(Clobber(path=path, kept=there.owner, lost=own[path].owner))
-            own[path] = there
-        own.update(_metadata(installable, own, scheme))
+        own = _own(installable.wheel, scheme)
+        paths.append(list(own))
         for path, planned in own.items():
-            if planned.present:
-                continue
             before = plan.get(path)
-            if before and before.hash != planned.hash:
-                clobbers.append(Clobber(path=path, kept=planned.owner, lost=before.owner))
-            plan[path] = planned
+            if not before and present and path in present:
+                before = _Planned.there(present[path], f"{scheme.root}/{path}")
+            plan[path] = _kept(path, before, planned, clobbers) if before else planned
+    for installable, own_paths in zip(wheels, paths, strict=True):
+        plan |= _metadata(installable, {path: plan[path] for path in own_paths}, scheme)
+    plan = {path: planned for path, planned in plan.items() if not planned.present}
+    folders = {path.rpartition("/")[0] for path in plan}
+    _check_folders(plan, folders, scheme)
     report(clobbers, progress)
     task = progress.start("linking files", len(plan), "files")
     try:
         placer = placer or Placer(str(scheme.root), progress)
-        placer.make_folders({path.rpartition("/")[0] for path in plan})
+        placer.make_folders(folders)
         in_threads(list(plan.items()), partial(_place, placer))
         task.advance(len(plan))
     except FileExistsError as error:
         path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
         owner = plan[path].owner if path in plan else "a wheel"
-        raise PrefixError(str(scheme.final), f"`{owner}` would overwrite `{path}`") from error
+        there = present.get(path) if present else None
+        other = f" of `{there.owner}`" if there else ""
+        reason = f"`{owner}` would overwrite `{path}`{other}"
+        raise PrefixError(str(scheme.final), reason) from error
     finally:
         task.done()
     return Linked(files=len(plan), clobbers=tuple(clobbers))
+
+
+def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber]) -> _Planned:
+    """Which of two will be at a path; a clobber where something is lost by it."""
+    kept, lost = (before, planned) if before.present else (planned, before)
+    if kept.same(lost):
+        return kept
+    if posixpath.basename(path) == "__init__.py":
+        if not _namespace.has_code(lost.read()):
+            return kept
+        if not kept.present and not _namespace.has_code(kept.read()):
+            return lost
+    clobbers.append(Clobber(path=path, kept=kept.owner, lost=lost.owner))
+    return kept
+
+
+def _check_folders(plan: Mapping[str, _Planned], folders: set[str], scheme: Scheme) -> None:
+    """What is a file of one wheel can be no folder of another."""
+    seen: set[str] = set()
+    for folder in folders:
+        above = folder
+        while above and above not in seen:
+            if above in plan:
+                path = next(one for one in plan if one.startswith(f"{folder}/"))
+                raise PrefixError(
+                    str(scheme.final),
+                    f"`{plan[above].owner}` brings a file `{above}`, and `{plan[path].owner}`"
+                    f" brings `{path}`",
+                )
+            seen.add(above)
+            above = above.rpartition("/")[0]
 
 
 def _place(placer: Placer, items: Sequence[tuple[str, _Planned]]) -> None:
@@ -188,6 +232,17 @@ def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned
             yield target, _Planned(wheel.name, file=file, source=source)
         else:
             yield target, _Planned(wheel.name, content=script, executable=True)
+
+
+def _own(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
+    """What a wheel brings, by path; the script of an entry point is no one else's."""
+    own: dict[str, _Planned] = {}
+    for path, planned in _files(wheel, scheme):
+        if path in own and not own[path].same(planned):
+            reason = f"`{wheel.name}` brings `{path}` twice, with different content"
+            raise PrefixError(str(scheme.final), reason)
+        own[path] = planned
+    return own | _scripts_of(wheel, scheme)
 
 
 def _scripts_of(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:

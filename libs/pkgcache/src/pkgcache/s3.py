@@ -14,13 +14,10 @@ from urllib.parse import urlsplit
 from pkgcache._parts import PartedStore
 from pkgcache._remote import (
     CHUNK,
-    CONNECT_TIMEOUT,
     CONNECTIONS,
-    READ_TIMEOUT,
     Problem,
     Refused,
     answered,
-    broken,
     login_refused,
     quiet,
 )
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pkgcache._remote import Condition
+    from pkgcache.patience import Patience
 
 __all__ = ["S3Store"]
 
@@ -66,8 +64,8 @@ class S3Store(PartedStore):
         "delete": "s3:DeleteObject",
     }
 
-    def __init__(self, url: str, **sizes: int) -> None:
-        super().__init__(url, **sizes)
+    def __init__(self, url: str, *, patience: Patience | None = None, **sizes: int) -> None:
+        super().__init__(url, patience=patience, **sizes)
         addressing = self._at.options.get("addressing", "auto")
         if addressing not in ("auto", "path", "virtual"):
             raise UnsupportedStore(self._at.clean, "`addressing` is `path` or `virtual`")
@@ -95,8 +93,8 @@ class S3Store(PartedStore):
             # A custom endpoint may not know regions, but a signature needs one.
             region_name=session.region_name or ("us-east-1" if own else None),
             config=Config(
-                connect_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
+                connect_timeout=self._patience.silence,
+                read_timeout=self._patience.silence,
                 max_pool_connections=CONNECTIONS,
                 retries={"total_max_attempts": 1},  # the policy of all stores is in `_remote`
                 s3={"addressing_style": options.get("addressing", "auto")},
@@ -128,7 +126,7 @@ class S3Store(PartedStore):
             *(exceptions.IncompleteReadError, urllib3.exceptions.HTTPError),
         )
         if isinstance(error, network):
-            return broken(getattr(error, "kwargs", {}).get("error", error))
+            return self._broken(getattr(error, "kwargs", {}).get("error", error))
         no_login = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
         if isinstance(error, no_login):
             hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -168,6 +168,10 @@ class EnvStore:
             if holder != env:
                 raise AliasTaken(str(alias), str(holder))
 
+    def remove_alias(self, alias: Alias) -> None:
+        """Take a name away from whatever environment has it; the environment stays."""
+        self.store.delete(layout.alias_key(alias))
+
     def built_wheel(self, source_key: str) -> BuiltWheel | None:
         """The wheel that somebody built from a source state, None where nobody did."""
         found = self._archive(layout.built_key(source_key))

@@ -19,6 +19,7 @@ from pkgcache.errors import InvalidKey, UnsupportedStore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pkgcache.patience import Patience
     from pkgcache.progress import Task
 
 __all__ = ["ObjectInfo", "Sink", "Store", "check_key", "open_store"]
@@ -102,8 +103,10 @@ def check_key(key: str) -> str:
     return key
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, patience: Patience | None = None) -> Store:
     """The store at `url`. Nothing is read or written, no connection is made.
+
+    `patience` says how long a service is waited for, and how often it is asked again.
 
     `file:///path` is a directory, made by the first put; `s3://bucket/prefix`,
     `az://account/container/prefix` and `gs://bucket/prefix` are what a service keeps, with
@@ -119,15 +122,15 @@ def open_store(url: str) -> Store:
         case "s3":
             from pkgcache.s3 import S3Store
 
-            return S3Store(url)
+            return S3Store(url, patience=patience)
         case "az":
             from pkgcache.azure import AzureStore
 
-            return AzureStore(url)
+            return AzureStore(url, patience=patience)
         case "gs":
             from pkgcache.gcs import GcsStore
 
-            return GcsStore(url)
+            return GcsStore(url, patience=patience)
     clean = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     raise UnsupportedStore(
         clean if parts.scheme else url,

@@ -122,6 +122,8 @@ async def _solved(
             exclude_newer=datetime.fromisoformat(cutoff) if cutoff else None,
             constraints=[*(specs[text] for text in question["constraints"]), *bounds],
             locked_packages=locked,
+            # What a channel names beside itself (CEP 42) is none that the spec, and its id, name.
+            channel_relations="disabled",
         )
 
     found = await attempt()

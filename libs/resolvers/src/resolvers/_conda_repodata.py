@@ -109,7 +109,9 @@ class Repodata:
         remote = [one for one in sources if isinstance(one, rattler.Channel)]
         if remote:
             platforms = [rattler.Subdir(one) for one in subdirs]
-            answers = await self.gateway.query(remote, platforms, specs, recursive=False)
+            answers = await self.gateway.query(
+                remote, platforms, specs, recursive=False, channel_relations="disabled"
+            )
             found += [record for answer in answers for record in answer]
         return found
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from envid.errors import InvalidDescription
 from envid.packages import Package
+from envid.platforms import virtual_packages
 from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from resolvers._conda_diagnosis import diagnose
-from resolvers._virtual import virtual_packages
 from resolvers.channels import channel_urls, with_channel_urls
 from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest
 
@@ -85,7 +85,7 @@ class CondaQuestion:
                 for source in sources or [_DEFAULT_CHANNEL]
                 for url in channel_urls(source, alias)
             },
-            virtual=tuple(virtual_packages(platform, asked.get("sys", ()))),
+            virtual=tuple(map(_virtual, virtual_packages(platform, asked.get("sys", ())))),
             exclude_newer=spec.options.exclude_newer,
             priority=spec.options.channel_priority,
             package_format=format_,
@@ -149,6 +149,12 @@ def solve_conda(
             raise diagnose(answer, question, context)
         found[question.platform] = _solved(answer["packages"], question)
     return found
+
+
+def _virtual(text: str) -> tuple[str, str, str]:
+    """Name, version and build of a virtual package."""
+    name, version, build = [*text.split("="), "0"][:3]
+    return name, version, build
 
 
 def _is_readable(url: str) -> bool:

@@ -18,7 +18,7 @@ __all__ = ["build_warnings", "warnings"]
 _WARNING = re.compile(r"^warning: (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
 # Of the way that we run uv, of which a user can change nothing.
 _OURS = re.compile(
-    r"requested Python version|\bstdin\b|any dependencies|hardlink|link-mode"
+    r"requested Python version|search path|\bstdin\b|any dependencies|hardlink|link-mode"
     r"|experimental|preview|\b(?:UV|VIRTUAL)_[A-Z_]+|output file|lock ?file"
 )
 _STUB = re.compile(r"\+conda\b")

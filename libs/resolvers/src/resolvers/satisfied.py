@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
-from resolvers.targets import DEFAULT_FLOORS, Target
+from envid.platforms import virtual_packages
+from resolvers.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["satisfies"]
 
+_FLOORS = ("__glibc", "__linux", "__osx")  # what has a newer one has all of an older one
 # Where a version is made of numbers alone, conda and PEP 440 order them alike.
 _NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _CONDA = re.compile(r"(?P<name>[a-z0-9_.-]+?)(?:(?P<version>[<>!=~ ]\S+)(?: (?P<build>\S+))?)?")
@@ -32,8 +35,9 @@ _CLAUSE = re.compile(
 def satisfies(env: ResolvedEnv, asked: EnvSpec) -> bool:
     """Whether `env` holds all that is asked for beside it, on the environment's platform.
 
-    `asked` has what was stated and no defaults: a virtual package in it is what the machine has,
-    and an environment that was resolved without knowing of it needs no more, but for its wheels.
+    `asked` has what was stated and no defaults: a virtual package in it is what the machine has.
+    An environment that was resolved without knowing of it needs no more, and one for an older
+    system runs on a newer one.
     Says yes only where that is certain: a PyPI requirement with extras, a marker, a URL or hashes,
     and a conda requirement with a channel or a version that is not of numbers, is left to a solver.
     """
@@ -59,15 +63,20 @@ def _satisfied(category: str, text: str, env: ResolvedEnv) -> bool:
 
 
 def _offers(text: str, env: ResolvedEnv) -> bool:
-    """Whether the environment runs where a virtual package is that its own request does not name."""
-    name = text.partition("=")[0]
+    """Whether the environment runs where a virtual package is another than it was resolved for."""
     stated = env.spec.for_platform(env.platform).get("sys", ())
-    if any(one.startswith(f"{name}=") for one in stated):
-        return False
-    if name != DEFAULT_FLOORS[env.platform].partition("=")[0]:
+    offered = dict(one.split("=", 1) for one in virtual_packages(env.platform, stated))
+    name, version = text.split("=", 1)
+    if name not in offered:
         return True
+    if name not in _FLOORS or not all(map(_NUMBERS.fullmatch, (version, offered[name]))):
+        return offered[name] == version
+    if Version(version) >= Version(offered[name]):
+        return True
+    if name == "__linux" or any(one.kind == "conda" for one in env.packages):
+        return False
     ranks = Target.make(env.platform, [text]).ranks(env.python)
-    wheels = (one.filename for one in env.packages if one.kind == "pypi")
+    wheels = (one.filename for one in env.packages)
     return all(any(tag in ranks for tag in parse_wheel_filename(name)[3]) for name in wheels)
 
 

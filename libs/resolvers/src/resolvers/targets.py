@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 
+from envid.platforms import VIRTUAL_PACKAGES, virtual_packages
 from resolvers.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -16,15 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["DEFAULT_FLOORS", "Target"]
-
-DEFAULT_FLOORS = {
-    "linux-64": "__glibc=2.17",
-    "linux-aarch64": "__glibc=2.17",
-    "osx-64": "__osx=12.0",
-    "osx-arm64": "__osx=12.0",
-}
-"""The virtual package that each platform is taken to have where a spec does not say."""
+__all__ = ["Target"]
 
 _MACHINES = {
     "linux-64": "x86_64",
@@ -55,12 +48,11 @@ class Target:
 
         Raises `InvalidRequest` for a platform or a floor that wheels do not know.
         """
-        if platform not in _MACHINES:
-            known = ", ".join(_MACHINES)
+        if platform not in VIRTUAL_PACKAGES:
+            known = ", ".join(VIRTUAL_PACKAGES)
             raise InvalidRequest(f"there is no platform `{platform}`", f"known platforms: {known}")
-        name = DEFAULT_FLOORS[platform].partition("=")[0]
-        asked = [one for one in sys if one.partition("=")[0] == name]
-        text = (asked or [DEFAULT_FLOORS[platform]])[-1]
+        name = "__glibc" if platform.startswith("linux-") else "__osx"
+        text = next(one for one in virtual_packages(platform, sys) if one.partition("=")[0] == name)
         version = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)*", text.partition("=")[2])
         if not version:
             raise InvalidRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")

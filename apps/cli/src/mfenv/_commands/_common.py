@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
+    from mfenv.settings import Settings
 
 _LOCAL_ONLY = "mfenv.local_only"
 
@@ -38,6 +39,14 @@ def open_environments(options: dict[str, Any] | None = None) -> Environments:
     """The environments under the settings in force; `options` are settings given by hand."""
     local_only = click.get_current_context().meta.get(_LOCAL_ONLY)
     return current_host().environments({**(options or {}), "local_only": local_only})
+
+
+def settings_in_force(options: dict[str, Any] | None = None) -> Settings:
+    """The settings of a command that needs no environments."""
+    found = current_host().settings(options)
+    for note in found.notes:
+        say(f"note: {note}")
+    return found
 
 
 def current_host() -> Host:

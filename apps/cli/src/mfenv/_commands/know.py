@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfenv._commands._common import (
-    current_host,
     env_argument,
     json_option,
     local_only_option,
@@ -17,6 +16,7 @@ from mfenv._commands._common import (
     print_descriptions,
     print_json,
     say,
+    settings_in_force,
 )
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def config(as_json: bool) -> None:
     """Show every setting, its value, and where that came from."""
     from mfenv.settings import describe
 
-    found = list(describe(current_host().settings()))
+    found = list(describe(settings_in_force()))
     if as_json:
         print_json({name: {"value": value, "origin": origin} for name, value, origin, _ in found})
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,7 +21,7 @@ from mfenv._commands._common import (
     print_json,
     say,
 )
-from mfenv.errors import NoProgram
+from mfenv.errors import NoProgram, StillNamed
 
 if TYPE_CHECKING:
     from mfenv.environments import Created
@@ -155,30 +156,51 @@ def shell(env: str, shell: str | None) -> None:
     _become(words[0], words, environment)
 
 
-@click.command(epilog="\b\nExamples:\n  mfenv alias 3f2a91bc team/etl:v1")
+@click.command(
+    epilog="\b\nExamples:\n  mfenv alias 3f2a91bc team/etl:v1\n  mfenv alias --delete team/etl:v1"
+)
 @env_argument()
-@click.argument("alias", metavar="ALIAS")
+@click.argument("alias", metavar="[ALIAS]", required=False)
+@click.option("--delete", is_flag=True, help="Take the alias ENV away; its environment stays.")
+@click.option("--shared", is_flag=True, help="With --delete: in the shared store as well.")
 @local_only_option
-def alias(env: str, alias: str) -> None:
-    """Give an environment a name.
+def alias(env: str, alias: str | None, delete: bool, shared: bool) -> None:
+    """Give an environment a name, or take one away.
 
     The tags `latest`, `candidate` and `stable` can be given to another environment later; every
     other tag stays for ever.
     """
+    if delete == bool(alias):
+        raise click.UsageError("Give ENV and ALIAS, or --delete and an alias.")
+    if shared and not delete:
+        raise click.UsageError("--shared goes with --delete.")
     with open_environments() as environments:
-        given, target = environments.alias(env, alias)
-    say(f"{given} names {target}")
+        if alias:
+            given, target = environments.alias(env, alias)
+            say(f"{given} names {target}")
+        elif environments.take_away(env, shared=shared):
+            say(f"{env} is no name here any more; the store still has it (--shared)")
+        else:
+            say(f"{env} is no name any more")
 
 
 @click.command(epilog="\b\nExamples:\n  mfenv rm etl\n  mfenv rm team/etl:v1")
 @click.argument("env", metavar="ENV|NAME", shell_complete=complete_env)
-def rm(env: str) -> None:
+@click.option("--force", is_flag=True, help="Also where the environment has other names.")
+def rm(env: str, force: bool) -> None:
     """Delete a prefix by its name or directory, or all that this machine has of an environment.
 
-    Only directories that mfenv created are deleted. The shared store keeps what it has.
+    Only directories that mfenv created are deleted. The shared store keeps what it has. Where an
+    environment has other names too, it asks first on a terminal, and needs --force without one.
     """
     with open_environments() as environments:
-        removed = environments.remove(env)
+        try:
+            removed = environments.remove(env, force=force)
+        except StillNamed as error:
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise
+            click.confirm(f"{error}. Delete it?", abort=True, err=True)
+            removed = environments.remove(env, force=True)
     for prefix in removed.prefixes:
         say(f"deleted {prefix}")
     if removed.forgotten:

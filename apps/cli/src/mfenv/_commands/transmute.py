@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfenv._commands._common import current_host, json_option, print_json
+from mfenv._commands._common import current_host, json_option, print_json, settings_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def transmute(
     from pkgcache.transmute import threads_for
     from pkgcache.transmute import transmute as one
 
-    settings = current_host().settings({"transmute_level": transmute_level})
+    settings = settings_in_force({"transmute_level": transmute_level})
     memory, level = transmute_memory(settings), settings.transmute_level
     if output:
         output.mkdir(parents=True, exist_ok=True)

@@ -59,8 +59,8 @@ def _packages(requirements: Iterable[Requirement]) -> dict[str, str]:
     """Constraints by name; a name that stands several times has all of them."""
     found: dict[str, list[str]] = {}
     for one in requirements:
-        if one.category == "conda" and one.name == "python":
-            continue  # it is a statement of the Python version too
+        if one.category == "conda" and one.name == "python" and not (one.build or one.channel):
+            continue  # its version is stated already
         extras = f"[{','.join(one.extras)}]" if one.extras else ""
         if one.url or one.path or not one.name:
             found.setdefault(one.text, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from reqparse import Requirement
     from reqparse.model import Category
 
-__all__ = ["PACKAGES", "READERS", "read", "virtual_packages"]
+__all__ = ["PACKAGES", "READERS", "read"]
 
 PACKAGES: Mapping[tuple[str, str], Category] = {
     ("conda", "packages"): "conda",
@@ -49,11 +50,6 @@ def read(kind: str, place: str, attributes: Mapping[str, Any]) -> dict[str, Any]
         except InvalidRequest as error:
             raise InvalidRequest(f"{place}: `{key}`: {error}", error.hint) from None
     return found
-
-
-def virtual_packages(value: Any) -> tuple[str, ...]:
-    """Virtual packages with their versions as a request has them; raises `InvalidRequest`."""
-    return tuple(one.text for one in _packages("sys", "", value))
 
 
 def _packages(category: Category, place: str, value: Any) -> tuple[Requirement, ...]:
@@ -98,7 +94,8 @@ def _spell_pypi(name: str, version: str) -> str:
             f"`{bare}` is a revision, and `{name}` is not the URL of a repository",
             f'write `{{"git+https://HOST/REPOSITORY": "{bare}"}}`',
         )
-    return f"{name} {_after(bare)}{marker}".strip()
+    star = ".*" if _is_minor(name, bare) else ""
+    return f"{name} {_after(bare)}{star}{marker}".strip()
 
 
 def _is_direct(name: str) -> bool:
@@ -131,11 +128,17 @@ def _after(version: str) -> str:
     return version if version[0] in "<>=!~@(" else f"=={_version(version)}"
 
 
+def _is_minor(name: str, version: str) -> bool:
+    """Whether this is a minor version of Python, which stands for all of its releases."""
+    bare = name.rpartition("::")[2].strip().lower()
+    return bare == "python" and re.fullmatch(r"\d+(\.\d+)?", version) is not None
+
+
 def _spell_conda(name: str, version: str) -> str:
     if ";" in version:
         raise InvalidRequest("conda packages have no markers", "ask for it by `@pypi`")
     # In a MatchSpec, a version after a space is exact; `==1.2.*` is not what anybody means.
-    glued = "=" in version and version[0].isdigit()
+    glued = ("=" in version and version[0].isdigit()) or _is_minor(name, version)
     return f"{name}{'=' if glued else ' '}{_version(version)}".strip()
 
 

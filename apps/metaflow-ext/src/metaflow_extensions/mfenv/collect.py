@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from metaflow_extensions.mfenv.releases import inherited
+
 __all__ = ["stated"]
 
 KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages")
@@ -42,12 +44,7 @@ def is_remote(decorators: Any) -> bool:
 def _of_flow(flow: Any, name: str) -> list[Any]:
     """The decorators of a flow and of the flows that it inherits from, in reading order."""
     found = list(reversed(flow._flow_decorators.get(name, [])))  # noqa: SLF001 - no other way
-    # Of a name that both have, newer Metaflows give those of the flow alone.
-    inherited = getattr(flow._flow_state, "inherited_data", {})  # noqa: SLF001
-    for kind, decorators in inherited.items():
-        if kind.name == "FLOW_DECORATORS":
-            found += [one for one in reversed(decorators.get(name, [])) if one not in found]
-    return found
+    return found + [deco for deco in inherited(flow, name) if deco not in found]
 
 
 def _statement(deco: Any, level: str, place: str) -> dict[str, Any]:

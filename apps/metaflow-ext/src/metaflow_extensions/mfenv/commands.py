@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaflow_extensions.mfenv._configuration import skips_needs, unheeded
 from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES, load_credentials, load_settings
@@ -72,10 +73,8 @@ class MetaflowHost(Host):
         """The request with what Metaflow itself needs in a task, unless that was refused."""
         from dataclasses import replace
 
-        from metaflow import metaflow_config as configuration
-
         skip = self.skip_pins
-        if configuration.CONDA_SKIP_METAFLOW_DEPS if skip is None else skip:
+        if skips_needs() if skip is None else skip:
             return request
         pins = needed(request.python, self.datastore)
         return replace(
@@ -139,6 +138,8 @@ def environment(
 
     if metadata:
         _use_metadata(metadata)
+    for note in () if quiet else unheeded():
+        click.echo(f"note: {note}", err=True)
     chosen = datastore or DEFAULT_DATASTORE
     context.obj = MetaflowHost(datastore=chosen, root=conda_root, quiet=quiet)
 

@@ -31,6 +31,8 @@ __all__ = [
     "SysPackagesBase",
 ]
 
+_PARAMETERS = "\n\n    Parameters\n"
+
 _NAMED: Attributes = {"name": None, "pathspec": None, "fetch_at_exec": None}
 _COMMON: Attributes = {**_NAMED, "python": None, "disabled": None}
 _CONDA: Attributes = {
@@ -123,22 +125,7 @@ class Conda(_Step):
 
 
 class CondaBase(_Flow):
-    """Asks for conda packages in the environments of all steps; takes what `@conda` takes.
-
-    Parameters
-    ----------
-    libraries : Dict[str, str], default {}
-        Packages by name, each with a version or constraint; empty for any version.
-    packages : Dict[str, str], default {}
-        The same by the name that Metaflow itself uses.
-    channels : List[str], default []
-        Channels to look in before the usual ones, in order.
-    python : str, optional, default None
-        Version of Python, or a specifier; the one that starts the run by default.
-    disabled : bool, optional, default None
-        Run the steps without an environment.
-
-    """
+    """Asks for conda packages in the environments of all steps; takes what `@conda` takes."""
 
     name = "conda_base"
     defaults = _CONDA
@@ -178,24 +165,7 @@ class Pypi(_Step):
 
 
 class PypiBase(_Flow):
-    """Asks for PyPI packages in the environments of all steps; takes what `@pypi` takes.
-
-    Parameters
-    ----------
-    packages : Dict[str, str], default {}
-        Packages by name, each with a version or constraint; empty for any version.
-    conda_only : Dict[str, str], default {}
-        Conda packages beside them, which must not bring Python in.
-    extra_indices : List[str], default []
-        Indexes to look in before the usual one, in order.
-    extras : List[str], default []
-        Options as in a requirements.txt, such as `--pre` or `--find-links URL`.
-    python : str, optional, default None
-        Version of Python, or a specifier; the one that starts the run by default.
-    disabled : bool, optional, default None
-        Run the steps without an environment.
-
-    """
+    """Asks for PyPI packages in the environments of all steps; takes what `@pypi` takes."""
 
     name = "pypi_base"
     defaults = _PYPI
@@ -235,20 +205,7 @@ class NamedEnv(_Step):
 
 
 class NamedEnvBase(_Flow):
-    """Runs all steps in an environment that was resolved before; takes what `@named_env` takes.
-
-    Parameters
-    ----------
-    name : str, optional, default None
-        Alias or id of the environment, in which `@{VAR}` stands for a variable.
-    pathspec : str, optional, default None
-        `Flow/run/step` whose environment it is.
-    fetch_at_exec : bool, optional, default None
-        Look the name up when a task starts.
-    disabled : bool, optional, default None
-        Run the steps without an environment.
-
-    """
+    """Runs all steps in an environment that was resolved before; takes what `@named_env` takes."""
 
     name = "named_env_base"
     defaults = NamedEnv.defaults
@@ -271,16 +228,20 @@ class SysPackages(_Step):
 
 
 class SysPackagesBase(_Flow):
-    """Says what the machines of all steps offer.
-
-    Parameters
-    ----------
-    packages : Dict[str, str], default {}
-        Versions of virtual packages, such as `{"__cuda": "12.4", "__glibc": "2.28"}`.
-    disabled : bool, optional, default None
-        Run the steps without an environment.
-
-    """
+    """Says what the machines of all steps offer."""
 
     name = "sys_packages_base"
     defaults = SysPackages.defaults
+
+
+# By which Metaflow writes stubs. Without documentation, by `python -OO`, there is none to be had.
+for _named_so, _like in (
+    (CondaBase, Conda),
+    (PypiBase, Pypi),
+    (Pip, Pypi),
+    (PipBase, Pypi),
+    (NamedEnvBase, NamedEnv),
+    (SysPackagesBase, SysPackages),
+):
+    _parameters = (_like.__doc__ or "").partition(_PARAMETERS)[2]
+    _named_so.__doc__ = f"{_named_so.__doc__ or ''}{_PARAMETERS}{_parameters}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
+from metaflow_extensions.mfenv._configuration import gpu_packages, skips_needs, unheeded
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
 from metaflow_extensions.mfenv.pathspecs import find_step
@@ -91,22 +92,20 @@ def requests_of(
     steps: Sequence[Mapping[str, Any]], *, datastore: str, say: Callable[[str], None]
 ) -> list[StepRequest]:
     """What each step asks for; `say` gets the notes on it, each once."""
-    from metaflow import metaflow_config as configuration
-
     settings = load_settings(datastore)
-    skip = configuration.CONDA_SKIP_METAFLOW_DEPS
-    pins = {} if skip else needed(settings.python, datastore)
+    pins = {} if skips_needs() else needed(settings.python, datastore)
+    gpu = gpu_packages()
     asked = [
         step_request(
             step,
             settings,
             pins=pins,
-            gpu=configuration.CONDA_SYS_DEFAULT_GPU_PACKAGES,
+            gpu=gpu,
             environ=os.environ,
         )
         for step in steps
     ]
-    for note in dict.fromkeys(note for one in asked for note in one.notes):
+    for note in dict.fromkeys((*unheeded(), *(note for one in asked for note in one.notes))):
         say(note)
     return asked
 

@@ -15,7 +15,7 @@ from metaflow.packaging_sys import ContentType
 
 from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.collect import is_remote, stated
-from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS
+from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, environment_info
 from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
@@ -158,10 +158,9 @@ class CondaEnvironment(MetaflowEnvironment):
 
         info = json.loads(metadata.get("code-package", "{}"))
         datastore = info.get("ds_type", DEFAULT_DATASTORE)
-        result: dict[str, Any] = call(
-            "describe", print, datastore=datastore, env_id=json.loads(found)
+        return environment_info(
+            call("describe", print, datastore=datastore, env_id=json.loads(found))
         )
-        return result
 
 
 class PypiEnvironment(CondaEnvironment):

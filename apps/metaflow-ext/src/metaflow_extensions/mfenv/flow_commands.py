@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["flow_resolve", "flow_show"]
 
-_NAME = re.compile(r"\s*([^\s<>=!~;@\[]+(?:\[[^\]]*\])?)\s*(.*)")
+_PYPI = re.compile(r"[A-Za-z0-9._-]+(?:\[[^\]]*\])?")
+_CONDA = re.compile(r"[^\s<>=!~\[]+")
+# A URL without a name, and the revision in that of a repository.
+_REFERENCE = re.compile(
+    r"([a-z]+\+[a-z]+://(?:[^/@#\s]*@)?[^@#\s]*|[a-z][a-z0-9+.-]*:[^\s#]*)"
+    r"(?:(@[^#\s]*))?(#\S*)?( ;.*)?"
+)
 _CATEGORIES = {"channel": "conda", "index": "pypi", "find-links": "pypi"}
 
 
@@ -125,11 +131,27 @@ def _shown(environments: Environments, asked: StepRequest) -> dict[str, Any]:
 
 
 def _packages(spec: EnvSpec, platform: str) -> dict[str, dict[str, str]]:
-    """Constraints by name, by category."""
+    """Constraints by name, by category; what stands several times has all of them."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for category, texts in spec.for_platform(platform).items():
+        by_name = found.setdefault(category, {})
+        for text in texts:
+            name, constraint = _split(category, text)
+            by_name.setdefault(name, []).append(constraint)
     return {
-        category: {found[1]: found[2] for found in map(_NAME.fullmatch, texts) if found is not None}
-        for category, texts in spec.for_platform(platform).items()
+        category: {name: ",".join(filter(None, every)) for name, every in by_name.items()}
+        for category, by_name in found.items()
     }
+
+
+def _split(category: str, text: str) -> tuple[str, str]:
+    """The name and the constraint of a requirement, as a decorator takes them."""
+    if category == "pypi" and (reference := _REFERENCE.fullmatch(text)):
+        url, revision, fragment, marker = (part or "" for part in reference.groups())
+        return f"{url}{fragment}", f"{revision}{marker}".strip()
+    name = (_PYPI if category == "pypi" else _CONDA).match(text)
+    end = name.end() if name else len(text)
+    return text[:end], text[end:].strip()
 
 
 def _sources(spec: EnvSpec) -> dict[str, list[str]]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaflow_extensions.mfenv.mfenv_settings import given, old_store_url, store_url
+from metaflow_extensions.mfenv._configuration import given
+from metaflow_extensions.mfenv.mfenv_settings import old_store_url, store_url
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:

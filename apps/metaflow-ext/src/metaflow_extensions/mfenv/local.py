@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from metaflow.packaging_sys import ContentType
 
+from metaflow_extensions.mfenv import releases
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -62,7 +64,7 @@ class LocalRun:
 
     def _lay_out(self) -> dict[str, str]:
         root, package = Path(self._folder.name), self._package
-        found = package.get_post_extract_env_vars(package.package_metadata, str(root))
+        found = releases.task_variables(package, str(root))
         _link_code(Path(found["PYTHONPATH"]))
         content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
         package.extract_into(str(root), content)
@@ -75,6 +77,7 @@ class LocalRun:
         own = Path(sys.argv[0]).absolute().parent
         path = os.pathsep.join([found["PYTHONPATH"], str(own), str(trampolines)])
         return {
+            **found,
             "PYTHONPATH": path,
             "PYTHONNOUSERSITE": "1",
             "METAFLOW_ENV_ESCAPE_PY": env_escape.ENV_ESCAPE_PY,

@@ -6,7 +6,6 @@ mfenv itself is told, on the command line or by `MFENV_<NAME>`, wins over both; 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import fields, replace
@@ -14,17 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from metaflow_extensions.mfenv._configuration import (
+    SETTINGS,
+    given,
+    glibc,
+    ignored_datastores,
+    logins,
+    root,
+)
 from mfenv.errors import InvalidSetting
 from mfenv.resolving import user_name
 from mfenv.settings import Settings, describe
 from pkgcache.credentials import Credentials, Login
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "DATASTORES",
-    "given",
     "handed_on",
     "load_credentials",
     "load_settings",
@@ -35,7 +41,6 @@ __all__ = [
 DATASTORES = ("local", "s3", "azure", "gs")
 """The types of datastore that a store can lie beside."""
 
-_IGNORED = "CONDA_IGNORE_CACHING_DATASTORES"
 _ROOTS = {
     "local": ("CONDA_LOCALROOT",),
     "s3": ("CONDA_S3ROOT", "CONDA_PACKAGE_S3ROOT"),
@@ -49,8 +54,6 @@ _HANDED_ON = {
 }
 # Of conda itself, which the resolvers of metaflow-netflixext heeded.
 _CONDA = {"CONDA_CHANNELS": "channels"}
-_FORMATS = {"none": "none", ".conda": "conda", ".tar.bz2": "tar.bz2"}
-_LATEST = {":none:": "none", ":username:": "me", ":any:": "anyone"}
 
 
 def load_settings(
@@ -65,7 +68,7 @@ def load_settings(
     by_hand = dict(options or {})
     if root and not by_hand.get("store"):
         by_hand["store"] = store_url(datastore, root)
-    used = datastore not in _list(_IGNORED, given(_IGNORED) or [])
+    used = datastore not in ignored_datastores()
     variable, place = _root(datastore) if used else ("", "")
     inherited = list(_inherited())
     if place and variable in _ROOTS[datastore]:
@@ -113,14 +116,9 @@ def load_credentials() -> Credentials:
     A host alone stands for `https`. Raises `mfenv.errors.InvalidSetting`, which shows none of it.
     """
     found = Credentials()
-    for place, login in _table("CONDA_SRCS_AUTH_INFO").items():
-        if not isinstance(login, list) or [type(one) for one in login] != [str, str]:
-            raise InvalidSetting(
-                f"METAFLOW_CONDA_SRCS_AUTH_INFO: `{place}` has no pair of user and password",
-                'write `{"HOST": ["USER", "PASSWORD"]}`',
-            )
+    for place, user, password in logins():
         url = place if "://" in place else f"https://{place}"
-        found.set(url.rstrip("/") + "/", Login(user=login[0], password=login[1]))
+        found.set(url.rstrip("/") + "/", Login(user=user, password=password))
     return found
 
 
@@ -145,28 +143,16 @@ def store_url(datastore: str, root: str, *, folder: str = "/mfenv") -> str:
     return f"{place}?{options}" if options else place
 
 
-def given(name: str) -> Any:
-    """What the environment or Metaflow's configuration files say; None for nothing.
-
-    Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
-    """
-    from metaflow import metaflow_config_funcs as files
-
-    key = f"METAFLOW_{name}"
-    configured = {**(files.METAFLOW_CONFIG or {}), **(files.METAFLOW_LOCAL_CONFIG or {})}
-    return os.environ.get(key, configured.get(key))
-
-
 def _root(datastore: str) -> tuple[str, str]:
     """The setting that says where the stores of a datastore are, and what it says."""
     from metaflow import metaflow_config
 
     for variable in _ROOTS.get(datastore, ()):
-        if place := given(variable):
-            return variable, str(place)
+        if place := root(variable, datastore):
+            return variable, place
     variable = f"DATASTORE_SYSROOT_{datastore.upper()}"
-    place = getattr(metaflow_config, variable, None)
-    return variable, f"{place.rstrip('/')}/conda_env" if place else ""
+    sysroot = getattr(metaflow_config, variable, None)
+    return variable, f"{sysroot.rstrip('/')}/conda_env" if sysroot else ""
 
 
 def _azure_url(place: str, endpoint: str | None) -> str:
@@ -185,14 +171,13 @@ def _azure_url(place: str, endpoint: str | None) -> str:
 
 
 def _inherited() -> Iterator[tuple[str, Any, str]]:
-    known = {one.name for one in fields(Settings)}
+    known = {one.name for one in fields(Settings) if one.metadata}
     for variable, name in _CONDA.items():
         if variable in os.environ:
             yield name, os.environ[variable], variable
-    if "CONDA_OVERRIDE_GLIBC" in os.environ:
-        glibc = f"__glibc={os.environ['CONDA_OVERRIDE_GLIBC']}"
-        yield "virtual_packages", [glibc], "CONDA_OVERRIDE_GLIBC"
-    for variable, name, read in _SETTINGS:
+    if overridden := glibc("CONDA_OVERRIDE_GLIBC"):
+        yield "virtual_packages", overridden, "CONDA_OVERRIDE_GLIBC"
+    for variable, name, read in SETTINGS:
         value = given(variable)
         if value is not None and name in known:
             yield name, read(variable, value), f"METAFLOW_{variable}"
@@ -201,70 +186,3 @@ def _inherited() -> Iterator[tuple[str, Any, str]]:
         value = given(variable)
         if value is not None:
             yield name, value, f"METAFLOW_{variable}"
-
-
-def _list(name: str, value: Any) -> list[str]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _json(name, value)
-    found = value.replace(",", " ").split() if isinstance(value, str) else value
-    if not isinstance(found, list):
-        raise InvalidSetting(f"METAFLOW_{name}: is not a list", 'write `["a", "b"]`')
-    return [str(one) for one in found]
-
-
-def _table(name: str, value: Any = None) -> dict[str, Any]:
-    found = given(name) if value is None else value
-    if isinstance(found, str) and found.strip():
-        found = _json(name, found)
-    found = {} if found in (None, "") else found
-    if not isinstance(found, dict):
-        raise InvalidSetting(f"METAFLOW_{name}: is not an object", 'write `{"NAME": ...}`')
-    return found
-
-
-def _json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise InvalidSetting(f"METAFLOW_{name}: is not JSON", "write it in one line") from None
-
-
-def _text(name: str, value: Any) -> Any:
-    del name
-    return value
-
-
-def _format(name: str, value: Any) -> str:
-    if value not in _FORMATS:
-        raise InvalidSetting(
-            f"METAFLOW_{name}: `{value}` is no format", f"known: {', '.join(_FORMATS)}"
-        )
-    return _FORMATS[value]
-
-
-def _latest(name: str, value: Any) -> list[str]:
-    return [_LATEST.get(one, one) for one in _list(name, value)]
-
-
-def _virtual(name: str, value: Any) -> list[str]:
-    found = _table(name, value)
-    if not all(isinstance(packages, dict) for packages in found.values()):
-        raise InvalidSetting(
-            f"METAFLOW_{name}: is not an object of objects",
-            'write `{"linux-64": {"__glibc": "2.28"}}`',
-        )
-    return [
-        f"{platform}:{package}={version}"
-        for platform, packages in found.items()
-        for package, version in packages.items()
-    ]
-
-
-_SETTINGS: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
-    ("CONDA_CHANNELS", "channels", _list),
-    ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _text),
-    ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _text),
-    ("CONDA_PREFERRED_FORMAT", "preferred_format", _format),
-    ("CONDA_USE_REMOTE_LATEST", "use_remote_latest", _latest),
-    ("CONDA_SYS_DEFAULT_PACKAGES", "virtual_packages", _virtual),
-)

@@ -5,13 +5,13 @@ The rules are in the README. Nothing here starts a run or looks anything up.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envid.platforms import host_platform
 from envid.requirements import normalize_python
 from metaflow_extensions.mfenv._statements import Statement, refuse, statements
-from metaflow_extensions.mfenv._values import virtual_packages
 from metaflow_extensions.mfenv.names import expand
 from mfenv.errors import InvalidRequest
 from mfenv.request import Request
@@ -50,7 +50,7 @@ def step_request(
     settings: Settings,
     *,
     pins: Mapping[str, str],
-    gpu: Mapping[str, str],
+    gpu: Sequence[str],
     environ: Mapping[str, str],
 ) -> StepRequest:
     """Merge what the decorators of a step say, as `metaflow_extensions.mfenv.collect` has it.
@@ -82,8 +82,10 @@ def step_request(
         request=Request(
             stated=(_stated(found, requirements, python, settings),),
             using=_expanded(*named, environ) if named else None,
-            virtual=virtual_packages(gpu) if asked["gpu"] else (),
+            virtual=tuple(gpu) if asked["gpu"] else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
+            # A step gets the Python that starts the run: what it leaves to others is pickled.
+            python_unstated=f"{sys.version_info.major}.{sys.version_info.minor}",
         ),
     )
 

@@ -11,7 +11,7 @@ from metaflow.metadata_provider import MetaDatum
 
 from metaflow_extensions.mfenv.bridge import EnvironmentFailed
 from metaflow_extensions.mfenv.collect import is_remote
-from metaflow_extensions.mfenv.descriptions import description
+from metaflow_extensions.mfenv.descriptions import description, environment_info
 from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, reference
 from metaflow_extensions.mfenv.names import expand
 from metaflow_extensions.mfenv.pathspecs import METADATA
@@ -92,7 +92,8 @@ class TaskEnvironment(StepDecorator):
     def _info(self, env_id: Any) -> Any:
         if not env_id:
             return None
-        return description(env_id) or self.environment.call("describe", env_id=env_id)
+        found = description(env_id) or self.environment.call("describe", env_id=env_id)
+        return environment_info(found)
 
     def runtime_finished(self, exception: Any) -> None:
         self.environment.end_local_run()

@@ -1,0 +1,205 @@
+"""The values of settings: each of its type, and checked when it is read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from envid.errors import InvalidRequirement, InvalidSpec
+from envid.platforms import check_platform
+from envid.redaction import redact
+from envid.requirements import normalize, normalize_python
+from mfenv.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from dataclasses import Field
+
+__all__ = ["is_url", "size", "typed"]
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
+_UNITS = {"": 1, "B": 1} | {
+    unit: factor**power
+    for power, letter in enumerate("KMGT", 1)
+    for unit, factor in (
+        (letter, 1000),
+        (f"{letter}B", 1000),
+        (f"{letter}I", 1024),
+        (f"{letter}IB", 1024),
+    )
+}
+_NAME = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
+_STORE = re.compile(r"(?:file|s3|az|gs)://.+")
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True}
+_FLAGS |= {"0": False, "false": False, "no": False, "off": False, "": False}
+
+
+def typed(field: Field[Any], value: Any, origin: str) -> Any:
+    """The value of a setting in its type; raises `InvalidSetting` naming where it came from."""
+    found = _of_type(field.default, value, origin)
+    choices = field.metadata["choices"]
+    if choices and found not in choices:
+        raise InvalidSetting(
+            f"{origin}: `{found}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
+        )
+    check = _CHECKS.get(field.name)
+    nothing = found == () or found == field.default == ""
+    if check is None or nothing:
+        return found
+    try:
+        check(found)
+    except (InvalidSetting, InvalidSpec, InvalidRequirement) as error:
+        reason = error.reason if isinstance(error, InvalidSpec) else str(error)
+        raise InvalidSetting(f"{origin}: {redact(reason)}", error.hint) from None
+    return found
+
+
+def size(text: str) -> int:
+    """A number of bytes from a text such as `20GB`; raises `InvalidSetting`."""
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise InvalidSetting(f"`{text}` is not a size", "such as `20GB` or `500 MiB`")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is the URL of a place that is read by HTTP or in the file system."""
+    try:
+        parts = urlsplit(text)
+        at_host = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # the port is no number
+        return False
+    return parts.scheme == "file" or bool(at_host)
+
+
+def _of_type(default: Any, value: Any, origin: str) -> Any:
+    if isinstance(default, bool):
+        return _flag(value, origin)
+    if isinstance(default, int):
+        return _number(value, min(default, 1), origin)
+    if isinstance(default, tuple):
+        found = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(found, (list, tuple)) or not all(isinstance(v, str) for v in found):
+            raise InvalidSetting(f"{origin}: is not a list of texts", 'write `["a", "b"]`')
+        return tuple(found)
+    if not isinstance(value, str):
+        raise InvalidSetting(f"{origin}: is not a text", "write it in quotes")
+    return value.strip()
+
+
+def _number(value: Any, least: int, origin: str) -> int:
+    try:
+        number = -1 if isinstance(value, (bool, float)) else int(value)
+    except (TypeError, ValueError):
+        number = -1
+    if number < least:
+        raise InvalidSetting(f"{origin}: `{value}` is not a number from {least}", "such as `16`")
+    return number
+
+
+def _flag(value: Any, origin: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.strip().lower() not in _FLAGS:
+        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", "say `1` or `0`")
+    return _FLAGS[value.strip().lower()]
+
+
+def _option(name: str) -> Callable[[Any], object]:
+    """The check of an option of a spec."""
+
+    def check(value: Any) -> None:
+        from envid.spec import Options
+
+        Options.make(**{name: value})
+
+    return check
+
+
+def _platforms(value: tuple[str, ...]) -> None:
+    for platform in value:
+        check_platform(platform)
+
+
+def _virtual_packages(value: tuple[str, ...]) -> None:
+    for text in value:
+        place, colon, package = text.rpartition(":")
+        if colon:
+            check_platform(place)
+        normalize("sys", package)
+
+
+def _index(value: str) -> None:
+    if value != "pypi" and not is_url(value):
+        raise InvalidSetting(
+            f"`{value.rpartition('@')[2]}` is not the URL of a package index",
+            "write it like `https://host/simple`, or `pypi` for the public one",
+        )
+
+
+def _indexes(value: tuple[str, ...]) -> None:
+    for url in value:
+        _index(url)
+
+
+def _links(value: tuple[str, ...]) -> None:
+    for place in value:
+        if "://" in place and not is_url(place):
+            raise InvalidSetting(
+                f"`{place}` is neither a directory nor the URL of a page",
+                "write it like `https://host/links`, or as a path",
+            )
+
+
+def _channels(value: tuple[str, ...]) -> None:
+    for channel in value:
+        path = channel.startswith((".", "/", "~"))
+        if not path and not _NAME.fullmatch(channel) and not is_url(channel):
+            raise InvalidSetting(
+                f"`{channel}` is neither the name nor the URL of a conda channel",
+                "write it like `conda-forge` or `https://host/channel`",
+            )
+
+
+def _channel_alias(value: str) -> None:
+    if not is_url(value):
+        raise InvalidSetting(f"`{value}` is not a URL", "write it like `https://host`")
+
+
+def _store(value: str) -> None:
+    if not _STORE.fullmatch(value):
+        raise InvalidSetting(
+            f"`{value}` is not a store",
+            "it is like `file:///path/to/store`, `s3://…`, `az://…`, `gs://…`",
+        )
+
+
+def _users(value: tuple[str, ...]) -> None:
+    alone = {"none", "anyone"}.intersection(value)
+    if alone and len(value) > 1:
+        raise InvalidSetting(
+            f"`{min(alone)}` cannot stand beside other words",
+            "say `none`, `anyone`, `me` or the names of users",
+        )
+
+
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
+    "cache_size": size,
+    "channel_alias": _channel_alias,
+    "channel_priority": _option("channel_priority"),
+    "channels": _channels,
+    "exclude_newer": _option("exclude_newer"),
+    "extra_index_url": _indexes,
+    "find_links": _links,
+    "index_strategy": _option("index_strategy"),
+    "index_url": _index,
+    "package_size": size,
+    "platforms": _platforms,
+    "python": normalize_python,
+    "python_provider": _option("python_provider"),
+    "store": _store,
+    "transmute_memory": size,
+    "use_remote_latest": _users,
+    "virtual_packages": _virtual_packages,
+}

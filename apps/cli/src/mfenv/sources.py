@@ -1,0 +1,90 @@
+"""Where packages of a request are looked for: from files, options and settings, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envid.spec import Source
+from mfenv._setting_values import is_url
+from mfenv.errors import Contradiction, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mfenv.settings import Settings
+    from pkgcache.credentials import Credentials
+    from reqparse import RequirementSet
+    from reqparse import Source as StatedSource
+
+__all__ = ["sources_of"]
+
+
+def sources_of(
+    sets: Sequence[RequirementSet], settings: Settings, credentials: Credentials
+) -> tuple[Source, ...]:
+    """The places to look in, in order: find-links, further indexes, the index.
+
+    A further index comes before the index, as uv has it: a name that a private index has is never
+    taken from the public one.
+    """
+    stated = [source for found in sets for source in found.sources]
+    first = [source for source in stated if source.kind == "index"]
+    for other in first[1:]:
+        if other.url != first[0].url:
+            raise Contradiction(
+                f"{first[0].origin} and {other.origin} name different indexes",
+                "keep one `--index-url`, and name the other with `--extra-index-url`",
+            )
+    by_hand = settings.origins.get("index_url") == "--index-url"
+    index: str | None = settings.index_url if by_hand or not first else first[0].secret_url
+    further = [
+        *settings.extra_index_url,
+        *(source.secret_url for source in stated if source.kind == "extra-index"),
+    ]
+    links = [
+        *settings.find_links,
+        *(source.secret_url for source in stated if source.kind == "find-links"),
+    ]
+    if settings.no_index or any(found.no_index for found in sets):
+        index, further = None, []
+    chosen = [("find-links", _link(one)) for one in links]
+    chosen += [("index", _index(one)) for one in (*further, index) if one]
+    no_defaults = any(found.no_defaults for found in sets)
+    chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
+    return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
+
+
+def _channels(
+    stated: Iterable[StatedSource], settings: Settings, *, no_defaults: bool
+) -> list[str]:
+    """The conda channels, in order: those given by hand, those of the files, else the default.
+
+    With `no_defaults`, conda's own are none of the default ones.
+    """
+    if settings.python_provider == "system":
+        return []
+    by_hand = settings.channels if settings.origins.get("channels") == "--channel" else ()
+    found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
+    usual = [one for one in settings.channels if not (no_defaults and one == "defaults")]
+    return [_channel(one, settings.channel_alias) for one in found or usual]
+
+
+def _channel(text: str, alias: str) -> str:
+    if text.startswith((".", "/", "~")):
+        return _link(text)
+    # A name means what it means everywhere, unless a site has channels of its own.
+    return f"{alias.rstrip('/')}/{text}" if alias and "://" not in text else text
+
+
+def _link(text: str) -> str:
+    return text if "://" in text else Path(text).expanduser().absolute().as_uri()
+
+
+def _index(text: str) -> str:
+    if text != "pypi" and not is_url(text):
+        raise InvalidRequest(
+            f"`{text.rpartition('@')[2]}` is not the URL of a package index",
+            "write it like `https://host/simple`, or `pypi` for the public one",
+        )
+    return text

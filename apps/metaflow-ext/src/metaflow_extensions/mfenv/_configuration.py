@@ -1,0 +1,280 @@
+"""What Metaflow's own configuration says of environments, `METAFLOW_CONDA_*`: read, and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from envid.errors import InvalidRequirement
+from envid.platforms import PLATFORMS
+from envid.requirements import normalize
+from mfenv.errors import InvalidSetting
+from mfenv.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = [
+    "SETTINGS",
+    "UNHEEDED",
+    "given",
+    "glibc",
+    "gpu_packages",
+    "ignored_datastores",
+    "logins",
+    "root",
+    "skips_needs",
+    "unheeded",
+]
+
+_FORMATS = {"none": "none", ".conda": "conda", ".tar.bz2": "tar.bz2"}
+_LATEST = {":none:": "none", ":username:": "me", ":any:": "anyone"}
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True} | dict.fromkeys(
+    ("0", "false", "no", "off", ""), False
+)
+_SCHEMES = {"local": "file", "s3": "s3", "gs": "gs", "azure": "az"}
+_CONDA = (
+    *("CONDA_AZUREROOT", "CONDA_GSROOT", "CONDA_LOCALROOT", "CONDA_S3ROOT"),
+    *("CONDA_PACKAGE_AZUREROOT", "CONDA_PACKAGE_GSROOT", "CONDA_PACKAGE_S3ROOT"),
+    *("CONDA_CHANNELS", "CONDA_DEFAULT_PIP_SOURCE", "CONDA_DEFAULT_PYPI_SOURCE"),
+    *("CONDA_IGNORE_CACHING_DATASTORES", "CONDA_PREFERRED_FORMAT", "CONDA_SKIP_METAFLOW_DEPS"),
+    *("CONDA_SRCS_AUTH_INFO", "CONDA_SYS_DEFAULT_GPU_PACKAGES", "CONDA_SYS_DEFAULT_PACKAGES"),
+    *("CONDA_ENVS_DIRNAME", "CONDA_MAGIC_FILE_V2", "CONDA_USE_REMOTE_LATEST"),
+)
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+_NO_CONDA = "there is no conda to install"
+_RESOLVERS = "resolvers come with mfenv"
+UNHEEDED: Mapping[str, str] = {
+    "CONDA_ALL_ARCHS": "`--from` finds a request by any platform it was resolved for",
+    "CONDA_BUILDER_ENV_PACKAGES": "a builder holds what the source asks for",
+    "CONDA_DEPENDENCY_RESOLVER": _RESOLVERS,
+    "CONDA_HACK_CHANNEL_ALIAS": "the setting `channel_alias` names a mirror",
+    "CONDA_LOCAL_DIST": _NO_CONDA,
+    "CONDA_LOCAL_DIST_DIRNAME": _NO_CONDA,
+    "CONDA_LOCAL_PATH": _NO_CONDA,
+    "CONDA_LOCK_TIMEOUT": "a lock ends with the process that holds it",
+    "CONDA_MIXED_DEPENDENCY_RESOLVER": _RESOLVERS,
+    "CONDA_PACKAGES_DIRNAME": "packages lie by their hash",
+    "CONDA_PIP_DEPENDENCY_RESOLVER": _RESOLVERS,
+    "CONDA_PYPI_DEPENDENCY_RESOLVER": _RESOLVERS,
+    "CONDA_REMOTE_COMMANDS": "a decorator that sends tasks away says so itself",
+    "CONDA_REMOTE_INSTALLER": _NO_CONDA,
+    "CONDA_REMOTE_INSTALLER_DIRNAME": _NO_CONDA,
+    "CONDA_SYS_DEPENDENCIES": "any virtual package may be named",
+    "CONDA_SYS_MARKERS": "the markers of the target decide",
+    "CONDA_TEST": "a local store is used where one is configured",
+    "CONDA_USE_FAST_INIT": _NO_CONDA,
+    "PYLOCK_TOML_DEPENDENCY_RESOLVER": _RESOLVERS,
+}
+"""Settings of Metaflow or metaflow-netflixext that mean nothing here, and why."""
+
+
+def given(name: str) -> Any:
+    """What the environment or Metaflow's configuration files say; None for nothing.
+
+    Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
+    """
+    return _said().get(f"METAFLOW_{name}")
+
+
+def unheeded() -> Iterator[str]:
+    """A line for each setting of environments that stands somewhere and means nothing here."""
+    from difflib import get_close_matches
+
+    own = [f"MFENV_{one.name.upper()}" for one in fields(Settings) if one.metadata]
+    known = [*_CONDA, *own]
+    for variable in sorted(_said()):
+        name = variable.removeprefix("METAFLOW_")
+        ours = variable != name and name.startswith(("CONDA_", "MFENV_", "PYLOCK_"))
+        if not ours or name in known:
+            continue
+        near = get_close_matches(name, known, n=1)
+        why = UNHEEDED.get(name) or (f"did you mean METAFLOW_{near[0]}?" if near else "")
+        yield f"{variable} means nothing here{f': {why}' if why else ''}"
+
+
+def root(name: str, datastore: str) -> str:
+    """The root of a store, empty for none. Raises `InvalidSetting` as all of these do."""
+    place = _text(name, given(name) or "")
+    scheme, found, _ = place.partition("://")
+    if place and (found or datastore in ("s3", "gs")) and scheme != _SCHEMES[datastore]:
+        known = "a path" if datastore == "local" else f"{_SCHEMES[datastore]}://…"
+        raise InvalidSetting(f"METAFLOW_{name}: `{place}` is not in {datastore}", f"write {known}")
+    return place
+
+
+def ignored_datastores() -> list[str]:
+    """The types of datastore that have no store."""
+    from metaflow.plugins import DATASTORES
+
+    name = "CONDA_IGNORE_CACHING_DATASTORES"
+    known = sorted(one.TYPE for one in DATASTORES)
+    found = _list(name, given(name) or [])
+    for one in found:
+        if one not in known:
+            raise InvalidSetting(
+                f"METAFLOW_{name}: there is no datastore `{one}`", f"known: {', '.join(known)}"
+            )
+    return found
+
+
+def logins() -> Iterator[tuple[str, str, str]]:
+    """The places that ask for a login, each with user and password, which no message shows."""
+    name = "CONDA_SRCS_AUTH_INFO"
+    for place, login in _table(name, given(name)).items():
+        if not isinstance(login, list) or [type(one) for one in login] != [str, str]:
+            raise InvalidSetting(
+                f"METAFLOW_{name}: `{place}` has no pair of user and password",
+                'write `{"HOST": ["USER", "PASSWORD"]}`',
+            )
+        yield place, login[0], login[1]
+
+
+def skips_needs() -> bool:
+    """Whether what Metaflow itself needs in a task is left out."""
+    name = "CONDA_SKIP_METAFLOW_DEPS"
+    value = given(name)
+    found = _FLAGS.get(str("" if value is None else value).strip().lower())
+    if found is None:
+        raise InvalidSetting(
+            f"METAFLOW_{name}: `{value}` is neither true nor false", "say `1` or `0`"
+        )
+    return found
+
+
+def gpu_packages() -> tuple[str, ...]:
+    """The virtual packages of machines with a GPU."""
+    name = "CONDA_SYS_DEFAULT_GPU_PACKAGES"
+    return tuple(_virtual_packages(name, _table(name, given(name))))
+
+
+def glibc(variable: str) -> list[str]:
+    """The virtual package that a variable of conda stands for, if it says something."""
+    version = os.environ.get(variable, "").strip()
+    if version and not _VERSION.fullmatch(version):
+        raise InvalidSetting(f"{variable}: `{version}` is not a version", "such as `2.28`")
+    return [f"__glibc={version}"] if version else []
+
+
+def _said() -> dict[str, Any]:
+    from metaflow import metaflow_config_funcs as files
+
+    return {
+        **(files.METAFLOW_CONFIG or {}),
+        **(files.METAFLOW_LOCAL_CONFIG or {}),
+        **os.environ,
+    }
+
+
+def _list(name: str, value: Any) -> list[str]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _json(name, value)
+    found = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise InvalidSetting(f"METAFLOW_{name}: is not a list", 'write `["a", "b"]`')
+    return [_text(name, one) for one in found]
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    found = _json(name, value) if isinstance(value, str) and value.strip() else value
+    found = {} if found in (None, "") else found
+    if not isinstance(found, dict):
+        raise InvalidSetting(f"METAFLOW_{name}: is not an object", 'write `{"NAME": ...}`')
+    return found
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InvalidSetting(f"METAFLOW_{name}: is not JSON", "write it in one line") from None
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidSetting(f"METAFLOW_{name}: is not a text", "write it in quotes")
+    return value.strip()
+
+
+def _index(name: str, value: Any) -> str:
+    url = _text(name, value)
+    try:
+        parts = urlsplit(url)
+        is_index = bool(parts.scheme in ("http", "https") and parts.hostname)
+        is_index = is_index or parts.scheme == "file"
+    except ValueError:
+        is_index = False
+    if url not in ("", "pypi") and (not is_index or len(url.split()) > 1):
+        raise InvalidSetting(
+            f"METAFLOW_{name}: is not the URL of one index", "write it like `https://HOST/simple`"
+        )
+    return url
+
+
+def _format(name: str, value: Any) -> str:
+    if value not in _FORMATS:
+        raise InvalidSetting(
+            f"METAFLOW_{name}: `{value}` is no format", f"known: {', '.join(_FORMATS)}"
+        )
+    return _FORMATS[value]
+
+
+def _latest(name: str, value: Any) -> list[str]:
+    found = _list(name, value)
+    known = f"say {', '.join(f'`{one}`' for one in _LATEST)} or names of users"
+    for one in found:
+        if ":" in one and one not in _LATEST:
+            raise InvalidSetting(f"METAFLOW_{name}: `{one}` is not the name of a user", known)
+        if one in (":none:", ":any:") and len(found) > 1:
+            raise InvalidSetting(f"METAFLOW_{name}: `{one}` stands beside others", known)
+    return [_LATEST.get(one, one) for one in found]
+
+
+def _virtual(name: str, value: Any) -> list[str]:
+    found = _table(name, value)
+    for platform, packages in found.items():
+        if platform not in PLATFORMS:
+            known = ", ".join(PLATFORMS)
+            raise InvalidSetting(
+                f"METAFLOW_{name}: there is no platform `{platform}`", f"known: {known}"
+            )
+        if not isinstance(packages, dict):
+            raise InvalidSetting(
+                f"METAFLOW_{name}: is not an object of objects",
+                'write `{"linux-64": {"__glibc": "2.28"}}`',
+            )
+    return [
+        f"{platform}:{text}"
+        for platform, packages in found.items()
+        for text in _virtual_packages(name, packages)
+    ]
+
+
+def _virtual_packages(name: str, packages: Mapping[str, Any]) -> Iterator[str]:
+    for package, version in packages.items():
+        # metaflow-netflixext takes the version with a sign in front.
+        text = f"{package}={version.lstrip('= ') if isinstance(version, str) else ''}"
+        try:
+            normalize("sys", text)
+        except InvalidRequirement:
+            raise InvalidSetting(
+                f"METAFLOW_{name}: `{package}` with {version!r} is not a virtual package",
+                'write `{"__cuda": "12.4"}`',
+            ) from None
+        yield text
+
+
+SETTINGS: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
+    ("CONDA_CHANNELS", "channels", _list),
+    ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _index),
+    ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _index),
+    ("CONDA_PREFERRED_FORMAT", "preferred_format", _format),
+    ("CONDA_USE_REMOTE_LATEST", "use_remote_latest", _latest),
+    ("CONDA_SYS_DEFAULT_PACKAGES", "virtual_packages", _virtual),
+)
+"""Settings that are settings of mfenv by another name, and what reads them."""

@@ -1,0 +1,68 @@
+"""Which releases of Metaflow this extension runs with, and what differs between them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from metaflow_extensions.mfenv.__about__ import __version__
+
+__all__ = ["OLDEST", "check", "inherited", "task_variables"]
+
+OLDEST = (2, 16, 8)
+"""The oldest release: those before it had no code packages that a task can find its files in."""
+
+_RIVAL = "netflix_ext"
+
+
+def check() -> None:
+    """End the process, with one line, where this extension cannot be what it is asked for."""
+    version = _version()
+    found = tuple(int(text) for text in re.findall(r"\d+", version)[: len(OLDEST)])
+    if found < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        sys.exit(
+            f"error: metaflow-mfenv {__version__} needs Metaflow {oldest} or newer, and this is"
+            f" {version}: run `pip install --upgrade metaflow`"
+        )
+    from metaflow.extension_support import package_mfext_all_descriptions
+
+    for package in package_mfext_all_descriptions().values():
+        if any(path.startswith(f"{_RIVAL}/") for path in package["files"]):
+            sys.exit(
+                "error: metaflow-netflixext and metaflow-mfenv are both installed, and each brings"
+                " `@conda`, `@pypi` and their environments: run `pip uninstall metaflow-netflixext`,"
+                " or `pip uninstall metaflow-mfenv`"
+            )
+
+
+def _version() -> str:
+    try:
+        from metaflow.version import metaflow_version
+    except ImportError:  # of 2022 and 2023
+        from importlib.metadata import version
+
+        return version("metaflow")
+    return str(metaflow_version)
+
+
+def task_variables(package: Any, root: str) -> dict[str, str]:
+    """What a task needs to find a code package that is laid out in `root`."""
+    found = package.get_post_extract_env_vars(package.package_metadata, root)
+    # With a colon behind its name, a variable is to be replaced and not to be added to.
+    return {name.rstrip(":"): text for name, text in found.items()}
+
+
+def inherited(flow: Any, name: str) -> list[Any]:
+    """The decorators of the flows that a flow inherits from, where `flow` has others of the name.
+
+    Before 2.19 these are among the flow's own.
+    """
+    levels = getattr(flow._flow_state, "inherited_data", {})  # noqa: SLF001 - no other way
+    return [
+        one
+        for kind, decorators in levels.items()
+        if kind.name == "FLOW_DECORATORS"
+        for one in reversed(decorators.get(name, []))
+    ]

@@ -1,0 +1,84 @@
+"""How long a server is waited for, and how often it is asked again: one policy for everybody."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pace", "Patience", "Tries"]
+
+_TALKATIVE = 2.0
+
+
+def _quietly(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """What is borne before a server counts as failing.
+
+    `silence` is in seconds: for a connection, for an answer, and for each pause within one. An
+    answer must bring at least `speed` bytes per second, measured over such a time. What fails is
+    asked `tries` times in all, after random waits of at most `backoff` seconds, twice that, ..., or
+    as long as the server's Retry-After says (RFC 9110, 10.2.3), but for `longest` seconds at most:
+    who asks for more time is not waited for. `on_wait` is told of each wait over two seconds.
+    """
+
+    silence: float = 30.0
+    speed: int = 1000
+    tries: int = 3
+    backoff: float = 0.5
+    longest: float = 60.0
+    on_wait: Callable[[str], None] = _quietly
+
+
+class Tries:
+    """The tries that one piece of work has left."""
+
+    def __init__(self, patience: Patience, where: str) -> None:
+        self._patience, self._where = patience, where
+        self._failed = self._moved = 0
+
+    def wait(self, retry_after: float | None, *, moved: bool = False) -> float | None:
+        """After a failed try: the seconds until the next one, None where there is none.
+
+        `retry_after` is what the server asks for, None where trying again cannot help. Where
+        something `moved`, bytes of a long object for one, it was a good try, and counting starts
+        anew; but not without an end.
+        """
+        patience = self._patience
+        if moved and self._moved < 10 * patience.tries:
+            self._moved += 1
+            self._failed = 0
+        self._failed += 1
+        if retry_after is None or self._failed >= patience.tries or retry_after > patience.longest:
+            return None
+        # Everybody who failed together must not come back together.
+        jitter = random.uniform(0, patience.backoff * 2 ** (self._failed - 1))  # noqa: S311
+        seconds = max(jitter, retry_after)
+        if seconds > _TALKATIVE:
+            patience.on_wait(f"waiting {seconds:.0f} s before asking {self._where} again")
+        return seconds
+
+
+class Pace:
+    """Whether what arrives does so fast enough; made when the first byte is waited for."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience, self._since, self._received = patience, time.monotonic(), 0
+
+    def keeps(self, received: int) -> bool:
+        """Count bytes, and say whether the last `silence` seconds brought enough of them."""
+        self._received += received
+        passed = time.monotonic() - self._since
+        if passed < self._patience.silence:
+            return True
+        enough = self._received >= self._patience.speed * passed
+        self._since, self._received = time.monotonic(), 0
+        return enough
