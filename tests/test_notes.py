@@ -8,6 +8,8 @@ import pytest
 
 from resolvers.testing import make_wheel
 
+from .channel import cached
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,3 +67,16 @@ def test_a_note_is_part_of_the_description(machine: Machine) -> None:
 
 def test_what_is_plain_has_no_notes(machine: Machine) -> None:
     assert machine.json("resolve", "--pypi", "app")["notes"] == []
+
+
+@pytest.mark.usefixtures("withdrawn")
+def test_notes_beside_conda_packages(machine: Machine) -> None:
+    machine.environ |= {
+        "MFENV_CHANNELS": cached().main.as_uri(),
+        "MFENV_PYTHON_PROVIDER": "conda",
+    }
+    pypi = ("--pypi", "old-tool==1.0", "--pypi", "app[no]")
+    done = machine.run("resolve", "--conda", "colours", *pypi)
+    assert done.status == 0, done.err
+    assert sorted(REASON in one for one in notes(done.err)) == [False, True]
+    assert notes(machine.run("resolve", "--conda", "colours").err) == []
