@@ -6,8 +6,10 @@ records hold, and judges each answer by engines that it calls itself, and never 
 * the versions are those that `uv pip compile` chooses under the same floor and Python;
 * of each version the wheel is the best one by the tags of `packaging`, and, for a sample, the one
   that pip would install there;
-* what is created for this machine satisfies `uv pip check`, and its packages can be imported;
+* what is created for this machine satisfies `uv pip check` and mfenv's own check, and its packages
+  can be imported;
 * conda solves are py-rattler's, and so are the files of the packages that it links;
+* PyPI packages beside conda's are those that uv finds when it is held to the same versions;
 * what the decorators of a Metaflow flow ask for has the same answer.
 
 A seed and a number make a request, whatever else is asked. What was judged is kept line by line in

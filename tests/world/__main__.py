@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.world.asking import known
+from tests.world.both import Both
 from tests.world.flows import Flows
 from tests.world.linked import LinkedPackages
 from tests.world.machine import Machine
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.world.judging import Finding, Part
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-PARTS = ("pypi", "conda", "link", "flow")
+PARTS = ("pypi", "conda", "both", "link", "flow")
 _SETTLED = timedelta(days=2)  # until then an index may still change what it has
 
 
@@ -71,6 +72,8 @@ def _parts(folder: Path, seed: int, *, resume: bool) -> dict[str, Part]:
     found: dict[str, Part] = {"pypi": packages, "flow": Flows(machine, packages, listed)}
     if DATA.is_dir():
         found["conda"] = Records(machine, DATA / "channels", seed)
+        moment = f"{datetime.fromisoformat(path.read_text()):%Y-%m-%dT%H:%M:%SZ}"
+        found["both"] = Both(machine, DATA, listed, seed, moment)
         found["link"] = LinkedPackages(machine, DATA / "packages")
     return found
 

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from packaging.requirements import Requirement
@@ -13,6 +14,10 @@ from packaging.utils import canonicalize_name
 from tests.world import wheels
 
 from envid.platforms import host_platform
+from envid.resolved import ResolvedEnv
+from resolvers.checking import check
+from resolvers.metadata import Metadata
+from resolvers.request import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -71,7 +76,7 @@ class Judge:
     machine: Machine
     packages: Mapping[str, Known]
     resolve: Callable[[Ask], Resolved]
-    sampled: int = 4
+    sampled: int = 3
 
     def judge(self, ask: Ask) -> list[Finding]:
         """What there is to say of the answer to a request."""
@@ -211,12 +216,11 @@ class Judge:
         if done.returncode:
             yield Finding(check="create", verdict="fault", why=done.stderr[-2000:])
             return
-        prefix = done.stdout.strip()
-        python = f"{prefix}/bin/python"
-        wrong = self.machine.run(python, "-c", "pass").stderr or self.machine.check(
-            self.machine.folder / python
-        )
+        prefix = Path(done.stdout.strip())
+        wrong = self.machine.check(prefix / "bin/python")
         yield Finding(check="create", verdict="fault" if wrong else "equal", why=wrong[-2000:])
+        wrong = "; ".join(_unmet(ResolvedEnv.from_dict(env), prefix))
+        yield Finding(check="checker", verdict="fault" if wrong else "equal", why=wrong[-2000:])
         for module in self._modules(ask):
             done = self.machine.mfenv("run", name, "--", "python", "-c", f"import {module}")
             if not done.returncode:
@@ -230,6 +234,16 @@ class Judge:
     def _modules(self, ask: Ask) -> list[str]:
         names = [canonicalize_name(Requirement(text).name) for text in ask.requirements]
         return [module for name in names for module in self.packages[name].imports]
+
+
+def _unmet(env: ResolvedEnv, prefix: Path) -> tuple[str, ...]:
+    """What mfenv's own check of requirements finds, by the metadata that was installed."""
+    metadata = {}
+    for path in prefix.glob("lib/python*/site-packages/*.dist-info/METADATA"):
+        own = Metadata.parse(path.read_text(encoding="utf-8", errors="replace"))
+        metadata[own.name] = own
+    chosen = Resolution(python=env.python, packages=env.packages)
+    return check(env.spec, env.platform, chosen, metadata=metadata, conda={}).problems
 
 
 def _difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:

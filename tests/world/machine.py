@@ -115,8 +115,9 @@ class Machine:
         *,
         only_binary: Sequence[str] = (),
         constraints: Sequence[str] = (),
+        python: str | None = None,
     ) -> Answer:
-        """uv's answer for one platform."""
+        """uv's answer for one platform, and for another version of `python` than is here."""
         with tempfile.TemporaryDirectory() as work:
             path = Path(work) / "constraints.txt"
             path.write_text("\n".join(constraints))
@@ -124,7 +125,7 @@ class Machine:
                 *(self._uv, "pip", "compile", "-", "--format", "pylock.toml", "--no-header"),
                 *("--no-config", "--cache-dir", self.folder / "uv", "--constraints", path),
                 *("--python", self.pythons[ask.python]),
-                *("--python-version", self.versions[ask.python]),
+                *("--python-version", python or self.versions[ask.python]),
                 *("--python-platform", _UV[platform], "--exclude-newer", ask.moment),
                 *(word for name in only_binary for word in ("--only-binary", name)),
                 text="\n".join((*ask.requirements, "")),

@@ -1,0 +1,143 @@
+"""PyPI packages beside real conda records: everything that is required is there, and nothing else.
+
+The judge is uv: held to the versions of the answer, it must find the same PyPI packages, where what
+conda brings is known by what public lock files say of such builds.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from tests.world.asking import Ask
+from tests.world.judging import Finding, Judged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.world.asking import Known
+    from tests.world.machine import Machine
+
+__all__ = ["Both"]
+
+_CHANNEL = "conda-forge-sample"
+_PLATFORM = "linux-64"
+_PYTHONS = ("3.11", "3.12", "3.13")
+
+
+class Both:
+    """Random requests for what the sample of conda-forge below `folder` has, and for PyPI packages."""
+
+    def __init__(
+        self, machine: Machine, folder: Path, packages: Mapping[str, Known], seed: int, moment: str
+    ) -> None:
+        self._machine, self._folder, self._packages = machine, folder, packages
+        self._seed, self._moment = seed, moment
+
+    @property
+    def count(self) -> int:
+        return sys.maxsize
+
+    def judge(self, number: int) -> Judged:
+        """Ask, and have uv look for what is required."""
+        chance = random.Random(f"{self._seed}:{number}")
+        conda = chance.sample(self._pythonic, chance.choice([1, 1, 2]))
+        names = [name for name in sorted(self._packages) if name not in conda]
+        pypi = [
+            f"{name}[{chance.choice(extras)}]"
+            if (extras := self._packages[name].extras) and chance.random() < 0.5
+            else name
+            for name in chance.sample(names, chance.choice([1, 2, 3]))
+        ]
+        ask = Ask(
+            number=number,
+            kind="both",
+            requirements=tuple(pypi),
+            python=chance.choice(_PYTHONS),
+            provider="conda",
+            platforms=(_PLATFORM,),
+            moment=self._moment,
+        )
+        asked = f"#{number} conda {' '.join(conda)}, PyPI {' '.join(pypi)} (Python {ask.python})"
+        return Judged(asked=asked, findings=[self._compared(ask, conda)])
+
+    def _compared(self, ask: Ask, conda: list[str]) -> Finding:
+        words = ["--channel", (self._folder / "channels" / _CHANNEL).as_uri(), "--json"]
+        words += ["--python", ask.python, "--exclude-newer", ask.moment]
+        words += [word for one in conda for word in ("--conda", one)]
+        words += [word for one in ask.requirements for word in ("--pypi", one)]
+        done = self._machine.mfenv("resolve", *words)
+        if done.returncode:
+            # What conda holds may well be what cannot be; who reads the report says.
+            why = f"mfenv says: {done.stderr[-1500:]}"
+            return Finding(check="both", verdict="explained", why=why)
+        (env,) = json.loads(done.stdout)["environments"]
+        ours = {one["name"]: one["version"] for one in env["packages"] if one["kind"] == "pypi"}
+        brought = self._brought(env)
+        held = {**brought, **ours}
+        answer = self._machine.compile(
+            ask,
+            _PLATFORM,
+            constraints=[f"{name}=={version}" for name, version in held.items()],
+            python=env["python"],
+        )
+        absent = re.findall(r"no version of ([\w.-]+)==", answer.error)
+        if any(canonicalize_name(name) in brought for name in absent):
+            why = f"the index does not have conda's version of {', '.join(absent)}"
+            return Finding(check="both", verdict="explained", why=why)
+        if answer.error:
+            why = f"uv refuses what was found: {answer.error[-1500:]}"
+            return Finding(check="both", verdict="fault", why=why)
+        asked = {canonicalize_name(Requirement(one).name) for one in ask.requirements}
+        lacking = sorted(answer.versions.keys() - held.keys())
+        idle = sorted(ours.keys() - answer.versions.keys())
+        twice = sorted(ours.keys() & brought.keys() - asked)
+        why = "; ".join(
+            f"{what}: {', '.join(names)}"
+            for what, names in (("lacks", lacking), ("nothing needs", idle), ("twice", twice))
+            if names
+        )
+        return Finding(check="both", verdict="fault" if why else "equal", why=why)
+
+    def _brought(self, env: Mapping[str, Any]) -> dict[str, str]:
+        """The distributions that the conda packages of an environment bring."""
+        found: dict[str, str] = {}
+        for package in env["packages"]:
+            if package["kind"] != "conda":
+                continue
+            try:
+                version = str(Version(package["version"]))
+            except InvalidVersion:
+                continue
+            for entry in self._names.get(package["name"], ()):
+                for name in entry["pypi"]:
+                    found[canonicalize_name(name)] = version
+        return found
+
+    @cached_property
+    def _names(self) -> dict[str, list[dict[str, Any]]]:
+        path = self._folder / "names/purls-by-build.json"
+        found: dict[str, list[dict[str, Any]]] = json.loads(path.read_bytes())
+        return found
+
+    @cached_property
+    def _pythonic(self) -> list[str]:
+        """The packages of the sample that bring a distribution of their own name, and one alone."""
+        folder = self._folder / "channels" / _CHANNEL
+        there: set[str] = set()
+        for subdir in (_PLATFORM, "noarch"):
+            repodata = json.loads((folder / subdir / "repodata.json").read_bytes())
+            there |= {one["name"] for one in repodata["packages.conda"].values()}
+        return sorted(
+            name
+            for name, entries in self._names.items()
+            if name in there and all(entry["pypi"] == [name] for entry in entries)
+        )
