@@ -6,6 +6,7 @@ import json
 import random
 import re
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -167,28 +168,36 @@ class Judge:
     ) -> Answer:
         """uv's answer where what lacks a wheel must have one: the rest as it was, else as it goes.
 
-        That is what mfenv's documents say of such packages.
+        That is what mfenv's documents say of such packages, and that pre-releases come last.
         """
         answer = theirs
-        for pinned in (True, False):
-            strict: list[str] = []
-            attempt = theirs
-            for _ in range(_ROUNDS):
-                lacking = self._lacking(ask, platform, attempt)
-                if not lacking or attempt.error:
-                    break
-                strict += [name for name in lacking if name not in strict]
-                kept = [
-                    f"{name}=={version}"
-                    for name, version in theirs.versions.items()
-                    if pinned and name not in strict
-                ]
-                attempt = self.machine.compile(ask, platform, only_binary=strict, constraints=kept)
+        for released, pinned in product((True, False), repeat=2):
+            attempt = self._strictly(ask, platform, theirs, released=released, pinned=pinned)
             if not attempt.error:
                 answer = attempt
                 if attempt.versions == versions:
                     break
         return answer
+
+    def _strictly(
+        self, ask: Ask, platform: str, theirs: Answer, *, released: bool, pinned: bool
+    ) -> Answer:
+        strict: list[str] = []
+        attempt = theirs
+        for _ in range(_ROUNDS):
+            lacking = self._lacking(ask, platform, attempt)
+            if not lacking or attempt.error:
+                break
+            strict += [name for name in lacking if name not in strict]
+            kept = [
+                f"{name}=={version}"
+                for name, version in theirs.versions.items()
+                if pinned and name not in strict
+            ]
+            attempt = self.machine.compile(
+                ask, platform, only_binary=strict, constraints=kept, released=released
+            )
+        return attempt
 
     def _as_pip(self, platform: str, env: Mapping[str, Any]) -> Iterator[Finding]:
         chosen = {

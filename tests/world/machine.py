@@ -115,9 +115,10 @@ class Machine:
         *,
         only_binary: Sequence[str] = (),
         constraints: Sequence[str] = (),
+        released: bool = False,
         python: str | None = None,
     ) -> Answer:
-        """uv's answer for one platform, and for another version of `python` than is here."""
+        """uv's answer for one platform, `released` versions alone, another `python` than is here."""
         with tempfile.TemporaryDirectory() as work:
             path = Path(work) / "constraints.txt"
             path.write_text("\n".join(constraints))
@@ -127,6 +128,7 @@ class Machine:
                 *("--python", self.pythons[ask.python]),
                 *("--python-version", python or self.versions[ask.python]),
                 *("--python-platform", _UV[platform], "--exclude-newer", ask.moment),
+                *(("--prerelease", "disallow") if released else ()),
                 *(word for name in only_binary for word in ("--only-binary", name)),
                 text="\n".join((*ask.requirements, "")),
                 environ={"MACOSX_DEPLOYMENT_TARGET": OSX, "NO_COLOR": "1"},

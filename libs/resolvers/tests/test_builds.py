@@ -113,6 +113,39 @@ def test_another_platform_takes_an_older_wheel_before_a_newer_source(tmp_path: P
         assert versions(resolve(spec, tmp_path, OTHER)) == {"a": "1", "b": "1", "c": "1"}
 
 
+def test_another_platform_takes_no_pre_release_where_others_can_move(tmp_path: Path) -> None:
+    with FakeIndex(
+        make_sdist(tmp_path / "src", "a", "3", requires=["n"]),
+        make_wheel("a", "2.5b1", requires=["n>=2"]),
+        make_wheel("a", "2", requires=["n<2"]),
+        make_wheel("n", "1"),
+        make_wheel("n", "2"),
+        make_wheel("b", "1"),
+        make_wheel("b", "2rc1"),
+    ) as index:
+        spec = spec_of("a", "n", "b", index=index.url)
+        assert versions(resolve(spec, tmp_path, HOST)) == {"a": "3", "n": "2", "b": "1"}
+        assert versions(resolve(spec, tmp_path, OTHER)) == {"a": "2", "n": "1", "b": "1"}
+        # Where the rest cannot move it is the only way.
+        held = spec_of("a", "n>1", index=index.url)
+        assert versions(resolve(held, tmp_path, OTHER)) == {"a": "2.5b1", "n": "2"}
+        # A pre-release that somebody asks for stays.
+        asked = spec_of("a", "n", "b>=2rc1", index=index.url)
+        assert versions(resolve(asked, tmp_path, OTHER))["b"] == "2rc1"
+
+
+def test_no_pre_release_for_a_floor_where_others_can_move(tmp_path: Path) -> None:
+    with FakeIndex(
+        make_wheel("a", "3", requires=["n"], tag="py3-none-manylinux_2_39_x86_64"),
+        make_wheel("a", "2.5b1", requires=["n>=2"]),
+        make_wheel("a", "2", requires=["n<2"]),
+        make_wheel("n", "1"),
+        make_wheel("n", "2"),
+    ) as index:
+        spec = spec_of("a", "n", index=index.url, sys=["__glibc=2.28"])
+        assert versions(resolve(spec, tmp_path, "linux-64")) == {"a": "2", "n": "1"}
+
+
 def test_building_can_be_forbidden_and_demanded(tmp_path: Path) -> None:
     with FakeIndex(
         make_wheel("a", "1"), make_wheel("a", "2"), make_sdist(tmp_path / "src", "a", "3")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resolvers._question import Question
     from resolvers._uv import Uv
 
-__all__ = ["compile_lock", "compile_notes", "compile_versions"]
+__all__ = ["compile_alone", "compile_lock", "compile_notes", "compile_versions"]
 
 _LOCK = ("--format", "pylock.toml")
 
@@ -36,6 +36,12 @@ def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tup
     lines = tuple(f"{one.name}=={one.version}" for one in exact)
     exactly = replace(question, lines=lines)
     return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")).stdout)
+
+
+def compile_alone(uv: Uv, question: Question, name: str) -> tuple[Locked, ...]:
+    """The newest version of a package that has a wheel; raises `NoSolution` if none has."""
+    alone = replace(question, lines=(name,), pins=(), only_binary=(name,))
+    return read_lock(_compile(uv, alone, (*_LOCK, "--no-deps")).stdout)
 
 
 def compile_notes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from resolvers._index import with_login
 from resolvers._lock import best_wheel
@@ -59,7 +60,7 @@ class Question:
 
     `wheels` maps the digest of each local source to the wheel that stands for it, `hashes` each
     package to those it may have, `stubs` are what conda has brought already. `only_binary` must
-    not be built; `pins` are further constraints.
+    not be built; `pins` are further constraints. `released` versions are the only ones.
     """
 
     spec: EnvSpec
@@ -72,6 +73,7 @@ class Question:
     stubs: Stubs | None = None
     only_binary: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
+    released: bool = False
 
     @classmethod
     def make(
@@ -120,6 +122,11 @@ class Question:
                 return held
         return None
 
+    def stable(self, locked: Iterable[Locked]) -> Question:
+        """The question without pre-releases, unless an answer has some that it cannot do without."""
+        versions = [Version(one.version) for one in locked if one.version]
+        return replace(self, released=not any(one.is_prerelease for one in versions))
+
     @property
     def ranks(self) -> Mapping[Tag, int]:
         """The wheel tags of the target."""
@@ -152,6 +159,8 @@ class Question:
             arguments += ["--python-version", self.python.version]
         if options.prereleases:
             arguments += ["--prerelease", "allow"]
+        elif self.released:
+            arguments += ["--prerelease", "disallow"]
         for name in options.no_binary:
             if not self.is_there(name):
                 arguments += ["--no-binary", name]

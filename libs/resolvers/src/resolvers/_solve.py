@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
-from resolvers._compile import compile_lock, compile_versions
+from resolvers._compile import compile_alone, compile_lock, compile_versions
 from resolvers.errors import NoSolution
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def solve(uv: Uv, question: Question) -> Lock:
     uv takes the newest versions, and an sdist is as good as a wheel to it. Where that leaves
     packages without a wheel for the target, other versions are tried for these alone: for all of
     them if the target is not this machine, else for those whose wheels are only too new for the
-    target's floor. What then is still without a wheel has to be built.
+    target's floor. Only where that does not do, others may change, too, and for another machine
+    pre-releases serve. What then is still without a wheel has to be built.
     """
     locked = compile_lock(uv, question)
     lacking = [one for one in locked if _lacks_wheel(one, question)]
@@ -40,11 +42,26 @@ def solve(uv: Uv, question: Question) -> Lock:
     native = question.target.platform == host_platform()
     wanted = too_new if native else {one.name for one in lacking}
     pins = [f"{one.name}=={one.version}" for one in locked if one not in lacking and one.version]
+    # What uv takes where wheels must be had may be a pre-release, of which nobody wants to know as
+    # long as there is another way.
+    stable = question.stable(locked)
     return (
-        _without_building(uv, question, wanted, pins)
-        or _without_building(uv, question, too_new, ())
+        _without_building(uv, stable, wanted, pins)
+        or _without_building(uv, stable, too_new, ())
+        or _without_building(uv, stable, _offered(uv, stable, wanted - too_new), ())
+        or (None if native else _without_building(uv, question, wanted, pins))
         or locked
     )
+
+
+def _offered(uv: Uv, question: Question, names: Iterable[str]) -> set[str]:
+    """Those packages that have a wheel for the target in any version."""
+    found = set()
+    for name in names:
+        with suppress(NoSolution):
+            compile_alone(uv, question, name)
+            found.add(name)
+    return found
 
 
 def _lacks_wheel(one: Locked, question: Question) -> bool:
