@@ -51,6 +51,21 @@ if TYPE_CHECKING:
         ("numpy!=1.2.*", "numpy !=1.2.*"),
         ("numpy~=1.2", "numpy ~=1.2"),
         ("pandas=>=1.0.0", "pandas >=1.0.0"),
+        ("pandas= <=1.0.0", "pandas <=1.0.0"),
+        ("numpy >=1.2 =py3*", "numpy >=1.2 py3*"),
+        ("conda-forge:r-base=4.3", "conda-forge::r-base 4.3.*"),
+        ("conda-forge/linux-64:r-base", "conda-forge/linux-64::r-base"),
+        ("https://h.org:8080/c:foo", "https://h.org:8080/c::foo"),
+        ("a::foo[channel=a]", "a::foo"),
+        ("foo[fn=foo-1.2-py_0.tar.bz2]", "foo ==1.2 py_0[fn='foo-1.2-py_0.tar.bz2']"),
+        (
+            f"foo[url=https://h.org/c/linux-64/foo-1-0.conda, md5={'AB' * 16}]",
+            f"https://h.org/c/linux-64/foo-1-0.conda#{'ab' * 16}",
+        ),
+        (
+            f"https://h.org/c/linux-64/foo-1-0.conda#sha256:{'ab' * 32}",
+            f"https://h.org/c/linux-64/foo-1-0.conda#{'ab' * 32}",
+        ),
         ("foo *", "foo"),
         ("foo=*=mkl", "foo * mkl"),
         ("foo 1!2.0", "foo ==1!2.0"),
@@ -91,7 +106,55 @@ def test_a_match_spec_is_spelled_canonically(spec: str, text: str) -> None:
         ("", "not a conda package name"),
         ("https://h.org/foo.conda", "not named like a conda package"),
         ("https://u:hunter2@h.org/c::foo", "holds credentials"),
-        ("foo[url=https://u:hunter2@h.org/c/foo-1-0.conda]", "holds credentials"),
+        ("numpy=>1.20", "`=>` in `=>1.20` is no operator; did you mean `>=1.20`?"),
+        ("numpy = >1.20", "did you mean `>=1.20`?"),
+        ("numpy=<2", "did you mean `<=2`?"),
+        ("numpy=!1.2", "did you mean `!=1.2`?"),
+        ("numpy=~1.2", "did you mean `~=1.2`?"),
+        ("numpy==>1.20", "`==>` in"),
+        ("numpy==>=1.20", "did you mean `>=1.20`?"),
+        ("numpy===1.2", "did you mean `==1.2`?"),
+        ("numpy >=1,=>2", "did you mean `>=2`?"),
+        ("numpy[version='=>1.2']", "did you mean `>=1.2`?"),
+        ("numpy<>1.2", "`<>` in"),
+        ("numpy!1.2", "did you mean `!=1.2`?"),
+        ("numpy ^1.2", "poetry"),
+        ("numpy 1.2 3 4", "commas"),
+        ("-c conda-forge foo", "`-c` is not a conda package name; it seems to be an option"),
+        ("--channel foo", "it seems to be an option"),
+        ("foo[extra]", "extras are of PyPI"),
+        ("foo; sys_platform == 'linux'", "a requirement of PyPI"),
+        ("git+https://h.org/foo.git", "a requirement of PyPI"),
+        ("https://h.org/foo-1-py3-none-any.whl", "a requirement of PyPI"),
+        ("https://h.org/foo", "a URL"),
+        ("foo-1.0-0.conda", "a file: write `./"),
+        ("{{ foo }}", "a template"),
+        ("foo=${FOO}", "a template"),
+        ("foo: 1.2", "a mapping"),
+        ("foo:1.2", "a mapping"),
+        ("'foo>=1'", "leave out the quotes"),
+        ("foo # [linux]", "`[linux]` in"),
+        ("foo # why", "a comment"),
+        ("a:b:foo", "`a:b` in `a:b:foo` is not a channel"),
+        ("a::b::foo", "`a::b` in"),
+        ("a::b:foo", "not a conda package name"),
+        (":foo", "no channel before `:`"),
+        ("a::foo[channel=b]", "its channel twice: `a`, and `b` in brackets"),
+        ("foo 1.2[version=1.3]", "its version twice: `==1.2`, and `==1.3` in brackets"),
+        ("foo=1.2=a[build=b]", "its build twice"),
+        ("foo[build='^py.*$']", "write a pattern with `*`"),
+        ("foo[build_number=x]", "`x` in `foo[build_number=x]` is not a build number"),
+        ("foo[features=x]", "`features` in `foo[features=x]` cannot be asked for"),
+        ("foo[namespace=x]", "`namespace` in"),
+        ("foo[name=x]", "`name` in"),
+        ("foo[optional=True]", "`optional` in"),
+        ("foo[fn=bar-1-0.conda]", "a package of another name"),
+        ("foo[fn=foo-1]", "not named like a conda package"),
+        ("foo=2[fn=foo-1-0.conda]", "its version twice"),
+        ("foo=2[url=https://h.org/c/linux-64/foo-1-0.conda]", "says more than its URL"),
+        ("bar[url=https://h.org/c/linux-64/foo-1-0.conda]", "says more than its URL"),
+        ("https://h.org/c/linux-64/foo-1-0.conda#md5", "`#md5` of"),
+        ("https://h.org/c/linux-64/foo-1-0.conda#sha256:ab", "is not a hash"),
     ],
 )
 def test_a_wrong_match_spec_is_refused(spec: str, what: str) -> None:
@@ -108,10 +171,12 @@ def test_parts_of_a_match_spec() -> None:
         *("conda-forge", "numpy", "==1.2"),
         "py38_0",
     )
-    found = parse_requirement("https://u:p@h.org/t/x/c/foo-1.0-py_0.conda#md5=AB", category="conda")
+    found = parse_requirement(
+        "https://u:p@h.org/t/x/c/foo-1.0-py_0.conda#md5=" + "AB" * 16, category="conda"
+    )
     assert (found.name, found.specifier, found.build) == ("foo", "==1.0", "py_0")
     assert found.url == "https://h.org/c/foo-1.0-py_0.conda"
-    assert found.hashes == ("md5:ab",)
+    assert found.hashes == ("md5:" + "ab" * 16,)
 
 
 def test_the_whole_of_an_environment(desk: Desk) -> None:

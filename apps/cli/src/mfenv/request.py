@@ -27,7 +27,7 @@ from mfenv.python_statements import (
     pythons_of,
 )
 from mfenv.sources import sources_of
-from mfenv.unused import check_used, unused
+from mfenv.unused import check_in_channel, check_used, unused
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
@@ -319,7 +319,11 @@ class _Texts:
 
     def of(self, one: Requirement) -> str:
         check_used(one)
-        text = self._local(one, Path(one.path)) if one.path else one.text
+        text = one.text
+        if one.path and one.category == "pypi":
+            text = self._local(one, Path(one.path))
+        elif one.path:
+            check_in_channel(one, Path(one.path))
         if one.secret_url:
             self.credentials.add(one.secret_url)
         if one.category == "pypi":  # a MatchSpec holds its own

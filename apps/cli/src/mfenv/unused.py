@@ -8,10 +8,11 @@ from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
     from reqparse import Requirement, RequirementSet
 
-__all__ = ["check_used", "unused"]
+__all__ = ["check_in_channel", "check_used", "unused"]
 
 
 def unused(sets: Iterable[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
@@ -58,4 +59,13 @@ def check_used(requirement: Requirement) -> None:
             " cannot be used: wheels are built without options",
             "leave it out to take a wheel of the index, or build the wheel yourself and name its"
             " file",
+        )
+
+
+def check_in_channel(requirement: Requirement, path: Path) -> None:
+    """Refuse a conda package that is a file in no channel: nothing says what it needs."""
+    if not any((path.parent / name).exists() for name in ("repodata.json", "repodata.json.zst")):
+        raise InvalidRequest(
+            f"{requirement.origin}: the conda package `{path}` lies in no channel",
+            "index its directory, as `conda index` does, and ask for it by its name or its URL",
         )

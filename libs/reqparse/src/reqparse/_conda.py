@@ -25,7 +25,7 @@ from reqparse._url import (
 )
 from reqparse.model import Requirement
 
-_NAME = re.compile(r"[a-z0-9_.-]+")
+_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 _LIST = r"\[[^\[\]]*\]"
 _BRACKETS = re.compile(rf"\[((?:[^\[\]\"']|\"[^\"]*\"|'[^']*'|{_LIST})*)\]")
 _PAIR = re.compile(
@@ -37,14 +37,25 @@ _PARTS = r"[0-9a-z_]+(?:[.-][0-9a-z_]+)*"
 _VERSION = rf"(?:[0-9]+!)?{_PARTS}(?:\+{_PARTS})?(?:\.?\*)?"
 _CLAUSE = re.compile(rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)")
 _BUILD = re.compile(r"[A-Za-z0-9_.+*]+")
+_BUILD_NUMBER = re.compile(r"(?:==|!=|<=|>=|<|>)?\d+")
+_OPERATORS = ("", "=", "==", "!=", "<=", ">=", "~=", "<", ">")
+_CHANNEL_COLON = re.compile(r"([^\s=<>!~]*):(?=[\d.]*[A-Za-z_][A-Za-z0-9_.-]*(?:[\s=<>!~]|$))")
+_DIGEST = re.compile(r"(?:(md5|sha256)[:=])?([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})")
 _GLUED_BUILD = re.compile(r"(?<![=!<>~|,\s])=(?![=])([^=<>!~,|\s]+)$")
-_SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+([^=<>!~,|\s]+)$")
+_SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+=?([^=<>!~,|\s]+)$")
 _SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?")
 _DIGITS = {"sha256": 64, "md5": 32}
 KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
-    *("license", "license_family", "features", "track_features", "extras", "flags", "when"),
+    *("license", "license_family", "track_features", "extras", "flags", "when"),
 )
+_NOT_KEYS = {
+    "features": "channels have replaced them by `track_features` and by packages to choose among",
+    "name": "the name stands in front of the bracket",
+    "namespace": "no channel has any",
+    "optional": "a package is asked for or not",
+    "target": "only conda itself knows what it would change",
+}
 _LISTS = ("extras", "flags")
 
 
@@ -56,17 +67,26 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
         return _archive(text, base)
     body, keys = _take_brackets(text)
     channel, name, rest = _split_head(body, text)
-    channel = keys.pop("channel", channel)
     name = name.lower()
-    if not _NAME.fullmatch(name):
-        raise Flaw(f"`{name or text}` is not a conda package name", _name_hint(text))
+    if not _NAME.fullmatch(name) or name.endswith((".conda", ".tar.bz2", ".whl")):
+        raise Flaw(f"`{name or text}` is not a conda package name", _looks_like(text))
+    if "url" in keys:
+        return _by_url(text, name, body, keys)
     version, build = _split_version(rest, text)
-    build = keys.pop("build", build)
+    if "fn" in keys:
+        _add_file(text, name, keys)
+    channel = _said_once("channel", channel, keys.pop("channel", None), text)
+    build = _said_once("build", build, keys.pop("build", None), text)
     version = canonical_version(version, alone=build is None)
     if "version" in keys:
-        version = canonical_version(keys.pop("version"), alone=build is None)
-    if build and not _BUILD.fullmatch(build) and not _is_pattern(build):
-        raise Flaw(f"`{build}` in `{text}` is not a conda build string")
+        bracketed = canonical_version(keys.pop("version"), alone=build is None)
+        version = _said_once("version", version or None, bracketed, text) or ""
+    if build and not _BUILD.fullmatch(build):
+        hint = "write a pattern with `*`" if _is_regular_expression(build) else None
+        raise Flaw(f"`{build}` in `{text}` is not a conda build string", hint)
+    if "build_number" in keys and not _BUILD_NUMBER.fullmatch(keys["build_number"]):
+        hint = "write for example `[build_number='>=2']`"
+        raise Flaw(f"`{keys['build_number']}` in `{text}` is not a build number", hint)
     if split_secret(text)[1]:
         raise Flaw(
             f"`{redact(text)}` holds credentials",
@@ -93,8 +113,35 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
         build=build,
         channel=channel,
         hashes=hashes,
-        url=keys.get("url"),
     )
+
+
+def _said_once(what: str, one: str | None, bracketed: str | None, text: str) -> str | None:
+    """What stands before a bracket or in it; both must say the same."""
+    if one is not None and bracketed is not None and one != bracketed:
+        raise Flaw(
+            f"`{text}` says its {what} twice: `{one}`, and `{bracketed}` in brackets", "keep one"
+        )
+    return one if bracketed is None else bracketed
+
+
+def _by_url(text: str, name: str, body: str, keys: dict[str, str]) -> Requirement:
+    """A spec that says where its package is: as much as the package's URL says."""
+    url = keys.pop("url")
+    digest = keys.pop("sha256", None) or keys.pop("md5", None)
+    found = _archive(f"{url}#{digest}" if digest else url, "")
+    if body.strip().lower() != name or found.name != name or keys:
+        raise Flaw(f"`{text}` says more than its URL", f"write `{redact(url)}` alone")
+    return found
+
+
+def _add_file(text: str, name: str, keys: dict[str, str]) -> None:
+    """The version and the build that a file name says."""
+    named, version, build = split_archive_name(keys["fn"])
+    if named.lower() != name:
+        raise Flaw(f"`{keys['fn']}` in `{text}` is a package of another name")
+    keys["version"] = _said_once("version", f"=={version}", keys.get("version"), text) or ""
+    keys["build"] = _said_once("build", build, keys.get("build"), text) or ""
 
 
 def _words(value: str, text: str) -> tuple[str, ...]:
@@ -152,16 +199,20 @@ def _archive(text: str, base: str) -> Requirement:
         address = path = join(base, url_to_path(address) if has_scheme(address) else address)
         path = None if is_remote(address) else path
     name, version, build = split_archive_name(os.path.basename(address))  # noqa: PTH119 - may be a URL
+    digest = _DIGEST.fullmatch(fragment.rest)
+    kind = {64: "sha256", 32: "md5"}[len(digest[2])] if digest else ""
+    if fragment.rest and (not digest or digest[1] not in (None, kind)):
+        raise Flaw(f"`#{fragment.rest}` of `{redact(text)}` is not a hash", "an md5 or a sha256")
     url, secret = split_secret(path_to_url(path) if path else address)
     return Requirement(
         category="conda",
         name=name.lower(),
-        text=url + (f"#{fragment.rest}" if fragment.rest else ""),
+        text=url + (f"#{digest[2].lower()}" if digest else ""),
         specifier=f"=={version}",
         build=build,
         url=url,
         path=path,
-        hashes=fragment.hashes,
+        hashes=(f"{kind}:{digest[2].lower()}",) if digest else (),
         secret=secret,
     )
 
@@ -174,8 +225,13 @@ def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
         while at < len(inside):
             pair = _PAIR.match(inside, at)
             if not pair or pair.end() == at:
-                raise Flaw(f"`[{inside}]` in `{text}` is not `[key=value]`")
+                hint = (
+                    None if "#" in text else "extras are of PyPI, whose packages are under `pip:`"
+                )
+                raise Flaw(f"`[{inside}]` in `{text}` is not `[key=value]`", hint)
             key = pair[1].lower()
+            if key in _NOT_KEYS:
+                raise Flaw(f"`{key}` in `{text}` cannot be asked for", _NOT_KEYS[key])
             if key in keys:
                 raise Flaw(f"the key `{key}` is twice in `{text}`", "keep one of them")
             if key not in KEYS:
@@ -189,16 +245,23 @@ def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _split_head(body: str, text: str) -> tuple[str | None, str, str]:
-    """The channel, the name, and the rest of a spec."""
+    """The channel, the name, and the rest of a spec.
+
+    conda takes what stands before a single colon for a name space, of which no channel has any;
+    people mean the channel.
+    """
     channel, colons, spec = body.rpartition("::")
-    if not colons:
-        channel, colons, spec = "", "", body
-    elif not channel.strip():
-        raise Flaw(f"`{text}` has no channel before `::`")
-    at = re.search(r"[\s=<>!~]", spec.strip())
     spec = spec.strip()
+    if not colons and (found := _CHANNEL_COLON.match(spec)):
+        channel, colons, spec = found[1], ":", spec[found.end() :]
+    channel = channel.strip()
+    if colons and not channel:
+        raise Flaw(f"`{text}` has no channel before `{colons}`")
+    if "::" in channel or (":" in channel and "://" not in channel):
+        raise Flaw(f"`{channel}` in `{text}` is not a channel", "write `CHANNEL::NAME`")
+    at = re.search(r"[\s=<>!~]", spec)
     cut = at.start() if at else len(spec)
-    return channel.strip().rstrip(":") or None, spec[:cut], spec[cut:].strip()
+    return channel or None, spec[:cut], spec[cut:].strip()
 
 
 def _split_version(rest: str, text: str) -> tuple[str, str | None]:
@@ -237,6 +300,7 @@ def canonical_version(text: str, *, alone: bool = True) -> str:
         )
     if text == "==":
         raise Flaw("`==` has no version", "write for example `==1.2`")
+    text = re.sub(r"[^,|()]+", lambda found: _with_one_operator(found[0]), text)
     if alone:
         text = text.removeprefix("==")
     if text in ("", "*", "=*", "==*"):
@@ -254,13 +318,23 @@ def canonical_version(text: str, *, alone: bool = True) -> str:
     return "".join(clauses)
 
 
+def _with_one_operator(clause: str) -> str:
+    version = clause.lstrip("=<>!~")
+    operator = clause.removesuffix(version) if version else clause
+    if operator in _OPERATORS:
+        return clause
+    if operator[0] == "=" and operator[1:] in ("<=", ">=", "!=", "~="):
+        return clause[1:]  # `pandas=>=1.0`, as the reference system's users write it
+    meant = next((sign for sign in "<>!~" if sign in operator), "=") + "="
+    raise Flaw(f"`{operator}` in `{clause}` is no operator", f"did you mean `{meant}{version}`?")
+
+
 def _clause(part: str, text: str) -> str:
-    if re.match(r"={1,2}[<>!~]", part):
-        part = part.lstrip("=")  # `pandas=>=1.0`, as the reference system's users write it
     found = _CLAUSE.fullmatch(part.lower())
     operator, version = (found[1] or "", found[2]) if found else ("", "")
     if not version or (version == "*" and operator not in ("", "=", "==", ">=")):
-        raise Flaw(f"`{part}` in `{text}` is not a conda version", "write for example `>=1.2,<2`")
+        hint = _looks_like(part) or "write for example `>=1.2,<2`"
+        raise Flaw(f"`{part}` in `{text}` is not a conda version", hint)
     if version == "*":
         return "*"
     fuzzy = version.endswith("*")
@@ -283,9 +357,29 @@ def pep440(version: str) -> str | None:
         return None
 
 
-def _is_pattern(build: str) -> bool:
+def _is_regular_expression(build: str) -> bool:
     return build.startswith("^") and build.endswith("$")
 
 
-def _name_hint(text: str) -> str | None:
-    return "no space inside a name" if " " in text else None
+def _looks_like(text: str) -> str | None:
+    """What a text may be that is no conda package."""
+    for sign, hint in _LOOKS_LIKE.items():
+        if re.search(sign, text):
+            return hint
+    return None
+
+
+_LOOKS_LIKE = {
+    r"#": "it seems to have a comment: leave that out",
+    r"^-": "it seems to be an option: name channels in a place of their own",
+    r"\^.*\$": "it seems to be a regular expression: write a pattern with `*`",
+    r"[{$]": "it seems to be part of a template, of which something has to be put in",
+    r"\.whl$|^git\+|\.git$|;|\s@\s": "it seems to be a requirement of PyPI: put it under `pip:`",
+    r"\.(conda|tar\.bz2)$": "it seems to be a file: write `./NAME-VERSION-BUILD.conda`",
+    r"://": "it seems to be a URL, and does not end like a conda package",
+    r"\^": "it seems to be poetry's: write for example `>=1.2,<2`",
+    r"^\S+:": "it seems to be a mapping: write `NAME=VERSION`",
+    r"^['\"]": "leave out the quotes",
+    r"@": "it seems to be npm's or poetry's: write for example `>=1.2,<2`",
+    r"\s": "no space inside a name",
+}

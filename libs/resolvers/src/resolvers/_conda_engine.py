@@ -21,7 +21,15 @@ from rattler.exceptions import (
 from resolvers._conda_repodata import ChannelUnreadable, Repodata
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from resolvers._conda_repodata import Logins, Source
 
@@ -83,8 +91,7 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
             for source in repodata.sources(url, subdirs)
         ]
         records = await _solved(question, repodata, sources, specs)
-        if question["format"] == ".tar.bz2":
-            records = [await repodata.as_tar_bz2(one) for one in records]
+        records = [await _in_format(one, question, repodata) for one in records]
     except ChannelUnreadable as error:
         return {"error": "channel", "channel": error.url, "text": error.reason}
     except (GatewayError, FetchRepoDataError) as error:
@@ -94,6 +101,16 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
         versions = await _versions(repodata, sources, subdirs, names)
         return {"error": "unsolvable", "text": str(error), "versions": versions}
     return {"packages": list(_packages(records))}
+
+
+async def _in_format(
+    record: rattler.RepoDataRecord, question: Mapping[str, Any], repodata: Repodata
+) -> rattler.RepoDataRecord:
+    """The record of the older format, where that is asked for and there."""
+    older = f"{record.file_name.removesuffix('.conda')}.tar.bz2"
+    if question["format"] == ".tar.bz2" or older in question["files"]:
+        return await repodata.as_tar_bz2(record)
+    return record
 
 
 async def _solved(
@@ -106,6 +123,11 @@ async def _solved(
     cutoff = question["exclude_newer"]
     preferred = [specs[text] for text in question["preferred"]]
     locked = await repodata.records(sources, subdirs, preferred)
+    placed = [
+        bound
+        for name, subdir in question["subdirs"]
+        async for bound in _in_subdir(name, subdir, sources, subdirs, repodata)
+    ]
 
     async def attempt(
         *more: rattler.MatchSpec,
@@ -120,7 +142,7 @@ async def _solved(
             virtual_packages=[_virtual(*one) for one in question["virtual"]],
             channel_priority=_PRIORITIES[priority],
             exclude_newer=datetime.fromisoformat(cutoff) if cutoff else None,
-            constraints=[*(specs[text] for text in question["constraints"]), *bounds],
+            constraints=[*(specs[text] for text in question["constraints"]), *placed, *bounds],
             locked_packages=locked,
             # What a channel names beside itself (CEP 42) is none that the spec, and its id, name.
             channel_relations="disabled",
@@ -139,6 +161,20 @@ async def _solved(
         if hidden:
             return await attempt(*(rattler.MatchSpec(name) for name in hidden))
     return found
+
+
+async def _in_subdir(
+    name: str,
+    subdir: str,
+    sources: Sequence[Source],
+    subdirs: Sequence[str],
+    repodata: Repodata,
+) -> AsyncIterator[rattler.MatchSpec]:
+    """A bound to the builds of one subdir, which the engine itself does not heed."""
+    records = await repodata.records(sources, subdirs, [rattler.MatchSpec(name)])
+    builds = sorted({re.escape(str(one.build)) for one in records if str(one.subdir) == subdir})
+    if builds:
+        yield rattler.MatchSpec(f"{name}[build='^({'|'.join(builds)})$']")
 
 
 async def _in_order_of_channels(

@@ -14,6 +14,7 @@ from envid.packages import Package
 from envid.platforms import virtual_packages
 from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
+from resolvers._conda_asked import asked_files, asked_subdirs, check_asked
 from resolvers._conda_diagnosis import diagnose
 from resolvers.channels import channel_urls, with_channel_urls
 from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest
@@ -103,6 +104,8 @@ class CondaQuestion:
             "exclude_newer": _last_moment(self.exclude_newer),
             "priority": self.priority,
             "format": self.package_format,
+            "files": asked_files(self.specs.values()),
+            "subdirs": asked_subdirs(self.specs.values()),
         }
 
 
@@ -147,7 +150,9 @@ def solve_conda(
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:
             raise diagnose(answer, question, context)
-        found[question.platform] = _solved(answer["packages"], question)
+        solved = _solved(answer["packages"], question)
+        check_asked(question.specs.values(), solved.packages, context.origins)
+        found[question.platform] = solved
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["CHANNEL_ALIAS", "channel_urls", "with_channel_urls"]
+__all__ = ["CHANNEL_ALIAS", "PACKAGE_URL", "channel_urls", "with_channel_urls"]
 
 CHANNEL_ALIAS = "https://conda.anaconda.org"
 """Where a channel is that is given by its name alone."""
@@ -12,7 +12,7 @@ CHANNEL_ALIAS = "https://conda.anaconda.org"
 _MULTICHANNELS = {
     "defaults": ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
 }
-_PACKAGE = re.compile(
+PACKAGE_URL = re.compile(
     r"(?P<channel>\S+://\S+)/(?P<subdir>[a-z0-9_-]+)/(?P<name>[^/\s]+)-(?P<version>[^/\s-]+)"
     r"-(?P<build>[^/\s-]+)(?:\.conda|\.tar\.bz2)(?:#(?P<digest>[0-9a-f]+))?"
 )
@@ -33,10 +33,12 @@ def with_channel_urls(spec: str, alias: str) -> str:
 
     The URL of a package stands for that build in the channel that the URL lies in.
     """
-    package = _PACKAGE.fullmatch(spec)
+    package = PACKAGE_URL.fullmatch(spec)
     if package:
         digest = package["digest"] or ""
         kind = {32: "md5", 64: "sha256"}.get(len(digest))
+        if spec.partition("#")[0].endswith(".tar.bz2"):
+            kind = None  # the engine knows the hashes of the newer format, if there are both
         keys = [f"version='=={package['version']}'", f"build='{package['build']}'"]
         keys += [f"subdir='{package['subdir']}'", *([f"{kind}='{digest}'"] if kind else [])]
         return f"{package['channel']}::{package['name']}[{','.join(keys)}]"
