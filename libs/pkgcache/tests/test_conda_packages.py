@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import stat
 import tarfile
 import time
@@ -652,6 +653,25 @@ def test_the_cache_unpacks_once_and_again_after_a_change(cache: PackageCache) ->
     again = cache.unpacked_conda(package)
     assert path.read_bytes() == b"upper"
     assert [one.sha256 for one in again.files] == [one.sha256 for one in first.files]
+
+
+def test_what_is_in_a_package_is_known_by_what_is_here_of_it(cache: PackageCache) -> None:
+    conda = replace(RICH, noarch="python")
+    package = package_of(conda, conda.conda())
+    assert cache.listing(package) is None
+    cache.add(conda.conda(), package.filename)
+    packed = cache.listing(package)
+    cache.unpacked_conda(package)
+    archive = cache.archive(package)
+    archive.unlink()
+    loose = cache.listing(package)
+    assert packed
+    assert loose
+    assert set(packed.paths) == set(loose.paths) == set(conda.files)
+    assert packed.noarch == loose.noarch == "python"
+    shutil.rmtree(next(cache.root.glob("conda-1/*/*")))
+    archive.write_bytes(bytes(package.size or 0))
+    assert cache.listing(package) is None
 
 
 def test_a_package_that_is_refused_leaves_nothing_in_the_cache(cache: PackageCache) -> None:

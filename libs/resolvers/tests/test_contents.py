@@ -12,9 +12,10 @@ import pytest
 from tests.channel import ChannelServer, Entry, Recipe, pack, write_channel
 
 from envid.spec import EnvSpec, Options, Source
+from pkgcache.cache import PackageCache
 from pkgcache.credentials import Credentials
 from resolvers.content import content_digest
-from resolvers.errors import IndexUnreachable, UnknownContents
+from resolvers.errors import IndexUnreachable, NoSolution, UnknownContents
 from resolvers.mixed import MixedResolver
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_wheel
@@ -67,6 +68,7 @@ class Solver:
         self.channel = folder / "channel"
         self.url = self.channel.as_uri()
         self.credentials = Credentials()
+        self.context: dict[str, Any] = {}
 
     def have(self, *recipes: Recipe) -> None:
         records: dict[str, Any] = {}
@@ -97,7 +99,10 @@ class Solver:
             options=Options.make(pypi_names=content_digest(names) if names else None),
         )
         context = ResolveContext(
-            cache_dir=self.folder / cache, credentials=self.credentials, offline=offline
+            cache_dir=self.folder / cache,
+            credentials=self.credentials,
+            offline=offline,
+            **self.context,
         )
         resolver = MixedResolver(self.worker, pypi_names=names, package_format=package_format)
         return resolver.resolve(spec, platforms, context)
@@ -170,6 +175,54 @@ def test_each_distribution_has_the_version_of_its_own_metadata(solve: Solver, ma
     assert solve(conda=["psycopg"], pypi=["wants-new"]) == {"wants-new": "0.9"}
 
 
+@pytest.mark.parametrize(
+    ("conda", "vendored"),
+    [
+        ("debugpy", "debugpy/_vendored/pydevd/bytecode"),
+        ("ray-core", "ray/_private/runtime_env/agent/thirdparty_files/aiohttp"),
+        ("bleach", "bleach/_vendor/html5lib"),
+    ],
+)
+def test_names_that_all_builds_together_ever_had_are_not_provided(
+    solve: Solver, conda: str, vendored: str
+) -> None:
+    folder, _, name = vendored.rpartition("/")
+    own = conda.removesuffix("-core")
+    solve.have(
+        noarch(
+            conda,
+            "1.5",
+            dist_info(own, "1.5"),
+            dist_info(name, "0.1", f"site-packages/{folder}"),
+        )
+    )
+    assert solve(conda=[conda], pypi=[own, name]) == {name: "7.0"}
+
+
+def test_names_of_one_thing_that_pypi_splits_are_those_of_the_build(solve: Solver) -> None:
+    other = "opencv-contrib-python"
+    for name in ("opencv-python", "opencv-python-headless", other):
+        solve.index.add(make_wheel(name, "9.0"))
+    info = "site-packages/{}-4.9.0-py3.egg-info/PKG-INFO"
+    both = ("opencv_python", "opencv_python_headless")
+    solve.have(
+        noarch("libopencv", "4.9.0", {info.format(one): metadata(one, "4.9.0") for one in both}),
+        noarch("py-opencv", "4.9.0", depends=("python", "libopencv")),
+    )
+    asked = ["opencv-python>=4", "opencv-python-headless<5"]
+    assert solve(conda=["py-opencv"], pypi=asked) == {}
+    assert solve(conda=["py-opencv"], pypi=[other]) == {other: "9.0"}
+
+
+def test_a_conflict_names_the_distribution_and_the_package_that_has_it(solve: Solver) -> None:
+    solve.have(noarch("psycopg", "3.2.1", dist_info("demo", "1.5")))
+    with pytest.raises(NoSolution) as caught:
+        solve(conda=["psycopg"], pypi=["demo>=2"])
+    text = str(caught.value)
+    assert "conda's demo 1.5" in text
+    assert "conda brings `demo` 1.5 in `psycopg` 3.2.1 for `psycopg`" in text
+
+
 def test_a_name_alone_provides_nothing(solve: Solver) -> None:
     """A package that only needs others, or whose build recorded no distribution."""
     solve.have(
@@ -239,9 +292,11 @@ def test_libraries_that_need_python_through_others_are_looked_into(solve: Solver
             build="h0_0",
         ),
         native("libextra", "3.0", dist_info("demo-extra", "1.5", SITE), depends=()),
-        noarch("py-demo", "3.0", depends=("python", "libdemo", "libextra")),
+        replace(noarch("careless", "3.0", dist_info("ray", "1.5"), depends=()), build="0"),
+        noarch("py-demo", "3.0", depends=("python", "libdemo", "libextra", "careless")),
     )
-    assert solve(conda=["py-demo"], pypi=["demo==1.5", "demo-extra==1.5"]) == {}
+    asked = ["demo==1.5", "demo-extra==1.5", "ray==1.5"]
+    assert solve(conda=["py-demo"], pypi=asked) == {}
 
 
 def test_only_what_may_hold_something_for_python_is_looked_into(
@@ -436,6 +491,25 @@ def test_other_bytes_are_an_error_and_are_not_kept(
         solve(conda=["demo"], pypi=["demo"])
     served.faults.clear()
     assert solve(conda=["demo"], pypi=["demo"]) == {}
+
+
+def test_what_this_machine_has_is_not_asked_for(
+    solve: Solver, served: ChannelServer, tmp_path: Path
+) -> None:
+    recipe = noarch("own", "1.5", dist_info("demo", "1.5"))
+    solve.have(recipe)
+    cache = PackageCache(tmp_path / "cache")
+    for step in ("nothing", "archive", "unpacked"):
+        if step != "nothing":
+            found = solve.all(conda=["own"])[LINUX].packages
+            cache.fetch([one for one in found if one.name == "own"], unpack=step == "unpacked")
+        served.requests.clear()
+        solve.context["listing"] = cache.listing
+        assert solve(conda=["own"], pypi=["demo==1.5"], cache=step) == {}
+        assert bool(packages_asked(served)) == (step == "nothing")
+    solve.context.clear()
+    assert solve(conda=["own"], pypi=["demo==1.5"], cache="unpacked") == {}
+    assert not packages_asked(served)
 
 
 def test_a_channel_of_files_needs_no_network(solve: Solver) -> None:

@@ -63,6 +63,7 @@ def find_packages(
         held={base.platform: base.packages for base in prepared.bases},
         preferred=preferred,
         built_wheel=lambda key: shared_wheel(key, cache, store),
+        listing=cache.listing,
         builder_python=lambda packages: builder_python(packages, environments),
         progress=environments.progress,
         offline=environments.settings.offline or environments.settings.local_only,

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import stat
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pkgcache import conda_packages, layout, wheels
@@ -24,7 +25,7 @@ from pkgcache._fetch import Fetched, Fetcher
 from pkgcache._locks import lock
 from pkgcache._unpackers import unpack
 from pkgcache.download import Downloader, Received
-from pkgcache.errors import CacheError, NotInCache, PkgcacheError
+from pkgcache.errors import BadArchive, CacheError, NotInCache, PkgcacheError
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from pkgcache._unpackers import Unpackers
+    from pkgcache.conda_listing import CondaListing
     from pkgcache.conda_packages import UnpackedConda
     from pkgcache.progress import Progress
     from pkgcache.store import Store
@@ -150,6 +152,20 @@ class PackageCache:
     ) -> UnpackedConda:
         """The unpacked conda package, with the same checks and errors as a wheel."""
         return self._unpacked(package, conda_packages.load, progress, unpack)
+
+    def listing(self, package: Package) -> CondaListing | None:
+        """What is in a conda package, by what is here of it; None where nothing is."""
+        from pkgcache.conda_listing import CondaListing, read_listing
+
+        with self.errors():
+            if unpacked := conda_packages.load(self._folder(package)):
+                paths = (one.path for one in unpacked.files if one.kind != "directory")
+                return CondaListing(index=unpacked.index, paths=tuple(paths))
+            try:
+                archive = self.archive(package)
+                return read_listing(replace(package, url=archive.as_uri()), Downloader())
+            except (NotInCache, BadArchive):
+                return None
 
     def unpack(
         self, package: Package, unpackers: Unpackers, progress: Progress, *, verified: bool

@@ -255,6 +255,7 @@ def _packages(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, A
     names = {one.name.normalized for one in records}
     for one in records:
         needed = {match[0].lower() for text in one.depends if (match := _NAME.match(text))}
+        known = json.loads(one.to_json())
         yield {
             "name": one.name.normalized,
             "version": str(one.version),
@@ -267,6 +268,7 @@ def _packages(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, A
             "size": one.size,
             "depends": sorted((needed & names) - {one.name.normalized}),
             "channel": one.channel,
-            "purls": json.loads(one.to_json()).get("purls"),
-            "site_packages": one.python_site_packages_path,
+            "noarch": known.get("noarch"),
+            "purls": known.get("purls"),
+            "site_packages": known.get("python_site_packages_path"),
         }

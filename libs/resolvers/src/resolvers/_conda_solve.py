@@ -38,12 +38,14 @@ _FORMATS = (".conda", ".tar.bz2")
 class Solved:
     """What was chosen for one platform; `pypi_names` are those that channels say themselves.
 
-    `site_packages` is where its Python has them, below the prefix.
+    `site_packages` is where its Python has them, below the prefix; `noarch_python` are the names of
+    packages whose files are put there.
     """
 
     python: str
     site_packages: str
     packages: tuple[Package, ...]
+    noarch_python: frozenset[str]
     pypi_names: Mapping[str, tuple[str, ...]]
 
 
@@ -235,6 +237,7 @@ def _solved(records: Sequence[Mapping[str, Any]], question: CondaQuestion) -> So
         python=python["version"],
         site_packages=python["site_packages"] or f"lib/python{minor}/site-packages",
         packages=packages,
+        noarch_python=frozenset(one["name"] for one in records if one["noarch"] == "python"),
         pypi_names={name: found for name, found in names.items() if found or not purls[name]},
     )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "look_into", "notes", "providers"]
 
+# Python itself has no distributions in its site-packages, and every environment has Python.
 _ROOTS = frozenset({"python", "python_abi"})
 _BUILT_FOR_PYTHON = re.compile(r"(^|_)(py|cp)\d")
 
@@ -59,7 +60,7 @@ def look_into(
     offline, is taken for what its name says, and a note says so, where that is plain. Raises
     `UnknownContents` where it is not, and `IndexUnreachable` where a channel fails.
     """
-    wanted = {platform: python_packages(solved.packages) for platform, solved in base.items()}
+    wanted = {platform: python_packages(solved) for platform, solved in base.items()}
     unknown = (one for group in wanted.values() for one in group if names.stated(one) is None)
     listings = read_listings(unknown, context)
     doubtful: dict[str, DownloadError] = {}
@@ -123,7 +124,7 @@ def notes(contents: Sequence[Contents]) -> tuple[str, ...]:
         )
         found.append(
             f"conda packages that cannot be looked into ({guessed[0].guessed}) are taken for what"
-            f" their names say: {held}"
+            f" their names say, until they are resolved where they can be: {held}"
         )
     return tuple(found)
 
@@ -132,21 +133,21 @@ def _quoted(*names: str) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def python_packages(packages: Sequence[Package]) -> list[Package]:
+def python_packages(solved: Solved) -> list[Package]:
     """Those that may hold something for Python: they need it, themselves or by way of others.
 
-    So may what was built for a version of Python, whatever it needs.
+    So may what was built for a version of Python, or for Python of any platform, whatever it needs.
     """
-    needing = set(_ROOTS)
+    needing = {*_ROOTS, *solved.noarch_python}
     while more := {
         one.name
-        for one in packages
+        for one in solved.packages
         if one.name not in needing and needing.intersection(one.depends)
     }:
         needing |= more
     return [
         one
-        for one in packages
+        for one in solved.packages
         if one.name not in _ROOTS
         and (one.name in needing or _BUILT_FOR_PYTHON.search(one.build or ""))
     ]

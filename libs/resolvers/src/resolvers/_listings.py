@@ -69,7 +69,8 @@ def read_listings(
 
         def look(package: Package) -> Listing | DownloadError:
             here = urlsplit(package.url).scheme == "file"
-            listing = _look(package, local if here else remote, gone=here or context.offline)
+            downloader = local if here else remote
+            listing = _look(package, downloader, context, gone=here or context.offline)
             if isinstance(listing, Listing):
                 _keep(listing, folder / f"{layout.digest(package)}.json")
             task.advance()
@@ -84,9 +85,11 @@ def read_listings(
     return found
 
 
-def _look(package: Package, downloader: Downloader, *, gone: bool) -> Listing | DownloadError:
+def _look(
+    package: Package, downloader: Downloader, context: ResolveContext, *, gone: bool
+) -> Listing | DownloadError:
     try:
-        listing = read_listing(package, downloader)
+        listing = context.listing(package) or read_listing(package, downloader)
         stated = {
             path: _metadata(read_file(package, path, downloader))
             for path in _unclear(listing.paths)
@@ -96,7 +99,8 @@ def _look(package: Package, downloader: Downloader, *, gone: bool) -> Listing | 
             return error
         raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
     except PkgcacheError as error:
-        raise IndexUnreachable(redact(package.url), str(error)) from error
+        hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
+        raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error
     paths = tuple(path for path in listing.paths if not path.endswith(_COMPILED))
     return Listing(listing.noarch, paths, stated)
 

@@ -62,7 +62,8 @@ def _side(
     origin = context.origins.get(text)
     asked = f"`{text}`" + (f" ({origin})" if origin else "")
     way = f", by way of {' and '.join(path[1:-1])}" if len(path) > 2 else ""  # noqa: PLR2004 - both ends
-    return f"conda brings `{package.name}` {package.version} for {asked}{way}"
+    inside = f"`{stub.name}` {stub.own_version} in " if stub.name != package.name else ""
+    return f"conda brings {inside}`{package.name}` {package.version} for {asked}{way}"
 
 
 def _path(name: str, solved: Solved, requirements: Mapping[str, str]) -> tuple[str, ...]:

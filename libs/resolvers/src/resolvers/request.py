@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.spec import EnvSpec
+    from pkgcache.conda_listing import CondaListing
     from pkgcache.progress import Progress
 
 __all__ = ["Artifact", "Resolution", "ResolveContext", "Resolver"]
@@ -28,6 +29,10 @@ def _not_built(_: str) -> Path | None:
     return None
 
 
+def _not_here(_: Package) -> CondaListing | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveContext:
     """What belongs to this machine and this run, and must not change what is found.
@@ -37,7 +42,8 @@ class ResolveContext:
     indexes, find-links locations and direct references; git has its own. `origins` maps a
     requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
     packages that must stay at their version, `preferred` those that should. `built_wheel` looks a
-    source key up in a cache of built wheels. `builder_python` makes an environment for this machine
+    source key up in a cache of built wheels, `listing` says what is in a conda package that this
+    machine has already. `builder_python` makes an environment for this machine
     from conda packages and returns its interpreter, to build wheels for that Python with; without
     it one that is here must do. `on_process` is told the name of each process that is started.
     """
@@ -49,6 +55,7 @@ class ResolveContext:
     held: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     preferred: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     built_wheel: Callable[[str], Path | None] = _not_built
+    listing: Callable[[Package], CondaListing | None] = _not_here
     builder_python: Callable[[tuple[Package, ...]], Path] | None = None
     progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing
