@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from .helpers import Machine, files, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from resolvers.testing import FakeIndex
 
 COMMANDS = sorted(cli.commands)
 HEAVY = {
@@ -135,7 +138,7 @@ def test_progress_goes_to_standard_error(machine: Machine) -> None:
     assert "resolve took" in done.err
     done = machine.run("create", "a")
     assert done.out.count("\n") == 1
-    for words in (["alias", "a", "b:v1"], ["rm", "a"]):
+    for words in (["alias", "a", "b:v1"], ["rm", "a", "--force"]):
         done = machine.run(*words)
         assert (done.status, done.out) == (0, "")
         assert done.err
@@ -286,3 +289,55 @@ def test_a_variable_that_is_no_setting_is_said_by_every_command(machine: Machine
     for command in (["config"], ["list"], ["gc"], ["resolve", "--pypi", "app"]):
         done = machine.run(*command, env={"MFENV_DOWNLOAD": "3"})
         assert (done.status, done.err.count(note)) == (0, 1), done.err
+
+
+def test_what_is_asked_of_whom_is_told(machine: Machine, index: FakeIndex) -> None:
+    login = index.url.replace("//", "//ada:geheim@")
+    plain = machine.run("resolve", "--pypi", "app", "--dry-run")
+    for words in (["-v", "resolve"], ["resolve", "-v"], ["resolve", "-vv"]):
+        done = machine.run(
+            *words, "--pypi", "app", "--dry-run", "--force", env={"MFENV_INDEX_URL": login}
+        )
+        assert (done.status, done.out) == (0, plain.out)
+        line = r"^ +\d+\.\d{3} resolvers: uv pip compile \S+: ended with 0 after \d+\.\d{3} s$"
+        assert re.search(line, done.err, re.MULTILINE)
+        assert "geheim" not in done.err
+    alone = {"MFENV_STORE": ""}
+    machine.ok("resolve", "--pypi", "app", "--alias", "a", env=alone)
+    assert f"pkgcache: GET {index.origin}" in machine.run("create", "a", "-v", env=alone).err
+
+
+def test_nothing_but_data_and_errors_is_said(machine: Machine) -> None:
+    for words in (["-q", "resolve"], ["resolve", "--quiet"]):
+        done = machine.run(*words, "--pypi", "app")
+        assert (done.status, done.err) == (0, "")
+        assert done.out
+    said = machine.fails("show", "nowhere", "-q")
+    assert said.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("env", "words", "coloured"),
+    [
+        ({}, [], True),
+        ({"NO_COLOR": "1"}, [], False),
+        ({"TERM": "dumb"}, [], False),
+        ({}, ["--color", "never"], False),
+        ({"NO_COLOR": "1"}, ["--color", "always"], True),
+    ],
+)
+def test_escapes_on_a_terminal(
+    machine: Machine, env: dict[str, str], words: list[str], coloured: bool
+) -> None:
+    machine.environ |= {"TERM": "xterm", "COLUMNS": "40", **env}
+    assert ("\x1b[" in machine.on_terminal("show", "nowhere", *words, answer="")) is coloured
+    said = machine.on_terminal("resolve", "--pypi", "app", "--no-progress", *words, answer="")
+    assert "\x1b[" not in said
+    if not coloured:
+        said = machine.on_terminal("resolve", "--pypi", "other", *words, answer="")
+        assert "\x1b" not in said
+
+
+def test_colours_without_a_terminal(machine: Machine) -> None:
+    assert "\x1b[" not in machine.run("show", "nowhere").err
+    assert "\x1b[" in machine.run("show", "nowhere", "--color", "always").err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mfenv.__about__ import __version__
+from mfenv._output import output_options
 from mfenv.command_line import commands
 
 __all__ = ["cli"]
@@ -22,6 +23,7 @@ Examples:
     epilog=_EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@output_options
 @click.version_option(__version__, prog_name="mfenv")
 def cli() -> None:
     """Resolve, share, create and run exact environments of conda and PyPI packages."""

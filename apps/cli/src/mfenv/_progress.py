@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from mfenv._output import output
 
 if TYPE_CHECKING:
     from pkgcache.progress import Progress, Task, Unit
 
 
-def progress_for(stream: IO[str]) -> Progress:
-    """What shows progress on `stream`."""
-    return _Bars() if stream.isatty() else _Lines()
+def progress() -> Progress:
+    """What shows progress on standard error: bars on a terminal that can move its cursor."""
+    return _Bars() if output.bars and output.escapes and sys.stderr.isatty() else _Lines()
 
 
 class _NoTask:
@@ -33,7 +33,7 @@ class _Lines:
         return _NoTask()
 
     def note(self, text: str) -> None:
-        click.echo(redact(text), err=True)
+        output.say(text)
 
 
 class _Bars:
@@ -55,13 +55,12 @@ class _Bars:
         return _BarTask(self, task)
 
     def note(self, text: str) -> None:
-        text = redact(text)
         with self._lock:
             live = self._live if self._running else None
         if live:
-            live.console.print(text, highlight=False, markup=False)
+            live.console.print(redact(text), highlight=False, markup=False)
         else:
-            click.echo(text, err=True)
+            output.say(text)
 
     def advance(self, task: Any, amount: int) -> None:
         self._live.advance(task, amount)

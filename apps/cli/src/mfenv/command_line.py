@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from envid.redaction import redact
+from mfenv._output import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +55,11 @@ class Host:
 
     def progress(self) -> Any:
         """Where the commands show how far they are, None for nowhere."""
-        if self.quiet:
+        if self.quiet or output.quiet:
             return None
-        from mfenv._progress import progress_for
+        from mfenv._progress import progress
 
-        return progress_for(sys.stderr)
+        return progress()
 
 
 def commands() -> tuple[click.Command, ...]:
@@ -130,10 +130,8 @@ def _words(error: Exception) -> tuple[str, str | None]:
 
 
 def _say(message: str, hint: str | None) -> None:
-    # The last of several: what libraries and engines say of a URL passes here too.
-    message, hint = redact(message), hint and redact(hint)
-    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(message, err=True)
+    output.say("error: ", fg="red", bold=True, nl=False)
+    output.say(message)
     if hint:
-        click.secho("hint: ", fg="cyan", bold=True, nl=False, err=True)
-        click.echo(hint, err=True)
+        output.say("hint: ", fg="cyan", bold=True, nl=False)
+        output.say(hint)

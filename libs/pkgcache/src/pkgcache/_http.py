@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import ssl
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pkgcache.download import Partial, T
     from pkgcache.patience import Patience
 
+_log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 _REDIRECTS = 10
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
@@ -102,7 +104,7 @@ class Client:
         headers = {"Range": span} if span else {}
         here = split_userinfo(url)[0]
         for _ in range(_REDIRECTS):
-            login = self._credentials.find(here)
+            login, started = self._credentials.find(here), time.monotonic()
             try:
                 response = self._session.get(
                     self._credentials.with_token(here),
@@ -118,6 +120,8 @@ class Client:
                     raise
                 # `requests` looks at where a redirect leads also where it need not follow it.
                 raise _failure(url, "the server redirects to what is not a URL") from None
+            took = time.monotonic() - started
+            _log.info("GET %s: %d, %.3f s", redact(here), response.status_code, took)
             if not response.is_redirect:
                 return response
             response.close()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pkgcache.store import Sink
 
 # Threads of callers come on top of our own, so the pools of connections are larger than theirs.
+_log = logging.getLogger(__name__)
 HEADS, CONNECTIONS = 32, 128
 CHUNK = 1 << 18
 _PART_SIZE = 8 << 20
@@ -263,12 +264,17 @@ class RemoteStore(Store, ABC):
         """
         tries, again, at = Tries(self._patience, f"the store `{self._at.clean}`"), False, position()
         while True:
+            started = time.monotonic()
             try:
-                return request()
+                answer = request()
             except BrokenOff:
                 problem = Problem(reason="the connection broke off", retry_after=0)
             except self._errors as error:
                 problem = self._problem(error)
+            else:
+                _log.info("%s: answered in %.3f s", self._at.clean, time.monotonic() - started)
+                return answer
+            _log.info("%s: %s", self._at.clean, problem.reason)
             wait = tries.wait(problem.retry_after, moved=position() > at)
             if wait is None:
                 raise Refused(problem, again=again)

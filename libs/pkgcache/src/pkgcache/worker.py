@@ -13,11 +13,13 @@ the way. What it returns is JSON data as well.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker"]
 
+_log = logging.getLogger(__name__)
 _PATIENCE = 5.0
 _LOG = 4096
 
@@ -66,12 +69,16 @@ class Worker:
         `on_event` gets what it reports on the way, from another thread. Raises `WorkerFailed` if
         the handler raises, and `WorkerCrashed` if its process ends before it answers.
         """
+        started = time.monotonic()
         with self._lock:
             if self._child is None or self._child.ended:
                 self._on_process("worker")
                 self._child = _Child()
             call = self._child.start(handler, arguments, on_event)
-        return call.result()
+        try:
+            return call.result()
+        finally:
+            _log.info("worker: %s took %.3f s", handler, time.monotonic() - started)
 
     def close(self) -> None:
         """End the process; another call would start a new one."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Processes"]
+
+_log = logging.getLogger(__name__)
 
 # What would change the outcome behind the back of the spec.
 _LEAKS = re.compile(
@@ -74,6 +78,7 @@ class Processes:
 
         Raises `CancelledError` once this is closed.
         """
+        started = time.monotonic()
         with _leash() as leash:
             with self._lock:
                 self.pause(0)
@@ -100,6 +105,9 @@ class Processes:
                 if child.returncode is None:
                     os.killpg(child.pid, signal.SIGKILL)
                     child.communicate()
+        took = time.monotonic() - started
+        _log.info("%s: ended with %d after %.3f s", name, child.returncode, took)
+        _log.debug("%s", err.rstrip())
         return subprocess.CompletedProcess(command, child.returncode, out, err)
 
 

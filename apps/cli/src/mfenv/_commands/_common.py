@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfenv._output import output
 from mfenv.command_line import Host
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def env_argument(**options: Any) -> Callable[[Any], Any]:
 
 def say(text: str) -> None:
     """Tell the user something that is not data."""
-    if not current_host().quiet:
-        click.echo(text, err=True)
+    if not (current_host().quiet or output.quiet):
+        output.say(text)
 
 
 def say_packages(env: ResolvedEnv, state: str) -> None:

@@ -1,0 +1,126 @@
+"""How much a command says, and how. One state for the whole process: its streams are one, too."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from envid.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Output", "output", "output_options"]
+
+_LIBRARIES = ("envid", "reqparse", "pkgcache", "resolvers", "mfenv")
+
+
+@dataclass
+class Output:
+    """What the options of a command ask for; `color` is None where the terminal decides."""
+
+    verbosity: int = 0
+    quiet: bool = False
+    color: bool | None = None
+    bars: bool = True
+
+    @property
+    def escapes(self) -> bool:
+        """Whether standard error may get escape sequences, as https://no-color.org has it."""
+        if self.color is not None:
+            return self.color
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return not plain and sys.stderr.isatty()
+
+    def say(self, text: str, *, nl: bool = True, **style: Any) -> None:
+        """Write a line for a person to standard error, in a style of `click`."""
+        text = redact(text)
+        shown = click.style(text, **style) if style else text
+        click.echo(shown, nl=nl, err=True, color=self.escapes)
+
+    def be_verbose(self, level: int) -> None:
+        """Show what the libraries log: at 1 what is asked of whom, at 2 what engines answer."""
+        import logging
+
+        self.verbosity, self.bars = level, False
+        started = time.monotonic()
+
+        class Lines(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                passed = time.monotonic() - started
+                for line in self.format(record).splitlines():
+                    output.say(f"{passed:8.3f} {record.name.partition('.')[0]}: {line}", dim=True)
+
+        handler = Lines()
+        for name in _LIBRARIES:
+            logger = logging.getLogger(name)
+            logger.handlers[:] = [handler]
+            logger.setLevel(logging.INFO if level == 1 else logging.DEBUG)
+
+
+output = Output()
+
+
+def _verbose(_: click.Context, __: click.Parameter, count: int) -> None:
+    if count > output.verbosity:
+        output.be_verbose(count)
+
+
+def _quiet(_: click.Context, __: click.Parameter, value: bool) -> None:
+    output.quiet = output.quiet or value
+
+
+def _color(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        output.color = {"always": True, "never": False}.get(value)
+        context.color = output.color
+
+
+def _no_progress(_: click.Context, __: click.Parameter, value: bool) -> None:
+    output.bars = output.bars and not value
+
+
+def output_options(command: Any) -> Any:
+    """Add the options that every command has."""
+    options: tuple[Callable[[Any], Any], ...] = (
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            expose_value=False,
+            callback=_verbose,
+            help="Tell what is asked of whom, with times; twice, also what engines answer.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_quiet,
+            help="Say nothing but data and errors.",
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            metavar="WHEN",
+            expose_value=False,
+            callback=_color,
+            help="Colours: auto, always or never.",
+        ),
+        click.option(
+            "--no-progress",
+            is_flag=True,
+            expose_value=False,
+            callback=_no_progress,
+            help="Show no bars.",
+        ),
+    )
+    # A function's options are written from the last to the first, those of a command in order.
+    for option in options if isinstance(command, click.Command) else reversed(options):
+        command = option(command)
+    return command
