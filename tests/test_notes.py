@@ -65,6 +65,17 @@ def test_a_note_is_part_of_the_description(machine: Machine) -> None:
     assert "notes" not in env
 
 
+def test_an_index_cannot_say_what_a_terminal_obeys(machine: Machine, index: FakeIndex) -> None:
+    wheel = make_wheel("odd-tool", "1.0")
+    index.add(wheel)
+    index.yank(wheel, "\x1b[31mred \u202e " + "long " * 10_000)
+    done = machine.run("resolve", "--pypi", "odd-tool==1.0")
+    (note,) = notes(done.err)
+    assert "\x1b" not in note
+    assert "red" in note
+    assert len(note) < 2100
+
+
 def test_what_is_plain_has_no_notes(machine: Machine) -> None:
     assert machine.json("resolve", "--pypi", "app")["notes"] == []
 

@@ -64,8 +64,15 @@ def test_notes_are_part_of_the_description_and_of_no_id() -> None:
     assert "notes" not in mac.to_dict()
     silent, _ = ResolvedEnv.co_resolve(spec(), found, resolved_by="ada", resolved_at=WHEN)
     assert silent.env_id == linux.env_id
-    with pytest.raises(InvalidDescription, match="notes"):
-        ResolvedEnv.co_resolve(spec(), found, resolved_by="ada", notes={"osx-64": ["a\nb"]})
+    (odd,) = ResolvedEnv.co_resolve(
+        spec(),
+        {"osx-64": found["osx-64"]},
+        resolved_by="ada",
+        notes={"osx-64": ["a\nb\x1b[31m\ud800 https://ada:secret@h/x", "long " * 1000]},
+    )
+    assert odd.notes[0] == r"a\nb\x1b[31m\ud800 https://***@h/x"
+    assert len(odd.notes[1]) < 2100
+    assert ResolvedEnv.from_json(odd.to_json()).notes == odd.notes
 
 
 @pytest.mark.parametrize(

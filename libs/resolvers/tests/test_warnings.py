@@ -106,7 +106,7 @@ class TestReading:
         )
         assert warnings(text, lambda _: None) == (
             "The index is tired and wants to sleep",
-            "see https://host/simple for `Demo`==1",
+            "see https://***@host/simple for `Demo`==1",
         )
 
     def test_what_conda_brings_goes_by_its_own_version(self) -> None:

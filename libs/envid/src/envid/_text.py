@@ -25,9 +25,9 @@ def has_secret_parameter(url: str) -> bool:
     return _PARAMETER.search(url) is not None
 
 
-def shown(text: str) -> str:
+def shown(text: str, longest: int = _LONGEST_SHOWN) -> str:
     """`text` as a message may quote it: redacted, on one line, of bounded length."""
     text = redact(text)
-    if len(text) > _LONGEST_SHOWN:
-        text = text[:_LONGEST_SHOWN] + "..."
+    if len(text) > longest:
+        text = text[:longest] + "..."
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -30,6 +30,7 @@ FULL_FORMAT = 1
 SCHEMA_VERSION = 1
 """Version of the JSON description."""
 
+_LONGEST_NOTE = 2000
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _PYTHON = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+[0-9A-Za-z.+]*)?")
 
@@ -66,9 +67,9 @@ class ResolvedEnv:
         """The environments of one spec, resolved together; they share one `full_id`.
 
         `found` maps each platform to the version of its Python and its packages; `resolved_at` is
-        now where it is not given; `notes` are by platform. Raises `InvalidSpec` for an unknown
-        platform or none at all, and `InvalidDescription` for a package given twice, a Python that
-        is not a version, or a note that is not one line.
+        now where it is not given; `notes` are by platform, and become lines without credentials.
+        Raises `InvalidSpec` for an unknown platform or none at all, and `InvalidDescription` for a
+        package given twice or a Python that is not a version.
         """
         if not found:
             raise InvalidSpec("platform", "there is none", f"known: {', '.join(PLATFORMS)}")
@@ -91,7 +92,7 @@ class ResolvedEnv:
                 co_resolved=digests,
                 resolved_at=moment,
                 resolved_by=line(resolved_by, "resolved_by"),
-                notes=tuple(line(one, "notes") for one in (notes or {}).get(platform, ())),
+                notes=tuple(shown(note, _LONGEST_NOTE) for note in (notes or {}).get(platform, ())),
             )
             for platform, (python, chosen) in packages.items()
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resolvers._question import Question
     from resolvers.errors import ResolveError
 
-__all__ = ["Story", "diagnose", "unreachable", "without_logins"]
+__all__ = ["Story", "diagnose", "unreachable"]
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
 _NO_GIT = "Git executable not found"
@@ -75,7 +75,7 @@ class Story:
     @classmethod
     def read(cls, stderr: str) -> Story:
         """Split what uv wrote to standard error; no credential is left in it."""
-        log = without_logins(stderr).strip()
+        log = _USERINFO.sub("://", stderr).strip()
         own, *output = re.split(r"\n *(?:\[stderr\]|\[stdout\]|--- stderr)\n", log)
         # A cause goes on in lines that are indented deeper than its first.
         parts = re.findall(r"^ {0,2}(error|cause|hint): (.*(?:\n {3,}.*)*)", own, re.MULTILINE)
@@ -99,11 +99,6 @@ class Story:
     def search(self, pattern: str) -> re.Match[str] | None:
         """Look for a pattern in all of it."""
         return re.search(pattern, "\n".join((*self.causes, *self.hints)))
-
-
-def without_logins(text: str) -> str:
-    """What uv wrote, without the credentials in its URLs."""
-    return _USERINFO.sub("://", text)
 
 
 def diagnose(stderr: str, question: Question) -> ResolveError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from resolvers._diagnosis import without_logins
+from envid.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,5 +45,5 @@ def build_warnings(name: str, stderr: str) -> tuple[str, ...]:
 
 
 def _read(stderr: str) -> list[str]:
-    texts = [" ".join(text.split()) for text in _WARNING.findall(without_logins(stderr))]
+    texts = [redact(" ".join(text.split())) for text in _WARNING.findall(stderr)]
     return [_STUB.sub("", text) for text in texts if text and not _OURS.search(text)]
