@@ -340,6 +340,8 @@ def test_uv_lock(desk: Desk) -> None:
         ("some.lock", UV_LOCK, "uv.lock"),
         ("linux.lock", "@EXPLICIT\n", "explicit"),
         ("PIXI.TOML", "", "pixi.toml"),
+        ("mojoproject.toml", "[dependencies]\nmax = '*'\n", "pixi.toml"),
+        ("env.toml", "[workspace]\nchannels = []\n[dependencies]\na = '*'\n", "pixi.toml"),
     ],
 )
 def test_the_kind_is_told_by_name_and_content(desk: Desk, name: str, text: str, kind: str) -> None:

@@ -13,6 +13,7 @@ from reqparse.model import (
     PythonRequirement,
     Requirement,
     RequirementSet,
+    Setting,
     Source,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "ReqparseError",
     "Requirement",
     "RequirementSet",
+    "Setting",
     "Source",
     "UnknownKind",
     "parse_file",

@@ -7,6 +7,7 @@ import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
@@ -20,12 +21,16 @@ from reqparse.model import (
     PythonRequirement,
     Requirement,
     RequirementSet,
+    Setting,
+    SettingName,
     Source,
     SourceKind,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from reqparse._node import Node
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 
@@ -51,6 +56,7 @@ class Job:
     sources: dict[Source, None] = field(default_factory=dict)
     python: list[PythonRequirement] = field(default_factory=list)
     packages: list[LockedPackage] = field(default_factory=list)
+    settings: list[Setting] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     """The remaining fields of the result, by name."""
     names: dict[str, dict[str, None]] = field(default_factory=lambda: {name: {} for name in _NAMES})
@@ -65,8 +71,29 @@ class Job:
     def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
         self.problems.append(problem_of(origin, message, hint))
 
+    def set(self, name: SettingName, value: str, origin: Origin) -> None:
+        """Take a statement of how packages are to be chosen."""
+        self.settings.append(Setting(name=name, value=value, origin=origin))
+
     def note(self, origin: Origin, text: str) -> None:
         self.notes.append(Note(text=shown(text), origin=origin))
+
+    def note_unread(
+        self, root: Node, file: str, reasons: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Note all of a document that nobody read, each kind of it once.
+
+        `reasons` are by the keys that lead there, joined with dots, a `*` for any; None says that
+        there is nothing to be said of it.
+        """
+        said: dict[str, Node] = {}
+        for path, node in root.unread():
+            said.setdefault(".".join(path), node)
+        for key, node in said.items():
+            known = [reason for way, reason in (reasons or {}).items() if fnmatchcase(key, way)]
+            reason = known[0] if known else "it is not known here"
+            if reason is not None:
+                self.note(Origin(file=file, line=node.line), f"`{key}` is not used: {reason}")
 
     def guard(self, origin: Origin) -> _Guard:
         """A context in which a Flaw becomes a problem at this place, and work goes on after it."""
@@ -111,7 +138,13 @@ class Job:
         name: str | None = None,
         explicit: bool = False,
     ) -> None:
-        """Take a source; a repeated one says nothing new, and a second index replaces the first."""
+        """Take a source; a repeated one says nothing new, and a second index replaces the first.
+
+        The channel `nodefaults` is none: it says that conda's own defaults are not wanted.
+        """
+        if kind == "channel" and text == "nodefaults":
+            self.facts["no_defaults"] = True
+            return
         url, secret = split_secret(text)
         path = None
         if kind != "channel" and ("://" not in text or text.startswith("file:")):
@@ -178,6 +211,7 @@ class Job:
             sources=tuple(self.sources),
             python=tuple(self.python),
             packages=tuple(self.packages),
+            settings=tuple(self.settings),
             notes=tuple(self.notes),
             **others,
             **self.facts,

@@ -16,13 +16,19 @@ class Node:
     `value` is a list of nodes, a dict from text to nodes, or a scalar: text, bool or None.
     Numbers and dates stay the text they were, since `3.10` is a version and not 3.1.
     `comment` is what follows a scalar or a key on its line, behind `#`.
+
+    A node knows whether somebody took what it holds: by `text`, `flag`, `items` or `table`, not by
+    a look at `value`. So a reader can tell in the end what of a document nobody read.
     """
 
-    __slots__ = ("comment", "line", "size", "value")
+    __slots__ = ("comment", "done", "line", "size", "taken", "value")
 
     def __init__(self, value: Any, line: int, comment: str = "") -> None:
         self.value, self.line, self.comment = value, line, comment
         self.size = 1
+        self.taken = False
+        self.done = False
+        """Nothing more is to be said of it and of what it holds."""
 
     def __repr__(self) -> str:
         return f"Node({self.value!r}, {self.line})"
@@ -30,13 +36,23 @@ class Node:
     @property
     def text(self) -> str:
         """The text of a scalar. Raises Flaw for anything else."""
+        self.taken = True
         if isinstance(self.value, str):
             return self.value
         raise self.wrong("a text")
 
     @property
+    def flag(self) -> bool:
+        """Whether it is true; an empty value is not. Raises Flaw for anything else."""
+        self.taken = True
+        if self.value is None or isinstance(self.value, bool):
+            return bool(self.value)
+        raise self.wrong("true or false")
+
+    @property
     def items(self) -> list[Node]:
         """The items of a list; none of an empty value. Raises Flaw for anything else."""
+        self.taken = True
         if self.value is None:
             return []
         if isinstance(self.value, list):
@@ -46,6 +62,7 @@ class Node:
     @property
     def table(self) -> dict[str, Node]:
         """The entries of a mapping; none of an empty value. Raises Flaw for anything else."""
+        self.taken = True
         if self.value is None:
             return {}
         if isinstance(self.value, dict):
@@ -69,12 +86,26 @@ class Node:
         node = self.get(key)
         if node.value is None:
             return None
+        node.taken = True
         if not (isinstance(node.value, str) and node.value.isascii() and node.value.isdigit()):
             raise node.wrong("a whole number")
         return int(node.value[:20])
 
     def texts(self) -> Iterator[str]:
         return (item.text for item in self.items)
+
+    def unread(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:
+        """What of it nobody took, each with the keys that lead there; not what that holds."""
+        if self.done or self.value in (None, [], {}):
+            return
+        if not self.taken:
+            yield path, self
+        elif isinstance(self.value, dict):
+            for key, node in self.value.items():
+                yield from node.unread((*path, key))
+        elif isinstance(self.value, list):
+            for node in self.value:
+                yield from node.unread(path)
 
     def wrong(self, wanted: str) -> Flaw:
         found = {list: "a list", dict: "a mapping", str: "a text", bool: "true or false"}

@@ -1,137 +1,354 @@
-"""`[tool.pixi]` and pixi.toml: the parts that say what an environment needs."""
+"""`[tool.pixi]` and pixi.toml: which features make the environment, on which platforms.
+
+Follows pixi's manifest reference: an environment is its features, in order, and the default one
+at the end; the environment `default` is meant where no other is asked for.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
 
 from reqparse._conda import sys_requirement
 from reqparse._flaw import Flaw
+from reqparse._node import Node
+from reqparse._pixi_feature import CONDA, Layer, take_feature, take_options, take_strategy
 from reqparse._project import normalise
-from reqparse._pypi import pep508_requirement
-from reqparse._selectors import select
+from reqparse._settings import exclude_newer
 from reqparse.model import PLATFORMS
 
 if TYPE_CHECKING:
-    from reqparse._node import Node
+    from collections.abc import Iterator
+
     from reqparse._project import Project
 
 _LINUX, _OSX = PLATFORMS[:2], PLATFORMS[2:]
-_SYSTEM = {
+_FAMILIES = {"unix": PLATFORMS, "linux": _LINUX, "osx": _OSX, "macos": _OSX, "win": ()}
+_SUBDIR = re.compile(r"(?:linux|osx|win|emscripten|wasi|zos|freebsd)-[a-z0-9]+|noarch")
+_SYSTEM: dict[str, tuple[str, tuple[str, ...]]] = {
     "linux": ("__linux", _LINUX),
     "libc": ("__glibc", _LINUX),
+    "glibc": ("__glibc", _LINUX),
     "macos": ("__osx", _OSX),
-    "cuda": ("__cuda", None),
-    "archspec": ("__archspec", None),
+    "osx": ("__osx", _OSX),
+    "cuda": ("__cuda", PLATFORMS),
+    "archspec": ("__archspec", PLATFORMS),
 }
+_NOT_HERE = {
+    "unix": "every platform that is known here is one",
+    "windows": "no platform that is known here is one",
+}
+_METADATA = (
+    *("name", "version", "description", "authors", "license", "license-file", "readme"),
+    *("homepage", "repository", "documentation", "requires-pixi", "preview", "audit"),
+)
+_UNUSED = {
+    "build-variants": "packages are not built",
+    "build-variants-files": "packages are not built",
+    "conda-pypi-map": "which PyPI packages conda's provide is found out otherwise",
+    "dependencies": "only packages that are built inherit from the workspace",
+    "s3-options": "channels are read as they are written",
+    "target": "packages are not built",
+}
+_TOP = {
+    "exclude-newer": "there is one such moment for all packages",
+    "package": "it says how the project itself is packaged",
+    "pypi-exclude-newer": "there is one such moment for all packages",
+    "tool": "it is for other tools",
+}
+_ENVIRONMENT = {"solve-group": "each environment is resolved by itself"}
+_DEFAULT = (
+    *CONDA,
+    *("constraints", "pypi-dependencies", "activation", "target", "system-requirements"),
+    *("pypi-options", "tasks", "dev"),
+)
+"""The tables of the default feature, which stand at the top."""
+_COMPOSES = {"features", "solve-group", "no-default-feature"}
 
 
 def read(project: Project, table: Node) -> None:
-    """Take the default feature; other features and the environments are offered as groups."""
+    """Take the environments that are asked for, or the default one; the others are offered."""
+    if table.value is None:
+        return
     with project.job.guard(project.at(table)):
-        workspace = table.get("workspace")
-        workspace = table.get("project") if workspace.value is None else workspace
+        _Manifest(project, table).read()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One of the features that make an environment, and the group that it belongs to."""
+
+    table: Node
+    group: str | None
+
+
+class _Manifest:
+    def __init__(self, project: Project, table: Node) -> None:
+        self._project, self._job, self._table = project, project.job, table
+        named = [table.get(key) for key in ("workspace", "project")]
+        self._workspace = next((node for node in named if node.value is not None), Node(None, 1))
+        self._features = {normalise(k): v for k, v in table.get("feature").table.items()}
+        self._environments = {normalise(k): v for k, v in table.get("environments").table.items()}
+        self._platforms = _Platforms(project, self._workspace)
+        self._read: list[Node] = []
+        """The environments and features that are part of what is asked for."""
+        self._system: dict[str, dict[str, tuple[str, Node]]] = {p: {} for p in PLATFORMS}
+
+    def read(self) -> None:
+        workspace, job, project = self._workspace, self._job, self._project
         if name := workspace.opt("name"):
-            project.job.facts.setdefault("name", name)
-        _feature(project, workspace, shared=True)
-        _feature(project, table)
-        features = {normalise(k): v for k, v in table.get("feature").table.items()}
-        for name, node in features.items():
-            project.offer("group", name, node, partial(_feature, project, node, shared=True))
-        for name, node in table.get("environments").table.items():
-            listed = node if isinstance(node.value, list) else node.get("features")
-            wanted = [normalise(f) for f in listed.texts()]
-            if normalise(name) not in features and name != "default":
-                take = partial(_environment, project, node, wanted, features)
-                project.offer("group", normalise(name), node, take)
+            job.facts.setdefault("name", name)
+        for key in _METADATA:
+            workspace.get(key).done = True
+        self._table.get("$schema").done = True
+        project.unused(workspace, _UNUSED)
+        project.unused(self._table, _TOP)
+        with job.guard(project.at(workspace)):
+            exclude_newer(project, workspace.get("exclude-newer"))
+        parts = list(self._parts())
+        self._channels(parts)
+        take_options(project, workspace.get("pypi-options"))
+        with job.guard(project.at(workspace)):
+            if any(part.table is self._table for part in parts):
+                take_strategy(project, workspace)
+            else:
+                self._leave_default()
+            self._platforms.choose([p.table for p in parts if p.table is not self._table])
+        for part in parts:
+            take_options(project, part.table.get("pypi-options"))
+        for part in sorted(parts, key=lambda part: part.table is not self._table):
+            with job.guard(project.at(part.table)), job.scope(group=part.group):
+                take_feature(project, part.table, list(self._layers(part.table)))
+                self._system_requirements(part.table.get("system-requirements"))
+        for platform, found in self._platforms.virtual.items():
+            for key, node in found.items():
+                with job.guard(project.at(node)):
+                    self._virtual(key, node, (platform,))
+        self._take_system()
+        self._offer()
+
+    def _leave_default(self) -> None:
+        """Leave out the default feature, which an environment may not want."""
+        for key in ("channel-priority", "solve-strategy"):
+            self._workspace.get(key).done = True
+        stated = [node for key in _DEFAULT if (node := self._table.get(key)).value]
+        for node in stated:
+            node.done = True
+        if stated:
+            text = "the default feature is not asked for, which `no-default-feature` leaves out"
+            self._job.note(self._project.at(min(stated, key=lambda node: node.line)), text)
+
+    # Which features there are
+
+    def _parts(self) -> Iterator[_Part]:
+        """The features of what is asked for, in pixi's order: the default one comes last."""
+        asked = list(dict.fromkeys(normalise(name) for name in self._job.groups))
+        chosen = [name for name in asked if name in self._environments]
+        alone = [name for name in asked if name in self._features and name not in chosen]
+        with_default = bool(alone)
+        for name in chosen or ([] if alone else ["default"]):
+            group = None if name == "default" else name
+            node = self._environments.get(name) or Node([], 1)
+            self._read.append(node)
+            if isinstance(node.value, list):
+                listed, with_default = node, True
+            else:
+                listed = node.get("features")
+                with_default = not node.get("no-default-feature").flag or with_default
+                self._project.unused(node, _ENVIRONMENT)
+                if node.table.keys() - _COMPOSES:
+                    yield _Part(node, group)
+            yield from self._named(listed, group)
+        for name in alone:
+            self._read.append(self._features[name])
+            yield _Part(self._features[name], name)
+        if with_default:
+            yield _Part(self._table, None)
+
+    def _named(self, listed: Node, group: str | None) -> Iterator[_Part]:
+        """The features of a list; a project's groups and extras are features as well."""
+        for node in listed.items:
+            name = normalise(node.text)
+            if name in self._features:
+                self._read.append(self._features[name])
+                yield _Part(self._features[name], group)
+            elif not self._project.take_offers(name, group) and name != "default":
+                self._job.problem(self._project.at(node), f"no feature `{name}`")
+
+    def _offer(self) -> None:
+        """Say which environments and features there are beside those that were read."""
+        asked = set(map(normalise, self._job.groups))
+        for name, node in (*self._features.items(), *self._environments.items()):
+            if name in asked or not any(node is other for other in self._read):
+                self._project.offer("group", name, node, lambda: None)
+
+    # Where packages come from, and for what
+
+    def _channels(self, parts: list[_Part]) -> None:
+        ranked: list[tuple[int, Node]] = []
+        for part in parts:
+            own = part.table.get("channels") if part.table is not self._table else Node(None, 1)
+            for node in (own if own.value is not None else self._workspace.get("channels")).items:
+                with self._job.guard(self._project.at(node)):
+                    priority = 0
+                    if isinstance(node.value, dict):
+                        priority = _whole(node.get("priority"))
+                        reason = {"exclude-newer": "there is one such moment for all channels"}
+                        self._project.unused(node, reason)
+                    ranked.append((-priority, node))
+        shared = self._workspace.get("channels")
+        shared.done = not shared.taken  # where each feature has its own
+        for _, node in sorted(ranked, key=lambda entry: entry[0]):
+            with self._job.guard(self._project.at(node)):
+                channel = node.get("channel") if isinstance(node.value, dict) else node
+                self._job.add_source("channel", channel.text, self._project.at(node))
+
+    def _layers(self, feature: Node) -> Iterator[Layer]:
+        yield PLATFORMS, feature
+        for selector, node in feature.get("target").table.items():
+            platforms = self._platforms.matching(selector)
+            if platforms is None:
+                self._job.problem(self._project.at(node), f"unknown target `{selector}`")
+            elif not platforms:
+                text = f"`target.{selector}` is not used: no platform that is known here is one"
+                self._job.note(self._project.at(node), text)
+                node.done = True
+            else:
+                yield platforms, node
+
+    # What the machines have
+
+    def _system_requirements(self, table: Node) -> None:
+        for key, node in table.table.items():
+            with self._job.guard(self._project.at(node)):
+                self._virtual(key, node, PLATFORMS)
+
+    def _virtual(self, key: str, node: Node, platforms: tuple[str, ...]) -> None:
+        """Take a virtual package; of several versions of one, the highest holds."""
+        if key in _NOT_HERE:
+            note = f"`{key}` is not used: {_NOT_HERE[key]}"
+            self._job.note(self._project.at(node), note)
+            node.done = True
+            return
+        if key not in _SYSTEM and not key.startswith("__"):
+            raise Flaw(f"unknown system requirement `{key}`", f"known: {', '.join(_SYSTEM)}")
+        name, own = _SYSTEM.get(key, (key, PLATFORMS))
+        versions = {name: node}
+        if isinstance(node.value, dict):
+            versions = _versions(name, node)
+        for virtual, version in versions.items():
+            text = f"1={version.text}" if virtual == "__archspec" else version.text
+            sys_requirement(f"{virtual}={text}")
+            for platform in set(platforms).intersection(own):
+                held = self._system[platform].get(virtual)
+                if held is None or _is_higher(text, held[0], version):
+                    self._system[platform][virtual] = (text, version)
+
+    def _take_system(self) -> None:
+        stated: dict[tuple[str, str], tuple[Node, list[str]]] = {}
+        for platform, found in self._system.items():
+            for name, (version, node) in found.items():
+                stated.setdefault((name, version), (node, []))[1].append(platform)
+        for (name, version), (node, platforms) in stated.items():
+            everywhere = tuple(platforms) == PLATFORMS
+            with self._job.scope(None if everywhere else tuple(platforms)):
+                requirement = sys_requirement(f"{name}={version}")
+                self._project.take(requirement, node, f"{name} = {version}")
 
 
-def _environment(
-    project: Project, node: Node, wanted: list[str], features: dict[str, Node]
-) -> None:
-    for name in wanted:
-        if name in features:
-            _feature(project, features[name], shared=True)
+def _versions(name: str, node: Node) -> dict[str, Node]:
+    """The virtual packages of `libc = {family, version}` or `cuda = {driver, arch}`."""
+    if name == "__cuda":
+        driver = {"__cuda": node.get("driver")}
+        return driver | ({"__cuda_arch": node.get("arch")} if "arch" in node.table else {})
+    family = node.opt("family") or "glibc"
+    if family != "glibc":
+        raise Flaw(f"the C library `{family}`", "only `glibc` is known here", node.line)
+    return {name: node.get("version")}
+
+
+def _is_higher(one: str, other: str, node: Node) -> bool:
+    if one == other:
+        return False
+    try:
+        return Version(one) > Version(other)
+    except InvalidVersion:
+        raise Flaw(f"both `{other}` and `{one}`", "keep one of them", node.line) from None
+
+
+def _whole(node: Node) -> int:
+    text = "0" if node.value is None else node.text
+    if not re.fullmatch(r"-?[0-9]{1,10}", text):
+        raise node.wrong("a whole number")
+    return int(text)
+
+
+class _Platforms:
+    """The platforms of a workspace, which may have names and virtual packages of their own."""
+
+    def __init__(self, project: Project, workspace: Node) -> None:
+        self._project = project
+        self._entries: list[tuple[str, str, Node]] = []
+        """Name, conda's subdir, and where it stands."""
+        for node in workspace.get("platforms").items:
+            with project.job.guard(project.at(node)):
+                self._entries.append(self._entry(node))
+        self._names = {platform: platform for platform in PLATFORMS}
+        self.virtual: dict[str, dict[str, Node]] = {}
+        """The virtual packages of each platform that was chosen."""
+
+    @staticmethod
+    def _entry(node: Node) -> tuple[str, str, Node]:
+        name = subdir = node.text if isinstance(node.value, str) else ""
+        if not name:
+            subdir = node.opt("platform") or node.get("name").text
+            name = node.opt("name") or subdir
+        if not _SUBDIR.fullmatch(subdir):
+            raise Flaw(f"`{subdir}` is not a platform", "give it one with `platform`", node.line)
+        return name, subdir, node
+
+    def choose(self, features: list[Node]) -> None:
+        """Choose one entry for each platform that all features have. Raises Flaw for none."""
+        narrow = [node for node in features if node.get("platforms").value is not None]
+        wanted = [list(node.get("platforms").texts()) for node in narrow]
+        exact = {name for names in wanted for name in names}
+        pinned = {subdir for name, subdir, _ in self._entries if name in exact}
+        chosen: dict[str, str] = {}
+        for name, subdir, node in self._entries:
+            fits = all(name in names or subdir in names for names in wanted)
+            if not fits or (subdir in pinned and name not in exact):
+                node.done = True
+            elif subdir in chosen:
+                text = f"the platform `{name}` is not used: `{chosen[subdir]}` comes before it"
+                self._project.job.note(self._project.at(node), text)
+                node.done = True
+            else:
+                chosen[subdir] = name
+                self._take(name, subdir, node)
+        if wanted and not chosen:
+            raise Flaw("the features have no platform in common", "leave one of them out")
+        if chosen:
+            self._project.job.facts["platforms"] = tuple(chosen)
+
+    def _take(self, name: str, subdir: str, node: Node) -> None:
+        if subdir in PLATFORMS:
+            self._names[subdir] = name
+            if isinstance(node.value, dict):
+                own = {k: v for k, v in node.table.items() if k not in ("name", "platform")}
+                self.virtual[subdir] = own
         else:
-            project.job.problem(project.at(node), f"no feature `{name}`")
+            node.done = True
 
-
-def _feature(project: Project, table: Node, *, shared: bool = False) -> None:
-    """Take one table of dependencies; a `shared` one has channels and platforms too."""
-    job = project.job
-    with job.guard(project.at(table)):
-        if shared:
-            for node in table.get("channels").items:
-                channel = node if isinstance(node.value, str) else node.get("channel")
-                job.add_source("channel", channel.text, project.at(node))
-            if platforms := tuple(dict.fromkeys(table.get("platforms").texts())):
-                job.facts["platforms"] = platforms
-        _options(project, table.get("pypi-options"))
-        _dependencies(project, table)
-        _system(project, table.get("system-requirements"))
-        for selector, node in table.get("target").table.items():
-            chosen = select(selector)
-            if chosen is None:
-                job.problem(project.at(node), f"unknown target `{selector}`")
-            with job.scope(chosen, job.group):
-                _dependencies(project, node)
-
-
-def _dependencies(project: Project, table: Node) -> None:
-    for kind in ("dependencies", "host-dependencies", "build-dependencies"):
-        for name, node in table.get(kind).table.items():
-            project.conda(name, node)
-    for name, node in table.get("pypi-dependencies").table.items():
-        _pypi(project, name, node)
-    variables = table.get("activation", "env").table
-    if variables:
-        found = {name: str(node.value) for name, node in variables.items()}
-        project.job.facts["variables"] = project.job.facts.get("variables", {}) | found
-
-
-def _pypi(project: Project, name: str, node: Node) -> None:
-    with project.job.guard(project.at(node)):
-        if isinstance(node.value, str):
-            version, extras, index = node.value, [], None
-            found = None
-        else:
-            version, index = node.opt("version") or "*", node.opt("index")
-            extras = list(node.get("extras").texts())
-            marker = node.opt("env-markers")
-            found = project.direct(name, node, extras=extras, marker=marker)
-        if found is None:
-            listed = f"[{','.join(extras)}]" if extras else ""
-            version = "" if version == "*" else version
-            found = pep508_requirement(name + listed + version, base=project.base)
-        project.take(found, node, f"{name} = {version}")
-        if index:
-            project.job.add_source("extra-index", index, project.at(node), base=project.base)
-
-
-def _options(project: Project, table: Node) -> None:
-    job = project.job
-    if url := table.opt("index-url"):
-        job.add_source("index", url, project.at(table), base=project.base)
-    for node in table.get("extra-index-urls").items:
-        job.add_source("extra-index", node.text, project.at(node), base=project.base)
-    for node in table.get("find-links").items:
-        place = node.get("path") if "path" in node.table else node.get("url")
-        job.add_source("find-links", place.text, project.at(node), base=project.base)
-    for key, fact in (("no-binary", "no_binary"), ("no-build", "only_binary")):
-        node = table.get(key)
-        if node.value is True:
-            job.names[fact][":all:"] = None
-        elif isinstance(node.value, list):
-            job.names[fact].update(dict.fromkeys(map(normalise, node.texts())))
-
-
-def _system(project: Project, table: Node) -> None:
-    for key, node in table.table.items():
-        with project.job.guard(project.at(node)):
-            if key not in _SYSTEM:
-                raise Flaw(f"unknown system requirement `{key}`", f"known: {', '.join(_SYSTEM)}")
-            name, platforms = _SYSTEM[key]
-            version = node.text if isinstance(node.value, str) else node.get("version").text
-            text = f"{name}=1={version}" if key == "archspec" else f"{name}={version}"
-            with project.job.scope(platforms, project.job.group):
-                project.take(sys_requirement(text), node, f"{key} = {version}")
+    def matching(self, selector: str) -> tuple[str, ...] | None:
+        """The platforms that a target means; None for a word that means nothing."""
+        if selector in _FAMILIES:
+            return _FAMILIES[selector]
+        if "*" in selector:
+            return tuple(p for p, name in self._names.items() if fnmatchcase(name, selector))
+        known = _SUBDIR.fullmatch(selector) or selector in [name for name, _, _ in self._entries]
+        found = tuple(p for p, name in self._names.items() if selector in (p, name))
+        return found if known else None

@@ -1,4 +1,4 @@
-"""`[tool.poetry]`: its dependencies, groups, sources, and its language of versions."""
+"""`[tool.poetry]`: its dependencies, groups, extras and sources."""
 
 from __future__ import annotations
 
@@ -7,218 +7,213 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-
 from reqparse._flaw import Flaw
+from reqparse._poetry_versions import constraint, platform_marker, python_marker
 from reqparse._project import normalise
-from reqparse._pypi import pep508_requirement
+from reqparse._pypi import canonical_marker
 from reqparse._url import split_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reqparse._node import Node
     from reqparse._project import Project
     from reqparse.model import Requirement
 
-_CLAUSE = re.compile(r"\s*(\^|~=|~|===?|!=|<>|<=|>=|<|>|=)?\s*([^\s,<>=!~^|]+)\s*,?")
+_METADATA = (
+    *("name", "version", "description", "license", "authors", "maintainers", "readme"),
+    *("homepage", "repository", "documentation", "keywords", "classifiers", "packages"),
+    *("include", "exclude", "scripts", "plugins", "urls", "build", "package-mode"),
+    *("requires-poetry",),
+)
+_UNUSED = {
+    "requires-plugins": "they are poetry's own",
+    "build-constraints": "what is built is built by itself, as it says",
+}
+_PRIORITIES = ("default", "primary", "secondary", "supplemental", "explicit")
 
 
 def read(project: Project, table: Node, standard: Node) -> None:
     """Take the table's dependencies and sources; its groups and extras are offered.
 
-    Where `[project]` lists dependencies, this table only says where they come from.
+    Where `[project]` lists dependencies, this table only says more of them.
     """
     with project.job.guard(project.at(table)):
         if name := table.opt("name"):
             project.job.facts.setdefault("name", name)
-        for node in table.get("source").items:
-            _source(project, node)
+        for key in _METADATA:
+            table.get(key).done = True
+        project.unused(table, _UNUSED)
+        _sources(project, table.get("source"))
         reader = _Dependencies(project, table)
         if "dependencies" in standard.table:
             reader.enrich()
+            project.unused(table, {"extras": "`[project.optional-dependencies]` has them"})
         else:
             reader.read()
-        for name, node in table.get("group").table.items():
-            reader.offer(normalise(name), node.get("dependencies"))
-        reader.offer("dev", table.get("dev-dependencies"))
-
-
-def constraint(text: str) -> str:
-    """A PEP 440 specifier for what poetry calls a version constraint. Raises Flaw."""
-    alternatives = [_clauses(part.strip()) for part in re.split(r"\|\|?", text)]
-    clauses = alternatives[0] if len(alternatives) == 1 else _joined(alternatives, text)
-    try:
-        return str(SpecifierSet(",".join(clauses)))
-    except InvalidSpecifier:
-        raise Flaw(f"`{text}` is not a version constraint", "write for example `^1.2`") from None
-
-
-def _clauses(text: str) -> list[str]:
-    if text in ("", "*"):
-        return []
-    clauses, at = [], 0
-    while at < len(text):
-        found = _CLAUSE.match(text, at)
-        if not found:
-            raise Flaw(f"`{text}` is not a version constraint", "write for example `^1.2`")
-        clauses += _clause(found[1] or "", found[2], text)
-        at = found.end()
-    return clauses
-
-
-def _joined(alternatives: list[list[str]], text: str) -> list[str]:
-    """One range for alternatives that leave no gap, such as `^1.2 || ^2.0`. Raises Flaw."""
-    hint = "give one range without a gap"
-    ranges = []
-    for clauses in alternatives:
-        found = re.fullmatch(r">=([^<,]+),<([^,]+)", ",".join(sorted(clauses, reverse=True)))
-        if not found:
-            raise Flaw(f"`{text}` has alternatives, which PEP 440 cannot say", hint)
-        ranges.append((_version(found[1], text), _version(found[2], text)))
-    (low, high), *others = sorted(ranges)
-    for lower, upper in others:
-        if lower > high:
-            raise Flaw(f"`{text}` has a gap, which PEP 440 cannot say", hint)
-        high = max(high, upper)
-    return [f">={low}", f"<{high}"]
-
-
-def _version(text: str, where: str) -> Version:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        raise Flaw(f"`{text}` in `{where}` is not a version") from None
-
-
-def _clause(operator: str, version: str, text: str) -> list[str]:
-    if operator in ("^", "~"):
-        release = _version(version, text).release
-        return [f">={version}", f"<{_upper(operator, release)}"]
-    if version == "*":
-        return []
-    if version.endswith(".*") or operator in ("==", "===", "!="):
-        return [(operator if operator not in ("", "=") else "==") + version]
-    return [{"": "==", "=": "==", "<>": "!="}.get(operator, operator) + version]
-
-
-def _upper(operator: str, release: tuple[int, ...]) -> str:
-    """The first version that a caret or tilde excludes."""
-    if operator == "~":
-        kept = min(len(release) - 1, 1)
-    else:  # the leftmost part that is not zero may not change
-        kept = next((i for i, part in enumerate(release) if part), len(release) - 1)
-    return ".".join(map(str, (*release[:kept], release[kept] + 1)))
-
-
-def python_marker(specifier: str) -> str:
-    """A marker that holds on the Pythons of a specifier."""
-    parts = []
-    for clause in specifier.split(","):
-        found = re.fullmatch(r"([~<>=!]+)(.*)", clause)
-        if found:
-            version = found[2].removesuffix(".*")
-            short = version.count(".") < 2 and not clause.endswith(f"{version}.*.*")  # noqa: PLR2004 - X.Y
-            variable = "python_version" if short else "python_full_version"
-            parts.append(f'{variable} {found[1]} "{version}"')
-    return " and ".join(parts)
+        groups = {normalise(k): v for k, v in table.get("group").table.items()}
+        for name, node in groups.items():
+            project.offer("group", name, node, partial(reader.group, name, groups, (name,)))
+        if "dev-dependencies" in table.table:
+            node = table.get("dev-dependencies")
+            project.offer("group", "dev", node, partial(reader.take_all, node))
 
 
 class _Dependencies:
     def __init__(self, project: Project, table: Node) -> None:
         self._project, self._table = project, table
+        self._optional: dict[str, tuple[str, Node]] = {}
+        self._asked: set[str] = set()
 
     def read(self) -> None:
-        optional: dict[str, tuple[str, Node]] = {}
         for name, node in self._table.get("dependencies").table.items():
             if normalise(name) == "python":
                 self._python(node)
-            elif isinstance(node.value, dict) and node.get("optional").value is True:
-                optional[normalise(name)] = (name, node)
+            elif isinstance(node.value, dict) and node.get("optional").flag:
+                self._optional[normalise(name)] = (name, node)
             else:
                 self._take(name, node)
-        for extra, node in self._table.get("extras").table.items():
-            take = partial(self._extra, node, optional)
-            self._project.offer("extra", normalise(extra), node, take)
+        extras = self._table.get("extras").table
+        for extra, node in extras.items():
+            self._project.offer("extra", normalise(extra), node, partial(self._extra, node))
+        listed = [n for node in extras.values() if isinstance(node.value, list) for n in node.value]
+        self._project.at_end.append(partial(self._leave, {_name(str(n.value)) for n in listed}))
 
     def enrich(self) -> None:
-        """Let what `[project]` asks for come from where this table says."""
+        """Let the dependencies of `[project]` be as this table says that they are."""
         job, project = self._project.job, self._project
         places: dict[str | None, list[int]] = {}
         for i, found in enumerate(job.requirements):
             places.setdefault(found.name, []).append(i)
         for name, node in self._table.get("dependencies").table.items():
+            if normalise(name) == "python":
+                self._python(node)
+                continue
             same = places.get(normalise(name), [])
-            if not same and normalise(name) != "python":
+            if not same:
                 job.note(project.at(node), f"`{name}` is not among the project's dependencies")
-            for i in same if isinstance(node.value, dict) else []:
+                node.done = True
+            for i in same:
                 found = job.requirements[i]
                 with job.guard(project.at(node)):
-                    made = project.direct(
-                        found.name or "", node, extras=found.extras, marker=found.marker
-                    )
-                    place = replace(found, channel=_index(node))
-                    if made:
-                        place = replace(
-                            made, group=found.group, origin=found.origin, original=found.original
-                        )
-                    job.requirements[i] = place
+                    made = [self._enriched(found, name, entry) for entry in _entries(node)]
+                    if len(made) > 1:
+                        job.requirements.extend(made[1:])
+                    job.requirements[i] = made[0]
 
-    def offer(self, group: str, dependencies: Node) -> None:
-        if dependencies.value is not None:
-            self._project.offer("group", group, dependencies, partial(self._group, dependencies))
+    def _enriched(self, found: Requirement, name: str, node: Node) -> Requirement:
+        """A dependency with what a table says of it beside."""
+        said = self._requirement(name, node)
+        marker = _both(found.marker, said.marker)
+        if said.url:
+            made = self._project.direct(name, node, extras=found.extras, marker=marker) or found
+        else:
+            specifier = ",".join(filter(None, (found.specifier, said.specifier)))
+            extras = sorted({*found.extras, *said.extras})
+            made = self._project.named(name, specifier, extras=extras, marker=marker)
+        return replace(
+            made,
+            channel=said.channel,
+            group=found.group,
+            origin=found.origin,
+            original=found.original,
+        )
 
-    def _group(self, dependencies: Node) -> None:
+    def take_all(self, dependencies: Node) -> None:
         for name, node in dependencies.table.items():
             self._take(name, node)
 
-    def _extra(self, listed: Node, optional: dict[str, tuple[str, Node]]) -> None:
+    def group(self, name: str, groups: dict[str, Node], path: tuple[str, ...]) -> None:
+        """Take a group and those it includes; whether it is optional, whoever asks has decided."""
+        node = groups[name]
+        _ = node.get("optional").flag
+        self.take_all(node.get("dependencies"))
+        for included in node.get("include-groups").items:
+            with self._project.job.guard(self._project.at(included)):
+                other = normalise(included.text)
+                if other in path or other not in groups:
+                    reason = "the group includes itself" if other in path else "no group"
+                    raise Flaw(f"{reason}: `{other}`", f"there is: {', '.join(sorted(groups))}")
+                self.group(other, groups, (*path, other))
+
+    def _extra(self, listed: Node) -> None:
         for node in listed.items:
-            name = normalise(re.split(r"[\s\[<>=!~(]", node.text, maxsplit=1)[0])
-            if name in optional:
-                self._take(*optional[name])
+            name = _name(node.text)
+            if name in self._optional:
+                self._asked.add(name)
+                self._take(*self._optional[name])
+            else:
+                text = f"`{node.text}` of an extra is not among the optional dependencies"
+                self._project.job.note(self._project.at(node), text)
+
+    def _leave(self, listed: set[str]) -> None:
+        """Leave out what no extra that was asked for has; the extras are noted themselves."""
+        for key, (name, node) in self._optional.items():
+            if key not in self._asked:
+                node.done = True
+            if key not in listed:
+                text = f"`{name}` is not used: it is optional, and in no extra"
+                self._project.job.note(self._project.at(node), text)
 
     def _python(self, node: Node) -> None:
         with self._project.job.guard(self._project.at(node)):
             text = node.text if isinstance(node.value, str) else node.get("version").text
-            self._project.job.add_python(constraint(text), self._project.at(node))
+            specifier = constraint(text, python=True)
+            self._project.job.add_python(specifier, self._project.at(node))
 
     def _take(self, name: str, node: Node) -> None:
         """Take a dependency: a version, a table, or a list of tables for different markers."""
-        for entry in node.items if isinstance(node.value, list) else [node]:
+        for entry in _entries(node):
             with self._project.job.guard(self._project.at(entry)):
                 found = self._requirement(name, entry)
-                self._project.take(
-                    found,
-                    entry,
-                    f"{name} = {entry.value!r}" if isinstance(entry.value, str) else name,
-                )
+                shown = f"{name} = {entry.value!r}" if isinstance(entry.value, str) else name
+                self._project.take(found, entry, shown)
 
     def _requirement(self, name: str, node: Node) -> Requirement:
+        project = self._project
         if isinstance(node.value, str):
-            return pep508_requirement(name + constraint(node.value), base=self._project.base)
+            return project.named(name, constraint(node.text))
         marker = _marker(node)
         extras = list(node.get("extras").texts())
-        found = self._project.direct(name, node, extras=extras, marker=marker)
+        _ = node.get("optional").flag  # who asks for the extra has decided
+        found = project.direct(name, node, extras=extras, marker=marker)
         if found is None:
             version = constraint(node.opt("version") or "")
-            listed = f"[{','.join(extras)}]" if extras else ""
-            text = name + listed + version + (f"; {marker}" if marker else "")
-            found = pep508_requirement(text, base=self._project.base)
-        if node.get("allow-prereleases").value is True:
-            note = f"pre-releases of `{name}` alone cannot be asked for; not used"
-            self._project.job.note(self._project.at(node), note)
-        return replace(found, channel=_index(node))
+            found = project.named(name, version, extras=extras, marker=marker)
+        for key in ("allow-prereleases", "allows-prereleases"):
+            if node.get(key).flag:
+                note = f"pre-releases of `{name}` alone cannot be asked for; not used"
+                project.job.note(project.at(node), note)
+        found = replace(found, channel=_index(node))
+        project.check_read(node, name)
+        return found
+
+
+def _name(text: str) -> str:
+    """The name in an item of an extra, which may be a requirement."""
+    return normalise(re.split(r"[\s\[<>=!~(]", text, maxsplit=1)[0])
+
+
+def _entries(node: Node) -> list[Node]:
+    return node.items if isinstance(node.value, list) else [node]
+
+
+def _both(one: str | None, other: str | None) -> str | None:
+    if one is None or other is None:
+        return one or other
+    return canonical_marker(f"({one}) and ({other})")
 
 
 def _marker(node: Node) -> str | None:
-    parts = []
-    if markers := node.opt("markers"):
-        parts.append(f"({markers})")
+    parts = [node.opt("markers")]
     if python := node.opt("python"):
-        parts.append(python_marker(constraint(python)))
+        parts.append(python_marker(python))
     if platform := node.opt("platform"):
-        parts.append(f'sys_platform == "{platform}"')
-    return " and ".join(filter(None, parts)) or None
+        parts.append(platform_marker(platform))
+    said = [part for part in parts if part]
+    if len(said) > 1:
+        return " and ".join(f"({part})" for part in said)
+    return said[0] if said else None
 
 
 def _index(node: Node) -> str | None:
@@ -229,18 +224,42 @@ def _index(node: Node) -> str | None:
     return split_secret(source)[0]
 
 
-def _source(project: Project, node: Node) -> None:
-    with project.job.guard(project.at(node)):
-        url, name = node.opt("url"), node.opt("name")
-        if url is None:
-            project.job.note(project.at(node), f"the source `{name}` has no URL")
-            return
-        default = node.get("default").value is True or node.opt("priority") == "default"
-        project.job.add_source(
-            "index" if default else "extra-index",
-            url,
-            project.at(node),
-            base=project.base,
-            name=name,
-            explicit=node.opt("priority") == "explicit",
-        )
+def _sources(project: Project, table: Node) -> None:
+    """Take the sources: primary ones are looked at in order, and take the place of PyPI."""
+    entries = list(_priorities(project, table))
+    primary = [node for node, priority in entries if priority in ("default", "primary")]
+    default = next((node for node, priority in entries if priority == "default"), None)
+    if default is None and primary and all("url" in node.table for node in primary):
+        default = primary[-1]
+    for node, priority in entries:
+        with project.job.guard(project.at(node)):
+            name, url = node.opt("name"), node.opt("url")
+            if url is None:
+                if priority not in ("default", "primary") or node is not primary[-1]:
+                    text = f"the place of the source `{name}` is not used: it has no URL, and the"
+                    project.job.note(project.at(node), f"{text} index in force comes last")
+                continue
+            if priority in ("secondary", "supplemental"):
+                text = f"the source `{name}` is `{priority}`, and is looked at before the index"
+                project.job.note(project.at(node), text)
+            project.job.add_source(
+                "index" if node is default else "extra-index",
+                url,
+                project.at(node),
+                base=project.base,
+                name=name,
+                explicit=priority == "explicit",
+            )
+
+
+def _priorities(project: Project, table: Node) -> Iterator[tuple[Node, str]]:
+    for node in table.items:
+        with project.job.guard(project.at(node)):
+            priority = node.opt("priority") or "primary"
+            if priority not in _PRIORITIES:
+                raise Flaw(f"`{priority}` is no priority", f"known: {', '.join(_PRIORITIES)}")
+            if node.get("default").flag:
+                priority = "default"
+            elif node.get("secondary").flag:
+                priority = "secondary"
+            yield node, priority

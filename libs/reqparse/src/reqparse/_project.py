@@ -11,19 +11,21 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envid.redaction import redact
-from reqparse._conda import conda_requirement, pep440
+from reqparse._conda import pep440
+from reqparse._conda_table import conda_dependency
 from reqparse._flaw import Flaw
 from reqparse._pypi import pep508_requirement, pypi_requirement
 from reqparse._url import absolute, directory
 from reqparse.model import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from reqparse._job import Job
     from reqparse._node import Node
     from reqparse.model import Requirement
 
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SCP = re.compile(r"(?:git\+)?([\w.-]+@[\w.-]+):(?!//|\d+/)(.+)")
 
 
@@ -40,9 +42,11 @@ class Project:
         self.base = absolute(directory(location))
         self.groups: dict[str, list[Callable[[], object]]] = defaultdict(list)
         self.extras: dict[str, list[Callable[[], object]]] = defaultdict(list)
-        self.lines: dict[str, int] = {}
+        self.offered: dict[str, list[Node]] = defaultdict(list)
         self.place: Callable[[Requirement], Iterable[Requirement]] = lambda found: [found]
         """What `[tool.uv.sources]` makes of a requirement."""
+        self.at_end: list[Callable[[], object]] = []
+        """What is to be looked at when all was read."""
 
     def at(self, node: Node) -> Origin:
         return Origin(file=self.file, line=node.line)
@@ -51,7 +55,7 @@ class Project:
         """Offer a `group` or an `extra`, to be read if it was asked for."""
         offers = self.groups if what == "group" else self.extras
         offers[name].append(take)
-        self.lines.setdefault(f"{what} `{name}`", node.line)
+        self.offered[f"{what} `{name}`"].append(node)
 
     def read_offers(self) -> None:
         """Read the groups and extras that were asked for; one that nobody offers is a problem."""
@@ -70,9 +74,43 @@ class Project:
                     for take in offers.get(name, ()):
                         take()
             for name in offers.keys() - asked.keys():
-                line = self.lines[f"{what} `{name}`"]
-                self.job.note(Origin(file=self.file, line=line), f"{what} `{name}` not asked for")
+                nodes = self.offered[f"{what} `{name}`"]
+                if not all(node.taken for node in nodes):
+                    self.job.note(self.at(nodes[0]), f"{what} `{name}` not asked for")
+                for node in nodes:
+                    node.done = True
+
+    def take_offers(self, name: str, group: str | None) -> bool:
+        """Read the group and the extra of a name as part of another group; False without one."""
+        offered = False
+        for wanted, offers in ((self.job.groups, self.groups), (self.job.extras, self.extras)):
+            offered |= name in offers
+            if name not in map(normalise, wanted):  # it is read anyway
+                with self.job.scope(group=group):
+                    for take in offers.get(name, ()):
+                        take()
+        return offered
+
+    def finish(self, root: Node) -> None:
+        """Read what was asked for of the document's offers, and note all that nobody read."""
+        self.read_offers()
+        for close in self.at_end:
+            close()
+        self.job.note_unread(root, self.file)
         self.job.notes.sort(key=lambda note: note.origin.line or 0)
+
+    def unused(self, table: Node, reasons: Mapping[str, str]) -> None:
+        """Note the entries of a table that are known and not used, each with its reason."""
+        for key, reason in reasons.items():
+            node = table.get(key)
+            if not node.done and node.value not in (None, [], {}):
+                self.job.note(self.at(node), f"`{key}` is not used: {reason}")
+                node.done = True
+
+    def check_read(self, node: Node, name: str) -> None:
+        """See that all of a dependency's table was read. Raises Flaw."""
+        for path, inner in node.unread():
+            raise Flaw(f"unknown key `{'.'.join(path)}` of `{name}`", line=inner.line)
 
     def pypi(self, node: Node) -> None:
         """Take a PEP 508 requirement."""
@@ -83,13 +121,31 @@ class Project:
         for placed in self.place(found):
             self.job.add(replace(placed, origin=self.at(node), original=redact(original)))
 
-    def conda(self, name: str, node: Node) -> None:
+    def conda(self, name: str, node: Node, *, constraint: bool = False) -> None:
         """Take a conda requirement, a version or a table as pixi and conda-lock write them."""
         with self.job.guard(self.at(node)):
-            found = conda_requirement(conda_text(name, node), base=self.base)
-            self.take(found, node, f"{name} = {_shown(node)}")
-            if found.name == "python" and (version := pep440(found.specifier)):
+            found = conda_dependency(name, node, self.base)
+            if found is None:
+                text = f"`{name}` is not used: it is a package to be built from its source"
+                self.job.note(self.at(node), text)
+                node.done = True
+                return
+            self.check_read(node, name)
+            original = redact(f"{name} = {_shown(node)}")
+            found = replace(found, origin=self.at(node), original=original)
+            self.job.add(found, constraint=constraint)
+            if found.name == "python" and not constraint and (version := pep440(found.specifier)):
                 self.job.add_python(version, self.at(node))
+
+    def named(
+        self, name: str, version: str, *, extras: Iterable[str] = (), marker: str | None = None
+    ) -> Requirement:
+        """The requirement of a name and a PEP 440 specifier. Raises Flaw."""
+        if not _NAME.fullmatch(name):
+            raise Flaw(f"`{name}` is not the name of a package")
+        listed = ",".join(extras)
+        text = name + (f"[{listed}]" if listed else "") + specifier_set(version)
+        return pep508_requirement(text + (f"; {marker}" if marker else ""), base=self.base)
 
     def direct(
         self, name: str, node: Node, *, extras: Iterable[str] = (), marker: str | None = None
@@ -104,12 +160,13 @@ class Project:
             return None
         if subdirectory := node.opt("subdirectory"):
             target += f"#subdirectory={subdirectory}"
+        self.unused(node, {"lfs": "files of Git LFS are fetched as git itself is set up to"})
         listed = ",".join(extras)
         text = f"{name}[{listed}] @ {target}" if listed else f"{name} @ {target}"
         if any(c.isspace() for c in target):
             raise Flaw(f"`{redact(target)}` holds a space")
         found = pypi_requirement(text + (f" ; {marker}" if marker else ""), base=self.base)
-        editable = node.get("editable").value is True or node.get("develop").value is True
+        editable = [key for key in ("editable", "develop") if node.get(key).flag]
         return replace(found, editable=True) if editable else found
 
 
@@ -133,31 +190,16 @@ def specifier_set(text: str) -> str:
         raise Flaw(f"`{text}` is not a version specifier", "write for example `>=3.10`") from None
 
 
-def conda_text(name: str, node: Node) -> str:
-    """The MatchSpec of a dependency's name and its version or table. Raises Flaw."""
-    if isinstance(node.value, str):
-        return name if node.value in ("", "*") else f"{name} {node.value}"
-    unknown = [k for k in ("git", "path") if k in node.table]
-    if unknown:
-        raise Flaw(f"conda package `{name}` from a source directory or repository", "name a build")
-    keys = {k.replace("-", "_"): v for k, v in node.table.items() if k not in _NOT_CONDA}
-    if "url" in keys and set(keys) <= {"url", "sha256", "md5"}:
-        return keys["url"].text
-    inside = ",".join(f'{k}="{v.text}"' for k, v in keys.items() if v.text != "*")
-    return f"{name}[{inside}]" if inside else name
-
-
-_NOT_CONDA = ("source", "optional", "category", "extras", "manager")
-
-
 def _git_url(node: Node) -> str:
     url = node.get("git").text
     if found := _SCP.fullmatch(url):
         url = f"ssh://{found[1]}/{found[2]}"
     if not url.startswith("git+"):
         url = f"git+{url}"
-    revision = node.opt("rev") or node.opt("tag") or node.opt("branch")
-    return f"{url}@{revision}" if revision else url
+    revisions = [text for key in ("rev", "tag", "branch") if (text := node.opt(key))]
+    if len(revisions) > 1:
+        raise Flaw("more than one of `rev`, `tag` and `branch`", "keep one")
+    return f"{url}@{revisions[0]}" if revisions else url
 
 
 def _shown(node: Node) -> str:

@@ -70,6 +70,8 @@ def _build(value: Any, lines: dict[Path, int], path: Path, line: int, depth: int
         raise Flaw(f"nested deeper than {MAX_DEPTH} levels", line=line)
     if isinstance(value, dict):
         table = {k: _build(v, lines, (*path, k), line, depth + 1) for k, v in value.items()}
+        if path not in lines and table:  # a table that only the keys of others name
+            line = min(node.line for node in table.values())
         return Node(table, line)
     if isinstance(value, list):
         items = [_build(v, lines, (*path, i), line, depth + 1) for i, v in enumerate(value)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reqparse._project import normalise, take_list
 from reqparse._pypi import canonical_marker, pep508_requirement, with_marker
+from reqparse._settings import exclude_newer, prereleases, set_choice
 from reqparse._url import split_secret
 
 if TYPE_CHECKING:
@@ -22,7 +23,56 @@ _SOURCES: dict[str, SourceKind] = {
     "extra-index-url": "extra-index",
     "find-links": "find-links",
 }
-_UNUSED = ("override-dependencies", "exclude-dependencies", "environments", "required-environments")
+_STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
+_BUILDS = "what is built is built by itself, as it says"
+_UNUSED = {
+    "allow-insecure-host": "certificates are always checked",
+    "build-constraint-dependencies": _BUILDS,
+    "config-settings": _BUILDS,
+    "config-settings-package": _BUILDS,
+    "conflicts": "groups and extras are read where they are asked for",
+    "default-groups": "groups are read where they are asked for",
+    "dependency-groups": "the Python of the whole is asked for",
+    "dependency-metadata": "packages are taken at their own word",
+    "environments": "the platforms that are asked for are resolved",
+    "exclude-dependencies": "all that packages require is taken",
+    "exclude-newer-package": "there is one such moment for all packages",
+    "extra-build-dependencies": _BUILDS,
+    "extra-build-variables": _BUILDS,
+    "fork-strategy": "each platform is resolved by itself",
+    "keyring-provider": "logins are looked for otherwise",
+    "minimum-libc-version": "`__glibc` among the virtual packages says it",
+    "no-build-isolation": _BUILDS,
+    "no-build-isolation-package": _BUILDS,
+    "no-sources-package": "sources are those of the whole",
+    "override-dependencies": "what packages require is not overridden",
+    "prerelease-package": "pre-releases are accepted of all packages or of none",
+    "require-build-hashes": _BUILDS,
+    "required-environments": "the platforms that are asked for are resolved",
+    "resolution": "the newest versions that fit are taken",
+    "torch-backend": "packages come from the indexes that are named",
+    "upgrade": "what to update is said with the request",
+    "upgrade-package": "what to update is said with the request",
+    "verify-hashes": "hashes are always checked",
+    "workspace": "the project is read by itself",
+}
+_OF_UV = (
+    *("add-bounds", "audit", "build-backend", "cache-dir", "cache-keys", "check-url"),
+    *("compile-bytecode", "concurrent-builds", "concurrent-downloads", "concurrent-installs"),
+    *("graalpy-install-mirror", "http-proxy", "https-proxy", "link-mode", "managed", "native-tls"),
+    *("no-cache", "no-proxy", "offline", "package", "preview", "preview-features", "publish-url"),
+    *("pyodide-install-mirror", "pypy-install-mirror", "python-downloads"),
+    *("python-downloads-json-url", "python-install-mirror", "python-preference", "reinstall"),
+    *("reinstall-package", "required-version", "system-certs", "trusted-publishing"),
+)
+"""Settings of how uv itself works."""
+_INDEX = {
+    "authenticate": "logins are sent where an index asks for them",
+    "cache-control": "what an index sends is cached as it says",
+    "exclude-newer": "there is one such moment for all indexes",
+    "ignore-error-codes": "an index that fails is a failure",
+    "publish-url": "nothing is published there",
+}
 
 
 def read(project: Project, table: Node) -> None:
@@ -44,38 +94,68 @@ def read(project: Project, table: Node) -> None:
         development = table.get("dev-dependencies")
         if development.value is not None:
             project.offer("group", "dev", development, partial(take_list, project, development))
-        for key in _UNUSED:
-            if key in table.table:
-                job.note(project.at(table.table[key]), f"`{key}` of uv is not used")
         sources = {normalise(k): v for k, v in table.get("sources").table.items()}
-        project.place = _Places(project, sources)
+        if table.get("no-sources").flag:
+            for node in sources.values():
+                node.done = True
+        else:
+            project.place = _Places(project, sources)
+            project.at_end.append(partial(_unasked, project, sources))
 
 
 def _index(project: Project, node: Node) -> None:
     with project.job.guard(project.at(node)):
-        kind: SourceKind = "index" if node.get("default").value is True else "extra-index"
+        default, explicit = node.get("default").flag, node.get("explicit").flag
+        kind: SourceKind = "index" if default else "extra-index"
+        if node.opt("format") == "flat":
+            kind = "find-links"
         project.job.add_source(
             kind,
             node.get("url").text,
             project.at(node),
             base=project.base,
             name=node.opt("name"),
-            explicit=node.get("explicit").value is True,
+            explicit=explicit,
         )
+        project.unused(node, _INDEX)
 
 
 def _settings(project: Project, table: Node) -> None:
-    facts = project.job.facts
-    if table.get("no-index").value is True:
-        facts["no_index"] = True
-    if table.opt("prerelease") in ("allow", "if-necessary-or-explicit", "explicit"):
-        facts["prereleases"] = table.opt("prerelease") == "allow"
+    job = project.job
+    if table.get("no-index").flag:
+        job.facts["no_index"] = True
     for key, name in (("no-binary", "no_binary"), ("no-build", "only_binary")):
         packages = [normalise(p) for p in table.get(f"{key}-package").texts()]
-        if table.get(key).value is True:
+        if table.get(key).flag:
             packages = [":all:"]
-        if packages:
-            project.job.names[name].update(dict.fromkeys(packages))
+        job.names[name].update(dict.fromkeys(packages))
+    prereleases(project, table.get("prerelease"))
+    exclude_newer(project, table.get("exclude-newer"))
+    set_choice(project, table.get("index-strategy"), "index-strategy", _STRATEGIES)
+    if table.opt("resolution") == "highest":
+        table.get("resolution").done = True
+    project.unused(table, _UNUSED)
+    _of_uv(project, table, "tool.uv", _OF_UV)
+    pip = table.get("pip")
+    _of_uv(project, pip, "tool.uv.pip", tuple(pip.table))
+
+
+def _of_uv(project: Project, table: Node, name: str, keys: tuple[str, ...]) -> None:
+    """Note in one line what uv alone has a use for."""
+    if stated := [key for key in keys if key in table.table]:
+        listed = ", ".join(f"`{key}`" for key in stated)
+        node = table.get(stated[0])
+        project.job.note(project.at(node), f"of `[{name}]` is for uv alone, and not used: {listed}")
+        for key in stated:
+            table.get(key).done = True
+
+
+def _unasked(project: Project, sources: dict[str, Node]) -> None:
+    for name, node in sources.items():
+        if not node.taken:
+            text = f"the source of `{name}` is not used: nothing asks for it by its name"
+            project.job.note(project.at(node), text)
+            node.done = True
 
 
 class _Places:
@@ -90,23 +170,36 @@ class _Places:
             yield found
             return
         entries = node.items if isinstance(node.value, list) else [node]
-        for entry in entries:
+        chosen = [entry for entry in entries if self._is_meant(entry)]
+        for entry in chosen:
             with self._project.job.guard(self._project.at(entry)):
                 yield self._placed(found, entry)
-        if entries and all(entry.get("marker").value is not None for entry in entries):
+        if not chosen:
+            yield found
+        elif all(entry.get("marker").value is not None for entry in chosen):
             text = f"where no source's marker holds, `{found.name}` comes from an index; not used"
             self._project.job.note(self._project.at(node), text)
+
+    def _is_meant(self, entry: Node) -> bool:
+        """Whether a source holds for the group or extra that is being read."""
+        only = entry.opt("extra") or entry.opt("group")
+        if only is None or normalise(only) == self._project.job.group:
+            return True
+        entry.done = True
+        return False
 
     def _placed(self, found: Requirement, entry: Node) -> Requirement:
         marker = _both(found.marker, entry.opt("marker"))
         name = found.name or ""
+        self._project.unused(entry, {"package": "what is named is installed"})
         made = self._project.direct(name, entry, extras=found.extras, marker=marker)
-        if made is not None:
-            return made
         index = entry.opt("index")
-        if index is None:
+        if made is None and index is None and entry.get("workspace").flag:
             text = f"`{name}` is a member of the workspace; asked for by its name"
             self._project.job.note(self._project.at(entry), text)
+        self._project.check_read(entry, name)
+        if made is not None:
+            return made
         return replace(with_marker(found, marker), channel=index and split_secret(index)[0])
 
 

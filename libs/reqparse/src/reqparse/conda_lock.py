@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
+_UNREAD = {
+    "metadata.*": None,  # when, by whom and from which files it was made
+    "package.optional": None,  # what is not of the category `main`
+    "package.source": "a package is taken from its URL",
+    "package.constrains": "it bounds packages that would be chosen anew",
+    **{
+        f"package.{key}": None  # what the file of the package says itself
+        for key in (
+            *("arch", "build", "build_number", "license", "license_family", "noarch"),
+            *("subdir", "timestamp"),
+        )
+    },
+}
+
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read a conda-lock.yml into a job."""
@@ -31,9 +45,12 @@ def read(job: Job, location: str, data: bytes) -> None:
         for node in metadata.get("channels").items:
             channel = node if isinstance(node.value, str) else node.get("url")
             job.add_source("channel", job.expand(channel.text, place.at(node)), place.at(node))
+            if isinstance(node.value, dict) and (names := list(node.get("used_env_vars").texts())):
+                job.note(place.at(node), f"`used_env_vars` is not used: {', '.join(names)}")
     for node in root.get("package").items:
         with job.guard(place.at(node)):
             job.packages.append(_package(place, node))
+    job.note_unread(root, place.file, _UNREAD)
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -48,9 +65,13 @@ def _package(place: Place, node: Node) -> LockedPackage:
         name=name.lower() if manager == "conda" else canonicalize_name(name),
         version=node.opt("version"),
         build=conda_parts(url)[2] if manager == "conda" else None,
-        artifacts=(place.artifact(url, hashes=hash_table(node.get("hash"))),),
+        artifacts=(
+            place.artifact(url, hashes=hash_table(node.get("hash")), size=node.number("size")),
+        ),
         platforms=(node.get("platform").text,),
         groups=tuple(groups),
-        dependencies=tuple(redact(f"{k} {v.value or ''}".strip()) for k, v in dependencies),
+        dependencies=tuple(
+            redact(f"{k} {v.text if v.value is not None else ''}".strip()) for k, v in dependencies
+        ),
         origin=place.at(node),
     )

@@ -38,6 +38,7 @@ _SIGNS = {
     "explicit": (rb"@EXPLICIT\s*$",),
     "pylock.toml": (rb"lock-version\s*=", rb"created-by\s*="),
     "uv.lock": (rb"version = \d", rb"\[\[package\]\]", rb"source = \{ "),
+    "pixi.toml": (rb"\[workspace\]", rb"channels\s*="),
     "pixi.lock": (rb"version: \d", rb"environments:", rb"packages:"),
     "conda-lock.yml": (rb"version: \d", rb"metadata:", rb"package:"),
 }
@@ -79,6 +80,8 @@ def kind_of(name: str, data: bytes) -> str:
     name = name.replace("\\", "/").rpartition("/")[2].lower()
     if name in _NAMES:
         return name
+    if name == "mojoproject.toml":  # pixi's manifest under another name
+        return "pixi.toml"
     if name.endswith(".py"):
         return "script"
     if name.endswith(".toml"):

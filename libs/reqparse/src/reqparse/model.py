@@ -23,12 +23,15 @@ __all__ = [
     "Requirement",
     "RequirementSet",
     "Secret",
+    "Setting",
+    "SettingName",
     "Source",
     "SourceKind",
 ]
 
 Category = Literal["conda", "pypi", "npconda", "sys"]
 SourceKind = Literal["index", "extra-index", "find-links", "channel"]
+SettingName = Literal["channel-priority", "exclude-newer", "index-strategy"]
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64")
 """The conda subdirs that a selector in a comment can choose among."""
@@ -130,12 +133,24 @@ class PythonRequirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A statement of how packages are to be chosen, in the words of the field's tools."""
+
+    name: SettingName
+    value: str
+    """`strict`, `flexible` or `disabled`; an RFC 3339 moment or a date; a strategy of uv."""
+    origin: Origin = field(default=Origin(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One file, directory or repository that a locked package can be taken from."""
 
     url: str | None = None
     """Without credentials; None of a local one."""
     path: str | None = None
+    name: str | None = None
+    """The name of the file, where the lock says it."""
     hashes: tuple[str, ...] = ()
     size: int | None = None
     secret: Secret | None = field(default=None, compare=False, repr=False)
@@ -147,10 +162,10 @@ class Artifact:
 
     @property
     def filename(self) -> str:
-        """The last component of its address, decoded."""
+        """Its name, or else the last component of its address, decoded."""
         from urllib.parse import unquote
 
-        return unquote(
+        return self.name or unquote(
             (self.path or self.url or "").partition("#")[0].rstrip("/").rpartition("/")[2]
         )
 
@@ -173,6 +188,8 @@ class LockedPackage:
     groups: tuple[str, ...] = ()
     """The environments, categories, extras or groups that include it, as the lock names them."""
     dependencies: tuple[str, ...] = ()
+    """What it needs; for one of its extras or groups, with a marker on `extra`, or on
+    `dependency_groups` as PEP 751 has it."""
     editable: bool = False
     origin: Origin = field(default=Origin(), compare=False)
 
@@ -191,9 +208,11 @@ class RequirementSet:
 
     requirements: tuple[Requirement, ...] = ()
     constraints: tuple[Requirement, ...] = ()
+    """What holds for packages that something else asks for."""
     sources: tuple[Source, ...] = ()
     python: tuple[PythonRequirement, ...] = ()
     packages: tuple[LockedPackage, ...] = ()
+    settings: tuple[Setting, ...] = ()
     name: str | None = None
     platforms: tuple[str, ...] = ()
     """The conda subdirs the file asks for; empty where it does not say."""

@@ -29,6 +29,25 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _SELECTORS = ("name", "version", "build", "subdir")
+_SOURCE = "the content of a package that is to be built is not exact"
+_UNREAD = {
+    "environments.*.options*": "it is how packages were chosen",
+    "packages.constrains": "it bounds packages that would be chosen anew",
+    "packages.features": "it is how packages were chosen",
+    "packages.track_features": "it is how packages were chosen",
+    "packages.python_site_packages_path": "a package is installed where it says itself",
+    **{
+        f"packages.{key}": None  # what the file of the package says itself
+        for key in (
+            *("arch", "build_number", "legacy_bz2_md5", "legacy_bz2_size", "license"),
+            *("license_family", "noarch", "platform", "purls", "subdir", "timestamp"),
+        )
+    },
+    **{
+        f"packages.{key}*": _SOURCE
+        for key in ("input", "package_build_source", "sources", "variants")
+    },
+}
 Selection = tuple[str | None, ...]  # a URL or path, and the values of the selectors
 
 
@@ -40,7 +59,9 @@ def read(job: Job, location: str, data: bytes) -> None:
     """
     root = load_yaml(decode(data, pep263=False))
     check_version(root.get("version"), ("4", "5", "6"), "pixi.lock")
-    _Reader(job, Place(location, redact(location))).read(root)
+    place = Place(location, redact(location))
+    _Reader(job, place).read(root)
+    job.note_unread(root, place.file, _UNREAD)
 
 
 class _Reader:
@@ -125,7 +146,7 @@ class _Reader:
             fields["name"] = canonicalize_name(node.opt("name") or "")
             fields["requires_python"] = node.opt("requires_python")
             fields["dependencies"] = tuple(map(redact, node.get("requires_dist").texts()))
-            fields["editable"] = node.get("editable").value is True
+            fields["editable"] = node.get("editable").flag
             hashes += [h for h in split_fragment(address)[1].hashes if h not in hashes]
         if not fields["name"]:
             raise Flaw(f"`{redact(address)}` has no name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _ALONE = ("vcs", "directory", "archive")
+_OF_ALL = ("environments", "extras", "dependency-groups", "default-groups")
+_UNREAD = {
+    "created-by": None,
+    "tool": "it is for another tool",
+    "packages.attestation-identities": "who built a file is not checked, only what it holds",
+    "packages.tool": "it is for another tool",
+    "packages.vcs.requested-revision": None,  # the commit says it
+    **{f"packages.{file}.upload-time": None for file in ("archive", "sdist", "wheels")},
+}
 
 
 def read(job: Job, location: str, data: bytes) -> None:
@@ -28,6 +38,13 @@ def read(job: Job, location: str, data: bytes) -> None:
     for node in root.get("packages").items:
         with job.guard(place.at(node)):
             job.packages.append(_package(place, node))
+    for key in _OF_ALL:
+        node = root.get(key)
+        with job.guard(place.at(node)):
+            if values := list(node.texts()):
+                text = f"`{key}` of the lock is not used: {', '.join(values)}"
+                job.note(place.at(node), text)
+    job.note_unread(root, place.file, _UNREAD)
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -44,7 +61,7 @@ def _package(place: Place, node: Node) -> LockedPackage:
         requires_python=node.opt("requires-python"),
         source=without_secret(node.opt("index")),
         dependencies=tuple(_dependency(d) for d in node.get("dependencies").items),
-        editable=node.get("directory", "editable").value is True,
+        editable=node.get("directory", "editable").flag,
         origin=place.at(node),
     )
 
@@ -57,7 +74,8 @@ def _artifacts(place: Place, node: Node) -> Iterator[Artifact]:
         if not hashes:
             raise Flaw("a file without hashes", "lock again with hashes", file.line)
         address = _address(file) + _subdirectory(file)
-        yield place.artifact(address, hashes=hashes, size=file.number("size"))
+        found = place.artifact(address, hashes=hashes, size=file.number("size"))
+        yield replace(found, name=file.opt("name"))
     if "directory" in node.table:
         directory = node.get("directory")
         yield place.artifact(directory.get("path").text + _subdirectory(directory))

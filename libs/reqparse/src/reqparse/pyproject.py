@@ -11,11 +11,13 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reqparse import _conda_lock_table, _pixi_table, _poetry, _uv_table
+from envid.redaction import redact
+from reqparse import _conda_lock_table, _other_tools, _pixi_table, _poetry, _uv_table
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
-from reqparse._project import Project, normalise, specifier_set, take_list
+from reqparse._project import Project, normalise, take_list
 from reqparse._toml import load_toml
+from reqparse.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["read", "read_pixi", "read_script"]
 
 _FIXED = "dependencies"
+_METADATA = (
+    *("authors", "classifiers", "description", "entry-points", "gui-scripts", "import-names"),
+    *("import-namespaces", "keywords", "license", "license-files", "maintainers", "readme"),
+    *("scripts", "urls", "version"),
+)
+_TOOLS = ("conda-lock", "flit", "pdm", "pixi", "poetry", "uv")
 
 
 def read(job: Job, location: str, data: bytes) -> None:
@@ -33,26 +41,46 @@ def read(job: Job, location: str, data: bytes) -> None:
     root = load_toml(decode(data, pep263=False))
     project = Project(job, location)
     tool = root.get("tool")
+    root.get("build-system").done = True  # the project itself is not installed
     _uv_table.read(project, tool.get("uv"))
-    if not _conda_lock_table.read(project, tool.get("conda-lock")):
+    if _conda_lock_table.read(project, tool.get("conda-lock")):
+        _skip(project, root)
+    else:
+        _other_tools.pdm(project, tool.get("pdm"))
         _Pep621(project, root).read()
         _poetry.read(project, tool.get("poetry"), root.get("project"))
-        _legacy(project, tool)
+        _other_tools.flit(project, tool.get("flit"))
     _pixi_table.read(project, tool.get("pixi"))
-    project.read_offers()
+    _other_tools.others(project, tool, _TOOLS)
+    project.finish(root)
+
+
+def _skip(project: Project, root: Node) -> None:
+    """Leave out what the project itself depends on."""
+    text = "the project's own dependencies are not asked for"
+    project.job.note(project.at(root.get("tool", "conda-lock", "skip-non-conda-lock")), text)
+    for node in (root.get("project"), root.get("dependency-groups")):
+        node.done = True
+    for name in ("flit", "pdm", "poetry"):
+        root.get("tool", name).done = True
 
 
 def read_pixi(job: Job, location: str, data: bytes) -> None:
     """Read a pixi.toml into a job."""
     project = Project(job, location)
-    _pixi_table.read(project, load_toml(decode(data, pep263=False)))
-    project.read_offers()
+    root = load_toml(decode(data, pep263=False))
+    _pixi_table.read(project, root)
+    project.finish(root)
 
 
 def read_script(job: Job, location: str, data: bytes) -> None:
     """Read the inline metadata of a Python script (PEP 723) into a job."""
     lines = decode(data).replace("\r\n", "\n").split("\n")
     blocks = list(_script_blocks(lines))
+    for number, line in enumerate(lines, start=1):
+        if (other := re.fullmatch(r"# /// (?!script$)([a-zA-Z0-9-]+)", line)) is not None:
+            origin = Origin(file=redact(location), line=number)
+            job.note(origin, f"the block `{other[1]}` is not used: `script` is read")
     if not blocks:
         raise Flaw("no `# /// script` block", "write one as PEP 723 says")
     if len(blocks) > 1:
@@ -60,11 +88,13 @@ def read_script(job: Job, location: str, data: bytes) -> None:
     start, end = blocks[0]
     root = load_toml("\n" * start + "\n".join(line[2:] for line in lines[start:end]))
     project = Project(job, location)
-    _uv_table.read(project, root.get("tool", "uv"))
-    _python(project, root)
-    for node in root.get(_FIXED).items:
-        project.pypi(node)
-    project.read_offers()
+    tool = root.get("tool")
+    _uv_table.read(project, tool.get("uv"))
+    _other_tools.python(project, root)
+    take_list(project, root.get(_FIXED))
+    _pixi_table.read(project, tool.get("pixi"))
+    _other_tools.others(project, tool, ("uv", "pixi"))
+    project.finish(root)
 
 
 def _script_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
@@ -87,14 +117,6 @@ def _script_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
         at = stop
 
 
-def _python(project: Project, table: Node) -> None:
-    """Take the `requires-python` of a table."""
-    node = table.get("requires-python")
-    if node.value is not None:
-        with project.job.guard(project.at(node)):
-            project.job.add_python(specifier_set(node.text), project.at(node))
-
-
 class _Pep621:
     """`[project]` and `[dependency-groups]`."""
 
@@ -111,15 +133,27 @@ class _Pep621:
             if name := self._table.opt("name"):
                 job.facts["name"] = name
                 self._name = normalise(name)
-            _python(project, self._table)
-            for node in self._table.get(_FIXED).items:
-                project.pypi(node)
+            for key in _METADATA:
+                self._table.get(key).done = True
+            _other_tools.python(project, self._table)
+            take_list(project, self._table.get(_FIXED))
             for node in self._table.get("dynamic").items:
-                if node.text in (_FIXED, "optional-dependencies", "requires-python"):
-                    job.note(project.at(node), f"`{node.text}` is dynamic: only a build tells it")
+                self._dynamic(node)
             self._offer_extras()
         with job.guard(project.at(self._root)):
             self._offer_groups()
+
+    def _dynamic(self, node: Node) -> None:
+        """Say what is to be found out by a build, unless a tool says where it is written."""
+        if node.text not in (_FIXED, "optional-dependencies", "requires-python"):
+            return
+        tool = self._root.get("tool")
+        if "dependencies" in tool.get("poetry").table or _other_tools.dynamic(
+            self._project, tool.get("setuptools"), node
+        ):
+            return
+        text = f"`{node.text}` is dynamic: only a build tells it"
+        self._project.job.note(self._project.at(node), text)
 
     def _offer_extras(self) -> None:
         extras = {
@@ -161,9 +195,11 @@ class _Pep621:
                 if isinstance(node.value, str):
                     self._project.pypi(node)
                     continue
+                node.done = True
                 other = normalise(node.get("include-group").text)
-                if len(node.table) != 1:
-                    raise Flaw("only `include-group` may be in a group's table")
+                if others := [key for key in node.table if key != "include-group"]:
+                    reason = f"`{others[0]}` in a group's table"
+                    raise Flaw(reason, "only `include-group` may be there")
                 if other in path:
                     cycle = " -> ".join([*path[path.index(other) :], other])
                     raise Flaw(f"the group includes itself: {cycle}", "remove an include")
@@ -172,18 +208,3 @@ class _Pep621:
                         f"no group `{other}`", f"there is: {', '.join(sorted(self._groups))}"
                     )
                 self._group(other, (*path, other))
-
-
-def _legacy(project: Project, tool: Node) -> None:
-    """What flit and pdm had before PEP 621 and PEP 735."""
-    metadata = tool.get("flit", "metadata")
-    with project.job.guard(project.at(metadata)):
-        _python(project, metadata)
-        for node in metadata.get("requires").items:
-            project.pypi(node)
-        for what, table in (
-            ("extra", metadata.get("requires-extra")),
-            ("group", tool.get("pdm", "dev-dependencies")),
-        ):
-            for name, node in table.table.items():
-                project.offer(what, normalise(name), node, partial(take_list, project, node))

@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _LOCAL = ("path", "directory", "editable")
+_ASKED = "it is what was asked for, not what was found"
+_HOW = "it is how packages were chosen"
+_UNREAD = {
+    "conflicts": "groups and extras that exclude each other are told apart by markers",
+    "manifest": _ASKED,
+    "options": _HOW,
+    "required-markers": _ASKED,
+    "resolution-markers": _HOW,
+    "revision": None,
+    "supported-markers": _ASKED,
+    "package.metadata": _ASKED,
+    **{f"package.{file}.upload-time": None for file in ("sdist", "wheels")},
+    "package.*dependencies*.source": "a package is meant by its name and version",
+}
 
 
 def read(job: Job, location: str, data: bytes) -> None:
@@ -28,11 +42,15 @@ def read(job: Job, location: str, data: bytes) -> None:
     root, place = open_toml(job, location, data, version="version", what="uv.lock")
     for node in root.get("package").items:
         with job.guard(place.at(node)):
-            if "virtual" in node.get("source").table:
+            if node.get("source").opt("virtual"):
                 name = node.get("name").text
-                job.note(place.at(node), f"`{name}` is virtual: there is nothing to install")
+                node.get("version").done = True
+                text = f"`{name}` is virtual: there is nothing to install; what it asks for is"
+                asked = ", ".join(_dependencies(node)) or "nothing"
+                job.note(place.at(node), f"{text} {asked}")
             else:
                 job.packages.append(_package(place, node))
+    job.note_unread(root, place.file, _UNREAD)
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -45,7 +63,7 @@ def _package(place: Place, node: Node) -> LockedPackage:
         artifacts=tuple(_artifacts(place, node, source)),
         marker=" or ".join(f"({m})" if len(markers) > 1 else m for m in markers) or None,
         source=without_secret(source.opt("registry")),
-        dependencies=tuple(_dependency(d) for d in node.get("dependencies").items),
+        dependencies=tuple(_dependencies(node)),
         editable="editable" in source.table,
         origin=place.at(node),
     )
@@ -86,10 +104,26 @@ def _git(text: str) -> str:
     return f"git+{address}@{commit}{end}" if commit else f"git+{address}{end}"
 
 
-def _dependency(node: Node) -> str:
+def _dependencies(node: Node) -> Iterator[str]:
+    """The edges of a package; those of an extra or a group have it in their marker."""
+    for edge in node.get("dependencies").items:
+        yield _dependency(edge, "")
+    for key, condition in (
+        ("optional-dependencies", "extra == '{}'"),
+        ("dev-dependencies", "'{}' in dependency_groups"),
+    ):
+        for name, listed in node.get(key).table.items():
+            for edge in listed.items:
+                yield _dependency(edge, condition.format(name))
+
+
+def _dependency(node: Node, condition: str) -> str:
     extras = ",".join(node.get("extra").texts())
     text = node.get("name").text + (f"[{extras}]" if extras else "")
     if version := node.opt("version"):
         text += f"=={version}"
     marker = node.opt("marker")
+    if marker and condition:
+        marker = f"({marker}) and {condition}"
+    marker = marker or condition
     return f"{text} ; {marker}" if marker else text
