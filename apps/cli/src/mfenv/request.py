@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from envid.errors import InvalidRequirement
-from envid.platforms import check_platform, host_platform
+from envid.platforms import PLATFORMS, check_platform, host_platform
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
-from envid.spec import EnvSpec, Options
+from envid.spec import EnvSpec
 from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.options import options_of, overruled
 from mfenv.python_statements import (
     PythonStatement,
     beside_python,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "Request", "prepare"]
 
+_PIXI = ("pixi.toml", "mojoproject.toml")
 _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
 
 
@@ -48,8 +50,9 @@ class Request:
     """What one environment must hold, as it was asked for.
 
     `files` are requirement files of any kind that reqparse tells by name and content; those in
-    `environment_files`, `pyprojects` and `scripts` are read as what they are listed as. `groups`
-    and `extras` choose among what those in `pyprojects` name. `pypi` are requirements as they stand
+    `environment_files`, `pyprojects` and `scripts` are read as what they are listed as; one of
+    `pyprojects` may be a pixi.toml. `groups` and `extras` choose among what those in `pyprojects`
+    name. `pypi` are requirements as they stand
     in a requirements.txt, `conda` and `npconda` MatchSpecs, `sys` virtual packages of the target,
     such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those to resolve
     for. `using` names a known environment whose packages are kept, `same_as` one that was asked
@@ -86,9 +89,14 @@ class Request:
         return (
             *((path, None) for path in self.files),
             *((path, "environment.yml") for path in self.environment_files),
-            *((path, "pyproject.toml") for path in self.pyprojects),
+            *((path, _project_kind(path)) for path in self.pyprojects),
             *((path, "script") for path in self.scripts),
         )
+
+
+def _project_kind(path: Path) -> str:
+    """What a file of `pyprojects` is: pixi has the same tables in a file of its own name."""
+    return "pixi.toml" if path.name.lower() in _PIXI else "pyproject.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +140,9 @@ def prepare(
     settings = _as_the_base(base, request, settings) if base else settings
     pythons = python_statements(sets)
     requirements = [one for found in sets for one in beside_python(found.requirements)]
-    constraints = [one for found in sets for one in beside_python(found.constraints)]
+    constraints = [
+        one for found in sets for one in beside_python(found.constraints) if one.category == "pypi"
+    ]
     stated = any(found.python for found in sets) or (request.python and not request.all_files)
     if not requirements and not base and not stated and not pythons:
         raise _nothing(request)
@@ -183,7 +193,7 @@ def prepare(
         constraints=[texts.of(one) for one in constraints],
         python=python,
         sources=sources,
-        options=_options(sets, settings, wheels=wheels),
+        options=options_of(sets, settings, wheels=wheels),
         base=base.full_id if base else None,
     )
     return Prepared(
@@ -193,7 +203,10 @@ def prepare(
         beside=beside,
         origins=texts.origins,
         local_paths=texts.paths,
-        notes=tuple(unused(sets, (*request.groups, *request.extras))),
+        notes=(
+            *unused(sets, (*request.groups, *request.extras)),
+            *overruled(sets, settings),
+        ),
     )
 
 
@@ -233,7 +246,8 @@ def _platforms(
     request: Request, sets: Iterable[RequirementSet], settings: Settings
 ) -> tuple[str, ...]:
     stated = [platform for found in sets for platform in found.platforms]
-    asked = request.platforms or settings.platforms or stated or (host_platform(),)
+    known = [platform for platform in stated if platform in PLATFORMS]
+    asked = request.platforms or settings.platforms or known or stated or (host_platform(),)
     return tuple(sorted({check_platform(one) for one in asked}))
 
 
@@ -247,11 +261,13 @@ def _read(request: Request) -> list[RequirementSet]:
         parse_requirement,
     )
 
+    if (request.groups or request.extras) and not request.pyprojects:
+        raise InvalidRequest("groups and extras are of a pyproject.toml", "give it with `-p FILE`")
     problems: list[Problem] = []
     sets: list[RequirementSet] = []
     for path, kind in request.all_files:
         try:
-            chosen = (request.groups, request.extras) if kind == "pyproject.toml" else ((), ())
+            chosen = (request.groups, request.extras) if path in request.pyprojects else ((), ())
             found = parse_file(path, kind=kind, groups=chosen[0], extras=chosen[1])
             _check_no_lock(path, found)
             # A project is not asked for by its name; an environment's says how it was called.
@@ -364,25 +380,3 @@ def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> 
                 f" system ({settings.origins.get('python_provider', 'default')})",
                 "leave out `--python-provider system`",
             )
-
-
-def _options(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bool) -> Options:
-    return Options.make(
-        python_provider=settings.python_provider,
-        prereleases=settings.pre or any(found.prereleases for found in sets),
-        require_hashes=any(found.require_hashes for found in sets),
-        no_binary=[name for found in sets for name in found.no_binary],
-        only_binary=[name for found in sets for name in found.only_binary],
-        exclude_newer=settings.exclude_newer or None,
-        channel_priority=settings.channel_priority,
-        index_strategy=settings.index_strategy,
-        pypi_names=_names_digest(settings) if wheels else None,
-    )
-
-
-def _names_digest(settings: Settings) -> str | None:
-    if not settings.pypi_names or settings.python_provider == "system":
-        return None
-    from resolvers.names import PypiNames
-
-    return PypiNames(Path(settings.pypi_names).expanduser()).digest

@@ -10,14 +10,14 @@ from mfenv._setting_values import is_url
 from mfenv.errors import Contradiction, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from mfenv.settings import Settings
     from pkgcache.credentials import Credentials
     from reqparse import RequirementSet
     from reqparse import Source as StatedSource
 
-__all__ = ["sources_of"]
+__all__ = ["is_meant", "names_bound", "sources_of"]
 
 
 def sources_of(
@@ -28,7 +28,8 @@ def sources_of(
     A further index comes before the index, as uv has it: a name that a private index has is never
     taken from the public one.
     """
-    stated = [source for found in sets for source in found.sources]
+    bound = names_bound(sets)
+    stated = [source for found in sets for source in found.sources if is_meant(source, bound)]
     first = [source for source in stated if source.kind == "index"]
     for other in first[1:]:
         if other.url != first[0].url:
@@ -53,6 +54,21 @@ def sources_of(
     no_defaults = any(found.no_defaults for found in sets)
     chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
     return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
+
+
+def names_bound(sets: Iterable[RequirementSet]) -> set[str]:
+    """The names and URLs of indexes that requirements are bound to."""
+    return {
+        requirement.channel
+        for found in sets
+        for requirement in found.requirements
+        if requirement.category == "pypi" and requirement.channel
+    }
+
+
+def is_meant(source: StatedSource, bound: Collection[str]) -> bool:
+    """Whether a source counts: an explicit one is there for what is bound to it alone."""
+    return not source.explicit or source.name in bound or source.url in bound
 
 
 def _channels(

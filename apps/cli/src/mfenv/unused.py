@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from envid.platforms import PLATFORMS
 from mfenv.errors import InvalidRequest
+from mfenv.sources import is_meant, names_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from reqparse import Requirement, RequirementSet
@@ -15,32 +17,54 @@ if TYPE_CHECKING:
 __all__ = ["check_in_channel", "check_used", "unused"]
 
 
-def unused(sets: Iterable[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
+def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
     """A note on each thing that was read and is not used.
 
     `chosen` are the groups and extras that were asked for by name.
     """
+    bound = names_bound(sets)
     for found in sets:
         yield from (f"{note.origin}: {note.text}" for note in found.notes)
-        for requirement in found.requirements:
-            if requirement.category == "pypi" and requirement.channel:
-                yield (
-                    f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
-                    " by their order"
-                )
+        yield from _of_packages(found)
+        for platform in found.platforms:
+            if platform not in PLATFORMS:
+                yield f"the platform `{platform}` is not used: known are {', '.join(PLATFORMS)}"
         for group in dict.fromkeys(requirement.group for requirement in found.requirements):
             if group and group not in chosen:
                 yield f"the category or group `{group}` is not used: all that belongs to it is asked for"
-        if found.name:
-            yield (f"the name `{found.name}` is not used: `--alias` and `create --name` give names")
-        if found.variables:
-            yield f"the variables {', '.join(found.variables)} are not set in the environment"
-        if found.prefer_binary:
-            yield "`--prefer-binary` is not used: the newest release that fits is taken"
-        for host in found.trusted_hosts:
-            yield f"`--trusted-host {host}` is not used: certificates are always checked"
-        for feature in found.features:
-            yield f"`--use-feature {feature}` is not used: it is of pip alone"
+        for source in found.sources:
+            if not is_meant(source, bound):
+                name = source.name or source.url
+                yield f"{source.origin}: `{name}` is not used: it is explicit, and nothing is bound to it"
+        yield from _of_installers(found)
+
+
+def _of_packages(found: RequirementSet) -> Iterator[str]:
+    for requirement in found.requirements:
+        if requirement.category == "pypi" and requirement.channel:
+            yield (
+                f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
+                " by their order"
+            )
+    for constraint in found.constraints:
+        if constraint.category != "pypi":
+            yield (
+                f"{constraint.origin}: the constraint `{constraint.text}` is not used: conda"
+                " packages are bounded where they are asked for"
+            )
+
+
+def _of_installers(found: RequirementSet) -> Iterator[str]:
+    if found.name:
+        yield (f"the name `{found.name}` is not used: `--alias` and `create --name` give names")
+    if found.variables:
+        yield f"the variables {', '.join(found.variables)} are not set in the environment"
+    if found.prefer_binary:
+        yield "`--prefer-binary` is not used: the newest release that fits is taken"
+    for host in found.trusted_hosts:
+        yield f"`--trusted-host {host}` is not used: certificates are always checked"
+    for feature in found.features:
+        yield f"`--use-feature {feature}` is not used: it is of pip alone"
 
 
 def check_used(requirement: Requirement) -> None:

@@ -26,7 +26,7 @@ SPEC_FORMAT = 1
 _KINDS = ("channel", "index", "find-links")
 _PROVIDERS = ("conda", "system")
 _PRIORITIES = ("strict", "flexible", "disabled")
-_STRATEGIES = ("first-index", "unsafe-best-match")
+_STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")

@@ -55,8 +55,16 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
     "-r", "--requirement", "files", help="Requirement file of any kind; may be repeated."
 )
 @_files_option("-f", "--file", "environment_files", help="An environment.yml; may be repeated.")
-@_files_option("-p", "--pyproject", "pyprojects", help="A pyproject.toml; may be repeated.")
-@click.option("--group", "groups", multiple=True, metavar="G", help="Dependency group of it.")
+@_files_option(
+    "-p", "--pyproject", "pyprojects", help="A pyproject.toml or pixi.toml; may be repeated."
+)
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="G",
+    help="Dependency group, or feature or environment of pixi, of it.",
+)
 @click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
 @_files_option("--script", "scripts", help="A Python script with inline metadata (PEP 723).")
 @click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")
