@@ -5,7 +5,8 @@ by `plain` what it is compared with. Under `[used]`, `[noted]` and `[refused]` s
 with the smallest example of it. What follows ` (` in its name tells two examples of one statement
 apart. An example may also be a table: `example`, `plain` where it is compared with something else,
 `says` for what the note or the error says instead of the name, `files` beside it, `environ` around
-it, and, where the command is run, another one `before` it.
+it, the groups and extras that are `asked` of it, and, where the command is run, another one `before`
+it. `head`, of a row or a whole table, stands in front of the example.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mfenv.command_line import Host
 from mfenv.environments import Environments
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
-from reqparse import RequirementSet, Source, parse_file, parse_requirement
+from reqparse import RequirementSet, Setting, Source, parse_file, parse_requirement
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,6 +50,8 @@ class Row:
     says: str
     files: Mapping[str, str]
     environ: Mapping[str, str]
+    asked: Mapping[str, list[str]]
+    head: str
     before: str
 
     def __str__(self) -> str:
@@ -66,11 +69,13 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an example is read: its table, a folder with its files, the variables around it."""
+    """Where an example is read: its table, a folder with its files, and what is around it."""
 
     table: Mapping[str, Any]
     folder: Path
     environ: Mapping[str, str]
+    asked: Mapping[str, list[str]]
+    head: str
 
 
 @cache
@@ -106,6 +111,8 @@ def rows(name: str) -> list[Row]:
                     says=row.get("says", key.partition(" (")[0]),
                     files=row.get("files", {}),
                     environ=row.get("environ", {}),
+                    asked=row.get("asked", {}),
+                    head=row.get("head", whole.get("head", "")),
                     before=row.get("before", ""),
                 )
             )
@@ -122,7 +129,13 @@ def outcome(row: Row, example: Any, folder: Path) -> Outcome:
     folder.mkdir()
     for name, text in row.files.items():
         (folder / name).write_text(text)
-    place = Place(table=table(row.table), folder=folder, environ=row.environ)
+    place = Place(
+        table=table(row.table),
+        folder=folder,
+        environ=row.environ,
+        asked=row.asked,
+        head=row.head,
+    )
     try:
         return _READERS[place.table["reader"]](example, place)
     except Exception as error:
@@ -142,13 +155,19 @@ def _prepared(request: Request, place: Place) -> Outcome:
 
 def _file(example: str, place: Place) -> Path:
     path: Path = place.folder / place.table["file"]
-    path.write_text(example)
+    path.write_text(place.head + example)
     return path
 
 
 def _read_prepared(example: str, place: Place) -> Outcome:
     """A file that says what is asked for."""
     return _prepared(Request(files=(_file(example, place),)), place)
+
+
+def _read_project(example: str, place: Place) -> Outcome:
+    """A file that offers groups and extras, of which some are asked for."""
+    asked: dict[str, Any] = {what: tuple(names) for what, names in place.asked.items()}
+    return _prepared(Request(pyprojects=(_file(example, place),), **asked), place)
 
 
 def _read_parsed(example: str, place: Place) -> Outcome:
@@ -185,8 +204,11 @@ def _stated(value: Mapping[str, Any]) -> RequirementSet:
     more: dict[str, Any] = said.pop("requirement", {})
     app = replace(parse_requirement("app"), **{name: _tuples(one) for name, one in more.items()})
     sources = tuple(Source(**one) for one in said.pop("sources", ()))
+    settings = tuple(Setting(**one) for one in said.pop("settings", ()))
     constraints = tuple(map(parse_requirement, said.pop("constraints", ())))
-    return RequirementSet(requirements=(app,), sources=sources, constraints=constraints, **said)
+    return RequirementSet(
+        requirements=(app,), sources=sources, settings=settings, constraints=constraints, **said
+    )
 
 
 def _tuples(value: Any) -> Any:
@@ -265,6 +287,7 @@ _READERS: dict[str, Callable[[Any, Place], Outcome]] = {
     "here": _read_here,
     "parsed": _read_parsed,
     "prepared": _read_prepared,
+    "project": _read_project,
     "request": _read_request,
     "settings": _read_settings,
     "words": _read_words,

@@ -6,6 +6,7 @@ the same without the statement. Noted: a note names it. Refused: an error names 
 
 from __future__ import annotations
 
+import ast
 import ensurepip
 import re
 import shlex
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +145,65 @@ def test_every_key_of_an_environment_file_has_a_row() -> None:
     from reqparse.environment_yml import KEYS
 
     assert not set(KEYS) - tables.statements("environment-yml")
+
+
+# Where keys of tables are read, and the tables of statements with their rows.
+TABLES = {
+    "_conda_lock_table": ("conda-lock-table",),
+    "_conda_table": ("pixi-toml",),
+    "_other_tools": ("project-table",),
+    "_pixi_feature": ("pixi-toml",),
+    "_pixi_table": ("pixi-toml",),
+    "_poetry": ("poetry-table",),
+    "_project": ("uv-table", "pixi-toml"),
+    "_uv_table": ("uv-table",),
+    "conda_lock": ("conda-lock-yml",),
+    "pixi_lock": ("pixi-lock",),
+    "pylock": ("pylock-toml",),
+    "pyproject": ("project-table", "script"),
+    "uv_lock": ("uv-lock",),
+}
+# What is no statement of a request: it describes a project or a file, or names a table of a tool.
+NO_STATEMENTS = {
+    "_other_tools": {"metadata", "resolution", "file", "name", "url"},
+    "_pixi_feature": {"tasks", "variables"},
+    "_pixi_table": {"project", "workspace", "$schema", "name"},
+    "_poetry": {"name"},
+    "_uv_table": {"name", "url", "default", "format"},
+    "conda_lock": {"metadata", "package", "name", "platform", "url", "version"},
+    "pixi_lock": {"conda", "environments", "packages", "kind", "name", "version", "path", "url"},
+    "pylock": {"commit-id", "type", "url", "path"},
+    "pyproject": {"dependencies", "project", "tool", "uv", "pixi", "pdm", "poetry", "flit"}
+    | {"conda-lock", "setuptools", "build-system", "skip-non-conda-lock", "name"},
+    "uv_lock": {"url", "path", "registry", "git", "rev", "subdirectory", "size"},
+}
+
+
+# The tables of reasons in those modules: keys that are known, and not used.
+REASONS = (
+    "_UNUSED",
+    "_OPTIONS",
+    "_INDEX",
+    "_TOP",
+    "_ENVIRONMENT",
+    "_OF_UV",
+    "_NOT_HERE",
+    "_SYSTEM",
+)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_key_that_is_read_in_a_table_has_a_row(name: str) -> None:
+    module = import_module(f"reqparse.{name}")
+    known = {key for reasons in REASONS for key in getattr(module, reasons, ())}
+    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            arguments = node.args if node.func.attr in ("get", "opt", "number") else []
+            known |= {ast.literal_eval(a) for a in arguments if isinstance(a, ast.Constant)}
+            if node.func.attr == "unused" and isinstance(node.args[1], ast.Dict):
+                known |= {ast.literal_eval(key) for key in node.args[1].keys if key}
+    named = tables.statements(*TABLES[name]) | NO_STATEMENTS.get(name, set())
+    assert sorted(key for key in known - named if isinstance(key, str) and key) == []
 
 
 @pytest.mark.shared
