@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import bz2
+import hashlib
 import json
 import random
 import tarfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
 
+from envid.packages import Package
 from pkgcache.conda_listing import read_file, read_listing
+from pkgcache.conda_packages import unpack
 from pkgcache.credentials import Credentials
 from pkgcache.download import Downloader
 from pkgcache.errors import (
@@ -28,12 +32,10 @@ from .server import body, cut, reset, serving, slam, stall, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from envid.packages import Package
 
     from .server import Answer, Handler, Server
 
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "packages"
 FORMATS = (".conda", ".tar.bz2")
 # Not to be compressed, so that the parts are as large as they look.
 NOISE = random.Random(0).randbytes(3 << 20)
@@ -415,6 +417,33 @@ def test_no_room_is_an_error(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
     with pytest.raises(CacheError, match="no such file"):
         read_listing(package, downloader)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.is_dir(), reason="there is no ../shared/data")
+def test_of_real_packages_the_same_is_known_as_when_they_are_unpacked(
+    tmp_path: Path, downloader: Downloader
+) -> None:
+    archives = [one for one in SHARED.rglob("*") if one.name.endswith((".conda", ".tar.bz2"))]
+    compared = 0
+    for number, path in enumerate(sorted(archives)):
+        try:
+            whole = unpack(path, tmp_path / str(number))
+        except BadArchive:
+            continue
+        package = Package.make(
+            kind="conda",
+            filename=path.name,
+            url=path.as_uri(),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            size=path.stat().st_size,
+            **{key: whole.index[key] for key in ("name", "version", "build")},
+        )
+        found = read_listing(package, downloader)
+        assert found.index == whole.index
+        assert found.paths == tuple(one.path for one in whole.files if one.kind != "directory")
+        compared += 1
+    assert compared >= 70
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -58,6 +58,7 @@ def package_of(filename: str, record: dict[str, Any]) -> Package:
     )
 
 
+@pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the data of other projects is not here")
 def test_names_that_are_plain_are_those_that_lock_files_know() -> None:
     oracle, known, names = (
