@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.utils import canonicalize_name
 from tests.channel import ChannelServer, Entry, Recipe, pack, write_channel
 
+from envid.platforms import host_platform
+from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
 from pkgcache.cache import PackageCache
+from pkgcache.conda_prefix import create_conda_env
 from pkgcache.credentials import Credentials
+from resolvers._conda_solve import solve_conda
+from resolvers._contents import look_into, providers
 from resolvers.content import content_digest
 from resolvers.errors import IndexUnreachable, NoSolution, UnknownContents
 from resolvers.mixed import MixedResolver
+from resolvers.names import PypiNames
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_wheel
 
@@ -78,6 +86,18 @@ class Solver:
             records |= pack(recipe, self.channel)
         write_channel(self.channel, records)
 
+    def spec(self, names: str | None = None, **asked: Sequence[str]) -> EnvSpec:
+        return EnvSpec.make(
+            requirements=asked,
+            python=MINOR,
+            sources=[
+                Source.make("channel", self.url),
+                Source.make("channel", self.main),
+                Source.make("index", self.index.url),
+            ],
+            options=Options.make(pypi_names=names),
+        )
+
     def all(
         self,
         *,
@@ -88,16 +108,7 @@ class Solver:
         package_format: str = ".conda",
         **asked: Sequence[str],
     ) -> dict[str, Resolution]:
-        spec = EnvSpec.make(
-            requirements=asked,
-            python=MINOR,
-            sources=[
-                Source.make("channel", self.url),
-                Source.make("channel", self.main),
-                Source.make("index", self.index.url),
-            ],
-            options=Options.make(pypi_names=content_digest(names) if names else None),
-        )
+        digest = content_digest(names) if names else None
         context = ResolveContext(
             cache_dir=self.folder / cache,
             credentials=self.credentials,
@@ -105,7 +116,7 @@ class Solver:
             **self.context,
         )
         resolver = MixedResolver(self.worker, pypi_names=names, package_format=package_format)
-        return resolver.resolve(spec, platforms, context)
+        return resolver.resolve(self.spec(digest, **asked), platforms, context)
 
     def __call__(self, **asked: Any) -> dict[str, str]:
         """The PyPI packages that are installed beside the conda ones."""
@@ -297,6 +308,59 @@ def test_libraries_that_need_python_through_others_are_looked_into(solve: Solver
     )
     asked = ["demo==1.5", "demo-extra==1.5", "ray==1.5"]
     assert solve(conda=["py-demo"], pypi=asked) == {}
+
+
+def test_python_itself_finds_the_same(solve: Solver, tmp_path: Path) -> None:
+    native_site = {
+        f"{SITE}/egg-1.5-py{MINOR}.egg-info/PKG-INFO": metadata("egg", "1.5"),
+        f"{SITE}/Old.Egg-2.egg-info": metadata("Old.Egg", "2"),
+        f"{SITE}/bare.egg-info/PKG-INFO": metadata("bare", "3.0"),
+        f"{SITE}/leftover-1.0.dist-info/RECORD": Entry(data=b""),
+        f"{SITE}/native_x/_vendor/inner-1.0.dist-info/METADATA": metadata("inner", "1.0"),
+        "lib/python2.7/site-packages/py2-1.0.dist-info/METADATA": metadata("py2", "1.0"),
+        "site-packages/lost-1.0.dist-info/METADATA": metadata("lost", "1.0"),
+    }
+    solve.have(
+        native("native-x", "9.0", dist_info("native-x", "1.2.post1", SITE), native_site),
+        noarch("pure", "9.0", dist_info("pure", "0.0.0"), dist_info("Demo.Extra", "2.0rc1")),
+        noarch("generic", "1.0", dist_info("lost-too", "1.0"), noarch="generic"),
+    )
+    platform = host_platform()
+    if platform != LINUX:
+        pytest.skip(f"the packages are made for {LINUX}")
+    names = ["native-x", "pure", "generic"]
+    context = ResolveContext(cache_dir=tmp_path / "engines")
+    spec = solve.spec(conda=names)
+    solved = solve_conda(solve.worker, spec, [LINUX], context, alias="https://channel.test")
+    contents = look_into(solved, PypiNames(), context)[LINUX]
+    (env,) = ResolvedEnv.co_resolve(
+        spec, {LINUX: (solved[LINUX].python, solved[LINUX].packages)}, resolved_by="me"
+    )
+    cache = PackageCache(tmp_path / "cache")
+    cache.fetch(env.packages)
+    create_conda_env(env, tmp_path / "env", cache=cache)
+    program = (
+        "import importlib.metadata as m, json, sys;"
+        f"print(json.dumps([[d.name, d.version] for d in m.distributions(path=[{str(tmp_path / 'env' / SITE)!r}])]))"
+    )
+    done = subprocess.run(
+        [tmp_path / "env/bin/python", "-I", "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = {canonicalize_name(name): version for name, version in json.loads(done.stdout) if name}
+    assert {name: one.distributions[name] for name, one in providers(contents).items()} == found
+    assert found == {
+        "native-x": "1.2.post1",
+        "egg": "1.5",
+        "old-egg": "2",
+        "bare": "3.0",
+        "pure": "0.0.0",
+        "demo-extra": "2.0rc1",
+    }
+    files = {path for one in contents for path in one.files or ()}
+    assert all((tmp_path / "env" / SITE / path).is_file() for path in files)
 
 
 def test_only_what_may_hold_something_for_python_is_looked_into(
