@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from envid.packages import Package
 from pkgcache.conda_listing import read_file, read_listing
 from pkgcache.conda_packages import unpack
 from pkgcache.credentials import Credentials
-from pkgcache.download import Downloader
+from pkgcache.download import Cancelled, Downloader
 from pkgcache.errors import (
     BadArchive,
     CacheError,
@@ -216,6 +217,20 @@ def test_what_does_not_pass_is_an_error(
     assert (caught.value.status, caught.value.retryable) == (404, False)
     with Downloader(offline=True) as offline, pytest.raises(DownloadError, match="switched off"):
         read_listing(package, offline)
+    assert server.count(path_of(package)) == 1
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("answers", [[], [status(503)]])
+def test_it_ends_when_it_is_called_off(
+    server: Server, downloader: Downloader, suffix: str, answers: list[Answer]
+) -> None:
+    package = offered(server, DEMO, archive(DEMO, suffix), suffix)
+    server.script[path_of(package)] = list(answers)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Cancelled):
+        read_listing(package, downloader, stop=stop)
     assert server.count(path_of(package)) == 1
 
 

@@ -27,6 +27,7 @@ from pkgcache.errors import BadArchive, CacheError, DownloadError, HashMismatch,
 from pkgcache.wheels import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from envid.packages import Package
@@ -52,8 +53,10 @@ class CondaListing:
         return self.index.get("noarch")
 
 
-def read_listing(package: Package, downloader: Downloader) -> CondaListing:
-    """What is in a package, read from its URL.
+def read_listing(
+    package: Package, downloader: Downloader, *, stop: threading.Event | None = None
+) -> CondaListing:
+    """What is in a package, read from its URL; setting `stop` ends it with `Cancelled`.
 
     Raises `DownloadError` where it cannot be had, `HashMismatch` where it is another file than the
     channel's index says, `BadArchive` where it is no conda package that can be read, `CacheError`
@@ -61,16 +64,18 @@ def read_listing(package: Package, downloader: Downloader) -> CondaListing:
     """
     try:
         try:
-            return _read(package, downloader)
+            return _read(package, downloader, stop)
         except (BadArchive, HashMismatch):
-            return _read(package, downloader)  # a proxy may be wrong once
+            return _read(package, downloader, stop)  # a proxy may be wrong once
     except PkgcacheError:
         raise
     except OSError as error:
         raise CacheError(tempfile.gettempdir(), (error.strerror or str(error)).lower()) from error
 
 
-def read_file(package: Package, path: str, downloader: Downloader) -> bytes:
+def read_file(
+    package: Package, path: str, downloader: Downloader, *, stop: threading.Event | None = None
+) -> bytes:
     """One file of a package, which is fetched whole for it and checked.
 
     Raises `DownloadError`, `HashMismatch` and `BadArchive` as `read_listing` does, and where the
@@ -78,22 +83,24 @@ def read_file(package: Package, path: str, downloader: Downloader) -> bytes:
     """
     with tempfile.TemporaryDirectory() as work:
         archive = Path(work) / package.filename
-        downloader.download(package.url, archive, hashes=package.hashes, size=package.size)
+        downloader.download(
+            package.url, archive, hashes=package.hashes, size=package.size, stop=stop
+        )
         unpacked = conda_packages.unpack(archive, Path(work) / "unpacked")
         if all(one.path != path or one.kind != "hardlink" for one in unpacked.files):
             raise BadArchive(package.filename, (f"it has no file `{path}`",))
         return (unpacked.tree / path).read_bytes()
 
 
-def _read(package: Package, downloader: Downloader) -> CondaListing:
+def _read(package: Package, downloader: Downloader, stop: threading.Event | None) -> CondaListing:
     filename = package.filename
     try:
         if filename.endswith(".conda"):
             stem = filename.removesuffix(".conda")
-            info = _from_zip(package, f"info-{stem}.tar.zst", downloader)
+            info = _from_zip(package, f"info-{stem}.tar.zst", downloader, stop)
         elif filename.endswith(".tar.bz2"):
             stem = filename.removesuffix(".tar.bz2")
-            info = downloader.read(package.url, partial(_from_tar, package))
+            info = downloader.read(package.url, partial(_from_tar, package), stop=stop)
         else:
             raise BadArchive(filename, ("its name is not that of a conda package",))
         index = _conda_info.index(info, stem)
@@ -105,17 +112,20 @@ def _read(package: Package, downloader: Downloader) -> CondaListing:
     return CondaListing(index=index, paths=paths)
 
 
-def _from_zip(package: Package, name: str, downloader: Downloader) -> dict[str, bytes]:
+def _from_zip(
+    package: Package, name: str, downloader: Downloader, stop: threading.Event | None
+) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / package.filename
         if package.size is None:  # an index need not say where the end of a package is
-            downloader.download(package.url, path, hashes=package.hashes)
+            downloader.download(package.url, path, hashes=package.hashes, stop=stop)
             with path.open("rb") as file:
                 return _from_parts(file, name, lambda *_: 0)
         with path.open("w+b") as file:
             # What is fetched lies at its place, and the file has holes for the rest.
             file.truncate(package.size)
-            return _from_parts(file, name, partial(_fetch, package, downloader, file))
+            read = partial(downloader.read, package.url, stop=stop)
+            return _from_parts(file, name, partial(_fetch, package, read, file))
 
 
 def _from_parts(file: IO[bytes], name: str, fetch: Callable[[int, int], int]) -> dict[str, bytes]:
@@ -142,7 +152,9 @@ class _OtherRange(Exception):
     """The server sent other bytes than it was asked for."""
 
 
-def _fetch(package: Package, downloader: Downloader, file: IO[bytes], start: int, stop: int) -> int:
+def _fetch(
+    package: Package, read: Callable[..., int], file: IO[bytes], start: int, end: int
+) -> int:
     """Fetch a part of the package into its place; gives from where on all of it is there."""
 
     def put(body: Body) -> int:
@@ -151,21 +163,21 @@ def _fetch(package: Package, downloader: Downloader, file: IO[bytes], start: int
             raise _OtherRange
         at = file.seek(body.start)
         for piece in body.pieces:
-            at += file.write(piece[: stop - at])
-            if at == stop:
+            at += file.write(piece[: end - at])
+            if at == end:
                 file.flush()
                 return body.start
         raise DownloadError(redact(package.url), "the connection broke off", retry_after=0.0)
 
     try:
-        begin = downloader.read(package.url, put, start, stop)
+        begin = read(put, start, end)
     except _OtherRange:
-        begin = downloader.read(package.url, put)
+        begin = read(put)
     except DownloadError as error:
         if error.status != _NO_SUCH_RANGE:
             raise
-        begin = downloader.read(package.url, put)
-    if (begin, stop) == (0, package.size):
+        begin = read(put)
+    if (begin, end) == (0, package.size):
         _check_hash(package, file)
     return begin
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,21 +124,35 @@ class Downloader:
             raise CacheError(str(destination), reason) from error
 
     def read(
-        self, url: str, reader: Callable[[Body], T], start: int = 0, stop: int | None = None
+        self,
+        url: str,
+        reader: Callable[[Body], T],
+        start: int = 0,
+        end: int | None = None,
+        *,
+        stop: threading.Event | None = None,
     ) -> T:
-        """What `reader` makes of the bytes of `url` from `start` up to `stop`.
+        """What `reader` makes of the bytes of `url` from `start` up to `end`.
 
         They are in no way checked. `reader` need not take them all, and is called again, with a new
-        body, where an attempt fails on its way. Raises `DownloadError` where the URL cannot be
-        read, and whatever `reader` does.
+        body, where an attempt fails on its way. Setting `stop` ends it with `Cancelled`. Raises
+        `DownloadError` where the URL cannot be read, and whatever `reader` does.
         """
         _check_scheme(url)
         if self._offline:
             raise DownloadError(redact(url), "downloads are switched off")
         if urlsplit(url).scheme == "file":
             return _read_part(url, reader, start)
-        client = self._http()
-        return self._retried(url, lambda: client.read(url, start, stop, reader), time.sleep)
+        client, asked = self._http(), stop or threading.Event()
+
+        def heed(body: Body) -> T:
+            return reader(body._replace(pieces=_until(asked, body.pieces)))
+
+        def pause(seconds: float) -> None:
+            if asked.wait(seconds):
+                raise Cancelled
+
+        return self._retried(url, lambda: client.read(url, start, end, heed), pause)
 
     def _receive(self, url: str, partial: Partial) -> Received:
         # A beginning left by an earlier attempt may be wrong, and so may a proxy once.
@@ -275,6 +288,13 @@ class Partial:
         for digest in self._digests.values():
             digest.update(data)
         self._task.advance(len(data))
+
+
+def _until(stop: threading.Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if stop.is_set():
+            raise Cancelled
+        yield piece
 
 
 def _check_scheme(url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from email.parser import BytesParser
 from pathlib import Path
@@ -16,6 +17,7 @@ from pkgcache import layout
 from pkgcache.conda_listing import read_file, read_listing
 from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError, PkgcacheError
+from pkgcache.patience import Patience
 from resolvers._distributions import distributions
 from resolvers.errors import IndexUnreachable
 
@@ -61,18 +63,28 @@ def read_listings(
     if not missing:
         return found
     task = context.progress.start("looking into conda packages", len(missing), "packages")
+    patience = Patience(on_wait=context.progress.note)
+    stop = threading.Event()
     with (
-        Downloader(context.credentials, workers=_AT_ONCE, offline=context.offline) as remote,
+        Downloader(
+            context.credentials, workers=_AT_ONCE, patience=patience, offline=context.offline
+        ) as remote,
         Downloader() as local,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
 
         def look(package: Package) -> Listing | DownloadError:
             here = urlsplit(package.url).scheme == "file"
-            downloader = local if here else remote
-            listing = _look(package, downloader, context, gone=here or context.offline)
-            if isinstance(listing, Listing):
-                _keep(listing, folder / f"{layout.digest(package)}.json")
+            try:
+                listing = _look(package, local if here else remote, context, stop)
+            except DownloadError as error:
+                if not error.retryable and (here or context.offline or error.status in _GONE):
+                    return error
+                raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+            except PkgcacheError as error:
+                hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
+                raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error
+            _keep(listing, folder / f"{layout.digest(package)}.json")
             task.advance()
             return listing
 
@@ -80,27 +92,20 @@ def read_listings(
             looked = pool.map(look, missing)
             found |= zip(map(layout.digest, missing), looked, strict=True)
         finally:
-            pool.shutdown(cancel_futures=True)
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
             task.done()
     return found
 
 
 def _look(
-    package: Package, downloader: Downloader, context: ResolveContext, *, gone: bool
-) -> Listing | DownloadError:
-    try:
-        listing = context.listing(package) or read_listing(package, downloader)
-        stated = {
-            path: _metadata(read_file(package, path, downloader))
-            for path in _unclear(listing.paths)
-        }
-    except DownloadError as error:
-        if not error.retryable and (gone or error.status in _GONE):
-            return error
-        raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
-    except PkgcacheError as error:
-        hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
-        raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error
+    package: Package, downloader: Downloader, context: ResolveContext, stop: threading.Event
+) -> Listing:
+    listing = context.listing(package) or read_listing(package, downloader, stop=stop)
+    stated = {
+        path: _metadata(read_file(package, path, downloader, stop=stop))
+        for path in _unclear(listing.paths)
+    }
     paths = tuple(path for path in listing.paths if not path.endswith(_COMPILED))
     return Listing(listing.noarch, paths, stated)
 
