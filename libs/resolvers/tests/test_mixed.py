@@ -77,6 +77,7 @@ class Solver:
         self.worker, self.folder, self.channel, self.index = worker, folder, channel, index
         self.context: dict[str, Any] = {}
         self.artifacts: list[Artifact] = []
+        self.notes: list[str] = []
 
     def all(
         self,
@@ -101,6 +102,7 @@ class Solver:
         )
         context = ResolveContext(cache_dir=self.folder, origins=origins or {}, **self.context)
         found = MixedResolver(self.worker, pypi_names=names).resolve(spec, platforms, context)
+        self.notes = [note for one in found.values() for note in one.notes]
         self.artifacts = [artifact for one in found.values() for artifact in one.artifacts]
         for one in found.values():
             conda = {package.name for package in one.packages if package.kind == "conda"}
@@ -272,8 +274,20 @@ def test_wheels_may_be_unwanted_and_conda_packages_serve(
 
 
 def test_hashes_of_an_index_say_nothing_of_conda_packages(solve: Solver) -> None:
-    asked = [f"shared==1.5 --hash=sha256:{'0' * 64}"]
-    assert pypi(solve(conda=["shared=1.5"], pypi=asked)) == {}
+    text = f"shared==1.5 --hash=sha256:{'0' * 64}"
+    origins = {text: "requirements.txt:3"}
+    assert pypi(solve(conda=["shared=1.5"], pypi=[text], origins=origins)) == {}
+    note = (
+        "requirements.txt:3: the hashes of `shared` are not checked: conda's shared 1.5 brings it"
+    )
+    assert [one for one in solve.notes if one.startswith(note)]
+    with pytest.raises(InvalidRequest, match="the hashes of `shared` are not checked"):
+        solve(conda=["shared=1.5"], pypi=[text], options={"require_hashes": True})
+
+
+def test_a_conda_package_is_no_wheel_that_could_be_refused(solve: Solver) -> None:
+    solve(conda=["shared=1.5"], pypi=["shared"], options={"no_binary": ["shared"]})
+    assert "`--no-binary shared` is not used: conda's shared brings it" in solve.notes
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from resolvers._mixed_diagnosis import explain
 from resolvers._npconda import check_npconda
 from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
+from resolvers._unheeded import unheeded
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.errors import BuildFailed, InvalidRequest, NoSolution
 from resolvers.names import PypiNames
@@ -88,6 +89,15 @@ class MixedResolver:
         stubs = {
             platform: self._stubs(spec, platform, contents[platform], context) for platform in base
         }
+        passed_over = {
+            platform: unheeded(
+                spec,
+                platform,
+                {name: one.package for name, one in stubs[platform].by_name.items()},
+                context,
+            )
+            for platform in base
+        }
         try:
             found = _wheels(spec, pythons, context, stubs)
         except NoSolution as error:
@@ -98,7 +108,7 @@ class MixedResolver:
                 python=solved.python,
                 packages=(*solved.packages, *found[platform].packages),
                 artifacts=found[platform].artifacts,
-                notes=(*notes(contents[platform]), *found[platform].notes),
+                notes=(*notes(contents[platform]), *passed_over[platform], *found[platform].notes),
             )
             for platform, solved in base.items()
         }
