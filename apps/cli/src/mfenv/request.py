@@ -27,8 +27,8 @@ from mfenv.python_statements import (
     python_statements,
     pythons_of,
 )
-from mfenv.sources import sources_of
-from mfenv.unused import check_in_channel, check_used, unused
+from mfenv.sources import sources_of, unused_sources
+from mfenv.unused import check_in_channel, check_used, unused, unused_platforms
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
@@ -206,6 +206,8 @@ def prepare(
         notes=(
             *unused(sets, (*request.groups, *request.extras)),
             *overruled(sets, settings),
+            *unused_platforms(sets, platforms),
+            *unused_sources(sets, settings),
         ),
     )
 

@@ -10,14 +10,14 @@ from mfenv._setting_values import is_url
 from mfenv.errors import Contradiction, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from mfenv.settings import Settings
     from pkgcache.credentials import Credentials
     from reqparse import RequirementSet
     from reqparse import Source as StatedSource
 
-__all__ = ["is_meant", "names_bound", "sources_of"]
+__all__ = ["is_meant", "names_bound", "sources_of", "unused_sources"]
 
 
 def sources_of(
@@ -69,6 +69,33 @@ def names_bound(sets: Iterable[RequirementSet]) -> set[str]:
 def is_meant(source: StatedSource, bound: Collection[str]) -> bool:
     """Whether a source counts: an explicit one is there for what is bound to it alone."""
     return not source.explicit or source.name in bound or source.url in bound
+
+
+def unused_sources(sets: Sequence[RequirementSet], settings: Settings) -> Iterator[str]:
+    """A note on each source of a file that is not asked, or for more than the file says."""
+    bound = names_bound(sets)
+    no_index = settings.no_index or any(found.no_index for found in sets)
+    by_hand = settings.origins.get("index_url") == "--index-url"
+    for source in (source for found in sets for source in found.sources):
+        what = f"{source.origin}: the {_NAMES[source.kind]} `{source.name or source.url}`"
+        if not is_meant(source, bound):
+            yield f"{what} is not used: it is explicit, and nothing is bound to it"
+        elif source.kind in ("index", "extra-index") and no_index:
+            yield f"{what} is not asked, by `--no-index`"
+        elif source.kind == "index" and by_hand and source.secret_url != settings.index_url:
+            yield f"{what} gives way to the one of `--index-url`"
+        elif source.kind == "channel" and settings.python_provider == "system":
+            yield f"{what} is not asked: nothing comes from conda where Python is the system's"
+        elif source.platforms is not None:
+            yield f"{what} is asked on all platforms"
+
+
+_NAMES = {
+    "channel": "channel",
+    "extra-index": "index",
+    "find-links": "find-links",
+    "index": "index",
+}
 
 
 def _channels(

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from envid.platforms import PLATFORMS
 from mfenv.errors import InvalidRequest
-from mfenv.sources import is_meant, names_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from reqparse import Requirement, RequirementSet
 
-__all__ = ["check_in_channel", "check_used", "unused"]
+__all__ = ["check_in_channel", "check_used", "unused", "unused_platforms"]
 
 
 def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
@@ -22,20 +21,12 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
 
     `chosen` are the groups and extras that were asked for by name.
     """
-    bound = names_bound(sets)
     for found in sets:
         yield from (f"{note.origin}: {note.text}" for note in found.notes)
         yield from _of_packages(found)
-        for platform in found.platforms:
-            if platform not in PLATFORMS:
-                yield f"the platform `{platform}` is not used: known are {', '.join(PLATFORMS)}"
         for group in dict.fromkeys(requirement.group for requirement in found.requirements):
             if group and group not in chosen:
                 yield f"the category or group `{group}` is not used: all that belongs to it is asked for"
-        for source in found.sources:
-            if not is_meant(source, bound):
-                name = source.name or source.url
-                yield f"{source.origin}: `{name}` is not used: it is explicit, and nothing is bound to it"
         yield from _of_installers(found)
 
 
@@ -65,6 +56,14 @@ def _of_installers(found: RequirementSet) -> Iterator[str]:
         yield f"`--trusted-host {host}` is not used: certificates are always checked"
     for feature in found.features:
         yield f"`--use-feature {feature}` is not used: it is of pip alone"
+
+
+def unused_platforms(sets: Iterable[RequirementSet], platforms: Collection[str]) -> Iterator[str]:
+    """A note on each platform that files ask for, where others are resolved for."""
+    for platform in dict.fromkeys(platform for found in sets for platform in found.platforms):
+        if platform not in platforms:
+            why = "others are asked for" if platform in PLATFORMS else "there is none of that name"
+            yield f"the platform `{platform}` of a file is not resolved for: {why}"
 
 
 def check_used(requirement: Requirement) -> None:
