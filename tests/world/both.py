@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from tests.world.asking import Ask
 from tests.world.judging import Finding, Judged
+from tests.world.records import VIRTUAL, solved_directly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,15 +71,21 @@ class Both:
         return Judged(asked=asked, findings=[self._compared(ask, conda)])
 
     def _compared(self, ask: Ask, conda: list[str]) -> Finding:
-        words = ["--channel", (self._folder / "channels" / _CHANNEL).as_uri(), "--json"]
+        channel = (self._folder / "channels" / _CHANNEL).as_uri()
+        words = ["--channel", channel, "--json"]
+        words += [word for one in VIRTUAL[_PLATFORM] for word in ("--sys", one)]
         words += ["--python", ask.python, "--exclude-newer", ask.moment]
         words += [word for one in conda for word in ("--conda", one)]
         words += [word for one in ask.requirements for word in ("--pypi", one)]
         done = self._machine.mfenv("resolve", *words)
         if done.returncode:
-            # What conda holds may well be what cannot be; who reads the report says.
+            specs = [f"python {ask.python}.*", *conda]
+            if "error" in solved_directly(self._machine, channel, _PLATFORM, specs):
+                return Finding(check="both", verdict="equal")
+            # There are records of packages here, and no packages.
             why = f"mfenv says: {done.stderr[-1500:]}"
-            return Finding(check="both", verdict="explained", why=why)
+            known = "nothing says which PyPI packages" in why or "cannot download `file:" in why
+            return Finding(check="both", verdict="explained" if known else "fault", why=why)
         (env,) = json.loads(done.stdout)["environments"]
         ours = {one["name"]: one["version"] for one in env["packages"] if one["kind"] == "pypi"}
         brought = self._brought(env)
@@ -117,15 +124,24 @@ class Both:
                 version = str(Version(package["version"]))
             except InvalidVersion:
                 continue
-            for entry in self._names.get(package["name"], ()):
-                for name in entry["pypi"]:
-                    found[canonicalize_name(name)] = version
+            name = package["name"]
+            entries = self._names.get(name)
+            own = [name] if name in (self._table.get(name) or ()) else []
+            for brought in (entry["pypi"] for entry in entries) if entries else [own]:
+                found |= {str(canonicalize_name(one)): version for one in brought}
         return found
 
     @cached_property
     def _names(self) -> dict[str, list[dict[str, Any]]]:
         path = self._folder / "names/purls-by-build.json"
         found: dict[str, list[dict[str, Any]]] = json.loads(path.read_bytes())
+        return found
+
+    @cached_property
+    def _table(self) -> dict[str, list[str] | None]:
+        """Which PyPI names a conda package may have, for those that no lock file tells of."""
+        path = self._folder / "names/conda-forge-to-pypi.json"
+        found: dict[str, list[str] | None] = json.loads(path.read_bytes())
         return found
 
     @cached_property

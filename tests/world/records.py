@@ -14,7 +14,7 @@ from tests.world.judging import Finding, Judged
 if TYPE_CHECKING:
     from tests.world.machine import Machine
 
-__all__ = ["Records"]
+__all__ = ["VIRTUAL", "Records", "solved_directly"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ _CHANNELS: dict[str, dict[str, tuple[str, ...]]] = {
     "conda-forge-sample": {"linux-64": ("3.10", "3.11", "3.12", "3.13")},
     "conda-forge-py39": {"linux-64": ("3.9",), "osx-arm64": ("3.9",)},
 }
-_VIRTUAL = {
+VIRTUAL = {
     "linux-64": ("__unix=0", "__linux=5.10", "__glibc=2.28", "__archspec=1=x86_64"),
     "osx-arm64": ("__unix=0", "__osx=13.0", "__archspec=1=m1"),
 }
@@ -59,23 +59,9 @@ class Records:
         url = (self._folder / channel).as_uri()
         words = ["--platform", platform, "--channel", url, "--python", python, "--json"]
         words += [word for one in asked for word in ("--conda", one)]
-        words += [word for one in _VIRTUAL[platform] for word in ("--sys", one)]
+        words += [word for one in VIRTUAL[platform] for word in ("--sys", one)]
         done = self._machine.mfenv("resolve", *words)
-        question = {
-            "channels": [url],
-            "platform": platform,
-            "specs": [f"python {python}.*", *asked],
-            "virtual": [[*one.split("="), "0"][:3] for one in _VIRTUAL[platform]],
-        }
-        answered = self._machine.run(
-            sys.executable,
-            "-m",
-            "tests.world.direct",
-            "solve",
-            text=json.dumps(question),
-            directory=_ROOT,
-        )
-        theirs = json.loads(answered.stdout)
+        theirs = solved_directly(self._machine, url, platform, [f"python {python}.*", *asked])
         if done.returncode and "error" in theirs:
             return Finding(check="solve", verdict="equal")
         if done.returncode:
@@ -97,6 +83,25 @@ class Records:
             for channel, platforms in _CHANNELS.items()
             for platform in platforms
         }
+
+
+def solved_directly(
+    machine: Machine, channel: str, platform: str, specs: list[str]
+) -> dict[str, Any]:
+    """py-rattler's answer: `urls`, or an `error`."""
+    question = {
+        "channels": [channel],
+        "platform": platform,
+        "specs": specs,
+        "virtual": [[*one.split("="), "0"][:3] for one in VIRTUAL[platform]],
+    }
+    done = machine.run(
+        *(sys.executable, "-m", "tests.world.direct", "solve"),
+        text=json.dumps(question),
+        directory=_ROOT,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def _read(channel: Path, platform: str) -> dict[str, list[str]]:

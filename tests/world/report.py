@@ -73,7 +73,11 @@ def report(state: State, path: Path) -> str:
     for verdict in ("explained", "fault"):
         told = [
             f"  {row['part']} {row['asked']}: {one['why']}"
-            + (f"\n    smallest: {row['smallest']}" if row["smallest"] != row["asked"] else "")
+            + (
+                f"\n    smallest: {row['smallest']}"
+                if row["smallest"] not in ("", row["asked"])
+                else ""
+            )
             for row in rows
             for one in row["findings"]
             if one["verdict"] == verdict
