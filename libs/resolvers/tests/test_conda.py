@@ -626,6 +626,32 @@ def test_damaged_local_repodata(solve: Solver, tmp_path: Path, channels: Channel
         assert caught.value.hint == "the channel must be indexed again"
 
 
+@pytest.mark.parametrize("served", [False, True])
+def test_a_record_that_cannot_be_read_spoils_its_own_package_alone(
+    solve: Solver, channels: Channels, tmp_path: Path, served: bool
+) -> None:
+    records = pack(Recipe(name="odd", version="1", extra={"noarch": "perl"}), tmp_path)
+    records |= pack(Recipe(name="even", version="1"), tmp_path)
+    write_channel(tmp_path, records)
+    with ChannelServer(tmp_path) as server:
+        url = server.url if served else tmp_path.as_uri()
+        assert "even" in solve("even", channels=[url, channels.main])
+        with pytest.raises(IndexUnreachable, match="a record that cannot be read") as caught:
+            solve("odd", channels=[url, channels.main])
+        assert url in str(caught.value)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("value", [True, False, "", None, "generic", "python"])
+def test_what_repodata_says_of_noarch_is_read(
+    solve: Solver, channels: Channels, tmp_path: Path, value: object
+) -> None:
+    """`true` was written until 2023."""
+    recipe = Recipe(name="old", version="1", extra={"noarch": value})
+    write_channel(tmp_path, pack(recipe, tmp_path))
+    assert solve("old", channels=[tmp_path, channels.main])["old"].version == "1"
+
+
 def test_a_conflict_is_a_tree_of_who_wants_what(solve: Solver) -> None:
     with pytest.raises(NoSolution) as caught:
         solve("left", "right", context={"origins": {"left": "env.yml:4", "right": "env.yml:7"}})

@@ -159,6 +159,10 @@ def _gateway(text: str, question: CondaQuestion) -> ResolveError:
         )
     found = _URL.search(text)
     last = _one_line(text.splitlines()[-1].removeprefix("Caused by: "))
+    if found is None and "extract repodata records" in text:
+        where = ", ".join(map(redact, question.channels))
+        reason = f"their repodata has a record that cannot be read: {last}"
+        return IndexUnreachable(where, reason, hint="ask whoever keeps them, or for other packages")
     if found is None:
         return EngineFailed("py-rattler", last, _one_line(text))
     if re.search("failed to (parse|download|decode)|decod", text):
