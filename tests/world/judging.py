@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.world import wheels
+from tests.world.machine import TOO_LONG
 
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
@@ -97,6 +98,14 @@ class Judge:
         return found
 
     def _failed(self, ask: Ask, error: str, theirs: Mapping[str, Answer]) -> Finding:
+        if error.startswith(TOO_LONG):
+            built = {
+                name
+                for platform, answer in theirs.items()
+                for name in self._lacking(ask, platform, answer)
+            }
+            why = f"not judged, {error}: {', '.join(sorted(built))} have to be built"
+            return Finding(check="versions", verdict="explained" if built else "fault", why=why)
         last = next((line for line in error.splitlines() if line.startswith("error: ")), error)
         for platform, answer in theirs.items():
             if answer.error:

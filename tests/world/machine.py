@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from tests.world.asking import Ask
 
-__all__ = ["GLIBC", "OSX", "Answer", "Machine"]
+__all__ = ["GLIBC", "OSX", "TOO_LONG", "Answer", "Machine"]
 
 GLIBC, OSX = "2.28", "13.0"
+TOO_LONG = "it takes more than"
 _MFENV = Path(sys.executable).with_name("mfenv")
-_LIMIT = 900.0
+_LIMIT = 400.0
 _UV = {
     "linux-64": f"x86_64-manylinux_{GLIBC.replace('.', '_')}",
     "linux-aarch64": f"aarch64-manylinux_{GLIBC.replace('.', '_')}",
@@ -91,7 +92,7 @@ class Machine:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(words, -1, "", f"error: more than {_LIMIT:.0f} s")
+            return subprocess.CompletedProcess(words, -1, "", f"{TOO_LONG} {_LIMIT:.0f} s")
 
     def mfenv(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run(_MFENV, *words, environ=self.environ)
