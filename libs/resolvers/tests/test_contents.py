@@ -234,6 +234,25 @@ def test_a_conflict_names_the_distribution_and_the_package_that_has_it(solve: So
     assert "conda brings `demo` 1.5 in `psycopg` 3.2.1 for `psycopg`" in text
 
 
+@pytest.mark.parametrize(
+    ("version", "accepted", "refused"),
+    [
+        ("1.5+cu118", "demo==1.5", "demo>=1.6"),
+        ("2.0rc1", "demo>=1.0", "demo>=2.0"),
+        ("1.5.dev3", "demo<2", "demo>=1.5"),
+        ("1!0.5", "demo>=1!0.1", "demo<1"),
+        ("1.5.post2", "demo~=1.5", "demo==1.5"),
+    ],
+)
+def test_versions_of_all_forms_are_offered(
+    solve: Solver, version: str, accepted: str, refused: str
+) -> None:
+    solve.have(noarch("own", "9.0", dist_info("demo", version)))
+    assert solve(conda=["own"], pypi=[accepted]) == {}
+    with pytest.raises(NoSolution):
+        solve(conda=["own"], pypi=[refused])
+
+
 def test_a_name_alone_provides_nothing(solve: Solver) -> None:
     """A package that only needs others, or whose build recorded no distribution."""
     solve.have(
