@@ -490,28 +490,45 @@ def test_a_build_that_is_not_to_be_had_is_taken_for_its_name_and_it_is_said(
     assert "`demo-1.5-pyh0_0.conda` for demo 1.5" in note
 
 
+BOTH = ["pkg:pypi/demo", "pkg:pypi/html5lib"]
+
+
 @pytest.mark.parametrize(
-    "recipe",
+    ("recipe", "plain", "doubtful"),
     [
-        noarch("debugpy", "1.8.9"),
-        noarch("demo", "2024a"),
-        noarch("demo", "1.0", extra={"purls": ["pkg:pypi/demo", "pkg:pypi/html5lib"]}),
+        (noarch("debugpy", "1.8.9"), ["debugpy"], "bytecode"),
+        (noarch("demo", "1.0", extra={"purls": BOTH}), ["demo<2"], "html5lib"),
+        (noarch("own", "1.0", extra={"purls": BOTH}), [], "html5lib"),
+        (noarch("demo", "2024a"), [], "demo"),
     ],
 )
-def test_what_its_name_does_not_say_is_an_error_then(
-    solve: Solver, served: ChannelServer, recipe: Recipe, tmp_path: Path
+def test_what_its_name_does_not_say_is_an_error_where_it_matters(
+    solve: Solver, served: ChannelServer, recipe: Recipe, plain: list[str], doubtful: str
 ) -> None:
     solve.have(recipe)
-    served.faults["/noarch/d"] = 404
-    with pytest.raises(UnknownContents) as caught:
-        solve(conda=[recipe.name], pypi=["bytecode"])
-    text = str(caught.value)
-    assert f"which PyPI packages `{recipe.stem}.conda` holds" in text
-    assert "the server answered 404" in text
-    assert caught.value.hint
-    table = tmp_path / "names.json"
-    table.write_text(json.dumps({"names": {recipe.name: ["bytecode"]}}))
-    assert solve(conda=[recipe.name], pypi=["bytecode"], names=table) == {}
+    solve.index.add(make_wheel("nested", "1.0", requires=[doubtful]))
+    solve.index.add(make_wheel("cannot", "1.0", requires=[f"{doubtful}>99"]))
+    served.faults[f"/noarch/{recipe.name}"] = 404
+    assert solve(conda=[recipe.name], pypi=["ray", *plain]) == {"ray": "7.0"}
+    for asked in (doubtful, "nested", "cannot"):
+        with pytest.raises(UnknownContents) as caught:
+            solve(conda=[recipe.name], pypi=[asked])
+        assert str(caught.value) == (
+            f"nothing says whether conda's `{recipe.stem}.conda` holds `{doubtful}`, needed from"
+            " PyPI: the server answered 404"
+        )
+        assert caught.value.hint
+    table = solve.folder / "names.json"
+    table.write_text(json.dumps({"names": {recipe.name: [doubtful]}}))
+    assert solve(conda=[recipe.name], pypi=[doubtful], names=table) == {}
+
+
+def test_what_another_package_holds_for_sure_is_in_no_doubt(
+    solve: Solver, served: ChannelServer
+) -> None:
+    solve.have(noarch("debugpy", "1.8.9"), noarch("bytecode", "1.5", dist_info("bytecode", "1.5")))
+    served.faults["/noarch/debugpy"] = 404
+    assert solve(conda=["debugpy", "bytecode"], pypi=["bytecode"]) == {}
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,14 @@ from resolvers._listings import Listing, read_listings
 from resolvers.errors import UnknownContents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from envid.packages import Package
-    from pkgcache.errors import DownloadError
     from resolvers._conda_solve import Solved
     from resolvers.names import PypiNames
     from resolvers.request import ResolveContext
 
-__all__ = ["Contents", "look_into", "notes", "providers"]
+__all__ = ["Contents", "check_doubts", "look_into", "notes", "providers"]
 
 # Python itself has no distributions in its site-packages, and every environment has Python.
 _ROOTS = frozenset({"python", "python_abi"})
@@ -41,13 +40,14 @@ class Contents:
     `distributions` are the versions, as PEP 440 has them, by the normalised names under which PyPI
     has the same. `files` are the paths below site-packages without compiled modules, None where
     the names are those of a table. `guessed` is why it could not be looked into and is taken for
-    what its name says. `remarks` are about what is taken for something else than it is.
+    what its name says, and `doubtful` are the names that it may have beside. `remarks` are about what is taken for something else than it is.
     """
 
     package: Package
     distributions: Mapping[str, str]
     files: tuple[str, ...] | None
     guessed: str | None = None
+    doubtful: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
 
 
@@ -57,13 +57,11 @@ def look_into(
     """What the conda packages of each platform bring to Python.
 
     What has nothing to do with Python is left out. A build that is not to be had any more, or not
-    offline, is taken for what its name says, and a note says so, where that is plain. Raises
-    `UnknownContents` where it is not, and `IndexUnreachable` where a channel fails.
+    offline, is taken for what its name says. Raises `IndexUnreachable` where a channel fails.
     """
     wanted = {platform: python_packages(solved) for platform, solved in base.items()}
     unknown = (one for group in wanted.values() for one in group if names.stated(one) is None)
     listings = read_listings(unknown, context)
-    doubtful: dict[str, DownloadError] = {}
 
     def contents(package: Package, solved: Solved) -> Contents:
         listing = listings.get(layout.digest(package))
@@ -71,18 +69,30 @@ def look_into(
             return _listed(package, listing, solved.site_packages)
         if listing is None:
             return _named(package, names.stated(package) or ())
-        plain = names.plain(package, solved.pypi_names.get(package.name))
-        if plain is None:
-            doubtful[package.filename] = listing
-        return replace(_named(package, plain or ()), guessed=listing.reason)
+        plain, doubtful = names.guess(package, solved.pypi_names.get(package.name))
+        return replace(_named(package, plain), guessed=listing.reason, doubtful=doubtful)
 
-    found = {
+    return {
         platform: [contents(package, solved) for package in wanted[platform]]
         for platform, solved in base.items()
     }
-    if doubtful:
-        raise UnknownContents(tuple(sorted(doubtful)), str(next(iter(doubtful.values()))))
-    return found
+
+
+def check_doubts(contents: Sequence[Contents], needed: Collection[str]) -> None:
+    """Raise `UnknownContents` if a package may hold one of the PyPI packages that are needed.
+
+    What nothing needs may be there or not: it would not change what else is chosen.
+    """
+    certain = providers(contents)
+    doubts = {
+        one.package.filename: (found, one.guessed)
+        for one in contents
+        if (found := one.doubtful.intersection(needed) - certain.keys())
+    }
+    if doubts:
+        names = frozenset[str]().union(*(found for found, _ in doubts.values()))
+        reason = next(iter(doubts.values()))[1] or ""
+        raise UnknownContents(tuple(sorted(doubts)), tuple(sorted(names)), reason)
 
 
 def providers(contents: Sequence[Contents]) -> dict[str, Contents]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from resolvers.errors import NoSolution
     from resolvers.request import ResolveContext
 
-__all__ = ["explain"]
+__all__ = ["explain", "named"]
 
 
 def explain(
@@ -27,7 +27,7 @@ def explain(
 
     It is given back as it is where it is about none.
     """
-    words = {canonicalize_name(one) for one in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", error.reason)}
+    words = named(error)
     blamed = [one for name, one in sorted(stubs.by_name.items()) if name in words]
     blamed = [one for one in blamed if one.version in error.reason]
     if not blamed:
@@ -51,6 +51,11 @@ def explain(
         error.asked,
         "; ".join(filter(None, [error.hint, *hints])),
     )
+
+
+def named(error: NoSolution) -> set[str]:
+    """The names of packages, and some other words, in the reason of an error."""
+    return {canonicalize_name(one) for one in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", error.reason)}
 
 
 def _side(

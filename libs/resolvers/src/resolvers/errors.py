@@ -108,20 +108,24 @@ class UnknownChannel(LookupError, ResolveError):
 
 
 class UnknownContents(LookupError, ResolveError):
-    """Which PyPI packages conda `packages`, by file name, hold is not to be found out."""
+    """Whether conda `packages`, by file name, hold the PyPI packages `names` is not to be found out."""
 
     hint = (
-        "resolve once where their channel can be read, ask for builds that it still has, or name"
-        " them in a table of PyPI names"
+        "resolve where their channel can be read, ask for builds that it still has, or say in a"
+        " table which PyPI names they have"
     )
 
-    def __init__(self, packages: tuple[str, ...], reason: str) -> None:
-        super().__init__(packages, reason)
-        self.packages, self.reason = packages, reason
+    def __init__(self, packages: tuple[str, ...], names: tuple[str, ...], reason: str) -> None:
+        super().__init__(packages, names, reason)
+        self.packages, self.names, self.reason = packages, names, reason
 
     def __str__(self) -> str:
-        names = ", ".join(f"`{one}`" for one in self.packages)
-        return f"nothing says which PyPI packages {names} hold{'s' * (len(self.packages) == 1)}: {self.reason}"
+        packages, names = (
+            " and ".join(f"`{one}`" for one in some) for some in (self.packages, self.names)
+        )
+        hold = "hold" if len(self.packages) > 1 else "holds"
+        asked = f"nothing says whether conda's {packages} {hold} {names}, needed from PyPI"
+        return f"{asked}: {self.reason}"
 
 
 class HashMismatch(ValueError, ResolveError):

@@ -14,9 +14,9 @@ from envid.platforms import host_platform
 from envid.spec import EnvSpec
 from resolvers._build_pythons import BuildPythons
 from resolvers._conda_solve import solve_conda
-from resolvers._contents import look_into, notes, providers
+from resolvers._contents import check_doubts, look_into, notes, providers
 from resolvers._extras import extra_requirements
-from resolvers._mixed_diagnosis import explain
+from resolvers._mixed_diagnosis import explain, named
 from resolvers._npconda import check_npconda
 from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
@@ -102,7 +102,10 @@ class MixedResolver:
             found = _wheels(spec, pythons, context, stubs)
         except NoSolution as error:
             platform = error.platform
+            check_doubts(contents[platform], named(error))
             raise explain(error, stubs[platform], base[platform], spec, context) from error
+        for platform, chosen in found.items():
+            check_doubts(contents[platform], {one.name for one in chosen.packages})
         return {
             platform: Resolution(
                 python=solved.python,

@@ -6,7 +6,7 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
 
@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
 
-__all__ = ["PypiNames"]
+__all__ = ["Guess", "PypiNames"]
 
 _PYTHON = frozenset({"python", "python_abi"})
 # `2024a` would be a pre-release.
 _PLAIN_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
+
+
+class Guess(NamedTuple):
+    """The PyPI names that a build has, if it is as one takes it to be, and others that it may have."""
+
+    plain: tuple[str, ...]
+    doubtful: frozenset[str]
 
 
 class PypiNames:
@@ -55,19 +62,19 @@ class PypiNames:
         """The PyPI names that the user gives a conda package; None where nothing is said of it."""
         return self._own.get(package.name)
 
-    def plain(self, package: Package, said: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """The PyPI name of a build, or none, by its name alone; None where that is not plain.
+    def guess(self, package: Package, said: tuple[str, ...] | None) -> Guess:
+        """What a build holds, by its name alone; `said` is what its channel says.
 
-        `said` is what its channel says. What the table does not have, and what needs Python for
-        other packages alone, is none of PyPI's.
+        What the table does not have, and what needs Python for other packages alone, holds nothing
+        of PyPI's.
         """
-        names = said
-        if names is None:
-            own = (package.name,) if _PYTHON & set(package.depends) else ()
-            names = _shipped().get(package.name, own)
-        if len(names) > 1 or (names and not _PLAIN_VERSION.fullmatch(package.version)):
-            return None
-        return tuple(map(canonicalize_name, names))
+        own = (package.name,) if _PYTHON & set(package.depends) else ()
+        known = _shipped().get(package.name, own) if said is None else said
+        names = {canonicalize_name(one) for one in known}
+        plain = {canonicalize_name(package.name)} & names if len(names) > 1 else names
+        if not _PLAIN_VERSION.fullmatch(package.version):
+            plain = set()
+        return Guess(tuple(sorted(plain)), frozenset(names - plain))
 
 
 @cache
