@@ -64,6 +64,42 @@ CASES: dict[str, tuple[str, Callable[[int], str]]] = {
     "inline tables": ("pyproject.toml", around("a = ", "{a = ", "1")),
     "braces": ("pyproject.toml", around("a = ", "}")),
     "poetry": ("pyproject.toml", lambda n: "[tool.poetry.dependencies]\n" + lines("a#='^1'\n")(n)),
+    "groups": (
+        "pyproject.toml",
+        lambda n: (
+            "[dependency-groups]\nx = [{include-group = 'g0'}]\n"
+            + "".join(
+                f"g{i} = [{{include-group = 'g{i + 1}'}}, {{include-group = 'g{i + 1}'}}]\n"
+                for i in range(90)
+            )
+            + "g90 = ["
+            + lines("'a#',")(n)
+            + "]"
+        ),
+    ),
+    "features": (
+        "pixi.toml",
+        lambda n: (
+            "environments.default = ["
+            + lines("'f',")(n)
+            + "]\n[feature.f.dependencies]\n"
+            + lines("a# = {version = '*', extras = ['x']}\n")(n)
+        ),
+    ),
+    "targets": ("pixi.toml", lines("target.linux.dependencies.a# = '*'\n")),
+    "alternatives": (
+        "pyproject.toml",
+        lambda n: "[tool.poetry.dependencies]\na = '~1.0" + lines(" || ~1.#")(n) + "'",
+    ),
+    "sources": (
+        "pyproject.toml",
+        lambda n: (
+            "[project]\ndependencies=["
+            + lines("'a#',")(n)
+            + "]\n[tool.uv.sources]\n"
+            + lines("a# = {git = 'https://h/a'}\n")(n)
+        ),
+    ),
     "script": ("a.py", around("", "# /// script\n")),
     "explicit": ("e.txt", lambda n: "@EXPLICIT\n" + lines("https://h/a-#-0.conda\n")(n)),
     "pixi.lock": (
@@ -85,7 +121,7 @@ def seconds(desk: Desk, name: str, text: str) -> float:
     for _ in range(3):
         start = time.process_time()
         try:
-            reqparse.parse_file(path, env={})
+            reqparse.parse_file(path, env={}, groups=["x"] if "include-group" in text else ())
         except reqparse.ParseErrors as error:
             str(error)
         best = min(best, time.process_time() - start)

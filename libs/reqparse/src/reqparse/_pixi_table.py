@@ -109,7 +109,10 @@ class _Manifest:
         project.unused(self._table, _TOP)
         with job.guard(project.at(workspace)):
             exclude_newer(project, workspace.get("exclude-newer"))
-        parts = list(self._parts())
+        once: dict[int, _Part] = {}
+        for part in self._parts():
+            once.setdefault(id(part.table), part)
+        parts = list(once.values())
         self._channels(parts)
         take_options(project, workspace.get("pypi-options"))
         with job.guard(project.at(workspace)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reqparse._flaw import Flaw
 from reqparse._poetry_versions import constraint, platform_marker, python_marker
-from reqparse._project import normalise
+from reqparse._project import Included, normalise
 from reqparse._pypi import canonical_marker
 from reqparse._url import split_secret
 
@@ -53,7 +53,7 @@ def read(project: Project, table: Node, standard: Node) -> None:
             reader.read()
         groups = {normalise(k): v for k, v in table.get("group").table.items()}
         for name, node in groups.items():
-            project.offer("group", name, node, partial(reader.group, name, groups, (name,)))
+            project.offer("group", name, node, partial(reader.group, name, groups))
         if "dev-dependencies" in table.table:
             node = table.get("dev-dependencies")
             project.offer("group", "dev", node, partial(reader.take_all, node))
@@ -123,18 +123,19 @@ class _Dependencies:
         for name, node in dependencies.table.items():
             self._take(name, node)
 
-    def group(self, name: str, groups: dict[str, Node], path: tuple[str, ...]) -> None:
+    def group(self, name: str, groups: dict[str, Node], path: Included | None = None) -> None:
         """Take a group and those it includes; whether it is optional, whoever asks has decided."""
+        path = path or Included()
+        if not path.enter(name):
+            return
         node = groups[name]
         _ = node.get("optional").flag
         self.take_all(node.get("dependencies"))
         for included in node.get("include-groups").items:
             with self._project.job.guard(self._project.at(included)):
-                other = normalise(included.text)
-                if other in path or other not in groups:
-                    reason = "the group includes itself" if other in path else "no group"
-                    raise Flaw(f"{reason}: `{other}`", f"there is: {', '.join(sorted(groups))}")
-                self.group(other, groups, (*path, other))
+                path.check(normalise(included.text), groups)
+                self.group(normalise(included.text), groups, path)
+        path.leave()
 
     def _extra(self, listed: Node) -> None:
         for node in listed.items:

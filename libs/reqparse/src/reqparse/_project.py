@@ -19,12 +19,13 @@ from reqparse._url import absolute, directory
 from reqparse.model import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from reqparse._job import Job
     from reqparse._node import Node
     from reqparse.model import Requirement
 
+_DEEPEST = 100
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SCP = re.compile(r"(?:git\+)?([\w.-]+@[\w.-]+):(?!//|\d+/)(.+)")
 
@@ -168,6 +169,35 @@ class Project:
         found = pypi_requirement(text + (f" ; {marker}" if marker else ""), base=self.base)
         editable = [key for key in ("editable", "develop") if node.get(key).flag]
         return replace(found, editable=True) if editable else found
+
+
+class Included:
+    """The groups that are being read, one inside another, and those that were read."""
+
+    def __init__(self) -> None:
+        self._path: list[str] = []
+        self._seen: set[str] = set()
+
+    def enter(self, name: str) -> bool:
+        """Begin to read a group; False for one that was read. Raises Flaw for one too deep."""
+        if name in self._seen:
+            return False
+        if len(self._path) >= _DEEPEST:
+            raise Flaw(f"groups included one in another, more than {_DEEPEST}", "list them in one")
+        self._seen.add(name)
+        self._path.append(name)
+        return True
+
+    def leave(self) -> None:
+        self._path.pop()
+
+    def check(self, name: str, groups: Collection[str]) -> None:
+        """See that a group can be included. Raises Flaw."""
+        if name in self._path:
+            cycle = " -> ".join([*self._path[self._path.index(name) :], name])
+            raise Flaw(f"the group includes itself: {cycle}", "remove an include")
+        if name not in groups:
+            raise Flaw(f"no group `{name}`", f"there is: {', '.join(sorted(groups))}")
 
 
 def normalise(name: str) -> str:

@@ -15,7 +15,7 @@ from envid.redaction import redact
 from reqparse import _conda_lock_table, _other_tools, _pixi_table, _poetry, _uv_table
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
-from reqparse._project import Project, normalise, take_list
+from reqparse._project import Included, Project, normalise, take_list
 from reqparse._toml import load_toml
 from reqparse.model import Origin
 
@@ -160,23 +160,24 @@ class _Pep621:
             normalise(k): v for k, v in self._table.get("optional-dependencies").table.items()
         }
         for name, node in extras.items():
-            self._project.offer("extra", name, node, partial(self._extra, name, extras, {}))
+            self._project.offer("extra", name, node, partial(self._extra, name, extras))
 
-    def _extra(self, name: str, extras: dict[str, Node], seen: dict[str, None]) -> None:
-        """Take an extra; in it, `thisproject[other]` means the other extra."""
-        if name in seen:
+    def _extra(self, name: str, extras: dict[str, Node], path: Included | None = None) -> None:
+        """Take an extra once; in it, `thisproject[other]` means the other extra."""
+        path = path or Included()
+        if not path.enter(name):
             return
-        seen[name] = None
         for node in extras[name].items:
             own = re.fullmatch(r"\s*([\w.-]+)\s*\[([^\]]*)\]\s*", node.text)
             if own and normalise(own[1]) == self._name:
                 for other in map(normalise, map(str.strip, own[2].split(","))):
                     if other in extras:
-                        self._extra(other, extras, seen)
+                        self._extra(other, extras, path)
                     else:
                         self._project.job.problem(self._project.at(node), f"no extra `{other}`")
             else:
                 self._project.pypi(node)
+        path.leave()
 
     def _offer_groups(self) -> None:
         for written, node in self._root.get("dependency-groups").table.items():
@@ -186,10 +187,13 @@ class _Pep621:
                     self._project.at(node), f"the group `{written}` is there twice", "rename one"
                 )
             self._groups[name] = node
-            self._project.offer("group", name, node, partial(self._group, name, (name,)))
+            self._project.offer("group", name, node, partial(self._group, name))
 
-    def _group(self, name: str, path: tuple[str, ...]) -> None:
-        """Take a group and those it includes."""
+    def _group(self, name: str, path: Included | None = None) -> None:
+        """Take a group and those it includes, each once."""
+        path = path or Included()
+        if not path.enter(name):
+            return
         for node in self._groups[name].items:
             with self._project.job.guard(self._project.at(node)):
                 if isinstance(node.value, str):
@@ -200,11 +204,6 @@ class _Pep621:
                 if others := [key for key in node.table if key != "include-group"]:
                     reason = f"`{others[0]}` in a group's table"
                     raise Flaw(reason, "only `include-group` may be there")
-                if other in path:
-                    cycle = " -> ".join([*path[path.index(other) :], other])
-                    raise Flaw(f"the group includes itself: {cycle}", "remove an include")
-                if other not in self._groups:
-                    raise Flaw(
-                        f"no group `{other}`", f"there is: {', '.join(sorted(self._groups))}"
-                    )
-                self._group(other, (*path, other))
+                path.check(other, self._groups)
+                self._group(other, path)
+        path.leave()
