@@ -100,9 +100,8 @@ def beside_python(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
 def _is_python(requirement: Requirement) -> bool:
     """Whether a requirement is on Python itself."""
     of_pypi = requirement.category == "pypi"
-    return requirement.name == "python" and not (
-        of_pypi and (requirement.url or requirement.extras)
-    )
+    other = (requirement.url or requirement.extras) if of_pypi else "when=" in requirement.text
+    return requirement.name == "python" and not other
 
 
 def _of_set(found: RequirementSet) -> Iterator[PythonStatement]:

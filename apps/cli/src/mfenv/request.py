@@ -17,6 +17,7 @@ from envid.platforms import PLATFORMS, check_platform, host_platform
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
+from mfenv.bounds import conda_bounds, unused_bounds
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.options import options_of, overruled
 from mfenv.python_statements import (
@@ -140,13 +141,13 @@ def prepare(
     settings = _as_the_base(base, request, settings) if base else settings
     pythons = python_statements(sets)
     requirements = [one for found in sets for one in beside_python(found.requirements)]
-    constraints = [
-        one for found in sets for one in beside_python(found.constraints) if one.category == "pypi"
-    ]
+    constraints = [one for found in sets for one in beside_python(found.constraints)]
+    of_pypi = [one for one in constraints if one.category == "pypi"]
     stated = any(found.python for found in sets) or (request.python and not request.all_files)
     if not requirements and not base and not stated and not pythons:
         raise _nothing(request)
     requirements += _also(request, requirements, base, settings)
+    requirements += conda_bounds(constraints, settings)
     texts = _Texts(credentials=credentials)
     common: dict[str, list[str]] = defaultdict(list)
     special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -176,7 +177,7 @@ def prepare(
         beside = EnvSpec.make(
             requirements=common,
             platform_requirements=special,
-            constraints=[texts.of(one) for one in constraints],
+            constraints=[texts.of(one) for one in of_pypi],
             python=everywhere_asked(pythons, system=system),
         )
         _add_base(base, common, special)
@@ -190,7 +191,7 @@ def prepare(
     spec = EnvSpec.make(
         requirements=common,
         platform_requirements=special,
-        constraints=[texts.of(one) for one in constraints],
+        constraints=[texts.of(one) for one in of_pypi],
         python=python,
         sources=sources,
         options=options_of(sets, settings, wheels=wheels),
@@ -205,6 +206,7 @@ def prepare(
         local_paths=texts.paths,
         notes=(
             *unused(sets, (*request.groups, *request.extras)),
+            *unused_bounds(constraints, settings),
             *overruled(sets, settings),
             *unused_platforms(sets, platforms),
             *unused_sources(sets, settings),

@@ -37,12 +37,6 @@ def _of_packages(found: RequirementSet) -> Iterator[str]:
                 f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
                 " by their order"
             )
-    for constraint in found.constraints:
-        if constraint.category != "pypi":
-            yield (
-                f"{constraint.origin}: the constraint `{constraint.text}` is not used: conda"
-                " packages are bounded where they are asked for"
-            )
 
 
 def _of_installers(found: RequirementSet) -> Iterator[str]:

@@ -1,0 +1,42 @@
+"""Constraints on conda packages: they hold where something else brings the package."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mfenv.settings import Settings
+    from reqparse import Requirement
+
+__all__ = ["conda_bounds", "unused_bounds"]
+
+
+def conda_bounds(constraints: Iterable[Requirement], settings: Settings) -> Iterator[Requirement]:
+    """Those on conda packages as requirements, on the condition that the package is there."""
+    for constraint in constraints:
+        if constraint.category != "pypi" and _why_not(constraint, settings) is None:
+            head = constraint.text.removesuffix("]")
+            joint = "," if head != constraint.text else "["
+            yield replace(constraint, text=f"{head}{joint}when='{constraint.name}']")
+
+
+def unused_bounds(constraints: Iterable[Requirement], settings: Settings) -> Iterator[str]:
+    """A note on each constraint on a conda package that cannot be met so."""
+    for constraint in constraints:
+        if constraint.category != "pypi" and (reason := _why_not(constraint, settings)):
+            yield f"{constraint.origin}: the constraint `{constraint.text}` is not used: {reason}"
+
+
+def _why_not(constraint: Requirement, settings: Settings) -> str | None:
+    if settings.python_provider == "system":
+        return "there are no conda packages beside a Python of the system"
+    if constraint.url:
+        return "it is a file, and not a version"
+    if "when=" in constraint.text:
+        return "it has a condition of its own"
+    if constraint.category == "sys":
+        return "what the target has is stated, not bounded"
+    return None
