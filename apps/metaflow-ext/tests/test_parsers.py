@@ -65,6 +65,12 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
     [
         ("requirements.txt", "=>1\n", r"^requirements\.txt:1: "),
         (
+            "pyproject.toml",
+            "[project]\ndependencies = ['a']\n[tool.pixi.dependencies]\ngdal = '*'\n",
+            r"toml:4: `gdal = \*` is a conda package, which `@conda` takes",
+        ),
+        ("requirements.txt", "python==3.11 ; os_name == 'x'\n", "is for some machines only"),
+        (
             "requirements.txt",
             f"a --hash=sha256:{'a' * 64}\n",
             r"^requirements\.txt:1: `a .* hashes",
@@ -84,3 +90,25 @@ def test_what_no_decorator_can_say_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
         arguments(kind, text)
+
+
+def test_what_is_not_used_is_told() -> None:
+    told: list[str] = []
+    text = """
+    [project]
+    name = "x"
+    version = "1"
+    dependencies = ["a"]
+    [dependency-groups]
+    test = ["b"]
+    [tool.uv]
+    exclude-newer = "2026-01-31"
+    override-dependencies = ["c<2"]
+    """
+    assert arguments("pyproject.toml", text, told.append) == {"packages": {"a": ""}}
+    assert [line.partition(": ")[2].partition(" ")[2] for line in told[:-1]] == [
+        "group `test` not asked for",
+        "`override-dependencies` is not used: what packages require is not overridden",
+    ]
+    assert "`exclude-newer = 2026-01-31` is not used" in told[-1]
+    assert all(line.startswith("note: ") for line in told)

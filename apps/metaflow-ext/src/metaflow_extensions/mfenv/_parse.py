@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfenv.errors import InvalidRequest
+from mfenv.unused import unused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from reqparse import Requirement, RequirementSet
 
 _FLAGS = {"prereleases": "--pre", "no_index": "--no-index", "require_hashes": "--require-hashes"}
 
 
-def arguments(kind: str, content: str) -> dict[str, Any]:
+def arguments(kind: str, content: str, say: Callable[[str], None] = print) -> dict[str, Any]:
     """What `@conda` takes of an environment.yml, and `@pypi` of any other kind of file.
 
-    Raises `reqparse.ParseErrors`, and `InvalidRequest` for what no decorator can say.
+    What is not used is told to `say`. Raises `InvalidRequest` for what cannot be read, and for what
+    no decorator can say.
     """
     from reqparse import ParseErrors, parse_file
 
@@ -32,6 +35,9 @@ def arguments(kind: str, content: str) -> dict[str, Any]:
             # The content has no place of its own.
             raise InvalidRequest(str(error).replace(f"{folder}/", "")) from None
     _check(kind, found)
+    # A project is not asked for by its name; an environment's says how it was called.
+    for text in _unused(found if kind == "environment.yml" else replace(found, name=None)):
+        say(f"note: {text.replace(f'{folder}/', '')}")
     sources = [one.secret_url for one in found.sources if one.kind in ("index", "extra-index")]
     pypi = _packages(one for one in found.requirements if one.category == "pypi")
     python = ",".join(dict.fromkeys(one.specifier for one in found.python if one.specifier))
@@ -87,6 +93,15 @@ def _options(found: RequirementSet) -> list[str]:
     return options + [f"--find-links {url}" for url in links]
 
 
+def _unused(found: RequirementSet) -> Iterator[str]:
+    yield from unused([found], ())
+    for setting in found.settings:
+        yield f"{setting.origin}: `{setting.name} = {setting.value}` is not used: no decorator says it"
+    if found.platforms:
+        platforms = ", ".join(found.platforms)
+        yield f"the platforms {platforms} are not used: the runs of the flow decide"
+
+
 def _check(kind: str, found: RequirementSet) -> None:
     for source in found.sources:
         if source.kind == "channel" and kind != "environment.yml":
@@ -94,10 +109,18 @@ def _check(kind: str, found: RequirementSet) -> None:
                 f"{kind}:{source.origin.line}: `{source.url}` is a channel, which `@pypi` has not",
                 "name it in `@conda(channels=...)`",
             )
+    for stated in found.python:
+        if stated.specifier and (stated.marker or stated.platforms is not None):
+            raise InvalidRequest(
+                f"{kind}:{stated.origin.line}: Python `{stated.specifier}` is for some machines only",
+                "say it otherwise: no decorator can say this",
+            )
     for one in (*found.constraints, *found.requirements):
         what = None
         if one in found.constraints:
             what = "a constraint"
+        elif one.category == "conda" and kind != "environment.yml":
+            what = "a conda package, which `@conda` takes"
         elif one.category == "sys":
             what = "a virtual package, which `@sys_packages` takes"
         elif one.platforms is not None:

@@ -216,8 +216,7 @@ def parse(kind: str, content: str, *, say: Callable[[str], None]) -> dict[str, A
     """A requirement file, of a kind that reqparse knows, as arguments of a decorator."""
     from metaflow_extensions.mfenv._parse import arguments
 
-    del say
-    return arguments(kind, content)
+    return arguments(kind, content, say)
 
 
 def serve(
