@@ -19,6 +19,7 @@ from envid.spec import EnvSpec, Options, Source
 from pkgcache.cache import PackageCache
 from pkgcache.conda_prefix import create_conda_env
 from pkgcache.credentials import Credentials
+from pkgcache.progress import NoProgress
 from resolvers._conda_solve import solve_conda
 from resolvers._contents import look_into, providers
 from resolvers.content import content_digest
@@ -488,6 +489,25 @@ def test_a_build_that_is_not_to_be_had_is_taken_for_its_name_and_it_is_said(
     reason = f"the server answered {status}" if status else "downloads are switched off"
     assert f"({reason})" in note
     assert "`demo-1.5-pyh0_0.conda` for demo 1.5" in note
+
+
+class Notes(NoProgress):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_a_conflict_with_what_was_only_guessed_says_so(
+    solve: Solver, served: ChannelServer
+) -> None:
+    solve.have(noarch("demo", "1.5", dist_info("demo", "2.5")))
+    served.faults["/noarch/demo"] = 404
+    solve.context["progress"] = said = Notes()
+    with pytest.raises(NoSolution, match=r"conda's demo 1\.5"):
+        solve(conda=["demo"], pypi=["demo>=2"])
+    assert ["`demo-1.5-pyh0_0.conda` for demo 1.5" in text for text in said.texts] == [True]
 
 
 BOTH = ["pkg:pypi/demo", "pkg:pypi/html5lib"]

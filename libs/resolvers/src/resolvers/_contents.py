@@ -40,7 +40,8 @@ class Contents:
     `distributions` are the versions, as PEP 440 has them, by the normalised names under which PyPI
     has the same. `files` are the paths below site-packages without compiled modules, None where
     the names are those of a table. `guessed` is why it could not be looked into and is taken for
-    what its name says, and `doubtful` are the names that it may have beside. `remarks` are about what is taken for something else than it is.
+    what its name says, and `doubtful` are the names that it may have beside. `remarks` are about
+    what is taken for something else than it is.
     """
 
     package: Package

@@ -103,6 +103,8 @@ class MixedResolver:
         except NoSolution as error:
             platform = error.platform
             check_doubts(contents[platform], named(error))
+            for note in notes(contents[platform]):  # what may be why
+                context.progress.note(note)
             raise explain(error, stubs[platform], base[platform], spec, context) from error
         for platform, chosen in found.items():
             check_doubts(contents[platform], {one.name for one in chosen.packages})
