@@ -19,6 +19,9 @@ from resolvers._processes import Processes
 # A program that starts another one, as uv starts build backends, and says so.
 NESTED = "sleep 60 & echo $! > {file}; echo $$ >> {file}; wait"
 
+# As build tools such as ninja run their jobs.
+OWN_GROUP = f"{sys.executable} -c 'import os, time; os.setpgid(0, 0); time.sleep(60)'"
+
 
 def pids(file: Path) -> list[int]:
     deadline = time.monotonic() + 20
@@ -51,9 +54,10 @@ def test_input_and_output_pass_through() -> None:
     assert names == ["cat"]
 
 
-def test_closing_ends_what_runs_and_starts_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sleep", ["sleep 60", OWN_GROUP])
+def test_closing_ends_what_runs_and_starts_nothing_else(tmp_path: Path, sleep: str) -> None:
     processes = Processes(lambda _: None)
-    command = ["sh", "-c", NESTED.format(file=tmp_path / "pids")]
+    command = ["sh", "-c", NESTED.format(file=tmp_path / "pids").replace("sleep 60", sleep)]
     thread = threading.Thread(target=processes.run, args=("sh", command))
     thread.start()
     started = pids(tmp_path / "pids")

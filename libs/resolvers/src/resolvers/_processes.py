@@ -13,11 +13,11 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["Processes"]
 
@@ -57,8 +57,7 @@ class Processes:
         with self._lock:
             self._closed.set()
             for child in self._running:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
+                _kill(child.pid)
 
     def pause(self, seconds: float) -> None:
         """Wait; raises `CancelledError` if this is closed by then."""
@@ -103,12 +102,26 @@ class Processes:
                 with self._lock:
                     self._running.discard(child)
                 if child.returncode is None:
-                    os.killpg(child.pid, signal.SIGKILL)
+                    _kill(child.pid)
                     child.communicate()
         took = time.monotonic() - started
         _log.info("%s: ended with %d after %.3f s", name, child.returncode, took)
         _log.debug("%s", err.rstrip())
         return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def _kill(session: int) -> None:
+    """End the processes of a session, whose leader may be gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
+    # Build tools such as ninja run each of their jobs in a group of its own.
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            # The name of the program, in brackets, may hold anything; after it come the state, the
+            # parent, the group and the session. See proc(5).
+            fields = entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
