@@ -702,11 +702,12 @@ class TestUnpackingInProcesses:
         wheel = make_wheel("wheely")
         packages.append(wheel_package(wheel, "wheely"))
         cache.add(wheel, packages[-1].filename)
+        before = children()  # another test of this process may keep a worker for its module
         assert cache.fetch(packages, unpack=True).cached == 3
         assert all(map(cache.has_unpacked, packages))
         here = unpack(cache.archive(packages[0]), tmp_path / "here")
         assert replace(cache.unpacked_conda(packages[0]), tree=here.tree) == here
-        assert "_worker_main" not in " ".join(children())
+        assert children() == before
 
     def test_refuses_the_same(self, cache: PackageCache) -> None:
         wrong = Conda(files={"a": Entry(link="/etc")})
