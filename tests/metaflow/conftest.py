@@ -40,5 +40,8 @@ def pad(channels: Channels, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """One home for all flows, so that what one has created another finds."""
     root = tmp_path_factory.mktemp("pad")
     requests = make_wheel("requests", "2.32.0", module=REQUESTS)
-    with FakeIndex(*distributions(), requests) as index:
+    old = make_wheel("requests", "2.20.0", module=REQUESTS)
+    seeds = (("pip", "25.0"), ("setuptools", "70.0"), ("wheel", "0.40"))
+    others = (make_wheel(*one) for one in (*seeds, ("idna", "3.6")))
+    with FakeIndex(*distributions(), requests, old, *others) as index:
         yield Pad(root, channel=channels.main.as_uri(), index=index.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_configuration_there_is_nothing_of_metaflow() -> None:
-    assert load_settings("local") == Settings.load()
+    found = load_settings("local")
+    assert found == replace(Settings.load(), seed=True)
+    assert found.origins == {"seed": "Metaflow's default"}
     assert load_settings("local").store == ""
 
 
@@ -78,7 +81,21 @@ def test_a_setting_of_metaflow_is_one_of_mfenv(
     monkeypatch.setenv(f"METAFLOW_{variable}", value)
     found = load_settings("local")
     assert getattr(found, name) == expected
-    assert found.origins == {name: f"METAFLOW_{variable}"}
+    assert found.origins == {name: f"METAFLOW_{variable}", "seed": "Metaflow's default"}
+
+
+def test_environments_of_flows_have_pip_unless_somebody_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings("local").seed
+    (tmp_path / "mfenv.toml").write_text("seed = false\n")
+    assert not load_settings("local").seed
+    monkeypatch.setenv("METAFLOW_MFENV_SEED", "1")
+    assert load_settings("local").seed
+    assert handed_on(load_settings("local"))["seed"] == "True"
+    monkeypatch.setenv("MFENV_SEED", "0")
+    assert not load_settings("local").seed
+    assert load_settings("local", {"seed": True}).seed
 
 
 def test_the_channels_of_conda_itself_count_last(monkeypatch: pytest.MonkeyPatch) -> None:

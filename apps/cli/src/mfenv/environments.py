@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +14,17 @@ from typing import TYPE_CHECKING
 from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
+from mfenv.answering import Answers, Resolved
 from mfenv.errors import NoStore, NotHere, StillNamed, UnknownEnvironment
-from mfenv.finding import Finder, taken
-from mfenv.prefixes import Created, Prefixes, timed
-from mfenv.publishing import Publisher, refuse_taken
+from mfenv.finding import Finder
+from mfenv.prefixes import Created, Prefixes
+from mfenv.publishing import Publisher
 from mfenv.registry import Registry
 from mfenv.settings import Settings, package_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.finding import StepFinder, Target
     from mfenv.request import Prepared, Request
@@ -37,22 +36,6 @@ if TYPE_CHECKING:
     from pkgcache.worker import Worker
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """What a resolve gave: an environment per platform.
-
-    `known`: no resolver had to run; `from_store`: because the store had it, and this machine did
-    not. `seconds` says how long each phase took. `notes` are what was read in files and not used,
-    and what is known of the environments: the same whether they were resolved just now or not.
-    """
-
-    envs: tuple[ResolvedEnv, ...]
-    known: bool
-    from_store: bool = False
-    notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +83,7 @@ class Environments:
             self.registry, self.settings, lambda: self.store, step, note=self.progress.note
         )
         self._publisher = Publisher(self)
+        self._answers = Answers(self, self._finder, self._publisher)
         self._prefixes = Prefixes(self)
 
     def __enter__(self) -> Environments:
@@ -173,98 +157,14 @@ class Environments:
         Raises the errors of reading a request (`reqparse`, `mfenv.errors`), of resolving
         (`resolvers.errors`), of moving packages (`pkgcache.errors`).
         """
-        from mfenv.request import prepare
-
-        names = [parse_alias(text) for text in aliases]
-        prepared = prepare(request, self.settings, self.find, self.credentials)
-        fresh = force or bool(update)
-        enough = not force and self._enough(prepared)
-        req_id = prepared.bases[0].req_id if enough else prepared.spec.req_id
-        held = {name: holder for name in names if (holder := self._publisher.held(name))}
-        for name, holder in held.items():
-            if holder[0] != req_id:
-                raise taken(name, holder)
-        preferred: Mapping[str, Sequence[Package]] = {}
-        if update:
-            from mfenv.resolving import all_but
-
-            preferred = all_but(update, self._known(prepared))
-        known = prepared.bases if enough else None if fresh else self._known(prepared)
-        if known:
-            refuse_taken(held, known)
-        if known and (dry_run or not self._publisher.unpublished(known)):
-            found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
-        else:
-            with self._alone(f"resolve-{req_id}", "another process that resolves the same"):
-                if not known and not fresh:
-                    # Whoever held the lock may have done what we are about to do.
-                    known = self._known(prepared)
-                found = self._answer(
-                    prepared,
-                    known,
-                    latest=not fresh,
-                    preferred=preferred,
-                    held=held,
-                    dry_run=dry_run,
-                    default=set_default,
-                )
-        if not dry_run:
-            self.registry.use(found.envs)
-            for name in names:
-                self._publisher.give(name, found.envs)
-        return found
-
-    def _answer(
-        self,
-        prepared: Prepared,
-        known: tuple[ResolvedEnv, ...] | None,
-        *,
-        latest: bool,
-        preferred: Mapping[str, Sequence[Package]],
-        held: Mapping[Alias, Target],
-        dry_run: bool,
-        default: bool,
-    ) -> Resolved:
-        """The known answer, else that of the store, else a resolver's: published, and recorded."""
-        seconds: dict[str, float] = {}
-        stored = None
-        if latest and not known:
-            stored = self._finder.latest(prepared.spec.req_id, prepared.platforms)
-        envs = known or stored
-        if envs is None:
-            from mfenv.resolving import find_packages
-
-            with timed(seconds, "resolve"):
-                envs = find_packages(self, prepared, preferred=preferred, dry_run=dry_run)
-        refuse_taken(held, envs)
-        if stored and not dry_run:
-            self._remember(stored, default=default)
-        elif not dry_run:
-            if self.store_url:
-                with timed(seconds, "publish"):
-                    published = self.publish(envs, default=default, check=not known)
-                there = {one.env_id: one for one in (published.envs if published else ())}
-                envs = tuple(there.get(one.env_id, one) for one in envs)
-            if not known:
-                self.registry.add(envs, default=default)
-        return Resolved(
-            envs=envs,
-            known=bool(known or stored),
-            from_store=bool(stored),
-            notes=_notes(prepared, envs),
-            seconds=seconds,
+        return self._answers.resolve(
+            request,
+            aliases=aliases,
+            update=update,
+            force=force,
+            dry_run=dry_run,
+            default=set_default,
         )
-
-    def _remember(self, envs: Sequence[ResolvedEnv], *, default: bool) -> None:
-        """Record what the store has."""
-        self.registry.add(envs, default=default)
-        self.registry.set_published(self.store_url, [one.env_id for one in envs])
-
-    def _enough(self, prepared: Prepared) -> bool:
-        from resolvers.satisfied import satisfies
-
-        beside = prepared.beside
-        return beside is not None and all(satisfies(base, beside) for base in prepared.bases)
 
     def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """A request as it is understood, and its environments where they are known.
@@ -272,25 +172,7 @@ class Environments:
         Looks in the registry, then in the store; nothing is resolved. Raises the errors of reading
         a request.
         """
-        from mfenv.request import prepare
-
-        prepared = prepare(request, self.settings, self.find, self.credentials)
-        if self._enough(prepared):
-            return prepared, prepared.bases
-        try:
-            return prepared, self.find(prepared.spec.req_id, prepared.platforms)
-        except UnknownEnvironment:
-            return prepared, None
-
-    def _known(self, prepared: Prepared) -> tuple[ResolvedEnv, ...] | None:
-        """The default environments of a request, if they were resolved together."""
-        req_id, platforms = prepared.spec.req_id, prepared.platforms
-        defaults = self.registry.defaults(req_id)
-        full_ids = {defaults.get(platform) for platform in platforms}
-        full_id = full_ids.pop()
-        if full_ids or full_id is None:
-            return None
-        return self._finder.together(req_id, full_id, platforms)
+        return self._answers.known(request)
 
     def publish(
         self,
@@ -345,8 +227,13 @@ class Environments:
         `NoStore` where there is none.
         """
         envs = self._finder.get(name, platforms)
-        self._remember(envs, default=default)
+        self.remember(envs, default=default)
         return envs
+
+    def remember(self, envs: Sequence[ResolvedEnv], *, default: bool) -> None:
+        """Record what the store has."""
+        self.registry.add(envs, default=default)
+        self.registry.set_published(self.store_url, [one.env_id for one in envs])
 
     def shared_aliases(self, start: str = "") -> list[tuple[Alias, float]]:
         """The aliases in the store that start so, and when each was given, as POSIX times.
@@ -489,26 +376,3 @@ class Environments:
 
         settings = self.settings
         return Downloader(self.credentials, workers=settings.downloads, offline=settings.local_only)
-
-    @contextmanager
-    def _alone(self, name: str, other: str) -> Iterator[None]:
-        """Hold a lock of this home; it is gone when its holder is."""
-        from filelock import FileLock, Timeout
-
-        folder = self.home / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        mutex = FileLock(folder / f"{name}.lock")
-        try:
-            mutex.acquire(timeout=0)
-        except Timeout:
-            self.progress.note(f"waiting for {other}")
-            mutex.acquire()
-        try:
-            yield
-        finally:
-            mutex.release()
-
-
-def _notes(prepared: Prepared, envs: Sequence[ResolvedEnv]) -> tuple[str, ...]:
-    """What was not used of a request, and what is known of its answer, each once."""
-    return tuple(dict.fromkeys((*prepared.notes, *(note for env in envs for note in env.notes))))

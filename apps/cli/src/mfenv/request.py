@@ -19,6 +19,7 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.bounds import conda_bounds, unused_bounds
 from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.implicit import Implicit, Placement, implicit_packages
 from mfenv.options import options_of, overruled
 from mfenv.python_statements import (
     PythonStatement,
@@ -107,7 +108,7 @@ class Prepared:
     `origins` says of each requirement where it was asked for; `local_paths` leads from the digest
     of a local file's or directory's content to where it lies. `bases` are the environments whose
     packages are held, one for each of `platforms`, and `beside` is what was asked for beside them,
-    without any default.
+    without any default. `implicit` is what is wanted beside all that is named.
     """
 
     spec: EnvSpec
@@ -116,6 +117,7 @@ class Prepared:
     beside: EnvSpec | None = None
     origins: Mapping[str, str]
     local_paths: Mapping[str, Path] = field(default_factory=dict)
+    implicit: tuple[Implicit, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -123,13 +125,17 @@ Find = Callable[[str, Sequence[str]], tuple[ResolvedEnv, ...]]
 
 
 def prepare(
-    request: Request, settings: Settings, find: Find, credentials: Credentials | None = None
+    request: Request,
+    settings: Settings,
+    find: Find,
+    credentials: Credentials | None = None,
+    placement: Placement | None = None,
 ) -> Prepared:
     """Read the files of a request and make its spec; `find` looks up what it refers to.
 
-    Logins in URLs are added to `credentials`. Raises `reqparse.ParseErrors` with every problem of
-    every file, `InvalidRequest` for what cannot be asked for, `Contradiction` for two statements
-    that exclude each other.
+    `placement` says from which side implicit packages come. Logins in URLs are added to
+    `credentials`. Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest`
+    for what cannot be asked for, `Contradiction` for two statements that exclude each other.
     """
     if request.same_as is not None:
         return _prepare_again(request, settings, find)
@@ -146,16 +152,18 @@ def prepare(
     stated = any(found.python for found in sets) or (request.python and not request.all_files)
     if not requirements and not base and not stated and not pythons:
         raise _nothing(request)
-    requirements += _also(request, requirements, base, settings)
-    requirements += conda_bounds(constraints, settings)
     texts = _Texts(credentials=credentials)
     common: dict[str, list[str]] = defaultdict(list)
     special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for one in requirements:
-        text = texts.of(one)
-        places = [common] if one.platforms is None else [special[name] for name in one.platforms]
-        for place in places:
-            place[one.category].append(text)
+
+    def add(asked: Iterable[Requirement]) -> None:
+        for one in asked:
+            text, where = texts.of(one), one.platforms
+            for place in [common] if where is None else [special[name] for name in where]:
+                place[one.category].append(text)
+
+    add(requirements)
+    add(conda_bounds(constraints, settings))
     sources = sources_of(sets, settings, credentials)
     if request.python:
         pythons.append(PythonStatement.make(request.python, "--python"))
@@ -172,6 +180,16 @@ def prepare(
         for statement in statements:
             text = texts.placed("conda", statement.matchspec, statement.place)
             special[platform]["conda"].append(text)
+    implicit = implicit_packages(
+        request.also,
+        requirements,
+        base=base,
+        settings=settings,
+        platforms=platforms,
+        python=python,
+    )
+    sides = {wanted.key: (placement or {}).get(wanted.key, "usual") for wanted in implicit}
+    add(one for wanted in implicit for one in wanted.at(sides[wanted.key]))
     beside = None
     if base:
         beside = EnvSpec.make(
@@ -202,6 +220,7 @@ def prepare(
         platforms=platforms,
         bases=bases,
         beside=beside,
+        implicit=implicit,
         origins=texts.origins,
         local_paths=texts.paths,
         notes=(
@@ -210,6 +229,11 @@ def prepare(
             *overruled(sets, settings),
             *unused_platforms(sets, platforms),
             *unused_sources(sets, settings),
+            *(
+                f"{wanted.who}: `{wanted.text}` is left out, since it does not go with the rest"
+                for wanted in implicit
+                if sides[wanted.key] == "none"
+            ),
         ),
     )
 
@@ -289,26 +313,6 @@ def _read(request: Request) -> list[RequirementSet]:
     if problems:
         raise ParseErrors(tuple(problems))
     return [*sets, RequirementSet(requirements=tuple(asked))]
-
-
-def _also(
-    request: Request, asked: Sequence[Requirement], base: ResolvedEnv | None, settings: Settings
-) -> list[Requirement]:
-    """What a request wants beside all that it names: packages that nobody named."""
-    from packaging.utils import canonicalize_name
-
-    from reqparse import Origin, parse_requirement
-
-    wheels = any(one.category in ("pypi", "npconda") for one in asked)
-    wheels = wheels or (base is not None and base.env_type != "conda-only")
-    category: Category = "pypi" if wheels or settings.python_provider == "system" else "conda"
-    named = {canonicalize_name(one.name) for one in asked if one.name}
-    named |= {canonicalize_name(one.name) for one in base.packages} if base else set()
-    found = (
-        parse_requirement(text, category=category, origin=Origin(file=who, line=None))
-        for text, who in request.also
-    )
-    return [one for one in found if one.name and canonicalize_name(one.name) not in named]
 
 
 def _check_no_lock(path: Path, found: RequirementSet) -> None:

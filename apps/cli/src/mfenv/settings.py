@@ -84,6 +84,11 @@ class Settings:
     detect_cuda: bool = _setting(
         True, "take the CUDA driver of this machine for `__cuda` where it is the target"
     )
+    seed: bool = _setting(
+        False,
+        "put the newest pip into environments, with setuptools and wheel where Python is older than"
+        " 3.12",
+    )
     offline: bool = _setting(False, "resolve from what the engines have cached, without network")
     local_only: bool = _setting(
         False, "use what is on this machine: neither store nor channels, indexes or downloads"

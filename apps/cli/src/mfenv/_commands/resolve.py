@@ -96,6 +96,11 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
 @click.option(
     "--update", multiple=True, metavar="NAME", help="Resolve again; others stay if they can."
 )
+@click.option(
+    "--seed/--no-seed",
+    default=None,
+    help="Put pip in, with setuptools and wheel for a Python before 3.12.",
+)
 @click.option("--exclude-newer", metavar="DATE", help="Ignore what was published from then on.")
 @click.option("--pre", is_flag=True, default=None, help="Accept pre-releases.")
 @click.option(

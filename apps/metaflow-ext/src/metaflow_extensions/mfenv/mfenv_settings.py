@@ -50,8 +50,10 @@ _ROOTS = {
 _HANDED_ON = {
     *("channel_alias", "channel_priority", "channels", "exclude_newer", "extra_index_url"),
     *("index_strategy", "index_url", "no_index", "pre", "preferred_format", "python"),
-    *("python_provider", "use_remote_latest", "virtual_packages"),
+    *("python_provider", "seed", "use_remote_latest", "virtual_packages"),
 }
+# Environments of conda and of metaflow-netflixext have pip, and steps call it.
+_OWN_DEFAULT = "Metaflow's default"
 # Of conda itself, which the resolvers of metaflow-netflixext heeded.
 _CONDA = {"CONDA_CHANNELS": "channels"}
 
@@ -74,6 +76,8 @@ def load_settings(
     if place and variable in _ROOTS[datastore]:
         inherited.insert(0, ("store", store_url(datastore, place), f"METAFLOW_{variable}"))
     found = Settings.load(by_hand, inherited=inherited)
+    if "seed" not in found.origins:
+        found = replace(found, seed=True, origins={**found.origins, "seed": _OWN_DEFAULT})
     if not place or "store" in found.origins:
         return found
     # Where the artifacts are is a default, which a file may override.
@@ -99,7 +103,8 @@ def handed_on(settings: Settings) -> dict[str, str]:
     )
     for name, shown, origin, _ in describe(asked):
         value = getattr(asked, name)
-        if name in _HANDED_ON and origin != "default" and shown == value:
+        said = origin not in ("default", _OWN_DEFAULT)
+        if name in _HANDED_ON and said and shown == value:
             found[name] = " ".join(value) if isinstance(value, tuple) else str(value)
     return found
 

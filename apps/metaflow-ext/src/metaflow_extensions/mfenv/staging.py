@@ -121,7 +121,7 @@ def _wheels(
     from resolvers.pythons import stand_in
     from resolvers.request import ResolveContext
 
-    settings = replace(environments.settings, python_provider="system", pre=False)
+    settings = replace(environments.settings, python_provider="system", pre=False, seed=False)
 
     def choose(python: str) -> dict[str, Resolution]:
         prepared = prepare(

@@ -1,0 +1,310 @@
+"""Answering requests: from what is known here, from the store, or by a resolver."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from envid.aliases import parse_alias
+from mfenv.errors import UnknownEnvironment
+from mfenv.finding import taken
+from mfenv.prefixes import timed
+from mfenv.publishing import refuse_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from envid.aliases import Alias
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Environments
+    from mfenv.finding import Finder, Target
+    from mfenv.implicit import Placement, Side
+    from mfenv.publishing import Publisher
+    from mfenv.request import Prepared, Request
+    from resolvers.errors import ResolveError
+
+__all__ = ["Answers", "Resolved"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What a resolve gave: an environment per platform.
+
+    `known`: no resolver had to run; `from_store`: because the store had it, and this machine did
+    not. `seconds` says how long each phase took. `notes` are what was read in files and not used,
+    and what is known of the environments: the same whether they were resolved just now or not.
+    """
+
+    envs: tuple[ResolvedEnv, ...]
+    known: bool
+    from_store: bool = False
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _How:
+    """How a request is to be answered."""
+
+    latest: bool
+    preferred: Mapping[str, Sequence[Package]]
+    held: Mapping[Alias, Target]
+    dry_run: bool
+    default: bool
+
+
+class Answers:
+    """Answers requests for `environments`."""
+
+    def __init__(self, environments: Environments, finder: Finder, publisher: Publisher) -> None:
+        self._environments, self._registry = environments, environments.registry
+        self._finder, self._publisher = finder, publisher
+
+    def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
+        """See `Environments.known`."""
+        prepared, known = self._understood(request)
+        try:
+            return prepared, known or self._finder.find(prepared.spec.req_id, prepared.platforms)
+        except UnknownEnvironment:
+            return prepared, None
+
+    def resolve(
+        self,
+        request: Request,
+        *,
+        aliases: Sequence[str],
+        update: Sequence[str],
+        force: bool,
+        dry_run: bool,
+        default: bool,
+    ) -> Resolved:
+        """See `Environments.resolve`."""
+        names = [parse_alias(text) for text in aliases]
+        prepared, known = self._understood(request)
+        enough = known is not None and known is prepared.bases
+        possible = {known[0].req_id if known else prepared.spec.req_id}
+        preferred: Mapping[str, Sequence[Package]] = {}
+        if update:
+            from mfenv.resolving import all_but
+
+            preferred = all_but(update, None if enough else known)
+        if force:
+            # What gave way before need not do so any more.
+            prepared, known, enough = self._prepare(request), None, False
+            possible.add(prepared.spec.req_id)
+        held = {name: holder for name in names if (holder := self._publisher.held(name))}
+        for name, holder in held.items():
+            if holder[0] not in possible:
+                raise taken(name, holder)
+        known = known if enough or not update else None
+        if known:
+            refuse_taken(held, known)
+        if known and (dry_run or not self._publisher.unpublished(known)):
+            found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
+        else:
+            how = _How(
+                latest=not (force or update),
+                preferred=preferred,
+                held=held,
+                dry_run=dry_run,
+                default=default,
+            )
+            found = self._alone(request, prepared, known, how)
+        if not dry_run:
+            self._registry.use(found.envs)
+            for name in names:
+                self._publisher.give(name, found.envs)
+        return found
+
+    def _prepare(self, request: Request, placement: Placement | None = None) -> Prepared:
+        from mfenv.request import prepare
+
+        environments = self._environments
+        return prepare(
+            request,
+            environments.settings,
+            self._finder.find,
+            environments.credentials,
+            placement,
+        )
+
+    def _understood(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
+        """What a request asks for, and its answer where that is known here.
+
+        Where implicit packages had to come from elsewhere than usual, that is remembered.
+        """
+        usual = self._prepare(request)
+        known = self._known(usual)
+        placement = None if known else self._remembered(usual)
+        if placement is None:
+            return usual, known
+        placed = self._prepare(request, placement)
+        known = self._known(placed)
+        return (placed, known) if known else (usual, None)
+
+    def _known(self, prepared: Prepared) -> tuple[ResolvedEnv, ...] | None:
+        """The bases of a request if they are enough, else its defaults if resolved together."""
+        from resolvers.satisfied import satisfies
+
+        beside = prepared.beside
+        if beside and all(satisfies(base, beside) for base in prepared.bases):
+            return prepared.bases
+        req_id, platforms = prepared.spec.req_id, prepared.platforms
+        defaults = self._registry.defaults(req_id)
+        full_ids = {defaults.get(platform) for platform in platforms}
+        full_id = full_ids.pop()
+        if full_ids or full_id is None:
+            return None
+        return self._finder.together(req_id, full_id, platforms)
+
+    def _alone(
+        self,
+        request: Request,
+        prepared: Prepared,
+        known: tuple[ResolvedEnv, ...] | None,
+        how: _How,
+    ) -> Resolved:
+        """Answer while nobody else resolves the same."""
+        from resolvers.errors import ResolveError
+
+        req_id = prepared.spec.req_id
+        with self._lock(f"resolve-{req_id}", "another process that resolves the same"):
+            if not known and how.latest:
+                # Whoever held the lock may have done what we are about to do.
+                known = self._known(prepared)
+                if not known and prepared.implicit:
+                    prepared, known = self._understood(request)
+            try:
+                return self._answer(prepared, known, how)
+            except ResolveError as error:
+                if known or error.retryable or not prepared.implicit:
+                    raise
+                placement = self._placement(request, prepared, error, how)
+            if not how.dry_run:
+                self._remember(prepared, placement)
+            placed = self._prepare(request, placement)
+            return self._answer(placed, self._known(placed) if how.latest else None, how)
+
+    def _answer(
+        self, prepared: Prepared, known: tuple[ResolvedEnv, ...] | None, how: _How
+    ) -> Resolved:
+        """The known answer, else that of the store, else a resolver's: published, and recorded."""
+        environments = self._environments
+        seconds: dict[str, float] = {}
+        stored = None
+        if how.latest and not known:
+            stored = self._finder.latest(prepared.spec.req_id, prepared.platforms)
+        envs = known or stored
+        if envs is None:
+            from mfenv.resolving import find_packages
+
+            with timed(seconds, "resolve"):
+                envs = find_packages(
+                    environments, prepared, preferred=how.preferred, dry_run=how.dry_run
+                )
+        refuse_taken(how.held, envs)
+        if stored and not how.dry_run:
+            environments.remember(stored, default=how.default)
+        elif not how.dry_run:
+            if environments.store_url:
+                with timed(seconds, "publish"):
+                    published = environments.publish(envs, default=how.default, check=not known)
+                there = {one.env_id: one for one in (published.envs if published else ())}
+                envs = tuple(there.get(one.env_id, one) for one in envs)
+            if not known:
+                self._registry.add(envs, default=how.default)
+        return Resolved(
+            envs=envs,
+            known=bool(known or stored),
+            from_store=bool(stored),
+            notes=_notes(prepared, envs),
+            seconds=seconds,
+        )
+
+    # implicit packages that cannot come from where they usually do
+
+    def _placement(
+        self, request: Request, usual: Prepared, error: ResolveError, how: _How
+    ) -> Placement:
+        """The first way to place what is implicit beside what is asked for.
+
+        Raises why the request fails by itself, if it does, or else `error`, why it usually does.
+        """
+        from packaging.utils import canonicalize_name
+
+        from resolvers.errors import ResolveError
+
+        chosen: dict[str, Side] = {wanted.key: "none" for wanted in usual.implicit}
+        there = self._names(request, chosen, how)
+        for wanted in usual.implicit:
+            for side in wanted.sides:
+                try:
+                    there = self._names(request, {**chosen, wanted.key: side}, how)
+                except ResolveError:
+                    continue
+                chosen[wanted.key] = side
+                break
+            else:
+                # What the user asks for may bring another version of it, and then wins.
+                names = {canonicalize_name(one.name or "") for one in wanted.usual}
+                if not wanted.optional and not names <= there:
+                    raise error
+        return chosen
+
+    def _names(self, request: Request, placement: Placement, how: _How) -> set[str]:
+        """The names of the packages of a request on all its platforms. Raises `ResolveError`."""
+        from packaging.utils import canonicalize_name
+
+        from mfenv.resolving import find_packages
+
+        prepared = self._prepare(request, placement)
+        envs = find_packages(self._environments, prepared, preferred=how.preferred, dry_run=True)
+        names: list[set[str]] = [
+            {canonicalize_name(one.name) for one in env.packages} for env in envs
+        ]
+        return set.intersection(*names)
+
+    def _remembered(self, usual: Prepared) -> Placement | None:
+        if not usual.implicit:
+            return None
+        path = self._environments.home / "engines" / "placements" / f"{usual.spec.req_id}.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # it is not there, or was damaged
+            return None
+        keys = {wanted.key for wanted in usual.implicit}
+        fits = isinstance(found, dict) and found.keys() == keys
+        return found if fits and set(found.values()) <= {"usual", "other", "none"} else None
+
+    def _remember(self, usual: Prepared, placement: Placement) -> None:
+        folder = self._environments.home / "engines" / "placements"
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f".{usual.spec.req_id}.new"
+        beside.write_text(json.dumps(placement), encoding="utf-8")
+        beside.replace(folder / f"{usual.spec.req_id}.json")
+
+    @contextmanager
+    def _lock(self, name: str, other: str) -> Iterator[None]:
+        """Hold a lock of this home; it is gone when its holder is."""
+        from filelock import FileLock, Timeout
+
+        folder = self._environments.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        mutex = FileLock(folder / f"{name}.lock")
+        try:
+            mutex.acquire(timeout=0)
+        except Timeout:
+            self._environments.progress.note(f"waiting for {other}")
+            mutex.acquire()
+        try:
+            yield
+        finally:
+            mutex.release()
+
+
+def _notes(prepared: Prepared, envs: Sequence[ResolvedEnv]) -> tuple[str, ...]:
+    """What was not used of a request, and what is known of its answer, each once."""
+    return tuple(dict.fromkeys((*prepared.notes, *(note for env in envs for note in env.notes))))

@@ -1,0 +1,143 @@
+"""What an environment is to hold beside all that its user names, and from which side it comes.
+
+Packages are asked for so by the program that mfenv is part of (`Request.also`), and by the setting
+`seed`. What the user states wins: a package that is named is left out here, and the rest comes from
+whichever side goes with what is stated: from PyPI where PyPI packages are asked for, else from
+conda, and if that cannot be, from the other one. The side is in the spec, and so in the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from envid.resolved import ResolvedEnv
+    from mfenv.settings import Settings
+    from reqparse import Requirement
+    from reqparse.model import Category
+
+__all__ = ["Implicit", "Placement", "Side", "implicit_packages"]
+
+Side = Literal["usual", "other", "none"]
+Placement = Mapping[str, Side]
+"""By key of what is implicit, from which side it comes."""
+
+_BUILDERS = ("setuptools", "wheel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implicit:
+    """What somebody asks for that nobody names: as packages of the usual side, or of the other.
+
+    `other` is empty where there is only one side; what is `optional` may be left out.
+    """
+
+    text: str
+    who: str
+    usual: tuple[Requirement, ...]
+    other: tuple[Requirement, ...]
+    optional: bool = False
+
+    @property
+    def key(self) -> str:
+        """By which it is placed."""
+        return f"{self.text} (optional)" if self.optional else self.text
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """From where it may come, the best first."""
+        return ("usual", "other") if self.other else ("usual",)
+
+    def at(self, side: Side) -> tuple[Requirement, ...]:
+        """The requirements of one side."""
+        return {"usual": self.usual, "other": self.other, "none": ()}[side]
+
+
+def implicit_packages(
+    also: Iterable[tuple[str, str]],
+    named: Sequence[Requirement],
+    *,
+    base: ResolvedEnv | None,
+    settings: Settings,
+    platforms: Sequence[str],
+    python: str,
+) -> tuple[Implicit, ...]:
+    """What is wanted beside what is `named`, for a Python as it is asked for.
+
+    `also` are texts, each with who asks. A known environment, `base`, has no need of what is only a
+    default.
+    """
+    wheels = any(one.category in ("pypi", "npconda") for one in named)
+    wheels = wheels or (base is not None and base.env_type != "conda-only")
+    order: tuple[Category, ...] = ("pypi", "conda") if wheels else ("conda", "pypi")
+    if settings.python_provider == "system":
+        order = ("pypi",)
+    asked: list[tuple[str, Mapping[Category, tuple[str, ...]], bool]] = [
+        (who, dict.fromkeys(order, (text,)), False) for text, who in also
+    ]
+    origin = settings.origins.get("seed", "seed")
+    by_hand = origin == "--seed"
+    if settings.seed and (base is None or by_hand):
+        asked += ((origin, texts, not by_hand) for texts in _seed(python))
+    there = _named(named, base, platforms)
+    found: dict[str, Implicit] = {}
+    for who, texts, optional in asked:
+        usual, *others = (tuple(_unnamed(who, one, texts[one], there, platforms)) for one in order)
+        if usual:
+            text, other = texts[order[0]][0], others[0] if others else ()
+            found[text] = Implicit(text=text, who=who, usual=usual, other=other, optional=optional)
+    return tuple(found.values())
+
+
+def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
+    """What `virtualenv` and `uv venv --seed` put in; a conda package of pip brings what it needs."""
+    from packaging.specifiers import SpecifierSet
+
+    asked = SpecifierSet(python)
+    new = any(
+        asked.contains(f"3.{minor}.{patch}") for minor in range(12, 30) for patch in range(40)
+    )
+    found: list[Mapping[Category, tuple[str, ...]]] = [{"conda": ("pip",), "pypi": ("pip",)}]
+    for name in _BUILDERS:
+        conda = () if new else (name,)
+        found.append({"conda": conda, "pypi": (f"{name}; python_version < '3.12'",)})
+    return found
+
+
+def _named(
+    named: Iterable[Requirement], base: ResolvedEnv | None, platforms: Sequence[str]
+) -> dict[str, set[str]]:
+    """By name of a package, the platforms that it is there or asked for on."""
+    from packaging.utils import canonicalize_name
+
+    found: dict[str, set[str]] = {}
+    for one in named:
+        if one.name:
+            where = platforms if one.platforms is None else one.platforms
+            found.setdefault(canonicalize_name(one.name), set()).update(where)
+    for package in base.packages if base else ():
+        found.setdefault(canonicalize_name(package.name), set()).update(platforms)
+    return found
+
+
+def _unnamed(
+    who: str,
+    category: Category,
+    texts: Iterable[str],
+    named: Mapping[str, set[str]],
+    platforms: Sequence[str],
+) -> Iterator[Requirement]:
+    from packaging.utils import canonicalize_name
+
+    from reqparse import Origin, parse_requirement
+
+    for text in texts:
+        one = parse_requirement(text, category=category, origin=Origin(file=who, line=None))
+        there = named.get(canonicalize_name(one.name or ""), set())
+        rest = tuple(platform for platform in platforms if platform not in there)
+        if rest:
+            yield replace(one, platforms=rest if there else None)
