@@ -69,6 +69,8 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
             "[project]\ndependencies = ['a']\n[tool.pixi.dependencies]\ngdal = '*'\n",
             r"toml:4: `gdal = \*` is a conda package, which `@conda` takes",
         ),
+        ("environment.yml", "dependencies:\n- a[build_number=1]\n", "with keys in brackets"),
+        ("requirements.txt", "--conda-pkg a[extras=[x]]\n", "with keys in brackets"),
         ("requirements.txt", "python==3.11 ; os_name == 'x'\n", "is for some machines only"),
         (
             "requirements.txt",

@@ -30,7 +30,13 @@ from mfenv.python_statements import (
     pythons_of,
 )
 from mfenv.sources import sources_of, unused_sources
-from mfenv.unused import check_in_channel, check_used, unused, unused_platforms
+from mfenv.unused import (
+    check_in_channel,
+    check_used,
+    unused,
+    unused_platforms,
+    unused_settings,
+)
 from mfenv.virtual_packages import add_virtual_packages
 from pkgcache.credentials import Credentials
 
@@ -228,6 +234,7 @@ def prepare(
             *unused_bounds(constraints, settings),
             *overruled(sets, settings),
             *unused_platforms(sets, platforms),
+            *unused_settings(request.pyprojects, settings),
             *unused_sources(sets, settings),
             *(
                 f"{wanted.who}: `{wanted.text}` is left out, since it does not go with the rest"

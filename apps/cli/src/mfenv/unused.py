@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
 
-__all__ = ["check_in_channel", "check_used", "unused", "unused_platforms"]
+__all__ = ["check_in_channel", "check_used", "unused", "unused_platforms", "unused_settings"]
 
 
 def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
@@ -21,6 +22,9 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
 
     `chosen` are the groups and extras that were asked for by name.
     """
+    from packaging.utils import canonicalize_name
+
+    chosen = {canonicalize_name(name) for name in chosen}
     for found in sets:
         yield from (f"{note.origin}: {note.text}" for note in found.notes)
         yield from _of_packages(found)
@@ -58,6 +62,15 @@ def unused_platforms(sets: Iterable[RequirementSet], platforms: Collection[str])
         if platform not in platforms:
             why = "others are asked for" if platform in PLATFORMS else "there is none of that name"
             yield f"the platform `{platform}` of a file is not resolved for: {why}"
+
+
+def unused_settings(paths: Iterable[Path], settings: Settings) -> Iterator[str]:
+    """A note on each pyproject.toml whose `[tool.mfenv]` is not the one in force."""
+    for path in paths:
+        origin = f"{path.absolute()}:"
+        there = path.is_file() and b"[tool.mfenv" in path.read_bytes()
+        if there and not any(one.startswith(origin) for one in settings.origins.values()):
+            yield f"{path}: `[tool.mfenv]` is not used: settings are those of where mfenv is run"
 
 
 def check_used(requirement: Requirement) -> None:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from reqparse.model import SourceKind
 
 _NAMES = re.compile(
-    r"(?:.*[_-])?(?:dependenc(?:y|ies)|requires|requirements?|constraints?|packages?-spec)(?:[_-].*)?"
+    r"(?:.*[_-])?"
+    r"(?:dependenc(?:y|ies)|deps|requires|requirements?|constraints?|index[_-]urls?|find[_-]links)"
+    r"(?:[_-].*)?"
 )
-"""Keys that name packages, whoever uses them."""
+"""Keys that name packages or where they are, whoever uses them."""
 _FLIT_METADATA = (
     *("module", "author", "author-email", "maintainer", "maintainer-email", "home-page"),
     *("license", "keywords", "classifiers", "description-file", "urls", "entry-points-file"),

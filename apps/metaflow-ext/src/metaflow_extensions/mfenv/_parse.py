@@ -116,19 +116,22 @@ def _check(kind: str, found: RequirementSet) -> None:
                 "say it otherwise: no decorator can say this",
             )
     for one in (*found.constraints, *found.requirements):
-        what = None
-        if one in found.constraints:
-            what = "a constraint"
-        elif one.category == "conda" and kind != "environment.yml":
-            what = "a conda package, which `@conda` takes"
-        elif one.category == "sys":
-            what = "a virtual package, which `@sys_packages` takes"
-        elif one.platforms is not None:
-            what = "for some platforms only"
-        elif one.hashes or one.editable:
-            what = "with hashes or editable"
+        what = "a constraint" if one in found.constraints else _beyond(kind, one)
         if what:
             raise InvalidRequest(
                 f"{kind}:{one.origin.line}: `{one.original}` is {what}",
                 "say it otherwise: no decorator can say this",
             )
+
+
+def _beyond(kind: str, one: Requirement) -> str | None:
+    """What a requirement is that no decorator has words for; None where one has."""
+    if one.category == "sys":
+        return "a virtual package, which `@sys_packages` takes"
+    if one.category == "conda" and kind != "environment.yml":
+        return "a conda package, which `@conda` takes"
+    if one.category != "pypi" and "[" in one.text:
+        return "with keys in brackets"
+    if one.platforms is not None:
+        return "for some platforms only"
+    return "with hashes or editable" if one.hashes or one.editable else None
