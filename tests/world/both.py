@@ -125,9 +125,10 @@ class Both:
             except InvalidVersion:
                 continue
             name = package["name"]
-            entries = self._names.get(name)
             own = [name] if name in (self._table.get(name) or ()) else []
-            for brought in (entry["pypi"] for entry in entries) if entries else [own]:
+            lists = [entry["pypi"] for entry in self._names.get(name, ())] or [own]
+            # Longer lists have what a package only vendors: setuptools has no typing-extensions.
+            for brought in (one if len(one) < 2 else own for one in lists):
                 found |= {str(canonicalize_name(one)): version for one in brought}
         return found
 
