@@ -50,8 +50,11 @@ INTENDED: dict[str, tuple[set[str], str]] = {
         "a file URL with `..` is relative to the file that holds it, and its egg is its name",
     ),
 }
+SCP = "git's own short form is no URL: to pip it is a path, and leads nowhere"
 # Lines that the other parser takes and we refuse, and why.
 REFUSED = {
+    "git+git@host:user/repo.git#egg=myname": SCP,
+    "-e git+git@github.com:pypa/pipenv.git#egg=pipenv": SCP,
     "novcs+http://example.com#egg=a": "no installer knows the scheme; pip itself refuses it",
 }
 
@@ -178,4 +181,4 @@ def test_every_line_that_is_wrong_is_a_problem(expected: Path, tmp_path: Path) -
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_we_refuse_on_purpose(line: str) -> None:
     with pytest.raises(reqparse.ParseErrors):
-        reqparse.parse_requirement(line)
+        reqparse.parse_requirement(line.removeprefix("-e "))

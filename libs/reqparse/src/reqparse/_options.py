@@ -105,6 +105,9 @@ def split_options(line: str) -> tuple[str, Options]:
         rest = " ".join(trailing)
         raise Flaw(f"`{rest}` after an option means nothing", "put it on a line of its own")
     options = Options(vars(values))
+    for name, given in options.values.items():
+        if isinstance(given, list) and not all(value.strip() for value in given):
+            raise Flaw(f"`{SPELLING[name]}` has no value")
     if marker:
         options.values["editable"][-1] += f" ; {marker.strip()}"
     return requirement, options

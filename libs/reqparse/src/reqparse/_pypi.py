@@ -20,6 +20,7 @@ from packaging.utils import (
 
 from envid.redaction import redact
 from reqparse._flaw import Flaw
+from reqparse._reference import check_address, check_editable, split_extras
 from reqparse._url import (
     has_scheme,
     is_archive,
@@ -56,6 +57,8 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
     if not editable and _NAMED_URL.match(text):
         return pep508_requirement(text, base)
     body, marker = _split_at_marker(text)
+    if editable:
+        check_editable(body)
     if editable or _is_reference(body):
         found = _from_reference(body, None if marker is None else canonical_marker(marker), base)
         return replace(found, editable=True) if editable else found
@@ -122,8 +125,9 @@ def _from_reference(text: str, marker: str | None, base: str) -> Requirement:
     """A URL or path without a name in front of it."""
     extras: tuple[str, ...] = ()
     local = not has_scheme(text) and not is_url(text)
-    if (local or text.startswith("file:")) and (found := _PATH_EXTRAS.search(text)):
-        text, extras = text[: found.start()], _normalise(found[1].split(","))
+    if local or text.startswith("file:"):
+        text, listed = split_extras(text)
+        extras = _normalise(listed)
     return _reference(text, base, extras=extras, marker=marker)
 
 
@@ -144,6 +148,7 @@ def _reference(
         )
     if not address:
         raise Flaw("a URL or path is missing")
+    check_address(address, name=name)
     path = None
     if not is_url(address) or address.lower().startswith("file:"):
         address = path = join(base, address)
@@ -155,6 +160,8 @@ def _reference(
     if fragment.egg:
         parts |= _from_egg(fragment.egg)
     if name is not None:
+        if fragment.egg and parts["name"] != name:
+            raise Flaw(f"`{name}` and `#egg={fragment.egg}` are two names", "leave out `#egg=`")
         parts["name"] = name
     extras = tuple(sorted({*extras, *parts.pop("extras", ())}))
     url = path_to_url(path) if path else address
@@ -227,7 +234,7 @@ def _what_is_wrong(text: str) -> str:
     if not head:
         return "it does not start with the name of a package"
     rest = body[head.end() :].strip()
-    if rest.startswith("["):
+    if rest.startswith("[") or (not rest and not semicolon):
         return "what stands between `[` and `]` are no extras"
     if not rest.startswith("@") and not _is_specifier(rest):
         return f"`{rest}` is not a version specifier"
@@ -258,6 +265,9 @@ def _hint(text: str) -> str | None:
     text = text[:200]  # the expressions look far ahead
     if "::" in text:
         return "a channel is conda's word; write `--conda-pkg CHANNEL::NAME`"
+    for sign, hint in _LOOKS_LIKE.items():
+        if re.match(sign, text):
+            return hint
     if re.match(r"[\w.-]+\s*=[^=]", text):
         return "PyPI requirements compare with `==`"
     if re.search(r"[<>=!~][^,;]*\s[<>!~=]", text):
@@ -265,3 +275,20 @@ def _hint(text: str) -> str | None:
     if re.match(r"[\w.-]+\s+[\w.-]+", text):
         return "one requirement per line"
     return None
+
+
+_LOOKS_LIKE = {
+    r"(?:python3? -m )?(?:pip|pip3|conda|mamba|uv|poetry|apt|apt-get) ": "it seems to be a command",
+    r"(?:import|from) [\w.]+": "it seems to be Python",
+    r"(?:<{7}|={7}|>{7})(?: |$)": "it seems to be left over from a merge",
+    r"[\w.-]+\s*=\s*(?:[\"'{]|\d[^=]*=[^=])": "it seems to be TOML, or a conda package",
+    r"[\w.-]+\s*:": "it seems to be YAML: write `NAME==VERSION`",
+    r"[-*\u2022]\s": "it seems to be the item of a list: leave out the sign in front",
+    r"[\"'`]": "leave out the quotes",
+    r"[\w.-]+\s*\^": "it seems to be poetry's: write for example `>=1.2,<2`",
+    r".*;\s*$": "leave out the semicolon, or write a marker behind it",
+    r"[\w.-]+#": "a comment starts with a space and `#`",
+    r"[\w.-]+\s*=[<>!~]": "the sign of equality stands behind: `>=`, `<=`, `!=`, `~=`",
+    r"[\w.-]+\s*==\s*(?:\*|latest\b|any\b)": "leave out the version for any",
+    r"[\w.-]+\s*,": "one requirement per line",
+}

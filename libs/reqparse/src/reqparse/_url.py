@@ -14,7 +14,7 @@ _USERINFO = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/
 _TOKEN = re.compile(r"(://[^/?#\s]+)/t/[^/?#\s]+(?=/)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # absolute, though not here
-_VCS = ("git", "hg", "svn", "bzr")
+VCS = ("git", "hg", "svn", "bzr")
 _PLAIN = ("http", "https", "ftp", "file", "git", "ssh")
 _ARCHIVES = (
     *(".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz"),
@@ -40,13 +40,13 @@ def split_secret(url: str) -> tuple[str, Secret | None]:
 def is_url(text: str) -> bool:
     """Whether a text is a URL of a scheme that installers know, VCS schemes included."""
     scheme = text.partition(":")[0].lower()
-    return bool(_SCHEME.match(text)) and (scheme in _PLAIN or scheme.partition("+")[0] in _VCS)
+    return bool(_SCHEME.match(text)) and (scheme in _PLAIN or scheme.partition("+")[0] in VCS)
 
 
 def is_vcs(url: str) -> bool:
     """Whether a URL names a repository."""
     scheme = url.partition(":")[0].lower()
-    return scheme in ("git", "ssh") or ("+" in scheme and scheme.partition("+")[0] in _VCS)
+    return scheme in ("git", "ssh") or ("+" in scheme and scheme.partition("+")[0] in VCS)
 
 
 def has_scheme(text: str) -> bool:

@@ -1,0 +1,103 @@
+"""What a direct reference must be: the address of an archive, of a repository, or a path.
+
+Installers find out when they fetch it; whoever reads a file is helped by hearing it at once.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from envid.redaction import redact
+from reqparse._flaw import Flaw
+from reqparse._url import VCS, has_scheme, is_archive, is_url, is_vcs
+
+__all__ = ["check_address", "check_editable", "split_extras"]
+
+_SCP = re.compile(r"(?:[a-z]+\+)?([\w.-]+@[\w.-]+)[:/](.+)")
+_HOST_PATH = re.compile(r"[\w.-]+:[^/\\].*")
+_VCS_PATH = re.compile(rf"(?:{'|'.join(VCS)})\+(.*)")
+_SSH_COLON = re.compile(r"([\w+]*ssh://[^/:]*):")
+_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
+_EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
+_EXTRA_LIST = re.compile(r"\s*(?:[\w.-]+\s*(?:,\s*[\w.-]+\s*)*)?")
+_SPECIFIER = re.compile(r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*[=<>!~]=")
+
+
+def split_extras(text: str) -> tuple[str, list[str]]:
+    """A path and the extras in brackets behind it. Raises Flaw."""
+    found = _EXTRAS.search(text)
+    if not found:
+        return text, []
+    if not _EXTRA_LIST.fullmatch(found[1]):
+        raise Flaw(f"`[{found[1]}]` of `{redact(text)}` are no extras", "write `[a,b]`")
+    return text[: found.start()], found[1].split(",")
+
+
+def check_address(address: str, *, name: str | None = None) -> None:
+    """Raise Flaw for a text that stands for a reference, and can lead nowhere.
+
+    `name` is what stands in front of it, with `@` between.
+    """
+    if name and _HOST_PATH.fullmatch(address) and not is_url(address):
+        # `git@host:a/b.git` looks like a package named `git`.
+        address = f"{name}@{address}"
+    if has_scheme(address) or is_url(address):
+        _check_url(address)
+    elif (found := _SCP.fullmatch(address)) and ("/" in found[2] or found[2].endswith(".git")):
+        raise Flaw(
+            f"`{redact(address)}` seems to be a repository by ssh",
+            f"write `git+ssh://{found[1]}/{found[2]}`",
+        )
+    elif found := _VCS_PATH.fullmatch(address):
+        raise Flaw(
+            f"`{redact(address)}` seems to be a repository, and has no URL",
+            "write `git+https://`, `git+ssh://` or, for one on this machine, `git+file:///PATH`",
+        )
+    elif name and not re.search(r"[/\\]|^\.", address) and not is_archive(address):
+        raise Flaw(
+            f"`@ {address}` is neither a URL nor a path",
+            "a version stands behind `==`, a path starts with `./`",
+        )
+
+
+def _check_url(url: str) -> None:
+    shown = redact(url)
+    scheme, _, rest = url.partition(":")
+    if scheme.lower() == "file":
+        if not rest.strip("/"):
+            raise Flaw(f"`{shown}` names no file", "write `file:///PATH`")
+        return
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        hint = "a number stands behind the host and its colon"
+        if found := _SSH_COLON.match(shown):
+            hint = f"write `{found[1]}/{shown[found.end() :]}`"
+        raise Flaw(f"`{shown}` has no number for its port", hint) from None
+    transport = scheme.lower().rpartition("+")[2]
+    if not host and transport not in ("file", "lp"):
+        raise Flaw(f"`{shown}` has no host", "write for example `https://HOST/PATH`")
+    path = parts.path.strip("/")
+    if is_vcs(url):
+        if path.endswith("@"):
+            raise Flaw(f"`{shown}` has no revision behind its `@`", "add one, or leave out the `@`")
+    elif path.endswith(".git") or (host in _HOSTS and path.count("/") == 1):
+        raise Flaw(f"`{shown}` seems to be a repository", f"write `git+{shown}`")
+
+
+def check_editable(text: str) -> None:
+    """Raise Flaw for what cannot be edited where it lies."""
+    what = None
+    if _SPECIFIER.match(text):
+        what = "a requirement by name"
+    elif is_url(text) and not is_vcs(text) and not text.lower().startswith("file:"):
+        what = "an archive of another machine"
+    elif is_archive(split_extras(text)[0]):
+        what = "an archive"
+    if what:
+        raise Flaw(
+            f"`-e {redact(text)}` is {what}",
+            "leave out `-e`: only a directory or a repository is editable",
+        )
