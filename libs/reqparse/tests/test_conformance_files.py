@@ -45,7 +45,13 @@ INTENDED = {
     "test-message/mamba.txt": NO_REQUIREMENT,
     "test-stdout/conda.txt": "",
     "test-stdout/mamba.txt": "",
-    "test-recipe/meta.yaml": "not YAML",  # a template of conda-build
+    "test-recipe/meta.yaml": "a conda recipe",
+    # Files beside environments, which are none.
+    "quetz/dev_config.toml": "this is no pyproject.toml",
+    "test-archspec/virtual-packages.yaml": "the virtual packages of conda-lock",
+    "test-cuda/virtual-packages": "the virtual packages of conda-lock",
+    "test-pip-respects-glibc-version/virtual-packages.yml": "the virtual packages of conda-lock",
+    "test-lookup/emoji-to-python-dateutil-lookup.yml": "it has `python-dateutil`",
 }
 
 

@@ -302,7 +302,8 @@ def test_one_equals_sign_in_a_pip_list_is_read_and_noted(desk: Desk) -> None:
     ("text", "problem"),
     [
         ("a: 1\na: 2\n", "2: the key `a` is there twice; keep one of them"),
-        ("- a\n", "1: expected a mapping, found a list"),
+        ("- a\n", ("1: this is no environment.yml: it has no keys; what stands in lines by itself"
+         " is a requirements.txt, and given with `-r`")),
         ("dependencies: a\n", "1: expected a list, found a text"),
         ("dependencies:\n  - [a]\n", "2: expected a text, found a list"),
         ("dependencies:\n  - npm: [a]\n", "2: `npm:` among the dependencies; only `pip:` and `sys:`"),

@@ -291,7 +291,53 @@ def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:
         ("--conda-pkg a )1(", "not a conda version"),
         ("--conda-pkg a 1 b-c", "not a conda build string"),
         ("git+https://h.org/r#egg=-", "not a name"),
-        ("-r a\0b", "cannot be a path"),
+        ("git@host:a/b.git", "by ssh; write `git+ssh://git@host/a/b.git`"),
+        ("git@host:a/b.git@v1", "write `git+ssh://git@host/a/b.git@v1`"),
+        ("git+git@host:a/b.git", "write `git+ssh://git@host/a/b.git`"),
+        ("-e git+git@host:a/b.git#egg=b", "write `git+ssh://git@host/a/b.git`"),
+        ("-e git@host:a/b.git", "write `git+ssh://git@host/a/b.git`"),
+        ("-e git+git@host/a/b.git", "write `git+ssh://git@host/a/b.git`"),
+        ("b @ git@host:a/b.git", "write `git+ssh://git@host/a/b.git`"),
+        ("git+ssh://git@host:a/b.git", "write `git+ssh://git@host/a/b.git`"),
+        ("git+/srv/b", "a repository, and has no URL"),
+        ("git+../b", "a repository, and has no URL"),
+        ("https://host:x/a.zip", "no number for its port"),
+        ("https://h.org/a/b.git", "a repository; write `git+https://h.org/a/b.git`"),
+        ("https://github.com/a/b", "a repository; write `git+https://github.com/a/b`"),
+        ("git+https://h.org/a/b.git@#egg=b", "no revision behind its `@`"),
+        ("a @ git+https://h.org/a.git#egg=b", "`a` and `#egg=b` are two names"),
+        ("numpy @ https:///", "has no host"),
+        ("numpy @ https://", "has no host"),
+        ("numpy @ git+https:///a/b", "has no host"),
+        ("https:///a.zip", "has no host"),
+        ("numpy @ file:///", "names no file"),
+        ("numpy@1.0", "a version stands behind `==`"),
+        ("numpy @ latest", "neither a URL nor a path"),
+        ("-e https://host/", "an archive of another machine"),
+        ("-e https://host/a.zip", "only a directory or a repository is editable"),
+        ("-e a==1.0", "a requirement by name"),
+        ("-e ./a.whl", "an archive"),
+        ("-e black[,a]", "`[,a]` of `black[,a]` are no extras"),
+        ("-e ./black[a,]", "no extras"),
+        ("./black[,]", "no extras"),
+        ("./black[a b]", "no extras"),
+        ("black[,a]", "what stands between `[` and `]` are no extras"),
+        ("--index-url=", "`--index-url` has no value"),
+        ("--only-binary=", "`--only-binary` has no value"),
+        ("pip install numpy", "a command"),
+        ("import numpy", "Python"),
+        ("numpy, scipy", "one requirement per line"),
+        ("* numpy", "the item of a list"),
+        ("'numpy'", "leave out the quotes"),
+        ("numpy;", "leave out the semicolon"),
+        ("numpy=1.0=py36_0", "what `conda list --export` writes"),
+        ("numpy = {version = '1'}", "TOML, or a conda package"),
+        ("numpy: 1", "YAML"),
+        ("numpy^1", "poetry"),
+        ("numpy=>1", "`>=`"),
+        ("numpy==latest", "leave out the version"),
+        ("numpy#why", "a comment starts with a space"),
+        ("<<<<<<< HEAD", "a merge"),
     ],
 )
 def test_what_is_wrong_is_said(desk: Desk, line: str, what: str) -> None:
@@ -299,6 +345,32 @@ def test_what_is_wrong_is_said(desk: Desk, line: str, what: str) -> None:
     assert problem.startswith("requirements.txt:1: ")
     assert what in problem
     assert "\n" not in problem
+
+
+def test_a_path_is_one_that_can_be(tmp_path: Path) -> None:
+    with pytest.raises(ParseErrors, match="cannot be a path"):
+        reqparse.parse_requirement("./a\0b")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "https://h.org",  # whatever it gives
+        "git+https://h.org/a",
+        "git+ssh://git@h.org:2222/a/b.git",
+        "git+file:///srv/b",
+        "https://github.com/a/b/archive/main.zip",
+        "https://h.org/download?file=a",
+        "a @ ./b",
+        "a @ b.whl/../c",
+        "a@https://h.org/x",
+        "-e b",
+        "-e ./b[x,y]",
+        "./b[]",
+    ],
+)
+def test_a_reference_that_may_lead_somewhere_is_taken(desk: Desk, line: str) -> None:
+    assert len(desk.read(line).requirements) == 1
 
 
 def test_a_message_is_one_short_line_without_control_characters(desk: Desk) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["check_in_channel", "check_used", "unused", "unused_platforms", "unused_settings"]
 
 
+_FETCHED = ("https", "http", "file", "git+https", "git+ssh", "git+file")
+
+
 def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
     """A note on each thing that was read and is not used.
 
@@ -80,6 +83,12 @@ def check_used(requirement: Requirement) -> None:
             f"{requirement.origin}: `{requirement.original}` is editable, and a shared"
             " environment is exact",
             "leave out `-e` to install the directory as it is now",
+        )
+    scheme = (requirement.url or "file:").partition(":")[0].lower()
+    if requirement.category == "pypi" and scheme not in _FETCHED:
+        raise InvalidRequest(
+            f"{requirement.origin}: `{requirement.original}` cannot be fetched by `{scheme}`",
+            f"known are {', '.join(f'`{one}`' for one in _FETCHED)}",
         )
     options = [f"--config-settings={key}={value}" for key, value in requirement.config_settings]
     options += [f"--global-option={value}" for value in requirement.global_options]

@@ -260,6 +260,8 @@ def _read(path: str, *, regular: bool) -> bytes:
     except FileNotFoundError:
         # The file that was asked for is named by its origin already.
         raise Flaw(f"no such file `{path}`" if regular else "no such file") from None
+    except IsADirectoryError:
+        raise Flaw("this is a directory", "name a file in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Flaw(f"cannot read `{path}`: {reason}") from None

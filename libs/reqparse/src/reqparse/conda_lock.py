@@ -10,6 +10,7 @@ from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import Place, check_version, conda_parts, hash_table
+from reqparse._strange import check_file, check_keys
 from reqparse._yaml import load_yaml
 from reqparse.model import LockedPackage
 
@@ -36,7 +37,11 @@ _UNREAD = {
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read a conda-lock.yml into a job."""
+    check_file(location, data, "conda-lock.yml")
     root = load_yaml(decode(data, pep263=False))
+    if "metadata" not in root.table or "package" not in root.table:
+        check_keys(root.table, ("metadata",), "conda-lock.yml", "`metadata` and `package`")
+        raise Flaw("this conda-lock.yml has no `package`", "make it again")
     check_version(root.get("version"), ("1",), "conda-lock.yml")
     place = Place(location, redact(location))
     metadata = root.get("metadata")

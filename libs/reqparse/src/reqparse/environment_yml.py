@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from envid.redaction import redact
 from reqparse._conda import conda_requirement, pep440, sys_requirement
+from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._selectors import comment_selector, select
+from reqparse._strange import check_file, check_keys
 from reqparse._url import absolute, directory
 from reqparse._yaml import load_yaml
 from reqparse.model import PLATFORMS, Origin, Requirement
@@ -32,6 +34,11 @@ KEYS = (
     *("pip-repositories", "pypi-indices"),
 )
 """What is read at the top of a file, in this order; what else stands there is noted."""
+_UNUSED = {
+    "allow-pypi-requests": "PyPI is asked for what is listed under `pip:`",
+    "platform": "`platforms:` lists those to resolve for",
+    "prefix": "an environment is created where you say",
+}
 _SEL = re.compile(r"sel\((.*)\)")
 _SINGLE_EQUALS = re.compile(
     r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?!=)\s*([<>~=!]=|[<>])?\s*([^=\s]\S*)"
@@ -41,6 +48,24 @@ _SINGLE_EQUALS = re.compile(
 def read(job: Job, location: str, data: bytes) -> None:
     """Read an environment.yml and the requirements files that it includes into a job."""
     _Reader(job, location).read(data)
+
+
+def _document(data: bytes) -> Node:
+    text = decode(data, pep263=False)
+    try:
+        root = load_yaml(text)
+    except Flaw as flaw:
+        if re.search(r"(?m)^\s*\{%|\{\{", text):
+            raise Flaw(
+                "this is no environment.yml: it seems to be a conda recipe or another template",
+                "give what comes of it",
+                flaw.line,
+            ) from None
+        raise
+    if isinstance(root.value, (list, str)):
+        hint = "what stands in lines by itself is a requirements.txt, and given with `-r`"
+        raise Flaw("this is no environment.yml: it has no keys", hint, root.line)
+    return root
 
 
 class _Reader:
@@ -58,13 +83,15 @@ class _Reader:
         )
         keys = dict(zip(KEYS, takers, strict=True))
         with self._job.guard(self._at(None)):
-            table = load_yaml(decode(data, pep263=False)).table
+            check_file(self._location, data, "environment.yml")
+            table = _document(data).table
+            check_keys(table, (*KEYS, *_UNUSED), "environment.yml", "`dependencies` or `channels`")
             for key, take in keys.items():
                 if key in table:
                     with self._job.guard(self._at(table[key])):
                         take(table[key])
             for key in [key for key in table if key not in keys]:
-                why = "an environment is created where you say" if key == "prefix" else "not known"
+                why = _UNUSED.get(key, "not known")
                 self._job.note(self._at(table[key]), f"`{key}` is not used: {why}")
 
     def _at(self, node: Node | None) -> Origin:
@@ -165,9 +192,7 @@ class _Reader:
             elif (found := _SEL.fullmatch(key)) and (selected := select(found[1])) is not None:
                 self._conda(node, self._narrow(node, selected, platforms))
             else:
-                self._job.problem(
-                    self._at(node), f"`{key}:` among the dependencies", "only `pip:` and `sys:`"
-                )
+                raise Flaw(f"`{key}:` among the dependencies", "only `pip:` and `sys:`", node.line)
 
     def _sys_package(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         self._add(sys_requirement(item.text), item, platforms)

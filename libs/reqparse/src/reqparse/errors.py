@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reqparse.model import Origin
 
+_SHOWN = 20
+
 __all__ = ["NotExpressible", "ParseErrors", "Problem", "ReqparseError", "UnknownKind"]
 
 
@@ -43,7 +45,10 @@ class ParseErrors(ValueError, ReqparseError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return f"{self.problems[0].origin}: {self.problems[0].message}"
-        return "\n".join(map(str, self.problems))
+        shown = [str(problem) for problem in self.problems[:_SHOWN]]
+        if more := len(self.problems) - _SHOWN:
+            shown += [f"and {more} more"] if more > 0 else []
+        return "\n".join(shown)
 
 
 class UnknownKind(ValueError, ReqparseError):

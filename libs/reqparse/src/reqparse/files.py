@@ -40,7 +40,7 @@ _SIGNS = {
     "uv.lock": (rb"version = \d", rb"\[\[package\]\]", rb"source = \{ "),
     "pixi.toml": (rb"\[workspace\]", rb"channels\s*="),
     "pixi.lock": (rb"version: \d", rb"environments:", rb"packages:"),
-    "conda-lock.yml": (rb"version: \d", rb"metadata:", rb"package:"),
+    "conda-lock.yml": (rb"version: \d", rb"package:\s*$"),
 }
 
 KINDS = tuple(_READERS)

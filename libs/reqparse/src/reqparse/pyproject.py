@@ -16,6 +16,7 @@ from reqparse import _conda_lock_table, _other_tools, _pixi_table, _poetry, _uv_
 from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._project import Included, Project, normalise, take_list
+from reqparse._strange import check_file, check_keys
 from reqparse._toml import load_toml
 from reqparse.model import Origin
 
@@ -33,12 +34,15 @@ _METADATA = (
     *("import-namespaces", "keywords", "license", "license-files", "maintainers", "readme"),
     *("scripts", "urls", "version"),
 )
+_TABLES = ("project", "dependency-groups", "tool", "build-system")
 _TOOLS = ("conda-lock", "flit", "pdm", "pixi", "poetry", "uv")
 
 
 def read(job: Job, location: str, data: bytes) -> None:
     """Read a pyproject.toml, with the groups and extras that the job asks for, into a job."""
+    check_file(location, data, "pyproject.toml")
     root = load_toml(decode(data, pep263=False))
+    check_keys(root.table, _TABLES, "pyproject.toml", "`[project]` or a table of a tool")
     project = Project(job, location)
     tool = root.get("tool")
     root.get("build-system").done = True  # the project itself is not installed
@@ -75,6 +79,7 @@ def read_pixi(job: Job, location: str, data: bytes) -> None:
 
 def read_script(job: Job, location: str, data: bytes) -> None:
     """Read the inline metadata of a Python script (PEP 723) into a job."""
+    check_file(location, data, "script")
     lines = decode(data).replace("\r\n", "\n").split("\n")
     blocks = list(_script_blocks(lines))
     for number, line in enumerate(lines, start=1):

@@ -19,6 +19,7 @@ from reqparse._flaw import Flaw
 from reqparse._lines import Line, decode, logical_lines
 from reqparse._options import PER_REQUIREMENT, SPELLING, Options, split_options
 from reqparse._pypi import pypi_requirement
+from reqparse._strange import check_file, of_lines
 from reqparse._url import absolute, directory, is_remote, join
 from reqparse.model import Origin, Requirement
 
@@ -72,14 +73,26 @@ class RequirementsReader:
             line = next(file.lines, None)
             if line is None:
                 self._open.popitem()
+                self._check(file)
             else:
+                file.read += 1
                 self._line(file, line, Origin(file=redact(file.location), line=line.number))
+
+    def _check(self, file: _File) -> None:
+        """Put one problem in the place of all, where a file is something else."""
+        name, problems = redact(file.location), self._job.problems
+        wrong = {one.origin.line: one for one in problems if one.origin.file == name}
+        messages = [one.message for line, one in wrong.items() if line]
+        if flaw := of_lines(file.data, messages, file.read):
+            self._job.problems = [one for one in problems if one.origin.file != name]
+            self._job.problem(next(iter(wrong.values())).origin, flaw.message, flaw.hint)
 
     def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
         with self._job.guard(Origin(file=redact(location))):
+            check_file(location, data, "requirements.txt")
             lines = logical_lines(decode(data), self._job.env)
             self._seen[_key(location), constraint, self._scope] = origin
-            file = _File(location, lines, constraint=constraint)
+            file = _File(location, lines, constraint=constraint, data=data)
             self._open[_key(location)] = file
 
     def _enter(self, location: str, origin: Origin, *, constraint: bool) -> None:
@@ -170,11 +183,14 @@ class RequirementsReader:
 class _File:
     """A file being read: its path or URL, where paths in it start, and what is left of it."""
 
-    __slots__ = ("base", "constraint", "lines", "location")
+    __slots__ = ("base", "constraint", "data", "lines", "location", "read")
 
-    def __init__(self, location: str, lines: Iterator[Line], *, constraint: bool) -> None:
+    def __init__(
+        self, location: str, lines: Iterator[Line], *, constraint: bool, data: bytes = b""
+    ) -> None:
         self.location, self.lines, self.constraint = location, lines, constraint
         self.base = absolute(directory(location))
+        self.data, self.read = data, 0
 
 
 def _key(location: str) -> str:
