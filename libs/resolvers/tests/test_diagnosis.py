@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from resolvers._diagnosis import Story, diagnose
 from resolvers._lock import read_notes
+from resolvers._project_files import ProjectFiles
 from resolvers._question import Question
+from resolvers._uv import Uv
 from resolvers.errors import BuildFailed, IndexUnreachable, ResolveError
 from resolvers.pythons import Python
 from resolvers.request import ResolveContext
@@ -15,12 +17,14 @@ from resolvers.targets import Target
 
 from .helpers import spec_of
 
+CONTEXT = ResolveContext(cache_dir=Path("/nowhere"))
 QUESTION = Question.make(
     spec_of("a"),
     Target.make("linux-64"),
     Python(path=Path("/python"), version="3.11.7"),
-    ResolveContext(cache_dir=Path("/nowhere")),
+    CONTEXT,
     wheels={},
+    projects=ProjectFiles(Uv(CONTEXT), spec_of("a"), CONTEXT),
 )
 # The pieces that uv's messages are made of, put together at random.
 PIECES = st.sampled_from(

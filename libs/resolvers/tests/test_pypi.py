@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import io
+import re
+import tarfile
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
 
-from envid.platforms import PLATFORMS
+from envid.platforms import PLATFORMS, host_platform
 from envid.spec import EnvSpec
 from resolvers.errors import InvalidRequest, PythonNotFound
-from resolvers.testing import FakeIndex, make_wheel
+from resolvers.testing import Distribution, FakeIndex, make_project, make_wheel
 
 from .helpers import LINUX, resolve, resolve_all, spec_of, versions
 
@@ -79,19 +82,63 @@ def test_all_platforms_are_resolved_with_their_own_markers_and_tags(tmp_path: Pa
     [
         ((), "2_28"),
         (("__glibc=2.17",), "2_17"),
-        (("__glibc=2.27",), "2_17"),
+        (("__glibc=2.18",), "2_17"),
+        (("__glibc=2.23",), "2_17"),
+        (("__glibc=2.24",), "2_24"),
+        (("__glibc=2.27",), "2_24"),
         (("__glibc=2.28",), "2_28"),
+        (("__glibc=2.30",), "2_30"),
         (("__glibc=2.36",), "2_34"),
+        (("__glibc=2.40",), "2_39"),
+        (("__glibc=2.41",), "2_41"),
+        (("__glibc=2.99",), "2_41"),
     ],
 )
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_newest_wheel_below_the_glibc_floor_is_taken(
-    tmp_path: Path, sys: tuple[str, ...], expected: str
+    tmp_path: Path, sys: tuple[str, ...], expected: str, machine: str
 ) -> None:
-    tags = [f"py3-none-{one}_x86_64" for one in ("musllinux_1_1", "manylinux1")]
-    tags += [f"py3-none-manylinux_{one}_x86_64" for one in ("2_17", "2_28", "2_34", "2_39")]
-    with FakeIndex(*(make_wheel("a", "1", tag=tag) for tag in tags)) as index:
-        found = resolve(spec_of("a", index=index.url, sys=sys), tmp_path)["a"]
-    assert found.filename == f"a-1-py3-none-manylinux_{expected}_x86_64.whl"
+    minors = ("2_17", "2_24", "2_28", "2_30", "2_34", "2_39", "2_41")
+    tags = [f"py3-none-{one}_{machine}" for one in ("musllinux_1_1", "manylinux1")]
+    tags += [f"py3-none-manylinux_{one}_{machine}" for one in minors]
+    # Each version of the second has a wheel for one floor alone, and must be seen by uv too.
+    versions = [
+        make_wheel("b", one.replace("_", "."), tag=f"py3-none-manylinux_{one}_{machine}")
+        for one in minors
+    ]
+    with FakeIndex(*(make_wheel("a", "1", tag=tag) for tag in tags), *versions) as index:
+        spec = spec_of("a", "b", index=index.url, sys=sys)
+        found = resolve(spec, tmp_path, {"x86_64": LINUX}.get(machine, "linux-aarch64"))
+    assert found["a"].filename == f"a-1-py3-none-manylinux_{expected}_{machine}.whl"
+    assert found["b"].version == expected.replace("_", ".")
+
+
+def test_a_source_that_is_asked_for_what_it_needs_is_asked_here(tmp_path: Path) -> None:
+    """uv, told of another machine by an interpreter, wants what builds it to be for that machine."""
+    here, other = ("x86_64", "linux-aarch64")
+    if host_platform() != LINUX:
+        pytest.skip("the tags are those of linux-64")
+    tree = make_project(tmp_path / "a-1", "a", "1", requires=["b"])
+    backend = 'requires = ["tool"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (tree / "pyproject.toml").write_text(f"[build-system]\n{backend}")
+    stated = (tree / "PKG-INFO").read_text()
+    (tree / "PKG-INFO").write_text(re.sub("Metadata-Version: .*", "Metadata-Version: 2.1", stated))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as packed:
+        packed.add(tree, tree.name)
+    sdist = Distribution(name="a", filename="a-1.tar.gz", data=archive.getvalue(), metadata="")
+    wheels = [make_wheel("tool", "1", tag=f"py3-none-manylinux_2_17_{here}")]
+    wheels += [
+        make_wheel("b", version, tag=f"py3-none-manylinux_{version.replace('.', '_')}_{machine}")
+        for version in ("2.17", "2.24")
+        for machine in (here, "aarch64")
+    ]
+    with FakeIndex(sdist, *wheels) as index:
+        spec = spec_of("a", index=index.url, sys=["__glibc=2.24"])
+        assert versions(resolve(spec, tmp_path)) == {"a": "1", "b": "2.24"}
+        found = resolve_all(spec, tmp_path / "fresh", (other,))[other]
+    assert {one.name: one.version for one in found.packages} == {"a": "1", "b": "2.17"}
+    assert "no wheel was looked for that needs more than glibc 2.17" in found.notes[0]
 
 
 @pytest.mark.parametrize(

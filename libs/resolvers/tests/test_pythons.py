@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from resolvers.errors import PythonNotFound
-from resolvers.pythons import find_python
+from resolvers.pythons import find_python, find_pythons, minor
 from resolvers.request import ResolveContext
+from resolvers.testing import FakeIndex, make_sdist, make_wheel
+
+from .helpers import LINUX, resolve_all, spec_of
 
 THIS = ".".join(str(part) for part in sys.version_info[:3])
 
@@ -69,3 +73,37 @@ def test_without_uv_the_running_interpreter_is_there(
     with pytest.raises(PythonNotFound) as caught:
         find_python("<3", context)
     assert caught.value.found == (THIS,)
+
+
+@pytest.fixture
+def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """All minor versions that this machine has."""
+    monkeypatch.delenv("PYENV_ROOT")
+    found = find_pythons(">=3.9", ResolveContext(cache_dir=tmp_path))
+    if len(found) < 2:
+        pytest.skip("this machine has one Python alone")
+    return tuple(minor(one.version) for one in found)
+
+
+def test_of_several_pythons_each_minor_version_is_there_once_the_newest_first(
+    several: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert sorted(set(several), key=Version, reverse=True) == list(several)
+    context = ResolveContext(cache_dir=tmp_path, preferred_python=f"{several[-1]}.0")
+    found = find_pythons(">=3.9", context)
+    assert [minor(one.version) for one in found] == [several[-1], *several[:-1]]
+
+
+def test_the_newest_python_that_has_wheels_is_taken(
+    several: tuple[str, ...], tmp_path: Path
+) -> None:
+    older = several[1].replace(".", "")
+    with FakeIndex(
+        make_wheel("pure", "1"),
+        make_wheel("lagging", "1", tag=f"cp{older}-cp{older}-manylinux_2_17_x86_64"),
+        make_sdist(tmp_path, "lagging", "1", tag="broken"),
+    ) as index:
+        for asked, expected in (("pure", several[0]), ("lagging", several[1])):
+            spec = spec_of(asked, index=index.url, python=">=3.9")
+            found = resolve_all(spec, tmp_path)[LINUX]
+            assert minor(found.python) == expected

@@ -26,19 +26,22 @@ FLOORS = st.one_of(
     ("name", "floors", "expected"),
     [
         ("linux-64", (), "x86_64-manylinux_2_28"),
-        ("linux-64", ("__glibc=2.27",), "x86_64-manylinux_2_17"),
+        ("linux-64", ("__glibc=2.27",), None),
         ("linux-64", ("__glibc=2.28",), "x86_64-manylinux_2_28"),
-        ("linux-64", ("__glibc=2.30",), "x86_64-manylinux_2_28"),
+        ("linux-64", ("__glibc=2.30",), None),
         ("linux-aarch64", ("__glibc=2.36", "__cuda=12"), "aarch64-manylinux_2_36"),
-        ("linux-aarch64", ("__glibc=2.99",), "aarch64-manylinux_2_40"),
+        ("linux-aarch64", ("__glibc=2.99",), None),
         ("osx-64", (), "x86_64-apple-darwin"),
         ("osx-arm64", (), "aarch64-apple-darwin"),
     ],
 )
-def test_uv_is_given_its_newest_name_below_the_floor(
-    name: str, floors: tuple[str, ...], expected: str
+def test_uv_is_given_a_name_where_it_has_one_for_the_floor(
+    name: str, floors: tuple[str, ...], expected: str | None
 ) -> None:
-    assert Target.make(name, floors).uv_platform == expected
+    target = Target.make(name, floors)
+    assert target.uv_platform == expected
+    assert target.nearest.uv_platform
+    assert target.nearest.floor <= target.floor
 
 
 def test_uv_is_given_the_floor_of_macos_in_the_environment() -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from envid.aliases import Alias
-    from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
     from mfenv.finding import Finder, Target
@@ -50,7 +49,7 @@ class _How:
     """How a request is to be answered."""
 
     latest: bool
-    preferred: Mapping[str, Sequence[Package]]
+    preferred: Sequence[ResolvedEnv]
     held: Mapping[Alias, Target]
     dry_run: bool
     default: bool
@@ -86,7 +85,7 @@ class Answers:
         prepared, known = self._understood(request)
         enough = known is not None and known is prepared.bases
         possible = {known[0].req_id if known else prepared.spec.req_id}
-        preferred: Mapping[str, Sequence[Package]] = {}
+        preferred: tuple[ResolvedEnv, ...] = ()
         if update:
             from mfenv.resolving import all_but
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,8 @@ from envid.resolved import ResolvedEnv
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from envid.packages import Package
     from mfenv.environments import Environments
     from mfenv.request import Prepared
     from resolvers.request import Resolver
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["all_but", "find_packages", "user_name"]
 
 
-def all_but(
-    names: Sequence[str], envs: Sequence[ResolvedEnv] | None
-) -> dict[str, tuple[Package, ...]]:
-    """The packages of a known answer without those to update, by platform."""
+def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[ResolvedEnv, ...]:
+    """A known answer without the packages to update."""
     if envs is None:
         raise InvalidRequest(
             "there is nothing to update: this request was not resolved for these platforms",
@@ -33,23 +31,23 @@ def all_but(
     for name in names:
         if name not in there:
             raise InvalidRequest(f"there is no package `{name}` to update")
-    return {
-        env.platform: tuple(package for package in env.packages if package.name not in names)
+    return tuple(
+        replace(env, packages=tuple(one for one in env.packages if one.name not in names))
         for env in envs
-    }
+    )
 
 
 def find_packages(
     environments: Environments,
     prepared: Prepared,
     *,
-    preferred: Mapping[str, Sequence[Package]],
+    preferred: Sequence[ResolvedEnv],
     dry_run: bool,
 ) -> tuple[ResolvedEnv, ...]:
     """Resolve a spec for all its platforms, holding the packages of its bases.
 
-    `preferred` packages, by platform, are kept where that is possible. Wheels that had to be built
-    are kept in the cache and, unless it is a `dry_run`, in the store.
+    The packages of `preferred`, and its Python, are kept where that is possible. Wheels that had to
+    be built are kept in the cache and, unless it is a `dry_run`, in the store.
     """
     from mfenv.building import builder_python, keep_built, shared_wheel
     from resolvers.request import ResolveContext
@@ -61,7 +59,8 @@ def find_packages(
         credentials=environments.credentials,
         origins=prepared.origins,
         held={base.platform: base.packages for base in prepared.bases},
-        preferred=preferred,
+        preferred={one.platform: one.packages for one in preferred},
+        preferred_python=preferred[0].python if preferred else "",
         built_wheel=lambda key: shared_wheel(key, cache, store),
         listing=cache.listing,
         builder_python=lambda packages: builder_python(packages, environments),

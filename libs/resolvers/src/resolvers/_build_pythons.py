@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
+from resolvers._conda_python import is_free_threaded
 from resolvers.pythons import minor
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from resolvers._conda_solve import Solved
+    from resolvers.pythons import Python
 
 __all__ = ["BuildPythons"]
 
@@ -22,28 +24,32 @@ class BuildPythons:
     """One interpreter for each minor version, with nothing but what it needs beside it.
 
     `base` is what was solved, by platform; where it has no such Python for this machine, `solve`
-    is called with the version that is wanted. `make` makes the environment.
+    is called with the Python that is wanted. `make` makes the environment.
     """
 
     def __init__(
         self,
         base: Mapping[str, Solved],
-        solve: Callable[[str], Solved],
+        solve: Callable[[Python], Solved],
         make: Callable[[tuple[Package, ...]], Path],
     ) -> None:
         self._base, self._solve, self._make = base, solve, make
         self._lock = threading.Lock()
         self._paths: dict[str, Path] = {}
 
-    def path(self, version: str) -> Path:
-        """The interpreter for a version; raises `ResolveError` where none can be chosen."""
+    def path(self, python: Python) -> Path:
+        """The interpreter of a Python's kind; raises `ResolveError` where none can be chosen."""
         with self._lock:
-            if minor(version) not in self._paths:
+            if python.series not in self._paths:
                 here = self._base.get(host_platform())
-                if not here or minor(here.python) != minor(version):
-                    here = self._solve(version)
-                self._paths[minor(version)] = self._make(_python_alone(here.packages))
-            return self._paths[minor(version)]
+                if not here or _series(here) != python.series:
+                    here = self._solve(python)
+                self._paths[python.series] = self._make(_python_alone(here.packages))
+            return self._paths[python.series]
+
+
+def _series(solved: Solved) -> str:
+    return f"{minor(solved.python)}{'t' * is_free_threaded(solved.packages)}"
 
 
 def _python_alone(packages: tuple[Package, ...]) -> tuple[Package, ...]:

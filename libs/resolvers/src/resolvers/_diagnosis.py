@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from resolvers._reasons import floor_hint, why_no_wheel
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -106,7 +107,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     story = Story.read(stderr)
     return (
         unreachable(story)
-        or _failed_build(story)
+        or _failed_build(story, question)
         or _no_solution(story, question)
         or _misread(story)
         or EngineFailed("uv", story.reason, story.log)
@@ -144,14 +145,16 @@ def unreachable(story: Story) -> IndexUnreachable | None:
     return None
 
 
-def _failed_build(story: Story) -> BuildFailed | None:
+def _failed_build(story: Story, question: Question) -> BuildFailed | None:
     if story.search(_NO_GIT):
         return BuildFailed("a git reference", "git is not on PATH", story.log, "install git")
     failed = story.search(r"Failed to (?:download and )?(?:build|prepare) `([^`]+)`")
     if not failed:
         return None
     hint = "install what its build needs, or ask for a version that has a wheel"
-    return BuildFailed(re.split(r" @ |==", failed[1])[0], story.reason, story.log, hint)
+    name, exact, version = failed[1].partition("==")
+    why = why_no_wheel(canonicalize_name(name), version, question) if exact else ""
+    return BuildFailed(name.partition(" @ ")[0], story.reason, story.log, hint, why)
 
 
 def _no_solution(story: Story, question: Question) -> NoSolution | None:
@@ -161,7 +164,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
     for theirs, ours in _TERMS:
         reason = reason.replace(theirs, ours)
     kind: type[NoSolution] = NoSolution
-    hint = _hint(story) or _held(reason, question)
+    hint = _hidden(story, reason, question) or _hint(story) or _held(reason, question)
     if "does not satisfy Python" in reason:
         kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
     elif not hint and re.search(r"\S+ was not found in|there are no versions of", reason):
@@ -181,6 +184,17 @@ def _hint(story: Story) -> str | None:
         if match
     ]
     return "; ".join(found) or None
+
+
+def _hidden(story: Story, reason: str, question: Question) -> str | None:
+    """The floors that would let in what the failure speaks of, and the options for them."""
+    named = re.findall(r"([A-Za-z0-9][\w.-]*)==([^\s,;()+]+)(?![^\s,;()])", reason)
+    named += re.findall(r"for `([^`]+)` \(v([^)]+)\)", "\n".join(story.hints))
+    hints = (
+        floor_hint(name, version, question)
+        for name, version in {(canonicalize_name(name), version) for name, version in named}
+    )
+    return "; ".join(sorted(filter(None, hints))) or None
 
 
 def _held(reason: str, question: Question) -> str | None:

@@ -19,6 +19,7 @@ from pkgcache.errors import DownloadError
 from pkgcache.errors import HashMismatch as DownloadMismatch
 from resolvers._lock import File, best_wheel
 from resolvers._question import LocalWheel
+from resolvers._reasons import is_bound, why_built
 from resolvers.builds import Builder, checkout, copy_tree
 from resolvers.errors import (
     BuildFailed,
@@ -48,24 +49,20 @@ Choice = tuple[File, Artifact | None, BuiltFrom | None]
 
 
 class Files:
-    """The files of the packages of one spec, for all platforms."""
+    """The files of the packages of one spec, for all platforms; `notes` are what there is to say."""
 
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._context = uv, context
         self._builder = Builder(uv, spec, python, context)
         self._downloader = Downloader(context.credentials)
         self._stop = threading.Event()
+        self.notes = self._builder.notes
 
     def __enter__(self) -> Files:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._downloader.close()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the builds so far have given to say."""
-        return tuple(self._builder.notes)
 
     def stop(self) -> None:
         """Call off all downloads."""
@@ -108,8 +105,7 @@ class Files:
         if held:
             return held, None
         file, artifact, origin = self._choose(one, question)
-        if best_wheel([file], question.ranks) is None:
-            raise NeedsPlatform(question.target.platform, (one.name,))
+        self._check_fits(one, file, question, built=origin is not None)
         package = Package.make(
             kind="pypi",
             name=one.name,
@@ -124,51 +120,69 @@ class Files:
         )
         return package, artifact
 
+    def _check_fits(self, one: Locked, file: File, question: Question, *, built: bool) -> None:
+        """What was built here may need more than the floor: it runs here, and not everywhere."""
+        if best_wheel([file], question.ranks):
+            return
+        target = question.target
+        here = built and target.platform == host_platform()
+        if not here or not best_wheel([file], target.highest.ranks(question.python.series)):
+            why = why_built(one, question) if built else f"`{file.filename}` does not run there"
+            raise NeedsPlatform(target.platform, (one.name,), (why,))
+        self.notes.append(
+            f"{one.name}: `{file.filename}` was built here, and needs more than"
+            f" {target.platform} is taken to have ({target.spoken_floor}): it does not run everywhere"
+        )
+
     def _choose(self, one: Locked, question: Question) -> Choice:
         for local in question.wheels.values():
             if one.path == local.artifact.path:
                 return _as_file(local.artifact, local.url), local.artifact, local.origin
         if one.vcs:
-            return self._from_commit(one.name, one.vcs, question)
+            return self._from_commit(one, one.vcs, question)
         self._check_hashes(one, question)
         wheel = question.wheel(one)
         if wheel:
             artifact = None if wheel.sha256 else self._fetch(wheel)
             return _as_file(artifact, wheel.url) if artifact else wheel, artifact, None
-        if one.sdist is None:
-            raise NeedsPlatform(question.target.platform, (one.name,))
-        return self._from_sdist(one.name, one.sdist, one.subdirectory, question)
+        elsewhere = question.target.platform != host_platform()
+        if one.sdist is None or (elsewhere and not one.direct and is_bound(one, question)):
+            why = why_built(one, question)
+            raise NeedsPlatform(question.target.platform, (one.name,), (why,))
+        return self._from_sdist(one, one.sdist, question)
 
-    def _from_commit(self, name: str, vcs: Vcs, question: Question) -> Choice:
+    def _from_commit(self, one: Locked, vcs: Vcs, question: Question) -> Choice:
         origin = BuiltFrom(
             kind="vcs", url=vcs.url, commit=vcs.commit, subdirectory=vcs.subdirectory
         )
         url = f"git+{vcs.url}@{vcs.commit}"
         fetch = partial(checkout, self._uv, origin)
-        return self._built(name, url, origin, question, fetch)
+        return self._built(one, url, origin, question, fetch)
 
-    def _from_sdist(
-        self, name: str, sdist: File, subdirectory: str | None, question: Question
-    ) -> Choice:
+    def _from_sdist(self, one: Locked, sdist: File, question: Question) -> Choice:
         # The hash is what names the state of the source, so it must be known beforehand.
         sha256 = sdist.sha256 or self._fetch(sdist).sha256
-        origin = BuiltFrom(kind="sdist", url=sdist.url, sha256=sha256, subdirectory=subdirectory)
-        return self._built(name, sdist.url, origin, question, partial(self._download, sdist))
+        origin = BuiltFrom(
+            kind="sdist", url=sdist.url, sha256=sha256, subdirectory=one.subdirectory
+        )
+        fetch = partial(self._download, sdist)
+        return self._built(one, sdist.url, origin, question, fetch)
 
     def _built(
         self,
-        name: str,
+        one: Locked,
         url: str,
         origin: BuiltFrom,
         question: Question,
         fetch: Callable[[Path], Path],
     ) -> Choice:
+        why = why_built(one, question)
         try:
-            artifact = self._builder.wheel(name, origin, fetch)
+            artifact = self._builder.wheel(one.name, origin, fetch, why)
         except BuildFailed as error:
             # It may well be built where it belongs.
             if question.target.platform != host_platform():
-                raise NeedsPlatform(question.target.platform, (name,)) from error
+                raise NeedsPlatform(question.target.platform, (one.name,), (why,)) from error
             raise
         return _as_file(artifact, url), artifact, origin
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pkgcache.credentials import Credentials
     from resolvers._uv import Uv
 
-__all__ = ["PUBLIC_INDEX", "IndexSettings", "index_settings", "with_login"]
+__all__ = ["PUBLIC_INDEX", "IndexSettings", "index_settings", "public_index", "with_login"]
 
 PUBLIC_INDEX = "pypi"
 """The name under which a spec's sources hold the public index: uv's default one."""
@@ -55,7 +55,7 @@ def index_settings(
         if url == PUBLIC_INDEX and last:
             break
         # By default uv asks the public index last; to stand elsewhere it must be named.
-        location = _public_index(uv) if url == PUBLIC_INDEX else url
+        location = public_index(uv) if url == PUBLIC_INDEX else url
         arguments += ["--default-index" if last else "--index", f"n{number}={location}"]
         login = credentials.find(url)
         if login:
@@ -78,7 +78,8 @@ def _link(url: str, credentials: Credentials) -> str:
     return location.replace(",", "%2C")
 
 
-def _public_index(uv: Uv) -> str:
+def public_index(uv: Uv) -> str:
+    """The URL that uv's default index has."""
     shown = uv.run("uv help", ("pip", "compile", "--help")).stdout
     found = re.search(r"\(by default: <(\S+)>\)", shown)
     if not found:

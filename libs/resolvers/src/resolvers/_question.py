@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from resolvers._index import with_login
 from resolvers._lock import best_wheel
+from resolvers._told_python import told_python
 from resolvers.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from envid.packages import BuiltFrom, Package
     from envid.spec import EnvSpec
     from resolvers._lock import File, Locked
+    from resolvers._project_files import ProjectFiles
     from resolvers._stubs import Stubs
     from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
@@ -59,8 +61,10 @@ class Question:
     """What uv is asked.
 
     `wheels` maps the digest of each local source to the wheel that stands for it, `hashes` each
-    package to those it may have, `stubs` are what conda has brought already. `only_binary` must
-    not be built; `pins` are further constraints. `released` versions are the only ones.
+    package to those it may have, `stubs` are what conda has brought already. `projects` looks up
+    what sources have beside uv's answers. `only_binary` must not be built; `pins` are further
+    constraints. `released` versions are the only ones. Unless it is `final`, what another Python
+    has a wheel for is not built.
     """
 
     spec: EnvSpec
@@ -70,6 +74,8 @@ class Question:
     wheels: Mapping[str, LocalWheel]
     hashes: Mapping[str, tuple[str, ...]]
     lines: tuple[str, ...]
+    projects: ProjectFiles
+    final: bool
     stubs: Stubs | None = None
     only_binary: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
@@ -84,7 +90,9 @@ class Question:
         context: ResolveContext,
         *,
         wheels: Mapping[str, LocalWheel],
+        projects: ProjectFiles,
         stubs: Stubs | None = None,
+        final: bool = True,
     ) -> Question:
         """Ask for what the spec asks for."""
         requirements = spec.for_platform(target.platform).get("pypi", ())
@@ -96,6 +104,8 @@ class Question:
             wheels=wheels,
             hashes=dict(_hashes((*spec.constraints, *requirements))),
             lines=(),
+            projects=projects,
+            final=final,
             stubs=stubs,
         )
         return replace(
@@ -130,7 +140,7 @@ class Question:
     @property
     def ranks(self) -> Mapping[Tag, int]:
         """The wheel tags of the target."""
-        return self.target.ranks(self.python.version)
+        return self.target.ranks(self.python.series)
 
     def line(self, text: str) -> str:
         """A requirement of the spec as uv takes it here."""
@@ -153,8 +163,10 @@ class Question:
         options = self.spec.options
         arguments: list[str | Path] = [
             *("-", "--no-header", "--no-sources", "--constraints", constraints),
-            *("--python", self.python.path, "--python-platform", self.target.uv_platform),
+            *("--python", self._interpreter()),
         ]
+        if self.target.uv_platform:
+            arguments += ["--python-platform", self.target.uv_platform]
         if self.python.own:
             arguments += ["--python-version", self.python.version]
         if options.prereleases:
@@ -169,6 +181,11 @@ class Question:
         for name in (*options.only_binary, *self.only_binary, *stubs):
             arguments += ["--only-binary", name]
         return arguments
+
+    def _interpreter(self) -> Path:
+        if self.target.uv_platform and not self.python.free_threaded:
+            return self.python.path
+        return told_python(self.python, self.target, self.context.cache_dir / "interpreters")
 
     def is_there(self, name: str) -> bool:
         """Whether conda has brought a package already."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
 from resolvers._compile import compile_alone, compile_lock, compile_versions
-from resolvers.errors import NoSolution
+from resolvers._reasons import has_for_older_python
+from resolvers.errors import NeedsBuild, NoSolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +31,17 @@ def solve(uv: Uv, question: Question) -> Lock:
     packages without a wheel for the target, other versions are tried for these alone: for all of
     them if the target is not this machine, else for those whose wheels are only too new for the
     target's floor. Only where that does not do, others may change, too, and for another machine
-    pre-releases serve. What then is still without a wheel has to be built.
+    pre-releases serve. What then is still without a wheel has to be built; raises `NeedsBuild` in
+    place of all this if the question is not final, and an older Python has wheels of such a package.
     """
     locked = compile_lock(uv, question)
     lacking = [one for one in locked if _lacks_wheel(one, question)]
     if not lacking:
         return locked
+    if not question.final:
+        older = tuple(one.name for one in lacking if has_for_older_python(one, question))
+        if older:
+            raise NeedsBuild(question.target.platform, older)
     newest = replace(question, target=question.target.newest)
     offered = compile_versions(uv, newest, lacking)
     too_new = {one.name for one in offered if not _lacks_wheel(one, newest)}

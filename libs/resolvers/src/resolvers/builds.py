@@ -18,10 +18,12 @@ from envid.platforms import host_platform
 from resolvers._diagnosis import Story, unreachable
 from resolvers._index import index_settings
 from resolvers._warnings import build_warnings
+from resolvers._wheel_needs import compiled, needed_glibc, needs, own_glibc, with_tags
 from resolvers.content import IGNORED, content_digest
 from resolvers.errors import BuildFailed, ResolveError
 from resolvers.pythons import minor
 from resolvers.request import Artifact
+from resolvers.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,10 +47,13 @@ def source_key(source: BuiltFrom, python: str, platform: str) -> str:
     """The name of the wheel that a source becomes: 64 hex digits.
 
     Takes the state of the source (the digest of its content, or repository, commit and
-    subdirectory), the minor version of `python`, and a platform or `ANY`.
+    subdirectory), the minor version of `python` (`3.13t` if it is free-threaded), and a platform or
+    `ANY`.
     """
     state = source.sha256 or [source.url, source.commit]
-    parts = [source.kind, state, source.subdirectory, minor(python), platform]
+    threads = "t" * python.endswith("t")
+    series = f"{minor(python.rstrip('t'))}{threads}"
+    parts = [source.kind, state, source.subdirectory, series, platform]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -63,16 +68,20 @@ class Builder:
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._spec, self._python, self._context = uv, spec, python, context
         self._root = context.cache_dir / "built"
+        host = host_platform()
+        self._host = Target.make(host, spec.for_platform(host).get("sys", ()))
         self._locks: dict[str, threading.Lock] = {}
         self.notes: list[str] = []
 
-    def wheel(self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path]) -> Artifact:
-        """The wheel of a source, built unless it is known.
+    def wheel(
+        self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], why: str = ""
+    ) -> Artifact:
+        """The wheel of a source, built unless it is known, with the tags of what it needs.
 
-        `name` stands for it in messages; `fetch` puts the source into an empty directory and
-        returns where it is. Raises `BuildFailed`.
+        `name` stands for it in messages, and `why` says there why it must be built; `fetch` puts
+        the source into an empty directory and returns where it is. Raises `BuildFailed`.
         """
-        keys = [source_key(source, self._python.version, one) for one in (ANY, host_platform())]
+        keys = [source_key(source, self._python.series, one) for one in (ANY, host_platform())]
         self._root.mkdir(parents=True, exist_ok=True)
         with self._alone(keys[0], name):
             known = self._known(keys)
@@ -82,7 +91,12 @@ class Builder:
             # Left behind by a run that was killed.
             shutil.rmtree(work, ignore_errors=True)
             try:
-                built = self._build(name, source, fetch, work)
+                try:
+                    built = self._build(name, source, fetch, work, why)
+                except BuildFailed as error:
+                    told = (error.package, error.reason, error.log, error.hint)
+                    raise BuildFailed(*told, why=why) from error
+                built = self._tagged(name, built)
                 key = keys[0] if built.name.endswith("-none-any.whl") else keys[1]
                 return self._keep(built, key)
             finally:
@@ -91,9 +105,25 @@ class Builder:
     def _known(self, keys: list[str]) -> Artifact | None:
         for key in keys:
             for path in (*(self._root / key).glob("*.whl"), self._context.built_wheel(key)):
-                if path and path.is_file():
+                if path and path.is_file() and self._runs_here(path):
                     return Artifact.of(path, source_key=key)
         return None
+
+    def _runs_here(self, wheel: Path) -> bool:
+        """Whether a wheel that was built somewhere runs where packages are chosen for, or here."""
+        if "-linux_" in wheel.name:
+            return not compiled(wheel)  # or nobody has looked what it needs
+        floor, own = needed_glibc(wheel.name), own_glibc()
+        return floor is None or own is None or floor <= max(own, self._host.floor)
+
+    def _tagged(self, name: str, wheel: Path) -> Path:
+        found = needs(wheel, self._uv.processes) if self._host.is_linux else None
+        if found is None:
+            return wheel
+        if found.libraries:
+            libraries = ", ".join(f"`{one}`" for one in found.libraries)
+            self.notes.append(f"{name}: what was built here needs {libraries} of the system")
+        return with_tags(wheel, found, self._host.machine)
 
     @contextmanager
     def _alone(self, key: str, name: str) -> Iterator[None]:
@@ -107,18 +137,18 @@ class Builder:
             yield
 
     def _build(
-        self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], work: Path
+        self, name: str, source: BuiltFrom, fetch: Callable[[Path], Path], work: Path, why: str
     ) -> Path:
         try:
             python = self._python.to_build_with()
         except ResolveError as error:
-            wanted = minor(self._python.version)
+            wanted = self._python.series
             raise BuildFailed(
                 name,
                 f"there is no Python {wanted} on this machine to build it with: {error}",
                 hint=f"install Python {wanted}, or ask for versions that have wheels",
             ) from error
-        self._context.progress.note(f"building a wheel of {name}")
+        self._context.progress.note(f"building a wheel of {name}{f': {why}' if why else ''}")
         (work / "source").mkdir(parents=True)
         tree = fetch(work / "source")
         if source.subdirectory:
@@ -134,7 +164,8 @@ class Builder:
         done = self._uv.run(
             "uv build",
             ["build", "--wheel", tree, *arguments, *settings.arguments],
-            environment=settings.environment,
+            # On macOS, backends write the deployment target into the tag.
+            environment={**settings.environment, **self._host.uv_environment},
             directory=work,
         )
         if done.returncode:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from resolvers._conda_solve import solve_conda
 from resolvers._npconda import check_npconda, python_path
+from resolvers._python_choice import conda_answers
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.errors import InvalidRequest
 from resolvers.request import Resolution
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from envid.spec import EnvSpec
     from pkgcache.worker import Worker
+    from resolvers._conda_solve import Solved
     from resolvers.request import ResolveContext
 
 __all__ = ["CondaResolver", "python_path"]
@@ -50,14 +52,18 @@ class CondaResolver:
             raise InvalidRequest(
                 f"this resolver knows only conda packages, and the spec is {spec.env_type}"
             )
-        found = solve_conda(
-            self._worker,
-            spec,
-            platforms,
-            context,
-            alias=self._alias,
-            package_format=self._format,
-        )
+
+        def solve(spec: EnvSpec) -> dict[str, Solved]:
+            return solve_conda(
+                self._worker,
+                spec,
+                platforms,
+                context,
+                alias=self._alias,
+                package_format=self._format,
+            )
+
+        found = next(conda_answers(spec, solve, context))
         for platform, one in found.items():
             check_npconda(spec, platform, one.packages, context)
         return {

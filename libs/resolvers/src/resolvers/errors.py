@@ -147,27 +147,53 @@ class HashMismatch(ValueError, ResolveError):
 
 
 class NeedsPlatform(RuntimeError, ResolveError):
-    """Packages without a wheel for `platform` can only be built there."""
+    """Packages without a wheel for `platform` can only be built there; `reasons` are one for each."""
+
+    def __init__(
+        self, platform: str, packages: tuple[str, ...], reasons: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(platform, packages, reasons)
+        self.platform, self.packages, self.reasons = platform, packages, reasons
+        self.hint = f"resolve on {platform}, or ask for versions that have wheels for it"
+
+    def __str__(self) -> str:
+        whys = [*self.reasons, *[""] * len(self.packages)]
+        named = [
+            f"`{one}` ({why})" if why else f"`{one}`"
+            for one, why in zip(self.packages, whys, strict=False)
+        ]
+        return f"there is no wheel for {self.platform} of {', '.join(named)}, and it cannot be built here"
+
+
+class NeedsBuild(RuntimeError, ResolveError):
+    """`packages` have wheels for an older Python only, and nothing shall be built yet.
+
+    Raised where another Python is to be tried first, and never to who calls a resolver.
+    """
 
     def __init__(self, platform: str, packages: tuple[str, ...]) -> None:
         super().__init__(platform, packages)
         self.platform, self.packages = platform, packages
-        self.hint = f"resolve on {platform}, or ask for versions that have wheels for it"
 
     def __str__(self) -> str:
-        names = ", ".join(f"`{one}`" for one in self.packages)
-        return f"there is no wheel for {self.platform} of {names}, and it cannot be built here"
+        return f"{', '.join(self.packages)} must be built for {self.platform}"
 
 
 class BuildFailed(RuntimeError, ResolveError):
-    """A wheel could not be built from its source. `log` ends with what the build backend said."""
+    """A wheel could not be built from its source.
 
-    def __init__(self, package: str, reason: str, log: str = "", hint: str | None = None) -> None:
-        super().__init__(package, reason, log, hint)
-        self.package, self.reason, self.log, self.hint = package, reason, log, hint
+    `log` ends with what the build backend said; `why` is the reason that there is no wheel.
+    """
+
+    def __init__(
+        self, package: str, reason: str, log: str = "", hint: str | None = None, why: str = ""
+    ) -> None:
+        super().__init__(package, reason, log, hint, why)
+        self.package, self.reason, self.log, self.hint, self.why = package, reason, log, hint, why
 
     def __str__(self) -> str:
-        return f"cannot build `{self.package}`: {self.reason}"
+        why = f" (it must be built: {self.why})" if self.why else ""
+        return f"cannot build `{self.package}`{why}: {self.reason}"
 
 
 class EngineFailed(RuntimeError, ResolveError):

@@ -13,11 +13,13 @@ from packaging.utils import canonicalize_name
 from envid.platforms import host_platform
 from envid.spec import EnvSpec
 from resolvers._build_pythons import BuildPythons
+from resolvers._conda_python import is_free_threaded
 from resolvers._conda_solve import solve_conda
 from resolvers._contents import check_doubts, look_into, notes, providers
 from resolvers._extras import extra_requirements
 from resolvers._mixed_diagnosis import explain, named
 from resolvers._npconda import check_npconda
+from resolvers._python_choice import conda_answers, first_that_solves, open_minors
 from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
 from resolvers._unheeded import unheeded
@@ -74,7 +76,17 @@ class MixedResolver:
             raise InvalidRequest(
                 "this resolver takes Python from conda, and the spec asks for the system's"
             )
-        base = self._solve(spec, platforms, context)
+        answers = conda_answers(spec, lambda one: self._solve(one, platforms, context), context)
+        attempts = (
+            (minor(next(iter(base.values())).python), partial(self._beside, spec, base, context))
+            for base in answers
+        )
+        return first_that_solves(attempts, only=len(open_minors(spec.python)) <= 1)
+
+    def _beside(
+        self, spec: EnvSpec, base: Mapping[str, Solved], context: ResolveContext, *, final: bool
+    ) -> dict[str, Resolution]:
+        """What conda has chosen, and the PyPI packages that go with it."""
         for platform, solved in base.items():
             check_npconda(spec, platform, solved.packages, context)
         if not any(spec.for_platform(platform).get("pypi") for platform in base):
@@ -99,7 +111,7 @@ class MixedResolver:
             for platform in base
         }
         try:
-            found = _wheels(spec, pythons, context, stubs)
+            found = _wheels(spec, pythons, context, stubs, final=final)
         except NoSolution as error:
             platform = error.platform
             check_doubts(contents[platform], named(error))
@@ -135,25 +147,32 @@ class MixedResolver:
     ) -> dict[str, Python]:
         """The Python of each platform, as an interpreter on this machine stands in for it."""
 
-        def solve(version: str) -> Solved:
+        def solve(python: Python) -> Solved:
+            series = minor(python.version)
+            threads = [f"python_abi * *_cp{series.replace('.', '')}t"] * python.free_threaded
             alone = EnvSpec.make(
-                requirements={"sys": spec.for_platform(host).get("sys", ())},
-                python=f"=={minor(version)}.*",
+                requirements={"sys": spec.for_platform(host).get("sys", ()), "conda": threads},
+                python=f"=={series}.*",
                 sources=spec.sources,
                 options=spec.options,
             )
             return self._solve(alone, [host], context)[host]
 
         host = host_platform()
-        versions = dict.fromkeys(one.python for one in base.values())
-        found = {version: stand_in(version, context) for version in versions}
-        if context.builder_python:
-            builders = BuildPythons(base, solve, context.builder_python)
-            found = {
-                version: replace(one, make=partial(builders.path, version))
-                for version, one in found.items()
-            }
-        return {platform: found[solved.python] for platform, solved in base.items()}
+        builders = (
+            BuildPythons(base, solve, context.builder_python) if context.builder_python else None
+        )
+        found: dict[tuple[str, bool], Python] = {}
+        for one in base.values():
+            kind = one.python, is_free_threaded(one.packages)
+            if kind not in found:
+                python = replace(stand_in(one.python, context), free_threaded=kind[1])
+                make = partial(builders.path, python) if builders else None
+                found[kind] = replace(python, make=make)
+        return {
+            platform: found[one.python, is_free_threaded(one.packages)]
+            for platform, one in base.items()
+        }
 
     def _stubs(
         self, spec: EnvSpec, platform: str, contents: Sequence[Contents], context: ResolveContext
@@ -176,18 +195,20 @@ def _wheels(
     pythons: Mapping[str, Python],
     context: ResolveContext,
     stubs: Mapping[str, Stubs],
+    *,
+    final: bool,
 ) -> dict[str, Resolution]:
     try:
-        return resolve_wheels(spec, pythons, context, stubs)
+        return resolve_wheels(spec, pythons, context, stubs, final=final)
     except BuildFailed:
-        if all(one.is_near or not one.make for one in pythons.values()):
+        if not final or all(one.is_near or not one.make for one in pythons.values()):
             raise
     # uv asks an sdist for its metadata with the Python that stands in, and that may be too new.
     right = {
         platform: replace(one, path=one.make(), own=one.version) if one.make else one
         for platform, one in pythons.items()
     }
-    return resolve_wheels(spec, right, context, stubs)
+    return resolve_wheels(spec, right, context, stubs, final=final)
 
 
 def _alone(solved: Solved) -> Resolution:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from envid.platforms import host_platform
 from resolvers._compile import compile_notes
 from resolvers._files import Files
 from resolvers._index import PUBLIC_INDEX
+from resolvers._project_files import ProjectFiles
+from resolvers._python_choice import first_that_solves
 from resolvers._question import Question, local_source
 from resolvers._solve import solve
 from resolvers._uv import Uv
-from resolvers.errors import InvalidRequest, NeedsPlatform
-from resolvers.pythons import find_python
+from resolvers.errors import BuildFailed, InvalidRequest, NeedsPlatform
+from resolvers.pythons import find_pythons, minor
 from resolvers.request import Resolution
 from resolvers.targets import Target
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.spec import EnvSpec
     from resolvers._lock import Locked, Notes
+    from resolvers._python_choice import Attempt
     from resolvers._question import LocalWheel
     from resolvers._stubs import Stubs
     from resolvers.pythons import Python
@@ -45,8 +50,13 @@ class PypiResolver:
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
         _check(spec, platforms)
-        python = find_python(spec.python, context)
-        return resolve_wheels(spec, dict.fromkeys(platforms, python), context)
+        pythons = find_pythons(spec.python, context)
+
+        def attempt(python: Python) -> Attempt[dict[str, Resolution]]:
+            return partial(resolve_wheels, spec, dict.fromkeys(platforms, python), context)
+
+        attempts = ((minor(one.version), attempt(one)) for one in pythons)
+        return first_that_solves(attempts, only=len(pythons) == 1)
 
 
 def resolve_wheels(
@@ -54,15 +64,18 @@ def resolve_wheels(
     pythons: Mapping[str, Python],
     context: ResolveContext,
     stubs: Mapping[str, Stubs] | None = None,
+    *,
+    final: bool = True,
 ) -> dict[str, Resolution]:
     """The PyPI side of a spec for each platform and its Python; raises `ResolveError`.
 
-    `stubs` are what each platform has already, which is not among the packages found.
+    `stubs` are what each platform has already, which is not among the packages found. Unless it is
+    `final`, raises `NeedsBuild` where an older Python has wheels of what must be built for this one.
     """
     found: dict[str, Resolution] = {}
     for python in dict.fromkeys(pythons.values()):
         platforms = [platform for platform, one in pythons.items() if one == python]
-        found |= _resolve_for(python, spec, platforms, context, stubs or {})
+        found |= _resolve_for(python, spec, platforms, context, stubs or {}, final=final)
     return {platform: found[platform] for platform in pythons}
 
 
@@ -72,11 +85,14 @@ def _resolve_for(
     platforms: Sequence[str],
     context: ResolveContext,
     stubs: Mapping[str, Stubs],
+    *,
+    final: bool,
 ) -> dict[str, Resolution]:
     targets = [Target.make(one, spec.for_platform(one).get("sys", ())) for one in platforms]
     with (
         Uv(context) as uv,
         Files(uv, spec, python, context) as files,
+        ProjectFiles(uv, spec, context) as projects,
         ThreadPoolExecutor(_WORKERS) as work,
         ThreadPoolExecutor(len(targets)) as pool,
     ):
@@ -84,7 +100,14 @@ def _resolve_for(
             wheels = _local_wheels(spec, platforms, files, work)
             questions = [
                 Question.make(
-                    spec, one, python, context, wheels=wheels, stubs=stubs.get(one.platform)
+                    spec,
+                    one,
+                    python,
+                    context,
+                    wheels=wheels,
+                    projects=projects,
+                    stubs=stubs.get(one.platform),
+                    final=final,
                 )
                 for one in targets
             ]
@@ -129,7 +152,20 @@ def _local_wheels(
 
 
 def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor) -> Resolution:
-    locked = solve(uv, question)
+    try:
+        locked = solve(uv, question)
+    except BuildFailed as error:
+        # Where uv is told of another machine by an interpreter, it builds for that machine too.
+        if question.target.uv_platform or question.target.platform == host_platform():
+            raise
+        nearest = question.target.nearest
+        files.notes.append(
+            f"{error.package} must be asked here for what it needs, so that for"
+            f" {nearest.platform} no wheel was looked for that needs more than"
+            f" {nearest.spoken_floor}"
+        )
+        question = replace(question, target=nearest)
+        locked = solve(uv, question)
     notes, warned = compile_notes(uv, question, locked)
     pending = [
         work.submit(
@@ -143,14 +179,18 @@ def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor)
         if not question.is_there(one.name)
     ]
     found: list[tuple[Package, Artifact | None]] = []
-    elsewhere: list[str] = []
+    elsewhere: list[NeedsPlatform] = []
     for one in pending:
         try:
             found.append(one.result())
         except NeedsPlatform as error:
-            elsewhere += error.packages
+            elsewhere.append(error)
     if elsewhere:
-        raise NeedsPlatform(question.target.platform, tuple(elsewhere))
+        raise NeedsPlatform(
+            question.target.platform,
+            tuple(name for error in elsewhere for name in error.packages),
+            tuple(why for error in elsewhere for why in error.reasons),
+        )
     return Resolution(
         python=question.python.version,
         packages=tuple(package for package, _ in found),

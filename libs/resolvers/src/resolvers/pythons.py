@@ -22,33 +22,41 @@ if TYPE_CHECKING:
 
     from resolvers.request import ResolveContext
 
-__all__ = ["Python", "find_python", "minor", "stand_in"]
+__all__ = ["Python", "find_python", "find_pythons", "minor", "stand_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Python:
     """A CPython interpreter: where it is, and its full version such as `3.11.7`.
 
-    Where the one at `path` only stands in for that version, `own` is its own version, and `make`,
+    One that is `free_threaded` takes other wheels (PEP 703). Where the one at `path` only stands in for that version, `own` is its own version, and `make`,
     if it is set, makes one of that minor version on this machine and returns where it is.
     """
 
     path: Path
     version: str
     own: str | None = None
+    free_threaded: bool = False
     make: Callable[[], Path] | None = field(default=None, compare=False)
 
     @property
+    def series(self) -> str:
+        """The minor version, with a `t` if it is free-threaded: `3.11`, `3.13t`."""
+        return f"{minor(self.version)}{'t' * self.free_threaded}"
+
+    @property
     def is_near(self) -> bool:
-        """Whether the interpreter at `path` is of the minor version that is meant."""
-        return self.own is None or minor(self.own) == minor(self.version)
+        """Whether the interpreter at `path` is of the minor version and the kind that is meant."""
+        return self.own is None or (
+            minor(self.own) == minor(self.version) and not self.free_threaded
+        )
 
     def to_build_with(self) -> Path:
         """An interpreter whose wheels fit the version; `PythonNotFound`, or what `make` raises."""
         if self.make:
             return self.make()
         if not self.is_near:
-            raise PythonNotFound(f"=={minor(self.version)}.*", (str(self.own),))
+            raise PythonNotFound(f"=={self.series}.*", (str(self.own),))
         return self.path
 
 
@@ -60,9 +68,18 @@ def minor(version: str) -> str:
 def find_python(specifier: str, context: ResolveContext) -> Python:
     """The newest CPython on this machine that satisfies a PEP 440 specifier.
 
+    Raises `PythonNotFound`; see `find_pythons`.
+    """
+    return find_pythons(specifier, context)[0]
+
+
+def find_pythons(specifier: str, context: ResolveContext) -> tuple[Python, ...]:
+    """The CPythons on this machine that satisfy a PEP 440 specifier: the newest of each minor version.
+
     Looks where PATH leads, at the installations of pyenv and uv, and at the interpreter that runs
     us. Virtual environments and free-threaded builds are passed over; pre-releases count only if
-    nothing else satisfies. Raises `PythonNotFound`.
+    nothing else satisfies. That of the version that should stay comes first, then the newest.
+    Raises `PythonNotFound`.
     """
     found = _interpreters(context)
     versions = [one.version for one in found]
@@ -71,8 +88,12 @@ def find_python(specifier: str, context: ResolveContext) -> Python:
     if not fitting:
         seen = sorted(set(versions), key=Version, reverse=True)
         raise PythonNotFound(specifier, tuple(seen))
-    best = max(fitting, key=Version)
-    return next(one for one in found if one.version == best)
+    best: dict[str, str] = {}
+    for version in sorted(fitting, key=Version, reverse=True):
+        best.setdefault(minor(version), version)
+    kept = best.get(minor(context.preferred_python))
+    order = dict.fromkeys([*([kept] if kept else []), *best.values()])
+    return tuple(next(one for one in found if one.version == version) for version in order)
 
 
 def stand_in(version: str, context: ResolveContext) -> Python:

@@ -41,9 +41,10 @@ class ResolveContext:
     digest of each local file or directory in the spec to its path here. `credentials` are for
     indexes, find-links locations and direct references; git has its own. `origins` maps a
     requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
-    packages that must stay at their version, `preferred` those that should. `built_wheel` looks a
-    source key up in a cache of built wheels, `listing` says what is in a conda package that this
-    machine has already. `builder_python` makes an environment for this machine
+    packages that must stay at their version, `preferred` those that should, as should the minor
+    version of Python if the system's was `preferred_python`. `built_wheel` looks a source key up in
+    a cache of built wheels, `listing` says what is in a conda package that this machine has already.
+    `builder_python` makes an environment for this machine
     from conda packages and returns its interpreter, to build wheels for that Python with; without
     it one that is here must do. `on_process` is told the name of each process that is started.
     """
@@ -54,6 +55,7 @@ class ResolveContext:
     origins: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     preferred: Mapping[str, Sequence[Package]] = field(default_factory=dict)
+    preferred_python: str = ""
     built_wheel: Callable[[str], Path | None] = _not_built
     listing: Callable[[Package], CondaListing | None] = _not_here
     builder_python: Callable[[tuple[Package, ...]], Path] | None = None

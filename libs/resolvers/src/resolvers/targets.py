@@ -29,6 +29,7 @@ _MACHINES = {
 _UV_GLIBC = (17, 28, *range(31, 41))
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _OLDEST_MINOR = {"x86_64": 5, "aarch64": 17}
+_NO_MALLOC_FLAG = 8  # the minor version of Python 3 from which on the ABI has no `m`
 _NEWEST_MACOS = (26, 0)
 
 
@@ -70,6 +71,25 @@ class Target:
         return Target(platform=self.platform, floor=max(newest, self.floor))
 
     @property
+    def highest(self) -> Target:
+        """The same platform with a floor that is above all that there will ever be."""
+        return Target(platform=self.platform, floor=(2, 999) if self.is_linux else (99, 0))
+
+    @property
+    def platform_tags(self) -> frozenset[str]:
+        """The platforms in the tags of the wheels that are accepted here."""
+        return frozenset(self._platforms())
+
+    @property
+    def spoken_floor(self) -> str:
+        """The floor in words, such as `glibc 2.28`."""
+        return self.spoken(self.floor)
+
+    def spoken(self, floor: tuple[int, int]) -> str:
+        """A version of what floors are of here, in words."""
+        return f"{'glibc' if self.is_linux else 'macOS'} {floor[0]}.{floor[1]}"
+
+    @property
     def is_linux(self) -> bool:
         return self.platform.startswith("linux-")
 
@@ -79,12 +99,20 @@ class Target:
         return _MACHINES[self.platform]
 
     @property
-    def uv_platform(self) -> str:
-        """The value of uv's `--python-platform`: the newest policy that it has below the floor."""
+    def uv_platform(self) -> str | None:
+        """The value of uv's `--python-platform`; None where it has no name for the floor."""
         if self.is_linux:
-            minor = max(one for one in _UV_GLIBC if one <= self.floor[1])
-            return f"{self.machine}-manylinux_2_{minor}"
+            known = self.floor[1] in _UV_GLIBC
+            return f"{self.machine}-manylinux_2_{self.floor[1]}" if known else None
         return f"{'aarch64' if self.machine == 'arm64' else self.machine}-apple-darwin"
+
+    @property
+    def nearest(self) -> Target:
+        """The same platform with the highest floor not above this one that uv has a name for."""
+        if self.uv_platform:
+            return self
+        minor = max(one for one in _UV_GLIBC if one <= self.floor[1])
+        return Target(platform=self.platform, floor=(2, minor))
 
     @property
     def uv_environment(self) -> dict[str, str]:
@@ -94,15 +122,18 @@ class Target:
         return {"MACOSX_DEPLOYMENT_TARGET": f"{self.floor[0]}.{self.floor[1]}"}
 
     def tags(self, python: str) -> tuple[Tag, ...]:
-        """The wheel tags that CPython of that version accepts here, best first (PEP 425, 600).
+        """The wheel tags that a CPython accepts here, best first (PEP 425, 600, 703).
 
+        `python` is its version, `3.13` or `3.13.1`, with a `t` behind it if it is free-threaded.
         Newer platforms come before older ones. musllinux is never among them.
         """
-        major, minor = (int(part) for part in python.split(".")[:2])
+        threads = "t" * python.endswith("t")
+        major, minor = (int(part.rstrip("t")) for part in python.split(".")[:2])
         platforms = list(self._platforms())
         interpreter = f"cp{major}{minor}"
         # Named outright, because the default would be the flags of the interpreter running us.
-        own = cpython_tags((major, minor), [interpreter], platforms)
+        flags = threads or "m" * (minor < _NO_MALLOC_FLAG)
+        own = cpython_tags((major, minor), [f"{interpreter}{flags}"], platforms)
         return (*own, *compatible_tags((major, minor), interpreter, platforms))
 
     @cache  # noqa: B019 - a handful of targets, whose thousand tags everyone asks for

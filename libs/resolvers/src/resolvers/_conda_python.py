@@ -1,0 +1,36 @@
+"""What kind of Python conda brings, which decides the wheels that go with it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from resolvers.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envid.packages import Package
+
+__all__ = ["is_free_threaded"]
+
+# So end the builds of `python_abi`, and by now those of `python` too.
+_FREE_THREADED = re.compile(r"_cp\d+t$")
+_OTHERS = {"pypy": "PyPy", "graalpy": "GraalPy"}
+
+
+def is_free_threaded(packages: Iterable[Package]) -> bool:
+    """Whether the Python among conda packages is free-threaded (PEP 703).
+
+    Raises `InvalidRequest` for one that is not CPython, since wheels are chosen for that.
+    """
+    builds = [one.build or "" for one in packages if one.name in ("python", "python_abi")]
+    for build in builds:
+        for word, name in _OTHERS.items():
+            if word in build:
+                raise InvalidRequest(
+                    f"conda's Python is {name} (build `{build}`), and PyPI packages are chosen"
+                    " for CPython alone",
+                    "ask conda for `python=*=*_cpython` or `python-gil`, or for conda packages only",
+                )
+    return any(_FREE_THREADED.search(build) for build in builds)

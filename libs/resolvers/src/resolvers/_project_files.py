@@ -1,0 +1,173 @@
+"""The files that the sources of a spec have of a project: PEP 503, PEP 691, and find-links.
+
+uv tells of those alone that fit what it was asked for. What there is beside them is needed to say
+why none fits, and whether another Python would have one. A page is a list of links: the libraries
+that read it bring an HTTP client, or a parser of all of HTML, for these few lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import threading
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from pkgcache.download import Downloader
+from pkgcache.errors import DownloadError
+from resolvers._index import PUBLIC_INDEX, public_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envid.spec import EnvSpec
+    from pkgcache.download import Body
+    from resolvers._uv import Uv
+    from resolvers.request import ResolveContext
+
+__all__ = ["ListedFile", "ProjectFiles"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedFile:
+    """A wheel or an sdist of some version, and the Python that its index says it needs."""
+
+    filename: str
+    version: Version
+    requires_python: str | None
+
+    @property
+    def is_wheel(self) -> bool:
+        return self.filename.endswith(".whl")
+
+
+class ProjectFiles:
+    """Looks up each project once; safe to use from several threads.
+
+    A source that does not answer counts as one without the project: what is said of it here is
+    said beside what uv has found.
+    """
+
+    def __init__(self, uv: Uv, spec: EnvSpec, context: ResolveContext) -> None:
+        self._uv, self._spec = uv, spec
+        self._pages = context.cache_dir / "pages"
+        self._offline = context.offline
+        self._downloader = Downloader(context.credentials, offline=context.offline)
+        self._known: dict[str, tuple[ListedFile, ...]] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> ProjectFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._downloader.close()
+
+    def of(self, name: str) -> tuple[ListedFile, ...]:
+        """All files of a project, by its normal name."""
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = tuple(self._look(name))
+            return self._known[name]
+
+    def wheels(self, name: str, version: str) -> tuple[str, ...]:
+        """The file names of all wheels of a version; of none that is not of PEP 440."""
+        try:
+            wanted = Version(version)
+        except InvalidVersion:
+            return ()
+        return tuple(
+            one.filename for one in self.of(name) if one.is_wheel and one.version == wanted
+        )
+
+    def _look(self, name: str) -> Iterator[ListedFile]:
+        for source in self._spec.sources:
+            if source.kind == "find-links":
+                yield from _of_project(name, self._links(source.url))
+        for source in self._spec.sources:
+            if source.kind == "index":
+                root = public_index(self._uv) if source.url == PUBLIC_INDEX else source.url
+                found = [*_of_project(name, self._page(f"{root.rstrip('/')}/{name}/"))]
+                yield from found
+                if found and self._spec.options.index_strategy == "first-index":
+                    return
+
+    def _links(self, url: str) -> Iterator[tuple[str, str | None]]:
+        parts = urlsplit(url)
+        folder = Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
+        if folder is None or not folder.is_dir():
+            yield from self._page(url)
+            return
+        for path in folder.iterdir():
+            yield path.name, None
+
+    def _page(self, url: str) -> Iterator[tuple[str, str | None]]:
+        try:
+            text = self._text(url)
+            if text.lstrip().startswith("{"):
+                files = json.loads(text)["files"]
+                found = [(one["filename"], one.get("requires-python")) for one in files]
+                return iter(found)
+        except (DownloadError, OSError, ValueError, KeyError, TypeError):
+            return iter(())
+        links = _Links()
+        links.feed(text)
+        return iter(links.found)
+
+    def _text(self, url: str) -> str:
+        """A page, which is kept for when there is no network."""
+        kept = self._pages / hashlib.sha256(url.encode()).hexdigest()
+        if self._offline:
+            return kept.read_text(encoding="utf-8")
+        text = self._downloader.read(url, _decoded)
+        self._pages.mkdir(parents=True, exist_ok=True)
+        descriptor, work = tempfile.mkstemp(dir=self._pages)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(work).replace(kept)
+        return text
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        if tag == "a" and known.get("href"):
+            name = unquote(urlsplit(str(known["href"])).path).rpartition("/")[2]
+            self.found.append((name, known.get("data-requires-python")))
+
+
+def _decoded(body: Body) -> str:
+    return b"".join(body.pieces).decode("utf-8", "replace")
+
+
+def _of_project(name: str, files: Iterator[tuple[str, str | None]]) -> Iterator[ListedFile]:
+    for filename, requires_python in files:
+        try:
+            if filename.endswith(".whl"):
+                own, version, _, _ = parse_wheel_filename(filename)
+            elif re.search(r"\.(tar\.gz|zip)$", filename):
+                own, version = parse_sdist_filename(filename)
+            else:
+                continue
+        except (InvalidWheelFilename, InvalidSdistFilename):
+            continue
+        if canonicalize_name(own) == name:
+            yield ListedFile(filename=filename, version=version, requires_python=requires_python)

@@ -1,0 +1,124 @@
+"""Why a package has no wheel for a target, in words for whom it concerns."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from packaging.tags import Tag
+
+    from resolvers._lock import Locked
+    from resolvers._question import Question
+
+__all__ = [
+    "floor_hint",
+    "has_for_older_python",
+    "is_bound",
+    "needed_floor",
+    "why_built",
+    "why_no_wheel",
+]
+
+
+def why_built(one: Locked, question: Question) -> str:
+    """Why a chosen package must be built."""
+    if one.vcs:
+        return "it is asked for as a commit"
+    if one.direct or one.version is None:
+        return "it is asked for as a source"
+    return why_no_wheel(one.name, one.version, question)
+
+
+def why_no_wheel(name: str, version: str, question: Question) -> str:
+    """Why no wheel of a version serves."""
+    if question.must_build(name):
+        return "`no_binary` forbids its wheels"
+    target, wheels = question.target, question.projects.wheels(name, version)
+    here = [tag for tag in _tags(wheels) if _fits_platform(tag, question)]
+    if not wheels:
+        return f"only the source of {version} is published"
+    if floor := needed_floor(wheels, question):
+        return f"its wheels need {target.spoken(floor)}, and the floor is {target.spoken_floor}"
+    if not here:
+        return f"none of the wheels of {version} is for {target.platform}"
+    if any(tag in question.ranks for tag in here):
+        return f"no wheel of {version} has a hash that is allowed"
+    found = sorted({tag.interpreter for tag in here}, key=lambda one: (_minor(one), one))
+    pythons = ", ".join(re.sub(r"^(?:cp|py)(\d)(\d+)$", r"\1.\2", one) for one in found)
+    return (
+        f"the wheels of {version} for {target.platform} are for Python {pythons}, and this is"
+        f" {question.python.series}"
+    )
+
+
+def floor_hint(name: str, version: str, question: Question) -> str | None:
+    """The option that lets the wheels of a version in which only the floor keeps out."""
+    wheels = question.projects.wheels(name, version)
+    floor = needed_floor(wheels, question)
+    if floor is None:
+        return None
+    target = question.target
+    virtual = "__glibc" if target.is_linux else "__osx"
+    return (
+        f"the wheels of `{name}` {version} need {target.spoken(floor)}, and {target.platform} is"
+        f" taken to have {target.spoken_floor}: if it has more, say so with"
+        f" `--sys {virtual}={floor[0]}.{floor[1]}`"
+    )
+
+
+def needed_floor(wheels: Iterable[str], question: Question) -> tuple[int, int] | None:
+    """The lowest floor that any of the wheels accepts, where all of them are above the target's."""
+    ranks = question.target.highest.ranks(question.python.series)
+    floors = []
+    for tag in _tags(wheels):
+        if tag in question.ranks:
+            return None
+        number = re.search(r"_(\d+)_(\d+)_", f"{tag.platform}_")
+        if tag in ranks and number:
+            floors.append((int(number[1]), int(number[2])))
+    return min(floors, default=None)
+
+
+def has_for_older_python(one: Locked, question: Question) -> bool:
+    """Whether the version that was chosen has a wheel for the target and an older Python."""
+    own = int(question.python.version.split(".")[1])
+    return any(
+        _fits_platform(tag, question) and 0 < _minor(tag.interpreter) < own
+        for tag in _tags(_wheels(one, question))
+    )
+
+
+def is_bound(one: Locked, question: Question) -> bool:
+    """Whether each wheel of the version that was chosen is for some platform, and none for all.
+
+    What has been built for platforms before is no pure package when it is built once more.
+    """
+    tags = list(_tags(_wheels(one, question)))
+    return bool(tags) and not any(tag.platform == "any" for tag in tags)
+
+
+def _wheels(one: Locked, question: Question) -> tuple[str, ...]:
+    return question.projects.wheels(one.name, one.version) if one.version else ()
+
+
+def _tags(wheels: Iterable[str]) -> Iterator[Tag]:
+    for filename in wheels:
+        try:
+            yield from parse_wheel_filename(filename)[3]
+        except InvalidWheelFilename:
+            continue
+
+
+def _fits_platform(tag: Tag, question: Question) -> bool:
+    return tag.platform == "any" or tag.platform in question.target.platform_tags
+
+
+def _minor(interpreter: str) -> int:
+    """The minor version of Python 3 that a tag is for, 0 where it names none."""
+    found = re.fullmatch(r"(?:cp|py)3(\d+)", interpreter)
+    return int(found[1]) if found else 0

@@ -1,0 +1,87 @@
+"""An interpreter that tells uv of another machine, or of another ABI, than it has itself.
+
+uv has names for some versions of glibc only, and none for a free-threaded Python of another
+machine. What else it takes, it takes from what an interpreter says of itself when it is asked. So a
+script stands before the interpreter, runs it, and changes these words in its answer. If uv asks
+for other words one day, the script fails, and uv with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resolvers.pythons import Python
+    from resolvers.targets import Target
+
+__all__ = ["NOT_UNDERSTOOD", "told_python"]
+
+NOT_UNDERSTOOD = "uv asks interpreters for other words than are known here"
+
+_ANSWER = """
+import json, subprocess, sys
+done = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE)
+if done.returncode:
+    sys.stdout.buffer.write(done.stdout)
+    sys.exit(done.returncode)
+told = json.loads(sys.argv[1])
+answer = json.loads(done.stdout)
+if answer.get("result") == "success":
+    unknown = [key for key in told if key not in answer]
+    unknown += [key for key in told["markers"] if key not in answer["markers"]]
+    if unknown:
+        sys.exit({not_understood!r})
+    answer["markers"].update(told.pop("markers"))
+    answer.update(told)
+print(json.dumps(answer))
+"""
+
+
+def told_python(python: Python, target: Target, folder: Path) -> Path:
+    """A program below `folder` that uv takes for the interpreter, on the target and with its ABI.
+
+    It stays where it is as long as the interpreter does, so that uv asks it once.
+    """
+    words: dict[str, object] = {"gil_disabled": python.free_threaded, "markers": {}}
+    if not target.uv_platform:
+        words |= {
+            "os": {"name": "manylinux", "major": target.floor[0], "minor": target.floor[1]},
+            "arch": target.machine,
+            "manylinux_compatible": True,
+            "markers": {
+                "os_name": "posix",
+                "platform_machine": target.machine,
+                "platform_release": "",
+                "platform_system": "Linux",
+                "platform_version": "",
+                "sys_platform": "linux",
+            },
+        }
+    state = python.path.stat()
+    text = json.dumps(words, sort_keys=True)
+    key = json.dumps([_ANSWER, text, str(python.path), state.st_mtime_ns, state.st_size])
+    home = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+    program = home / "python"
+    if not program.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        answer = home / "answer.py"
+        _write(answer, _ANSWER.format(not_understood=NOT_UNDERSTOOD))
+        runs = [sys.executable, "-I", "-S", str(answer), text, str(python.path)]
+        _write(program, f'#!/bin/sh\nexec {shlex.join(runs)} "$@"\n')
+    return program
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a program, which another process may be about to run, at once."""
+    descriptor, work = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    os.chmod(work, 0o755)  # noqa: PTH101, S103 - it is run, and holds nothing secret
+    Path(work).replace(path)
