@@ -11,7 +11,12 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from reqparse._flaw import Flaw
-from reqparse._poetry_versions import constraint, platform_marker, python_marker
+from reqparse._poetry_versions import (
+    constraint,
+    platform_marker,
+    python_marker,
+    without_extras,
+)
 
 VERSIONS = [f"{x}.{y}.{z}" for x in range(5) for y in range(5) for z in range(4)]
 PYTHONS = [f"{x}.{y}.{z}" for x in (2, 3) for y in range(8 if x == 2 else 16) for z in range(3)]
@@ -94,3 +99,21 @@ def test_a_platform_as_a_marker(text: str, holds: set[str]) -> None:
     marker = Marker(platform_marker(text))
     found = {p for p in ("linux", "darwin", "win32") if marker.evaluate({"sys_platform": p})}
     assert found == holds
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "holds"),
+    [
+        ("extra == 'x'", {"x"}, True),
+        ("extra == 'x'", set(), False),
+        ("extra != 'x'", set(), True),
+        ("'X_y' == extra", {"x-y"}, True),
+        ("'x' != extra", {"x"}, False),
+        ("extra == 'x' and extra != 'y'", {"x"}, True),
+        ("sys_platform == 'extra' or extra == \"x\"", {"x"}, True),
+        ("sys_platform == 'extra' or extra == 'x'", {"y"}, False),
+    ],
+)
+def test_what_is_said_of_an_extra_is_known(text: str, asked: set[str], holds: bool) -> None:
+    marker = Marker(without_extras(text, asked))
+    assert marker.evaluate({"sys_platform": "linux"}) is holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from envid.platforms import PLATFORMS
@@ -43,6 +44,11 @@ def _of_packages(found: RequirementSet) -> Iterator[str]:
             yield (
                 f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
                 " by their order"
+            )
+        if requirement.marker and re.search(r"(?<!['\"])\bextra\b", requirement.marker):
+            yield (
+                f"{requirement.origin}: the marker of `{requirement.name}` is on an extra, and none"
+                " is meant here"
             )
 
 

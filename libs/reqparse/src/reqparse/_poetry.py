@@ -8,7 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reqparse._flaw import Flaw
-from reqparse._poetry_versions import constraint, platform_marker, python_marker
+from reqparse._poetry_versions import (
+    constraint,
+    platform_marker,
+    python_marker,
+    without_extras,
+)
 from reqparse._project import Included, normalise
 from reqparse._pypi import canonical_marker
 from reqparse._url import split_secret
@@ -174,7 +179,7 @@ class _Dependencies:
         project = self._project
         if isinstance(node.value, str):
             return project.named(name, constraint(node.text))
-        marker = _marker(node)
+        marker = self._marker(node)
         extras = list(node.get("extras").texts())
         _ = node.get("optional").flag  # who asks for the extra has decided
         found = project.direct(name, node, extras=extras, marker=marker)
@@ -188,6 +193,20 @@ class _Dependencies:
         found = replace(found, channel=_index(node))
         project.check_read(node, name)
         return found
+
+    def _marker(self, node: Node) -> str | None:
+        parts: list[str | None] = []
+        if markers := node.opt("markers"):
+            asked = [normalise(name) for name in self._project.job.extras]
+            parts.append(without_extras(markers, asked))
+        if python := node.opt("python"):
+            parts.append(python_marker(python))
+        if platform := node.opt("platform"):
+            parts.append(platform_marker(platform))
+        said = [part for part in parts if part]
+        if len(said) > 1:
+            return " and ".join(f"({part})" for part in said)
+        return said[0] if said else None
 
 
 def _name(text: str) -> str:
@@ -203,18 +222,6 @@ def _both(one: str | None, other: str | None) -> str | None:
     if one is None or other is None:
         return one or other
     return canonical_marker(f"({one}) and ({other})")
-
-
-def _marker(node: Node) -> str | None:
-    parts = [node.opt("markers")]
-    if python := node.opt("python"):
-        parts.append(python_marker(python))
-    if platform := node.opt("platform"):
-        parts.append(platform_marker(platform))
-    said = [part for part in parts if part]
-    if len(said) > 1:
-        return " and ".join(f"({part})" for part in said)
-    return said[0] if said else None
 
 
 def _index(node: Node) -> str | None:

@@ -8,15 +8,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from reqparse._flaw import Flaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _CLAUSE = re.compile(r"\s*(\^|~=|~|===?|!=|<>|<=|>=|<|>|=)?\s*([^\s,<>=!~^|]+)\s*,?")
 _PLATFORM = re.compile(r"\s*(==|!=|=)?\s*([A-Za-z0-9_]+)\s*")
+_EXTRA = re.compile(
+    r"\bextra\s*(?P<is>[=!]=)\s*['\"](?P<left>[^'\"]*)['\"]"
+    r"|['\"](?P<right>[^'\"]*)['\"]\s*(?P<sees>[=!]=)\s*extra\b"
+)
 _LAST_PYTHON_2 = (2, 7)
 _MANY = 100
 
@@ -250,6 +255,17 @@ def _python_clause(clause: str) -> str:
     if release.count(".") == 0 and version != release:
         return f'python_full_version {operator} "{version}"'
     return f'python_version {operator} "{release}"'
+
+
+def without_extras(marker: str, asked: Collection[str]) -> str:
+    """A marker in which what is said of `extra` is true or false, by the extras asked for."""
+
+    def known(found: re.Match[str]) -> str:
+        name = canonicalize_name(found["left"] or found["right"])
+        holds = (name in asked) == (found["is"] == "==" if found["is"] else found["sees"] == "==")
+        return f'python_version {">=" if holds else "<"} "0"'
+
+    return _EXTRA.sub(known, marker)
 
 
 def platform_marker(text: str) -> str:
