@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 import reqparse
 
 DATA = Path(__file__).resolve().parents[4] / "shared/data"
-FOLDERS = ("wild", "environment-yml", "env-specs", "locks")
+FOLDERS = ("wild", "environment-yml", "env-specs", "locks", "public-locks", "resolved-projects")
 pytestmark = pytest.mark.shared
 
 NO_INCLUDE = "no such file"  # the sample has the file without those it includes
@@ -46,6 +46,10 @@ INTENDED = {
     "test-stdout/conda.txt": "",
     "test-stdout/mamba.txt": "",
     "test-recipe/meta.yaml": "a conda recipe",
+    "public-locks/pixi-v7": "version `7`",
+    "conda-lock-v1-missing-package.yml": "this is no environment.yml",
+    "pylock.invalid.toml": "this is no pyproject.toml",
+    "public-locks/conda-lock/rattler__test-data__conda-lock__v7": "version `7`",
     # Files beside environments, which are none.
     "quetz/dev_config.toml": "this is no pyproject.toml",
     "test-archspec/virtual-packages.yaml": "the virtual packages of conda-lock",

@@ -340,6 +340,8 @@ def test_uv_lock(desk: Desk) -> None:
         ("some.lock", UV_LOCK, "uv.lock"),
         ("linux.lock", "@EXPLICIT\n", "explicit"),
         ("PIXI.TOML", "", "pixi.toml"),
+        ("job.py.lock", "version = 1\n", "uv.lock"),
+        ("job.py.pixi.lock", "version: 6\n", "pixi.lock"),
         ("mojoproject.toml", "[dependencies]\nmax = '*'\n", "pixi.toml"),
         ("env.toml", "[workspace]\nchannels = []\n[dependencies]\na = '*'\n", "pixi.toml"),
     ],

@@ -34,6 +34,12 @@ _READERS = {
 }
 
 _NAMES = ("pyproject.toml", "pixi.toml", "pylock.toml", "conda-lock.yml", "pixi.lock", "uv.lock")
+_ENDINGS = {
+    ".py": "script",
+    ".py.lock": "uv.lock",  # beside a script, and so is the next
+    ".pixi.lock": "pixi.lock",
+    "mojoproject.toml": "pixi.toml",  # pixi's manifest under another name
+}
 _SIGNS = {
     "explicit": (rb"@EXPLICIT\s*$",),
     "pylock.toml": (rb"lock-version\s*=", rb"created-by\s*="),
@@ -80,15 +86,13 @@ def kind_of(name: str, data: bytes) -> str:
     name = name.replace("\\", "/").rpartition("/")[2].lower()
     if name in _NAMES:
         return name
-    if name == "mojoproject.toml":  # pixi's manifest under another name
-        return "pixi.toml"
-    if name.endswith(".py"):
-        return "script"
+    for ending, kind in _ENDINGS.items():
+        if name.endswith(ending):
+            return kind
     if name.endswith(".toml"):
         return "pylock.toml" if name.startswith("pylock.") else _told(data, "pyproject.toml")
-    if name.endswith((".yml", ".yaml")):
-        return _told(data, "environment.yml")
-    return _told(data, "requirements.txt")
+    yaml = name.endswith((".yml", ".yaml"))
+    return _told(data, "environment.yml" if yaml else "requirements.txt")
 
 
 def _told(data: bytes, otherwise: str) -> str:
