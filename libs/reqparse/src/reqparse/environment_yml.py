@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from envid.redaction import redact
@@ -91,8 +92,16 @@ class _Reader:
                     with self._job.guard(self._at(table[key])):
                         take(table[key])
             for key in [key for key in table if key not in keys]:
-                why = _UNUSED.get(key, "not known")
-                self._job.note(self._at(table[key]), f"`{key}` is not used: {why}")
+                with self._job.guard(self._at(table[key])):
+                    self._other(key, table[key])
+
+    def _other(self, key: str, node: Node) -> None:
+        """Note a key that means nothing here; one that seems to mean something is wrong."""
+        if key == "pip":
+            raise Flaw("`pip:` stands by itself", "indent it, as an item of `dependencies:`")
+        if key not in _UNUSED and (near := get_close_matches(key, KEYS, n=1, cutoff=0.75)):
+            raise Flaw(f"there is no key `{key}`", f"did you mean `{near[0]}`?")
+        self._job.note(self._at(node), f"`{key}` is not used: {_UNUSED.get(key, 'not known')}")
 
     def _at(self, node: Node | None) -> Origin:
         return Origin(file=self._file, line=node.line if node else None)

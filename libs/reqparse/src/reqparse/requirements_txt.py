@@ -258,6 +258,9 @@ def _set_facts(job: Job, origin: Origin, options: Options) -> None:
     for name, other in (("no_binary", "only_binary"), ("only_binary", "no_binary")):
         for value in options.many(name):
             choose_formats(value, job.names[name], job.names[other])
+            if value.strip() in ("all", "none"):
+                text = f"`{SPELLING[name]} {value}` is on a package of that name"
+                job.note(origin, f"{text}; `:{value.strip()}:` is on every one or none")
 
 
 def choose_formats(value: str, chosen: dict[str, None], other: dict[str, None]) -> None:
