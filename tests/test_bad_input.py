@@ -89,6 +89,29 @@ def test_a_bad_requirements_file(
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("ci.yml", "on: [push]\njobs: {}\n", "a workflow of GitHub"),
+        ("conda-lock.yml", "version: 1\npackage: [{name: app}]\n", "lacks `metadata`"),
+        ("poetry.lock", '[[package]]\nname = "app"\n' * 500, "poetry's lock file"),
+        ("page.txt", "<html>\n<body>\n404\n</body>\n</html>\n", "a page of HTML"),
+        ("environment.yml", "dependecies: [app]\nname: x\n", "did you mean `dependencies`?"),
+        ("git.txt", "git@host:a/app.git\n", "write `git+ssh://git@host/a/app.git`"),
+        ("black.txt", "-e black[,a]\n", "`[,a]` of `black[,a]` are no extras"),
+        ("url.txt", "app @ https:///\n", "has no host"),
+        ("archive.txt", "-e https://host/\n", "an archive of another machine"),
+    ],
+)
+def test_a_file_of_something_else_is_named_also_beside_what_is_asked_for(
+    machine: Machine, unchanged: None, name: str, text: str, message: str
+) -> None:
+    machine.file(name, text)
+    said = machine.fails("resolve", "--pypi", "app", "-r", name)
+    assert message in said
+    assert said.count("\n") <= 2
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--pypi", "app", "--python", "2.7"], "no Python satisfies `==2.7.*`"),

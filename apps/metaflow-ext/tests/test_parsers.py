@@ -46,6 +46,16 @@ def test_an_environment_becomes_arguments_of_conda() -> None:
     }
 
 
+def test_what_more_is_asked_of_python_stays() -> None:
+    text = "dependencies: [far::python, python=3.12=*_cpython, x 1|3, x<3]"
+    assert arguments("environment.yml", text) == {
+        "libraries": {"python": "==3.12=*_cpython", "far::python": "", "x": "(==1|==3),<3"},
+        "python": "==3.12",
+    }
+    found = arguments("environment.yml", "dependencies: [python 3.10.*|3.12.*]")
+    assert found == {"libraries": {"python": "3.10.*|3.12.*"}}
+
+
 def test_a_project_becomes_arguments_of_pypi() -> None:
     text = """
     [project]
@@ -80,6 +90,17 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
         ("requirements.txt", "a<1 ; os_name=='x'\na>1\n", "`a` is asked for with several markers"),
         ("requirements.txt", "--sys-pkg __cuda=12\n", "@sys_packages"),
         ("requirements.txt", "a\n--conda-channel far\n", r"^requirements\.txt:2: `far` .*`@pypi`"),
+        (
+            "environment.yml",
+            "dependencies: [a=1=x, a=1=y]\n",
+            "`a` is asked for with several builds",
+        ),
+        ("environment.yml", "dependencies: [a, {pip: [--pre]}]\n", "`--pre` is an option"),
+        (
+            "environment.yml",
+            "dependencies: [a, {pip: [-f ./links]}]\n",
+            "`--find-links .*` is an option",
+        ),
         (
             "environment.yml",
             "dependencies:\n- a # [osx]\n",

@@ -11,7 +11,7 @@ from mfenv.errors import InvalidRequest
 from mfenv.unused import unused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from reqparse import Requirement, RequirementSet
 
@@ -63,26 +63,35 @@ def arguments(kind: str, content: str, say: Callable[[str], None] = print) -> di
 
 def _packages(requirements: Iterable[Requirement]) -> dict[str, str]:
     """Constraints by name; a name that stands several times has all of them."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Requirement]] = {}
     for one in requirements:
-        if one.category == "conda" and one.name == "python" and not (one.build or one.channel):
+        more = one.build or one.channel or "|" in one.specifier
+        if one.category == "conda" and one.name == "python" and not more:
             continue  # its version is stated already
         extras = f"[{','.join(one.extras)}]" if one.extras else ""
         if one.url or one.path or not one.name:
             found.setdefault(one.text, [])
             continue
         channel = f"{one.channel}::" if one.channel and one.category != "pypi" else ""
+        found.setdefault(f"{channel}{one.name}{extras}", []).append(one)
+    return {name: _constraint(name, asked) for name, asked in found.items()}
+
+
+def _constraint(name: str, asked: Sequence[Requirement]) -> str:
+    """All that is asked of a package in one text."""
+    if len(asked) == 1:
+        one = asked[0]
         marker = f" ; {one.marker}" if one.marker else ""
-        build = f"={one.build}" if one.build else ""
-        texts = found.setdefault(f"{channel}{one.name}{extras}", [])
-        texts.append(f"{one.specifier}{build}{marker}")
-    for name, texts in found.items():
-        if len(texts) > 1 and any(";" in text for text in texts):
+        return f"{one.specifier}{f'={one.build}' if one.build else ''}{marker}"
+    for one in asked:
+        if one.marker or one.build:
+            what = "markers" if one.marker else "builds"
             raise InvalidRequest(
-                f"`{name}` is asked for with several markers, which no decorator can say",
+                f"`{name}` is asked for with several {what}, which no decorator can say",
                 "keep one of them",
             )
-    return {name: ",".join(text for text in texts if text) for name, texts in found.items()}
+    bounds = (f"({one.specifier})" if "|" in one.specifier else one.specifier for one in asked)
+    return ",".join(filter(None, bounds))
 
 
 def _options(found: RequirementSet) -> list[str]:
@@ -109,6 +118,12 @@ def _check(kind: str, found: RequirementSet) -> None:
                 f"{kind}:{source.origin.line}: `{source.url}` is a channel, which `@pypi` has not",
                 "name it in `@conda(channels=...)`",
             )
+    options = _options(found) if kind == "environment.yml" else []
+    if options:
+        raise InvalidRequest(
+            f"{kind}: `{options[0]}` is an option, which `@conda` has not",
+            "say it in `@pypi(extras=...)`",
+        )
     for stated in found.python:
         if stated.specifier and (stated.marker or stated.platforms is not None):
             raise InvalidRequest(
