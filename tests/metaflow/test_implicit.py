@@ -31,6 +31,8 @@ def test_what_metaflow_needs_does_not_bind_what_a_step_asks_for(pad: Pad) -> Non
 def test_a_version_that_a_step_states_is_taken_and_noted_where_it_may_not_do(
     pad: Pad, asked: str, noted: bool
 ) -> None:
+    shown = pad.ok("bare", command=f"--with {asked.replace(': ', ':')} environment resolve")
+    assert (NOTE in shown.out) is noted
     ran = pad.ok("bare", "--with", asked)
     assert (NOTE in ran.out) is noted
     assert ran.out.count("Metaflow asks for") == noted

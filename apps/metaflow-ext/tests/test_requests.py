@@ -263,6 +263,12 @@ def test_an_unknown_variable_is_refused_with_its_place(asking: Asking) -> None:
         asking(said("named_env", name="@{TEAM}/web"))
 
 
+@pytest.mark.parametrize("name", ["Foo Bar", "a:b:c", "step:Flow/1"])
+def test_a_name_that_is_none_is_refused_with_its_place(asking: Asking, name: str) -> None:
+    with pytest.raises(InvalidRequest, match="@named_env of the step: "):
+        asking(said("named_env", name=name))
+
+
 def test_a_name_to_look_up_in_tasks_is_left_as_it_is(asking: Asking) -> None:
     found = asking(said("named_env", name="@{TEAM}/web", fetch_at_exec=True))
     assert (found.at_exec, found.request) == ("@{TEAM}/web", None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from metaflow_extensions.mfenv._values import PACKAGES, READERS, read
+from metaflow_extensions.mfenv.bridge import _outside
 from metaflow_extensions.mfenv.decorators import Conda, NamedEnv, Pypi, SysPackages
 from mfenv.errors import InvalidRequest
 
@@ -172,7 +173,17 @@ def test_a_login_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("channels", ["a", "b"], ("a", "b")),
+        ("channels", ["a", " b "], ("a", "b")),
+        (
+            "channels",
+            ["https://h.test/t/token/x", "./here", "org/label"],
+            ("https://h.test/t/token/x", "./here", "org/label"),
+        ),
+        (
+            "extra_indices",
+            ["https://me:it@h.test/simple", "pypi", "file:///srv"],
+            ("https://me:it@h.test/simple", "pypi", "file:///srv"),
+        ),
         ("extras", ("--pre",), ("--pre",)),
         ("python", "3.12", "3.12"),
         ("python", 3.11, "3.11"),
@@ -200,6 +211,11 @@ def test_other_arguments(key: str, value: Any, expected: Any) -> None:
         ("extra_indices", "https://h.test", "is a text, not a list"),
         ("extra_indices", {"a"}, "is a set, not a list"),
         ("sources", [1], "has the number 1, not a text"),
+        ("extra_indices", ["h.test/simple"], "`h.test/simple` is not the URL of an index"),
+        ("sources", ["https://"], "`https://` is not the URL of an index"),
+        ("channels", [" "], "has a text that is empty"),
+        ("channels", ["conda forge"], "`conda forge` is not the name or the URL of a channel"),
+        ("channels", ["ftp://h.test/x"], "`ftp://h.test/x` is not the name or the URL"),
         ("extras", {"pre": True}, "is an object, not a list"),
         ("python", 3.1, "is the number 3.1"),
         ("python", True, "is the flag True, not a version"),
@@ -229,3 +245,14 @@ def test_a_local_project_is_a_package(tmp_path: Path) -> None:
     assert Path(found.path) == tmp_path / "p"
     (named,) = read("pypi", PLACE, {"packages": {"p": f"@ {tmp_path}/p"}})["packages"]
     assert (named.name, Path(named.path)) == ("p", tmp_path / "p")
+
+
+def test_what_is_no_json_is_refused_by_name_from_within_a_task_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    stated = {"kind": "conda", "level": "step", "place": PLACE, "attributes": {"channels": {"a"}}}
+    step = {"step": "start", "platform": None, "gpu": False, "stated": [stated]}
+    answer = _outside("resolve", {"steps": [step], "datastore": "local", "force": False})
+    assert answer["error"].startswith(f"{PLACE}: `channels`: is a text, not a list")

@@ -7,10 +7,8 @@ import os
 import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from envid.errors import InvalidRequirement
-from envid.platforms import PLATFORMS
 from envid.requirements import normalize
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings
@@ -201,21 +199,6 @@ def _text(name: str, value: Any) -> str:
     return value.strip()
 
 
-def _index(name: str, value: Any) -> str:
-    url = _text(name, value)
-    try:
-        parts = urlsplit(url)
-        is_index = bool(parts.scheme in ("http", "https") and parts.hostname)
-        is_index = is_index or parts.scheme == "file"
-    except ValueError:
-        is_index = False
-    if url not in ("", "pypi") and (not is_index or len(url.split()) > 1):
-        raise InvalidSetting(
-            f"METAFLOW_{name}: is not the URL of one index", "write it like `https://HOST/simple`"
-        )
-    return url
-
-
 def _format(name: str, value: Any) -> str:
     if value not in _FORMATS:
         raise InvalidSetting(
@@ -237,12 +220,7 @@ def _latest(name: str, value: Any) -> list[str]:
 
 def _virtual(name: str, value: Any) -> list[str]:
     found = _table(name, value)
-    for platform, packages in found.items():
-        if platform not in PLATFORMS:
-            known = ", ".join(PLATFORMS)
-            raise InvalidSetting(
-                f"METAFLOW_{name}: there is no platform `{platform}`", f"known: {known}"
-            )
+    for packages in found.values():
         if not isinstance(packages, dict):
             raise InvalidSetting(
                 f"METAFLOW_{name}: is not an object of objects",
@@ -271,8 +249,8 @@ def _virtual_packages(name: str, packages: Mapping[str, Any]) -> Iterator[str]:
 
 SETTINGS: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("CONDA_CHANNELS", "channels", _list),
-    ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _index),
-    ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _index),
+    ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _text),
+    ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _text),
     ("CONDA_PREFERRED_FORMAT", "preferred_format", _format),
     ("CONDA_USE_REMOTE_LATEST", "use_remote_latest", _latest),
     ("CONDA_SYS_DEFAULT_PACKAGES", "virtual_packages", _virtual),

@@ -28,6 +28,8 @@ PACKAGES: Mapping[tuple[str, str], Category] = {
 }
 """By kind of decorator and argument, what packages the argument names."""
 
+_CHANNEL = re.compile(r"(?:https?|file)://\S+|[./~]\S*|[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
+_INDEX = re.compile(r"https?://[^/\s]\S*|file:/\S+|pypi")
 # By which people mean any version; conda would look for one of that name.
 _NO_VERSIONS = ("any", "latest", "newest", "none", "null")
 _ANY = 'write `""` for any version'
@@ -166,7 +168,25 @@ def _texts(value: Any) -> tuple[str, ...]:
     for item in value:
         if not isinstance(item, str):
             raise InvalidRequest(f"has {_type(item)}, not a text", "write it in quotes")
-    return tuple(value)
+        if not item.strip():
+            raise InvalidRequest("has a text that is empty", "leave it out")
+    return tuple(item.strip() for item in value)
+
+
+def _channels(value: Any) -> tuple[str, ...]:
+    return _each(value, _CHANNEL, "the name or the URL of a channel", "conda-forge")
+
+
+def _indexes(value: Any) -> tuple[str, ...]:
+    return _each(value, _INDEX, "the URL of an index", "https://HOST/simple")
+
+
+def _each(value: Any, form: re.Pattern[str], what: str, example: str) -> tuple[str, ...]:
+    found = _texts(value)
+    for item in found:
+        if not form.fullmatch(item):
+            raise InvalidRequest(f"`{redact(item)}` is not {what}", f"such as `{example}`")
+    return found
 
 
 def _text(value: Any) -> str:
@@ -204,15 +224,15 @@ def _type(value: Any) -> str:
 
 
 READERS: Mapping[str, Callable[[Any], Any]] = {
-    "channels": _texts,
+    "channels": _channels,
     "disabled": _flag,
-    "extra_indices": _texts,
+    "extra_indices": _indexes,
     "extras": _texts,
     "fetch_at_exec": _flag,
     "name": _text,
     "pathspec": _text,
-    "pip_sources": _texts,
+    "pip_sources": _indexes,
     "python": _python,
-    "sources": _texts,
+    "sources": _indexes,
 }
 """By argument that names no packages, what reads its value."""

@@ -51,7 +51,7 @@ def _outside(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
     environ["LD_LIBRARY_PATH"] = environ.pop("MF_ORIG_LD_LIBRARY_PATH", "")
     done = subprocess.run(
         [ENV_ESCAPE_PY, "-m", "metaflow_extensions.mfenv.engine", function],
-        input=json.dumps(arguments),
+        input=json.dumps(arguments, default=repr),  # to be refused there, by name
         stdout=subprocess.PIPE,
         env=environ,
         text=True,

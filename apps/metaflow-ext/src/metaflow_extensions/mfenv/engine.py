@@ -39,6 +39,7 @@ __all__ = [
     "describe",
     "opened",
     "parse",
+    "remarks",
     "requests_of",
     "resolve",
     "resolve_all",
@@ -75,7 +76,8 @@ def resolve(
     answer: dict[str, Any] = {"steps": found, "environments": described}
     with opened(datastore, say) as environments:
         for together, resolved in resolve_all(environments, alike(asked), force=force):
-            for text in (*_told(together, resolved, datastore), *resolved.notes):
+            say(_told(together, resolved))
+            for text in remarks(together, resolved, datastore):
                 say(text)
             for one in together:
                 env = next(env for env in resolved.envs if env.platform in one.platforms)
@@ -105,7 +107,9 @@ def requests_of(
         )
         for step in steps
     ]
-    for note in dict.fromkeys((*unheeded(), *(note for one in asked for note in one.notes))):
+    for note in dict.fromkeys(
+        (*settings.notes, *unheeded(), *(note for one in asked for note in one.notes))
+    ):
         say(note)
     return asked
 
@@ -145,16 +149,27 @@ def resolve_all(
             yield steps, future.result()
 
 
-def _told(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) -> Iterator[str]:
+def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
     env = resolved.envs[0]
-    names = ", ".join(one.step for one in steps)
     what = f"{env.req_id[:12]}:{env.full_id[:12]}, {len(env.packages)} packages"
     how = f"resolved by {env.resolved_by} at {env.resolved_at}" if resolved.known else "new"
-    yield f"Environment of {names}: {what}, {how}"
-    if lack := lacking((one.name for one in env.packages), datastore):
-        yield f"Environment of {names} {lack}: {_ADD}"
-    for package in unfit(((one.name, one.version) for one in env.packages), datastore):
-        yield f"Environment of {names} has {package}: what you ask for is taken"
+    return f"Environment of {_names(steps)}: {what}, {how}"
+
+
+def remarks(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) -> Iterator[str]:
+    """What a user should know of the environments of steps, each once."""
+    found: dict[str, None] = {}
+    for env in resolved.envs:
+        if lack := lacking((one.name for one in env.packages), datastore):
+            found[f"{lack}: {_ADD}"] = None
+        for package in unfit(((one.name, one.version) for one in env.packages), datastore):
+            found[f"has {package}: what you ask for is taken"] = None
+    yield from (f"Environment of {_names(steps)} {text}" for text in found)
+    yield from resolved.notes
+
+
+def _names(steps: Sequence[StepRequest]) -> str:
+    return ", ".join(one.step for one in steps)
 
 
 def create(

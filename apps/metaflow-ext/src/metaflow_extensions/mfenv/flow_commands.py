@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from metaflow_extensions.mfenv.engine import alike, opened, requests_of, resolve_all
+from metaflow_extensions.mfenv.engine import alike, opened, remarks, requests_of, resolve_all
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def flow_resolve(
         for together, found in resolve_all(
             environments, wanted, aliases=aliases, force=force, dry_run=dry_run
         ):
+            for text in remarks(together, found, datastore):
+                say(text)
             for one in together:
                 answer[one.step] = {
                     env.platform: {

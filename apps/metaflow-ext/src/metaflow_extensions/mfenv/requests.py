@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from envid.aliases import parse_ref
+from envid.errors import InvalidAlias
 from envid.platforms import host_platform
 from envid.requirements import normalize_python
 from metaflow_extensions.mfenv._statements import Statement, refuse, statements
@@ -209,9 +211,14 @@ def _python(value: str, place: str) -> str:
 
 def _expanded(text: str, place: str, environ: Mapping[str, str]) -> str:
     try:
-        return expand(text, environ)
+        found = expand(text, environ)
     except KeyError as error:
         raise InvalidRequest(
             f"{place}: there is no variable {error.args[0]} to put into `{text}`",
             "set it where the run is started, or look the name up in tasks with `fetch_at_exec`",
         ) from None
+    try:
+        parse_ref(found)
+    except InvalidAlias as error:
+        raise InvalidRequest(f"{place}: {error}", error.hint) from None
+    return found
