@@ -29,7 +29,13 @@ class Near:
         self.records = self._channel(
             "near",
             Recipe(name="python", version="3.11.7", subdir=LINUX),
-            Recipe(name="foo", version="1", build="a_0", subdir=LINUX, extra={"license": "MIT"}),
+            Recipe(
+                name="foo",
+                version="1",
+                build="a_0",
+                subdir=LINUX,
+                extra={"license": "MIT", "extra_depends": {"more": ["python"]}},
+            ),
             Recipe(
                 name="foo",
                 version="2",
@@ -110,6 +116,8 @@ def near(tmp_path: Path, worker: Worker) -> Near:
         ("foo[track_features='slow']", "foo-2-b_1.conda"),
         ("foo[build_number='1']", "foo-2-b_1.conda"),
         ("foo * a*", "foo-1-a_0.conda"),
+        ("foo<2[extras=[more]]", "foo-1-a_0.conda"),
+        ("foo[version='<2',when='python']", "foo-1-a_0.conda"),
     ],
 )
 def test_every_part_of_a_spec_decides(near: Near, text: str, filename: str) -> None:
@@ -159,3 +167,17 @@ def test_what_was_found_elsewhere_is_refused(near: Near, text: str, said: str) -
 def test_what_nothing_has_has_no_solution(near: Near, text: str) -> None:
     with pytest.raises(NoSolution):
         near.found(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("foo<2[extras=[more,nosuch]]", "foo 1 has no extra `nosuch`"),
+        ("foo>2[extras=[more]]", "foo 3 has no extra `more`"),
+        ("foo[subdir='noarch',when='python']", "says where its package lies, on a condition"),
+    ],
+)
+def test_what_cannot_be_had_so_is_refused(near: Near, text: str, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        near.found(text)
+    assert said in str(caught.value)

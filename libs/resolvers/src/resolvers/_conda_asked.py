@@ -13,13 +13,14 @@ from resolvers.channels import PACKAGE_URL
 from resolvers.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from envid.packages import Package
 
 __all__ = ["asked_files", "asked_subdirs", "check_asked"]
 
 _SUBDIR = re.compile(r"noarch|(?:linux|osx|win|emscripten|wasi|freebsd|zos)-[a-z0-9_]+")
+_EXTRAS = re.compile(r"(?:^|,)extras=\[([^\]]*)\]")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 
 
@@ -31,6 +32,8 @@ class _Asked:
     subdirs: frozenset[str]
     filename: str | None = None
     digest: str | None = None
+    extras: frozenset[str] = frozenset()
+    conditional: bool = False
 
     @classmethod
     def read(cls, text: str) -> _Asked:
@@ -51,8 +54,13 @@ class _Asked:
         subdirs = {tail} if mark and _SUBDIR.fullmatch(tail) else set()
         if subdir := _key("subdir", inside):
             subdirs.add(subdir)
+        extras = _EXTRAS.search(inside)
         return cls(
-            name=name[0] if name else "", subdirs=frozenset(subdirs), filename=_key("fn", inside)
+            name=name[0] if name else "",
+            subdirs=frozenset(subdirs),
+            filename=_key("fn", inside),
+            extras=frozenset(extras[1].split(",")) if extras else frozenset(),
+            conditional=_key("when", inside) is not None,
         )
 
 
@@ -61,7 +69,7 @@ def asked_subdirs(texts: Iterable[str]) -> list[tuple[str, str]]:
     return [
         (one.name, min(one.subdirs))
         for one in map(_Asked.read, texts)
-        if len(one.subdirs) == 1 and one.filename is None
+        if len(one.subdirs) == 1 and one.filename is None and not one.conditional
     ]
 
 
@@ -71,15 +79,35 @@ def asked_files(texts: Iterable[str]) -> list[str]:
 
 
 def check_asked(
-    texts: Iterable[str], packages: Sequence[Package], origins: Mapping[str, str]
+    texts: Iterable[str],
+    packages: Sequence[Package],
+    extras: Mapping[str, Collection[str]],
+    origins: Mapping[str, str],
 ) -> None:
-    """Compare requirements with the packages found; raises `InvalidRequest` for what differs."""
+    """Compare requirements with the packages found; raises `InvalidRequest` for what differs.
+
+    `extras` are those that packages offer, by their names.
+    """
     by_name = {one.name: one for one in packages}
     for text in texts:
         asked = _Asked.read(text)
         package = by_name.get(asked.name)
+        where = f"{origins[text]}: " if text in origins else ""
+        if asked.conditional and (asked.subdirs or asked.filename):
+            raise InvalidRequest(
+                f"{where}`{text}` says where its package lies, on a condition",
+                "leave out one of the two",
+            )
         if package is None:
             continue
+        missing = sorted(asked.extras - {*extras.get(asked.name, ())})
+        if missing and not asked.conditional:
+            offered = ", ".join(sorted(extras.get(asked.name, ()))) or "none"
+            raise InvalidRequest(
+                f"{where}`{text}` is asked for, and {package.name} {package.version} has no extra"
+                f" `{missing[0]}`",
+                f"it has: {offered}",
+            )
         differs = None
         if asked.subdirs - {package.subdir}:
             differs = f"lies in `{package.subdir}` of its channel"
@@ -88,7 +116,6 @@ def check_asked(
         elif asked.digest not in (None, package.hashes.md5, package.hashes.sha256):
             differs = "has another hash"
         if differs:
-            where = f"{origins[text]}: " if text in origins else ""
             raise InvalidRequest(
                 f"{where}`{text}` is asked for, and the {asked.name} that was found {differs}",
                 "ask for a version and a build: `NAME==VERSION=BUILD`",

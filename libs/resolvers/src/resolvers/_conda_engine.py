@@ -268,6 +268,7 @@ def _packages(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, A
             "size": one.size,
             "depends": sorted((needed & names) - {one.name.normalized}),
             "channel": one.channel,
+            "extras": sorted(one.extra_depends or ()),
             "noarch": known.get("noarch"),
             "purls": known.get("purls"),
             "site_packages": known.get("python_site_packages_path"),

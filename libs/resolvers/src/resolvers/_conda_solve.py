@@ -153,7 +153,8 @@ def solve_conda(
         if "error" in answer:
             raise diagnose(answer, question, context)
         solved = _solved(answer["packages"], question)
-        check_asked(question.specs.values(), solved.packages, context.origins)
+        extras = {one["name"]: one["extras"] for one in answer["packages"]}
+        check_asked(question.specs.values(), solved.packages, extras, context.origins)
         found[question.platform] = solved
     return found
 
