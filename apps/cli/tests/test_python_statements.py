@@ -208,3 +208,14 @@ def test_a_marker_states_the_python_of_its_platforms(tmp_path: Path) -> None:
     path.write_text("app\npython==3.10.*; python_version < '4'\n")
     with pytest.raises(InvalidRequest, match=r"requirements.txt:2: .*python_version"):
         prepared(tmp_path, files=(path,))
+
+
+@pytest.mark.parametrize("text", ["python", "python *", "Python"])
+def test_python_by_itself_is_something_to_ask_for(tmp_path: Path, text: str) -> None:
+    found = prepared(tmp_path, conda=(text,)).spec
+    assert (found.python, found.env_type) == ("", "conda-only")
+    path = tmp_path / "environment.yml"
+    path.write_text(f"dependencies: ['{text}']\n")
+    assert prepared(tmp_path, files=(path,)).spec.req_id == found.req_id
+    setting = prepared(tmp_path, "MFENV_PYTHON=3.12", conda=(text,)).spec
+    assert setting.python == "==3.12.*"

@@ -329,3 +329,24 @@ def test_steps_that_ask_for_the_same_ask_with_equal_requests(asking: Asking) -> 
     one = asking(said("conda", packages={"a": "1"}))
     other = asking(said("conda", "flow", packages={"a": "1"}))
     assert one.request == other.request
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        said("conda", libraries={"six": "", "python": "3.12"}),
+        said("conda", packages={"six": "", "python": "3.12"}),
+        said("conda", packages={"six": "", "python": "=3.12"}),
+        said("pypi", packages={"six": "", "python": "3.12"}),
+        said("pypi", packages={"six": ""}, conda_only={"python": "3.12"}),
+        said("conda", level="flow", libraries={"six": "", "python": "3.12"}),
+    ],
+)
+def test_python_among_the_packages_is_a_statement_of_its_version(
+    asking: Asking, stated: dict[str, Any]
+) -> None:
+    spec = asking.spec(stated).spec
+    assert spec.python == "==3.12.*"
+    assert not any("python" in text for texts in spec.requirements.values() for text in texts)
+    with pytest.raises(Contradiction, match=r"asks for Python `==3\.11\.\*`"):
+        asking.spec(stated, said("conda", python="3.11"))

@@ -155,8 +155,10 @@ def prepare(
     requirements = [one for found in sets for one in beside_python(found.requirements)]
     constraints = [one for found in sets for one in beside_python(found.constraints)]
     of_pypi = [one for one in constraints if one.category == "pypi"]
-    stated = any(found.python for found in sets) or (request.python and not request.all_files)
-    if not requirements and not base and not stated and not pythons:
+    # Python by itself is something, of whatever version.
+    alone = any(found.python or found.requirements for found in sets)
+    alone = alone or bool(request.python and not request.all_files)
+    if not requirements and not base and not alone and not pythons:
         raise _nothing(request)
     texts = _Texts(credentials=credentials)
     common: dict[str, list[str]] = defaultdict(list)
