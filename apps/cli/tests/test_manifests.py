@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.request import Request, prepare
@@ -132,3 +133,19 @@ def test_a_constraint_holds_where_its_package_is(
     assert found.spec.requirements["conda"] == ("a", text)
     assert found.spec.constraints == ()
     assert re.search(r"pixi.toml:2$", found.origins[text])
+
+
+def test_a_constraint_for_some_platforms_holds_there(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("b<2\nc<3 ; python_version > '3.8'\n")
+    path = tmp_path / "environment.yml"
+    path.write_text("dependencies:\n- pip:\n  - a\n  - -c c.txt  # [osx]\n")
+    settings = Settings.load(environ={}, directory=tmp_path)
+    found = prepare(Request(environment_files=(path,)), settings, lambda *_: ()).spec.constraints
+    here = {"sys_platform": "darwin", "platform_machine": "arm64", "python_version": "3.11"}
+    there = {"sys_platform": "linux", "platform_machine": "aarch64", "python_version": "3.11"}
+    for text, name in zip(found, ("b<2", "c<3"), strict=True):
+        requirement = Requirement(text)
+        assert requirement.marker is not None
+        assert f"{requirement.name}{requirement.specifier}" == name
+        assert requirement.marker.evaluate(here)
+        assert not requirement.marker.evaluate(there)

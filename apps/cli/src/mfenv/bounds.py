@@ -1,9 +1,11 @@
-"""Constraints on conda packages: they hold where something else brings the package."""
+"""Constraints: they hold where something else brings the package, on the platforms they name."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from mfenv.python_statements import MARKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -11,7 +13,27 @@ if TYPE_CHECKING:
     from mfenv.settings import Settings
     from reqparse import Requirement
 
-__all__ = ["conda_bounds", "unused_bounds"]
+__all__ = ["conda_bounds", "pypi_bounds", "unused_bounds"]
+
+
+def pypi_bounds(constraints: Iterable[Requirement]) -> Iterator[Requirement]:
+    """Those on PyPI packages; what is for some platforms only has a marker that says so."""
+    for constraint in constraints:
+        if constraint.category != "pypi" or constraint.platforms == ():
+            continue
+        if constraint.platforms is None:
+            yield constraint
+            continue
+        marker = " or ".join(
+            f"(sys_platform == '{MARKERS[one]['sys_platform']}'"
+            f" and platform_machine == '{MARKERS[one]['platform_machine']}')"
+            for one in constraint.platforms
+        )
+        head = constraint.text
+        if constraint.marker:
+            head = head.removesuffix(constraint.marker).rstrip("; ")
+            marker = f"({constraint.marker}) and ({marker})"
+        yield replace(constraint, text=f"{head} ; {marker}", marker=marker)
 
 
 def conda_bounds(constraints: Iterable[Requirement], settings: Settings) -> Iterator[Requirement]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reqparse import PythonRequirement, Requirement, RequirementSet
 
 __all__ = [
+    "MARKERS",
     "PythonStatement",
     "beside_python",
     "combine",
@@ -29,8 +30,15 @@ __all__ = [
 _OR = "||"
 _MINORS = range(30)
 _PATCHES = range(40)
-_SYSTEMS = {"linux": ("linux", "Linux"), "osx": ("darwin", "Darwin")}
-_MACHINES = {"64": "x86_64", "aarch64": "aarch64", "arm64": "arm64"}
+_LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
+_MACOS = {"os_name": "posix", "sys_platform": "darwin", "platform_system": "Darwin"}
+MARKERS = {
+    "linux-64": {**_LINUX, "platform_machine": "x86_64"},
+    "linux-aarch64": {**_LINUX, "platform_machine": "aarch64"},
+    "osx-64": {**_MACOS, "platform_machine": "x86_64"},
+    "osx-arm64": {**_MACOS, "platform_machine": "arm64"},
+}
+"""What markers see of each platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,15 +154,7 @@ def _chosen(marker: str, place: str) -> tuple[str, ...]:
             f"{place}: whether `{marker}` holds depends on the Python that is stated there",
             "leave the marker out, or let it name the platform",
         )
-    found = []
-    for platform in PLATFORMS:
-        system, _, machine = platform.partition("-")
-        sys_platform, platform_system = _SYSTEMS[system]
-        around = {"os_name": "posix", "platform_machine": _MACHINES[machine]}
-        around |= {"sys_platform": sys_platform, "platform_system": platform_system}
-        if Marker(marker).evaluate(around):
-            found.append(platform)
-    return tuple(found)
+    return tuple(one for one in PLATFORMS if Marker(marker).evaluate(MARKERS[one]))
 
 
 def combine(

@@ -17,7 +17,7 @@ from envid.platforms import PLATFORMS, check_platform, host_platform
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
-from mfenv.bounds import conda_bounds, unused_bounds
+from mfenv.bounds import conda_bounds, pypi_bounds, unused_bounds
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.implicit import Implicit, Placement, implicit_packages
 from mfenv.options import options_of, overruled
@@ -154,7 +154,7 @@ def prepare(
     pythons = python_statements(sets)
     requirements = [one for found in sets for one in beside_python(found.requirements)]
     constraints = [one for found in sets for one in beside_python(found.constraints)]
-    of_pypi = [one for one in constraints if one.category == "pypi"]
+    of_pypi = [*pypi_bounds(constraints)]
     # Python by itself is something, of whatever version.
     alone = any(found.python or found.requirements for found in sets)
     alone = alone or bool(request.python and not request.all_files)
