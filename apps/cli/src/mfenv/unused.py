@@ -88,7 +88,7 @@ def check_used(requirement: Requirement) -> None:
         raise InvalidRequest(
             f"{requirement.origin}: `{requirement.original}` is editable, and a shared"
             " environment is exact",
-            "leave out `-e` to install the directory as it is now",
+            "leave out `-e` to install it as it is now",
         )
     scheme = (requirement.url or "file:").partition(":")[0].lower()
     if requirement.category == "pypi" and scheme not in _FETCHED:

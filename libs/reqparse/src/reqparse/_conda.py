@@ -363,6 +363,7 @@ def _is_regular_expression(build: str) -> bool:
 
 def _looks_like(text: str) -> str | None:
     """What a text may be that is no conda package."""
+    text = text[:200]  # the expressions look far ahead
     for sign, hint in _LOOKS_LIKE.items():
         if re.search(sign, text):
             return hint
