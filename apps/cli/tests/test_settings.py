@@ -165,6 +165,7 @@ WRONG = {
     "preferred_format": ("zip", ".conda"),
     "python": ("three", "3.x", "python3"),
     "python_provider": ("magic", "pyenv"),
+    "seed": ("maybe",),
     "store": ("ftp://host/", "/srv/store", "file://", "s3:bucket"),
     "transmute_level": ("0", "20"),
     "transmute_memory": ("some", ""),
