@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -510,3 +511,25 @@ e.f = "17"
 '''
     found = leaves(load_toml(text))
     assert [line for _, line in found] == [1, 3, 4, 4, 5, 6, 6, 6, 9, 11, 13, 15, 16]
+
+
+def test_toml_1_1_is_read_with_its_lines(desk: Desk) -> None:
+    if sys.version_info < (3, 15):
+        pytest.importorskip("tomli", minversion="2.4")
+    found = desk.read(
+        """\
+[dependencies]
+python = {
+  version = ">=3.12",  # a comment, and a comma after the last one
+
+  channel = "conda-forge",
+}
+"\\x61b" = { version = "1.*",
+}
+""",
+        "pixi.toml",
+    )
+    assert [(r.text, r.origin.line) for r in found.requirements] == [
+        ("conda-forge::python >=3.12", 2),
+        ("ab 1.*", 7),
+    ]

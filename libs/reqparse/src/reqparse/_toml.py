@@ -1,25 +1,25 @@
-"""TOML as a tree with lines.
+"""TOML 1.1 as a tree with lines.
 
-The standard parser decides what is valid and what it means; the scanner here only walks text
-that the parser has accepted, to find the line of each value.
+The parser decides what is valid and what it means; the scanner here only walks text that the
+parser has accepted, to find the line of each value.
 """
 
 from __future__ import annotations
 
 import re
-import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reqparse._flaw import Flaw
 from reqparse._node import Node
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+try:  # tomli reads TOML 1.1, as pixi writes it; the standard library does so from 3.15 on
+    tomllib = import_module("tomli")
+except ModuleNotFoundError:
+    tomllib = import_module("tomllib")
 
 MAX_DEPTH = 100
 
