@@ -77,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         """The part that was asked for."""
         total = len(self.content)
         start, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        if not start:
+            return max(0, total - int(last)), total
         return int(start), min(total, int(last) + 1) if last else total
 
     def send_file(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pkgcache.shared import EnvStore
     from resolvers.request import Artifact
 
-__all__ = ["builder_python", "keep_built", "shared_wheel"]
+__all__ = ["builder_python", "keep_built", "known_wheel", "shared_wheel"]
 
 
 def builder_python(packages: tuple[Package, ...], environments: Environments) -> Path:
@@ -74,3 +74,15 @@ def shared_wheel(source_key: str, cache: PackageCache, store: EnvStore | None) -
     )
     cache.fetch([package], store=store.store)
     return cache.archive(package)
+
+
+def known_wheel(package: Package, cache: PackageCache, store: EnvStore | None) -> Path | None:
+    """The file of a wheel that is here, or that was built and is in the store; None elsewhere."""
+    from pkgcache.errors import NotInCache
+
+    try:
+        if package.built_from and not cache.has(package):
+            cache.fetch([package], store=store.store if store else None)
+        return cache.archive(package)
+    except NotInCache:
+        return None

@@ -49,7 +49,7 @@ def find_packages(
     The packages of `preferred`, and its Python, are kept where that is possible. Wheels that had to
     be built are kept in the cache and, unless it is a `dry_run`, in the store.
     """
-    from mfenv.building import builder_python, keep_built, shared_wheel
+    from mfenv.building import builder_python, keep_built, known_wheel, shared_wheel
     from resolvers.request import ResolveContext
 
     cache, store = environments.cache, environments.store
@@ -63,9 +63,12 @@ def find_packages(
         preferred_python=preferred[0].python if preferred else "",
         built_wheel=lambda key: shared_wheel(key, cache, store),
         listing=cache.listing,
+        wheel=lambda package: known_wheel(package, cache, store),
+        keep=lambda package, path: cache.add(path, package.filename),
         builder_python=lambda packages: builder_python(packages, environments),
         progress=environments.progress,
         offline=environments.settings.offline or environments.settings.local_only,
+        clobber=environments.settings.clobber,
     )
     task = environments.progress.start("resolving", None, "packages")
     try:

@@ -122,6 +122,11 @@ class Settings:
     package_ratio: int = _setting(
         200, "how many times its own size a package may unpack to, beyond 64 MiB"
     )
+    clobber: bool = _setting(
+        False,
+        "accept packages that bring the same module with different content, of which one will be"
+        " there; a note says which",
+    )
     compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
     link_scripts: bool = _setting(
         False, "run the post-link scripts of conda packages, which can do whatever the user can"

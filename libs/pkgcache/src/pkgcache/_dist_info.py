@@ -99,6 +99,16 @@ def _folders(name: str, version: Version, paths: Iterable[str]) -> tuple[str, st
     return infos[0], f"{stem}.data"
 
 
+def belongs(folder: str, filename: str) -> bool:
+    """Whether a metadata folder is named after the wheel `filename`."""
+    try:
+        name, version = _identity(filename)
+    except BadMetadata:
+        return False
+    own_name, _, own_version = folder.removesuffix(".dist-info").rpartition("-")
+    return _same(own_name, own_version, name, version)
+
+
 def _same(own_name: str, own_version: str, name: str, version: Version) -> bool:
     try:
         return canonicalize_name(own_name) == name and Version(own_version) == version

@@ -79,7 +79,11 @@ class Client:
 
     def read(self, url: str, start: int, stop: int | None, reader: Callable[[Body], T]) -> T:
         """Give a part of `url` to `reader` in one attempt; raises `DownloadError`."""
-        span = f"bytes={start}-{'' if stop is None else stop - 1}" if start or stop else None
+        span = None
+        if start < 0:
+            span = f"bytes={start}"
+        elif start or stop:
+            span = f"bytes={start}-{'' if stop is None else stop - 1}"
         try:
             with self._open(url, span) as response:
                 _check_status(url, response)

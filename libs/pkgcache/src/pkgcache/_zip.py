@@ -50,7 +50,7 @@ class Member(NamedTuple):
     start: int
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     raw_name: bytes
     flags: int
     method: int
@@ -74,36 +74,38 @@ def members(data: mmap.mmap) -> list[Member]:
         raise BadZip("ends in the middle of a header") from None
 
 
-def span(data: mmap.mmap, name: str, begin: int) -> tuple[int, int]:
-    """Where a member and its header lie, by the end of the zip, which is there from `begin` on.
-
-    Raises `BadZip`, also where there is not exactly one of that name.
-    """
-    if data.find(_END_MARK, begin) < 0:
+def directory(data: mmap.mmap, begin: int) -> tuple[int, int, int]:
+    """Start, end and number of entries of the directory; the data is there from `begin` on."""
+    try:
+        found = _directory(data)
+    except struct.error:
+        raise BadZip("ends in the middle of a header") from None
+    if found[1] < begin:
         raise BadZip("is not a zip file, or its end is missing")
+    return found
+
+
+def listed(data: mmap.mmap, start: int, end: int, count: int) -> dict[str, tuple[Entry, int]]:
+    """The entries of a directory by name, each with where its bytes end; raises `BadZip`."""
     try:
-        entry, stop = _listed(data, name)
+        entries = sorted(_central(data, start, end, count), key=lambda one: one.offset)
     except struct.error:
         raise BadZip("ends in the middle of a header") from None
-    return entry.offset, stop
-
-
-def member(data: mmap.mmap, name: str) -> Member:
-    """A member of a zip of which only its `span` and its end need be there; raises `BadZip`."""
-    try:
-        return _local(data, *_listed(data, name))
-    except struct.error:
-        raise BadZip("ends in the middle of a header") from None
-
-
-def _listed(data: mmap.mmap, name: str) -> tuple[_Entry, int]:
-    start, end, count = _directory(data)
-    entries = sorted(_central(data, start, end, count), key=lambda one: one.offset)
+    found: dict[str, tuple[Entry, int]] = {}
     ends = [*(one.offset for one in entries[1:]), start]
-    pairs = [pair for pair in zip(entries, ends, strict=True) if _decode(pair[0]) == name]
-    if len(pairs) != 1:
-        raise BadZip(f"has `{name}` twice" if pairs else f"lacks `{name}`")
-    return pairs[0]
+    for entry, stop in zip(entries, ends, strict=True):
+        if (name := _decode(entry)) in found:
+            raise BadZip(f"has `{name}` twice")
+        found[name] = entry, stop
+    return found
+
+
+def local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
+    """The member of an entry, of which the bytes are there; raises `BadZip`."""
+    try:
+        return _local(data, entry, stop)
+    except struct.error:
+        raise BadZip("ends in the middle of a header") from None
 
 
 def content(data: mmap.mmap, member: Member) -> Iterator[bytes]:
@@ -180,7 +182,7 @@ def _directory64(data: mmap.mmap, locator: int) -> tuple[int, tuple[int, int, in
     return at, (here, count, size, start)
 
 
-def _central(data: mmap.mmap, at: int, end: int, count: int) -> Iterator[_Entry]:
+def _central(data: mmap.mmap, at: int, end: int, count: int) -> Iterator[Entry]:
     for _ in range(count):
         fields = _CENTRAL.unpack_from(data, at)
         magic, _, _, flags, method, _, _, crc, packed, size = fields[:10]
@@ -191,7 +193,7 @@ def _central(data: mmap.mmap, at: int, end: int, count: int) -> Iterator[_Entry]
         if magic != b"PK\1\2" or at > end or disk:
             raise BadZip("has a damaged central directory")
         size, packed, offset = _widen(extra, size, packed, offset)
-        yield _Entry(name, flags, method, crc, packed, size, attributes, offset)
+        yield Entry(name, flags, method, crc, packed, size, attributes, offset)
     if at != end:
         raise BadZip("has more in its central directory than it says")
 
@@ -216,7 +218,7 @@ def _widen(extra: bytes, *fields: int) -> Iterator[int]:
             raise BadZip("has a header without the size that it refers to")
 
 
-def _local(data: mmap.mmap, entry: _Entry, stop: int) -> Member:
+def _local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
     magic, _, flags, method, _, _, crc, packed, size, names, extras = _LOCAL.unpack_from(
         data, entry.offset
     )
@@ -242,7 +244,7 @@ def _local(data: mmap.mmap, entry: _Entry, stop: int) -> Member:
     return Member(name, entry.size, entry.packed, entry.crc, method, entry.attributes >> 16, start)
 
 
-def _tails(entry: _Entry, *, described: bool) -> set[bytes]:
+def _tails(entry: Entry, *, described: bool) -> set[bytes]:
     """What may follow the bytes of a member: nothing, or one of the forms of a descriptor."""
     if not described:
         return {b""}
@@ -252,7 +254,7 @@ def _tails(entry: _Entry, *, described: bool) -> set[bytes]:
     return {mark + body for mark, body in itertools.product((b"PK\7\x08", b""), bodies)}
 
 
-def _decode(entry: _Entry) -> str:
+def _decode(entry: Entry) -> str:
     try:
         return entry.raw_name.decode("utf-8" if entry.flags & _UTF8 else "ascii")
     except UnicodeDecodeError:

@@ -159,8 +159,8 @@ class PackageCache:
 
         with self.errors():
             if unpacked := conda_packages.load(self._folder(package)):
-                paths = (one.path for one in unpacked.files if one.kind != "directory")
-                return CondaListing(index=unpacked.index, paths=tuple(paths))
+                files = [one for one in unpacked.files if one.kind != "directory"]
+                return CondaListing.of(unpacked.index, files)
             try:
                 archive = self.archive(package)
                 return read_listing(replace(package, url=archive.as_uri()), Downloader())

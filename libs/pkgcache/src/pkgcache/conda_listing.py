@@ -9,28 +9,27 @@ and so is as trustworthy as the index of the channel, no more.
 from __future__ import annotations
 
 import bz2
-import hashlib
 import io
-import mmap
-import os
 import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from envid.redaction import redact
 from pkgcache import _conda_info, _zip, conda_packages
 from pkgcache._conda_unpack import INFO_SIZE, RATIO_FLOOR, Pieces, decompressed_zstd
+from pkgcache._remote_zip import remote_zip
 from pkgcache._tar import BadTar, TarReader
-from pkgcache.errors import BadArchive, CacheError, DownloadError, HashMismatch, PkgcacheError
+from pkgcache.errors import BadArchive, CacheError, HashMismatch, PkgcacheError
 from pkgcache.wheels import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
 
     from envid.packages import Package
+    from pkgcache.conda_packages import CondaFile
     from pkgcache.download import Body, Downloader
 
 __all__ = ["CondaListing", "read_file", "read_listing"]
@@ -42,10 +41,24 @@ _LISTS = {"paths.json", "files"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CondaListing:
-    """A conda package's checked `info/index.json`, and the paths of its files and links."""
+    """A conda package's checked `info/index.json`, and the paths of its files and links.
+
+    `digests` are the sha256 in hex of files whose content is the same wherever they are linked to.
+    """
 
     index: dict[str, Any]
     paths: tuple[str, ...]
+    digests: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, index: dict[str, Any], files: Sequence[CondaFile | _conda_info.Path]
+    ) -> CondaListing:
+        return cls(
+            index=index,
+            paths=tuple(one.path for one in files),
+            digests={one.path: one.sha256 for one in files if one.sha256 and not one.placeholder},
+        )
 
     @property
     def noarch(self) -> str | None:
@@ -104,82 +117,25 @@ def _read(package: Package, downloader: Downloader, stop: threading.Event | None
         else:
             raise BadArchive(filename, ("its name is not that of a conda package",))
         index = _conda_info.index(info, stem)
-        paths = tuple(one.path for one in _conda_info.paths(info) if one.kind != "directory")
+        files = [one for one in _conda_info.paths(info) if one.kind != "directory"]
     except (_zip.BadZip, BadTar) as error:
         raise BadArchive(filename, (f"it {error}",)) from None
     except _conda_info.BadInfo as error:
         raise BadArchive(filename, (str(error),)) from None
-    return CondaListing(index=index, paths=paths)
+    return CondaListing.of(index, files)
 
 
 def _from_zip(
     package: Package, name: str, downloader: Downloader, stop: threading.Event | None
 ) -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as work:
-        path = Path(work) / package.filename
-        if package.size is None:  # an index need not say where the end of a package is
-            downloader.download(package.url, path, hashes=package.hashes, stop=stop)
-            with path.open("rb") as file:
-                return _from_parts(file, name, lambda *_: 0)
-        with path.open("w+b") as file:
-            # What is fetched lies at its place, and the file has holes for the rest.
-            file.truncate(package.size)
-            read = partial(downloader.read, package.url, stop=stop)
-            return _from_parts(file, name, partial(_fetch, package, read, file))
-
-
-def _from_parts(file: IO[bytes], name: str, fetch: Callable[[int, int], int]) -> dict[str, bytes]:
-    size = file.seek(0, os.SEEK_END)
-    if not size:
-        raise _zip.BadZip("is empty")
-    begin = fetch(max(0, size - _TAIL), size)
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start, stop = _zip.span(data, name, begin)
-        if stop - start > INFO_SIZE:
-            raise _zip.BadZip(f"has an absurdly large `{name}`")
-        if start < begin:
-            fetch(start, min(stop, begin))
-        member = _zip.member(data, name)
-        pieces = _zip.content(data, member)
+    with remote_zip(package, downloader, stop=stop) as archive:
+        archive.fetch([name])
+        pieces = archive.content(name)
         with decompressed_zstd(pieces) as stream:
-            info = _info(stream, member.packed)
+            info = _info(stream, archive.packed(name))
         for _ in pieces:  # to the end, where the checksum is
             pass
     return info
-
-
-class _OtherRange(Exception):
-    """The server sent other bytes than it was asked for."""
-
-
-def _fetch(
-    package: Package, read: Callable[..., int], file: IO[bytes], start: int, end: int
-) -> int:
-    """Fetch a part of the package into its place; gives from where on all of it is there."""
-
-    def put(body: Body) -> int:
-        _check_size(package, body)
-        if body.start not in (0, start):
-            raise _OtherRange
-        at = file.seek(body.start)
-        for piece in body.pieces:
-            at += file.write(piece[: end - at])
-            if at == end:
-                file.flush()
-                return body.start
-        raise DownloadError(redact(package.url), "the connection broke off", retry_after=0.0)
-
-    try:
-        begin = read(put, start, end)
-    except _OtherRange:
-        begin = read(put)
-    except DownloadError as error:
-        if error.status != _NO_SUCH_RANGE:
-            raise
-        begin = read(put)
-    if (begin, end) == (0, package.size):
-        _check_hash(package, file)
-    return begin
 
 
 def _from_tar(package: Package, body: Body) -> dict[str, bytes]:
@@ -215,19 +171,9 @@ def _info(stream: BinaryIO, packed: int) -> dict[str, bytes]:
 
 def _check_size(package: Package, body: Body) -> None:
     if None not in (package.size, body.total) and package.size != body.total:
-        _refuse(package, f"{package.size} bytes", f"{body.total} bytes")
-
-
-def _check_hash(package: Package, file: IO[bytes]) -> None:
-    """All of the package is there."""
-    kind = "sha256" if package.hashes.sha256 else "md5"
-    digest = hashlib.new(kind, usedforsecurity=False)
-    file.seek(0)
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    if digest.hexdigest() != getattr(package.hashes, kind):
-        _refuse(package, f"{kind}:{getattr(package.hashes, kind)}", f"{kind}:{digest.hexdigest()}")
-
-
-def _refuse(package: Package, expected: str, actual: str) -> NoReturn:
-    raise HashMismatch(package.filename, expected, actual, redact(package.url))
+        raise HashMismatch(
+            package.filename,
+            f"{package.size} bytes",
+            f"{body.total} bytes",
+            redact(package.url),
+        )

@@ -134,6 +134,7 @@ class Downloader:
     ) -> T:
         """What `reader` makes of the bytes of `url` from `start` up to `end`.
 
+        A negative `start` counts from the end.
         They are in no way checked. `reader` need not take them all, and is called again, with a new
         body, where an attempt fails on its way. Setting `stop` ends it with `Cancelled`. Raises
         `DownloadError` where the URL cannot be read, and whatever `reader` does.
@@ -335,7 +336,7 @@ def _read_file(url: str, partial: Partial) -> None:
 def _read_part(url: str, reader: Callable[[Body], T], start: int) -> T:
     with _local_file(url) as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(start)
+        start = file.seek(start if start >= 0 else max(0, size + start))
         return reader(Body(start, size, iter(lambda: file.read(_CHUNK), b"")))
 
 

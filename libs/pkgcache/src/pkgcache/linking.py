@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkgcache import _namespace, _scripts
+from pkgcache import _scripts
 from pkgcache._files import Placer, in_threads
 from pkgcache.errors import PrefixError
+from pkgcache.namespaces import has_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -174,9 +175,9 @@ def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber
     if kept.same(lost):
         return kept
     if posixpath.basename(path) == "__init__.py":
-        if not _namespace.has_code(lost.read()):
+        if not has_code(lost.read()):
             return kept
-        if not kept.present and not _namespace.has_code(kept.read()):
+        if not kept.present and not has_code(kept.read()):
             return lost
     clobbers.append(Clobber(path=path, kept=kept.owner, lost=lost.owner))
     return kept

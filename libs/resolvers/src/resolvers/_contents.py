@@ -38,15 +38,16 @@ class Contents:
     """What Python finds of a conda package.
 
     `distributions` are the versions, as PEP 440 has them, by the normalised names under which PyPI
-    has the same. `files` are the paths below site-packages without compiled modules, None where
-    the names are those of a table. `guessed` is why it could not be looked into and is taken for
-    what its name says, and `doubtful` are the names that it may have beside. `remarks` are about
-    what is taken for something else than it is.
+    has the same. `files` are the paths below site-packages without compiled modules, each with its
+    path in the package and its sha256, empty where that is not known; None where the names are
+    those of a table. `guessed` is why it could not be looked into and is taken for what its name
+    says, and `doubtful` are the names that it may have beside. `remarks` are about what is taken for
+    something else than it is.
     """
 
     package: Package
     distributions: Mapping[str, str]
-    files: tuple[str, ...] | None
+    files: Mapping[str, tuple[str, str]] | None
     guessed: str | None = None
     doubtful: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
@@ -190,7 +191,10 @@ def _listed(package: Package, listing: Listing, site_packages: str) -> Contents:
             several = " and ".join(sorted(some, key=Version))
             remarks.append(_taken(package, f"`{name}` in versions {several}", chosen[name]))
     return Contents(
-        package=package, distributions=chosen, files=tuple(files), remarks=tuple(remarks)
+        package=package,
+        distributions=chosen,
+        files={path: (source, listing.digests.get(source, "")) for path, source in files.items()},
+        remarks=tuple(remarks),
     )
 
 

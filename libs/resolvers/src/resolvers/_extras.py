@@ -1,115 +1,176 @@
-"""What the extras of a package ask for, from the metadata of the wheel of the same version.
+"""What the extras of conda's distributions ask for, from metadata of the same version.
 
 Conda does not know extras: who asks for `requests[socks]` where conda brings `requests` still
-wants what `socks` needs.
+wants what `socks` needs. Metadata is read only of what an extra is asked of: from the package of a
+channel on this machine, else from what an index has of that version, else from the package itself.
 """
 
 from __future__ import annotations
 
-import re
 import tempfile
-import zipfile
-from email.parser import Parser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
+from envid.packages import Package
+from pkgcache import layout
+from pkgcache.conda_listing import read_file
 from pkgcache.download import Downloader
 from pkgcache.errors import PkgcacheError
+from resolvers._distributions import distributions
 from resolvers._index import index_settings
-from resolvers._lock import read_lock
+from resolvers._kept import Kept
+from resolvers._lock import best_wheel, read_lock
 from resolvers._uv import Uv
-from resolvers.errors import InvalidRequest
+from resolvers._wheel_listings import WheelListings
+from resolvers.errors import InvalidRequest, ResolveError
+from resolvers.metadata import Metadata, read_requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Mapping
+
+    from packaging.requirements import Requirement
+    from packaging.tags import Tag
 
     from envid.spec import EnvSpec
-    from resolvers._stubs import Stub
+    from resolvers._contents import Contents
+    from resolvers._lock import File
+    from resolvers._markers import Markers
     from resolvers.request import ResolveContext
 
-__all__ = ["extra_requirements"]
+__all__ = ["ExtraMetadata", "offered"]
 
+_SCHEMA = 1
 _COMPILE = ("pip", "compile", "-", "--no-deps", "--universal", "--format", "pylock.toml")
 
 
-def extra_requirements(
-    stub: Stub, extras: Iterable[str], spec: EnvSpec, context: ResolveContext
-) -> dict[str, tuple[str, ...]]:
-    """The requirements of each extra of a conda package, as PyPI has them for its version.
+class ExtraMetadata:
+    """The metadata of conda's distributions, read once each."""
 
-    Raises `InvalidRequest` if no index has that version, or if it has no such extra.
-    """
-    lines = _metadata(stub, spec, context)
-    found: dict[str, tuple[str, ...]] = {}
-    known = {canonicalize_name(one) for one in lines.get("Provides-Extra", ())}
-    for extra in sorted(extras):
-        if canonicalize_name(extra) not in known:
+    def __init__(self, spec: EnvSpec, context: ResolveContext) -> None:
+        self._spec, self._context = spec, context
+        self._kept = Kept(context.cache_dir / "metadata", _SCHEMA)
+        self._wheels: dict[tuple[str, str], tuple[File, ...]] = {}
+
+    def read(
+        self,
+        contents: Contents,
+        name: str,
+        asked: Mapping[str, str],
+        ranks: Mapping[Tag, int],
+    ) -> Metadata:
+        """The metadata of a distribution of a conda package, with the extras that are `asked`.
+
+        These are given each with who asks for it; `ranks` are the wheel tags of the target.
+        Raises `InvalidRequest` where no metadata of that version is to be had.
+        """
+        found: list[Metadata] = []
+        for metadata in self._sources(contents, name, ranks):
+            if metadata.extras.issuperset(asked):
+                return metadata
+            found.append(metadata)
+        if not found:
             raise InvalidRequest(
-                f"`{stub.name}` {stub.own_version} has no extra `{extra}`",
-                f"it has {', '.join(sorted(known)) or 'none'}",
+                f"{next(iter(asked.values()))} asks for an extra of `{name}`, which conda brings in"
+                f" version {contents.distributions[name]}, and no index has that version to say"
+                " what the extra needs",
+                "ask for what the extra needs, in place of the extra",
             )
-        found[extra] = tuple(
-            text for text in lines.get("Requires-Dist", ()) if _belongs(text, extra)
-        )
-    return found
+        return max(found, key=lambda one: (len(one.extras & asked.keys()), len(one.extras)))
 
+    def _sources(
+        self, contents: Contents, name: str, ranks: Mapping[Tag, int]
+    ) -> Iterator[Metadata]:
+        here = contents.package.url.startswith("file:")
+        if here:
+            yield from self._from_build(contents, name)
+        if published := self._from_index(name, contents.distributions[name], ranks):
+            yield published
+        if not here:
+            yield from self._from_build(contents, name)
 
-def _belongs(text: str, extra: str) -> bool:
-    """Whether a requirement holds for an extra and for nothing less, whatever the platform."""
-    marker = Requirement(text).marker
-    if marker is None:
-        return False
-    named = re.findall(r"extra\s*==\s*['\"]([^'\"]+)", str(marker))
-    return canonicalize_name(extra) in map(canonicalize_name, named)
-
-
-def _metadata(stub: Stub, spec: EnvSpec, context: ResolveContext) -> dict[str, list[str]]:
-    url = _wheel(stub, spec, context)
-    with (
-        tempfile.TemporaryDirectory() as work,
-        Downloader(context.credentials) as downloader,
-    ):
-        path = Path(work) / "metadata"
-        try:
-            downloader.download(f"{url}.metadata", path)  # PEP 658
-            text = path.read_text(encoding="utf-8")
-        except PkgcacheError:
-            path = Path(work) / "wheel"
+    def _from_build(self, contents: Contents, name: str) -> Iterator[Metadata]:
+        """The metadata in a build, if it has extras; as setuptools once wrote it, it never has."""
+        files = contents.files or {}
+        paths = [files[one.path][0] for one in distributions(files) if one.name == name]
+        key = f"{layout.digest(contents.package)}-{name}"
+        document = self._kept.load(key) if paths else None
+        if paths and document is None:
+            offline = self._context.offline and not contents.package.url.startswith("file:")
             try:
-                downloader.download(url, path)
-            except PkgcacheError as error:
-                raise _unknown(stub) from error
-            with zipfile.ZipFile(path) as wheel:
-                name = next(one for one in wheel.namelist() if one.endswith(".dist-info/METADATA"))
-                text = wheel.read(name).decode()
-    message = Parser().parsestr(text, headersonly=True)
-    return {name: message.get_all(name, []) for name in ("Provides-Extra", "Requires-Dist")}
+                with Downloader(self._context.credentials, offline=offline) as downloader:
+                    text = read_file(contents.package, paths[0], downloader)
+                document = Metadata.parse(text.decode("utf-8", "replace")).to_dict()
+            except (PkgcacheError, ValueError):
+                return
+            self._kept.keep(key, document)
+        if document and document["extras"]:
+            yield Metadata.from_dict(document)
 
+    def _from_index(self, name: str, version: str, ranks: Mapping[Tag, int]) -> Metadata | None:
+        key = name, version
+        if key not in self._wheels:
+            self._wheels[key] = self._published(name, version)
+        wheels = self._wheels[key]
+        wheel = best_wheel(wheels, ranks) or next(iter(wheels), None)
+        if wheel is None:
+            return None
+        with tempfile.TemporaryDirectory() as work:
+            package = self._package(name, version, wheel, Path(work))
+            if package is None:
+                return None
+            try:
+                found = WheelListings((), self._context).facts([package])
+            except ResolveError:
+                return None
+        return next((one.metadata for one in found.values()), None)
 
-def _wheel(stub: Stub, spec: EnvSpec, context: ResolveContext) -> str:
-    """The URL of a wheel of that version; any will do, as they all have the same metadata."""
-    with Uv(context) as uv:
-        settings = index_settings(uv, spec, context.credentials)
-        done = uv.run(
-            "uv pip compile",
-            (*_COMPILE, *settings.arguments),
-            text=f"{stub.name}=={Version(stub.own_version).public}\n",
-            environment=settings.environment,
+    def _published(self, name: str, version: str) -> tuple[File, ...]:
+        """The wheels that an index has of a version."""
+        with Uv(self._context) as uv:
+            settings = index_settings(uv, self._spec, self._context.credentials)
+            done = uv.run(
+                "uv pip compile",
+                (*_COMPILE, *settings.arguments),
+                text=f"{name}=={version}\n",
+                environment=settings.environment,
+            )
+        locked = read_lock(done.stdout) if done.returncode == 0 else ()
+        return tuple(wheel for one in locked for wheel in one.wheels)
+
+    def _package(self, name: str, version: str, wheel: File, work: Path) -> Package | None:
+        url, sha256 = wheel.url, wheel.sha256
+        if sha256 is None:  # not every index tells the hashes of its files
+            try:
+                with Downloader(self._context.credentials, offline=self._context.offline) as one:
+                    sha256 = one.download(url, work / wheel.filename).sha256
+            except PkgcacheError:
+                return None
+            url = (work / wheel.filename).as_uri()
+        return Package.make(
+            kind="pypi",
+            name=name,
+            version=version,
+            filename=wheel.filename,
+            url=url,
+            sha256=sha256,
+            size=wheel.size,
         )
-    locked = read_lock(done.stdout) if done.returncode == 0 else ()
-    wheels = [wheel.url for one in locked for wheel in one.wheels]
-    if not wheels:
-        raise _unknown(stub)
-    return wheels[0]
 
 
-def _unknown(stub: Stub) -> InvalidRequest:
-    return InvalidRequest(
-        f"an extra of `{stub.name}` is asked for, which conda brings in version"
-        f" {stub.own_version}, and no index has that version to say what the extra needs",
-        "ask for what the extra needs, in place of the extra",
-    )
+def offered(metadata: Metadata, markers: Markers) -> dict[str, tuple[str, ...]]:
+    """What each extra of a distribution asks for on a target, as a stub says it."""
+    read = [one for text in metadata.requires if (one := read_requirement(text))]
+    return {
+        extra: tuple(
+            f"{_bare(one)} ; extra == '{extra}'" for one in read if markers.belongs(one, extra)
+        )
+        for extra in sorted(metadata.extras)
+    }
+
+
+def _bare(requirement: Requirement) -> str:
+    """A requirement without its marker."""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    if requirement.url:
+        return f"{requirement.name}{extras} @ {requirement.url}"
+    return f"{requirement.name}{extras}{requirement.specifier}"

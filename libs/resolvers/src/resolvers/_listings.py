@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing", "read_listings"]
 
-_SCHEMA = 1
+_SCHEMA = 2
 _AT_ONCE = 16
 _COMPILED = (".pyc", ".pyo")
 _GONE = (404, 410)
@@ -39,11 +39,13 @@ class Listing(NamedTuple):
     """`noarch` and the paths of a build, without compiled modules.
 
     `stated` is what metadata whose folder does not say it states: name and version by path.
+    `digests` are the sha256 of modules and what lies beside them, where they are the same anywhere.
     """
 
     noarch: str | None
     paths: tuple[str, ...]
     stated: Mapping[str, tuple[str, str]]
+    digests: Mapping[str, str]
 
 
 def read_listings(
@@ -107,7 +109,12 @@ def _look(
         for path in _unclear(listing.paths)
     }
     paths = tuple(path for path in listing.paths if not path.endswith(_COMPILED))
-    return Listing(listing.noarch, paths, stated)
+    digests = {
+        path: listing.digests[path]
+        for path in paths
+        if "site-packages/" in path and path in listing.digests
+    }
+    return Listing(listing.noarch, paths, stated, digests)
 
 
 def _unclear(paths: Iterable[str]) -> list[str]:
@@ -133,7 +140,7 @@ def _load(path: Path) -> Listing | None:
         if document["schema"] != _SCHEMA:
             return None
         stated = {path: (name, version) for path, (name, version) in document["stated"].items()}
-        return Listing(document["noarch"], tuple(document["paths"]), stated)
+        return Listing(document["noarch"], tuple(document["paths"]), stated, document["digests"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

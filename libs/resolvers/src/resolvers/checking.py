@@ -72,7 +72,7 @@ def check(
 ) -> Checked:
     """Check what was chosen of a spec for a platform.
 
-    `metadata` is that of each PyPI package, `conda` what the conda packages provide, both by
+    `metadata` is that of each PyPI package that could be looked into, `conda` what the conda packages provide, both by
     normalised PyPI name; `origins` says where a requirement of the spec was written.
     """
     run = _Check(spec, platform, chosen.python, chosen.packages, metadata, conda, origins or {})
@@ -109,7 +109,13 @@ class _Check:
         for text in self.spec.constraints:
             self._constraint(text)
         for name, package in self.pypi.items():
-            self._itself(package, self.metadata[name])
+            if metadata := self.metadata.get(name):
+                self._itself(package, metadata)
+            else:
+                self.notes.append(
+                    f"`{name}` {package.version} cannot be looked into, so what it requires was not"
+                    " checked"
+                )
         # What nobody could read may well be what asks for the rest.
         if not self.notes:
             self.problems += [
@@ -141,11 +147,9 @@ class _Check:
             self._visit(name, requirement.extras, asked_by)
 
     def _require(self, requirement: Requirement, what: str, asked_by: str) -> None:
-        name = canonicalize_name(requirement.name)
         if problem := self._unmet(requirement):
             self.problems.append(f"{what} is not met: {problem}")
-        else:
-            self._visit(name, requirement.extras, asked_by)
+        self._visit(canonicalize_name(requirement.name), requirement.extras, asked_by)
 
     def _unmet(self, requirement: Requirement) -> str | None:
         """Why a requirement is not met, None where it is."""
@@ -179,11 +183,13 @@ class _Check:
     def _follow(self, name: str, extra: str) -> None:
         """Check what a package requires, or what one of its extras adds to that."""
         provided = self.conda.get(name)
-        if name in self.pypi:
-            metadata, label = self.metadata[name], f"`{name}` {self.pypi[name].version}"
-        elif extra and provided and provided.metadata:
+        if package := self.pypi.get(name):
+            metadata, label = self.metadata.get(name), f"`{name}` {package.version}"
+        elif extra and provided:
             metadata, label = provided.metadata, f"conda's `{name}` {provided.version}"
         else:
+            metadata, label = None, ""
+        if metadata is None:
             return
         for text, requirement in self._requirements(metadata, extra):
             if requirement is None:

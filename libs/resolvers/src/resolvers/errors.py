@@ -10,8 +10,10 @@ __all__ = [
     "InvalidRequest",
     "NeedsPlatform",
     "NoSolution",
+    "PackagesClash",
     "PythonNotFound",
     "PythonRefused",
+    "RequirementsUnmet",
     "ResolveError",
     "UnknownChannel",
     "UnknownContents",
@@ -78,6 +80,42 @@ class UnknownPackage(NoSolution):
 
 class PythonRefused(NoSolution):
     """The packages that were asked for do not support the Python that was asked for."""
+
+
+class RequirementsUnmet(ValueError, ResolveError):
+    """What was found does not hold, by what its packages say of themselves.
+
+    `problems` name package and requirement, and what is there.
+    """
+
+    def __init__(self, platform: str, problems: tuple[str, ...]) -> None:
+        super().__init__(platform, problems)
+        self.platform, self.problems = platform, problems
+        self.hint = (
+            "ask conda for another version of what it brings"
+            if any("conda brings" in one for one in problems)
+            else "an index describes a package otherwise than that does itself: ask for another"
+            " version of it"
+        )
+
+    def __str__(self) -> str:
+        return f"what was found for {self.platform} does not hold: {'; '.join(self.problems)}"
+
+
+class PackagesClash(ValueError, ResolveError):
+    """Packages bring the same modules, so that one would be installed over the other.
+
+    `pairs` name both, and a path, a line for each.
+    """
+
+    hint = "ask for one of the two; with the setting `clobber` it is accepted, and noted"
+
+    def __init__(self, platform: str, pairs: tuple[str, ...]) -> None:
+        super().__init__(platform, pairs)
+        self.platform, self.pairs = platform, pairs
+
+    def __str__(self) -> str:
+        return f"no environment for {self.platform} can hold all of it: {'; '.join(self.pairs)}"
 
 
 class IndexUnreachable(ConnectionError, ResolveError):

@@ -7,17 +7,29 @@ here in the same way, so that both mean the same requirement.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from email.parser import HeaderParser
+from collections import defaultdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 __all__ = ["Metadata", "read_requirement", "read_specifiers"]
 
 _END_OF_HEADERS = re.compile(r"\r?\n\r?\n")
+# The parser of the standard library takes ten times as long, for all of the other fields.
+_FIELD = re.compile(
+    r"^(name|version|requires-dist|requires-python|provides-extra):(.*(?:\n[ \t].*)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_EXTRA = re.compile(
+    r"""\bextra\s*==\s*['"]([^'"]+)['"]|['"]([^'"]+)['"]\s*==\s*extra\b""", re.IGNORECASE
+)
 _QUOTES = re.compile(r"['\"]")
 _NO_COMMA = re.compile(r"(?<=[\d*])\s*(?=[<>~!]=?|={2,3})")
 _NOT_TILDE = re.compile(r"!=~\s*(\d[\d.]*\d|\d)")
@@ -30,7 +42,7 @@ _DEV = re.compile(r">\s*dev\b")
 class Metadata:
     """The fields of core metadata that decide what goes together, as they are written there.
 
-    `extras` are normalised (PEP 685).
+    `extras` are normalised (PEP 685), and all that a requirement names are among them.
     """
 
     name: str
@@ -43,21 +55,35 @@ class Metadata:
     def parse(cls, text: str) -> Metadata:
         """Read the headers of a METADATA or PKG-INFO file; raises `ValueError` without a name."""
         # The description behind the headers is most of it, and of no interest.
-        message = HeaderParser().parsestr(_END_OF_HEADERS.split(text.lstrip(), maxsplit=1)[0])
-
-        def all_of(field: str) -> tuple[str, ...]:
-            return tuple(" ".join(str(one).split()) for one in message.get_all(field, ()))
-
-        name, version = all_of("Name")[:1], all_of("Version")[:1]
-        if not name or not version:
+        headers = _END_OF_HEADERS.split(text.lstrip(), maxsplit=1)[0]
+        fields: dict[str, list[str]] = defaultdict(list)
+        for name, value in _FIELD.findall(headers):
+            fields[name.lower()].append(" ".join(value.split()))
+        if not fields["name"] or not fields["version"]:
             raise ValueError("it has no name or no version")
         return cls(
-            name=canonicalize_name(name[0]),
-            version=version[0],
-            requires=all_of("Requires-Dist"),
-            requires_python=next(iter(all_of("Requires-Python")), None),
-            extras=frozenset(map(canonicalize_name, all_of("Provides-Extra"))),
+            name=canonicalize_name(fields["name"][0]),
+            version=fields["version"][0],
+            requires=tuple(fields["requires-dist"]),
+            requires_python=next(iter(fields["requires-python"]), None),
+            extras=frozenset(map(canonicalize_name, (*fields["provides-extra"], *_named(fields)))),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "extras": sorted(self.extras)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Metadata:
+        """Read `to_dict` back."""
+        requires, extras = tuple(data["requires"]), frozenset(data["extras"])
+        return cls(**{**data, "requires": requires, "extras": extras})
+
+
+def _named(fields: Mapping[str, list[str]]) -> Iterator[str]:
+    """The extras of requirements; old wheels do not list them."""
+    for text in fields["requires-dist"]:
+        for pair in _EXTRA.findall(text.partition(";")[2]):
+            yield from filter(None, pair)
 
 
 @lru_cache(maxsize=4096)

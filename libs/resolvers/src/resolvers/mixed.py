@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from envid.platforms import host_platform
 from envid.spec import EnvSpec
 from resolvers._build_pythons import BuildPythons
 from resolvers._conda_python import is_free_threaded
+from resolvers._conda_side import CondaSide
 from resolvers._conda_solve import solve_conda
-from resolvers._contents import check_doubts, look_into, notes, providers
-from resolvers._extras import extra_requirements
-from resolvers._mixed_diagnosis import explain, named
+from resolvers._contents import look_into
+from resolvers._extras import ExtraMetadata
 from resolvers._npconda import check_npconda
 from resolvers._python_choice import conda_answers, first_that_solves, open_minors
-from resolvers._question import plain_requirement
-from resolvers._stubs import Stub, Stubs
-from resolvers._unheeded import unheeded
+from resolvers._verdict import Verdict
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.errors import BuildFailed, InvalidRequest, NoSolution
 from resolvers.names import PypiNames
@@ -36,7 +30,7 @@ if TYPE_CHECKING:
 
     from pkgcache.worker import Worker
     from resolvers._conda_solve import Solved
-    from resolvers._contents import Contents
+    from resolvers._stubs import Stubs
     from resolvers.pythons import Python
     from resolvers.request import ResolveContext
 
@@ -96,39 +90,47 @@ class MixedResolver:
                 "the spec was made for another table of PyPI names",
                 "give the table whose sha256 the spec has, or make the spec again",
             )
-        pythons = self._pythons(spec, base, context)
         contents = look_into(base, self._names, context)
-        stubs = {
-            platform: self._stubs(spec, platform, contents[platform], context) for platform in base
-        }
-        passed_over = {
-            platform: unheeded(
-                spec,
-                platform,
-                {name: one.package for name, one in stubs[platform].by_name.items()},
-                context,
-            )
-            for platform in base
-        }
-        try:
-            found = _wheels(spec, pythons, context, stubs, final=final)
-        except NoSolution as error:
-            platform = error.platform
-            check_doubts(contents[platform], named(error))
-            for note in notes(contents[platform]):  # what may be why
-                context.progress.note(note)
-            raise explain(error, stubs[platform], base[platform], spec, context) from error
-        for platform, chosen in found.items():
-            check_doubts(contents[platform], {one.name for one in chosen.packages})
-        return {
-            platform: Resolution(
-                python=solved.python,
-                packages=(*solved.packages, *found[platform].packages),
-                artifacts=found[platform].artifacts,
-                notes=(*notes(contents[platform]), *passed_over[platform], *found[platform].notes),
-            )
+        sides = {
+            platform: CondaSide(spec, platform, solved, contents[platform])
             for platform, solved in base.items()
         }
+        pythons = self._pythons(spec, base, context)
+        return self._settled(spec, sides, pythons, context, final=final)
+
+    def _settled(
+        self,
+        spec: EnvSpec,
+        sides: Mapping[str, CondaSide],
+        pythons: Mapping[str, Python],
+        context: ResolveContext,
+        *,
+        final: bool,
+    ) -> dict[str, Resolution]:
+        """Solve until all extras that are asked of conda's packages were offered."""
+        metadata = ExtraMetadata(spec, context)
+        for side in sides.values():
+            side.learn_requested(context, metadata)
+        found: dict[str, Resolution] = {}
+        wanted = list(sides)
+        while wanted:
+            stubs = {platform: sides[platform].stubs(context) for platform in wanted}
+            some = {platform: pythons[platform] for platform in wanted}
+            try:
+                solved = _wheels(spec, some, context, stubs, final=final)
+            except NoSolution as error:
+                platform = error.platform
+                raise sides[platform].explained(error, stubs[platform], context) from error
+            found |= {one: sides[one].beside(solved[one], context) for one in wanted}
+            provided = {platform: side.provided for platform, side in sides.items()}
+            verdict = Verdict(spec, found, context, provided)
+            # Each time round one distribution more is known, and there are only so many.
+            wanted = [
+                platform
+                for platform, side in sides.items()
+                if side.learn(verdict.checked[platform].extras, metadata)
+            ]
+        return verdict.given({platform: side.contents for platform, side in sides.items()})
 
     def _solve(
         self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
@@ -174,21 +176,6 @@ class MixedResolver:
             for platform, one in base.items()
         }
 
-    def _stubs(
-        self, spec: EnvSpec, platform: str, contents: Sequence[Contents], context: ResolveContext
-    ) -> Stubs:
-        stubs = {
-            name: Stub(
-                name=name, own_version=one.distributions[name], package=one.package, extras={}
-            )
-            for name, one in providers(contents).items()
-        }
-        for name, extras in _extras(spec, platform).items():
-            if name in stubs:
-                found = extra_requirements(stubs[name], extras, spec, context)
-                stubs[name] = replace(stubs[name], extras=found)
-        return Stubs.write(stubs.values(), context.cache_dir / "stubs")
-
 
 def _wheels(
     spec: EnvSpec,
@@ -213,16 +200,3 @@ def _wheels(
 
 def _alone(solved: Solved) -> Resolution:
     return Resolution(python=solved.python, packages=solved.packages)
-
-
-def _extras(spec: EnvSpec, platform: str) -> Mapping[str, set[str]]:
-    """The extras that requirements of the spec ask for, by package."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for text in spec.for_platform(platform).get("pypi", ()):
-        try:
-            one = Requirement(plain_requirement(text))
-        except InvalidRequirement:
-            continue
-        if one.extras:
-            found[canonicalize_name(one.name)] |= one.extras
-    return found

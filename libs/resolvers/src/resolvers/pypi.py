@@ -16,6 +16,7 @@ from resolvers._python_choice import first_that_solves
 from resolvers._question import Question, local_source
 from resolvers._solve import solve
 from resolvers._uv import Uv
+from resolvers._verdict import Verdict
 from resolvers.errors import BuildFailed, InvalidRequest, NeedsPlatform
 from resolvers.pythons import find_pythons, minor
 from resolvers.request import Resolution
@@ -56,7 +57,8 @@ class PypiResolver:
             return partial(resolve_wheels, spec, dict.fromkeys(platforms, python), context)
 
         attempts = ((minor(one.version), attempt(one)) for one in pythons)
-        return first_that_solves(attempts, only=len(pythons) == 1)
+        found = first_that_solves(attempts, only=len(pythons) == 1)
+        return Verdict(spec, found, context).given()
 
 
 def resolve_wheels(

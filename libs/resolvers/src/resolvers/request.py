@@ -33,6 +33,14 @@ def _not_here(_: Package) -> CondaListing | None:
     return None
 
 
+def _no_wheel(_: Package) -> Path | None:
+    return None
+
+
+def _not_kept(_: Package, __: Path) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveContext:
     """What belongs to this machine and this run, and must not change what is found.
@@ -43,10 +51,13 @@ class ResolveContext:
     requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
     packages that must stay at their version, `preferred` those that should, as should the minor
     version of Python if the system's was `preferred_python`. `built_wheel` looks a source key up in
-    a cache of built wheels, `listing` says what is in a conda package that this machine has already.
-    `builder_python` makes an environment for this machine
+    a cache of built wheels, `listing` says what is in a conda package that this machine has already,
+    `wheel` is the file of a PyPI package that it has, and `keep` is given the file of one that came
+    as a whole, so that it need not be fetched again. `builder_python` makes an environment for this
+    machine
     from conda packages and returns its interpreter, to build wheels for that Python with; without
-    it one that is here must do. `on_process` is told the name of each process that is started.
+    it one that is here must do. With `clobber`, packages may bring the same module with different
+    content, and a note says which. `on_process` is told the name of each process that is started.
     """
 
     cache_dir: Path
@@ -58,10 +69,13 @@ class ResolveContext:
     preferred_python: str = ""
     built_wheel: Callable[[str], Path | None] = _not_built
     listing: Callable[[Package], CondaListing | None] = _not_here
+    wheel: Callable[[Package], Path | None] = _no_wheel
+    keep: Callable[[Package, Path], object] = _not_kept
     builder_python: Callable[[tuple[Package, ...]], Path] | None = None
     progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing
     offline: bool = False
+    clobber: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

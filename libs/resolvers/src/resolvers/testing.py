@@ -7,6 +7,7 @@ import hashlib
 import html
 import io
 import json
+import re
 import tarfile
 import threading
 import zipfile
@@ -20,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from typing_extensions import Self
@@ -98,23 +99,24 @@ def make_wheel(
     tag: str = "py3-none-any",
     requires_python: str | None = None,
     module: str = "",
+    files: Mapping[str, str] | None = None,
 ) -> Distribution:
-    """A wheel with one module, equal byte for byte whenever it is made with the same arguments."""
+    """A wheel with one module, or with `files`, equal byte for byte for the same arguments."""
     stem = f"{name.replace('-', '_')}-{version}"
     metadata = _metadata(name, version, requires, extras, requires_python)
     info = f"{stem}.dist-info"
-    files = {
-        f"{name.replace('-', '_')}.py": module,
+    content = {
+        **({f"{name.replace('-', '_')}.py": module} if files is None else files),
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     lines = [
-        f"{path},sha256={_record_hash(text)},{len(text.encode())}" for path, text in files.items()
+        f"{path},sha256={_record_hash(text)},{len(text.encode())}" for path, text in content.items()
     ]
-    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""])
+    content[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""])
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as wheel:
-        for path, text in files.items():
+        for path, text in content.items():
             wheel.writestr(zipfile.ZipInfo(path, _EPOCH), text)
     return Distribution(
         name=name,
@@ -220,8 +222,8 @@ class LocalServer(ABC):
 class FakeIndex(LocalServer):
     """A PyPI index: PEP 503 and PEP 691, with PEP 658 metadata.
 
-    `failures` maps paths, or their beginnings, to the status to answer with. Without `as_json` it
-    speaks HTML only. `algorithm` is that of the hashes that it tells, None for an index that tells
+    `failures` maps paths, or their beginnings, to the status to answer with; without `ranges` files
+    are sent whole. Without `as_json` it speaks HTML only. `algorithm` is that of the hashes that it tells, None for an index that tells
     none.
     """
 
@@ -234,6 +236,7 @@ class FakeIndex(LocalServer):
     ) -> None:
         super().__init__(login)
         self.failures: dict[str, int] = {}
+        self.ranges = True
         self._as_json, self._algorithm = as_json, algorithm
         self._files: dict[str, Distribution] = {}
         self._uploaded: dict[str, str] = {}
@@ -274,8 +277,7 @@ class FakeIndex(LocalServer):
             page = self._json(name) if as_json else self._html(name)
             _send(request, 200, _JSON if as_json else "text/html", page.encode())
         elif area == "files" and name in self._files:
-            data = self._tampered.get(name, self._files[name].data)
-            _send(request, 200, "application/octet-stream", data)
+            _send_file(request, self._tampered.get(name, self._files[name].data), self.ranges)
         elif area == "files" and name.removesuffix(".metadata") in self._files:
             metadata = self._files[name.removesuffix(".metadata")].metadata
             _send(request, 200, "text/plain", metadata.encode())
@@ -328,8 +330,32 @@ class FakeIndex(LocalServer):
         return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>"
 
 
-def _send(request: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:
+def _send_file(request: BaseHTTPRequestHandler, data: bytes, ranges: bool) -> None:
+    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
+    if not asked or not ranges:
+        _send(request, 200, "application/octet-stream", data)
+        return
+    size = len(data)
+    first, last = asked.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    if start >= size:
+        _send(request, 416, "text/plain", b"there is no such range")
+        return
+    span = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+    _send(request, 206, "application/octet-stream", data[start:stop], span)
+
+
+def _send(
+    request: BaseHTTPRequestHandler,
+    status: int,
+    kind: str,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     request.send_response(status)
+    for key, value in (headers or {}).items():
+        request.send_header(key, value)
     if status == 401:  # noqa: PLR2004 - the one that RFC 9110 asks a header for
         request.send_header("WWW-Authenticate", 'Basic realm="index"')
     request.send_header("Content-Type", kind)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 
+__all__ = ["has_code"]
+
 _MODULES = frozenset({"__future__", "pkg_resources", "pkgutil"})
 _CALLS = frozenset({"declare_namespace", "extend_path"})
 _LARGEST = 64 << 10

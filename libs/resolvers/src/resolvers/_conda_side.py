@@ -1,0 +1,130 @@
+"""What conda has brought for one platform, as the PyPI side of a solve sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from resolvers._conda_python import is_free_threaded
+from resolvers._contents import check_doubts, notes, providers
+from resolvers._extras import offered
+from resolvers._markers import Markers
+from resolvers._mixed_diagnosis import explain, named
+from resolvers._question import plain_requirement
+from resolvers._stubs import Stub, Stubs
+from resolvers._unheeded import unheeded
+from resolvers.checking import Provided
+from resolvers.errors import InvalidRequest
+from resolvers.metadata import read_requirement
+from resolvers.request import Resolution
+from resolvers.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from envid.spec import EnvSpec
+    from resolvers._conda_solve import Solved
+    from resolvers._contents import Contents
+    from resolvers._extras import ExtraMetadata
+    from resolvers.errors import NoSolution
+    from resolvers.metadata import Metadata
+    from resolvers.request import ResolveContext
+
+__all__ = ["CondaSide"]
+
+
+@dataclass
+class CondaSide:
+    """The distributions of conda's packages, and what was learned of the extras of some."""
+
+    spec: EnvSpec
+    platform: str
+    solved: Solved
+    contents: Sequence[Contents]
+    known: dict[str, Metadata] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_name = providers(self.contents)
+        self._markers = Markers(self.platform, self.solved.python)
+
+    @property
+    def provided(self) -> dict[str, Provided]:
+        """The distributions by PyPI name."""
+        return {
+            name: Provided(
+                name=name,
+                version=one.distributions[name],
+                package=one.package.name,
+                metadata=self.known.get(name),
+            )
+            for name, one in self._by_name.items()
+        }
+
+    def learn_requested(self, context: ResolveContext, metadata: ExtraMetadata) -> None:
+        """Look up the extras that the spec asks for itself; raises `InvalidRequest`."""
+        found: dict[str, dict[str, str]] = {}
+        for text in self.spec.for_platform(self.platform).get("pypi", ()):
+            plain = plain_requirement(text)
+            requirement = read_requirement(plain)
+            if requirement is None or not self._markers.hold(requirement):
+                continue
+            name: str = canonicalize_name(requirement.name)
+            if name in self._by_name:
+                origin = context.origins.get(text)
+                asked_by = f"`{plain}`" + (f" ({origin})" if origin else "")
+                for extra in requirement.extras:
+                    found.setdefault(name, {})[canonicalize_name(extra)] = asked_by
+        self.learn(found, metadata)
+        for name, extras in found.items():
+            if unknown := sorted(extras.keys() - self.known[name].extras):
+                version = self._by_name[name].distributions[name]
+                raise InvalidRequest(
+                    f"`{name}` {version} has no extra `{unknown[0]}`",
+                    f"it has {', '.join(sorted(self.known[name].extras)) or 'none'}",
+                )
+
+    def learn(self, asked: Mapping[str, Mapping[str, str]], metadata: ExtraMetadata) -> bool:
+        """Look up the extras that are `asked` of distributions; whether there are any.
+
+        Raises `InvalidRequest` where nothing is to be had that says what they are.
+        """
+        sys = self.spec.for_platform(self.platform).get("sys", ())
+        threads = "t" * is_free_threaded(self.solved.packages)
+        ranks = Target.make(self.platform, sys).ranks(f"{self.solved.python}{threads}")
+        for name, extras in asked.items():
+            self.known[name] = metadata.read(self._by_name[name], name, extras, ranks)
+        return bool(asked)
+
+    def stubs(self, context: ResolveContext) -> Stubs:
+        """The distributions as wheels for uv, with all extras of those that are known."""
+        stubs = [
+            Stub(
+                name=name,
+                own_version=one.distributions[name],
+                package=one.package,
+                extras=offered(self.known[name], self._markers) if name in self.known else {},
+            )
+            for name, one in self._by_name.items()
+        ]
+        return Stubs.write(stubs, context.cache_dir / "stubs")
+
+    def beside(self, wheels: Resolution, context: ResolveContext) -> Resolution:
+        """Conda's packages and these wheels together; raises `UnknownContents`."""
+        check_doubts(self.contents, {one.name for one in wheels.packages})
+        packages = {name: one.package for name, one in self._by_name.items()}
+        passed_over = unheeded(self.spec, self.platform, packages, context)
+        return Resolution(
+            python=self.solved.python,
+            packages=(*self.solved.packages, *wheels.packages),
+            artifacts=wheels.artifacts,
+            notes=(*notes(self.contents), *passed_over, *wheels.notes),
+        )
+
+    def explained(self, error: NoSolution, stubs: Stubs, context: ResolveContext) -> NoSolution:
+        """The error with what conda has to do with it; raises `UnknownContents`."""
+        check_doubts(self.contents, named(error))
+        for note in notes(self.contents):  # what may be why
+            context.progress.note(note)
+        return explain(error, stubs, self.solved, self.spec, context)

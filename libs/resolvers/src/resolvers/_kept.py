@@ -1,0 +1,42 @@
+"""Small JSON documents that are kept from run to run, each in a file; what is damaged is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Kept"]
+
+
+class Kept:
+    """Documents in `folder`, of one schema; a change of that forgets all of them."""
+
+    def __init__(self, folder: Path, schema: int) -> None:
+        self._folder, self._schema = folder, schema
+
+    def load(self, name: str) -> Any:
+        """The document of that name, None where there is none."""
+        try:
+            document = json.loads((self._folder / f"{name}.json").read_bytes())
+            return document["content"] if document["schema"] == self._schema else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def keep(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a document."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor, work = tempfile.mkstemp(dir=self._folder)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump({"schema": self._schema, "content": content}, file)
+            Path(work).replace(self._folder / f"{name}.json")
+        finally:
+            with suppress(FileNotFoundError):
+                Path(work).unlink()

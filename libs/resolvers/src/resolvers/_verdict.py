@@ -1,0 +1,158 @@
+"""The last look at a solution, by what its packages say of themselves, before it is called one."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pkgcache.conda_listing import read_file
+from pkgcache.download import Downloader
+from pkgcache.errors import PkgcacheError
+from pkgcache.namespaces import has_code
+from resolvers._clashes import Owner, find_clashes
+from resolvers._kept import Kept
+from resolvers._wheel_listings import WheelListings
+from resolvers.checking import check
+from resolvers.errors import PackagesClash, RequirementsUnmet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from envid.packages import Package
+    from envid.spec import EnvSpec
+    from resolvers._contents import Contents
+    from resolvers._wheel_listings import WheelFacts
+    from resolvers.checking import Checked, Provided
+    from resolvers.request import Resolution, ResolveContext
+
+__all__ = ["Verdict"]
+
+_SCHEMA = 1
+_NOWHERE: Mapping[str, Provided] = {}
+
+
+class Verdict:
+    """What there is to say of what was found for each platform.
+
+    `provided` is what conda packages bring there, by PyPI name.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        found: Mapping[str, Resolution],
+        context: ResolveContext,
+        provided: Mapping[str, Mapping[str, Provided]] | None = None,
+    ) -> None:
+        """Look into the wheels; raises `IndexUnreachable`."""
+        self._found, self._context = found, context
+        self._modules = Kept(context.cache_dir / "modules", _SCHEMA)
+        self._wheels = WheelListings(found.values(), context)
+        self._facts = self._wheels.facts(
+            one for each in found.values() for one in each.packages if one.kind == "pypi"
+        )
+        self.checked = {
+            platform: self._check(spec, platform, (provided or {}).get(platform, _NOWHERE))
+            for platform in found
+        }
+
+    def given(
+        self, contents: Mapping[str, Sequence[Contents]] | None = None
+    ) -> dict[str, Resolution]:
+        """The resolutions with what is to be noted; `contents` are those of conda's packages.
+
+        Raises `RequirementsUnmet` where a requirement is not met, and `PackagesClash` where two
+        packages bring the same module, unless the context allows that.
+        """
+        given = {}
+        for platform, resolution in self._found.items():
+            checked = self.checked[platform]
+            if checked.problems:
+                raise RequirementsUnmet(platform, checked.problems)
+            owners = list(self._owners(resolution, (contents or {}).get(platform, ())))
+            clashes = list(find_clashes(owners, fold=platform.startswith("osx-")))
+            refused = tuple(one.what for one in clashes if not one.harmless)
+            if refused and not self._context.clobber:
+                raise PackagesClash(platform, refused)
+            notes = (*resolution.notes, *checked.notes, *map(str, clashes))
+            given[platform] = replace(resolution, notes=notes)
+        return given
+
+    def _check(self, spec: EnvSpec, platform: str, provided: Mapping[str, Provided]) -> Checked:
+        resolution = self._found[platform]
+        return check(
+            spec,
+            platform,
+            resolution,
+            metadata={
+                one.name: facts.metadata
+                for one in resolution.packages
+                if one.kind == "pypi" and (facts := self._facts.get(one.hashes.sha256 or ""))
+            },
+            conda=provided,
+            origins=self._context.origins,
+        )
+
+    def _owners(self, resolution: Resolution, contents: Sequence[Contents]) -> Iterator[Owner]:
+        for one in contents:
+            if one.files is not None:
+                yield self._conda(one, one.files)
+        for package in resolution.packages:
+            facts = self._facts.get(package.hashes.sha256 or "")
+            if package.kind == "pypi" and facts:
+                yield self._wheel(package, facts)
+
+    def _wheel(self, package: Package, facts: WheelFacts) -> Owner:
+        @cache
+        def files() -> dict[str, tuple[str, str]]:
+            return self._wheels.files(package)
+
+        def code(path: str) -> bool:
+            source, digest = files()[path]
+            return self._has_code(_hex(digest), lambda: self._wheels.file(package, source))
+
+        return Owner(
+            label=f"`{package.name}` {package.version}",
+            conda=False,
+            tops=facts.tops,
+            files=cache(lambda: {path: _hex(digest) for path, (_, digest) in files().items()}),
+            has_code=code,
+        )
+
+    def _conda(self, contents: Contents, files: Mapping[str, tuple[str, str]]) -> Owner:
+        package = contents.package
+
+        def read(source: str) -> bytes:
+            with Downloader(self._context.credentials) as downloader:
+                return read_file(package, source, downloader)
+
+        def code(path: str) -> bool:
+            source, digest = files[path]
+            return self._has_code(digest, lambda: read(source))
+
+        return Owner(
+            label=f"conda's `{package.name}` {package.version}",
+            conda=True,
+            tops=frozenset(path.partition("/")[0] for path in files),
+            files=lambda: {path: digest for path, (_, digest) in files.items()},
+            has_code=code,
+        )
+
+    def _has_code(self, digest: str, read: Callable[[], bytes]) -> bool:
+        """Whether the module of that sha256 has code; it is read once."""
+        document = self._modules.load(digest)
+        if document is None:
+            try:
+                document = {"code": has_code(read())}
+            except PkgcacheError:  # offline, or gone: then nobody can say that it has none
+                return True
+            self._modules.keep(digest, document)
+        return bool(document["code"])
+
+
+def _hex(digest: str) -> str:
+    """The sha256 in hex of what RECORD gives; other hashes stay as they are."""
+    kind, _, text = digest.partition("=")
+    return urlsafe_b64decode(f"{text}=").hex() if kind == "sha256" else digest

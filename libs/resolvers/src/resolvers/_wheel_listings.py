@@ -1,0 +1,148 @@
+"""What wheels say of themselves: looked up once, kept by the hash of the wheel.
+
+It is read from the wheels, by range, and not from what an index says beside them, so that an index
+that describes a wheel wrongly is found out.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from envid.redaction import redact
+from pkgcache.download import Downloader
+from pkgcache.errors import BadArchive, DownloadError, PkgcacheError
+from pkgcache.wheel_listing import read_file, read_listing
+from resolvers._kept import Kept
+from resolvers.errors import IndexUnreachable
+from resolvers.metadata import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envid.packages import Package
+    from resolvers.request import Resolution, ResolveContext
+
+__all__ = ["WheelFacts", "WheelListings"]
+
+_SCHEMA = 1
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFacts:
+    """The metadata of a wheel, and what lies at the top of its part of site-packages."""
+
+    metadata: Metadata
+    tops: frozenset[str]
+
+
+class WheelListings:
+    """The wheels of resolutions, those that were built here or are on this machine among them."""
+
+    def __init__(self, found: Iterable[Resolution], context: ResolveContext) -> None:
+        self._context, self._kept = context, Kept(context.cache_dir / "wheels", _SCHEMA)
+        self._paths = {one.sha256: one.path for each in found for one in each.artifacts}
+
+    def facts(self, packages: Iterable[Package]) -> dict[str, WheelFacts]:
+        """The facts by sha256, but of wheels that were built and are gone, not had offline, or none.
+
+        Raises `IndexUnreachable` where a wheel is not to be had, or is another one than its index
+        says.
+        """
+        wanted = {_digest(one): one for one in packages}
+        found = {}
+        for digest in wanted:
+            if facts := self._load(digest):
+                found[digest] = facts
+        missing = [one for digest, one in wanted.items() if digest not in found]
+        missing = [at for one in missing if (at := self._located(one))]
+        if not missing:
+            return found
+        stop = threading.Event()
+        task = self._context.progress.start("looking into wheels", len(missing), "packages")
+        with self._downloader() as downloader, ThreadPoolExecutor(_AT_ONCE) as pool:
+
+            def look(package: Package) -> WheelFacts | None:
+                facts = self._look(package, downloader, stop)
+                task.advance()
+                return facts
+
+            try:
+                for package, facts in zip(missing, pool.map(look, missing), strict=True):
+                    if facts:
+                        found[_digest(package)] = facts
+            finally:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                task.done()
+        return found
+
+    def files(self, package: Package) -> dict[str, tuple[str, str]]:
+        """What a wheel brings to site-packages, by path: path in the wheel, hash."""
+        name = f"{_digest(package)}.files"
+        found: dict[str, tuple[str, str]] | None = self._kept.load(name)
+        if found is None:
+            with self._downloader() as downloader:
+                self._look(self._located(package) or package, downloader)
+            found = self._kept.load(name)
+        return found or {}
+
+    def file(self, package: Package, path: str) -> bytes:
+        """One file of a wheel."""
+        with self._downloader() as downloader:
+            return read_file(self._located(package) or package, path, downloader)
+
+    def _downloader(self) -> Downloader:
+        return Downloader(self._context.credentials, workers=_AT_ONCE)
+
+    def _located(self, package: Package) -> Package | None:
+        """The package at a URL where its wheel is; None where there is none."""
+        path = self._paths.get(_digest(package)) or self._context.wheel(package)
+        if path:
+            return replace(package, url=path.absolute().as_uri())
+        gone = package.built_from or (self._context.offline and not package.url.startswith("file:"))
+        return None if gone else package
+
+    def _look(
+        self, package: Package, downloader: Downloader, stop: threading.Event | None = None
+    ) -> WheelFacts | None:
+        here = package.url.startswith("file:")
+        whole = None if here else partial(self._context.keep, package)
+        try:
+            listing = read_listing(package, downloader, stop=stop, whole=whole)
+        except DownloadError as error:
+            raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+        except BadArchive:
+            return None  # whoever unpacks it says what is wrong with it
+        except PkgcacheError as error:
+            raise IndexUnreachable(redact(package.url), str(error), hint=error.hint) from error
+        try:
+            metadata = Metadata.parse(listing.metadata)
+        except ValueError:
+            return None
+        files = {path: (source, digest) for path, source, digest in listing.site_packages}
+        facts = WheelFacts(
+            metadata=metadata,
+            tops=frozenset(path.partition("/")[0] for path in files),
+        )
+        # Last what says that all of it is there.
+        self._kept.keep(f"{_digest(package)}.files", files)
+        document = {"metadata": facts.metadata.to_dict(), "tops": sorted(facts.tops)}
+        self._kept.keep(_digest(package), document)
+        return facts
+
+    def _load(self, digest: str) -> WheelFacts | None:
+        document = self._kept.load(digest)
+        if document is None:
+            return None
+        return WheelFacts(
+            metadata=Metadata.from_dict(document["metadata"]), tops=frozenset(document["tops"])
+        )
+
+
+def _digest(package: Package) -> str:
+    return package.hashes.sha256 or ""
