@@ -214,7 +214,10 @@ def test_an_unsatisfiable_request_is_a_tree(conda: Machine, unchanged: None) -> 
         (["--conda", "lacks"], ["nowhere"]),
         (["--conda", "old-python"], ["old-python", "python <3.5"]),
         (["--conda", "greeter>="], ["--conda", "is not a conda version"]),
-        (["--conda", "cuda-tool", "--platform", "linux-64"], ["__cuda", "as a `sys` requirement"]),
+        (
+            ["--conda", "cuda-tool", "--platform", "linux-64"],
+            ["no `__cuda`", "say so with `--sys __cuda=12`"],
+        ),
         (["--conda", "greeter", "--python", "3.2"], ["python", "there is `python` 3."]),
         (["--npconda", "wrapper", "--pypi", "app"], ["wrapper needs pytool needs python"]),
         (["--conda", "shared=1.5", "--pypi", "modern"], ["conda brings `shared` 1.5"]),

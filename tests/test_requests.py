@@ -6,7 +6,10 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from envid.platforms import host_platform
+from resolvers.targets import own_glibc
 from resolvers.testing import make_wheel
 
 if TYPE_CHECKING:
@@ -137,6 +140,24 @@ def test_what_derives_has_the_floors_of_its_base_unless_it_states_others(machine
 
     assert glibc() == "__glibc=2.31"
     assert glibc("--sys", "__glibc=2.35") == "__glibc=2.35"
+
+
+def test_wheels_for_a_newer_system_are_not_put_into_a_prefix(
+    machine: Machine, index: FakeIndex
+) -> None:
+    glibc = own_glibc()
+    if glibc is None:
+        pytest.skip("this machine has no glibc")
+    arch = "x86_64" if host_platform() == "linux-64" else "aarch64"
+    for number, (name, floor) in enumerate((("fits", glibc), ("newer", (2, 999)))):
+        tag = f"py3-none-manylinux_{floor[0]}_{floor[1]}_{arch}"
+        index.add(make_wheel(name, "1.0", tag=tag))
+        asked = ("--pypi", name, "--sys", "__glibc=2.999", "--alias", f"t/{name}:v{number}")
+        machine.ok("resolve", *asked)
+    assert machine.ok("create", "t/fits:v0")
+    said = machine.fails("create", "t/newer:v1")
+    assert "needs glibc 2.999, and this machine has" in said
+    assert f"`--sys __glibc={glibc[0]}.{glibc[1]}`" in said
 
 
 def test_a_python_in_an_environment_file_is_the_python_of_the_system(machine: Machine) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from resolvers._diagnosis import Story, diagnose
 from resolvers._lock import read_notes
 from resolvers._project_files import ProjectFiles
+from resolvers._python_bounds import PythonBounds
 from resolvers._question import Question
 from resolvers._uv import Uv
 from resolvers.errors import BuildFailed, IndexUnreachable, ResolveError
@@ -18,13 +19,15 @@ from resolvers.targets import Target
 from .helpers import spec_of
 
 CONTEXT = ResolveContext(cache_dir=Path("/nowhere"))
+PROJECTS = ProjectFiles(Uv(CONTEXT), spec_of("a"), CONTEXT)
 QUESTION = Question.make(
     spec_of("a"),
     Target.make("linux-64"),
     Python(path=Path("/python"), version="3.11.7"),
     CONTEXT,
     wheels={},
-    projects=ProjectFiles(Uv(CONTEXT), spec_of("a"), CONTEXT),
+    projects=PROJECTS,
+    bounds=PythonBounds(PROJECTS, CONTEXT),
 )
 # The pieces that uv's messages are made of, put together at random.
 PIECES = st.sampled_from(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.tags import sys_tags
 
 from resolvers.errors import InvalidRequest
-from resolvers.targets import Target
+from resolvers.targets import Target, needed_glibc
 
 FLOORS = st.one_of(
     st.tuples(
@@ -91,3 +91,21 @@ def test_what_wheels_do_not_know_is_refused_with_a_hint(name: str, floors: tuple
     with pytest.raises(InvalidRequest) as caught:
         Target.make(name, floors)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("any", None),
+        ("linux_x86_64", None),
+        ("macosx_11_0_arm64", None),
+        ("manylinux1_x86_64", (2, 5)),
+        ("manylinux2014_aarch64", (2, 17)),
+        ("manylinux_2_34_x86_64", (2, 34)),
+        ("manylinux_2_27_x86_64.manylinux_2_28_x86_64", (2, 27)),
+        ("manylinux1_x86_64.manylinux_2_28_x86_64", (2, 5)),
+        ("manylinux_2_28_x86_64.linux_x86_64", None),
+    ],
+)
+def test_the_glibc_that_a_wheel_asks_for(platform: str, expected: tuple[int, int] | None) -> None:
+    assert needed_glibc(f"a-1-cp311-cp311-{platform}.whl") == expected

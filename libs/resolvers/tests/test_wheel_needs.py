@@ -18,9 +18,9 @@ import pytest
 from packaging.utils import parse_wheel_filename
 
 from envid.platforms import host_platform
-from resolvers._wheel_needs import needed_glibc, own_glibc
 from resolvers.content import content_digest
 from resolvers.errors import BuildFailed, NeedsPlatform
+from resolvers.targets import needed_glibc, own_glibc
 from resolvers.testing import Distribution, FakeIndex, make_sdist, make_wheel
 
 from .helpers import resolve_all, spec_of

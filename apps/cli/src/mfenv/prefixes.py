@@ -118,6 +118,7 @@ class Prefixes:
     ) -> None:
         from pkgcache.errors import NotInCache
 
+        _check_glibc(env)
         for left in reversed(range(len(env.packages) + 1)):
             with timed(seconds, "fetch"):
                 self._environments.fetch(env)
@@ -160,6 +161,31 @@ class Prefixes:
         return find_python(
             f"=={minor}.*", ResolveContext(cache_dir=self._environments.home / "engines")
         ).path
+
+
+def _check_glibc(env: ResolvedEnv) -> None:
+    """Refuse wheels that need a newer glibc than this machine has.
+
+    One that had to be built may need more than its request has as a floor.
+    """
+    from resolvers.targets import needed_glibc, own_glibc
+
+    own = own_glibc()
+    newer = {
+        package.filename: needs
+        for package in env.packages
+        if package.kind == "pypi"
+        and (needs := needed_glibc(package.filename))
+        and own
+        and needs > own
+    }
+    if own and newer:
+        names = ", ".join(f"`{name}` needs glibc {x}.{y}" for name, (x, y) in newer.items())
+        raise InvalidRequest(
+            f"{names}, and this machine has {own[0]}.{own[1]}",
+            "create it on a newer system, or resolve it again with the glibc that this one has:"
+            f" `--sys __glibc={own[0]}.{own[1]}`",
+        )
 
 
 @contextmanager

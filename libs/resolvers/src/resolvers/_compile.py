@@ -10,25 +10,72 @@ from typing import TYPE_CHECKING
 from resolvers._diagnosis import diagnose
 from resolvers._index import index_settings
 from resolvers._lock import read_lock, read_notes
+from resolvers._python_bounds import excludes
 from resolvers._warnings import warnings
-from resolvers.errors import IndexUnreachable
+from resolvers.errors import IndexUnreachable, NoSolution, PythonRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from subprocess import CompletedProcess
 
-    from resolvers._lock import Locked, Notes
+    from resolvers._lock import File, Locked, Notes
     from resolvers._question import Question
     from resolvers._uv import Uv
 
 __all__ = ["compile_alone", "compile_lock", "compile_notes", "compile_versions"]
 
 _LOCK = ("--format", "pylock.toml")
+_ROUNDS = 60
 
 
 def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
-    """The packages that answer a question; raises `ResolveError` with uv's reason."""
-    return read_lock(_compile(uv, question, _LOCK).stdout)
+    """The packages that answer a question, each for the very Python that it is about.
+
+    Raises `ResolveError` with uv's reason, `PythonRefused` where what would answer is not for it.
+    """
+    python = question.python.version
+    refused: dict[str, tuple[str, str]] = {}
+    for _ in range(_ROUNDS):
+        try:
+            locked = read_lock(_compile(uv, question, _LOCK).stdout)
+        except NoSolution as error:
+            raise _refused(refused, question, error.reason) if refused else error from error
+        stated = question.bounds.all_of(dict(_free(locked, question)))
+        versions = {one.name: str(one.version) for one in locked}
+        found = {name: bound for name, bound in stated.items() if excludes(bound, python)}
+        if not found:
+            return locked
+        refused |= {name: (versions[name], bound) for name, bound in found.items()}
+        pins = [
+            pin
+            for name in found
+            for pin in question.bounds.exclusions(name, versions[name], python)
+        ]
+        question = replace(question, pins=(*question.pins, *pins))
+    raise _refused(refused, question, "too many releases are not for it")
+
+
+def _free(locked: Iterable[Locked], question: Question) -> Iterator[tuple[str, File]]:
+    """The packages in whose place another release may come, and the file that each is taken from."""
+    for one in locked:
+        file = question.wheel(one) or one.sdist
+        fixed = one.direct or question.is_there(one.name) or question.held_as(one)
+        if file and one.version and not fixed:
+            yield one.name, file
+
+
+def _refused(
+    refused: Mapping[str, tuple[str, str]], question: Question, reason: str
+) -> PythonRefused:
+    texts = (
+        f"`{name}` {version} is for Python {bound}" for name, (version, bound) in refused.items()
+    )
+    return PythonRefused(
+        question.target.platform,
+        f"{', '.join(texts)}, and this is {question.python.version}; {reason}",
+        question.asked(refused),
+        "ask for another Python, or for other versions",
+    )
 
 
 def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tuple[Locked, ...]:

@@ -109,12 +109,14 @@ def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion)
         hints.append(
             "name the channel, as in `CHANNEL::PACKAGE`, or ask for `flexible` channel priority"
         )
-    for name in sorted(set(re.findall(r"─ (__[a-z0-9_]+)[^\n]*no candidates", text))):
+    lacking = dict(re.findall(r"─ (__[a-z0-9_]+)([^\n]*)no candidates", text))
+    for name, asked in sorted(lacking.items()):
+        least = re.search(r">=\s*([0-9][0-9.]*[0-9]|[0-9]+)", asked)
         has = next((one for one in question.virtual if one[0] == name), None)
         target = f"`{name}={has[1]}`" if has else f"no `{name}`"
         hints.append(
             f"{question.platform} is taken to have {target};"
-            f" if it has more, ask with `{name}=VERSION` as a `sys` requirement"
+            f" if it has more, say so with `--sys {name}={least[1] if least else 'VERSION'}`"
         )
     looked = ", ".join(dict.fromkeys(question.channels.values()))
     for name, found in versions.items():

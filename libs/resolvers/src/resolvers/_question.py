@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from resolvers._lock import File, Locked
     from resolvers._project_files import ProjectFiles
+    from resolvers._python_bounds import PythonBounds
     from resolvers._stubs import Stubs
     from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
@@ -62,7 +63,7 @@ class Question:
 
     `wheels` maps the digest of each local source to the wheel that stands for it, `hashes` each
     package to those it may have, `stubs` are what conda has brought already. `projects` looks up
-    what sources have beside uv's answers. `only_binary` must not be built; `pins` are further
+    what sources have beside uv's answers, `bounds` what that says of Python. `only_binary` must not be built; `pins` are further
     constraints. `released` versions are the only ones. Unless it is `final`, what another Python
     has a wheel for is not built.
     """
@@ -75,6 +76,7 @@ class Question:
     hashes: Mapping[str, tuple[str, ...]]
     lines: tuple[str, ...]
     projects: ProjectFiles
+    bounds: PythonBounds
     final: bool
     stubs: Stubs | None = None
     only_binary: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class Question:
         *,
         wheels: Mapping[str, LocalWheel],
         projects: ProjectFiles,
+        bounds: PythonBounds,
         stubs: Stubs | None = None,
         final: bool = True,
     ) -> Question:
@@ -105,6 +108,7 @@ class Question:
             hashes=dict(_hashes((*spec.constraints, *requirements))),
             lines=(),
             projects=projects,
+            bounds=bounds,
             final=final,
             stubs=stubs,
         )

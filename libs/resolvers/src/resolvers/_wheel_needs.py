@@ -14,7 +14,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import sys
 import zipfile
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from resolvers._processes import Processes
 
-__all__ = ["Needs", "compiled", "needed_glibc", "needs", "own_glibc", "with_tags"]
+__all__ = ["Needs", "compiled", "needs", "with_tags"]
 
 _ELF = b"\x7fELF"
 _OLDEST = (2, 17)  # below it, no floor lies
@@ -62,22 +61,6 @@ def compiled(wheel: Path) -> list[str]:
                     if file.read(len(_ELF)) == _ELF:
                         found.append(member.filename)
     return found
-
-
-def needed_glibc(filename: str) -> tuple[int, int] | None:
-    """The glibc that the tags of a wheel ask for; None where they ask for none."""
-    found = [(int(major), int(minor)) for major, minor in _MANYLINUX.findall(filename)]
-    return min(found, default=None)
-
-
-def own_glibc() -> tuple[int, int] | None:
-    """The glibc of this machine; None where it has another C library."""
-    try:
-        text = os.confstr("CS_GNU_LIBC_VERSION") or ""
-    except (AttributeError, OSError, ValueError):
-        return None
-    found = re.fullmatch(r"glibc (\d+)\.(\d+).*", text)
-    return (int(found[1]), int(found[2])) if found else None
 
 
 def needs(wheel: Path, processes: Processes) -> Needs | None:

@@ -18,12 +18,12 @@ from envid.platforms import host_platform
 from resolvers._diagnosis import Story, unreachable
 from resolvers._index import index_settings
 from resolvers._warnings import build_warnings
-from resolvers._wheel_needs import compiled, needed_glibc, needs, own_glibc, with_tags
+from resolvers._wheel_needs import compiled, needs, with_tags
 from resolvers.content import IGNORED, content_digest
 from resolvers.errors import BuildFailed, ResolveError
 from resolvers.pythons import minor
 from resolvers.request import Artifact
-from resolvers.targets import Target
+from resolvers.targets import Target, needed_glibc, own_glibc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,6 +12,7 @@ from resolvers._compile import compile_notes
 from resolvers._files import Files
 from resolvers._index import PUBLIC_INDEX
 from resolvers._project_files import ProjectFiles
+from resolvers._python_bounds import PythonBounds
 from resolvers._python_choice import first_that_solves
 from resolvers._question import Question, local_source
 from resolvers._solve import solve
@@ -95,6 +96,7 @@ def _resolve_for(
         Uv(context) as uv,
         Files(uv, spec, python, context) as files,
         ProjectFiles(uv, spec, context) as projects,
+        PythonBounds(projects, context) as bounds,
         ThreadPoolExecutor(_WORKERS) as work,
         ThreadPoolExecutor(len(targets)) as pool,
     ):
@@ -108,6 +110,7 @@ def _resolve_for(
                     context,
                     wheels=wheels,
                     projects=projects,
+                    bounds=bounds,
                     stubs=stubs.get(one.platform),
                     final=final,
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["Target"]
+__all__ = ["Target", "needed_glibc", "own_glibc"]
 
 _MACHINES = {
     "linux-64": "x86_64",
@@ -151,3 +152,25 @@ class Target:
                 yield f"{_LEGACY[minor]}_{self.machine}"
         # Promises no floor at all, and so comes last.
         yield f"linux_{self.machine}"
+
+
+def needed_glibc(filename: str) -> tuple[int, int] | None:
+    """The glibc that the tags of a wheel ask for, by its file name; None where they ask for none."""
+    floors = []
+    for platform in filename.removesuffix(".whl").rpartition("-")[2].split("."):
+        legacy = next((one for one, tag in _LEGACY.items() if platform.startswith(f"{tag}_")), None)
+        stated = re.match(r"manylinux_(\d+)_(\d+)_", platform)
+        if legacy is None and stated is None:
+            return None
+        floors.append((int(stated[1]), int(stated[2])) if stated else (2, legacy or 0))
+    return min(floors)
+
+
+def own_glibc() -> tuple[int, int] | None:
+    """The glibc of this machine; None where it has another C library."""
+    try:
+        text = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, OSError, ValueError):
+        return None
+    found = re.fullmatch(r"glibc (\d+)\.(\d+).*", text)
+    return (int(found[1]), int(found[2])) if found else None
