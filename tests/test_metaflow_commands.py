@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -134,6 +136,38 @@ def test_what_goes_wrong_is_a_line_and_a_hint(user: User) -> None:
     )
     other = "osx-64" if host_platform() != "osx-64" else "linux-64"
     assert "cannot be created on" in user.fails("create", "a:v1", "--arch", other)
+
+
+def test_runs_are_looked_up_where_there_are_none_yet(user: User) -> None:
+    assert user.json("--metadata", "local", "list") == {"environments": []}
+    said = user.fails("--metadata", "local", "show", "--pathspec", "No/1/start")
+    assert "there is no step `No/1/start`" in said
+    assert "Could not find directory" in user.fails(
+        "--metadata", "local@/nowhere", "list", status=2
+    )
+
+
+def test_the_status_and_the_end_of_a_program_are_passed_on(user: User) -> None:
+    user.ok("resolve", "--pypi", "app", "--alias", "team/a:v1")
+    assert user.run("run", "team/a:v1", "--", "sh", "-c", "exit 7").status == 7
+    for number, to_all in ((signal.SIGINT, True), (signal.SIGTERM, False)):
+        sleeping = (
+            "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+            " open('started', 'w').close(); time.sleep(100)"
+        )
+        process = subprocess.Popen(
+            [METAFLOW, "environment", "run", "team/a:v1", "--", "python", "-c", sleeping],
+            env=user.environ,
+            cwd=user.work,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while not (user.work / "started").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        (user.work / "started").unlink()
+        os.kill(-process.pid if to_all else process.pid, number)
+        assert process.wait(60) == 128 + number
 
 
 def test_quiet_says_nothing_but_data(user: User) -> None:

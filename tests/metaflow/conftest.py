@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import sysconfig
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.channel import Channels, cached
 from tests.helpers import distributions
+from uv import find_uv_bin
 
 from resolvers.testing import FakeIndex, make_wheel
 
 from .helpers import Pad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 # As much of it as Metaflow needs when it is imported.
@@ -45,3 +49,26 @@ def pad(channels: Channels, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     others = (make_wheel(*one) for one in (*seeds, ("idna", "3.6")))
     with FakeIndex(*distributions(), requests, old, *others) as index:
         yield Pad(root, channel=channels.main.as_uri(), index=index.url)
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Makes a Python that has what this one has, and other packages in the place of some."""
+
+    def make(*packages: str) -> str:
+        root = tmp_path_factory.mktemp("python")
+        uv = find_uv_bin()
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, root], check=True)
+        (site,) = root.glob("lib/python*/site-packages")
+        base = sysconfig.get_path("purelib")
+        (site / "zzz_base.pth").write_text(f"import site; site.addsitedir({base!r})\n")
+        program = str(root / "bin" / "python")
+        if not packages:
+            return program
+        words = [uv, "pip", "install", "--quiet", "--no-deps", "--python", program, *packages]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no index gives {', '.join(packages)}: {done.stderr.strip()}")
+        return program
+
+    return make

@@ -65,6 +65,12 @@ class Pad:
         found.environ = {**self.environ, "OUTSIDE_PREFIX": str(Path(program).parent.parent)}
         return found
 
+    def at(self, folder: Path) -> Pad:
+        """The same for flows in another directory."""
+        found = copy.copy(self)
+        found.flows = folder
+        return found
+
     def run(
         self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
     ) -> Ran:

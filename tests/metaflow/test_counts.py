@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .helpers import Pad
 
-# Writes what the process that starts the run does, and not what its tasks do.
-WATCHED = """
-import os, runpy, sys
+# Writes what the processes of a Python do, but for tasks.
+WATCHING = """
+import os, sys
 
 def watch(event, arguments):
     if event == "subprocess.Popen":
-        program, words = os.path.basename(str(arguments[0])), arguments[1]
-        told("task" if "step" in words else program)
+        program, words = arguments[0], arguments[1]
+        kinds = [kind for kind in ("step", "isolated.py") if any(kind in word for word in words)]
+        told(kinds[0] if kinds else os.path.basename(program))
     elif event == "socket.connect":
         told(f"connection to {arguments[1]}")
     elif event == "sqlite3.connect":
@@ -25,28 +31,35 @@ def told(what):
     with open(os.environ["SEEN"], "a") as file:
         file.write(what + "\\n")
 
-sys.addaudithook(watch)
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
+if "SEEN" in os.environ and "step" not in sys.orig_argv:
+    sys.addaudithook(watch)
 """
+
+
+@pytest.fixture(scope="module")
+def watched(pad: Pad, python: Callable[..., str]) -> Pad:
+    """The pad for a Python that tells what it does; it does so isolated, too."""
+    program = python()
+    (site,) = Path(program).parent.parent.glob("lib/python*/site-packages")
+    (site / "watching.py").write_text(WATCHING)
+    (site / "watching.pth").write_text("import watching\n")
+    return pad.of(program)
 
 
 def seen(pad: Pad, environment: str) -> Counter[str]:
     path = pad.root / f"seen-{environment}"
     path.unlink(missing_ok=True)
     words = ("bare.py", "--no-pylint", f"--environment={environment}", "run")
-    ran = pad.python("-c", WATCHED, *words, env={"SEEN": str(path)})
+    ran = pad.python(*words, env={"SEEN": str(path)})
     assert ran.status == 0, ran.out
     return Counter(path.read_text().splitlines())
 
 
-def test_known_environments_start_no_process_and_ask_no_server(pad: Pad) -> None:
-    seen(pad, "conda")
-    found = seen(pad, "conda")
-    registry = found.pop("registry")
-    assert found == seen(pad, "local")
-    # Once to resolve, once to see that the prefix is there.
-    assert registry == 2
+def test_known_environments_start_one_process_and_ask_no_server(watched: Pad) -> None:
+    seen(watched, "conda")
+    found = seen(watched, "conda") - seen(watched, "local")
+    # In the registry once to resolve, once to see that the prefix is there.
+    assert found == {"isolated.py": 1, "registry": 2}
 
 
 def test_a_code_package_grows_by_less_than_50_kb(pad: Pad) -> None:

@@ -93,6 +93,12 @@ def test_a_flow_has_what_the_flows_that_it_inherits_from_ask_for(pad: Pad) -> No
     assert pad.ok("heir").fact("found") == ["1.0", "1.5"]
 
 
+def test_what_decorators_put_beside_a_flow_is_there(pad: Pad, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text("ADDED = 1\n")
+    ran = pad.ok("adding", env={"ADDED": str(tmp_path / "elsewhere.py")})
+    assert ran.fact("added") == 1
+
+
 def test_two_answers_to_one_question_are_refused_before_a_run(pad: Pad) -> None:
     asked = ("--with", "conda:python=3.12", "--with", "pypi:python=3.11")
     ran = pad.run("bare", *asked)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,6 @@ import pytest
 from tests import emulators
 from tests.helpers import of_the_machine
 from tests.nodes.kubernetes import Kubernetes
-from uv import find_uv_bin
 
 from metaflow_extensions.mfenv.releases import OLDEST
 
@@ -34,27 +31,6 @@ RELEASES = [
     f"{MAJOR}.{MINOR}.0",
     NEWEST,
 ]
-
-
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Makes a Python that has what this one has, and other packages in the place of some."""
-
-    def make(*packages: str) -> str:
-        root = tmp_path_factory.mktemp("python")
-        uv = find_uv_bin()
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, root], check=True)
-        (site,) = root.glob("lib/python*/site-packages")
-        base = sysconfig.get_path("purelib")
-        (site / "zzz_base.pth").write_text(f"import site; site.addsitedir({base!r})\n")
-        program = str(root / "bin" / "python")
-        words = [uv, "pip", "install", "--quiet", "--no-deps", "--python", program, *packages]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no index gives {', '.join(packages)}: {done.stderr.strip()}")
-        return program
-
-    return make
 
 
 @pytest.fixture(scope="session", params=RELEASES)

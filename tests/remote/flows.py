@@ -138,3 +138,31 @@ class DeployingFlow(FlowSpec):
 if __name__ == "__main__":
     DeployingFlow()
 """
+
+SHADOWED = """
+import importlib, subprocess, sys
+from metaflow import FlowSpec, pypi_base, step
+
+NAMES = {names!r}.split()
+for name in NAMES:
+    assert importlib.import_module(name).MINE, name
+
+@pypi_base(packages={{"boto3": "", "requests": "", "idna": "3.7"}})
+class ShadowedFlow(FlowSpec):
+    @step
+    def start(self):
+        import idna
+        words = [sys.executable, "-m", "metaflow.cmd.main_cli", "environment", "list", "--json"]
+        listed = subprocess.run(words, stdout=subprocess.PIPE, check=True)
+        assert b'"full_id"' in listed.stdout
+        print("unharmed in", sys.prefix, "with idna", idna.__version__)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    ShadowedFlow()
+"""
+"""A flow that has modules of its own by names that mfenv and what it imports have too."""

@@ -13,7 +13,7 @@ import pytest
 from tests.emulators import KINDS, Service, running, why_not
 
 from envid.platforms import host_platform
-from metaflow_extensions.mfenv.bootstrap import add_runtime
+from metaflow_extensions.mfenv.container import add_runtime
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
 from pkgcache.store import open_store
 

@@ -16,7 +16,7 @@ from tests import nodes
 from tests.nodes.batch import Batch
 from tests.nodes.kubernetes import Kubernetes
 
-from .flows import PLAIN, REMOTE
+from .flows import PLAIN, REMOTE, SHADOWED
 from .helpers import Container
 
 if TYPE_CHECKING:
@@ -88,6 +88,16 @@ def test_a_container_of_step_functions(cloud: Cloud) -> None:
 
 def test_a_container_of_airflow(cloud: Cloud) -> None:
     assert "with idna 3.7" in cloud.run(cloud.of_airflow(PLAIN, "start")).ok().log
+
+
+def test_modules_beside_a_flow_are_its_own_and_no_others_there(own_cloud: Cloud) -> None:
+    names = "envid mfenv pkgcache reqparse resolvers click filelock packaging rich yaml container"
+    for name in names.split():
+        (own_cloud.root / "flows" / f"{name}.py").write_text("MINE = True\n")
+    container = own_cloud.of_argo(SHADOWED.format(names=names), "start")
+    log = own_cloud.run(container).ok().log
+    assert "unharmed in" in log
+    assert "with idna 3.7" in log
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.12", "3.13"])

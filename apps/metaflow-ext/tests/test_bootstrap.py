@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envid.platforms import host_platform
-from metaflow_extensions.mfenv.bootstrap import add_runtime
+from metaflow_extensions.mfenv.container import add_runtime
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
 
 if TYPE_CHECKING:
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SOURCE = Path(sys.modules[add_runtime.__module__].__file__ or "").parent
 OLD = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
+
+
+# What a document says beside what is needed to fetch mfenv.
+KNOWN = {
+    "steps": {"start": {"env_id": ["a", "b", "linux-64"]}},
+    "environments": {"a:b@linux-64": {}},
+    "settings": {},
+}
 
 
 def staged(root: Path, **modules: str) -> dict[str, Any]:
@@ -191,13 +199,13 @@ def test_a_run_that_had_no_store_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("store", ["s3://b/p", "az://a/c/p", "gs://b/p"])
 def test_an_image_without_the_library_of_the_store_is_told(tmp_path: Path, store: str) -> None:
     runtime = staged(tmp_path / "store", code="")
-    document = {"runtime": runtime, "settings": {}, "store": store}
+    document = {**KNOWN, "runtime": runtime, "store": store}
     assert "this image lacks the library of its datastore" in failure(container(tmp_path, document))
 
 
 def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     runtime = staged(tmp_path / "store", code="")
-    document = {"runtime": runtime, "settings": {}, "store": (tmp_path / "store").as_uri()}
+    document = {**KNOWN, "runtime": runtime, "store": (tmp_path / "store").as_uri()}
     folder, occupied = tmp_path / "task", tmp_path / "occupied"
     folder.mkdir()
     occupied.touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import metaflow_extensions.mfenv.plugins.mfextinit_mfenv as plugins
+from metaflow_extensions.mfextmeta_mfenv import APART
 
 SOURCE = Path(plugins.__file__).parents[1]
 PACKAGE = "metaflow_extensions.mfenv"
@@ -42,7 +44,7 @@ def in_tasks() -> list[Path]:
     described += [*plugins.CLIS_DESC, *plugins.RUNNER_CLIS_DESC]
     names = [path.rpartition(".")[0] for _, path in described]
     names += [f"{PACKAGE}.{one}" for one in ("toplevel.toplevel", "config.mfextinit_mfenv")]
-    names += [f"{PACKAGE}.bootstrap"]
+    names += [f"{PACKAGE}.{one}" for one in ("bootstrap", "environment_cmd", "isolated")]
     found: dict[str, Path] = {}
     while names:
         name = names.pop()
@@ -62,6 +64,17 @@ def test_only_metaflow_and_the_standard_library_are_imported_at_once() -> None:
         if name.partition(".")[0] not in known
     }
     assert strangers == set()
+
+
+def test_what_is_in_no_code_package_is_what_no_task_imports() -> None:
+    readme = (SOURCE.parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*) \| .* \| (yes|no|imported) \|$", readme, re.MULTILINE)
+    told = {name: where for names, where in rows for name in re.findall(r"`(\w+)`", names)}
+    public = {path.stem for path in SOURCE.glob("*.py") if not path.stem.startswith("_")}
+    assert told.keys() == public - {"client"}
+    private = {path.stem for path in SOURCE.glob("_*.py")} - {"__about__"}
+    assert private | {name for name, where in told.items() if where == "no"} == set(APART)
+    assert set(APART).isdisjoint(path.stem for path in in_tasks())
 
 
 def test_python_38_imports_it_with_metaflow(tmp_path: Path) -> None:

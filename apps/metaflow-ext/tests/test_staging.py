@@ -121,8 +121,8 @@ def test_our_code_is_the_same_archive_wherever_it_is_made(known: Launcher) -> No
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
         assert {one.date_time for one in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-    assert names == sorted(names, key=lambda name: name.split("/"))
-    assert {name.partition("/")[0] for name in names} == set(OURS)
+    assert names == sorted(names)
+    assert {name.partition("/")[0] for name in names} == {*OURS, "metaflow_extensions"}
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from metaflow_extensions.mfenv._values import PACKAGES, READERS, read
-from metaflow_extensions.mfenv.bridge import _outside
+from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
 from metaflow_extensions.mfenv.decorators import Conda, NamedEnv, Pypi, SysPackages
 from mfenv.errors import InvalidRequest
 
@@ -254,5 +254,6 @@ def test_what_is_no_json_is_refused_by_name_from_within_a_task_too(
     monkeypatch.setenv("HOME", str(tmp_path))
     stated = {"kind": "conda", "level": "step", "place": PLACE, "attributes": {"channels": {"a"}}}
     step = {"step": "start", "platform": None, "gpu": False, "stated": [stated]}
-    answer = _outside("resolve", {"steps": [step], "datastore": "local", "force": False})
-    assert answer["error"].startswith(f"{PLACE}: `channels`: is a text, not a list")
+    with pytest.raises(EnvironmentFailed) as caught:
+        call("resolve", print, steps=[step], datastore="local", force=False)
+    assert caught.value.message.startswith(f"{PLACE}: `channels`: is a set, not a list")

@@ -1,10 +1,16 @@
-"""What of the extension goes into code packages: what no task calls stays out."""
+"""What of the extension goes into code packages: what runs in mfenv's own process stays out.
+
+Where that process is on another machine, this is part of the runtime: see `mfenv.staging`.
+"""
 
 from __future__ import annotations
 
-__all__ = ["exclude_suffixes"]
+__all__ = ["APART", "exclude_suffixes"]
 
-exclude_suffixes = [
-    f"mfenv/{name}.py"
-    for name in ("commands", "create_into", "environment_cmd", "import_netflixext", "migration")
-]
+APART = (
+    *("_configuration", "_options", "_parse", "_statements", "_values", "commands", "create_into"),
+    *("engine", "flow_commands", "import_netflixext", "mfenv_settings", "migration", "needs"),
+    *("requests", "staging"),
+)
+
+exclude_suffixes = [f"mfenv/{name}.py" for name in APART]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from envid.errors import InvalidRequirement
 from envid.requirements import normalize
+from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings
 
@@ -108,10 +109,8 @@ def root(name: str, datastore: str) -> str:
 
 def ignored_datastores() -> list[str]:
     """The types of datastore that have no store."""
-    from metaflow.plugins import DATASTORES
-
     name = "CONDA_IGNORE_CACHING_DATASTORES"
-    known = sorted(one.TYPE for one in DATASTORES)
+    known = facts()["datastores"]
     found = _list(name, given(name) or [])
     for one in found:
         if one not in known:
@@ -160,13 +159,7 @@ def glibc(variable: str) -> list[str]:
 
 
 def _said() -> dict[str, Any]:
-    from metaflow import metaflow_config_funcs as files
-
-    return {
-        **(files.METAFLOW_CONFIG or {}),
-        **(files.METAFLOW_LOCAL_CONFIG or {}),
-        **os.environ,
-    }
+    return {**facts()["configured"], **os.environ}
 
 
 def _list(name: str, value: Any) -> list[str]:

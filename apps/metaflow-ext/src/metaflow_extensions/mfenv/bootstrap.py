@@ -1,37 +1,28 @@
 """What a container runs before a task: it creates the task's environment from the store alone.
 
 `python -m metaflow_extensions.mfenv.bootstrap STEP DATASTORE [NAME]` needs what Metaflow itself has
-put there: its code package, and the library of its datastore. It fetches mfenv from the store,
-has it create the environment of the step, or the one that NAME names by now, and writes what the
-shell must export into `mfenv_exports.sh`.
+put there: its code package, and the library of its datastore. It has mfenv fetched from the store,
+and has it create the environment of the step, or the one that NAME names by now; then it writes what
+the shell must export into `mfenv_exports.sh`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import shlex
 import sys
-import tempfile
 import time
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, descriptions
-from metaflow_extensions.mfenv.fetching import AT_ONCE, Failed, fetcher
+from metaflow_extensions.mfenv.fetching import Failed
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["add_runtime", "main"]
+__all__ = ["main"]
 
 _OLDEST = (3, 10)
-_MACHINES = {"x86_64": "64", "arm64": "aarch64"}
 
 
 def main(arguments: list[str]) -> None:
@@ -41,29 +32,23 @@ def main(arguments: list[str]) -> None:
     try:
         _check_python()
         document = _document()
-        home = Path(os.environ.get("MFENV_HOME") or ".mfenv").absolute()
-        store = _store(document["store"])
         # What a run that the task starts must ask for the same by.
         told = {f"MFENV_{key.upper()}": text for key, text in document["settings"].items()}
         added = {name: text for name, text in told.items() if name not in os.environ}
-        added.update(MFENV_HOME=str(home), MFENV_STORE=store)
+        home = Path(os.environ.get("MFENV_HOME") or ".mfenv").absolute()
+        added.update(MFENV_HOME=str(home), MFENV_STORE=_store(document["store"]))
         os.environ.update(added)
-        sys.path[:0] = add_runtime(document["runtime"], home, fetcher(store))
-        ready = time.time()
-        created = _create(document, step, datastore, "".join(arguments[2:]))
+        created = _created(document, step, datastore, "".join(arguments[2:]))
         _write(created, added)
     except Failed as error:
         sys.exit(f"Environment of step `{step}`: {error}")
     except OSError as error:
-        sys.exit(
-            f"Environment of step `{step}`: {error}; set MFENV_HOME to a directory with room, which"
-            " this task may write to"
-        )
+        sys.exit(f"Environment of step `{step}`: {error}; let this task write into its directory")
     ids = ":".join(one[:12] for one in created["env_id"][:2])
-    now = time.time()
+    took, fetching = time.time() - started, created["fetching"]
     sys.stdout.write(
-        f"Environment {ids} ready in {now - started:.1f} s: {ready - started:.1f} s to fetch mfenv,"
-        f" {now - ready:.1f} s to create it\n"
+        f"Environment {ids} ready in {took:.1f} s: {fetching:.1f} s to fetch mfenv,"
+        f" {took - fetching:.1f} s to create it\n"
     )
 
 
@@ -101,64 +86,11 @@ def _store(url: str) -> str:
     return f"{bare}?{'&'.join([*options, 'endpoint=' + quote(endpoint, safe=':/')])}"
 
 
-def add_runtime(
-    runtime: dict[str, Any], home: Path, fetch: Callable[[str, Path], None]
-) -> list[str]:
-    """Fetch mfenv and what it imports, and return the directories to import them from.
-
-    `runtime` is what `metaflow_extensions.mfenv.staging.stage` gives. Every object has a directory
-    of its own under `home`, by its hash, which several tasks of one machine share. `fetch` puts the
-    object with a key into a file.
-    """
-    machine = platform.machine()
-    here = f"linux-{_MACHINES.get(machine, machine)}"
-    if sys.platform == "darwin":
-        here = "osx-arm64" if machine == "arm64" else "osx-64"
-    python = _version(sys.version_info)
-    wheels = runtime["wheels"].get(here, {}).get(python)
-    if wheels is None:
-        known = ", ".join(
-            f"{one} with Python {'/'.join(found)}" for one, found in runtime["wheels"].items()
-        )
-        raise Failed(
-            f"this container is {here} with Python {python}, and mfenv was staged for {known};"
-            " choose another image, or set `target_platform`"
-        )
-    root = home / "runtime"
-    root.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda one: _unpacked(one, root, fetch), [runtime["code"], *wheels]))
-
-
-def _unpacked(one: dict[str, Any], root: Path, fetch: Callable[[str, Path], None]) -> str:
-    folder = root / one["sha256"]
-    if folder.is_dir():
-        return str(folder)
-    with tempfile.TemporaryDirectory(dir=root) as beside:
-        archive = Path(beside, "archive.zip")
-        fetch(one["key"], archive)
-        found = hashlib.sha256(archive.read_bytes()).hexdigest()
-        if found != one["sha256"]:
-            raise Failed(
-                f"`{one['key']}` in the store is damaged: its sha256 is {found}; delete"
-                " `runtime/` there, and start the run again"
-            )
-        content = Path(beside, "content")
-        with zipfile.ZipFile(archive) as file:
-            file.extractall(content)
-        try:
-            content.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another task was faster
-                raise
-    return str(folder)
-
-
-def _create(document: dict[str, Any], step: str, datastore: str, name: str) -> dict[str, Any]:
+def _created(document: dict[str, Any], step: str, datastore: str, name: str) -> dict[str, Any]:
     from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
     from metaflow_extensions.mfenv.names import expand
 
-    descriptions = []
+    described = []
     if name:
         try:
             name = expand(name, os.environ)
@@ -169,13 +101,18 @@ def _create(document: dict[str, Any], step: str, datastore: str, name: str) -> d
     else:
         req_id, full_id, target = document["steps"][step]["env_id"]
         name = f"{req_id}:{full_id}"
-        descriptions = [document["environments"][f"{name}@{target}"]]
+        described = [document["environments"][f"{name}@{target}"]]
     try:
         created: dict[str, Any] = call(
-            "create", _say, name=name, datastore=datastore, descriptions=descriptions
+            "prepare",
+            _say,
+            name=name,
+            datastore=datastore,
+            runtime=document["runtime"],
+            descriptions=described,
         )
     except EnvironmentFailed as error:
-        raise Failed(str(error).replace("\nhint: ", "; ")) from None
+        raise Failed(error.message.replace("\nhint: ", "; ")) from None
     return created
 
 
@@ -186,18 +123,20 @@ def _say(text: str) -> None:
 def _write(created: dict[str, Any], added: dict[str, str]) -> None:
     from metaflow.plugins.env_escape import generate_trampolines
 
+    from metaflow_extensions.mfenv.bridge import OUTSIDE, outside
     from metaflow_extensions.mfenv.environment import EXPORTS, PYTHON, VARIABLE
 
     trampolines = Path("_escape_trampolines").absolute()
     trampolines.mkdir(exist_ok=True)
     generate_trampolines(str(trampolines))
+    where = outside()
     lines = {
         **created["variables"],
         PYTHON: created["python"],
         VARIABLE: json.dumps(created["env_id"]),
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(trampolines)]),
         "PYTHONNOUSERSITE": "1",
-        # mfenv is outside of the environment, where the environment escape goes too.
+        OUTSIDE: json.dumps({**where, "paths": [*created["paths"], *where["paths"]]}),
         "METAFLOW_ENV_ESCAPE_PY": sys.executable,
         "METAFLOW_ENV_ESCAPE_PATHS": os.pathsep.join(map(os.path.abspath, sys.path)),
         **added,

@@ -9,7 +9,8 @@ from metaflow_extensions.mfenv.releases import inherited
 __all__ = ["stated"]
 
 KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages")
-_REMOTE = ("batch", "kubernetes")
+# Those that Metaflow's own environments know; others say of themselves that they are.
+_REMOTE = ("batch", "kubernetes", "nvct", "nvidia", "skypilot_step", "slurm", "snowpark")
 
 
 def stated(flow: Any, step: Any) -> dict[str, Any]:

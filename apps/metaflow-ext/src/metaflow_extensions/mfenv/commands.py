@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metaflow_extensions.mfenv._configuration import skips_needs, unheeded
+from metaflow_extensions.mfenv.asking import Refused, ask, facts
 from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES, load_credentials, load_settings
@@ -76,7 +77,7 @@ class MetaflowHost(Host):
         skip = self.skip_pins
         if skips_needs() if skip is None else skip:
             return request
-        pins = needed(request.python, self.datastore)
+        pins = needed(self.datastore)
         return replace(
             request, also=tuple((f"{name}{pin}", "Metaflow itself") for name, pin in pins.items())
         )
@@ -94,13 +95,11 @@ class _Group(click.Group):
     """A group of commands in which what Metaflow refuses is an error of the user too."""
 
     def invoke(self, context: click.Context) -> Any:
-        from metaflow.exception import MetaflowException
-
         try:
             return super().invoke(context)
-        except MetaflowException as error:
-            message = " ".join(str(error).split()).rstrip(".")
-            raise MfenvError(message, "`metaflow status` shows how Metaflow is set up") from None
+        except Refused as error:
+            hint = "`metaflow status` shows how Metaflow is set up"
+            raise MfenvError(str(error), hint) from None
 
 
 @click.group(
@@ -134,28 +133,15 @@ def environment(
     These are mfenv's own commands. Environments may also be named by the step that ran in them,
     `step:Flow/run/step`.
     """
-    from metaflow.metaflow_config import DEFAULT_DATASTORE
-
     if metadata:
-        _use_metadata(metadata)
+        try:
+            ask("use_metadata", text=metadata)
+        except Refused as error:
+            raise click.BadParameter(str(error), param_hint="--metadata") from None
     for note in () if quiet else unheeded():
         click.echo(f"note: {note}", err=True)
-    chosen = datastore or DEFAULT_DATASTORE
+    chosen = datastore or facts()["default_datastore"]
     context.obj = MetaflowHost(datastore=chosen, root=conda_root, quiet=quiet)
-
-
-def _use_metadata(text: str) -> None:
-    from metaflow import metadata
-    from metaflow.plugins import METADATA_PROVIDERS
-
-    kind = text.partition("@")[0]
-    known = {one.TYPE: one for one in METADATA_PROVIDERS}
-    if kind not in known:
-        raise click.BadParameter(f"`{text}` is none of {', '.join(known)}", param_hint="--metadata")
-    try:
-        metadata(text if "@" in text else f"{kind}@{known[kind].default_info()}")
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--metadata") from None
 
 
 def _adapted(command: click.Command) -> click.Command:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envid.platforms import PLATFORMS, host_platform
+from metaflow_extensions.mfenv.asking import Refused, ask
 from mfenv.command_line import Host
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
@@ -102,19 +103,14 @@ def _check_empty(place: Path, *, force: bool) -> None:
 
 def _fill(place: Path, pathspec: str, *, strict: bool) -> None:
     """Put the code that a step ran with into `place`, or else the Metaflow it ran with."""
-    task = _task(pathspec)
-    code = task.code
-    if code:
-        code.tarball.extractall(place, filter="data")
+    try:
+        version = ask("code_of_step", pathspec=pathspec, folder=str(place))
+    except Refused as error:
+        raise UnknownEnvironment(str(error), "a step is named `Flow/run/step`") from None
+    if version is None:
         return
-    from metaflow.metaflow_version import get_version
-
-    tags = [tag.partition(":") for tag in task.parent.parent.system_tags]
-    version = next((text for kind, _, text in tags if kind == "metaflow_version"), "")
     public = version.partition("+")[0]
-    if version == get_version():
-        _copy_metaflow(place)
-    elif _PUBLIC.fullmatch(public):
+    if _PUBLIC.fullmatch(public):
         _install_metaflow(place, public)
     elif strict:
         raise InvalidRequest(
@@ -123,34 +119,7 @@ def _fill(place: Path, pathspec: str, *, strict: bool) -> None:
             "`--no-strict` takes the Metaflow that is here",
         )
     else:
-        _copy_metaflow(place)
-
-
-def _task(pathspec: str) -> Any:
-    from metaflow.client import Step, Task
-    from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
-
-    task_parts = 4
-    try:
-        if pathspec.count("/") + 1 == task_parts:
-            return Task(pathspec, _namespace_check=False)
-        return Step(pathspec, _namespace_check=False).task
-    except (MetaflowInvalidPathspec, MetaflowNotFound):
-        raise UnknownEnvironment(
-            f"there is no step `{pathspec}`", "a step is named `Flow/run/step`"
-        ) from None
-
-
-def _copy_metaflow(place: Path) -> None:
-    """Copy the Metaflow that runs, and its extensions."""
-    import metaflow
-
-    import metaflow_extensions
-
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(str(Path(metaflow.__file__).parent), place / "metaflow", ignore=ignore)
-    for path in metaflow_extensions.__path__:
-        shutil.copytree(path, place / "metaflow_extensions", ignore=ignore, dirs_exist_ok=True)
+        ask("copy_metaflow", folder=str(place))
 
 
 def _install_metaflow(place: Path, version: str) -> None:

@@ -1,14 +1,8 @@
-"""mfenv's side of the bridge: what Metaflow's side asks of mfenv, as JSON data both ways.
-
-`python -m metaflow_extensions.mfenv.engine FUNCTION` reads arguments from its standard input and
-answers on its standard output.
-"""
+"""mfenv's side of the bridge: what Metaflow's side asks of mfenv, as JSON data both ways."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,7 +37,6 @@ __all__ = [
     "requests_of",
     "resolve",
     "resolve_all",
-    "serve",
 ]
 
 _AT_ONCE = 8
@@ -95,7 +88,7 @@ def requests_of(
 ) -> list[StepRequest]:
     """What each step asks for; `say` gets the notes on it, each once."""
     settings = load_settings(datastore)
-    pins = {} if skips_needs() else needed(settings.python, datastore)
+    pins = {} if skips_needs() else needed(datastore)
     gpu = gpu_packages()
     asked = [
         step_request(
@@ -234,29 +227,6 @@ def parse(kind: str, content: str, *, say: Callable[[str], None]) -> dict[str, A
     return arguments(kind, content, say)
 
 
-def serve(
-    function: str, arguments: Mapping[str, Any], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Call a function of this module: its answer as `result`, or what a user did wrong as `error`."""
-    from metaflow_extensions.mfenv.flow_commands import flow_resolve, flow_show
-
-    functions: dict[str, Callable[..., Any]] = {
-        "create": create,
-        "describe": describe,
-        "flow_resolve": flow_resolve,
-        "flow_show": flow_show,
-        "parse": parse,
-        "resolve": resolve,
-    }
-    try:
-        return {"result": functions[function](**arguments, say=say)}
-    except Exception as error:
-        # What a user can cause has a hint, empty or not; all else is a defect, and shows its place.
-        if not hasattr(error, "hint"):
-            raise
-        return {"error": f"{error}\nhint: {error.hint}" if error.hint else str(error)}
-
-
 @contextmanager
 def opened(
     datastore: str, say: Callable[[str], None], options: Mapping[str, Any] | None = None
@@ -294,17 +264,3 @@ class _Progress:
         if unit != "files":  # those are linked faster than anybody reads
             self.note(f"{label.capitalize()} ...")
         return _NoTask()
-
-
-def _print(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def main() -> None:
-    arguments = json.load(sys.stdin)
-    answer = serve(sys.argv[1], arguments, _print)
-    json.dump(answer, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

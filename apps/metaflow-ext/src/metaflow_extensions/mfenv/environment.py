@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from metaflow.packaging_sys import ContentType
 from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.collect import is_remote, stated
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, environment_info
+from metaflow_extensions.mfenv.folders import RunFolder
 from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
@@ -53,7 +53,7 @@ class CondaEnvironment(MetaflowEnvironment):
         super().__init__(flow)
         self.flow = flow
         self.answers: dict[str, dict[str, Any]] = {}
-        self._folder: Any = None
+        self.folder: RunFolder | None = None
         self.local: LocalRun | None = None
 
     def validate_environment(
@@ -115,14 +115,15 @@ class CondaEnvironment(MetaflowEnvironment):
 
     def _write(self, found: dict[str, Any]) -> None:
         # A file, since the code package takes nothing else; it goes when this object does.
-        self._folder = tempfile.TemporaryDirectory(prefix="metaflow-mfenv-")
+        self.folder = RunFolder()
+        self.call("outlive", folder=self.folder.name)
         text = json.dumps(found, sort_keys=True, separators=(",", ":"))
-        Path(self._folder.name, DESCRIPTIONS).write_text(text, encoding="utf-8")
+        Path(self.folder.name, DESCRIPTIONS).write_text(text, encoding="utf-8")
 
     def add_to_package(self) -> list[tuple[str, str, ContentType]]:
-        if not self._folder:
+        if self.folder is None:
             return []
-        path = os.path.join(self._folder.name, DESCRIPTIONS)  # noqa: PTH118 - Metaflow wants texts
+        path = os.path.join(self.folder.name, DESCRIPTIONS)  # noqa: PTH118 - Metaflow wants texts
         return [(path, DESCRIPTIONS, ContentType.OTHER_CONTENT)]
 
     def pylint_config(self) -> list[str]:

@@ -1,7 +1,6 @@
 """`metaflow environment`, as Metaflow finds it: the way to mfenv's own commands.
 
-Metaflow brings a click of its own, whose commands do not go with those of another, so that the
-words are handed over as they are.
+They run in a process of their own, so that the words are handed over as they are.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ cli = _Group()
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def environment(words: tuple[str, ...]) -> None:
     """Run one of mfenv's commands with Metaflow's datastore, metadata and pathspecs."""
-    from metaflow_extensions.mfenv.commands import main
+    from metaflow_extensions.mfenv.bridge import run_command
 
     sys.stdout = cli.stdout
-    sys.exit(main(words))
+    sys.exit(run_command(list(words)))

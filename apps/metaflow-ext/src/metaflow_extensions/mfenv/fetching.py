@@ -27,6 +27,8 @@ _Options = Dict[str, str]
 class Failed(Exception):
     """What cannot be done, and what to do about it."""
 
+    hint = None
+
 
 def fetcher(url: str) -> Callable[[str, Path], None]:
     """What puts the object with a key of the store at `url` into a file; several threads may.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metaflow_extensions.mfenv._configuration import given
+from metaflow_extensions.mfenv.asking import ask
 from metaflow_extensions.mfenv.mfenv_settings import old_store_url, store_url
 from mfenv.errors import InvalidRequest
 
@@ -92,10 +93,7 @@ def _manifest(path: Path | None) -> Manifest | None:
     from envid.netflixext import read_manifest
 
     if path is None:
-        from metaflow.plugins.datastores.local_storage import LocalStorage
-
-        root = LocalStorage.get_datastore_root_from_config(print, create_on_absent=False)
-        path = Path(root or ".") / str(given("CONDA_MAGIC_FILE_V2") or "conda_v2.cnd")
+        path = Path(ask("local_root") or ".") / str(given("CONDA_MAGIC_FILE_V2") or "conda_v2.cnd")
         if not path.is_file():
             return None
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from metaflow.packaging_sys import ContentType
 
 from metaflow_extensions.mfenv import releases
+from metaflow_extensions.mfenv.bridge import OUTSIDE, outside
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalRun"]
 
 _EXTENSIONS = "metaflow_extensions"
+_ADDED = "_added"
 _TRAMPOLINES = "_escape_trampolines"
 # Tasks run beside them, and each has many threads of its own: with two cores, two are slower.
 _AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
@@ -32,7 +34,6 @@ class LocalRun:
 
     def __init__(self, environment: Any, package: Any) -> None:
         self._environment, self._package = environment, package
-        self._folder = tempfile.TemporaryDirectory(prefix="metaflow-mfenv-")
         self._creating, self._laying = ThreadPoolExecutor(_AT_ONCE), ThreadPoolExecutor(1)
         self._created: dict[str, Future[dict[str, Any]]] = {}
         self._code = self._laying.submit(self._lay_out)
@@ -60,10 +61,9 @@ class LocalRun:
             pending.cancel()  # a run that fails, or takes another branch, needs no more of them
         self._creating.shutdown()
         self._laying.shutdown()
-        self._folder.cleanup()
 
     def _lay_out(self) -> dict[str, str]:
-        root, package = Path(self._folder.name), self._package
+        root, package = Path(self._environment.folder.name), self._package
         found = releases.task_variables(package, str(root))
         _link_code(Path(found["PYTHONPATH"]))
         content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
@@ -75,11 +75,13 @@ class LocalRun:
         env_escape.generate_trampolines(str(trampolines))
         # The flow's own modules are where they are; a link for each could be thousands.
         own = Path(sys.argv[0]).absolute().parent
-        path = os.pathsep.join([found["PYTHONPATH"], str(own), str(trampolines)])
+        added = releases.added_modules(package, root / _ADDED)
+        path = os.pathsep.join(map(str, [found["PYTHONPATH"], own, *added, trampolines]))
         return {
             **found,
             "PYTHONPATH": path,
             "PYTHONNOUSERSITE": "1",
+            OUTSIDE: json.dumps(outside()),
             "METAFLOW_ENV_ESCAPE_PY": env_escape.ENV_ESCAPE_PY,
             "METAFLOW_ENV_ESCAPE_PATHS": env_escape.ENV_ESCAPE_PATHS,
             "METAFLOW_ENV_ESCAPE_PICKLE_VERSION": env_escape.ENV_ESCAPE_PICKLE_VERSION,

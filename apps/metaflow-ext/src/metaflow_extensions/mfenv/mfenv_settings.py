@@ -21,6 +21,7 @@ from metaflow_extensions.mfenv._configuration import (
     logins,
     root,
 )
+from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
 from mfenv.resolving import user_name
 from mfenv.settings import Settings, describe
@@ -135,28 +136,24 @@ def store_url(datastore: str, root: str, *, folder: str = "/mfenv") -> str:
     What lies beside our `folder` in it is of Metaflow or of metaflow-netflixext. Raises
     `mfenv.errors.InvalidSetting`.
     """
-    from metaflow import metaflow_config
-
     path, _, options = root.partition("?")
     place = path.rstrip("/") + folder
     if "://" not in place and datastore == "local":
         return (Path.cwd() / Path(place).expanduser()).as_uri()
     if "://" not in place and datastore == "azure":
-        return _azure_url(place, metaflow_config.AZURE_STORAGE_BLOB_SERVICE_ENDPOINT)
-    if datastore == "s3" and not options and metaflow_config.S3_ENDPOINT_URL:
-        options = f"endpoint={quote(metaflow_config.S3_ENDPOINT_URL, safe=':/')}"
+        return _azure_url(place, facts()["azure_endpoint"])
+    if datastore == "s3" and not options and (endpoint := facts()["s3_endpoint"]):
+        options = f"endpoint={quote(endpoint, safe=':/')}"
     return f"{place}?{options}" if options else place
 
 
 def _root(datastore: str) -> tuple[str, str]:
     """The setting that says where the stores of a datastore are, and what it says."""
-    from metaflow import metaflow_config
-
     for variable in _ROOTS.get(datastore, ()):
         if place := root(variable, datastore):
             return variable, place
     variable = f"DATASTORE_SYSROOT_{datastore.upper()}"
-    sysroot = getattr(metaflow_config, variable, None)
+    sysroot = facts()["sysroots"].get(datastore)
     return variable, f"{sysroot.rstrip('/')}/conda_env" if sysroot else ""
 
 

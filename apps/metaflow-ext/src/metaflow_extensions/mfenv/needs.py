@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from metaflow_extensions.mfenv.asking import facts
+from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,15 +23,18 @@ _SELDOM = {
 }
 
 
-def needed(python: str | None, datastore: str) -> dict[str, str]:
+def needed(datastore: str) -> dict[str, str]:
     """The packages that Metaflow asks for, with their constraints.
 
-    `python` is the version of the task's, by default this one's.
+    Raises `mfenv.errors.InvalidRequest` for a datastore that it has no environments with.
     """
-    from metaflow.metaflow_config import get_pinned_conda_libs
-
-    version = python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    found: dict[str, str] = get_pinned_conda_libs(version, datastore)
+    needs = facts()["needs"]
+    if datastore not in needs:
+        raise InvalidRequest(
+            f"Metaflow does not say what tasks need with the datastore `{datastore}`",
+            f"it does for {', '.join(sorted(needs))}",
+        )
+    found: dict[str, str] = needs[datastore]
     return found
 
 
@@ -38,9 +43,7 @@ def lacking(names: Iterable[str], datastore: str) -> str:
     from packaging.utils import canonicalize_name
 
     there = {canonicalize_name(name) for name in names} | _SELDOM
-    missing = [
-        f"`{name}{pin}`" for name, pin in needed(None, datastore).items() if name not in there
-    ]
+    missing = [f"`{name}{pin}`" for name, pin in needed(datastore).items() if name not in there]
     return f"has no {', '.join(missing)}, which Metaflow needs in a task" if missing else ""
 
 
@@ -50,7 +53,7 @@ def unfit(versions: Iterable[tuple[str, str]], datastore: str) -> list[str]:
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
-    pins = needed(None, datastore)
+    pins = needed(datastore)
     found = []
     for name, version in versions:
         pin = pins.get(canonicalize_name(name))

@@ -42,12 +42,13 @@ def env_of_step(pathspec: str) -> list[str]:
 
 def find_step(ref: StepRef) -> Target:
     """The same for `mfenv.finding`; raises `mfenv.errors.UnknownEnvironment`."""
+    from metaflow_extensions.mfenv.asking import Refused, ask
     from mfenv.errors import UnknownEnvironment
 
     pathspec = "/".join(one for one in (ref.flow, ref.run, ref.step, ref.task) if one)
     try:
-        req_id, full_id, _ = env_of_step(pathspec)
-    except LookupError as error:
+        req_id, full_id, _ = ask("env_of_step", pathspec=pathspec)
+    except Refused as error:
         raise UnknownEnvironment(
             str(error), "a step is named `Flow/run/step`, in the metadata that Metaflow uses here"
         ) from None

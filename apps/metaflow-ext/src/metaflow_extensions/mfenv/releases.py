@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metaflow_extensions.mfenv.__about__ import __version__
 
-__all__ = ["OLDEST", "check", "inherited", "task_variables"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["OLDEST", "added_modules", "check", "inherited", "task_variables"]
 
 OLDEST = (2, 16, 8)
 """The oldest release: those before it had no code packages that a task can find its files in."""
 
-_RIVAL = "netflix_ext"
+# Where metaflow-netflixext has its environments, by its old and its new name.
+_RIVALS = ("netflixext/plugins/conda/", "nflx/plugins/conda/")
 
 
 def check() -> None:
@@ -29,7 +33,7 @@ def check() -> None:
     from metaflow.extension_support import package_mfext_all_descriptions
 
     for package in package_mfext_all_descriptions().values():
-        if any(path.startswith(f"{_RIVAL}/") for path in package["files"]):
+        if any(path.startswith(_RIVALS) for path in package["files"]):
             sys.exit(
                 "error: metaflow-netflixext and metaflow-mfenv are both installed, and each brings"
                 " `@conda`, `@pypi` and their environments: run `pip uninstall metaflow-netflixext`,"
@@ -52,6 +56,16 @@ def task_variables(package: Any, root: str) -> dict[str, str]:
     found = package.get_post_extract_env_vars(package.package_metadata, root)
     # With a colon behind its name, a variable is to be replaced and not to be added to.
     return {name.rstrip(":"): text for name, text in found.items()}
+
+
+def added_modules(package: Any, folder: Path) -> list[Path]:
+    """Link what decorators put beside the flow, and return where it is; 2.19 has such files."""
+    found: dict[str, str] = getattr(package, "_user_content_from_addl", {})
+    for name, path in found.items():
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    return [folder] if found else []
 
 
 def inherited(flow: Any, name: str) -> list[Any]:

@@ -20,7 +20,8 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaflow_extensions.mfenv.descriptions import descriptions
+from metaflow_extensions.mfenv.asking import facts
+from metaflow_extensions.mfextmeta_mfenv import APART
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ def stage(environments: Environments, platforms: Sequence[str]) -> dict[str, Any
 
 def _handed_on(environments: Environments, platforms: Sequence[str]) -> dict[str, Any] | None:
     """The runtime that the task around this process was started with, if it is one of `_store`."""
-    document = descriptions()
-    if document.get("store", "").partition("?")[0] != environments.store_url.partition("?")[0]:
+    around = facts()["around"]
+    if around.get("store", "").partition("?")[0] != environments.store_url.partition("?")[0]:
         return None
-    runtime: dict[str, Any] | None = document.get("runtime")
+    runtime: dict[str, Any] | None = around.get("runtime")
     return runtime if runtime and set(platforms) <= runtime["wheels"].keys() else None
 
 
@@ -168,16 +169,23 @@ def _code() -> tuple[bytes, str]:
     """Our code as an archive, the same bytes for the same code, and their sha256."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in _OURS:
-            root = Path(str(import_module(name).__file__)).parent
-            for path in sorted(root.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    inside = f"{name}/{path.relative_to(root).as_posix()}"
-                    archive.writestr(
-                        zipfile.ZipInfo(inside, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED
-                    )
+        for inside, path in sorted(_files()):
+            archive.writestr(
+                zipfile.ZipInfo(inside, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED
+            )
     content = buffer.getvalue()
     return content, hashlib.sha256(content).hexdigest()
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    """The files of our code: our distributions, and what of the extension is in no code package."""
+    for name in _OURS:
+        root = Path(str(import_module(name).__file__)).parent
+        for path in root.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield f"{name}/{path.relative_to(root).as_posix()}", path
+    for name in APART:
+        yield f"metaflow_extensions/mfenv/{name}.py", Path(__file__).with_name(f"{name}.py")
 
 
 def _question(environments: Environments, platforms: Sequence[str], digest: str) -> str:

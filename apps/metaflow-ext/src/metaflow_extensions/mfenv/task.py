@@ -13,6 +13,7 @@ from metaflow_extensions.mfenv.bridge import EnvironmentFailed
 from metaflow_extensions.mfenv.collect import is_remote
 from metaflow_extensions.mfenv.descriptions import description, environment_info
 from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, reference
+from metaflow_extensions.mfenv.folders import hold
 from metaflow_extensions.mfenv.names import expand
 from metaflow_extensions.mfenv.pathspecs import METADATA
 
@@ -114,6 +115,7 @@ class TaskEnvironment(StepDecorator):
     ) -> None:
         from metaflow import current
 
+        hold(os.environ.get("METAFLOW_EXTRACTED_ROOT", ""))
         env_id = json.loads(os.environ.get(VARIABLE) or '""')
         # Read when somebody asks: what a task looked up itself is not in its code package.
         type(current).environment_info = property(lambda _: self._info(env_id))

@@ -1,0 +1,45 @@
+"""What mfenv's process knows of Metaflow's, and what it can ask it.
+
+Where there is no such process around, as in tests, Metaflow is asked here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from metaflow_extensions.mfenv import answers
+from metaflow_extensions.mfenv.answers import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Refused", "ask", "connect", "facts"]
+
+_facts: Mapping[str, Any] | None = None
+_asked: Callable[[str, dict[str, Any]], Mapping[str, Any]] | None = None
+
+
+def connect(
+    told: Mapping[str, Any], asked: Callable[[str, dict[str, Any]], Mapping[str, Any]]
+) -> None:
+    """Take the answer of `answers.gather`, and what asks a function of `answers.FUNCTIONS`.
+
+    `asked` gets the name and the arguments; it answers a `result`, or what was `refused`.
+    """
+    global _facts, _asked
+    _facts, _asked = told, asked
+
+
+def facts() -> Mapping[str, Any]:
+    """Metaflow's configuration; see `answers.gather`."""
+    return answers.gather() if _facts is None else _facts
+
+
+def ask(function: str, **arguments: Any) -> Any:
+    """What a function of `answers.FUNCTIONS` returns; raises `Refused`."""
+    if _asked is None:
+        return answers.FUNCTIONS[function](**arguments)
+    found = _asked(function, arguments)
+    if "refused" in found:
+        raise Refused(found["refused"])
+    return found["result"]

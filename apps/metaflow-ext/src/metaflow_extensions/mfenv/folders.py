@@ -1,0 +1,75 @@
+"""Directories of runs in the temporary directory: there as long as anybody needs them.
+
+A run needs its own, and so does each of its tasks, which may go on when the run was killed. They
+hold a lock on a file in it, which the system takes back however they end. What nobody holds any more
+is deleted by mfenv's process of the run, which sees its end, or by the next run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RunFolder", "clear", "hold", "outlive"]
+
+_PREFIX = "metaflow-mfenv-"
+_LOCK = ".lock"
+_UNLOCKED = 3600.0  # seconds that one may be without it, while it is made
+
+
+class RunFolder(tempfile.TemporaryDirectory):  # type: ignore[type-arg]  # on Python 3.8
+    """A directory that this process needs; making one deletes what killed runs have left."""
+
+    def __init__(self) -> None:
+        for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            _delete(path, wait=False)
+        super().__init__(prefix=_PREFIX)
+        new = Path(self.name, f"{_LOCK}.new")
+        fcntl.flock(os.open(str(new), os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
+        new.replace(Path(self.name, _LOCK))  # nobody finds it unlocked
+
+
+def hold(folder: str) -> None:
+    """Keep a directory of a run, if it is one, for as long as this process lives."""
+    if Path(folder).name.startswith(_PREFIX):
+        with suppress(OSError):
+            fcntl.flock(os.open(str(Path(folder, _LOCK)), os.O_RDWR), fcntl.LOCK_SH)
+
+
+_outlived: list[Path] = []
+
+
+def outlive(folder: str, *, say: Any, datastore: str) -> None:
+    """Have `clear` delete a directory, once the process that asks for it has ended."""
+    del say, datastore
+    _outlived.append(Path(folder))
+
+
+def clear() -> None:
+    """Wait until nobody needs what `outlive` was told of, and delete it."""
+    for path in _outlived:
+        _delete(path, wait=True)
+
+
+def _delete(path: Path, *, wait: bool) -> None:
+    with suppress(OSError):
+        about = path.lstat()
+        if about.st_uid != os.geteuid() or path.is_symlink():
+            return
+        try:
+            lock = os.open(str(path / _LOCK), os.O_RDWR)
+        except FileNotFoundError:
+            if time.time() - about.st_mtime > _UNLOCKED:
+                shutil.rmtree(path, ignore_errors=True)
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)
