@@ -187,3 +187,25 @@ def test_no_message_is_as_long_as_its_file(tmp_path: Path) -> None:
     errors: Any = caught.value
     assert len(errors.problems) == 300
     assert str(errors).splitlines()[20:] == ["and 280 more"]
+
+
+@pytest.mark.parametrize("kind", ["environment.yml", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name", ["uv.lock", "pylock.toml", "pixi.lock", "conda-lock.yml", "poetry.lock", "Pipfile.lock"]
+)
+def test_a_lock_file_given_as_a_file_of_another_kind(tmp_path: Path, kind: str, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("version = 1\n")
+    with pytest.raises(reqparse.ParseErrors) as caught:
+        reqparse.parse_file(path, kind=kind)
+    (problem,) = caught.value.problems
+    assert "lock file" in problem.message
+    assert problem.hint
+
+
+def test_a_setting_of_conda_in_an_environment_file_is_no_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "environment.yml"
+    path.write_text("channel_priority: flexible\ndependencies: [six]\n")
+    found = reqparse.parse_file(path)
+    assert [requirement.name for requirement in found.requirements] == ["six"]
+    assert ["channel_priority" in note.text for note in found.notes] == [True]

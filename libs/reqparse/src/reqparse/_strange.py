@@ -35,6 +35,13 @@ _NAMES = {
     "setup.cfg": ("the configuration of setuptools", _DIRECTORY),
     "dockerfile": ("a Dockerfile", None),
 }
+_LOCKS = {
+    **{name: sign for name, sign in _NAMES.items() if name.endswith(".lock")},
+    "uv.lock": ("uv's lock file", "give the pyproject.toml that it was made from"),
+    "pylock.toml": ("a lock file, as PEP 751 has it", "give the file that it was made from"),
+    "pixi.lock": ("pixi's lock file", "give the pixi.toml that it was made from"),
+    "conda-lock.yml": ("conda-lock's lock file", "give the file that it was made from"),
+}
 _MAGIC = {
     b"PK\x03\x04": ("a wheel or another zip archive", "name it as a requirement, `./FILE`"),
     b"\x1f\x8b": ("a compressed archive", "name it as a requirement, `./FILE`"),
@@ -137,6 +144,8 @@ def check_file(name: str, data: bytes, kind: str) -> None:
     found = _of_bytes(data)
     if not found and kind in ("requirements.txt", "script"):
         found = _NAMES.get(base)
+    if not found and kind in ("environment.yml", "pyproject.toml"):
+        found = _LOCKS.get(base)
     if found:
         raise _not(kind, *found)
 

@@ -145,7 +145,9 @@ def _of_uv(project: Project, table: Node, name: str, keys: tuple[str, ...]) -> N
     if stated := [key for key in keys if key in table.table]:
         listed = ", ".join(f"`{key}`" for key in stated)
         node = table.get(stated[0])
-        project.job.note(project.at(node), f"of `[{name}]` is for uv alone, and not used: {listed}")
+        project.job.note(
+            project.at(node), f"{listed} of `[{name}]` is not used: it is for uv alone"
+        )
         for key in stated:
             table.get(key).done = True
 

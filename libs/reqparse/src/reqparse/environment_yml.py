@@ -37,6 +37,7 @@ KEYS = (
 """What is read at the top of a file, in this order; what else stands there is noted."""
 _UNUSED = {
     "allow-pypi-requests": "PyPI is asked for what is listed under `pip:`",
+    "channel_priority": "the setting `channel_priority` says it",
     "platform": "`platforms:` lists those to resolve for",
     "prefix": "an environment is created where you say",
 }

@@ -75,7 +75,9 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
 @click.option(
     "--sys", multiple=True, metavar="NAME=V", help="What the target has, such as `__cuda=12.4`."
 )
-@click.option("--python", metavar="V", help="Python version or specifier.  [default: this one's]")
+@click.option(
+    "--python", metavar="V", help="Python version or specifier.  [default: the newest that solves]"
+)
 @click.option(
     "--python-provider",
     type=click.Choice(["conda", "system"]),
