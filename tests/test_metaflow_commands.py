@@ -71,6 +71,8 @@ class User(Machine):
         super().__init__(root, index, store)
         self.environ |= {"USER": "ada", "METAFLOW_CONDA_SKIP_METAFLOW_DEPS": "1"}
         self.environ["METAFLOW_DEFAULT_DATASTORE"] = "local"
+        # Their index has no pip, nor have most of them a reason to ask for it.
+        self.environ["METAFLOW_MFENV_SEED"] = "0"
 
     def start(
         self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
@@ -376,6 +378,22 @@ print(json.dumps({
     "arch": env.env_id.arch, "refused": refused, "late": late, "all": list(everything),
 }, default=str))
 """
+
+
+def test_pip_is_asked_for_unless_a_setting_says_otherwise(user: User, index: FakeIndex) -> None:
+    del user.environ["METAFLOW_MFENV_SEED"]
+    assert "`pip` is left out" in user.run("resolve", "--pypi", "app").err
+    index.add(*(make_wheel(name, "90") for name in ("pip", "setuptools", "wheel")))
+    assert many(user, "show")["start"]["requested_packages"]["pypi"]["pip"] == ""
+    names = [
+        one["name"] for one in user.json("resolve", "--pypi", "dep")["environments"][0]["packages"]
+    ]
+    assert "pip" in names
+    names = [
+        one["name"]
+        for one in user.json("resolve", "--pypi", "dep", "--no-seed")["environments"][0]["packages"]
+    ]
+    assert names == ["dep"]
 
 
 def test_a_runner_knows_the_environments_of_its_flow(user: User) -> None:
