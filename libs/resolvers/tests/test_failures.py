@@ -121,7 +121,7 @@ def test_wheels_for_other_systems_only_are_the_hint(tmp_path: Path) -> None:
 def test_no_source_at_all_is_said(tmp_path: Path) -> None:
     found = failure(spec_of("a"), tmp_path)
     assert type(found) is errors.UnknownPackage
-    assert found.hint == "check the spelling; no source is given to look in"
+    assert found.hint == "check the spelling; no index is asked, and no find-links are given"
 
 
 @pytest.mark.parametrize(

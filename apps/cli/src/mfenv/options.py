@@ -40,9 +40,17 @@ def options_of(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bo
 
 
 def overruled(sets: Sequence[RequirementSet], settings: Settings) -> Iterator[str]:
-    """A note on each statement that gives way to another one."""
+    """A note on each statement that gives way to another one, or that nothing is left for."""
     for name in _NAMES:
         value, origin = _setting(name, settings)
+        if name == "channel-priority" and settings.python_provider == "system":
+            places = [str(stated.origin) for stated in _stated(name, sets)]
+            for place in (*places, *([origin] if _by_hand(name, settings) else ())):
+                yield (
+                    f"{place}: the channel priority is not used: nothing comes from conda where"
+                    " Python is the system's"
+                )
+            continue
         for stated in _stated(name, sets):
             if stated.value == value or not origin:
                 continue

@@ -37,7 +37,7 @@ from mfenv.unused import (
     unused_platforms,
     unused_settings,
 )
-from mfenv.virtual_packages import add_virtual_packages
+from mfenv.virtual_packages import add_virtual_packages, unused_virtual_packages
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -237,7 +237,8 @@ def prepare(
             *overruled(sets, settings),
             *unused_platforms(sets, platforms),
             *unused_settings(request.pyprojects, settings),
-            *unused_sources(sets, settings),
+            *unused_sources(sets, settings, wheels=wheels),
+            *unused_virtual_packages(requirements, platforms, settings),
             *(
                 f"{wanted.who}: `{wanted.text}` is left out, since it does not go with the rest"
                 for wanted in implicit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envid.redaction import redact
 from envid.spec import Source
 from mfenv._setting_values import is_url
 from mfenv.errors import Contradiction, InvalidRequest
@@ -71,11 +72,17 @@ def is_meant(source: StatedSource, bound: Collection[str]) -> bool:
     return not source.explicit or source.name in bound or source.url in bound
 
 
-def unused_sources(sets: Sequence[RequirementSet], settings: Settings) -> Iterator[str]:
-    """A note on each source of a file that is not asked, or for more than the file says."""
+def unused_sources(
+    sets: Sequence[RequirementSet], settings: Settings, *, wheels: bool
+) -> Iterator[str]:
+    """A note on each source that is not asked, or for more than its file says.
+
+    `wheels` says whether PyPI packages are asked for.
+    """
     bound = names_bound(sets)
     no_index = settings.no_index or any(found.no_index for found in sets)
     by_hand = settings.origins.get("index_url") == "--index-url"
+    yield from _unused_options(settings, no_index=no_index, wheels=wheels)
     for source in (source for found in sets for source in found.sources):
         what = f"{source.origin}: the {_NAMES[source.kind]} `{source.name or source.url}`"
         if not is_meant(source, bound):
@@ -88,6 +95,34 @@ def unused_sources(sets: Sequence[RequirementSet], settings: Settings) -> Iterat
             yield f"{what} is not asked: nothing comes from conda where Python is the system's"
         elif source.platforms is not None:
             yield f"{what} is asked on all platforms"
+
+
+def _unused_options(settings: Settings, *, no_index: bool, wheels: bool) -> Iterator[str]:
+    """A note on each source of the command line that is not asked."""
+
+    def given(name: str, option: str) -> tuple[str, ...]:
+        value = getattr(settings, name) if settings.origins.get(name) == option else ()
+        return (value,) if isinstance(value, str) else value
+
+    if settings.python_provider == "system":
+        for channel in given("channels", "--channel"):
+            yield (
+                f"`--channel {redact(channel)}` is not asked: nothing comes from conda where Python"
+                " is the system's"
+            )
+    indexes = [
+        *(f"--index-url {redact(url)}" for url in given("index_url", "--index-url")),
+        *(
+            f"--extra-index-url {redact(url)}"
+            for url in given("extra_index_url", "--extra-index-url")
+        ),
+    ]
+    links = [f"--find-links {redact(url)}" for url in given("find_links", "--find-links")]
+    if not wheels:
+        for option in (*indexes, *links):
+            yield f"`{option}` is not asked: no PyPI package is asked for"
+    elif no_index:
+        yield from (f"`{option}` is not asked, by `--no-index`" for option in indexes)
 
 
 _NAMES = {

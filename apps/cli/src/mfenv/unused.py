@@ -19,6 +19,8 @@ __all__ = ["check_in_channel", "check_used", "unused", "unused_platforms", "unus
 
 
 _FETCHED = ("https", "http", "file", "git+https", "git+ssh", "git+file")
+# Of the variables of markers, what only the machine itself could tell; not where it is a text.
+_UNKNOWN = re.compile(r"(?<!['\"])\bplatform_(?:release|version)\b(?!['\"])")
 
 
 def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
@@ -39,6 +41,12 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
 
 
 def _of_packages(found: RequirementSet) -> Iterator[str]:
+    for requirement in (*found.requirements, *found.constraints):
+        for variable in dict.fromkeys(_UNKNOWN.findall(requirement.marker or "")):
+            yield (
+                f"{requirement.origin}: the marker of `{requirement.name or requirement.text}` is"
+                f" on `{variable}`, which is not known of a target: it is taken as empty"
+            )
     for requirement in found.requirements:
         if requirement.category == "pypi" and requirement.channel:
             yield (

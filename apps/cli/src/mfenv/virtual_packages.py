@@ -13,14 +13,17 @@ from envid.requirements import normalize
 from mfenv.errors import Contradiction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from envid.resolved import ResolvedEnv
     from mfenv.settings import Settings
+    from reqparse import Requirement
 
-__all__ = ["add_virtual_packages"]
+__all__ = ["add_virtual_packages", "unused_virtual_packages"]
 
 _CONDA = ("conda", "npconda")
+# What the tags of wheels are about; the others are of conda's packages alone.
+_OF_WHEELS = ("__glibc", "__osx")
 
 Asked = dict[str, list[str]]
 """Requirements by category."""
@@ -52,6 +55,21 @@ def add_virtual_packages(
     common["sys"] = sorted(everywhere)
     for platform, offered in found.items():
         special[platform]["sys"] = [one for one in offered if one not in everywhere]
+
+
+def unused_virtual_packages(
+    requirements: Iterable[Requirement], platforms: Sequence[str], settings: Settings
+) -> Iterator[str]:
+    """A note on each virtual package that is stated for all platforms and decides nothing."""
+    for requirement in requirements:
+        if requirement.category != "sys" or requirement.platforms is not None:
+            continue
+        text = normalize("sys", requirement.text)
+        what = f"{requirement.origin}: `{text}` is not used"
+        if not any(text in virtual_packages(platform, [text]) for platform in platforms):
+            yield f"{what}: {', '.join(platforms)} cannot have it"
+        elif settings.python_provider == "system" and text.partition("=")[0] not in _OF_WHEELS:
+            yield f"{what}: nothing comes from conda where Python is the system's"
 
 
 def _stated(asked: Sequence[str]) -> list[str]:

@@ -169,7 +169,11 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
     elif not hint and re.search(r"\S+ was not found in|there are no versions of", reason):
         sources = [one.url for one in question.spec.sources if one.kind != "channel"]
-        looked = f"looked in {', '.join(sources)}" if sources else "no source is given to look in"
+        looked = (
+            f"looked in {', '.join(sources)}"
+            if sources
+            else "no index is asked, and no find-links are given"
+        )
         kind, hint = UnknownPackage, f"check the spelling; {looked}"
     hint = hint or "ask for other versions, or leave one side out"
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
