@@ -202,6 +202,22 @@ def test_channels_come_from_the_hand_then_from_files_then_from_settings(tmp_path
     assert channels_of(Request(pypi=("a",)), python_provider="system") == []
 
 
+@pytest.mark.parametrize(
+    ("options", "environ", "hint"),
+    [
+        ({"python_provider": "system"}, {}, "leave out `--python-provider system`"),
+        ({}, {"MFENV_PYTHON_PROVIDER": "system"}, "in MFENV_PYTHON_PROVIDER,"),
+    ],
+)
+def test_the_hint_names_what_says_that_python_is_the_systems(
+    tmp_path: Path, options: dict[str, Any], environ: dict[str, str], hint: str
+) -> None:
+    given = Settings.load(options, environ=environ, directory=tmp_path)
+    with pytest.raises(Contradiction) as caught:
+        prepare(Request(conda=("zlib",)), given, nowhere)
+    assert hint in str(caught.value.hint)
+
+
 def test_conda_packages_contradict_a_python_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(Contradiction, match="--conda: `zlib` is a conda package"):
         prepare(Request(conda=("zlib",)), settings(tmp_path, python_provider="system"), nowhere)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envid.platforms import host_platform
-from resolvers.errors import BuildFailed, NeedsPlatform, NoSolution
+from resolvers.errors import BuildFailed, NeedsPlatform, NoSolution, ResolveError
 from resolvers.pypi import resolve_wheels
 from resolvers.pythons import stand_in
 from resolvers.request import ResolveContext
@@ -103,6 +103,31 @@ def test_a_floor_that_hides_the_wheels_of_a_pin_is_named_with_the_option_that_me
             assert f"`--sys {option}`" in str(caught.value.hint)
         mended = spec_of("a==2", index=index.url, sys=[option])
         assert versions(resolve(mended, tmp_path, platform)) == {"a": "2"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "tag", "option"),
+    [
+        ("linux-64", "manylinux_2_34_x86_64", "__glibc=2.34"),
+        ("linux-aarch64", "manylinux_2_34_aarch64", "__glibc=2.34"),
+        ("osx-64", "macosx_14_0_x86_64", "__osx=14.0"),
+        ("osx-arm64", "macosx_14_0_arm64", "__osx=14.0"),
+    ],
+)
+def test_the_option_is_named_where_a_source_cannot_be_built_either(
+    tmp_path: Path, platform: str, tag: str, option: str
+) -> None:
+    sdist = make_sdist(tmp_path / "source", "a", "1", tag="broken")
+    wheel = make_wheel("a", "1", tag=f"py3-none-{tag}")
+    with FakeIndex(sdist, wheel) as index:
+        with pytest.raises(ResolveError) as caught:
+            resolve(spec_of("a", index=index.url), tmp_path, platform)
+        assert f"`--sys {option}`" in str(caught.value.hint)
+        with pytest.raises(ResolveError) as caught:
+            resolve(spec_of("a", index=index.url, no_binary=["a"]), tmp_path, platform)
+        assert "--sys" not in str(caught.value.hint)
+        mended = spec_of("a", index=index.url, sys=[option])
+        assert versions(resolve(mended, tmp_path, platform)) == {"a": "1"}
 
 
 @pytest.mark.network

@@ -391,10 +391,14 @@ class _Texts:
 def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> None:
     if settings.python_provider != "system":
         return
+    origin = settings.origins.get("python_provider", "default")
+    by_hand = origin == "--python-provider"
     for one in requirements:
         if one.category in ("conda", "npconda"):
             raise Contradiction(
                 f"{one.origin}: `{one.original}` is a conda package, and Python comes from the"
-                f" system ({settings.origins.get('python_provider', 'default')})",
-                "leave out `--python-provider system`",
+                f" system ({origin})",
+                "leave out `--python-provider system`"
+                if by_hand
+                else f"say `conda` in place of `system` in {origin}, or ask for it from PyPI",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from envid.platforms import PLATFORMS
 from mfenv.errors import InvalidRequest
@@ -92,6 +93,7 @@ def unused_settings(paths: Iterable[Path], settings: Settings) -> Iterator[str]:
 
 def check_used(requirement: Requirement) -> None:
     """Refuse what cannot be noted, since it would change what is installed."""
+    _check_wheel(requirement)
     if requirement.editable:
         raise InvalidRequest(
             f"{requirement.origin}: `{requirement.original}` is editable, and a shared"
@@ -112,6 +114,26 @@ def check_used(requirement: Requirement) -> None:
             " cannot be used: wheels are built without options",
             "leave it out to take a wheel of the index, or build the wheel yourself and name its"
             " file",
+        )
+
+
+def _check_wheel(requirement: Requirement) -> None:
+    """Refuse a wheel that is asked for by the name of another package."""
+    place = (requirement.url or requirement.path or "").partition("#")[0].partition("?")[0]
+    if requirement.category != "pypi" or not requirement.name or not place.endswith(".whl"):
+        return
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+    filename = unquote(place.rpartition("/")[2])
+    try:
+        name = parse_wheel_filename(filename)[0]
+    except InvalidWheelFilename:  # which is said by whoever reads it
+        return
+    if name != canonicalize_name(requirement.name):
+        raise InvalidRequest(
+            f"{requirement.origin}: `{filename}` is a wheel of `{name}`, and is asked for as"
+            f" `{requirement.name}`",
+            "make the two the same",
         )
 
 

@@ -154,6 +154,9 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
     hint = "install what its build needs, or ask for a version that has a wheel"
     name, exact, version = failed[1].partition("==")
     why = why_no_wheel(canonicalize_name(name), version, question) if exact else ""
+    if exact and not question.must_build(canonicalize_name(name)):
+        floor = floor_hint(canonicalize_name(name), version, question)
+        hint = f"{floor}; {hint}" if floor else hint
     return BuildFailed(name.partition(" @ ")[0], story.reason, story.log, hint, why)
 
 

@@ -19,7 +19,7 @@ from pkgcache.errors import DownloadError
 from pkgcache.errors import HashMismatch as DownloadMismatch
 from resolvers._lock import File, best_wheel
 from resolvers._question import LocalWheel
-from resolvers._reasons import is_bound, why_built
+from resolvers._reasons import floor_hint, is_bound, why_built
 from resolvers.builds import Builder, checkout, copy_tree
 from resolvers.errors import (
     BuildFailed,
@@ -128,7 +128,7 @@ class Files:
         here = built and target.platform == host_platform()
         if not here or not best_wheel([file], target.highest.ranks(question.python.series)):
             why = why_built(one, question) if built else f"`{file.filename}` does not run there"
-            raise NeedsPlatform(target.platform, (one.name,), (why,))
+            raise _needs_platform(one, question, why)
         self.notes.append(
             f"{one.name}: `{file.filename}` was built here, and needs more than"
             f" {target.platform} is taken to have ({target.spoken_floor}): it does not run everywhere"
@@ -147,8 +147,7 @@ class Files:
             return _as_file(artifact, wheel.url) if artifact else wheel, artifact, None
         elsewhere = question.target.platform != host_platform()
         if one.sdist is None or (elsewhere and not one.direct and is_bound(one, question)):
-            why = why_built(one, question)
-            raise NeedsPlatform(question.target.platform, (one.name,), (why,))
+            raise _needs_platform(one, question, why_built(one, question))
         return self._from_sdist(one, one.sdist, question)
 
     def _from_commit(self, one: Locked, vcs: Vcs, question: Question) -> Choice:
@@ -182,7 +181,9 @@ class Files:
         except BuildFailed as error:
             # It may well be built where it belongs.
             if question.target.platform != host_platform():
-                raise NeedsPlatform(question.target.platform, (one.name,), (why,)) from error
+                raise _needs_platform(one, question, why) from error
+            if floor := _hiding_floor(one, question):
+                error.hint = f"{floor}; {error.hint}" if error.hint else floor
             raise
         return _as_file(artifact, url), artifact, origin
 
@@ -230,3 +231,15 @@ def _as_file(artifact: Artifact, url: str) -> File:
         size=artifact.size,
         hashes={"sha256": artifact.sha256},
     )
+
+
+def _needs_platform(one: Locked, question: Question, why: str) -> NeedsPlatform:
+    floor = _hiding_floor(one, question)
+    return NeedsPlatform(question.target.platform, (one.name,), (why,), (floor,) if floor else ())
+
+
+def _hiding_floor(one: Locked, question: Question) -> str | None:
+    """What would let in the wheels of a chosen version, where only the floor keeps them out."""
+    if one.vcs or one.direct or one.version is None or question.must_build(one.name):
+        return None
+    return floor_hint(one.name, one.version, question)

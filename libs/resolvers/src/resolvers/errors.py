@@ -185,14 +185,23 @@ class HashMismatch(ValueError, ResolveError):
 
 
 class NeedsPlatform(RuntimeError, ResolveError):
-    """Packages without a wheel for `platform` can only be built there; `reasons` are one for each."""
+    """Packages without a wheel for `platform` can only be built there; `reasons` are one for each.
+
+    `floors` say which floors would let in wheels.
+    """
 
     def __init__(
-        self, platform: str, packages: tuple[str, ...], reasons: tuple[str, ...] = ()
+        self,
+        platform: str,
+        packages: tuple[str, ...],
+        reasons: tuple[str, ...] = (),
+        floors: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(platform, packages, reasons)
+        super().__init__(platform, packages, reasons, floors)
         self.platform, self.packages, self.reasons = platform, packages, reasons
-        self.hint = f"resolve on {platform}, or ask for versions that have wheels for it"
+        self.floors = floors
+        usual = f"resolve on {platform}, or ask for versions that have wheels for it"
+        self.hint = "; ".join((*floors, usual))
 
     def __str__(self) -> str:
         whys = [*self.reasons, *[""] * len(self.packages)]

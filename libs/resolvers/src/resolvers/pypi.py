@@ -195,6 +195,7 @@ def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor)
             question.target.platform,
             tuple(name for error in elsewhere for name in error.packages),
             tuple(why for error in elsewhere for why in error.reasons),
+            tuple(floor for error in elsewhere for floor in error.floors),
         )
     return Resolution(
         python=question.python.version,
