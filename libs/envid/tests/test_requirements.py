@@ -99,6 +99,8 @@ BROKEN = [
     ("pypi", "a>=1.0.*", "`>=1.0.*` is not a version specifier"),
     ("pypi", "a>=1.0rc1.*", "is not a version specifier"),
     ("pypi", "a~=1", "`~=1` is not a version specifier"),
+    ("pypi", "a>=1.0,,<2", "`>=1.0,,<2` is not a version specifier"),
+    ("pypi", "a (>=1, ,<2)", "is not a version specifier"),
     ("pypi", "a>=" + "1" * 5000, "is not a version specifier"),
     ("pypi", "a; os_name='x'", "`os_name='x'` is not a marker"),
     ("pypi", "a; " + "(" * 5000 + "os_name=='x'" + ")" * 5000, "nested too deeply"),

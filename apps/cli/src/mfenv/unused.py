@@ -48,15 +48,16 @@ def _of_packages(found: RequirementSet) -> Iterator[str]:
                 f"{requirement.origin}: the marker of `{requirement.name or requirement.text}` is"
                 f" on `{variable}`, which is not known of a target: it is taken as empty"
             )
-    for requirement in found.requirements:
         if requirement.category == "pypi" and requirement.channel:
             yield (
                 f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
                 " by their order"
             )
-        if requirement.marker and re.search(r"(?<!['\"])\bextra\b", requirement.marker):
+        words = re.sub(r"'[^']*'|\"[^\"]*\"", "", requirement.marker or "")
+        if named := re.search(r"\b(extras?|dependency_groups)\b", words):
+            what = "a group" if named[1] == "dependency_groups" else "an extra"
             yield (
-                f"{requirement.origin}: the marker of `{requirement.name}` is on an extra, and none"
+                f"{requirement.origin}: the marker of `{requirement.name}` is on {what}, and none"
                 " is meant here"
             )
 

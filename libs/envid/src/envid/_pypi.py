@@ -203,6 +203,8 @@ def _is_specifier(text: str) -> bool:
 
     # PEP 508 allows parentheses around them.
     inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    if ",," in re.sub(r"\s", "", inside):  # which SpecifierSet passes over
+        return False
     try:
         normal_specifiers(str(SpecifierSet(inside)))
     except ValueError:
