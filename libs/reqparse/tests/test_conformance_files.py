@@ -24,6 +24,7 @@ NO_REQUIREMENT = "is not a requirement"
 CONDA_LINES = "a channel is conda's word"  # lists for `conda install --file`, not for pip
 # Part of the path → part of every problem.
 INTENDED = {
+    "buildtimetrend-python-client-requirements-native.txt": "is more than a name",
     "env/jupyterhub+repo2docker/tests/venv/binder-dir/environment.yml": "not YAML",
     "Elchi3-kuma-requirements-dev.txt": NO_INCLUDE,
     "nikdoof-test-auth-requirements.txt": "`fabric==dev`",  # no version of PEP 440

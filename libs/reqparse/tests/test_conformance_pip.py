@@ -55,6 +55,7 @@ SCP = "git's own short form is no URL: to pip it is a path, and leads nowhere"
 REFUSED = {
     "git+git@host:user/repo.git#egg=myname": SCP,
     "-e git+git@github.com:pypa/pipenv.git#egg=pipenv": SCP,
+    "http://my-server.com/packages/my-package-1.2.tar.gz#egg=my-package==1.2": "the version in an egg is nobody's: pip drops it",
     "novcs+http://example.com#egg=a": "no installer knows the scheme; pip itself refuses it",
 }
 

@@ -267,7 +267,8 @@ def test_poetry(desk: Desk) -> None:
 def test_poetry_says_where_the_projects_dependencies_come_from(desk: Desk) -> None:
     found = desk.read(
         "[project]\ndependencies = ['a>=1', 'b']\n[tool.poetry.dependencies]\n"
-        "a = {git = 'https://g.org/a'}\nb = {source = 's'}\nc = '^1'\n",
+        "a = {git = 'https://g.org/a'}\nb = {source = 's'}\nc = '^1'\n"
+        "[[tool.poetry.source]]\nname = 's'\nurl = 'https://s.org/s'\npriority = 'explicit'\n",
         "pyproject.toml",
     )
     assert texts(found) == ["a @ git+https://g.org/a", "b"]
@@ -532,4 +533,42 @@ python = {
     assert [(r.text, r.origin.line) for r in found.requirements] == [
         ("conda-forge::python >=3.12", 2),
         ("ab 1.*", 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[project]\ndependencies = ['sub']\n[tool.uv.sources]\nsub = {path = 'sub'}\n",
+        "[tool.poetry.dependencies]\nsub = {path = 'sub'}\n",
+        "[tool.poetry.dependencies]\nsub = {file = 'sub'}\n",
+        "[tool.pixi.pypi-dependencies]\nsub = {path = 'sub'}\n",
+        "[tool.conda-lock.dependencies]\nsub = {path = 'sub', source = 'pypi'}\n",
+    ],
+)
+def test_a_path_needs_no_dot_in_front(desk: Desk, text: str) -> None:
+    assert texts(desk.read(text, "pyproject.toml")) == [f"sub @ file://{desk.root}/sub"]
+
+
+def test_the_projects_own_extra_is_no_package_of_an_index(desk: Desk) -> None:
+    text = (
+        "[project]\nname = 'My.Own'\ndependencies = ['a', 'my-own[one]']\n"
+        "[project.optional-dependencies]\none = ['b', 'my_own[two]']\ntwo = ['c', 'my-own[one]']\n"
+        "[dependency-groups]\ndev = ['my-own[two]', 'd']\n"
+    )
+    assert texts(desk.read(text, "pyproject.toml")) == ["a", "b", "c"]
+    found = desk.read(text, "pyproject.toml", groups=["dev"])
+    assert [(r.name, r.group) for r in found.requirements[3:]] == [
+        ("c", "dev"),
+        ("b", "dev"),
+        ("d", "dev"),
+    ]
+
+
+def test_a_key_that_shares_a_word_with_another_is_only_noted(desk: Desk) -> None:
+    found = desk.read(
+        "[project]\ndependencies = ['a']\n[tool.uv]\nupgrade-group = ['x']\n", "pyproject.toml"
+    )
+    assert [n.text for n in found.notes] == [
+        "`tool.uv.upgrade-group` is not used: it is not known here"
     ]

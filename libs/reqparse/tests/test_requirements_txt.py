@@ -291,6 +291,17 @@ def test_all_problems_of_all_files_are_raised_at_once(desk: Desk) -> None:
         ("--conda-pkg a )1(", "not a conda version"),
         ("--conda-pkg a 1 b-c", "not a conda build string"),
         ("git+https://h.org/r#egg=-", "not a name"),
+        ("git+https://h.org/r@v1#egg=foo==1.0", "`#egg=foo==1.0` is more than a name"),
+        ("https://h.org/r.zip#egg=foo[x]>=1", "more than a name"),
+        ("foo>=1.0,,<2", "`>=1.0,,<2` is not a version specifier"),
+        ("foo (>=1.0, ,<2)", "is not a version specifier"),
+        ("foo; python_version === '3.11'", "`===` in the marker"),
+        ("./foo ; python_version === '3.11'", "`===` in the marker"),
+        ("foo @ https://h.org/a.zip;python_version>'3'", "put a space before the `;`"),
+        ("foo @ https://h.org/a.zip;python_version > '3'", "no space before the `;`"),
+        ("foo @ ./a;python_version>'3'", "put a space before the `;`"),
+        ("https://h.org/a.zip;os_name=='x'", "put a space before the `;`"),
+        ("--conda-channel --override-channels", "is not a channel"),
         ("git@host:a/b.git", "by ssh; write `git+ssh://git@host/a/b.git`"),
         ("git@host:a/b.git@v1", "write `git+ssh://git@host/a/b.git@v1`"),
         ("git+git@host:a/b.git", "write `git+ssh://git@host/a/b.git`"),
@@ -494,3 +505,18 @@ def test_one_requirement_as_from_a_command_line() -> None:
     assert reqparse.parse_requirement("./x").path == os.path.abspath("x")  # noqa: PTH100 - not resolved
     with pytest.raises(ParseErrors, match="<command line>: `foo=1` is not"):
         reqparse.parse_requirement("foo=1")
+
+
+def test_links_below_the_home_directory(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(desk.root / "home"))
+    (source,) = desk.read("--find-links ~/wheels").sources
+    assert source.path == f"{desk.root}/home/wheels"
+    desk.put("~/wheels/x.txt", "")
+    (source,) = desk.read("-f ~/wheels").sources
+    assert source.path == f"{desk.root}/~/wheels"
+
+
+def test_a_semicolon_may_be_part_of_an_address(desk: Desk) -> None:
+    found = desk.read("foo @ https://h.org/get;v=1/foo.zip\nfoo; os_name != '==='")
+    assert texts(found)[0] == "foo @ https://h.org/get;v=1/foo.zip"
+    assert found.requirements[1].marker == 'os_name != "==="'

@@ -20,7 +20,7 @@ LINES = [
     "foo @ https://h.org/foo.zip ; os_name == 'nt'",
     "git+https://h.org/r@main#egg=Foo[x]&subdirectory=s",
     "git+https://h.org/r",
-    "git+https://h.org/r#egg=foo==1.2",
+    "git+https://h.org/r#egg=foo",
     "https://h.org/foo-1.0-py3-none-any.whl#sha256=ab",
     "https://h.org/foo-1.0.tar.gz ; os_name == 'a'",
     "./a dir-1.0.zip",

@@ -49,6 +49,7 @@ KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
     *("license", "license_family", "track_features", "extras", "flags", "when"),
 )
+_LOOSE_KEY = re.compile(rf",({'|'.join(KEYS)})=([^,]*)")
 _NOT_KEYS = {
     "features": "channels have replaced them by `track_features` and by packages to choose among",
     "name": "the name stands in front of the bracket",
@@ -259,6 +260,13 @@ def _split_head(body: str, text: str) -> tuple[str | None, str, str]:
         raise Flaw(f"`{text}` has no channel before `{colons}`")
     if "::" in channel or (":" in channel and "://" not in channel):
         raise Flaw(f"`{channel}` in `{text}` is not a channel", "write `CHANNEL::NAME`")
+    if channel.lower() == "pip" or (colons == ":" and channel.lower() == "pypi"):
+        raise Flaw(
+            f"`{channel}` in `{text}` is not a channel",
+            f"ask for `{spec}` as a package of PyPI's, under `pip:` in an environment.yml",
+        )
+    if "*" in channel:
+        raise Flaw(f"`{channel}` in `{text}` is not a channel", f"for any channel, write `{spec}`")
     at = re.search(r"[\s=<>!~]", spec)
     cut = at.start() if at else len(spec)
     return channel or None, spec[:cut], spec[cut:].strip()
@@ -269,6 +277,9 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
     if not rest:
         return "", None
     rest = _squeezed(rest)
+    if key := _LOOSE_KEY.search(rest):
+        hint = f"write it in brackets: `[{key[1]}={key[2]}]`"
+        raise Flaw(f"`{key[0][1:]}` in `{text}` is not a version", hint)
     build = None
     if found := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
         build, rest = found[1], rest[: found.start()].rstrip()

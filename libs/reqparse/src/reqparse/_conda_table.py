@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reqparse._conda import conda_requirement
@@ -20,6 +21,7 @@ _KEYS = {
     "file-name": "fn",
     "license-family": "license_family",
 }
+_NAME = re.compile(r"(?:[^\s\[\]=<>!~]+::)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SOURCES = ("git", "path", "url")
 _ARCHIVES = (".conda", ".tar.bz2")
 
@@ -29,6 +31,7 @@ def conda_dependency(name: str, node: Node, base: str) -> Requirement | None:
 
     None of a package that is to be built from its source. Raises Flaw.
     """
+    _check_name(name)
     if isinstance(node.value, (str, type(None))):
         version = node.text if isinstance(node.value, str) else ""
         return conda_requirement(name + _brackets({"version": version}), base=base)
@@ -44,6 +47,12 @@ def conda_dependency(name: str, node: Node, base: str) -> Requirement | None:
     if "when" in node.table:
         inside["when"] = _condition(node.get("when"))
     return conda_requirement(name + _brackets(inside), base=base)
+
+
+def _check_name(name: str) -> None:
+    """Raise Flaw for a name with more in it: a version stands in a place of its own."""
+    if not _NAME.fullmatch(name):
+        raise Flaw(f"`{name}` is not a conda package name", "its version stands behind the `=`")
 
 
 def _archive(name: str, node: Node, source: str, base: str) -> Requirement:
@@ -80,5 +89,7 @@ def _condition(node: Node) -> str:
         if key in node.table:
             return f"({word.join(map(_condition, node.get(key).items))})"
     version, build = node.opt("version") or "*", node.opt("build")
-    parts = [node.get("package").text, "" if version == "*" and not build else version, build or ""]
+    name = node.get("package").text
+    _check_name(name)
+    parts = [name, "" if version == "*" and not build else version, build or ""]
     return " ".join(filter(None, parts))

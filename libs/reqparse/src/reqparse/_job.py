@@ -145,9 +145,14 @@ class Job:
         if kind == "channel" and text == "nodefaults":
             self.facts["no_defaults"] = True
             return
+        if kind == "channel":
+            _check_channel(text)
         url, secret = split_secret(text)
         path = None
         if kind != "channel" and ("://" not in text or text.startswith("file:")):
+            if text.startswith("~") and not is_remote(base):  # as pip does, unless it is there
+                home = os.path.expanduser(text)  # noqa: PTH111 - the path is a string
+                text = text if os.path.exists(join(base, text)) else home  # noqa: PTH110
             path = join(base, text)
             if is_remote(path):
                 url, path = path, None
@@ -216,6 +221,14 @@ class Job:
             **others,
             **self.facts,
         )
+
+
+def _check_channel(text: str) -> None:
+    """Raise Flaw for what can be neither a channel's name, its URL nor a path."""
+    if text.startswith("-") or re.search(r"\s-", text):
+        raise Flaw(f"`{redact(text)}` is not a channel", "name one channel each, without options")
+    if text != text.strip() or (re.search(r"\s", text) and ("/" not in text or "://" in text)):
+        raise Flaw(f"the channel `{redact(text)}` holds white space", "leave it out")
 
 
 def shown(message: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from reqparse._flaw import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_NEAR = 0.85  # `dependancies`, and not a newer key that shares a word with one that is known
 
 
 class Node:
@@ -21,12 +25,14 @@ class Node:
     a look at `value`. So a reader can tell in the end what of a document nobody read.
     """
 
-    __slots__ = ("comment", "done", "line", "size", "taken", "value")
+    __slots__ = ("asked", "comment", "done", "line", "size", "taken", "value")
 
     def __init__(self, value: Any, line: int, comment: str = "") -> None:
         self.value, self.line, self.comment = value, line, comment
         self.size = 1
         self.taken = False
+        self.asked: set[str] | None = None
+        """The keys that were looked for."""
         self.done = False
         """Nothing more is to be said of it and of what it holds."""
 
@@ -73,6 +79,9 @@ class Node:
         """The node at a path of keys; an empty node where there is none."""
         node = self
         for key in keys:
+            if node.asked is None:
+                node.asked = set()
+            node.asked.add(key)
             node = node.table.get(key) or Node(None, node.line)
         return node
 
@@ -106,6 +115,20 @@ class Node:
         elif isinstance(self.value, list):
             for node in self.value:
                 yield from node.unread(path)
+
+    def misspelt(self) -> Iterator[tuple[str, str, Node]]:
+        """The keys that nobody took and that are nearly one that was looked for, each with that."""
+        if self.done or not self.taken:
+            return
+        if isinstance(self.value, list):
+            for node in self.value:
+                yield from node.misspelt()
+        elif isinstance(self.value, dict):
+            for key, node in self.value.items():
+                if node.taken or node.done or node.value in (None, [], {}):
+                    yield from node.misspelt()
+                elif near := get_close_matches(key, self.asked or (), n=1, cutoff=_NEAR):
+                    yield key, near[0], node
 
     def wrong(self, wanted: str) -> Flaw:
         found = {list: "a list", dict: "a mapping", str: "a text", bool: "true or false"}

@@ -50,7 +50,8 @@ def read(project: Project, table: Node, standard: Node) -> None:
             table.get(key).done = True
         project.unused(table, _UNUSED)
         _sources(project, table.get("source"))
-        reader = _Dependencies(project, table)
+        listed = [node.opt("name") for node in table.get("source").items]
+        reader = _Dependencies(project, table, [name for name in listed if name])
         if "dependencies" in standard.table:
             reader.enrich()
             project.unused(table, {"extras": "`[project.optional-dependencies]` has them"})
@@ -59,14 +60,14 @@ def read(project: Project, table: Node, standard: Node) -> None:
         groups = {normalise(k): v for k, v in table.get("group").table.items()}
         for name, node in groups.items():
             project.offer("group", name, node, partial(reader.group, name, groups))
-        if "dev-dependencies" in table.table:
-            node = table.get("dev-dependencies")
+        node = table.get("dev-dependencies")
+        if node.value is not None:
             project.offer("group", "dev", node, partial(reader.take_all, node))
 
 
 class _Dependencies:
-    def __init__(self, project: Project, table: Node) -> None:
-        self._project, self._table = project, table
+    def __init__(self, project: Project, table: Node, sources: list[str]) -> None:
+        self._project, self._table, self._sources = project, table, sources
         self._optional: dict[str, tuple[str, Node]] = {}
         self._asked: set[str] = set()
 
@@ -190,9 +191,23 @@ class _Dependencies:
             if node.get(key).flag:
                 note = f"pre-releases of `{name}` alone cannot be asked for; not used"
                 project.job.note(project.at(node), note)
-        found = replace(found, channel=_index(node))
+        found = replace(found, channel=self._source(name, node))
         project.check_read(node, name)
         return found
+
+    def _source(self, name: str, node: Node) -> str | None:
+        """The name of the source that a dependency is bound to. Raises Flaw for no source."""
+        source = node.opt("source")
+        if source is None or source in ("pypi", "pip"):  # conda-lock's words, not names of sources
+            return None
+        known = [one.lower() for one in self._sources]
+        if source.lower() not in (*known, "pypi"):
+            listed = ", ".join(f"`{one}`" for one in self._sources) or "none"
+            raise Flaw(
+                f"no source `{source}`, from which `{name}` is to come",
+                f"name one in `[[tool.poetry.source]]`; there is: {listed}",
+            )
+        return split_secret(source)[0]
 
     def _marker(self, node: Node) -> str | None:
         parts: list[str | None] = []
@@ -222,14 +237,6 @@ def _both(one: str | None, other: str | None) -> str | None:
     if one is None or other is None:
         return one or other
     return canonical_marker(f"({one}) and ({other})")
-
-
-def _index(node: Node) -> str | None:
-    """The name of the source that a dependency is bound to."""
-    source = node.opt("source")
-    if source is None or source in ("pypi", "pip"):  # conda-lock's words, not names of sources
-        return None
-    return split_secret(source)[0]
 
 
 def _sources(project: Project, table: Node) -> None:

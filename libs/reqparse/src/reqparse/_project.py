@@ -15,7 +15,7 @@ from reqparse._conda import pep440
 from reqparse._conda_table import conda_dependency
 from reqparse._flaw import Flaw
 from reqparse._pypi import pep508_requirement, pypi_requirement
-from reqparse._url import absolute, directory
+from reqparse._url import absolute, directory, is_url
 from reqparse.model import Origin
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ class Project:
         self.read_offers()
         for close in self.at_end:
             close()
+        for key, near, node in root.misspelt():
+            hint = f"did you mean `{near}`?"
+            self.job.problem(self.at(node), f"there is no key `{key}`", hint)
+            node.done = True
         self.job.note_unread(root, self.file)
         self.job.notes.sort(key=lambda note: note.origin.line or 0)
 
@@ -157,8 +161,12 @@ class Project:
             target = _git_url(node)
         elif key := next((k for k in ("url", "path", "file") if k in table), None):
             target = table[key].text
+            if key != "url" and not is_url(target) and not re.match(r"[./\\]|\w:[/\\]", target):
+                target = f"./{target}"
         else:
             return None
+        if not _NAME.fullmatch(name):
+            raise Flaw(f"`{name}` is not the name of a package")
         if subdirectory := node.opt("subdirectory"):
             target += f"#subdirectory={subdirectory}"
         self.unused(node, {"lfs": "files of Git LFS are fetched as git itself is set up to"})

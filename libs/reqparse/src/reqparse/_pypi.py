@@ -38,6 +38,7 @@ _NAMED_URL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\[\]]*\]\s*)?@")
 _PATH_EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
 _GENERATED = re.compile(r"/(?:archive|tarball|zipball|-/archive)/")
 _HEAD = re.compile(r"\s*[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s.,-]*\])?\s*")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
 _SIMPLE = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(\d+(?:\.\d+)*))?")
 
@@ -87,9 +88,17 @@ def _split_at_marker(text: str) -> tuple[str, str | None]:
 def canonical_marker(text: str) -> str:
     """A PEP 508 marker as packaging spells it. Raises Flaw."""
     try:
-        return str(Marker(text))
+        return _spelled(Marker(text))
     except (InvalidMarker, RecursionError):
         raise Flaw(_wrong_marker(text)) from None
+
+
+def _spelled(marker: Marker) -> str:
+    """A marker as packaging spells it. Raises Flaw for what only packaging knows."""
+    text = str(marker)
+    if "===" in _QUOTED.sub("", text):
+        raise Flaw(f"`===` in the marker `{text}` is no operator of markers", "write `==`")
+    return text
 
 
 def with_marker(found: Requirement, marker: str | None) -> Requirement:
@@ -106,7 +115,7 @@ def pep508_requirement(text: str, base: str) -> Requirement:
         reason = _what_is_wrong(text)
         raise Flaw(f"`{text}` is not a requirement: {reason}", _hint(text)) from None
     name = canonicalize_name(parsed.name)
-    marker = str(parsed.marker) if parsed.marker else None
+    marker = _spelled(parsed.marker) if parsed.marker else None
     extras = _normalise(parsed.extras)
     if parsed.url is not None:
         return _reference(parsed.url, base, name=name, extras=extras, marker=marker)
@@ -119,6 +128,14 @@ def pep508_requirement(text: str, base: str) -> Requirement:
         specifier=specifier,
         marker=marker,
     )
+
+
+def _ends_in_marker(target: str) -> bool:
+    _, semicolon, marker = target.partition(";")
+    try:
+        return bool(semicolon and Marker(marker))
+    except (InvalidMarker, RecursionError):
+        return False
 
 
 def _from_reference(text: str, marker: str | None, base: str) -> Requirement:
@@ -148,6 +165,8 @@ def _reference(
         )
     if not address:
         raise Flaw("a URL or path is missing")
+    if _ends_in_marker(target):
+        raise Flaw(f"`{redact(target)}` is one word: its marker counts as part of it", _SPACE)
     check_address(address, name=name)
     path = None
     if not is_url(address) or address.lower().startswith("file:"):
@@ -209,11 +228,10 @@ def _from_egg(egg: str) -> dict[str, Any]:
         parsed = Pep508(egg)
     except InvalidRequirement:
         raise Flaw(f"`#egg={egg}` is not a name") from None
-    found: dict[str, Any] = {
-        "name": canonicalize_name(parsed.name),
-        "extras": _normalise(parsed.extras),
-    }
-    return found | ({"specifier": str(parsed.specifier)} if parsed.specifier else {})
+    if parsed.specifier or parsed.marker or parsed.url:
+        hint = f"write `#egg={parsed.name}`; which version it is, the URL says"
+        raise Flaw(f"`#egg={egg}` is more than a name", hint)
+    return {"name": canonicalize_name(parsed.name), "extras": _normalise(parsed.extras)}
 
 
 def _normalise(extras: Any) -> tuple[str, ...]:
@@ -238,12 +256,16 @@ def _what_is_wrong(text: str) -> str:
         return "what stands between `[` and `]` are no extras"
     if not rest.startswith("@") and not _is_specifier(rest):
         return f"`{rest}` is not a version specifier"
+    if rest.startswith("@") and semicolon and not body[-1:].isspace():
+        return "there is no space before the `;` of its marker"
     return _wrong_marker(marker) if semicolon else "what stands after `@` is not a URL"
 
 
 def _is_specifier(text: str) -> bool:
     # PEP 508 allows parentheses around them.
     inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    if ",," in re.sub(r"\s", "", inside):  # which SpecifierSet passes over
+        return False
     try:
         SpecifierSet(inside)
     except InvalidSpecifier:
@@ -277,6 +299,7 @@ def _hint(text: str) -> str | None:
     return None
 
 
+_SPACE = "put a space before the `;`"
 _LOOKS_LIKE = {
     r"(?:python3? -m )?(?:pip|pip3|conda|mamba|uv|poetry|apt|apt-get) ": "it seems to be a command",
     r"(?:import|from) [\w.]+": "it seems to be Python",

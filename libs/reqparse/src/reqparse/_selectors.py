@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reqparse._flaw import Flaw
 from reqparse.model import PLATFORMS
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ _MAX_TOKENS = 100
 
 
 def comment_selector(comment: str) -> tuple[str, ...] | None:
-    """The platforms that a comment such as `[osx]` chooses; None if it is no selector."""
-    found = _SELECTOR.match(comment)
-    return select(found[1]) if found else None
+    """The platforms that a comment such as `only for [osx]` chooses; None if it is no selector.
+
+    As in conda-lock, words may stand before the bracket. Raises Flaw for two that differ.
+    """
+    selected = [select(inside) for inside in _SELECTOR.findall(comment)]
+    chosen = list(dict.fromkeys(platforms for platforms in selected if platforms is not None))
+    if len(chosen) > 1:
+        raise Flaw(f"`# {comment}` has two platform selectors", "keep one, with `or` or `and`")
+    return chosen[0] if chosen else None
 
 
 def select(expression: str) -> tuple[str, ...] | None:

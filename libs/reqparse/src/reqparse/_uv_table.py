@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reqparse._flaw import Flaw
 from reqparse._project import normalise, take_list
 from reqparse._pypi import canonical_marker, pep508_requirement, with_marker
 from reqparse._settings import exclude_newer, prereleases, set_choice
@@ -78,9 +79,9 @@ _INDEX = {
 def read(project: Project, table: Node) -> None:
     """Take what the table says of sources; its groups are offered."""
     job = project.job
+    names: list[str | None] = []
     with job.guard(project.at(table)):
-        for node in table.get("index").items:
-            _index(project, node)
+        names = [_index(project, node) for node in table.get("index").items]
         for key, what in _SOURCES.items():
             node = table.get(key)
             for item in [node] if isinstance(node.value, str) else node.items:
@@ -99,14 +100,18 @@ def read(project: Project, table: Node) -> None:
             for node in sources.values():
                 node.done = True
         else:
-            project.place = _Places(project, sources)
-            project.at_end.append(partial(_unasked, project, sources))
+            places = _Places(project, sources, names)
+            project.place = places
+            project.at_end.append(places.close)
 
 
-def _index(project: Project, node: Node) -> None:
+def _index(project: Project, node: Node) -> str | None:
+    """Take an index; its name."""
+    name = None
     with project.job.guard(project.at(node)):
         default, explicit = node.get("default").flag, node.get("explicit").flag
         kind: SourceKind = "index" if default else "extra-index"
+        name = node.opt("name")
         if node.opt("format") == "flat":
             kind = "find-links"
         project.job.add_source(
@@ -114,10 +119,11 @@ def _index(project: Project, node: Node) -> None:
             node.get("url").text,
             project.at(node),
             base=project.base,
-            name=node.opt("name"),
+            name=name,
             explicit=explicit,
         )
         project.unused(node, _INDEX)
+    return name
 
 
 def _settings(project: Project, table: Node) -> None:
@@ -152,27 +158,22 @@ def _of_uv(project: Project, table: Node, name: str, keys: tuple[str, ...]) -> N
             table.get(key).done = True
 
 
-def _unasked(project: Project, sources: dict[str, Node]) -> None:
-    for name, node in sources.items():
-        if not node.taken:
-            text = f"the source of `{name}` is not used: nothing asks for it by its name"
-            project.job.note(project.at(node), text)
-            node.done = True
-
-
 class _Places:
     """Where `[tool.uv.sources]` says that a package comes from."""
 
-    def __init__(self, project: Project, sources: dict[str, Node]) -> None:
-        self._project, self._sources = project, sources
+    def __init__(
+        self, project: Project, sources: dict[str, Node], indexes: list[str | None]
+    ) -> None:
+        self._project, self._sources, self._indexes = project, sources, indexes
+        self._chosen: list[Node] = []
 
     def __call__(self, found: Requirement) -> Iterator[Requirement]:
         node = self._sources.get(found.name or "")
         if node is None or found.url or found.category != "pypi":
             yield found
             return
-        entries = node.items if isinstance(node.value, list) else [node]
-        chosen = [entry for entry in entries if self._is_meant(entry)]
+        chosen = [entry for entry in _entries(node) if self._is_meant(entry)]
+        self._chosen += chosen
         for entry in chosen:
             with self._project.job.guard(self._project.at(entry)):
                 yield self._placed(found, entry)
@@ -185,10 +186,24 @@ class _Places:
     def _is_meant(self, entry: Node) -> bool:
         """Whether a source holds for the group or extra that is being read."""
         only = entry.opt("extra") or entry.opt("group")
-        if only is None or normalise(only) == self._project.job.group:
-            return True
-        entry.done = True
-        return False
+        return only is None or normalise(only) == self._project.job.group
+
+    def close(self) -> None:
+        """Note the sources that nothing was placed by."""
+        for name, node in self._sources.items():
+            if not node.taken:
+                self._leave(name, node, "nothing asks for it by its name")
+                continue
+            for entry in _entries(node):
+                if not any(entry is chosen for chosen in self._chosen):
+                    what = "extra" if entry.opt("extra") else "group"
+                    label = f"the {what} `{entry.opt(what)}`"
+                    self._leave(name, entry, f"it is for {label}, which does not ask for it here")
+
+    def _leave(self, name: str, node: Node, why: str) -> None:
+        text = f"the source of `{name}` is not used: {why}"
+        self._project.job.note(self._project.at(node), text)
+        node.done = True
 
     def _placed(self, found: Requirement, entry: Node) -> Requirement:
         marker = _both(found.marker, entry.opt("marker"))
@@ -200,9 +215,19 @@ class _Places:
             text = f"`{name}` is a member of the workspace; asked for by its name"
             self._project.job.note(self._project.at(entry), text)
         self._project.check_read(entry, name)
+        if index is not None and index not in self._indexes:
+            known = ", ".join(f"`{one}`" for one in self._indexes if one) or "none"
+            raise Flaw(
+                f"no index `{index}`, from which `{name}` is to come",
+                f"name one in `[[tool.uv.index]]`; there is: {known}",
+            )
         if made is not None:
             return made
         return replace(with_marker(found, marker), channel=index and split_secret(index)[0])
+
+
+def _entries(node: Node) -> list[Node]:
+    return node.items if isinstance(node.value, list) else [node]
 
 
 def _both(one: str | None, other: str | None) -> str | None:

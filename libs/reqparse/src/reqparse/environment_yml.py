@@ -161,7 +161,7 @@ class _Reader:
 
     def _chosen(self, node: Node, platforms: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """The platforms that remain after the selector beside a node, if there is one."""
-        if not node.comment.startswith("["):
+        if not re.search(r"\[[^\[\]]*\]", node.comment):
             return platforms
         chosen = comment_selector(node.comment)
         if chosen is None:
@@ -195,6 +195,10 @@ class _Reader:
         """A mapping among the dependencies: `pip:`, `sys:`, or mamba's `sel(...):`."""
         for key, node in item.table.items():
             chosen = self._chosen(node, platforms)
+            if node.value in (None, []):
+                text = f"`{key}:` is empty: what belongs to it is indented more than it"
+                self._job.note(self._at(node), text)
+                continue
             if key == "pip":
                 self._each(node, chosen, self._pip_line)
             elif key == "sys":

@@ -34,6 +34,7 @@ _METADATA = (
     *("import-namespaces", "keywords", "license", "license-files", "maintainers", "readme"),
     *("scripts", "urls", "version"),
 )
+_OWN = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*\[([^\]]*)\](?!\s*@)")
 _TABLES = ("project", "dependency-groups", "tool", "build-system")
 _TOOLS = ("conda-lock", "flit", "pdm", "pixi", "poetry", "uv")
 
@@ -129,6 +130,7 @@ class _Pep621:
         self._project = project
         self._table = root.get("project")
         self._groups: dict[str, Node] = {}
+        self._extras: dict[str, Node] = {}
         self._root = root
         self._name = ""
 
@@ -141,10 +143,13 @@ class _Pep621:
             for key in _METADATA:
                 self._table.get(key).done = True
             _other_tools.python(project, self._table)
-            take_list(project, self._table.get(_FIXED))
+            self._offer_extras()
+            with job.guard(project.at(self._table.get(_FIXED))):
+                path = Included()
+                for node in self._table.get(_FIXED).items:
+                    self._item(node, path)
             for node in self._table.get("dynamic").items:
                 self._dynamic(node)
-            self._offer_extras()
         with job.guard(project.at(self._root)):
             self._offer_groups()
 
@@ -161,28 +166,34 @@ class _Pep621:
         self._project.job.note(self._project.at(node), text)
 
     def _offer_extras(self) -> None:
-        extras = {
-            normalise(k): v for k, v in self._table.get("optional-dependencies").table.items()
-        }
-        for name, node in extras.items():
-            self._project.offer("extra", name, node, partial(self._extra, name, extras))
+        optional = self._table.get("optional-dependencies").table
+        self._extras = {normalise(key): node for key, node in optional.items()}
+        for name, node in self._extras.items():
+            self._project.offer("extra", name, node, partial(self._extra, name))
 
-    def _extra(self, name: str, extras: dict[str, Node], path: Included | None = None) -> None:
-        """Take an extra once; in it, `thisproject[other]` means the other extra."""
+    def _extra(self, name: str, path: Included | None = None) -> None:
+        """Take an extra once."""
         path = path or Included()
         if not path.enter(name):
             return
-        for node in extras[name].items:
-            own = re.fullmatch(r"\s*([\w.-]+)\s*\[([^\]]*)\]\s*", node.text)
-            if own and normalise(own[1]) == self._name:
-                for other in map(normalise, map(str.strip, own[2].split(","))):
-                    if other in extras:
-                        self._extra(other, extras, path)
-                    else:
-                        self._project.job.problem(self._project.at(node), f"no extra `{other}`")
-            else:
-                self._project.pypi(node)
+        for node in self._extras[name].items:
+            self._item(node, path)
         path.leave()
+
+    def _item(self, node: Node, path: Included) -> None:
+        """Take a requirement; `thisproject[extra]` means what the extra lists, wherever it is."""
+        own = _OWN.match(node.text)
+        if not own or normalise(own[1]) != self._name:
+            self._project.pypi(node)
+            return
+        with self._project.job.guard(self._project.at(node)):
+            if node.text[own.end() :].strip():
+                hint = "leave out what stands behind the extras"
+                raise Flaw(f"`{node.text}` is on the project itself, in part", hint)
+            for extra in map(normalise, map(str.strip, own[2].split(","))):
+                if extra not in self._extras:
+                    raise Flaw(f"no extra `{extra}`")
+                self._extra(extra, path)
 
     def _offer_groups(self) -> None:
         for written, node in self._root.get("dependency-groups").table.items():
@@ -202,7 +213,7 @@ class _Pep621:
         for node in self._groups[name].items:
             with self._project.job.guard(self._project.at(node)):
                 if isinstance(node.value, str):
-                    self._project.pypi(node)
+                    self._item(node, Included())
                     continue
                 node.done = True
                 other = normalise(node.get("include-group").text)
