@@ -7,11 +7,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envid.redaction import redact
 from envid.spec import EnvSpec, Source
 from resolvers._conda_diagnosis import diagnose
 from resolvers._conda_solve import CondaQuestion, python_spec
 from resolvers.channels import CHANNEL_ALIAS, channel_urls, with_channel_urls
-from resolvers.errors import ResolveError
+from resolvers.errors import IndexUnreachable, ResolveError
 from resolvers.request import ResolveContext
 
 CONTEXT = ResolveContext(cache_dir=Path("/nowhere"), origins={"a>=1": "env.yml:2"})
@@ -106,3 +107,11 @@ def test_channels_by_name_and_by_url() -> None:
         "https://h.test/c/noarch/a-b-1.0-0.conda": "https://h.test/c::a-b[version='==1.0',build='0',subdir='noarch']",
     }.items():
         assert with_channel_urls(text, alias) == expected
+
+
+def test_channels_that_may_not_be_asked_are_named() -> None:
+    answer = {"error": "gateway", "text": "no usable repodata cache for https://c.test/x/noarch/"}
+    error = diagnose(answer, QUESTION, CONTEXT)
+    assert isinstance(error, IndexUnreachable)
+    assert error.where == ", ".join(redact(one) for one in QUESTION.channels)
+    assert "://" in error.where

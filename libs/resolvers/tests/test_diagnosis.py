@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,9 @@ from resolvers.request import ResolveContext
 from resolvers.targets import Target
 
 from .helpers import spec_of
+
+if TYPE_CHECKING:
+    from envid.spec import EnvSpec
 
 CONTEXT = ResolveContext(cache_dir=Path("/nowhere"))
 PROJECTS = ProjectFiles(Uv(CONTEXT), spec_of("a"), CONTEXT)
@@ -106,3 +111,25 @@ def test_annotations_are_read_in_both_their_forms() -> None:
         "b": (("viapy",), None),
         "c": ((), None),
     }
+
+
+def test_what_is_not_told_where_is_named_by_what_was_asked() -> None:
+    def asking(spec: EnvSpec) -> Question:
+        return replace(QUESTION, spec=spec)
+
+    told = (
+        "error: Git operation failed\n"
+        "  cause: process didn't exit successfully (exit status: 128)\n"
+        "         --- stderr\n"
+        "         fatal: 'x' does not appear to be a git repository\n"
+        "         Please make sure you have the correct access rights\n"
+        "         and the repository exists.\n"
+    )
+    found = diagnose(told, asking(spec_of("git+ssh://git@host/x.git@v1")))
+    assert isinstance(found, IndexUnreachable)
+    assert found.where == "ssh://host/x.git"
+    assert found.reason == "'x' does not appear to be a git repository"
+    told = "error: Network connectivity is disabled"
+    found = diagnose(told, asking(spec_of("a", index="https://host/simple")))
+    assert isinstance(found, IndexUnreachable)
+    assert found.where == "https://host/simple"

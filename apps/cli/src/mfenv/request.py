@@ -37,7 +37,7 @@ from mfenv.unused import (
     unused_platforms,
     unused_settings,
 )
-from mfenv.virtual_packages import add_virtual_packages, unused_virtual_packages
+from mfenv.virtual_packages import add_virtual_packages, check_floors, unused_virtual_packages
 from pkgcache.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def prepare(
     )
     _check_provider(requirements, settings)
     wheels = any(found.get("pypi") for found in (common, *special.values()))
+    check_floors(requirements, wheels=wheels)
     spec = EnvSpec.make(
         requirements=common,
         platform_requirements=special,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from envid.platforms import PLATFORMS, check_platform, host_platform, virtual_packages
 from envid.requirements import normalize
-from mfenv.errors import Contradiction
+from mfenv.errors import Contradiction, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mfenv.settings import Settings
     from reqparse import Requirement
 
-__all__ = ["add_virtual_packages", "unused_virtual_packages"]
+__all__ = ["add_virtual_packages", "check_floors", "unused_virtual_packages"]
 
 _CONDA = ("conda", "npconda")
 # What the tags of wheels are about; the others are of conda's packages alone.
@@ -55,6 +55,27 @@ def add_virtual_packages(
     common["sys"] = sorted(everywhere)
     for platform, offered in found.items():
         special[platform]["sys"] = [one for one in offered if one not in everywhere]
+
+
+def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
+    """Refuse a stated floor that is none: no version, or, for `wheels`, one that they do not know.
+
+    Raises `InvalidRequest` naming the place.
+    """
+    from resolvers.errors import InvalidRequest as InvalidFloor
+    from resolvers.targets import Target
+
+    for requirement in requirements:
+        if requirement.category != "sys":
+            continue
+        text = normalize("sys", requirement.text)
+        name, _, version = text.partition("=")
+        if name not in _OF_WHEELS or (not wheels and version[0].isdigit()):
+            continue
+        try:
+            Target.make("linux-64" if name == "__glibc" else "osx-64", [text])
+        except InvalidFloor as error:
+            raise InvalidRequest(f"{requirement.origin}: {error}", error.hint) from None
 
 
 def unused_virtual_packages(

@@ -155,14 +155,14 @@ def _gateway(text: str, question: CondaQuestion) -> ResolveError:
         )
     if "no usable repodata cache" in text:
         return IndexUnreachable(
-            "the channels",
+            _all_channels(question),
             "the network is not to be used, and what was read before is not enough",
             hint="try again with the network",
         )
     found = _URL.search(text)
     last = _one_line(text.splitlines()[-1].removeprefix("Caused by: "))
     if found is None and "extract repodata records" in text:
-        where = ", ".join(map(redact, question.channels))
+        where = _all_channels(question)
         reason = f"their repodata has a record that cannot be read: {last}"
         return IndexUnreachable(where, reason, hint="ask whoever keeps them, or for other packages")
     if found is None:
@@ -171,6 +171,10 @@ def _gateway(text: str, question: CondaQuestion) -> ResolveError:
         last = f"its repodata is damaged: {last}"
     where = _channel(found[0], question)
     return IndexUnreachable(where, last, hint="check the address and the network")
+
+
+def _all_channels(question: CondaQuestion) -> str:
+    return ", ".join(map(redact, question.channels)) or "the channels"
 
 
 def _channel(url: str, question: CondaQuestion) -> str:

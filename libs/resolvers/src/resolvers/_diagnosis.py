@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Story", "diagnose", "unreachable"]
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
+_GIT = re.compile(r"git\+(\w+://(?:[^/@\s]+@)?[^\s`@#]+)")
 _NO_GIT = "Git executable not found"
 _TERMS = (
     ("in the package registry", "in any index"),
@@ -97,7 +98,7 @@ class Story:
         cause = _plain(self.causes[-1]) if self.causes else "it does not say why"
         return f"{cause}: {self.said}" if self.said else cause
 
-    def search(self, pattern: str) -> re.Match[str] | None:
+    def search(self, pattern: str | re.Pattern[str]) -> re.Match[str] | None:
         """Look for a pattern in all of it."""
         return re.search(pattern, "\n".join((*self.causes, *self.hints)))
 
@@ -106,7 +107,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     """The error that a failed `uv pip compile` means."""
     story = Story.read(stderr)
     return (
-        unreachable(story)
+        unreachable(story, question)
         or _failed_build(story, question)
         or _no_solution(story, question)
         or _misread(story)
@@ -114,8 +115,8 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     )
 
 
-def unreachable(story: Story) -> IndexUnreachable | None:
-    """The error of a source that does not answer."""
+def unreachable(story: Story, question: Question | None = None) -> IndexUnreachable | None:
+    """The error of a source that does not answer; the `question` has the names of all of them."""
     refused = story.search(r"(?:An index|An index URL) \((\S+)\) .*?(401|403)")
     if refused:
         status = int(refused[2])
@@ -123,8 +124,9 @@ def unreachable(story: Story) -> IndexUnreachable | None:
         hint = "give a user name and a password for it, in netrc or in the settings"
         return IndexUnreachable(refused[1], f"{reason} ({status})", status, hint)
     if story.search("the network was disabled|Network connectivity is disabled"):
+        sources = question.spec.sources if question else ()
         return IndexUnreachable(
-            "the sources",
+            ", ".join(one.url for one in sources if one.kind != "channel") or "the sources",
             "the network is not to be used, and what was read before is not enough",
             hint="try again with the network",
         )
@@ -138,10 +140,16 @@ def unreachable(story: Story) -> IndexUnreachable | None:
             return IndexUnreachable(where, f"{answer[2]} ({status})".lower(), status, hint)
         return IndexUnreachable(where, story.reason, hint="check the address and the network")
     if story.search("Git operation failed") and not story.search(_NO_GIT):
-        address = story.search(r"git\+([^\s`@#]+)")
-        reason = story.said.removeprefix("fatal: ") or story.reason
+        address = story.search(_GIT)
+        asked = question.spec.for_platform(question.target.platform) if question else {}
+        told = _GIT.findall(" ".join(asked.get("pypi", ())))
+        repositories = [address[1]] if address else told
+        # git says what is wrong first, and then what may be done.
+        fatal = re.search(r"fatal: (.*[^\s.])", story.log)
+        reason = fatal[1] if fatal else story.said or story.reason
         hint = "check the address, and whether you may read it"
-        return IndexUnreachable(address[1] if address else "the git repository", reason, hint=hint)
+        where = _USERINFO.sub("://", ", ".join(repositories)) or "the git repository"
+        return IndexUnreachable(where, reason, hint=hint)
     return None
 
 

@@ -60,7 +60,9 @@ class Target:
             raise InvalidRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")
         floor = int(version[1]), int(version[2] or 0)
         if name == "__glibc" and not (2, 17) <= floor < (3, 0):
-            raise InvalidRequest(f"`{text}` is out of range", "the oldest glibc supported is 2.17")
+            raise InvalidRequest(
+                f"`{text}` is out of range", "wheels are for glibc 2.17 and newer, and below 3"
+            )
         if name == "__osx" and floor < (10, 9):
             raise InvalidRequest(f"`{text}` is out of range", "the oldest macOS supported is 10.9")
         return cls(platform=platform, floor=floor)
