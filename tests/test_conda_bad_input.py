@@ -221,6 +221,10 @@ def test_an_unsatisfiable_request_is_a_tree(conda: Machine, unchanged: None) -> 
         (["--conda", "greeter", "--python", "3.2"], ["python", "there is `python` 3."]),
         (["--npconda", "wrapper", "--pypi", "app"], ["wrapper needs pytool needs python"]),
         (["--conda", "shared=1.5", "--pypi", "modern"], ["conda brings `shared` 1.5"]),
+        (
+            ["--conda", "greeter[extras=[nosuch]]"],
+            ["--conda: `greeter[extras=[nosuch]]`", "has no extra `nosuch`", "it has: none"],
+        ),
         (["--sys", "glibc", "--conda", "greeter"], ["--sys", "write for example `__glibc=2.28`"]),
     ],
 )

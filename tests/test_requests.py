@@ -47,7 +47,7 @@ def test_an_environment_file_says_platforms_and_notes_what_is_not_used(machine: 
     )
     done = machine.run("resolve", "-f", path, "--json")
     assert done.status == 0, done.err
-    assert "note: the variables A are not set in the environment" in done.err
+    assert f"note: {path}:3: the variables A are not set in the environment" in done.err
     assert "osx-arm64: 1 package" in done.err
     assert "linux-64: 1 package" in done.err
 

@@ -64,23 +64,40 @@ def _of_packages(found: RequirementSet) -> Iterator[str]:
 
 def _of_installers(found: RequirementSet) -> Iterator[str]:
     if found.name:
-        yield (f"the name `{found.name}` is not used: `--alias` and `create --name` give names")
+        yield (
+            f"{_at(found, 'name')}the name `{found.name}` is not used: `--alias` and `create --name` give names"
+        )
     if found.variables:
-        yield f"the variables {', '.join(found.variables)} are not set in the environment"
+        yield f"{_at(found, 'variables')}the variables {', '.join(found.variables)} are not set in the environment"
     if found.prefer_binary:
-        yield "`--prefer-binary` is not used: the newest release that fits is taken"
+        yield (
+            f"{_at(found, 'prefer_binary')}`--prefer-binary` is not used: the newest release that fits"
+            " is taken"
+        )
     for host in found.trusted_hosts:
-        yield f"`--trusted-host {host}` is not used: certificates are always checked"
+        yield (
+            f"{_at(found, 'trusted_hosts')}`--trusted-host {host}` is not used: certificates are always"
+            " checked"
+        )
     for feature in found.features:
-        yield f"`--use-feature {feature}` is not used: it is of pip alone"
+        yield f"{_at(found, 'features')}`--use-feature {feature}` is not used: it is of pip alone"
+
+
+def _at(found: RequirementSet, name: str) -> str:
+    """Where a field was stated, in front of a note on it."""
+    return f"{found.places[name]}: " if name in found.places else ""
 
 
 def unused_platforms(sets: Iterable[RequirementSet], platforms: Collection[str]) -> Iterator[str]:
     """A note on each platform that files ask for, where others are resolved for."""
-    for platform in dict.fromkeys(platform for found in sets for platform in found.platforms):
+    places: dict[str, str] = {}
+    for found in sets:
+        for platform in found.platforms:
+            places.setdefault(platform, _at(found, "platforms"))
+    for platform, place in places.items():
         if platform not in platforms:
             why = "others are asked for" if platform in PLATFORMS else "there is none of that name"
-            yield f"the platform `{platform}` of a file is not resolved for: {why}"
+            yield f"{place}the platform `{platform}` of a file is not resolved for: {why}"
 
 
 def unused_settings(paths: Iterable[Path], settings: Settings) -> Iterator[str]:

@@ -59,6 +59,8 @@ class Job:
     settings: list[Setting] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     """The remaining fields of the result, by name."""
+    places: dict[str, Origin] = field(default_factory=dict)
+    """Where those were stated first, and the lists of names."""
     names: dict[str, dict[str, None]] = field(default_factory=lambda: {name: {} for name in _NAMES})
     """The fields of the result that are lists of names, each once and in order."""
     index: Source | None = None
@@ -218,6 +220,7 @@ class Job:
             packages=tuple(self.packages),
             settings=tuple(self.settings),
             notes=tuple(self.notes),
+            places=dict(self.places),
             **others,
             **self.facts,
         )

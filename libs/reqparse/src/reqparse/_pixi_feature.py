@@ -99,6 +99,7 @@ def _variables(project: Project, layers: list[Layer]) -> None:
     for name, node in entries:
         value = node.text
         if all(found.get(name) is node for found in holds.values()):
+            job.places.setdefault("variables", project.at(node))
             job.facts["variables"] = dict(job.facts.get("variables", {})) | {name: value}
         else:
             text = f"the variable `{name}` is not used: it is not the same on all platforms"

@@ -108,12 +108,14 @@ class _Reader:
         return Origin(file=self._file, line=node.line if node else None)
 
     def _name(self, node: Node) -> None:
+        self._job.places["name"] = self._at(node)
         self._job.facts["name"] = None if node.value is None else node.text
 
     def _category(self, node: Node) -> None:
         self._group = None if node.text == "main" else node.text
 
     def _platforms(self, node: Node) -> None:
+        self._job.places["platforms"] = self._at(node)
         self._job.facts["platforms"] = tuple(dict.fromkeys(node.texts()))
 
     def _variables(self, node: Node) -> None:
@@ -123,6 +125,7 @@ class _Reader:
                 is_flag = isinstance(value.value, bool)
                 variables[name] = str(value.value).lower() if is_flag else value.text
         self._job.facts["variables"] = variables
+        self._job.places["variables"] = self._at(node)
 
     def _channels(self, node: Node) -> None:
         for item in node.items:

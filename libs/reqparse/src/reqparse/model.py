@@ -230,6 +230,8 @@ class RequirementSet:
     features: tuple[str, ...] = ()
     """Values of `--use-feature`."""
     notes: tuple[Note, ...] = field(default=(), compare=False)
+    places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
+    """Where a field was first stated whose value does not say so itself, by its name."""
 
     def to_requirements_txt(
         self, *, constraints_file: str | None = None, secrets: bool = False

@@ -250,8 +250,11 @@ def _set_facts(job: Job, origin: Origin, options: Options) -> None:
     for flag in ("no_index", "prereleases", "prefer_binary", "require_hashes"):
         if options.flag(flag):
             facts[flag] = True
+            job.places.setdefault(flag, origin)
     for name in ("trusted_hosts", "features"):
         job.names[name].update(dict.fromkeys(options.many(name)))
+        if options.many(name):
+            job.places.setdefault(name, origin)
     for name in ("all_releases", "only_final"):
         for value in options.many(name):
             job.note(origin, f"`{SPELLING[name]} {value}` is not used")

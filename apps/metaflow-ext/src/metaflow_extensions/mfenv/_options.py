@@ -34,7 +34,8 @@ def options(found: RequirementSet, stated: Sequence[tuple[str, str]]) -> Require
         name, _, value = text.strip().lstrip("-").replace("=", " ", 1).partition(" ")
         value = value.strip()
         if name in _FLAGS and not value:
-            changes: dict[str, Any] = {_FLAGS[name]: True}
+            places = {**found.places, _FLAGS[name]: Origin(place)}
+            changes: dict[str, Any] = {_FLAGS[name]: True, "places": places}
             found = replace(found, **changes)
         elif name in _VALUED and value:
             key = _VALUED[name]
