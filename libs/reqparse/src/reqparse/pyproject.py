@@ -34,6 +34,7 @@ _METADATA = (
     *("import-namespaces", "keywords", "license", "license-files", "maintainers", "readme"),
     *("scripts", "urls", "version"),
 )
+_NAME = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
 _OWN = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*\[([^\]]*)\](?!\s*@)")
 _TABLES = ("project", "dependency-groups", "tool", "build-system")
 _TOOLS = ("conda-lock", "flit", "pdm", "pixi", "poetry", "uv")
@@ -185,6 +186,9 @@ class _Pep621:
         own = _OWN.match(node.text)
         if not own or normalise(own[1]) != self._name:
             self._project.pypi(node)
+            if (named := _NAME.match(node.text)) and normalise(named[1]) == self._name:
+                text = f"`{node.text}` has the project's own name, and is asked for as a package"
+                self._project.job.note(self._project.at(node), text)
             return
         with self._project.job.guard(self._project.at(node)):
             if node.text[own.end() :].strip():
