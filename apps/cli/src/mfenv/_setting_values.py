@@ -155,6 +155,11 @@ def _links(value: tuple[str, ...]) -> None:
 def _channels(value: tuple[str, ...]) -> None:
     for channel in value:
         path = channel.startswith((".", "/", "~"))
+        if "://" in channel and not is_url(channel):
+            raise InvalidSetting(
+                f"`{channel}` is not the URL of a conda channel",
+                "channels are read by https, http or file, such as `https://host/channel`",
+            )
         if not path and not _NAME.fullmatch(channel) and not is_url(channel):
             raise InvalidSetting(
                 f"`{channel}` is neither the name nor the URL of a conda channel",
