@@ -129,7 +129,7 @@ class TestCost:
             (blind,) = resolve_all(spec, tmp_path, offline=True).values()
             assert blind.packages == online.packages
             (note,) = blind.notes
-            assert note.startswith("`app` 1.0 cannot be looked into")
+            assert note.endswith("what they require was not checked: `app` 1.0")
             assert resolve_all(spec, tmp_path)[LINUX].notes == ()
 
 
@@ -155,7 +155,7 @@ def test_a_held_wheel_that_was_built_is_looked_up_or_named(tmp_path: Path) -> No
         assert again[host].packages == base.packages
         assert again[host].notes == ()
         (note,) = resolve_all(spec, tmp_path / "third", [host], **held)[host].notes
-        assert "`crafted` 1.0 cannot be looked into" in note
+        assert note.endswith("what they require was not checked: `crafted` 1.0")
 
 
 def test_a_wheel_that_is_not_to_be_had_is_an_error(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_wheel_that_is_none_is_noted_and_left_to_who_unpacks_it(tmp_path: Path
     with FakeIndex(broken) as index:
         (found,) = resolve_all(spec_of("app", index=index.url), tmp_path).values()
     (note,) = found.notes
-    assert note.startswith("`app` 1.0 cannot be looked into")
+    assert note.endswith("what they require was not checked: `app` 1.0")
 
 
 def test_a_wheel_that_came_as_a_whole_is_handed_on(tmp_path: Path) -> None:
@@ -305,7 +305,8 @@ class TestModulesOfTwoWheels:
 
     def test_in_another_case_cannot_be_on_the_disk_of_a_mac(self, tmp_path: Path) -> None:
         files = ({"Shared/a.py": "1"}, {"shared/A.py": "1"})
-        assert "both bring `shared/A.py`" in self.refused(tmp_path, files, "osx-arm64")
+        said = "both bring `shared/A.py`, in names that differ in case alone"
+        assert said in self.refused(tmp_path, files, "osx-arm64")
 
 
 def test_three_that_share_a_module_are_named_pair_by_pair(tmp_path: Path) -> None:

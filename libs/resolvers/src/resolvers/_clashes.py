@@ -78,9 +78,10 @@ def find_clashes(owners: Sequence[Owner], *, fold: bool) -> Iterator[Clash]:
         paths = list(_differing(one, other, tops, fold=fold))
         lost = [path for path in paths if _is_lost(path, one, other)]
         if noted := lost or [path for path in paths if not path.endswith("/__init__.py")]:
+            same_names = one.files().keys() >= set(noted)
+            how = "with different content" if same_names else "in names that differ in case alone"
             yield Clash(
-                what=f"{one.label} and {other.label} both bring {_some(noted)}, with different"
-                " content",
+                what=f"{one.label} and {other.label} both bring {_some(noted)}, {how}",
                 kept=(one if one.conda else other).label,
                 harmless=not lost,
             )
@@ -111,7 +112,7 @@ def _differing(one: Owner, other: Owner, tops: frozenset[str], *, fold: bool) ->
     }
     for path, digest in other.files().items():
         there = files.get(_folded(path, fold=fold))
-        if there and there != (path, digest):
+        if there and (there != (path, digest) or not digest):
             yield path
 
 

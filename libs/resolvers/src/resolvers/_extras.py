@@ -93,18 +93,18 @@ class ExtraMetadata:
         files = contents.files or {}
         paths = [files[one.path][0] for one in distributions(files) if one.name == name]
         key = f"{layout.digest(contents.package)}-{name}"
-        document = self._kept.load(key) if paths else None
-        if paths and document is None:
+        metadata = self._kept.load(key, Metadata.from_dict)
+        if paths and metadata is None:
             offline = self._context.offline and not contents.package.url.startswith("file:")
             try:
                 with Downloader(self._context.credentials, offline=offline) as downloader:
                     text = read_file(contents.package, paths[0], downloader)
-                document = Metadata.parse(text.decode("utf-8", "replace")).to_dict()
+                metadata = Metadata.parse(text.decode("utf-8", "replace"))
             except (PkgcacheError, ValueError):
                 return
-            self._kept.keep(key, document)
-        if document and document["extras"]:
-            yield Metadata.from_dict(document)
+            self._kept.keep(key, metadata.to_dict())
+        if metadata and metadata.extras:
+            yield metadata
 
     def _from_index(self, name: str, version: str, ranks: Mapping[Tag, int]) -> Metadata | None:
         key = name, version

@@ -7,12 +7,14 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Kept"]
+
+T = TypeVar("T")
 
 
 class Kept:
@@ -21,12 +23,12 @@ class Kept:
     def __init__(self, folder: Path, schema: int) -> None:
         self._folder, self._schema = folder, schema
 
-    def load(self, name: str) -> Any:
-        """The document of that name, None where there is none."""
+    def load(self, name: str, read: Callable[[Any], T]) -> T | None:
+        """What `read` makes of the document of that name, None where there is none that it can."""
         try:
             document = json.loads((self._folder / f"{name}.json").read_bytes())
-            return document["content"] if document["schema"] == self._schema else None
-        except (OSError, ValueError, TypeError, KeyError):
+            return read(document["content"]) if document["schema"] == self._schema else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def keep(self, name: str, content: Mapping[str, Any]) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from email.parser import BytesParser
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from envid.redaction import redact
@@ -19,6 +15,7 @@ from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError, PkgcacheError
 from pkgcache.patience import Patience
 from resolvers._distributions import distributions
+from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
 
 if TYPE_CHECKING:
@@ -55,11 +52,11 @@ def read_listings(
 
     Raises `IndexUnreachable` where a channel fails, or has something else in place of a build.
     """
-    folder = context.cache_dir / "listings"
+    kept = Kept(context.cache_dir / "listings", _SCHEMA)
     wanted = {layout.digest(one): one for one in packages}
     found: dict[str, Listing | DownloadError] = {}
     for digest in wanted:
-        if listing := _load(folder / f"{digest}.json"):
+        if listing := kept.load(digest, _read):
             found[digest] = listing
     missing = [one for digest, one in wanted.items() if digest not in found]
     if not missing:
@@ -86,7 +83,7 @@ def read_listings(
             except PkgcacheError as error:
                 hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
                 raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error
-            _keep(listing, folder / f"{layout.digest(package)}.json")
+            kept.keep(layout.digest(package), listing._asdict())
             task.advance()
             return listing
 
@@ -134,20 +131,6 @@ def _metadata(data: bytes) -> tuple[str, str]:
     return message.get("Name", ""), message.get("Version", "")
 
 
-def _load(path: Path) -> Listing | None:
-    try:
-        document = json.loads(path.read_bytes())
-        if document["schema"] != _SCHEMA:
-            return None
-        stated = {path: (name, version) for path, (name, version) in document["stated"].items()}
-        return Listing(document["noarch"], tuple(document["paths"]), stated, document["digests"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def _keep(listing: Listing, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, work = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"schema": _SCHEMA, **listing._asdict()}, file)
-    Path(work).replace(path)
+def _read(content: Any) -> Listing:
+    stated = {path: (name, version) for path, (name, version) in content["stated"].items()}
+    return Listing(content["noarch"], tuple(content["paths"]), stated, dict(content["digests"]))

@@ -142,14 +142,18 @@ class Verdict:
 
     def _has_code(self, digest: str, read: Callable[[], bytes]) -> bool:
         """Whether the module of that sha256 has code; it is read once."""
-        document = self._modules.load(digest)
-        if document is None:
-            try:
-                document = {"code": has_code(read())}
-            except PkgcacheError:  # offline, or gone: then nobody can say that it has none
-                return True
-            self._modules.keep(digest, document)
-        return bool(document["code"])
+        known = (
+            self._modules.load(digest, lambda content: bool(content["code"])) if digest else None
+        )
+        if known is not None:
+            return known
+        try:
+            known = has_code(read())
+        except PkgcacheError:  # offline, or gone: then nobody can say that it has none
+            return True
+        if digest:
+            self._modules.keep(digest, {"code": known})
+        return known
 
 
 def _hex(digest: str) -> str:

@@ -10,11 +10,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
 from pkgcache.download import Downloader
 from pkgcache.errors import BadArchive, DownloadError, PkgcacheError
+from pkgcache.patience import Patience
 from pkgcache.wheel_listing import read_file, read_listing
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
@@ -56,7 +57,7 @@ class WheelListings:
         wanted = {_digest(one): one for one in packages}
         found = {}
         for digest in wanted:
-            if facts := self._load(digest):
+            if facts := self._kept.load(digest, _read):
                 found[digest] = facts
         missing = [one for digest, one in wanted.items() if digest not in found]
         missing = [at for one in missing if (at := self._located(one))]
@@ -84,11 +85,11 @@ class WheelListings:
     def files(self, package: Package) -> dict[str, tuple[str, str]]:
         """What a wheel brings to site-packages, by path: path in the wheel, hash."""
         name = f"{_digest(package)}.files"
-        found: dict[str, tuple[str, str]] | None = self._kept.load(name)
+        found = self._kept.load(name, dict[str, tuple[str, str]])
         if found is None:
             with self._downloader() as downloader:
                 self._look(self._located(package) or package, downloader)
-            found = self._kept.load(name)
+            found = self._kept.load(name, dict[str, tuple[str, str]])
         return found or {}
 
     def file(self, package: Package, path: str) -> bytes:
@@ -97,7 +98,8 @@ class WheelListings:
             return read_file(self._located(package) or package, path, downloader)
 
     def _downloader(self) -> Downloader:
-        return Downloader(self._context.credentials, workers=_AT_ONCE)
+        patience = Patience(on_wait=self._context.progress.note)
+        return Downloader(self._context.credentials, workers=_AT_ONCE, patience=patience)
 
     def _located(self, package: Package) -> Package | None:
         """The package at a URL where its wheel is; None where there is none."""
@@ -135,13 +137,11 @@ class WheelListings:
         self._kept.keep(_digest(package), document)
         return facts
 
-    def _load(self, digest: str) -> WheelFacts | None:
-        document = self._kept.load(digest)
-        if document is None:
-            return None
-        return WheelFacts(
-            metadata=Metadata.from_dict(document["metadata"]), tops=frozenset(document["tops"])
-        )
+
+def _read(content: Any) -> WheelFacts:
+    return WheelFacts(
+        metadata=Metadata.from_dict(content["metadata"]), tops=frozenset(content["tops"])
+    )
 
 
 def _digest(package: Package) -> str:

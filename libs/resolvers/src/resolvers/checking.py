@@ -111,11 +111,11 @@ class _Check:
         for name, package in self.pypi.items():
             if metadata := self.metadata.get(name):
                 self._itself(package, metadata)
-            else:
-                self.notes.append(
-                    f"`{name}` {package.version} cannot be looked into, so what it requires was not"
-                    " checked"
-                )
+        if unknown := sorted(self.pypi.keys() - self.metadata.keys()):
+            named = ", ".join(f"`{name}` {self.pypi[name].version}" for name in unknown)
+            self.notes.append(
+                f"these cannot be looked into, and what they require was not checked: {named}"
+            )
         # What nobody could read may well be what asks for the rest.
         if not self.notes:
             self.problems += [
