@@ -98,14 +98,14 @@ def test_conda_packages_are_spelled_as_conda_reads_them(
         ("flask[async]", ">=3,<4", "flask[async]<4,>=3"),
         ("flask", '>=3 ; python_version < "4"', 'flask>=3; python_version < "4"'),
         (
-            "flask @ https://h.example/f-1-py3-none-any.whl",
+            "flask @ https://h.example/flask-1-py3-none-any.whl",
             "",
-            "flask @ https://h.example/f-1-py3-none-any.whl",
+            "flask @ https://h.example/flask-1-py3-none-any.whl",
         ),
         (
             "flask",
-            "@ https://h.example/f-1-py3-none-any.whl",
-            "flask @ https://h.example/f-1-py3-none-any.whl",
+            "@ https://h.example/flask-1-py3-none-any.whl",
+            "flask @ https://h.example/flask-1-py3-none-any.whl",
         ),
         ("git+https://h.example/f.git@v1", "", "git+https://h.example/f.git@v1"),
     ],
