@@ -160,8 +160,9 @@ def test_who_wants_a_wheel_that_came_as_a_whole_gets_it(
     def keep(path: Path) -> None:
         came.append(path.read_bytes())
 
-    small = make_wheel("demo")
+    small = make_wheel("demo", files={"demo/noise.bin": NOISE[:200_000]})
     read_listing(offered(server, small), downloader, whole=keep)
+    assert len(server.seen) == 1
     large = make_wheel("demo", files={"demo/noise.bin": NOISE})
     read_listing(offered(server, large), downloader, whole=keep)
     assert came == [small]

@@ -43,12 +43,13 @@ class RemoteZip:
         downloader: Downloader,
         file: IO[bytes],
         stop: threading.Event | None,
+        small: int,
     ) -> None:
         self._package, self._file = package, file
         self._read = partial(downloader.read, package.url, stop=stop)
         size = package.size
         # Indexes need not say how large a file is: then the end is asked for by its length.
-        start = -_TAIL if size is None else max(0, size - _TAIL)
+        start = -_TAIL if size is None else size - _TAIL if size > max(small, _TAIL) else 0
         self._begin, self._size = self._fetch(start, size)
         if not self._size:
             raise _zip.BadZip("is empty")
@@ -157,14 +158,20 @@ class _OtherRangeError(Exception):
 
 @contextmanager
 def remote_zip(
-    package: Package, downloader: Downloader, *, stop: threading.Event | None = None
+    package: Package,
+    downloader: Downloader,
+    *,
+    stop: threading.Event | None = None,
+    small: int = 0,
 ) -> Iterator[RemoteZip]:
     """Open the zip that a package is; setting `stop` ends it with `Cancelled`.
+
+    What is at most `small` is fetched as a whole.
 
     Raises `BadZip`, and `DownloadError` and `HashMismatch` where it cannot be had or is another.
     """
     with tempfile.NamedTemporaryFile() as file:
-        archive = RemoteZip(package, downloader, file, stop)
+        archive = RemoteZip(package, downloader, file, stop, small)
         try:
             yield archive
         finally:

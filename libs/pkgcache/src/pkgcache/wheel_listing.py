@@ -32,6 +32,7 @@ __all__ = ["WheelListing", "read_file", "read_listing"]
 
 T = TypeVar("T")
 
+_SMALL = 256 << 10
 _INFO = re.compile(r"([^/]+\.dist-info)/METADATA")
 _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib)/(.+)")
 
@@ -64,7 +65,8 @@ def read_listing(
     """What is in a wheel, read from the URL of `package`; setting `stop` ends it with `Cancelled`.
 
     Where that brought all of the wheel, and it has the right hash, `whole` is given the file, which
-    is deleted afterwards.
+    is deleted afterwards. Then small wheels are fetched as a whole: it costs no more requests, and
+    whoever wants the wheel next has it.
 
     Raises `DownloadError` where it cannot be had, `HashMismatch` where it is another file than the
     index says, `BadArchive` where it is no wheel, `CacheError` where there is no room to read it.
@@ -82,7 +84,8 @@ def read_listing(
             files={name: record.get(name, "") for name in archive.names if name[-1:] != "/"},
         )
 
-    return _read(package, partial(remote_zip, package, downloader, stop=stop), read)
+    small = _SMALL if whole else 0
+    return _read(package, partial(remote_zip, package, downloader, stop=stop, small=small), read)
 
 
 def _folder(filename: str, names: Collection[str]) -> str:

@@ -112,8 +112,8 @@ class WheelListings:
     def _look(
         self, package: Package, downloader: Downloader, stop: threading.Event | None = None
     ) -> WheelFacts | None:
-        here = package.url.startswith("file:")
-        whole = None if here else partial(self._context.keep, package)
+        keep = None if package.url.startswith("file:") else self._context.keep
+        whole = partial(keep, package) if keep else None
         try:
             listing = read_listing(package, downloader, stop=stop, whole=whole)
         except DownloadError as error:

@@ -37,10 +37,6 @@ def _no_wheel(_: Package) -> Path | None:
     return None
 
 
-def _not_kept(_: Package, __: Path) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveContext:
     """What belongs to this machine and this run, and must not change what is found.
@@ -70,7 +66,7 @@ class ResolveContext:
     built_wheel: Callable[[str], Path | None] = _not_built
     listing: Callable[[Package], CondaListing | None] = _not_here
     wheel: Callable[[Package], Path | None] = _no_wheel
-    keep: Callable[[Package, Path], object] = _not_kept
+    keep: Callable[[Package, Path], object] | None = None
     builder_python: Callable[[tuple[Package, ...]], Path] | None = None
     progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing
