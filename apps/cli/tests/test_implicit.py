@@ -56,7 +56,9 @@ class Place:
         }
 
     def settings(self, **more: Any) -> Settings:
-        return Settings.load({**self.values, **more}, environ={})
+        """Those of the place as a site has them, and more by hand."""
+        place = {**self.values, "channels": ",".join(self.values["channels"])}
+        return Settings.load(more, environ={f"MFENV_{k.upper()}": v for k, v in place.items()})
 
     def resolve(self, request: Request, *, force: bool = False, **more: Any) -> Resolved:
         with Environments(self.settings(**more)) as environments:

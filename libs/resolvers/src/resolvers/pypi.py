@@ -96,10 +96,10 @@ def _resolve_for(
         Uv(context) as uv,
         Files(uv, spec, python, context) as files,
         ProjectFiles(uv, spec, context) as projects,
-        PythonBounds(projects, context) as bounds,
         ThreadPoolExecutor(_WORKERS) as work,
         ThreadPoolExecutor(len(targets)) as pool,
     ):
+        bounds = PythonBounds(projects, context)
         try:
             wheels = _local_wheels(spec, platforms, files, work)
             questions = [
