@@ -302,9 +302,8 @@ def test_what_is_asked_of_whom_is_told(machine: Machine, index: FakeIndex) -> No
         line = r"^ +\d+\.\d{3} resolvers: uv pip compile \S+: ended with 0 after \d+\.\d{3} s$"
         assert re.search(line, done.err, re.MULTILINE)
         assert "geheim" not in done.err
-    alone = {"MFENV_STORE": ""}
-    machine.ok("resolve", "--pypi", "app", "--alias", "a", env=alone)
-    assert f"pkgcache: GET {index.origin}" in machine.run("create", "a", "-v", env=alone).err
+    done = machine.run("resolve", "--pypi", "other", "--dry-run", "-v")
+    assert f"pkgcache: GET {index.origin}" in done.err
 
 
 def test_nothing_but_data_and_errors_is_said(machine: Machine) -> None:
