@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from filelock import FileLock
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Kept"]
 
@@ -22,6 +24,14 @@ class Kept:
 
     def __init__(self, folder: Path, schema: int) -> None:
         self._folder, self._schema = folder, schema
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold the lock of a document, among all processes; it is gone when its holder is."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # A few shared locks do for all, and no file is left for each.
+        with FileLock(self._folder / f"{name[:2]}.lock", thread_local=False):
+            yield
 
     def load(self, name: str, read: Callable[[Any], T]) -> T | None:
         """What `read` makes of the document of that name, None where there is none that it can."""

@@ -68,7 +68,10 @@ class WheelListings:
         with self._downloader() as downloader, ThreadPoolExecutor(_AT_ONCE) as pool:
 
             def look(package: Package) -> WheelFacts | None:
-                facts = self._look(package, downloader, stop)
+                digest = _digest(package)
+                # Of several processes that want to know the same, one looks.
+                with self._kept.alone(digest):
+                    facts = self._kept.load(digest, _read) or self._look(package, downloader, stop)
                 task.advance()
                 return facts
 
