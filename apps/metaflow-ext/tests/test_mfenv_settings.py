@@ -206,7 +206,7 @@ def test_a_root_by_hand_wins_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CONDA_CHANNELS", "[", "is not JSON"),
         ("CONDA_DEFAULT_PYPI_SOURCE", "host/simple", "`host/simple` is not the URL of a package"),
         ("CONDA_DEFAULT_PIP_SOURCE", "https://", "`https://` is not the URL of a package index"),
-        ("CONDA_CHANNELS", "ftp://h.test/x", "`ftp://h.test/x` is neither the name nor the URL"),
+        ("CONDA_CHANNELS", "ftp://h.test/x", "`ftp://h.test/x` is not the URL of a conda channel"),
         ("CONDA_IGNORE_CACHING_DATASTORES", '["S3"]', "there is no datastore `S3`"),
         ("CONDA_LOCALROOT", "s3://bucket/envs", "`s3://bucket/envs` is not in local"),
         ("CONDA_USE_REMOTE_LATEST", ":bad:", "`:bad:` is not the name of a user"),
