@@ -220,6 +220,27 @@ def test_modules_are_compiled_and_recorded_when_asked(conda: Machine) -> None:
     assert str(prefix / "lib").encode() in (prefix / pyc["_path"]).read_bytes()
 
 
+@pytest.mark.slow
+def test_compiling_runs_nothing_of_conda_packages(conda: Machine) -> None:
+    spy = f"open({str(conda.root / 'ran')!r}, 'a').write(__name__)\n".encode()
+    names = ("compileall.py", "json/__init__.py", "sitecustomize.py", "struct.py")
+    files = {f"site-packages/{name}": Entry(data=spy) for name in names}
+    files["site-packages/x.pth"] = Entry(data=b"import sys; " + spy)
+    files["site-packages/old.py"] = Entry(data=b"print 'hello'\n")
+    own_channel(
+        conda,
+        Recipe(name="spy", version="1.0", noarch="python", depends=("python",), files=files),
+    )
+    conda.ok("resolve", "--conda", "spy", "--alias", "team/env:v1")
+    done = conda.run(
+        "create", "team/env:v1", "--name", "env", env={"MFENV_COMPILE_BYTECODE": "true"}
+    )
+    assert not (conda.root / "ran").exists()
+    assert "site-packages/old.py` of `spy` cannot be compiled: SyntaxError" in done.err
+    assert done.status == 0
+    assert "spy" in check_records(Path(done.out.strip()))
+
+
 def test_other_tools_read_what_is_recorded(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--conda", "colours", "--alias", "team/env:v1")
     prefix = Path(conda.ok("create", "team/env:v1", "--name", "env"))

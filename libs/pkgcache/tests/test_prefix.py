@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.packages import BuiltFrom, Package
+from pkgcache._bytecode import compile_modules
+from pkgcache._prefixes import Site
 from pkgcache.cache import PackageCache
 from pkgcache.errors import NotInCache, NotOurPrefix, PrefixError, PrefixExists
 from pkgcache.prefix import MARKER, create_venv, read_marker, remove_prefix
@@ -186,6 +189,63 @@ def test_modules_are_compiled_when_asked(prefix: Path, cache: PackageCache) -> N
     compiled, source = output(prefix / "bin/python", "-B", "-c", code).split()
     assert Path(compiled).is_file()
     assert source == str(prefix / SITE / "demo/main.py")
+
+
+def test_compiling_runs_nothing_of_what_it_compiles(prefix: Path, cache: PackageCache) -> None:
+    spy = f"open({str(prefix.parent / 'ran')!r}, 'a').write(__name__)\n".encode()
+    shadows = ("compileall", "py_compile", "struct", "json", "sitecustomize", "usercustomize")
+    files = {f"{name}.py": spy for name in shadows}
+    files |= {"x.pth": b"import sys; " + spy, "encodings/__init__.py": spy}
+    create_venv(
+        env_of(cached(cache, files=files)), prefix, python=PYTHON, cache=cache, compile=True
+    )
+    assert alone(prefix)
+    assert len(list((prefix / SITE / "__pycache__").iterdir())) == len(shadows)
+    output(prefix / "bin/python", "-c", "")  # what a start of Python would run
+    assert not alone(prefix)
+
+
+def test_what_does_not_compile_is_noted(prefix: Path, cache: PackageCache) -> None:
+    files = {
+        "demo/__init__.py": b"",
+        "demo/_py2.py": b"print 'hello'\n",
+        "demo/coding.py": b"# coding: nonsense\n",
+        "demo/latin.py": b"x = '\xe4'\n",
+        "demo/nul.py": b"x = '\0'\n",
+        "demo/other.py": b"x = 1\n",
+    }
+    told = Recorder()
+    env = env_of(cached(cache, files=files))
+    create_venv(env, prefix, python=PYTHON, cache=cache, compile=True, progress=told)
+    (note,) = told.notes
+    assert note.startswith(
+        f"`{SITE}/demo/_py2.py` and 3 more of `demo` cannot be compiled: SyntaxError"
+    )
+    compiled = {one.name.split(".")[0] for one in (prefix / SITE / "demo/__pycache__").iterdir()}
+    assert compiled == {"__init__", "other"}
+
+
+def test_a_compiler_that_ends_takes_one_module_with_it(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    modules = [f"lib/{name}.py" for name in ("a", "b", "c")]
+    for one in modules:
+        (tmp_path / one).write_text("")
+    python = tmp_path / "python"
+    code = (
+        "import json, os, sys\n"
+        "for at, (path, _) in enumerate(json.load(sys.stdin)):\n"
+        "    print(json.dumps([at, None]), flush=True)\n"
+        "    if path.endswith('b.py'): os.abort()\n"
+    )
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c {shlex.quote(code)}\n")
+    python.chmod(0o755)
+    told = Recorder()
+    compile_modules(
+        Site(root=tmp_path, final=tmp_path), python, dict.fromkeys(modules, "demo"), told
+    )
+    assert told.notes == [
+        "`lib/b.py` of `demo` cannot be compiled: the compiler ended before it was done"
+    ]
 
 
 class TestLinking:

@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,6 @@ MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
 _SCHEMA_VERSION = 1
 _LONGEST_MARKER = 4096
-_ROOM_FOR_A_SOCKET = 64
 _BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone)")
 
 
@@ -169,16 +167,6 @@ def run(
         said = (done.stderr or done.stdout).strip().splitlines()
         raise PrefixError(str(prefix), f"{failure}: {said[-1] if said else done.returncode}")
     return done.stdout
-
-
-def compile_modules(site: Site) -> None:
-    """Compile all Python modules of an environment that is being built."""
-    python, library = str(site.root / "bin" / "python"), str(site.root / "lib")
-    # Its processes meet at a socket in the temporary directory, whose path may have 107 bytes.
-    jobs = "-j0" if len(os.fsencode(tempfile.gettempdir())) <= _ROOM_FOR_A_SOCKET else "-j1"
-    command = [python, "-I", "-m", "compileall", "-q", jobs]
-    command += ["-d", str(site.final / "lib"), library]
-    run(command, site.final, "modules cannot be compiled")
 
 
 def _beside(prefix: Path, what: str) -> Path:

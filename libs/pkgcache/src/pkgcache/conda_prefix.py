@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from envid.errors import InvalidSpec
 from envid.platforms import host_platform
 from pkgcache import _conda_meta
+from pkgcache._bytecode import compile_modules
 from pkgcache._conda_link import PythonPlace, link_conda
 from pkgcache._files import Placer
 from pkgcache._link_scripts import plan_scripts
-from pkgcache._prefixes import absolute, building, compile_modules, installable
+from pkgcache._prefixes import absolute, building, installable
 from pkgcache.errors import BadArchive, PrefixError
 from pkgcache.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
@@ -64,7 +65,7 @@ def create_conda_env(
         python = _python(unpacked)
         placer = Placer(str(site.root), progress)
         laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
-        files, clobbers = sum(map(len, laid.paths)), laid.clobbers
+        files, clobbers, owners = sum(map(len, laid.paths)), laid.clobbers, laid.owners
         if wheels:
             on_top = link_wheels(
                 wheels,
@@ -74,15 +75,16 @@ def create_conda_env(
                 progress=progress,
             )
             files, clobbers = files + on_top.files, clobbers + on_top.clobbers
+            owners = {**owners, **on_top.owners}
         paths = laid.paths
         if compile and python:
-            compile_modules(site)
+            compile_modules(site, site.root / "bin" / "python", owners, progress)
             paths = tuple((*one, *_compiled(one, python, site)) for one in paths)
         records = zip(chosen, unpacked, paths, strict=True)
         _conda_meta.write(site.root, env, records, cache)
         own = zip(unpacked, paths, strict=True)
         plan_scripts(own, site, allowed=link_scripts, progress=progress)
-    return Linked(files=files, clobbers=clobbers)
+    return Linked(files=files, clobbers=clobbers, owners=owners)
 
 
 def _check_platform(env: ResolvedEnv, prefix: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posixpath
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,10 +79,14 @@ class Clobber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """What was laid out: the number of files, and the paths that packages fought over."""
+    """What was laid out: the number of files, and the paths that packages fought over.
+
+    `owners` are the packages whose files there are, by path.
+    """
 
     files: int
     clobbers: tuple[Clobber, ...]
+    owners: Mapping[str, str] = field(repr=False, compare=False)
 
 
 class _Planned:
@@ -166,7 +170,8 @@ def link_wheels(
         raise PrefixError(str(scheme.final), reason) from error
     finally:
         task.done()
-    return Linked(files=len(plan), clobbers=tuple(clobbers))
+    owners = {path: planned.owner for path, planned in plan.items()}
+    return Linked(files=len(plan), clobbers=tuple(clobbers), owners=owners)
 
 
 def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber]) -> _Planned:

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkgcache._bytecode import compile_modules
 from pkgcache._prefixes import (
     MARKER,
     absolute,
     building,
-    compile_modules,
     installable,
     interrupted,
     leftovers,
@@ -94,7 +94,7 @@ def create_venv(
         )
         linked = link_wheels(wheels, scheme, progress=progress)
         if compile:
-            compile_modules(site)
+            compile_modules(site, python, linked.owners, progress)
     return linked
 
 
