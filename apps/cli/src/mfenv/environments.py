@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from mfenv.prefixes import Created, Prefixes
 from mfenv.publishing import Publisher
 from mfenv.registry import Registry
 from mfenv.settings import Settings, package_limits
+from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,21 +109,21 @@ class Environments:
         except CacheError as error:  # what was asked for is done
             self.progress.note(f"{error}; its limits are not enforced")
 
-    @cached_property
+    @lazy
     def cache(self) -> PackageCache:
         """The local package cache."""
         from pkgcache.cache import PackageCache
 
         return PackageCache(self.home / "cache", limits=package_limits(self.settings))
 
-    @cached_property
+    @lazy
     def worker(self) -> Worker:
         """The process for what must not run in this one; it starts with its first call."""
         from pkgcache.worker import Worker
 
         return Worker()
 
-    @cached_property
+    @lazy
     def store(self) -> EnvStore | None:
         """The shared store of the settings; None where none is set, or `local_only` forbids it."""
         if not self.store_url:

@@ -7,10 +7,10 @@ import os
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pkgcache._remote import Problem, Refused, RemoteStore
+from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class PartedStore(RemoteStore):
     def _abandon(self, name: str, upload: str) -> None:
         """Throw the parts away, where the service does not do so by itself."""
 
-    @cached_property
+    @lazy
     def _parts(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(_PARTS, "store-parts")
 

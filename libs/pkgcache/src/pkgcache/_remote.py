@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from pkgcache._store_url import StoreUrl
@@ -22,6 +22,7 @@ from pkgcache.errors import (
     NotInStore,
     StoreError,
 )
+from pkgcache.lazy import lazy
 from pkgcache.patience import Patience, Tries
 from pkgcache.store import ObjectInfo, Store, check_key
 
@@ -253,7 +254,7 @@ class RemoteStore(Store, ABC):
     def _key(self, name: str) -> str:
         return name[len(self._prefix) :]
 
-    @cached_property
+    @lazy
     def _heads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(HEADS, "store-heads")
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
+
+from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
     from netrc import netrc
@@ -114,7 +115,7 @@ class Credentials:
             return None
         return Login(user=found[0] or "", password=found[2])
 
-    @cached_property
+    @lazy
     def _netrc(self) -> netrc | None:
         from netrc import NetrcParseError, netrc
 

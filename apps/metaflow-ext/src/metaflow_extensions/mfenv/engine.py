@@ -132,7 +132,6 @@ def resolve_all(
     **options: Any,
 ) -> Iterator[tuple[Sequence[StepRequest], Resolved]]:
     """Resolve what `alike` gives all at once; `options` are those of `Environments.resolve`."""
-    environments.worker  # noqa: B018 - made here, for all threads to share
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         pending = [
             (steps, pool.submit(environments.resolve, request, **options))
