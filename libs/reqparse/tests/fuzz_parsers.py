@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import reqparse
+from reqparse.writing import to_environment_yml, to_requirements_txt
 
 ENV = {"TOKEN": "hunter2", "A": "b"}
 
@@ -37,9 +38,9 @@ def check(data: bytes, directory: Path) -> None:
         return
     for requirement in (*found.requirements, *found.constraints):
         assert requirement.origin.file
-    for write in (found.to_requirements_txt, found.to_environment_yml):
+    for write in (to_requirements_txt, to_environment_yml):
         with suppress(reqparse.NotExpressible):
-            write()
+            write(found)
 
 
 def forbid_other_files(directory: Path) -> None:

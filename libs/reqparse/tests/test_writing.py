@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import reqparse
+from reqparse.writing import to_constraints_txt, to_environment_yml, to_requirements_txt
 
 if TYPE_CHECKING:
     from .helpers import Desk
@@ -63,7 +64,7 @@ ENTRIES = [
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_requirements_read_again_are_equal(desk: Desk, lines: list[str]) -> None:
     found = desk.read("\n".join(lines))
-    assert desk.read(found.to_requirements_txt(), "other/again.txt") == found
+    assert desk.read(to_requirements_txt(found), "other/again.txt") == found
 
 
 @given(
@@ -82,17 +83,17 @@ def test_environments_read_again_are_equal(
     pip = [f"    - {line!r}{selector}\n" for line in lines if "'" not in line]
     text = head + "dependencies:\n" + "".join(f"  - {e}\n" for e in entries)
     found = desk.read(text + ("  - pip:\n" if pip else "") + "".join(pip) + tail, "environment.yml")
-    assert desk.read(found.to_environment_yml(), "other/environment.yml") == found
+    assert desk.read(to_environment_yml(found), "other/environment.yml") == found
 
 
 def test_constraints_are_written_to_a_file_of_their_own(desk: Desk) -> None:
     desk.put("c.txt", "foo<2\nbar==1 --hash=sha256:ab\n")
     found = desk.read("foo\n-c c.txt\n")
     with pytest.raises(reqparse.NotExpressible, match="constraints, unless a file"):
-        found.to_requirements_txt()
-    desk.put("o/my c.txt", found.to_constraints_txt())
-    assert desk.read(found.to_requirements_txt(constraints_file="my c.txt"), "o/r.txt") == found
-    text = found.to_environment_yml(constraints_file="my c.txt")
+        to_requirements_txt(found)
+    desk.put("o/my c.txt", to_constraints_txt(found))
+    assert desk.read(to_requirements_txt(found, constraints_file="my c.txt"), "o/r.txt") == found
+    text = to_environment_yml(found, constraints_file="my c.txt")
     assert desk.read(text, "o/environment.yml") == found
 
 
@@ -101,11 +102,11 @@ def test_credentials_are_written_only_on_demand(desk: Desk) -> None:
         "-i https://u:hunter2@h.org/s\nfoo @ git+https://hunter2@h.org/r\n"
         "-e git+https://hunter2@h.org/r#egg=bar\n"
     )
-    assert "hunter2" not in found.to_requirements_txt() + found.to_environment_yml()
-    again = desk.read(found.to_requirements_txt(secrets=True), "again.txt")
+    assert "hunter2" not in to_requirements_txt(found) + to_environment_yml(found)
+    again = desk.read(to_requirements_txt(found, secrets=True), "again.txt")
     assert [r.secret_url for r in again.requirements] == [r.secret_url for r in found.requirements]
     assert again.sources[0].secret_url == "https://u:hunter2@h.org/s"
-    assert found.to_environment_yml(secrets=True).count("hunter2") == 3
+    assert to_environment_yml(found, secrets=True).count("hunter2") == 3
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_credentials_are_written_only_on_demand(desk: Desk) -> None:
 )  # fmt: skip
 def test_what_a_format_cannot_say_is_refused(desk: Desk, text: str, name: str, reason: str) -> None:
     with pytest.raises(reqparse.NotExpressible) as caught:
-        desk.read(text, name).to_requirements_txt()
+        to_requirements_txt(desk.read(text, name))
     assert str(caught.value) == reason
 
 
@@ -127,7 +128,7 @@ def test_a_project_can_be_written_as_requirements(desk: Desk) -> None:
         "[project]\ndependencies = ['a>=1', 'b @ https://h.org/b.zip']\nrequires-python = '>=3.9'\n",
         "pyproject.toml",
     )
-    assert found.to_requirements_txt() == "python>=3.9\na>=1\nb @ https://h.org/b.zip\n"
+    assert to_requirements_txt(found) == "python>=3.9\na>=1\nb @ https://h.org/b.zip\n"
 
 
 DATA = Path(__file__).resolve().parents[4] / "shared/data"
@@ -147,10 +148,10 @@ def test_what_other_projects_write_reads_again_equal(folder: str, tmp_path: Path
             continue
         if found.packages or path.suffix not in (".yml", ".yaml", ".txt"):
             continue
-        (tmp_path / "c.txt").write_text(found.to_constraints_txt())
-        write = found.to_environment_yml if form == "environment.yml" else found.to_requirements_txt
+        (tmp_path / "c.txt").write_text(to_constraints_txt(found))
+        write = to_environment_yml if form == "environment.yml" else to_requirements_txt
         again = tmp_path / form
-        again.write_text(write(constraints_file="c.txt" if found.constraints else None))
+        again.write_text(write(found, constraints_file="c.txt" if found.constraints else None))
         assert reqparse.parse_file(again, env={}) == found, path
         written += 1
     assert written > 15

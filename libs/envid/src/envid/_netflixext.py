@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -15,14 +16,61 @@ from envid.spec import EnvSpec, Options, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
-    from envid.netflixext import NetflixEnv, NetflixPackage
+    from envid.ids import EnvId
 
 Texts = Mapping[str, tuple[str, ...]]
 
 _SOURCES = {"conda": "channel", "npconda": "channel", "pypi": "index"}
 _SDISTS = (".tar.gz", ".zip")
 _OPERATORS = tuple("<>=!~;@")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetflixPackage:
+    """One artifact; `filename` is without its ending, `format` is the ending of what `url` gives.
+
+    `hashes` and `cache_urls` are by format: the md5 of conda packages, the sha256 of PyPI ones,
+    and the place in that system's store.
+    """
+
+    kind: str
+    name: str
+    version: str
+    build: str | None
+    filename: str
+    url: str = field(repr=False)
+    format: str
+    hashes: Mapping[str, str] = field(hash=False)
+    cache_urls: Mapping[str, str] = field(hash=False, repr=False)
+
+    @property
+    def proof(self) -> str | None:
+        """The hash of what would be installed: of the conda package, or of the wheel."""
+        return self.hashes.get(self.format if self.kind == "conda" else ".whl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetflixEnv:
+    """A resolved environment on one platform, as that system describes it.
+
+    `deps`, `sources` and `extras` are texts by category, as they were written: they, and the URLs
+    of packages, may hold credentials, so `repr` leaves them out and `to_resolved` refuses them.
+    `packages` keep their order. `resolved_on` is in UTC; moments without a zone are taken as such.
+    """
+
+    env_id: EnvId
+    deps: Texts = field(hash=False, repr=False)
+    sources: Texts = field(hash=False, repr=False)
+    extras: Texts = field(hash=False, repr=False)
+    packages: tuple[NetflixPackage, ...]
+    resolved_on: datetime
+    resolved_by: str
+    resolved_archs: tuple[str, ...]
+    env_type: str
+    accurate_source: bool
+    unique_keys: Mapping[str, str] = field(hash=False)
 
 
 def to_spec(env: NetflixEnv) -> EnvSpec:

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from envid._netflixext import Texts, to_package, to_python, to_spec
+from envid._netflixext import NetflixEnv, NetflixPackage, Texts, to_package, to_python, to_spec
 from envid._pypi import normal_name
 from envid._reader import Fields, line, parsed, placed
 from envid._text import shown
@@ -53,52 +53,6 @@ _SDIST = re.compile(r"(.+)-([^-]+)()")
 _DEFAULT = "_default"
 
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetflixPackage:
-    """One artifact; `filename` is without its ending, `format` is the ending of what `url` gives.
-
-    `hashes` and `cache_urls` are by format: the md5 of conda packages, the sha256 of PyPI ones,
-    and the place in that system's store.
-    """
-
-    kind: str
-    name: str
-    version: str
-    build: str | None
-    filename: str
-    url: str = field(repr=False)
-    format: str
-    hashes: Mapping[str, str] = field(hash=False)
-    cache_urls: Mapping[str, str] = field(hash=False, repr=False)
-
-    @property
-    def proof(self) -> str | None:
-        """The hash of what would be installed: of the conda package, or of the wheel."""
-        return self.hashes.get(self.format if self.kind == "conda" else ".whl")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetflixEnv:
-    """A resolved environment on one platform, as that system describes it.
-
-    `deps`, `sources` and `extras` are texts by category, as they were written: they, and the URLs
-    of packages, may hold credentials, so `repr` leaves them out and `to_resolved` refuses them.
-    `packages` keep their order. `resolved_on` is in UTC; moments without a zone are taken as such.
-    """
-
-    env_id: EnvId
-    deps: Texts = field(hash=False, repr=False)
-    sources: Texts = field(hash=False, repr=False)
-    extras: Texts = field(hash=False, repr=False)
-    packages: tuple[NetflixPackage, ...]
-    resolved_on: datetime
-    resolved_by: str
-    resolved_archs: tuple[str, ...]
-    env_type: str
-    accurate_source: bool
-    unique_keys: Mapping[str, str] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,32 +233,6 @@ class RequirementSet:
     places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
     """Where a field was first stated whose value does not say so itself, by its name."""
 
-    def to_requirements_txt(
-        self, *, constraints_file: str | None = None, secrets: bool = False
-    ) -> str:
-        """A requirements.txt that reads as an equal set, notes and places aside.
-
-        `constraints_file` is where the text of `to_constraints_txt()` will lie. Credentials are
-        left out unless `secrets` asks for them. Raises NotExpressible, with every reason.
-        """
-        from reqparse._write import requirements_txt
-
-        return requirements_txt(self, constraints_file, secrets=secrets)
-
-    def to_constraints_txt(self, *, secrets: bool = False) -> str:
-        """A requirements file with the constraints alone, for `-c`. Raises NotExpressible."""
-        from reqparse._write import requirements_txt
-
-        return requirements_txt(RequirementSet(requirements=self.constraints), secrets=secrets)
-
-    def to_environment_yml(
-        self, *, constraints_file: str | None = None, secrets: bool = False
-    ) -> str:
-        """An environment.yml that reads as an equal set; otherwise as `to_requirements_txt`."""
-        from reqparse._write import environment_yml
-
-        return environment_yml(self, constraints_file, secrets=secrets)
-
     def on(self, platform: str) -> tuple[Requirement, ...]:
         """The requirements that apply to one conda subdir, in reading order."""
         return tuple(r for r in self.requirements if r.platforms is None or platform in r.platforms)

@@ -7,6 +7,8 @@ import tarfile
 from pathlib import Path
 from typing import Any, Callable
 
+from metaflow_extensions.mfenv.pathspecs import env_of_step
+
 __all__ = ["FUNCTIONS", "Refused", "gather"]
 
 _TASK = 3  # slashes in `Flow/run/step/task`
@@ -61,8 +63,6 @@ def _env_of_step(pathspec: str) -> list[str]:
 
     All namespaces are looked at.
     """
-    from metaflow_extensions.mfenv.pathspecs import env_of_step
-
     try:
         return env_of_step(pathspec)
     except LookupError as error:

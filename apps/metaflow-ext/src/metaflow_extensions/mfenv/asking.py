@@ -13,7 +13,10 @@ from metaflow_extensions.mfenv.answers import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Refused", "ask", "connect", "facts"]
+    from envid.aliases import StepRef
+    from mfenv.finding import Target
+
+__all__ = ["Refused", "ask", "connect", "facts", "find_step"]
 
 _facts: Mapping[str, Any] | None = None
 _asked: Callable[[str, dict[str, Any]], Mapping[str, Any]] | None = None
@@ -43,3 +46,20 @@ def ask(function: str, **arguments: Any) -> Any:
     if "refused" in found:
         raise Refused(found["refused"])
     return found["result"]
+
+
+def find_step(ref: StepRef) -> Target:
+    """The req_id and full_id of the environment that a step, or one of its tasks, ran in.
+
+    Raises `mfenv.errors.UnknownEnvironment`.
+    """
+    from mfenv.errors import UnknownEnvironment
+
+    pathspec = "/".join(part for part in (ref.flow, ref.run, ref.step, ref.task) if part)
+    try:
+        req_id, full_id, _ = ask("env_of_step", pathspec=pathspec)
+    except Refused as error:
+        raise UnknownEnvironment(
+            str(error), "a step is named `Flow/run/step`, in the metadata that Metaflow uses here"
+        ) from None
+    return req_id, full_id

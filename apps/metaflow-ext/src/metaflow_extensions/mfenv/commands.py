@@ -8,24 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaflow_extensions.mfenv._configuration import skips_needs, unheeded
+from metaflow_extensions.mfenv._configuration import unheeded
 from metaflow_extensions.mfenv.asking import Refused, ask, facts
 from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
+from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
-from metaflow_extensions.mfenv.mfenv_settings import DATASTORES, load_credentials, load_settings
-from metaflow_extensions.mfenv.needs import needed
-from metaflow_extensions.mfenv.pathspecs import find_step
-from mfenv.command_line import Host, commands, interrupted, run
+from metaflow_extensions.mfenv.mfenv_settings import DATASTORES
+from mfenv.command_line import commands, interrupted, run
 from mfenv.errors import MfenvError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mfenv.environments import Environments
-    from mfenv.request import Request
-    from mfenv.settings import Settings
 
-__all__ = ["MetaflowHost", "environment", "main"]
+__all__ = ["environment", "main"]
 
 # What a flag of metaflow-netflixext was called where it was to be taken back.
 _NEGATIVE = {
@@ -45,42 +41,6 @@ _RESOLVE = (
         help="Leave out what Metaflow itself needs in a task.",
     ),
 )
-
-
-class MetaflowHost(Host):
-    """`metaflow environment`, under Metaflow's configuration for one type of datastore."""
-
-    name = "Metaflow"
-
-    def __init__(self, *, datastore: str, root: str | None = None, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self.datastore, self.root = datastore, root
-        self.skip_pins: bool | None = None
-
-    def settings(self, options: dict[str, Any] | None = None) -> Settings:
-        return load_settings(self.datastore, options, root=self.root)
-
-    def environments(self, options: dict[str, Any] | None = None) -> Environments:
-        from mfenv.environments import Environments
-
-        return Environments(
-            self.settings(options),
-            progress=self.progress(),
-            credentials=load_credentials(),
-            step=find_step,
-        )
-
-    def request(self, request: Request) -> Request:
-        """The request with what Metaflow itself needs in a task, unless that was refused."""
-        from dataclasses import replace
-
-        skip = self.skip_pins
-        if skips_needs() if skip is None else skip:
-            return request
-        pins = needed(self.datastore)
-        return replace(
-            request, also=tuple((f"{name}{pin}", "Metaflow itself") for name, pin in pins.items())
-        )
 
 
 def main(words: Sequence[str]) -> int:

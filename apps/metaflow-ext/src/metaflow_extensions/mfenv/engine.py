@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv._configuration import gpu_packages, skips_needs, unheeded
+from metaflow_extensions.mfenv.asking import find_step
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
-from metaflow_extensions.mfenv.pathspecs import find_step
 from metaflow_extensions.mfenv.requests import StepRequest, step_request
 from metaflow_extensions.mfenv.staging import stage
 from mfenv.environments import Environments

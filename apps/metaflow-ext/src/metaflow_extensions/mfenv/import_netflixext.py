@@ -9,6 +9,7 @@ import click
 
 from metaflow_extensions.mfenv._configuration import given
 from metaflow_extensions.mfenv.asking import ask
+from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.mfenv_settings import old_store_url, store_url
 from mfenv.errors import InvalidRequest
 
@@ -42,7 +43,6 @@ def import_netflixext(
     """
     import json
 
-    from metaflow_extensions.mfenv.commands import MetaflowHost
     from metaflow_extensions.mfenv.migration import Skipped, import_all, read_store
 
     host = click.get_current_context().ensure_object(MetaflowHost)

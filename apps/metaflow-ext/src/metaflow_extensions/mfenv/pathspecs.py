@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from envid.aliases import StepRef
-    from mfenv.finding import Target
-
-__all__ = ["METADATA", "env_of_step", "find_step"]
+__all__ = ["METADATA", "env_of_step"]
 
 METADATA = "conda_env_id"
 """The field of a task's metadata that holds `[req_id, full_id, platform]`."""
@@ -38,18 +33,3 @@ def env_of_step(pathspec: str) -> list[str]:
         if found:
             return list(json.loads(found))
     raise LookupError(f"`{pathspec}` ran in no environment")
-
-
-def find_step(ref: StepRef) -> Target:
-    """The same for `mfenv.finding`; raises `mfenv.errors.UnknownEnvironment`."""
-    from metaflow_extensions.mfenv.asking import Refused, ask
-    from mfenv.errors import UnknownEnvironment
-
-    pathspec = "/".join(one for one in (ref.flow, ref.run, ref.step, ref.task) if one)
-    try:
-        req_id, full_id, _ = ask("env_of_step", pathspec=pathspec)
-    except Refused as error:
-        raise UnknownEnvironment(
-            str(error), "a step is named `Flow/run/step`, in the metadata that Metaflow uses here"
-        ) from None
-    return req_id, full_id

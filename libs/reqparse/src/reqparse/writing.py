@@ -13,8 +13,7 @@ from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from reqparse import environment_yml as _environment_yml
-from reqparse import requirements_txt as _requirements_txt
+from reqparse import environment_yml, requirements_txt
 from reqparse._conda import pep440
 from reqparse._flaw import Flaw
 from reqparse._job import Job
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reqparse.model import Source
+
+__all__ = ["to_constraints_txt", "to_environment_yml", "to_requirements_txt"]
 
 _SOURCES = {
     "index": "--index-url",
@@ -42,24 +43,34 @@ _SELECTORS = {
 }
 
 
-def requirements_txt(
-    found: RequirementSet, constraints_file: str | None = None, *, secrets: bool = False
+def to_requirements_txt(
+    requirements: RequirementSet, *, constraints_file: str | None = None, secrets: bool = False
 ) -> str:
-    """See RequirementSet.to_requirements_txt."""
+    """A requirements.txt that reads as an equal set, notes and places aside.
+
+    `constraints_file` is where the text of `to_constraints_txt()` will lie. Credentials are
+    left out unless `secrets` asks for them. Raises NotExpressible, with every reason.
+    """
     target = "requirements.txt"
-    _check(_requirements_txt_of(found, None, secrets=secrets), found, target)
-    _need_file(found, constraints_file, target)
-    return _requirements_txt_of(found, constraints_file, secrets=secrets)
+    _check(_requirements_txt_of(requirements, None, secrets=secrets), requirements, target)
+    _need_file(requirements, constraints_file, target)
+    return _requirements_txt_of(requirements, constraints_file, secrets=secrets)
 
 
-def environment_yml(
-    found: RequirementSet, constraints_file: str | None = None, *, secrets: bool = False
+def to_constraints_txt(requirements: RequirementSet, *, secrets: bool = False) -> str:
+    """A requirements file with the constraints alone, for `-c`. Raises NotExpressible."""
+    constraints = RequirementSet(requirements=requirements.constraints)
+    return to_requirements_txt(constraints, secrets=secrets)
+
+
+def to_environment_yml(
+    requirements: RequirementSet, *, constraints_file: str | None = None, secrets: bool = False
 ) -> str:
-    """See RequirementSet.to_environment_yml."""
+    """An environment.yml that reads as an equal set; otherwise as `to_requirements_txt`."""
     target = "environment.yml"
-    _check(_environment_yml_of(found, None, secrets=secrets), found, target)
-    _need_file(found, constraints_file, target)
-    return _environment_yml_of(found, constraints_file, secrets=secrets)
+    _check(_environment_yml_of(requirements, None, secrets=secrets), requirements, target)
+    _need_file(requirements, constraints_file, target)
+    return _environment_yml_of(requirements, constraints_file, secrets=secrets)
 
 
 def _requirements_txt_of(found: RequirementSet, file: str | None, *, secrets: bool) -> str:
@@ -189,7 +200,7 @@ def _with_egg(r: Requirement, url: str) -> str:
 
 def _check(text: str, found: RequirementSet, target: str) -> None:
     """Read a text again; NotExpressible names what does not come back as it was."""
-    read = _requirements_txt.read if target == "requirements.txt" else _environment_yml.read
+    read = requirements_txt.read if target == "requirements.txt" else environment_yml.read
     wanted = replace(found, constraints=())
     job = Job(env={})
     try:
