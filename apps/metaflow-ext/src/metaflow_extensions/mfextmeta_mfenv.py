@@ -9,7 +9,15 @@ __all__ = ["APART", "exclude_suffixes"]
 
 APART = (
     *("_configuration", "_options", "_parse", "_statements", "_values", "commands", "create_into"),
-    *("engine", "flow_commands", "import_netflixext", "mfenv_settings", "migration", "needs"),
+    *(
+        "engine",
+        "flow_commands",
+        "host",
+        "import_netflixext",
+        "mfenv_settings",
+        "migration",
+        "needs",
+    ),
     *("requests", "staging"),
 )
 
