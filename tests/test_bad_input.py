@@ -42,9 +42,9 @@ def known(machine: Machine) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["resolve", "--frobnicate"], "no such option `--frobnicate`"),
-        (["frobnicate"], "no such command `frobnicate`"),
-        ([], "missing command"),
+        (["resolve", "--frobnicate"], "there is no option `--frobnicate`"),
+        (["frobnicate"], "there is no command `frobnicate`"),
+        (["-v"], "missing command"),
         (["resolve"], "nothing is asked for"),
         (["resolve", "--pypi", "app", "--platform", "win-64"], "`win-64` is not one of"),
         (["resolve", "--pypi"], "`--pypi` requires an argument"),
@@ -412,9 +412,33 @@ def test_a_name_that_is_none(machine: Machine, known: str, unchanged: None, name
 
 
 def test_a_program_that_is_not_there(machine: Machine, known: str) -> None:
-    done = machine.run("run", "a:v1", "--", "./no-such-program")
-    assert done.status == 127  # as shells have it
-    assert done.err.startswith("error: cannot run `./no-such-program`: no such file")
+    for name in ("no-such-program", "./no-such-program"):
+        said = machine.fails("run", "a:v1", "--", name, status=127)  # as shells have it
+        assert said.startswith(f"error: there is no program `{name}`")
+    machine.file("train.py", "")
+    assert "write `python train.py`" in machine.fails("run", "a:v1", "--", "train.py", status=127)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "message"),
+    [
+        ("#!/bin/sh\n", 0o644, "permission denied\nhint: `chmod +x`"),
+        ("#!/no/such/shell\n", 0o755, "the program that runs it is not there"),
+        ("echo\n", 0o755, "\nhint: it is for another platform, or lacks a first line"),
+        (None, 0o755, "it is a directory"),
+    ],
+)
+def test_what_is_no_program(
+    machine: Machine, known: str, text: str | None, mode: int, message: str
+) -> None:
+    path = machine.work / "program"
+    if text is None:
+        path.mkdir()
+    else:
+        machine.file("program", text).chmod(mode)
+    said = machine.fails("run", "a:v1", "--", "./program", status=126)
+    assert said.startswith("error: cannot run `./program`: ")
+    assert message in said
 
 
 FOREIGN = {"taken/precious": "precious", "file": "precious", "link": "-> taken"}

@@ -96,3 +96,10 @@ def test_a_named_environment_runs_as_it_is(
     ran = pad.ok("bare", *words, env={**GONE, **env})
     assert ran.fact("modules") == ["colours", "requests"]
     assert full_id[:12] in ran.out
+
+
+def test_what_to_do_is_said_in_the_words_of_metaflow(pad: Pad) -> None:
+    ran = pad.run("bare", "--with", "named_env:name=team/nothing:v1", env=GONE)
+    assert ran.status != 0
+    assert "`metaflow environment list` shows" in ran.out
+    assert "`mfenv " not in ran.out

@@ -61,3 +61,10 @@ def test_wrong_usage_has_a_status_of_its_own(
 ) -> None:
     assert run(group(Other(tmp_path)), ["show"], name="other") == 2
     assert "`other show --help` shows the usage" in capsys.readouterr().err
+
+
+def test_commands_are_named_as_the_user_types_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(group(Other(tmp_path)), ["show", "nothing"], name="other program") == 1
+    assert "`other program list` shows" in capsys.readouterr().err

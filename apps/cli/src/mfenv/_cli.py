@@ -6,7 +6,7 @@ import click
 
 from mfenv.__about__ import __version__
 from mfenv._output import output_options
-from mfenv.command_line import commands
+from mfenv.command_line import Commands, commands
 
 __all__ = ["cli"]
 
@@ -19,7 +19,7 @@ Examples:
 
 
 @click.group(
-    no_args_is_help=False,
+    cls=Commands,
     epilog=_EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

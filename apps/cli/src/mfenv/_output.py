@@ -22,7 +22,12 @@ _LIBRARIES = ("envid", "reqparse", "pkgcache", "resolvers", "mfenv")
 
 @dataclass
 class Output:
-    """What the options of a command ask for; `color` is None where the terminal decides."""
+    """What the options of a command ask for; `color` is None where the terminal decides.
+
+    `program` is what the user types in front of a command.
+    """
+
+    program: str = "mfenv"
 
     verbosity: int = 0
     quiet: bool = False
@@ -37,9 +42,13 @@ class Output:
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         return not plain and sys.stderr.isatty()
 
+    def words(self, text: str) -> str:
+        """A text with its commands as the user types them, and without secrets."""
+        return redact(text).replace("`mfenv ", f"`{self.program} ")
+
     def say(self, text: str, *, nl: bool = True, **style: Any) -> None:
         """Write a line for a person to standard error, in a style of `click`."""
-        text = redact(text)
+        text = self.words(text)
         shown = click.style(text, **style) if style else text
         click.echo(shown, nl=nl, err=True, color=self.escapes)
 

@@ -6,7 +6,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from envid.redaction import redact
 from mfenv._output import output
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class _Bars:
         with self._lock:
             live = self._live if self._running else None
         if live:
-            live.console.print(redact(text), highlight=False, markup=False)
+            live.console.print(output.words(text), highlight=False, markup=False)
         else:
             output.say(text)
 

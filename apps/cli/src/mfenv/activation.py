@@ -48,7 +48,7 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     found = {key: value for key, value in environ.items() if not _NOT_INHERITED.fullmatch(key)}
     # What an index wants to know of us is none of a program's business.
     found |= {key: _public(value) for key, value in found.items() if key.startswith("MFENV_")}
-    found["PATH"] = f"{prefix / 'bin'}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    found["PATH"] = os.pathsep.join((str(prefix / "bin"), *_outside(environ)))
     if not (prefix / "conda-meta").is_dir():
         return found | {"VIRTUAL_ENV": str(prefix)}
     found |= {
@@ -63,6 +63,15 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
         else:
             found[key] = value
     return found
+
+
+def _outside(environ: Mapping[str, str]) -> Iterator[str]:
+    """The directories on PATH that are of no environment: what activating leaves there."""
+    for directory in environ.get("PATH", os.defpath).split(os.pathsep):
+        root = os.path.dirname(directory.rstrip("/"))  # noqa: PTH120 - may be empty or relative
+        marks = (os.path.join(root, mark) for mark in ("pyvenv.cfg", "conda-meta"))  # noqa: PTH118
+        if not any(map(os.path.lexists, marks)):
+            yield directory
 
 
 def check_place(prefix: Path) -> None:
@@ -95,7 +104,9 @@ def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
         hint = f"ask for the package `{name.rstrip('0123456789.')}` too, and resolve again"
         raise NoProgram(f"there is no `{name}` in `{prefix}`, and no other is right there", hint)
     if found is None:
-        raise NoProgram(f"there is no program `{name}`", "programs are looked for on PATH")
+        file = f"; write `python {name}`" if name.endswith(".py") and Path(name).is_file() else ""
+        hint = f"programs are looked for in it, and on PATH outside of environments{file}"
+        raise NoProgram(f"there is no program `{name}` for `{prefix}`", hint)
     return found
 
 

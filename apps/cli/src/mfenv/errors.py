@@ -14,6 +14,7 @@ __all__ = [
     "MfenvError",
     "NoProgram",
     "NoStore",
+    "NotExecutable",
     "NotHere",
     "RegistryError",
     "StillNamed",
@@ -48,6 +49,12 @@ class NoProgram(InvalidRequest):
     """A program that was to run in an environment is not there. Shells end with 127 for it."""
 
     exit_code = 127
+
+
+class NotExecutable(InvalidRequest):
+    """What was to run in an environment is there, and no program. Shells end with 126 for it."""
+
+    exit_code = 126
 
 
 class UnknownEnvironment(MfenvError, LookupError):

@@ -1,12 +1,24 @@
 """The commands, in modules that import nothing heavy, so that `--help` is quick."""
 
+from __future__ import annotations
+
+import click
+
 from mfenv._commands import cache, know, manage, resolve, share, transmute
 from mfenv._output import output_options
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = tuple(
+
+def _with_output_options(command: click.Command) -> click.Command:
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_output_options(one)
     output_options(command)
+    return command
+
+
+COMMANDS = tuple(
+    _with_output_options(command)
     for command in (
         *resolve.COMMANDS,
         *share.COMMANDS,

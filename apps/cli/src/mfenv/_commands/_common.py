@@ -90,7 +90,7 @@ def env_argument(**options: Any) -> Callable[[Any], Any]:
 
 def say(text: str) -> None:
     """Tell the user something that is not data."""
-    if not (current_host().quiet or output.quiet):
+    if not current_host().quiet:
         output.say(text)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfenv._commands._common import json_option, open_environments, print_json, say
+from mfenv._output import output
+from mfenv.command_line import Commands
 
 if TYPE_CHECKING:
     from mfenv.collecting import Garbage
@@ -133,7 +135,7 @@ def _report_store(swept: Swept, *, dry_run: bool, as_json: bool) -> None:
         )
 
 
-@click.group(epilog="\b\nExamples:\n  mfenv cache info\n  mfenv cache verify")
+@click.group(cls=Commands, epilog="\b\nExamples:\n  mfenv cache info\n  mfenv cache verify")
 def cache() -> None:
     """What this machine keeps: how much it is, and whether it is right."""
 
@@ -253,7 +255,8 @@ def _say_verified(report: Report) -> None:
     for filename, reason in report.lost.items():
         click.echo(f"{filename}: cannot be had again: {reason}")
     for prefix, wrong in report.prefixes.items():
-        click.echo(f"{prefix}: {'; '.join(wrong)}: `mfenv create --force` makes it again")
+        again = output.words("`mfenv create --force` makes it again")
+        click.echo(f"{prefix}: {'; '.join(wrong)}: {again}")
     for line in report.registry:
         click.echo(f"registry: {line}")
     read = f"{report.cache.artifacts} packages, {_size(report.cache.size)}"

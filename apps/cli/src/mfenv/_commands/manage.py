@@ -21,7 +21,8 @@ from mfenv._commands._common import (
     print_json,
     say,
 )
-from mfenv.errors import NoProgram, StillNamed
+from mfenv.command_line import WrongUsage
+from mfenv.errors import NoProgram, NotExecutable, StillNamed
 
 if TYPE_CHECKING:
     from mfenv.environments import Created
@@ -98,7 +99,7 @@ def create(
 
 
 @click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
     epilog="\b\nExamples:\n  mfenv run team/etl:v1 -- python train.py --epochs 3",
 )
 @env_argument()
@@ -112,6 +113,9 @@ def run(env: str, command: tuple[str, ...]) -> None:
     words = command[1:] if command[0] == "--" else command
     if not words:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
+    if words is command and words[0].startswith("-"):
+        hint = "options of `mfenv run` stand in front of ENV, those of a program behind its name"
+        raise WrongUsage(f"`{words[0]}` stands where a program is expected", hint)
     from mfenv.activation import program
 
     with open_environments() as environments:
@@ -127,10 +131,23 @@ def _become(path: str, words: list[str], environment: dict[str, str]) -> NoRetur
     try:
         os.execve(path, words, environment)  # noqa: S606 - what run is for
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise NoProgram(
-            f"cannot run `{path}`: {reason}", "check the file and its first line"
-        ) from None
+        raise _not_run(path, error) from None
+
+
+def _not_run(path: str, error: OSError) -> NoProgram | NotExecutable:
+    if not os.path.exists(path):  # noqa: PTH110 - may hold anything
+        hint = "a relative path starts in the current directory"
+        return NoProgram(f"there is no program `{path}`", hint)
+    reason = (error.strerror or str(error)).lower()
+    if os.path.isdir(path):  # noqa: PTH112
+        reason, hint = "it is a directory", "name a program in it"
+    elif isinstance(error, FileNotFoundError):
+        reason, hint = "the program that runs it is not there", "its first line names that program"
+    elif isinstance(error, PermissionError):
+        hint = "`chmod +x` makes a file a program"
+    else:
+        hint = "it is for another platform, or lacks a first line such as `#!/usr/bin/env python`"
+    return NotExecutable(f"cannot run `{path}`: {reason}", hint)
 
 
 @click.command(epilog="\b\nExamples:\n  mfenv shell team/etl:v1\n  mfenv shell etl --shell zsh")

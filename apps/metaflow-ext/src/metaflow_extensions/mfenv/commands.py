@@ -14,7 +14,7 @@ from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES
-from mfenv.command_line import commands, interrupted, run
+from mfenv.command_line import Commands, commands, interrupted, output_options, run
 from mfenv.errors import MfenvError
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def main(words: Sequence[str]) -> int:
         return interrupted()
 
 
-class _Group(click.Group):
-    """A group of commands in which what Metaflow refuses is an error of the user too."""
+class _Commands(Commands):
+    """The commands; what Metaflow refuses is an error of their user, too."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -63,13 +63,14 @@ class _Group(click.Group):
 
 
 @click.group(
-    cls=_Group,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExamples:\n  metaflow environment resolve -r requirements.txt --alias team/train:v1"
     "\n  metaflow environment show --pathspec TrainFlow/12/train"
     "\n  metaflow environment create --pathspec TrainFlow/12/train --into-dir ./again",
 )
-@click.option("--quiet/--no-quiet", default=False, help="Say nothing but data and errors.")
+@output_options
+@click.option("--no-quiet", is_flag=True, expose_value=False, hidden=True)
 @click.option("--metadata", metavar="M", help="Metadata provider to find runs with.")
 @click.option(
     "--datastore",
@@ -82,7 +83,6 @@ class _Group(click.Group):
 @click.pass_context
 def environment(
     context: click.Context,
-    quiet: bool,
     metadata: str | None,
     datastore: str | None,
     _: str | None,
@@ -98,10 +98,10 @@ def environment(
             ask("use_metadata", text=metadata)
         except Refused as error:
             raise click.BadParameter(str(error), param_hint="--metadata") from None
-    for note in () if quiet else unheeded():
-        click.echo(f"note: {note}", err=True)
     chosen = datastore or facts()["default_datastore"]
-    context.obj = MetaflowHost(datastore=chosen, root=conda_root, quiet=quiet)
+    context.obj = MetaflowHost(datastore=chosen, root=conda_root)
+    for note in () if context.obj.quiet else unheeded():
+        click.echo(f"note: {note}", err=True)
 
 
 def _adapted(command: click.Command) -> click.Command:
@@ -174,4 +174,4 @@ def _step(pathspec: str) -> str:
 
 for one in commands():
     environment.add_command(_adapted(one))
-environment.add_command(import_netflixext)
+environment.add_command(output_options(import_netflixext))

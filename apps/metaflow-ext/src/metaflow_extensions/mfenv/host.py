@@ -23,8 +23,8 @@ class MetaflowHost(Host):
 
     name = "Metaflow"
 
-    def __init__(self, *, datastore: str, root: str | None = None, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
+    def __init__(self, *, datastore: str, root: str | None = None) -> None:
+        super().__init__()
         self.datastore, self.root = datastore, root
         self.skip_pins: bool | None = None
 

@@ -93,11 +93,11 @@ class _Pipes:
             self._take_over(message)
             arguments = _module("encoding").decode(message["arguments"])
             result = _function(message["function"])(
-                **arguments, say=lambda text: self.send({"call": call, "say": text})
+                **arguments, say=lambda text: self.send({"call": call, "say": _here(text)})
             )
             answer = {"result": result}
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits
-            answer = {"error": _words(error)}
+            answer = {"error": _here(_words(error))}
         self.send({"call": call, **answer})
 
     def run(self, first: _Message) -> int:
@@ -123,6 +123,11 @@ def _module(name: str) -> Any:
 
 def _function(name: str) -> Any:
     return getattr(_module(_FUNCTIONS[name]), name)
+
+
+def _here(text: str) -> str:
+    """A text with the commands of mfenv as users of Metaflow type them."""
+    return text.replace("`mfenv ", "`metaflow environment ")
 
 
 def _words(error: Exception) -> str:
