@@ -107,6 +107,64 @@ def test_an_update_moves_what_it_names_and_keeps_the_rest(
     assert "nothing to update" in said
 
 
+@pytest.mark.parametrize("again", [("--update", "other"), ("--force",)])
+def test_what_resolving_again_changed_is_said(
+    machine: Machine, index: FakeIndex, again: tuple[str, ...]
+) -> None:
+    asked = ("resolve", "--pypi", "app", "--pypi", "other")
+    assert "changes" not in machine.json(*asked, "--force")  # nothing was known
+    assert "\n  nothing changed\n" in machine.run(*asked, *again).err
+    index.add(
+        make_wheel("other", "2.0", requires=["more"]),
+        make_wheel("more", "1.0"),
+        make_wheel("app", "1.0.post1"),
+    )
+    said = machine.run(*asked, *again, "--dry-run").err.splitlines()
+    changes = machine.json(*asked, *again)["changes"]
+    expected = {"more": [None, "1.0"], "other": ["1.0", "2.0"]}
+    if again == ("--force",):
+        expected |= {"app": ["1.0", "1.0.post1"], "dep": ["2.0", None]}
+    (found,) = changes.values()
+    assert {one["name"]: [one["before"], one["after"]] for one in found} == expected
+    assert {one["kind"] for one in found} == {"pypi"}
+    for line in ("  + more 1.0", "  ~ other 1.0 -> 2.0"):
+        assert line in said
+    assert ("  - dep 2.0" in said) == ("dep" in expected)
+    assert machine.json(*asked, *again)["changes"] == {platform: [] for platform in changes}
+
+
+def test_all_that_was_asked_is_shown(machine: Machine) -> None:
+    machine.file("constraints.txt", "dep<2\n")
+    machine.file("requirements.txt", "-c constraints.txt\n--only-binary :all:\n--pre\napp[x]\n")
+    python = f">={sys.version_info.major}.{sys.version_info.minor}"
+    asked = (
+        "-r",
+        "requirements.txt",
+        "--exclude-newer",
+        "2999-01-01T00:00:00Z",
+        "--python",
+        python,
+    )
+    machine.ok("resolve", *asked, "--platform", "linux-64", "--sys", "__cuda=12.4", "--alias", "a")
+    shown = [line.split(None, 1) for line in machine.ok("show", "a").splitlines()]
+    for row in (
+        ["asked", "pypi app[x]"],
+        ["asked", f"python {python}"],
+        ["constraint", "pypi dep<2"],
+        ["option", "only_binary :all:"],
+        ["option", "prereleases yes"],
+        ["option", "exclude_newer 2999-01-01T00:00:00Z"],
+        ["option", "python_provider system"],
+        ["target", "__cuda=12.4"],
+        ["target", "__glibc=2.28"],
+    ):
+        assert row in shown
+    assert [text for label, text in shown if label == "source"] == [
+        f"index {machine.environ['MFENV_INDEX_URL']}"
+    ]
+    assert "__osx" not in str(shown)
+
+
 def test_what_targets_offer_has_defaults_that_a_request_or_a_setting_replaces(
     machine: Machine,
 ) -> None:

@@ -104,6 +104,14 @@ def test_virtual_packages_are_asked_for_by_hand(tmp_path: Path, channels: Channe
     assert versions == {"1.0", "2.0"}
 
 
+def test_conda_packages_that_need_no_python_are_conda_packages(
+    tmp_path: Path, channels: Channels
+) -> None:
+    (env,) = resolve(tmp_path, "--npconda", "greeter", "--channel", str(channels.main))
+    assert env.env_type == "conda-only"
+    assert {"greeter", "python"} <= {one.name for one in env.packages}
+
+
 def test_wheels_beside_conda_packages(tmp_path: Path, channels: Channels) -> None:
     wheels = [
         make_wheel("user", "1.0", requires=["shared<2"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from envid import BuiltFrom, EnvId, ResolvedEnv
+from envid import BuiltFrom, EnvId, EnvSpec, ResolvedEnv
 from envid.errors import InvalidDescription, InvalidSpec, UnknownSchemaVersion
 
 from .helpers import ID, SHA256, WHEN, changed, package, resolved, spec
@@ -158,6 +158,14 @@ def test_the_order_of_packages_and_fields_in_a_description_means_nothing() -> No
     data = dict(reversed(list(found.to_dict().items())))
     data["packages"].reverse()
     assert ResolvedEnv.from_dict(data) == found
+
+
+def test_an_older_name_for_npconda_packages_alone_is_read() -> None:
+    asked = EnvSpec.make(requirements={"npconda": ["git"]}, python="3.11")
+    (found,) = ResolvedEnv.co_resolve(asked, {"linux-64": ("3.11.7", ())}, resolved_by="ada")
+    data = found.to_dict()
+    assert data["env_type"] == "conda-only"
+    assert ResolvedEnv.from_dict({**data, "env_type": "pypi-only"}) == found
 
 
 WRONG: list[tuple[list[Any], Any, str]] = [

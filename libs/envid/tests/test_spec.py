@@ -74,7 +74,7 @@ def test_a_platform_gets_what_holds_everywhere_and_its_own() -> None:
         ({"sys": ["__glibc=2.28"]}, "conda", "conda-only"),
         ({"conda": ["a"]}, "conda", "conda-only"),
         ({"pypi": ["a"]}, "conda", "pypi-only"),
-        ({"npconda": ["git"]}, "conda", "pypi-only"),
+        ({"npconda": ["git"]}, "conda", "conda-only"),
         ({"pypi": ["a"], "npconda": ["git"]}, "conda", "pypi-only"),
         ({"conda": ["a"], "pypi": ["a"]}, "conda", "mixed"),
         ({}, "system", "pypi-only"),

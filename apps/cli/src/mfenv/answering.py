@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from envid.aliases import parse_alias
@@ -35,9 +35,11 @@ class Resolved:
     `known`: no resolver had to run; `from_store`: because the store had it, and this machine did
     not. `seconds` says how long each phase took. `notes` are what was read in files and not used,
     and what is known of the environments: the same whether they were resolved just now or not.
+    `before` is the answer that was known, where it was asked for another one all the same.
     """
 
     envs: tuple[ResolvedEnv, ...]
+    before: tuple[ResolvedEnv, ...] = ()
     known: bool
     from_store: bool = False
     notes: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ class Answers:
         names = [parse_alias(text) for text in aliases]
         prepared, known = self._understood(request)
         enough = known is not None and known is prepared.bases
+        before = known if known and (force or update) else ()
         possible = {known[0].req_id if known else prepared.spec.req_id}
         preferred: tuple[ResolvedEnv, ...] = ()
         if update:
@@ -116,7 +119,7 @@ class Answers:
             self._registry.use(found.envs)
             for name in names:
                 self._publisher.give(name, found.envs)
-        return found
+        return replace(found, before=before)
 
     def _prepare(self, request: Request, placement: Placement | None = None) -> Prepared:
         from mfenv.request import prepare

@@ -232,7 +232,7 @@ class EnvSpec:
         if "conda" in asked:
             return "mixed" if "pypi" in asked else "conda-only"
         system = self.options.python_provider == "system"
-        return "pypi-only" if system or asked & {"pypi", "npconda"} else "conda-only"
+        return "pypi-only" if system or "pypi" in asked else "conda-only"
 
     def for_platform(self, platform: str) -> dict[str, tuple[str, ...]]:
         """The requirements that hold for one platform, by category, sorted."""

@@ -146,7 +146,9 @@ def _shown(value: Any) -> str:
 
 
 def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
-    spec = env.spec
+    from envid.spec import Options
+
+    spec, usual = env.spec, Options().to_dict()
     rows = [
         ("environment", f"{env.req_id}:{env.full_id}"),
         ("platform", f"{env.platform} (of {', '.join(env.co_resolved)})"),
@@ -155,19 +157,24 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
         ("resolved", f"{env.resolved_at} by {env.resolved_by}"),
         ("known as", " ".join(aliases)),
         ("derived from", spec.base or ""),
-        ("sources", " ".join(f"{source.kind}:{source.url}" for source in spec.sources)),
+        *(("source", f"{one.kind} {one.url}") for one in spec.sources),
+        ("asked", spec.python and f"python {spec.python}"),
     ]
-    for label, value in rows:
-        if value:
-            click.echo(f"{label:<13} {value}")
     for category, texts in spec.for_platform(env.platform).items():
-        for text in texts:
-            click.echo(f"{'asked':<13} {category} {text}")
-    for note in env.notes:
-        click.echo(f"{'note':<13} {note}")
-    for package in env.packages:
-        build = f" {package.build}" if package.build else ""
-        click.echo(f"{package.kind:<13} {package.name} {package.version}{build}")
+        label = "target" if category == "sys" else "asked"
+        rows += [(label, text if label == "target" else f"{category} {text}") for text in texts]
+    rows += [("constraint", f"pypi {text}") for text in spec.constraints]
+    for name, value in spec.options.to_dict().items():
+        if value != usual[name]:
+            words = " ".join(value) if isinstance(value, list) else value
+            rows.append(("option", f"{name} {'yes' if value is True else words}"))
+    rows += [("note", note) for note in env.notes]
+    for one in env.packages:
+        build = f" {one.build}" if one.build else ""
+        rows.append((one.kind, f"{one.name} {one.version}{build}"))
+    for label, text in rows:
+        if text:
+            click.echo(f"{label:<13} {text}")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

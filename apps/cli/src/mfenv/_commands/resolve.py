@@ -168,12 +168,23 @@ def resolve(**options: Any) -> int:
         )
     for note in outcome.notes:
         say(f"note: {note}")
+    changed = {}
+    if outcome.before:
+        from mfenv.changes import changes
+
+        changed = changes(outcome.before, outcome.envs)
     for env in outcome.envs:
         say_packages(env, _state(outcome, env))
+        for line in changed.get(env.platform, ()):
+            say(f"  {line}")
+        if changed.get(env.platform) == ():
+            say("  nothing changed")
     for phase, seconds in outcome.seconds.items():
         say(f"{phase} took {seconds:.2f} s")
     if run["as_json"]:
-        print_descriptions(outcome.envs, notes=list(outcome.notes))
+        listed = {platform: [one.to_dict() for one in found] for platform, found in changed.items()}
+        more = {"changes": listed} if outcome.before else {}
+        print_descriptions(outcome.envs, notes=list(outcome.notes), **more)
     else:
         click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
     return 0

@@ -1,0 +1,76 @@
+"""What resolving again changed: which packages came, went, or are others."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+
+__all__ = ["Change", "changes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A package that is another one, or that one of the two environments lacks."""
+
+    kind: str
+    name: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"+ {self.name} {self.after}"
+        if self.after is None:
+            return f"- {self.name} {self.before}"
+        return f"~ {self.name} {self.before} -> {self.after}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def changes(
+    before: Sequence[ResolvedEnv], after: Sequence[ResolvedEnv]
+) -> dict[str, tuple[Change, ...]]:
+    """The changes on each platform, by name."""
+    then = {one.platform: one for one in before}
+    return {
+        env.platform: tuple(_between(then[env.platform], env))
+        for env in after
+        if env.platform in then
+    }
+
+
+def _between(before: ResolvedEnv, after: ResolvedEnv) -> Iterator[Change]:
+    old, new = _packages(before), _packages(after)
+    for kind, name in sorted({*old, *new}, key=lambda key: (key[1], key[0])):
+        one, other = old.get((kind, name)), new.get((kind, name))
+        if one != other:
+            yield Change(kind=kind, name=name, before=_shown(one, other), after=_shown(other, one))
+
+
+def _packages(env: ResolvedEnv) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By kind and name, what tells a package from others: the version first."""
+    found = {(one.kind, one.name): _words(one) for one in env.packages}
+    if env.spec.options.python_provider == "system":
+        found["system", "python"] = (env.python,)
+    return found
+
+
+def _words(package: Package) -> tuple[str, ...]:
+    identity = package.identity
+    return tuple(identity[field] or "" for field in ("version", "build", "filename", "hash"))
+
+
+def _shown(words: tuple[str, ...] | None, other: tuple[str, ...] | None) -> str | None:
+    if words is None:
+        return None
+    differ = (
+        at for at, pair in enumerate(zip(words, other or (), strict=False), 1) if len({*pair}) > 1
+    )
+    return " ".join(filter(None, words[: next(differ, 1)]))
