@@ -91,7 +91,7 @@ def test_a_channel_whose_name_nobody_knows(
         (500, "it answers internal server error (500)"),
         (403, "it refuses these credentials (403)"),
         ("truncate", "its repodata is damaged"),
-        ("garbage", "its repodata is damaged"),
+        ("garbage", "repodata.json.zst` is no zstd archive"),
     ],
 )
 def test_a_channel_that_fails(

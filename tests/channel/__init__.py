@@ -10,6 +10,7 @@ from __future__ import annotations
 from .builder import Channels, build, cached
 from .package import Entry, Recipe, pack, write_channel
 from .server import ChannelServer
+from .shards import write_shards
 
 __all__ = [
     "ChannelServer",
@@ -20,4 +21,5 @@ __all__ = [
     "cached",
     "pack",
     "write_channel",
+    "write_shards",
 ]

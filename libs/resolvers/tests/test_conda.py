@@ -582,7 +582,7 @@ def test_the_token_of_a_channel_is_in_requests_to_it_alone(
         (429, IndexUnreachable, "too many requests (429)"),
         (500, IndexUnreachable, "it answers internal server error (500)"),
         ("truncate", IndexUnreachable, "its repodata is damaged"),
-        ("garbage", IndexUnreachable, "its repodata is damaged"),
+        ("garbage", IndexUnreachable, "repodata.json.zst` is no zstd archive"),
     ],
 )
 def test_a_channel_that_fails(
@@ -621,9 +621,9 @@ def test_damaged_local_repodata(solve: Solver, tmp_path: Path, channels: Channel
         folder = tmp_path / name / "noarch"
         folder.mkdir(parents=True)
         (folder / name).write_bytes(data)
-        with pytest.raises(IndexUnreachable, match="its repodata is damaged") as caught:
+        with pytest.raises(IndexUnreachable, match=f"its `noarch/{name}`") as caught:
             solve("x", channels=[folder.parent])
-        assert caught.value.hint == "the channel must be indexed again"
+        assert caught.value.hint
 
 
 @pytest.mark.parametrize("served", [False, True])
@@ -636,7 +636,7 @@ def test_a_record_that_cannot_be_read_spoils_its_own_package_alone(
     with ChannelServer(tmp_path) as server:
         url = server.url if served else tmp_path.as_uri()
         assert "even" in solve("even", channels=[url, channels.main])
-        with pytest.raises(IndexUnreachable, match="a record that cannot be read") as caught:
+        with pytest.raises(IndexUnreachable, match=r"`noarch` of `odd-1-0\.conda`") as caught:
             solve("odd", channels=[url, channels.main])
         assert url in str(caught.value)
         assert caught.value.hint

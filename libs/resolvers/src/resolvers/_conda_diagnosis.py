@@ -39,6 +39,8 @@ _TREE = (
     (", which conflicts with the versions reported above", ", against the ones above"),
 )
 _LOGIN = "give a user name and a password for it, in netrc or in the settings"
+_RECORD = "the channel must be indexed again by whoever keeps it; or ask for other packages"
+_DAMAGE = "check the address and the network; if they are right, the channel must be indexed again"
 _STATUSES = {
     401: ("it asks for credentials", _LOGIN),
     403: ("it refuses these credentials", _LOGIN),
@@ -59,7 +61,7 @@ def diagnose(
         return _unsolvable(text, answer["versions"], question, context)
     if answer["error"] == "channel":
         return _unreadable(answer["channel"], text, question)
-    return _gateway(text, question)
+    return _gateway(text, question, damaged=answer["error"] == "damage")
 
 
 def _bad_spec(
@@ -137,10 +139,11 @@ def _unreadable(url: str, reason: str, question: CondaQuestion) -> ResolveError:
     name = question.channels.get(url, url)
     if reason.startswith("there is neither"):
         return UnknownChannel(name, f"{reason}")
-    return IndexUnreachable(name, _one_line(reason), hint="the channel must be indexed again")
+    hint = _RECORD if "is wrong" in reason else _DAMAGE
+    return IndexUnreachable(name, _one_line(reason), hint=hint)
 
 
-def _gateway(text: str, question: CondaQuestion) -> ResolveError:
+def _gateway(text: str, question: CondaQuestion, *, damaged: bool) -> ResolveError:
     missing = re.search(r"could not find subdir '(\S+)' in channel '(\S+?)/?'", text)
     if missing:
         name = question.channels.get(missing[2], missing[2])
@@ -161,13 +164,12 @@ def _gateway(text: str, question: CondaQuestion) -> ResolveError:
         )
     found = _URL.search(text)
     last = _one_line(text.splitlines()[-1].removeprefix("Caused by: "))
-    if found is None and "extract repodata records" in text:
+    if found is None and damaged:
         where = _all_channels(question)
-        reason = f"their repodata has a record that cannot be read: {last}"
-        return IndexUnreachable(where, reason, hint="ask whoever keeps them, or for other packages")
+        return IndexUnreachable(where, f"their repodata is damaged: {last}", hint=_DAMAGE)
     if found is None:
         return EngineFailed("py-rattler", last, _one_line(text))
-    if re.search("failed to (parse|download|decode)|decod", text):
+    if damaged or "decod" in text:
         last = f"its repodata is damaged: {last}"
     where = _channel(found[0], question)
     return IndexUnreachable(where, last, hint="check the address and the network")

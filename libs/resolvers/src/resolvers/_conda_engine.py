@@ -18,6 +18,7 @@ from rattler.exceptions import (
     SolverError,
 )
 
+from resolvers._conda_damage import is_damage
 from resolvers._conda_repodata import ChannelUnreadable, Repodata
 
 if TYPE_CHECKING:
@@ -68,12 +69,31 @@ async def solve(
 
     async def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         found = await _answer(question, repodata(sharded=True))
-        # Some servers confuse the gateway's reader of shards; the whole index is always there.
-        if found.get("error") == "gateway" and "304" in found["text"]:
-            return await _answer(question, repodata(sharded=False))
+        if found.get("error") != "gateway" or not is_damage(found["text"]):
+            return found
+        # Shards may be damaged, or confuse the gateway, where the whole index does not; and what is
+        # kept here may be damaged.
+        found, whole = found | {"error": "damage"}, repodata(sharded=False)
+        for _ in range(2):
+            again = await _answer(question, whole)
+            if again.get("error") not in ("gateway", "channel"):
+                return again
+            fault = await _damage(question, whole)
+            if fault is None:
+                break
+            found = {"error": "channel", "channel": fault.url, "text": fault.reason}
+            if not fault.kept:
+                break
         return found
 
     return list(await asyncio.gather(*map(answer, questions)))
+
+
+async def _damage(question: Mapping[str, Any], repodata: Repodata) -> ChannelUnreadable | None:
+    specs = [rattler.MatchSpec(text) for text in question["specs"]]
+    names = [one.name.normalized for one in specs]
+    urls = list(_channels(question["channels"], specs))
+    return await repodata.damage(urls, [question["platform"], "noarch"], names)
 
 
 async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, Any]:

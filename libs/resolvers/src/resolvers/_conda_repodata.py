@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
+import json
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import rattler
 import zstandard
+from rattler.exceptions import FetchRepoDataError
 from rattler.networking import (
     AddHeadersMiddleware,
     FetchRepoDataOptions,
@@ -24,6 +26,8 @@ from rattler.networking import (
     RetryMiddleware,
     fetch_repo_data,
 )
+
+from resolvers._conda_damage import broken_package, broken_record, broken_text, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,14 +40,18 @@ if TYPE_CHECKING:
 __all__ = ["ChannelUnreadable", "Repodata"]
 
 _RETRIES = 3
+_NO_ZSTD = "is no zstd archive, or part of one"
 
 
 class ChannelUnreadable(Exception):
-    """A `file://` channel is not there, or damaged."""
+    """What a channel has cannot be read, or a `file://` one is not there.
 
-    def __init__(self, url: str, reason: str) -> None:
+    It is worth another try where what was `kept` of it here is gone now.
+    """
+
+    def __init__(self, url: str, reason: str, *, kept: bool = False) -> None:
         super().__init__(url, reason)
-        self.url, self.reason = url, reason
+        self.url, self.reason, self.kept = url, reason, kept
 
 
 class Repodata:
@@ -62,7 +70,7 @@ class Repodata:
         offline: bool,
         sharded: bool,
     ) -> None:
-        self._cache = cache
+        self._cache, self._tokens = cache, tokens
         self._client = rattler.Client(
             [
                 MirrorMiddleware({f"{url}/": [f"{secret}/"] for url, secret in tokens.items()}),
@@ -85,10 +93,7 @@ class Repodata:
         if urlsplit(url).scheme != "file":
             return [channel]
         root = Path(unquote(urlsplit(url).path))
-        try:
-            found = [self._local(channel, root / subdir) for subdir in subdirs]
-        except (OSError, zstandard.ZstdError) as error:
-            raise ChannelUnreadable(url, f"its repodata is damaged: {error}") from error
+        found = [self._local(channel, root / subdir) for subdir in subdirs]
         if not any(found) and not any(root.glob("*/repodata.json*")):
             names = " nor ".join(f"`{one}`" for one in subdirs)
             raise ChannelUnreadable(url, f"there is neither {names} in it")
@@ -114,6 +119,61 @@ class Repodata:
             )
             found += [record for answer in answers for record in answer]
         return found
+
+    async def damage(
+        self, urls: Sequence[str], subdirs: Sequence[str], names: Sequence[str]
+    ) -> ChannelUnreadable | None:
+        """What is wrong in the repodata of channels that could not be read for these packages.
+
+        What is kept of a damaged file is dropped, so that it is fetched anew.
+        """
+        places, indexes = [], []
+        for url in urls:
+            for subdir in subdirs:
+                try:
+                    index = await self._index(url, subdir)
+                except ChannelUnreadable as error:
+                    return error
+                except (FetchRepoDataError, OSError) as error:
+                    damaged = self._damaged(url, subdir, str(error))
+                    if damaged:
+                        return damaged
+                    continue
+                if index:
+                    places.append((url, subdir))
+                    indexes.append(index)
+        found = broken_package(indexes, names)
+        if not found:
+            return None
+        (url, subdir), name = places[found[0]], found[1]
+        path = self._kept(url, subdir)
+        fault = path and broken_record(path, name)
+        where = fault or f"a record of `{name}` cannot be read"
+        return ChannelUnreadable(url, f"its repodata for {subdir} is wrong: {where}")
+
+    def _damaged(self, url: str, subdir: str, said: str) -> ChannelUnreadable | None:
+        """The fault of a file that was fetched, and that is no repodata."""
+        packed = re.search(r"failed to download \S+/(\S+\.zst)\b", said)
+        if not is_damage(said):
+            return None
+        if packed:
+            return ChannelUnreadable(url, f"its `{subdir}/{packed[1]}` {_NO_ZSTD}")
+        kept = self._kept(url, subdir)
+        if not kept:
+            return None
+        fault = broken_text(kept, said)
+        kept.unlink(missing_ok=True)
+        return ChannelUnreadable(url, f"its `{subdir}/repodata.json` {fault}", kept=True)
+
+    def _kept(self, url: str, subdir: str) -> Path | None:
+        """The file of a channel's repodata on this machine."""
+        if urlsplit(url).scheme == "file":
+            return self._plain(url, Path(unquote(urlsplit(url).path)) / subdir)
+        starts = tuple(f"{one}/{subdir}/repodata.json" for one in (url, self._tokens.get(url, url)))
+        for info in (self._cache / "repodata").glob("*.info.json"):
+            if json.loads(info.read_bytes())["url"].startswith(starts):
+                return info.with_name(info.name.replace(".info.json", ".json"))
+        return None
 
     async def as_tar_bz2(self, record: rattler.RepoDataRecord) -> rattler.RepoDataRecord:
         """The record of the same build in the older format, or itself where there is none."""
@@ -142,24 +202,42 @@ class Repodata:
         return self._sparse[key]
 
     def _local(self, channel: rattler.Channel, folder: Path) -> rattler.SparseRepoData | None:
-        for path in (folder / "repodata.json", folder / "repodata.json.zst"):
-            if path.is_file():
-                state = path.stat()
-                key = f"{channel.base_url} {path} {state.st_mtime_ns} {state.st_size}"
-                if key not in self._sparse:
-                    plain = path if path.suffix == ".json" else self._expanded(path, key)
-                    self._sparse[key] = rattler.SparseRepoData(channel, folder.name, plain)
-                return self._sparse[key]
-        return None
+        """Raises `ChannelUnreadable`."""
+        url = channel.base_url.rstrip("/")
+        path = self._plain(url, folder)
+        if not path:
+            return None
+        state = path.stat()
+        key = f"{url} {path} {state.st_mtime_ns} {state.st_size}"
+        if key not in self._sparse:
+            try:
+                self._sparse[key] = rattler.SparseRepoData(channel, folder.name, path)
+            except OSError as error:
+                ending = ".zst" * (path.parent != folder)
+                said = f"its `{folder.name}/repodata.json{ending}` {broken_text(path, str(error))}"
+                raise ChannelUnreadable(url, said) from error
+        return self._sparse[key]
 
-    def _expanded(self, path: Path, state: str) -> Path:
-        target = self._cache / "expanded" / f"{hashlib.sha256(state.encode()).hexdigest()}.json"
+    def _plain(self, url: str, folder: Path) -> Path | None:
+        """The repodata in a directory, unpacked if it must be; raises `ChannelUnreadable`."""
+        plain, packed = folder / "repodata.json", folder / "repodata.json.zst"
+        if plain.is_file():
+            return plain
+        if not packed.is_file():
+            return None
+        state = packed.stat()
+        key = f"{url} {packed} {state.st_mtime_ns} {state.st_size}"
+        target = self._cache / "expanded" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, work = tempfile.mkstemp(dir=target.parent)
-            with path.open("rb") as packed, os.fdopen(descriptor, "wb") as plain:
-                zstandard.ZstdDecompressor().copy_stream(packed, plain)
-            Path(work).replace(target)
+            try:
+                with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as work:
+                    zstandard.ZstdDecompressor().copy_stream(packed.open("rb"), work)
+            except zstandard.ZstdError as error:
+                Path(work.name).unlink()
+                said = f"its `{folder.name}/{packed.name}` {_NO_ZSTD}"
+                raise ChannelUnreadable(url, said) from error
+            Path(work.name).replace(target)
         return target
 
 

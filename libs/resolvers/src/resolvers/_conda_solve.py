@@ -271,4 +271,5 @@ def _package(record: Mapping[str, Any], question: CondaQuestion) -> Package:
         )
     except InvalidDescription as error:
         reason = f"it describes `{record['filename']}` wrongly: {error}"
-        raise IndexUnreachable(source or "a channel", reason) from error
+        hint = "the channel must be indexed again, by whoever keeps it; or ask for another build"
+        raise IndexUnreachable(source or "a channel", reason, hint=hint) from error
