@@ -48,12 +48,12 @@ def resolve(machine: Machine, *words: str) -> str:
 def test_nothing_is_collected_right_after_its_use(machine: Machine) -> None:
     env = resolve(machine, "app")
     machine.ok("create", env)
-    before = machine.rows(), held(machine), held(machine, "wheels-1")
+    before = machine.rows(), held(machine), held(machine, "wheels-2")
     machine.ok("rm", env)
     found = machine.json("gc")
     assert found["packages"] == []
-    assert found["recent"] == len(held(machine)) + len(held(machine, "wheels-1")) > 0
-    assert before[1:] == (held(machine), held(machine, "wheels-1"))
+    assert found["recent"] == len(held(machine)) + len(held(machine, "wheels-2")) > 0
+    assert before[1:] == (held(machine), held(machine, "wheels-2"))
 
 
 def test_what_was_removed_leaves_the_cache(machine: Machine) -> None:
@@ -158,14 +158,14 @@ def test_limits_are_kept_once_an_hour(machine: Machine) -> None:
     machine.ok("get", env, env=limited)
     assert held(machine)  # which needs no cache
     machine.ok("create", env, "--name", "other", env=limited)
-    assert held(machine, "wheels-1")  # just used
+    assert held(machine, "wheels-2")  # just used
     machine.ok("rm", "other", env=limited)
     age(machine)
     (machine.home / "cache" / "limited").touch()
     machine.ok("gc", "--dry-run", env=limited)
-    assert held(machine, "wheels-1")
+    assert held(machine, "wheels-2")
     machine.ok("gc", env=limited)
-    assert held(machine) == held(machine, "wheels-1") == set()
+    assert held(machine) == held(machine, "wheels-2") == set()
     machine.ok("create", env, "--name", "again", env=limited)
 
 
@@ -215,7 +215,7 @@ def test_a_killed_gc_is_completed_by_the_next(machine: Machine, seconds: float) 
     process.send_signal(signal.SIGKILL)
     finish(process)
     machine.ok("gc", "--older-than", "1")
-    assert held(machine) == held(machine, "wheels-1") == set()
+    assert held(machine) == held(machine, "wheels-2") == set()
     assert not machine.rows().get("prefixes")
     consistent(machine)
     tidy(machine)
@@ -275,7 +275,7 @@ def test_a_flipped_byte_is_healed(machine: Machine) -> None:
     machine.ok("create", env)
     machine.ok("cache", "verify")
     archive = files(machine.home / "cache" / "archives")[0]
-    unpacked = next((machine.home / "cache" / "wheels-1").rglob("tree/*.py"))
+    unpacked = next((machine.home / "cache" / "wheels-2").rglob("tree/*.py"))
     content = archive.read_bytes(), unpacked.read_bytes()
     for path in (archive, unpacked):
         flip(path)
@@ -337,12 +337,12 @@ def test_what_the_machine_keeps(machine: Machine) -> None:
         "count": len(archives),
         "size": sum(path.stat().st_size for path in archives),
     }
-    assert found["cache"]["unpacked"]["count"] == len(held(machine, "wheels-1"))
+    assert found["cache"]["unpacked"]["count"] == len(held(machine, "wheels-2"))
     assert (found["prefixes"], found["collectable"]) == (1, 0)
     engines = files(machine.home / "engines")
     assert found["engines"] == sum(path.stat().st_blocks * 512 for path in engines) > 0
     assert found["limits"] == {"size": None, "age_days": None}
-    linked = sum(path.stat().st_blocks * 512 for path in files(machine.home / "cache" / "wheels-1"))
+    linked = sum(path.stat().st_blocks * 512 for path in files(machine.home / "cache" / "wheels-2"))
     alone = sum(path.stat().st_blocks * 512 for path in files(machine.home / "envs"))
     assert found["disk"] < linked + alone + 512 * 1000
     text = machine.ok("cache", "info")

@@ -108,7 +108,7 @@ def test_a_wheel(machine: Machine, index: FakeIndex, name: str) -> None:
     said = machine.fails("create", "a:v1")
     assert said.startswith("error: `thing-1.0-py3-none-any.whl` is refused: ")
     assert machine.state() == before
-    assert list((machine.home / "cache" / "wheels-1").glob("*/*")) == []
+    assert list((machine.home / "cache" / "wheels-2").glob("*/*")) == []
 
 
 @pytest.mark.parametrize(

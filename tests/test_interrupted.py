@@ -116,7 +116,7 @@ def test_creating(machine: Machine, number: signal.Signals) -> None:
     for turn in work:
         name = f"e{turn}"
         if turn % 2:  # with wheels to unpack
-            shutil.rmtree(machine.home / "cache" / "wheels-1")
+            shutil.rmtree(machine.home / "cache" / "wheels-2")
         work.interrupt(machine, "create", "whole", "--name", name)
         if machine.prefix(name).exists():
             assert works(machine, name)

@@ -144,7 +144,7 @@ def test_links_that_were_planted_are_not_followed(machine: Machine, known: str) 
     for lock in beside:
         lock.unlink()
         lock.symlink_to(victim)
-    shutil.rmtree(machine.home / "cache" / "wheels-1")
+    shutil.rmtree(machine.home / "cache" / "wheels-2")
     for words in (
         ["resolve", "--pypi", "app", "--force"],
         ["create", "a:v1", "--name", "e", "--force"],

@@ -90,7 +90,7 @@ def test_wheels_are_unpacked_as_they_come(
 ) -> None:
     package = offer(server, "demo")
     cache.fetch([package], downloader=downloader, unpack=True)
-    assert (cache.root / "wheels-1" / layout.digest(package)[:2]).is_dir()
+    assert (cache.root / "wheels-2" / layout.digest(package)[:2]).is_dir()
     assert [one.path for one in cache.unpacked(package).files][-1] == "demo.py"
 
 
@@ -132,7 +132,7 @@ def test_a_hostile_wheel_with_the_right_hash_is_not_unpacked(cache: PackageCache
     cache.add(data, "demo-1.0-py3-none-any.whl")
     with pytest.raises(BadArchive):
         cache.unpacked(package_of(data, "demo"))
-    assert not [one for one in (cache.root / "wheels-1").rglob("*") if one.is_file()]
+    assert not [one for one in (cache.root / "wheels-2").rglob("*") if one.is_file()]
 
 
 class TestStore:
@@ -259,7 +259,7 @@ class TestHealing:
         package = offer(server, "demo")
         cache.fetch([package], downloader=downloader)
         name = layout.digest(package)
-        half = cache.root / "wheels-1" / name[:2] / f".{name}.0.new"
+        half = cache.root / "wheels-2" / name[:2] / f".{name}.0.new"
         half.mkdir(parents=True)
         (half / "junk").touch()
         cache.unpacked(package)

@@ -260,10 +260,56 @@ def with_entry(change: dict[str, Any], **info: bytes) -> Conda:
         "conda-meta/frozen",
         "conda-meta/history",
         "conda-meta/python-3-0.json",
+        "conda-meta/state",
+        "pyvenv.cfg",
+        "bin/pyvenv.cfg",
+        "bin/python3._pth",
+        "bin/pybuilddir.txt",
     ],
 )
 def test_a_package_cannot_bring_the_records_of_an_environment(tmp_path: Path, name: str) -> None:
-    assert "record of the environment" in refused_by_both(tmp_path, Conda(files={name: b"{}"}))
+    assert "belongs to the environment" in refused_by_both(tmp_path, Conda(files={name: b"{}"}))
+
+
+@pytest.mark.parametrize(
+    ("files", "entry_points", "reason"),
+    [
+        ({}, ("python = demo:main",), "`python = demo:main` would be `bin/python`, which belongs"),
+        ({}, ("python3.11 = demo:main",), "`bin/python3.11`, which belongs to the environment"),
+        ({"python-scripts/python": b"#!/bin/sh\n"}, (), "`bin/python`, which belongs to"),
+        ({"bin/python3": b"#!/bin/sh\n"}, (), "`bin/python3`, which belongs to the environment"),
+        ({"lib/python3.11/os.py": b""}, (), "`lib/python3.11/os.py`, which belongs"),
+        ({}, ("one = demo:a", "one = demo:b"), "`one = demo:a` and `one = demo:b` would both be"),
+        ({"python-scripts/one": b"#!"}, ("one = demo:a",), "would both be `bin/one`"),
+        ({"python-scripts/one": b"#!", "bin/one": b"#"}, (), "would both be `bin/one`"),
+        (
+            {"site-packages/a.py": b"1", "lib/python3.11/site-packages/a.py": b"2"},
+            (),
+            "would both be `site-packages/a.py`",
+        ),
+        (
+            {"site-packages/a": b"1", "lib/python3.11/site-packages/a/b.py": b"2"},
+            (),
+            "`site-packages/a` would be a file, and a folder of",
+        ),
+    ],
+)
+def test_a_package_for_every_python_cannot_bring_what_is_not_its_own(
+    tmp_path: Path, files: dict[str, bytes], entry_points: tuple[str, ...], reason: str
+) -> None:
+    conda = Conda(files={"x": b"", **files}, noarch="python", entry_points=entry_points)
+    assert reason in refused_by_both(tmp_path, conda)
+
+
+def test_a_package_for_every_python_may_say_the_same_twice(tmp_path: Path) -> None:
+    files: dict[str, Entry | bytes] = {
+        "site-packages/a.py": b"1",
+        "lib/python3.11/site-packages/a.py": b"1",
+    }
+    twice = ("one = demo:a", "one = demo:a")
+    conda = Conda(files=files, noarch="python", entry_points=twice)
+    package = unpacked(tmp_path, conda.conda())
+    assert len(package.entry_points) == 1
 
 
 @pytest.mark.parametrize(
@@ -669,7 +715,7 @@ def test_what_is_in_a_package_is_known_by_what_is_here_of_it(cache: PackageCache
     assert loose
     assert set(packed.paths) == set(loose.paths) == set(conda.files)
     assert packed.noarch == loose.noarch == "python"
-    shutil.rmtree(next(cache.root.glob("conda-1/*/*")))
+    shutil.rmtree(next(cache.root.glob("conda-2/*/*")))
     archive.write_bytes(bytes(package.size or 0))
     assert cache.listing(package) is None
 
@@ -681,7 +727,7 @@ def test_a_package_that_is_refused_leaves_nothing_in_the_cache(cache: PackageCac
     cache.add(data, package.filename)
     with pytest.raises(BadArchive):
         cache.unpacked_conda(package)
-    assert not list((cache.root / "conda-1").glob("*/*"))
+    assert not list((cache.root / "conda-2").glob("*/*"))
     assert not cache.has_unpacked(package)
 
 
@@ -717,7 +763,7 @@ class TestUnpackingInProcesses:
         with pytest.raises(BadArchive) as caught:
             cache.fetch([package], unpack=True)
         assert caught.value.issues == ("it has the symbolic link `a` to '/etc'",)
-        assert not list((cache.root / "conda-1").glob("*/*"))
+        assert not list((cache.root / "conda-2").glob("*/*"))
 
     def test_reports_a_file_that_cannot_be_written(self, cache: PackageCache) -> None:
         long = Conda(files={"/".join(["d" * 200] * 5): b""})

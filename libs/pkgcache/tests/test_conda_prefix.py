@@ -315,6 +315,15 @@ class TestRefuses:
             create_conda_env(env_of(*packages), prefix, cache=cache)
         assert list(prefix.parent.iterdir()) == []
 
+    def test_another_interpreter_than_that_of_python(
+        self, prefix: Path, cache: PackageCache
+    ) -> None:
+        other = Conda(name="other", files={"bin/python3.11": Entry(b"#!/bin/false\n", mode=0o755)})
+        packages = cached(cache, PYTHON, other)
+        with pytest.raises(PrefixError, match=r"`\w+` would overwrite `bin/python3.11` of `\w+`"):
+            create_conda_env(env_of(*packages), prefix, cache=cache)
+        assert list(prefix.parent.iterdir()) == []
+
     def test_python_packages_without_python(self, prefix: Path, cache: PackageCache) -> None:
         with pytest.raises(PrefixError, match="`pure` is for Python"):
             create_conda_env(env_of(*cached(cache, NOARCH)), prefix, cache=cache)

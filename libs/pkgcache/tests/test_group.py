@@ -99,7 +99,7 @@ def test_one_goes_on_where_another_stopped(place: Path) -> None:
 def test_what_one_keeps_another_can_collect(place: Path) -> None:
     by(ANN, place, "fetch")
     digest = layout.digest(package_of(make_wheel("demo"), "demo"))
-    tree = place / "cache" / "wheels-1" / digest[:2] / digest / "tree"
+    tree = place / "cache" / "wheels-2" / digest[:2] / digest / "tree"
     assert stat.S_IMODE(tree.stat().st_mode) == 0o2775
     assert by(BOB, place, "collect") == "2"
     assert not tree.exists()

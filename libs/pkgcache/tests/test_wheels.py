@@ -88,6 +88,77 @@ def test_files_are_read_only_and_executable_only_where_they_must_be(tmp_path: Pa
     assert modes["demo/b.py"] == 0o444 & ~umask
 
 
+ENVIRONMENTS = "which belongs to the environment"
+STRANGE: list[tuple[dict[str, bytes], str, str]] = [
+    *(
+        ({f"demo-1.0.data/{path}": b"evil"}, "", ENVIRONMENTS)
+        for path in (
+            *("data/.mfenv.json", "data/.mfenv-unfinished.json", "data/conda-meta/demo-1.0-0.json"),
+            *("data/conda-meta/state", "data/pyvenv.cfg", "data/bin/python", "data/bin/python/x"),
+            *("data/bin", "data/lib", "data/lib64", "data/lib/python3.11", "data/bin/python3._pth"),
+            *("data/lib/python3.11/os.py", "data/lib64/python3.13t/struct.py", "data/bin/activate"),
+            *("data/lib/python311.zip", "scripts/python3.11", "scripts/activate.fish"),
+        )
+    ),
+    ({}, "[console_scripts]\npython = demo:main\n", ENVIRONMENTS),
+    ({}, "[gui_scripts]\npython3 = demo:main\n", ENVIRONMENTS),
+    *(
+        ({path: b"evil"}, "", "in the metadata of an installed package")
+        for path in (
+            *("demo-1.0.data/purelib/other-2.0.dist-info/METADATA", "other-2.0.egg-info/PKG-INFO"),
+            *("demo-1.0.data/platlib/demo-1.0.dist-info/METADATA", "other.egg-info"),
+            "demo-1.0.data/data/lib/python3.11/site-packages/other-2.0.dist-info/METADATA",
+            "demo-1.0.data/data/lib64/python3.11/site-packages/other-2.0.dist-info/METADATA",
+        )
+    ),
+    ({}, "[console_scripts]\na = demo:a\n[gui_scripts]\na = demo:b\n", "both be `bin/a`"),
+    ({"demo-1.0.data/scripts/a": b"#!"}, "[gui_scripts]\na = demo:a\n", "both be `bin/a`"),
+    ({"demo-1.0.data/data/bin/a": b"#!"}, "[gui_scripts]\na = demo:a\n", "both be `bin/a`"),
+    (
+        {"demo-1.0.data/data/bin/a": b"#!", "demo-1.0.data/scripts/a": b"#"},
+        "",
+        "`demo-1.0.data/data/bin/a` and `demo-1.0.data/scripts/a` would both be `bin/a`",
+    ),
+    ({"a.py": b"1", "demo-1.0.data/purelib/a.py": b"2"}, "", "both be `site-packages/a.py`"),
+    (
+        {"demo-1.0.data/platlib/a.py": b"1", "demo-1.0.data/purelib/a.py": b"2"},
+        "",
+        "both be `site-packages/a.py`",
+    ),
+    (
+        {"a.py": b"1", "demo-1.0.data/data/lib/python3.11/site-packages/a.py": b"2"},
+        "",
+        "both be `site-packages/a.py`",
+    ),
+    ({"a": b"1", "demo-1.0.data/purelib/a/b.py": b""}, "", "would be a file, and a folder of"),
+]
+
+
+@pytest.mark.parametrize(("files", "entry_points", "reason"), STRANGE)
+def test_a_wheel_cannot_bring_what_is_not_its_own(
+    tmp_path: Path, files: dict[str, bytes], entry_points: str, reason: str
+) -> None:
+    data = make_wheel("demo", files={"demo.py": b"", **files}, entry_points=entry_points)
+    assert reason in refused(tmp_path, data)
+
+
+def test_a_wheel_may_bring_what_only_looks_like_it(tmp_path: Path) -> None:
+    files = {
+        "demo/_vendor/other-2.0.dist-info/METADATA": b"",
+        "demo.egg-info/PKG-INFO": b"",
+        "demo-1.0.data/data/bin/python3-config": b"",
+        "demo-1.0.data/data/etc/jupyter/conf.json": b"{}",
+        "demo-1.0.data/data/lib/pythonish/x.so": b"",
+        "demo-1.0.data/data/share/conda-meta/x.json": b"",
+        "demo-1.0.data/data/lib/python3.11/site-packages/more.py": b"",
+        "demo-1.0.data/scripts/pythonw": b"",
+    }
+    sections = "[console_scripts]\na = demo:a\n[gui_scripts]\na = demo:a\n"
+    wheel = unpacked(tmp_path, make_wheel("demo", files=files, entry_points=sections))
+    assert files.keys() < {one.path for one in wheel.files}
+    assert len(wheel.entry_points) == 1
+
+
 @pytest.mark.parametrize("bits", [stat.S_ISUID, stat.S_ISGID, stat.S_ISVTX])
 def test_special_permission_bits_are_dropped(tmp_path: Path, bits: int) -> None:
     info = zipfile.ZipInfo("demo/a")

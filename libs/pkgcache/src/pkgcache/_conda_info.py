@@ -12,6 +12,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkgcache._members import path_issue
+from pkgcache._places import is_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,8 +29,6 @@ _TEXTS = ("arch", "features", "license", "license_family", "platform", "subdir",
 _FORM = re.compile(r"[A-Za-z0-9_.+!~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = ("hardlink", "softlink", "directory")
-# What we write, or what would be read as written by an installer.
-_OURS = re.compile(r"\.mfenv.*|conda-meta(/history|/frozen|/[^/]*\.json)?")
 # How `noarch: generic`, or none, was written before conda-build asked for one of two words in 2023,
 # in `index.json` as it stands, in `link.json` as a text. conda still reads all of them.
 _YES = ("1", "on", "true", "y", "yes")
@@ -108,7 +107,8 @@ def entry_points(content: Mapping[str, bytes], noarch: str | None) -> tuple[Entr
 
     parts = [text.partition("=") for text in texts]
     try:
-        return tuple(_dist_info.entry_point(name.strip(), value) for name, _, value in parts)
+        found = (_dist_info.entry_point(name.strip(), value) for name, _, value in parts)
+        return tuple(dict.fromkeys(found))
     except _dist_info.BadMetadata as error:
         raise BadInfo(error.issues[0].removeprefix("it ")) from None
 
@@ -214,8 +214,8 @@ def _placeholder(path: str, placeholder: Any, mode: Any) -> tuple[str, FileMode]
 def _check_path(path: str) -> None:
     if issue := path_issue(path):
         raise BadInfo(f"the path {path!r} {issue}")
-    if _OURS.fullmatch(path):
-        raise BadInfo(f"the path `{path}` is that of a record of the environment")
+    if is_record(path):
+        raise BadInfo(f"the path `{path}` belongs to the environment")
 
 
 def _old_paths(content: Mapping[str, bytes]) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pkgcache import _placeholder, _scripts
 from pkgcache._files import Placer, in_threads
 from pkgcache._links import first_escape, resolve
+from pkgcache._places import is_interpreter
 from pkgcache.errors import PrefixError
 from pkgcache.linking import Clobber, Present, report
 
@@ -98,6 +99,11 @@ def link_conda(
         for path, planned in _planned(package, python, site):
             before = plan.get(path)
             if before and before.content != planned.content:
+                if is_interpreter(path):
+                    raise PrefixError(
+                        str(site.final),
+                        f"`{package.name}` would overwrite `{path}` of `{before.owner.name}`",
+                    )
                 clobbers.append(
                     Clobber(path=path, kept=package.name, lost=before.owner.name),
                 )
@@ -121,7 +127,10 @@ def link_conda(
             plan[path].entry |= {key: target.entry[key] for key in same}
     entries = {path: planned.entry for path, planned in plan.items()}
     return CondaLinked(
-        paths=tuple(tuple(entries[path] for path in paths if path in entries) for paths in own),
+        paths=tuple(
+            tuple(entries[path] for path in dict.fromkeys(paths) if path in entries)
+            for paths in own
+        ),
         owners={path: planned.owner.name for path, planned in plan.items()},
         clobbers=tuple(clobbers),
     )

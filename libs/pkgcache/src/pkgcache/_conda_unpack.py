@@ -17,6 +17,7 @@ from pkgcache import _bz2_read, _conda_info, _zip
 from pkgcache._files import NO_LINKS
 from pkgcache._links import first_escape
 from pkgcache._members import path_issue
+from pkgcache._places import noarch_issues
 from pkgcache._tar import BadTar, TarReader
 from pkgcache.conda_packages import CondaFile, UnpackedConda
 from pkgcache.errors import BadArchive
@@ -96,6 +97,9 @@ class CondaWalk:
         self.index = _conda_info.index(self._info, stem)
         self.entry_points = _conda_info.entry_points(self._info, self.index.get("noarch"))
         self.listed = self._listed()
+        if self.index.get("noarch") == "python":
+            for issue in noarch_issues(self.listed, self.entry_points):
+                raise _conda_info.BadInfo(issue)
 
     def _walk_zip(self, stem: str) -> None:
         with self._archive.open("rb") as file:

@@ -170,12 +170,13 @@ def _entry_points(folder: str, content: Read) -> tuple[EntryPoint, ...]:
         parser.read_string(text or "")
     except configparser.Error:
         raise BadMetadata(("its entry_points.txt cannot be read",)) from None
-    return tuple(
+    found = (
         entry_point(name, value)
         for section in ("console_scripts", "gui_scripts")
         if parser.has_section(section)
         for name, value in parser.items(section)
     )
+    return tuple(dict.fromkeys(found))
 
 
 def entry_point(name: str, value: str) -> EntryPoint:

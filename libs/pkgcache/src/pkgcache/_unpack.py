@@ -7,14 +7,17 @@ import hashlib
 import mmap
 import os
 import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pkgcache import _dist_info, _zip
 from pkgcache._members import collisions, path_issue
+from pkgcache._places import wheel_issues
 from pkgcache.errors import BadArchive
 from pkgcache.wheels import UnpackedFile, UnpackedWheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pkgcache._dist_info import Metadata
@@ -29,27 +32,8 @@ _SCRIPTS = "scripts"
 
 def unpack_wheel(archive: Path, tree: Path, limits: Limits) -> UnpackedWheel:
     """Unpack the wheel into `tree`; raises `BadArchive`."""
-    with archive.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            raise BadArchive(archive.name, ("it is empty",))
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            try:
-                return _Unpacking(archive.name, data, limits).run(tree)
-            except _zip.BadZip as error:
-                raise BadArchive(archive.name, (f"it {error}",)) from None
-
-
-class _Unpacking:
-    def __init__(self, filename: str, data: mmap.mmap, limits: Limits) -> None:
-        self._filename, self._data, self._limits = filename, data, limits
-
-    def run(self, tree: Path) -> UnpackedWheel:
-        members = _zip.members(self._data)
-        self._refuse(_member_issues(members))
-        files = {one.name: one for one in members if not one.name.endswith("/")}
-        self._refuse(_size_issues(list(files.values()), len(self._data), self._limits))
-        metadata = self._metadata(files)
-        self._refuse(_record_issues(files, metadata))
+    with _reading(archive, limits) as wheel:
+        metadata = wheel.metadata
         return UnpackedWheel(
             tree=tree,
             name=metadata.name,
@@ -57,63 +41,103 @@ class _Unpacking:
             dist_info=metadata.folder,
             purelib=metadata.purelib,
             entry_points=metadata.entry_points,
-            files=self._write(tree, files, metadata),
+            files=wheel.write(tree),
         )
+
+
+def check_wheel(archive: Path, limits: Limits) -> None:
+    """Raise `BadArchive` where `unpack_wheel` would."""
+    with _reading(archive, limits) as wheel:
+        for member in wheel.files.values():
+            for _ in wheel.content(member, wheel.digest(member)):
+                pass
+
+
+@contextmanager
+def _reading(archive: Path, limits: Limits) -> Iterator[_Wheel]:
+    with archive.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise BadArchive(archive.name, ("it is empty",))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                yield _Wheel(archive.name, data, limits)
+            except _zip.BadZip as error:
+                raise BadArchive(archive.name, (f"it {error}",)) from None
+
+
+class _Wheel:
+    """A wheel of which everything was checked but the content of its files."""
+
+    def __init__(self, filename: str, data: mmap.mmap, limits: Limits) -> None:
+        self._filename, self._data = filename, data
+        members = _zip.members(data)
+        self._refuse(_member_issues(members))
+        self.files = {one.name: one for one in members if not one.name.endswith("/")}
+        self._refuse(_size_issues(list(self.files.values()), len(data), limits))
+        try:
+            self.metadata = _dist_info.read(filename, self.files, self._read)
+            self._refuse(_record_issues(self.files, self.metadata))
+            self._refuse(list(wheel_issues(self.metadata, self._read)))
+        except _dist_info.BadMetadata as error:
+            raise BadArchive(filename, error.issues) from None
 
     def _refuse(self, issues: list[str]) -> None:
         if issues:
             raise BadArchive(self._filename, tuple(issues))
 
-    def _metadata(self, files: dict[str, Member]) -> Metadata:
-        def read(path: str) -> bytes | None:
-            member = files.get(path)
-            if not member:
-                return None
-            if member.size > _METADATA_SIZE:
-                raise _dist_info.BadMetadata((f"`{path}` is larger than {_METADATA_SIZE} bytes",))
-            return b"".join(_zip.content(self._data, member))
+    def _read(self, path: str) -> bytes | None:
+        member = self.files.get(path)
+        if not member:
+            return None
+        if member.size > _METADATA_SIZE:
+            raise _dist_info.BadMetadata((f"`{path}` is larger than {_METADATA_SIZE} bytes",))
+        return b"".join(_zip.content(self._data, member))
 
-        try:
-            return _dist_info.read(self._filename, files, read)
-        except _dist_info.BadMetadata as error:
-            raise BadArchive(self._filename, error.issues) from None
+    def digest(self, member: Member) -> hashlib._Hash:
+        """Of the kind that RECORD has of a file."""
+        return hashlib.new(self.metadata.record.get(member.name, "").partition("=")[0] or "sha256")
 
-    def _write(
-        self, tree: Path, files: dict[str, Member], metadata: Metadata
-    ) -> tuple[UnpackedFile, ...]:
+    def content(self, member: Member, digest: hashlib._Hash) -> Iterator[bytes]:
+        """The bytes of a file; refused at their end if they do not have the right hash."""
+        for piece in _zip.content(self._data, member):
+            digest.update(piece)
+            yield piece
+        if self.metadata.record.get(member.name, "") not in ("", _recorded(digest)):
+            self._refuse([f"`{member.name}` does not have the hash that RECORD gives"])
+
+    def write(self, tree: Path) -> tuple[UnpackedFile, ...]:
+        """Write all files into `tree`."""
         # As open to a group as the cache is, whatever the umask; to others never.
         mode = tree.parent.parent.stat().st_mode & 0o2775
         parents = {
-            f"{tree}/{one[:at]}" for one in files for at, char in enumerate(one) if char == "/"
+            f"{tree}/{one[:at]}" for one in self.files for at, char in enumerate(one) if char == "/"
         }
         for folder in (str(tree.parent), str(tree), *sorted(parents)):
             os.mkdir(folder, mode)  # noqa: PTH102  one of many
-        return tuple(
-            self._write_file(tree, member, metadata) for _, member in sorted(files.items())
-        )
+        return tuple(self._write_file(tree, member) for _, member in sorted(self.files.items()))
 
-    def _write_file(self, tree: Path, member: Member, metadata: Metadata) -> UnpackedFile:
-        promised = metadata.record.get(member.name, "")
-        algorithm = promised.partition("=")[0] or "sha256"
-        digest = hashlib.new(algorithm)
-        script = member.name.startswith(f"{metadata.data_folder}/{_SCRIPTS}/")
+    def _write_file(self, tree: Path, member: Member) -> UnpackedFile:
+        script = member.name.startswith(f"{self.metadata.data_folder}/{_SCRIPTS}/")
         mode = 0o555 if script or member.mode & 0o111 else 0o444
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        digest = self.digest(member)
         descriptor = os.open(f"{tree}/{member.name}", flags, mode)
         try:
-            for piece in _zip.content(self._data, member):
-                digest.update(piece)
+            for piece in self.content(member, digest):
                 view = memoryview(piece)
                 while view:
                     view = view[os.write(descriptor, view) :]
             found = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        text = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
-        actual = f"{algorithm}={text}"
-        if promised not in ("", actual):
-            self._refuse([f"`{member.name}` does not have the hash that RECORD gives"])
-        return UnpackedFile(member.name, found.st_size, found.st_mtime_ns, found.st_mode, actual)
+        return UnpackedFile(
+            member.name, found.st_size, found.st_mtime_ns, found.st_mode, _recorded(digest)
+        )
+
+
+def _recorded(digest: hashlib._Hash) -> str:
+    text = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    return f"{digest.name}={text}"
 
 
 def _member_issues(members: list[Member]) -> list[str]:

@@ -3,8 +3,8 @@
 | path | content |
 |---|---|
 | `archives/<2 digits>/<digest>/<file name>` | an archive; beside it `.<file name>.part` while it comes |
-| `wheels-1/<2 digits>/<digest>/` | an unpacked wheel: its files in `tree/`, their list `files.json` |
-| `conda-1/<2 digits>/<digest>/` | an unpacked conda package, likewise |
+| `wheels-2/<2 digits>/<digest>/` | an unpacked wheel: its files in `tree/`, their list `files.json` |
+| `conda-2/<2 digits>/<digest>/` | an unpacked conda package, likewise |
 | `locks/` | one lock file for each artifact that was worked on |
 """
 
@@ -45,7 +45,7 @@ __all__ = ["Fetched", "PackageCache"]
 _CHUNK = 1 << 20
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
 # A program that unpacks in another way uses another folder and leaves these alone.
-UNPACKED = {"pypi": "wheels-1", "conda": "conda-1"}
+UNPACKED = {"pypi": "wheels-2", "conda": "conda-2"}
 
 _T = TypeVar("_T")
 
