@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from resolvers.testing import Distribution, FakeIndex, make_wheel
 
 if TYPE_CHECKING:
@@ -187,6 +189,27 @@ def failure(done: Done, status: int = 1) -> str:
     lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, done.err
     return done.err[done.err.index("error: ") :]
+
+
+def private_mounts() -> bool:
+    """Whether this user may mount a file system in a name space of its own."""
+    command = ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def unprivileged() -> str:
+    """What makes a shell one without root's power over permissions; skips where it cannot."""
+    if os.geteuid():
+        return ":"
+    words = ["unshare", "--user", "--map-user=12345"]
+    try:
+        subprocess.run([*words, "true"], capture_output=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("this is root, who may not make a name space where it is not")
+    return f'[ "$(id -u)" = 12345 ] || exec {" ".join(words)} "$0" "$@"'
 
 
 def files(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pytest
 
 from resolvers.testing import make_wheel
 
-from .helpers import COMMAND, Machine, files, finish, tidy
+from .helpers import COMMAND, Machine, files, finish, private_mounts, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -459,11 +458,3 @@ def contents(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_symlink() or path.is_file()
     }
-
-
-def private_mounts() -> bool:
-    command = ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
-    try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        return False

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PLACES = {
     "tests": "tests",
+    "metaflow": "tests/metaflow",
     "cli": "apps/cli/tests",
     **{name: f"libs/{name}/tests" for name in ("envid", "pkgcache", "resolvers")},
 }

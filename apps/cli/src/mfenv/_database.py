@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 import threading
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mfenv.errors import MfenvError, RegistryError
 
@@ -22,8 +25,8 @@ _WAIT_SECONDS = 60
 class Database:
     """The database in the file `path`, which is made with `schema` when it is not there.
 
-    Every write is one transaction. Raises `RegistryError` where it cannot be opened, read or
-    written, and for one of a higher `version`.
+    Every write is one transaction. Where nothing can be written, what is there is read. Raises
+    `RegistryError` where it cannot be opened, read or written, and for one of a higher `version`.
     """
 
     version: int
@@ -32,6 +35,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._refusal: RegistryError | None = None
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -39,6 +43,18 @@ class Database:
             if self._connection:
                 self._connection.close()
                 self._connection = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written, because of the directory or the file system."""
+        with self._errors():
+            self._open()
+        return self._refusal is not None
+
+    def check_writable(self) -> None:
+        """Raise why nothing can be written, before work is done that would have to be."""
+        if self.read_only and self._refusal:
+            raise self._refusal
 
     def one(self, sql: str, values: tuple[Any, ...]) -> Any:
         with self._errors():
@@ -52,6 +68,10 @@ class Database:
     def write(self, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
         with self._errors():
             db = self._open()
+            if self._refusal:
+                if keep:
+                    raise self._refusal
+                db = _in_memory(db)
             # Taking the lock at once cannot deadlock, as turning a read into a write can.
             db.execute("begin immediate")
             try:
@@ -70,18 +90,40 @@ class Database:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
+        if reason := _unwritable(self.path):
+            self._refusal = RegistryError(
+                f"cannot write into `{self.path.parent}`: {reason}",
+                "set MFENV_HOME to a directory that can be written",
+            )
+            return self._connect_read_only()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(
-            self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        # Paths are bytes, and not in every locale can these be read as UTF-8.
-        db.text_factory = os.fsdecode
+        db = _opened(self.path)
         try:
             if self._version(db) == 0:
                 self._create(db)
         except BaseException:
             db.close()
             raise
+        return db
+
+    def _connect_read_only(self) -> sqlite3.Connection:
+        """What can be read where SQLite can make none of the files that it wants beside."""
+        log, shared = (self.path.with_name(f"{self.path.name}-{one}") for one in ("wal", "shm"))
+        url = f"file:{quote(os.fsencode(self.path))}"
+        if not self.path.exists():
+            db = _opened(":memory:")
+        elif not log.exists() or not log.stat().st_size:
+            db = _opened(f"{url}?immutable=1")
+        elif shared.exists():
+            db = _opened(f"{url}?mode=ro")
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                for one in (self.path, log):
+                    shutil.copyfile(one, f"{folder}/{one.name}")
+                db = _in_memory(_opened(f"{folder}/{self.path.name}"))
+        if self._version(db) == 0:
+            db = _opened(":memory:")
+            db.executescript(self.schema)
         return db
 
     def _version(self, db: sqlite3.Connection) -> int:
@@ -120,3 +162,35 @@ class Database:
                 if corrupt
                 else "check the space and the permissions of its directory, or set MFENV_HOME",
             ) from None
+
+
+def _opened(database: Path | str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        database,
+        timeout=_WAIT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=isinstance(database, str),
+    )
+    # Paths are bytes, and not in every locale can these be read as UTF-8.
+    db.text_factory = os.fsdecode
+    return db
+
+
+def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
+    copy = _opened(":memory:")
+    db.backup(copy)
+    return copy
+
+
+def _unwritable(path: Path) -> str | None:
+    """Why neither the file `path` nor others beside it can be written or made."""
+    there = next(one for one in path.parents if one.exists())
+    if _may_write(there) and (not path.exists() or _may_write(path)):
+        return None
+    only_read = os.statvfs(there).f_flag & os.ST_RDONLY
+    return "read-only file system" if only_read else "permission denied"
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=True)

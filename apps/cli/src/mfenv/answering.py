@@ -172,6 +172,7 @@ class Answers:
         """Answer while nobody else resolves the same."""
         from resolvers.errors import ResolveError
 
+        self._registry.check_writable()
         req_id = prepared.spec.req_id
         with self._lock(f"resolve-{req_id}", "another process that resolves the same"):
             if not known and how.latest:

@@ -62,6 +62,8 @@ def collect(
     from pkgcache.prefix import tidy_prefixes
 
     registry, cache = environments.registry, environments.cache
+    if not dry_run:
+        registry.check_writable()
     now = time.time()
     since = {
         "before": now - GRACE,
@@ -134,7 +136,7 @@ def enforce_limits(environments: Environments) -> None:
     from pkgcache.digests import DigestSet
 
     limits = _limits(environments)
-    if limits == Limits():
+    if limits == Limits() or environments.registry.read_only:
         return
     stamp = environments.cache.root / "limited"
     with suppress(FileNotFoundError):
@@ -162,7 +164,7 @@ def _adopt(environments: Environments) -> None:
     known = {row.path for row in environments.registry.prefixes()}
     for path in _own_places(environments):
         env_id = None if str(path) in known else read_marker(path)
-        if env_id:
+        if env_id and not environments.registry.read_only:
             used_at = (path / MARKER).stat().st_mtime
             environments.registry.adopt_prefix(path, env_id, used_at)
 

@@ -226,6 +226,7 @@ class Environments:
         With `default` it becomes what its bare `req_id` means here. Raises as `find` does, and
         `NoStore` where there is none.
         """
+        self.registry.check_writable()
         envs = self._finder.get(name, platforms)
         self.remember(envs, default=default)
         return envs
@@ -335,6 +336,7 @@ class Environments:
         Gives whether the store still has it, and would give it back here when it is asked for.
         Raises `UnknownEnvironment` where nobody knows it, and `NoStore`.
         """
+        self.registry.check_writable()
         return self._publisher.take_away(parse_alias(alias), shared=shared)
 
     def remove(self, name: str, *, force: bool = False) -> Removed:
@@ -344,6 +346,7 @@ class Environments:
         Raises `StillNamed` where an environment has other names, but for `force`, and
         `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
+        self.registry.check_writable()
         row = self.registry.prefix_named(name)
         if row:
             return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))

@@ -181,7 +181,7 @@ class Finder:
             return ResolvedEnv.from_json(text)
         store = self._store()
         found = store.fetch_description(env_id) if store else None
-        if found and remember:
+        if found and remember and not self._registry.read_only:
             self._registry.add([found], default=False)
             self._registry.set_published(self._settings.store, [env_id])
         return found
@@ -212,6 +212,8 @@ class Finder:
         if ref is None:
             return here
         there = (ref.req_id, ref.full_id)
+        if self._registry.read_only:
+            return there
         url = self._settings.store
         held = self._registry.set_alias(str(alias), there, mutable=alias.mutable, store=url)
         if held:

@@ -68,6 +68,8 @@ class Prefixes:
         if new:
             if path.exists() and not force and not interrupted(path):
                 raise PrefixExists(str(path))
+            if prefix is None:
+                self._registry.check_writable()
             try:
                 self._make(env, path, seconds, replace=force)
             except PrefixExists:
@@ -75,7 +77,13 @@ class Prefixes:
                 if not (keep and read_marker(path) == env.env_id):
                     raise
                 new = False
-        self._registry.add_prefix(path, as_name, env.env_id)
+        if not self._registry.read_only:
+            self._registry.add_prefix(path, as_name, env.env_id)
+        elif new:
+            self._environments.progress.note(
+                f"`mfenv list` does not know of `{path}`: `{self._environments.home}` cannot be"
+                " written"
+            )
         return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
 
     def remove(self, path: Path) -> Path:
@@ -111,6 +119,8 @@ class Prefixes:
         if self._registry.use_prefix(path) or not os.path.lexists(path):
             return read_marker(path)
         environments = self._environments
+        if self._registry.read_only:  # so nobody collects
+            return read_marker(path)
         return settled_prefix(path, cache=environments.cache, progress=environments.progress)
 
     def _make(

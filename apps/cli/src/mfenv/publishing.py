@@ -91,6 +91,8 @@ class Publisher:
         ids = (target.req_id, target.full_id)
         if (held := self.held(alias)) and held != ids:
             raise taken(alias, held)
+        if self._registry.alias(str(alias)) != ids:
+            self._registry.check_writable()
         url, store = self._environments.store_url, self._environments.store
         known = not alias.mutable and self._registry.alias_in(url, str(alias)) == ids
         if store and not known and store.alias(alias) != target:

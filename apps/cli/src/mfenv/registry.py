@@ -105,7 +105,8 @@ class Registry(Database):
     """The registry in the file `path`, which is made when it is not there.
 
     Safe to use from several threads and processes. Raises `RegistryError` where the database
-    cannot be opened, read or written.
+    cannot be opened, read or written. What only remembers (uses, and what a store has) is left out
+    where nothing can be written.
     """
 
     version, schema = 1, _SCHEMA
@@ -208,6 +209,8 @@ class Registry(Database):
 
         One that was collected since it was read is recorded again.
         """
+        if self.read_only:
+            return
         condition = "where req_id=? and full_id=? and platform=?"
         sql = f"select used_at from environments {condition}"  # noqa: S608 - constants
         for env in envs:
@@ -306,6 +309,8 @@ class Registry(Database):
         An immutable alias that is held by another environment stays there, and its holder is
         returned; None means that it is done.
         """
+        if self.read_only and self.alias(alias) == target:
+            return None
         with self.write() as db:
             found = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
             held: tuple[str, str] | None = found.fetchone()
@@ -371,7 +376,7 @@ class Registry(Database):
     def use_prefix(self, path: Path) -> bool:
         """Say that a prefix is used, as `use` does; whether it is known."""
         row = self.prefix_at(path)
-        if row and row.used_at < _now() - _USE_SECONDS:
+        if row and row.used_at < _now() - _USE_SECONDS and not self.read_only:
             with self.write() as db:
                 sql = "update prefixes set used_at=? where path=cast(? as text)"
                 return db.execute(sql, (_now(), os.fsencode(path))).rowcount > 0
@@ -411,6 +416,8 @@ class Registry(Database):
 
     def set_published(self, store: str, env_ids: Iterable[EnvId]) -> None:
         """Remember that a store holds these environments completely."""
+        if self.read_only:
+            return
         with self.write() as db:
             db.executemany(
                 "insert or ignore into published values (?,?,?,?)",
@@ -423,6 +430,8 @@ class Registry(Database):
         return {key: (etag, names) for key, etag, names in rows}
 
     def set_named_in(self, store: str, named: Mapping[str, tuple[str, bytes]]) -> None:
+        if self.read_only:
+            return
         with self.write() as db:
             db.execute("delete from named where store=?", (store,))
             rows = ((store, key, etag, names) for key, (etag, names) in named.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pkgcache.progress import Progress
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -31,11 +34,16 @@ def lock(path: Path, *, waiting_for: str, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of `path` if nobody else does; yields whether it is held."""
+    """Hold the lock of `path` if nobody else does; yields whether it is held.
+
+    It is not where nothing can be written.
+    """
     mutex = file_lock(path)
     try:
         mutex.acquire(timeout=0)
-    except Timeout:
+    except OSError as error:
+        if not isinstance(error, Timeout) and error.errno not in UNWRITABLE:
+            raise
         yield False
         return
     try:

@@ -34,7 +34,7 @@ MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
 _SCHEMA_VERSION = 1
 _LONGEST_MARKER = 4096
-_BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone)")
+_BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone|lock)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +175,8 @@ def _beside(prefix: Path, what: str) -> Path:
 
 
 def _lock_path(prefix: Path, cache: PackageCache) -> Path:
+    if not cache.writable:
+        return _beside(prefix, "lock")
     real = prefix.parent.resolve() / prefix.name
     return cache.lock_path(f"prefix-{hashlib.sha256(os.fsencode(real)).hexdigest()}")
 
@@ -191,6 +193,8 @@ def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterat
                 yield
             finally:
                 _tidy(prefix)
+                # Whoever waits for it sees that it has no name any more, and makes another.
+                _beside(prefix, "lock").unlink(missing_ok=True)
     except PkgcacheError:
         raise
     except OSError as error:

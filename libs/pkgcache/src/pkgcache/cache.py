@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pkgcache import conda_packages, layout, wheels
 from pkgcache._fetch import Fetched, Fetcher
-from pkgcache._locks import lock
+from pkgcache._locks import UNWRITABLE, lock
 from pkgcache._unpackers import unpack
 from pkgcache.download import Downloader, Received
 from pkgcache.errors import BadArchive, CacheError, NotInCache, PkgcacheError
@@ -51,25 +51,43 @@ _T = TypeVar("_T")
 
 
 class PackageCache:
-    """A cache in the directory `root`, which is made where it is missing.
+    """A cache in the directory `root`, which is made where it is missing and can be made.
 
-    Raises `CacheError` for a directory that others may write into, unless it is given to one of
+    One that cannot be written is read; whatever would have to be written is a `CacheError`. Raises `CacheError` for a directory that others may write into, unless it is given to one of
     the user's groups on purpose (`chgrp`, `chmod g+ws`).
     """
 
     def __init__(self, root: Path, *, limits: Limits = wheels.DEFAULT_LIMITS) -> None:
         self.root = root.absolute()
         self.limits = limits
-        with self.errors():
-            self.root.parent.mkdir(parents=True, exist_ok=True)
-            # Never wider than this, whatever the umask: who can write here can run code as us.
-            self.root.mkdir(mode=0o755, exist_ok=True)
-            self._mode = _check_owner(self.root) & 0o2775
-            for name in ("archives", *UNPACKED.values(), "locks"):
-                self._make(self.root / name)
+        self._mode = 0o755
+        self._refusal: CacheError | None = None
+        try:
+            with self.errors():
+                self._make_folders()
+        except CacheError as error:
+            cause = error.__cause__
+            if not (isinstance(cause, OSError) and cause.errno in UNWRITABLE):
+                raise
+            self._refusal = error
+
+    def _make_folders(self) -> None:
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        # Never wider than this, whatever the umask: who can write here can run code as us.
+        self.root.mkdir(mode=self._mode, exist_ok=True)
+        self._mode = _check_owner(self.root) & 0o2775
+        for name in ("archives", *UNPACKED.values(), "locks"):
+            self._make(self.root / name)
 
     def __repr__(self) -> str:
         return f"PackageCache({str(self.root)!r})"
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything can be written here."""
+        return self._refusal is None and os.access(
+            self.root / "locks", os.W_OK, effective_ids=True
+        )
 
     def fetch(
         self,
@@ -126,6 +144,7 @@ class PackageCache:
 
     def add(self, source: Path | bytes, filename: str) -> Received:
         """Put a file that was made here, such as a built wheel, into the cache."""
+        self._check_made()
         with self.errors():
             beside = self.root / "archives" / f".{secrets.token_hex(8)}.tmp"
             try:
@@ -237,6 +256,7 @@ class PackageCache:
     @contextmanager
     def locked(self, package: Package, progress: Progress) -> Iterator[None]:
         """Hold the artifact's lock. Whoever holds it may write its archive and its tree."""
+        self._check_made()
         path = self.lock_path(layout.digest(package))
         with lock(
             path,
@@ -261,6 +281,10 @@ class PackageCache:
         if not _FILENAME.fullmatch(filename):
             raise CacheError(str(self.root), f"{filename!r} is not a file name")
         return self.root / "archives" / digest[:2] / digest / filename
+
+    def _check_made(self) -> None:
+        if self._refusal:
+            raise self._refusal
 
     def _make(self, folder: Path) -> None:
         try:

@@ -220,8 +220,11 @@ def _folders(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 
 def _hidden(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    with os.scandir(path) as entries:
-        return [one for one in entries if one.name.startswith(".")]
+    try:
+        with os.scandir(path) as entries:
+            return [one for one in entries if one.name.startswith(".")]
+    except FileNotFoundError:
+        return []
 
 
 def _files(path: Path) -> Iterator[os.stat_result]:
