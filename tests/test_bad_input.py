@@ -242,8 +242,40 @@ def test_an_index_that_wants_credentials(
 ) -> None:
     index.failures["/simple/"] = 401
     said = machine.fails("resolve", "--pypi", "app")
-    assert "it asks for credentials (401)" in said
-    assert "\nhint: " in said
+    assert "it asks for credentials (401)\nhint: give a user name and a password" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "it refuses the user name and password (401)\nhint: correct them"),
+        (403, "it refuses these credentials (403)\nhint: ask who keeps it"),
+    ],
+)
+@pytest.mark.parametrize("source", ["index", "links", "file", "requirements"])
+def test_credentials_that_are_refused(
+    machine: Machine, index: FakeIndex, source: str, status: int, message: str
+) -> None:
+    index.failures["/"] = status
+    server = index.url.removesuffix("/simple").replace("//", "//ada:geheim@")
+    words = {
+        "index": ("--pypi", "app", "--index-url", f"{server}/simple"),
+        "links": ("--pypi", "app", "--no-index", "--find-links", f"{server}/links"),
+        "file": ("--pypi", f"app @ {server}/files/app-1.0-py3-none-any.whl"),
+        "requirements": ("-r", f"{server}/requirements.txt?sig=s3cret"),
+    }
+    said = machine.fails("resolve", *words[source])
+    if source == "requirements":
+        message = f"cannot fetch `{server.replace('ada:geheim', '***')}/requirements.txt?sig=***`"
+    assert message in said
+    assert "geheim" not in said
+    assert "s3cret" not in said
+
+
+def test_a_hash_of_a_constraint_is_blamed_on_it(machine: Machine, unchanged: None) -> None:
+    machine.file("bounds.txt", f"\napp==1.0 --hash=sha256:{'0' * 64}\n")
+    machine.file("requirements.txt", "-c bounds.txt\napp\n")
+    assert "(asked by bounds.txt:2)" in machine.fails("resolve", "-r", "requirements.txt")
 
 
 def test_bytes_that_are_not_those_of_the_index(

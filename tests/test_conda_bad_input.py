@@ -89,7 +89,7 @@ def test_a_channel_whose_name_nobody_knows(
     [
         (404, "is not a conda channel: there is no `noarch` at"),
         (500, "it answers internal server error (500)"),
-        (403, "it refuses these credentials (403)"),
+        (403, "it refuses access (403)"),
         ("truncate", "its repodata is damaged"),
         ("garbage", "repodata.json.zst` is no zstd archive"),
     ],
@@ -225,14 +225,25 @@ def test_an_unsatisfiable_request_is_a_tree(conda: Machine, unchanged: None) -> 
             ["--conda", "greeter[extras=[nosuch]]"],
             ["--conda: `greeter[extras=[nosuch]]`", "has no extra `nosuch`", "it has: none"],
         ),
+        (
+            ["--conda", "shared", "--pypi", "shared @ {index}/files/shared-9-py3-none-any.whl"],
+            ["`shared` is asked for by a URL or a path, and conda brings it too", "keep one"],
+        ),
+        (
+            ["--conda", "shared", "--pypi", "./shared-9-py3-none-any.whl"],
+            ["`shared` is asked for by a URL or a path, and conda brings it too", "keep one"],
+        ),
         (["--sys", "glibc", "--conda", "greeter"], ["--sys", "write for example `__glibc=2.28`"]),
     ],
 )
 def test_a_request_that_cannot_be_met(
     conda: Machine, index: FakeIndex, unchanged: None, words: list[str], messages: list[str]
 ) -> None:
-    index.add(make_wheel("modern", "1.0", requires=["shared>=2"]))
-    said = conda.fails("resolve", *words)
+    shared = make_wheel("shared", "9")
+    (conda.work / shared.filename).write_bytes(shared.data)
+    index.add(make_wheel("modern", "1.0", requires=["shared>=2"]), shared)
+    origin = index.url.removesuffix("/simple")
+    said = conda.fails("resolve", *(word.format(index=origin) for word in words))
     assert [one for one in messages if one not in said] == [], said
     assert "\nhint: " in said or "; write for example" in said
 
@@ -278,3 +289,24 @@ def test_what_failed_once_succeeds_later(
     conda.ok("resolve", "--conda", "greeter", "--alias", "a:v1")
     shutil.rmtree(conda.home / "cache")
     assert "hello from" in conda.ok("run", "a:v1", "--", "greeter")
+
+
+def test_an_extra_that_is_asked_for_on_a_condition_and_is_not_there_is_noted(
+    conda: Machine,
+) -> None:
+    asked = "greeter[extras=[nosuch],when='__unix']"
+    noted = conda.json("resolve", "--conda", asked, "--conda", "greeter")["notes"]
+    assert [note for note in noted if "brings no extra `nosuch`: greeter 1.1 has none" in note]
+
+
+def test_who_needs_nothing_but_python_of_a_channel_hears_of_the_machines_own(
+    conda: Machine, server: ChannelServer
+) -> None:
+    server.faults["/"] = 500
+    hint = "`--python-provider system`"
+    assert hint in conda.fails("resolve", "--pypi", "app")
+    assert hint not in conda.fails("resolve", "--pypi", "app", "--conda", "greeter")
+    assert hint not in conda.fails("resolve", "--pypi", "app", "--npconda", "greeter")
+    server.faults.clear()
+    nowhere = {"MFENV_INDEX_URL": "http://127.0.0.1:9/simple"}
+    assert hint not in conda.fails("resolve", "--pypi", "app", env=nowhere)

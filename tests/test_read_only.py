@@ -90,8 +90,8 @@ def test_an_environment_is_created_elsewhere(baked: Machine, before: str) -> Non
         assert (done.status, done.out) == (0, f"{place}\n"), done.err
         assert said in done.err
     assert baked.run("create", "a:v1", "--prefix", "there", "--force", before=before).status == 0
-    done = baked.spawn(place / "bin" / "hello")
-    assert (done.communicate()[0], done.returncode) == (f"hello from {place}\n", 7)
+    hello = baked.spawn(place / "bin" / "hello")
+    assert (hello.communicate()[0], hello.returncode) == (f"hello from {place}\n", 7)
     tidy(baked)
 
 
@@ -133,7 +133,12 @@ def test_a_home_that_is_not_there_and_cannot_be_made(machine: Machine) -> None:
     place.mkdir()
     machine.environ["MFENV_HOME"] = str(place / "none" / "home")
     before = MOUNTED.format(place)
-    assert machine.run("list", "--json", before=before).out.split() == ['{', '"environments":', "[]", "}"]
+    assert machine.run("list", "--json", before=before).out.split() == [
+        "{",
+        '"environments":',
+        "[]",
+        "}",
+    ]
     for words in (["cache", "info"], ["config"], ["gc", "--dry-run"]):
         assert machine.run(*words, before=before).status == 0
     for words in (["show", "a:v1"], ["run", "a:v1", "--", "hello"]):

@@ -107,6 +107,33 @@ def test_an_update_moves_what_it_names_and_keeps_the_rest(
     assert "nothing to update" in said
 
 
+def test_a_requirements_file_at_a_url(machine: Machine, index: FakeIndex) -> None:
+    texts = {
+        "a.txt": "-r more/b.txt\nother\n",
+        "more/b.txt": "-c c.txt\napp\n",
+        "more/c.txt": "dep<2\n",
+    }
+    for name, text in texts.items():
+        index.serve(name, text)
+    url = f"{index.origin}/{{}}?sig=s3cret".format
+    found = machine.json("resolve", "-r", url("a.txt").replace("//", "//ada:geheim@"))
+    assert {one["name"] for one in found["environments"][0]["packages"]} == {"app", "dep", "other"}
+    for secret in ("s3cret", "geheim"):
+        assert secret not in str(found)
+    index.serve("environment.yml", "dependencies:\n  - pip:\n    - app\n")
+    machine.ok("resolve", "-f", url("environment.yml"))
+    index.serve("pyproject.toml", '[project]\nname = "x"\nversion = "1"\ndependencies = ["app"]\n')
+    machine.ok("resolve", "-p", url("pyproject.toml"))
+    said = machine.fails("resolve", "-r", url("none.txt"))
+    assert f"cannot fetch `{index.origin}/none.txt?sig=***`: the server answered 404" in said
+    index.serve("bad.txt", "app\nb==\n")
+    assert f"{index.origin}/bad.txt?sig=***:2: `b==`" in machine.fails(
+        "resolve", "-r", url("bad.txt")
+    )
+    said = machine.fails("resolve", "-r", url("a.txt"), "--offline")
+    assert "downloads are switched off" in said
+
+
 @pytest.mark.parametrize("again", [("--update", "other"), ("--force",)])
 def test_what_resolving_again_changed_is_said(
     machine: Machine, index: FakeIndex, again: tuple[str, ...]

@@ -171,7 +171,11 @@ WRONG = {
     "transmute_level": ("0", "20"),
     "transmute_memory": ("some", ""),
     "use_remote_latest": ("none me", "anyone,ada"),
-    "virtual_packages": ("glibc=2.28", "linux:__cuda=12", "__glibc", "__glibc>=2.28"),
+    "virtual_packages": (
+        *("glibc=2.28", "linux:__cuda=12", "__glibc", "__glibc>=2.28"),
+        *("__glibc=2.1", "linux-64:__glibc=new", "__osx=10.1", "__win=0", "linux-64:__osx=13.0"),
+        "__glibc=2.28 __glibc=2.35",
+    ),
 }
 
 

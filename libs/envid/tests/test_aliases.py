@@ -41,6 +41,8 @@ REFS: list[tuple[str, Ref, str]] = [
 
 BROKEN = [
     ("", "it is empty", None),
+    ("Team V1", "upper-case letters", "write `team-v1`"),
+    ("https://a:b@h/X", "more than one colon", "names and tags are"),
     ("Team/name", "upper-case letters", "write `team/name`"),
     ("name:V1", "upper-case letters", "write `name:v1`"),
     ("name:", "the tag is empty", "leave the colon out for `latest`"),

@@ -577,7 +577,7 @@ def test_the_token_of_a_channel_is_in_requests_to_it_alone(
     ("fault", "kind", "words"),
     [
         (401, IndexUnreachable, "it asks for credentials (401)"),
-        (403, IndexUnreachable, "it refuses these credentials (403)"),
+        (403, IndexUnreachable, "it refuses access (403)"),
         (404, UnknownChannel, "there is no `noarch`"),
         (429, IndexUnreachable, "too many requests (429)"),
         (500, IndexUnreachable, "it answers internal server error (500)"),

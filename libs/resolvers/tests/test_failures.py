@@ -128,7 +128,7 @@ def test_no_source_at_all_is_said(tmp_path: Path) -> None:
     ("status", "reason"),
     [
         (401, "it asks for credentials (401)"),
-        (403, "it refuses these credentials (403)"),
+        (403, "it refuses access (403)"),
         (410, "gone (410)"),
     ],
 )

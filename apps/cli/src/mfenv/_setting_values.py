@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from envid.errors import InvalidRequirement, InvalidSpec
-from envid.platforms import check_platform
+from envid.platforms import PLATFORMS, check_platform, virtual_packages
 from envid.redaction import redact
 from envid.requirements import normalize, normalize_python
 from mfenv.errors import InvalidSetting
@@ -123,11 +123,30 @@ def _platforms(value: tuple[str, ...]) -> None:
 
 
 def _virtual_packages(value: tuple[str, ...]) -> None:
+    seen: dict[tuple[str, str], str] = {}
     for text in value:
         place, colon, package = text.rpartition(":")
-        if colon:
-            check_platform(place)
-        normalize("sys", package)
+        platforms = (check_platform(place),) if colon else PLATFORMS
+        found = normalize("sys", package)
+        name = found.partition("=")[0]
+        other = seen.setdefault((place, name), found)
+        if other != found:
+            raise InvalidSetting(f"both `{other}` and `{found}` are there", "keep one of them")
+        able = [one for one in platforms if found in virtual_packages(one, [found])]
+        if not able or name == "__win":
+            raise InvalidSetting(f"{', '.join(platforms)} cannot have `{name}`", "leave it out")
+        if name in ("__glibc", "__osx"):
+            _floor(able[0], found)
+
+
+def _floor(platform: str, text: str) -> None:
+    from resolvers.errors import InvalidRequest
+    from resolvers.targets import Target
+
+    try:
+        Target.make(platform, [text])
+    except InvalidRequest as error:
+        raise InvalidSetting(str(error), error.hint) from None
 
 
 def _index(value: str) -> None:

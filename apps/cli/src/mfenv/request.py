@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from envid.errors import InvalidRequirement
 from envid.platforms import PLATFORMS, check_platform, host_platform
+from envid.redaction import redact
 from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mfenv.settings import Settings
+    from pkgcache.download import Body
     from reqparse import Requirement, RequirementSet
     from reqparse.model import Category
 
@@ -51,13 +53,18 @@ __all__ = ["Prepared", "Request", "prepare"]
 
 _PIXI = ("pixi.toml", "mojoproject.toml")
 _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
+_FILE_SIZE = 64 << 20
+
+File = Path | str
+"""A path, or the URL of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What one environment must hold, as it was asked for.
 
-    `files` are requirement files of any kind that reqparse tells by name and content; those in
+    `files` are requirement files of any kind that reqparse tells by name and content, each a path
+    or, as a text, the URL of one; those in
     `environment_files`, `pyprojects` and `scripts` are read as what they are listed as; one of
     `pyprojects` may be a pixi.toml. `groups` and `extras` choose among what those in `pyprojects`
     name. `pypi` are requirements as they stand
@@ -72,10 +79,10 @@ class Request:
     the request nor a setting states one; empty, it is the newest that solves.
     """
 
-    files: tuple[Path, ...] = ()
-    environment_files: tuple[Path, ...] = ()
-    pyprojects: tuple[Path, ...] = ()
-    scripts: tuple[Path, ...] = ()
+    files: tuple[File, ...] = ()
+    environment_files: tuple[File, ...] = ()
+    pyprojects: tuple[File, ...] = ()
+    scripts: tuple[File, ...] = ()
     groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     pypi: tuple[str, ...] = ()
@@ -92,7 +99,7 @@ class Request:
     also: tuple[tuple[str, str], ...] = ()
 
     @property
-    def all_files(self) -> tuple[tuple[Path, str | None], ...]:
+    def all_files(self) -> tuple[tuple[File, str | None], ...]:
         """Every file, and the kind that it is read as; None to tell by name and content."""
         return (
             *((path, None) for path in self.files),
@@ -102,9 +109,10 @@ class Request:
         )
 
 
-def _project_kind(path: Path) -> str:
+def _project_kind(file: File) -> str:
     """What a file of `pyprojects` is: pixi has the same tables in a file of its own name."""
-    return "pixi.toml" if path.name.lower() in _PIXI else "pyproject.toml"
+    name = str(file).rpartition("/")[2].lower()
+    return "pixi.toml" if name in _PIXI else "pyproject.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +154,7 @@ def prepare(
     if request.same_as is not None:
         return _prepare_again(request, settings, find)
     credentials = credentials or Credentials()
-    sets = [*_read(request), *request.stated]
+    sets = [*_read(request, _fetching(settings, credentials)), *request.stated]
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
@@ -237,7 +245,7 @@ def prepare(
             *unused_bounds(constraints, settings),
             *overruled(sets, settings),
             *unused_platforms(sets, platforms),
-            *unused_settings(request.pyprojects, settings),
+            *unused_settings(map(Path, request.pyprojects), settings),
             *unused_sources(sets, settings, wheels=wheels),
             *unused_virtual_packages(requirements, platforms, settings),
             *(
@@ -290,7 +298,31 @@ def _platforms(
     return tuple(sorted({check_platform(one) for one in asked}))
 
 
-def _read(request: Request) -> list[RequirementSet]:
+def _fetching(settings: Settings, credentials: Credentials) -> Callable[[str], bytes]:
+    def whole(body: Body) -> bytes:
+        data = bytearray()
+        for piece in body.pieces:
+            data += piece
+            if len(data) > _FILE_SIZE:  # reqparse says so
+                break
+        return bytes(data)
+
+    def fetch(url: str) -> bytes:
+        from pkgcache.download import Downloader
+        from pkgcache.errors import DownloadError
+
+        clean = credentials.add(url)
+        offline = settings.offline or settings.local_only
+        try:
+            with Downloader(credentials, offline=offline) as downloader:
+                return downloader.read(clean, whole)
+        except DownloadError as error:
+            raise OSError(error.reason) from None  # the URL is named already
+
+    return fetch
+
+
+def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSet]:
     from reqparse import (
         Origin,
         ParseErrors,
@@ -307,10 +339,11 @@ def _read(request: Request) -> list[RequirementSet]:
     for path, kind in request.all_files:
         try:
             chosen = (request.groups, request.extras) if path in request.pyprojects else ((), ())
-            found = parse_file(path, kind=kind, groups=chosen[0], extras=chosen[1])
+            found = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])
             _check_no_lock(path, found)
             # A project is not asked for by its name; an environment's says how it was called.
-            sets.append(replace(found, name=None) if path.suffix in (".toml", ".py") else found)
+            named = not str(path).endswith((".toml", ".py"))
+            sets.append(found if named else replace(found, name=None))
         except ParseErrors as error:
             problems.extend(error.problems)
     asked = []
@@ -326,17 +359,17 @@ def _read(request: Request) -> list[RequirementSet]:
     return [*sets, RequirementSet(requirements=tuple(asked))]
 
 
-def _check_no_lock(path: Path, found: RequirementSet) -> None:
+def _check_no_lock(path: File, found: RequirementSet) -> None:
     if found.packages:
         raise InvalidRequest(
-            f"`{path}` is a lock file: it says what was found, not what is asked for",
+            f"`{redact(str(path))}` is a lock file: it says what was found, not what is asked for",
             "give the file that it was made from",
         )
 
 
 def _nothing(request: Request) -> InvalidRequest:
     if request.all_files:
-        names = ", ".join(f"`{path}`" for path, _ in request.all_files)
+        names = ", ".join(f"`{redact(str(path))}`" for path, _ in request.all_files)
         return InvalidRequest(
             f"nothing is asked for: no requirement in {names}",
             "write one in a line, such as `pandas>=2`",

@@ -13,6 +13,7 @@ from mfenv.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envid.spec import EnvSpec
     from mfenv.environments import Environments
     from mfenv.request import Prepared
     from resolvers.request import Resolver
@@ -50,6 +51,7 @@ def find_packages(
     be built are kept in the cache and, unless it is a `dry_run`, in the store.
     """
     from mfenv.building import builder_python, keep_built, known_wheel, shared_wheel
+    from resolvers.errors import IndexUnreachable, UnknownChannel
     from resolvers.request import ResolveContext
 
     cache, store = environments.cache, environments.store
@@ -74,6 +76,12 @@ def find_packages(
     try:
         resolver = _resolver(environments, prepared)
         found = resolver.resolve(prepared.spec, prepared.platforms, context)
+    except (IndexUnreachable, UnknownChannel) as error:
+        channels = [one.url for one in prepared.spec.sources if one.kind == "channel"]
+        if _only_python(prepared.spec) and any(one in str(error) for one in channels):
+            other = "no channel is needed for a Python of this machine: `--python-provider system`"
+            error.hint = f"{error.hint}; {other}"
+        raise
     finally:
         task.done()
     for resolution in found.values():
@@ -84,6 +92,12 @@ def find_packages(
         resolved_by=user_name(),
         notes={platform: one.notes for platform, one in found.items()},
     )
+
+
+def _only_python(spec: EnvSpec) -> bool:
+    """Whether nothing but Python is asked of conda."""
+    asked = (spec.requirements, *spec.platform_requirements.values())
+    return not any({"conda", "npconda"} & one.keys() for one in asked)
 
 
 def _resolver(environments: Environments, prepared: Prepared) -> Resolver:

@@ -37,6 +37,7 @@ MUTABLE_TAGS = frozenset({"latest", "candidate", "stable"})
 # A part becomes a file name in some stores, and those end at 255 bytes.
 _PART = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,127}")
 _PREFIX = re.compile(r"[0-9a-f]{8,40}")
+_OTHERS = re.compile(r"[^a-z0-9_.-]+")
 _STEP = "step"
 _STEP_PART = re.compile(r"[^\s/:]+")
 _GRAMMAR = (
@@ -150,24 +151,38 @@ def _alias(text: str) -> Alias:
     if not text:
         raise InvalidAlias(text, "it is empty")
     if text.count(":") > 1:
-        raise InvalidAlias(text, "it has more than one colon", _GRAMMAR)
+        raise InvalidAlias(text, "it has more than one colon", _grammar(text))
     name, colon, tag = text.partition(":")
     if colon and not tag:
         raise InvalidAlias(text, "the tag is empty", f"leave the colon out for `{DEFAULT_TAG}`")
     if not name:
-        raise InvalidAlias(text, "the name is empty", _GRAMMAR)
+        raise InvalidAlias(text, "the name is empty", _grammar(text))
     if text != text.lower():
-        raise InvalidAlias(text, "it has upper-case letters", f"write `{shown(text.lower())}`")
+        raise InvalidAlias(text, "it has upper-case letters", _grammar(text))
     if name.startswith("/") or name.endswith("/"):
-        raise InvalidAlias(text, "the name starts or ends with a slash", _GRAMMAR)
+        raise InvalidAlias(text, "the name starts or ends with a slash", _grammar(text))
     if "//" in name:
-        raise InvalidAlias(text, "the name has two slashes in a row", _GRAMMAR)
+        raise InvalidAlias(text, "the name has two slashes in a row", _grammar(text))
     for part in (*name.split("/"), tag or DEFAULT_TAG):
         if not _PART.fullmatch(part):
             where = "tag" if part == tag else "part of a name"
-            raise InvalidAlias(text, f"`{shown(part)}` cannot be a {where}", _GRAMMAR)
+            raise InvalidAlias(text, f"`{shown(part)}` cannot be a {where}", _grammar(text))
     if name == _STEP:
         raise InvalidAlias(text, f"`{_STEP}:` begins a pathspec", "take another name")
     if _PREFIX.fullmatch(name):
         raise InvalidAlias(text, "the name reads as the digits of an id", "add a word to the name")
     return Alias(name=name, tag=tag or DEFAULT_TAG)
+
+
+def _grammar(text: str) -> str:
+    """What names are made of, and the one that is nearest to a text, if there is one."""
+    name, _, tag = text.lower().partition(":")
+    parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
+    near = "/".join(filter(None, parts[:-1])) + (f":{parts[-1]}" if parts[-1] else "")
+    try:
+        if "://" not in text and near != text:
+            _alias(near)
+            return f"write `{near}`; {_GRAMMAR}"
+    except InvalidAlias:
+        pass
+    return _GRAMMAR

@@ -30,6 +30,8 @@ _MORE = re.compile(rf"(?<![\w+])(https?://){re.escape(_HIDDEN)}@{_IN}*@")
 _PROXY = re.compile(rf"(?<![^{_OUT}='(])[^{_OUT}:/@='(]+:[^{_OUT}/@']+@(?=[\w.-])")
 _TOKEN = re.compile(rf"(://[^{_OUT}/]*/t/|/t/(?=[a-z]{{2}}-[0-9a-f]{{8}}-))[^{_OUT}/]+")
 _TAIL = re.compile(rf"(://[^{_OUT}?#]*)(\?[^{_OUT}#]*)?(#{_IN}*)?")
+# What was hidden before, of a file whose line is named.
+_WAS_HIDDEN = re.compile(rf"{re.escape(_HIDDEN)}(:\d+)?")
 _END = re.compile(r"[')\],.;:]+$")
 
 
@@ -57,6 +59,13 @@ def _no_values(match: re.Match[str]) -> str:
     start, query, fragment = match[1], match[2] or "", match[3] or ""
     # A full stop or a quotation mark behind a URL belongs to the sentence.
     end = _END.search(fragment or query)
-    pairs = [pair.partition("=")[:2] for pair in query[1:].split("&")] if query else []
-    shown = "&".join(f"{name}={_HIDDEN}" if equals else _HIDDEN for name, equals in pairs)
+    if end and not fragment:
+        query = query[: -len(end[0])]
+    shown = "&".join(_no_value(*pair.partition("=")) for pair in query[1:].split("&"))
     return start + (f"?{shown}" if query else "") + (end[0] if end else "")
+
+
+def _no_value(name: str, equals: str, value: str) -> str:
+    if not equals:
+        name, value = "", name
+    return name + equals + (value if _WAS_HIDDEN.fullmatch(value) else _HIDDEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from envid import EnvSpec, Package, ResolvedEnv
-from envid.aliases import parse_ref
-from envid.errors import EnvidError, InvalidDescription
+from envid.aliases import parse_alias, parse_ref
+from envid.errors import EnvidError, InvalidAlias, InvalidDescription
 from envid.requirements import CATEGORIES, normalize, normalize_python
 
 from .strategies import (
@@ -233,6 +234,15 @@ class TestDescription:
 
 
 class TestAliases:
+    @given(st.text(st.sampled_from("aB9_-. /:é\n")) | st.text())
+    def test_a_name_that_is_proposed_can_be_given(self, text: str) -> None:
+        try:
+            parse_alias(text)
+        except InvalidAlias as error:
+            proposed = re.search("write `([^`]*)`", error.hint or "")
+            if proposed:
+                parse_alias(proposed[1])
+
     @given(st.text() | st.text(list("ab0:/.-_Astep")) | st.text("0123456789abcdef", min_size=7))
     def test_a_name_reads_back_as_itself(self, text: str) -> None:
         message, ref = outcome(lambda: parse_ref(text))

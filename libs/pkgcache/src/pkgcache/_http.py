@@ -181,7 +181,14 @@ def _check_status(url: str, response: requests.Response) -> None:
     if status in (requests.codes.ok, requests.codes.partial_content):
         return
     host = urlsplit(url).hostname
-    hint = f"check the credentials for `{host}`" if status in (401, 403) else None
+    hint = None
+    if status in (401, 403):
+        sent = "Authorization" in response.request.headers
+        hint = (
+            f"it refuses the user name and password for `{host}`: correct them, or ask for the right"
+            if sent
+            else f"give a user name and a password for `{host}`, in netrc or in the settings"
+        )
     worth_it = status in (408, 425, 429) or status >= 500  # noqa: PLR2004
     wait = retry_after(response.headers.get("Retry-After")) if worth_it else None
     reason = f"the server answered {status}"

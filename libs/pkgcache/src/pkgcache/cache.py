@@ -85,9 +85,7 @@ class PackageCache:
     @property
     def writable(self) -> bool:
         """Whether anything can be written here."""
-        return self._refusal is None and os.access(
-            self.root / "locks", os.W_OK, effective_ids=True
-        )
+        return self._refusal is None and os.access(self.root / "locks", os.W_OK, effective_ids=True)
 
     def fetch(
         self,

@@ -235,7 +235,7 @@ class NotTransmutable(ValueError, PkgcacheError):
 class TargetExists(FileExistsError, PkgcacheError):
     """Something lies where a file should be written."""
 
-    hint = "choose another folder, or replace it by force"
+    hint = "choose another folder, or replace it with `--force`"
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -286,7 +286,7 @@ class PrefixExists(PrefixError):
     def __init__(self, path: str) -> None:
         super().__init__(path, "exists already")
         self.args = (path,)
-        self.hint = "choose another place, or recreate it by force if it is an environment"
+        self.hint = "choose another place, or make it again with `--force` if it is an environment"
 
 
 class NotOurPrefix(PrefixError):

@@ -74,7 +74,7 @@ def parse_file(
     if kind is not None and kind not in KINDS:
         raise UnknownKind(kind, KINDS)
     job = Job(env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras)
-    with job.guard(Origin(file=str(path))):
+    with job.guard(Origin(file=redact(str(path)))):
         data = job.load(str(path), included=False)
         module, _, function = _READERS[kind or kind_of(str(path), data)].partition(":")
         getattr(import_module(f"reqparse.{module}"), function)(job, str(path), data)

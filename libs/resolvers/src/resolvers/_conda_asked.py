@@ -83,11 +83,13 @@ def check_asked(
     packages: Sequence[Package],
     extras: Mapping[str, Collection[str]],
     origins: Mapping[str, str],
-) -> None:
+) -> tuple[str, ...]:
     """Compare requirements with the packages found; raises `InvalidRequest` for what differs.
 
-    `extras` are those that packages offer, by their names.
+    `extras` are those that packages offer, by their names. Gives a note on each that is asked for
+    on a condition, which may not hold, and is not there.
     """
+    notes = []
     by_name = {one.name: one for one in packages}
     for text in texts:
         asked = _Asked.read(text)
@@ -101,7 +103,12 @@ def check_asked(
         if package is None:
             continue
         missing = sorted(asked.extras - {*extras.get(asked.name, ())})
-        if missing and not asked.conditional:
+        if missing and asked.conditional:
+            notes.append(
+                f"{where}`{text}` brings no extra `{missing[0]}`: {package.name} {package.version}"
+                " has none of that name"
+            )
+        elif missing:
             offered = ", ".join(sorted(extras.get(asked.name, ()))) or "none"
             raise InvalidRequest(
                 f"{where}`{text}` is asked for, and {package.name} {package.version} has no extra"
@@ -120,6 +127,7 @@ def check_asked(
                 f"{where}`{text}` is asked for, and the {asked.name} that was found {differs}",
                 "ask for a version and a build: `NAME==VERSION=BUILD`",
             )
+    return tuple(notes)
 
 
 def _key(key: str, inside: str) -> str | None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
     EngineFailed,
     IndexUnreachable,
@@ -38,12 +39,9 @@ _TREE = (
     ("for which no candidates were found", "and there is none"),
     (", which conflicts with the versions reported above", ", against the ones above"),
 )
-_LOGIN = "give a user name and a password for it, in netrc or in the settings"
 _RECORD = "the channel must be indexed again by whoever keeps it; or ask for other packages"
 _DAMAGE = "check the address and the network; if they are right, the channel must be indexed again"
 _STATUSES = {
-    401: ("it asks for credentials", _LOGIN),
-    403: ("it refuses these credentials", _LOGIN),
     404: ("it is not there", "check the name and the address of the channel"),
     410: ("it is not there any more", "check the name and the address of the channel"),
     429: ("it has had too many requests", "try again later"),
@@ -61,7 +59,7 @@ def diagnose(
         return _unsolvable(text, answer["versions"], question, context)
     if answer["error"] == "channel":
         return _unreadable(answer["channel"], text, question)
-    return _gateway(text, question, damaged=answer["error"] == "damage")
+    return _gateway(text, question, context, damaged=answer["error"] == "damage")
 
 
 def _bad_spec(
@@ -143,7 +141,9 @@ def _unreadable(url: str, reason: str, question: CondaQuestion) -> ResolveError:
     return IndexUnreachable(name, _one_line(reason), hint=hint)
 
 
-def _gateway(text: str, question: CondaQuestion, *, damaged: bool) -> ResolveError:
+def _gateway(
+    text: str, question: CondaQuestion, context: ResolveContext, *, damaged: bool
+) -> ResolveError:
     missing = re.search(r"could not find subdir '(\S+)' in channel '(\S+?)/?'", text)
     if missing:
         name = question.channels.get(missing[2], missing[2])
@@ -151,11 +151,14 @@ def _gateway(text: str, question: CondaQuestion, *, damaged: bool) -> ResolveErr
     status = _STATUS.search(text)
     if status:
         code, url = int(status[1]), _channel(status[3], question)
-        said = f"{status[2]} ({code})".lower()
-        reason, hint = _STATUSES.get(code, (f"it answers {said}", "try again later"))
-        return IndexUnreachable(
-            url, f"{reason} ({code})" if code in _STATUSES else reason, code, hint
-        )
+        if code in REFUSED:
+            reason, hint = refusal(code, url, context.credentials)
+        elif code in _STATUSES:
+            reason, hint = _STATUSES[code]
+            reason = f"{reason} ({code})"
+        else:
+            reason, hint = f"it answers {status[2]} ({code})".lower(), "try again later"
+        return IndexUnreachable(url, reason, code, hint)
     if "no usable repodata cache" in text:
         return IndexUnreachable(
             _all_channels(question),

@@ -119,7 +119,7 @@ class CondaSide:
             python=self.solved.python,
             packages=(*self.solved.packages, *wheels.packages),
             artifacts=wheels.artifacts,
-            notes=(*notes(self.contents), *passed_over, *wheels.notes),
+            notes=(*self.solved.notes, *notes(self.contents), *passed_over, *wheels.notes),
         )
 
     def explained(self, error: NoSolution, stubs: Stubs, context: ResolveContext) -> NoSolution:

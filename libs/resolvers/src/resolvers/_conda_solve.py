@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ class Solved:
     packages: tuple[Package, ...]
     noarch_python: frozenset[str]
     pypi_names: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +155,8 @@ def solve_conda(
             raise diagnose(answer, question, context)
         solved = _solved(answer["packages"], question)
         extras = {one["name"]: one["extras"] for one in answer["packages"]}
-        check_asked(question.specs.values(), solved.packages, extras, context.origins)
-        found[question.platform] = solved
+        notes = check_asked(question.specs.values(), solved.packages, extras, context.origins)
+        found[question.platform] = replace(solved, notes=notes)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from resolvers._reasons import floor_hint, why_no_wheel
+from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -20,6 +21,7 @@ from resolvers.errors import (
 )
 
 if TYPE_CHECKING:
+    from pkgcache.credentials import Credentials
     from resolvers._question import Question
     from resolvers.errors import ResolveError
 
@@ -107,7 +109,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     """The error that a failed `uv pip compile` means."""
     story = Story.read(stderr)
     return (
-        unreachable(story, question)
+        unreachable(story, question.context.credentials, question)
         or _failed_build(story, question)
         or _no_solution(story, question)
         or _misread(story)
@@ -115,14 +117,15 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     )
 
 
-def unreachable(story: Story, question: Question | None = None) -> IndexUnreachable | None:
+def unreachable(
+    story: Story, credentials: Credentials, question: Question | None = None
+) -> IndexUnreachable | None:
     """The error of a source that does not answer; the `question` has the names of all of them."""
     refused = story.search(r"(?:An index|An index URL) \((\S+)\) .*?(401|403)")
     if refused:
         status = int(refused[2])
-        reason = "it asks for credentials" if status == 401 else "it refuses these credentials"  # noqa: PLR2004
-        hint = "give a user name and a password for it, in netrc or in the settings"
-        return IndexUnreachable(refused[1], f"{reason} ({status})", status, hint)
+        reason, hint = refusal(status, refused[1], credentials)
+        return IndexUnreachable(refused[1], reason, status, hint)
     if story.search("the network was disabled|Network connectivity is disabled"):
         sources = question.spec.sources if question else ()
         return IndexUnreachable(
@@ -136,8 +139,11 @@ def unreachable(story: Story, question: Question | None = None) -> IndexUnreacha
         where = fetch[1] or fetch[2]
         if answer:
             status = int(answer[1])
+            reason = f"{answer[2]} ({status})".lower()
             hint = "try again later" if status >= 500 else "check the address"  # noqa: PLR2004
-            return IndexUnreachable(where, f"{answer[2]} ({status})".lower(), status, hint)
+            if status in REFUSED:
+                reason, hint = refusal(status, where, credentials)
+            return IndexUnreachable(where, reason, status, hint)
         return IndexUnreachable(where, story.reason, hint="check the address and the network")
     if story.search("Git operation failed") and not story.search(_NO_GIT):
         address = story.search(_GIT)

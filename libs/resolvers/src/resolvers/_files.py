@@ -193,7 +193,7 @@ class Files:
         if missing or not question.allowed(one.name, one.files):
             found = tuple(digest for file in one.files for digest in file.digests)
             name = f"{one.name}=={one.version}" if one.version else one.name
-            raise HashMismatch(name, expected, found, question.origin(one.name))
+            raise HashMismatch(name, expected, found, question.origin(one.name, " --hash="))
 
     def _fetch(self, file: File) -> Artifact:
         """Download a file whose sha256 the index does not say, and keep it for who installs it."""

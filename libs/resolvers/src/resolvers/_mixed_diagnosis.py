@@ -40,6 +40,21 @@ def explain(
         reason = reason.replace(one.version, one.own_version)
     requirements = _conda_requirements(spec, error.platform)
     sides = [_side(one, solved, requirements, context) for one in blamed]
+    # uv takes what has a URL for the only version that there is.
+    elsewhere = [
+        one for one in blamed if f"no version of {one.name}=={one.version}" in error.reason
+    ]
+    if elsewhere:
+        names = " and ".join(f"`{one.name}`" for one in elsewhere)
+        return type(error)(
+            error.platform,
+            "; ".join(
+                [f"{names} is asked for by a URL or a path, and conda brings it too", *sides]
+            ),
+            error.asked,
+            "keep one of the two: ask PyPI for a version in place of the URL or path, or leave"
+            " conda's out",
+        )
     hints = [
         f"ask conda for another version of {', '.join(f'`{one.package.name}`' for one in blamed)}"
     ]

@@ -210,9 +210,9 @@ class Question:
         """Whether the spec forbids the wheels of a package."""
         return bool({name, ":all:"} & set(self.spec.options.no_binary))
 
-    def origin(self, name: str) -> str | None:
-        """The `file:line` of the first requirement for a package that has one."""
-        return next((where for _, where in self.asked({name}) if where), None)
+    def origin(self, name: str, part: str = "") -> str | None:
+        """The `file:line` of the first requirement for a package that has one, and `part` in it."""
+        return next((where for text, where in self.asked({name}) if where and part in text), None)
 
     def asked(self, names: Container[str]) -> tuple[tuple[str, str | None], ...]:
         """The requirements and constraints for some packages, each with its origin."""

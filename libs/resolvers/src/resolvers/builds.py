@@ -170,7 +170,9 @@ class Builder:
         )
         if done.returncode:
             story = Story.read(done.stderr)
-            raise unreachable(story) or BuildFailed(name, story.reason, story.log)
+            raise unreachable(story, self._context.credentials) or BuildFailed(
+                name, story.reason, story.log
+            )
         self.notes += build_warnings(name, done.stderr)
         built = next((work / "out").glob("*.whl"))
         try:

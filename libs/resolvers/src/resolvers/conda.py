@@ -67,6 +67,6 @@ class CondaResolver:
         for platform, one in found.items():
             check_npconda(spec, platform, one.packages, context)
         return {
-            platform: Resolution(python=one.python, packages=one.packages)
+            platform: Resolution(python=one.python, packages=one.packages, notes=one.notes)
             for platform, one in found.items()
         }

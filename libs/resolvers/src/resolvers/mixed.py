@@ -199,4 +199,4 @@ def _wheels(
 
 
 def _alone(solved: Solved) -> Resolution:
-    return Resolution(python=solved.python, packages=solved.packages)
+    return Resolution(python=solved.python, packages=solved.packages, notes=solved.notes)

@@ -242,6 +242,7 @@ class FakeIndex(LocalServer):
         self._uploaded: dict[str, str] = {}
         self._tampered: dict[str, bytes] = {}
         self._yanked: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
         self.add(*distributions)
 
     @property
@@ -258,6 +259,10 @@ class FakeIndex(LocalServer):
     def tamper(self, other: Distribution) -> None:
         """Serve other bytes under the name of a file, which the pages go on describing."""
         self._tampered[other.filename] = other.data
+
+    def serve(self, path: str, text: str) -> None:
+        """Serve a text of another kind, such as a requirements file."""
+        self._texts[f"/{path}"] = text
 
     def yank(self, distribution: Distribution, reason: str) -> None:
         """Withdraw a file (PEP 592)."""
@@ -281,6 +286,8 @@ class FakeIndex(LocalServer):
         elif area == "files" and name.removesuffix(".metadata") in self._files:
             metadata = self._files[name.removesuffix(".metadata")].metadata
             _send(request, 200, "text/plain", metadata.encode())
+        elif path in self._texts:
+            _send(request, 200, "text/plain", self._texts[path].encode())
         else:
             _send(request, 404, "text/plain", b"not here")
 

@@ -46,13 +46,23 @@ _RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
 
 def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 - click's name
     return click.option(
-        *names, multiple=True, metavar="FILE", type=click.Path(path_type=Path), help=help
+        *names, multiple=True, metavar="FILE", type=_FileOrUrl(path_type=Path), help=help
     )
+
+
+class _FileOrUrl(click.Path):
+    """A path, or the URL of a file as it is."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
 @click.command(epilog=_EXAMPLES)
 @_files_option(
-    "-r", "--requirement", "files", help="Requirement file of any kind; may be repeated."
+    "-r",
+    "--requirement",
+    "files",
+    help="Requirement file of any kind, or its URL; may be repeated.",
 )
 @_files_option("-f", "--file", "environment_files", help="An environment.yml; may be repeated.")
 @_files_option(
