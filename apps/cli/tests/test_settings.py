@@ -145,6 +145,7 @@ WRONG = {
     "channel_alias": ("conda.test", "https://"),
     "channel_priority": ("none", "true"),
     "channels": ("https://", "conda-forge::x", "a<b", "https://host:99999/x"),
+    "always_verify": ("maybe",),
     "clobber": ("maybe",),
     "compile_bytecode": ("maybe",),
     "detect_cuda": ("12.4",),

@@ -10,6 +10,7 @@ import random
 import sys
 import time
 import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from envid.packages import Package
@@ -158,10 +159,13 @@ class Recorder:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.labels: list[str] = []
+        self.files: Counter[str] = Counter()
         self.advanced = 0
 
     def start(self, label: str, total: int | None, unit: Unit) -> Recorder:
         self.labels.append(label)
+        if unit == "files":
+            self.files[label] += total or 0
         return self
 
     def advance(self, amount: int = 1) -> None:

@@ -95,7 +95,7 @@ def test_a_prefix_that_was_changed(demo: Path) -> None:
     (demo / "bin/later").write_text("is nobody's business")
     script, missing = verify_prefix(demo)
     assert script == "`bin/d` was changed"
-    assert missing.endswith("demo/__init__.py`: no such file or directory")
+    assert missing.endswith("demo/__init__.py` is gone")
 
 
 def test_a_prefix_whose_records_are_damaged(demo: Path) -> None:

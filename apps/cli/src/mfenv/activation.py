@@ -90,16 +90,12 @@ def _public(value: str) -> str:
 def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
     """The path of the program that `name` means in `prefix`, or behind it on PATH.
 
-    Raises `NoProgram` where there is none, or where it is the environment's own and is gone there:
-    what comes next on PATH is another environment's, or none's.
+    Raises `NoProgram` where there is none, or where only another environment has it.
     """
     if os.sep in name:
         return name
     found = shutil.which(name, path=environment["PATH"])
     inside = found is not None and Path(found).parent == prefix / "bin"
-    if not inside and _is_own(prefix, name):
-        hint = "`mfenv create --force` makes the environment again"
-        raise NoProgram(f"`{prefix}` has lost its program `{name}`", hint)
     if not inside and _PYTHONS.fullmatch(name):
         hint = f"ask for the package `{name.rstrip('0123456789.')}` too, and resolve again"
         raise NoProgram(f"there is no `{name}` in `{prefix}`, and no other is right there", hint)
@@ -108,18 +104,6 @@ def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
         hint = f"programs are looked for in it, and on PATH outside of environments{file}"
         raise NoProgram(f"there is no program `{name}` for `{prefix}`", hint)
     return found
-
-
-def _is_own(prefix: Path, name: str) -> bool:
-    """Whether a program is one of those that the environment was created with."""
-    if name == "python":
-        return True
-    own = f"bin/{name}"
-    for record in (prefix / "conda-meta").glob("*.json"):
-        if own in _json(record).get("files", ()):
-            return True
-    records = prefix.glob("lib/python3*/site-packages/*.dist-info/RECORD")
-    return any(f"../../../{own}," in record.read_text(encoding="utf-8") for record in records)
 
 
 def scripts(prefix: Path, suffix: str = ".sh") -> list[Path]:

@@ -29,16 +29,24 @@ def builder_python(packages: tuple[Package, ...], environments: Environments) ->
     from pkgcache.conda_prefix import create_conda_env
     from pkgcache.errors import PrefixExists
     from pkgcache.prefix import read_marker
+    from pkgcache.verifying import check_prefix
 
     python = next(one.version for one in packages if one.name == "python")
     spec = EnvSpec.make(requirements={}, python=f"=={python}")
     found = {host_platform(): (python, packages)}
     (env,) = ResolvedEnv.co_resolve(spec, found, resolved_by="mfenv")
     prefix = environments.home / "engines" / "builders" / env.full_id
-    if read_marker(prefix) != env.env_id:
+    there = read_marker(prefix) == env.env_id
+    if not there or check_prefix(prefix):
         environments.fetch(env)
         with suppress(PrefixExists):  # another process made the very same in the meantime
-            create_conda_env(env, prefix, cache=environments.cache, progress=environments.progress)
+            create_conda_env(
+                env,
+                prefix,
+                cache=environments.cache,
+                replace=there,
+                progress=environments.progress,
+            )
     return prefix / "bin" / "python"
 
 

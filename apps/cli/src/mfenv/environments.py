@@ -114,7 +114,11 @@ class Environments:
         """The local package cache."""
         from pkgcache.cache import PackageCache
 
-        return PackageCache(self.home / "cache", limits=package_limits(self.settings))
+        return PackageCache(
+            self.home / "cache",
+            limits=package_limits(self.settings),
+            always_verify=self.settings.always_verify,
+        )
 
     @lazy
     def worker(self) -> Worker:
@@ -316,6 +320,7 @@ class Environments:
         if row is None:
             return self.create(name).prefix
         if Path(row.path).is_dir():
+            self._prefixes.check(Path(row.path), name, row.env_id)
             return Path(row.path)
         # Deleted by hand, or moved aside by a replacement that was killed.
         full = f"{row.env_id.req_id}:{row.env_id.full_id}"

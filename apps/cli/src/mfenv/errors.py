@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "Ambiguous",
     "Contradiction",
+    "DamagedPrefix",
     "ImmutableAlias",
     "InvalidRequest",
     "InvalidSetting",
@@ -67,6 +68,20 @@ class Ambiguous(MfenvError, LookupError):
 
 class ImmutableAlias(MfenvError, ValueError):
     """An alias that never changes was to be given to another environment."""
+
+
+class DamagedPrefix(MfenvError, OSError):
+    """An environment on this disk is not what it was created as; `problems` says where.
+
+    `again` is the command that makes it anew.
+    """
+
+    def __init__(self, path: str, problems: tuple[str, ...], again: str) -> None:
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        message = f"`{path}` is not what it was created as: {problems[0]}{more}"
+        super().__init__(message, f"`{again}` makes it again")
+        self.args = (path, problems, again)
+        self.path, self.problems, self.again = path, problems, again
 
 
 class StillNamed(MfenvError, ValueError):

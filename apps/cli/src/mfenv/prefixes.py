@@ -6,13 +6,15 @@ import os
 import re
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from mfenv.errors import InvalidRequest
+from mfenv.errors import DamagedPrefix, InvalidRequest
+from pkgcache.errors import PkgcacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,6 +67,8 @@ class Prefixes:
         keep = (exist_ok or own or not self._registry.prefix_at(path)) and not force
         seconds: dict[str, float] = {}
         new = not (keep and self._at(path) == env.env_id)
+        if not new:
+            self.check(path, as_name, env.env_id)
         if new:
             if path.exists() and not force and not interrupted(path):
                 raise PrefixExists(str(path))
@@ -86,6 +90,20 @@ class Prefixes:
             )
         return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
 
+    def check(self, path: Path, name: str | None, env_id: EnvId) -> None:
+        """Raise `DamagedPrefix` where an environment lacks what it was created with."""
+        from pkgcache.verifying import check_prefix
+
+        if not check_prefix(path):
+            return
+        with suppress(PkgcacheError):  # a cache that can only be read
+            self._settled(path)  # perhaps it is being replaced
+        if problems := check_prefix(path):
+            own = path == self._path(env_id, None, None)
+            place = f" --name {name}" if name else "" if own else f" --prefix {quote(str(path))}"
+            again = f"mfenv create {env_id.req_id}:{env_id.full_id}{place} --force"
+            raise DamagedPrefix(str(path), problems, again)
+
     def remove(self, path: Path) -> Path:
         """Delete a prefix, and forget it. Raises `pkgcache.errors.NotOurPrefix`."""
         from pkgcache.errors import NotOurPrefix
@@ -100,7 +118,7 @@ class Prefixes:
         self._registry.remove_prefix(path)
         return path
 
-    def _path(self, env: ResolvedEnv, as_name: str | None, prefix: Path | None) -> Path:
+    def _path(self, env: ResolvedEnv | EnvId, as_name: str | None, prefix: Path | None) -> Path:
         if prefix:
             return prefix.expanduser().absolute()
         if as_name is not None and not _NAME.fullmatch(as_name):
@@ -113,11 +131,16 @@ class Prefixes:
 
     def _at(self, path: Path) -> EnvId | None:
         """Which environment is at `path`, to stay there for a while."""
-        from pkgcache.prefix import read_marker, settled_prefix
+        from pkgcache.prefix import read_marker
 
         # What is not known may be about to be collected, by whoever has its lock.
         if self._registry.use_prefix(path) or not os.path.lexists(path):
             return read_marker(path)
+        return self._settled(path)
+
+    def _settled(self, path: Path) -> EnvId | None:
+        from pkgcache.prefix import read_marker, settled_prefix
+
         environments = self._environments
         if self._registry.read_only:  # so nobody collects
             return read_marker(path)

@@ -117,6 +117,9 @@ class Settings:
     cache_age: int = _setting(
         0, "days after which an unused package leaves the package cache; 0 for no limit"
     )
+    always_verify: bool = _setting(
+        False, "hash every file of a package before it is linked, not only what may have changed"
+    )
     package_files: int = _setting(200_000, "files that one package may unpack to")
     package_size: str = _setting("32GiB", "what one package may unpack to")
     package_ratio: int = _setting(

@@ -48,8 +48,8 @@ def verify(environments: Environments, *, repair: bool = True, prefixes: bool = 
     problems = registry.problems()
     found = verify_cache(environments.cache, repair=repair, progress=environments.progress)
     lost = _fetch_again(environments, found.damaged) if repair else {}
-    rows = registry.prefixes() if prefixes else ()
-    checked = {path: verify_prefix(path, found.sound) for path in (Path(row.path) for row in rows)}
+    paths = [Path(row.path) for row in registry.prefixes()] if prefixes else []
+    checked = {path: verify_prefix(path, found.sound) for path in paths if path.is_dir()}
     return Report(
         cache=found,
         lost=lost,

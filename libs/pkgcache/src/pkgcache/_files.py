@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,20 @@ _NOT_THIS_ONE = (errno.EMLINK, errno.EPERM, errno.EACCES)
 # What link(2) says on file systems without hard links, and where it may not make this one.
 NO_LINKS = (*_NEVER, *_NOT_THIS_ONE)
 _NO_CLONE = (*_NEVER, *_NOT_THIS_ONE, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY)
+
+
+def open_file(path: os.PathLike[str] | str, *, follow: bool = True) -> int:
+    """Open a file for reading; what is none, such as a pipe, is an `OSError`, and not waited for.
+
+    Without `follow`, neither is a symbolic link.
+    """
+    # Whoever opens a pipe waits for who writes into it, unless he says otherwise.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file", os.fspath(path))
+    return descriptor
 
 
 def in_threads(items: Sequence[_T], work: Callable[[Sequence[_T]], None]) -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId, is_id
+from pkgcache import _inventory
+from pkgcache._files import open_file
 from pkgcache._locks import lock, try_lock
 from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExists
 from pkgcache.linking import Installable
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from envid.packages import Package
+    from envid.resolved import ResolvedEnv
     from pkgcache.cache import PackageCache
     from pkgcache.progress import Progress
 
@@ -48,9 +51,9 @@ class Site:
 
 @contextmanager
 def building(
-    prefix: Path, env_id: EnvId, *, cache: PackageCache, replace: bool, progress: Progress
+    prefix: Path, env: ResolvedEnv, *, cache: PackageCache, replace: bool, progress: Progress
 ) -> Iterator[Site]:
-    """Build an environment in the body; it is moved to `prefix` at the end of it.
+    """Build `env` in the body; it is moved to `prefix` at the end of it.
 
     On any error `prefix` is as it was. Raises `PrefixExists`, `NotOurPrefix`, `PrefixError`.
     """
@@ -63,13 +66,17 @@ def building(
         site = Site(root=_beside(prefix, "new"), final=prefix)
         site.root.mkdir()
         yield site
-        _write_marker(site.root / (_UNFINISHED if site.in_place else MARKER), env_id)
+        cache.linked(env.packages)
+        if not site.in_place:
+            _inventory.write(site.root, env.packages)
+        _write_marker(site.root / (_UNFINISHED if site.in_place else MARKER), env.env_id)
         if os.path.lexists(prefix):
             prefix.rename(_beside(prefix, "old"))
         site.root.rename(prefix)
         if site.in_place:
             for work in site.in_place:
                 work()
+            _inventory.write(prefix, env.packages)
             (prefix / _UNFINISHED).rename(prefix / MARKER)
 
 
@@ -113,7 +120,7 @@ def leftovers(folder: Path, cache: PackageCache, *, dry_run: bool) -> int:
             if held:
                 done += 1
                 if not dry_run:
-                    _tidy(folder / name)
+                    _tidy(folder / name, cache)
     return done
 
 
@@ -188,11 +195,11 @@ def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterat
         prefix.parent.mkdir(parents=True, exist_ok=True)
         waiting_for = f"another process that works on `{prefix}`"
         with lock(_lock_path(prefix, cache), waiting_for=waiting_for, progress=progress):
-            _tidy(prefix)
+            _tidy(prefix, cache)
             try:
                 yield
             finally:
-                _tidy(prefix)
+                _tidy(prefix, cache)
                 # Whoever waits for it sees that it has no name any more, and makes another.
                 _beside(prefix, "lock").unlink(missing_ok=True)
     except PkgcacheError:
@@ -201,23 +208,24 @@ def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterat
         raise PrefixError(str(prefix), (error.strerror or str(error)).lower()) from error
 
 
-def _tidy(prefix: Path) -> None:
+def _tidy(prefix: Path, cache: PackageCache) -> None:
     old, gone = _beside(prefix, "old"), _beside(prefix, "gone")
     if interrupted(prefix):
         _check_place(prefix)
-        _discard(gone)
+        _discard(gone, cache)
         prefix.rename(gone)
     if not os.path.lexists(prefix) and read_marker(old):
         old.rename(prefix)  # interrupted before the end of a replacement
     for path in (_beside(prefix, "new"), old, gone):
-        _discard(path)
+        _discard(path, cache)
 
 
-def _discard(path: Path) -> None:
+def _discard(path: Path, cache: PackageCache) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path)
+        with cache.unlinking(_inventory.packages(path)):
+            shutil.rmtree(path)
 
 
 def _check_ours(prefix: Path) -> None:
@@ -240,8 +248,7 @@ def _check_place(prefix: Path) -> None:
 
 def _read(marker: Path) -> EnvId | None:
     try:
-        descriptor = os.open(marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
+        with os.fdopen(open_file(marker, follow=False), "rb") as file:
             document = json.loads(file.read(_LONGEST_MARKER))
         if document["schema_version"] != _SCHEMA_VERSION:
             return None

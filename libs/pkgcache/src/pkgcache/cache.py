@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from pkgcache import conda_packages, layout, wheels
+from pkgcache import _changes, conda_packages, layout, wheels
 from pkgcache._fetch import Fetched, Fetcher
 from pkgcache._locks import UNWRITABLE, lock
 from pkgcache._unpackers import unpack
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.packages import Package
+    from pkgcache._changes import Check
     from pkgcache._unpackers import Unpackers
     from pkgcache.conda_listing import CondaListing
     from pkgcache.conda_packages import UnpackedConda
@@ -53,13 +54,23 @@ _T = TypeVar("_T")
 class PackageCache:
     """A cache in the directory `root`, which is made where it is missing and can be made.
 
-    One that cannot be written is read; whatever would have to be written is a `CacheError`. Raises `CacheError` for a directory that others may write into, unless it is given to one of
+    With `always_verify` every file of an unpacked package is hashed whenever it is used, else those
+    that may have changed. A cache that cannot be written is read; whatever would have to be written
+    is a `CacheError`.
+
+    Raises `CacheError` for a directory that others may write into, unless it is given to one of
     the user's groups on purpose (`chgrp`, `chmod g+ws`).
     """
 
-    def __init__(self, root: Path, *, limits: Limits = wheels.DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        limits: Limits = wheels.DEFAULT_LIMITS,
+        always_verify: bool = False,
+    ) -> None:
         self.root = root.absolute()
-        self.limits = limits
+        self.limits, self.always_verify = limits, always_verify
         self._mode = 0o755
         self._refusal: CacheError | None = None
         try:
@@ -133,7 +144,7 @@ class PackageCache:
         with self.errors():
             for one in filter(self._holds, layout.archives(package)):
                 path = self.archive_path(one)
-                if verified or _hash(
+                if verified or _changes.digest(
                     path, "sha256" if one.hashes.sha256 else "md5"
                 ) == layout.digest(one):
                     return path
@@ -158,9 +169,9 @@ class PackageCache:
     def unpacked(self, package: Package, *, progress: Progress | None = None) -> UnpackedWheel:
         """The unpacked wheel, unpacked now if need be.
 
-        Every file's size, time and mode are compared with what was unpacked; if one differs, the
-        wheel is unpacked again from its archive. Raises `NotInCache` where there is none, and
-        `BadArchive` for a wheel that is not valid.
+        Every file's size, time and mode are compared with what was unpacked, and its hash if it
+        changed since: see `_changes`. If one differs, the wheel is unpacked again from its archive.
+        Raises `NotInCache` where there is none, and `BadArchive` for a wheel that is not valid.
         """
         return self._unpacked(package, wheels.load, progress, unpack)
 
@@ -197,19 +208,21 @@ class PackageCache:
     def _unpacked(
         self,
         package: Package,
-        load: Callable[[Path], _T | None],
+        load: Callable[[Path, Check], _T | None],
         progress: Progress | None,
         unpack: Callable[[str, Path, Path, Limits], None],
         *,
         verified: bool = False,
     ) -> _T:
         folder = self._folder(package)
+        progress = progress or NoProgress()
+        check = _changes.checker(progress, always=self.always_verify)
         _touch(folder)
         with self.errors():
-            if found := load(folder):
+            if found := load(folder, check):
                 return found
-            with self.locked(package, progress or NoProgress()):
-                if found := load(folder):
+            with self.locked(package, progress):
+                if found := load(folder, check):
                     return found
                 # Each attempt has a name of its own: the process that unpacked for one that was
                 # killed may live a moment longer.
@@ -222,12 +235,29 @@ class PackageCache:
                     archive = self.archive(package, verified=verified)
                     unpack(package.kind, archive, beside, self.limits)
                     self._share(beside)
+                    _changes.mark(beside)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
-                if found := load(folder):
+                if found := load(folder, _changes.as_listed):
                     return found
                 raise CacheError(str(folder), "an unpacked package does not read back")
+
+    def linked(self, packages: Iterable[Package]) -> None:
+        """Say that unpacked packages were linked from, which is no change of what is in them."""
+        _changes.linked(map(self._folder, packages))
+
+    @contextmanager
+    def unlinking(self, digests: Iterable[str]) -> Iterator[None]:
+        """Have it known that links to files of these packages go in the body, and nothing else."""
+        with self.errors():
+            found = [
+                self.root / name / one[:2] / one for one in digests for name in UNPACKED.values()
+            ]
+            loads = {UNPACKED["pypi"]: wheels.load, UNPACKED["conda"]: conda_packages.load}
+            right = [one for one in found if loads[one.parent.parent.name](one, _changes.surely)]
+            yield
+            _changes.linked(right)
 
     def _use(self, package: Package) -> None:
         """Say that a package is used, which keeps garbage collection away from it."""
@@ -324,13 +354,6 @@ def _check_owner(root: Path) -> int:
     if found.st_uid not in (os.geteuid(), 0) and not shared:
         raise CacheError(str(root), "it belongs to another user", "use a directory of your own")
     return found.st_mode
-
-
-def _hash(path: Path, kind: str) -> str:
-    digest = hashlib.new(kind, usedforsecurity=False)
-    for data in _pieces(path):
-        digest.update(data)
-    return digest.hexdigest()
 
 
 def _copy(source: Path | bytes, target: Path) -> Received:

@@ -8,16 +8,17 @@ linked again.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pkgcache import _listing
+from pkgcache._changes import as_listed
 from pkgcache.wheels import DEFAULT_LIMITS, EntryPoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pkgcache._changes import Check
     from pkgcache.wheels import Limits
 
 __all__ = ["CondaFile", "FileMode", "UnpackedConda", "load", "unpack"]
@@ -82,8 +83,8 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     return package
 
 
-def load(folder: Path) -> UnpackedConda | None:
-    """The package that was unpacked into `folder`; None where it is not there or was changed."""
+def load(folder: Path, check: Check = as_listed) -> UnpackedConda | None:
+    """The package that was unpacked into `folder`; None where it is not there, or not right."""
     tree = folder / _listing.TREE
     try:
         document = _listing.read(folder)
@@ -96,22 +97,9 @@ def load(folder: Path) -> UnpackedConda | None:
     except (OSError, ValueError, TypeError, KeyError):
         # A power cut can leave any content behind. To unpack again costs less than to be wrong.
         return None
-    return package if _unchanged(tree, package.files) else None
-
-
-def _unchanged(tree: Path, files: tuple[CondaFile, ...]) -> bool:
-    root = f"{tree}/"
-    try:
-        for one in files:
-            if one.kind != "hardlink":
-                continue
-            found = os.lstat(root + one.path)
-            if (found.st_size, found.st_mtime_ns, found.st_mode) != (
-                one.size,
-                one.mtime_ns,
-                one.mode,
-            ):
-                return False
-    except OSError:
-        return False
-    return True
+    files = [
+        (one.path, one.size, one.mtime_ns, one.mode, one.sha256)
+        for one in package.files
+        if one.kind == "hardlink"
+    ]
+    return package if check(folder, files) else None

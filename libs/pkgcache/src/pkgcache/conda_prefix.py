@@ -59,7 +59,7 @@ def create_conda_env(
     progress = progress or NoProgress()
     _check_platform(env, prefix)
     chosen = _in_order([one for one in env.packages if one.kind == "conda"])
-    with building(prefix, env.env_id, cache=cache, replace=replace, progress=progress) as site:
+    with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
         unpacked = [_unpacked(one, cache, progress) for one in chosen]
         wheels = [installable(one, cache, progress) for one in env.packages if one.kind == "pypi"]
         python = _python(unpacked)

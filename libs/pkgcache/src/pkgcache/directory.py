@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from pkgcache._files import NO_LINKS
+from pkgcache._files import NO_LINKS, open_file
 from pkgcache._locks import file_lock
 from pkgcache.errors import Conflict, NotInStore, StoreError
 from pkgcache.store import ObjectInfo, Store, check_key
@@ -62,15 +62,11 @@ class DirectoryStore(Store):
         path = self._path(key)
         with self._errors("read", key):
             try:
-                # Whoever opens a pipe waits for who writes into it, unless he says otherwise.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                descriptor = os.open(path, flags)
+                descriptor = open_file(path, follow=False)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotInStore(key, self.url) from None
             with os.fdopen(descriptor, "rb", buffering=0) as file:
                 found = os.fstat(descriptor)
-                if not stat.S_ISREG(found.st_mode):
-                    raise StoreError("read", key, self.url, "it is not a file")
                 file.seek(offset)
                 while data := file.read(_CHUNK):
                     sink.write(data)

@@ -80,7 +80,7 @@ def create_venv(
     progress = progress or NoProgress()
     if any(one.kind != "pypi" for one in env.packages):
         raise PrefixError(str(absolute(prefix)), "a virtual environment cannot hold conda packages")
-    with building(prefix, env.env_id, cache=cache, replace=replace, progress=progress) as site:
+    with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
         with ThreadPoolExecutor(1) as pool:
             making = pool.submit(_make_venv, python, site.root, site.final)
             wheels = [installable(one, cache, progress) for one in env.packages]

@@ -6,7 +6,6 @@ bytes are read, in a process for each processor.
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import json
@@ -18,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkgcache import conda_packages, wheels
+from pkgcache import _inventory, conda_packages, wheels
+from pkgcache._changes import digest, parsed
 from pkgcache._locks import try_lock
 from pkgcache.collecting import drop, holdings
 from pkgcache.progress import NoProgress
@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     from pkgcache.collecting import Holding
     from pkgcache.progress import Progress
 
-__all__ = ["Damaged", "Verified", "verify_cache", "verify_here", "verify_prefix"]
+__all__ = [
+    "Damaged",
+    "Verified",
+    "check_prefix",
+    "verify_cache",
+    "verify_here",
+    "verify_prefix",
+]
 
 _PROCESSES = os.cpu_count() or 1
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +123,33 @@ def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[st
     Packages say what they brought in `RECORD` and in `conda-meta`. Files of the `sound` inodes, on
     the disk of the cache, need not be read again. What came later is not looked at.
     """
-    expected: dict[str, set[str]] = {}
+    wrong, _ = _inventory.compare(prefix)
+    return tuple(sorted((*wrong.values(), *_changed(prefix, wrong, sound))))
+
+
+def check_prefix(prefix: Path) -> tuple[str, ...]:
+    """What is wrong with an environment by a look at each of its files, one line for each.
+
+    A file must be there, and have its size; it is read only where its time is another.
+    """
+    wrong, doubtful = _inventory.compare(prefix)
+    changed = _changed(prefix, wrong, only=doubtful) if doubtful else ()
+    return tuple(sorted((*wrong.values(), *changed)))
+
+
+def _changed(
+    prefix: Path,
+    known: Container[str],
+    sound: Container[int] = frozenset(),
+    *,
+    only: Container[str] | None = None,
+) -> tuple[str, ...]:
+    """Which files do not have their hash, but for those that are `known` to be wrong."""
+    expected: dict[str, set[tuple[str, str]]] = {}
     try:
-        for path, digest in (*_of_conda(prefix), *_of_wheels(prefix)):
-            expected.setdefault(path, set()).add(digest)
+        for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
+            if path not in known and (only is None or path in only):
+                expected.setdefault(path, set()).add(parsed(listed))
     except (OSError, ValueError, TypeError, LookupError) as error:
         return (f"a record of its packages cannot be read: {error}",)
     problems = []
@@ -128,8 +157,7 @@ def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[st
         file = prefix / path
         try:
             right = file.stat().st_ino in sound or any(
-                _digest(file, kind) == digest
-                for kind, _, digest in (one.partition(":") for one in digests)
+                digest(file, algorithm) == listed for algorithm, listed in digests
             )
         except OSError as error:
             problems.append(f"`{path}`: {(error.strerror or str(error)).lower()}")
@@ -179,36 +207,31 @@ def _problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
 
 
 def _archive_problems(folder: Path) -> list[str]:
-    digest = folder.name
-    kind = "sha256" if len(digest) == hashlib.sha256().digest_size * 2 else "md5"
+    kind = "sha256" if len(folder.name) == hashlib.sha256().digest_size * 2 else "md5"
     names = [one.name for one in folder.iterdir() if not one.name.startswith(".")]
     return [
         f"`{name}` does not have its hash"
         for name in names
-        if _digest(folder / name, kind) != digest
+        if digest(folder / name, kind) != folder.name
     ]
 
 
 def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
-    if kind == "pypi":
-        wheel = wheels.load(folder)
-        files = [(one.path, *one.hash.split("=", 1)) for one in wheel.files] if wheel else None
-    else:
-        package = conda_packages.load(folder)
-        files = (
-            [(one.path, "sha256", one.sha256) for one in package.files if one.kind == "hardlink"]
-            if package
-            else None
-        )
+    files: list[tuple[str, str]] | None = None
+    if kind == "pypi" and (wheel := wheels.load(folder)):
+        files = [(one.path, one.hash) for one in wheel.files]
+    elif kind == "conda" and (package := conda_packages.load(folder)):
+        files = [(one.path, one.sha256) for one in package.files if one.kind == "hardlink"]
     if files is None:
         return ["its files, or the list of them, are not as they were unpacked"]
     problems = []
-    for path, algorithm, digest in files:
+    for path, text in files:
         file = f"{folder}/tree/{path}"  # a `Path` of each would cost a quarter of the time
-        if _digest(file, algorithm) != (_hex(digest) if kind == "pypi" else digest):
+        algorithm, listed = parsed(text)
+        if digest(file, algorithm) != listed:
             problems.append(f"`{path}` was changed")
-        elif (found := os.stat(file)).st_nlink > 1:  # noqa: PTH116
-            inodes.append(found.st_ino)
+        elif (there := os.stat(file)).st_nlink > 1:  # noqa: PTH116
+            inodes.append(there.st_ino)
     return problems
 
 
@@ -220,28 +243,14 @@ def _of_wheels(prefix: Path) -> Iterator[tuple[str, str]]:
             continue
         root = record.parent.parent.relative_to(prefix)
         with record.open(encoding="utf-8", newline="") as file:
-            for path, digest, *_ in csv.reader(file):
-                algorithm, _, text = digest.partition("=")
+            for path, text, *_ in csv.reader(file):
                 if text:
-                    yield posixpath.normpath(f"{root}/{path}"), f"{algorithm}:{_hex(text)}"
+                    yield posixpath.normpath(f"{root}/{path}"), text
 
 
 def _of_conda(prefix: Path) -> Iterator[tuple[str, str]]:
     """The files of conda packages, with their digests."""
     for record in prefix.glob("conda-meta/*.json"):
         for one in json.loads(record.read_bytes())["paths_data"]["paths"]:
-            digest = one.get("sha256_in_prefix") or one.get("sha256")
-            if digest:
-                yield one["_path"], f"sha256:{digest}"
-
-
-def _hex(text: str) -> str:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
-
-
-def _digest(path: Path | str, kind: str) -> str:
-    digest = hashlib.new(kind, usedforsecurity=False)
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-        while data := file.read(_PIECE):
-            digest.update(data)
-    return digest.hexdigest()
+            if text := one.get("sha256_in_prefix") or one.get("sha256"):
+                yield one["_path"], text

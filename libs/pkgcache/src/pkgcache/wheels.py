@@ -2,7 +2,8 @@
 
 What is accepted is narrower than what a zip file can be; see `_zip` and the README. Files are
 unpacked without write permission, and their sizes, times and modes are remembered, so that a write
-through a hard link is refused or, for a user who may do everything, noticed before the next link.
+through a hard link is refused or, for a user who may do everything, noticed before the next link:
+see `_changes`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkgcache import _listing
+from pkgcache._changes import as_listed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pkgcache._changes import Check
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -100,15 +104,15 @@ def is_unpacked(folder: Path) -> bool:
     return os.path.lexists(folder / _listing.LIST)
 
 
-def load(folder: Path) -> UnpackedWheel | None:
-    """The wheel that was unpacked into `folder`; None where it is not there or was changed."""
+def load(folder: Path, check: Check = as_listed) -> UnpackedWheel | None:
+    """The wheel that was unpacked into `folder`; None where it is not there or fails the check."""
     tree = folder / _listing.TREE
     try:
         wheel = _read(tree, _listing.read(folder))
     except (OSError, ValueError, TypeError, KeyError):
         # A power cut can leave any content behind. To unpack again costs less than to be wrong.
         return None
-    return wheel if _unchanged(tree, wheel.files) else None
+    return wheel if check(folder, wheel.files) else None
 
 
 def _read(tree: Path, document: dict[str, Any]) -> UnpackedWheel:
@@ -121,15 +125,3 @@ def _read(tree: Path, document: dict[str, Any]) -> UnpackedWheel:
         entry_points=tuple(EntryPoint(*one) for one in document["entry_points"]),
         files=tuple(map(UnpackedFile._make, document["files"])),
     )
-
-
-def _unchanged(tree: Path, files: tuple[UnpackedFile, ...]) -> bool:
-    root = f"{tree}/"
-    try:
-        for path, size, mtime_ns, mode, _ in files:
-            found = os.lstat(root + path)
-            if (found.st_size, found.st_mtime_ns, found.st_mode) != (size, mtime_ns, mode):
-                return False
-    except OSError:
-        return False
-    return True
