@@ -196,6 +196,16 @@ def stall(seconds: float) -> Answer:
     return answer
 
 
+def hang(seconds: float) -> Answer:
+    """Says nothing for a while, and closes the connection."""
+
+    def answer(handler: Handler) -> None:
+        time.sleep(seconds)
+        handler.close_connection = True
+
+    return answer
+
+
 def body(data: bytes, headers: Mapping[str, str] | None = None) -> Answer:
     return lambda handler: handler.send(200, data, headers)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pace", "Patience", "Tries"]
 
-_TALKATIVE = 2.0
+TALKATIVE = 2.0
 
 
 def _quietly(_: str) -> None:
@@ -62,7 +62,7 @@ class Tries:
         # Everybody who failed together must not come back together.
         jitter = random.uniform(0, patience.backoff * 2 ** (self._failed - 1))  # noqa: S311
         seconds = max(jitter, retry_after)
-        if seconds > _TALKATIVE:
+        if seconds > TALKATIVE:
             patience.on_wait(f"waiting {seconds:.0f} s before asking {self._where} again")
         return seconds
 

@@ -1,0 +1,209 @@
+"""Programs with waits of their own are led through a proxy that knows limits."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from pkgcache.patience import Patience
+from pkgcache.watch import Watch
+
+from .server import Server, drip, hang, serving, stall, status
+from .test_tls import certificate  # noqa: F401  (a fixture)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from .server import Answer, Handler
+
+# What a program does that heeds the variables: one that is none of ours.
+PROGRAM = """
+import sys, urllib.request
+for url in sys.argv[1:]:
+    sys.stdout.buffer.write(urllib.request.urlopen(url, timeout=60).read())
+"""
+
+
+class Stranger(NamedTuple):
+    environment: Mapping[str, str]
+
+
+def fetch(
+    watch: Watch | Stranger, *urls: str, trust: Path | None = None
+) -> tuple[bytes, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *urls],
+        env={**watch.environment, **({"SSL_CERT_FILE": str(trust)} if trust else {})},
+        capture_output=True,
+        timeout=60,
+    )
+    return done.stdout, done.stderr.decode()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        server.files["/a"] = b"some content" * 10_000
+        yield server
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[Server]:  # noqa: F811
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serving(context) as server:
+        server.files["/a"] = b"some content" * 10_000
+        yield server
+
+
+def test_what_comes_in_time_passes_unchanged(server: Server) -> None:
+    server.files["/b"] = b"other"
+    server.script["/missing"] = [status(404)]
+    with serving() as other, Watch(Patience()) as watch:
+        other.files["/c"] = b"another host"
+        found, _ = fetch(watch, server.url("/a"), server.url("/b"), other.url("/c"))
+        assert found == server.files["/a"] + b"other" + b"another host"
+        assert "404" in fetch(watch, server.url("/missing"))[1]
+        assert watch.faults == {}
+
+
+def slow(times: int, seconds: float) -> Answer:
+    """Sends what was asked for in pieces, with a pause before each."""
+
+    def answer(handler: Handler) -> None:
+        size = len(handler.content) // times
+        handler.send(200, b"", length=len(handler.content))
+        for start in range(0, len(handler.content), size):
+            time.sleep(seconds)
+            handler.wfile.write(handler.content[start : start + size])
+        handler.close_connection = True
+
+    return answer
+
+
+ODD = {
+    "silent": (hang(20), "no answer for 1 seconds"),
+    "stops": (stall(20), "no answer for 1 seconds"),
+    "drips": (drip(10), "the server sent less than 1000 bytes per second"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_connection_that_brings_too_little_is_closed(server: Server, kind: str) -> None:
+    answer, fault = ODD[kind]
+    server.script["/a"] = [answer]
+    started = time.monotonic()
+    with Watch(Patience(silence=1.0)) as watch:
+        fetch(watch, server.url("/a"))
+        assert watch.faults == {"127.0.0.1": fault}
+        assert time.monotonic() - started < 10
+        # Who asks again, and is answered, has nothing to complain of.
+        assert fetch(watch, server.url("/a"))[0] == server.files["/a"]
+        assert watch.faults == {}
+
+
+def test_what_is_slow_but_fast_enough_is_waited_for(server: Server) -> None:
+    server.script["/a"] = [slow(6, 0.5)]
+    with Watch(Patience(silence=1.0)) as watch:
+        assert fetch(watch, server.url("/a"))[0] == server.files["/a"]
+
+
+def test_who_is_waited_for_is_told(server: Server) -> None:
+    told: list[str] = []
+    server.script["/a"] = [hang(3.5)]
+    with Watch(Patience(on_wait=told.append)) as watch:
+        fetch(watch, server.url("/a"))
+    assert told == ["waiting for `127.0.0.1`"]
+
+
+def test_who_cannot_be_reached_is_known() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Watch(Patience()) as watch:
+        fetch(watch, f"http://127.0.0.1:{port}/a")
+        fetch(watch, "https://no-such-host.invalid/a")
+        assert watch.faults["127.0.0.1"] == "connection refused"
+        assert watch.faults["no-such-host.invalid"] == "the host name is not known"
+
+
+def test_nobody_else_is_served(server: Server) -> None:
+    with Watch(Patience()) as watch:
+        address = watch.environment["http_proxy"].rpartition("@")[2]
+        for login in ("", "mfenv:guessed@"):
+            stranger = Stranger({"http_proxy": f"http://{login}{address}"})
+            assert "407" in fetch(stranger, server.url("/a"))[1]
+    assert not server.seen
+
+
+def test_the_proxy_of_the_user_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "localhost")
+    with Watch(Patience()) as other:
+        monkeypatch.setenv("http_proxy", other.environment["http_proxy"])
+        with Watch(Patience()) as watch:
+            assert fetch(watch, server.url("/a"))[0] == server.files["/a"]
+            monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        with Watch(Patience()) as watch:
+            assert fetch(watch, server.url("/a", "localhost"))[0] == server.files["/a"]
+            fetch(watch, server.url("/a"))
+            assert watch.faults == {"127.0.0.1": "the proxy `127.0.0.1` cannot be used"}
+
+
+@pytest.mark.parametrize("number", [403, 407])
+def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def refuse() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % number)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        with Watch(Patience()) as watch:
+            fetch(watch, "https://example.test/a")
+            assert watch.faults == {"example.test": f"the proxy `127.0.0.1` answered {number}"}
+        thread.join()
+
+
+def test_a_socks_proxy_is_left_to_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+    with Watch(Patience()) as watch:
+        assert watch.environment == {}
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
+class TestTls:
+    """Nothing of what is said is seen, but that something is, and how much."""
+
+    def test_it_is_the_server_that_answers(self, secure: Server, certificate: Path) -> None:
+        with Watch(Patience()) as watch:
+            found, _ = fetch(watch, secure.url("/a").replace("http", "https"), trust=certificate)
+            assert found == secure.files["/a"]
+
+    @pytest.mark.parametrize("kind", ODD)
+    def test_limits_hold(self, secure: Server, certificate: Path, kind: str) -> None:
+        answer, fault = ODD[kind]
+        secure.script["/a"] = [answer]
+        started = time.monotonic()
+        with Watch(Patience(silence=1.0)) as watch:
+            fetch(watch, secure.url("/a").replace("http", "https"), trust=certificate)
+            assert watch.faults == {"127.0.0.1": fault}
+        assert time.monotonic() - started < 10
+
+    def test_who_is_waited_for_is_told(self, secure: Server, certificate: Path) -> None:
+        told: list[str] = []
+        secure.script["/a"] = [hang(3.5)]
+        with Watch(Patience(on_wait=told.append)) as watch:
+            fetch(watch, secure.url("/a").replace("http", "https"), trust=certificate)
+        assert told == ["waiting for `127.0.0.1`"]
