@@ -90,7 +90,7 @@ def test_a_channel_whose_name_nobody_knows(
         (404, "is not a conda channel: there is no `noarch` at"),
         (500, "it answers internal server error (500)"),
         (403, "it refuses access (403)"),
-        ("truncate", "its repodata is damaged"),
+        ("truncate", "the connection broke off"),
         ("garbage", "repodata.json.zst` is no zstd archive"),
     ],
 )

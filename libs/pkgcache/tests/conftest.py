@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 @pytest.fixture
 def cache(tmp_path: Path) -> PackageCache:
     return PackageCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody but itself has signed, with its key."""
+    path = tmp_path / "certificate.pem"
+    options = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test"
+    name = "subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", "req", *options.split(), "-addext", name, "-keyout", path, "-out", path],
+        check=True,
+        capture_output=True,
+    )
+    return path
 
 
 def _service(kind: str) -> Iterator[Service]:

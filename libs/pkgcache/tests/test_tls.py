@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import ssl
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,20 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
 
-FILE, DATA, NAME = "/demo.whl", b"demo", "subjectAltName=IP:127.0.0.1"
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody but itself has signed, with its key."""
-    path = tmp_path / "certificate.pem"
-    options = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test"
-    subprocess.run(
-        ["openssl", "req", *options.split(), "-addext", NAME, "-keyout", path, "-out", path],
-        check=True,
-        capture_output=True,
-    )
-    return path
+FILE, DATA = "/demo.whl", b"demo"
 
 
 @pytest.fixture

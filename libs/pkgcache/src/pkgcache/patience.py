@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Pace", "Patience", "Tries"]
+__all__ = ["TALKATIVE", "Pace", "Patience", "Tries"]
 
 TALKATIVE = 2.0
+"""The seconds after which a wait is told."""
 
 
 def _quietly(_: str) -> None:

@@ -244,11 +244,10 @@ class Watch:
                 if proxy:
                     await _tunnelled(proxy, there[0])
                 program[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            else:
-                # Each connection has one request, as the next one may be for another server.
-                if first := await there[0].readline():
-                    self._count(line, first)
-                    program[1].write(first + b"Connection: close\r\n")
+            # Each connection has one request, as the next one may be for another server.
+            elif first := await there[0].readline():
+                self._count(line, first)
+                program[1].write(first + b"Connection: close\r\n")
             line.begin()
             ways = (
                 self._bring(there[0], program[1], line),
@@ -325,9 +324,7 @@ async def _tunnelled(proxy: SplitResult, server: asyncio.StreamReader) -> None:
         raise _Fault(f"the proxy `{proxy.hostname}` answered {status}")
 
 
-async def _ask(
-    program: asyncio.StreamReader, server: asyncio.StreamWriter, line: _Line
-) -> None:
+async def _ask(program: asyncio.StreamReader, server: asyncio.StreamWriter, line: _Line) -> None:
     while data := await program.read(_CHUNK):
         server.write(data)
         await server.drain()

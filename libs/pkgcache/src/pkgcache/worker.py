@@ -163,9 +163,11 @@ class _Child:
 
     def _take(self, message: dict[str, Any]) -> None:
         with self._lock:
-            call = self._calls[message["call"]]
+            call = self._calls.get(message["call"])
             if "event" not in message:
                 del self._calls[message["call"]]
+        if call is None:
+            return  # what is reported of a call that is over
         if "event" in message:
             call.on_event(message["event"])
         elif "failure" in message:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resolvers._diagnosis import diagnose
-from resolvers._index import index_settings
+from resolvers._index import PUBLIC_INDEX, index_settings, public_index
 from resolvers._lock import read_lock, read_notes
+from resolvers._network import portal
 from resolvers._python_bounds import excludes
 from resolvers._warnings import warnings
 from resolvers.errors import IndexUnreachable, NoSolution, PythonRefused
@@ -132,8 +133,18 @@ def _compile(
             offline=offline,
         )
     if done.returncode:
-        raise diagnose(done.stderr, question)
+        error = diagnose(done.stderr, question)
+        raise (
+            error if offline else uv.named(portal(error, _indexes(uv, question), question.context))
+        )
     return done
+
+
+def _indexes(uv: Uv, question: Question) -> Iterator[str]:
+    """The URLs of all indexes of the spec."""
+    for one in question.spec.sources:
+        if one.kind == "index":
+            yield public_index(uv) if one.url == PUBLIC_INDEX else one.url
 
 
 def _earlier_answer(question: Question, work: Path) -> tuple[str | Path, ...]:

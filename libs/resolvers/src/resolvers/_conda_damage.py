@@ -22,7 +22,8 @@ __all__ = ["broken_package", "broken_record", "broken_text", "is_damage"]
 _FILE = rb'"([^"\\]*-[^"\\]*-[^"\\]*)"\s*:\s*'
 _NOT_DAMAGE = re.compile(
     r"HTTP status|could not find subdir|no usable repodata cache|error sending request"
-    r"|error decoding response|os error|timed out"
+    r"|error decoding response|error following redirect|received unexpected status"
+    r"|os error|timed out"
 )
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LEAST = {"name": "thing", "version": "1", "build": "0", "build_number": 0, "subdir": "noarch"}

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from resolvers.errors import ResolveError
     from resolvers.request import ResolveContext
 
-__all__ = ["diagnose"]
+__all__ = ["BROKE_OFF", "asked_urls", "diagnose"]
 
+BROKE_OFF = "error decoding response body"
+"""What the engine says where an answer ends before all of it is there."""
 _SHOWN_VERSIONS = 6
 _STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\) for url \((\S+)\)")
 _URL = re.compile(r"\b(?:https?|file)://[^\s)'\"`]+")
@@ -60,6 +62,20 @@ def diagnose(
     if answer["error"] == "channel":
         return _unreadable(answer["channel"], text, question)
     return _gateway(text, question, context, damaged=answer["error"] == "damage")
+
+
+def asked_urls(answer: Mapping[str, Any], question: CondaQuestion) -> list[str]:
+    """What the engine was reading when it failed: one URL, or one of each channel."""
+    text = answer["text"]
+    file = re.search(r"its `(\S+/repodata\S*)` ", text)
+    if file and "channel" in answer:
+        return [f"{answer['channel']}/{file[1]}"]
+    found = _URL.search(text)
+    if found:
+        return [found[0].rstrip(".")]
+    if BROKE_OFF not in text:
+        return []
+    return [f"{url}/{question.platform}/repodata.json" for url in question.channels]
 
 
 def _bad_spec(
@@ -171,7 +187,11 @@ def _gateway(
         where = _all_channels(question)
         return IndexUnreachable(where, f"their repodata is damaged: {last}", hint=_DAMAGE)
     if found is None:
-        return EngineFailed("py-rattler", last, _one_line(text))
+        return (
+            IndexUnreachable(_all_channels(question), last, hint="check the network")
+            if BROKE_OFF in text
+            else EngineFailed("py-rattler", last, _one_line(text))
+        )
     if damaged or "decod" in text:
         last = f"its repodata is damaged: {last}"
     where = _channel(found[0], question)

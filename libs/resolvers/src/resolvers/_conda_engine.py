@@ -18,7 +18,9 @@ from rattler.exceptions import (
     SolverError,
 )
 
+from pkgcache.patience import Patience, Tries
 from resolvers._conda_damage import is_damage
+from resolvers._conda_diagnosis import BROKE_OFF
 from resolvers._conda_repodata import ChannelUnreadable, Repodata
 
 if TYPE_CHECKING:
@@ -48,26 +50,40 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _Attempt: TypeAlias = "Callable[..., Awaitable[list[rattler.RepoDataRecord]]]"
 
 _read: dict[str, Repodata] = {}
+_listening: list[Callable[[Any], None]] = []
+
+
+def _tell(wait: str) -> None:
+    for report in _listening:
+        report({"wait": wait})
 
 
 async def solve(
-    report: Callable[[Any], None],  # noqa: ARG001 - every handler is given it
+    report: Callable[[Any], None],
     *,
     cache_dir: str,
     offline: bool,
     logins: Logins,
     tokens: Mapping[str, str],
+    limits: Mapping[str, Any],
     questions: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Answer each question with `packages`, or with an `error` and what is known about it."""
+    """Answer each question with `packages`, or with an `error` and what is known about it.
+
+    `limits` are those of the patience with servers. Who is waited for is reported.
+    """
+    _listening[:] = [report]
+    patience = Patience(**limits, on_wait=_tell)
 
     def repodata(*, sharded: bool) -> Repodata:
-        key = repr((cache_dir, offline, logins, tokens, sharded))
+        key = repr((cache_dir, offline, logins, tokens, limits, sharded))
         if key not in _read:
-            _read[key] = Repodata(Path(cache_dir), logins, tokens, offline=offline, sharded=sharded)
+            _read[key] = Repodata(
+                Path(cache_dir), logins, tokens, patience, offline=offline, sharded=sharded
+            )
         return _read[key]
 
-    async def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+    async def once(question: Mapping[str, Any]) -> dict[str, Any]:
         found = await _answer(question, repodata(sharded=True))
         if found.get("error") != "gateway" or not is_damage(found["text"]):
             return found
@@ -75,7 +91,10 @@ async def solve(
         # kept here may be damaged.
         found, whole = found | {"error": "damage"}, repodata(sharded=False)
         for _ in range(2):
-            again = await _answer(question, whole)
+            try:
+                again = await _answer(question, whole)
+            except Exception:  # noqa: BLE001 - it panics where a server answers everything by 304
+                break
             if again.get("error") not in ("gateway", "channel"):
                 return again
             fault = await _damage(question, whole)
@@ -85,6 +104,17 @@ async def solve(
             if not fault.kept:
                 break
         return found
+
+    async def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+        tries = Tries(patience, "the channels")
+        while True:
+            found = await once(question)
+            # The engine itself asks again only where it got no answer at all.
+            broke_off = found.get("error") == "gateway" and BROKE_OFF in found["text"]
+            wait = tries.wait(0.0) if broke_off else None
+            if wait is None:
+                return found
+            await asyncio.sleep(wait)
 
     return list(await asyncio.gather(*map(answer, questions)))
 
@@ -115,7 +145,7 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
     except ChannelUnreadable as error:
         return {"error": "channel", "channel": error.url, "text": error.reason}
     except (GatewayError, FetchRepoDataError) as error:
-        return {"error": "gateway", "text": str(error)}
+        return {"error": "gateway", "text": str(error), "faults": dict(repodata.watch.faults)}
     except SolverError as error:
         names = {first or second for first, second in _LACKING.findall(str(error))}
         versions = await _versions(repodata, sources, subdirs, names)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -27,19 +29,21 @@ from rattler.networking import (
     fetch_repo_data,
 )
 
+from pkgcache.watch import Watch
 from resolvers._conda_damage import broken_package, broken_record, broken_text, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rattler.networking.fetch_repo_data import CacheAction
+
+    from pkgcache.patience import Patience
 
     Source = rattler.Channel | rattler.SparseRepoData
     Logins = Sequence[Mapping[str, str]]
 
 __all__ = ["ChannelUnreadable", "Repodata"]
 
-_RETRIES = 3
 _NO_ZSTD = "is no zstd archive, or part of one"
 
 
@@ -57,8 +61,9 @@ class ChannelUnreadable(Exception):
 class Repodata:
     """What channels have, read with some logins, and kept in a directory with its validators.
 
-    `tokens` maps the URL of a channel to the one with its token, which is asked instead. Offline, whatever is in the directory serves, however old. Not `sharded`, only whole indexes
-    are read.
+    `tokens` maps the URL of a channel to the one with its token, which is asked instead. Servers are
+    watched with `patience`. Offline, whatever is in the directory serves, however old. Not
+    `sharded`, only whole indexes are read.
     """
 
     def __init__(
@@ -66,18 +71,21 @@ class Repodata:
         cache: Path,
         logins: Logins,
         tokens: Mapping[str, str],
+        patience: Patience,
         *,
         offline: bool,
         sharded: bool,
     ) -> None:
         self._cache, self._tokens = cache, tokens
-        self._client = rattler.Client(
-            [
-                MirrorMiddleware({f"{url}/": [f"{secret}/"] for url, secret in tokens.items()}),
-                RetryMiddleware(_RETRIES),
-                AddHeadersMiddleware(_authorization(logins)),
-            ]
-        )
+        self.watch = Watch(patience)
+        with _variables(self.watch.environment):
+            self._client = rattler.Client(
+                [
+                    MirrorMiddleware({f"{url}/": [f"{secret}/"] for url, secret in tokens.items()}),
+                    RetryMiddleware(patience.tries - 1),
+                    AddHeadersMiddleware(_authorization(logins)),
+                ]
+            )
         action: CacheAction = "force-cache-only" if offline else "cache-or-fetch"
         self._options = FetchRepoDataOptions(cache_action=action)
         self._sparse: dict[str, rattler.SparseRepoData] = {}
@@ -239,6 +247,18 @@ class Repodata:
                 raise ChannelUnreadable(url, said) from error
             Path(work.name).replace(target)
         return target
+
+
+@contextmanager
+def _variables(found: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process, which the engine reads when it makes a client."""
+    before = dict(os.environ)
+    os.environ.update(found)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _authorization(logins: Logins) -> Callable[[str, str], dict[str, str] | None]:

@@ -15,7 +15,8 @@ from envid.platforms import virtual_packages
 from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from resolvers._conda_asked import asked_files, asked_subdirs, check_asked
-from resolvers._conda_diagnosis import diagnose
+from resolvers._conda_diagnosis import asked_urls, diagnose
+from resolvers._network import named
 from resolvers.channels import channel_urls, with_channel_urls
 from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest
 
@@ -145,6 +146,8 @@ def solve_conda(
             offline=context.offline,
             logins=_logins(questions, context),
             tokens=_tokens(questions, context),
+            limits={one: getattr(context.patience, one) for one in ("silence", "speed", "tries")},
+            on_event=lambda event: context.progress.note(event["wait"]),
             questions=[one.to_dict() for one in questions],
         )
     except (WorkerCrashed, WorkerFailed) as error:
@@ -152,7 +155,10 @@ def solve_conda(
     found = {}
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:
-            raise diagnose(answer, question, context)
+            failure = diagnose(answer, question, context)
+            if asked := asked_urls(answer, question):
+                failure = named(failure, context, answer.get("faults", {}), *asked)
+            raise failure
         solved = _solved(answer["packages"], question)
         extras = {one["name"]: one["extras"] for one in answer["packages"]}
         notes = check_asked(question.specs.values(), solved.packages, extras, context.origins)

@@ -110,6 +110,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     story = Story.read(stderr)
     return (
         unreachable(story, question.context.credentials, question)
+        or _no_page(story)
         or _failed_build(story, question)
         or _no_solution(story, question)
         or _misread(story)
@@ -157,6 +158,12 @@ def unreachable(
         where = _USERINFO.sub("://", ", ".join(repositories)) or "the git repository"
         return IndexUnreachable(where, reason, hint=hint)
     return None
+
+
+def _no_page(story: Story) -> IndexUnreachable | None:
+    page = story.search(r"`Content-Type`.* for `(\S+?)`")
+    reason = "the server sends what is no page of an index"
+    return IndexUnreachable(page[1], reason, hint="check the address") if page else None
 
 
 def _failed_build(story: Story, question: Question) -> BuildFailed | None:

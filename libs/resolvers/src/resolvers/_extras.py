@@ -97,7 +97,7 @@ class ExtraMetadata:
         if paths and metadata is None:
             offline = self._context.offline and not contents.package.url.startswith("file:")
             try:
-                with Downloader(self._context.credentials, offline=offline) as downloader:
+                with self._downloader(offline=offline) as downloader:
                     text = read_file(contents.package, paths[0], downloader)
                 metadata = Metadata.parse(text.decode("utf-8", "replace"))
             except (PkgcacheError, ValueError):
@@ -124,6 +124,10 @@ class ExtraMetadata:
                 return None
         return next((one.metadata for one in found.values()), None)
 
+    def _downloader(self, *, offline: bool) -> Downloader:
+        context = self._context
+        return Downloader(context.credentials, patience=context.telling_patience, offline=offline)
+
     def _published(self, name: str, version: str) -> tuple[File, ...]:
         """The wheels that an index has of a version."""
         with Uv(self._context) as uv:
@@ -141,7 +145,7 @@ class ExtraMetadata:
         url, sha256 = wheel.url, wheel.sha256
         if sha256 is None:  # not every index tells the hashes of its files
             try:
-                with Downloader(self._context.credentials, offline=self._context.offline) as one:
+                with self._downloader(offline=self._context.offline) as one:
                     sha256 = one.download(url, work / wheel.filename).sha256
             except PkgcacheError:
                 return None

@@ -54,7 +54,7 @@ class Files:
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._context = uv, context
         self._builder = Builder(uv, spec, python, context)
-        self._downloader = Downloader(context.credentials)
+        self._downloader = Downloader(context.credentials, patience=context.telling_patience)
         self._stop = threading.Event()
         self.notes = self._builder.notes
 

@@ -80,7 +80,7 @@ def _link(url: str, credentials: Credentials) -> str:
 
 def public_index(uv: Uv) -> str:
     """The URL that uv's default index has."""
-    shown = uv.run("uv help", ("pip", "compile", "--help")).stdout
+    shown = uv.run("uv help", ("pip", "compile", "--help"), offline=True).stdout
     found = re.search(r"\(by default: <(\S+)>\)", shown)
     if not found:
         raise EngineFailed("uv", "it does not say what its default index is")

@@ -13,7 +13,6 @@ from pkgcache import layout
 from pkgcache.conda_listing import read_file, read_listing
 from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError, PkgcacheError
-from pkgcache.patience import Patience
 from resolvers._distributions import distributions
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
@@ -62,11 +61,13 @@ def read_listings(
     if not missing:
         return found
     task = context.progress.start("looking into conda packages", len(missing), "packages")
-    patience = Patience(on_wait=context.progress.note)
     stop = threading.Event()
     with (
         Downloader(
-            context.credentials, workers=_AT_ONCE, patience=patience, offline=context.offline
+            context.credentials,
+            workers=_AT_ONCE,
+            patience=context.telling_patience,
+            offline=context.offline,
         ) as remote,
         Downloader() as local,
         ThreadPoolExecutor(_AT_ONCE) as pool,

@@ -35,8 +35,6 @@ _SETTINGS = {
     "NO_COLOR": "1",
     # The earliest moment that a zip file can hold: builds must not depend on the clock.
     "SOURCE_DATE_EPOCH": "315532800",
-    # One retry fewer than by default, whose waits add up to ten seconds and more.
-    "UV_HTTP_RETRIES": "2",
     "UV_NO_PROGRESS": "1",
     "UV_PYTHON_DOWNLOADS": "never",
 }

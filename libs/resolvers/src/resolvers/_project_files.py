@@ -67,7 +67,9 @@ class ProjectFiles:
         self._uv, self._spec = uv, spec
         self._pages = context.cache_dir / "pages"
         self._offline = context.offline
-        self._downloader = Downloader(context.credentials, offline=context.offline)
+        self._downloader = Downloader(
+            context.credentials, patience=context.telling_patience, offline=context.offline
+        )
         self._known: dict[str, tuple[ListedFile, ...]] = {}
         self._lock = threading.Lock()
 

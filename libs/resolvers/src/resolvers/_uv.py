@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
+from pkgcache.lazy import lazy
+from pkgcache.watch import Watch
+from resolvers._network import named
 from resolvers._processes import Processes
 from resolvers.errors import EngineFailed
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from resolvers.errors import ResolveError
     from resolvers.request import ResolveContext
 
 __all__ = ["Uv"]
@@ -22,9 +27,13 @@ _FINDING = threading.Lock()
 
 
 class Uv:
-    """Runs uv; its processes end when the `with` block does."""
+    """Runs uv; its processes end when the `with` block does.
+
+    Whatever they ask a server is held to the patience of the context.
+    """
 
     def __init__(self, context: ResolveContext) -> None:
+        self._context = context
         self._cache = context.cache_dir / "uv"
         self._common = ("--no-config", "--cache-dir", self._cache, "--color", "never")
         self._offline = context.offline
@@ -35,6 +44,28 @@ class Uv:
 
     def __exit__(self, *_: object) -> None:
         self.processes.close()
+        if watch := self.__dict__.get("_watch"):
+            watch.close()
+
+    @lazy
+    def _watch(self) -> Watch:
+        return Watch(self._context.telling_patience)
+
+    @property
+    def network(self) -> Mapping[str, str]:
+        """The variables for whatever asks a server."""
+        patience = self._context.patience
+        return {
+            **self._watch.environment,
+            # Ours come first, and know why; these are for where a proxy is in the way.
+            "UV_HTTP_TIMEOUT": str(math.ceil(2 * patience.silence)),
+            "UV_HTTP_RETRIES": str(patience.tries - 1),
+        }
+
+    def named(self, error: ResolveError) -> ResolveError:
+        """The error, or what a server did that it comes of."""
+        watch = self.__dict__.get("_watch")
+        return named(error, self._context, watch.faults if watch else {})
 
     def run(
         self,
@@ -47,12 +78,13 @@ class Uv:
         offline: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run uv with the arguments that keep it hermetic."""
-        network = ("--offline",) if offline or self._offline else ()
+        offline = offline or self._offline
+        network = ("--offline",) if offline else ()
         return self.processes.run(
             name,
             (_program(), *arguments, *self._common, *network),
             text=text,
-            environment=environment,
+            environment={**({} if offline else self.network), **(environment or {})},
             directory=directory,
         )
 

@@ -125,7 +125,9 @@ class Verdict:
         package = contents.package
 
         def read(source: str) -> bytes:
-            with Downloader(self._context.credentials) as downloader:
+            with Downloader(
+                self._context.credentials, patience=self._context.telling_patience
+            ) as downloader:
                 return read_file(package, source, downloader)
 
         def code(path: str) -> bool:

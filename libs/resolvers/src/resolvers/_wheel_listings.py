@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from envid.redaction import redact
 from pkgcache.download import Downloader
 from pkgcache.errors import BadArchive, DownloadError, PkgcacheError
-from pkgcache.patience import Patience
 from pkgcache.wheel_listing import read_file, read_listing
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
@@ -101,8 +100,9 @@ class WheelListings:
             return read_file(self._located(package) or package, path, downloader)
 
     def _downloader(self) -> Downloader:
-        patience = Patience(on_wait=self._context.progress.note)
-        return Downloader(self._context.credentials, workers=_AT_ONCE, patience=patience)
+        context = self._context
+        patience = context.telling_patience
+        return Downloader(context.credentials, workers=_AT_ONCE, patience=patience)
 
     def _located(self, package: Package) -> Package | None:
         """The package at a URL where its wheel is; None where there is none."""

@@ -170,8 +170,9 @@ class Builder:
         )
         if done.returncode:
             story = Story.read(done.stderr)
-            raise unreachable(story, self._context.credentials) or BuildFailed(
-                name, story.reason, story.log
+            raise self._uv.named(
+                unreachable(story, self._context.credentials)
+                or BuildFailed(name, story.reason, story.log)
             )
         self.notes += build_warnings(name, done.stderr)
         built = next((work / "out").glob("*.whl"))
@@ -201,7 +202,7 @@ def checkout(uv: Uv, source: BuiltFrom, into: Path) -> Path:
         ("-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"),
     )
     for step in steps:
-        done = uv.processes.run(f"git {step[0]}", (git, *step))
+        done = uv.processes.run(f"git {step[0]}", (git, *step), environment=uv.network)
         if done.returncode:
             raise BuildFailed(source.url, _last_line(done.stderr), done.stderr)
     return tree

@@ -123,6 +123,7 @@ def _interpreters(context: ResolveContext) -> list[Python]:
             "uv python list",
             ("python", "list", "--only-installed", "--output-format", "json"),
             environment={"PATH": search},
+            offline=True,
         )
     if done.returncode:
         raise EngineFailed("uv", "it cannot list the interpreters of this machine", done.stderr)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pkgcache.credentials import Credentials
+from pkgcache.patience import Patience
 from pkgcache.progress import NoProgress
 from resolvers.content import content_digest
 
@@ -54,6 +55,7 @@ class ResolveContext:
     from conda packages and returns its interpreter, to build wheels for that Python with; without
     it one that is here must do. With `clobber`, packages may bring the same module with different
     content, and a note says which. `on_process` is told the name of each process that is started.
+    `patience` is had with servers, by the engines as well; the `progress` is told of waits.
     """
 
     cache_dir: Path
@@ -68,10 +70,16 @@ class ResolveContext:
     wheel: Callable[[Package], Path | None] = _no_wheel
     keep: Callable[[Package, Path], object] | None = None
     builder_python: Callable[[tuple[Package, ...]], Path] | None = None
+    patience: Patience = field(default_factory=Patience)
     progress: Progress = field(default_factory=NoProgress)
     on_process: Callable[[str], None] = _nothing
     offline: bool = False
     clobber: bool = False
+
+    @property
+    def telling_patience(self) -> Patience:
+        """The patience that tells the progress of waits."""
+        return replace(self.patience, on_wait=self.progress.note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

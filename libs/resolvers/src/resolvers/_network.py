@@ -1,0 +1,121 @@
+"""What a server did, where an engine only says that it could not read what it got.
+
+Engines tell of the network in the words of their libraries, or take a page that asks for a login
+for an index without packages. What the watch saw is said in their place; else the server is asked
+once more, by a download of ours.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from envid.redaction import redact
+from pkgcache.download import Downloader
+from pkgcache.errors import DownloadError
+from resolvers.errors import IndexUnreachable, UnknownPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pkgcache.download import Body
+    from resolvers.errors import ResolveError
+    from resolvers.request import ResolveContext
+
+__all__ = ["named", "portal", "seen"]
+
+_HINT = "check the address and the network"
+# The words of reqwest, which uv and py-rattler read by, and of curl, which git does.
+_BROKEN_OFF = re.compile(
+    r"error sending request|response body|connection closed|end of file|unable to access|EOF|RPC",
+    re.IGNORECASE,
+)
+_HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_LISTS = re.compile(rb"links for|simple index|pypi:repository-version", re.IGNORECASE)
+_ABSENT, _BUSY = 404, 429
+_ENOUGH = 1 << 26
+_PAGE = 1 << 20
+
+
+def named(
+    error: ResolveError, context: ResolveContext, faults: Mapping[str, str], *urls: str
+) -> ResolveError:
+    """The error of a source that does not answer, with what its server did.
+
+    `faults` are those that a watch saw; `urls` are what was asked, where the error does not say it:
+    of several, any may not be there.
+    """
+    if not isinstance(error, IndexUnreachable) or context.offline:
+        return error
+    asked = [one for one in urls or (error.where,) if one.startswith(("http:", "https:"))]
+    if error.status is not None:
+        # How long it wants to be left alone.
+        busy = error.status == _BUSY or error.status >= 500  # noqa: PLR2004
+        found = seen(asked[0], context) if busy and asked else None
+        if not found or found.status != error.status or not found.retry_after:
+            return error
+        return IndexUnreachable(error.where, found.reason, error.status, error.hint)
+    for url in asked:
+        where = error.where if len(asked) == 1 else redact(url)
+        fault = faults.get(urlsplit(url).hostname or "")
+        if fault and _BROKEN_OFF.search(error.reason):
+            return IndexUnreachable(where, fault, hint=_HINT)
+        found = seen(url, context)
+        if found and (len(asked) == 1 or found.status != _ABSENT):
+            return IndexUnreachable(where, found.reason, found.status, found.hint or _HINT)
+    return error
+
+
+def portal(error: ResolveError, indexes: Iterable[str], context: ResolveContext) -> ResolveError:
+    """The error of an unknown package, or of an index that is none: it has a page for any name."""
+    if not isinstance(error, UnknownPackage) or context.offline:
+        return error
+    for url in indexes:
+        page = _start(f"{url.rstrip('/')}/mfenv-{secrets.token_hex(8)}/", context)
+        if _HTML.match(page) and not _LISTS.search(page):
+            reason = "the server sends a web page that is no list of packages"
+            return IndexUnreachable(url, reason, hint=_HINT)
+    return error
+
+
+def _start(url: str, context: ResolveContext) -> bytes:
+    """The beginning of what is at a URL; nothing where that cannot be read."""
+
+    def take(body: Body) -> bytes:
+        data = b""
+        for piece in body.pieces:
+            data += piece
+            if len(data) > _PAGE:
+                break
+        return data
+
+    try:
+        with _asking(context) as downloader:
+            return downloader.read(url, take)
+    except DownloadError:
+        return b""
+
+
+def seen(url: str, context: ResolveContext) -> DownloadError | None:
+    """What is wrong with what a server answers, if anything."""
+
+    def take(body: Body) -> None:
+        left = _ENOUGH
+        for piece in body.pieces:
+            left -= len(piece)
+            if left < 0:
+                break
+
+    try:
+        with _asking(context) as downloader:
+            downloader.read(url, take)
+    except DownloadError as error:
+        return error
+    return None
+
+
+def _asking(context: ResolveContext) -> Downloader:
+    return Downloader(context.credentials, patience=replace(context.telling_patience, tries=1))
