@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -106,17 +107,23 @@ async def solve(
         return found
 
     async def answer(question: Mapping[str, Any]) -> dict[str, Any]:
-        tries = Tries(patience, "the channels")
-        while True:
-            found = await once(question)
-            # The engine itself asks again only where it got no answer at all.
-            broke_off = found.get("error") == "gateway" and BROKE_OFF in found["text"]
-            wait = tries.wait(0.0) if broke_off else None
-            if wait is None:
-                return found
-            await asyncio.sleep(wait)
+        return await _patiently(partial(once, question), patience)
 
     return list(await asyncio.gather(*map(answer, questions)))
+
+
+async def _patiently(
+    ask: Callable[[], Awaitable[dict[str, Any]]], patience: Patience
+) -> dict[str, Any]:
+    """Ask again where an answer broke off: the engine does so only where it got none at all."""
+    tries = Tries(patience, "the channels")
+    while True:
+        found = await ask()
+        broke_off = found.get("error") == "gateway" and BROKE_OFF in found["text"]
+        wait = tries.wait(0.0) if broke_off else None
+        if wait is None:
+            return found
+        await asyncio.sleep(wait)
 
 
 async def _damage(question: Mapping[str, Any], repodata: Repodata) -> ChannelUnreadable | None:
