@@ -54,7 +54,7 @@ def known(home: Path, count: int) -> tuple[Environments, ResolvedEnv]:
     ]
     spec = prepare(REQUEST, settings, lambda *_: ()).spec
     (env,) = ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", packages)}, resolved_by="me")
-    registry = environments.registry
+    registry = environments._site.registry
     registry.add([env], default=True)
     registry.set_alias("app:v1", (env.req_id, env.full_id), mutable=False)
     database = registry._open()

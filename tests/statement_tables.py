@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfenv.command_line import Host
 from mfenv.environments import Environments
+from mfenv.host import Host
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
 from reqparse import RequirementSet, Setting, Source, parse_file, parse_requirement
@@ -223,7 +223,7 @@ class _Preparing(Environments):
     """Prepares what it is asked to resolve, and stops there."""
 
     def resolve(self, request: Request, **_: Any) -> Any:
-        raise _Stopped(prepare(request, self.settings, self.find, self.credentials))
+        raise _Stopped(prepare(request, self.settings, self.find, self._site.credentials))
 
 
 class _PreparingHost(Host):

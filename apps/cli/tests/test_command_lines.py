@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfenv.command_line import Host, commands, run
+from mfenv.command_line import commands, run
 from mfenv.environments import Environments
+from mfenv.host import Host
 from mfenv.settings import Settings
 
 from .helpers import resolved
@@ -38,7 +39,7 @@ def group(host: Host) -> click.Group:
 def test_a_host_says_which_environments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     env = resolved("a")
     with Other(tmp_path).environments() as environments:
-        environments.registry.add([env], default=True)
+        environments._site.registry.add([env], default=True)
     assert run(group(Other(tmp_path)), ["show", env.req_id], name="other") == 0
     assert env.full_id in capsys.readouterr().out
 
@@ -49,7 +50,7 @@ def test_a_quiet_host_hears_of_errors_alone(
     env = resolved("a")
     host = Other(tmp_path, quiet=True)
     with host.environments() as environments:
-        environments.registry.add([env], default=True)
+        environments._site.registry.add([env], default=True)
     assert run(group(host), ["alias", env.req_id, "team/a"], name="other") == 0
     assert capsys.readouterr().err == ""
     assert run(group(host), ["show", "nothing"], name="other") == 1

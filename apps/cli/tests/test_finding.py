@@ -13,6 +13,7 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.environments import Environments
 from mfenv.errors import Ambiguous, NoStore, NotHere, UnknownEnvironment
+from mfenv.prefixes import fetch_env
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.progress import NoProgress
@@ -65,7 +66,7 @@ def machine(tmp_path: Path, memory: MemoryStore) -> Iterator[Callable[..., Envir
             progress=progress,
         )
         if found.store_url:
-            found.store = EnvStore(memory)
+            found._site.store = EnvStore(memory)
         opened.append(found)
         return found
 
@@ -144,7 +145,7 @@ class TestNames:
         """What this machine found without the store is published before it is named there."""
         one = machine("one")
         envs = resolved(tmp_path, "1")
-        one.registry.add(envs, default=True)
+        one._site.registry.add(envs, default=True)
         one.alias(name_of(envs), "team/app:v1")
         assert machine("two").find("team/app:v1") == envs
         puts = [one for one in asked(memory) if one.startswith("put")]
@@ -163,7 +164,7 @@ class TestNames:
         one = machine("one")
         envs = resolved(tmp_path, "1")
         one.publish(envs)
-        one.registry.add(envs, default=True)
+        one._site.registry.add(envs, default=True)
         one.alias(name_of(envs), alias)
         before = len(memory.requests)
         one.alias(name_of(envs), alias)
@@ -176,7 +177,7 @@ class TestNames:
         old, new = resolved(tmp_path, "1"), resolved(tmp_path, "2")
         for who, envs in ((one, old), (two, new)):
             who.publish(envs)
-            who.registry.add(envs, default=True)
+            who._site.registry.add(envs, default=True)
             who.alias(name_of(envs), "app")
         one.alias(name_of(old), "app")
         assert EnvStore(memory).alias(parse_alias("app")) == ref(old)
@@ -186,7 +187,7 @@ class TestNames:
     ) -> None:
         one = machine("one")
         for version, platform in (("1", "linux-64"), ("2", "osx-arm64")):
-            one.registry.add(resolved(tmp_path, version, platforms=[platform]), default=True)
+            one._site.registry.add(resolved(tmp_path, version, platforms=[platform]), default=True)
         req_id = resolved(tmp_path, "1")[0].req_id
         for version, platform in (("1", "linux-64"), ("2", "osx-arm64")):
             (found,) = one.find(req_id, [platform])
@@ -197,7 +198,7 @@ class TestNames:
     ) -> None:
         one = machine("one")
         for version in ("1", "2"):
-            one.registry.add(resolved(tmp_path, version), default=False)
+            one._site.registry.add(resolved(tmp_path, version), default=False)
         with pytest.raises(Ambiguous, match="fits 2 environments"):
             one.find(resolved(tmp_path, "1")[0].req_id)
 
@@ -317,7 +318,7 @@ class TestLatest:
     ) -> None:
         two = machine("two", use_remote_latest="anyone")
         assert two.resolve(self.REQUEST, dry_run=True).envs == answers["default"]
-        assert list(two.registry.rows()) == []
+        assert list(two._site.registry.rows()) == []
 
     def test_it_is_the_default_here_unless_told_otherwise(
         self,
@@ -328,7 +329,7 @@ class TestLatest:
         for default in (True, False):
             two = machine(f"two-{default}", use_remote_latest="anyone")
             two.resolve(self.REQUEST, set_default=default)
-            assert bool(two.registry.defaults(req_id)) is default
+            assert bool(two._site.registry.defaults(req_id)) is default
 
 
 class TestGet:
@@ -344,7 +345,7 @@ class TestGet:
         # A directory of many environments is not searched for one whose name is whole.
         (listing,) = (one.key for one in memory.requests[before:] if one.operation == "list")
         assert listing == f"environments/{envs[0].req_id}/"
-        assert two.registry.defaults(envs[0].req_id) == dict.fromkeys(BOTH, envs[0].full_id)
+        assert two._site.registry.defaults(envs[0].req_id) == dict.fromkeys(BOTH, envs[0].full_id)
         before = len(memory.requests)
         assert two.publish(envs) is None
         assert memory.requests[before:] == []
@@ -356,19 +357,19 @@ class TestGet:
         one, two = machine("one"), machine("two")
         theirs, ours = resolved(tmp_path, "1"), resolved(tmp_path, "2")
         one.publish(theirs)
-        two.registry.add(ours, default=True)
+        two._site.registry.add(ours, default=True)
         req_id = ours[0].req_id
         assert two.get(req_id[:10], default=False) == theirs
-        assert two.registry.defaults(req_id)["linux-64"] == ours[0].full_id
+        assert two._site.registry.defaults(req_id)["linux-64"] == ours[0].full_id
         assert two.get(req_id) == theirs
-        assert two.registry.defaults(req_id)["linux-64"] == theirs[0].full_id
+        assert two._site.registry.defaults(req_id)["linux-64"] == theirs[0].full_id
 
     def test_what_only_this_machine_knows_is_not_in_the_store(
         self, machine: Callable[..., Environments], tmp_path: Path
     ) -> None:
         two = machine("two")
         envs = resolved(tmp_path, "1")
-        two.registry.add(envs, default=True)
+        two._site.registry.add(envs, default=True)
         for name in (name_of(envs), envs[0].req_id, envs[0].full_id[:12], "app:v1"):
             with pytest.raises(UnknownEnvironment, match="store"):
                 two.get(name)
@@ -401,7 +402,7 @@ class TestLostByTheStore:
     ) -> None:
         one = machine("one")
         envs = resolved(tmp_path, "1")
-        one.registry.add(envs, default=True)
+        one._site.registry.add(envs, default=True)
         one.publish(envs)
         one.alias(name_of(envs), "app:v1")
         whole = {one.key for one in memory.list("")}
@@ -421,7 +422,7 @@ class TestLostByTheStore:
     ) -> None:
         one = machine("one")
         envs = resolved(tmp_path, "1")
-        one.registry.add(envs, default=True)
+        one._site.registry.add(envs, default=True)
         one.publish(envs)
         (package,) = memory.list("packages/")
         memory.delete(package.key)
@@ -437,7 +438,7 @@ class TestLostByTheStore:
     ) -> None:
         one = machine("one")
         envs = resolved(tmp_path, "1")
-        one.registry.add(envs, default=True)
+        one._site.registry.add(envs, default=True)
         one.publish(envs)
         self.wiped(memory)
         machine("one").alias(name_of(envs), "app:v1")
@@ -449,7 +450,7 @@ class TestLostByTheStore:
         one, two = machine("one"), machine("two")
         ours, theirs = resolved(tmp_path, "1"), resolved(tmp_path, "2")
         for who, envs in ((one, ours), (two, theirs)):
-            who.registry.add(envs, default=True)
+            who._site.registry.add(envs, default=True)
             who.publish(envs)
             who.alias(name_of(envs), "app")
         store = EnvStore(memory)
@@ -468,10 +469,10 @@ class TestLocalOnly:
         machine("one").publish(envs)
         before = len(memory.requests)
         two = machine("two", local_only=True)
-        assert two.store is None
+        assert two._site.store is None
         with pytest.raises(UnknownEnvironment, match="`local_only` forbids"):
             two.find(name_of(envs))
-        two.registry.add(envs, default=True)
+        two._site.registry.add(envs, default=True)
         assert two.find(name_of(envs)) == envs
         two.alias(name_of(envs), "app:v1")
         assert two.publish(envs) is None
@@ -483,11 +484,11 @@ class TestLocalOnly:
         env = resolved(tmp_path, "1")[0]
         two = machine("two", local_only=True)
         with pytest.raises(NotHere, match=r"fetch it: `app-1-py3-none-any\.whl`") as caught:
-            two.fetch(env)
+            fetch_env(two._site, env)
         assert caught.value.missing == (env.packages[0].filename,)
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
-        machine("two").fetch(env)
-        two.fetch(env)
+        fetch_env(machine("two")._site, env)
+        fetch_env(two._site, env)
 
     def test_a_package_that_is_damaged_is_not_fetched(
         self, machine: Callable[..., Environments], tmp_path: Path
@@ -495,8 +496,8 @@ class TestLocalOnly:
         env = resolved(tmp_path, "1")[0]
         two = machine("two", local_only=True)
         (package,) = env.packages
-        machine("two").cache.fetch(env.packages)
-        archive = two.cache.archive_path(package)
+        machine("two")._site.cache.fetch(env.packages)
+        archive = two._site.cache.archive_path(package)
         archive.write_bytes(b"\0" * archive.stat().st_size)
         with pytest.raises(NotHere, match=r"fetch it: `app-1-py3-none-any\.whl`"):
-            two.fetch(env)
+            fetch_env(two._site, env)

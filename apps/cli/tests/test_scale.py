@@ -37,7 +37,7 @@ def steps(environments: Environments, ask: Callable[..., object], *about: object
         count += 1
         return 0
 
-    database = environments.registry._open()
+    database = environments._site.registry._open()
     ask(environments, *about)  # whatever happens only once
     database.set_progress_handler(step, 1)
     ask(environments, *about)
@@ -49,10 +49,10 @@ ASKED: dict[str, Callable[[Environments, ResolvedEnv], object]] = {
     "resolve what is known": lambda found, _: found.resolve(REQUEST).known,
     "show": lambda found, _: found.find("app:v1"),
     "show by first digits": lambda found, env: found.find(env.full_id[:10]),
-    "list ten": lambda found, _: list(found.registry.rows(10)),
+    "list ten": lambda found, _: list(found._site.registry.rows(10)),
     "give an alias": lambda found, env: found.alias(f"{env.req_id}:{env.full_id}", "app:latest"),
-    "complete a name": lambda found, _: found.registry.names("app"),
-    "a prefix by name": lambda found, _: found.registry.prefix_named("named1"),
+    "complete a name": lambda found, _: found._site.registry.names("app"),
+    "a prefix by name": lambda found, _: found._site.registry.prefix_named("named1"),
 }
 
 
@@ -64,12 +64,12 @@ def test_the_cost_does_not_grow_with_what_else_is_known(machines: Machines, aske
 
 def test_a_list_costs_what_it_shows(machines: Machines) -> None:
     found, _ = machines[MANY]
-    ten, hundred = (steps(found, lambda one, n: list(one.registry.rows(n)), n) for n in (10, 100))
+    ten, hundred = (steps(found, lambda one, n: list(one.rows(n)), n) for n in (10, 100))
     assert hundred <= ten * 11
 
 
 def test_there_are_as_many_as_is_said(machines: Machines) -> None:
     for count, (found, env) in machines.items():
-        assert len(list(found.registry.rows())) == count
+        assert len(list(found._site.registry.rows())) == count
         assert found.resolve(REQUEST).envs == (env,)
-        assert len(found.registry.names("team/")) == count
+        assert len(found._site.registry.names("team/")) == count

@@ -34,7 +34,7 @@ def test_a_step_is_found_by_who_knows_about_runs(tmp_path: Path) -> None:
         return env.req_id, env.full_id
 
     with opened(tmp_path, step) as environments:
-        environments.registry.add([env], default=False)
+        environments._site.registry.add([env], default=False)
         assert environments.find("step:Flow/12/train/3") == (env,)
     assert [str(one) for one in asked] == ["step:Flow/12/train/3"]
 
@@ -53,14 +53,16 @@ def test_ids_and_pathspecs_of_another_system_lead_to_what_came_from_it(
 ) -> None:
     env = resolved("a")
     with opened(tmp_path) as environments:
-        environments.registry.add([env], default=False)
-        environments.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
+        environments._site.registry.add([env], default=False)
+        environments._site.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
         assert environments.find(name) == (env,)
 
 
 def test_a_step_that_ran_in_another_system_leads_to_what_came_from_it(tmp_path: Path) -> None:
     env = resolved("a")
     with opened(tmp_path, lambda _: OLD) as environments:
-        environments.registry.add([env], default=False)
-        environments.registry.set_alias(":".join(OLD), (env.req_id, env.full_id), mutable=True)
+        environments._site.registry.add([env], default=False)
+        environments._site.registry.set_alias(
+            ":".join(OLD), (env.req_id, env.full_id), mutable=True
+        )
         assert environments.find("step:Flow/12/train") == (env,)

@@ -67,7 +67,7 @@ def answer(
     """What a request beside `base` is answered with, where nothing can be resolved."""
     settings = Settings.load({**place, **values}, environ={})
     with Environments(settings) as environments:
-        environments.registry.add([base], default=True)
+        environments._site.registry.add([base], default=True)
         asked = replace(request, using=f"{base.req_id}:{base.full_id}")
         try:
             found = environments.resolve(asked)
@@ -165,7 +165,7 @@ def test_it_keeps_where_its_python_is_from(place: dict[str, Any]) -> None:
     place["home"] += "/other"
     settings = Settings.load(place, environ={})
     with Environments(settings) as environments:
-        environments.registry.add([base], default=True)
+        environments._site.registry.add([base], default=True)
         asked = Request(using=f"{base.req_id}:{base.full_id}", pypi=("more",))
         assert environments.known(asked)[0].spec.options.python_provider == "system"
     with pytest.raises(Contradiction, match="has its Python from `system`, and --python-provider"):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.requirements import Requirement
 
-from metaflow_extensions.mfenv.staging import PYTHONS, stage
+from metaflow_extensions.mfenv.staging import stage
 from mfenv.environments import Environments
 from mfenv.errors import InvalidRequest
+from mfenv.runtime import PYTHONS
 from mfenv.settings import Settings
 from pkgcache.shared import EnvStore
 from pkgcache.testing import MemoryStore, Request
@@ -72,7 +73,7 @@ def launcher(home: Path, index: FakeIndex, memory: MemoryStore | None = None) ->
     memory = memory or MemoryStore()
     settings = Settings(home=str(home), index_url=index.url, store=memory.url)
     with Environments(settings) as environments:
-        environments.store = EnvStore(memory)
+        environments._site.store = EnvStore(memory)
         yield Launcher(environments, memory, stage(environments, PLATFORMS))
 
 

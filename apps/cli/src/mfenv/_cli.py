@@ -6,7 +6,8 @@ import click
 
 from mfenv.__about__ import __version__
 from mfenv._output import output_options
-from mfenv.command_line import Commands, commands
+from mfenv.command_line import commands
+from mfenv.groups import Commands
 
 __all__ = ["cli"]
 

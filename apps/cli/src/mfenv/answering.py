@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,15 @@ from mfenv.prefixes import timed
 from mfenv.publishing import refuse_taken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from envid.aliases import Alias
     from envid.resolved import ResolvedEnv
-    from mfenv.environments import Environments
     from mfenv.finding import Finder, Target
     from mfenv.implicit import Placement, Side
     from mfenv.publishing import Publisher
     from mfenv.request import Prepared, Request
+    from mfenv.site import Site
     from resolvers.errors import ResolveError
 
 __all__ = ["Answers", "Resolved"]
@@ -58,10 +57,10 @@ class _How:
 
 
 class Answers:
-    """Answers requests for `environments`."""
+    """Answers requests."""
 
-    def __init__(self, environments: Environments, finder: Finder, publisher: Publisher) -> None:
-        self._environments, self._registry = environments, environments.registry
+    def __init__(self, site: Site, finder: Finder, publisher: Publisher) -> None:
+        self._site, self._registry = site, site.registry
         self._finder, self._publisher = finder, publisher
 
     def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
@@ -124,12 +123,12 @@ class Answers:
     def _prepare(self, request: Request, placement: Placement | None = None) -> Prepared:
         from mfenv.request import prepare
 
-        environments = self._environments
+        site = self._site
         return prepare(
             request,
-            environments.settings,
+            site.settings,
             self._finder.find,
-            environments.credentials,
+            site.credentials,
             placement,
         )
 
@@ -174,7 +173,7 @@ class Answers:
 
         self._registry.check_writable()
         req_id = prepared.spec.req_id
-        with self._lock(f"resolve-{req_id}", "another process that resolves the same"):
+        with self._site.lock(f"resolve-{req_id}", "another process that resolves the same"):
             if not known and how.latest:
                 # Whoever held the lock may have done what we are about to do.
                 known = self._known(prepared)
@@ -195,7 +194,7 @@ class Answers:
         self, prepared: Prepared, known: tuple[ResolvedEnv, ...] | None, how: _How
     ) -> Resolved:
         """The known answer, else that of the store, else a resolver's: published, and recorded."""
-        environments = self._environments
+        site = self._site
         seconds: dict[str, float] = {}
         stored = None
         if how.latest and not known:
@@ -205,16 +204,14 @@ class Answers:
             from mfenv.resolving import find_packages
 
             with timed(seconds, "resolve"):
-                envs = find_packages(
-                    environments, prepared, preferred=how.preferred, dry_run=how.dry_run
-                )
+                envs = find_packages(site, prepared, preferred=how.preferred, dry_run=how.dry_run)
         refuse_taken(how.held, envs)
         if stored and not how.dry_run:
-            environments.remember(stored, default=how.default)
+            self._finder.remember(stored, default=how.default)
         elif not how.dry_run:
-            if environments.store_url:
+            if site.store_url:
                 with timed(seconds, "publish"):
-                    published = environments.publish(envs, default=how.default, check=not known)
+                    published = self._publisher.publish(envs, default=how.default, check=not known)
                 there = {one.env_id: one for one in (published.envs if published else ())}
                 envs = tuple(there.get(one.env_id, one) for one in envs)
             if not known:
@@ -264,7 +261,7 @@ class Answers:
         from mfenv.resolving import find_packages
 
         prepared = self._prepare(request, placement)
-        envs = find_packages(self._environments, prepared, preferred=how.preferred, dry_run=True)
+        envs = find_packages(self._site, prepared, preferred=how.preferred, dry_run=True)
         names: list[set[str]] = [
             {canonicalize_name(one.name) for one in env.packages} for env in envs
         ]
@@ -273,7 +270,7 @@ class Answers:
     def _remembered(self, usual: Prepared) -> Placement | None:
         if not usual.implicit:
             return None
-        path = self._environments.home / "engines" / "placements" / f"{usual.spec.req_id}.json"
+        path = self._site.home / "engines" / "placements" / f"{usual.spec.req_id}.json"
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # it is not there, or was damaged
@@ -283,29 +280,11 @@ class Answers:
         return found if fits and set(found.values()) <= {"usual", "other", "none"} else None
 
     def _remember(self, usual: Prepared, placement: Placement) -> None:
-        folder = self._environments.home / "engines" / "placements"
+        folder = self._site.home / "engines" / "placements"
         folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f".{usual.spec.req_id}.new"
         beside.write_text(json.dumps(placement), encoding="utf-8")
         beside.replace(folder / f"{usual.spec.req_id}.json")
-
-    @contextmanager
-    def _lock(self, name: str, other: str) -> Iterator[None]:
-        """Hold a lock of this home; it is gone when its holder is."""
-        from filelock import FileLock, Timeout
-
-        folder = self._environments.home / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        mutex = FileLock(folder / f"{name}.lock")
-        try:
-            mutex.acquire(timeout=0)
-        except Timeout:
-            self._environments.progress.note(f"waiting for {other}")
-            mutex.acquire()
-        try:
-            yield
-        finally:
-            mutex.release()
 
 
 def _notes(prepared: Prepared, envs: Sequence[ResolvedEnv]) -> tuple[str, ...]:

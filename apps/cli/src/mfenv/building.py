@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.packages import Package
-    from mfenv.environments import Environments
+    from mfenv.site import Site
     from pkgcache.cache import PackageCache
     from pkgcache.shared import EnvStore
     from resolvers.request import Artifact
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["builder_python", "keep_built", "known_wheel", "shared_wheel"]
 
 
-def builder_python(packages: tuple[Package, ...], environments: Environments) -> Path:
+def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
     """The interpreter of a builder environment, which holds `packages` and nothing else.
 
     It is kept under the engines' directory, by what is in it. Raises `pkgcache.errors`.
@@ -26,6 +26,7 @@ def builder_python(packages: tuple[Package, ...], environments: Environments) ->
     from envid.platforms import host_platform
     from envid.resolved import ResolvedEnv
     from envid.spec import EnvSpec
+    from mfenv.prefixes import fetch_env
     from pkgcache.conda_prefix import create_conda_env
     from pkgcache.errors import PrefixExists
     from pkgcache.prefix import read_marker
@@ -35,17 +36,17 @@ def builder_python(packages: tuple[Package, ...], environments: Environments) ->
     spec = EnvSpec.make(requirements={}, python=f"=={python}")
     found = {host_platform(): (python, packages)}
     (env,) = ResolvedEnv.co_resolve(spec, found, resolved_by="mfenv")
-    prefix = environments.home / "engines" / "builders" / env.full_id
+    prefix = site.home / "engines" / "builders" / env.full_id
     there = read_marker(prefix) == env.env_id
     if not there or check_prefix(prefix):
-        environments.fetch(env)
+        fetch_env(site, env)
         with suppress(PrefixExists):  # another process made the very same in the meantime
             create_conda_env(
                 env,
                 prefix,
-                cache=environments.cache,
+                cache=site.cache,
                 replace=there,
-                progress=environments.progress,
+                progress=site.progress,
             )
     return prefix / "bin" / "python"
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envid.ids import EnvId
-    from mfenv.environments import Environments
     from mfenv.registry import PrefixRow, Remaining
+    from mfenv.site import Site
     from pkgcache.collecting import Collected, Limits
     from pkgcache.sweeping import Swept
 
@@ -48,9 +48,7 @@ class Garbage:
     freed: int
 
 
-def collect(
-    environments: Environments, *, older_than: float | None = None, dry_run: bool = False
-) -> Garbage:
+def collect(site: Site, *, older_than: float | None = None, dry_run: bool = False) -> Garbage:
     """Collect what nothing refers to, and enforce the limits of the cache.
 
     With `older_than`, in seconds, a request that was not used for so long does not count any
@@ -61,7 +59,7 @@ def collect(
     from pkgcache.digests import DigestSet
     from pkgcache.prefix import tidy_prefixes
 
-    registry, cache = environments.registry, environments.cache
+    registry, cache = site.registry, site.cache
     if not dry_run:
         registry.check_writable()
     now = time.time()
@@ -71,25 +69,25 @@ def collect(
     }
     leftovers = sum(
         tidy_prefixes(folder, cache=cache, dry_run=dry_run)
-        for folder in (environments.home / "envs", environments.home / "engines" / "builders")
+        for folder in (site.home / "envs", site.home / "engines" / "builders")
     )
-    _adopt(environments)
-    gone = _gone(environments)
-    prefixes = _unused(environments, since)
+    _adopt(site)
+    gone = _gone(site)
+    prefixes = _unused(site, since)
     freed = measure(prefixes)
     if not dry_run:
-        prefixes = [one for one in prefixes if _remove(environments, one, since)]
+        prefixes = [one for one in prefixes if _remove(site, one, since)]
     remaining = registry.collect(**since, without=(*gone, *prefixes), dry_run=dry_run)
     collected = collect(
         cache,
         DigestSet(remaining.digests),
         only_copies=DigestSet(remaining.only_copies),
-        limits=_limits(environments),
+        limits=_limits(site),
         beside=prefixes if dry_run else (),
         dry_run=dry_run,
     )
     if not dry_run:
-        remove_unheld(environments.home / "locks")
+        remove_unheld(site.home / "locks")
     return Garbage(
         prefixes=tuple(prefixes),
         gone=tuple(gone),
@@ -100,9 +98,7 @@ def collect(
     )
 
 
-def collect_store(
-    environments: Environments, *, grace: float, older_than: float, dry_run: bool = False
-) -> Swept:
+def collect_store(site: Site, *, grace: float, older_than: float, dry_run: bool = False) -> Swept:
     """Collect in the shared store what nothing names and was written `grace` seconds ago.
 
     Environments that only their ids name go with that when they are `older_than` so many seconds.
@@ -111,23 +107,23 @@ def collect_store(
     """
     from pkgcache.sweeping import sweep
 
-    if environments.store is None:
+    if site.store is None:
         raise NoStore("to collect in")
-    url, registry = environments.store_url, environments.registry
+    url, registry = site.store_url, site.registry
     swept = sweep(
-        environments.store,
+        site.store,
         grace=grace,
         keep=older_than,
         dry_run=dry_run,
         memory=registry.named_in(url),
-        progress=environments.progress,
+        progress=site.progress,
     )
     if swept.memory:
         registry.set_named_in(url, swept.memory)
     return swept
 
 
-def enforce_limits(environments: Environments) -> None:
+def enforce_limits(site: Site) -> None:
     """Bring the cache back to its limits, if there are any, once an hour.
 
     In between it costs one look at one file. Raises as `collect` does.
@@ -135,10 +131,10 @@ def enforce_limits(environments: Environments) -> None:
     from pkgcache.collecting import Limits, collect
     from pkgcache.digests import DigestSet
 
-    limits = _limits(environments)
-    if limits == Limits() or environments.registry.read_only:
+    limits = _limits(site)
+    if limits == Limits() or site.registry.read_only:
         return
-    stamp = environments.cache.root / "limited"
+    stamp = site.cache.root / "limited"
     with suppress(FileNotFoundError):
         if stamp.stat().st_mtime > time.time() - _LIMITS_SECONDS:
             return
@@ -146,62 +142,60 @@ def enforce_limits(environments: Environments) -> None:
         stamp.touch()
     # Nothing is old enough to be forgotten: this only asks what there is.
     never = float("-inf")
-    remaining: Remaining = environments.registry.collect(before=never, defaults_before=never)
-    collect(environments.cache, None, only_copies=DigestSet(remaining.only_copies), limits=limits)
+    remaining: Remaining = site.registry.collect(before=never, defaults_before=never)
+    collect(site.cache, None, only_copies=DigestSet(remaining.only_copies), limits=limits)
 
 
-def _limits(environments: Environments) -> Limits:
+def _limits(site: Site) -> Limits:
     from pkgcache.collecting import Limits
 
-    size, age = cache_limits(environments.settings)
+    size, age = cache_limits(site.settings)
     return Limits(size=size, age=age)
 
 
-def _adopt(environments: Environments) -> None:
+def _adopt(site: Site) -> None:
     """Make known what lies in a place of ours, unknown because its creator was killed."""
     from pkgcache.prefix import MARKER, read_marker
 
-    known = {row.path for row in environments.registry.prefixes()}
-    for path in _own_places(environments):
+    known = {row.path for row in site.registry.prefixes()}
+    for path in _own_places(site):
         env_id = None if str(path) in known else read_marker(path)
-        if env_id and not environments.registry.read_only:
+        if env_id and not site.registry.read_only:
             used_at = (path / MARKER).stat().st_mtime
-            environments.registry.adopt_prefix(path, env_id, used_at)
+            site.registry.adopt_prefix(path, env_id, used_at)
 
 
-def _own_places(environments: Environments) -> Iterator[Path]:
-    folder = environments.home / "envs"
+def _own_places(site: Site) -> Iterator[Path]:
+    folder = site.home / "envs"
     with suppress(FileNotFoundError):
         yield from (one for one in folder.iterdir() if _OWN_PLACE.fullmatch(one.name))
 
 
-def _gone(environments: Environments) -> list[Path]:
+def _gone(site: Site) -> list[Path]:
     """Prefixes that are not there any more; a disk that is not mounted is no reason."""
-    rows = environments.registry.prefixes()
+    rows = site.registry.prefixes()
     paths = [Path(row.path) for row in rows if row.name is None]
     return [one for one in paths if not os.path.lexists(one) and one.parent.is_dir()]
 
 
-def _unused(environments: Environments, since: dict[str, float]) -> list[Path]:
+def _unused(site: Site, since: dict[str, float]) -> list[Path]:
     from mfenv.processes import in_use
 
-    folder = environments.home / "envs"
-    rows: list[PrefixRow] = environments.registry.unused_prefixes(**since)
+    folder = site.home / "envs"
+    rows: list[PrefixRow] = site.registry.unused_prefixes(**since)
     paths = [path for row in rows if (path := Path(row.path)).parent == folder and path.is_dir()]
     running = in_use(paths)
     return [one for one in paths if one not in running]
 
 
-def _remove(environments: Environments, path: Path, since: dict[str, float]) -> bool:
+def _remove(site: Site, path: Path, since: dict[str, float]) -> bool:
     from pkgcache.errors import NotOurPrefix
     from pkgcache.prefix import remove_prefix
 
     def used() -> bool:
-        return not environments.registry.drop_unused(path, **since)
+        return not site.registry.drop_unused(path, **since)
 
     try:
-        return remove_prefix(
-            path, cache=environments.cache, progress=environments.progress, unless=used
-        )
+        return remove_prefix(path, cache=site.cache, progress=site.progress, unless=used)
     except NotOurPrefix:
         return False

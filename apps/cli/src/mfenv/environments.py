@@ -14,26 +14,30 @@ from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
 from mfenv.answering import Answers, Resolved
-from mfenv.errors import NoStore, NotHere, StillNamed, UnknownEnvironment
+from mfenv.errors import NoStore, StillNamed, UnknownEnvironment
 from mfenv.finding import Finder
 from mfenv.prefixes import Created, Prefixes
 from mfenv.publishing import Publisher
-from mfenv.registry import Registry
-from mfenv.settings import Settings, package_limits
-from pkgcache.lazy import lazy
+from mfenv.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from envid.packages import Package
     from envid.resolved import ResolvedEnv
+    from mfenv.collecting import Garbage
     from mfenv.finding import StepFinder, Target
+    from mfenv.registry import EnvRow
     from mfenv.request import Prepared, Request
-    from pkgcache.cache import PackageCache
+    from mfenv.runtime import Runtime
+    from mfenv.settings import Settings
+    from mfenv.usage import Usage
+    from mfenv.verifying import Report
     from pkgcache.credentials import Credentials
-    from pkgcache.download import Downloader
     from pkgcache.progress import Progress
-    from pkgcache.shared import EnvStore, Published
-    from pkgcache.worker import Worker
+    from pkgcache.shared import Published
+    from pkgcache.store import Store
+    from pkgcache.sweeping import Swept
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 
@@ -49,9 +53,10 @@ class Removed:
 class Environments:
     """The environments of one user under one set of settings.
 
-    Safe to use from several processes on one home and one store. A context manager, which closes
-    connections at its end. `credentials` are logins beside those in the settings and in what is
-    asked for, which are added to them; `step` finds the environments of Metaflow's steps.
+    Safe to use from several threads, and from several processes on one home and one store. A
+    context manager, which closes connections at its end. `credentials` are logins beside those in
+    the settings and in what is asked for, which are added to them; `step` finds the environments
+    of Metaflow's steps.
     """
 
     def __init__(
@@ -62,29 +67,13 @@ class Environments:
         credentials: Credentials | None = None,
         step: StepFinder | None = None,
     ) -> None:
-        from pkgcache.credentials import Credentials
-        from pkgcache.progress import NoProgress
-
-        self.credentials = credentials or Credentials()
-        self.settings = settings = settings or Settings.load()
-        for url in (
-            *(settings.index_url, *settings.extra_index_url, *settings.find_links),
-            *(*settings.channels, settings.channel_alias),
-        ):
-            self.credentials.add(url)
-        self.progress = progress or NoProgress()
-        for note in settings.notes:
-            self.progress.note(f"note: {note}")
-        self.home = self.settings.home_path
-        self.registry = Registry(self.home / "registry.sqlite")
-        self.store_url = "" if self.settings.local_only else self.settings.store
+        self._site = Site(settings, progress=progress, credentials=credentials)
+        self.settings = self._site.settings
         self._step = step
-        self._finder = Finder(
-            self.registry, self.settings, lambda: self.store, step, note=self.progress.note
-        )
-        self._publisher = Publisher(self)
-        self._answers = Answers(self, self._finder, self._publisher)
-        self._prefixes = Prefixes(self)
+        self._finder = Finder(self._site, step)
+        self._publisher = Publisher(self._site)
+        self._answers = Answers(self._site, self._finder, self._publisher)
+        self._prefixes = Prefixes(self._site)
 
     def __enter__(self) -> Environments:
         return self
@@ -93,49 +82,13 @@ class Environments:
         self.close()
 
     def close(self) -> None:
-        """Close the registry, and end the worker; the limits of the cache come into force."""
-        if "cache" in self.__dict__:
-            self._enforce_limits()
-        self.registry.close()
-        if "worker" in self.__dict__:
-            self.worker.close()
+        """Close the registry, and end the worker."""
+        self._site.close()
 
-    def _enforce_limits(self) -> None:
-        from mfenv.collecting import enforce_limits
-        from pkgcache.errors import CacheError
-
-        try:
-            enforce_limits(self)
-        except CacheError as error:  # what was asked for is done
-            self.progress.note(f"{error}; its limits are not enforced")
-
-    @lazy
-    def cache(self) -> PackageCache:
-        """The local package cache."""
-        from pkgcache.cache import PackageCache
-
-        return PackageCache(
-            self.home / "cache",
-            limits=package_limits(self.settings),
-            always_verify=self.settings.always_verify,
-        )
-
-    @lazy
-    def worker(self) -> Worker:
-        """The process for what must not run in this one; it starts with its first call."""
-        from pkgcache.worker import Worker
-
-        return Worker()
-
-    @lazy
-    def store(self) -> EnvStore | None:
-        """The shared store of the settings; None where none is set, or `local_only` forbids it."""
-        if not self.store_url:
-            return None
-        from pkgcache.shared import EnvStore
-        from pkgcache.store import open_store
-
-        return EnvStore(open_store(self.store_url))
+    @property
+    def store_url(self) -> str:
+        """Where the shared store is; empty where there is none, or `local_only` forbids it."""
+        return self._site.store_url
 
     # resolving
 
@@ -203,13 +156,23 @@ class Environments:
         The default and the aliases that another environment has in the store stay there, but for
         `default`. Raises `NoStore` where there is none.
         """
-        if self.store is None:
+        if self._site.store is None:
             raise NoStore(f"to publish `{name}` to")
         envs = self.find(name)
         published = self.publish(envs, default=default, check=True, verify=verify)
         for env in envs:
             self._publisher.restore_names(env)
         return envs, published
+
+    def fetch(self, packages: Iterable[Package], *, store: Store | None = None) -> None:
+        """Bring packages into the cache: from `store`, else the shared one, else their sources."""
+        self._site.fetch(packages, store=store)
+
+    def stage_runtime(self, platforms: Sequence[str], files: Mapping[str, Path]) -> Runtime:
+        """Put into the store what a machine without mfenv needs; see `mfenv.runtime.stage`."""
+        from mfenv.runtime import stage
+
+        return stage(self._site, platforms, files)
 
     # finding and naming
 
@@ -230,24 +193,39 @@ class Environments:
         With `default` it becomes what its bare `req_id` means here. Raises as `find` does, and
         `NoStore` where there is none.
         """
-        self.registry.check_writable()
+        self._site.registry.check_writable()
         envs = self._finder.get(name, platforms)
-        self.remember(envs, default=default)
+        self._finder.remember(envs, default=default)
         return envs
 
-    def remember(self, envs: Sequence[ResolvedEnv], *, default: bool) -> None:
-        """Record what the store has."""
-        self.registry.add(envs, default=default)
-        self.registry.set_published(self.store_url, [one.env_id for one in envs])
+    def add(self, envs: Sequence[ResolvedEnv], *, default: bool = False) -> None:
+        """Make environments known here; with `default` as what their bare `req_id` means."""
+        self._site.registry.add(envs, default=default)
+
+    def name_here(self, name: str, env: ResolvedEnv) -> None:
+        """Give an environment a name that only this machine knows, and that may be any text."""
+        self._site.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
+
+    def names(self, start: str = "") -> list[str]:
+        """The names of prefixes and the aliases that are known here and start so."""
+        return self._site.registry.names(start)
+
+    def aliases_of(self, env: ResolvedEnv) -> tuple[str, ...]:
+        """The aliases that an environment has here."""
+        return tuple(self._site.registry.aliases_of(env.req_id, env.full_id))
+
+    def rows(self, limit: int | None = None) -> list[EnvRow]:
+        """What is known here, the newest first, and at most `limit` of it."""
+        return list(self._site.registry.rows(limit))
 
     def shared_aliases(self, start: str = "") -> list[tuple[Alias, float]]:
         """The aliases in the store that start so, and when each was given, as POSIX times.
 
         Raises `NoStore` where there is none.
         """
-        if self.store is None:
+        if self._site.store is None:
             raise NoStore("to list the aliases of")
-        return list(self.store.aliases(start))
+        return list(self._site.store.aliases(start))
 
     def alias(self, name: str, alias: str) -> tuple[Alias, FullRef]:
         """Give the environment that `name` names another name.
@@ -281,42 +259,14 @@ class Environments:
             env, as_name=as_name, prefix=prefix, force=force, exist_ok=exist_ok
         )
 
-    def fetch(self, env: ResolvedEnv) -> None:
-        """Bring the packages of an environment into the cache, ready to be linked.
-
-        Raises `NotHere` where that needs what `local_only` forbids.
-        """
-        from pkgcache.errors import DownloadError
-
-        if self.settings.local_only:
-            self._check_here(env)
-        store = self.store.store if self.store else None
-        try:
-            with self.downloader() as downloader:
-                self.cache.fetch(
-                    env.packages,
-                    downloader=downloader,
-                    store=store,
-                    unpack=True,
-                    progress=self.progress,
-                )
-        except DownloadError:
-            if self.settings.local_only:
-                self._check_here(env)  # what turned out to be damaged is gone
-            raise
-
-    def _check_here(self, env: ResolvedEnv) -> None:
-        missing = [
-            one.filename
-            for one in env.packages
-            if not self.cache.has(one) and not self.cache.has_unpacked(one)
-        ]
-        if missing:
-            raise NotHere(f"{env.req_id[:12]}:{env.full_id[:12]}", tuple(missing))
+    def prefixes_of(self, env: ResolvedEnv) -> tuple[Path, ...]:
+        """Where an environment was created here."""
+        rows = self._site.registry.prefixes_of(env.req_id, env.full_id)
+        return tuple(Path(row.path) for row in rows)
 
     def prefix_for(self, name: str) -> Path:
         """The prefix that `name` names: a created one by its name, or that of an environment."""
-        row = self.registry.prefix_named(name)
+        row = self._site.registry.prefix_named(name)
         if row is None:
             return self.create(name).prefix
         if Path(row.path).is_dir():
@@ -341,7 +291,7 @@ class Environments:
         Gives whether the store still has it, and would give it back here when it is asked for.
         Raises `UnknownEnvironment` where nobody knows it, and `NoStore`.
         """
-        self.registry.check_writable()
+        self._site.registry.check_writable()
         return self._publisher.take_away(parse_alias(alias), shared=shared)
 
     def remove(self, name: str, *, force: bool = False) -> Removed:
@@ -351,36 +301,68 @@ class Environments:
         Raises `StillNamed` where an environment has other names, but for `force`, and
         `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
-        self.registry.check_writable()
-        row = self.registry.prefix_named(name)
+        self._site.registry.check_writable()
+        row = self._site.registry.prefix_named(name)
         if row:
             return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))
         path = Path(name).expanduser().absolute()
         try:
-            target = Finder(self.registry, self.settings, lambda: None, self._step).target(name)
+            target = Finder(self._site, self._step, ask_store=False).target(name)
         except (UnknownEnvironment, InvalidAlias):
             if not os.path.lexists(path):
                 raise
             return Removed(prefixes=(self._prefixes.remove(path),))
-        if not self.registry.platforms(*target):
+        if not self._site.registry.platforms(*target):
             raise UnknownEnvironment(
                 f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
             )
-        rows = self.registry.prefixes_of(*target)
+        rows = self._site.registry.prefixes_of(*target)
         parsed = parse_ref(name)
         given = str(parsed) if isinstance(parsed, Alias) else name
-        names = tuple(other for other in self.registry.names_of(*target) if other != given)
+        names = tuple(other for other in self._site.registry.names_of(*target) if other != given)
         if names and not force:
             raise StillNamed(name, names)
         removed = tuple(self._prefixes.remove(Path(one.path)) for one in rows)
-        self.registry.forget(*target)
+        self._site.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)
 
-    # common
+    # keeping house
 
-    def downloader(self) -> Downloader:
-        """What downloads packages, with the logins of the settings; or refuses, `local_only`."""
-        from pkgcache.download import Downloader
+    def collect(self, *, older_than: float | None = None, dry_run: bool = False) -> Garbage:
+        """Delete what nothing here refers to; see `mfenv.collecting.collect`."""
+        from mfenv.collecting import collect
 
-        settings = self.settings
-        return Downloader(self.credentials, workers=settings.downloads, offline=settings.local_only)
+        return collect(self._site, older_than=older_than, dry_run=dry_run)
+
+    def collect_store(self, *, grace: float, older_than: float, dry_run: bool = False) -> Swept:
+        """Delete what nothing in the store names; see `mfenv.collecting.collect_store`."""
+        from mfenv.collecting import collect_store
+
+        return collect_store(self._site, grace=grace, older_than=older_than, dry_run=dry_run)
+
+    def enforce_limits(self) -> None:
+        """Bring the cache back to its limits, once an hour, if anything used it.
+
+        For the end of work: what was asked for is done, so that it is only noted if this fails.
+        """
+        from mfenv.collecting import enforce_limits
+        from pkgcache.errors import CacheError
+
+        if not self._site.has_used_cache:
+            return
+        try:
+            enforce_limits(self._site)
+        except CacheError as error:
+            self._site.progress.note(f"{error}; its limits are not enforced")
+
+    def verify(self, *, repair: bool = True, prefixes: bool = True) -> Report:
+        """Compare what is here with its hashes; see `mfenv.verifying.verify`."""
+        from mfenv.verifying import verify
+
+        return verify(self._site, repair=repair, prefixes=prefixes)
+
+    def usage(self) -> Usage:
+        """What is on this disk; see `mfenv.usage.usage`."""
+        from mfenv.usage import usage
+
+        return usage(self._site)

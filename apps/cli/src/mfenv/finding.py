@@ -19,8 +19,7 @@ from mfenv.errors import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from mfenv.registry import Registry
-    from mfenv.settings import Settings
+    from mfenv.site import Site
     from pkgcache.shared import EnvStore
 
 __all__ = ["Finder", "StepFinder", "Target", "taken"]
@@ -33,24 +32,18 @@ StepFinder = Callable[[StepRef], Target]
 
 
 class Finder:
-    """Looks environments up; `store` opens the shared store, or gives None where none is used.
+    """Looks environments up: here, then in the store, but for `ask_store`.
 
     What the store has is remembered in the registry. What never changes is asked of the store
     once: descriptions, and aliases with other tags than `latest`, `candidate` and `stable`. `step`
-    finds the environment of a step. `note` is told what had to be passed over.
+    finds the environment of a step.
     """
 
     def __init__(
-        self,
-        registry: Registry,
-        settings: Settings,
-        store: Callable[[], EnvStore | None],
-        step: StepFinder | None = None,
-        *,
-        note: Callable[[str], None] = lambda _: None,
+        self, site: Site, step: StepFinder | None = None, *, ask_store: bool = True
     ) -> None:
-        self._registry, self._settings, self._store = registry, settings, store
-        self._step, self._note = step, note
+        self._site, self._registry, self._settings = site, site.registry, site.settings
+        self._step, self._ask_store = step, ask_store
 
     def find(self, name: str, platforms: Sequence[str] = ()) -> tuple[ResolvedEnv, ...]:
         """See `Environments.find`."""
@@ -68,6 +61,11 @@ class Finder:
             if platform not in there:
                 raise self._not_for(name, platform, there)
         return self._all(name, target, platforms or there)
+
+    def remember(self, envs: Sequence[ResolvedEnv], *, default: bool) -> None:
+        """Record what the store has."""
+        self._registry.add(envs, default=default)
+        self._registry.set_published(self._settings.store, [env.env_id for env in envs])
 
     def latest(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
         """What the store has for a request, as `use_remote_latest` asks for; None for nothing.
@@ -88,7 +86,7 @@ class Finder:
             try:
                 found = self.together(req_id, full_id, platforms, users=users, remember=False)
             except DamagedObject as error:
-                self._note(f"{error}; passed over")
+                self._site.progress.note(f"{error}; passed over")
                 continue
             if found:
                 return found
@@ -114,7 +112,7 @@ class Finder:
         try:
             chosen = {store.default(req_id, platform) for platform in platforms}
         except DamagedObject as error:
-            self._note(f"{error}; passed over")
+            self._site.progress.note(f"{error}; passed over")
             return None
         full_ids = {one.full_id if one else None for one in chosen}
         return full_ids.pop() if len(full_ids) == 1 else None
@@ -182,8 +180,7 @@ class Finder:
         store = self._store()
         found = store.fetch_description(env_id) if store else None
         if found and remember and not self._registry.read_only:
-            self._registry.add([found], default=False)
-            self._registry.set_published(self._settings.store, [env_id])
+            self.remember([found], default=False)
         return found
 
     def _all(self, name: str, target: Target, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:
@@ -242,6 +239,9 @@ class Finder:
             some = ", ".join(f"{req[:12]}:{full[:12]}" for req, full in sorted(found)[:5])
             raise Ambiguous(f"`{name}` fits {len(found)} environments: {some}", "add digits")
         return found[0] if found else None
+
+    def _store(self) -> EnvStore | None:
+        return self._site.store if self._ask_store else None
 
     def _users(self, asked: Sequence[str]) -> frozenset[str]:
         from mfenv.resolving import user_name

@@ -13,7 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from mfenv.errors import DamagedPrefix, InvalidRequest
+from mfenv.errors import DamagedPrefix, InvalidRequest, NotHere
 from pkgcache.errors import PkgcacheError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
-    from mfenv.environments import Environments
+    from mfenv.site import Site
 
-__all__ = ["Created", "Prefixes", "timed"]
+__all__ = ["Created", "Prefixes", "fetch_env", "timed"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -40,10 +40,10 @@ class Created:
 
 
 class Prefixes:
-    """The prefixes of `environments`."""
+    """The prefixes of a site."""
 
-    def __init__(self, environments: Environments) -> None:
-        self._environments, self._registry = environments, environments.registry
+    def __init__(self, site: Site) -> None:
+        self._site, self._registry = site, site.registry
 
     def create(
         self,
@@ -84,9 +84,8 @@ class Prefixes:
         if not self._registry.read_only:
             self._registry.add_prefix(path, as_name, env.env_id)
         elif new:
-            self._environments.progress.note(
-                f"`mfenv list` does not know of `{path}`: `{self._environments.home}` cannot be"
-                " written"
+            self._site.progress.note(
+                f"`mfenv list` does not know of `{path}`: `{self._site.home}` cannot be written"
             )
         return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
 
@@ -109,9 +108,9 @@ class Prefixes:
         from pkgcache.errors import NotOurPrefix
         from pkgcache.prefix import remove_prefix
 
-        environments = self._environments
+        site = self._site
         try:
-            remove_prefix(path, cache=environments.cache, progress=environments.progress)
+            remove_prefix(path, cache=site.cache, progress=site.progress)
         except NotOurPrefix:
             if os.path.lexists(path):  # else an interrupted removal was brought to its end
                 raise
@@ -127,7 +126,7 @@ class Prefixes:
                 "a name is made of letters, digits, `_`, `-` and `.`; `--prefix` takes a directory",
             )
         own = f"{env.req_id[:16]}-{env.full_id[:16]}"
-        return self._environments.home / "envs" / (as_name or own)
+        return self._site.home / "envs" / (as_name or own)
 
     def _at(self, path: Path) -> EnvId | None:
         """Which environment is at `path`, to stay there for a while."""
@@ -141,10 +140,10 @@ class Prefixes:
     def _settled(self, path: Path) -> EnvId | None:
         from pkgcache.prefix import read_marker, settled_prefix
 
-        environments = self._environments
+        site = self._site
         if self._registry.read_only:  # so nobody collects
             return read_marker(path)
-        return settled_prefix(path, cache=environments.cache, progress=environments.progress)
+        return settled_prefix(path, cache=site.cache, progress=site.progress)
 
     def _make(
         self, env: ResolvedEnv, path: Path, seconds: dict[str, float], *, replace: bool
@@ -154,7 +153,7 @@ class Prefixes:
         _check_glibc(env)
         for left in reversed(range(len(env.packages) + 1)):
             with timed(seconds, "fetch"):
-                self._environments.fetch(env)
+                fetch_env(self._site, env)
             try:
                 with timed(seconds, "create"):
                     self._link(env, path, replace=replace)
@@ -168,19 +167,19 @@ class Prefixes:
         from pkgcache.conda_prefix import create_conda_env
         from pkgcache.prefix import create_venv
 
-        environments = self._environments
+        site = self._site
         create = (
             partial(create_venv, python=self._python(env))
             if env.spec.options.python_provider == "system"
-            else partial(create_conda_env, link_scripts=environments.settings.link_scripts)
+            else partial(create_conda_env, link_scripts=site.settings.link_scripts)
         )
         create(
             env,
             prefix,
-            cache=environments.cache,
+            cache=site.cache,
             replace=replace,
-            compile=environments.settings.compile_bytecode,
-            progress=environments.progress,
+            compile=site.settings.compile_bytecode,
+            progress=site.progress,
         )
 
     def _python(self, env: ResolvedEnv) -> Path:
@@ -192,8 +191,35 @@ class Prefixes:
         from resolvers.request import ResolveContext
 
         return find_python(
-            f"=={minor}.*", ResolveContext(cache_dir=self._environments.home / "engines")
+            f"=={minor}.*", ResolveContext(cache_dir=self._site.home / "engines")
         ).path
+
+
+def fetch_env(site: Site, env: ResolvedEnv) -> None:
+    """Bring the packages of an environment into the cache, ready to be linked.
+
+    Raises `NotHere` where that needs what `local_only` forbids.
+    """
+    from pkgcache.errors import DownloadError
+
+    if site.settings.local_only:
+        _check_here(site, env)
+    try:
+        site.fetch(env.packages, unpack=True)
+    except DownloadError:
+        if site.settings.local_only:
+            _check_here(site, env)  # what turned out to be damaged is gone
+        raise
+
+
+def _check_here(site: Site, env: ResolvedEnv) -> None:
+    missing = [
+        package.filename
+        for package in env.packages
+        if not site.cache.has(package) and not site.cache.has_unpacked(package)
+    ]
+    if missing:
+        raise NotHere(f"{env.req_id[:12]}:{env.full_id[:12]}", tuple(missing))
 
 
 def _check_glibc(env: ResolvedEnv) -> None:

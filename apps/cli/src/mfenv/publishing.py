@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
     from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
-    from mfenv.environments import Environments
     from mfenv.finding import Target
+    from mfenv.site import Site
     from pkgcache.shared import Published, Transmuting
 
 __all__ = ["Publisher", "refuse_taken"]
 
 
 class Publisher:
-    """Publishes for `environments`; does nothing where these use no store."""
+    """Publishes to the store of a site; does nothing where that has none."""
 
-    def __init__(self, environments: Environments) -> None:
-        self._environments, self._registry = environments, environments.registry
+    def __init__(self, site: Site) -> None:
+        self._site, self._registry = site, site.registry
         self._seen: set[EnvId] = set()
 
     def unpublished(self, envs: Sequence[ResolvedEnv]) -> list[ResolvedEnv]:
         """Those that the registry does not know to be in the store."""
-        url = self._environments.store_url
+        url = self._site.store_url
         return [one for one in envs if url and not self._registry.is_published(url, one.env_id)]
 
     def publish(
@@ -47,17 +47,17 @@ class Publisher:
         verify: bool = False,
     ) -> Published | None:
         """See `Environments.publish`; None where nothing was asked of the store."""
-        environments = self._environments
+        site = self._site
         asked = list(envs) if check or verify else self.unpublished(envs)
-        if not asked or (store := environments.store) is None:
+        if not asked or (store := site.store) is None:
             return None
         wanted = [one for one in asked if verify or one.env_id not in self._seen]
-        with environments.downloader() as downloader:
+        with site.downloader() as downloader:
             published = store.publish(
                 wanted,
-                cache=environments.cache,
+                cache=site.cache,
                 downloader=downloader,
-                progress=environments.progress,
+                progress=site.progress,
                 transmuting=self._transmuting(),
                 verify=verify,
             )
@@ -67,14 +67,14 @@ class Publisher:
         if default:
             for env in asked:
                 store.set_default(env.env_id)
-        self._registry.set_published(environments.store_url, [one.env_id for one in wanted])
+        self._registry.set_published(site.store_url, [one.env_id for one in wanted])
         self._seen.update(one.env_id for one in wanted)
         return published
 
     def _transmuting(self) -> Transmuting:
         from pkgcache.shared import Transmuting
 
-        settings = self._environments.settings
+        settings = self._site.settings
         preferred = settings.preferred_format
         return Transmuting(
             to="" if preferred == "none" else preferred,
@@ -93,7 +93,7 @@ class Publisher:
             raise taken(alias, held)
         if self._registry.alias(str(alias)) != ids:
             self._registry.check_writable()
-        url, store = self._environments.store_url, self._environments.store
+        url, store = self._site.store_url, self._site.store
         known = not alias.mutable and self._registry.alias_in(url, str(alias)) == ids
         if store and not known and store.alias(alias) != target:
             self.publish(envs, default=False, check=True)
@@ -109,13 +109,13 @@ class Publisher:
             return None
         if here := self._registry.alias(str(alias)):
             return here
-        store = self._environments.store
+        store = self._site.store
         there = store.alias(alias) if store else None
         return (there.req_id, there.full_id) if there else None
 
     def take_away(self, alias: Alias, *, shared: bool) -> bool:
         """See `Environments.take_away`."""
-        store = self._environments.store
+        store = self._site.store
         if shared and store is None:
             raise NoStore(f"to take `{alias}` away in")
         there = store is not None and store.alias(alias) is not None
@@ -133,7 +133,7 @@ class Publisher:
 
         What another one has by now stays there.
         """
-        store = self._environments.store
+        store = self._site.store
         if store is None:
             return
         if not store.default(env.req_id, env.platform):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envid.spec import EnvSpec
-    from mfenv.environments import Environments
     from mfenv.request import Prepared
+    from mfenv.site import Site
     from resolvers.request import Resolver
 
 __all__ = ["all_but", "find_packages", "user_name"]
@@ -39,7 +39,7 @@ def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[R
 
 
 def find_packages(
-    environments: Environments,
+    site: Site,
     prepared: Prepared,
     *,
     preferred: Sequence[ResolvedEnv],
@@ -54,11 +54,11 @@ def find_packages(
     from resolvers.errors import IndexUnreachable, UnknownChannel
     from resolvers.request import ResolveContext
 
-    cache, store = environments.cache, environments.store
+    cache, store = site.cache, site.store
     context = ResolveContext(
-        cache_dir=environments.home / "engines",
+        cache_dir=site.home / "engines",
         local_paths=prepared.local_paths,
-        credentials=environments.credentials,
+        credentials=site.credentials,
         origins=prepared.origins,
         held={base.platform: base.packages for base in prepared.bases},
         preferred={one.platform: one.packages for one in preferred},
@@ -67,14 +67,14 @@ def find_packages(
         listing=cache.listing,
         wheel=lambda package: known_wheel(package, cache, store),
         keep=lambda package, path: cache.add(path, package.filename),
-        builder_python=lambda packages: builder_python(packages, environments),
-        progress=environments.progress,
-        offline=environments.settings.offline or environments.settings.local_only,
-        clobber=environments.settings.clobber,
+        builder_python=lambda packages: builder_python(packages, site),
+        progress=site.progress,
+        offline=site.settings.offline or site.settings.local_only,
+        clobber=site.settings.clobber,
     )
-    task = environments.progress.start("resolving", None, "packages")
+    task = site.progress.start("resolving", None, "packages")
     try:
-        resolver = _resolver(environments, prepared)
+        resolver = _resolver(site, prepared)
         found = resolver.resolve(prepared.spec, prepared.platforms, context)
     except (IndexUnreachable, UnknownChannel) as error:
         channels = [one.url for one in prepared.spec.sources if one.kind == "channel"]
@@ -100,7 +100,7 @@ def _only_python(spec: EnvSpec) -> bool:
     return not any({"conda", "npconda"} & one.keys() for one in asked)
 
 
-def _resolver(environments: Environments, prepared: Prepared) -> Resolver:
+def _resolver(site: Site, prepared: Prepared) -> Resolver:
     spec = prepared.spec
     if spec.options.python_provider == "system":
         from resolvers.pypi import PypiResolver
@@ -108,16 +108,16 @@ def _resolver(environments: Environments, prepared: Prepared) -> Resolver:
         return PypiResolver()
     from resolvers.channels import CHANNEL_ALIAS
 
-    alias = environments.credentials.add(environments.settings.channel_alias) or CHANNEL_ALIAS
+    alias = site.credentials.add(site.settings.channel_alias) or CHANNEL_ALIAS
     if spec.env_type == "conda-only":
         from resolvers.conda import CondaResolver
 
-        return CondaResolver(environments.worker, channel_alias=alias)
+        return CondaResolver(site.worker, channel_alias=alias)
     from resolvers.mixed import MixedResolver
 
-    table = environments.settings.pypi_names
+    table = site.settings.pypi_names
     return MixedResolver(
-        environments.worker,
+        site.worker,
         channel_alias=alias,
         pypi_names=Path(table).expanduser() if table else None,
     )

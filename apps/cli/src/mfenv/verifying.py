@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from envid.packages import Package
-    from mfenv.environments import Environments
+    from mfenv.site import Site
     from pkgcache.verifying import Damaged, Verified
 
 __all__ = ["Report", "verify"]
@@ -35,7 +35,7 @@ class Report:
         return not left and all(one.dropped for one in self.cache.damaged)
 
 
-def verify(environments: Environments, *, repair: bool = True, prefixes: bool = True) -> Report:
+def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
     """Compare the cache, and `prefixes`, with their hashes, and look through the registry.
 
     With `repair`, damaged packages are dropped, and fetched again where a known environment holds
@@ -44,10 +44,10 @@ def verify(environments: Environments, *, repair: bool = True, prefixes: bool = 
     """
     from pkgcache.verifying import verify_cache, verify_prefix
 
-    registry = environments.registry
+    registry = site.registry
     problems = registry.problems()
-    found = verify_cache(environments.cache, repair=repair, progress=environments.progress)
-    lost = _fetch_again(environments, found.damaged) if repair else {}
+    found = verify_cache(site.cache, repair=repair, progress=site.progress)
+    lost = _fetch_again(site, found.damaged) if repair else {}
     paths = [Path(row.path) for row in registry.prefixes()] if prefixes else []
     checked = {path: verify_prefix(path, found.sound) for path in paths if path.is_dir()}
     return Report(
@@ -58,38 +58,30 @@ def verify(environments: Environments, *, repair: bool = True, prefixes: bool = 
     )
 
 
-def _fetch_again(environments: Environments, damaged: Iterable[Damaged]) -> dict[str, str]:
+def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
     """The packages that could not be had, and why."""
     from pkgcache.errors import PkgcacheError
 
     lost = {}
     unpacked = {one.digest for one in damaged if one.dropped and one.kind != "archive"}
     archives = {one.digest for one in damaged if one.dropped} - unpacked
-    store = environments.store.store if environments.store else None
     for digests, unpack in ((archives, False), (unpacked, True)):
-        for package in _packages(environments, digests):
+        for package in _packages(site, digests):
             try:
-                with environments.downloader() as downloader:
-                    environments.cache.fetch(
-                        [package],
-                        downloader=downloader,
-                        store=store,
-                        unpack=unpack,
-                        progress=environments.progress,
-                    )
+                site.fetch([package], unpack=unpack)
             except PkgcacheError as error:
                 lost[package.filename] = str(error)
     return lost
 
 
-def _packages(environments: Environments, digests: set[str]) -> list[Package]:
+def _packages(site: Site, digests: set[str]) -> list[Package]:
     """The packages of known environments with these digests."""
     from envid.resolved import ResolvedEnv
     from pkgcache import layout
 
     found: dict[str, Package] = {}
-    for env_id in environments.registry.holding(digests) if digests else ():
-        text = environments.registry.description(env_id)
+    for env_id in site.registry.holding(digests) if digests else ():
+        text = site.registry.description(env_id)
         for package in ResolvedEnv.from_json(text).packages if text else ():
             if any(layout.digest(one) in digests for one in layout.archives(package)):
                 found[layout.digest(package)] = package

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfenv._output import output
-from mfenv.command_line import Host
+from mfenv.host import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from click.shell_completion import CompletionItem
 
@@ -36,10 +37,12 @@ local_only_option = click.option(
 )
 
 
-def open_environments(options: dict[str, Any] | None = None) -> Environments:
+def open_environments(
+    options: dict[str, Any] | None = None,
+) -> AbstractContextManager[Environments]:
     """The environments under the settings in force; `options` are settings given by hand."""
     local_only = click.get_current_context().meta.get(_LOCAL_ONLY)
-    return current_host().environments({**(options or {}), "local_only": local_only})
+    return current_host().opened({**(options or {}), "local_only": local_only})
 
 
 def settings_in_force(options: dict[str, Any] | None = None) -> Settings:
@@ -65,7 +68,7 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
 
     try:
         with Environments(Settings.load()) as environments:
-            names = environments.registry.names(typed)
+            names = environments.names(typed)
     except MfenvError:  # nobody who presses Tab wants to read about it
         return []
     return [CompletionItem(name) for name in names]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mfenv._commands._common import json_option, open_environments, print_json, say
 from mfenv._output import output
-from mfenv.command_line import Commands
+from mfenv.groups import Commands
 
 if TYPE_CHECKING:
     from mfenv.collecting import Garbage
-    from mfenv.environments import Environments
     from mfenv.verifying import Report
     from pkgcache.sweeping import Swept
 
@@ -57,20 +57,15 @@ def gc(
         raise click.UsageError("--grace is about the store; give --store.")
     with open_environments() as environments:
         if store:
-            from mfenv.collecting import collect_store
-
-            swept = collect_store(
-                environments,
+            swept = environments.collect_store(
                 grace=_GRACE if grace is None else grace * _DAY,
                 older_than=_KEPT if older_than is None else older_than * _DAY,
                 dry_run=dry_run,
             )
             _report_store(swept, dry_run=dry_run, as_json=as_json)
             return
-        from mfenv.collecting import collect
-
         seconds = None if older_than is None else older_than * _DAY
-        garbage = collect(environments, older_than=seconds, dry_run=dry_run)
+        garbage = environments.collect(older_than=seconds, dry_run=dry_run)
     _report(garbage, dry_run=dry_run, as_json=as_json)
 
 
@@ -145,56 +140,39 @@ def cache() -> None:
 def info(as_json: bool) -> None:
     """Show what this machine keeps, its limits, and what `gc` would free."""
     with open_environments() as environments:
-        found = _info(environments)
+        usage = environments.usage()
+    age = usage.age_limit / _DAY if usage.age_limit else None
     if as_json:
-        print_json(found)
+        print_json(
+            {
+                "cache": {
+                    "path": str(usage.cache),
+                    "archives": asdict(usage.archives),
+                    "unpacked": asdict(usage.unpacked),
+                },
+                "prefixes": usage.prefixes,
+                "disk": usage.disk,
+                "registry": usage.registry,
+                "engines": usage.engines,
+                "limits": {"size": usage.size_limit, "age_days": age},
+                "collectable": usage.collectable,
+            }
+        )
         return
-    held = found["cache"]
-    limits = found["limits"]
-    age = limits["age_days"]
     rows = [
-        ("cache", held["path"]),
-        ("archives", f"{held['archives']['count']}, {_size(held['archives']['size'])}"),
-        ("unpacked", f"{held['unpacked']['count']}, {_size(held['unpacked']['size'])}"),
-        ("on disk", f"{_size(found['disk'])} with prefixes, hard links counted once"),
-        ("prefixes", str(found["prefixes"])),
-        ("registry", _size(found["registry"])),
-        ("engines", f"{_size(found['engines'])} of the solvers, not touched by gc"),
-        ("size limit", _size(limits["size"]) if limits["size"] else "none"),
+        ("cache", str(usage.cache)),
+        ("archives", f"{usage.archives.count}, {_size(usage.archives.size)}"),
+        ("unpacked", f"{usage.unpacked.count}, {_size(usage.unpacked.size)}"),
+        ("on disk", f"{_size(usage.disk)} with prefixes, hard links counted once"),
+        ("prefixes", str(usage.prefixes)),
+        ("registry", _size(usage.registry)),
+        ("engines", f"{_size(usage.engines)} of the solvers, not touched by gc"),
+        ("size limit", _size(usage.size_limit) if usage.size_limit else "none"),
         ("age limit", f"{age:g} days" if age else "none"),
-        ("gc frees", _size(found["collectable"])),
+        ("gc frees", _size(usage.collectable)),
     ]
     for label, value in rows:
         click.echo(f"{label:<11} {value}")
-
-
-def _info(environments: Environments) -> dict[str, Any]:
-    from pathlib import Path
-
-    from mfenv.collecting import collect
-    from mfenv.settings import cache_limits
-    from pkgcache.collecting import disk_use, holdings
-
-    found = list(holdings(environments.cache))
-    rows = environments.registry.prefixes()
-    size, age = cache_limits(environments.settings)
-    database = environments.registry.path
-    files = [database, database.with_name(f"{database.name}-wal")]
-    archives = [one for one in found if one.kind == "archive"]
-    unpacked = [one for one in found if one.kind != "archive"]
-    return {
-        "cache": {
-            "path": str(environments.cache.root),
-            "archives": {"count": len(archives), "size": sum(one.size or 0 for one in archives)},
-            "unpacked": {"count": len(unpacked), "size": sum(one.size or 0 for one in unpacked)},
-        },
-        "prefixes": len(rows),
-        "disk": disk_use([environments.cache.root, *(Path(row.path) for row in rows)]),
-        "registry": sum(one.stat().st_size for one in files if one.exists()),
-        "engines": disk_use([environments.home / "engines"]),
-        "limits": {"size": size, "age_days": age / _DAY if age else None},
-        "collectable": collect(environments, dry_run=True).freed,
-    }
 
 
 @cache.command(
@@ -215,10 +193,8 @@ def verify(repair: bool, prefixes: bool, as_json: bool) -> None:
     Damaged packages are made again from a good archive, or fetched from the store or from where
     they came; prefixes are only named. The status is 1 if something stays wrong.
     """
-    from mfenv.verifying import verify as verify_all
-
     with open_environments() as environments:
-        report = verify_all(environments, repair=repair, prefixes=prefixes)
+        report = environments.verify(repair=repair, prefixes=prefixes)
     if as_json:
         print_json(_verified(report))
     else:

@@ -43,7 +43,7 @@ def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> Non
         for number, one in enumerate(found):
             if number:
                 click.echo()
-            _describe(one, environments.registry.aliases_of(one.req_id, one.full_id))
+            _describe(one, environments.aliases_of(one))
 
 
 @click.command(
@@ -68,7 +68,7 @@ def list_(limit: int | None, shared: str | None, as_json: bool) -> None:
         return
     shown = limit or (None if as_json else _SHOWN)
     with open_environments() as environments:
-        rows = list(environments.registry.rows(shown and shown + 1))
+        rows = environments.rows(shown and shown + 1)
     more, rows = len(rows) > len(rows[:shown]), rows[:shown]
     if as_json:
         print_json(

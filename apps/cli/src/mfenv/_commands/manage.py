@@ -21,8 +21,8 @@ from mfenv._commands._common import (
     print_json,
     say,
 )
-from mfenv.command_line import WrongUsage
 from mfenv.errors import NoProgram, NotExecutable, StillNamed
+from mfenv.groups import WrongUsage
 
 if TYPE_CHECKING:
     from mfenv.environments import Created

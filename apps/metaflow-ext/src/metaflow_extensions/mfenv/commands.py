@@ -14,8 +14,9 @@ from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES
-from mfenv.command_line import Commands, commands, interrupted, output_options, run
+from mfenv.command_line import commands, interrupted, output_options, run
 from mfenv.errors import MfenvError
+from mfenv.groups import Commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

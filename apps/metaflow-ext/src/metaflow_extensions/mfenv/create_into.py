@@ -16,8 +16,8 @@ import click
 
 from envid.platforms import PLATFORMS, host_platform
 from metaflow_extensions.mfenv.asking import Refused, ask
-from mfenv.command_line import Host
 from mfenv.errors import InvalidRequest, UnknownEnvironment
+from mfenv.host import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable

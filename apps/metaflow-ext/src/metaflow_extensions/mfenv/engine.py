@@ -181,7 +181,7 @@ def create(
     with opened(datastore, say) as environments:
         if descriptions:
             told = [ResolvedEnv.from_dict(one) for one in descriptions]
-            environments.registry.add(told, default=False)
+            environments.add(told)
         created = environments.create(name)
         _check(created, datastore)
         inside = environments.activation(created.prefix)
@@ -237,7 +237,10 @@ def opened(
         credentials=load_credentials(),
         step=find_step,
     ) as found:
-        yield found
+        try:
+            yield found
+        finally:
+            found.enforce_limits()
 
 
 class _NoTask:

@@ -123,12 +123,11 @@ def _shown(environments: Environments, asked: StepRequest) -> dict[str, Any]:
     if envs is None:
         return shown
     (env,) = envs
-    prefixes = environments.registry.prefixes_of(env.req_id, env.full_id)
     return {
         **shown,
         "env_id": list(env.env_id),
         "env": env.to_dict(),
-        "prefixes": [one.path for one in prefixes],
+        "prefixes": [str(path) for path in environments.prefixes_of(env)],
     }
 
 

@@ -8,7 +8,7 @@ from metaflow_extensions.mfenv._configuration import skips_needs
 from metaflow_extensions.mfenv.asking import find_step
 from metaflow_extensions.mfenv.mfenv_settings import load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import needed
-from mfenv.command_line import Host
+from mfenv.host import Host
 
 if TYPE_CHECKING:
     from mfenv.environments import Environments

@@ -58,7 +58,7 @@ def import_netflixext(
             "name the file `conda_v2.cnd`, or the store with `--store`",
         )
     imported: list[Imported] = []
-    with host.environments() as environments:
+    with host.opened() as environments:
         for one in import_all(environments, manifests, old_store=old_store, dry_run=dry_run):
             if isinstance(one, Skipped):
                 skipped.append(one)

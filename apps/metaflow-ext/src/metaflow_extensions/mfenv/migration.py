@@ -169,30 +169,25 @@ def _take_over(
     is_default: set[str],
     old_store: Store | None,
 ) -> None:
-    if environments.store:
+    if environments.store_url:
         packages = {
             (layout.digest(package), package.filename): package
             for env in envs
             for package in env.packages
         }
         source = _OldStore(old_store, _places(packages.values(), together)) if old_store else None
-        with environments.downloader() as downloader:
-            environments.cache.fetch(
-                packages.values(),
-                downloader=downloader,
-                store=cast("Store", source),  # which is only ever read
-                progress=environments.progress,
-            )
+        # The old store is only ever read.
+        environments.fetch(packages.values(), store=cast("Store | None", source))
     for default in (False, True):
         chosen = [env for env in envs if (env.platform in is_default) is default]
         environments.publish(chosen, default=default)
-        environments.registry.add(chosen, default=default)
+        environments.add(chosen, default=default)
 
 
 def _remember(environments: Environments, names: list[str], env: ResolvedEnv) -> None:
     for name in names:
         # Only this machine knows them: in the store, they would be in the way of other imports.
-        environments.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
+        environments.name_here(name, env)
 
 
 def _places(packages: Iterable[Package], together: list[NetflixEnv]) -> dict[str, str]:

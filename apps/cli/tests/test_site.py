@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mfenv.environments import Environments
 from mfenv.settings import Settings
+from mfenv.site import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +41,14 @@ def test_threads_share_what_is_made_once(
     monkeypatch.setattr(made, Slow)
     start = threading.Barrier(THREADS)
     settings = Settings(home=str(tmp_path / "home"), store=(tmp_path / "store").as_uri())
-    with Environments(settings) as environments:
+    site = Site(settings)
 
-        def ask(_: int) -> object:
-            start.wait()
-            return getattr(environments, name)
+    def ask(_: int) -> object:
+        start.wait()
+        return getattr(site, name)
 
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(ask, range(THREADS)))
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(ask, range(THREADS)))
+    site.close()
     assert count[name] == 1
     assert len(set(map(id, found))) == 1

@@ -1,0 +1,75 @@
+"""Groups of commands, which know what other tools call them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mfenv._output import output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Commands", "WrongUsage", "nearest"]
+
+# What other tools call what a command does, by how it is written here.
+_ELSEWHERE = {
+    "alias": ("name", "rename", "tag"),
+    "cache info": ("du",),
+    "config": ("configure", "settings"),
+    "create": ("clone", "init", "install", "make", "new", "sync", "venv", "virtualenv"),
+    "gc": ("clean", "cleanup", "prune"),
+    "get": ("download", "fetch", "pull"),
+    "list": ("env", "envs", "ls"),
+    "publish": ("push", "upload"),
+    "resolve": ("compile", "lock", "solve"),
+    "resolve --update": ("update", "upgrade"),
+    "resolve --using": ("add",),
+    "rm": ("del", "delete", "destroy", "remove", "uninstall"),
+    "run": ("exec", "python", "start"),
+    "shell": ("activate",),
+    "show": ("describe", "info", "inspect", "status"),
+    "transmute": ("convert",),
+}
+# With less, `help` is near `shell`, and `tree` near `create`.
+_NEAR = 0.7
+
+
+class WrongUsage(click.UsageError):
+    """A command line that cannot be meant so, with a hint of its own."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Commands(click.Group):
+    """Commands that show their help where none is named, and know what others call them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            output.say(ctx.get_help())
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        called = (here for here, others in _ELSEWHERE.items() if name.lower() in others)
+        meant = next((one for one in called if one.split()[0] in self.commands), None)
+        meant = meant or nearest(name, self.commands)
+        every = f"`{ctx.command_path} --help` lists the commands"
+        raise WrongUsage(
+            f"there is no command `{name}`",
+            f"did you mean `{ctx.command_path} {meant}`? {every}" if meant else every,
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, n=1, cutoff=_NEAR)), None)

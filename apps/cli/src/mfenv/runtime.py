@@ -1,0 +1,200 @@
+"""What a machine without mfenv needs to create environments: the runtime, in the store.
+
+The runtime is mfenv's own code, in one archive made from what is installed here, and the wheels
+that it imports, for every platform and every Python that a container may have. Objects lie under
+`runtime/<sha256>/<file name>`, which nothing collects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfenv.errors import NoStore
+from mfenv.finding import Finder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from envid.packages import Package
+    from mfenv.site import Site
+    from pkgcache.store import Store
+    from resolvers.request import Resolution
+
+__all__ = ["PYTHONS", "Runtime", "RuntimeObject", "stage"]
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+"""The versions of Python that an image may have, so that environments can be created in it."""
+
+_OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
+# What Metaflow itself installs in a container, and what only resolving needs.
+_NOT_STAGED = ("auditwheel", "requests", "urllib3", "uv", "py-rattler")
+_AT_ONCE = 8
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeObject:
+    """An object of the store; `size` is in bytes."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Our code, and by platform and version of Python the wheels that it imports."""
+
+    code: RuntimeObject
+    wheels: Mapping[str, Mapping[str, tuple[RuntimeObject, ...]]]
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Runtime:
+        """Read what `dataclasses.asdict` gives. Raises KeyError and TypeError for other data."""
+        return Runtime(
+            code=RuntimeObject(**data["code"]),
+            wheels={
+                platform: {
+                    python: tuple(RuntimeObject(**wheel) for wheel in wheels)
+                    for python, wheels in pythons.items()
+                }
+                for platform, pythons in data["wheels"].items()
+            },
+        )
+
+
+def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Runtime:
+    """Put the runtime for `platforms` into the store, where it is not there yet.
+
+    `files` go into the archive of our code beside it, by their places in it. What was staged from
+    here costs one request. Raises `NoStore`, and the errors of resolving and of moving packages.
+    """
+    if site.store is None:
+        raise NoStore("to put the runtime into")
+    store = site.store.store
+    content, digest = _code(files)
+    note = site.home / "runtime" / f"{_question(site, platforms, digest)}.json"
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        known = Runtime.from_dict(json.loads(note.read_text()))
+        # Staged last, so that it stands for all the others.
+        if store.head(known.code.key):
+            return known
+    runtime = _put(site, store, platforms, content, digest)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
+        json.dump(asdict(runtime), file)
+    Path(file.name).replace(note)
+    return runtime
+
+
+def _put(
+    site: Site, store: Store, platforms: Sequence[str], content: bytes, digest: str
+) -> Runtime:
+    wheels: dict[str, dict[str, tuple[RuntimeObject, ...]]] = {name: {} for name in platforms}
+    packages: dict[str, Package] = {}
+    for platform, python, package in _wheels(site, platforms):
+        wheel = _object(package.filename, package.hashes.sha256 or "", package.size or 0)
+        packages[wheel.key] = package
+        wheels[platform][python] = (*wheels[platform].get(python, ()), wheel)
+    there = store.exists(packages)
+    missing = {key: package for key, package in packages.items() if key not in there}
+    site.fetch(missing.values(), store=store)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(
+            lambda item: store.put(item[0], site.cache.archive(item[1])), missing.items()
+        ):
+            pass
+    code = _object("mfenv.zip", digest, len(content))
+    store.put(code.key, content)
+    return Runtime(code=code, wheels=wheels)
+
+
+def _wheels(site: Site, platforms: Sequence[str]) -> Iterator[tuple[str, str, Package]]:
+    """The wheels that our code imports, each with the platform and the Python that it is for."""
+    from mfenv.request import Request, prepare
+    from resolvers.pypi import resolve_wheels
+    from resolvers.pythons import stand_in
+    from resolvers.request import ResolveContext
+
+    settings = replace(site.settings, python_provider="system", pre=False, seed=False)
+
+    def choose(python: str) -> dict[str, Resolution]:
+        prepared = prepare(
+            # The oldest system that any of the wheels is made for: images are often old.
+            Request(
+                pypi=_imports(), python=python, sys=("__glibc=2.17",), platforms=tuple(platforms)
+            ),
+            settings,
+            Finder(site).find,
+            site.credentials,
+        )
+        context = ResolveContext(
+            cache_dir=site.home / "engines",
+            credentials=site.credentials,
+            progress=site.progress,
+            offline=settings.offline,
+        )
+        target = stand_in(f"{python}.0", context)
+        return resolve_wheels(prepared.spec, dict.fromkeys(platforms, target), context)
+
+    with ThreadPoolExecutor(len(PYTHONS)) as pool:
+        for python, found in zip(PYTHONS, pool.map(choose, PYTHONS), strict=True):
+            for platform, resolution in found.items():
+                for package in resolution.packages:
+                    yield platform, python, package
+
+
+def _imports() -> tuple[str, ...]:
+    """What our distributions ask for, as their metadata says, without each other."""
+    from packaging.requirements import Requirement
+
+    asked: dict[str, None] = {}
+    for name in _OURS:
+        for text in metadata.requires(name) or ():
+            one = Requirement(text)
+            bare = one.name.lower()
+            if bare not in (*_OURS, *_NOT_STAGED) and "extra" not in str(one.marker or ""):
+                asked[text] = None
+    return tuple(sorted(asked))
+
+
+def _code(files: Mapping[str, Path]) -> tuple[bytes, str]:
+    """Our code as an archive, the same bytes for the same code, and their sha256."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for inside, path in sorted((*_own_files(), *files.items())):
+            archive.writestr(
+                zipfile.ZipInfo(inside, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED
+            )
+    content = buffer.getvalue()
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def _own_files() -> Iterator[tuple[str, Path]]:
+    """The files of our distributions, and their places in the archive."""
+    for name in _OURS:
+        root = Path(str(import_module(name).__file__)).parent
+        for path in root.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield f"{name}/{path.relative_to(root).as_posix()}", path
+
+
+def _question(site: Site, platforms: Sequence[str], digest: str) -> str:
+    settings = site.settings
+    asked: list[object] = [digest, sorted(platforms), site.store_url, PYTHONS]
+    asked += [settings.index_url, settings.extra_index_url, settings.find_links, settings.no_index]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def _object(filename: str, sha256: str, size: int) -> RuntimeObject:
+    return RuntimeObject(key=f"runtime/{sha256}/{filename}", sha256=sha256, size=size)
