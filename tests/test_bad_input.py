@@ -131,6 +131,15 @@ def test_a_bad_request(machine: Machine, unchanged: None, words: list[str], mess
     assert "\nhint: " in said
 
 
+@pytest.mark.parametrize("source", ["-f ./nowhere", "-i http://127.0.0.1:9/s"])
+def test_who_named_a_source_is_named(machine: Machine, unchanged: None, source: str) -> None:
+    machine.file("requirements.txt", f"app\n{source}\n")
+    said = machine.fails("resolve", "-r", "requirements.txt")
+    assert "(asked by requirements.txt:2)" in said
+    said = machine.fails("resolve", "--pypi", "app", "--find-links", "/nowhere")
+    assert "(asked by --find-links)" in said
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [

@@ -30,7 +30,7 @@ from mfenv.python_statements import (
     python_statements,
     pythons_of,
 )
-from mfenv.sources import sources_of, unused_sources
+from mfenv.sources import places_of, sources_of, unused_sources
 from mfenv.unused import (
     check_in_channel,
     check_used,
@@ -119,10 +119,11 @@ def _project_kind(file: File) -> str:
 class Prepared:
     """A spec, and what resolving it needs but no id or description may hold.
 
-    `origins` says of each requirement where it was asked for; `local_paths` leads from the digest
-    of a local file's or directory's content to where it lies. `bases` are the environments whose
-    packages are held, one for each of `platforms`, and `beside` is what was asked for beside them,
-    without any default. `implicit` is what is wanted beside all that is named.
+    `origins` says of each requirement, and of each source, where it was asked for; `local_paths`
+    leads from the digest of a local file's or directory's content to where it lies. `bases` are the
+    environments whose packages are held, one for each of `platforms`, and `beside` is what was
+    asked for beside them, without any default. `implicit` is what is wanted beside all that is
+    named.
     """
 
     spec: EnvSpec
@@ -238,7 +239,7 @@ def prepare(
         bases=bases,
         beside=beside,
         implicit=implicit,
-        origins=texts.origins,
+        origins={**places_of(sets, settings), **texts.origins},
         local_paths=texts.paths,
         notes=(
             *unused(sets, (*request.groups, *request.extras)),

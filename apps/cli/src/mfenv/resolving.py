@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from envid.resolved import ResolvedEnv
 from mfenv.errors import InvalidRequest
@@ -77,6 +78,7 @@ def find_packages(
         resolver = _resolver(site, prepared)
         found = resolver.resolve(prepared.spec, prepared.platforms, context)
     except (IndexUnreachable, UnknownChannel) as error:
+        error.origin = _origin(error.where, prepared)
         channels = [one.url for one in prepared.spec.sources if one.kind == "channel"]
         if _only_python(prepared.spec) and any(one in str(error) for one in channels):
             other = "no channel is needed for a Python of this machine: `--python-provider system`"
@@ -98,6 +100,15 @@ def _only_python(spec: EnvSpec) -> bool:
     """Whether nothing but Python is asked of conda."""
     asked = (spec.requirements, *spec.platform_requirements.values())
     return not any({"conda", "npconda"} & one.keys() for one in asked)
+
+
+def _origin(where: str, prepared: Prepared) -> str | None:
+    """Who names the source that a URL or a path lies in."""
+    path = f"{unquote(where.removeprefix('file://'))}/"
+    for url, origin in prepared.origins.items():
+        if path.startswith(f"{unquote(url.removeprefix('file://')).rstrip('/')}/"):
+            return origin
+    return None
 
 
 def _resolver(site: Site, prepared: Prepared) -> Resolver:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reqparse import RequirementSet
     from reqparse import Source as StatedSource
 
-__all__ = ["is_meant", "names_bound", "sources_of", "unused_sources"]
+__all__ = ["is_meant", "names_bound", "places_of", "sources_of", "unused_sources"]
 
 
 def sources_of(
@@ -55,6 +55,20 @@ def sources_of(
     no_defaults = any(found.no_defaults for found in sets)
     chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
     return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
+
+
+def places_of(sets: Sequence[RequirementSet], settings: Settings) -> dict[str, str]:
+    """Where each source was named that is not there by default, by its URL in the spec."""
+    found = {
+        _link(url) if name == "find_links" else url: origin
+        for name in ("find_links", "extra_index_url", "channels")
+        if (origin := settings.origins.get(name))
+        for url in getattr(settings, name)
+    }
+    for source in (source for one in sets for source in one.sources):
+        url = _link(source.url) if source.kind == "find-links" else source.url
+        found.setdefault(url, str(source.origin))
+    return found
 
 
 def names_bound(sets: Iterable[RequirementSet]) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from envid.redaction import redact
 from resolvers._reasons import floor_hint, why_no_wheel
 from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
@@ -16,6 +17,7 @@ from resolvers.errors import (
     IndexUnreachable,
     InvalidRequest,
     NoSolution,
+    PackageUnreadable,
     PythonRefused,
     UnknownPackage,
 )
@@ -35,6 +37,18 @@ _TERMS = (
     ("in the provided package locations", "in any of the sources"),
     ("the current Python version", "the Python version"),
 )
+# What uv says of files that are no packages, and what that comes to.
+_BROKEN = (
+    (r"unexpected header|central directory", "it is no zip archive"),
+    (r"gzip header", "it is no gzip archive"),
+    (r"unexpected end of file|bad uncompressed size|bad CRC", "it is cut off, or damaged"),
+    (r"'encryption'", "it is encrypted"),
+    (r"\.dist-info/(METADATA|RECORD)`: No such file", "it has no `{}`"),
+    (r"METADATA` is invalid|[Mm]etadata .*(?:missing|invalid)", "its `METADATA` is not valid"),
+    (r"metadata name `([^`]+)` does not match", "it says itself that it is `{}`"),
+    (r"the wheel is invalid: (.*)", "{}"),
+)
+_TRANSFER = re.compile(r"response body|connection|timed out|HTTP status")
 # uv's hints that a user of ours can act upon, and what they come to.
 _HINTS = (
     (
@@ -111,6 +125,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     return (
         unreachable(story, question.context.credentials, question)
         or _no_page(story)
+        or _unreadable(story, question)
         or _failed_build(story, question)
         or _no_solution(story, question)
         or _misread(story)
@@ -134,7 +149,7 @@ def unreachable(
             "the network is not to be used, and what was read before is not enough",
             hint="try again with the network",
         )
-    fetch = story.search(r"Failed to fetch: `?([^\s`]+)|Failed to read `--find-links` \w+: (\S+)")
+    fetch = story.search(r"Failed to fetch: `?([^\s`]+)|Failed to read `--find-links` \w+: (.+)")
     if fetch:
         answer = story.search(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
         where = fetch[1] or fetch[2]
@@ -181,6 +196,43 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
     return BuildFailed(name.partition(" @ ")[0], story.reason, story.log, hint, why)
 
 
+def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:
+    failed = story.search(
+        r"Failed to download (?:and build )?`([^`]+)`|(?:distribution metadata for|match given name) `?([^`\s,]+)"
+    )
+    reason = _broken(story.causes[-1]) if story.causes and not story.said else None
+    if not failed or not reason or story.search(_TRANSFER):
+        return None
+    named = story.search(r"Failed to extract archive: (\S+)")
+    asked = failed[1] or failed[2]
+    if " @ " in asked:
+        return PackageUnreadable(redact(asked.partition(" @ ")[2]), "", reason)
+    name, _, version = asked.partition("==")
+    filename, where = _files(name, version, question, only=named[1] if named else "")
+    return PackageUnreadable(filename or asked, where, reason)
+
+
+def _broken(said: str) -> str | None:
+    """What is wrong with a file, from what uv says of it."""
+    for pattern, text in _BROKEN:
+        if found := re.search(pattern, said, re.IGNORECASE):
+            return text.format(*found.groups())
+    return None
+
+
+def _files(name: str, version: str, question: Question, only: str = "") -> tuple[str, str]:
+    """The files of a version, of any if it is not known, and the sources that have them.
+
+    If it has wheels they are meant, and of several files the `only` one that uv names.
+    """
+    known = question.projects.of(canonicalize_name(name))
+    found = [one for one in known if not version or str(one.version) == version]
+    found = [one for one in found if one.is_wheel] or found
+    found = [one for one in found if one.filename == only] or found
+    places = dict.fromkeys(redact(one.place) for one in found)
+    return "` or `".join(one.filename for one in found), "` or `".join(places)
+
+
 def _no_solution(story: Story, question: Question) -> NoSolution | None:
     if not story.search("No solution found"):
         return None
@@ -189,6 +241,13 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         reason = reason.replace(theirs, ours)
     kind: type[NoSolution] = NoSolution
     hint = _hidden(story, reason, question) or _hint(story) or _held(reason, question)
+    for name, version, said in re.findall(
+        r"The structure of `([^`]+)` \(v([^)]+)\) was invalid:((?:\n +.*)+)", story.log
+    ):
+        filename, where = _files(name, version, question)
+        why = _broken(said) or _plain(said.strip().splitlines()[-1])
+        reason += f"; {PackageUnreadable(filename or name, where, why)}"
+        hint = hint or PackageUnreadable.hint
     if "does not satisfy Python" in reason:
         kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
     elif not hint and re.search(r"\S+ was not found in|there are no versions of", reason):
@@ -199,6 +258,11 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
             else "no index is asked, and no find-links are given"
         )
         kind, hint = UnknownPackage, f"check the spelling; {looked}"
+        lacking = re.findall(r"(\S+) was not found in", reason)
+        for filename, where in (
+            one for name in lacking for one in question.projects.misnamed(canonicalize_name(name))
+        ):
+            hint = f"`{filename}` of `{redact(where)}` has not the name of a package; {hint}"
     hint = hint or "ask for other versions, or leave one side out"
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
     return kind(question.target.platform, reason, question.asked(words), hint)

@@ -45,9 +45,13 @@ __all__ = ["ListedFile", "ProjectFiles"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedFile:
-    """A wheel or an sdist of some version, and the Python that its index says it needs."""
+    """A wheel or an sdist of some version, and the Python that its index says it needs.
+
+    `place` is the source that has it.
+    """
 
     filename: str
+    place: str
     version: Version
     requires_python: str | None
 
@@ -96,14 +100,23 @@ class ProjectFiles:
             one.filename for one in self.of(name) if one.is_wheel and one.version == wanted
         )
 
+    def misnamed(self, name: str) -> Iterator[tuple[str, str]]:
+        """What find-links have that may be meant for a project, and has no file name of PyPI's."""
+        for source in self._spec.sources:
+            if source.kind == "find-links":
+                for filename, _ in self._links(source.url):
+                    start = canonicalize_name(re.split(r"-\d|\.(?:whl|tar|zip)", filename)[0])
+                    if start == name and _parsed(filename) is None:
+                        yield filename, source.url
+
     def _look(self, name: str) -> Iterator[ListedFile]:
         for source in self._spec.sources:
             if source.kind == "find-links":
-                yield from _of_project(name, self._links(source.url))
+                yield from _of_project(name, source.url, self._links(source.url))
         for source in self._spec.sources:
             if source.kind == "index":
                 root = public_index(self._uv) if source.url == PUBLIC_INDEX else source.url
-                found = [*_of_project(name, self._page(f"{root.rstrip('/')}/{name}/"))]
+                found = [*_of_project(name, source.url, self._page(f"{root.rstrip('/')}/{name}/"))]
                 yield from found
                 if found and self._spec.options.index_strategy == "first-index":
                     return
@@ -160,16 +173,24 @@ def _decoded(body: Body) -> str:
     return b"".join(body.pieces).decode("utf-8", "replace")
 
 
-def _of_project(name: str, files: Iterator[tuple[str, str | None]]) -> Iterator[ListedFile]:
+def _of_project(
+    name: str, place: str, files: Iterator[tuple[str, str | None]]
+) -> Iterator[ListedFile]:
     for filename, requires_python in files:
-        try:
-            if filename.endswith(".whl"):
-                own, version, _, _ = parse_wheel_filename(filename)
-            elif re.search(r"\.(tar\.gz|zip)$", filename):
-                own, version = parse_sdist_filename(filename)
-            else:
-                continue
-        except (InvalidWheelFilename, InvalidSdistFilename):
-            continue
-        if canonicalize_name(own) == name:
-            yield ListedFile(filename=filename, version=version, requires_python=requires_python)
+        own, version = _parsed(filename) or ("", None)
+        if version and canonicalize_name(own) == name:
+            yield ListedFile(
+                filename=filename, place=place, version=version, requires_python=requires_python
+            )
+
+
+def _parsed(filename: str) -> tuple[str, Version] | None:
+    """The project and the version that a file name tells."""
+    try:
+        if filename.endswith(".whl"):
+            return parse_wheel_filename(filename)[:2]
+        if re.search(r"\.(tar\.gz|zip)$", filename):
+            return parse_sdist_filename(filename)
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        pass
+    return None

@@ -228,6 +228,7 @@ class _Check:
         if metadata.name != package.name or not _same(metadata.version, package.version):
             self.problems.append(
                 f"{label} says itself that it is `{metadata.name}` {metadata.version}"
+                f" (`{package.filename}`)"
             )
         if metadata.requires_python is None:
             return

@@ -10,6 +10,7 @@ __all__ = [
     "InvalidRequest",
     "NeedsPlatform",
     "NoSolution",
+    "PackageUnreadable",
     "PackagesClash",
     "PythonNotFound",
     "PythonRefused",
@@ -119,7 +120,12 @@ class PackagesClash(ValueError, ResolveError):
 
 
 class IndexUnreachable(ConnectionError, ResolveError):
-    """A source does not answer, or not to us. `where` is its URL without credentials."""
+    """A source does not answer, or not to us. `where` is its URL without credentials.
+
+    Who knows which file names the source sets `origin`, to its `file:line`.
+    """
+
+    origin: str | None = None
 
     def __init__(
         self, where: str, reason: str, status: int | None = None, hint: str | None = None
@@ -129,20 +135,40 @@ class IndexUnreachable(ConnectionError, ResolveError):
         self.retryable = status is None or status >= 500  # noqa: PLR2004 - server errors pass
 
     def __str__(self) -> str:
-        return f"cannot read `{self.where}`: {self.reason}"
+        asked = f" (asked by {self.origin})" if self.origin else ""
+        return f"cannot read `{self.where}`: {self.reason}{asked}"
+
+
+class PackageUnreadable(ValueError, ResolveError):
+    """A file that a source has is no package. `where` is the source, without credentials."""
+
+    hint = "have it replaced there, or ask for another version"
+
+    def __init__(self, filename: str, where: str, reason: str) -> None:
+        super().__init__(filename, where, reason)
+        self.filename, self.where, self.reason = filename, where, reason
+
+    def __str__(self) -> str:
+        of = f" of `{self.where}`" if self.where else ""
+        return f"cannot read `{self.filename}`{of}: {self.reason}"
 
 
 class UnknownChannel(LookupError, ResolveError):
-    """There is no conda channel where one is looked for. `channel` has no credentials."""
+    """There is no conda channel where one is looked for. `where` has no credentials.
+
+    Who knows which file names the channel sets `origin`, to its `file:line`.
+    """
 
     hint = "check the name of the channel, and where channels are looked for"
+    origin: str | None = None
 
-    def __init__(self, channel: str, reason: str) -> None:
-        super().__init__(channel, reason)
-        self.channel, self.reason = channel, reason
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where, self.reason = where, reason
 
     def __str__(self) -> str:
-        return f"`{self.channel}` is not a conda channel: {self.reason}"
+        asked = f" (asked by {self.origin})" if self.origin else ""
+        return f"`{self.where}` is not a conda channel: {self.reason}{asked}"
 
 
 class UnknownContents(LookupError, ResolveError):
