@@ -179,6 +179,7 @@ def test_an_archive_that_escapes(conda: Machine, tmp_path: Path, files_: dict[st
     recipe = Recipe(name="thing", version="1", subdir=HOST, files=content)
     with ChannelServer(channel_of(tmp_path / "channel", recipe)) as hostile:
         led = {"MFENV_CHANNELS": hostile.url}
+        led["MFENV_STORE"] = ""  # which it would not get into
         conda.ok("resolve", "--conda", "thing", "--alias", "a:v1", env=led)
         before, there = conda.state(), set(files(conda.root))
         said = conda.fails("create", "a:v1", env=led)

@@ -97,17 +97,35 @@ WHEELS = {
     "a record with another hash": wheel(nothing, lambda text: text.replace("sha256=", "sha256=A")),
     "a record that lacks a file": wheel(nothing, lambda text: text.partition("\n")[2]),
     "the metadata of another": wheel(moved),
+    "the metadata of one more": wheel(
+        lambda found: found.update({"thing-1.0.data/purelib/other-2.0.dist-info/METADATA": b""})
+    ),
+    "a record of the environment": wheel(
+        lambda found: found.update({"thing-1.0.data/data/.mfenv.json": b"{}"})
+    ),
+    "the interpreter": wheel(scripts("python = thing:x")),
 }
+
+
+def refused(machine: Machine, *words: str) -> str:
+    """What a resolve says that would publish it, and a create where there is no store."""
+    words = ("resolve", *words, "--alias", "a:v1")
+    before = machine.rows()
+    said = machine.fails(*words)
+    names = ("aliases/", "built/", "defaults/", "environments/")
+    assert [one for one in machine.objects() if one.startswith(names) or "thing" in one] == []
+    assert machine.rows() == before
+    alone = {"MFENV_STORE": ""}
+    machine.ok(*words, env=alone)
+    assert machine.fails("create", "a:v1", env=alone) == said
+    return said
 
 
 @pytest.mark.parametrize("name", WHEELS)
 def test_a_wheel(machine: Machine, index: FakeIndex, name: str) -> None:
     index.add(WHEELS[name])
-    machine.ok("resolve", "--pypi", "thing", "--alias", "a:v1")
-    before = machine.state()
-    said = machine.fails("create", "a:v1")
+    said = refused(machine, "--pypi", "thing")
     assert said.startswith("error: `thing-1.0-py3-none-any.whl` is refused: ")
-    assert machine.state() == before
     assert list((machine.home / "cache" / "wheels-2").glob("*/*")) == []
 
 
@@ -211,15 +229,18 @@ def test_a_record_of_a_channel(
 
 
 @pytest.mark.parametrize(
-    "line", ["../../evil = thing:x", "/evil = thing:x", "evil = os:system('touch evil')"]
+    "line",
+    [
+        *("../../evil = thing:x", "/evil = thing:x", "evil = os:system('touch evil')"),
+        "python = thing:x",
+    ],
 )
-def test_a_link_json_with_a_path(conda: Machine, tmp_path: Path, line: str) -> None:
+def test_a_link_json_that_is_not_plain(conda: Machine, tmp_path: Path, line: str) -> None:
     recipe = replace(THING, noarch="python", depends=("python",), entry_points=(line,))
     channel(tmp_path / "channel", recipe)
-    conda.ok("resolve", "--conda", "thing", "--alias", "a:v1")
-    said = conda.fails("create", "a:v1")
+    said = refused(conda, "--conda", "thing")
     assert said.startswith("error: `thing-1-0.tar.bz2` is refused: ")
-    assert "entry point" in said
+    assert "entry point" in said or "belongs to the environment" in said
 
 
 @pytest.mark.parametrize("path", ["../evil", "/evil/x", "%2e%2fx"])
@@ -229,6 +250,5 @@ def test_a_paths_json_that_lists_what_is_elsewhere(
     """The members of the archive are harmless."""
     edit = (b'"_path": "share/x"', f'"_path": "{path}"'.encode())
     channel(tmp_path / "channel", THING, edit=edit)
-    conda.ok("resolve", "--conda", "thing", "--alias", "a:v1")
-    said = conda.fails("create", "a:v1")
+    said = refused(conda, "--conda", "thing")
     assert said.startswith("error: `thing-1-0.tar.bz2` is refused: the path ")

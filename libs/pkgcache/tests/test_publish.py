@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import multiprocessing
@@ -7,13 +8,14 @@ import random
 import resource
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from envid.packages import Hashes
+from envid.packages import Hashes, Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from pkgcache import conda_packages, layout
@@ -22,7 +24,7 @@ from pkgcache.collecting import collect
 from pkgcache.conda_prefix import create_conda_env
 from pkgcache.directory import DirectoryStore
 from pkgcache.download import Downloader
-from pkgcache.errors import DamagedObject, DownloadError, StoreError
+from pkgcache.errors import BadArchive, DamagedObject, DownloadError, StoreError
 from pkgcache.patience import Patience
 from pkgcache.shared import EnvStore, Published, Transmuting
 from pkgcache.testing import MemoryStore, SlowStore
@@ -30,15 +32,22 @@ from pkgcache.testing import MemoryStore, SlowStore
 from .conda_helpers import Conda, Entry
 from .conda_helpers import env_of as conda_env
 from .conda_helpers import package_of as conda_package
-from .helpers import PYTHON, Recorder, env_of, make_wheel, package_of
+from .helpers import (
+    PYTHON,
+    Recorder,
+    env_of,
+    make_wheel,
+    package_of,
+    record_of,
+    wheel_files,
+    zipped,
+)
 from .server import Server, cut, serving, status
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from envid.packages import Package
 
     from .server import Handler
 
@@ -506,6 +515,67 @@ class TestTransmuting:
         assert shared.fetch_description(env.env_id) == found.envs[0]
 
 
+WRONG: dict[str, tuple[str, bytes]] = {
+    "a wheel": ("x-1.0-py3-none-any.whl", make_wheel("x", files={"x-1.0.data/data/bin": b""})),
+    "a wheel that lacks a file": (
+        "x-1.0-py3-none-any.whl",
+        zipped({**wheel_files("x"), "x-1.0.dist-info/RECORD": b""}),
+    ),
+    "a large wheel": (
+        "x-1.0-py3-none-any.whl",
+        make_wheel("x", files={"x-1.0.data/data/bin": random.Random(1).randbytes(3 << 20)}),
+    ),
+    "another wheel": ("x-1.0-py3-none-any.whl", make_wheel("y")),
+    "a conda package": (
+        "x-1.0-0.conda",
+        Conda(name="x", build="0", files={"conda-meta/history": b""}).conda(),
+    ),
+    "a conda package of old": (
+        "x-1.0-0.tar.bz2",
+        Conda(name="x", build="0", files={"conda-meta/history": b""}).tar_bz2(),
+    ),
+    "another conda package": ("x-1.0-0.conda", Conda(name="y", build="0").conda()),
+}
+
+
+@pytest.mark.parametrize("to", ["", "conda", "tar.bz2"])
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_created_is_not_published(
+    store: MemoryStore, shared: EnvStore, cache: PackageCache, name: str, to: str
+) -> None:
+    filename, data = WRONG[name]
+    package = Package.make(
+        kind="pypi" if filename.endswith(".whl") else "conda",
+        name="x",
+        version="1.0",
+        build=None if filename.endswith(".whl") else "0",
+        filename=filename,
+        url=f"https://files.test/{filename}",
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+    )
+    cache.add(data, filename)
+    env = env_of(package) if package.kind == "pypi" else conda_env(package)
+    with pytest.raises(BadArchive) as refused:
+        shared.publish([env], cache=cache, transmuting=Transmuting(to=to))
+    assert [one.key for one in store.list("")] == ["layout.json"]
+    load = cache.unpacked if package.kind == "pypi" else cache.unpacked_conda
+    with pytest.raises(BadArchive) as created:
+        load(package)
+    assert str(created.value) == str(refused.value)
+
+
+def test_what_is_described_as_another_package_is_not_published(
+    store: MemoryStore, shared: EnvStore, cache: PackageCache
+) -> None:
+    data = make_wheel("demo")
+    package = replace(package_of(data, "demo"), version="2.0")
+    cache.add(data, package.filename)
+    with pytest.raises(BadArchive, match=r"it is described as `demo 2\.0`"):
+        shared.publish([env_of(package)], cache=cache)
+    assert [one.key for one in store.list("")] == ["layout.json"]
+
+
 def facts(cache: PackageCache, package: Package) -> object:
     """What an unpacked package holds."""
     found = cache.unpacked_conda(package)
@@ -515,14 +585,26 @@ def facts(cache: PackageCache, package: Package) -> object:
 
 def _publish_large(root: Path, size: int, answers: multiprocessing.Queue[int]) -> None:
     path, digest, piece = root / "large-1.0-py3-none-any.whl", hashlib.sha256(), bytes(1 << 20)
-    with path.open("wb") as file:
-        file.truncate(size)
     for _ in range(size // len(piece)):
         digest.update(piece)
+    large = base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+    found = wheel_files("large")
+    found["large-1.0.dist-info/RECORD"] = b"large.bin,sha256=%s,\n%s" % (
+        large.encode(),
+        record_of(found, "large-1.0.dist-info"),
+    )
+    path.write_bytes(zipped(found))
+    with zipfile.ZipFile(path, "a") as archive, archive.open("large.bin", "w") as member:
+        for _ in range(size // len(piece)):
+            member.write(piece)
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while read := file.read(len(piece)):
+            digest.update(read)
     package = replace(
         package_of(b"", "large", url=f"{root.as_uri()}/"),
         hashes=Hashes(sha256=digest.hexdigest()),
-        size=size,
+        size=path.stat().st_size,
     )
     store = EnvStore(DirectoryStore(root / "store"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

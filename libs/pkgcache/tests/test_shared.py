@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from envid.aliases import Alias, FullRef
 from envid.ids import EnvId
 from pkgcache import layout
 from pkgcache.directory import DirectoryStore
-from pkgcache.errors import AliasTaken, DamagedObject, LayoutTooNew, StoreError
+from pkgcache.errors import AliasTaken, BadArchive, DamagedObject, LayoutTooNew, StoreError
 from pkgcache.shared import BuiltWheel, EnvStore, Published
 from pkgcache.testing import MemoryStore
 
@@ -216,20 +217,34 @@ class TestAliases:
 
 class TestBuiltWheels:
     def test_are_found_by_their_source(self, shared: EnvStore, tmp_path: Path) -> None:
-        archive = tmp_path / "built"
-        archive.write_bytes(b"wheel")
-        wheel = BuiltWheel(filename="demo-1.0-py3-none-any.whl", sha256="a" * 64, size=5)
+        wheel, archive = built(tmp_path, make_wheel("demo"))
         assert shared.set_built_wheel("source-1", wheel, archive) == wheel
         assert shared.built_wheel("source-1") == wheel
-        assert shared.store.read(layout.archive_key(wheel.sha256, wheel.filename)) == b"wheel"
+        key = layout.archive_key(wheel.sha256, wheel.filename)
+        assert shared.store.read(key) == archive.read_bytes()
 
     def test_the_first_one_is_used_by_all(self, shared: EnvStore, tmp_path: Path) -> None:
-        archive = tmp_path / "built"
-        archive.write_bytes(b"wheel")
-        first = BuiltWheel(filename="demo-1.0-py3-none-any.whl", sha256="a" * 64, size=5)
-        second = BuiltWheel(filename="demo-1.0-py3-none-any.whl", sha256="b" * 64, size=5)
+        first, archive = built(tmp_path, make_wheel("demo"))
+        second = replace(first, sha256="b" * 64)
         shared.set_built_wheel("source-1", first, archive)
         assert shared.set_built_wheel("source-1", second, archive) == first
+
+    def test_one_that_cannot_be_installed_is_refused(
+        self, store: MemoryStore, shared: EnvStore, tmp_path: Path
+    ) -> None:
+        files = {"demo-1.0.data/data/bin/python": b""}
+        wheel, archive = built(tmp_path, make_wheel("demo", files=files))
+        with pytest.raises(BadArchive, match=r"`bin/python`, which belongs"):
+            shared.set_built_wheel("source-1", wheel, archive)
+        assert list(store.list("")) == []
+
+
+def built(folder: Path, data: bytes) -> tuple[BuiltWheel, Path]:
+    package = package_of(data, "demo")
+    archive = folder / package.filename
+    archive.write_bytes(data)
+    sha256 = str(package.hashes.sha256)
+    return BuiltWheel(filename=package.filename, sha256=sha256, size=len(data)), archive
 
 
 class TestDamage:

@@ -56,7 +56,7 @@ class Fetcher:
         progress: Progress,
     ) -> None:
         self._cache, self._downloader, self._store = cache, downloader, store
-        self._progress, self._unpackers = progress, Unpackers()
+        self._progress, self.unpackers = progress, Unpackers()
         self.stop = threading.Event()
 
     def run(self, packages: Iterable[Package], *, unpack: bool) -> Fetched:
@@ -78,9 +78,9 @@ class Fetcher:
 
         jobs = [self.job(one, task, after(one)) for one in interleaved(missing)]
         try:
-            return sum(run_jobs(jobs, self.lanes, self._end), here)
+            return sum(run_jobs(jobs, self.lanes, self.end), here)
         finally:
-            self._unpackers.close()
+            self.unpackers.close()
             task.done()
 
     @property
@@ -107,14 +107,15 @@ class Fetcher:
 
         return Job(NETWORK, now)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End what is under way."""
         self.stop.set()
-        self._unpackers.close()
+        self.unpackers.close()
 
     def _unpack(self, package: Package, task: Task, found: Fetched) -> Step[Fetched]:
         fresh = not found.cached
         try:
-            self._cache.unpack(package, self._unpackers, self._progress, verified=fresh)
+            self._cache.unpack(package, self.unpackers, self._progress, verified=fresh)
         except NotInCache:  # it was, until its hash was checked
             if fresh:
                 raise

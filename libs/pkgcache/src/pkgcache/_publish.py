@@ -17,6 +17,7 @@ from pkgcache import layout
 from pkgcache._fetch import LOCAL, NETWORK, Fetcher, interleaved
 from pkgcache._jobs import Job, Step, run_jobs
 from pkgcache._locks import try_lock
+from pkgcache.cache import check_name
 from pkgcache.download import Cancelled
 from pkgcache.errors import Conflict, DamagedObject, NotInCache, NotInStore
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_UPLOAD, _UPLOADS = "upload", 16
+_CHECK, _UPLOAD, _UPLOADS = "check", "upload", 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,8 @@ class Publisher:
         self._transmuting = transmuting
         self._fetcher = Fetcher(cache, downloader, None, progress=progress)
         # One transmutation at a time, which takes all processors and bounded memory.
-        self._lanes = {**self._fetcher.lanes, LOCAL: 1, _UPLOAD: _UPLOADS}
+        lanes = self._fetcher.lanes
+        self._lanes = {**lanes, LOCAL: 1, _CHECK: lanes[LOCAL], _UPLOAD: _UPLOADS}
         self._lock = threading.Lock()
         self._placed: dict[str, Package] = {}
         self._environments = self._uploads = self._size = 0
@@ -123,6 +125,8 @@ class Publisher:
         packages = {_name(package): package for one in self._open for package in one.env.packages}
         for one in self._open:
             one.missing = set(map(_name, one.env.packages))
+        for package in packages.values():
+            check_name(package)
         if self._open:
             self._put(packages)
         published = {one.key: one.env for one in found}
@@ -145,11 +149,12 @@ class Publisher:
                 wanted = [_Wanted(one, self._format(one)) for one in interleaved(packages.values())]
                 self._jobs([Job(NETWORK, partial(self._look, one)) for one in wanted])
         finally:
+            self._fetcher.unpackers.close()
             for task in (self._checks, self._downloads, sending):
                 task.done()
 
     def _jobs(self, jobs: list[Job[_T]]) -> list[_T]:
-        return run_jobs(jobs, self._lanes, self._fetcher.stop.set)
+        return run_jobs(jobs, self._lanes, self._fetcher.end)
 
     def _ask(self, key: str, env: ResolvedEnv) -> _Description:
         """Whether the store describes an environment. One request."""
@@ -224,6 +229,11 @@ class Publisher:
             return self._bring(wanted)
         if wanted.to:
             return Job(LOCAL, partial(self._transmute, wanted, archive))
+        return Job(_CHECK, partial(self._check, wanted, archive))
+
+    def _check(self, wanted: _Wanted, archive: Path) -> Step[None]:
+        """What no environment can be created from is not published."""
+        self._cache.check(wanted.original, self._fetcher.unpackers, verified=True)
         return Job(_UPLOAD, partial(self._upload, wanted, archive))
 
     def _transmute(self, wanted: _Wanted, archive: Path) -> Step[None]:

@@ -1,4 +1,4 @@
-"""Unpacking in processes of its own: one interpreter opens too few files a second for a big one."""
+"""Unpacking and checking, in processes of its own: one interpreter opens too few files a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pkgcache.errors import BadArchive
 from pkgcache.wheels import Limits
 from pkgcache.worker import Worker
 
-_UNPACK = {"pypi": wheels.unpack, "conda": conda_packages.unpack}
+_KINDS = {"pypi": wheels, "conda": conda_packages}
 
 # Threads that unpack at once wait for each other's turn at every small file.
 _TURN = threading.Lock()
@@ -23,10 +23,20 @@ PROCESSES = min(4, os.cpu_count() or 1)
 _WORTH_IT = 2 << 20
 
 
-def unpack(kind: str, archive: Path, folder: Path, limits: Limits) -> None:
-    """Unpack a package of this kind here and now; raises what its own `unpack` does."""
+def unpack(kind: str, archive: Path, folder: Path | None, limits: Limits) -> None:
+    """Unpack a package of this kind here and now, or only check it, where there is no `folder`.
+
+    Raises what its own `unpack` does.
+    """
     with _TURN:
-        _UNPACK[kind](archive, folder, limits=limits)
+        _unpack(kind, archive, folder, limits)
+
+
+def _unpack(kind: str, archive: Path, folder: Path | None, limits: Limits) -> None:
+    if folder:
+        _KINDS[kind].unpack(archive, folder, limits=limits)
+    else:
+        _KINDS[kind].check_archive(archive, limits=limits)
 
 
 class Unpackers:
@@ -43,7 +53,7 @@ class Unpackers:
         for one in self._workers:
             one.close()
 
-    def unpack(self, kind: str, archive: Path, folder: Path, limits: Limits) -> None:
+    def unpack(self, kind: str, archive: Path, folder: Path | None, limits: Limits) -> None:
         """As `unpack`, in another process if it is worth it."""
         if archive.stat().st_size < _WORTH_IT:
             unpack(kind, archive, folder, limits)
@@ -54,7 +64,7 @@ class Unpackers:
                 "pkgcache._unpackers:unpack_here",
                 kind=kind,
                 archive=str(archive),
-                folder=str(folder),
+                folder=str(folder or ""),
                 limits=asdict(limits),
             )
         finally:
@@ -75,11 +85,11 @@ async def unpack_here(
 ) -> dict[str, Any]:
     """What the processes do."""
     try:
-        _UNPACK[kind](Path(archive), Path(folder), limits=Limits(**limits))
+        _unpack(kind, Path(archive), Path(folder) if folder else None, Limits(**limits))
     except BadArchive as error:
         return {"issues": error.issues}
     except OSError as error:
         if error.errno is None:
             raise
-        return {"errno": error.errno, "path": str(error.filename or folder)}
+        return {"errno": error.errno, "path": str(error.filename or archive)}
     return {}

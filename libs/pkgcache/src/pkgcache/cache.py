@@ -205,6 +205,15 @@ class PackageCache:
         load = conda_packages.load if package.kind == "conda" else wheels.load
         self._unpacked(package, load, progress, unpackers.unpack, verified=verified)
 
+    def check(self, package: Package, unpackers: Unpackers, *, verified: bool) -> None:
+        """Raise `BadArchive` where `unpack` would, and `NotInCache`; nothing is unpacked."""
+        check_name(package)
+        if self.has_unpacked(package):
+            return
+        archive = self.archive(package, verified=verified)
+        with self.errors():
+            unpackers.unpack(package.kind, archive, None, self.limits)
+
     def _unpacked(
         self,
         package: Package,
@@ -214,6 +223,7 @@ class PackageCache:
         *,
         verified: bool = False,
     ) -> _T:
+        check_name(package)
         folder = self._folder(package)
         progress = progress or NoProgress()
         check = _changes.checker(progress, always=self.always_verify)
@@ -338,6 +348,19 @@ class PackageCache:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CacheError(str(error.filename or self.root), reason) from error
+
+
+def check_name(package: Package) -> None:
+    """Raise `BadArchive` for a package that is described as another one than its file is of."""
+    described = f"{package.name} {package.version} {package.build or ''}".rstrip()
+    if package.kind == "conda":
+        same = package.filename.startswith(f"{described.replace(' ', '-')}.")
+    else:
+        from pkgcache import _dist_info  # few commands need it, and it imports much
+
+        same = _dist_info.belongs(f"{package.name}-{package.version}.dist-info", package.filename)
+    if not same:
+        raise BadArchive(package.filename, (f"it is described as `{described}`",))
 
 
 def _touch(folder: Path) -> None:

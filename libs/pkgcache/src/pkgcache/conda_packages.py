@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pkgcache._changes import Check
     from pkgcache.wheels import Limits
 
-__all__ = ["CondaFile", "FileMode", "UnpackedConda", "load", "unpack"]
+__all__ = ["CondaFile", "FileMode", "UnpackedConda", "check_archive", "load", "unpack"]
 
 FileMode = Literal["text", "binary"]
 """How a placeholder is replaced: anywhere, or inside of strings that end with NUL."""
@@ -81,6 +81,13 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     }
     _listing.write(folder, document, sum(one.size for one in package.files))
     return package
+
+
+def check_archive(archive: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Raise `BadArchive` where `unpack` would; nothing is written."""
+    from pkgcache._conda_unpack import CondaWalk
+
+    CondaWalk(archive, limits).run()
 
 
 def load(folder: Path, check: Check = as_listed) -> UnpackedConda | None:

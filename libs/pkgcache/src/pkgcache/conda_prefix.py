@@ -17,7 +17,7 @@ from pkgcache._conda_link import PythonPlace, link_conda
 from pkgcache._files import Placer
 from pkgcache._link_scripts import plan_scripts
 from pkgcache._prefixes import absolute, building, installable
-from pkgcache.errors import BadArchive, PrefixError
+from pkgcache.errors import PrefixError
 from pkgcache.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
 
@@ -60,7 +60,7 @@ def create_conda_env(
     _check_platform(env, prefix)
     chosen = _in_order([one for one in env.packages if one.kind == "conda"])
     with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
-        unpacked = [_unpacked(one, cache, progress) for one in chosen]
+        unpacked = [cache.unpacked_conda(one, progress=progress) for one in chosen]
         wheels = [installable(one, cache, progress) for one in env.packages if one.kind == "pypi"]
         python = _python(unpacked)
         placer = Placer(str(site.root), progress)
@@ -113,19 +113,6 @@ def _in_order(packages: Sequence[Package]) -> list[Package]:
             todo.append((name, True))
             needs = by_name[name].depends
             todo += [(one, False) for one in reversed(needs) if one in by_name]
-    return found
-
-
-def _unpacked(package: Package, cache: PackageCache, progress: Progress) -> UnpackedConda:
-    found = cache.unpacked_conda(package, progress=progress)
-    described = {"name": package.name, "version": package.version, "build": package.build}
-    issues = tuple(
-        f"its {key} is `{found.index[key]}`, and it is described as `{value}`"
-        for key, value in described.items()
-        if found.index[key] != value
-    )
-    if issues:
-        raise BadArchive(package.filename, issues)
     return found
 
 

@@ -17,7 +17,7 @@ from envid.errors import EnvidError
 from envid.ids import EnvId, is_id
 from envid.packages import Transmuted
 from envid.resolved import ResolvedEnv
-from pkgcache import layout
+from pkgcache import layout, wheels
 from pkgcache._claims import Claims
 from pkgcache._publish import Published, Publisher, Transmuting
 from pkgcache.download import Downloader
@@ -180,8 +180,9 @@ class EnvStore:
     def set_built_wheel(self, source_key: str, wheel: BuiltWheel, archive: Path) -> BuiltWheel:
         """Share the wheel `archive` that was built from a source state.
 
-        Returns the wheel to use: another one where somebody else was first.
+        Raises `BadArchive` for one that no environment can be created from. Returns the wheel to use: another one where somebody else was first.
         """
+        wheels.check_archive(archive)
         self._prepare()
         key = layout.built_key(source_key)
         content = _json({"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size})

@@ -26,6 +26,7 @@ __all__ = [
     "Limits",
     "UnpackedFile",
     "UnpackedWheel",
+    "check_archive",
     "is_unpacked",
     "load",
     "unpack",
@@ -97,6 +98,13 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     }
     _listing.write(folder, document, sum(one.size for one in wheel.files))
     return wheel
+
+
+def check_archive(archive: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Raise `BadArchive` where `unpack` would; nothing is written."""
+    from pkgcache._unpack import check_wheel
+
+    check_wheel(archive, limits)
 
 
 def is_unpacked(folder: Path) -> bool:
