@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
+import sys
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from resolvers.testing import FakeIndex, make_wheel
+from resolvers.testing import Distribution, FakeIndex, make_project, make_wheel
 
 from .channel import ChannelServer, cached
 from .helpers import distributions, files, finish
@@ -131,3 +134,103 @@ def test_no_credential_is_anywhere(machine: Machine, planted: dict[str, str]) ->
             if path not in mine and secret.encode() in path.read_bytes()
         ]
         assert held == [], name
+
+
+# What a back end can see of the processes that it is built by, but for the memory of others.
+SPY = """
+import os, pathlib
+def _told():
+    yield from map(str, os.environ.items())
+    parent = os.getppid()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        names = ("cmdline", "environ") if process.name == str(parent) else ("cmdline",)
+        for name in names:
+            try:
+                yield (process / name).read_text(errors="replace")
+            except OSError:
+                pass
+    for process in (parent, "self"):
+        for path in pathlib.Path(f"/proc/{process}/fd").iterdir():
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                yield os.read(descriptor, 1 << 20).decode(errors="replace")
+            except OSError:
+                pass
+    for path in pathlib.Path.home().glob(".config/uv/*"):
+        yield path.read_text()
+with open(@SEEN@, "a") as _file:
+    _file.write("seen " + "\\n".join(_told()))
+"""
+
+
+def spying(folder: Path, seen: Path) -> Distribution:
+    """An sdist whose metadata is known only once it was built."""
+    tree = make_project(folder / "spy-1.0", "spy", "1.0")
+    backend = tree / "backend.py"
+    backend.write_text(SPY.replace("@SEEN@", repr(str(seen))) + backend.read_text())
+    pyproject = tree / "pyproject.toml"
+    text = pyproject.read_text().replace("version = '1.0'", 'dynamic = ["version"]')
+    pyproject.write_text(text)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as sdist:
+        sdist.add(tree, tree.name)
+    metadata = (tree / "PKG-INFO").read_text()
+    return Distribution(
+        name="spy", filename="spy-1.0.tar.gz", data=archive.getvalue(), metadata=metadata
+    )
+
+
+@pytest.mark.parametrize("place", ["url", "netrc"])
+def test_a_back_end_sees_no_credential(machine: Machine, tmp_path: Path, place: str) -> None:
+    secret, seen = secrets.token_hex(16), tmp_path / "seen"
+    others = {
+        name: f"{secret}-{name}"
+        for name in (
+            *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_CONNECTION_STRING"),
+            *("GITHUB_TOKEN", "METAFLOW_SERVICE_AUTH_KEY", "PGPASSWORD", "TWINE_PASSWORD"),
+            *("UV_INDEX_MINE_PASSWORD", "CI_JOB_TOKEN", "GIT_CONFIG_VALUE_0"),
+        )
+    }
+    links = make_wheel("extra", "1.0", module="x = 1\n")
+    with FakeIndex(spying(tmp_path, seen), links, login=("ann", secret)) as index:
+        login = index.url.replace("://", f"://ann:{secret}@")
+        if place == "netrc":
+            netrc = machine.user / ".netrc"
+            netrc.write_text(f"machine 127.0.0.1 login ann password {secret}\n")
+            netrc.chmod(0o600)
+        machine.environ |= others | {
+            "CFLAGS": "-O1",
+            "DATABASE_URL": f"postgres://ann:{secret}@127.0.0.1/x",
+            "MFENV_FIND_LINKS": f"{login}/extra/" if place == "url" else "",
+            "MFENV_INDEX_URL": login if place == "url" else index.url,
+            "MFENV_STORE": machine.store.as_uri(),
+            "PIP_INDEX_URL": login,
+        }
+        machine.ok("resolve", "--pypi", "spy", "--pypi", "extra", "--alias", "a")
+    told = seen.read_text()
+    assert told.count("seen ") >= 2  # for its metadata, and to be built
+    assert "('CFLAGS', '-O1')" in told
+    assert "/uv" in told
+    assert secret not in told
+
+
+def test_an_interpreter_that_is_asked_or_used_sees_no_credential(
+    machine: Machine, tmp_path: Path
+) -> None:
+    secret, seen, folder = secrets.token_hex(16), tmp_path / "seen", tmp_path / "pythons"
+    folder.mkdir()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = folder / f"python{version}"
+    python.write_text(f'#!/bin/sh\n/usr/bin/env >> {seen}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    with FakeIndex(*distributions(), login=("ann", secret)) as index:
+        machine.environ |= {
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "MFENV_COMPILE_BYTECODE": "true",
+            "MFENV_INDEX_URL": index.url.replace("://", f"://ann:{secret}@"),
+            "PATH": f"{folder}:{machine.environ['PATH']}",
+        }
+        machine.ok("resolve", "--pypi", "app", "--python", f"=={version}.*", "--alias", "a")
+        machine.ok("create", "a")
+    assert "PATH=" in seen.read_text()
+    assert secret not in seen.read_text()

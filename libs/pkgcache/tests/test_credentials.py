@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.credentials import Credentials, Login, split_userinfo
+from pkgcache.credentials import Credentials, Login, split_userinfo, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,3 +190,32 @@ def test_what_is_no_url_is_left_as_it_is() -> None:
     credentials = Credentials()
     assert credentials.add("https://me:geheim@[host/") == "https://me:geheim@[host/"
     assert repr(credentials) == "Credentials(hosts=[])"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "x") for name in ("MFENV_INDEX_URL", "METAFLOW_SERVICE_HEADERS", "AWS_PROFILE")),
+        *((name, "x") for name in ("AZURE_CLIENT_SECRET", "GOOGLE_APPLICATION_CREDENTIALS")),
+        *(
+            (name, "x")
+            for name in ("PGPASSWORD", "GITHUB_TOKEN", "HF_API_KEY", "DOCKER_AUTH_CONFIG")
+        ),
+        *((name, "x") for name in ("UV_INDEX_N0_PASSWORD", "GIT_CONFIG_VALUE_0", "SSH_AUTH_SOCK")),
+        ("PIP_INDEX_URL", "https://ann:geheim@127.0.0.1/simple"),
+        ("DATABASE_URL", "postgres://ann@127.0.0.1/x"),
+    ],
+)
+def test_what_holds_a_credential_is_not_passed_on(name: str, value: str) -> None:
+    assert without_secrets({name: value, "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_what_a_build_needs_is_passed_on() -> None:
+    environ = {
+        **dict.fromkeys(("CC", "CFLAGS", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH", "HOME"), "x"),
+        **dict.fromkeys(("PKG_CONFIG_PATH", "MAKEFLAGS", "SSL_CERT_FILE", "NETRC", "TMPDIR"), "x"),
+        **dict.fromkeys(("CARGO_HOME", "CUDA_HOME", "JAVA_HOME", "KEYBOARD", "AUTHOR"), "x"),
+        "https_proxy": "http://ann:geheim@127.0.0.1:3128",
+        "UV_DEFAULT_INDEX": "https://127.0.0.1/simple",
+    }
+    assert without_secrets(environ) == environ

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkgcache.credentials import without_secrets
 from pkgcache.errors import PrefixError
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _run(site: Site, python: Path, modules: Sequence[str]) -> subprocess.Complet
             capture_output=True,
             encoding="utf-8",
             errors="replace",
+            env=without_secrets(os.environ),
             check=False,
         )
     except OSError as error:

@@ -78,7 +78,7 @@ def _run(package: UnpackedConda, script: str, prefix: Path, progress: Progress) 
     failure = f"the post-link script of `{package.name}` failed"
     messages = prefix / _MESSAGES
     try:
-        run(command, prefix, failure, environ={**os.environ, **own})
+        run(command, prefix, failure, environ=own)
     finally:
         with suppress(FileNotFoundError):
             progress.note(messages.read_text(encoding="utf-8", errors="replace").strip())

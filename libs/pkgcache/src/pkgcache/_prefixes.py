@@ -16,12 +16,14 @@ import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId, is_id
 from pkgcache import _inventory
 from pkgcache._files import open_file
 from pkgcache._locks import lock, try_lock
+from pkgcache.credentials import without_secrets
 from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExists
 from pkgcache.linking import Installable
 
@@ -154,9 +156,12 @@ def run(
     prefix: Path,
     failure: str,
     *,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """What a program prints; raises `PrefixError` with its last words."""
+    """What a program prints that gets no secret of ours, and `environ`.
+
+    Raises `PrefixError` with its last words.
+    """
     try:
         done = subprocess.run(
             command,
@@ -164,7 +169,7 @@ def run(
             capture_output=True,
             text=True,
             errors="replace",
-            env=environ,
+            env=without_secrets(os.environ) | dict(environ),
             check=False,
         )
     except OSError as error:

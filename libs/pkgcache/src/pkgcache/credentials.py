@@ -21,13 +21,25 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from netrc import netrc
 
-__all__ = ["Credentials", "Login", "split_userinfo"]
+__all__ = ["Credentials", "Login", "split_userinfo", "without_secrets"]
 
 _PORTS = {"http": 80, "https": 443}
 # Elsewhere than at the beginning of a path, `/t/` may be a folder of its own right.
 _TOKEN = re.compile(r"(?:^/t/(?!/)[^/]+|/t/[a-z]{2}-[0-9a-f]{8}-[^/]*)(?=/|$)")
+
+# Variables that hold what only we, or a store, or a service that is not asked by a build may know.
+_SECRETS = re.compile(
+    r"(MFENV|METAFLOW|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KEYRING)_.*"
+    r"|GIT_CONFIG_(COUNT|KEY_.*|VALUE_.*|PARAMETERS)"
+    r"|.*(CREDENTIAL|PASSPHRASE|PASSWD|PASSWORD|SECRET|TOKEN|(API|ACCESS|PRIVATE)_?KEY).*"
+    r"|(.*_)?(AUTH|PASS)(_.*)?",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"://[^/@\s]+@")
+_PROXY = re.compile(r"(HTTPS?|FTP|ALL)_PROXY", re.IGNORECASE)
 
 _Origin = tuple[str, str, "int | None"]
 
@@ -124,6 +136,19 @@ class Credentials:
             return netrc(path)
         except (OSError, NetrcParseError, UnicodeDecodeError):
             return None  # as other programs have it; whoever wants a login will say so
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables for a process that runs what others wrote: those that hold no credential.
+
+    Judged by names, and by logins in URLs. The login of a proxy stays, without which nothing could
+    be fetched.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if _PROXY.fullmatch(name) or not (_SECRETS.fullmatch(name) or _LOGIN.search(value))
+    }
 
 
 def split_userinfo(url: str) -> tuple[str, Login | None]:

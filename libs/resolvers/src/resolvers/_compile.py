@@ -129,8 +129,10 @@ def _compile(
             ("pip", "compile", *arguments, *settings.arguments, *options, *earlier),
             # What may hold a credential is on standard input: not in an argument, not in a file.
             text="\n".join((*question.lines, "")),
-            environment={**settings.environment, **question.target.uv_environment},
+            environment=question.target.uv_environment,
             offline=offline,
+            config=settings.config,
+            git=any("git+" in one for one in question.lines),
         )
     if done.returncode:
         error = diagnose(done.stderr, question)

@@ -136,7 +136,7 @@ class ExtraMetadata:
                 "uv pip compile",
                 (*_COMPILE, *settings.arguments),
                 text=f"{name}=={version}\n",
-                environment=settings.environment,
+                config=settings.config,
             )
         locked = read_lock(done.stdout) if done.returncode == 0 else ()
         return tuple(wheel for one in locked for wheel in one.wheels)

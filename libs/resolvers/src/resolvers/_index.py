@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from envid.spec import EnvSpec
     from pkgcache.credentials import Credentials
@@ -25,10 +26,10 @@ PUBLIC_INDEX = "pypi"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSettings:
-    """Arguments, and the environment: only there are credentials hidden from other users."""
+    """Arguments, and a configuration for what may hold a credential."""
 
     arguments: tuple[str, ...]
-    environment: Mapping[str, str]
+    config: str
 
 
 def index_settings(
@@ -42,11 +43,9 @@ def index_settings(
     arguments = ["--index-strategy", options.index_strategy]
     if options.exclude_newer:
         arguments += ["--exclude-newer", options.exclude_newer]
-    environment: dict[str, str] = {}
     found = [one.url for one in spec.sources if one.kind == "find-links"]
     links = [*(_link(one, credentials) for one in found), *(one.as_uri() for one in folders)]
-    if links:
-        environment["UV_FIND_LINKS"] = ",".join(links)
+    config = [f"find-links = [{', '.join(map(_toml, links))}]"]
     indexes = [one.url for one in spec.sources if one.kind == "index"]
     if not indexes:
         arguments.append("--no-index")
@@ -56,12 +55,9 @@ def index_settings(
             break
         # By default uv asks the public index last; to stand elsewhere it must be named.
         location = public_index(uv) if url == PUBLIC_INDEX else url
-        arguments += ["--default-index" if last else "--index", f"n{number}={location}"]
-        login = credentials.find(url)
-        if login:
-            environment[f"UV_INDEX_N{number}_USERNAME"] = login.user
-            environment[f"UV_INDEX_N{number}_PASSWORD"] = login.password
-    return IndexSettings(arguments=tuple(arguments), environment=environment)
+        config += ["[[index]]", f'name = "n{number}"', f"default = {str(last).lower()}"]
+        config.append(f"url = {_toml(with_login(location, credentials))}")
+    return IndexSettings(arguments=tuple(arguments), config="\n".join(config))
 
 
 def with_login(url: str, credentials: Credentials) -> str:
@@ -74,8 +70,11 @@ def with_login(url: str, credentials: Credentials) -> str:
 
 
 def _link(url: str, credentials: Credentials) -> str:
-    location = with_login(url, credentials) if "://" in url else Path(url).absolute().as_uri()
-    return location.replace(",", "%2C")
+    return with_login(url, credentials) if "://" in url else Path(url).absolute().as_uri()
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def public_index(uv: Uv) -> str:

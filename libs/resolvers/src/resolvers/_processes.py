@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkgcache.credentials import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -29,7 +31,7 @@ _LEAKS = re.compile(
     r"|FORCE_COLOR|MACOSX_DEPLOYMENT_TARGET|SOURCE_DATE_EPOCH"
 )
 # git's own configuration is how its users reach private repositories.
-_KEPT = re.compile(r"GIT_(SSH.*|SSL.*|CONFIG.*|ASKPASS|PROXY.*|ALLOW_PROTOCOL)")
+_KEPT = re.compile(r"GIT_(SSH.*|SSL.*|CONFIG.*|ASKPASS|PROXY.*|ALLOW_PROTOCOL)|SSH_AUTH_SOCK")
 _SETTINGS = {
     "GIT_TERMINAL_PROMPT": "0",
     "NO_COLOR": "1",
@@ -70,9 +72,12 @@ class Processes:
         text: str = "",
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        git: bool = False,
+        pass_fds: tuple[int, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end with `text` as its standard input.
 
+        It gets no secret of ours, but what is configured for git, if it is `git` or will run it.
         Raises `CancelledError` once this is closed.
         """
         started = time.monotonic()
@@ -87,10 +92,10 @@ class Processes:
                     stderr=subprocess.PIPE,
                     encoding="utf-8",
                     errors="replace",
-                    env=_environment() | dict(environment or {}),
+                    env=_environment(git=git) | dict(environment or {}),
                     cwd=directory,
                     start_new_session=True,
-                    pass_fds=(leash,),
+                    pass_fds=(leash, *pass_fds),
                 )
                 self._running.add(child)
             _tie(leash, child.pid)
@@ -122,13 +127,12 @@ def _kill(session: int) -> None:
                 os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if _KEPT.fullmatch(name) or not _LEAKS.fullmatch(name)
-    }
-    return kept | _SETTINGS
+def _environment(*, git: bool) -> dict[str, str]:
+    public = without_secrets(os.environ)
+    found = {name: value for name, value in public.items() if not _LEAKS.fullmatch(name)}
+    of_git = os.environ if git else public
+    found |= {name: value for name, value in of_git.items() if _KEPT.fullmatch(name)}
+    return found | _SETTINGS
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pkgcache.lazy import lazy
@@ -14,7 +16,7 @@ from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from resolvers.errors import ResolveError
@@ -35,7 +37,7 @@ class Uv:
     def __init__(self, context: ResolveContext) -> None:
         self._context = context
         self._cache = context.cache_dir / "uv"
-        self._common = ("--no-config", "--cache-dir", self._cache, "--color", "never")
+        self._common = ("--cache-dir", self._cache, "--color", "never")
         self._offline = context.offline
         self.processes = Processes(context.on_process)
 
@@ -76,17 +78,47 @@ class Uv:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         offline: bool = False,
+        config: str = "",
+        git: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Run uv with the arguments that keep it hermetic."""
+        """Run uv with the arguments that keep it hermetic.
+
+        `config` is a uv.toml. uv alone reads it, once: no process that it starts finds it anywhere.
+        """
         offline = offline or self._offline
         network = ("--offline",) if offline else ()
-        return self.processes.run(
-            name,
-            (_program(), *arguments, *self._common, *network),
-            text=text,
-            environment={**({} if offline else self.network), **(environment or {})},
-            directory=directory,
-        )
+        with _told(config) as end:
+            told = ("--no-config",) if end is None else ("--config-file", f"/dev/fd/{end}")
+            return self.processes.run(
+                name,
+                (_program(), *arguments, *self._common, *network, *told),
+                text=text,
+                environment={**({} if offline else self.network), **(environment or {})},
+                directory=directory,
+                git=git,
+                pass_fds=() if end is None else (end,),
+            )
+
+
+@contextmanager
+def _told(text: str) -> Iterator[int | None]:
+    """The end of a pipe where `text` can be read once, None for no text."""
+    if not text:
+        yield None
+        return
+    read, write = os.pipe()
+    writer = threading.Thread(target=_tell, args=(write, text), daemon=True)
+    writer.start()
+    try:
+        yield read
+    finally:
+        os.close(read)
+        writer.join()
+
+
+def _tell(write: int, text: str) -> None:
+    with suppress(BrokenPipeError), os.fdopen(write, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _program() -> str:

@@ -165,7 +165,8 @@ class Builder:
             "uv build",
             ["build", "--wheel", tree, *arguments, *settings.arguments],
             # On macOS, backends write the deployment target into the tag.
-            environment={**settings.environment, **self._host.uv_environment},
+            environment=self._host.uv_environment,
+            config=settings.config,
             directory=work,
         )
         if done.returncode:
@@ -202,7 +203,7 @@ def checkout(uv: Uv, source: BuiltFrom, into: Path) -> Path:
         ("-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"),
     )
     for step in steps:
-        done = uv.processes.run(f"git {step[0]}", (git, *step), environment=uv.network)
+        done = uv.processes.run(f"git {step[0]}", (git, *step), environment=uv.network, git=True)
         if done.returncode:
             raise BuildFailed(source.url, _last_line(done.stderr), done.stderr)
     return tree
