@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .helpers import Machine, failure, private_mounts, tidy, unprivileged
+from .helpers import Machine, failure, finish, private_mounts, tidy, unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,8 +90,8 @@ def test_an_environment_is_created_elsewhere(baked: Machine, before: str) -> Non
         assert (done.status, done.out) == (0, f"{place}\n"), done.err
         assert said in done.err
     assert baked.run("create", "a:v1", "--prefix", "there", "--force", before=before).status == 0
-    hello = baked.spawn(place / "bin" / "hello")
-    assert (hello.communicate()[0], hello.returncode) == (f"hello from {place}\n", 7)
+    done = finish(baked.spawn(place / "bin" / "hello"))
+    assert (done.out, done.status) == (f"hello from {place}\n", 7)
     tidy(baked)
 
 

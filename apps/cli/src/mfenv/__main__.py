@@ -27,6 +27,9 @@ def main() -> None:
         from mfenv.command_line import interrupted
 
         status = interrupted()
+    except MemoryError:  # not even enough to say it as everything else is said
+        os.write(2, b"error: there is not enough memory\nhint: raise the limits: `ulimit -v`\n")
+        status = 1
     # Whoever presses Ctrl-C now wants the end at once, without a word of the interpreter.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WAIT_SECONDS = 60
+_ROOM = 1 << 16
 
 
 class Database:
@@ -36,13 +38,14 @@ class Database:
         self.path = path
         self._connection: sqlite3.Connection | None = None
         self._refusal: RegistryError | None = None
+        self.full = False
         self._lock = threading.RLock()
 
     def close(self) -> None:
         with self._lock:
             if self._connection:
                 self._connection.close()
-                self._connection = None
+            self._connection, self._refusal, self.full = None, None, False
 
     @property
     def read_only(self) -> bool:
@@ -51,9 +54,12 @@ class Database:
             self._open()
         return self._refusal is not None
 
-    def check_writable(self) -> None:
-        """Raise why nothing can be written, before work is done that would have to be."""
-        if self.read_only and self._refusal:
+    def check_writable(self, *, freeing: bool = False) -> None:
+        """Raise why nothing can be written, before work is done that would have to be.
+
+        What is `freeing` room goes on where that is why.
+        """
+        if self.read_only and self._refusal and not (self.full and freeing):
             raise self._refusal
 
     def one(self, sql: str, values: tuple[Any, ...]) -> Any:
@@ -91,20 +97,28 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         if reason := _unwritable(self.path):
-            self._refusal = RegistryError(
-                f"cannot write into `{self.path.parent}`: {reason}",
-                "set MFENV_HOME to a directory that can be written",
-            )
-            return self._connect_read_only()
+            return self._refuse(reason)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         db = _opened(self.path)
         try:
             if self._version(db) == 0:
                 self._create(db)
-        except BaseException:
+        except BaseException as error:
             db.close()
+            # Not even reading goes without room for what SQLite wants beside.
+            if isinstance(error, sqlite3.OperationalError) and _is_full(self.path.parent):
+                self.full = True
+                return self._refuse(os.strerror(errno.ENOSPC).lower())
             raise
         return db
+
+    def _refuse(self, reason: str) -> sqlite3.Connection:
+        self._refusal = RegistryError(
+            f"cannot write into `{self.path.parent}`: {reason}",
+            "set MFENV_HOME to a directory that can be written",
+        )
+        self._refusal.filename = str(self.path)
+        return self._connect_read_only()
 
     def _connect_read_only(self) -> sqlite3.Connection:
         """What can be read where SQLite can make none of the files that it wants beside."""
@@ -156,12 +170,15 @@ class Database:
             if isinstance(error, MfenvError):
                 raise
             corrupt = re.search("malformed|not a database|decompress|decode", str(error))
-            raise RegistryError(
+            failure = RegistryError(
                 f"the registry `{self.path}` cannot be used: {error}",
                 "move the file away; what is in the store can be fetched again"
                 if corrupt
-                else "check the space and the permissions of its directory, or set MFENV_HOME",
-            ) from None
+                else "check the space and the permissions of its directory and `ulimit -f`, or set"
+                " MFENV_HOME",
+            )
+            failure.filename = str(self.path)
+            raise failure from None
 
 
 def _opened(database: Path | str) -> sqlite3.Connection:
@@ -190,6 +207,11 @@ def _unwritable(path: Path) -> str | None:
         return None
     only_read = os.statvfs(there).f_flag & os.ST_RDONLY
     return "read-only file system" if only_read else "permission denied"
+
+
+def _is_full(folder: Path) -> bool:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
 
 
 def _may_write(path: Path) -> bool:

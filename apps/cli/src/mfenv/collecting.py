@@ -61,7 +61,9 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
 
     registry, cache = site.registry, site.cache
     if not dry_run:
-        registry.check_writable()
+        registry.check_writable(freeing=True)
+    # On a full disk, packages are what can go before anything can be written down.
+    full = registry.full
     now = time.time()
     since = {
         "before": now - GRACE,
@@ -76,8 +78,8 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
     prefixes = _unused(site, since)
     freed = measure(prefixes)
     if not dry_run:
-        prefixes = [one for one in prefixes if _remove(site, one, since)]
-    remaining = registry.collect(**since, without=(*gone, *prefixes), dry_run=dry_run)
+        prefixes = [] if full else [one for one in prefixes if _remove(site, one, since)]
+    remaining = registry.collect(**since, without=(*gone, *prefixes), dry_run=dry_run or full)
     collected = collect(
         cache,
         DigestSet(remaining.digests),
@@ -91,7 +93,7 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
     return Garbage(
         prefixes=tuple(prefixes),
         gone=tuple(gone),
-        environments=remaining.forgotten,
+        environments=remaining.forgotten if dry_run or not full else (),
         cache=collected,
         leftovers=leftovers + collected.leftovers,
         freed=collected.freed + (0 if dry_run else freed),

@@ -95,6 +95,10 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
 
 def _words(error: Exception) -> tuple[str, str | None]:
     """The message and the hint for an error; only those that a user can cause have a hint."""
+    from mfenv import _machine
+
+    if found := _machine.words(error):
+        return found
     if hasattr(error, "hint"):
         return str(error), error.hint
     if isinstance(error, OSError):

@@ -301,7 +301,7 @@ class Environments:
         Raises `StillNamed` where an environment has other names, but for `force`, and
         `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
-        self._site.registry.check_writable()
+        self._site.registry.check_writable(freeing=True)
         row = self._site.registry.prefix_named(name)
         if row:
             return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))

@@ -114,6 +114,8 @@ class Prefixes:
         except NotOurPrefix:
             if os.path.lexists(path):  # else an interrupted removal was brought to its end
                 raise
+        if self._registry.full:
+            self._registry.close()  # there is room now
         self._registry.remove_prefix(path)
         return path
 

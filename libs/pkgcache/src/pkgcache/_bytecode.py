@@ -9,7 +9,6 @@ import json
 import os
 import posixpath
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pkgcache.credentials import without_secrets
 from pkgcache.errors import PrefixError
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def compile_modules(
     """
     modules = sorted(one for one in owners if one.startswith("lib/") and one.endswith(".py"))
     jobs = os.cpu_count() or 1
-    with ThreadPoolExecutor(jobs) as pool:
+    with Threads(jobs) as pool:
         parts = [modules[start::jobs] for start in range(jobs)]
         found = list(chain.from_iterable(pool.map(partial(_compiled, site, python), parts)))
     failed: dict[str, list[tuple[str, str]]] = {}

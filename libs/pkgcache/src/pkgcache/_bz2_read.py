@@ -13,7 +13,6 @@ import fcntl
 import subprocess
 import sys
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from pkgcache import _bz2_child
 from pkgcache._bz2_blocks import NotUnderstood, blocks, joined, stream
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -113,7 +113,7 @@ class _Decoded(NamedTuple):
 
 def by_threads(archive: Path, threads: int) -> Iterator[bytes]:
     """By `bz2`, each block as a stream of its own; raises `NotUnderstood`."""
-    pool = ThreadPoolExecutor(threads)
+    pool = Threads(threads)
     try:
         with archive.open("rb") as file:
             checksum = 0
@@ -128,7 +128,7 @@ def by_threads(archive: Path, threads: int) -> Iterator[bytes]:
         pool.shutdown(cancel_futures=True)
 
 
-def _ahead(pool: ThreadPoolExecutor, file: int, count: int) -> Iterator[tuple[Block, _Decoded]]:
+def _ahead(pool: Threads, file: int, count: int) -> Iterator[tuple[Block, _Decoded]]:
     """The blocks in their order, each being worked on before its turn."""
     waiting: deque[tuple[Block, Future[_Decoded]]] = deque()
     for block in blocks(file):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import bz2
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ class Bz2Writer:
 
     def __init__(self, sink: Callable[[bytes], object], threads: int) -> None:
         self._sink, self._threads = sink, threads
-        self._pool = ThreadPoolExecutor(threads)
+        self._pool = Threads(threads)
         self._gathered = bytearray()
         self._waiting: deque[Future[tuple[int, int]]] = deque()
         self._bits, self._count = 0, 0  # what does not fill a byte yet

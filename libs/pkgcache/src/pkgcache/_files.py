@@ -9,10 +9,10 @@ import shutil
 import stat
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from pkgcache.errors import NotInCache
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,7 +52,7 @@ def in_threads(items: Sequence[_T], work: Callable[[Sequence[_T]], None]) -> Non
     """
     step = max(-(-len(items) // _THREADS), _FEW)
     parts = [items[at : at + step] for at in range(0, len(items), step)]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with Threads(_THREADS) as pool:
         for _ in pool.map(work, parts):
             pass
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import queue
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from pkgcache.threads import Threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -51,10 +53,9 @@ def run_jobs(jobs: Iterable[Job[T]], lanes: Mapping[str, int], stop: Callable[[]
         return future.result()
 
     with ExitStack() as stack:
-        pools = {
-            lane: stack.enter_context(ThreadPoolExecutor(threads))
-            for lane, threads in lanes.items()
-        }
+        pools = {lane: stack.enter_context(Threads(threads)) for lane, threads in lanes.items()}
+        for pool in pools.values():  # before the first of them has all that can be started
+            pool.submit(int)
 
         def start(job: Job[T]) -> None:
             pools[job.lane].submit(step, job.work).add_done_callback(ended.put)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 from abc import abstractmethod
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkgcache._remote import Problem, Refused, RemoteStore
 from pkgcache.lazy import lazy
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +42,8 @@ class PartedStore(RemoteStore):
         """Throw the parts away, where the service does not do so by itself."""
 
     @lazy
-    def _parts(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_PARTS, "store-parts")
+    def _parts(self) -> Threads:
+        return Threads(_PARTS, "store-parts")
 
     def _send_parts(
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None

@@ -128,7 +128,8 @@ class Publisher:
         for package in packages.values():
             check_name(package)
         if self._open:
-            self._put(packages)
+            with self._cache.room_for(packages.values()):
+                self._put(packages)
         published = {one.key: one.env for one in found}
         return Published(
             environments=self._environments,

@@ -9,7 +9,6 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ from pkgcache.errors import (
 from pkgcache.lazy import lazy
 from pkgcache.patience import Patience, Tries
 from pkgcache.store import ObjectInfo, Store, check_key
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -255,8 +255,8 @@ class RemoteStore(Store, ABC):
         return name[len(self._prefix) :]
 
     @lazy
-    def _heads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(HEADS, "store-heads")
+    def _heads(self) -> Threads:
+        return Threads(HEADS, "store-heads")
 
     def _call(self, request: Callable[[], T], position: Callable[[], int] = lambda: 0) -> T:
         """The answer to a request, which is sent again as long as that is worth it.

@@ -67,6 +67,9 @@ class Unpackers:
                 folder=str(folder or ""),
                 limits=asdict(limits),
             )
+        except BlockingIOError:  # no other process can be started
+            unpack(kind, archive, folder, limits)
+            return
         finally:
             self._idle.put(worker)
         if "issues" in answer:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _OWN = ("pkgcache", "resolvers")
 _HEAD = struct.Struct(">Q")
+_LOOK, _MOST, _PANICKED = 1.0, 1 << 20, 101
 
 
 def framed(message: Any) -> bytes:
@@ -63,9 +64,9 @@ def _end() -> None:
 
 
 async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    from asyncio import get_running_loop
+    import asyncio
 
-    loop = get_running_loop()
+    loop = asyncio.get_running_loop()
     lock = threading.Lock()
     running: set[asyncio.Task[None]] = set()
 
@@ -86,7 +87,11 @@ async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         _end()
 
     threading.Thread(target=read, daemon=True).start()
-    await loop.create_future()
+    while True:
+        await asyncio.sleep(_LOOK)
+        # A thread of an engine that panicked never gives what is waited for.
+        if running and b"panicked at" in os.pread(2, _MOST, 0):
+            os._exit(_PANICKED)
 
 
 async def _answer(request: dict[str, Any], send: Callable[[Any], None]) -> None:
@@ -99,7 +104,7 @@ async def _answer(request: dict[str, Any], send: Callable[[Any], None]) -> None:
         handler = _handler(request["handler"])
         result = await handler(report=report, **request["arguments"])
         send({"call": number, "result": result})
-    except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
+    except BaseException as error:  # noqa: BLE001 - the caller gets it, a panic of Rust's too
         failure = f"{type(error).__name__}: {error}"
         send({"call": number, "failure": failure, "log": traceback.format_exc()})
 

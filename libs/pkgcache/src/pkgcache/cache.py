@@ -26,6 +26,7 @@ from pkgcache._locks import UNWRITABLE, lock
 from pkgcache._unpackers import unpack
 from pkgcache.download import Downloader, Received
 from pkgcache.errors import BadArchive, CacheError, NotInCache, PkgcacheError
+from pkgcache.lacking import FULL, lacking
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
@@ -122,11 +123,24 @@ class PackageCache:
         own = downloader or Downloader()
         fetcher = Fetcher(self, own, store, progress=progress or NoProgress())
         try:
-            with self.errors():
+            with self.room_for(packages):
                 return fetcher.run(packages, unpack=unpack)
         finally:
             if not downloader:
                 own.close()
+
+    @contextmanager
+    def room_for(self, packages: Iterable[Package]) -> Iterator[None]:
+        """Raise `CacheError`s in the body that say, where there is no room, how much it takes."""
+        try:
+            with self.errors():
+                yield
+        except CacheError as error:
+            size = sum(one.size or 0 for one in packages if not self.has_unpacked(one))
+            if lacking(error) not in FULL:
+                raise
+            needs = f"{error.reason}: the archives to keep there have {size / 1e6:.1f} MB"
+            raise CacheError(error.path, f"{needs}, and more when unpacked") from error
 
     def has(self, package: Package) -> bool:
         """Whether an archive of the package is here, judged by its size."""

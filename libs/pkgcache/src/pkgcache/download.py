@@ -16,6 +16,7 @@ from envid.packages import Hashes
 from envid.redaction import redact
 from pkgcache.credentials import Credentials
 from pkgcache.errors import CacheError, DownloadError, HashMismatch
+from pkgcache.lacking import FULL
 from pkgcache.patience import Patience, Tries
 from pkgcache.progress import NoProgress
 
@@ -107,7 +108,8 @@ class Downloader:
         `task` follows the bytes; setting `stop` ends the download with `Cancelled`.
 
         Raises `DownloadError` where the URL cannot be fetched, `HashMismatch` where it gives other
-        bytes, `CacheError` where the file cannot be written. The file then holds what arrived.
+        bytes, `CacheError` where the file cannot be written. The file then holds what arrived, but
+        for a full disk.
         """
         _check_scheme(url)
         if self._offline:
@@ -231,8 +233,10 @@ class Partial:
             self.restart()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._file.close()
+        if isinstance(error, OSError) and error.errno in FULL:
+            self._path.unlink()  # so that others have the room
 
     @property
     def complete(self) -> bool:

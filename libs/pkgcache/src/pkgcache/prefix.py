@@ -10,7 +10,6 @@ No directory without a valid one is ever deleted.
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from pkgcache._prefixes import (
 from pkgcache.errors import PrefixError
 from pkgcache.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def create_venv(
     if any(one.kind != "pypi" for one in env.packages):
         raise PrefixError(str(absolute(prefix)), "a virtual environment cannot hold conda packages")
     with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
-        with ThreadPoolExecutor(1) as pool:
+        with Threads(1) as pool:
             making = pool.submit(_make_venv, python, site.root, site.final)
             wheels = [installable(one, cache, progress) for one in env.packages]
             facts = making.result()

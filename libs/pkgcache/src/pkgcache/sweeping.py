@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +29,7 @@ from pkgcache.digests import DigestSet, pack
 from pkgcache.directory import DirectoryStore
 from pkgcache.errors import Conflict, DamagedObject, NotInStore
 from pkgcache.progress import NoProgress
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -304,7 +304,7 @@ class _Sweep:
             task.done()
 
     def _parallel(self, work: Callable[[_O], _T], items: Iterable[_O]) -> list[_T]:
-        with ThreadPoolExecutor(self._requests) as pool:
+        with Threads(self._requests) as pool:
             try:
                 return list(pool.map(work, items))
             finally:

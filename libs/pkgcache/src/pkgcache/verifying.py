@@ -12,7 +12,6 @@ import json
 import os
 import posixpath
 import queue
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from pkgcache._changes import digest, parsed
 from pkgcache._locks import try_lock
 from pkgcache.collecting import drop, holdings
 from pkgcache.progress import NoProgress
+from pkgcache.threads import Threads
 from pkgcache.worker import Worker
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def verify_cache(
             return answer["problems"], answer["inodes"]
 
         try:
-            with ThreadPoolExecutor(_PROCESSES) as pool:
+            with Threads(_PROCESSES) as pool:
                 answers = list(pool.map(verify, found))
         finally:
             task.done()

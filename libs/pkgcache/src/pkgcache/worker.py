@@ -12,6 +12,7 @@ the way. What it returns is JSON data as well.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -114,7 +115,12 @@ class _Child:
         self._lock = threading.Lock()
         self.ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError as error:
+            self._process.kill()
+            self._process.communicate()
+            raise BlockingIOError(errno.EAGAIN, "no thread can be started") from error
         paths = [path for path in map(os.path.abspath, sys.path) if Path(path).exists()]
         self._send({"path": paths})
 

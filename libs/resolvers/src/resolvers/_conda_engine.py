@@ -23,6 +23,7 @@ from pkgcache.patience import Patience, Tries
 from resolvers._conda_damage import is_damage
 from resolvers._conda_diagnosis import BROKE_OFF
 from resolvers._conda_repodata import ChannelUnreadable, Repodata
+from resolvers._threads import check_threads
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -75,6 +76,7 @@ async def solve(
     """
     _listening[:] = [report]
     patience = Patience(**limits, on_wait=_tell)
+    check_threads()
 
     def repodata(*, sharded: bool) -> Repodata:
         key = repr((cache_dir, offline, logins, tokens, limits, sharded))

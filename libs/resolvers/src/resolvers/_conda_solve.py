@@ -14,11 +14,12 @@ from envid.packages import Package
 from envid.platforms import virtual_packages
 from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
+from pkgcache.lacking import lacking
 from resolvers._conda_asked import asked_files, asked_subdirs, check_asked
 from resolvers._conda_diagnosis import asked_urls, diagnose
 from resolvers._network import named
 from resolvers.channels import channel_urls, with_channel_urls
-from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest
+from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest, MachineLacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,10 +140,11 @@ def solve_conda(
         hint = "install the package `py-rattler`"
         raise EngineFailed("py-rattler", "it is not installed", hint=hint)
     context.on_process("py-rattler solve")
+    place = str(context.cache_dir / "conda")
     try:
         answers = worker.call(
             _HANDLER,
-            cache_dir=str(context.cache_dir / "conda"),
+            cache_dir=place,
             offline=context.offline,
             logins=_logins(questions, context),
             tokens=_tokens(questions, context),
@@ -151,10 +153,14 @@ def solve_conda(
             questions=[one.to_dict() for one in questions],
         )
     except (WorkerCrashed, WorkerFailed) as error:
+        if lack := lacking(error):
+            raise MachineLacks("py-rattler", lack, place, error.log) from error
         raise EngineFailed("py-rattler", str(error), error.log) from error
     found = {}
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:
+            if answer["error"] != "unsolvable" and (lack := lacking(answer["text"])):
+                raise MachineLacks("py-rattler", lack, place, answer["text"])
             failure = diagnose(answer, question, context)
             if asked := asked_urls(answer, question):
                 failure = named(failure, context, answer.get("faults", {}), *asked)

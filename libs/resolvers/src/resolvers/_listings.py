@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from email.parser import BytesParser
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -12,7 +11,8 @@ from envid.redaction import redact
 from pkgcache import layout
 from pkgcache.conda_listing import read_file, read_listing
 from pkgcache.download import Downloader
-from pkgcache.errors import DownloadError, PkgcacheError
+from pkgcache.errors import CacheError, DownloadError, PkgcacheError
+from pkgcache.threads import Threads
 from resolvers._distributions import distributions
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
@@ -70,7 +70,7 @@ def read_listings(
             offline=context.offline,
         ) as remote,
         Downloader() as local,
-        ThreadPoolExecutor(_AT_ONCE) as pool,
+        Threads(_AT_ONCE) as pool,
     ):
 
         def look(package: Package) -> Listing | DownloadError:
@@ -81,6 +81,8 @@ def read_listings(
                 if not error.retryable and (here or context.offline or error.status in _GONE):
                     return error
                 raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+            except CacheError:
+                raise
             except PkgcacheError as error:
                 hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
                 raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error

@@ -137,7 +137,7 @@ class ProjectFiles:
                 files = json.loads(text)["files"]
                 found = [(one["filename"], one.get("requires-python")) for one in files]
                 return iter(found)
-        except (DownloadError, OSError, ValueError, KeyError, TypeError):
+        except (DownloadError, FileNotFoundError, ValueError, KeyError, TypeError):
             return iter(())
         links = _Links()
         links.feed(text)

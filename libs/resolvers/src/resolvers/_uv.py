@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import signal
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pkgcache.lacking import lacking
 from pkgcache.lazy import lazy
 from pkgcache.watch import Watch
 from resolvers._network import named
 from resolvers._processes import Processes
-from resolvers.errors import EngineFailed
+from resolvers.errors import EngineFailed, MachineLacks
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,6 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Uv"]
 
+# How uv is told to start as few threads as it can.
+_FEW = {
+    "RAYON_NUM_THREADS": "1",
+    "TOKIO_WORKER_THREADS": "1",
+    "UV_CONCURRENT_BUILDS": "1",
+    "UV_CONCURRENT_DOWNLOADS": "1",
+    "UV_CONCURRENT_INSTALLS": "1",
+}
+_ENDED_BY: dict[int, int] = {
+    signal.SIGKILL: errno.ENOMEM,
+    signal.SIGSEGV: errno.ENOMEM,
+    signal.SIGXFSZ: errno.EFBIG,
+}
 # Before Python 3.12, the first look at its configuration must not be two threads'.
 _FINDING = threading.Lock()
 
@@ -84,20 +100,29 @@ class Uv:
         """Run uv with the arguments that keep it hermetic.
 
         `config` is a uv.toml. uv alone reads it, once: no process that it starts finds it anywhere.
+        Raises `MachineLacks`, also where uv would leave out what it could not look at.
         """
         offline = offline or self._offline
         network = ("--offline",) if offline else ()
-        with _told(config) as end:
-            told = ("--no-config",) if end is None else ("--config-file", f"/dev/fd/{end}")
-            return self.processes.run(
-                name,
-                (_program(), *arguments, *self._common, *network, *told),
-                text=text,
-                environment={**({} if offline else self.network), **(environment or {})},
-                directory=directory,
-                git=git,
-                pass_fds=() if end is None else (end,),
-            )
+        reaching = {} if offline else self.network
+        for more in ({}, _FEW):
+            with _told(config) as end:
+                told = ("--no-config",) if end is None else ("--config-file", f"/dev/fd/{end}")
+                done = self.processes.run(
+                    name,
+                    (_program(), *arguments, *self._common, *network, *told),
+                    text=text,
+                    environment={**reaching, **(environment or {}), **more},
+                    directory=directory,
+                    git=git,
+                    pass_fds=() if end is None else (end,),
+                )
+            lack = lacking(done.stderr) or _ENDED_BY.get(-done.returncode)
+            if lack != errno.EAGAIN:
+                break
+        if lack:
+            raise MachineLacks("uv", lack, str(self._cache), done.stderr)
+        return done
 
 
 @contextmanager

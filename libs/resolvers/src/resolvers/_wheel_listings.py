@@ -7,14 +7,14 @@ that describes a wheel wrongly is found out.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
 from pkgcache.download import Downloader
-from pkgcache.errors import BadArchive, DownloadError, PkgcacheError
+from pkgcache.errors import BadArchive, CacheError, DownloadError, PkgcacheError
+from pkgcache.threads import Threads
 from pkgcache.wheel_listing import read_file, read_listing
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
@@ -64,7 +64,7 @@ class WheelListings:
             return found
         stop = threading.Event()
         task = self._context.progress.start("looking into wheels", len(missing), "packages")
-        with self._downloader() as downloader, ThreadPoolExecutor(_AT_ONCE) as pool:
+        with self._downloader() as downloader, Threads(_AT_ONCE) as pool:
 
             def look(package: Package) -> WheelFacts | None:
                 digest = _digest(package)
@@ -123,6 +123,8 @@ class WheelListings:
             raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
         except BadArchive:
             return None  # whoever unpacks it says what is wrong with it
+        except CacheError:
+            raise
         except PkgcacheError as error:
             raise IndexUnreachable(redact(package.url), str(error), hint=error.hint) from error
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 __all__ = [
     "BuildFailed",
     "EngineFailed",
     "HashMismatch",
     "IndexUnreachable",
     "InvalidRequest",
+    "MachineLacks",
     "NeedsPlatform",
     "NoSolution",
     "PackageUnreadable",
@@ -267,6 +270,22 @@ class BuildFailed(RuntimeError, ResolveError):
     def __str__(self) -> str:
         why = f" (it must be built: {self.why})" if self.why else ""
         return f"cannot build `{self.package}`{why}: {self.reason}"
+
+
+class MachineLacks(OSError, ResolveError):
+    """An engine needs what this machine has not: space, memory, threads, open files.
+
+    `errno` says what, `filename` where the engine writes. `log` is what it said.
+    """
+
+    retryable = True
+
+    def __init__(self, engine: str, number: int, place: str, log: str = "") -> None:
+        super().__init__(number, os.strerror(number), place)
+        self.engine, self.log = engine, log
+
+    def __str__(self) -> str:
+        return f"{self.engine} cannot go on: {os.strerror(self.errno or 0).lower()}"
 
 
 class EngineFailed(RuntimeError, ResolveError):

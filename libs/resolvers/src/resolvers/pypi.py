@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
+from pkgcache.threads import Threads
 from resolvers._compile import compile_notes
 from resolvers._files import Files
 from resolvers._index import PUBLIC_INDEX
@@ -96,8 +96,8 @@ def _resolve_for(
         Uv(context) as uv,
         Files(uv, spec, python, context) as files,
         ProjectFiles(uv, spec, context) as projects,
-        ThreadPoolExecutor(_WORKERS) as work,
-        ThreadPoolExecutor(len(targets)) as pool,
+        Threads(_WORKERS) as work,
+        Threads(len(targets)) as pool,
     ):
         bounds = PythonBounds(projects, context)
         try:
@@ -141,7 +141,7 @@ def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
 
 
 def _local_wheels(
-    spec: EnvSpec, platforms: Sequence[str], files: Files, work: ThreadPoolExecutor
+    spec: EnvSpec, platforms: Sequence[str], files: Files, work: Threads
 ) -> dict[str, LocalWheel]:
     texts = {
         text
@@ -156,7 +156,7 @@ def _local_wheels(
     return {digest: one.result() for digest, one in pending.items()}
 
 
-def _resolve(uv: Uv, question: Question, files: Files, work: ThreadPoolExecutor) -> Resolution:
+def _resolve(uv: Uv, question: Question, files: Files, work: Threads) -> Resolution:
     try:
         locked = solve(uv, question)
     except BuildFailed as error:

@@ -125,11 +125,15 @@ def _interpreters(context: ResolveContext) -> list[Python]:
             environment={"PATH": search},
             offline=True,
         )
-    if done.returncode:
-        raise EngineFailed("uv", "it cannot list the interpreters of this machine", done.stderr)
+    listed = [] if done.returncode else json.loads(done.stdout)
+    # Whatever else uv passes over, the one that runs us does run.
+    ours = ".".join(map(str, sys.version_info[:3]))
+    if not any(one["version"].startswith(ours) for one in listed):
+        said = done.stderr.strip().rpartition("cause: ")[2] or "it cannot list them"
+        raise EngineFailed("uv", f"the interpreters of this machine: {said}", done.stderr)
     return [
         Python(path=Path(one["path"]), version=one["version"])
-        for one in json.loads(done.stdout)
+        for one in listed
         if one["implementation"] == "cpython" and one["variant"] == "default"
     ]
 

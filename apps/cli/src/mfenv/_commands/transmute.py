@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,7 +109,9 @@ def _all(
     stopped: threading.Event,
 ) -> tuple[list[tuple[Path, Transmuted]], list[BaseException]]:
     """Do all that can be done, some at a time."""
-    with ThreadPoolExecutor(at_once) as pool:
+    from pkgcache.threads import Threads
+
+    with Threads(at_once) as pool:
         futures = [pool.submit(work, file) for file in files]
         try:
             errors = [error for one in futures if (error := one.exception())]

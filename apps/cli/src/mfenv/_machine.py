@@ -1,0 +1,64 @@
+"""What to do where the machine lacks something: what that is, where, and how much there is of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from pkgcache.lacking import FULL, lacking
+
+__all__ = ["words"]
+
+_FEW_FILES = 1000
+_WORDS = {
+    errno.EAGAIN: (
+        "no more threads or processes can be started",
+        "end some, or raise the limits: `ulimit -u`, `ulimit -v`, those of the container",
+    ),
+    errno.ENOMEM: (
+        "there is not enough memory",
+        "end something, or raise the limits: `ulimit -v`, that of the container",
+    ),
+    errno.EMFILE: ("too many open files", "raise the limit: `ulimit -n`"),
+    errno.ENFILE: ("too many open files", "the whole machine has too many: end something"),
+    errno.EFBIG: ("file too large", "raise the limit: `ulimit -f`"),
+    errno.EROFS: ("read-only file system", "use a directory that can be written"),
+}
+
+
+def words(error: BaseException) -> tuple[str, str | None] | None:
+    """The message and the hint for an error whose cause is what the machine lacks, if it is."""
+    number = lacking(error)
+    if number is None:
+        return None
+    hint: str | None
+    if number in FULL:
+        message, hint = os.strerror(number).lower(), _room(error, quota=number == errno.EDQUOT)
+    else:
+        message, hint = _WORDS[number]
+    return str(error) if hasattr(error, "hint") else message, hint
+
+
+def _room(error: BaseException, *, quota: bool) -> str | None:
+    place = _place(error)
+    if place is None:
+        return None
+    there = next(one for one in (place, *place.parents) if one.exists())
+    found = os.statvfs(there)
+    room = f"{found.f_bavail * found.f_frsize / 1e6:.1f} MB"
+    if found.f_files and found.f_favail < _FEW_FILES:
+        room += f" and {found.f_favail} files (inodes)"
+    full = "your quota is used up" if quota else f"disk full: `{there}` has room for {room}"
+    return f"{full}; make some, which `mfenv gc` may help with, or use another disk"
+
+
+def _place(error: BaseException) -> Path | None:
+    """Where it was that something could not be written, as far as that is known."""
+    cause: BaseException | None = error
+    while cause:
+        for name in ("filename", "path", "store"):
+            if isinstance(found := getattr(cause, name, None), (str, Path)):
+                return Path(str(found).removeprefix("file://")).absolute()
+        cause = cause.__cause__
+    return None

@@ -1,0 +1,38 @@
+"""What a machine lacks, told from what failed: space, memory, open files, threads and processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+__all__ = ["FULL", "lacking"]
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""There is no space, or there are no inodes; or the user's quota is used up."""
+
+_LACKING = (
+    *FULL,
+    *(errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.EROFS),
+)
+# As the standard libraries of Rust and Python write it.
+_NUMBER = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]|\bOs \{ code: (\d+)")
+_WORDS = {
+    **{re.escape(os.strerror(one)): one for one in _LACKING},
+    "database or disk is full": errno.ENOSPC,
+    "can't start new thread|can't spawn worker thread|Could not detect either glibc": errno.EAGAIN,
+    r"memory allocation of \d+ bytes failed|MemoryError|map segment from shared": errno.ENOMEM,
+}
+
+
+def lacking(failure: BaseException | str) -> int | None:
+    """The `errno` of what was not to be had, by an error and its causes, or by what was said."""
+    if isinstance(failure, str):
+        numbers = (int(next(filter(None, one))) for one in _NUMBER.findall(failure))
+        words = (one for text, one in _WORDS.items() if re.search(text, failure, re.IGNORECASE))
+        return next((one for one in (*numbers, *words) if one in _LACKING), None)
+    if isinstance(failure, OSError) and failure.errno in _LACKING:
+        return failure.errno
+    if failure.__cause__ and (found := lacking(failure.__cause__)):
+        return found
+    return lacking(f"{type(failure).__name__}: {failure}\n{getattr(failure, 'log', '')}")

@@ -1,0 +1,47 @@
+"""How many threads Rust's pools may start in this process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from functools import cache
+
+__all__ = ["check_threads"]
+
+_LEAST = 4
+_MOMENT = 0.01
+
+
+@cache
+def check_threads() -> None:
+    """Have the pools start fewer threads than usual where not so many can be started.
+
+    Where they cannot start one of each kind, they do not say so, and wait for ever: raises
+    `BlockingIOError` instead.
+    """
+    usual = 2 * (os.cpu_count() or 1) + _LEAST
+    found = _startable(usual)
+    if found < _LEAST:
+        raise BlockingIOError(errno.EAGAIN, "no more threads can be started")
+    if found < usual:
+        os.environ.update(TOKIO_WORKER_THREADS="1", RAYON_NUM_THREADS="1")
+
+
+def _startable(most: int) -> int:
+    end = threading.Event()
+    started = []
+    try:
+        for _ in range(most):
+            thread = threading.Thread(target=end.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        pass
+    finally:
+        end.set()
+    for one in started:
+        one.join()
+    time.sleep(_MOMENT)  # until the system has seen their end, too
+    return len(started)
