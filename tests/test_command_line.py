@@ -26,7 +26,7 @@ HEAVY = {
     "boto3",
     "metaflow",
     "packaging",
-    "pkgcache._http",
+    "pkgcache.web._http",
     "rattler",
     "requests",
     "resolvers.pypi",

@@ -250,7 +250,7 @@ def test_commands_that_are_about_the_store_refuse_local_only(
 ) -> None:
     said = machine.fails(command, "app:v1", env={"MFENV_LOCAL_ONLY": "1"}, status=2)
     assert said.startswith("error: the store is needed, and `MFENV_LOCAL_ONLY` forbids to ask it\n")
-    assert "no such option" in machine.fails(command, "app:v1", "--local-only", status=2)
+    assert "there is no option" in machine.fails(command, "app:v1", "--local-only", status=2)
 
 
 # Listing

@@ -11,17 +11,17 @@ import time
 from typing import TYPE_CHECKING
 
 from envid.packages import Package
-from pkgcache import layout
-from pkgcache.cache import PackageCache
-from pkgcache.directory import DirectoryStore
-from pkgcache.testing import SlowStore
+from pkgcache.local.cache import PackageCache
+from pkgcache.stores import layout
+from pkgcache.stores.directory import DirectoryStore
+from pkgcache.stores.testing import SlowStore
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
     from multiprocessing.synchronize import Barrier
     from pathlib import Path
 
-    from pkgcache.store import Store
+    from pkgcache.stores.store import Store
 
 LATENCY, BANDWIDTH = 0.05, 100e6
 PACKAGES, PROCESSES = 300, 4

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.timing import MFENV, Command, Side, compare
 from tests.many import known
 
-from pkgcache import layout
-from pkgcache.cache import PackageCache
-from pkgcache.shared import EnvStore
-from pkgcache.sweeping import sweep
-from pkgcache.testing import MemoryStore
-from pkgcache.verifying import verify_cache
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes.verifying import verify_cache
+from pkgcache.share.shared import EnvStore
+from pkgcache.share.sweeping import sweep
+from pkgcache.stores import layout
+from pkgcache.stores.testing import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pkgcache.sweeping import Memory
+    from pkgcache.share.sweeping import Memory
 
 ENVIRONMENTS, KINDS, PACKAGES = 10_000, 100, 300
 ARCHIVES, SIZE, FILE = 40, 12_000_000, 15_000

@@ -18,9 +18,9 @@ from envid.packages import Package
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
-from pkgcache.cache import PackageCache
-from pkgcache.conda_prefix import create_conda_env
 from pkgcache.errors import PkgcacheError
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes.conda_prefix import create_conda_env
 
 if TYPE_CHECKING:
     from tests.world.judging import Verdict

@@ -17,7 +17,7 @@ from mfenv.environments import Environments
 from mfenv.errors import Contradiction
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
-from pkgcache.credentials import Credentials
+from pkgcache.web.credentials import Credentials
 from resolvers.errors import InvalidRequest as UnusableTable
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 

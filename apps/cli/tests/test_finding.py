@@ -17,8 +17,8 @@ from mfenv.prefixes import fetch_env
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.progress import NoProgress
-from pkgcache.shared import EnvStore
-from pkgcache.testing import MemoryStore
+from pkgcache.share.shared import EnvStore
+from pkgcache.stores.testing import MemoryStore
 from resolvers.testing import make_wheel
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from envid import EnvId, ResolvedEnv
 from envid.packages import BuiltFrom
 from mfenv.errors import RegistryError
 from mfenv.registry import Registry
-from pkgcache.digests import DigestSet
+from pkgcache.share.digests import DigestSet
 
 from .helpers import resolved
 

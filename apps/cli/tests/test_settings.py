@@ -6,7 +6,7 @@ import pytest
 
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings, cache_limits, describe, package_limits
-from pkgcache.wheels import Limits
+from pkgcache.archives.wheels import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,8 +20,8 @@ THREADS = 8
 @pytest.mark.parametrize(
     ("name", "made"),
     [
-        ("cache", "pkgcache.cache.PackageCache"),
-        ("store", "pkgcache.shared.EnvStore"),
+        ("cache", "pkgcache.local.cache.PackageCache"),
+        ("store", "pkgcache.share.shared.EnvStore"),
         ("worker", "pkgcache.worker.Worker"),
     ],
 )

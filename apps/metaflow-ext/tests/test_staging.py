@@ -19,8 +19,8 @@ from mfenv.environments import Environments
 from mfenv.errors import InvalidRequest
 from mfenv.runtime import PYTHONS
 from mfenv.settings import Settings
-from pkgcache.shared import EnvStore
-from pkgcache.testing import MemoryStore, Request
+from pkgcache.share.shared import EnvStore
+from pkgcache.stores.testing import MemoryStore, Request
 from resolvers.testing import FakeIndex, make_wheel
 
 if TYPE_CHECKING:

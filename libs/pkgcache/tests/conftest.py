@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.emulators import Service, running, why_not
 
-from pkgcache.cache import PackageCache
+from pkgcache.local.cache import PackageCache
 
 from .relay import Relay
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pkgcache.cache import PackageCache
+    from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Unit
 
 PYTHON = platform.python_version()

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pkgcache.store import ObjectInfo, Sink
-    from pkgcache.testing import MemoryStore
+    from pkgcache.stores.store import ObjectInfo, Sink
+    from pkgcache.stores.testing import MemoryStore
 
 LONGEST_REQUEST = 240.0
 

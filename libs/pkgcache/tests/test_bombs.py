@@ -32,7 +32,7 @@ FLAT = 48
 
 PROGRAM = """
 import json, pathlib, resource, sys
-from pkgcache import conda_packages, wheels
+from pkgcache.archives import conda_packages, wheels
 from pkgcache.errors import BadArchive
 
 archive, folder, limits = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])

@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.packages import BuiltFrom
-from pkgcache import layout
-from pkgcache.cache import Fetched, PackageCache
-from pkgcache.download import Downloader
 from pkgcache.errors import (
     BadArchive,
     CacheError,
@@ -26,8 +23,11 @@ from pkgcache.errors import (
     NotInCache,
     PkgcacheError,
 )
-from pkgcache.patience import Patience
-from pkgcache.testing import MemoryStore
+from pkgcache.local.cache import Fetched, PackageCache
+from pkgcache.stores import layout
+from pkgcache.stores.testing import MemoryStore
+from pkgcache.web.download import Downloader
+from pkgcache.web.patience import Patience
 
 from .helpers import Recorder, make_wheel, package_of
 from .server import cut, serving, status
@@ -399,7 +399,7 @@ def test_an_interrupted_fetch_ends_soon(server: Server, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
         "from envid.packages import Package\n"
-        "from pkgcache.cache import PackageCache\n"
+        "from pkgcache.local.cache import PackageCache\n"
         f"package = Package.make(kind='pypi', name='demo', version='1.0', sha256='{'0' * 64}',"
         f" filename='{package.filename}', url='{package.url}')\n"
         "PackageCache(pathlib.Path(sys.argv[1])).fetch([package])\n"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pkgcache.cache import PackageCache
-from pkgcache.conda_prefix import create_conda_env
-from pkgcache.prefix import create_venv, remove_prefix
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes.conda_prefix import create_conda_env
+from pkgcache.prefixes.prefix import create_venv, remove_prefix
 
 from .conda_helpers import Conda
 from .conda_helpers import package_of as conda_package

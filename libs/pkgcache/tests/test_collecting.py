@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache import layout
 from pkgcache._files import Placer
 from pkgcache._locks import file_lock, remove_unheld
-from pkgcache._prefixes import building
-from pkgcache.collecting import GRACE, Limits, collect, holdings, measure
-from pkgcache.digests import DigestSet, packed
 from pkgcache.errors import NotInCache
-from pkgcache.prefix import create_venv, read_marker, remove_prefix, tidy_prefixes
+from pkgcache.local.collecting import GRACE, Limits, collect, holdings, measure
+from pkgcache.prefixes._making import building
+from pkgcache.prefixes.prefix import create_venv, read_marker, remove_prefix, tidy_prefixes
 from pkgcache.progress import NoProgress
+from pkgcache.share.digests import DigestSet, packed
+from pkgcache.stores import layout
 
 from .helpers import env_of, make_wheel, package_of
 
 if TYPE_CHECKING:
     from envid.packages import Package
-    from pkgcache.cache import PackageCache
+    from pkgcache.local.cache import PackageCache
 
 NOTHING: frozenset[str] = frozenset()
 LONG_AGO = 30 * GRACE
@@ -187,7 +187,7 @@ def test_leftovers_of_killed_processes_go(cache: PackageCache) -> None:
 
 
 def test_what_another_version_of_the_program_keeps_is_left_alone(cache: PackageCache) -> None:
-    theirs = cache.root / "wheels-2" / "ab" / ("ab" * 32) / "tree"
+    theirs = cache.root / "wheels-99" / "ab" / ("ab" * 32) / "tree"
     theirs.mkdir(parents=True)
     os.utime(theirs.parent, (0, 0))
     collect(cache, NOTHING, limits=Limits(size=1, age=1))

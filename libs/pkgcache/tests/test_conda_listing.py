@@ -16,17 +16,17 @@ import pytest
 import zstandard
 
 from envid.packages import Package
-from pkgcache.conda_listing import read_file, read_listing
-from pkgcache.conda_packages import unpack
-from pkgcache.credentials import Credentials
-from pkgcache.download import Cancelled, Downloader
+from pkgcache.archives.conda_listing import read_file, read_listing
+from pkgcache.archives.conda_packages import unpack
 from pkgcache.errors import (
     BadArchive,
     CacheError,
     DownloadError,
     HashMismatch,
 )
-from pkgcache.patience import Patience
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.download import Cancelled, Downloader
+from pkgcache.web.patience import Patience
 
 from .conda_helpers import Conda, Entry, package_of, special, stored_zip, tar
 from .server import body, cut, reset, serving, slam, stall, status

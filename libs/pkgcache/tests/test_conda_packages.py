@@ -20,18 +20,18 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkgcache import _unpackers
-from pkgcache.cache import PackageCache
-from pkgcache.conda_packages import load, unpack
+from pkgcache.archives.conda_packages import load, unpack
+from pkgcache.archives.wheels import EntryPoint, Limits
 from pkgcache.errors import BadArchive, CacheError
-from pkgcache.wheels import EntryPoint, Limits
+from pkgcache.local import _unpackers
+from pkgcache.local.cache import PackageCache
 
 from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, package_of, special, stored_zip, tar
 from .helpers import make_wheel
 from .helpers import package_of as wheel_package
 
 if TYPE_CHECKING:
-    from pkgcache.conda_packages import UnpackedConda
+    from pkgcache.archives.conda_packages import UnpackedConda
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "packages"
 NAME = "demo-1.0-h0_0"

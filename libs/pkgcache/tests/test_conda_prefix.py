@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from envid.packages import Package
-from pkgcache._placeholder import NoRoom, replaced
-from pkgcache.cache import PackageCache
-from pkgcache.conda_prefix import create_conda_env
 from pkgcache.errors import BadArchive, NotInCache, PkgcacheError, PrefixError, PrefixExists
-from pkgcache.linking import Clobber
-from pkgcache.prefix import MARKER, interrupted, read_marker, remove_prefix
-from pkgcache.verifying import verify_prefix
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes._placeholder import NoRoom, replaced
+from pkgcache.prefixes.conda_prefix import create_conda_env
+from pkgcache.prefixes.linking import Clobber
+from pkgcache.prefixes.prefix import MARKER, interrupted, read_marker, remove_prefix
+from pkgcache.prefixes.verifying import verify_prefix
 
 from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, env_of, package_of
 from .helpers import PLATFORM, Recorder, create_at_once, kill_while_creating, make_wheel

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.credentials import Credentials, Login, split_userinfo, without_secrets
+from pkgcache.web.credentials import Credentials, Login, split_userinfo, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

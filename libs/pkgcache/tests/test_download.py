@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.packages import Hashes
-from pkgcache.credentials import Credentials
-from pkgcache.download import Cancelled, Downloader, Received
 from pkgcache.errors import CacheError, DownloadError, HashMismatch, PkgcacheError
-from pkgcache.patience import Patience
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.download import Cancelled, Downloader, Received
+from pkgcache.web.patience import Patience
 
 from .helpers import Recorder
 from .server import body, cut, drip, raw, redirect, reset, serving, slam, stall, status

@@ -84,8 +84,15 @@ def test_every_public_error_has_an_example() -> None:
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     code = (
         "import sys\n"
-        "from pkgcache import cache, credentials, directory, download, layout, linking\n"
-        "from pkgcache import prefix, progress, shared, store, wheels\n"
+        "from pkgcache.local import cache\n"
+        "from pkgcache.web import credentials, download\n"
+        "from pkgcache.stores import directory, layout\n"
+        "from pkgcache.prefixes import linking\n"
+        "from pkgcache.prefixes import prefix\n"
+        "from pkgcache import progress\n"
+        "from pkgcache.share import shared\n"
+        "from pkgcache.stores import store\n"
+        "from pkgcache.archives import wheels\n"
         "heavy = {'requests', 'urllib3', 'packaging', 'zipfile', 'venv', 'pytest'}\n"
         "heavy |= {'boto3', 'botocore', 'azure.core', 'google.auth'}\n"
         "print(*sorted(heavy & set(sys.modules)))\n"

@@ -7,10 +7,10 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from pkgcache import layout
-from pkgcache._fetch import interleaved
-from pkgcache.cache import PackageCache
-from pkgcache.testing import MemoryStore, SlowStore
+from pkgcache.local._fetch import interleaved
+from pkgcache.local.cache import PackageCache
+from pkgcache.stores import layout
+from pkgcache.stores.testing import MemoryStore, SlowStore
 
 from .helpers import make_wheel, package_of
 from .server import serving

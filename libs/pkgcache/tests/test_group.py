@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache import layout
+from pkgcache.stores import layout
 
 from .helpers import make_wheel, package_of
 
@@ -24,8 +24,8 @@ GROUP, ANN, BOB, EVE = 54321, 54322, 54323, 54324
 PROGRAM = """
 import hashlib, os, pathlib, sys, tempfile, time
 from envid.packages import Package
-from pkgcache.cache import PackageCache
-from pkgcache.collecting import collect
+from pkgcache.local.cache import PackageCache
+from pkgcache.local.collecting import collect
 
 root, wheel, do, user, group = sys.argv[1:]
 wheel = pathlib.Path(wheel)

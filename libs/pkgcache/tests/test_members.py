@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkgcache._members import path_issue
+from pkgcache.archives._members import path_issue
 
 
 @given(st.text(alphabet="aZ0.-_/:%2eE\\ \u00e9\u017f\n\x7f", max_size=12))

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.packages import BuiltFrom, Package
-from pkgcache._bytecode import compile_modules
-from pkgcache._prefixes import Site
-from pkgcache.cache import PackageCache
 from pkgcache.errors import NotInCache, NotOurPrefix, PrefixError, PrefixExists
-from pkgcache.prefix import MARKER, create_venv, read_marker, remove_prefix
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes._bytecode import compile_modules
+from pkgcache.prefixes._making import Site
+from pkgcache.prefixes.prefix import MARKER, create_venv, read_marker, remove_prefix
 
 from .helpers import (
     Recorder,

@@ -18,16 +18,17 @@ import pytest
 from envid.packages import Hashes, Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
-from pkgcache import conda_packages, layout
-from pkgcache.cache import PackageCache
-from pkgcache.collecting import collect
-from pkgcache.conda_prefix import create_conda_env
-from pkgcache.directory import DirectoryStore
-from pkgcache.download import Downloader
+from pkgcache.archives import conda_packages
 from pkgcache.errors import BadArchive, DamagedObject, DownloadError, StoreError
-from pkgcache.patience import Patience
-from pkgcache.shared import EnvStore, Published, Transmuting
-from pkgcache.testing import MemoryStore, SlowStore
+from pkgcache.local.cache import PackageCache
+from pkgcache.local.collecting import collect
+from pkgcache.prefixes.conda_prefix import create_conda_env
+from pkgcache.share.shared import EnvStore, Published, Transmuting
+from pkgcache.stores import layout
+from pkgcache.stores.directory import DirectoryStore
+from pkgcache.stores.testing import MemoryStore, SlowStore
+from pkgcache.web.download import Downloader
+from pkgcache.web.patience import Patience
 
 from .conda_helpers import Conda, Entry
 from .conda_helpers import env_of as conda_env

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.resolved import ResolvedEnv
-from pkgcache import layout
-from pkgcache.cache import PackageCache
-from pkgcache.shared import EnvStore, Transmuting
-from pkgcache.store import open_store
+from pkgcache.local.cache import PackageCache
+from pkgcache.share.shared import EnvStore, Transmuting
+from pkgcache.stores import layout
+from pkgcache.stores.store import open_store
 
 from .conda_helpers import Conda
 from .conda_helpers import env_of as conda_env
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.packages import Package
-    from pkgcache.store import Store
+    from pkgcache.stores.store import Store
 
 pytestmark = pytest.mark.slow
 

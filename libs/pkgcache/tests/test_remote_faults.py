@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pkgcache.azure import AzureStore
 from pkgcache.errors import Conflict, NotInStore, PkgcacheError, StoreError
-from pkgcache.gcs import GcsStore
-from pkgcache.patience import Patience
-from pkgcache.s3 import S3Store
-from pkgcache.store import open_store
+from pkgcache.stores.azure import AzureStore
+from pkgcache.stores.gcs import GcsStore
+from pkgcache.stores.s3 import S3Store
+from pkgcache.stores.store import open_store
+from pkgcache.web.patience import Patience
 
 from .relay import Relay, cut, forget, lose_answer, refuse, reset
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.emulators import Service
 
-    from pkgcache._remote import RemoteStore
+    from pkgcache.stores._remote import RemoteStore
 
 all_services = pytest.mark.parametrize("service", ["s3", "azure", "gcs"], indirect=True)
 s3_alone = pytest.mark.parametrize("service", ["s3"], indirect=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.aliases import Alias, FullRef
-from pkgcache import layout
-from pkgcache.cache import PackageCache
 from pkgcache.errors import AliasTaken
-from pkgcache.shared import EnvStore
-from pkgcache.store import open_store
+from pkgcache.local.cache import PackageCache
+from pkgcache.share.shared import EnvStore
+from pkgcache.stores import layout
+from pkgcache.stores.store import open_store
 
 from .helpers import PLATFORM, env_of, make_wheel, package_of
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.azure import AzureStore
-from pkgcache.gcs import GcsStore
-from pkgcache.s3 import S3Store
-from pkgcache.testing import StoreConformance
+from pkgcache.stores.azure import AzureStore
+from pkgcache.stores.gcs import GcsStore
+from pkgcache.stores.s3 import S3Store
+from pkgcache.stores.testing import StoreConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.emulators import Service
 
-    from pkgcache.store import Store
+    from pkgcache.stores.store import Store
 
 
 @pytest.mark.parametrize("service", ["s3", "azure", "gcs"], indirect=True)

@@ -10,11 +10,11 @@ import pytest
 
 from envid.aliases import Alias, FullRef
 from envid.ids import EnvId
-from pkgcache import layout
-from pkgcache.directory import DirectoryStore
 from pkgcache.errors import AliasTaken, BadArchive, DamagedObject, LayoutTooNew, StoreError
-from pkgcache.shared import BuiltWheel, EnvStore, Published
-from pkgcache.testing import MemoryStore
+from pkgcache.share.shared import BuiltWheel, EnvStore, Published
+from pkgcache.stores import layout
+from pkgcache.stores.directory import DirectoryStore
+from pkgcache.stores.testing import MemoryStore
 
 from .helpers import PLATFORM, env_of, make_wheel, package_of
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from pkgcache.cache import PackageCache
-    from pkgcache.store import Store
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.stores.store import Store
 
 
 @pytest.fixture

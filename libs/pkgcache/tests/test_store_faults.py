@@ -10,11 +10,12 @@ import pytest
 
 from envid.aliases import Alias, FullRef
 from envid.ids import EnvId
-from pkgcache import layout, shared
-from pkgcache.cache import PackageCache
 from pkgcache.errors import DamagedObject, PkgcacheError, StoreError
-from pkgcache.shared import EnvStore
-from pkgcache.testing import MemoryStore
+from pkgcache.local.cache import PackageCache
+from pkgcache.share import shared
+from pkgcache.share.shared import EnvStore
+from pkgcache.stores import layout
+from pkgcache.stores.testing import MemoryStore
 
 from .helpers import PLATFORM, Recorder, env_of, make_wheel, package_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from pkgcache.store import ObjectInfo
+    from pkgcache.stores.store import ObjectInfo
 
 ALIAS = Alias(name="a", tag="v1")
 

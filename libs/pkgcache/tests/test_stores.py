@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkgcache.directory import DirectoryStore
 from pkgcache.errors import Conflict, InvalidKey, StoreError, UnsupportedStore
-from pkgcache.store import check_key, open_store
-from pkgcache.testing import MemoryStore, SlowStore, StoreConformance
+from pkgcache.stores.directory import DirectoryStore
+from pkgcache.stores.store import check_key, open_store
+from pkgcache.stores.testing import MemoryStore, SlowStore, StoreConformance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pkgcache.store import Store
+    from pkgcache.stores.store import Store
 
 
 class TestMemoryStore(StoreConformance):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.aliases import FullRef, parse_alias
-from pkgcache import layout
-from pkgcache._claims import LAPSE, LEASE, LOOK, SETTLE, Claims, list_content
-from pkgcache.cache import PackageCache
-from pkgcache.directory import DirectoryStore
 from pkgcache.errors import Conflict, DamagedObject, StoreError
-from pkgcache.shared import BuiltWheel, EnvStore
-from pkgcache.sweeping import Swept, sweep
-from pkgcache.testing import MemoryStore
+from pkgcache.local.cache import PackageCache
+from pkgcache.share._claims import LAPSE, LEASE, LOOK, SETTLE, Claims, list_content
+from pkgcache.share.shared import BuiltWheel, EnvStore
+from pkgcache.share.sweeping import Swept, sweep
+from pkgcache.stores import layout
+from pkgcache.stores.directory import DirectoryStore
+from pkgcache.stores.testing import MemoryStore
 
 from .helpers import env_of, make_wheel, package_of
 from .simulation import SimulatedStore, World

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid.packages import Hashes
-from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError
+from pkgcache.web.download import Downloader
 
 from .server import redirect, serving
 

@@ -21,15 +21,15 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pkgcache import _bz2_read
-from pkgcache._bz2_blocks import NotUnderstood
-from pkgcache._bz2_read import by_process, decompressed
-from pkgcache._bz2_write import Bz2Writer
-from pkgcache._conda_write import CondaWriter
-from pkgcache.conda_packages import unpack
+from pkgcache.archives import _bz2_read
+from pkgcache.archives._bz2_blocks import NotUnderstood
+from pkgcache.archives._bz2_read import by_process, decompressed
+from pkgcache.archives._bz2_write import Bz2Writer
+from pkgcache.archives._conda_write import CondaWriter
+from pkgcache.archives.conda_packages import unpack
+from pkgcache.archives.transmute import transmute
+from pkgcache.archives.wheels import Limits
 from pkgcache.errors import BadArchive, NotTransmutable, TargetExists
-from pkgcache.transmute import transmute
-from pkgcache.wheels import Limits
 
 from .conda_helpers import Conda, Entry, special, tar
 
@@ -551,7 +551,7 @@ def test_a_wide_member_is_read_by_others(tmp_path: Path) -> None:
 CHILD = """
 import re, sys
 from pathlib import Path
-from pkgcache.transmute import transmute
+from pkgcache.archives.transmute import transmute
 print("ready", flush=True)
 transmute(Path(sys.argv[1]), Path(sys.argv[2]), level=int(sys.argv[3]), force=True)
 status = Path("/proc/self/status")

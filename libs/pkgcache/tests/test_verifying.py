@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pkgcache import layout
-from pkgcache.cache import PackageCache
-from pkgcache.prefix import create_venv
-from pkgcache.verifying import verify_cache, verify_prefix
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes.prefix import create_venv
+from pkgcache.prefixes.verifying import verify_cache, verify_prefix
+from pkgcache.stores import layout
 
 from .helpers import env_of, make_wheel, package_of
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pkgcache.patience import Patience
-from pkgcache.watch import Watch
+from pkgcache.web.patience import Patience
+from pkgcache.web.watch import Watch
 
 from .server import Server, drip, hang, serving, stall, status
 

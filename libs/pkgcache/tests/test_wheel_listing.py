@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.download import Downloader
+from pkgcache.archives.wheel_listing import read_file, read_listing
 from pkgcache.errors import BadArchive, DownloadError, HashMismatch
-from pkgcache.patience import Patience
-from pkgcache.wheel_listing import read_file, read_listing
+from pkgcache.web.download import Downloader
+from pkgcache.web.patience import Patience
 
 from .helpers import make_wheel, package_of, record_hash, record_of, wheel_files, zipped
 from .server import cut, serving, status

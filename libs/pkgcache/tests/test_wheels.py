@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pkgcache.archives.wheels import EntryPoint, Limits, load, unpack
 from pkgcache.errors import BadArchive
-from pkgcache.wheels import EntryPoint, Limits, load, unpack
 
 from .helpers import make_wheel, record_hash, record_of, wheel_files, zipped
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pkgcache.wheels import UnpackedWheel
+    from pkgcache.archives.wheels import UnpackedWheel
 
 FILENAME = "demo-1.0-py3-none-any.whl"
 INFO = "demo-1.0.dist-info"

@@ -17,13 +17,13 @@ import pytest
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from pkgcache.worker import Worker
 
-WORK = "pkgcache.testing:work"
+WORK = "pkgcache.stores.testing:work"
 
 ORPHAN = """
 import os, sys, time
 from pkgcache.worker import Worker
 worker = Worker()
-print(worker.call("pkgcache.testing:work", do="nothing")["pid"], flush=True)
+print(worker.call("pkgcache.stores.testing:work", do="nothing")["pid"], flush=True)
 {then}
 """
 
@@ -88,7 +88,7 @@ def test_an_error_of_a_handler_has_its_text_and_its_traceback() -> None:
         with pytest.raises(WorkerFailed) as caught:
             worker.call(WORK, do="raise", value="no such thing")
         assert worker.call(WORK, do="nothing", value=1)["value"] == 1
-    assert str(caught.value) == "`pkgcache.testing:work` failed: ValueError: no such thing"
+    assert str(caught.value) == "`pkgcache.stores.testing:work` failed: ValueError: no such thing"
     assert "Traceback" in caught.value.log
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
@@ -147,7 +147,7 @@ def test_closing_ends_the_calls_that_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "then", ["time.sleep(60)", "worker.call('pkgcache.testing:work', do='x', seconds=60)"]
+    "then", ["time.sleep(60)", "worker.call('pkgcache.stores.testing:work', do='x', seconds=60)"]
 )
 def test_killing_the_parent_leaves_no_worker(then: str) -> None:
     code = ORPHAN.format(then=then)

@@ -16,8 +16,8 @@ from tests.channel import ChannelServer, Recipe, pack, write_channel
 from envid.packages import Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
-from pkgcache.credentials import Credentials
 from pkgcache.errors import WorkerCrashed
+from pkgcache.web.credentials import Credentials
 from pkgcache.worker import Worker
 from resolvers.conda import CondaResolver, python_path
 from resolvers.errors import (
@@ -742,7 +742,7 @@ def test_a_crash_of_the_engine_is_an_error_of_ours(channels: Channels, tmp_path:
         while not server.requests:
             time.sleep(0.01)
         with pytest.raises(WorkerCrashed):
-            worker.call("pkgcache.testing:work", do="exit", value=7)
+            worker.call("pkgcache.stores.testing:work", do="exit", value=7)
         with pytest.raises(EngineFailed, match=r"^py-rattler failed: .* ended with status 7$"):
             waiting.result()
 

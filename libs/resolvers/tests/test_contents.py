@@ -16,10 +16,10 @@ from tests.channel import ChannelServer, Entry, Recipe, pack, write_channel
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
-from pkgcache.cache import PackageCache
-from pkgcache.conda_prefix import create_conda_env
-from pkgcache.credentials import Credentials
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes.conda_prefix import create_conda_env
 from pkgcache.progress import NoProgress
+from pkgcache.web.credentials import Credentials
 from resolvers._conda_solve import solve_conda
 from resolvers._contents import look_into, providers
 from resolvers.content import content_digest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.credentials import Credentials, Login
+from pkgcache.web.credentials import Credentials, Login
 from resolvers import errors
 from resolvers.testing import FakeIndex, make_wheel
 

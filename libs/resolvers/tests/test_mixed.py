@@ -15,8 +15,8 @@ import pytest
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec, Options, Source
-from pkgcache.cache import PackageCache
-from pkgcache.conda_prefix import create_conda_env
+from pkgcache.local.cache import PackageCache
+from pkgcache.prefixes.conda_prefix import create_conda_env
 from resolvers.content import content_digest
 from resolvers.errors import (
     BuildFailed,

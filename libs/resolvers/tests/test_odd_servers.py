@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envid.spec import EnvSpec, Source
-from pkgcache.patience import Patience
 from pkgcache.progress import NoProgress
+from pkgcache.web.patience import Patience
 from pkgcache.worker import Worker
 from resolvers import errors
 from resolvers.conda import CondaResolver

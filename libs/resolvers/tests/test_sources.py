@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pkgcache.credentials import Credentials, Login
+from pkgcache.web.credentials import Credentials, Login
 from resolvers import errors
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 

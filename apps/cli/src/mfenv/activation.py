@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfenv.errors import InvalidRequest, NoProgram
-from pkgcache.credentials import Credentials
+from pkgcache.web.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from mfenv.site import Site
-    from pkgcache.cache import PackageCache
-    from pkgcache.shared import EnvStore
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.share.shared import EnvStore
     from resolvers.request import Artifact
 
 __all__ = ["builder_python", "keep_built", "known_wheel", "shared_wheel"]
@@ -27,10 +27,10 @@ def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
     from envid.resolved import ResolvedEnv
     from envid.spec import EnvSpec
     from mfenv.prefixes import fetch_env
-    from pkgcache.conda_prefix import create_conda_env
     from pkgcache.errors import PrefixExists
-    from pkgcache.prefix import read_marker
-    from pkgcache.verifying import check_prefix
+    from pkgcache.prefixes.conda_prefix import create_conda_env
+    from pkgcache.prefixes.prefix import read_marker
+    from pkgcache.prefixes.verifying import check_prefix
 
     python = next(one.version for one in packages if one.name == "python")
     spec = EnvSpec.make(requirements={}, python=f"=={python}")
@@ -53,7 +53,7 @@ def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
 
 def keep_built(artifacts: Iterable[Artifact], cache: PackageCache, store: EnvStore | None) -> None:
     """Put wheels that no URL gives into the cache, and built ones into the store."""
-    from pkgcache.shared import BuiltWheel
+    from pkgcache.share.shared import BuiltWheel
 
     for one in artifacts:
         cache.add(one.path, one.filename)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from envid.ids import EnvId
     from mfenv.registry import PrefixRow, Remaining
     from mfenv.site import Site
-    from pkgcache.collecting import Collected, Limits
-    from pkgcache.sweeping import Swept
+    from pkgcache.local.collecting import Collected, Limits
+    from pkgcache.share.sweeping import Swept
 
 __all__ = ["Garbage", "collect", "collect_store", "enforce_limits"]
 
@@ -55,9 +55,9 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
     more, and prefixes without a name that were not used for so long go. Raises `RegistryError`,
     and `CacheError` and `PrefixError` of pkgcache.
     """
-    from pkgcache.collecting import GRACE, collect, measure, remove_unheld
-    from pkgcache.digests import DigestSet
-    from pkgcache.prefix import tidy_prefixes
+    from pkgcache.local.collecting import GRACE, collect, measure, remove_unheld
+    from pkgcache.prefixes.prefix import tidy_prefixes
+    from pkgcache.share.digests import DigestSet
 
     registry, cache = site.registry, site.cache
     if not dry_run:
@@ -105,9 +105,9 @@ def collect_store(site: Site, *, grace: float, older_than: float, dry_run: bool 
 
     Environments that only their ids name go with that when they are `older_than` so many seconds.
     What objects of the store name is remembered here, so that the next time only new ones are
-    read. Raises `NoStore`, and as `pkgcache.sweeping.sweep` does.
+    read. Raises `NoStore`, and as `pkgcache.share.sweeping.sweep` does.
     """
-    from pkgcache.sweeping import sweep
+    from pkgcache.share.sweeping import sweep
 
     if site.store is None:
         raise NoStore("to collect in")
@@ -130,8 +130,8 @@ def enforce_limits(site: Site) -> None:
 
     In between it costs one look at one file. Raises as `collect` does.
     """
-    from pkgcache.collecting import Limits, collect
-    from pkgcache.digests import DigestSet
+    from pkgcache.local.collecting import Limits, collect
+    from pkgcache.share.digests import DigestSet
 
     limits = _limits(site)
     if limits == Limits() or site.registry.read_only:
@@ -149,7 +149,7 @@ def enforce_limits(site: Site) -> None:
 
 
 def _limits(site: Site) -> Limits:
-    from pkgcache.collecting import Limits
+    from pkgcache.local.collecting import Limits
 
     size, age = cache_limits(site.settings)
     return Limits(size=size, age=age)
@@ -157,7 +157,7 @@ def _limits(site: Site) -> Limits:
 
 def _adopt(site: Site) -> None:
     """Make known what lies in a place of ours, unknown because its creator was killed."""
-    from pkgcache.prefix import MARKER, read_marker
+    from pkgcache.prefixes.prefix import MARKER, read_marker
 
     known = {row.path for row in site.registry.prefixes()}
     for path in _own_places(site):
@@ -192,7 +192,7 @@ def _unused(site: Site, since: dict[str, float]) -> list[Path]:
 
 def _remove(site: Site, path: Path, since: dict[str, float]) -> bool:
     from pkgcache.errors import NotOurPrefix
-    from pkgcache.prefix import remove_prefix
+    from pkgcache.prefixes.prefix import remove_prefix
 
     def used() -> bool:
         return not site.registry.drop_unused(path, **since)

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from mfenv.settings import Settings
     from mfenv.usage import Usage
     from mfenv.verifying import Report
-    from pkgcache.credentials import Credentials
     from pkgcache.progress import Progress
-    from pkgcache.shared import Published
-    from pkgcache.store import Store
-    from pkgcache.sweeping import Swept
+    from pkgcache.share.shared import Published
+    from pkgcache.share.sweeping import Swept
+    from pkgcache.stores.store import Store
+    from pkgcache.web.credentials import Credentials
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 

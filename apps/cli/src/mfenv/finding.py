@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from mfenv.site import Site
-    from pkgcache.shared import EnvStore
+    from pkgcache.share.shared import EnvStore
 
 __all__ = ["Finder", "StepFinder", "Target", "taken"]
 

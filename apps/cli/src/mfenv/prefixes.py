@@ -57,7 +57,7 @@ class Prefixes:
         """See `Environments.create`."""
         from mfenv.activation import check_place
         from pkgcache.errors import PrefixExists
-        from pkgcache.prefix import interrupted, read_marker
+        from pkgcache.prefixes.prefix import interrupted, read_marker
 
         self._registry.use([env])
         path = self._path(env, as_name, prefix)
@@ -91,7 +91,7 @@ class Prefixes:
 
     def check(self, path: Path, name: str | None, env_id: EnvId) -> None:
         """Raise `DamagedPrefix` where an environment lacks what it was created with."""
-        from pkgcache.verifying import check_prefix
+        from pkgcache.prefixes.verifying import check_prefix
 
         if not check_prefix(path):
             return
@@ -106,7 +106,7 @@ class Prefixes:
     def remove(self, path: Path) -> Path:
         """Delete a prefix, and forget it. Raises `pkgcache.errors.NotOurPrefix`."""
         from pkgcache.errors import NotOurPrefix
-        from pkgcache.prefix import remove_prefix
+        from pkgcache.prefixes.prefix import remove_prefix
 
         site = self._site
         try:
@@ -132,7 +132,7 @@ class Prefixes:
 
     def _at(self, path: Path) -> EnvId | None:
         """Which environment is at `path`, to stay there for a while."""
-        from pkgcache.prefix import read_marker
+        from pkgcache.prefixes.prefix import read_marker
 
         # What is not known may be about to be collected, by whoever has its lock.
         if self._registry.use_prefix(path) or not os.path.lexists(path):
@@ -140,7 +140,7 @@ class Prefixes:
         return self._settled(path)
 
     def _settled(self, path: Path) -> EnvId | None:
-        from pkgcache.prefix import read_marker, settled_prefix
+        from pkgcache.prefixes.prefix import read_marker, settled_prefix
 
         site = self._site
         if self._registry.read_only:  # so nobody collects
@@ -166,8 +166,8 @@ class Prefixes:
                 return
 
     def _link(self, env: ResolvedEnv, prefix: Path, *, replace: bool) -> None:
-        from pkgcache.conda_prefix import create_conda_env
-        from pkgcache.prefix import create_venv
+        from pkgcache.prefixes.conda_prefix import create_conda_env
+        from pkgcache.prefixes.prefix import create_venv
 
         site = self._site
         create = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.finding import Target
     from mfenv.site import Site
-    from pkgcache.shared import Published, Transmuting
+    from pkgcache.share.shared import Published, Transmuting
 
 __all__ = ["Publisher", "refuse_taken"]
 
@@ -72,7 +72,7 @@ class Publisher:
         return published
 
     def _transmuting(self) -> Transmuting:
-        from pkgcache.shared import Transmuting
+        from pkgcache.share.shared import Transmuting
 
         settings = self._site.settings
         preferred = settings.preferred_format

@@ -91,7 +91,7 @@ class PrefixRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remaining:
-    """What is left after a collection: the digests of packages, as `pkgcache.digests` packs them.
+    """What is left after a collection: the digests of packages, as `pkgcache.share.digests` packs them.
 
     `only_copies` are those of wheels that were built here and are in no store.
     """
@@ -115,7 +115,7 @@ class Registry(Database):
 
     def add(self, envs: Iterable[ResolvedEnv], *, default: bool) -> None:
         """Record environments, and make them the defaults of their requests if so asked."""
-        from pkgcache.digests import packed
+        from pkgcache.share.digests import packed
 
         with self.write() as db:
             for env in envs:
@@ -269,7 +269,7 @@ class Registry(Database):
 
     def holding(self, digests: Iterable[str]) -> Iterator[EnvId]:
         """The environments that hold any of these packages."""
-        from pkgcache.digests import DigestSet, pack
+        from pkgcache.share.digests import DigestSet, pack
 
         wanted = DigestSet([pack(digests)])
         sql = "select req_id, full_id, platform, digests from environments"
@@ -425,7 +425,7 @@ class Registry(Database):
             )
 
     def named_in(self, store: str) -> dict[str, tuple[str, bytes]]:
-        """What the objects of a store name, as `pkgcache.sweeping` remembers it."""
+        """What the objects of a store name, as `pkgcache.share.sweeping` remembers it."""
         rows = self.all("select key, etag, names from named where store=?", (store,))
         return {key: (etag, names) for key, etag, names in rows}
 

@@ -39,13 +39,13 @@ from mfenv.unused import (
     unused_settings,
 )
 from mfenv.virtual_packages import add_virtual_packages, check_floors, unused_virtual_packages
-from pkgcache.credentials import Credentials
+from pkgcache.web.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mfenv.settings import Settings
-    from pkgcache.download import Body
+    from pkgcache.web.download import Body
     from reqparse import Requirement, RequirementSet
     from reqparse.model import Category
 
@@ -309,8 +309,8 @@ def _fetching(settings: Settings, credentials: Credentials) -> Callable[[str], b
         return bytes(data)
 
     def fetch(url: str) -> bytes:
-        from pkgcache.download import Downloader
         from pkgcache.errors import DownloadError
+        from pkgcache.web.download import Downloader
 
         clean = credentials.add(url)
         offline = settings.offline or settings.local_only

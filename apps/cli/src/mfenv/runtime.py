@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from mfenv.site import Site
-    from pkgcache.store import Store
+    from pkgcache.stores.store import Store
     from resolvers.request import Resolution
 
 __all__ = ["PYTHONS", "Runtime", "RuntimeObject", "stage"]

@@ -22,7 +22,7 @@ from mfenv.errors import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pkgcache.wheels import Limits
+    from pkgcache.archives.wheels import Limits
 
 __all__ = [
     "Settings",
@@ -199,7 +199,7 @@ def transmute_memory(settings: Settings) -> int:
 
 def package_limits(settings: Settings) -> Limits:
     """Where a package counts as a bomb. Raises `InvalidSetting` for a size that is none."""
-    from pkgcache.wheels import Limits
+    from pkgcache.archives.wheels import Limits
 
     return Limits(
         files=settings.package_files,

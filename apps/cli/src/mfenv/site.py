@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from envid.packages import Package
-    from pkgcache.cache import PackageCache
-    from pkgcache.credentials import Credentials
-    from pkgcache.download import Downloader
+    from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress
-    from pkgcache.shared import EnvStore
-    from pkgcache.store import Store
+    from pkgcache.share.shared import EnvStore
+    from pkgcache.stores.store import Store
+    from pkgcache.web.credentials import Credentials
+    from pkgcache.web.download import Downloader
     from pkgcache.worker import Worker
 
 __all__ = ["Site"]
@@ -38,8 +38,8 @@ class Site:
         progress: Progress | None = None,
         credentials: Credentials | None = None,
     ) -> None:
-        from pkgcache.credentials import Credentials
         from pkgcache.progress import NoProgress
+        from pkgcache.web.credentials import Credentials
 
         self.credentials = credentials or Credentials()
         self.settings = settings = settings or Settings.load()
@@ -69,7 +69,7 @@ class Site:
     @lazy
     def cache(self) -> PackageCache:
         """The local package cache."""
-        from pkgcache.cache import PackageCache
+        from pkgcache.local.cache import PackageCache
 
         return PackageCache(
             self.home / "cache",
@@ -89,14 +89,14 @@ class Site:
         """The shared store of the settings; None where none is set, or `local_only` forbids it."""
         if not self.store_url:
             return None
-        from pkgcache.shared import EnvStore
-        from pkgcache.store import open_store
+        from pkgcache.share.shared import EnvStore
+        from pkgcache.stores.store import open_store
 
         return EnvStore(open_store(self.store_url))
 
     def downloader(self) -> Downloader:
         """What downloads packages, with the logins of the settings; or refuses, `local_only`."""
-        from pkgcache.download import Downloader
+        from pkgcache.web.download import Downloader
 
         settings = self.settings
         return Downloader(self.credentials, workers=settings.downloads, offline=settings.local_only)

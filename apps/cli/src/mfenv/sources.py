@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from mfenv.settings import Settings
-    from pkgcache.credentials import Credentials
+    from pkgcache.web.credentials import Credentials
     from reqparse import RequirementSet
     from reqparse import Source as StatedSource
 

@@ -45,7 +45,7 @@ class Usage:
 def usage(site: Site) -> Usage:
     """Look through the home. Raises `RegistryError` and `pkgcache.errors.CacheError`."""
     from mfenv.collecting import collect
-    from pkgcache.collecting import disk_use, holdings
+    from pkgcache.local.collecting import disk_use, holdings
 
     kept = list(holdings(site.cache))
     archives = [one.size or 0 for one in kept if one.kind == "archive"]

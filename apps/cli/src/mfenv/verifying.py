@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from mfenv.site import Site
-    from pkgcache.verifying import Damaged, Verified
+    from pkgcache.prefixes.verifying import Damaged, Verified
 
 __all__ = ["Report", "verify"]
 
@@ -42,7 +42,7 @@ def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
     them. Prefixes are not touched, since what was changed there may be wanted. Raises
     `RegistryError` and `pkgcache.errors.CacheError`.
     """
-    from pkgcache.verifying import verify_cache, verify_prefix
+    from pkgcache.prefixes.verifying import verify_cache, verify_prefix
 
     registry = site.registry
     problems = registry.problems()
@@ -77,7 +77,7 @@ def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
 def _packages(site: Site, digests: set[str]) -> list[Package]:
     """The packages of known environments with these digests."""
     from envid.resolved import ResolvedEnv
-    from pkgcache import layout
+    from pkgcache.stores import layout
 
     found: dict[str, Package] = {}
     for env_id in site.registry.holding(digests) if digests else ():

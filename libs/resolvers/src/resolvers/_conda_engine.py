@@ -19,7 +19,7 @@ from rattler.exceptions import (
     SolverError,
 )
 
-from pkgcache.patience import Patience, Tries
+from pkgcache.web.patience import Patience, Tries
 from resolvers._conda_damage import is_damage
 from resolvers._conda_diagnosis import BROKE_OFF
 from resolvers._conda_repodata import ChannelUnreadable, Repodata

@@ -29,7 +29,7 @@ from rattler.networking import (
     fetch_repo_data,
 )
 
-from pkgcache.watch import Watch
+from pkgcache.web.watch import Watch
 from resolvers._conda_damage import broken_package, broken_record, broken_text, is_damage
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from rattler.networking.fetch_repo_data import CacheAction
 
-    from pkgcache.patience import Patience
+    from pkgcache.web.patience import Patience
 
     Source = rattler.Channel | rattler.SparseRepoData
     Logins = Sequence[Mapping[str, str]]

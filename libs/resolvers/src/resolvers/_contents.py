@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from pkgcache import layout
+from pkgcache.stores import layout
 from resolvers._distributions import distributions, pep440
 from resolvers._listings import Listing, read_listings
 from resolvers.errors import UnknownContents

@@ -23,7 +23,7 @@ from resolvers.errors import (
 )
 
 if TYPE_CHECKING:
-    from pkgcache.credentials import Credentials
+    from pkgcache.web.credentials import Credentials
     from resolvers._question import Question
     from resolvers.errors import ResolveError
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.packages import Package
-from pkgcache import layout
-from pkgcache.conda_listing import read_file
-from pkgcache.download import Downloader
+from pkgcache.archives.conda_listing import read_file
 from pkgcache.errors import PkgcacheError
+from pkgcache.stores import layout
+from pkgcache.web.download import Downloader
 from resolvers._distributions import distributions
 from resolvers._index import index_settings
 from resolvers._kept import Kept

@@ -14,9 +14,9 @@ from packaging.utils import parse_wheel_filename
 
 from envid.packages import BuiltFrom, Hashes, Package
 from envid.platforms import host_platform
-from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError
 from pkgcache.errors import HashMismatch as DownloadMismatch
+from pkgcache.web.download import Downloader
 from resolvers._lock import File, best_wheel
 from resolvers._question import LocalWheel
 from resolvers._reasons import floor_hint, is_bound, why_built

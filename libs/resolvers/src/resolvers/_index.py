@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from envid.spec import EnvSpec
-    from pkgcache.credentials import Credentials
+    from pkgcache.web.credentials import Credentials
     from resolvers._uv import Uv
 
 __all__ = ["PUBLIC_INDEX", "IndexSettings", "index_settings", "public_index", "with_login"]

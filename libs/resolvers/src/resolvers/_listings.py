@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from envid.redaction import redact
-from pkgcache import layout
-from pkgcache.conda_listing import read_file, read_listing
-from pkgcache.download import Downloader
+from pkgcache.archives.conda_listing import read_file, read_listing
 from pkgcache.errors import CacheError, DownloadError, PkgcacheError
+from pkgcache.stores import layout
 from pkgcache.threads import Threads
+from pkgcache.web.download import Downloader
 from resolvers._distributions import distributions
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from envid.redaction import redact
-from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError
+from pkgcache.web.download import Downloader
 from resolvers.errors import IndexUnreachable, UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pkgcache.download import Body
+    from pkgcache.web.download import Body
     from resolvers.errors import ResolveError
     from resolvers.request import ResolveContext
 

@@ -28,15 +28,15 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
-from pkgcache.download import Downloader
 from pkgcache.errors import DownloadError
+from pkgcache.web.download import Downloader
 from resolvers._index import PUBLIC_INDEX, public_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envid.spec import EnvSpec
-    from pkgcache.download import Body
+    from pkgcache.web.download import Body
     from resolvers._uv import Uv
     from resolvers.request import ResolveContext
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pkgcache.credentials import Credentials
+    from pkgcache.web.credentials import Credentials
 
 __all__ = ["REFUSED", "refusal"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkgcache.lacking import lacking
 from pkgcache.lazy import lazy
-from pkgcache.watch import Watch
+from pkgcache.web.watch import Watch
 from resolvers._network import named
 from resolvers._processes import Processes
 from resolvers.errors import EngineFailed, MachineLacks

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pkgcache.conda_listing import read_file
-from pkgcache.download import Downloader
+from pkgcache.archives.conda_listing import read_file
+from pkgcache.archives.namespaces import has_code
 from pkgcache.errors import PkgcacheError
-from pkgcache.namespaces import has_code
+from pkgcache.web.download import Downloader
 from resolvers._clashes import Owner, find_clashes
 from resolvers._kept import Kept
 from resolvers._wheel_listings import WheelListings

@@ -12,10 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
-from pkgcache.download import Downloader
+from pkgcache.archives.wheel_listing import read_file, read_listing
 from pkgcache.errors import BadArchive, CacheError, DownloadError, PkgcacheError
 from pkgcache.threads import Threads
-from pkgcache.wheel_listing import read_file, read_listing
+from pkgcache.web.download import Downloader
 from resolvers._kept import Kept
 from resolvers.errors import IndexUnreachable
 from resolvers.metadata import Metadata

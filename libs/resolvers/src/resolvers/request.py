@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from pkgcache.credentials import Credentials
-from pkgcache.patience import Patience
 from pkgcache.progress import NoProgress
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.patience import Patience
 from resolvers.content import content_digest
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.spec import EnvSpec
-    from pkgcache.conda_listing import CondaListing
+    from pkgcache.archives.conda_listing import CondaListing
     from pkgcache.progress import Progress
 
 __all__ = ["Artifact", "Resolution", "ResolveContext", "Resolver"]

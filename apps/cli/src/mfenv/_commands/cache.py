@@ -14,7 +14,7 @@ from mfenv.groups import Commands
 if TYPE_CHECKING:
     from mfenv.collecting import Garbage
     from mfenv.verifying import Report
-    from pkgcache.sweeping import Swept
+    from pkgcache.share.sweeping import Swept
 
 _DAY = 86400.0
 _GRACE, _KEPT = 7 * _DAY, 365 * _DAY

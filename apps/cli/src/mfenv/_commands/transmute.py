@@ -14,8 +14,8 @@ from mfenv._commands._common import current_host, json_option, print_json, setti
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pkgcache.archives.transmute import Transmuted
     from pkgcache.progress import Progress, Task, Unit
-    from pkgcache.transmute import Transmuted
 
 
 @click.command(
@@ -57,8 +57,8 @@ def transmute(
     A package that could not be installed is refused.
     """
     from mfenv.settings import package_limits, transmute_memory
-    from pkgcache.transmute import threads_for
-    from pkgcache.transmute import transmute as one
+    from pkgcache.archives.transmute import threads_for
+    from pkgcache.archives.transmute import transmute as one
 
     settings = settings_in_force({"transmute_level": transmute_level})
     memory, level = transmute_memory(settings), settings.transmute_level

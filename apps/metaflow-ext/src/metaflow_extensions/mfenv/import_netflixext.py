@@ -16,7 +16,7 @@ from mfenv.errors import InvalidRequest
 if TYPE_CHECKING:
     from envid.netflixext import Manifest
     from metaflow_extensions.mfenv.migration import Imported, Skipped
-    from pkgcache.store import Store
+    from pkgcache.stores.store import Store
 
 __all__ = ["import_netflixext"]
 
@@ -104,7 +104,7 @@ def _manifest(path: Path | None) -> Manifest | None:
 
 
 def _old_store(url: str | None, datastore: str) -> Store | None:
-    from pkgcache.store import open_store
+    from pkgcache.stores.store import open_store
 
     place = store_url(datastore, url, folder="") if url else old_store_url(datastore)
     return open_store(place) if place else None

@@ -25,7 +25,7 @@ from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
 from mfenv.resolving import user_name
 from mfenv.settings import Settings, describe
-from pkgcache.credentials import Credentials, Login
+from pkgcache.web.credentials import Credentials, Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,8 +15,8 @@ from envid.errors import EnvidError
 from envid.ids import EnvId, is_id
 from envid.netflixext import Manifest, read_environment, to_resolved
 from mfenv.errors import MfenvError
-from pkgcache import layout
 from pkgcache.errors import InvalidKey, NotInStore, PkgcacheError
+from pkgcache.stores import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
-    from pkgcache.store import ObjectInfo, Sink, Store
+    from pkgcache.stores.store import ObjectInfo, Sink, Store
 
 __all__ = ["Imported", "Skipped", "import_all", "read_store"]
 

@@ -1,0 +1,187 @@
+"""The metadata folder of a wheel: WHEEL, METADATA, RECORD and entry points, checked."""
+
+from __future__ import annotations
+
+import binascii
+import configparser
+import csv
+import re
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from pkgcache.archives.wheels import EntryPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Read = Callable[[str], bytes | None]
+
+_SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
+_DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+_SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+ -]*")
+_REFERENCE = re.compile(
+    r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*)\s*:\s*(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)"
+    r"\s*(\[[^\]]*\])?"
+)
+
+
+class BadMetadata(ValueError):
+    """A wheel's metadata is missing, damaged, or another package's."""
+
+    def __init__(self, issues: tuple[str, ...]) -> None:
+        super().__init__(issues)
+        self.issues = issues
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What an installer needs to know. `record` maps paths to hashes, empty where none is given."""
+
+    name: str
+    version: str
+    folder: str
+    data_folder: str
+    purelib: bool
+    record: dict[str, str]
+    entry_points: tuple[EntryPoint, ...]
+
+
+def read(filename: str, paths: Iterable[str], content: Read) -> Metadata:
+    """Read and check the metadata of the wheel `filename`; raises `BadMetadata`."""
+    name, version = _identity(filename)
+    folder, data_folder = _folders(name, version, paths)
+    fields = _headers(folder, "METADATA", content)
+    if not _same(fields.get("Name", ""), fields.get("Version", ""), name, version):
+        raise BadMetadata((f"its METADATA is that of another package than `{name} {version}`",))
+    wheel = _headers(folder, "WHEEL", content)
+    if wheel.get("Wheel-Version", "").partition(".")[0] != "1":
+        raise BadMetadata((f"it has the unknown version `{wheel.get('Wheel-Version')}` of WHEEL",))
+    return Metadata(
+        name=name,
+        version=str(version),
+        folder=folder,
+        data_folder=data_folder,
+        purelib=wheel.get("Root-Is-Purelib", "").lower() == "true",
+        record=_record(folder, content),
+        entry_points=_entry_points(folder, content),
+    )
+
+
+def _identity(filename: str) -> tuple[str, Version]:
+    try:
+        name, version, _, _ = parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        raise BadMetadata(("its name is not that of a wheel",)) from None
+    return name, version
+
+
+def _folders(name: str, version: Version, paths: Iterable[str]) -> tuple[str, str]:
+    split = [path.split("/", 2) for path in paths]
+    tops = {one[0] for one in split if len(one) > 1}
+    infos = [one for one in tops if one.endswith(".dist-info")]
+    if len(infos) != 1:
+        raise BadMetadata((f"it has {len(infos)} `.dist-info` folders",))
+    stem = infos[0].removesuffix(".dist-info")
+    own_name, _, own_version = stem.rpartition("-")
+    if not _same(own_name, own_version, name, version):
+        raise BadMetadata((f"its metadata lies in `{infos[0]}`, which is another package's",))
+    datas = {one for one in tops if one.endswith(".data")}
+    if strange := sorted(datas - {f"{stem}.data"}):
+        raise BadMetadata(tuple(f"it has the folder `{one}` of another package" for one in strange))
+    schemes = {one[1] for one in split if one[0] in datas}
+    if unknown := sorted(schemes - set(_SCHEMES)):
+        raise BadMetadata(tuple(f"it has files for the unknown scheme `{one}`" for one in unknown))
+    return infos[0], f"{stem}.data"
+
+
+def belongs(folder: str, filename: str) -> bool:
+    """Whether a metadata folder is named after the wheel `filename`."""
+    try:
+        name, version = _identity(filename)
+    except BadMetadata:
+        return False
+    own_name, _, own_version = folder.removesuffix(".dist-info").rpartition("-")
+    return _same(own_name, own_version, name, version)
+
+
+def _same(own_name: str, own_version: str, name: str, version: Version) -> bool:
+    try:
+        return canonicalize_name(own_name) == name and Version(own_version) == version
+    except InvalidVersion:
+        return False
+
+
+def _text(folder: str, name: str, content: Read) -> str | None:
+    data = content(f"{folder}/{name}")
+    try:
+        return data if data is None else data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadMetadata((f"its {name} is not UTF-8",)) from None
+
+
+def _headers(folder: str, name: str, content: Read) -> dict[str, str]:
+    text = _text(folder, name, content)
+    if text is None:
+        raise BadMetadata((f"it has no {name}",))
+    return {key: str(value) for key, value in HeaderParser().parsestr(text).items()}
+
+
+def _record(folder: str, content: Read) -> dict[str, str]:
+    text = _text(folder, "RECORD", content)
+    if text is None:
+        raise BadMetadata(("it has no RECORD",))
+    found: dict[str, str] = {}
+    try:
+        for row in csv.reader(text.splitlines(), strict=True):
+            if not row:
+                continue
+            path, value, _ = row
+            if path in found:
+                raise BadMetadata((f"its RECORD lists `{path}` twice",))
+            _check_hash(path, value)
+            found[path] = value
+    except (csv.Error, ValueError) as error:
+        if isinstance(error, BadMetadata):
+            raise
+        raise BadMetadata(("its RECORD cannot be read",)) from None
+    return found
+
+
+def _check_hash(path: str, value: str) -> None:
+    algorithm, _, digest = value.partition("=")
+    try:
+        size = len(urlsafe_b64decode(digest + "=" * (-len(digest) % 4)))
+    except (binascii.Error, ValueError):
+        size = -1
+    if value and size != _DIGEST_SIZES.get(algorithm):
+        raise BadMetadata((f"its RECORD has no sha256 for `{path}`",))
+
+
+def _entry_points(folder: str, content: Read) -> tuple[EntryPoint, ...]:
+    text = _text(folder, "entry_points.txt", content)
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    try:
+        parser.read_string(text or "")
+    except configparser.Error:
+        raise BadMetadata(("its entry_points.txt cannot be read",)) from None
+    found = (
+        entry_point(name, value)
+        for section in ("console_scripts", "gui_scripts")
+        if parser.has_section(section)
+        for name, value in parser.items(section)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def entry_point(name: str, value: str) -> EntryPoint:
+    """Check an entry point; raises `BadMetadata`."""
+    reference = _REFERENCE.fullmatch(value.strip())
+    if not reference or not _SCRIPT_NAME.fullmatch(name):
+        raise BadMetadata((f"its entry point {f'{name} = {value}'!r} is not safe",))
+    return EntryPoint(name, reference["module"], reference["attribute"])

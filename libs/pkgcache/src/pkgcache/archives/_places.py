@@ -1,0 +1,121 @@
+"""Where the files of a package go in an environment, and where none may: one rule for all kinds.
+
+Paths are relative to the environment; what lies in its site-packages starts with `site-packages/`,
+wherever that is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pkgcache.archives._dist_info import Metadata
+    from pkgcache.archives.conda_packages import CondaFile
+    from pkgcache.archives.wheels import EntryPoint
+
+# What we write, what is read as written by an installer, and what tells Python where its library is.
+_RECORDS = re.compile(
+    r"\.mfenv.*|conda-meta(/.*)?|(bin/)?pyvenv\.cfg|(bin|lib)/[^/]*\._pth|bin/pybuilddir\.txt"
+)
+# What an environment has before there is a package for its Python, beside folders.
+_PYTHONS = re.compile(
+    r"bin|include|lib(64)?|bin/(python[0-9.]*t?|activate(\.\w+)?|Activate\.ps1)(/.*)?"
+    r"|lib(64)?/python\d[\d.]*t?(\.zip|/(?!site-packages/).*)?"
+)
+_INTERPRETER = re.compile(r"bin/python[0-9.]*t?")
+_SITE = re.compile(r"lib(?:64)?/python\d[\d.]*t?/(site-packages/.*)")
+_METADATA = re.compile(r"site-packages/([^/]+\.(?:dist|egg)-info)(?:/.*)?")
+_CALLS = re.compile(rb"\bload_entry_point\b")
+
+
+class _Placed(NamedTuple):
+    """A file: where it comes from, where it goes, and a text that is equal for equal content."""
+
+    source: str
+    target: str
+    content: str
+
+
+def is_record(path: str) -> bool:
+    """Whether no package may bring this path."""
+    return bool(_RECORDS.fullmatch(path))
+
+
+def is_interpreter(path: str) -> bool:
+    """Whether the package of Python alone may bring this path."""
+    return bool(_INTERPRETER.fullmatch(path))
+
+
+def wheel_issues(metadata: Metadata, read: Callable[[str], bytes | None]) -> Iterator[str]:
+    """What is wrong with where the files of a wheel would go."""
+    from packaging.utils import canonicalize_name  # conda packages do without
+
+    record = metadata.record
+    placed = [_Placed(path, _of_wheel(path, metadata), found) for path, found in record.items()]
+    for one in placed:
+        inside = _METADATA.fullmatch(one.target)
+        if inside and not one.source.startswith(f"{metadata.folder}/"):
+            stem, _, kind = inside[1].rpartition(".")
+            if kind == "dist-info" or canonicalize_name(stem.split("-")[0]) != metadata.name:
+                yield f"`{one.source}` would be in the metadata of an installed package"
+    scripts = {f"bin/{one.name}" for one in metadata.entry_points}
+    # setuptools used to write the scripts of entry points itself; those that are made are better.
+    kept = [
+        one
+        for one in placed
+        if one.target not in scripts or not _CALLS.search(read(one.source) or b"")
+    ]
+    yield from _issues([*kept, *_scripts(metadata.entry_points)])
+
+
+def noarch_issues(listed: Iterable[CondaFile], entry_points: Iterable[EntryPoint]) -> Iterator[str]:
+    """The same of a conda package that is for every Python."""
+    files = [one for one in listed if one.kind != "directory"]
+    placed = (_Placed(one.path, _of_noarch(one.path), one.sha256 or one.link) for one in files)
+    yield from _issues([*placed, *_scripts(entry_points)])
+
+
+def _of_wheel(path: str, metadata: Metadata) -> str:
+    data = f"{metadata.data_folder}/"
+    if not path.startswith(data):
+        return f"site-packages/{path}"
+    kind, _, rest = path[len(data) :].partition("/")
+    if kind == "data":
+        return _inside(rest)
+    folders = {"scripts": "bin", "headers": f"include/{metadata.name}"}
+    return f"{folders.get(kind, 'site-packages')}/{rest}"
+
+
+def _of_noarch(path: str) -> str:
+    first, slash, rest = path.partition("/")
+    return f"bin/{rest}" if slash and first == "python-scripts" else _inside(path)
+
+
+def _inside(path: str) -> str:
+    found = _SITE.fullmatch(path)
+    return found[1] if found else path
+
+
+def _scripts(entry_points: Iterable[EntryPoint]) -> Iterator[_Placed]:
+    for one in entry_points:
+        calls = f"{one.module}:{one.attribute}"
+        yield _Placed(f"{one.name} = {calls}", f"bin/{one.name}", calls)
+
+
+def _issues(placed: Iterable[_Placed]) -> Iterator[str]:
+    seen: dict[str, _Placed] = {}
+    for one in placed:
+        if is_record(one.target) or _PYTHONS.fullmatch(one.target):
+            yield f"`{one.source}` would be `{one.target}`, which belongs to the environment"
+        other = seen.setdefault(one.target, one)
+        if other.content != one.content:
+            yield f"`{other.source}` and `{one.source}` would both be `{one.target}`"
+    for one in seen.values():
+        above = one.target.rpartition("/")[0]
+        while above:
+            if above in seen:
+                yield f"`{seen[above].source}` would be a file, and a folder of `{one.source}`"
+            above = above.rpartition("/")[0]

@@ -1,0 +1,178 @@
+"""A zip at a URL, of which only those parts are fetched that somebody wants to read.
+
+What is fetched lies at its place in a temporary file that has holes for the rest: the end first,
+with the directory, then what lies together. Of a server that knows no ranges, all of it comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import tempfile
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NoReturn
+
+from envid.redaction import redact
+from pkgcache.archives import _zip
+from pkgcache.errors import DownloadError, HashMismatch
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Iterator
+
+    from envid.packages import Package
+    from pkgcache.web.download import Body, Downloader
+
+_TAIL = 64 << 10
+_GAP = 16 << 10  # to fetch this much for nothing costs less than another request
+LARGEST = 64 << 20
+_NO_SUCH_RANGE = 416
+
+
+class RemoteZip:
+    """The zip of a package; `names` are those of its members, which need not be there yet.
+
+    `whole` says that all of it is in the file `path`, with the hash of the package.
+    """
+
+    def __init__(
+        self,
+        package: Package,
+        downloader: Downloader,
+        file: IO[bytes],
+        stop: threading.Event | None,
+        small: int,
+    ) -> None:
+        self._package, self._file = package, file
+        self._read = partial(downloader.read, package.url, stop=stop)
+        size = package.size
+        # Indexes need not say how large a file is: then the end is asked for by its length.
+        start = -_TAIL if size is None else size - _TAIL if size > max(small, _TAIL) else 0
+        self._begin, self._size = self._fetch(start, size)
+        if not self._size:
+            raise _zip.BadZip("is empty")
+        self.path, self.whole = Path(file.name), not self._begin
+        if self.whole:
+            self._check_hash()
+        self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        start, end, count = _zip.directory(self._data, self._begin)
+        self._bring([(start, end)])
+        self._listed = _zip.listed(self._data, start, end, count)
+        self.names = frozenset(self._listed)
+
+    def close(self) -> None:
+        self._data.close()
+
+    def read(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The content of members, fetched together; raises `BadZip`."""
+        wanted = list(names)
+        self.fetch(wanted)
+        if sum(self._listed[name][0].size for name in wanted) > LARGEST:
+            raise _zip.BadZip("has absurdly large metadata")
+        return {name: b"".join(self.content(name)) for name in wanted}
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Bring the bytes of members; raises `BadZip` where one is lacking or far too large."""
+        for name in names:
+            if name not in self._listed:
+                raise _zip.BadZip(f"lacks `{name}`")
+        self._bring([(entry.offset, stop) for entry, stop in map(self._listed.__getitem__, names)])
+
+    def content(self, name: str) -> Iterator[bytes]:
+        """The content of a member that was fetched."""
+        return _zip.content(self._data, _zip.local(self._data, *self._listed[name]))
+
+    def packed(self, name: str) -> int:
+        """The bytes that a member takes in the zip."""
+        return self._listed[name][0].packed
+
+    def _bring(self, spans: list[tuple[int, int]]) -> None:
+        """Fetch what is not there yet; spans that lie together are one request."""
+        missing = sorted((start, min(stop, self._begin)) for start, stop in spans)
+        runs: list[tuple[int, int]] = []
+        for start, stop in missing:
+            if start >= self._begin:
+                continue
+            if runs and start - runs[-1][1] <= _GAP:
+                runs[-1] = runs[-1][0], max(stop, runs[-1][1])
+            else:
+                runs.append((start, stop))
+        if sum(stop - start for start, stop in runs) > LARGEST:
+            raise _zip.BadZip("has absurdly large metadata")
+        for start, stop in runs:
+            self._fetch(start, stop)
+
+    def _fetch(self, start: int, stop: int | None) -> tuple[int, int]:
+        """Fetch a part to its place: from where on it is there, and the size of the whole."""
+
+        def put(body: Body) -> tuple[int, int]:
+            package = self._package
+            if None not in (package.size, body.total) and package.size != body.total:
+                self._refuse(f"{package.size} bytes", f"{body.total} bytes")
+            size = body.total if package.size is None else package.size
+            asked = start if start >= 0 else max(0, (size or 0) + start)
+            if body.start not in (0, asked) or (body.start and size is None):
+                raise _OtherRangeError
+            end = stop or size
+            at = self._file.seek(body.start)
+            for piece in body.pieces:
+                at += self._file.write(piece if end is None else piece[: end - at])
+                if at == end:
+                    break
+            self._file.flush()
+            if end is not None and at < end:
+                reason = "the connection broke off"
+                raise DownloadError(redact(package.url), reason, retry_after=0.0)
+            return body.start, size or at
+
+        try:
+            return self._read(put, start, stop)
+        except _OtherRangeError:
+            return self._read(put)
+        except DownloadError as error:
+            if error.status != _NO_SUCH_RANGE:
+                raise
+            return self._read(put)
+
+    def _check_hash(self) -> None:
+        """All of it is there."""
+        hashes = self._package.hashes
+        kind = "sha256" if hashes.sha256 else "md5"
+        self._file.seek(0)
+        digest = hashlib.new(kind, usedforsecurity=False)
+        while piece := self._file.read(1 << 20):
+            digest.update(piece)
+        if digest.hexdigest() != getattr(hashes, kind):
+            self._refuse(f"{kind}:{getattr(hashes, kind)}", f"{kind}:{digest.hexdigest()}")
+
+    def _refuse(self, expected: str, actual: str) -> NoReturn:
+        package = self._package
+        raise HashMismatch(package.filename, expected, actual, redact(package.url))
+
+
+class _OtherRangeError(Exception):
+    """The server sent other bytes than it was asked for."""
+
+
+@contextmanager
+def remote_zip(
+    package: Package,
+    downloader: Downloader,
+    *,
+    stop: threading.Event | None = None,
+    small: int = 0,
+) -> Iterator[RemoteZip]:
+    """Open the zip that a package is; setting `stop` ends it with `Cancelled`.
+
+    What is at most `small` is fetched as a whole.
+
+    Raises `BadZip`, and `DownloadError` and `HashMismatch` where it cannot be had or is another.
+    """
+    with tempfile.NamedTemporaryFile() as file:
+        archive = RemoteZip(package, downloader, file, stop, small)
+        try:
+            yield archive
+        finally:
+            archive.close()

@@ -1,0 +1,183 @@
+"""One pool for everything that an installation needs: cache, else store, else URL."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from pkgcache._jobs import Job, Step, T, run_jobs
+from pkgcache._locks import try_lock
+from pkgcache.errors import HashMismatch, NotInCache, NotInStore, StoreError
+from pkgcache.local._unpackers import PROCESSES, Unpackers
+from pkgcache.stores import layout
+from pkgcache.web.download import Partial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from envid.packages import Package
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.progress import Progress, Task
+    from pkgcache.stores.store import Store
+    from pkgcache.web.download import Downloader, Received
+
+NETWORK, WAITING, LOCAL = "network", "waiting", "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """Where archives came from, and the bytes that were moved."""
+
+    cached: int = 0
+    from_store: int = 0
+    downloaded: int = 0
+    size: int = 0
+
+    def __add__(self, other: Fetched) -> Fetched:
+        return Fetched(
+            cached=self.cached + other.cached,
+            from_store=self.from_store + other.from_store,
+            downloaded=self.downloaded + other.downloaded,
+            size=self.size + other.size,
+        )
+
+
+class Fetcher:
+    """Brings archives into the cache: what it lacks from a store, or else from its URL."""
+
+    def __init__(
+        self,
+        cache: PackageCache,
+        downloader: Downloader,
+        store: Store | None,
+        *,
+        progress: Progress,
+    ) -> None:
+        self._cache, self._downloader, self._store = cache, downloader, store
+        self._progress, self.unpackers = progress, Unpackers()
+        self.stop = threading.Event()
+
+    def run(self, packages: Iterable[Package], *, unpack: bool) -> Fetched:
+        """Bring all of `packages`, each once, and unpack them."""
+        ready = self._cache.has_unpacked if unpack else self._cache.has
+        wanted = {(layout.digest(one), one.filename): one for one in packages}.values()
+        missing = [one for one in wanted if not ready(one)]
+        here = Fetched(cached=len(wanted) - len(missing))
+        if not missing:
+            return here
+        sizes = [0 if self._cache.has(one) else layout.archives(one)[-1].size for one in missing]
+        total = None if None in sizes else sum(one or 0 for one in sizes)
+        task = self._progress.start("fetching packages", total, "bytes")
+
+        def after(package: Package) -> Callable[[Fetched], Step[Fetched]]:
+            if not unpack:
+                return lambda found: found
+            return lambda found: Job(LOCAL, lambda: self._unpack(package, task, found))
+
+        jobs = [self.job(one, task, after(one)) for one in interleaved(missing)]
+        try:
+            return sum(run_jobs(jobs, self.lanes, self.end), here)
+        finally:
+            self.unpackers.close()
+            task.done()
+
+    @property
+    def lanes(self) -> dict[str, int]:
+        """The pools that these jobs run in."""
+        workers = self._downloader.workers
+        # One thread more than processes, so that small packages need not wait for large ones.
+        return {NETWORK: workers, WAITING: workers, LOCAL: PROCESSES + 1}
+
+    def job(self, package: Package, task: Task, then: Callable[[Fetched], Step[T]]) -> Job[T]:
+        """What brings one archive and goes on with `then`."""
+
+        def now() -> Step[T]:
+            with try_lock(self._cache.lock_path(layout.digest(package))) as held:
+                if not held:  # another process has it in hand: the rest comes first
+                    return Job(WAITING, later)
+                found = self._bring(package, task)
+            return then(found)
+
+        def later() -> Step[T]:
+            with self._cache.locked(package, self._progress):
+                found = self._bring(package, task)
+            return then(found)
+
+        return Job(NETWORK, now)
+
+    def end(self) -> None:
+        """End what is under way."""
+        self.stop.set()
+        self.unpackers.close()
+
+    def _unpack(self, package: Package, task: Task, found: Fetched) -> Step[Fetched]:
+        fresh = not found.cached
+        try:
+            self._cache.unpack(package, self.unpackers, self._progress, verified=fresh)
+        except NotInCache:  # it was, until its hash was checked
+            if fresh:
+                raise
+            return self.job(package, task, lambda found: self._unpack(package, task, found))
+        return found
+
+    def _bring(self, package: Package, task: Task) -> Fetched:
+        if self._cache.has(package):
+            return Fetched(cached=1)
+        if self._store and (received := self._from_store(self._store, package, task)):
+            return Fetched(from_store=1, size=received.size)
+        if package.built_from:
+            raise NotInCache(package.filename, "it was built here once; resolve again to build it")
+        part = self._cache.part_path(package)
+        received = self._downloader.download(
+            package.url,
+            part,
+            hashes=package.hashes,
+            size=package.size,
+            task=task,
+            stop=self.stop,
+        )
+        part.rename(self._cache.archive_path(package))
+        return Fetched(downloaded=1, size=received.size)
+
+    def _from_store(self, store: Store, package: Package, task: Task) -> Received | None:
+        key = layout.package_key(package)
+        archive = layout.archives(package)[-1]
+        part = self._cache.part_path(archive)
+        with Partial(
+            part,
+            f"{store.url}/{key}",
+            hashes=archive.hashes,
+            size=archive.size,
+            task=task,
+            stop=self.stop,
+        ) as partial:
+            for resumed in (bool(partial.size), False):
+                try:
+                    store.get(key, partial, partial.size)
+                    received = partial.verify()
+                except NotInStore:
+                    break
+                except (HashMismatch, StoreError) as error:
+                    partial.restart()
+                    if not resumed:
+                        self._progress.note(f"{error}; taking it from where it came from")
+                        break
+                else:
+                    part.rename(self._cache.archive_path(archive))
+                    return received
+            if not partial.size:
+                part.unlink()
+        return None
+
+
+def interleaved(packages: Iterable[Package]) -> list[Package]:
+    """The largest and the smallest in turn: the large keep the line busy while the small wait.
+
+    Those between come last, so that no large one is left alone at the end.
+    """
+    falling = sorted(packages, key=lambda one: -(one.size or 0))
+    half = (len(falling) + 1) // 2
+    pairs = zip_longest(falling[:half], falling[: half - 1 : -1])
+    return [one for pair in pairs for one in pair if one]

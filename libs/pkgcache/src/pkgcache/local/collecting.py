@@ -1,0 +1,240 @@
+"""Garbage collection of a local cache: what nothing refers to, and what limits leave no room for.
+
+Whoever uses an artifact touches its folder, so that what was used within the last hour
+(`GRACE`) is never collected; an artifact in somebody's hands, which is to say locked, neither.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkgcache._locks import remove_unheld, try_lock
+from pkgcache.archives import _listing
+from pkgcache.local.cache import UNPACKED
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from pkgcache.local.cache import PackageCache
+
+__all__ = [
+    "GRACE",
+    "Collected",
+    "Holding",
+    "Limits",
+    "collect",
+    "holdings",
+    "measure",
+    "remove_unheld",
+]
+
+GRACE = 3600.0
+"""For how many seconds whatever was used stays."""
+
+_KINDS = {"archive": "archives", **UNPACKED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """An artifact in the cache: an archive, also while it comes, or an unpacked package.
+
+    `kind` is `archive`, or `pypi` or `conda` for what was unpacked. `size` is that of its files in
+    bytes, None for a package that cannot be used as it is. `used` is the POSIX time at which it
+    came or was last used.
+    """
+
+    kind: str
+    digest: str
+    path: Path
+    size: int | None
+    used: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a cache may hold: `size` in bytes, `age` in seconds since the last use."""
+
+    size: int | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What was collected, or would be: artifacts, leftovers of killed processes, bytes freed.
+
+    `recent` counts what nothing refers to and stays because it was just used.
+    """
+
+    holdings: tuple[Holding, ...] = ()
+    leftovers: int = 0
+    freed: int = 0
+    recent: int = 0
+
+
+def holdings(cache: PackageCache) -> Iterator[Holding]:
+    """All artifacts of a cache, at the cost of a look at each folder, not at each file."""
+    for kind, name in _KINDS.items():
+        for folder in _folders(cache.root / name):
+            for entry in _folders(folder):
+                if not entry.name.startswith("."):
+                    with suppress(FileNotFoundError):  # dropped since
+                        yield _holding(kind, entry)
+
+
+def collect(
+    cache: PackageCache,
+    needed: Container[str] | None,
+    *,
+    only_copies: Container[str] = frozenset(),
+    limits: Limits = Limits(),
+    beside: Iterable[Path] = (),
+    now: float | None = None,
+    dry_run: bool = False,
+) -> Collected:
+    """Remove from `cache` what is not `needed`, by digest, and enforce `limits` on the rest.
+
+    With None all is needed. Where there is not enough room, what was used longest ago goes first.
+    `only_copies` are digests that no store and no URL has: these stay, whatever the limits. What
+    is `freed` includes the folders `beside`, which the caller removes. Raises `CacheError`.
+    """
+    now = time.time() if now is None else now
+    before = now - GRACE
+    with cache.errors():
+        leftovers = _leftovers(cache, before, dry_run=dry_run)
+        unneeded: list[Holding] = []
+        kept: list[Holding] = []
+        for one in holdings(cache):
+            keep = one.size is not None and (needed is None or one.digest in needed)
+            (kept if keep else unneeded).append(one)
+        garbage = [one for one in unneeded if one.used < before]
+        recent = [one for one in unneeded if one.used >= before]
+        total = sum(one.size or 0 for one in (*kept, *recent))
+        spare = (one for one in kept if one.used < before and one.digest not in only_copies)
+        garbage += _beyond(spare, limits, total, now)
+        freed = measure([*beside, *(one.path for one in garbage)])
+        if not dry_run:
+            garbage = [one for one in garbage if _remove(cache, one, before)]
+            remove_unheld(cache.root / "locks")
+    return Collected(holdings=tuple(garbage), leftovers=leftovers, freed=freed, recent=len(recent))
+
+
+def measure(paths: Iterable[Path]) -> int:
+    """The bytes on disk that are free once all of these are gone.
+
+    Files that have other names beside stay.
+    """
+    links: Counter[tuple[int, int]] = Counter()
+    files: dict[tuple[int, int], os.stat_result] = {}
+    for path in paths:
+        for found in _files(path):
+            key = found.st_dev, found.st_ino
+            links[key] += 1
+            files[key] = found
+    return sum(one.st_blocks * 512 for key, one in files.items() if links[key] >= one.st_nlink)
+
+
+def disk_use(paths: Iterable[Path]) -> int:
+    """The bytes on disk of all files below `paths`, each once, however many names it has."""
+    files = {(one.st_dev, one.st_ino): one.st_blocks for path in paths for one in _files(path)}
+    return sum(files.values()) * 512
+
+
+def drop(folder: Path) -> None:
+    """Delete an artifact whose lock is held: gone at once for everybody else, then file by file."""
+    aside = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _beyond(found: Iterable[Holding], limits: Limits, total: int, now: float) -> Iterator[Holding]:
+    """What is too old, or too much."""
+    for one in sorted(found, key=lambda one: one.used):
+        old = limits.age is not None and one.used < now - limits.age
+        if old or (limits.size is not None and total > limits.size):
+            total -= one.size or 0
+            yield one
+
+
+def _remove(cache: PackageCache, one: Holding, before: float) -> bool:
+    """Remove an artifact unless somebody works on it or used it in the meantime."""
+    with try_lock(cache.lock_path(one.digest)) as held:
+        try:
+            if not held or _used(one.kind, one.path) >= before:
+                return False
+            drop(one.path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _leftovers(cache: PackageCache, before: float, *, dry_run: bool) -> int:
+    """What killed processes left: half unpacked and half deleted packages, temporary files."""
+    count = 0
+    for entry in _hidden(cache.root / "archives"):
+        if entry.stat(follow_symlinks=False).st_mtime < before:
+            count += 1
+            if not dry_run:
+                Path(entry.path).unlink(missing_ok=True)
+    folders = (folder for kind in _KINDS.values() for folder in _folders(cache.root / kind))
+    for folder in (cache.root, *folders):
+        for entry in _hidden(folder):
+            name = entry.name.split(".")[1]
+            # Whoever unpacks, deletes or publishes holds the lock of what it is.
+            with try_lock(cache.lock_path(name)) as held:
+                if held:
+                    count += 1
+                    if not dry_run:
+                        shutil.rmtree(entry.path, ignore_errors=True)
+    return count
+
+
+def _holding(kind: str, entry: os.DirEntry[str]) -> Holding:
+    path = Path(entry.path)
+    if kind == "archive":
+        size: int | None = sum(one.st_size for one in _files(path))
+    else:
+        size = _listing.size(path)
+    return Holding(kind=kind, digest=entry.name, path=path, size=size, used=_used(kind, path))
+
+
+def _used(kind: str, path: Path) -> float:
+    # A download writes for hours in a folder that it touched at its beginning.
+    times = [one.st_mtime for one in _files(path)] if kind == "archive" else []
+    return max(path.lstat().st_mtime, *times, 0)
+
+
+def _folders(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return [one for one in entries if one.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _hidden(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return [one for one in entries if one.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def _files(path: Path) -> Iterator[os.stat_result]:
+    try:
+        entries = list(os.scandir(path))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path))
+        else:
+            with suppress(FileNotFoundError):
+                yield entry.stat(follow_symlinks=False)

@@ -1,0 +1,287 @@
+"""What prefixes of all kinds have in common: how they come to be, are replaced, and are deleted.
+
+An environment is built beside its place and moved there when it is complete. It is ours by its
+marker, which is written last. What must run in place, after the move, runs while the marker still
+has another name, so that what is interrupted then is known for what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from envid.ids import EnvId, is_id
+from pkgcache._files import open_file
+from pkgcache._locks import lock, try_lock
+from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExists
+from pkgcache.prefixes import _inventory
+from pkgcache.prefixes.linking import Installable
+from pkgcache.web.credentials import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.progress import Progress
+
+MARKER = ".mfenv.json"
+_UNFINISHED = ".mfenv-unfinished.json"
+_SCHEMA_VERSION = 1
+_LONGEST_MARKER = 4096
+_BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone|lock)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where an environment is built, and where it will be; `in_place` is done there, in order."""
+
+    root: Path
+    final: Path
+    in_place: list[Callable[[], None]] = field(default_factory=list)
+
+
+@contextmanager
+def building(
+    prefix: Path, env: ResolvedEnv, *, cache: PackageCache, replace: bool, progress: Progress
+) -> Iterator[Site]:
+    """Build `env` in the body; it is moved to `prefix` at the end of it.
+
+    On any error `prefix` is as it was. Raises `PrefixExists`, `NotOurPrefix`, `PrefixError`.
+    """
+    prefix = absolute(prefix)
+    with _working_on(prefix, cache, progress):
+        if os.path.lexists(prefix):
+            if not replace:
+                raise PrefixExists(str(prefix))
+            _check_ours(prefix)
+        site = Site(root=_beside(prefix, "new"), final=prefix)
+        site.root.mkdir()
+        yield site
+        cache.linked(env.packages)
+        if not site.in_place:
+            _inventory.write(site.root, env.packages)
+        _write_marker(site.root / (_UNFINISHED if site.in_place else MARKER), env.env_id)
+        if os.path.lexists(prefix):
+            prefix.rename(_beside(prefix, "old"))
+        site.root.rename(prefix)
+        if site.in_place:
+            for work in site.in_place:
+                work()
+            _inventory.write(prefix, env.packages)
+            (prefix / _UNFINISHED).rename(prefix / MARKER)
+
+
+def remove(
+    prefix: Path, *, cache: PackageCache, progress: Progress, unless: Callable[[], bool] | None
+) -> bool:
+    """Delete the environment at `prefix`, `unless` that says, with the prefix locked, not to.
+
+    Returns whether it did. Raises `NotOurPrefix`.
+    """
+    prefix = absolute(prefix)
+    with _working_on(prefix, cache, progress):
+        _check_ours(prefix)
+        if unless and unless():
+            return False
+        prefix.rename(_beside(prefix, "gone"))
+    return True
+
+
+def settled(prefix: Path, *, cache: PackageCache, progress: Progress) -> EnvId | None:
+    """Which environment `prefix` is, once nobody works on it."""
+    prefix = absolute(prefix)
+    with _working_on(prefix, cache, progress):
+        return read_marker(prefix)
+
+
+def leftovers(folder: Path, cache: PackageCache, *, dry_run: bool) -> int:
+    """Put right what killed processes left in `folder`, a directory of prefixes; how much it was.
+
+    What lies beside a prefix that somebody works on is theirs.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  names are what is asked for
+    except FileNotFoundError:
+        return 0
+    owners = {found[1] for name in names if (found := _BESIDE.fullmatch(name))}
+    owners.update(name for name in names if interrupted(folder / name))
+    done = 0
+    for name in owners:
+        with try_lock(_lock_path(folder / name, cache)) as held:
+            if held:
+                done += 1
+                if not dry_run:
+                    _tidy(folder / name, cache)
+    return done
+
+
+def read_marker(prefix: Path) -> EnvId | None:
+    """Which environment `prefix` is, None where it is none of ours."""
+    return _read(prefix / MARKER)
+
+
+def interrupted(prefix: Path) -> bool:
+    """Whether `prefix` is one of ours that was never finished; whoever works there discards it."""
+    return not read_marker(prefix) and _read(prefix / _UNFINISHED) is not None
+
+
+def absolute(prefix: Path) -> Path:
+    """The absolute path of a prefix; raises `NotOurPrefix` for the root of everything."""
+    # Not resolve(): on a cluster the name that the user gave may be the one that holds everywhere.
+    path = Path(os.path.abspath(prefix))  # noqa: PTH100
+    if not path.name:
+        raise NotOurPrefix(str(path), "is not only an environment")
+    return path
+
+
+def installable(package: Package, cache: PackageCache, progress: Progress) -> Installable:
+    """A wheel of the cache with what must be known to install it."""
+    wheel = cache.unpacked(package, progress=progress)
+    return Installable(wheel=wheel, direct_url=_direct_url(package))
+
+
+def run(
+    command: Sequence[str],
+    prefix: Path,
+    failure: str,
+    *,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """What a program prints that gets no secret of ours, and `environ`.
+
+    Raises `PrefixError` with its last words.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=without_secrets(os.environ) | dict(environ),
+            check=False,
+        )
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PrefixError(str(prefix), f"{failure}: {reason}") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise PrefixError(str(prefix), f"{failure}: {said[-1] if said else done.returncode}")
+    return done.stdout
+
+
+def _beside(prefix: Path, what: str) -> Path:
+    """Where a prefix that is `new`, `old` or `gone` lies while somebody works on it."""
+    return prefix.with_name(f".{prefix.name}.mfenv-{what}")
+
+
+def _lock_path(prefix: Path, cache: PackageCache) -> Path:
+    if not cache.writable:
+        return _beside(prefix, "lock")
+    real = prefix.parent.resolve() / prefix.name
+    return cache.lock_path(f"prefix-{hashlib.sha256(os.fsencode(real)).hexdigest()}")
+
+
+@contextmanager
+def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterator[None]:
+    """Hold the lock of a prefix. What is left beside it is put right before and afterwards."""
+    try:
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        waiting_for = f"another process that works on `{prefix}`"
+        with lock(_lock_path(prefix, cache), waiting_for=waiting_for, progress=progress):
+            _tidy(prefix, cache)
+            try:
+                yield
+            finally:
+                _tidy(prefix, cache)
+                # Whoever waits for it sees that it has no name any more, and makes another.
+                _beside(prefix, "lock").unlink(missing_ok=True)
+    except PkgcacheError:
+        raise
+    except OSError as error:
+        raise PrefixError(str(prefix), (error.strerror or str(error)).lower()) from error
+
+
+def _tidy(prefix: Path, cache: PackageCache) -> None:
+    old, gone = _beside(prefix, "old"), _beside(prefix, "gone")
+    if interrupted(prefix):
+        _check_place(prefix)
+        _discard(gone, cache)
+        prefix.rename(gone)
+    if not os.path.lexists(prefix) and read_marker(old):
+        old.rename(prefix)  # interrupted before the end of a replacement
+    for path in (_beside(prefix, "new"), old, gone):
+        _discard(path, cache)
+
+
+def _discard(path: Path, cache: PackageCache) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        with cache.unlinking(_inventory.packages(path)):
+            shutil.rmtree(path)
+
+
+def _check_ours(prefix: Path) -> None:
+    _check_place(prefix)
+    if not read_marker(prefix):
+        raise NotOurPrefix(str(prefix))
+
+
+def _check_place(prefix: Path) -> None:
+    if prefix.is_symlink():
+        raise NotOurPrefix(str(prefix), "is a symbolic link")
+    if not prefix.is_dir():
+        raise NotOurPrefix(str(prefix), "is not a directory")
+    # Path.expanduser() fails for a user who has no home, as in many containers.
+    home = Path(os.path.expanduser("~")).resolve()  # noqa: PTH111
+    prefix = prefix.resolve()
+    if prefix in (home, *home.parents) or prefix.is_mount():
+        raise NotOurPrefix(str(prefix), "is not only an environment")
+
+
+def _read(marker: Path) -> EnvId | None:
+    try:
+        with os.fdopen(open_file(marker, follow=False), "rb") as file:
+            document = json.loads(file.read(_LONGEST_MARKER))
+        if document["schema_version"] != _SCHEMA_VERSION:
+            return None
+        found = EnvId(document["req_id"], document["full_id"], document["platform"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    valid = all(isinstance(one, str) for one in found)
+    return found if valid and is_id(found.req_id) and is_id(found.full_id) else None
+
+
+def _write_marker(marker: Path, env_id: EnvId) -> None:
+    document = {"schema_version": _SCHEMA_VERSION, **env_id._asdict()}
+    with marker.open("x", encoding="utf-8") as file:
+        json.dump(document, file, separators=(",", ":"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _direct_url(package: Package) -> bytes | None:
+    """PEP 610, for what was built from a repository or a directory; an sdist is no direct URL."""
+    origin = package.built_from
+    if not origin or origin.kind == "sdist":
+        return None
+    document: dict[str, Any] = {"url": origin.url.removeprefix("git+")}
+    if origin.kind == "vcs":
+        document["vcs_info"] = {"vcs": "git", "commit_id": origin.commit}
+    else:
+        document["dir_info"] = {}
+    if origin.subdirectory:
+        document["subdirectory"] = origin.subdirectory
+    return json.dumps(document).encode()

@@ -1,0 +1,72 @@
+"""Putting the prefix of an environment where a conda package holds the prefix it was built in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pkgcache.archives.conda_packages import FileMode
+
+# What the kernel reads of a first line, with `#!` and the end of the line.
+_LONGEST_SHEBANG = 127 if sys.platform == "linux" else 512
+_FIRST_LINE = re.compile(rb"#![ \t]*([^\n\r]*)")
+_PYTHON = re.compile(rb"(?:python|pypy)[0-9.]*w?")
+
+
+class NoRoom(ValueError):
+    """A prefix does not fit where it must go. `longest` is the longest that does, in bytes."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__(longest)
+        self.longest = longest
+
+
+def replaced(data: bytes, placeholder: str, prefix: bytes, mode: FileMode) -> bytes:
+    """`data` with `prefix` for `placeholder`. In mode `binary` no byte changes its place.
+
+    Raises `NoRoom` if that cannot be.
+    """
+    old = placeholder.encode()
+    if mode == "binary":
+        return _in_strings(data, old, prefix)
+    return _short_shebang(data.replace(old, prefix), prefix)
+
+
+def _in_strings(data: bytes, old: bytes, new: bytes) -> bytes:
+    """Strings end with NUL; what they lose in length they get in NULs at their end."""
+    if len(new) > len(old):
+        raise NoRoom(len(old))
+
+    def shortened(match: re.Match[bytes]) -> bytes:
+        return match[0].replace(old, new).ljust(len(match[0]), b"\0")
+
+    return re.sub(re.escape(old) + rb"[^\0]*", shortened, data)
+
+
+def _short_shebang(data: bytes, prefix: bytes) -> bytes:
+    """A first line that the kernel can read, if it names a program below `prefix`."""
+    line = _FIRST_LINE.match(data)
+    if not line or not line[1].startswith(prefix):
+        return data
+    if len(line[0]) < _LONGEST_SHEBANG and not any(char in prefix for char in b" \t"):
+        return data
+    program, _, options = line[1][len(prefix) :].partition(b" ")
+    name = program.rpartition(b"/")[2]
+    words = [b"#!/usr/bin/env", b"-S" if options else b"", name, options]
+    if _PYTHON.fullmatch(name):
+        # A shell reads this as a command, Python as a string literal.
+        words = [
+            b"#!/bin/sh\n'''exec'",
+            _quoted(prefix + program),
+            options,
+            b"\"$0\" \"$@\"\n' '''",
+        ]
+    return b" ".join(word for word in words if word) + data[line.end() :]
+
+
+def _quoted(path: bytes) -> bytes:
+    return os.fsencode(shlex.quote(os.fsdecode(path)))

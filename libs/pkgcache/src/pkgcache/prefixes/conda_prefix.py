@@ -1,0 +1,156 @@
+"""Conda environments: conda packages linked into a prefix, and wheels on top of them.
+
+Everything is done here, with no installer of somebody else: the environment is built beside its
+place with its final path in all files, which is what an installer that works in place cannot do,
+and only what was checked when it was unpacked is linked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envid.errors import InvalidSpec
+from envid.platforms import host_platform
+from pkgcache._files import Placer
+from pkgcache.errors import PrefixError
+from pkgcache.prefixes import _conda_meta
+from pkgcache.prefixes._bytecode import compile_modules
+from pkgcache.prefixes._conda_link import PythonPlace, link_conda
+from pkgcache.prefixes._link_scripts import plan_scripts
+from pkgcache.prefixes._making import absolute, building, installable
+from pkgcache.prefixes.linking import Linked, Scheme, link_wheels
+from pkgcache.progress import NoProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+    from pkgcache.archives.conda_packages import UnpackedConda
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.prefixes._making import Site
+    from pkgcache.progress import Progress
+
+__all__ = ["create_conda_env"]
+
+
+def create_conda_env(
+    env: ResolvedEnv,
+    prefix: Path,
+    *,
+    cache: PackageCache,
+    replace: bool = False,
+    compile: bool = False,  # noqa: A002  what pip and uv call it
+    link_scripts: bool = False,
+    progress: Progress | None = None,
+) -> Linked:
+    """Create `env` at `prefix` from conda packages and wheels of `cache`, offline.
+
+    With `replace`, an environment of ours at `prefix` is replaced once the new one is complete;
+    with `compile`, modules are compiled to `__pycache__`; with `link_scripts`, post-link scripts
+    of packages are run, which can do whatever the user can.
+
+    Raises `PrefixExists`, `NotOurPrefix` where `replace` meets something else, `PrefixError` where
+    the environment cannot be made here, `NotInCache` and `BadArchive` for its packages. On any
+    error `prefix` is as it was.
+    """
+    progress = progress or NoProgress()
+    _check_platform(env, prefix)
+    chosen = _in_order([one for one in env.packages if one.kind == "conda"])
+    with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
+        unpacked = [cache.unpacked_conda(one, progress=progress) for one in chosen]
+        wheels = [installable(one, cache, progress) for one in env.packages if one.kind == "pypi"]
+        python = _python(unpacked)
+        placer = Placer(str(site.root), progress)
+        laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
+        files, clobbers, owners = sum(map(len, laid.paths)), laid.clobbers, laid.owners
+        if wheels:
+            on_top = link_wheels(
+                wheels,
+                _scheme(python, site),
+                present=laid.present(),
+                placer=placer,
+                progress=progress,
+            )
+            files, clobbers = files + on_top.files, clobbers + on_top.clobbers
+            owners = {**owners, **on_top.owners}
+        paths = laid.paths
+        if compile and python:
+            compile_modules(site, site.root / "bin" / "python", owners, progress)
+            paths = tuple((*one, *_compiled(one, python, site)) for one in paths)
+        records = zip(chosen, unpacked, paths, strict=True)
+        _conda_meta.write(site.root, env, records, cache)
+        own = zip(unpacked, paths, strict=True)
+        plan_scripts(own, site, allowed=link_scripts, progress=progress)
+    return Linked(files=files, clobbers=clobbers, owners=owners)
+
+
+def _check_platform(env: ResolvedEnv, prefix: Path) -> None:
+    try:
+        host = host_platform()
+    except InvalidSpec as error:
+        host = str(error)
+    if env.platform != host:
+        raise PrefixError(
+            str(absolute(prefix)), f"an environment for {env.platform} cannot be made on {host}"
+        )
+
+
+def _in_order(packages: Sequence[Package]) -> list[Package]:
+    """Every package after what it depends on; by name where that leaves a choice, or goes round."""
+    by_name = {one.name: one for one in packages}
+    found: list[Package] = []
+    seen: set[str] = set()
+    todo = [(name, False) for name in sorted(by_name, reverse=True)]
+    while todo:
+        name, ready = todo.pop()
+        if ready:
+            found.append(by_name[name])
+        elif name not in seen:
+            seen.add(name)
+            todo.append((name, True))
+            needs = by_name[name].depends
+            todo += [(one, False) for one in reversed(needs) if one in by_name]
+    return found
+
+
+def _python(packages: Sequence[UnpackedConda]) -> PythonPlace | None:
+    for package in packages:
+        if package.name == "python":
+            version = str(package.index["version"])
+            minor = ".".join(version.split(".")[:2])
+            own = package.index.get("python_site_packages_path")
+            return PythonPlace(
+                version=version, site_packages=own or f"lib/python{minor}/site-packages"
+            )
+    return None
+
+
+def _scheme(python: PythonPlace | None, site: Site) -> Scheme:
+    if not python:
+        raise PrefixError(str(site.final), "wheels need Python, and the environment has none")
+    return Scheme(
+        root=site.root,
+        final=site.final,
+        python=site.final / "bin" / f"python{python.minor}",
+        purelib=python.site_packages,
+        platlib=python.site_packages,
+        scripts="bin",
+        headers=f"include/python{python.minor}",
+        data=".",
+    )
+
+
+def _compiled(
+    paths: Sequence[dict[str, Any]], python: PythonPlace, site: Site
+) -> Iterator[dict[str, Any]]:
+    """The compiled modules of a package that lie beside their sources, and not in its archive."""
+    known = {one["_path"] for one in paths}
+    tag = f"cpython-{python.minor.replace('.', '')}"
+    for path in sorted(one for one in known if one.endswith(".py")):
+        folder, _, name = path.rpartition("/")
+        pyc = f"{folder}/__pycache__/{name[:-3]}.{tag}.pyc"
+        if pyc not in known and (site.root / pyc).exists():
+            yield {"_path": pyc, "path_type": "pyc_file"}

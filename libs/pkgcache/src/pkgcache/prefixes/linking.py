@@ -1,0 +1,295 @@
+"""Laying wheels out in an installation: files linked from the cache, scripts and RECORD written.
+
+Knows nothing of how the installation came to be: a virtual environment, or a conda prefix.
+Follows the specifications "Binary distribution format", "Recording installed projects" and
+"Entry points". Everything is made with `O_EXCL` or link(2): nothing that exists is overwritten.
+
+Where packages bring one path, it does not matter whose is there if the content is the same, and
+neither if one of them is an `__init__.py` without code of its own, as namespace packages have it:
+the other one is kept. All else is a `Clobber`, which is reported.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkgcache._files import Placer, in_threads
+from pkgcache.archives.namespaces import has_code
+from pkgcache.errors import PrefixError
+from pkgcache.prefixes import _scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pkgcache.archives.wheels import UnpackedFile, UnpackedWheel
+    from pkgcache.progress import Progress
+
+__all__ = ["Clobber", "Installable", "Linked", "Present", "Scheme", "link_wheels"]
+
+_INSTALLER = b"mfenv\n"
+# What an installer writes; a wheel has no say in it.
+_OURS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """Where the parts of a wheel go: paths relative to `root`, which will be `final` in the end.
+
+    `python` is the interpreter that scripts name.
+    """
+
+    root: Path
+    final: Path
+    python: Path
+    purelib: str
+    platlib: str
+    scripts: str
+    headers: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installable:
+    """An unpacked wheel, and its `direct_url.json` where it was built from a URL (PEP 610)."""
+
+    wheel: UnpackedWheel
+    direct_url: bytes | None = None
+
+
+class Present(NamedTuple):
+    """A file that is there before the wheels: whose it is, and its sha256 in hex."""
+
+    owner: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clobber:
+    """A path that two packages bring with different content; `kept` is the one that is there."""
+
+    path: str
+    kept: str
+    lost: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """What was laid out: the number of files, and the paths that packages fought over.
+
+    `owners` are the packages whose files there are, by path.
+    """
+
+    files: int
+    clobbers: tuple[Clobber, ...]
+    owners: Mapping[str, str] = field(repr=False, compare=False)
+
+
+class _Planned:
+    """What will be at a path: a file of a wheel, or bytes."""
+
+    __slots__ = ("content", "executable", "hash", "owner", "present", "size", "source")
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        file: UnpackedFile | None = None,
+        source: str = "",
+        content: bytes = b"",
+        executable: bool = False,
+    ) -> None:
+        self.owner, self.source, self.content, self.executable = owner, source, content, executable
+        self.hash = file.hash if file else _scripts.record_hash(content)
+        self.size = file.size if file else len(content)
+        self.present = False
+
+    @classmethod
+    def there(cls, found: Present, source: str) -> _Planned:
+        planned = cls(found.owner, source=source)
+        digest = urlsafe_b64encode(bytes.fromhex(found.sha256)).rstrip(b"=").decode()
+        planned.hash, planned.present = f"sha256={digest}", True
+        return planned
+
+    def same(self, other: _Planned) -> bool:
+        """Whether the content is the same; wheels may give hashes of several kinds."""
+        if self.hash.partition("=")[0] == other.hash.partition("=")[0]:
+            return self.hash == other.hash
+        return self.read() == other.read()
+
+    def read(self) -> bytes:
+        return Path(self.source).read_bytes() if self.source else self.content
+
+
+def link_wheels(
+    wheels: Sequence[Installable],
+    scheme: Scheme,
+    *,
+    present: Mapping[str, Present] | None = None,
+    placer: Placer | None = None,
+    progress: Progress,
+) -> Linked:
+    """Lay `wheels` out under `scheme.root`.
+
+    Where several bring the same path with different content, the last one's is kept; but what is
+    `present` stays. Raises `PrefixError` where another path exists already or cannot be made.
+    """
+    plan: dict[str, _Planned] = {}
+    clobbers: list[Clobber] = []
+    paths: list[list[str]] = []
+    for installable in wheels:
+        own = _own(installable.wheel, scheme)
+        paths.append(list(own))
+        for path, planned in own.items():
+            before = plan.get(path)
+            if not before and present and path in present:
+                before = _Planned.there(present[path], f"{scheme.root}/{path}")
+            plan[path] = _kept(path, before, planned, clobbers) if before else planned
+    for installable, own_paths in zip(wheels, paths, strict=True):
+        plan |= _metadata(installable, {path: plan[path] for path in own_paths}, scheme)
+    plan = {path: planned for path, planned in plan.items() if not planned.present}
+    folders = {path.rpartition("/")[0] for path in plan}
+    _check_folders(plan, folders, scheme)
+    report(clobbers, progress)
+    task = progress.start("linking files", len(plan), "files")
+    try:
+        placer = placer or Placer(str(scheme.root), progress)
+        placer.make_folders(folders)
+        in_threads(list(plan.items()), partial(_place, placer))
+        task.advance(len(plan))
+    except FileExistsError as error:
+        path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
+        owner = plan[path].owner if path in plan else "a wheel"
+        there = present.get(path) if present else None
+        other = f" of `{there.owner}`" if there else ""
+        reason = f"`{owner}` would overwrite `{path}`{other}"
+        raise PrefixError(str(scheme.final), reason) from error
+    finally:
+        task.done()
+    owners = {path: planned.owner for path, planned in plan.items()}
+    return Linked(files=len(plan), clobbers=tuple(clobbers), owners=owners)
+
+
+def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber]) -> _Planned:
+    """Which of two will be at a path; a clobber where something is lost by it."""
+    kept, lost = (before, planned) if before.present else (planned, before)
+    if kept.same(lost):
+        return kept
+    if posixpath.basename(path) == "__init__.py":
+        if not has_code(lost.read()):
+            return kept
+        if not kept.present and not has_code(kept.read()):
+            return lost
+    clobbers.append(Clobber(path=path, kept=kept.owner, lost=lost.owner))
+    return kept
+
+
+def _check_folders(plan: Mapping[str, _Planned], folders: set[str], scheme: Scheme) -> None:
+    """What is a file of one wheel can be no folder of another."""
+    seen: set[str] = set()
+    for folder in folders:
+        above = folder
+        while above and above not in seen:
+            if above in plan:
+                path = next(one for one in plan if one.startswith(f"{folder}/"))
+                raise PrefixError(
+                    str(scheme.final),
+                    f"`{plan[above].owner}` brings a file `{above}`, and `{plan[path].owner}`"
+                    f" brings `{path}`",
+                )
+            seen.add(above)
+            above = above.rpartition("/")[0]
+
+
+def _place(placer: Placer, items: Sequence[tuple[str, _Planned]]) -> None:
+    for path, planned in items:
+        if planned.source:
+            placer.link(planned.source, path)
+        else:
+            placer.write(path, planned.content, executable=planned.executable)
+
+
+def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned]]:
+    root = scheme.purelib if wheel.purelib else scheme.platlib
+    data = f"{wheel.dist_info.removesuffix('.dist-info')}.data/"
+    folders = {
+        "purelib": scheme.purelib,
+        "platlib": scheme.platlib,
+        "headers": f"{scheme.headers}/{wheel.name}",
+        "scripts": scheme.scripts,
+        "data": scheme.data,
+    }
+    skipped = {f"{wheel.dist_info}/{name}" for name in _OURS}
+    for file in wheel.files:
+        path, source = file.path, f"{wheel.tree}/{file.path}"
+        if path in skipped:
+            continue
+        if not path.startswith(data):
+            yield f"{root}/{path}", _Planned(wheel.name, file=file, source=source)
+            continue
+        kind, _, rest = path[len(data) :].partition("/")
+        target = posixpath.normpath(f"{folders[kind]}/{rest}")
+        script = _scripts.rewritten(source, scheme.python) if kind == "scripts" else None
+        if script is None:
+            yield target, _Planned(wheel.name, file=file, source=source)
+        else:
+            yield target, _Planned(wheel.name, content=script, executable=True)
+
+
+def _own(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
+    """What a wheel brings, by path; the script of an entry point is no one else's."""
+    own: dict[str, _Planned] = {}
+    for path, planned in _files(wheel, scheme):
+        if path in own and not own[path].same(planned):
+            reason = f"`{wheel.name}` brings `{path}` twice, with different content"
+            raise PrefixError(str(scheme.final), reason)
+        own[path] = planned
+    return own | _scripts_of(wheel, scheme)
+
+
+def _scripts_of(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
+    """The scripts of entry points."""
+    return {
+        f"{scheme.scripts}/{one.name}": _Planned(
+            wheel.name, content=_scripts.launcher(one, scheme.python), executable=True
+        )
+        for one in wheel.entry_points
+    }
+
+
+def _metadata(
+    installable: Installable, files: Mapping[str, _Planned], scheme: Scheme
+) -> dict[str, _Planned]:
+    """What installing adds to the metadata of a wheel: INSTALLER, RECORD."""
+    wheel = installable.wheel
+    root = scheme.purelib if wheel.purelib else scheme.platlib
+    info = f"{root}/{wheel.dist_info}"
+    found = {f"{info}/INSTALLER": _Planned(wheel.name, content=_INSTALLER)}
+    if installable.direct_url is not None:
+        found[f"{info}/direct_url.json"] = _Planned(wheel.name, content=installable.direct_url)
+    rows = [
+        (
+            posixpath.relpath(path, root)
+            if not path.startswith(f"{root}/")
+            else path[len(root) + 1 :],
+            planned.hash,
+            "" if planned.present else str(planned.size),
+        )
+        for path, planned in {**files, **found}.items()
+    ]
+    record = _scripts.record([*sorted(rows), (f"{wheel.dist_info}/RECORD", "", "")])
+    found[f"{info}/RECORD"] = _Planned(wheel.name, content=record)
+    return found
+
+
+def report(clobbers: Sequence[Clobber], progress: Progress) -> None:
+    """Note which packages fought over which paths."""
+    for pair in sorted({(one.kept, one.lost) for one in clobbers}):
+        paths = [one.path for one in clobbers if (one.kept, one.lost) == pair]
+        kept, lost = pair
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        progress.note(f"`{kept}` overwrites `{paths[0]}`{more} of `{lost}`")

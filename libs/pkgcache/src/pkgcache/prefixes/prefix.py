@@ -1,0 +1,157 @@
+"""Prefixes: environments on disk, made beside their place and moved there when they are complete.
+
+An environment of ours holds the file `.mfenv.json`, written last, with its `EnvId`:
+
+    {"schema_version":1,"req_id":"...","full_id":"...","platform":"linux-64"}
+
+No directory without a valid one is ever deleted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkgcache.errors import PrefixError
+from pkgcache.prefixes._bytecode import compile_modules
+from pkgcache.prefixes._making import (
+    MARKER,
+    absolute,
+    building,
+    installable,
+    interrupted,
+    leftovers,
+    read_marker,
+    remove,
+    run,
+    settled,
+)
+from pkgcache.prefixes.linking import Linked, Scheme, link_wheels
+from pkgcache.progress import NoProgress
+from pkgcache.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from envid.ids import EnvId
+    from envid.resolved import ResolvedEnv
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.progress import Progress
+
+__all__ = [
+    "MARKER",
+    "create_venv",
+    "interrupted",
+    "read_marker",
+    "remove_prefix",
+    "settled_prefix",
+    "tidy_prefixes",
+]
+
+_VENV_CHILD = Path(__file__).with_name("_venv_child.py")
+_PLATFORMS = {
+    ("linux", "x86_64"): "linux-64",
+    ("linux", "aarch64"): "linux-aarch64",
+    ("darwin", "x86_64"): "osx-64",
+    ("darwin", "arm64"): "osx-arm64",
+}
+
+
+def create_venv(
+    env: ResolvedEnv,
+    prefix: Path,
+    *,
+    python: Path,
+    cache: PackageCache,
+    replace: bool = False,
+    compile: bool = False,  # noqa: A002  what pip and uv call it
+    progress: Progress | None = None,
+) -> Linked:
+    """Create `env` as a virtual environment of the interpreter `python` at `prefix`, offline.
+
+    Every wheel must be in `cache`. With `replace`, an environment of ours at `prefix` is replaced
+    once the new one is complete; with `compile`, modules are compiled to `__pycache__`.
+
+    Raises `PrefixExists`, `NotOurPrefix` where `replace` meets something else, `PrefixError` where
+    the environment cannot be made with this interpreter or on this disk, `NotInCache` and
+    `BadArchive` for its wheels. On any error `prefix` is as it was.
+    """
+    progress = progress or NoProgress()
+    if any(one.kind != "pypi" for one in env.packages):
+        raise PrefixError(str(absolute(prefix)), "a virtual environment cannot hold conda packages")
+    with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
+        with Threads(1) as pool:
+            making = pool.submit(_make_venv, python, site.root, site.final)
+            wheels = [installable(one, cache, progress) for one in env.packages]
+            facts = making.result()
+        _check_interpreter(env, facts, site.final, progress)
+        scheme = Scheme(
+            root=site.root,
+            final=site.final,
+            python=site.final / "bin" / "python",
+            **facts["scheme"],
+        )
+        linked = link_wheels(wheels, scheme, progress=progress)
+        if compile:
+            compile_modules(site, python, linked.owners, progress)
+    return linked
+
+
+def remove_prefix(
+    prefix: Path,
+    *,
+    cache: PackageCache,
+    progress: Progress | None = None,
+    unless: Callable[[], bool] | None = None,
+) -> bool:
+    """Delete the environment at `prefix`; it is gone from there before its files are deleted.
+
+    `unless` is asked while nobody else can work on it, and True keeps it. Returns whether it was
+    deleted. Raises `NotOurPrefix` for anything that pkgcache did not make.
+    """
+    return remove(prefix, cache=cache, progress=progress or NoProgress(), unless=unless)
+
+
+def settled_prefix(
+    prefix: Path, *, cache: PackageCache, progress: Progress | None = None
+) -> EnvId | None:
+    """As `read_marker`, once whoever creates, replaces or deletes the prefix is done."""
+    return settled(prefix, cache=cache, progress=progress or NoProgress())
+
+
+def tidy_prefixes(folder: Path, *, cache: PackageCache, dry_run: bool = False) -> int:
+    """Put right what killed processes left in a directory of prefixes, and count it."""
+    return leftovers(folder, cache, dry_run=dry_run)
+
+
+def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:
+    command = [str(python), "-I", str(_VENV_CHILD), str(build), str(final)]
+    failure = f"`{python}` cannot make a virtual environment"
+    said = run(command, final, failure)
+    try:
+        facts: dict[str, Any] = json.loads(said.splitlines()[-1])
+        outside = any(path.startswith("..") for path in facts["scheme"].values())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise PrefixError(str(final), f"{failure}: it does not answer as Python does") from None
+    if outside:
+        raise PrefixError(str(final), f"{failure}: it would install into itself")
+    return facts
+
+
+def _check_interpreter(
+    env: ResolvedEnv, facts: dict[str, Any], prefix: Path, progress: Progress
+) -> None:
+    platform = _PLATFORMS.get(tuple(facts["machine"]))
+    if platform != env.platform:
+        raise PrefixError(
+            str(prefix), f"an environment for {env.platform} cannot be made on {platform}"
+        )
+    version = facts["version"]
+    if version.split(".")[:2] != env.python.split(".")[:2]:
+        raise PrefixError(
+            str(prefix),
+            f"the interpreter is Python {version}, and the environment needs {env.python}",
+        )
+    if version != env.python:
+        progress.note(f"using Python {version}, resolved for {env.python}")

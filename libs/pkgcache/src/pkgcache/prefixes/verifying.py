@@ -1,0 +1,257 @@
+"""Reading back what is kept: every archive, every unpacked file, every file of a prefix.
+
+Linking only compares sizes and times, which a disk that forgets a bit does not change. Here all
+bytes are read, in a process for each processor.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import posixpath
+import queue
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkgcache._locks import try_lock
+from pkgcache.archives import conda_packages, wheels
+from pkgcache.archives._changes import digest, parsed
+from pkgcache.local.collecting import drop, holdings
+from pkgcache.prefixes import _inventory
+from pkgcache.progress import NoProgress
+from pkgcache.threads import Threads
+from pkgcache.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.local.collecting import Holding
+    from pkgcache.progress import Progress
+
+__all__ = [
+    "Damaged",
+    "Verified",
+    "check_prefix",
+    "verify_cache",
+    "verify_here",
+    "verify_prefix",
+]
+
+_PROCESSES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """An artifact of the cache that is not what it was, with what is wrong. `dropped`: it is gone.
+
+    `kind` is `archive`, or `pypi` or `conda` for what was unpacked.
+    """
+
+    kind: str
+    digest: str
+    path: Path
+    problems: tuple[str, ...]
+    dropped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was read: the number of artifacts, their bytes, and those that are damaged.
+
+    `sound` are the inodes of files that have other names too, such as those in prefixes, and were
+    found to be right.
+    """
+
+    artifacts: int
+    size: int
+    damaged: tuple[Damaged, ...]
+    sound: frozenset[int]
+
+
+def verify_cache(
+    cache: PackageCache, *, repair: bool = True, progress: Progress | None = None
+) -> Verified:
+    """Compare everything in `cache` with its hashes; with `repair`, drop what is damaged.
+
+    What is dropped is made or fetched again by whoever needs it. Raises `CacheError`.
+    """
+    with cache.errors():
+        found = [one for one in holdings(cache) if one.size]
+        sizes = [one.size or 0 for one in found]
+        task = (progress or NoProgress()).start("reading the cache", sum(sizes), "bytes")
+        workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for _ in range(_PROCESSES):
+            workers.put(Worker())
+
+        def verify(one: Holding) -> tuple[list[str], list[int]]:
+            worker = workers.get()
+            try:
+                answer = worker.call(
+                    "pkgcache.prefixes.verifying:verify_here", kind=one.kind, path=str(one.path)
+                )
+            finally:
+                workers.put(worker)
+            task.advance(one.size or 0)
+            return answer["problems"], answer["inodes"]
+
+        try:
+            with Threads(_PROCESSES) as pool:
+                answers = list(pool.map(verify, found))
+        finally:
+            task.done()
+            for _ in range(_PROCESSES):
+                workers.get().close()
+        damaged = [
+            _damaged(cache, one, problems, repair=repair)
+            for one, (problems, _) in zip(found, answers, strict=True)
+            if problems
+        ]
+    return Verified(
+        artifacts=len(found),
+        size=sum(sizes),
+        damaged=tuple(damaged),
+        sound=frozenset(inode for _, inodes in answers for inode in inodes),
+    )
+
+
+def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[str, ...]:
+    """What is wrong with the files that an environment was created with, one line for each.
+
+    Packages say what they brought in `RECORD` and in `conda-meta`. Files of the `sound` inodes, on
+    the disk of the cache, need not be read again. What came later is not looked at.
+    """
+    wrong, _ = _inventory.compare(prefix)
+    return tuple(sorted((*wrong.values(), *_changed(prefix, wrong, sound))))
+
+
+def check_prefix(prefix: Path) -> tuple[str, ...]:
+    """What is wrong with an environment by a look at each of its files, one line for each.
+
+    A file must be there, and have its size; it is read only where its time is another.
+    """
+    wrong, doubtful = _inventory.compare(prefix)
+    changed = _changed(prefix, wrong, only=doubtful) if doubtful else ()
+    return tuple(sorted((*wrong.values(), *changed)))
+
+
+def _changed(
+    prefix: Path,
+    known: Container[str],
+    sound: Container[int] = frozenset(),
+    *,
+    only: Container[str] | None = None,
+) -> tuple[str, ...]:
+    """Which files do not have their hash, but for those that are `known` to be wrong."""
+    expected: dict[str, set[tuple[str, str]]] = {}
+    try:
+        for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
+            if path not in known and (only is None or path in only):
+                expected.setdefault(path, set()).add(parsed(listed))
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        return (f"a record of its packages cannot be read: {error}",)
+    problems = []
+    for path, digests in sorted(expected.items()):
+        file = prefix / path
+        try:
+            right = file.stat().st_ino in sound or any(
+                digest(file, algorithm) == listed for algorithm, listed in digests
+            )
+        except OSError as error:
+            problems.append(f"`{path}`: {(error.strerror or str(error)).lower()}")
+        else:
+            if not right:
+                problems.append(f"`{path}` was changed")
+    return tuple(problems)
+
+
+async def verify_here(
+    *,
+    report: object,  # noqa: ARG001  every handler gets it
+    kind: str,
+    path: str,
+) -> dict[str, Any]:
+    """What the processes do."""
+    inodes: list[int] = []
+    problems = _problems(kind, Path(path), inodes)
+    return {"problems": problems, "inodes": inodes}
+
+
+def _damaged(cache: PackageCache, one: Holding, problems: list[str], *, repair: bool) -> Damaged:
+    dropped = False
+    if repair:
+        with try_lock(cache.lock_path(one.digest)) as held:
+            # Somebody else may have noticed, and made it again.
+            if held and _problems(one.kind, one.path, []):
+                drop(one.path)
+            dropped = held
+    return Damaged(
+        kind=one.kind,
+        digest=one.digest,
+        path=one.path,
+        problems=tuple(problems),
+        dropped=dropped,
+    )
+
+
+def _problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
+    """What is wrong with an artifact; the inodes of its files that are linked from elsewhere."""
+    try:
+        if kind == "archive":
+            return _archive_problems(folder)
+        return _unpacked_problems(kind, folder, inodes)
+    except FileNotFoundError:  # collected since
+        return []
+
+
+def _archive_problems(folder: Path) -> list[str]:
+    kind = "sha256" if len(folder.name) == hashlib.sha256().digest_size * 2 else "md5"
+    names = [one.name for one in folder.iterdir() if not one.name.startswith(".")]
+    return [
+        f"`{name}` does not have its hash"
+        for name in names
+        if digest(folder / name, kind) != folder.name
+    ]
+
+
+def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
+    files: list[tuple[str, str]] | None = None
+    if kind == "pypi" and (wheel := wheels.load(folder)):
+        files = [(one.path, one.hash) for one in wheel.files]
+    elif kind == "conda" and (package := conda_packages.load(folder)):
+        files = [(one.path, one.sha256) for one in package.files if one.kind == "hardlink"]
+    if files is None:
+        return ["its files, or the list of them, are not as they were unpacked"]
+    problems = []
+    for path, text in files:
+        file = f"{folder}/tree/{path}"  # a `Path` of each would cost a quarter of the time
+        algorithm, listed = parsed(text)
+        if digest(file, algorithm) != listed:
+            problems.append(f"`{path}` was changed")
+        elif (there := os.stat(file)).st_nlink > 1:  # noqa: PTH116
+            inodes.append(there.st_ino)
+    return problems
+
+
+def _of_wheels(prefix: Path) -> Iterator[tuple[str, str]]:
+    """The files of the wheels that we linked, with their digests."""
+    for record in prefix.glob("lib/python3*/site-packages/*.dist-info/RECORD"):
+        installer = record.with_name("INSTALLER")
+        if not installer.is_file() or installer.read_text().strip() != "mfenv":
+            continue
+        root = record.parent.parent.relative_to(prefix)
+        with record.open(encoding="utf-8", newline="") as file:
+            for path, text, *_ in csv.reader(file):
+                if text:
+                    yield posixpath.normpath(f"{root}/{path}"), text
+
+
+def _of_conda(prefix: Path) -> Iterator[tuple[str, str]]:
+    """The files of conda packages, with their digests."""
+    for record in prefix.glob("conda-meta/*.json"):
+        for one in json.loads(record.read_bytes())["paths_data"]["paths"]:
+            if text := one.get("sha256_in_prefix") or one.get("sha256"):
+                yield one["_path"], text

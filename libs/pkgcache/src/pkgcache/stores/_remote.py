@@ -1,0 +1,391 @@
+"""What the stores of cloud services have in common: URLs, retries, pools, resumed reads."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import secrets
+import threading
+import time
+from abc import ABC, abstractmethod
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
+
+from pkgcache.errors import (
+    Conflict,
+    InvalidKey,
+    NotInStore,
+    StoreError,
+)
+from pkgcache.lazy import lazy
+from pkgcache.stores._url import StoreUrl
+from pkgcache.stores.store import ObjectInfo, Store, check_key
+from pkgcache.threads import Threads
+from pkgcache.web.patience import Patience, Tries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pkgcache.progress import Task
+    from pkgcache.stores.store import Sink
+
+# Threads of callers come on top of our own, so the pools of connections are larger than theirs.
+_log = logging.getLogger(__name__)
+HEADS, CONNECTIONS = 32, 128
+CHUNK = 1 << 18
+_PART_SIZE = 8 << 20
+
+T = TypeVar("T")
+Kind = Literal["absent", "conflict", "range", "denied", "failure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What a service answered. `retry_after` is None where asking again is pointless."""
+
+    reason: str
+    kind: Kind = "failure"
+    hint: str | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """When a put may write: `if_absent`, `if_match`, or always. `token` marks what it wrote."""
+
+    if_absent: bool
+    if_match: str | None
+    token: str
+
+    def __bool__(self) -> bool:
+        return self.if_absent or self.if_match is not None
+
+
+class Refused(Exception):
+    """A request that another attempt cannot help; `again` where it was not the first one."""
+
+    def __init__(self, problem: Problem, *, again: bool = False) -> None:
+        super().__init__(problem, again)
+        self.problem, self.again = problem, again
+
+
+class BrokenOff(Exception):
+    """An answer ended before all of the object was there."""
+
+
+class RemoteStore(Store, ABC):
+    """The `Store` protocol over a service's own requests, which subclasses make one at a time."""
+
+    OPTIONS: frozenset[str]
+    RIGHTS: Mapping[str, str]
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: Patience | None = None,
+        part_size: int = _PART_SIZE,
+        page_size: int = 1000,
+    ) -> None:
+        self._patience = patience or Patience()
+        self._at = StoreUrl.parse(url, self.OPTIONS)
+        self._prefix = f"{self._at.path}/" if self._at.path else ""
+        self._part_size, self._page_size = part_size, page_size
+        self._lock, self._connection = threading.Lock(), None
+
+    @property
+    def url(self) -> str:
+        return str(self._at)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    def head(self, key: str) -> ObjectInfo | None:
+        name = self._name(key)
+        with self._refusals("look up", key):
+            try:
+                return self._call(lambda: self._head(key, name))[0]
+            except Refused as refused:
+                if refused.problem.kind == "absent":
+                    return None
+                raise
+
+    def exists(self, keys: Iterable[str]) -> set[str]:
+        wanted = [check_key(key) for key in keys]
+        return {one.key for one in self._heads.map(self.head, wanted) if one}
+
+    def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
+        name = self._name(key)
+        seen: ObjectInfo | None = None
+        position = offset
+
+        def receive() -> ObjectInfo:
+            nonlocal seen, position
+            # An object that is replaced while it is read is refused by its etag, never mixed.
+            found, pieces = self._open(key, name, position, seen.etag if seen else None)
+            seen = seen or found
+            with closing(pieces):
+                for piece in pieces:
+                    sink.write(piece)
+                    position += len(piece)
+            if position < seen.size:
+                raise BrokenOff
+            return seen
+
+        with self._refusals("read", key):
+            try:
+                return self._call(receive, lambda: position)
+            except Refused as refused:
+                if refused.problem.kind != "range":
+                    raise
+        # Nothing is left to read from `offset` on.
+        found = self.head(key)
+        if found is None:
+            raise NotInStore(key, self.url)
+        return found
+
+    def put(
+        self,
+        key: str,
+        source: bytes | Path,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        task: Task | None = None,
+    ) -> ObjectInfo:
+        name = self._name(key)
+        token = secrets.token_hex(8)
+        condition = Condition(if_absent=if_absent, if_match=if_match, token=token)
+        with self._refusals("write", key, if_match=if_match is not None):
+            if condition:
+                self._require(condition)
+            with _opened(source) as (file, size):
+                try:
+                    etag = self._send(name, file, size, condition, task)
+                except Refused as refused:
+                    # An attempt whose answer got lost may have written the object itself.
+                    if not refused.again or refused.problem.kind not in ("conflict", "absent"):
+                        raise
+                    info, found = self._call(lambda: self._head(key, name))
+                    if found != token:
+                        raise
+                    etag = info.etag
+        return ObjectInfo(key=key, size=size, etag=etag, modified=time.time())
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        page: Any = None
+        while True:
+            with self._refusals("list", prefix):
+                found, page = self._call(partial(self._page, self._prefix + prefix, page))
+            # Names that are no keys were not written by this library.
+            yield from (one for one in found if _is_key(one.key))
+            if page is None:
+                return
+
+    def delete(self, key: str) -> None:
+        name = self._name(key)
+        with self._refusals("delete", key):
+            try:
+                self._call(lambda: self._delete(name))
+            except Refused as refused:
+                if refused.problem.kind != "absent":
+                    raise
+
+    # what a service does
+
+    @abstractmethod
+    def _connect(self) -> Any:
+        """A client of the service's library, for all threads. Made when first needed."""
+
+    @property
+    @abstractmethod
+    def _errors(self) -> tuple[type[Exception], ...]:
+        """What the service's library raises."""
+
+    @abstractmethod
+    def _problem(self, error: Exception) -> Problem:
+        """What one of these means."""
+
+    @abstractmethod
+    def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
+        """The object's facts, and the token of the put that wrote it."""
+
+    @abstractmethod
+    def _open(
+        self, key: str, name: str, offset: int, etag: str | None
+    ) -> tuple[ObjectInfo, Generator[bytes, None, None]]:
+        """The object from `offset` on, if it still has that etag."""
+
+    @abstractmethod
+    def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
+        """Write an object with one request; returns its etag."""
+
+    @abstractmethod
+    def _send_parts(
+        self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
+    ) -> str:
+        """Write a large object with several requests; returns its etag."""
+
+    @abstractmethod
+    def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
+        """Some of the objects, and what the next ones are asked by, None after the last ones."""
+
+    @abstractmethod
+    def _delete(self, name: str) -> None: ...
+
+    def _require(self, condition: Condition) -> None:
+        """Raise `Refused` where the service is known to ignore such a condition."""
+
+    # what is common to all
+
+    def _client(self) -> Any:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _key(self, name: str) -> str:
+        return name[len(self._prefix) :]
+
+    @lazy
+    def _heads(self) -> Threads:
+        return Threads(HEADS, "store-heads")
+
+    def _call(self, request: Callable[[], T], position: Callable[[], int] = lambda: 0) -> T:
+        """The answer to a request, which is sent again as long as that is worth it.
+
+        What moved the `position` on was a good attempt, so counting starts anew after it.
+        """
+        tries, again, at = Tries(self._patience, f"the store `{self._at.clean}`"), False, position()
+        while True:
+            started = time.monotonic()
+            try:
+                answer = request()
+            except BrokenOff:
+                problem = Problem(reason="the connection broke off", retry_after=0)
+            except self._errors as error:
+                problem = self._problem(error)
+            else:
+                _log.info("%s: answered in %.3f s", self._at.clean, time.monotonic() - started)
+                return answer
+            _log.info("%s: %s", self._at.clean, problem.reason)
+            wait = tries.wait(problem.retry_after, moved=position() > at)
+            if wait is None:
+                raise Refused(problem, again=again)
+            at, again = position(), True
+            time.sleep(wait)
+
+    def _broken(self, error: Exception) -> Problem:
+        """What a failed connection means."""
+        from pkgcache.web._http import why_broken
+
+        reason, hint = why_broken(error, self._patience.silence)
+        return Problem(reason=reason, hint=hint, retry_after=0 if hint is None else None)
+
+    @contextmanager
+    def _refusals(self, operation: str, key: str, *, if_match: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refused:
+            problem = refused.problem
+        else:
+            return
+        if operation == "write" and (
+            problem.kind == "conflict" or (problem.kind == "absent" and if_match)
+        ):
+            raise Conflict(key, self.url) from None
+        if operation == "read" and problem.kind == "absent":
+            raise NotInStore(key, self.url) from None
+        reason, hint = problem.reason, problem.hint
+        if problem.kind == "conflict":
+            reason = "it was replaced while it was read"
+        elif problem.kind == "denied":
+            hint = f"grant {self.RIGHTS[operation]} on `{self._at.clean}` to who asks"
+        retryable = problem.kind == "conflict" or problem.retry_after is not None
+        raise StoreError(operation, key, self.url, reason, hint, retryable=retryable) from None
+
+    def _send(
+        self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
+    ) -> str:
+        if size > self._part_size:
+            return self._send_parts(name, file, size, condition, task)
+
+        def send() -> str:
+            file.seek(0)
+            return self._put(name, file, size, condition)
+
+        etag = self._call(send)
+        if task:
+            task.advance(size)
+        return etag
+
+
+def answered(status: int, code: str | None, retry_after: str | None) -> Problem:
+    """What a status means that has no meaning of its own for the service."""
+    said = f"the service answered {status}" + (f" ({code})" if code else "")
+    if status in _KINDS:
+        kind, reason = _KINDS[status]
+        return Problem(kind=kind, reason=reason or said)
+    if status == 401:  # noqa: PLR2004
+        return login_refused(code)
+    if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
+        from pkgcache.web._http import retry_after as seconds
+
+        return Problem(reason=said, retry_after=seconds(retry_after))
+    return Problem(reason=said)
+
+
+_KINDS: dict[int, tuple[Kind, str]] = {
+    403: ("denied", "access is denied"),
+    404: ("absent", "it is not there"),
+    412: ("conflict", ""),
+    416: ("range", ""),
+}
+
+
+def login_refused(code: str | None) -> Problem:
+    said = f" ({code})" if code else ""
+    return Problem(
+        reason=f"the login was refused{said}",
+        hint="check the credentials, whether they have expired, and the clock of this machine",
+    )
+
+
+def quiet(*loggers: str) -> None:
+    """Keep records out of the log that show credentials, if nobody asked for them by name.
+
+    Some libraries write requests with all their headers, and the answers of token services.
+    """
+    for name in loggers:
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.INFO)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        check_key(text)
+    except InvalidKey:
+        return False
+    return True
+
+
+@contextmanager
+def _opened(source: bytes | Path) -> Iterator[tuple[BinaryIO, int]]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source), len(source)
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Refused(Problem(reason=reason)) from None
+    with file:
+        yield file, os.fstat(file.fileno()).st_size

@@ -1,0 +1,321 @@
+"""A store in a bucket of S3, or of a service that speaks its protocol.
+
+`s3://bucket/prefix?endpoint=...&region=...`. Credentials, and what the URL does not say, come from
+where boto3 looks for them: the environment, `~/.aws`, the machine's role.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pkgcache.errors import UnsupportedStore
+from pkgcache.stores._parts import PartedStore
+from pkgcache.stores._remote import (
+    CHUNK,
+    CONNECTIONS,
+    Problem,
+    Refused,
+    answered,
+    login_refused,
+    quiet,
+)
+from pkgcache.stores._url import missing
+from pkgcache.stores.store import ObjectInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from typing import BinaryIO
+
+    from pkgcache.stores._remote import Condition
+    from pkgcache.web.patience import Patience
+
+__all__ = ["S3Store"]
+
+_TOKEN = "put"  # noqa: S105  (the name of a header)
+_LOGIN = {
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
+    *("ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"),
+    *("TokenRefreshRequired", "RequestTimeTooSkewed", "AuthFailure"),
+}
+_BUSY = {
+    *("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "InternalError"),
+    *("ConditionalRequestConflict", "OperationAborted", "RequestLimitExceeded"),
+    "ServiceUnavailable",
+}
+
+
+class S3Store(PartedStore):
+    """Objects of a bucket, under a prefix. Safe to call from several threads.
+
+    Raises `UnsupportedStore` for a URL that it cannot use, or without boto3.
+    """
+
+    OPTIONS = frozenset(
+        {"endpoint", "region", "profile", "role", "addressing", "sse", "sse-kms-key-id"}
+    )
+    RIGHTS: Mapping[str, str] = {
+        "look up": "s3:GetObject and s3:ListBucket",
+        "read": "s3:GetObject and s3:ListBucket",
+        "write": "s3:PutObject and s3:AbortMultipartUpload",
+        "list": "s3:ListBucket",
+        "delete": "s3:DeleteObject",
+    }
+
+    def __init__(self, url: str, *, patience: Patience | None = None, **sizes: int) -> None:
+        super().__init__(url, patience=patience, **sizes)
+        addressing = self._at.options.get("addressing", "auto")
+        if addressing not in ("auto", "path", "virtual"):
+            raise UnsupportedStore(self._at.clean, "`addressing` is `path` or `virtual`")
+        try:
+            import boto3  # noqa: F401
+        except ImportError:
+            raise missing(url, "s3") from None
+        self._probed: set[str] = set()
+
+    def _connect(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        quiet("botocore")
+        options = self._at.options
+        session = boto3.Session(
+            profile_name=options.get("profile"), region_name=options.get("region")
+        )
+        if role := options.get("role"):
+            session = _assuming(session, role)
+        own = "endpoint" in options or not _ENDPOINTS.isdisjoint(os.environ)
+        return session.client(
+            "s3",
+            endpoint_url=options.get("endpoint"),
+            # A custom endpoint may not know regions, but a signature needs one.
+            region_name=session.region_name or ("us-east-1" if own else None),
+            config=Config(
+                connect_timeout=self._patience.silence,
+                read_timeout=self._patience.silence,
+                max_pool_connections=CONNECTIONS,
+                retries={"total_max_attempts": 1},  # the policy of all stores is in `_remote`
+                s3={"addressing_style": options.get("addressing", "auto")},
+                # Other services do not know the trailing checksums that are AWS's default; the
+                # signature covers the content then.
+                **(_WHEN_REQUIRED if own else {}),
+            ),
+        )
+
+    @property
+    def _errors(self) -> tuple[type[Exception], ...]:
+        import botocore.exceptions
+        import urllib3.exceptions
+
+        return (
+            botocore.exceptions.BotoCoreError,
+            botocore.exceptions.ClientError,
+            urllib3.exceptions.HTTPError,
+        )
+
+    def _problem(self, error: Exception) -> Problem:
+        import urllib3.exceptions
+        from botocore import exceptions
+
+        if isinstance(error, exceptions.ClientError):
+            return self._refusal(error)
+        network = (
+            *(exceptions.ConnectionError, exceptions.HTTPClientError),
+            *(exceptions.IncompleteReadError, urllib3.exceptions.HTTPError),
+        )
+        if isinstance(error, network):
+            return self._broken(getattr(error, "kwargs", {}).get("error", error))
+        no_login = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
+        if isinstance(error, no_login):
+            hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            return Problem(reason="there are no credentials", hint=hint)
+        if isinstance(error, exceptions.ProfileNotFound):
+            return Problem(reason="the profile does not exist", hint="look into `~/.aws/config`")
+        if isinstance(error, exceptions.NoRegionError):
+            return Problem(reason="the region is not known", hint="add `?region=` to the URL")
+        return Problem(reason=f"the service's library failed ({type(error).__name__})")
+
+    def _refusal(self, error: Any) -> Problem:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        facts = error.response.get("ResponseMetadata", {})
+        status, headers = facts.get("HTTPStatusCode", 500), facts.get("HTTPHeaders", {})
+        if code == "NoSuchBucket":
+            hint = "create it, or correct the URL of the store"
+            return Problem(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
+        if code in _LOGIN:
+            return login_refused(code)
+        if code in _BUSY:
+            status = 503
+        if code == "NotImplemented":
+            return _NO_CONDITIONS
+        if status in (301, 307, 400) and "Redirect" in code:
+            reason = "the bucket is in another region"
+            return Problem(reason=reason, hint="add `?region=` to the URL")
+        named = code if not code.isdecimal() else None
+        return answered(status, named, headers.get("retry-after"))
+
+    def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
+        found = self._client().head_object(Bucket=self._at.host, Key=name)
+        return _info(key, found, found["ContentLength"]), found["Metadata"].get(_TOKEN)
+
+    def _open(
+        self, key: str, name: str, offset: int, etag: str | None
+    ) -> tuple[ObjectInfo, Generator[bytes, None, None]]:
+        asked = {"Range": f"bytes={offset}-"} if offset else {}
+        if etag:
+            asked["IfMatch"] = f'"{etag}"'
+        found = self._client().get_object(Bucket=self._at.host, Key=name, **asked)
+        start = offset if "ContentRange" in found else 0
+        if start != offset:
+            raise Refused(Problem(reason="the service does not answer ranges"))
+        info = _info(key, found, start + found["ContentLength"])
+        return info, _pieces(found["Body"])
+
+    def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
+        found = self._client().put_object(
+            Bucket=self._at.host,
+            Key=name,
+            Body=body,
+            ContentLength=size,
+            **self._encryption(),
+            **_marked(condition),
+            **_conditions(condition),
+        )
+        return _etag(found)
+
+    def _begin(self, name: str, condition: Condition) -> str:
+        found = self._client().create_multipart_upload(
+            Bucket=self._at.host, Key=name, **self._encryption(), **_marked(condition)
+        )
+        return str(found["UploadId"])
+
+    def _part(self, name: str, upload: str, number: int, data: bytes) -> str:
+        found = self._client().upload_part(
+            Bucket=self._at.host, Key=name, UploadId=upload, PartNumber=number + 1, Body=data
+        )
+        return str(found["ETag"])
+
+    def _finish(self, name: str, upload: str, parts: Sequence[str], condition: Condition) -> str:
+        listed = [{"ETag": etag, "PartNumber": number + 1} for number, etag in enumerate(parts)]
+        found = self._client().complete_multipart_upload(
+            Bucket=self._at.host,
+            Key=name,
+            UploadId=upload,
+            MultipartUpload={"Parts": listed},
+            **_conditions(condition),
+        )
+        return _etag(found)
+
+    def _abandon(self, name: str, upload: str) -> None:
+        self._client().abort_multipart_upload(Bucket=self._at.host, Key=name, UploadId=upload)
+
+    def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
+        found = self._client().list_objects_v2(
+            Bucket=self._at.host,
+            Prefix=prefix,
+            MaxKeys=self._page_size,
+            **({"ContinuationToken": page} if page else {}),
+        )
+        infos = [
+            _info(self._key(one["Key"]), one, one["Size"]) for one in found.get("Contents", ())
+        ]
+        return infos, found.get("NextContinuationToken")
+
+    def _delete(self, name: str) -> None:
+        self._client().delete_object(Bucket=self._at.host, Key=name)
+
+    def _require(self, condition: Condition) -> None:
+        """Find out by an object of our own whether another service than AWS heeds conditions.
+
+        Some ignore the headers that they do not know, and would let two writers win.
+        """
+        kind = "IfMatch" if condition.if_match is not None else "IfNoneMatch"
+        host = urlsplit(self._client().meta.endpoint_url).hostname or ""
+        if kind in self._probed or host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            return
+        asked = {"IfMatch": '"0"'} if kind == "IfMatch" else {"IfNoneMatch": "*"}
+
+        def probe() -> None:
+            self._client().put_object(
+                Bucket=self._at.host,
+                Key=f"{self._prefix}.conditions",
+                Body=b"",
+                **self._encryption(),
+                **asked,
+            )
+
+        # Only the first `IfNoneMatch` of all times finds nothing there.
+        for _ in range(1 if kind == "IfMatch" else 2):
+            try:
+                self._call(probe)
+            except Refused as refused:
+                if refused.problem.kind not in ("conflict", "absent"):
+                    raise
+                self._probed.add(kind)
+                return
+        raise Refused(_NO_CONDITIONS)
+
+    def _encryption(self) -> dict[str, str]:
+        named = {"ServerSideEncryption": "sse", "SSEKMSKeyId": "sse-kms-key-id"}
+        options = self._at.options
+        return {name: options[option] for name, option in named.items() if option in options}
+
+
+_ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
+_WHEN_REQUIRED = {
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+_NO_CONDITIONS = Problem(
+    reason="the service does not know conditional puts, so that two writers could both win",
+    hint="upgrade the service, or use a store of another kind",
+)
+
+
+def _assuming(session: Any, role: str) -> Any:
+    """A session whose credentials are those of a role, renewed before they expire."""
+    import boto3
+    import botocore.session
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    source = session.get_credentials()
+    if source is None:
+        from botocore.exceptions import NoCredentialsError
+
+        raise NoCredentialsError
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=session._session.create_client,  # noqa: SLF001  (boto3 offers no other way)
+        source_credentials=source,
+        role_arn=role,
+    )
+    inner = botocore.session.Session()
+    inner._credentials = DeferredRefreshableCredentials(  # noqa: SLF001
+        refresh_using=fetcher.fetch_credentials, method="assume-role"
+    )
+    return boto3.Session(botocore_session=inner, region_name=session.region_name)
+
+
+def _pieces(body: Any) -> Generator[bytes, None, None]:
+    with closing(body):
+        yield from body.iter_chunks(CHUNK)
+
+
+def _marked(condition: Condition) -> dict[str, Any]:
+    return {"Metadata": {_TOKEN: condition.token}} if condition else {}
+
+
+def _conditions(condition: Condition) -> dict[str, str]:
+    if condition.if_absent:
+        return {"IfNoneMatch": "*"}
+    return {} if condition.if_match is None else {"IfMatch": f'"{condition.if_match}"'}
+
+
+def _etag(found: Mapping[str, Any]) -> str:
+    return str(found["ETag"]).strip('"')
+
+
+def _info(key: str, found: Mapping[str, Any], size: int) -> ObjectInfo:
+    modified = found["LastModified"].timestamp()
+    return ObjectInfo(key=key, size=size, etag=_etag(found), modified=modified)

@@ -1,0 +1,263 @@
+"""HTTP by `requests`: redirects, ranges and failures. Imported by what downloads, not before."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from envid.redaction import redact
+from pkgcache.__about__ import __version__
+from pkgcache.errors import DownloadError
+from pkgcache.web.credentials import split_userinfo
+from pkgcache.web.download import Body
+from pkgcache.web.patience import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pkgcache.web.credentials import Credentials
+    from pkgcache.web.download import Partial, T
+    from pkgcache.web.patience import Patience
+
+_log = logging.getLogger(__name__)
+_CHUNK = 1 << 18
+_REDIRECTS = 10
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
+_HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+
+class Client:
+    """One pool of connections."""
+
+    def __init__(self, credentials: Credentials, *, pool: int, patience: Patience) -> None:
+        self._credentials, self._patience = credentials, patience
+        self._session = requests.Session()
+        # The variables of requests itself, then the one of OpenSSL, which uv goes by as well.
+        named = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
+        self._session.verify = next(filter(None, named), True)
+        self._session.headers.clear()
+        self._session.headers.update(_HEADERS)
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=pool, pool_maxsize=pool))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def fetch(self, url: str, partial: Partial) -> None:
+        """Receive what is missing of `url` in one attempt; raises `DownloadError`."""
+        if partial.complete:
+            return
+        span = f"bytes={partial.size}-" if partial.size else None
+        try:
+            with self._open(url, span) as response:
+                if response.status_code == requests.codes.requested_range_not_satisfiable:
+                    partial.restart()
+                    raise _failure(url, "the server has less than was received", retryable=True)
+                _check_status(url, response)
+                if _offset(response) != partial.size:
+                    partial.restart()
+                    if _offset(response):
+                        raise _failure(url, "the server sent another range", retryable=True)
+                for data in self._pieces(url, response):
+                    partial.write(data)
+        except _BROKEN as error:
+            raise self._explain(url, error) from None
+
+    def read(self, url: str, start: int, stop: int | None, reader: Callable[[Body], T]) -> T:
+        """Give a part of `url` to `reader` in one attempt; raises `DownloadError`."""
+        span = None
+        if start < 0:
+            span = f"bytes={start}"
+        elif start or stop:
+            span = f"bytes={start}-{'' if stop is None else stop - 1}"
+        try:
+            with self._open(url, span) as response:
+                _check_status(url, response)
+                pieces = self._pieces(url, response)
+                return reader(Body(_offset(response), _total(response), pieces))
+        except _BROKEN as error:
+            raise self._explain(url, error) from None
+
+    def _pieces(self, url: str, response: requests.Response) -> Iterator[bytes]:
+        pace, at_start = Pace(self._patience), not _offset(response)
+        # What is there, however little: to wait for more would bear a server that drips for ever.
+        while data := response.raw.read1(_CHUNK, decode_content=False):
+            if at_start and _is_page(data, response, url):
+                raise _failure(url, "the server sent a web page instead", retryable=True)
+            yield data
+            at_start = False
+            if not pace.keeps(len(data)):
+                reason = f"the server sent less than {self._patience.speed} bytes per second"
+                raise DownloadError(redact(url), reason, retry_after=0.0, slow=True)
+
+    def _open(self, url: str, span: str | None) -> requests.Response:
+        headers = {"Range": span} if span else {}
+        here = split_userinfo(url)[0]
+        for _ in range(_REDIRECTS):
+            login, started = self._credentials.find(here), time.monotonic()
+            try:
+                response = self._session.get(
+                    self._credentials.with_token(here),
+                    headers=headers,
+                    auth=(login.user, login.password) if login else _nobody,
+                    stream=True,
+                    timeout=self._patience.silence,
+                    # Each hop is a request of its own, and gets its own host's login or none.
+                    allow_redirects=False,
+                )
+            except ValueError as error:
+                if isinstance(error, _BROKEN):
+                    raise
+                # `requests` looks at where a redirect leads also where it need not follow it.
+                raise _failure(url, "the server redirects to what is not a URL") from None
+            took = time.monotonic() - started
+            _log.info("GET %s: %d, %.3f s", redact(here), response.status_code, took)
+            if not response.is_redirect:
+                return response
+            response.close()
+            here = _next(here, response.headers["Location"])
+        raise _failure(url, f"the server redirected more than {_REDIRECTS} times")
+
+    def _explain(self, url: str, error: Exception) -> DownloadError:
+        headers = (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)
+        if isinstance(error, headers):
+            return _failure(url, "the headers of the server's answer contradict each other")
+        if isinstance(error, ValueError):  # what `requests` says of URLs that are none
+            return _failure(url, "it is not a URL that can be fetched")
+        reason, hint = why_broken(error, self._patience.silence)
+        return _failure(url, reason, retryable=hint is None, hint=hint)
+
+
+def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
+    """Why a connection failed, and a hint where another attempt cannot help.
+
+    The texts of these exceptions are long, differ between versions, and may hold a proxy's
+    password: it is said in our own words.
+    """
+    causes = _causes(error)
+    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
+    said = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
+
+    def caused(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(one, kinds) for one in causes)
+
+    if caused(requests.exceptions.SSLError, ssl.SSLError):
+        hint = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
+        return "the TLS handshake failed", hint
+    if caused(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        reason = "the proxy cannot be used"
+    elif caused(urllib3.exceptions.NameResolutionError):
+        reason = "the host name is not known"
+    elif found := next(said, None):
+        reason = found.lower()
+    elif caused(*timeouts):
+        reason = f"no answer for {timeout:g} seconds"
+    else:
+        reason = "the connection broke off"
+    return reason, None
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No login; without this, `requests` looks for one itself."""
+    return request
+
+
+def _check_status(url: str, response: requests.Response) -> None:
+    status = response.status_code
+    if status in (requests.codes.ok, requests.codes.partial_content):
+        return
+    host = urlsplit(url).hostname
+    hint = None
+    if status in (401, 403):
+        sent = "Authorization" in response.request.headers
+        hint = (
+            f"it refuses the user name and password for `{host}`: correct them, or ask for the right"
+            if sent
+            else f"give a user name and a password for `{host}`, in netrc or in the settings"
+        )
+    worth_it = status in (408, 425, 429) or status >= 500  # noqa: PLR2004
+    wait = retry_after(response.headers.get("Retry-After")) if worth_it else None
+    reason = f"the server answered {status}"
+    if status in (301, 302, 303, 307, 308):
+        reason += " and did not say where to go"
+    if wait and wait >= 1:
+        reason += f" and asked to wait for {wait:.0f} s"
+    raise DownloadError(redact(url), reason, status=status, retry_after=wait, hint=hint)
+
+
+def retry_after(text: str | None) -> float:
+    """The seconds that a Retry-After (RFC 9110, 10.2.3) means; 0 for one that makes no sense."""
+    text = (text or "").strip()
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
+        return float(text)
+    try:
+        wait = parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return max(wait, 0.0)
+
+
+def _is_page(data: bytes, response: requests.Response, url: str) -> bool:
+    """Whether a page came in place of a file, as captive portals and login forms have it."""
+    asked = urlsplit(url).path.endswith((".html", "/"))
+    kind = response.headers.get("Content-Type", "")
+    return not asked and kind.lower().startswith("text/html") and bool(_PAGE.match(data))
+
+
+def _offset(response: requests.Response) -> int:
+    if response.status_code != requests.codes.partial_content:
+        return 0
+    found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else -1
+
+
+def _total(response: requests.Response) -> int | None:
+    """The size of the whole file, where the server says it."""
+    if response.status_code == requests.codes.partial_content:
+        found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+        text = found[2] if found else ""
+    else:
+        text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _next(here: str, location: str) -> str:
+    try:
+        there = split_userinfo(urljoin(here, location))[0]
+        old, new = urlsplit(here).scheme, urlsplit(there).scheme
+    except ValueError:
+        raise _failure(here, "the server redirects to what is not a URL") from None
+    if new not in ("http", "https") or (old, new) == ("https", "http"):
+        raise _failure(here, f"it redirects from `{old}` to `{new}`")
+    return there
+
+
+def _failure(
+    url: str, reason: str, *, retryable: bool = False, hint: str | None = None
+) -> DownloadError:
+    return DownloadError(redact(url), reason, retry_after=0.0 if retryable else None, hint=hint)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            todo += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
+    return found

@@ -1,0 +1,354 @@
+"""Verified downloads: parallel-safe, retried, resumed, hashed while they stream."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from envid.packages import Hashes
+from envid.redaction import redact
+from pkgcache.errors import CacheError, DownloadError, HashMismatch
+from pkgcache.lacking import FULL
+from pkgcache.progress import NoProgress
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.patience import Patience, Tries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pkgcache.progress import Task
+    from pkgcache.web._http import Client
+
+__all__ = ["Body", "Cancelled", "Downloader", "Received"]
+
+_CHUNK = 1 << 18
+_NO_HASHES = Hashes()
+
+T = TypeVar("T")
+
+
+class Cancelled(Exception):
+    """The work was called off through its `stop` event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What a download brought."""
+
+    sha256: str
+    size: int
+
+
+class Body(NamedTuple):
+    """A part of a file as it arrives: where it begins, and the size of the whole, if that is known.
+
+    A server that knows no ranges sends all of it, from 0 on.
+    """
+
+    start: int
+    total: int | None
+    pieces: Iterator[bytes]
+
+
+class Downloader:
+    """Fetches URLs (`https`, `http`, `file`) into files. Safe to use from several threads.
+
+    `workers` is how many downloads a caller should run at once; small ones mostly wait for their
+    answers. `patience` says how long servers are waited for and how often they are asked again. One
+    that is `offline` refuses every URL.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        workers: int = 48,
+        patience: Patience | None = None,
+        offline: bool = False,
+    ) -> None:
+        self.credentials = credentials or Credentials()
+        self.workers, self.patience = workers, patience or Patience()
+        self._offline = offline
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Downloader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client:
+            self._client.close()
+            self._client = None
+
+    def download(
+        self,
+        url: str,
+        destination: Path,
+        *,
+        hashes: Hashes = _NO_HASHES,
+        size: int | None = None,
+        task: Task | None = None,
+        stop: threading.Event | None = None,
+    ) -> Received:
+        """Fetch `url` into the file `destination`, which is right when this returns.
+
+        Bytes that are in the file already are taken for an earlier attempt's, and the rest is
+        asked for. What does not have the hashes and the size is fetched once more from the start.
+        `task` follows the bytes; setting `stop` ends the download with `Cancelled`.
+
+        Raises `DownloadError` where the URL cannot be fetched, `HashMismatch` where it gives other
+        bytes, `CacheError` where the file cannot be written. The file then holds what arrived, but
+        for a full disk.
+        """
+        _check_scheme(url)
+        if self._offline:
+            raise DownloadError(redact(url), "downloads are switched off")
+        try:
+            with Partial(
+                destination, url, hashes=hashes, size=size, task=task, stop=stop
+            ) as partial:
+                return self._receive(url, partial)
+        except (DownloadError, HashMismatch):
+            raise
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CacheError(str(destination), reason) from error
+
+    def read(
+        self,
+        url: str,
+        reader: Callable[[Body], T],
+        start: int = 0,
+        end: int | None = None,
+        *,
+        stop: threading.Event | None = None,
+    ) -> T:
+        """What `reader` makes of the bytes of `url` from `start` up to `end`.
+
+        A negative `start` counts from the end.
+        They are in no way checked. `reader` need not take them all, and is called again, with a new
+        body, where an attempt fails on its way. Setting `stop` ends it with `Cancelled`. Raises
+        `DownloadError` where the URL cannot be read, and whatever `reader` does.
+        """
+        _check_scheme(url)
+        if self._offline:
+            raise DownloadError(redact(url), "downloads are switched off")
+        if urlsplit(url).scheme == "file":
+            return _read_part(url, reader, start)
+        client, asked = self._http(), stop or threading.Event()
+
+        def heed(body: Body) -> T:
+            return reader(body._replace(pieces=_until(asked, body.pieces)))
+
+        def pause(seconds: float) -> None:
+            if asked.wait(seconds):
+                raise Cancelled
+
+        return self._retried(url, lambda: client.read(url, start, end, heed), pause)
+
+    def _receive(self, url: str, partial: Partial) -> Received:
+        # A beginning left by an earlier attempt may be wrong, and so may a proxy once.
+        for last in (False, True):
+            try:
+                self._complete(url, partial)
+                return partial.verify()
+            except HashMismatch:
+                partial.restart()
+                if last:
+                    raise
+        raise AssertionError
+
+    def _complete(self, url: str, partial: Partial) -> None:
+        if urlsplit(url).scheme == "file":
+            _read_file(url, partial)
+        else:
+            client = self._http()
+            self._retried(url, lambda: client.fetch(url, partial), partial.pause, partial)
+
+    def _retried(
+        self,
+        url: str,
+        attempt: Callable[[], T],
+        pause: Callable[[float], None],
+        partial: Partial | None = None,
+    ) -> T:
+        tries = Tries(self.patience, f"`{urlsplit(url).hostname}`")
+        while True:
+            size = partial.size if partial else 0
+            try:
+                return attempt()
+            except DownloadError as error:
+                moved = partial is not None and partial.size > size
+                wait = tries.wait(error.retry_after, moved=moved and not error.slow)
+                if wait is None:
+                    raise
+                pause(wait)
+
+    def _http(self) -> Client:
+        with self._lock:
+            if not self._client:
+                from pkgcache.web._http import Client
+
+                self._client = Client(self.credentials, pool=self.workers, patience=self.patience)
+            return self._client
+
+
+class Partial:
+    """A file that is being received: its size and hash are known at every moment.
+
+    `origin` is the URL that the bytes come from. What is in the file already counts.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        origin: str,
+        *,
+        hashes: Hashes,
+        size: int | None,
+        task: Task | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._path, self._origin, self._hashes, self._expected = path, origin, hashes, size
+        self._task = task or NoProgress().start("", None, "bytes")
+        self._stop = stop or threading.Event()
+        self.size, self._digests = 0, self._fresh()
+
+    def __enter__(self) -> Partial:
+        self._file = os.fdopen(_open(self._path), "r+b", buffering=0)
+        while data := self._file.read(_CHUNK):
+            self._count(data)
+        if self._expected is not None and self.size > self._expected:
+            self.restart()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._file.close()
+        if isinstance(error, OSError) and error.errno in FULL:
+            self._path.unlink()  # so that others have the room
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was promised is here."""
+        return self.size == self._expected
+
+    def write(self, data: bytes) -> None:
+        """Append received bytes. Raises `HashMismatch` where they are too many, or `Cancelled`."""
+        if self._stop.is_set():
+            raise Cancelled
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+        self._count(data)
+        if self._expected is not None and self.size > self._expected:
+            self._refuse(f"{self._expected} bytes", "more")
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another attempt; raises `Cancelled`."""
+        if self._stop.wait(seconds):
+            raise Cancelled
+
+    def restart(self) -> None:
+        """Forget what was received."""
+        self._task.advance(-self.size)
+        self._file.seek(0)
+        self._file.truncate()
+        self.size, self._digests = 0, self._fresh()
+
+    def verify(self) -> Received:
+        """Check what was received and bring it to the disk; raises `HashMismatch`."""
+        if self._expected not in (None, self.size):
+            self._refuse(f"{self._expected} bytes", f"{self.size} bytes")
+        actual = {kind: digest.hexdigest() for kind, digest in self._digests.items()}
+        for kind, found in actual.items():
+            expected = getattr(self._hashes, kind)
+            if expected not in (None, found):
+                self._refuse(f"{kind}:{expected}", f"{kind}:{found}")
+        os.fsync(self._file.fileno())
+        return Received(sha256=actual["sha256"], size=self.size)
+
+    def _refuse(self, expected: str, actual: str) -> None:
+        filename = unquote(urlsplit(self._origin).path.rpartition("/")[2])
+        raise HashMismatch(filename, expected, actual, redact(self._origin))
+
+    def _fresh(self) -> dict[str, hashlib._Hash]:
+        found = {"sha256": hashlib.sha256()}
+        if self._hashes.md5 and not self._hashes.sha256:
+            found["md5"] = hashlib.md5(usedforsecurity=False)
+        return found
+
+    def _count(self, data: bytes) -> None:
+        self.size += len(data)
+        for digest in self._digests.values():
+            digest.update(data)
+        self._task.advance(len(data))
+
+
+def _until(stop: threading.Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if stop.is_set():
+            raise Cancelled
+        yield piece
+
+
+def _check_scheme(url: str) -> None:
+    try:
+        known = urlsplit(url).scheme in ("https", "http", "file")
+    except ValueError:
+        known = False
+    if not known:
+        raise DownloadError(redact(url), "it is not a URL that can be fetched")
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except PermissionError:
+        pass  # begun by another user of the group; if not, neither can it be replaced
+    except OSError:
+        if not path.is_symlink():
+            raise
+    else:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            return descriptor
+        os.close(descriptor)
+    # Something that is not our own file was planted here: leave its target alone.
+    path.unlink(missing_ok=True)
+    return os.open(path, flags | os.O_EXCL, 0o644)
+
+
+def _read_file(url: str, partial: Partial) -> None:
+    partial.restart()
+    with _local_file(url) as file:
+        while data := file.read(_CHUNK):
+            partial.write(data)
+
+
+def _read_part(url: str, reader: Callable[[Body], T], start: int) -> T:
+    with _local_file(url) as file:
+        size = file.seek(0, os.SEEK_END)
+        start = file.seek(start if start >= 0 else max(0, size + start))
+        return reader(Body(start, size, iter(lambda: file.read(_CHUNK), b"")))
+
+
+@contextmanager
+def _local_file(url: str) -> Iterator[BinaryIO]:
+    try:
+        file = Path(unquote(urlsplit(url).path)).open("rb")  # noqa: SIM115 - what it raises is ours to explain
+    except OSError as error:
+        raise DownloadError(redact(url), (error.strerror or "").lower()) from error
+    with file:
+        yield file

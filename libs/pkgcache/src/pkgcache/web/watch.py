@@ -1,0 +1,337 @@
+"""Limits on the waits of programs that download by themselves, such as uv, git and py-rattler.
+
+Each has limits of its own, if any, and none has one on speed. So they are led through a proxy of
+ours on this machine, which sees whom they ask and how fast answers come, but nothing of what TLS
+hides. It closes a connection that brings too little for too long: who waits on it tries again, or
+fails; to whom it was idle it is nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies
+
+from pkgcache.web.patience import TALKATIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import TypeAlias
+
+    from pkgcache.web.patience import Patience
+
+    Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+__all__ = ["Watch"]
+
+_CHUNK = 1 << 18
+_END = b"\r\n\r\n"
+_PORTS = {"http": 80, "https": 443}
+_TICK, _NEXT_ADDRESS = 1.0, 0.25
+# What keeps an HTTP/2 connection going under TLS is shorter than any request.
+_REQUEST = 50
+_GREETING = 1024
+
+
+class _Fault(Exception):
+    """What a server or proxy did that is not borne."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: SplitResult
+    version: str
+    headers: tuple[str, ...]
+
+    @classmethod
+    def read(cls, head: bytes) -> _Request:
+        """Raises `ValueError` where it is none."""
+        first, *headers = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        method, target, version = first.split(" ")
+        url = urlsplit(f"https://{target}" if method == "CONNECT" else target)
+        return cls(method, url, version, tuple(headers))
+
+    @property
+    def is_tunnel(self) -> bool:
+        return self.method == "CONNECT"
+
+    @property
+    def host(self) -> str:
+        return self.url.hostname or ""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.url.port or _PORTS[self.url.scheme]
+
+    def sent(self, proxy: SplitResult | None) -> bytes:
+        """The request as the server gets it, or the next proxy."""
+        target = self.url.netloc if self.is_tunnel else self.url.geturl()
+        if not proxy:
+            target = self.url._replace(scheme="", netloc="").geturl() or "/"
+        own = ("proxy-", "connection:", "keep-alive:")
+        kept = [one for one in self.headers if not one.lower().startswith(own)]
+        if proxy and proxy.username is not None:
+            kept.append(f"Proxy-Authorization: {_basic(proxy.username, proxy.password or '')}")
+        if not self.is_tunnel:
+            kept.append("Connection: close")
+        return "\r\n".join([f"{self.method} {target} {self.version}", *kept, "", ""]).encode(
+            "latin-1"
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A connection to a server: what it brought since it was asked, or was last found in order."""
+
+    host: str
+    in_tunnel: bool
+    owed: bool = True
+    asked: int = 0
+    greeted: int = 0
+    greeting: int = 0
+    held_up: bool = False
+    received: int = 0
+    since: float = field(default_factory=time.monotonic)
+    last: float = 0.0
+
+    def begin(self) -> None:
+        self.received, self.since = 0, time.monotonic()
+
+    def ask(self, sent: int) -> None:
+        """Count what the program sends through a tunnel."""
+        self.asked += 1
+        self.owed = self.owed or sent >= _REQUEST
+        self.begin()
+
+    def count(self, received: int) -> None:
+        self.last = time.monotonic()
+        if self.in_tunnel:
+            # The server's last words on TLS itself come after the program's second, and are short.
+            if self.asked > 1 and self.greeted in (0, self.asked):
+                self.greeted, self.greeting = self.asked, self.greeting + received
+                if self.greeting < _GREETING:
+                    return
+            self.owed = False  # unless this is not all of it, which only the program knows
+        self.received += received
+
+
+class Watch:
+    """A proxy with the limits of `patience`, for programs that are given its `environment`.
+
+    A context manager; at its end all connections are closed. `faults` says of hosts why the last
+    connection was given up; under TLS, it may just have been idle for long. A proxy that the user
+    has is asked by this one.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self.faults: dict[str, str] = {}
+        self._patience, self._proxies = patience, getproxies()
+        self._told: set[str] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        password = secrets.token_hex(16)
+        self._login = f"proxy-authorization: {_basic('mfenv', password)}".lower()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        listening = asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
+        port = self._server.sockets[0].getsockname()[1]
+        self._url = f"http://mfenv:{password}@127.0.0.1:{port}"
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that lead a program here; none where the user has a SOCKS proxy."""
+        if any(one.startswith("socks") for one in self._proxies.values()):
+            return {}
+        names = ("http_proxy", "https_proxy", "all_proxy")
+        return {
+            **dict.fromkeys((*names, *map(str.upper, names)), self._url),
+            "no_proxy": "",
+            "NO_PROXY": "",
+        }
+
+    def close(self) -> None:
+        """Close all connections."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        await _ended(self._serving)
+        for _ in range(3):  # the steps in which a stream is closed
+            await asyncio.sleep(0)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = _Request.read(await reader.readuntil(_END))
+            if self._login not in map(str.lower, request.headers):
+                writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+                return
+            line = _Line(request.host, request.is_tunnel)
+            work = self._answer(request, line, (reader, writer))
+            todo = [asyncio.create_task(one) for one in (work, self._mind(line))]
+            try:
+                done, _ = await asyncio.wait(todo, return_when=asyncio.FIRST_COMPLETED)
+                done.pop().result()
+            except _Fault as fault:
+                self.faults[line.host] = str(fault)
+            finally:
+                await _ended(todo)
+        except (OSError, ValueError, KeyError, EOFError, asyncio.LimitOverrunError):
+            pass  # the program is gone, or is none of ours
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        finally:
+            writer.close()
+
+    async def _mind(self, line: _Line) -> None:
+        """Watch a connection; raises `_Fault` once it brings too little."""
+        silence, speed, slow = self._patience.silence, self._patience.speed, False
+        while True:
+            await asyncio.sleep(min(_TICK, silence / 4))
+            now = time.monotonic()
+            if line.held_up:  # by the program itself
+                line.begin()
+            passed, before = now - line.since, slow
+            if line.owed and not line.received and passed > TALKATIVE:
+                self._tell(line.host)
+            slow = passed >= silence and line.received < speed * passed
+            if passed >= silence and not slow:
+                line.begin()
+            # What has arrived may not be counted yet, so that it is the second time that counts.
+            if not (slow and before):
+                continue
+            if not line.received or now - line.last > silence / 2:
+                raise _Fault(f"no answer for {silence:g} seconds")
+            raise _Fault(f"the server sent less than {speed} bytes per second")
+
+    def _tell(self, host: str) -> None:
+        if host not in self._told:
+            self._told.add(host)
+            self._patience.on_wait(f"waiting for `{host}`")
+
+    async def _answer(self, request: _Request, line: _Line, program: Stream) -> None:
+        proxy = self._proxy(request)
+        there = await _connected(request, proxy)
+        try:
+            if not request.is_tunnel or proxy:
+                there[1].write(request.sent(proxy))
+            if request.is_tunnel:
+                if proxy:
+                    await _tunnelled(proxy, there[0])
+                program[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            # Each connection has one request, as the next one may be for another server.
+            elif first := await there[0].readline():
+                self._count(line, first)
+                program[1].write(first + b"Connection: close\r\n")
+            line.begin()
+            ways = (
+                self._bring(there[0], program[1], line),
+                _ask(program[0], there[1], line),
+            )
+            todo = [asyncio.create_task(one) for one in ways]
+            try:
+                await asyncio.wait(todo, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _ended(todo)
+        finally:
+            there[1].close()
+
+    async def _bring(
+        self, server: asyncio.StreamReader, program: asyncio.StreamWriter, line: _Line
+    ) -> None:
+        while data := await server.read(_CHUNK):
+            self._count(line, data)
+            program.write(data)
+            line.held_up = True
+            await program.drain()
+            line.held_up = False
+
+    def _count(self, line: _Line, data: bytes) -> None:
+        line.count(len(data))
+        self.faults.pop(line.host, None)
+        self._told.discard(line.host)
+
+    def _proxy(self, request: _Request) -> SplitResult | None:
+        """The proxy that our own downloads would ask."""
+        from requests.utils import select_proxy, should_bypass_proxies
+
+        url = request.url.geturl()
+        found = select_proxy(url, self._proxies)
+        if not found or should_bypass_proxies(url, self._proxies.get("no", "")):
+            return None
+        return urlsplit(found if "://" in found else f"http://{found}")
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    found = [*tasks]
+    for one in found:
+        one.cancel()
+    await asyncio.gather(*found, return_exceptions=True)
+
+
+async def _connected(request: _Request, proxy: SplitResult | None) -> Stream:
+    host, port = request.address
+    tls = None
+    if proxy:
+        host, port = proxy.hostname or "", proxy.port or _PORTS[proxy.scheme]
+        tls = ssl.create_default_context() if proxy.scheme == "https" else None
+    try:
+        return await asyncio.open_connection(
+            host, port, ssl=tls, happy_eyeballs_delay=_NEXT_ADDRESS
+        )
+    except OSError as error:
+        if proxy:
+            raise _Fault(f"the proxy `{host}` cannot be used") from None
+        if isinstance(error, socket.gaierror):
+            raise _Fault("the host name is not known") from None
+        reason = os.strerror(error.errno) if error.errno else "the connection cannot be made"
+        raise _Fault(reason.lower()) from None
+
+
+async def _tunnelled(proxy: SplitResult, server: asyncio.StreamReader) -> None:
+    """Read what the next proxy says to the wish for a tunnel."""
+    try:
+        head = (await server.readuntil(_END)).decode("latin-1")
+        status = head.split(" ")[1]
+    except (EOFError, IndexError):
+        raise _Fault(f"the proxy `{proxy.hostname}` broke off") from None
+    if not status.startswith("2"):
+        raise _Fault(f"the proxy `{proxy.hostname}` answered {status}")
+
+
+async def _ask(program: asyncio.StreamReader, server: asyncio.StreamWriter, line: _Line) -> None:
+    while data := await program.read(_CHUNK):
+        server.write(data)
+        await server.drain()
+        if line.in_tunnel:
+            line.ask(len(data))
+
+
+def _basic(user: str, password: str) -> str:
+    text = f"{unquote(user)}:{unquote(password)}"
+    return f"Basic {base64.b64encode(text.encode()).decode()}"
