@@ -103,7 +103,7 @@ def entry_points(content: Mapping[str, bytes], noarch: str | None) -> tuple[Entr
         raise BadInfo("its link.json and index.json do not agree about noarch")
     if noarch != "python":
         return ()
-    from pkgcache import _dist_info  # few packages need it, and it imports much
+    from pkgcache.archives import _dist_info  # few packages need it, and it imports much
 
     parts = [text.partition("=") for text in texts]
     try:

@@ -371,7 +371,7 @@ def check_name(package: Package) -> None:
     if package.kind == "conda":
         same = package.filename.startswith(f"{described.replace(' ', '-')}.")
     else:
-        from pkgcache import _dist_info  # few commands need it, and it imports much
+        from pkgcache.archives import _dist_info  # few commands need it, and it imports much
 
         same = _dist_info.belongs(f"{package.name}-{package.version}.dist-info", package.filename)
     if not same:
