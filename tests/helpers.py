@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import io
 import json
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
+import termios
 import time
 import zipfile
 from contextlib import suppress
@@ -76,9 +79,10 @@ class Machine:
             text=True,
         )
 
-    def on_terminal(self, *words: str | Path, answer: str) -> str:
+    def on_terminal(self, *words: str | Path, answer: str = "", columns: int = 80) -> str:
         """What the command says on a terminal where its question gets this answer."""
         master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
         command = [str(word) for word in (COMMAND, *words)]
         process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=self.environ, cwd=self.work

@@ -37,10 +37,14 @@ class Output:
     @property
     def escapes(self) -> bool:
         """Whether standard error may get escape sequences, as https://no-color.org has it."""
+        return self.styled and (self.color or sys.stderr.isatty())
+
+    @property
+    def styled(self) -> bool:
+        """Whether a terminal may get escape sequences."""
         if self.color is not None:
             return self.color
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return not plain and sys.stderr.isatty()
+        return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def words(self, text: str) -> str:
         """A text with its commands as the user types them, and without secrets."""

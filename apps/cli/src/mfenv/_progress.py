@@ -17,6 +17,9 @@ def progress() -> Progress:
     return _Bars() if output.bars and output.escapes and sys.stderr.isatty() else _Lines()
 
 
+_WITH_BAR = 70
+
+
 class _NoTask:
     def advance(self, amount: int = 1) -> None:
         pass
@@ -99,5 +102,7 @@ def _bars() -> Any:
             total = f" of {shown(task.total)}" if task.total else ""
             return Text(f"{shown(task.completed)}{total}{'' if unit == 'bytes' else f' {unit}'}")
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), Amount())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    bar = [BarColumn(bar_width=30)] if console.width >= _WITH_BAR else []
+    columns = (TextColumn("{task.description}"), *bar, Amount())
+    return Progress(*columns, console=console, transient=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mfenv._layout import Context
 from mfenv._output import output
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class WrongUsage(click.UsageError):
 
 class Commands(click.Group):
     """Commands that show their help where none is named, and know what others call them."""
+
+    context_class = Context
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:

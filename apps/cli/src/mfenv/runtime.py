@@ -12,7 +12,6 @@ import io
 import json
 import tempfile
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module, metadata
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfenv.errors import NoStore
 from mfenv.finding import Finder
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -109,7 +109,7 @@ def _put(
     there = store.exists(packages)
     missing = {key: package for key, package in packages.items() if key not in there}
     site.fetch(missing.values(), store=store)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with Threads(_AT_ONCE) as pool:
         for _ in pool.map(
             lambda item: store.put(item[0], site.cache.archive(item[1])), missing.items()
         ):
@@ -147,7 +147,7 @@ def _wheels(site: Site, platforms: Sequence[str]) -> Iterator[tuple[str, str, Pa
         target = stand_in(f"{python}.0", context)
         return resolve_wheels(prepared.spec, dict.fromkeys(platforms, target), context)
 
-    with ThreadPoolExecutor(len(PYTHONS)) as pool:
+    with Threads(len(PYTHONS)) as pool:
         for python, found in zip(PYTHONS, pool.map(choose, PYTHONS), strict=True):
             for platform, resolution in found.items():
                 for package in resolution.packages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mfenv._commands import cache, know, manage, resolve, share, transmute
+from mfenv._layout import Context
 from mfenv._output import output_options
 
 __all__ = ["COMMANDS"]
@@ -14,6 +15,7 @@ def _with_output_options(command: click.Command) -> click.Command:
     for one in command.commands.values() if isinstance(command, click.Group) else ():
         _with_output_options(one)
     output_options(command)
+    command.context_class = Context
     return command
 
 

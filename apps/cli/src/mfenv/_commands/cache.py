@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfenv._commands._common import json_option, open_environments, print_json, say
+from mfenv._layout import pairs
 from mfenv._output import output
 from mfenv.groups import Commands
 
@@ -171,8 +172,7 @@ def info(as_json: bool) -> None:
         ("age limit", f"{age:g} days" if age else "none"),
         ("gc frees", _size(usage.collectable)),
     ]
-    for label, value in rows:
-        click.echo(f"{label:<11} {value}")
+    pairs(rows, 11)
 
 
 @cache.command(

@@ -18,9 +18,10 @@ from mfenv._commands._common import (
     say,
     settings_in_force,
 )
+from mfenv._layout import pairs, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from envid.resolved import ResolvedEnv
 
@@ -90,7 +91,7 @@ def list_(limit: int | None, shared: str | None, as_json: bool) -> None:
             }
         )
         return
-    _table(
+    table(
         ("req_id", "full_id", "platform", "type", "python", "packages", "resolved", "known as"),
         (
             (
@@ -118,7 +119,7 @@ def _list_shared(start: str, limit: int | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"aliases": [{"alias": alias, "given_at": given} for alias, given in rows]})
     else:
-        _table(("alias", "given"), rows)
+        table(("alias", "given"), rows)
 
 
 @click.command(epilog="\b\nExamples:\n  MFENV_PLATFORMS=linux-64,osx-arm64 mfenv config")
@@ -131,7 +132,7 @@ def config(as_json: bool) -> None:
     if as_json:
         print_json({name: {"value": value, "origin": origin} for name, value, origin, _ in found})
         return
-    _table(
+    table(
         ("setting", "value", "from", "meaning"),
         ((name, _shown(value), origin, text) for name, value, origin, text in found),
     )
@@ -172,18 +173,7 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
     for one in env.packages:
         build = f" {one.build}" if one.build else ""
         rows.append((one.kind, f"{one.name} {one.version}{build}"))
-    for label, text in rows:
-        if text:
-            click.echo(f"{label:<13} {text}")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = [head, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for number, line in enumerate(lines):
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        text = "  ".join(cells).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+    pairs(((label, text) for label, text in rows if text), 13)
 
 
 COMMANDS = (show, list_, config)
