@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from resolvers.testing import make_wheel
+from resolvers.testing import make_project, make_wheel
 
 from .helpers import COMMAND, Machine, files, finish, private_mounts, tidy
 
@@ -225,6 +227,26 @@ def test_an_alias_for_ever_is_not_taken_from_another_home(
 def test_no_message_shows_credentials(machine: Machine, unchanged: None, text: str) -> None:
     machine.file("requirements.txt", text)
     assert "s3cret" not in machine.fails("resolve", "-r", "requirements.txt")
+
+
+def test_a_build_that_fails_is_told_whole(machine: Machine, unchanged: None) -> None:
+    tree = make_project(machine.work / "project", "thing", "1.0")
+    code = (
+        "for number in range(99): print('line', number, flush=True)\n    raise OSError('no luck')"
+    )
+    (tree / "backend.py").write_text(f"def build_wheel(*_):\n    {code}\n")
+    words = ("resolve", "--pypi", "./project")
+    said = machine.fails(*words)
+    assert "cannot build `project`: " in said.splitlines()[0]
+    assert said.splitlines()[0].endswith(": OSError: no luck")
+    assert "\n  | line 98\n" in said
+    assert "line 0\n" not in said
+    found = re.search(r"^all that its build wrote is in (/\S+)$", said, re.MULTILINE)
+    assert found
+    log = Path(found[1])
+    assert log.is_relative_to(machine.home)
+    assert "line 0\n" in log.read_text()
+    assert "line 0\n" in machine.run(*words, "-v").err
 
 
 # What the index and the store send

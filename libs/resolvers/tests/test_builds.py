@@ -174,6 +174,108 @@ def test_a_failed_build_says_what_the_backend_said_and_leaves_nothing(tmp_path: 
     assert not list((tmp_path / "engines" / "built").glob(".build-*"))
 
 
+BACKENDS = {
+    "an exception": (
+        "print('running build'); raise RuntimeError('the real reason')",
+        "failed: RuntimeError: the real reason",
+        "running build",
+        "",
+    ),
+    "a compiler": (
+        (
+            "import subprocess, sys; print('error: a.c: expected `;`', file=sys.stderr, flush=True);"
+            " subprocess.check_call(['false'])"
+        ),
+        "failed: subprocess.CalledProcessError: Command '['false']' returned",
+        "error: a.c: expected `;`",
+        "",
+    ),
+    "no compiler": (
+        "import subprocess; subprocess.check_call(['no-such-cc'])",
+        "No such file or directory: 'no-such-cc'",
+        "raise child_exception_type",
+        "install what its build needs",
+    ),
+    "a module": (
+        "import no_such_module",
+        "No module named 'no_such_module'",
+        "",
+        "its build needs `no_such_module`, which `build-system.requires` must name",
+    ),
+    "megabytes": (
+        "print('x' * 99_000); print('y\\n' * 500_000); raise SystemExit('it failed in the end')",
+        "failed: it failed in the end",
+        "y",
+        "",
+    ),
+    "a secret": (
+        "raise RuntimeError('at https://me:s3cret@host/x?token=s3cret#s3cret')",
+        "at https://",
+        "",
+        "",
+    ),
+    "escapes": (
+        "import sys; sys.stderr.buffer.write(b'\\x1b[31mred \\xff\\x1b]0;title\\x07\\r\\nblue\\x08'); sys.exit(3)",
+        "failed: blue",
+        "red \N{REPLACEMENT CHARACTER}",
+        "",
+    ),
+    "a kill": (
+        "import os; print('about to die', flush=True); os.kill(os.getpid(), 9)",
+        "(SIGKILL)): about to die",
+        "",
+        "something ended its build",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "reason", "tail", "hint"), BACKENDS.values(), ids=BACKENDS)
+def test_a_failed_build_says_why_and_keeps_all_of_it_in_a_file(
+    tmp_path: Path, code: str, reason: str, tail: str, hint: str
+) -> None:
+    tree = make_project(tmp_path / "project", "a", "1")
+    (tree / "backend.py").write_text(f"def build_wheel(*_):\n    {code}\n")
+    (tree / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        "[project]\nname = 'a'\nversion = '1'\n"
+    )
+    digest = content_digest(tree)
+    with pytest.raises(errors.BuildFailed) as caught:
+        resolve(
+            spec_of(f"a @ file:project#sha256={digest}"),
+            tmp_path,
+            HOST,
+            local_paths={digest: tree},
+        )
+    error = caught.value
+    assert error.package == "project"
+    assert reason in str(error).splitlines()[0]
+    assert any(tail in line for line in (*error.tail, error.reason))
+    assert hint in str(error.hint)
+    assert len(str(error)) < 4000
+    assert error.path
+    assert error.path.is_relative_to(tmp_path / "engines" / "logs")
+    assert str(error.path) in str(error)
+    kept = error.path.read_text()
+    assert all(line.removesuffix("...") in kept for line in error.tail)
+    assert "\x1b" not in kept + str(error)
+    assert "s3cret" not in kept + str(error) + error.log
+
+
+def test_of_the_logs_of_builds_the_newest_are_kept(tmp_path: Path) -> None:
+    tree = make_project(tmp_path / "project", "a", "1", tag="broken")
+    digest = content_digest(tree)
+    spec = spec_of(f"a @ file:project#sha256={digest}", python=f"=={sys.version.split()[0]}")
+    logs = tmp_path / "engines" / "logs"
+    logs.mkdir(parents=True)
+    for number in range(50):
+        (logs / f"20200101-0000{number:02}-b-x.log").touch()
+    with pytest.raises(errors.BuildFailed) as caught:
+        resolve(spec, tmp_path, HOST, local_paths={digest: tree})
+    assert len(list(logs.iterdir())) == 20
+    assert caught.value.path in logs.iterdir()
+
+
 def test_a_local_directory_is_built_without_touching_it(tmp_path: Path) -> None:
     tree = make_project(tmp_path / "my project", "a", "1", requires=["b"])
     digest = content_digest(tree)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from envid.redaction import redact
+from resolvers._build_logs import build_failed, plain_text
 from resolvers._reasons import floor_hint, why_no_wheel
 from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
@@ -31,6 +33,9 @@ __all__ = ["Story", "diagnose", "unreachable"]
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
 _GIT = re.compile(r"git\+(\w+://(?:[^/@\s]+@)?[^\s`@#]+)")
+_FAILED = "\nerror: Failed to build"
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception|error|fatal): ")
+_BUILDING = re.compile(r"^(?: *Building |warning: ).*\n?", re.MULTILINE)
 _NO_GIT = "Git executable not found"
 _TERMS = (
     ("in the package registry", "in any index"),
@@ -82,31 +87,44 @@ _HINTS = (
 class Story:
     """A failure as uv tells it: a chain of causes, each on one line, and hints.
 
-    `said` is the last line of what a program that uv had started wrote.
+    `output` are the lines of what a program that uv had started wrote.
     """
 
     causes: tuple[str, ...]
     hints: tuple[str, ...]
-    said: str
+    output: tuple[str, ...]
     log: str
 
     @classmethod
     def read(cls, stderr: str) -> Story:
         """Split what uv wrote to standard error; no credential is left in it."""
-        log = _USERINFO.sub("://", stderr).strip()
+        log = _USERINFO.sub("://", plain_text(stderr)).strip()
         own, *output = re.split(r"\n *(?:\[stderr\]|\[stdout\]|--- stderr)\n", log)
+        # What `uv build` starts writes before uv says that it failed.
+        before, mark, after = log.rpartition(_FAILED)
+        if mark and not output:
+            own, output = f"{mark}{after}", [_BUILDING.sub("", before)]
         # A cause goes on in lines that are indented deeper than its first.
         parts = re.findall(r"^ {0,2}(error|cause|hint): (.*(?:\n {3,}.*)*)", own, re.MULTILINE)
         flat = [(kind, " ".join(text.split())) for kind, text in parts]
         # What a program wrote ends where uv's hints begin.
-        lines = [line for text in output for line in text.partition("\n\nhint: ")[0].splitlines()]
-        said = [" ".join(line.split()) for line in lines]
+        texts = [dedent(text.partition("\n\nhint: ")[0]) for text in output]
         return cls(
             causes=tuple(text for kind, text in flat if kind != "hint"),
             hints=tuple(text for kind, text in flat if kind == "hint"),
-            said=next((line for line in reversed(said) if line), "").rstrip("."),
+            output=tuple(line.rstrip() for text in texts for line in text.splitlines()),
             log=log,
         )
+
+    @property
+    def said(self) -> str:
+        """The last line of what the program wrote, of those that name an error if there are any.
+
+        What it wrote to its two streams comes in no order.
+        """
+        lines = [text for line in self.output if (text := " ".join(line.split()).rstrip("."))]
+        errors = [line for line in lines if _ERROR.match(line)]
+        return (errors or lines or [""])[-1]
 
     @property
     def reason(self) -> str:
@@ -193,7 +211,8 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
     if exact and not question.must_build(canonicalize_name(name)):
         floor = floor_hint(canonicalize_name(name), version, question)
         hint = f"{floor}; {hint}" if floor else hint
-    return BuildFailed(name.partition(" @ ")[0], story.reason, story.log, hint, why)
+    cache = question.context.cache_dir
+    return build_failed(name.partition(" @ ")[0], story, cache, hint, why)
 
 
 def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:

@@ -76,10 +76,10 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
         tried.append(python)
         try:
             return attempt(final=only)
-        except (NeedsBuild, BuildFailed) as error:
+        except NeedsBuild as error:
             failed.append(error)
             waiting.append(attempt)
-        except (NoSolution, HashMismatch) as error:
+        except (BuildFailed, NoSolution, HashMismatch) as error:
             failed.append(error)
         if only or isinstance(failed[-1], UnknownPackage):
             raise failed[-1]
@@ -91,7 +91,8 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
         except (BuildFailed, NeedsPlatform, NoSolution, HashMismatch) as error:
             failed = [error, *(one for one in failed if not isinstance(one, NeedsBuild))]
     if len(tried) > 1:
-        failed[0].hint = f"{failed[0].hint}; no other of Python {', '.join(tried[1:])} serves"
+        others = f"no other of Python {', '.join(tried[1:])} serves"
+        failed[0].hint = "; ".join(filter(None, (failed[0].hint, others)))
     raise failed[0]
 
 

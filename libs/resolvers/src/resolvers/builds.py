@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from envid.platforms import host_platform
+from resolvers._build_logs import build_failed
 from resolvers._diagnosis import Story, unreachable
 from resolvers._index import index_settings
 from resolvers._warnings import build_warnings
@@ -94,8 +95,8 @@ class Builder:
                 try:
                     built = self._build(name, source, fetch, work, why)
                 except BuildFailed as error:
-                    told = (error.package, error.reason, error.log, error.hint)
-                    raise BuildFailed(*told, why=why) from error
+                    error.why = why
+                    raise
                 built = self._tagged(name, built)
                 key = keys[0] if built.name.endswith("-none-any.whl") else keys[1]
                 return self._keep(built, key)
@@ -173,7 +174,7 @@ class Builder:
             story = Story.read(done.stderr)
             raise self._uv.named(
                 unreachable(story, self._context.credentials)
-                or BuildFailed(name, story.reason, story.log)
+                or build_failed(name, story, self._context.cache_dir)
             )
         self.notes += build_warnings(name, done.stderr)
         built = next((work / "out").glob("*.whl"))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "BuildFailed",
@@ -258,18 +262,27 @@ class NeedsBuild(RuntimeError, ResolveError):
 class BuildFailed(RuntimeError, ResolveError):
     """A wheel could not be built from its source.
 
-    `log` ends with what the build backend said; `why` is the reason that there is no wheel.
+    `why` is the reason that there is no wheel. `log` is all that the build wrote, `tail` its last
+    lines, and `path` the file that has all of it; the newest of these files are kept.
     """
+
+    tail: tuple[str, ...] = ()
+    path: Path | None = None
 
     def __init__(
         self, package: str, reason: str, log: str = "", hint: str | None = None, why: str = ""
     ) -> None:
         super().__init__(package, reason, log, hint, why)
-        self.package, self.reason, self.log, self.hint, self.why = package, reason, log, hint, why
+        self.package, self.reason, self.log, self.why = package, reason, log, why
+        self.hint = hint or "install what its build needs, or ask for what has a wheel"
 
     def __str__(self) -> str:
         why = f" (it must be built: {self.why})" if self.why else ""
-        return f"cannot build `{self.package}`{why}: {self.reason}"
+        lines = [f"cannot build `{self.package}`{why}: {self.reason}"]
+        lines += (f"  | {line}" for line in self.tail)
+        if self.path:
+            lines.append(f"all that its build wrote is in {self.path}")
+        return "\n".join(lines)
 
 
 class MachineLacks(OSError, ResolveError):
