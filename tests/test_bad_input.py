@@ -17,7 +17,6 @@ from .helpers import COMMAND, Machine, files, finish, private_mounts, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from resolvers.testing import FakeIndex
 
