@@ -67,6 +67,14 @@ def test_what_is_known_is_answered_without_the_resolver(machine: Machine) -> Non
     assert found & {"requests", "rattler", "resolvers.pypi", "rich", "uv"} == set()
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "cache info", "cache verify"])
+def test_every_command_says_as_much_as_it_is_asked_to(machine: Machine, command: str) -> None:
+    words = command.split()
+    text = machine.ok(*words, "--help")
+    options = ("-v, --verbose", "-q, --quiet", "--color WHEN", "--no-progress")
+    assert [one for one in options if one not in text] == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(machine: Machine, command: str) -> None:
     for option in ("--help", "-h"):
@@ -299,6 +307,7 @@ def test_what_is_asked_of_whom_is_told(machine: Machine, index: FakeIndex) -> No
             *words, "--pypi", "app", "--dry-run", "--force", env={"MFENV_INDEX_URL": login}
         )
         assert (done.status, done.out) == (0, plain.out)
+        assert f"resolvers: uv asks {index.url}\n" in done.err
         line = r"^ +\d+\.\d{3} resolvers: uv pip compile \S+: ended with 0 after \d+\.\d{3} s$"
         assert re.search(line, done.err, re.MULTILINE)
         assert "geheim" not in done.err

@@ -20,6 +20,8 @@ _LOGIN = re.compile(
     rf"(?P<login>[^{_OUT}/?#]*)@"
     # No port, and an `@` further on: a password with `/`, `?`, `#` or a space as it is.
     rf"|{_HOST}*:(?!\d*(?:[/?#{_OUT}']|$))(?:(?!://)[^\n`\"<>])*@"
+    # The same, with quotation marks in it.
+    rf"|{_HOST}*:(?!\d+(?:[/?#{_OUT}']|$))(?:(?!://)\S)*@"
     # What may be a port is taken for one in URLs of repositories alone, which end in `@REVISION`.
     rf"|(?<!\+http://)(?<!\+https://)(?<!ssh://){_HOST}*:\d+[/?#]{_IN}*@"
     r")"
@@ -30,6 +32,15 @@ _MORE = re.compile(rf"(?<![\w+])(https?://){re.escape(_HIDDEN)}@{_IN}*@")
 _PROXY = re.compile(rf"(?<![^{_OUT}='(])[^{_OUT}:/@='(]+:[^{_OUT}/@']+@(?=[\w.-])")
 _TOKEN = re.compile(rf"(://[^{_OUT}/]*/t/|/t/(?=[a-z]{{2}}-[0-9a-f]{{8}}-))[^{_OUT}/]+")
 _TAIL = re.compile(rf"(://[^{_OUT}?#]*)(\?[^{_OUT}#]*)?(#{_IN}*)?")
+# Where a URL was taken for a path.
+_COLLAPSED = re.compile(r"\b((?:https?|ssh|git\+[a-z]+):)/(?=[^/\s])")
+# Outside of URLs: in one that has lost its beginning, in a header, in a connection string.
+_LOOSE = re.compile(
+    r"((?:(?<=[?&;])(?:[\w.-]*(?:token|password|secret|signature|credential|api[_-]?key)|sig)"
+    r"|\b(?:AccountKey|SharedAccessKey|SharedAccessSignature))="
+    rf"|\bauthorization: ?\w+ )(?!{re.escape(_HIDDEN)})[^&#;\s`\"'<>)]+",
+    re.IGNORECASE,
+)
 # What was hidden before, of a file whose line is named.
 _WAS_HIDDEN = re.compile(rf"{re.escape(_HIDDEN)}(:\d+)?")
 _END = re.compile(r"[')\],.;:]+$")
@@ -41,11 +52,15 @@ def redact(text: str) -> str:
     Their fragments are left out. The user name of an ssh URL without a password stays, since it
     names an account that everybody shares.
     """
+    if ":/" in text:
+        text = _COLLAPSED.sub(r"\1//", text)
     if "@" in text:
         text = _PROXY.sub(f"{_HIDDEN}@", _MORE.sub(rf"\1{_HIDDEN}@", _LOGIN.sub(_no_login, text)))
-    if "://" not in text:
-        return text
-    return _TAIL.sub(_no_values, _TOKEN.sub(rf"\1{_HIDDEN}", text))
+    if "/t/" in text:
+        text = _TOKEN.sub(rf"\1{_HIDDEN}", text)
+    if "://" in text:
+        text = _TAIL.sub(_no_values, text)
+    return _LOOSE.sub(rf"\1{_HIDDEN}", text) if "=" in text or ": " in text else text
 
 
 def _no_login(match: re.Match[str]) -> str:

@@ -203,7 +203,7 @@ def _archive(text: str, base: str) -> Requirement:
     digest = _DIGEST.fullmatch(fragment.rest)
     kind = {64: "sha256", 32: "md5"}[len(digest[2])] if digest else ""
     if fragment.rest and (not digest or digest[1] not in (None, kind)):
-        raise Flaw(f"`#{fragment.rest}` of `{redact(text)}` is not a hash", "an md5 or a sha256")
+        raise Flaw(f"what ends `{redact(text)}` is not a hash", "an md5 or a sha256 behind the `#`")
     url, secret = split_secret(path_to_url(path) if path else address)
     return Requirement(
         category="conda",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from resolvers._uv import Uv
 
 __all__ = ["compile_alone", "compile_lock", "compile_notes", "compile_versions"]
+
+_log = logging.getLogger(__name__)
 
 _LOCK = ("--format", "pylock.toml")
 _ROUNDS = 60
@@ -121,6 +124,9 @@ def _compile(
 ) -> CompletedProcess[str]:
     stubs = [question.stubs.folder] if question.stubs else []
     settings = index_settings(uv, question.spec, question.context.credentials, stubs)
+    if not offline:
+        sources = [one.url for one in question.spec.sources if one.kind != "channel"]
+        _log.info("uv asks %s", ", ".join(sources) or "no index")
     with tempfile.TemporaryDirectory() as work:
         arguments = question.arguments(Path(work) / "constraints.txt")
         earlier = _earlier_answer(question, Path(work)) if options == _LOCK else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from resolvers.request import ResolveContext
 
 __all__ = ["CondaQuestion", "Solved", "solve_conda"]
+
+_log = logging.getLogger(__name__)
 
 _HANDLER = "resolvers._conda_engine:solve"
 _DEFAULT_CHANNEL = "conda-forge"
@@ -141,6 +144,8 @@ def solve_conda(
         raise EngineFailed("py-rattler", "it is not installed", hint=hint)
     context.on_process("py-rattler solve")
     place = str(context.cache_dir / "conda")
+    urls = ", ".join(map(redact, _channels(questions)))
+    _log.info("py-rattler asks %s for %s", urls, ", ".join(platforms))
     try:
         answers = worker.call(
             _HANDLER,

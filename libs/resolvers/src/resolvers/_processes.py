@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envid.redaction import redact
 from pkgcache.web.credentials import without_secrets
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Processes:
         Raises `CancelledError` once this is closed.
         """
         started = time.monotonic()
+        _log.debug("%s: %s", name, redact(" ".join(map(str, command))))
         with _leash() as leash:
             with self._lock:
                 self.pause(0)
@@ -109,7 +111,7 @@ class Processes:
                     child.communicate()
         took = time.monotonic() - started
         _log.info("%s: ended with %d after %.3f s", name, child.returncode, took)
-        _log.debug("%s", err.rstrip())
+        _log.debug("%s", redact(err.rstrip()))
         return subprocess.CompletedProcess(command, child.returncode, out, err)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
@@ -162,6 +166,7 @@ def run(
 
     Raises `PrefixError` with its last words.
     """
+    started = time.monotonic()
     try:
         done = subprocess.run(
             command,
@@ -175,6 +180,8 @@ def run(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise PrefixError(str(prefix), f"{failure}: {reason}") from error
+    took = time.monotonic() - started
+    _log.info("%s: ended with %d after %.3f s", command[0], done.returncode, took)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise PrefixError(str(prefix), f"{failure}: {said[-1] if said else done.returncode}")

@@ -49,13 +49,14 @@ class PartedStore(RemoteStore):
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
     ) -> str:
         step = max(self._part_size, -(-size // _MOST_PARTS))
-        upload = self._call(lambda: self._begin(name, condition))
+        upload = self._call(f"begin {name}", lambda: self._begin(name, condition))
 
         def send(number: int) -> str:
             data = _piece(file, number * step, step)
             if len(data) != min(step, size - number * step):
                 raise Refused(Problem(reason="the file changed while it was sent"))
-            sent = self._call(lambda: self._part(name, upload, number, data))
+            part = f"write part {number} of {name}"
+            sent = self._call(part, lambda: self._part(name, upload, number, data))
             if task:
                 task.advance(len(data))
             return sent
@@ -63,13 +64,13 @@ class PartedStore(RemoteStore):
         running = [self._parts.submit(send, number) for number in range(-(-size // step))]
         try:
             parts = [one.result() for one in running]
-            return self._call(lambda: self._finish(name, upload, parts, condition))
+            return self._call(f"end {name}", lambda: self._finish(name, upload, parts, condition))
         except BaseException:
             for one in running:
                 one.cancel()
             wait(running)
             with suppress(Refused):
-                self._call(lambda: self._abandon(name, upload))
+                self._call(f"give up {name}", lambda: self._abandon(name, upload))
             raise
 
 

@@ -108,7 +108,7 @@ class RemoteStore(Store, ABC):
         name = self._name(key)
         with self._refusals("look up", key):
             try:
-                return self._call(lambda: self._head(key, name))[0]
+                return self._call(f"look up {name}", lambda: self._head(key, name))[0]
             except Refused as refused:
                 if refused.problem.kind == "absent":
                     return None
@@ -138,7 +138,7 @@ class RemoteStore(Store, ABC):
 
         with self._refusals("read", key):
             try:
-                return self._call(receive, lambda: position)
+                return self._call(f"read {name}", receive, lambda: position)
             except Refused as refused:
                 if refused.problem.kind != "range":
                     raise
@@ -170,7 +170,7 @@ class RemoteStore(Store, ABC):
                     # An attempt whose answer got lost may have written the object itself.
                     if not refused.again or refused.problem.kind not in ("conflict", "absent"):
                         raise
-                    info, found = self._call(lambda: self._head(key, name))
+                    info, found = self._call(f"look up {name}", lambda: self._head(key, name))
                     if found != token:
                         raise
                     etag = info.etag
@@ -180,7 +180,8 @@ class RemoteStore(Store, ABC):
         page: Any = None
         while True:
             with self._refusals("list", prefix):
-                found, page = self._call(partial(self._page, self._prefix + prefix, page))
+                names = self._prefix + prefix
+                found, page = self._call(f"list {names}", partial(self._page, names, page))
             # Names that are no keys were not written by this library.
             yield from (one for one in found if _is_key(one.key))
             if page is None:
@@ -190,7 +191,7 @@ class RemoteStore(Store, ABC):
         name = self._name(key)
         with self._refusals("delete", key):
             try:
-                self._call(lambda: self._delete(name))
+                self._call(f"delete {name}", lambda: self._delete(name))
             except Refused as refused:
                 if refused.problem.kind != "absent":
                     raise
@@ -258,7 +259,9 @@ class RemoteStore(Store, ABC):
     def _heads(self) -> Threads:
         return Threads(HEADS, "store-heads")
 
-    def _call(self, request: Callable[[], T], position: Callable[[], int] = lambda: 0) -> T:
+    def _call(
+        self, what: str, request: Callable[[], T], position: Callable[[], int] = lambda: 0
+    ) -> T:
         """The answer to a request, which is sent again as long as that is worth it.
 
         What moved the `position` on was a good attempt, so counting starts anew after it.
@@ -273,9 +276,10 @@ class RemoteStore(Store, ABC):
             except self._errors as error:
                 problem = self._problem(error)
             else:
-                _log.info("%s: answered in %.3f s", self._at.clean, time.monotonic() - started)
+                took = time.monotonic() - started
+                _log.info("%s: %s: answered in %.3f s", self._at.clean, what, took)
                 return answer
-            _log.info("%s: %s", self._at.clean, problem.reason)
+            _log.info("%s: %s: %s", self._at.clean, what, problem.reason)
             wait = tries.wait(problem.retry_after, moved=position() > at)
             if wait is None:
                 raise Refused(problem, again=again)
@@ -321,7 +325,7 @@ class RemoteStore(Store, ABC):
             file.seek(0)
             return self._put(name, file, size, condition)
 
-        etag = self._call(send)
+        etag = self._call(f"write {name}", send)
         if task:
             task.advance(size)
         return etag

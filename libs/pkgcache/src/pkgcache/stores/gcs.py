@@ -179,7 +179,7 @@ class GcsStore(RemoteStore):
             step = max(self._part_size // _STEP, 1) * _STEP
             return self._upload(name, counted, size, condition, step)
 
-        return self._call(send)
+        return self._call(f"write {name}", send)
 
     def _upload(
         self, name: str, body: Any, size: int, condition: Condition, step: int | None

@@ -249,7 +249,7 @@ class S3Store(PartedStore):
         # Only the first `IfNoneMatch` of all times finds nothing there.
         for _ in range(1 if kind == "IfMatch" else 2):
             try:
-                self._call(probe)
+                self._call("try a condition", probe)
             except Refused as refused:
                 if refused.problem.kind not in ("conflict", "absent"):
                     raise

@@ -139,6 +139,7 @@ class Client:
         if isinstance(error, ValueError):  # what `requests` says of URLs that are none
             return _failure(url, "it is not a URL that can be fetched")
         reason, hint = why_broken(error, self._patience.silence)
+        _log.info("GET %s: %s", redact(url), reason)
         return _failure(url, reason, retryable=hint is None, hint=hint)
 
 
