@@ -50,6 +50,32 @@ def test_a_command_of_another_tool(machine: Machine, words: list[str], meant: st
 
 
 @pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("numpy", "`--pypi numpy` or `--conda numpy`"),
+        ("asked.txt", "`-r asked.txt`"),
+        ("https://h/x.txt?sig=s3cret", "`-r https://h/x.txt?sig=***`"),
+    ],
+)
+def test_what_stands_by_itself_may_be_asked_for(machine: Machine, word: str, meant: str) -> None:
+    machine.file("asked.txt", "app\n")
+    said = machine.fails("resolve", word, status=2)
+    assert said.endswith(f"hint: did you mean {meant}?\n")
+
+
+def test_a_store_that_is_not_there_is_told_from_one_that_must_not_be_asked(
+    machine: Machine,
+) -> None:
+    for words in (["get", "a"], ["list", "--shared"], ["gc", "--store"]):
+        said = machine.fails(*words, env={"MFENV_STORE": ""})
+        assert "hint: MFENV_STORE names the store" in said
+        assert "local_only" not in said
+    said = machine.fails("list", "--shared", env={"MFENV_LOCAL_ONLY": "1"})
+    assert said.endswith("hint: leave out `local_only`\n")
+    assert "MFENV_STORE" not in machine.fails("rm", "nowhere")
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["run", "--cwd", "/", "a"], "there is no option `--cwd`"),

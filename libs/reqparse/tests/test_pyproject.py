@@ -473,7 +473,7 @@ def test_inline_script_metadata(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("import x\n", "tool.py: no `# /// script` block; write one as PEP 723 says"),
+        ("import x\n", 'tool.py: no `# /// script` block; begin with `# /// script`, `# dependencies = ["NAME"]`, `# ///` (PEP 723)'),
         ("# /// script\n# a = 1\n# ///\n\n# /// script\n# a = 1\n# ///\n", "tool.py:5: a second `# /// script` block; keep one"),
         ("x\n# /// script\n# a = \n# ///\n", "tool.py:3: not TOML: "),
     ],

@@ -110,7 +110,7 @@ def collect_store(site: Site, *, grace: float, older_than: float, dry_run: bool 
     from pkgcache.share.sweeping import sweep
 
     if site.store is None:
-        raise NoStore("to collect in")
+        raise NoStore("to collect in", local_only=site.settings.local_only)
     url, registry = site.store_url, site.registry
     swept = sweep(
         site.store,

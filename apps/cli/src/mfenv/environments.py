@@ -157,7 +157,7 @@ class Environments:
         `default`. Raises `NoStore` where there is none.
         """
         if self._site.store is None:
-            raise NoStore(f"to publish `{name}` to")
+            raise NoStore(f"to publish `{name}` to", local_only=self._site.settings.local_only)
         envs = self.find(name)
         published = self.publish(envs, default=default, check=True, verify=verify)
         for env in envs:
@@ -224,7 +224,7 @@ class Environments:
         Raises `NoStore` where there is none.
         """
         if self._site.store is None:
-            raise NoStore("to list the aliases of")
+            raise NoStore("to list the aliases of", local_only=self._site.settings.local_only)
         return list(self._site.store.aliases(start))
 
     def alias(self, name: str, alias: str) -> tuple[Alias, FullRef]:
@@ -308,8 +308,10 @@ class Environments:
         path = Path(name).expanduser().absolute()
         try:
             target = Finder(self._site, self._step, ask_store=False).target(name)
-        except (UnknownEnvironment, InvalidAlias):
+        except (UnknownEnvironment, InvalidAlias) as error:
             if not os.path.lexists(path):
+                if isinstance(error, UnknownEnvironment):
+                    error.hint = "`mfenv list` shows what is known here"
                 raise
             return Removed(prefixes=(self._prefixes.remove(path),))
         if not self._site.registry.platforms(*target):

@@ -100,8 +100,9 @@ class StillNamed(MfenvError, ValueError):
 class NoStore(InvalidRequest):
     """Something needs the shared store, and none is set, or `local_only` forbids to ask it."""
 
-    def __init__(self, purpose: str) -> None:
-        hint = "MFENV_STORE names the store of your team; leave out `local_only`"
+    def __init__(self, purpose: str, *, local_only: bool = False) -> None:
+        store = "MFENV_STORE names the store of your team, such as `file:///srv/team/mfenv`"
+        hint = "leave out `local_only`" if local_only else store
         super().__init__(f"there is no store {purpose}", hint)
         self.args = (purpose,)
 

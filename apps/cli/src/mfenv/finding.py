@@ -54,7 +54,7 @@ class Finder:
         """See `Environments.get`, but for the default."""
         store = self._store()
         if store is None:
-            raise NoStore(f"to get `{name}` from")
+            raise NoStore(f"to get `{name}` from", local_only=self._site.settings.local_only)
         target = self.target(name, platforms, fresh=True)
         there = _stored(store, target)
         for platform in platforms:

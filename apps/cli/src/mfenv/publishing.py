@@ -117,7 +117,7 @@ class Publisher:
         """See `Environments.take_away`."""
         store = self._site.store
         if shared and store is None:
-            raise NoStore(f"to take `{alias}` away in")
+            raise NoStore(f"to take `{alias}` away in", local_only=self._site.settings.local_only)
         there = store is not None and store.alias(alias) is not None
         here = self._registry.remove_alias(str(alias))
         if not here and not there:

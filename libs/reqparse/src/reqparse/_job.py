@@ -275,7 +275,9 @@ def _read(path: str, *, regular: bool) -> bytes:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         # The file that was asked for is named by its origin already.
-        raise Flaw(f"no such file `{path}`" if regular else "no such file") from None
+        if regular:
+            raise Flaw(f"no such file `{path}`") from None
+        raise Flaw("no such file", "a relative path starts in the current directory") from None
     except IsADirectoryError:
         raise Flaw("this is a directory", "name a file in it") from None
     except (OSError, ValueError) as error:

@@ -295,7 +295,7 @@ def _hint(text: str) -> str | None:
     if re.search(r"[<>=!~][^,;]*\s[<>!~=]", text):
         return "separate version clauses with commas"
     if re.match(r"[\w.-]+\s+[\w.-]+", text):
-        return "one requirement per line"
+        return "one requirement per line or option"
     return None
 
 
@@ -313,5 +313,5 @@ _LOOKS_LIKE = {
     r"[\w.-]+#": "a comment starts with a space and `#`",
     r"[\w.-]+\s*=[<>!~]": "the sign of equality stands behind: `>=`, `<=`, `!=`, `~=`",
     r"[\w.-]+\s*==\s*(?:\*|latest\b|any\b)": "leave out the version for any",
-    r"[\w.-]+\s*,": "one requirement per line",
+    r"[\w.-]+\s*,": "one requirement per line or option",
 }

@@ -89,7 +89,10 @@ def read_script(job: Job, location: str, data: bytes) -> None:
             origin = Origin(file=redact(location), line=number)
             job.note(origin, f"the block `{other[1]}` is not used: `script` is read")
     if not blocks:
-        raise Flaw("no `# /// script` block", "write one as PEP 723 says")
+        raise Flaw(
+            "no `# /// script` block",
+            'begin with `# /// script`, `# dependencies = ["NAME"]`, `# ///` (PEP 723)',
+        )
     if len(blocks) > 1:
         raise Flaw("a second `# /// script` block", "keep one", blocks[1][0])
     start, end = blocks[0]

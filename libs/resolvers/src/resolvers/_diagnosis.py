@@ -178,7 +178,8 @@ def unreachable(
             if status in REFUSED:
                 reason, hint = refusal(status, where, credentials)
             return IndexUnreachable(where, reason, status, hint)
-        return IndexUnreachable(where, story.reason, hint="check the address and the network")
+        hint = "check the address and the network" if "://" in where else "check the path"
+        return IndexUnreachable(where, story.reason, hint=hint)
     if story.search("Git operation failed") and not story.search(_NO_GIT):
         address = story.search(_GIT)
         asked = question.spec.for_platform(question.target.platform) if question else {}

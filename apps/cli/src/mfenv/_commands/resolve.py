@@ -18,6 +18,7 @@ from mfenv._commands._common import (
     say,
     say_packages,
 )
+from mfenv.groups import WrongUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ class _FileOrUrl(click.Path):
         return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES, context_settings={"allow_extra_args": True})
 @_files_option(
     "-r",
     "--requirement",
@@ -159,6 +160,10 @@ def resolve(**options: Any) -> int:
     asked = {name: options.pop(name) for name in _ASKED}
     choice = {name: options.pop(name) for name in _CHOICE}
     run = {name: options.pop(name) for name in _RUN}
+    for word in click.get_current_context().args:
+        file = Path(word).is_file() or "://" in word
+        meant = f"-r {word}" if file else f"--pypi {word}` or `--conda {word}"
+        raise WrongUsage(f"`{word}` stands by itself", f"did you mean `{meant}`?")
     if not any(asked.values()):
         raise click.UsageError(
             "Nothing is asked for: give -r FILE, --conda SPEC, --pypi SPEC or --using ENV."
