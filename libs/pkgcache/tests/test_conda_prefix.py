@@ -487,6 +487,16 @@ class TestLinkScripts:
         create_conda_env(env_of(package), prefix, cache=cache, progress=progress, link_scripts=True)
         assert progress.notes == []
 
+    def test_learn_no_credential(
+        self, prefix: Path, cache: PackageCache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "geheim")
+        monkeypatch.setenv("MFENV_INDEX_URL", "https://ann:geheim@127.0.0.1/simple")
+        env = env_of(*cached(cache, with_script('/usr/bin/env > "$PREFIX/told"\n')))
+        create_conda_env(env, prefix, cache=cache, link_scripts=True)
+        assert "PKG_NAME=demo\n" in (prefix / "told").read_text()
+        assert "geheim" not in (prefix / "told").read_text()
+
     def test_run_in_place_before_the_marker_is_there(
         self, prefix: Path, cache: PackageCache
     ) -> None:

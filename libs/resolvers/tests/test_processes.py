@@ -54,6 +54,17 @@ def test_input_and_output_pass_through() -> None:
     assert names == ["cat"]
 
 
+@pytest.mark.parametrize("git", [True, False])
+def test_what_is_configured_for_git_is_for_git(monkeypatch: pytest.MonkeyPatch, git: bool) -> None:
+    mine = {"GIT_CONFIG_VALUE_0": "a", "SSH_AUTH_SOCK": "b"}
+    for name, value in {**mine, "GIT_SSL_CAINFO": "c", "GIT_DIR": "d", "HF_TOKEN": "e"}.items():
+        monkeypatch.setenv(name, value)
+    shown = Processes(lambda _: None).run("env", ["env"], git=git).stdout.splitlines()
+    assert "GIT_SSL_CAINFO=c" in shown
+    assert not {"GIT_DIR=d", "HF_TOKEN=e"} & set(shown)
+    assert all((f"{name}={value}" in shown) == git for name, value in mine.items())
+
+
 @pytest.mark.parametrize("sleep", ["sleep 60", OWN_GROUP])
 def test_closing_ends_what_runs_and_starts_nothing_else(tmp_path: Path, sleep: str) -> None:
     processes = Processes(lambda _: None)
