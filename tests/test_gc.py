@@ -321,10 +321,13 @@ def test_a_damaged_registry_is_named(machine: Machine) -> None:
         database,
     ):
         database.execute("update environments set description = x'00'")
-    done = machine.run("cache", "verify", "--json")
+    done = machine.run("cache", "verify", "--no-repair", "--json")
     assert done.status == 1
-    (line,) = json.loads(done.out)["registry"]
-    assert "is damaged" in line
+    (flaw,) = json.loads(done.out)["registry"]
+    assert "is damaged" in flaw["problem"]
+    assert flaw["mended"] is None
+    assert machine.json("cache", "verify")["registry"] == [{**flaw, "mended": "put right"}]
+    assert machine.json("cache", "verify")["registry"] == []
 
 
 def test_what_the_machine_keeps(machine: Machine) -> None:

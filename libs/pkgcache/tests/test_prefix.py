@@ -520,7 +520,7 @@ class TestRemove:
         prefix.mkdir(parents=True)
         if marker is not None:
             (prefix / MARKER).write_text(marker)
-        with pytest.raises(NotOurPrefix, match="has no environment marker"):
+        with pytest.raises(NotOurPrefix, match=r"has no environment marker|by a newer mfenv"):
             remove_prefix(prefix, cache=cache)
         with pytest.raises(NotOurPrefix):
             create_venv(demo(cache), prefix, python=PYTHON, cache=cache, replace=True)

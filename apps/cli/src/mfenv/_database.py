@@ -17,15 +17,18 @@ from urllib.parse import quote
 from mfenv.errors import MfenvError, RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_WAIT_SECONDS = 60
+_SHORT_WAIT_SECONDS, _WAIT_SECONDS = 2, 60
 _ROOM = 1 << 16
+_MOVE = "move the file away; what is in the store can be fetched again"
 
 
 class Database:
     """The database in the file `path`, which is made with `schema` when it is not there.
+
+    `note` is told what is waited for, and what had to be passed over.
 
     Every write is one transaction. Where nothing can be written, what is there is read. Raises
     `RegistryError` where it cannot be opened, read or written, and for one of a higher `version`.
@@ -34,8 +37,8 @@ class Database:
     version: int
     schema: str
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, note: Callable[[str], None] = lambda _: None) -> None:
+        self.path, self._note = path, note
         self._connection: sqlite3.Connection | None = None
         self._refusal: RegistryError | None = None
         self.full = False
@@ -78,8 +81,7 @@ class Database:
                 if keep:
                     raise self._refusal
                 db = _in_memory(db)
-            # Taking the lock at once cannot deadlock, as turning a read into a write can.
-            db.execute("begin immediate")
+            self._begin(db)
             try:
                 yield db
             except BaseException:
@@ -90,12 +92,26 @@ class Database:
             else:
                 db.rollback()
 
+    def _begin(self, db: sqlite3.Connection) -> None:
+        # Taking the lock at once cannot deadlock, as turning a read into a write can.
+        db.execute(f"pragma busy_timeout={_SHORT_WAIT_SECONDS * 1000}")
+        try:
+            db.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            self._note(f"waiting for another process that writes to `{self.path}`")
+            db.execute(f"pragma busy_timeout={_WAIT_SECONDS * 1000}")
+            db.execute("begin immediate")
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
+        if os.path.lexists(self.path) and not self.path.is_file():
+            raise RegistryError(f"the registry `{self.path}` is not a file", _MOVE)
         if reason := _unwritable(self.path):
             return self._refuse(reason)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,14 +185,15 @@ class Database:
         except (sqlite3.DatabaseError, zlib.error, UnicodeDecodeError, OSError) as error:
             if isinstance(error, MfenvError):
                 raise
-            corrupt = re.search("malformed|not a database|decompress|decode", str(error))
-            failure = RegistryError(
-                f"the registry `{self.path}` cannot be used: {error}",
-                "move the file away; what is in the store can be fetched again"
-                if corrupt
-                else "check the space and the permissions of its directory and `ulimit -f`, or set"
-                " MFENV_HOME",
+            hint = (
+                "check the space and the permissions of its directory and `ulimit -f`, or set"
+                " MFENV_HOME"
             )
+            if re.search("malformed|not a database|decompress|decode|no such", str(error)):
+                hint = _MOVE
+            elif "locked" in str(error):
+                hint = "another process holds it; wait until that is done, or end it"
+            failure = RegistryError(f"the registry `{self.path}` cannot be used: {error}", hint)
             failure.filename = str(self.path)
             raise failure from None
 

@@ -232,8 +232,9 @@ def _own(prefix: Path) -> Iterator[tuple[str, str]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # Whoever opens a pipe waits for who writes into it.
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise InvalidRequest(

@@ -161,15 +161,22 @@ def _adopt(site: Site) -> None:
 
     known = {row.path for row in site.registry.prefixes()}
     for path in _own_places(site):
-        env_id = None if str(path) in known else read_marker(path)
-        if env_id and not site.registry.read_only:
+        if str(path) in known:
+            continue
+        env_id = read_marker(path)
+        if not env_id:
+            site.progress.note(
+                f"`{path}` stays: its marker `{MARKER}` cannot be read; `mfenv create --force` makes"
+                " the environment again, or delete it by hand"
+            )
+        elif not site.registry.read_only:
             used_at = (path / MARKER).stat().st_mtime
             site.registry.adopt_prefix(path, env_id, used_at)
 
 
 def _own_places(site: Site) -> Iterator[Path]:
     folder = site.home / "envs"
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         yield from (one for one in folder.iterdir() if _OWN_PLACE.fullmatch(one.name))
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "Ambiguous",
     "Contradiction",
     "DamagedPrefix",
+    "DamagedRow",
     "ImmutableAlias",
     "InvalidRequest",
     "InvalidSetting",
@@ -129,3 +130,7 @@ class NotHere(MfenvError, LookupError):
 
 class RegistryError(MfenvError, OSError):
     """The local registry cannot be read or written."""
+
+
+class DamagedRow(RegistryError):
+    """What the registry has of one environment cannot be read."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from envid.aliases import Alias, FullRef, PrefixRef, ReqRef, StepRef, parse_ref
 from envid.ids import EnvId
 from envid.platforms import host_platform
-from envid.resolved import ResolvedEnv
 from mfenv.errors import (
     Ambiguous,
+    DamagedRow,
     ImmutableAlias,
     NoStore,
     UnknownEnvironment,
@@ -19,6 +19,7 @@ from mfenv.errors import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from envid.resolved import ResolvedEnv
     from mfenv.site import Site
     from pkgcache.share.shared import EnvStore
 
@@ -133,7 +134,11 @@ class Finder:
         """
         found = []
         for platform in platforms:
-            env = self._by_id(EnvId(req_id, full_id, platform), remember=remember)
+            try:
+                env = self._by_id(EnvId(req_id, full_id, platform), remember=remember)
+            except DamagedRow as error:
+                self._site.progress.note(f"{error}; passed over")
+                return None
             if env is None or (users is not None and env.resolved_by not in users):
                 return None
             found.append(env)
@@ -174,13 +179,20 @@ class Finder:
         return self._registry.alias(":".join(target)) or target
 
     def _by_id(self, env_id: EnvId, *, remember: bool = True) -> ResolvedEnv | None:
-        text = self._registry.description(env_id)
-        if text:
-            return ResolvedEnv.from_json(text)
+        damaged = None
+        try:
+            if env := self._registry.environment(env_id):
+                return env
+        except DamagedRow as error:
+            damaged = error
         store = self._store()
         found = store.fetch_description(env_id) if store else None
         if found and remember and not self._registry.read_only:
             self.remember([found], default=False)
+        if damaged and not found:
+            raise damaged
+        if damaged:
+            self._site.progress.note(f"{damaged}; taken from the store")
         return found
 
     def _all(self, name: str, target: Target, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:

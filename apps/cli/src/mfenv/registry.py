@@ -12,15 +12,17 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envid.errors import EnvidError
 from envid.ids import EnvId
+from envid.resolved import ResolvedEnv
+from mfenv import _rows
 from mfenv._database import Database
-from mfenv.errors import RegistryError
+from mfenv.errors import DamagedRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
-
-    from envid.resolved import ResolvedEnv
+    from typing import Any
 
 __all__ = ["EnvRow", "PrefixRow", "Registry", "Remaining"]
 
@@ -146,8 +148,23 @@ class Registry(Database):
             "select description from environments where req_id=? and full_id=? and platform=?",
             env_id,
         )
-        with self._errors():
+        try:
             return zlib.decompress(row[0]) if row else None
+        except (zlib.error, TypeError) as error:
+            raise _damaged(env_id, str(error)) from None
+
+    def environment(self, env_id: EnvId) -> ResolvedEnv | None:
+        """An environment, or None if it is not known here. Raises `DamagedRow`."""
+        text = self.description(env_id)
+        if text is None:
+            return None
+        try:
+            found = ResolvedEnv.from_json(text)
+        except (EnvidError, RecursionError) as error:
+            raise _damaged(env_id, str(error)) from None
+        if found.env_id != env_id:
+            raise _damaged(env_id, "it is that of another environment")
+        return found
 
     def defaults(self, req_id: str) -> dict[str, str]:
         """The `full_id` of the default environment of a request, by platform."""
@@ -167,7 +184,7 @@ class Registry(Database):
             " union select distinct req_id, full_id from environments"
             " where full_id >= ? and full_id < ?"
         )
-        return [(row[0], row[1]) for row in self.all(sql, (*bounds, *bounds))]
+        return list(self._sound(sql, (*bounds, *bounds), _rows.is_target))
 
     def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
         """The known environments, newest first."""
@@ -182,7 +199,7 @@ class Registry(Database):
             "  on d.req_id = e.req_id and d.platform = e.platform and d.full_id = e.full_id"
             " order by resolved_at desc, e.req_id, e.full_id, e.platform limit ?"
         )
-        for row in self.all(sql, (-1 if limit is None else limit,)):
+        for row in self._sound(sql, (-1 if limit is None else limit,), _rows.is_environment):
             yield EnvRow(
                 env_id=EnvId(*row[:3]),
                 env_type=row[3],
@@ -217,7 +234,7 @@ class Registry(Database):
             row = self.one(sql, env.env_id)
             if row is None:
                 self.add([env], default=False)
-            elif row[0] < _now() - _USE_SECONDS:
+            elif not isinstance(row[0], int) or row[0] < _now() - _USE_SECONDS:
                 with self.write() as db:
                     db.execute(
                         f"update environments set used_at=? {condition}",  # noqa: S608 - constants
@@ -249,13 +266,15 @@ class Registry(Database):
         with self.write(keep=not dry_run) as db:
             for path in without:
                 db.execute("delete from prefixes where path=cast(? as text)", (os.fsencode(path),))
-            forgotten = [EnvId(*row) for row in db.execute(sql, (before, defaults_before))]
+            rows = db.execute(sql, (before, defaults_before)).fetchall()
+            forgotten = [EnvId(*row) for row in rows if _rows.is_env_id(row)]
             for table in ("environments", "defaults", "published"):
                 db.executemany(
                     f"delete from {table} where req_id=? and full_id=? and platform=?",  # noqa: S608 - constants
                     forgotten,
                 )
             digests = db.execute("select digests from environments").fetchall()
+            # The packages of one whose digests are damaged can be fetched again.
             built = db.execute(
                 "select built from environments e where length(built) > 0 and not exists"
                 " (select 1 from published p where p.req_id=e.req_id and p.full_id=e.full_id"
@@ -263,8 +282,8 @@ class Registry(Database):
             ).fetchall()
         return Remaining(
             forgotten=tuple(forgotten),
-            digests=tuple(row[0] for row in digests),
-            only_copies=tuple(row[0] for row in built),
+            digests=tuple(row[0] for row in digests if _rows.is_packed(row[0])),
+            only_copies=tuple(row[0] for row in built if _rows.is_packed(row[0])),
         )
 
     def holding(self, digests: Iterable[str]) -> Iterator[EnvId]:
@@ -274,32 +293,20 @@ class Registry(Database):
         wanted = DigestSet([pack(digests)])
         sql = "select req_id, full_id, platform, digests from environments"
         for *env_id, blob in self.all(sql, ()):
-            if wanted.meets(blob):
+            if _rows.is_env_id(env_id) and _rows.is_packed(blob) and wanted.meets(blob):
                 yield EnvId(*env_id)
-
-    def problems(self) -> list[str]:
-        """What is wrong with the database, one line for each."""
-        found = [row[0] for row in self.all("pragma integrity_check", ()) if row[0] != "ok"]
-        for row in self.all("select req_id, full_id, platform from environments", ()):
-            env_id = EnvId(*row)
-            try:
-                self.description(env_id)
-            except RegistryError:
-                found.append(f"the description of `{env_id.req_id}:{env_id.full_id}` is damaged")
-        return found
 
     # aliases
 
     def alias(self, alias: str) -> tuple[str, str] | None:
         """The `(req_id, full_id)` that an alias is given to here."""
-        row = self.one("select req_id, full_id from aliases where alias=?", (alias,))
-        return (row[0], row[1]) if row else None
+        sql = "select req_id, full_id from aliases where alias=?"
+        return next(self._sound(sql, (alias,), _rows.is_target), None)
 
     def alias_in(self, store: str, alias: str) -> tuple[str, str] | None:
         """The `(req_id, full_id)` that an alias was last seen to be given to in a store."""
         sql = "select req_id, full_id from aliases where alias=? and store=?"
-        row = self.one(sql, (alias, store))
-        return (row[0], row[1]) if row else None
+        return next(self._sound(sql, (alias, store), _rows.is_target), None)
 
     def set_alias(
         self, alias: str, target: tuple[str, str], *, mutable: bool, store: str = ""
@@ -314,7 +321,7 @@ class Registry(Database):
         with self.write() as db:
             found = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
             held: tuple[str, str] | None = found.fetchone()
-            if held and not mutable and held != target:
+            if held and not mutable and held != target and _rows.is_target(held):
                 return held
             if held != target or store:
                 row = (alias, *target, store)
@@ -407,7 +414,7 @@ class Registry(Database):
 
     def _prefixes(self, where: str, values: tuple[str | bytes | float, ...]) -> Iterator[PrefixRow]:
         sql = f"select path, name, req_id, full_id, platform, used_at from prefixes p {where}"  # noqa: S608 - constants
-        for path, name, req_id, full_id, platform, at in self.all(sql, values):
+        for path, name, req_id, full_id, platform, at in self._sound(sql, values, _rows.is_prefix):
             yield PrefixRow(
                 path=path, name=name, env_id=EnvId(req_id, full_id, platform), used_at=at
             )
@@ -440,6 +447,29 @@ class Registry(Database):
     def is_published(self, store: str, env_id: EnvId) -> bool:
         sql = "select 1 from published where req_id=? and full_id=? and platform=? and store=?"
         return self.one(sql, (*env_id, store)) is not None
+
+    def _sound(
+        self, sql: str, values: tuple[Any, ...], is_right: Callable[[Any], bool]
+    ) -> Iterator[Any]:
+        """The rows that are right; the others are passed over, and it is said."""
+        for row in self.all(sql, values):
+            if is_right(row):
+                yield row
+            else:
+                row_of = ", ".join(ascii(one)[:80] for one in row[:3])
+                self._note(
+                    f"a row of the registry is damaged, and passed over: {row_of};"
+                    " see `mfenv cache verify`"
+                )
+
+
+def _damaged(env_id: EnvId, reason: str) -> DamagedRow:
+    return DamagedRow(
+        f"the description of `{env_id.req_id}:{env_id.full_id}` for {env_id.platform} in the"
+        f" registry is damaged: {reason}",
+        "`mfenv cache verify` takes it from the store, if that has it; `mfenv rm --force` forgets"
+        " it, and it can be resolved again",
+    )
 
 
 def _now() -> int:

@@ -279,10 +279,12 @@ def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str
 
 
 def _from_file(path: Path, table: tuple[str, ...]) -> Iterator[tuple[str, Any, str]]:
+    if not path.exists():
+        return
+    if not path.is_file():  # a pipe would be waited for
+        raise InvalidSetting(f"{path}: is not a file")
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{path}: cannot be read: {error}") from None
     data: Any = _toml(path, text)

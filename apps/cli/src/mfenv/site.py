@@ -52,7 +52,7 @@ class Site:
         for note in settings.notes:
             self.progress.note(f"note: {note}")
         self.home = settings.home_path
-        self.registry = Registry(self.home / "registry.sqlite")
+        self.registry = Registry(self.home / "registry.sqlite", self.progress.note)
         self.store_url = "" if settings.local_only else settings.store
 
     def close(self) -> None:

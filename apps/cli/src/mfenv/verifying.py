@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mfenv.errors import DamagedRow
+from mfenv.mending import Flaw, look_through
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from envid.ids import EnvId
     from envid.packages import Package
+    from envid.resolved import ResolvedEnv
     from mfenv.site import Site
     from pkgcache.prefixes.verifying import Damaged, Verified
 
@@ -26,12 +33,12 @@ class Report:
     cache: Verified
     lost: Mapping[str, str]
     prefixes: Mapping[Path, tuple[str, ...]]
-    registry: tuple[str, ...]
+    registry: tuple[Flaw, ...]
 
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong any more."""
-        left = self.lost or self.prefixes or self.registry
+        left = self.lost or self.prefixes or any(not one.mended for one in self.registry)
         return not left and all(one.dropped for one in self.cache.damaged)
 
 
@@ -39,23 +46,48 @@ def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
     """Compare the cache, and `prefixes`, with their hashes, and look through the registry.
 
     With `repair`, damaged packages are dropped, and fetched again where a known environment holds
-    them. Prefixes are not touched, since what was changed there may be wanted. Raises
-    `RegistryError` and `pkgcache.errors.CacheError`.
+    them, and the registry is mended. Prefixes are not touched, since what was changed there may be
+    wanted. Raises `RegistryError` and `pkgcache.errors.CacheError`.
     """
-    from pkgcache.prefixes.verifying import verify_cache, verify_prefix
+    from pkgcache.prefixes.verifying import verify_cache
 
     registry = site.registry
-    problems = registry.problems()
+
+    def stored(env_id: EnvId) -> ResolvedEnv | None:
+        return site.store.fetch_description(env_id) if site.store else None
+
+    flaws = look_through(registry, stored, repair=repair)
     found = verify_cache(site.cache, repair=repair, progress=site.progress)
     lost = _fetch_again(site, found.damaged) if repair else {}
-    paths = [Path(row.path) for row in registry.prefixes()] if prefixes else []
-    checked = {path: verify_prefix(path, found.sound) for path in paths if path.is_dir()}
+    checked = _prefixes(site, found.sound) if prefixes else {}
     return Report(
         cache=found,
         lost=lost,
         prefixes={path: wrong for path, wrong in checked.items() if wrong},
-        registry=tuple(problems),
+        registry=tuple(flaws),
     )
+
+
+def _prefixes(site: Site, sound: frozenset[int]) -> dict[Path, tuple[str, ...]]:
+    """What is wrong with each prefix that is known, or lies in the home."""
+    from pkgcache.prefixes.prefix import MARKER, read_marker
+    from pkgcache.prefixes.verifying import verify_prefix
+
+    found: dict[Path, tuple[str, ...]] = {}
+    known: dict[Path, EnvId | None] = {
+        Path(row.path): row.env_id for row in site.registry.prefixes()
+    }
+    with suppress(FileNotFoundError, NotADirectoryError):
+        beside = (path for path in (site.home / "envs").iterdir() if path.name[0] != ".")
+        known |= {path: read_marker(path) for path in beside if path not in known}
+    for path, env_id in known.items():
+        if path.is_dir():
+            right = env_id and read_marker(path) == env_id
+            marker = () if right else (f"its marker `{MARKER}` is not that of an environment",)
+            found[path] = (*marker, *verify_prefix(path, sound))
+        elif os.path.lexists(path):
+            found[path] = ("it is not a directory, and to be deleted by hand",)
+    return found
 
 
 def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
@@ -76,13 +108,15 @@ def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
 
 def _packages(site: Site, digests: set[str]) -> list[Package]:
     """The packages of known environments with these digests."""
-    from envid.resolved import ResolvedEnv
     from pkgcache.stores import layout
 
     found: dict[str, Package] = {}
     for env_id in site.registry.holding(digests) if digests else ():
-        text = site.registry.description(env_id)
-        for package in ResolvedEnv.from_json(text).packages if text else ():
+        try:
+            env = site.registry.environment(env_id)
+        except DamagedRow:  # which was said
+            continue
+        for package in env.packages if env else ():
             if any(layout.digest(one) in digests for one in layout.archives(package)):
                 found[layout.digest(package)] = package
         if len(found) == len(digests):

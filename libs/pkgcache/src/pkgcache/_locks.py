@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -60,7 +61,7 @@ def remove_unheld(folder: Path) -> int:
     """
     removed = 0
     for path in folder.glob("*.lock"):
-        with try_lock(path) as held:
+        with suppress(OSError), try_lock(path) as held:
             if held:
                 path.unlink(missing_ok=True)
                 removed += 1
@@ -68,6 +69,11 @@ def remove_unheld(folder: Path) -> int:
 
 
 def file_lock(path: Path) -> FileLock:
+    """The lock of `path`; what is there and is no file is an `OSError`."""
+    with suppress(FileNotFoundError):
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFLNK):  # a link is not followed
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
     # Everybody who may write into the directory must be able to take a lock that somebody else
     # left there. The file has no content, so group and world access gives nothing away.
     return FileLock(path, mode=0o666, thread_local=False)

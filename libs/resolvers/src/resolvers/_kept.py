@@ -36,9 +36,12 @@ class Kept:
     def load(self, name: str, read: Callable[[Any], T]) -> T | None:
         """What `read` makes of the document of that name, None where there is none that it can."""
         try:
-            document = json.loads((self._folder / f"{name}.json").read_bytes())
+            path = self._folder / f"{name}.json"
+            if not path.is_file():  # a pipe would be waited for
+                return None
+            document = json.loads(path.read_bytes())
             return read(document["content"]) if document["schema"] == self._schema else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
     def keep(self, name: str, content: Mapping[str, Any]) -> None:

@@ -220,7 +220,7 @@ def _verified(report: Report) -> dict[str, Any]:
         ],
         "lost": dict(report.lost),
         "prefixes": {str(path): list(wrong) for path, wrong in report.prefixes.items()},
-        "registry": list(report.registry),
+        "registry": [{"problem": one.problem, "mended": one.mended} for one in report.registry],
     }
 
 
@@ -233,8 +233,8 @@ def _say_verified(report: Report) -> None:
     for prefix, wrong in report.prefixes.items():
         again = output.words("`mfenv create --force` makes it again")
         click.echo(f"{prefix}: {'; '.join(wrong)}: {again}")
-    for line in report.registry:
-        click.echo(f"registry: {line}")
+    for flaw in report.registry:
+        click.echo(f"registry: {flaw.problem}: {flaw.mended or 'left as it is'}")
     read = f"{report.cache.artifacts} packages, {_size(report.cache.size)}"
     say(f"read {read}: {'all is well' if report.sound else 'not all is well'}")
 

@@ -7,6 +7,7 @@ Whoever uses an artifact touches its folder, so that what was used within the la
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections import Counter
@@ -38,6 +39,7 @@ __all__ = [
 GRACE = 3600.0
 """For how many seconds whatever was used stays."""
 
+_DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 _KINDS = {"archive": "archives", **UNPACKED}
 
 
@@ -83,9 +85,20 @@ def holdings(cache: PackageCache) -> Iterator[Holding]:
     for kind, name in _KINDS.items():
         for folder in _folders(cache.root / name):
             for entry in _folders(folder):
-                if not entry.name.startswith("."):
+                if _DIGEST.fullmatch(entry.name):
                     with suppress(FileNotFoundError):  # dropped since
                         yield _holding(kind, entry)
+
+
+def strangers(cache: PackageCache) -> Iterator[Path]:
+    """What lies where artifacts do, and is none."""
+    for name in _KINDS.values():
+        for entry in _entries(cache.root / name):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            for one in _entries(entry) if is_folder else [entry]:
+                is_ours = one.is_dir(follow_symlinks=False) and _DIGEST.fullmatch(one.name)
+                if not one.name.startswith(".") and not is_ours:
+                    yield Path(one.path)
 
 
 def collect(
@@ -211,28 +224,24 @@ def _used(kind: str, path: Path) -> float:
     return max(path.lstat().st_mtime, *times, 0)
 
 
-def _folders(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
+def _entries(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return [one for one in entries if one.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _folders(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    return [one for one in _entries(path) if one.is_dir(follow_symlinks=False)]
 
 
 def _hidden(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return [one for one in entries if one.name.startswith(".")]
-    except FileNotFoundError:
-        return []
+    return [one for one in _entries(path) if one.name.startswith(".")]
 
 
 def _files(path: Path) -> Iterator[os.stat_result]:
-    try:
-        entries = list(os.scandir(path))
-    except FileNotFoundError:
-        return
-    for entry in entries:
+    for entry in _entries(path):
         if entry.is_dir(follow_symlinks=False):
             yield from _files(Path(entry.path))
         else:

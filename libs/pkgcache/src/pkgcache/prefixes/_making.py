@@ -116,7 +116,7 @@ def leftovers(folder: Path, cache: PackageCache, *, dry_run: bool) -> int:
     """
     try:
         names = os.listdir(folder)  # noqa: PTH208  names are what is asked for
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     owners = {found[1] for name in names if (found := _BESIDE.fullmatch(name))}
     owners.update(name for name in names if interrupted(folder / name))
@@ -217,7 +217,10 @@ def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterat
     except PkgcacheError:
         raise
     except OSError as error:
-        raise PrefixError(str(prefix), (error.strerror or str(error)).lower()) from error
+        reason = (error.strerror or str(error)).lower()
+        at = error.filename if isinstance(error.filename, str) else ""
+        inside = Path(at).is_relative_to(prefix) or not at
+        raise PrefixError(str(prefix), reason if inside else f"`{at}`: {reason}") from error
 
 
 def _tidy(prefix: Path, cache: PackageCache) -> None:
@@ -242,7 +245,14 @@ def _discard(path: Path, cache: PackageCache) -> None:
 
 def _check_ours(prefix: Path) -> None:
     _check_place(prefix)
-    if not read_marker(prefix):
+    if read_marker(prefix):
+        return
+    document = _document(prefix / MARKER)
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > _SCHEMA_VERSION:
+        raise NotOurPrefix(str(prefix), "was made by a newer mfenv")
+    # Where somebody damaged the marker, the list of files tells that it is ours.
+    if not _inventory.packages(prefix):
         raise NotOurPrefix(str(prefix))
 
 
@@ -259,16 +269,23 @@ def _check_place(prefix: Path) -> None:
 
 
 def _read(marker: Path) -> EnvId | None:
+    document = _document(marker)
     try:
-        with os.fdopen(open_file(marker, follow=False), "rb") as file:
-            document = json.loads(file.read(_LONGEST_MARKER))
         if document["schema_version"] != _SCHEMA_VERSION:
             return None
         found = EnvId(document["req_id"], document["full_id"], document["platform"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (TypeError, KeyError):
         return None
     valid = all(isinstance(one, str) for one in found)
     return found if valid and is_id(found.req_id) and is_id(found.full_id) else None
+
+
+def _document(marker: Path) -> Any:
+    try:
+        with os.fdopen(open_file(marker, follow=False), "rb") as file:
+            return json.loads(file.read(_LONGEST_MARKER))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _write_marker(marker: Path, env_id: EnvId) -> None:

@@ -4,7 +4,8 @@ An environment of ours holds the file `.mfenv.json`, written last, with its `Env
 
     {"schema_version":1,"req_id":"...","full_id":"...","platform":"linux-64"}
 
-No directory without a valid one is ever deleted.
+No directory without a valid one is ever deleted, unless the list of its files is: then somebody
+damaged the marker.
 """
 
 from __future__ import annotations

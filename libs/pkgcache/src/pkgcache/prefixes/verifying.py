@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkgcache._files import open_file
 from pkgcache._locks import try_lock
 from pkgcache.archives import conda_packages, wheels
 from pkgcache.archives._changes import digest, parsed
-from pkgcache.local.collecting import drop, holdings
+from pkgcache.local.collecting import drop, holdings, strangers
 from pkgcache.prefixes import _inventory
 from pkgcache.progress import NoProgress
 from pkgcache.threads import Threads
@@ -48,7 +49,8 @@ _PROCESSES = os.cpu_count() or 1
 class Damaged:
     """An artifact of the cache that is not what it was, with what is wrong. `dropped`: it is gone.
 
-    `kind` is `archive`, or `pypi` or `conda` for what was unpacked.
+    `kind` is `archive`, or `pypi` or `conda` for what was unpacked, or `stranger` for what is no
+    artifact at all.
     """
 
     kind: str
@@ -80,7 +82,7 @@ def verify_cache(
     What is dropped is made or fetched again by whoever needs it. Raises `CacheError`.
     """
     with cache.errors():
-        found = [one for one in holdings(cache) if one.size]
+        found = list(holdings(cache))
         sizes = [one.size or 0 for one in found]
         task = (progress or NoProgress()).start("reading the cache", sum(sizes), "bytes")
         workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -110,8 +112,18 @@ def verify_cache(
             for one, (problems, _) in zip(found, answers, strict=True)
             if problems
         ]
+        damaged += [
+            Damaged(
+                kind="stranger",
+                digest="",
+                path=path,
+                problems=("it is none of ours; delete it by hand if it is not needed",),
+                dropped=False,
+            )
+            for path in strangers(cache)
+        ]
     return Verified(
-        artifacts=len(found),
+        artifacts=sum(1 for one in found if one.size),
         size=sum(sizes),
         damaged=tuple(damaged),
         sound=frozenset(inode for _, inodes in answers for inode in inodes),
@@ -209,12 +221,18 @@ def _problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
 
 def _archive_problems(folder: Path) -> list[str]:
     kind = "sha256" if len(folder.name) == hashlib.sha256().digest_size * 2 else "md5"
-    names = [one.name for one in folder.iterdir() if not one.name.startswith(".")]
-    return [
-        f"`{name}` does not have its hash"
-        for name in names
-        if digest(folder / name, kind) != folder.name
-    ]
+    problems = []
+    for name in (one.name for one in folder.iterdir() if not one.name.startswith(".")):
+        try:
+            right = digest(folder / name, kind) == folder.name
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            problems.append(f"`{name}` cannot be read: {(error.strerror or str(error)).lower()}")
+        else:
+            if not right:
+                problems.append(f"`{name}` does not have its hash")
+    return problems
 
 
 def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
@@ -243,7 +261,7 @@ def _of_wheels(prefix: Path) -> Iterator[tuple[str, str]]:
         if not installer.is_file() or installer.read_text().strip() != "mfenv":
             continue
         root = record.parent.parent.relative_to(prefix)
-        with record.open(encoding="utf-8", newline="") as file:
+        with os.fdopen(open_file(record), encoding="utf-8", newline="") as file:
             for path, text, *_ in csv.reader(file):
                 if text:
                     yield posixpath.normpath(f"{root}/{path}"), text
@@ -252,6 +270,8 @@ def _of_wheels(prefix: Path) -> Iterator[tuple[str, str]]:
 def _of_conda(prefix: Path) -> Iterator[tuple[str, str]]:
     """The files of conda packages, with their digests."""
     for record in prefix.glob("conda-meta/*.json"):
-        for one in json.loads(record.read_bytes())["paths_data"]["paths"]:
+        with os.fdopen(open_file(record), "rb") as file:
+            paths = json.loads(file.read())["paths_data"]["paths"]
+        for one in paths:
             if text := one.get("sha256_in_prefix") or one.get("sha256"):
                 yield one["_path"], text

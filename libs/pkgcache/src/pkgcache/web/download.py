@@ -8,12 +8,12 @@ import stat
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from envid.packages import Hashes
 from envid.redaction import redact
+from pkgcache._files import open_file
 from pkgcache.errors import CacheError, DownloadError, HashMismatch
 from pkgcache.lacking import FULL
 from pkgcache.progress import NoProgress
@@ -22,6 +22,7 @@ from pkgcache.web.patience import Patience, Tries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pkgcache.progress import Task
     from pkgcache.web._http import Client
@@ -347,7 +348,7 @@ def _read_part(url: str, reader: Callable[[Body], T], start: int) -> T:
 @contextmanager
 def _local_file(url: str) -> Iterator[BinaryIO]:
     try:
-        file = Path(unquote(urlsplit(url).path)).open("rb")  # noqa: SIM115 - what it raises is ours to explain
+        file = os.fdopen(open_file(unquote(urlsplit(url).path)), "rb")
     except OSError as error:
         raise DownloadError(redact(url), (error.strerror or "").lower()) from error
     with file:

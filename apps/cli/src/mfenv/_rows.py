@@ -1,0 +1,53 @@
+"""What the rows of the registry must hold, whatever somebody else wrote there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from envid.ids import is_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WIDTH = 8  # of a digest, as `pkgcache.digests` packs it
+
+
+def is_target(row: Sequence[Any]) -> bool:
+    """Whether it begins with a `req_id` and a `full_id`."""
+    return all(isinstance(one, str) and is_id(one) for one in row[:2])
+
+
+def is_env_id(row: Sequence[Any]) -> bool:
+    """Whether it begins with an `EnvId`."""
+    return is_target(row) and isinstance(row[2], str)
+
+
+def is_environment(row: Sequence[Any]) -> bool:
+    """Whether it begins as an `EnvRow` does, up to who resolved it."""
+    return (
+        is_env_id(row)
+        and all(isinstance(one, str) for one in (*row[3:5], *row[6:8]))
+        and isinstance(row[5], int)
+    )
+
+
+def is_packed(blob: object) -> bool:
+    """Whether it can be digests."""
+    return isinstance(blob, bytes) and len(blob) % _WIDTH == 0
+
+
+def is_prefix(row: Sequence[Any]) -> bool:
+    """Whether it is a path, a name or None, an `EnvId`, and a time."""
+    path, name, *env_id, used_at = row
+    return (
+        is_path(path)
+        and (name is None or isinstance(name, str))
+        and is_env_id(env_id)
+        and isinstance(used_at, int)
+    )
+
+
+def is_path(value: object) -> bool:
+    """Whether it can be the path of a prefix."""
+    return isinstance(value, str) and os.path.isabs(value) and "\0" not in value  # noqa: PTH117
