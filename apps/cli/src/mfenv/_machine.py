@@ -30,7 +30,7 @@ _WORDS = {
 def words(error: BaseException) -> tuple[str, str | None] | None:
     """The message and the hint for an error whose cause is what the machine lacks, if it is."""
     number = lacking(error)
-    if number is None:
+    if number is None or (number == errno.EROFS and getattr(error, "hint", None)):
         return None
     hint: str | None
     if number in FULL:

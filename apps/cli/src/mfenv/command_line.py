@@ -101,6 +101,8 @@ def _words(error: Exception) -> tuple[str, str | None]:
         return found
     if hasattr(error, "hint"):
         return str(error), error.hint
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return "no directory for temporary files can be written", "set TMPDIR to one that can"
     if isinstance(error, OSError):
         name = f": `{error.filename}`" if error.filename else ""
         return f"{(error.strerror or str(error)).lower()}{name}", None
