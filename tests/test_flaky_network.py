@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from envid.platforms import host_platform
 from resolvers.testing import FakeIndex
 
-from .helpers import Machine, distributions
+from .helpers import Machine, distributions, failure
 
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
@@ -51,6 +53,43 @@ def test_a_channel_that_fails_once(conda: Machine, server: ChannelServer) -> Non
     server.faults["/noarch"] = "once:503"
     conda.ok("resolve", "--conda", "greeter")
     assert server.faults == {}
+
+
+class SilentServer(FakeIndex):
+    """Takes every request, and says nothing for longer than anybody here waits."""
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        time.sleep(30)
+        request.close_connection = True
+
+
+QUESTIONS = {
+    "index": ("--pypi", "app", "--python-provider", "system", "--index-url", "URL/simple"),
+    "channel": ("--conda", "greeter", "--channel", "URL"),
+    "store": ("--pypi", "app", "--python-provider", "system", "--store", "s3://b/x?endpoint=URL"),
+    "file": ("-r", "URL/requirements.txt"),
+}
+
+
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_a_silent_server_is_waited_for_as_long_as_the_settings_say(
+    conda: Machine, kind: str
+) -> None:
+    env = {
+        "MFENV_NETWORK_SILENCE": "3",
+        "MFENV_NETWORK_TRIES": "2",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    with SilentServer() as server:
+        words = [one.replace("URL", server.origin) for one in QUESTIONS[kind]]
+        started = time.monotonic()
+        done = conda.run("resolve", *words, env=env)
+        said = failure(done)
+        assert time.monotonic() - started < 25
+        assert "no answer for 3 seconds" in said
+        assert server.origin in said or "`s3://b/x?endpoint=***`" in said
+        assert re.search("waiting for .*`127.0.0.1`", done.err)
 
 
 def test_servers_without_tls(conda: Machine, server: ChannelServer, index: FakeIndex) -> None:

@@ -130,6 +130,7 @@ class Answers:
             self._finder.find,
             site.credentials,
             placement,
+            note=site.progress.note,
         )
 
     def _understood(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:

@@ -30,6 +30,7 @@ from mfenv.python_statements import (
     python_statements,
     pythons_of,
 )
+from mfenv.settings import patience
 from mfenv.sources import places_of, sources_of, unused_sources
 from mfenv.unused import (
     check_in_channel,
@@ -145,17 +146,19 @@ def prepare(
     find: Find,
     credentials: Credentials | None = None,
     placement: Placement | None = None,
+    *,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Read the files of a request and make its spec; `find` looks up what it refers to.
 
     `placement` says from which side implicit packages come. Logins in URLs are added to
-    `credentials`. Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest`
+    `credentials`, and `note` is told of longer waits. Raises `reqparse.ParseErrors` with every problem of every file, `InvalidRequest`
     for what cannot be asked for, `Contradiction` for two statements that exclude each other.
     """
     if request.same_as is not None:
         return _prepare_again(request, settings, find)
     credentials = credentials or Credentials()
-    sets = [*_read(request, _fetching(settings, credentials)), *request.stated]
+    sets = [*_read(request, _fetching(settings, credentials, note)), *request.stated]
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
     base = bases[0] if bases else None
@@ -299,7 +302,9 @@ def _platforms(
     return tuple(sorted({check_platform(one) for one in asked}))
 
 
-def _fetching(settings: Settings, credentials: Credentials) -> Callable[[str], bytes]:
+def _fetching(
+    settings: Settings, credentials: Credentials, note: Callable[[str], None]
+) -> Callable[[str], bytes]:
     def whole(body: Body) -> bytes:
         data = bytearray()
         for piece in body.pieces:
@@ -315,7 +320,9 @@ def _fetching(settings: Settings, credentials: Credentials) -> Callable[[str], b
         clean = credentials.add(url)
         offline = settings.offline or settings.local_only
         try:
-            with Downloader(credentials, offline=offline) as downloader:
+            with Downloader(
+                credentials, patience=patience(settings, note), offline=offline
+            ) as downloader:
                 return downloader.read(clean, whole)
         except DownloadError as error:
             raise OSError(error.reason) from None  # the URL is named already

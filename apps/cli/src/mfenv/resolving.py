@@ -69,6 +69,7 @@ def find_packages(
         wheel=lambda package: known_wheel(package, cache, store),
         keep=lambda package, path: cache.add(path, package.filename),
         builder_python=lambda packages: builder_python(packages, site),
+        patience=site.patience,
         progress=site.progress,
         offline=site.settings.offline or site.settings.local_only,
         clobber=site.settings.clobber,

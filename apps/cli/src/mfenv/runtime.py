@@ -141,6 +141,7 @@ def _wheels(site: Site, platforms: Sequence[str]) -> Iterator[tuple[str, str, Pa
         context = ResolveContext(
             cache_dir=site.home / "engines",
             credentials=site.credentials,
+            patience=site.patience,
             progress=site.progress,
             offline=settings.offline,
         )

@@ -20,15 +20,17 @@ from mfenv._setting_values import size, typed
 from mfenv.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pkgcache.archives.wheels import Limits
+    from pkgcache.web.patience import Patience
 
 __all__ = [
     "Settings",
     "cache_limits",
     "describe",
     "package_limits",
+    "patience",
     "transmute_memory",
 ]
 
@@ -99,6 +101,13 @@ class Settings:
         " `anyone` or the names of users",
     )
     downloads: int = _setting(48, "downloads at a time")
+    network_silence: int = _setting(
+        30, "seconds that a server may be silent, whoever asks it, before it is asked again"
+    )
+    network_speed: int = _setting(
+        1000, "bytes per second that a server must send over that time, else it is asked again"
+    )
+    network_tries: int = _setting(3, "how often a server is asked in all that does not answer")
     preferred_format: str = _setting(
         "none",
         "format of conda packages in the store, which others are transmuted to: `conda`,"
@@ -195,6 +204,18 @@ def cache_limits(settings: Settings) -> tuple[int | None, float | None]:
 def transmute_memory(settings: Settings) -> int:
     """What transmuting may take, in bytes. Raises `InvalidSetting` for a size that is none."""
     return _size("transmute_memory", settings)
+
+
+def patience(settings: Settings, on_wait: Callable[[str], None]) -> Patience:
+    """The patience with servers; `on_wait` is told of each longer wait."""
+    from pkgcache.web.patience import Patience
+
+    return Patience(
+        silence=float(settings.network_silence),
+        speed=settings.network_speed,
+        tries=settings.network_tries,
+        on_wait=on_wait,
+    )
 
 
 def package_limits(settings: Settings) -> Limits:

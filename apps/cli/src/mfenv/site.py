@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mfenv.registry import Registry
-from mfenv.settings import Settings, package_limits
+from mfenv.settings import Settings, package_limits, patience
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pkgcache.stores.store import Store
     from pkgcache.web.credentials import Credentials
     from pkgcache.web.download import Downloader
+    from pkgcache.web.patience import Patience
     from pkgcache.worker import Worker
 
 __all__ = ["Site"]
@@ -92,14 +93,24 @@ class Site:
         from pkgcache.share.shared import EnvStore
         from pkgcache.stores.store import open_store
 
-        return EnvStore(open_store(self.store_url))
+        return EnvStore(open_store(self.store_url, self.patience))
 
     def downloader(self) -> Downloader:
         """What downloads packages, with the logins of the settings; or refuses, `local_only`."""
         from pkgcache.web.download import Downloader
 
         settings = self.settings
-        return Downloader(self.credentials, workers=settings.downloads, offline=settings.local_only)
+        return Downloader(
+            self.credentials,
+            workers=settings.downloads,
+            patience=self.patience,
+            offline=settings.local_only,
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """The patience with servers, as the settings have it; longer waits are told."""
+        return patience(self.settings, self.progress.note)
 
     def fetch(
         self, packages: Iterable[Package], *, unpack: bool = False, store: Store | None = None

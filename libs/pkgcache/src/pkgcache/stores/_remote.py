@@ -9,25 +9,29 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pkgcache.errors import (
     Conflict,
     InvalidKey,
     NotInStore,
+    PkgcacheError,
     StoreError,
 )
 from pkgcache.lazy import lazy
 from pkgcache.stores._url import StoreUrl
 from pkgcache.stores.store import ObjectInfo, Store, check_key
 from pkgcache.threads import Threads
-from pkgcache.web.patience import Patience, Tries
+from pkgcache.web._pages import is_page
+from pkgcache.web.patience import Patience, Tries, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pkgcache.progress import Task
@@ -71,6 +75,15 @@ class Refused(Exception):
     def __init__(self, problem: Problem, *, again: bool = False) -> None:
         super().__init__(problem, again)
         self.problem, self.again = problem, again
+
+
+PAGE = Problem(
+    reason="a web page came in place of an answer of the service",
+    hint="check the endpoint and the network: a proxy or a login page answers in its place",
+)
+NONSENSE = Problem(reason="what answers is not the service that the store names", hint=PAGE.hint)
+# What comes of answers that lack what the service's library, or this one, reads in them.
+_NONSENSE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class BrokenOff(Exception):
@@ -126,10 +139,17 @@ class RemoteStore(Store, ABC):
         def receive() -> ObjectInfo:
             nonlocal seen, position
             # An object that is replaced while it is read is refused by its etag, never mixed.
-            found, pieces = self._open(key, name, position, seen.etag if seen else None)
+            with self._waiting():
+                found, pieces = self._open(key, name, position, seen.etag if seen else None)
             seen = seen or found
             with closing(pieces):
-                for piece in pieces:
+                while True:
+                    with self._waiting():
+                        piece = next(pieces, None)
+                    if piece is None:
+                        break
+                    if not position and is_page(piece):
+                        raise Refused(PAGE)
                     sink.write(piece)
                     position += len(piece)
             if position < seen.size:
@@ -259,31 +279,47 @@ class RemoteStore(Store, ABC):
     def _heads(self) -> Threads:
         return Threads(HEADS, "store-heads")
 
+    @property
+    def _where(self) -> str:
+        host = urlsplit(self._at.options.get("endpoint", "")).hostname
+        return f"the store `{self._at.clean}`" + (f" at `{host}`" if host else "")
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        return waiting(self._patience, self._where)
+
     def _call(
-        self, what: str, request: Callable[[], T], position: Callable[[], int] = lambda: 0
+        self, what: str, request: Callable[[], T], position: Callable[[], int] | None = None
     ) -> T:
         """The answer to a request, which is sent again as long as that is worth it.
 
-        What moved the `position` on was a good attempt, so counting starts anew after it.
+        What moved the `position` on was a good attempt, so counting starts anew after it; such a
+        request tells itself of its waits.
         """
-        tries, again, at = Tries(self._patience, f"the store `{self._at.clean}`"), False, position()
+        tells, place = position is not None, position or (lambda: 0)
+        tries, again, at = Tries(self._patience, self._where), False, place()
         while True:
             started = time.monotonic()
             try:
-                answer = request()
+                with nullcontext() if tells else self._waiting():
+                    answer = request()
             except BrokenOff:
                 problem = Problem(reason="the connection broke off", retry_after=0)
             except self._errors as error:
                 problem = self._problem(error)
+            except PkgcacheError:  # of who takes the answer
+                raise
+            except _NONSENSE:
+                _log.debug("%s: %s: makes no sense", self._at.clean, what, exc_info=True)
+                problem = NONSENSE
             else:
                 took = time.monotonic() - started
                 _log.info("%s: %s: answered in %.3f s", self._at.clean, what, took)
                 return answer
             _log.info("%s: %s: %s", self._at.clean, what, problem.reason)
-            wait = tries.wait(problem.retry_after, moved=position() > at)
+            wait = tries.wait(problem.retry_after, moved=place() > at)
             if wait is None:
                 raise Refused(problem, again=again)
-            at, again = position(), True
+            at, again = place(), True
             time.sleep(wait)
 
     def _broken(self, error: Exception) -> Problem:
@@ -311,7 +347,10 @@ class RemoteStore(Store, ABC):
         if problem.kind == "conflict":
             reason = "it was replaced while it was read"
         elif problem.kind == "denied":
-            hint = f"grant {self.RIGHTS[operation]} on `{self._at.clean}` to who asks"
+            hint = (
+                f"grant {self.RIGHTS[operation]} on `{self._at.clean}` to who asks, who may also"
+                " have to log in again"
+            )
         retryable = problem.kind == "conflict" or problem.retry_after is not None
         raise StoreError(operation, key, self.url, reason, hint, retryable=retryable) from None
 
@@ -343,7 +382,9 @@ def answered(status: int, code: str | None, retry_after: str | None) -> Problem:
         from pkgcache.web._http import retry_after as seconds
 
         return Problem(reason=said, retry_after=seconds(retry_after))
-    return Problem(reason=said)
+    if 200 <= status < 300:  # noqa: PLR2004
+        return NONSENSE
+    return Problem(reason=said, hint=PAGE.hint)
 
 
 _KINDS: dict[int, tuple[Kind, str]] = {

@@ -15,6 +15,7 @@ from pkgcache.errors import UnsupportedStore
 from pkgcache.stores._parts import PartedStore
 from pkgcache.stores._remote import (
     CONNECTIONS,
+    PAGE,
     Problem,
     Refused,
     answered,
@@ -153,12 +154,14 @@ class AzureStore(PartedStore):
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
         found = self._blob(name).get_blob_properties()
+        _check_type(found)
         return _info(key, found, found.size), (found.metadata or {}).get(_TOKEN)
 
     def _open(
         self, key: str, name: str, offset: int, etag: str | None
     ) -> tuple[ObjectInfo, Generator[bytes, None, None]]:
         found = self._blob(name).download_blob(offset=offset or None, **_if_match(etag))
+        _check_type(found.properties)
         return _info(key, found.properties, offset + found.size), _pieces(found)
 
     def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
@@ -219,6 +222,12 @@ class AzureStore(PartedStore):
 
 
 _TRIES = 5
+
+
+def _check_type(found: Any) -> None:
+    # What nobody gave a type, as we do not, has one of bytes.
+    if str(found.content_settings.content_type).startswith("text/html"):
+        raise Refused(PAGE)
 
 
 def _pieces(download: Any) -> Generator[bytes, None, None]:

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlencode
 from pkgcache.stores._remote import (
     CHUNK,
     CONNECTIONS,
+    NONSENSE,
+    PAGE,
     Problem,
     Refused,
     RemoteStore,
@@ -121,7 +123,8 @@ class GcsStore(RemoteStore):
             error, exceptions.TransportError
         ):
             return login_refused(None)
-        return self._broken(error)
+        is_json = not isinstance(error, ValueError)
+        return self._broken(error) if is_json else NONSENSE
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
         found = self._bucket.get_blob(name, **self._once)
@@ -157,6 +160,9 @@ class GcsStore(RemoteStore):
             with response:
                 raise from_http_response(response)
         headers = response.headers
+        if headers.get("Content-Type", "").startswith("text/html"):
+            with response:
+                raise Refused(PAGE)
         info = ObjectInfo(
             key=key,
             size=offset + int(headers["Content-Length"]),

@@ -16,6 +16,8 @@ from pkgcache.stores._parts import PartedStore
 from pkgcache.stores._remote import (
     CHUNK,
     CONNECTIONS,
+    NONSENSE,
+    PAGE,
     Problem,
     Refused,
     answered,
@@ -112,12 +114,13 @@ class S3Store(PartedStore):
         return (
             botocore.exceptions.BotoCoreError,
             botocore.exceptions.ClientError,
+            RecursionError,  # of botocore, where everything is answered by a redirect
             urllib3.exceptions.HTTPError,
         )
 
     def _problem(self, error: Exception) -> Problem:
         import urllib3.exceptions
-        from botocore import exceptions
+        from botocore import exceptions, parsers
 
         if isinstance(error, exceptions.ClientError):
             return self._refusal(error)
@@ -135,7 +138,9 @@ class S3Store(PartedStore):
             return Problem(reason="the profile does not exist", hint="look into `~/.aws/config`")
         if isinstance(error, exceptions.NoRegionError):
             return Problem(reason="the region is not known", hint="add `?region=` to the URL")
-        return Problem(reason=f"the service's library failed ({type(error).__name__})")
+        unread = isinstance(error, (parsers.ResponseParserError, RecursionError))
+        failed = Problem(reason=f"the service's library failed ({type(error).__name__})")
+        return NONSENSE if unread else failed
 
     def _refusal(self, error: Any) -> Problem:
         code = str(error.response.get("Error", {}).get("Code", ""))
@@ -157,7 +162,17 @@ class S3Store(PartedStore):
         return answered(status, named, headers.get("retry-after"))
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
-        found = self._client().head_object(Bucket=self._at.host, Key=name)
+        from botocore.exceptions import ClientError
+
+        asked = {"Bucket": self._at.host, "Key": name}
+        try:
+            found = self._client().head_object(**asked)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403):
+                # Why is only in the body, which such an answer does not have.
+                self._client().get_object(**asked, Range="bytes=0-0")["Body"].close()
+            raise
+        _check_type(found)
         return _info(key, found, found["ContentLength"]), found["Metadata"].get(_TOKEN)
 
     def _open(
@@ -167,6 +182,7 @@ class S3Store(PartedStore):
         if etag:
             asked["IfMatch"] = f'"{etag}"'
         found = self._client().get_object(Bucket=self._at.host, Key=name, **asked)
+        _check_type(found)
         start = offset if "ContentRange" in found else 0
         if start != offset:
             raise Refused(Problem(reason="the service does not answer ranges"))
@@ -218,13 +234,16 @@ class S3Store(PartedStore):
             MaxKeys=self._page_size,
             **({"ContinuationToken": page} if page else {}),
         )
+        _ = found["IsTruncated"]  # which any list says, and no page
         infos = [
             _info(self._key(one["Key"]), one, one["Size"]) for one in found.get("Contents", ())
         ]
         return infos, found.get("NextContinuationToken")
 
     def _delete(self, name: str) -> None:
-        self._client().delete_object(Bucket=self._at.host, Key=name)
+        found = self._client().delete_object(Bucket=self._at.host, Key=name)
+        if found["ResponseMetadata"]["HTTPStatusCode"] == 200:  # noqa: PLR2004 - not the service's
+            raise Refused(NONSENSE)
 
     def _require(self, condition: Condition) -> None:
         """Find out by an object of our own whether another service than AWS heeds conditions.
@@ -238,13 +257,14 @@ class S3Store(PartedStore):
         asked = {"IfMatch": '"0"'} if kind == "IfMatch" else {"IfNoneMatch": "*"}
 
         def probe() -> None:
-            self._client().put_object(
+            found = self._client().put_object(
                 Bucket=self._at.host,
                 Key=f"{self._prefix}.conditions",
                 Body=b"",
                 **self._encryption(),
                 **asked,
             )
+            _etag(found)
 
         # Only the first `IfNoneMatch` of all times finds nothing there.
         for _ in range(1 if kind == "IfMatch" else 2):
@@ -295,6 +315,12 @@ def _assuming(session: Any, role: str) -> Any:
         refresh_using=fetcher.fetch_credentials, method="assume-role"
     )
     return boto3.Session(botocore_session=inner, region_name=session.region_name)
+
+
+def _check_type(found: Mapping[str, Any]) -> None:
+    # What nobody gave a type, as we do not, has one of bytes.
+    if str(found.get("ContentType", "")).startswith("text/html"):
+        raise Refused(PAGE)
 
 
 def _pieces(body: Any) -> Generator[bytes, None, None]:

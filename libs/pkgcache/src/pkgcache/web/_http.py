@@ -19,9 +19,10 @@ from requests.adapters import HTTPAdapter
 from envid.redaction import redact
 from pkgcache.__about__ import __version__
 from pkgcache.errors import DownloadError
+from pkgcache.web._pages import is_page
 from pkgcache.web.credentials import split_userinfo
 from pkgcache.web.download import Body
-from pkgcache.web.patience import Pace
+from pkgcache.web.patience import Pace, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,6 @@ _REDIRECTS = 10
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 _HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
-_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 class Client:
@@ -94,8 +94,12 @@ class Client:
 
     def _pieces(self, url: str, response: requests.Response) -> Iterator[bytes]:
         pace, at_start = Pace(self._patience), not _offset(response)
-        # What is there, however little: to wait for more would bear a server that drips for ever.
-        while data := response.raw.read1(_CHUNK, decode_content=False):
+        while True:
+            with waiting(self._patience, _host(url)):
+                # What is there, however little: to wait for more would bear a server that drips.
+                data = response.raw.read1(_CHUNK, decode_content=False)
+            if not data:
+                return
             if at_start and _is_page(data, response, url):
                 raise _failure(url, "the server sent a web page instead", retryable=True)
             yield data
@@ -110,15 +114,16 @@ class Client:
         for _ in range(_REDIRECTS):
             login, started = self._credentials.find(here), time.monotonic()
             try:
-                response = self._session.get(
-                    self._credentials.with_token(here),
-                    headers=headers,
-                    auth=(login.user, login.password) if login else _nobody,
-                    stream=True,
-                    timeout=self._patience.silence,
-                    # Each hop is a request of its own, and gets its own host's login or none.
-                    allow_redirects=False,
-                )
+                with waiting(self._patience, _host(here)):
+                    response = self._session.get(
+                        self._credentials.with_token(here),
+                        headers=headers,
+                        auth=(login.user, login.password) if login else _nobody,
+                        stream=True,
+                        timeout=self._patience.silence,
+                        # Each hop is a request of its own, with its own host's login or none.
+                        allow_redirects=False,
+                    )
             except ValueError as error:
                 if isinstance(error, _BROKEN):
                     raise
@@ -172,6 +177,10 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
     return reason, None
 
 
+def _host(url: str) -> str:
+    return f"`{urlsplit(url).hostname}`"
+
+
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """No login; without this, `requests` looks for one itself."""
     return request
@@ -216,7 +225,7 @@ def _is_page(data: bytes, response: requests.Response, url: str) -> bool:
     """Whether a page came in place of a file, as captive portals and login forms have it."""
     asked = urlsplit(url).path.endswith((".html", "/"))
     kind = response.headers.get("Content-Type", "")
-    return not asked and kind.lower().startswith("text/html") and bool(_PAGE.match(data))
+    return not asked and kind.lower().startswith("text/html") and is_page(data)
 
 
 def _offset(response: requests.Response) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["TALKATIVE", "Pace", "Patience", "Tries"]
+__all__ = ["TALKATIVE", "Pace", "Patience", "Tries", "waiting"]
 
 TALKATIVE = 2.0
 """The seconds after which a wait is told."""
+_AGAIN, _TICK = 30.0, 0.5
 
 
 def _quietly(_: str) -> None:
@@ -83,3 +86,66 @@ class Pace:
         enough = self._received >= self._patience.speed * passed
         self._since, self._received = time.monotonic(), 0
         return enough
+
+
+@contextmanager
+def waiting(patience: Patience, where: str) -> Iterator[None]:
+    """Tell of what is done inside, once it takes long."""
+    if patience.on_wait is _quietly:
+        yield
+        return
+    key = _waits.begin(patience.on_wait, f"waiting for {where}")
+    try:
+        yield
+    finally:
+        _waits.end(key)
+
+
+class _Waits:
+    """All waits of this process: a thread looks at them while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: dict[object, tuple[float, Callable[[str], None], str]] = {}
+        self._told: dict[tuple[Callable[[str], None], str], float] = {}
+        self._thread: threading.Thread | None = None
+
+    def begin(self, on_wait: Callable[[str], None], text: str) -> object:
+        key = object()
+        with self._lock:
+            self._begun[key] = time.monotonic(), on_wait, text
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no more threads are to be had
+                    self._thread = None
+        return key
+
+    def end(self, key: object) -> None:
+        with self._lock:
+            self._begun.pop(key, None)
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_TICK)
+            with self._lock:
+                if not self._begun:
+                    self._thread = None
+                    return
+                due = self._due(time.monotonic())
+            for on_wait, text in due:
+                on_wait(text)
+
+    def _due(self, now: float) -> list[tuple[Callable[[str], None], str]]:
+        """What is to be told: each of many equal waits once in a while."""
+        found = []
+        for begun, on_wait, text in self._begun.values():
+            what = on_wait, text
+            if now - begun > TALKATIVE and now - self._told.get(what, now - _AGAIN) >= _AGAIN:
+                self._told[what] = now
+                found.append(what)
+        return found
+
+
+_waits = _Waits()

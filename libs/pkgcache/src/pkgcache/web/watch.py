@@ -39,7 +39,7 @@ _PORTS = {"http": 80, "https": 443}
 _TICK, _NEXT_ADDRESS = 1.0, 0.25
 # What keeps an HTTP/2 connection going under TLS is shorter than any request.
 _REQUEST = 50
-_GREETING = 1024
+_GREETING = 600
 
 
 class _Fault(Exception):
@@ -117,8 +117,9 @@ class _Line:
         self.last = time.monotonic()
         if self.in_tunnel:
             # The server's last words on TLS itself come after the program's second, and are short.
-            if self.asked > 1 and self.greeted in (0, self.asked):
-                self.greeted, self.greeting = self.asked, self.greeting + received
+            self.greeted = self.greeted or (self.asked if self.asked > 1 else 0)
+            if self.greeted and self.asked - self.greeted <= 1:
+                self.greeting += received
                 if self.greeting < _GREETING:
                     return
             self.owed = False  # unless this is not all of it, which only the program knows
