@@ -19,7 +19,7 @@ from envid.resolved import ResolvedEnv
 from pkgcache.local.cache import PackageCache
 from pkgcache.share.shared import EnvStore, Transmuting
 from pkgcache.stores import layout
-from pkgcache.stores.store import open_store
+from pkgcache.stores.opening import open_store
 
 from .conda_helpers import Conda
 from .conda_helpers import env_of as conda_env

@@ -14,8 +14,8 @@ import pytest
 from pkgcache.errors import Conflict, NotInStore, PkgcacheError, StoreError
 from pkgcache.stores.azure import AzureStore
 from pkgcache.stores.gcs import GcsStore
+from pkgcache.stores.opening import open_store
 from pkgcache.stores.s3 import S3Store
-from pkgcache.stores.store import open_store
 from pkgcache.web.patience import Patience
 
 from .relay import Relay, cut, forget, lose_answer, refuse, reset

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pkgcache.errors import Conflict, NotInStore, StoreError, UnsupportedStore
-from pkgcache.stores.store import open_store
+from pkgcache.stores.opening import open_store
 
 from .relay import Relay, refuse
 

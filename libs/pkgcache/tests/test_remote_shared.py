@@ -14,7 +14,7 @@ from pkgcache.errors import AliasTaken
 from pkgcache.local.cache import PackageCache
 from pkgcache.share.shared import EnvStore
 from pkgcache.stores import layout
-from pkgcache.stores.store import open_store
+from pkgcache.stores.opening import open_store
 
 from .helpers import PLATFORM, env_of, make_wheel, package_of
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from pkgcache.errors import Conflict, InvalidKey, StoreError, UnsupportedStore
 from pkgcache.stores.directory import DirectoryStore
-from pkgcache.stores.store import check_key, open_store
+from pkgcache.stores.opening import open_store
+from pkgcache.stores.store import check_key
 from pkgcache.stores.testing import MemoryStore, SlowStore, StoreConformance
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ class Site:
         if not self.store_url:
             return None
         from pkgcache.share.shared import EnvStore
-        from pkgcache.stores.store import open_store
+        from pkgcache.stores.opening import open_store
 
         return EnvStore(open_store(self.store_url, self.patience))
 

@@ -104,7 +104,7 @@ def _manifest(path: Path | None) -> Manifest | None:
 
 
 def _old_store(url: str | None, datastore: str) -> Store | None:
-    from pkgcache.stores.store import open_store
+    from pkgcache.stores.opening import open_store
 
     place = store_url(datastore, url, folder="") if url else old_store_url(datastore)
     return open_store(place) if place else None

@@ -10,19 +10,17 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
 
-from pkgcache.errors import InvalidKey, UnsupportedStore
+from pkgcache.errors import InvalidKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from pkgcache.progress import Task
-    from pkgcache.web.patience import Patience
 
-__all__ = ["ObjectInfo", "Sink", "Store", "check_key", "open_store"]
+__all__ = ["ObjectInfo", "Sink", "Store", "check_key"]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_+!~%=@-][A-Za-z0-9._+!~%=@-]{0,254}")
 _KEY_LENGTH = 900
@@ -101,39 +99,3 @@ def check_key(key: str) -> str:
         if not _SEGMENT.fullmatch(segment):
             raise InvalidKey(key, f"`{segment}` cannot be a part of a key")
     return key
-
-
-def open_store(url: str, patience: Patience | None = None) -> Store:
-    """The store at `url`. Nothing is read or written, no connection is made.
-
-    `patience` says how long a service is waited for, and how often it is asked again.
-
-    `file:///path` is a directory, made by the first put; `s3://bucket/prefix`,
-    `az://account/container/prefix` and `gs://bucket/prefix` are what a service keeps, with
-    options in the query. Raises `UnsupportedStore` for anything else, and for a service whose
-    library is not installed.
-    """
-    parts = urlsplit(url)
-    match parts.scheme:
-        case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
-            from pkgcache.stores.directory import DirectoryStore
-
-            return DirectoryStore(Path(unquote(parts.path)))
-        case "s3":
-            from pkgcache.stores.s3 import S3Store
-
-            return S3Store(url, patience=patience)
-        case "az":
-            from pkgcache.stores.azure import AzureStore
-
-            return AzureStore(url, patience=patience)
-        case "gs":
-            from pkgcache.stores.gcs import GcsStore
-
-            return GcsStore(url, patience=patience)
-    clean = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    raise UnsupportedStore(
-        clean if parts.scheme else url,
-        "supported are `file://`, `s3://`, `az://`, `gs://`",
-        "write a directory as `file:///path/to/store`",
-    )
