@@ -6,7 +6,7 @@ import pytest
 
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings, cache_limits, describe, package_limits
-from pkgcache.archives.wheels import Limits
+from pkgcache.archives.records import PackageLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,9 +133,11 @@ def test_the_cache_has_no_limits_unless_told() -> None:
 
 
 def test_the_limits_of_packages_are_those_of_the_cache_unless_told() -> None:
-    assert package_limits(Settings.load(environ={})) == Limits()
+    assert package_limits(Settings.load(environ={})) == PackageLimits()
     environ = {"MFENV_PACKAGE_SIZE": "1GiB", "MFENV_PACKAGE_FILES": "7", "MFENV_PACKAGE_RATIO": "9"}
-    assert package_limits(Settings.load(environ=environ)) == Limits(files=7, size=1 << 30, ratio=9)
+    assert package_limits(Settings.load(environ=environ)) == PackageLimits(
+        files=7, size=1 << 30, ratio=9
+    )
 
 
 # Every value is checked when it is read, whichever command reads it.

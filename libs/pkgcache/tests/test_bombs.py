@@ -38,7 +38,7 @@ from pkgcache.errors import BadArchive
 archive, folder, limits = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
 unpack = wheels.unpack if archive.suffix == ".whl" else conda_packages.unpack
 try:
-    unpack(archive, folder, limits=wheels.Limits(**limits))
+    unpack(archive, folder, limits=records.Limits(**limits))
     said = ""
 except BadArchive as error:
     said = str(error)

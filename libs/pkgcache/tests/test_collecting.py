@@ -12,7 +12,7 @@ import pytest
 from pkgcache._files import Placer
 from pkgcache._locks import file_lock, remove_unheld
 from pkgcache.errors import NotInCache
-from pkgcache.local.collecting import GRACE, Limits, collect, holdings, measure
+from pkgcache.local.collecting import GRACE, CacheLimits, collect, holdings, measure
 from pkgcache.prefixes._making import building
 from pkgcache.prefixes.prefix import create_venv, read_marker, remove_prefix, tidy_prefixes
 from pkgcache.progress import NoProgress
@@ -142,7 +142,7 @@ def test_what_is_linked_elsewhere_frees_nothing(cache: PackageCache, tmp_path: P
 def test_an_age_limit_removes_what_is_needed_too(cache: PackageCache) -> None:
     old, young = keep(cache, "old", used=10 * 86400), keep(cache, "young", used=2 * 86400)
     needed = {layout.digest(old), layout.digest(young)}
-    found = collect(cache, needed, limits=Limits(age=5 * 86400))
+    found = collect(cache, needed, limits=CacheLimits(age=5 * 86400))
     assert {one.digest for one in found.holdings} == {layout.digest(old)}
 
 
@@ -153,7 +153,7 @@ def test_a_size_limit_removes_the_longest_unused_first(cache: PackageCache) -> N
     }
     needed = {layout.digest(one) for one in packages.values()}
     total = sum(one.size or 0 for one in holdings(cache))
-    found = collect(cache, needed, limits=Limits(size=total - 60_000))
+    found = collect(cache, needed, limits=CacheLimits(size=total - 60_000))
     assert {one.digest for one in found.holdings} == {layout.digest(packages["first"])}
     assert sum(one.size or 0 for one in holdings(cache)) <= total - 60_000
 
@@ -161,7 +161,7 @@ def test_a_size_limit_removes_the_longest_unused_first(cache: PackageCache) -> N
 def test_limits_spare_only_copies_and_what_was_just_used(cache: PackageCache) -> None:
     built, used = keep(cache, "built"), keep(cache, "used", used=60)
     needed = {layout.digest(built), layout.digest(used)}
-    limits = Limits(size=1, age=1)
+    limits = CacheLimits(size=1, age=1)
     found = collect(cache, needed, only_copies={layout.digest(built)}, limits=limits)
     assert found.holdings == ()
     assert len(here(cache)) == 4
@@ -190,7 +190,7 @@ def test_what_another_version_of_the_program_keeps_is_left_alone(cache: PackageC
     theirs = cache.root / "wheels-99" / "ab" / ("ab" * 32) / "tree"
     theirs.mkdir(parents=True)
     os.utime(theirs.parent, (0, 0))
-    collect(cache, NOTHING, limits=Limits(size=1, age=1))
+    collect(cache, NOTHING, limits=CacheLimits(size=1, age=1))
     assert theirs.is_dir()
 
 

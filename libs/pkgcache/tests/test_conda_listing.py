@@ -25,8 +25,9 @@ from pkgcache.errors import (
     HashMismatch,
 )
 from pkgcache.web.credentials import Credentials
-from pkgcache.web.download import Cancelled, Downloader
+from pkgcache.web.download import Downloader
 from pkgcache.web.patience import Patience
+from pkgcache.web.receiving import Cancelled
 
 from .conda_helpers import Conda, Entry, package_of, special, stored_zip, tar
 from .server import body, cut, reset, serving, slam, stall, status

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkgcache.archives.conda_packages import load, unpack
-from pkgcache.archives.wheels import EntryPoint, Limits
+from pkgcache.archives.records import EntryPoint, PackageLimits
 from pkgcache.errors import BadArchive, CacheError
 from pkgcache.local import _unpackers
 from pkgcache.local.cache import PackageCache
@@ -31,7 +31,7 @@ from .helpers import make_wheel
 from .helpers import package_of as wheel_package
 
 if TYPE_CHECKING:
-    from pkgcache.archives.conda_packages import UnpackedConda
+    from pkgcache.archives.records import UnpackedConda
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "packages"
 NAME = "demo-1.0-h0_0"
@@ -42,7 +42,7 @@ def unpacked(
 ) -> UnpackedConda:
     archive = folder / filename
     archive.write_bytes(data)
-    return unpack(archive, folder / "out", limits=Limits(**limits))
+    return unpack(archive, folder / "out", limits=PackageLimits(**limits))
 
 
 def refused(folder: Path, data: bytes, filename: str = f"{NAME}.conda", **limits: int) -> str:

@@ -14,8 +14,9 @@ import pytest
 from envid.packages import Hashes
 from pkgcache.errors import CacheError, DownloadError, HashMismatch, PkgcacheError
 from pkgcache.web.credentials import Credentials
-from pkgcache.web.download import Cancelled, Downloader, Received
+from pkgcache.web.download import Downloader
 from pkgcache.web.patience import Patience
+from pkgcache.web.receiving import Cancelled, Received
 
 from .helpers import Recorder
 from .server import body, cut, drip, raw, redirect, reset, serving, slam, stall, status

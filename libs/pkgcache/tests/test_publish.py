@@ -18,7 +18,7 @@ import pytest
 from envid.packages import Hashes, Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
-from pkgcache.archives import conda_packages
+from pkgcache.archives.records import UnpackedConda
 from pkgcache.errors import BadArchive, DamagedObject, DownloadError, StoreError
 from pkgcache.local.cache import PackageCache
 from pkgcache.local.collecting import collect
@@ -580,7 +580,7 @@ def test_what_is_described_as_another_package_is_not_published(
 def facts(cache: PackageCache, package: Package) -> object:
     """What an unpacked package holds."""
     found = cache.unpacked_conda(package)
-    assert isinstance(found, conda_packages.UnpackedConda)
+    assert isinstance(found, UnpackedConda)
     return found.index, found.files
 
 

@@ -27,8 +27,8 @@ from pkgcache.archives._bz2_read import by_process, decompressed
 from pkgcache.archives._bz2_write import Bz2Writer
 from pkgcache.archives._conda_write import CondaWriter
 from pkgcache.archives.conda_packages import unpack
+from pkgcache.archives.records import PackageLimits
 from pkgcache.archives.transmute import transmute
-from pkgcache.archives.wheels import Limits
 from pkgcache.errors import BadArchive, NotTransmutable, TargetExists
 
 from .conda_helpers import Conda, Entry, special, tar
@@ -289,7 +289,7 @@ def test_bombs_are_stopped(tmp_path: Path) -> None:
         with pytest.raises(BadArchive, match="more than 200 times its size"):
             transmute(source, tmp_path / form)
         with pytest.raises(BadArchive, match="more than 1000 bytes"):
-            transmute(source, tmp_path / form, limits=Limits(size=1000))
+            transmute(source, tmp_path / form, limits=PackageLimits(size=1000))
 
 
 @pytest.mark.parametrize("form", ["conda", "tar.bz2"])

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkgcache.archives.wheels import EntryPoint, Limits, load, unpack
+from pkgcache.archives.records import EntryPoint, PackageLimits
+from pkgcache.archives.wheels import load, unpack
 from pkgcache.errors import BadArchive
 
 from .helpers import make_wheel, record_hash, record_of, wheel_files, zipped
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pkgcache.archives.wheels import UnpackedWheel
+    from pkgcache.archives.records import UnpackedWheel
 
 FILENAME = "demo-1.0-py3-none-any.whl"
 INFO = "demo-1.0.dist-info"
@@ -30,7 +31,7 @@ INFO = "demo-1.0.dist-info"
 def unpacked(folder: Path, data: bytes, filename: str = FILENAME, **limits: int) -> UnpackedWheel:
     archive = folder / filename
     archive.write_bytes(data)
-    return unpack(archive, folder / "out", limits=Limits(**limits))
+    return unpack(archive, folder / "out", limits=PackageLimits(**limits))
 
 
 def refused(folder: Path, data: bytes, filename: str = FILENAME, **limits: int) -> str:

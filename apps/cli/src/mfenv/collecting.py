@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from envid.ids import EnvId
     from mfenv.registry import PrefixRow, Remaining
     from mfenv.site import Site
-    from pkgcache.local.collecting import Collected, Limits
+    from pkgcache.local.collecting import CacheLimits, Collected
     from pkgcache.share.sweeping import Swept
 
 __all__ = ["Garbage", "collect", "collect_store", "enforce_limits"]
@@ -130,11 +130,11 @@ def enforce_limits(site: Site) -> None:
 
     In between it costs one look at one file. Raises as `collect` does.
     """
-    from pkgcache.local.collecting import Limits, collect
+    from pkgcache.local.collecting import CacheLimits, collect
     from pkgcache.share.digests import DigestSet
 
     limits = _limits(site)
-    if limits == Limits() or site.registry.read_only:
+    if limits == CacheLimits() or site.registry.read_only:
         return
     stamp = site.cache.root / "limited"
     with suppress(FileNotFoundError):
@@ -148,11 +148,11 @@ def enforce_limits(site: Site) -> None:
     collect(site.cache, None, only_copies=DigestSet(remaining.only_copies), limits=limits)
 
 
-def _limits(site: Site) -> Limits:
-    from pkgcache.local.collecting import Limits
+def _limits(site: Site) -> CacheLimits:
+    from pkgcache.local.collecting import CacheLimits
 
     size, age = cache_limits(site.settings)
-    return Limits(size=size, age=age)
+    return CacheLimits(size=size, age=age)
 
 
 def _adopt(site: Site) -> None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mfenv.settings import Settings
-    from pkgcache.web.download import Body
+    from pkgcache.web.receiving import Body
     from reqparse import Requirement, RequirementSet
     from reqparse.model import Category
 

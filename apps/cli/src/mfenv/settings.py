@@ -22,7 +22,7 @@ from mfenv.errors import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pkgcache.archives.wheels import Limits
+    from pkgcache.archives.records import PackageLimits
     from pkgcache.web.patience import Patience
 
 __all__ = [
@@ -218,11 +218,11 @@ def patience(settings: Settings, on_wait: Callable[[str], None]) -> Patience:
     )
 
 
-def package_limits(settings: Settings) -> Limits:
+def package_limits(settings: Settings) -> PackageLimits:
     """Where a package counts as a bomb. Raises `InvalidSetting` for a size that is none."""
-    from pkgcache.archives.wheels import Limits
+    from pkgcache.archives.records import PackageLimits
 
-    return Limits(
+    return PackageLimits(
         files=settings.package_files,
         size=_size("package_size", settings),
         ratio=settings.package_ratio,

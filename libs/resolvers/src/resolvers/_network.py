@@ -21,7 +21,7 @@ from resolvers.errors import IndexUnreachable, UnknownPackage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pkgcache.web.download import Body
+    from pkgcache.web.receiving import Body
     from resolvers.errors import ResolveError
     from resolvers.request import ResolveContext
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envid.spec import EnvSpec
-    from pkgcache.web.download import Body
+    from pkgcache.web.receiving import Body
     from resolvers._uv import Uv
     from resolvers.request import ResolveContext
 

@@ -17,8 +17,7 @@ from pkgcache.archives._places import is_record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pkgcache.archives.conda_packages import FileMode
-    from pkgcache.archives.wheels import EntryPoint
+    from pkgcache.archives.records import EntryPoint, FileMode
 
 READ = ("index.json", "paths.json", "link.json", "files", "has_prefix", "no_link")
 """The files in `info/` that are looked at."""

@@ -19,7 +19,7 @@ from pkgcache.archives._links import first_escape
 from pkgcache.archives._members import path_issue
 from pkgcache.archives._places import noarch_issues
 from pkgcache.archives._tar import BadTar, TarReader
-from pkgcache.archives.conda_packages import CondaFile, UnpackedConda
+from pkgcache.archives.records import CondaFile, UnpackedConda
 from pkgcache.errors import BadArchive
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pkgcache.archives._tar import Member
-    from pkgcache.archives.wheels import EntryPoint, Limits
+    from pkgcache.archives.records import EntryPoint, PackageLimits
 
 RATIO_FLOOR = 64 << 20
 INFO_SIZE = 64 << 20
@@ -38,7 +38,7 @@ _FORMAT = 2
 _LARGEST_WINDOW = 1 << 27
 
 
-def unpack_conda(archive: Path, tree: Path, limits: Limits) -> UnpackedConda:
+def unpack_conda(archive: Path, tree: Path, limits: PackageLimits) -> UnpackedConda:
     """Unpack the package into `tree`; raises `BadArchive`."""
     # As open to a group as the cache is, whatever the umask; to others never.
     mode = tree.parent.parent.stat().st_mode & 0o2775
@@ -61,7 +61,7 @@ class CondaWalk:
     entry_points: tuple[EntryPoint, ...]
     listed: tuple[CondaFile, ...]
 
-    def __init__(self, archive: Path, limits: Limits) -> None:
+    def __init__(self, archive: Path, limits: PackageLimits) -> None:
         self._archive, self._limits = archive, limits
         self._packed = archive.stat().st_size
         self._count = self._size = 0
@@ -263,7 +263,7 @@ class CondaWalk:
 class _Unpacking(CondaWalk):
     """Writes what is not `info/` to `tree`."""
 
-    def __init__(self, archive: Path, tree: Path, mode: int, limits: Limits) -> None:
+    def __init__(self, archive: Path, tree: Path, mode: int, limits: PackageLimits) -> None:
         super().__init__(archive, limits)
         self._tree, self._mode = tree, mode
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from pkgcache.archives.wheels import EntryPoint
+from pkgcache.archives.records import EntryPoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

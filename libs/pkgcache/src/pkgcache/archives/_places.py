@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pkgcache.archives._dist_info import Metadata
-    from pkgcache.archives.conda_packages import CondaFile
-    from pkgcache.archives.wheels import EntryPoint
+    from pkgcache.archives.records import CondaFile, EntryPoint
 
 # What we write, what is read as written by an installer, and what tells Python where its library is.
 _RECORDS = re.compile(

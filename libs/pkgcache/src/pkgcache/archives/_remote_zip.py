@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from envid.packages import Package
-    from pkgcache.web.download import Body, Downloader
+    from pkgcache.web.download import Downloader
+    from pkgcache.web.receiving import Body
 
 _TAIL = 64 << 10
 _GAP = 16 << 10  # to fetch this much for nothing costs less than another request

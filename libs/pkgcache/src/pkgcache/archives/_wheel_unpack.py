@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pkgcache.archives import _dist_info, _zip
 from pkgcache.archives._members import collisions, path_issue
 from pkgcache.archives._places import wheel_issues
-from pkgcache.archives.wheels import UnpackedFile, UnpackedWheel
+from pkgcache.archives.records import UnpackedFile, UnpackedWheel
 from pkgcache.errors import BadArchive
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pkgcache.archives._dist_info import Metadata
     from pkgcache.archives._zip import Member
-    from pkgcache.archives.wheels import Limits
+    from pkgcache.archives.records import PackageLimits
 
 _RATIO_FLOOR = 64 << 20
 _METADATA_SIZE = 64 << 20
@@ -30,7 +30,7 @@ _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _SCRIPTS = "scripts"
 
 
-def unpack_wheel(archive: Path, tree: Path, limits: Limits) -> UnpackedWheel:
+def unpack_wheel(archive: Path, tree: Path, limits: PackageLimits) -> UnpackedWheel:
     """Unpack the wheel into `tree`; raises `BadArchive`."""
     with _reading(archive, limits) as wheel:
         metadata = wheel.metadata
@@ -45,7 +45,7 @@ def unpack_wheel(archive: Path, tree: Path, limits: Limits) -> UnpackedWheel:
         )
 
 
-def check_wheel(archive: Path, limits: Limits) -> None:
+def check_wheel(archive: Path, limits: PackageLimits) -> None:
     """Raise `BadArchive` where `unpack_wheel` would."""
     with _reading(archive, limits) as wheel:
         for member in wheel.files.values():
@@ -54,7 +54,7 @@ def check_wheel(archive: Path, limits: Limits) -> None:
 
 
 @contextmanager
-def _reading(archive: Path, limits: Limits) -> Iterator[_Wheel]:
+def _reading(archive: Path, limits: PackageLimits) -> Iterator[_Wheel]:
     with archive.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             raise BadArchive(archive.name, ("it is empty",))
@@ -68,7 +68,7 @@ def _reading(archive: Path, limits: Limits) -> Iterator[_Wheel]:
 class _Wheel:
     """A wheel of which everything was checked but the content of its files."""
 
-    def __init__(self, filename: str, data: mmap.mmap, limits: Limits) -> None:
+    def __init__(self, filename: str, data: mmap.mmap, limits: PackageLimits) -> None:
         self._filename, self._data = filename, data
         members = _zip.members(data)
         self._refuse(_member_issues(members))
@@ -157,7 +157,7 @@ def _member_issues(members: list[Member]) -> list[str]:
     return [f"`{name}` collides with another member" for name in collisions(names)]
 
 
-def _size_issues(files: list[Member], packed: int, limits: Limits) -> list[str]:
+def _size_issues(files: list[Member], packed: int, limits: PackageLimits) -> list[str]:
     total = sum(one.size for one in files)
     checks = [
         (len(files) > limits.files, f"it has more than {limits.files} files"),

@@ -21,7 +21,7 @@ from pkgcache.archives import _conda_info, _zip, conda_packages
 from pkgcache.archives._conda_unpack import INFO_SIZE, RATIO_FLOOR, Pieces, decompressed_zstd
 from pkgcache.archives._remote_zip import remote_zip
 from pkgcache.archives._tar import BadTar, TarReader
-from pkgcache.archives.wheels import DEFAULT_LIMITS
+from pkgcache.archives.records import DEFAULT_LIMITS
 from pkgcache.errors import BadArchive, CacheError, HashMismatch, PkgcacheError
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from envid.packages import Package
-    from pkgcache.archives.conda_packages import CondaFile
-    from pkgcache.web.download import Body, Downloader
+    from pkgcache.archives.records import CondaFile
+    from pkgcache.web.download import Downloader
+    from pkgcache.web.receiving import Body
 
 __all__ = ["CondaListing", "read_file", "read_listing"]
 

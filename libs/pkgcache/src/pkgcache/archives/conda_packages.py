@@ -8,64 +8,27 @@ linked again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkgcache.archives import _listing
 from pkgcache.archives._changes import as_listed
-from pkgcache.archives.wheels import DEFAULT_LIMITS, EntryPoint
+from pkgcache.archives.records import (
+    DEFAULT_LIMITS,
+    CondaFile,
+    EntryPoint,
+    PackageLimits,
+    UnpackedConda,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pkgcache.archives._changes import Check
-    from pkgcache.archives.wheels import Limits
 
-__all__ = ["CondaFile", "FileMode", "UnpackedConda", "check_archive", "load", "unpack"]
-
-FileMode = Literal["text", "binary"]
-"""How a placeholder is replaced: anywhere, or inside of strings that end with NUL."""
+__all__ = ["check_archive", "load", "unpack"]
 
 
-class CondaFile(NamedTuple):
-    """A path of a package, as it was unpacked.
-
-    `kind` is `hardlink` for a file, `softlink` for a symbolic link to `link`, or `directory`.
-    `sha256` is in hex. A file with a `placeholder` holds the prefix it was built in.
-    """
-
-    path: str
-    kind: str
-    size: int
-    mtime_ns: int
-    mode: int
-    sha256: str
-    link: str
-    placeholder: str
-    file_mode: FileMode
-    no_link: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnpackedConda:
-    """A conda package whose files lie under `tree`; `index` is its checked `info/index.json`."""
-
-    tree: Path
-    index: dict[str, Any]
-    entry_points: tuple[EntryPoint, ...]
-    files: tuple[CondaFile, ...]
-
-    @property
-    def name(self) -> str:
-        return str(self.index["name"])
-
-    @property
-    def noarch(self) -> str | None:
-        """`python`, `generic`, or None for a package of one platform."""
-        return self.index.get("noarch")
-
-
-def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> UnpackedConda:
+def unpack(archive: Path, folder: Path, *, limits: PackageLimits = DEFAULT_LIMITS) -> UnpackedConda:
     """Check the conda package `archive` and unpack it into `folder`, which must not exist yet.
 
     Raises `BadArchive` with what is wrong with it, `OSError` where a file cannot be written; what
@@ -83,7 +46,7 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     return package
 
 
-def check_archive(archive: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
+def check_archive(archive: Path, *, limits: PackageLimits = DEFAULT_LIMITS) -> None:
     """Raise `BadArchive` where `unpack` would; nothing is written."""
     from pkgcache.archives._conda_unpack import CondaWalk
 

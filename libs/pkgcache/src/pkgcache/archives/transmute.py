@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from pkgcache.archives._conda_unpack import CondaWalk
 from pkgcache.archives._conda_write import CondaWriter, TarBz2Writer
 from pkgcache.archives._tar import BadTar
-from pkgcache.archives.wheels import DEFAULT_LIMITS
+from pkgcache.archives.records import DEFAULT_LIMITS
 from pkgcache.errors import NotTransmutable, TargetExists
 from pkgcache.progress import NoProgress
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pkgcache.archives._conda_write import PackageWriter
     from pkgcache.archives._tar import Member, TarReader
-    from pkgcache.archives.wheels import Limits
+    from pkgcache.archives.records import PackageLimits
     from pkgcache.progress import Progress, Task
 
 __all__ = ["DEFAULT_MEMORY", "FORMATS", "LEVELS", "Transmuted", "threads_for", "transmute"]
@@ -66,7 +66,7 @@ def transmute(
     level: int = 3,
     threads: int | None = None,
     memory: int = DEFAULT_MEMORY,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: PackageLimits = DEFAULT_LIMITS,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Transmuted:
@@ -142,7 +142,7 @@ def _processors() -> int:
 
 class _Transmuting(CondaWalk):
     def __init__(
-        self, archive: Path, limits: Limits, writer: PackageWriter, threads: int, task: Task
+        self, archive: Path, limits: PackageLimits, writer: PackageWriter, threads: int, task: Task
     ) -> None:
         super().__init__(archive, limits)
         self._writer, self._threads, self._task = writer, threads, task

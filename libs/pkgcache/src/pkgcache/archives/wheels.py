@@ -9,11 +9,18 @@ see `_changes`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pkgcache.archives import _listing
 from pkgcache.archives._changes import as_listed
+from pkgcache.archives._wheel_unpack import unpack_wheel
+from pkgcache.archives.records import (
+    DEFAULT_LIMITS,
+    EntryPoint,
+    PackageLimits,
+    UnpackedFile,
+    UnpackedWheel,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +28,6 @@ if TYPE_CHECKING:
     from pkgcache.archives._changes import Check
 
 __all__ = [
-    "DEFAULT_LIMITS",
-    "EntryPoint",
-    "Limits",
-    "UnpackedFile",
-    "UnpackedWheel",
     "check_archive",
     "is_unpacked",
     "load",
@@ -33,60 +35,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Where an archive counts as a bomb: its files, their bytes, and bytes per packed byte.
-
-    The ratio only counts beyond 64 MiB.
-    """
-
-    files: int = 200_000
-    size: int = 32 << 30
-    ratio: int = 200
-
-
-DEFAULT_LIMITS = Limits()
-
-
-class EntryPoint(NamedTuple):
-    """A script that calls `attribute` of `module`."""
-
-    name: str
-    module: str
-    attribute: str
-
-
-class UnpackedFile(NamedTuple):
-    """A file as it was unpacked. `hash` is written as in RECORD: `sha256=...`."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    mode: int
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnpackedWheel:
-    """A wheel whose files lie under `tree`; `dist_info` is the name of its metadata folder."""
-
-    tree: Path
-    name: str
-    version: str
-    dist_info: str
-    purelib: bool
-    entry_points: tuple[EntryPoint, ...]
-    files: tuple[UnpackedFile, ...]
-
-
-def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> UnpackedWheel:
+def unpack(archive: Path, folder: Path, *, limits: PackageLimits = DEFAULT_LIMITS) -> UnpackedWheel:
     """Check the wheel `archive` and unpack it into `folder`, which must not exist yet.
 
     Raises `BadArchive` with everything that is wrong with it, `OSError` where a file cannot be
     written; what was written until then stays, for the caller to remove.
     """
-    from pkgcache.archives._wheel_unpack import unpack_wheel
-
     wheel = unpack_wheel(archive, folder / _listing.TREE, limits)
     document = {
         "name": wheel.name,
@@ -100,7 +54,7 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> U
     return wheel
 
 
-def check_archive(archive: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
+def check_archive(archive: Path, *, limits: PackageLimits = DEFAULT_LIMITS) -> None:
     """Raise `BadArchive` where `unpack` would; nothing is written."""
     from pkgcache.archives._wheel_unpack import check_wheel
 

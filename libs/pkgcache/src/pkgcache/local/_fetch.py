@@ -12,7 +12,7 @@ from pkgcache._locks import try_lock
 from pkgcache.errors import HashMismatch, NotInCache, NotInStore, StoreError
 from pkgcache.local._unpackers import PROCESSES, Unpackers
 from pkgcache.stores import layout
-from pkgcache.web.download import Partial
+from pkgcache.web.receiving import Partial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress, Task
     from pkgcache.stores.store import Store
-    from pkgcache.web.download import Downloader, Received
+    from pkgcache.web.download import Downloader
+    from pkgcache.web.receiving import Received
 
 NETWORK, WAITING, LOCAL = "network", "waiting", "local"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkgcache.archives import conda_packages, wheels
-from pkgcache.archives.wheels import Limits
+from pkgcache.archives.records import PackageLimits
 from pkgcache.errors import BadArchive
 from pkgcache.worker import Worker
 
@@ -23,7 +23,7 @@ PROCESSES = min(4, os.cpu_count() or 1)
 _WORTH_IT = 2 << 20
 
 
-def unpack(kind: str, archive: Path, folder: Path | None, limits: Limits) -> None:
+def unpack(kind: str, archive: Path, folder: Path | None, limits: PackageLimits) -> None:
     """Unpack a package of this kind here and now, or only check it, where there is no `folder`.
 
     Raises what its own `unpack` does.
@@ -32,7 +32,7 @@ def unpack(kind: str, archive: Path, folder: Path | None, limits: Limits) -> Non
         _unpack(kind, archive, folder, limits)
 
 
-def _unpack(kind: str, archive: Path, folder: Path | None, limits: Limits) -> None:
+def _unpack(kind: str, archive: Path, folder: Path | None, limits: PackageLimits) -> None:
     if folder:
         _KINDS[kind].unpack(archive, folder, limits=limits)
     else:
@@ -53,7 +53,7 @@ class Unpackers:
         for one in self._workers:
             one.close()
 
-    def unpack(self, kind: str, archive: Path, folder: Path | None, limits: Limits) -> None:
+    def unpack(self, kind: str, archive: Path, folder: Path | None, limits: PackageLimits) -> None:
         """As `unpack`, in another process if it is worth it."""
         if archive.stat().st_size < _WORTH_IT:
             unpack(kind, archive, folder, limits)
@@ -88,7 +88,7 @@ async def unpack_here(
 ) -> dict[str, Any]:
     """What the processes do."""
     try:
-        _unpack(kind, Path(archive), Path(folder) if folder else None, Limits(**limits))
+        _unpack(kind, Path(archive), Path(folder) if folder else None, PackageLimits(**limits))
     except BadArchive as error:
         return {"issues": error.issues}
     except OSError as error:

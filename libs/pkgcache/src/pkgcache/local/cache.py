@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pkgcache._locks import UNWRITABLE, lock
 from pkgcache.archives import _changes, conda_packages, wheels
+from pkgcache.archives.records import DEFAULT_LIMITS
 from pkgcache.errors import BadArchive, CacheError, NotInCache, PkgcacheError
 from pkgcache.lacking import FULL, lacking
 from pkgcache.local._fetch import Fetched, Fetcher
 from pkgcache.local._unpackers import unpack
 from pkgcache.progress import NoProgress
 from pkgcache.stores import layout
-from pkgcache.web.download import Downloader, Received
+from pkgcache.web.download import Downloader
+from pkgcache.web.receiving import Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,8 +39,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from pkgcache.archives._changes import Check
     from pkgcache.archives.conda_listing import CondaListing
-    from pkgcache.archives.conda_packages import UnpackedConda
-    from pkgcache.archives.wheels import Limits, UnpackedWheel
+    from pkgcache.archives.records import PackageLimits, UnpackedConda, UnpackedWheel
     from pkgcache.local._unpackers import Unpackers
     from pkgcache.progress import Progress
     from pkgcache.stores.store import Store
@@ -68,7 +69,7 @@ class PackageCache:
         self,
         root: Path,
         *,
-        limits: Limits = wheels.DEFAULT_LIMITS,
+        limits: PackageLimits = DEFAULT_LIMITS,
         always_verify: bool = False,
     ) -> None:
         self.root = root.absolute()
@@ -234,7 +235,7 @@ class PackageCache:
         package: Package,
         load: Callable[[Path, Check], _T | None],
         progress: Progress | None,
-        unpack: Callable[[str, Path, Path, Limits], None],
+        unpack: Callable[[str, Path, Path, PackageLimits], None],
         *,
         verified: bool = False,
     ) -> _T:

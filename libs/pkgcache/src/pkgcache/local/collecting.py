@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GRACE",
+    "CacheLimits",
     "Collected",
     "Holding",
-    "Limits",
     "collect",
     "holdings",
     "measure",
@@ -60,7 +60,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class CacheLimits:
     """What a cache may hold: `size` in bytes, `age` in seconds since the last use."""
 
     size: int | None = None
@@ -106,7 +106,7 @@ def collect(
     needed: Container[str] | None,
     *,
     only_copies: Container[str] = frozenset(),
-    limits: Limits = Limits(),
+    limits: CacheLimits = CacheLimits(),
     beside: Iterable[Path] = (),
     now: float | None = None,
     dry_run: bool = False,
@@ -167,7 +167,9 @@ def drop(folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _beyond(found: Iterable[Holding], limits: Limits, total: int, now: float) -> Iterator[Holding]:
+def _beyond(
+    found: Iterable[Holding], limits: CacheLimits, total: int, now: float
+) -> Iterator[Holding]:
     """What is too old, or too much."""
     for one in sorted(found, key=lambda one: one.used):
         old = limits.age is not None and one.used < now - limits.age

@@ -26,8 +26,7 @@ from pkgcache.prefixes.linking import Clobber, Present, report
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pkgcache.archives.conda_packages import CondaFile, UnpackedConda
-    from pkgcache.archives.wheels import EntryPoint
+    from pkgcache.archives.records import CondaFile, EntryPoint, UnpackedConda
     from pkgcache.prefixes._making import Site
     from pkgcache.progress import Progress
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from pkgcache.archives.conda_packages import UnpackedConda
+    from pkgcache.archives.records import UnpackedConda
     from pkgcache.prefixes._making import Site
     from pkgcache.progress import Progress
 

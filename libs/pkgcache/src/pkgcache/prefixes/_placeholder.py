@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pkgcache.archives.conda_packages import FileMode
+    from pkgcache.archives.records import FileMode
 
 # What the kernel reads of a first line, with `#!` and the end of the line.
 _LONGEST_SHEBANG = 127 if sys.platform == "linux" else 512

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pkgcache.archives.wheels import EntryPoint
+    from pkgcache.archives.records import EntryPoint
 
 # What Linux reads of a shebang before version 5.1, with `#!` and the end of the line.
 _LONGEST_SHEBANG = 127

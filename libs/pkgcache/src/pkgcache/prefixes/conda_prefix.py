@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from pkgcache.archives.conda_packages import UnpackedConda
+    from pkgcache.archives.records import UnpackedConda
     from pkgcache.local.cache import PackageCache
     from pkgcache.prefixes._making import Site
     from pkgcache.progress import Progress

@@ -26,7 +26,7 @@ from pkgcache.prefixes import _scripts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pkgcache.archives.wheels import UnpackedFile, UnpackedWheel
+    from pkgcache.archives.records import UnpackedFile, UnpackedWheel
     from pkgcache.progress import Progress
 
 __all__ = ["Clobber", "Installable", "Linked", "Present", "Scheme", "link_wheels"]

@@ -19,7 +19,7 @@ from pkgcache.errors import Conflict, DamagedObject, NotInCache, NotInStore
 from pkgcache.local._fetch import LOCAL, NETWORK, Fetcher, interleaved
 from pkgcache.local.cache import check_name
 from pkgcache.stores import layout
-from pkgcache.web.download import Cancelled
+from pkgcache.web.receiving import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -21,15 +21,15 @@ from pkgcache.__about__ import __version__
 from pkgcache.errors import DownloadError
 from pkgcache.web._pages import is_page
 from pkgcache.web.credentials import split_userinfo
-from pkgcache.web.download import Body
+from pkgcache.web.receiving import Body
 from pkgcache.web.patience import Pace, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pkgcache.web.credentials import Credentials
-    from pkgcache.web.download import Partial, T
     from pkgcache.web.patience import Patience
+    from pkgcache.web.receiving import Partial, T
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from envid.packages import Hashes
 from envid.redaction import redact
 from pkgcache._files import open_file
 from pkgcache.errors import CacheError, DownloadError, HashMismatch
-from pkgcache.lacking import FULL
-from pkgcache.progress import NoProgress
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience, Tries
+from pkgcache.web.receiving import Body, Cancelled, Partial, Received, T
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,35 +23,10 @@ if TYPE_CHECKING:
     from pkgcache.progress import Task
     from pkgcache.web._http import Client
 
-__all__ = ["Body", "Cancelled", "Downloader", "Received"]
+__all__ = ["Downloader"]
 
 _CHUNK = 1 << 18
 _NO_HASHES = Hashes()
-
-T = TypeVar("T")
-
-
-class Cancelled(Exception):
-    """The work was called off through its `stop` event."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """What a download brought."""
-
-    sha256: str
-    size: int
-
-
-class Body(NamedTuple):
-    """A part of a file as it arrives: where it begins, and the size of the whole, if that is known.
-
-    A server that knows no ranges sends all of it, from 0 on.
-    """
-
-    start: int
-    total: int | None
-    pieces: Iterator[bytes]
 
 
 class Downloader:
@@ -205,97 +176,6 @@ class Downloader:
             return self._client
 
 
-class Partial:
-    """A file that is being received: its size and hash are known at every moment.
-
-    `origin` is the URL that the bytes come from. What is in the file already counts.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        origin: str,
-        *,
-        hashes: Hashes,
-        size: int | None,
-        task: Task | None = None,
-        stop: threading.Event | None = None,
-    ) -> None:
-        self._path, self._origin, self._hashes, self._expected = path, origin, hashes, size
-        self._task = task or NoProgress().start("", None, "bytes")
-        self._stop = stop or threading.Event()
-        self.size, self._digests = 0, self._fresh()
-
-    def __enter__(self) -> Partial:
-        self._file = os.fdopen(_open(self._path), "r+b", buffering=0)
-        while data := self._file.read(_CHUNK):
-            self._count(data)
-        if self._expected is not None and self.size > self._expected:
-            self.restart()
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._file.close()
-        if isinstance(error, OSError) and error.errno in FULL:
-            self._path.unlink()  # so that others have the room
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that was promised is here."""
-        return self.size == self._expected
-
-    def write(self, data: bytes) -> None:
-        """Append received bytes. Raises `HashMismatch` where they are too many, or `Cancelled`."""
-        if self._stop.is_set():
-            raise Cancelled
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) or 0 :]
-        self._count(data)
-        if self._expected is not None and self.size > self._expected:
-            self._refuse(f"{self._expected} bytes", "more")
-
-    def pause(self, seconds: float) -> None:
-        """Wait before another attempt; raises `Cancelled`."""
-        if self._stop.wait(seconds):
-            raise Cancelled
-
-    def restart(self) -> None:
-        """Forget what was received."""
-        self._task.advance(-self.size)
-        self._file.seek(0)
-        self._file.truncate()
-        self.size, self._digests = 0, self._fresh()
-
-    def verify(self) -> Received:
-        """Check what was received and bring it to the disk; raises `HashMismatch`."""
-        if self._expected not in (None, self.size):
-            self._refuse(f"{self._expected} bytes", f"{self.size} bytes")
-        actual = {kind: digest.hexdigest() for kind, digest in self._digests.items()}
-        for kind, found in actual.items():
-            expected = getattr(self._hashes, kind)
-            if expected not in (None, found):
-                self._refuse(f"{kind}:{expected}", f"{kind}:{found}")
-        os.fsync(self._file.fileno())
-        return Received(sha256=actual["sha256"], size=self.size)
-
-    def _refuse(self, expected: str, actual: str) -> None:
-        filename = unquote(urlsplit(self._origin).path.rpartition("/")[2])
-        raise HashMismatch(filename, expected, actual, redact(self._origin))
-
-    def _fresh(self) -> dict[str, hashlib._Hash]:
-        found = {"sha256": hashlib.sha256()}
-        if self._hashes.md5 and not self._hashes.sha256:
-            found["md5"] = hashlib.md5(usedforsecurity=False)
-        return found
-
-    def _count(self, data: bytes) -> None:
-        self.size += len(data)
-        for digest in self._digests.values():
-            digest.update(data)
-        self._task.advance(len(data))
-
-
 def _until(stop: threading.Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         if stop.is_set():
@@ -310,25 +190,6 @@ def _check_scheme(url: str) -> None:
         known = False
     if not known:
         raise DownloadError(redact(url), "it is not a URL that can be fetched")
-
-
-def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o644)
-    except PermissionError:
-        pass  # begun by another user of the group; if not, neither can it be replaced
-    except OSError:
-        if not path.is_symlink():
-            raise
-    else:
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-            return descriptor
-        os.close(descriptor)
-    # Something that is not our own file was planted here: leave its target alone.
-    path.unlink(missing_ok=True)
-    return os.open(path, flags | os.O_EXCL, 0o644)
 
 
 def _read_file(url: str, partial: Partial) -> None:
