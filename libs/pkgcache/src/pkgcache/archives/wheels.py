@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkgcache.archives import _listing
 from pkgcache.archives._changes import as_listed
-from pkgcache.archives._wheel_unpack import unpack_wheel
 from pkgcache.archives.records import (
     DEFAULT_LIMITS,
     EntryPoint,
@@ -41,6 +40,8 @@ def unpack(archive: Path, folder: Path, *, limits: PackageLimits = DEFAULT_LIMIT
     Raises `BadArchive` with everything that is wrong with it, `OSError` where a file cannot be
     written; what was written until then stays, for the caller to remove.
     """
+    from pkgcache.archives._wheel_unpack import unpack_wheel
+
     wheel = unpack_wheel(archive, folder / _listing.TREE, limits)
     document = {
         "name": wheel.name,
