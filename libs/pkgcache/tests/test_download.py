@@ -461,7 +461,7 @@ class TestFiles:
     def test_a_file_that_is_not_there(self, downloader: Downloader, tmp_path: Path) -> None:
         with pytest.raises(DownloadError, match="no such file"):
             fetch(downloader, (tmp_path / "none").as_uri(), tmp_path / "copy")
-        with pytest.raises(DownloadError, match="is a directory"):
+        with pytest.raises(DownloadError, match="it is not a file"):
             fetch(downloader, tmp_path.as_uri(), tmp_path / "copy")
 
 
