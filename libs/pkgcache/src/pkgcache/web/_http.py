@@ -21,8 +21,8 @@ from pkgcache.__about__ import __version__
 from pkgcache.errors import DownloadError
 from pkgcache.web._pages import is_page
 from pkgcache.web.credentials import split_userinfo
-from pkgcache.web.receiving import Body
 from pkgcache.web.patience import Pace, waiting
+from pkgcache.web.receiving import Body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
