@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pkgcache.errors import StoreError
-from pkgcache.stores.store import open_store
+from pkgcache.stores.opening import open_store
 from pkgcache.web.patience import Patience
 
 if TYPE_CHECKING:
