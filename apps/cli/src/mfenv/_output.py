@@ -33,6 +33,7 @@ class Output:
     quiet: bool = False
     color: bool | None = None
     bars: bool = True
+    progress: bool = True
 
     @property
     def escapes(self) -> bool:
@@ -95,7 +96,7 @@ def _color(context: click.Context, _: click.Parameter, value: str | None) -> Non
 
 
 def _no_progress(_: click.Context, __: click.Parameter, value: bool) -> None:
-    output.bars = output.bars and not value
+    output.progress = output.progress and not value
 
 
 def output_options(command: Any) -> Any:
@@ -130,7 +131,7 @@ def output_options(command: Any) -> Any:
             is_flag=True,
             expose_value=False,
             callback=_no_progress,
-            help="Show no bars.",
+            help="Show no progress.",
         ),
     )
     # A function's options are written from the last to the first, those of a command in order.

@@ -1,41 +1,60 @@
-"""Progress on a terminal: one bar per piece of work; elsewhere only what is waited for."""
+"""Progress: on a terminal a bar per piece of work, elsewhere a line for each that takes long."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mfenv._output import output
+from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
     from pkgcache.progress import Progress, Task, Unit
 
 
+_PATIENCE = 2.0
+
+
 def progress() -> Progress:
     """What shows progress on standard error: bars on a terminal that can move its cursor."""
+    if not output.progress:
+        return _Notes()
     return _Bars() if output.bars and output.escapes and sys.stderr.isatty() else _Lines()
 
 
-_WITH_BAR = 70
-
-
-class _NoTask:
-    def advance(self, amount: int = 1) -> None:
-        pass
-
-    def done(self) -> None:
-        pass
-
-
-class _Lines:
-    """Says what is waited for; a log wants no bars."""
-
-    def start(self, label: str, total: int | None, unit: Unit) -> Task:  # noqa: ARG002 - Protocol
-        return _NoTask()
+class _Notes(NoProgress):
+    """Says what is waited for, and nothing else."""
 
     def note(self, text: str) -> None:
         output.say(text)
+
+
+class _Lines(_Notes):
+    """A log wants no bars: what takes more than a moment gets a line, once."""
+
+    def start(self, label: str, total: int | None, unit: Unit) -> Task:
+        return _LineTask(label, total, unit)
+
+
+class _LineTask:
+    def __init__(self, label: str, total: int | None, unit: Unit) -> None:
+        self._label, self._total, self._unit, self._done = label, total, unit, 0
+        self._timer = threading.Timer(_PATIENCE, self._say)
+        self._timer.daemon = True
+        with suppress(RuntimeError):  # no thread is to be had
+            self._timer.start()
+
+    def advance(self, amount: int = 1) -> None:
+        self._done += amount
+
+    def done(self) -> None:
+        self._timer.cancel()
+
+    def _say(self) -> None:
+        amount = _amount(self._done, self._total, self._unit)
+        output.say(": ".join(filter(None, (self._label, amount))))
 
 
 class _Bars:
@@ -88,21 +107,25 @@ class _BarTask:
 
 def _bars() -> Any:
     from rich.console import Console
-    from rich.filesize import decimal
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.text import Text
 
     class Amount(ProgressColumn):
         def render(self, task: Any) -> Text:
-            unit = task.fields["unit"]
+            amount = _amount(task.completed, task.total, task.fields["unit"])
+            return Text(amount or f"{int(task.elapsed or 0)} s")
 
-            def shown(n: float) -> str:
-                return decimal(int(n)) if unit == "bytes" else str(int(n))
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), Amount())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
-            total = f" of {shown(task.total)}" if task.total else ""
-            return Text(f"{shown(task.completed)}{total}{'' if unit == 'bytes' else f' {unit}'}")
 
-    console = Console(stderr=True)
-    bar = [BarColumn(bar_width=30)] if console.width >= _WITH_BAR else []
-    columns = (TextColumn("{task.description}"), *bar, Amount())
-    return Progress(*columns, console=console, transient=True)
+def _amount(done: float, total: float | None, unit: Unit) -> str:
+    """How much is done of a piece of work; nothing where it is not counted."""
+    from rich.filesize import decimal
+
+    def shown(number: float) -> str:
+        return decimal(int(number)) if unit == "bytes" else str(int(number))
+
+    if not total:
+        return shown(done) if done else ""
+    return f"{shown(done)} of {shown(total)}{'' if unit == 'bytes' else f' {unit}'}"

@@ -74,7 +74,8 @@ def find_packages(
         offline=site.settings.offline or site.settings.local_only,
         clobber=site.settings.clobber,
     )
-    task = site.progress.start("resolving", None, "packages")
+    label = f"resolving for {', '.join(prepared.platforms)}"
+    task = site.progress.start(label, None, "packages")
     try:
         resolver = _resolver(site, prepared)
         found = resolver.resolve(prepared.spec, prepared.platforms, context)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-__all__ = ["NoProgress", "Progress", "Task", "Unit"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["NoProgress", "Progress", "Task", "Unit", "counted"]
+
+T = TypeVar("T")
+
+_STEP = 100
 
 Unit = Literal["bytes", "files", "packages"]
 
@@ -48,3 +55,12 @@ class _SilentTask:
 
 
 _SILENT = _SilentTask()
+
+
+def counted(items: Sequence[T], task: Task) -> Iterator[T]:
+    """The items; the task advances as they are done, seldom enough to cost nothing."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _STEP == 0:
+            task.advance(_STEP)
+    task.advance(len(items) % _STEP)

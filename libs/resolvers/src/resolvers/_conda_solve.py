@@ -146,6 +146,8 @@ def solve_conda(
     place = str(context.cache_dir / "conda")
     urls = ", ".join(map(redact, _channels(questions)))
     _log.info("py-rattler asks %s for %s", urls, ", ".join(platforms))
+    label = f"solving conda packages for {', '.join(platforms)}"
+    task = context.progress.start(label, None, "packages")
     try:
         answers = worker.call(
             _HANDLER,
@@ -161,6 +163,8 @@ def solve_conda(
         if lack := lacking(error):
             raise MachineLacks("py-rattler", lack, place, error.log) from error
         raise EngineFailed("py-rattler", str(error), error.log) from error
+    finally:
+        task.done()
     found = {}
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:

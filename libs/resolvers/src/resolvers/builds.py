@@ -162,14 +162,18 @@ class Builder:
             python,
             "--no-sources",
         ]
-        done = self._uv.run(
-            "uv build",
-            ["build", "--wheel", tree, *arguments, *settings.arguments],
-            # On macOS, backends write the deployment target into the tag.
-            environment=self._host.uv_environment,
-            config=settings.config,
-            directory=work,
-        )
+        task = self._context.progress.start(f"building a wheel of {name}", None, "packages")
+        try:
+            done = self._uv.run(
+                "uv build",
+                ["build", "--wheel", tree, *arguments, *settings.arguments],
+                # On macOS, backends write the deployment target into the tag.
+                environment=self._host.uv_environment,
+                config=settings.config,
+                directory=work,
+            )
+        finally:
+            task.done()
         if done.returncode:
             story = Story.read(done.stderr)
             raise self._uv.named(

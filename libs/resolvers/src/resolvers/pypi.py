@@ -157,6 +157,15 @@ def _local_wheels(
 
 
 def _resolve(uv: Uv, question: Question, files: Files, work: Threads) -> Resolution:
+    label = f"choosing PyPI packages for {question.target.platform}"
+    task = question.context.progress.start(label, None, "packages")
+    try:
+        return _resolved(uv, question, files, work)
+    finally:
+        task.done()
+
+
+def _resolved(uv: Uv, question: Question, files: Files, work: Threads) -> Resolution:
     try:
         locked = solve(uv, question)
     except BuildFailed as error:

@@ -11,6 +11,7 @@ from pkgcache._jobs import Job, Step, T, run_jobs
 from pkgcache._locks import try_lock
 from pkgcache.errors import HashMismatch, NotInCache, NotInStore, StoreError
 from pkgcache.local._unpackers import PROCESSES, Unpackers
+from pkgcache.progress import NoProgress
 from pkgcache.stores import layout
 from pkgcache.web.receiving import Partial
 
@@ -70,12 +71,18 @@ class Fetcher:
             return here
         sizes = [0 if self._cache.has(one) else layout.archives(one)[-1].size for one in missing]
         total = None if None in sizes else sum(one or 0 for one in sizes)
-        task = self._progress.start("fetching packages", total, "bytes")
+        nothing = NoProgress()
+        task = (self._progress if total != 0 else nothing).start(
+            "fetching packages", total, "bytes"
+        )
+        unpacking = (self._progress if unpack else nothing).start(
+            "unpacking packages", len(missing), "packages"
+        )
 
         def after(package: Package) -> Callable[[Fetched], Step[Fetched]]:
             if not unpack:
                 return lambda found: found
-            return lambda found: Job(LOCAL, lambda: self._unpack(package, task, found))
+            return lambda found: Job(LOCAL, lambda: self._unpack(package, task, unpacking, found))
 
         jobs = [self.job(one, task, after(one)) for one in interleaved(missing)]
         try:
@@ -83,6 +90,7 @@ class Fetcher:
         finally:
             self.unpackers.close()
             task.done()
+            unpacking.done()
 
     @property
     def lanes(self) -> dict[str, int]:
@@ -113,14 +121,19 @@ class Fetcher:
         self.stop.set()
         self.unpackers.close()
 
-    def _unpack(self, package: Package, task: Task, found: Fetched) -> Step[Fetched]:
+    def _unpack(
+        self, package: Package, task: Task, unpacking: Task, found: Fetched
+    ) -> Step[Fetched]:
         fresh = not found.cached
         try:
             self._cache.unpack(package, self.unpackers, self._progress, verified=fresh)
         except NotInCache:  # it was, until its hash was checked
             if fresh:
                 raise
-            return self.job(package, task, lambda found: self._unpack(package, task, found))
+            return self.job(
+                package, task, lambda found: self._unpack(package, task, unpacking, found)
+            )
+        unpacking.advance()
         return found
 
     def _bring(self, package: Package, task: Task) -> Fetched:

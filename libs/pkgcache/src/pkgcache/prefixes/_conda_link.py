@@ -22,13 +22,14 @@ from pkgcache.archives._places import is_interpreter
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _placeholder, _scripts
 from pkgcache.prefixes.linking import Clobber, Present, report
+from pkgcache.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pkgcache.archives.records import CondaFile, EntryPoint, UnpackedConda
     from pkgcache.prefixes._making import Site
-    from pkgcache.progress import Progress
+    from pkgcache.progress import Progress, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +185,7 @@ def _lay_out(plan: Mapping[str, _Planned], site: Site, placer: Placer, progress:
     task = progress.start("linking files", len(items), "files")
     try:
         placer.make_folders(folders)
-        in_threads(items, partial(_place, placer, os.fsencode(site.final)))
-        task.advance(len(items))
+        in_threads(items, partial(_place, placer, os.fsencode(site.final), task))
     except FileExistsError as error:
         path = posixpath.relpath(str(error.filename2 or error.filename), str(site.root))
         owner = plan[path].owner.name if path in plan else "a package"
@@ -208,8 +208,8 @@ class _NoRoomFor(ValueError):
         self.path, self.longest = path, longest
 
 
-def _place(placer: Placer, final: bytes, items: Sequence[tuple[str, _Planned]]) -> None:
-    for path, planned in items:
+def _place(placer: Placer, final: bytes, task: Task, items: Sequence[tuple[str, _Planned]]) -> None:
+    for path, planned in counted(items, task):
         file = planned.file
         if not file:
             placer.write(path, planned.script, executable=True)

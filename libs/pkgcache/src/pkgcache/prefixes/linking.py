@@ -22,12 +22,13 @@ from pkgcache._files import Placer, in_threads
 from pkgcache.archives.namespaces import has_code
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _scripts
+from pkgcache.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pkgcache.archives.records import UnpackedFile, UnpackedWheel
-    from pkgcache.progress import Progress
+    from pkgcache.progress import Progress, Task
 
 __all__ = ["Clobber", "Installable", "Linked", "Present", "Scheme", "link_wheels"]
 
@@ -159,8 +160,7 @@ def link_wheels(
     try:
         placer = placer or Placer(str(scheme.root), progress)
         placer.make_folders(folders)
-        in_threads(list(plan.items()), partial(_place, placer))
-        task.advance(len(plan))
+        in_threads(list(plan.items()), partial(_place, placer, task))
     except FileExistsError as error:
         path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
         owner = plan[path].owner if path in plan else "a wheel"
@@ -205,8 +205,8 @@ def _check_folders(plan: Mapping[str, _Planned], folders: set[str], scheme: Sche
             above = above.rpartition("/")[0]
 
 
-def _place(placer: Placer, items: Sequence[tuple[str, _Planned]]) -> None:
-    for path, planned in items:
+def _place(placer: Placer, task: Task, items: Sequence[tuple[str, _Planned]]) -> None:
+    for path, planned in counted(items, task):
         if planned.source:
             placer.link(planned.source, path)
         else:
