@@ -43,7 +43,9 @@ def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
         try:
             locked = read_lock(_compile(uv, question, _LOCK).stdout)
         except NoSolution as error:
-            raise _refused(refused, question, error.reason) if refused else error from error
+            if not refused:
+                raise
+            raise _refused(refused, question, error.reason) from error
         stated = question.bounds.all_of(dict(_free(locked, question)))
         versions = {one.name: str(one.version) for one in locked}
         found = {name: bound for name, bound in stated.items() if excludes(bound, python)}
