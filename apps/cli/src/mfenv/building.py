@@ -29,8 +29,7 @@ def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
     from mfenv.prefixes import fetch_env
     from pkgcache.errors import PrefixExists
     from pkgcache.prefixes.conda_prefix import create_conda_env
-    from pkgcache.prefixes.prefix import read_marker
-    from pkgcache.prefixes.verifying import check_prefix
+    from pkgcache.prefixes.prefix import check_prefix, read_marker
 
     python = next(one.version for one in packages if one.name == "python")
     spec = EnvSpec.make(requirements={}, python=f"=={python}")

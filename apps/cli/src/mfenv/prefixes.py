@@ -91,7 +91,7 @@ class Prefixes:
 
     def check(self, path: Path, name: str | None, env_id: EnvId) -> None:
         """Raise `DamagedPrefix` where an environment lacks what it was created with."""
-        from pkgcache.prefixes.verifying import check_prefix
+        from pkgcache.prefixes.prefix import check_prefix
 
         if not check_prefix(path):
             return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkgcache.errors import PrefixError
+from pkgcache.prefixes import _inventory
 from pkgcache.prefixes._bytecode import compile_modules
 from pkgcache.prefixes._making import (
     MARKER,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MARKER",
+    "check_prefix",
     "create_venv",
     "interrupted",
     "read_marker",
@@ -119,6 +121,20 @@ def settled_prefix(
 ) -> EnvId | None:
     """As `read_marker`, once whoever creates, replaces or deletes the prefix is done."""
     return settled(prefix, cache=cache, progress=progress or NoProgress())
+
+
+def check_prefix(prefix: Path) -> tuple[str, ...]:
+    """What is wrong with an environment by a look at each of its files, one line for each.
+
+    A file must be there, and have its size; it is read only where its time is another.
+    """
+    wrong, doubtful = _inventory.compare(prefix)
+    changed: tuple[str, ...] = ()
+    if doubtful:
+        from pkgcache.prefixes.verifying import changed_files  # which imports much
+
+        changed = changed_files(prefix, wrong, only=doubtful)
+    return tuple(sorted((*wrong.values(), *changed)))
 
 
 def tidy_prefixes(folder: Path, *, cache: PackageCache, dry_run: bool = False) -> int:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Damaged",
     "Verified",
-    "check_prefix",
+    "changed_files",
     "verify_cache",
     "verify_here",
     "verify_prefix",
@@ -137,27 +137,20 @@ def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[st
     the disk of the cache, need not be read again. What came later is not looked at.
     """
     wrong, _ = _inventory.compare(prefix)
-    return tuple(sorted((*wrong.values(), *_changed(prefix, wrong, sound))))
+    return tuple(sorted((*wrong.values(), *changed_files(prefix, wrong, sound))))
 
 
-def check_prefix(prefix: Path) -> tuple[str, ...]:
-    """What is wrong with an environment by a look at each of its files, one line for each.
-
-    A file must be there, and have its size; it is read only where its time is another.
-    """
-    wrong, doubtful = _inventory.compare(prefix)
-    changed = _changed(prefix, wrong, only=doubtful) if doubtful else ()
-    return tuple(sorted((*wrong.values(), *changed)))
-
-
-def _changed(
+def changed_files(
     prefix: Path,
     known: Container[str],
     sound: Container[int] = frozenset(),
     *,
     only: Container[str] | None = None,
 ) -> tuple[str, ...]:
-    """Which files do not have their hash, but for those that are `known` to be wrong."""
+    """Which files, or those in `only`, do not have their hash, one line for each.
+
+    Those that are `known` to be wrong are not looked at.
+    """
     expected: dict[str, set[tuple[str, str]]] = {}
     try:
         for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
