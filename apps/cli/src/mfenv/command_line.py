@@ -1,6 +1,6 @@
 """The commands for whoever runs them: `mfenv` itself, or a program that it is part of.
 
-This is the one place where errors become words.
+`wording` is the one place where errors become words.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
         if os.environ.get("MFENV_DEBUG"):
             raise
         if not isinstance(error, BrokenPipeError):  # whoever read our output has enough
-            message, hint = _words(error)
-            _say(message, hint)
+            from mfenv.wording import words as worded
+
+            _say(*worded(error))
         return getattr(error, "exit_code", 1)
     return result if isinstance(result, int) else 0
 
@@ -91,23 +92,6 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
         near = nearest(error.option_name.lstrip("-"), names)
         hint = f"did you mean `--{near}`? {hint}" if near else hint
     return message, hint
-
-
-def _words(error: Exception) -> tuple[str, str | None]:
-    """The message and the hint for an error; only those that a user can cause have a hint."""
-    from mfenv import _machine
-
-    if found := _machine.words(error):
-        return found
-    if hasattr(error, "hint"):
-        return str(error), error.hint
-    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
-        return "no directory for temporary files can be written", "set TMPDIR to one that can"
-    if isinstance(error, OSError):
-        name = f": `{error.filename}`" if error.filename else ""
-        return f"{(error.strerror or str(error)).lower()}{name}", None
-    hint = "this is a defect of mfenv; MFENV_DEBUG=1 shows where, for a report"
-    return f"{type(error).__name__}: {error}", hint
 
 
 def _say(message: str, hint: str | None) -> None:

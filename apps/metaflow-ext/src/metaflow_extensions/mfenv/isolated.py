@@ -131,15 +131,15 @@ def _here(text: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    """What a user did wrong, as a line and a hint; all else is a defect."""
+    """An error as a line and a hint, as mfenv's own command has it."""
     if os.environ.get("MFENV_DEBUG"):
         traceback.print_exc()
-    if hasattr(error, "hint"):
-        return f"{error}\nhint: {error.hint}" if error.hint else str(error)
-    return (
-        f"{type(error).__name__}: {error}\n"
-        "hint: this is a defect of mfenv; MFENV_DEBUG=1 shows where, for a report"
-    )
+    try:
+        words = importlib.import_module("mfenv.wording").words
+    except ImportError:  # mfenv is what cannot be imported
+        return f"{type(error).__name__}: {error}"
+    message, hint = words(error)
+    return f"{message}\nhint: {hint}" if hint else message
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""What to do where the machine lacks something: what that is, where, and how much there is of it."""
+"""Errors in words: a message, and a hint that says what to do.
+
+Where the machine lacks something, that is said first: what, where, and how much there is of it.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,22 @@ _WORDS = {
 }
 
 
-def words(error: BaseException) -> tuple[str, str | None] | None:
-    """The message and the hint for an error whose cause is what the machine lacks, if it is."""
+def words(error: BaseException) -> tuple[str, str | None]:
+    """The message and the hint for an error; only those that a user can cause have a hint."""
+    if found := _of_the_machine(error):
+        return found
+    if hasattr(error, "hint"):
+        return str(error), error.hint
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return "no directory for temporary files can be written", "set TMPDIR to one that can"
+    if isinstance(error, OSError):
+        name = f": `{error.filename}`" if error.filename else ""
+        return f"{(error.strerror or str(error)).lower()}{name}", None
+    hint = "this is a defect of mfenv; MFENV_DEBUG=1 shows where, for a report"
+    return f"{type(error).__name__}: {error}", hint
+
+
+def _of_the_machine(error: BaseException) -> tuple[str, str | None] | None:
     number = lacking(error)
     if number is None or (number == errno.EROFS and getattr(error, "hint", None)):
         return None
