@@ -83,7 +83,10 @@ def find_packages(
         error.origin = _origin(error.where, prepared)
         channels = [one.url for one in prepared.spec.sources if one.kind == "channel"]
         if _only_python(prepared.spec) and any(one in str(error) for one in channels):
-            other = "no channel is needed for a Python of this machine: `--python-provider system`"
+            other = (
+                "a Python of this machine needs no channel: the setting `python_provider = system`,"
+                " or `--python-provider system`"
+            )
             error.hint = f"{error.hint}; {other}"
         raise
     finally:

@@ -17,7 +17,7 @@ __all__ = ["check_address", "check_editable", "split_extras"]
 _SCP = re.compile(r"(?:[a-z]+\+)?([\w.-]+@[\w.-]+)[:/](.+)")
 _HOST_PATH = re.compile(r"[\w.-]+:[^/\\].*")
 _VCS_PATH = re.compile(rf"(?:{'|'.join(VCS)})\+(.*)")
-_SSH_COLON = re.compile(r"([\w+]*ssh://[^/:]*):")
+_SSH_COLON = re.compile(r"([\w+]*ssh://[^/:]+):")
 _HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 _EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
 _EXTRA_LIST = re.compile(r"\s*(?:[\w.-]+\s*(?:,\s*[\w.-]+\s*)*)?")
@@ -47,7 +47,7 @@ def check_address(address: str, *, name: str | None = None) -> None:
     elif (found := _SCP.fullmatch(address)) and ("/" in found[2] or found[2].endswith(".git")):
         raise Flaw(
             f"`{redact(address)}` seems to be a repository by ssh",
-            f"write `git+ssh://{found[1]}/{found[2]}`",
+            f"write `git+ssh://{found[1]}/{found[2].rstrip('@')}`",
         )
     elif found := _VCS_PATH.fullmatch(address):
         raise Flaw(
