@@ -12,7 +12,7 @@ from tests.channel import ChannelServer, Recipe, pack, write_channel, write_shar
 from envid.spec import EnvSpec, Source
 from pkgcache.worker import Worker
 from resolvers.conda import CondaResolver
-from resolvers.errors import IndexUnreachable
+from resolvers.errors import IndexUnreachable, UnknownPackage
 from resolvers.request import ResolveContext
 
 if TYPE_CHECKING:
@@ -168,6 +168,32 @@ def test_a_file_name_that_is_none(
     rewrite(channel, lambda text: text.replace(THING, filename).encode())
     with pytest.raises(IndexUnreachable, match=f"`{filename}` is not the name"):
         solve(url)
+
+
+@pytest.mark.parametrize(
+    "filename", ["other-name-1-0.conda", "../../evil-1-0.conda", "/etc/x-1-0.conda"]
+)
+def test_a_record_under_the_file_name_of_another_package(
+    solve: Callable[[str], set[str]], channel: Path, url: str, filename: str
+) -> None:
+    rewrite(channel, lambda text: text.replace(THING, filename).encode())
+    with pytest.raises(UnknownPackage) as failure:
+        solve(url)
+    assert failure.value.hint
+    assert failure.value.hint.startswith(
+        f"`{filename}` is described as `thing` in {LINUX} of {url}"
+    )
+
+
+@pytest.mark.parametrize("name", ["other", "../../evil", ""])
+def test_a_record_with_the_name_of_another_package(
+    solve: Callable[[str], set[str]], channel: Path, url: str, name: str
+) -> None:
+    rewrite(channel, with_field(THING, "name", name))
+    with pytest.raises(UnknownPackage) as failure:
+        solve(url)
+    assert failure.value.hint
+    assert failure.value.hint.startswith(f"`{THING}` is described as `{name}` in {LINUX} of {url}")
 
 
 FILES: dict[str, tuple[Change, str]] = {

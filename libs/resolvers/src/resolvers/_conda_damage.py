@@ -16,7 +16,7 @@ import rattler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["broken_package", "broken_record", "broken_text", "is_damage"]
+__all__ = ["broken_package", "broken_record", "broken_text", "is_damage", "misfiled"]
 
 # The key of a record: a value is not followed by a colon, and no other key has two dashes.
 _FILE = rb'"([^"\\]*-[^"\\]*-[^"\\]*)"\s*:\s*'
@@ -66,6 +66,19 @@ def broken_record(path: Path, name: str) -> str | None:
         if not _is_read(filename, record):
             return _fault(filename, record)
     return None
+
+
+def misfiled(path: Path, name: str) -> Iterator[str]:
+    """Why the engine does not find what may be meant: its file name and its `name` differ."""
+    for filename, record in _records(path, name):
+        if isinstance(record, dict) and record.get("name") != name:
+            yield f"`{filename}` is described as `{record.get('name')}`"
+    text = path.read_bytes()
+    for match in re.finditer(rb'"name"\s*:\s*"%s"' % re.escape(name.encode()), text):
+        before = re.findall(rb'"([^"\\]*)"\s*:\s*\{', text[: match.start()][-_LONGEST:])
+        filename = before[-1].decode(errors="replace") if before else ""
+        if filename.lower().rsplit("-", 2)[0] != name:
+            yield f"`{filename}` is described as `{name}`"
 
 
 def broken_text(path: Path, said: str) -> str:

@@ -58,7 +58,9 @@ def diagnose(
     if answer["error"] == "spec":
         return _bad_spec(answer["spec"], text, question, context)
     if answer["error"] == "unsolvable":
-        return _unsolvable(text, answer["versions"], question, context)
+        error = _unsolvable(text, answer["versions"], question, context)
+        error.hint = "; ".join((*answer.get("hidden", ()), str(error.hint)))
+        return error
     if answer["error"] == "channel":
         return _unreadable(answer["channel"], text, question)
     return _gateway(text, question, context, damaged=answer["error"] == "damage")

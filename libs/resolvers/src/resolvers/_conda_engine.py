@@ -158,7 +158,14 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
     except SolverError as error:
         names = {first or second for first, second in _LACKING.findall(str(error))}
         versions = await _versions(repodata, sources, subdirs, names)
-        return {"error": "unsolvable", "text": str(error), "versions": versions}
+        urls = list(_channels(question["channels"], specs.values()))
+        hidden = [
+            one
+            for name, found in versions.items()
+            if not found
+            for one in repodata.misfiled(urls, subdirs, name)
+        ]
+        return {"error": "unsolvable", "text": str(error), "versions": versions, "hidden": hidden}
     return {"packages": list(_packages(records))}
 
 

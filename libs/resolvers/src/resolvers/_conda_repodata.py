@@ -30,7 +30,13 @@ from rattler.networking import (
 )
 
 from pkgcache.web.watch import Watch
-from resolvers._conda_damage import broken_package, broken_record, broken_text, is_damage
+from resolvers._conda_damage import (
+    broken_package,
+    broken_record,
+    broken_text,
+    is_damage,
+    misfiled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,6 +164,13 @@ class Repodata:
         fault = path and broken_record(path, name)
         where = fault or f"a record of `{name}` cannot be read"
         return ChannelUnreadable(url, f"its repodata for {subdir} is wrong: {where}")
+
+    def misfiled(self, urls: Sequence[str], subdirs: Sequence[str], name: str) -> Iterator[str]:
+        """What channels, as far as they are here as a whole, have under a name and hide."""
+        for url in urls:
+            for subdir in subdirs:
+                if path := self._kept(url, subdir):
+                    yield from (f"{one} in {subdir} of {url}" for one in misfiled(path, name))
 
     def _damaged(self, url: str, subdir: str, said: str) -> ChannelUnreadable | None:
         """The fault of a file that was fetched, and that is no repodata."""
