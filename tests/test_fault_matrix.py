@@ -14,6 +14,7 @@ PLACES = {
     "tests": "tests",
     "metaflow": "tests/metaflow",
     "cli": "apps/cli/tests",
+    "extension": "apps/metaflow-ext/tests",
     **{name: f"libs/{name}/tests" for name in ("envid", "pkgcache", "resolvers")},
 }
 ROWS = [
