@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.channel import ChannelServer
 
+from resolvers.content import content_digest
 from resolvers.errors import (
     NoSolution,
     PackageUnreadable,
@@ -138,6 +139,21 @@ def test_the_same_from_a_page(tmp_path: Path, kind: str) -> None:
     assert isinstance(error, PackageUnreadable)
     assert (error.filename, error.where) == (FILENAME, f"{server.url}/index.html")
     assert words in error.reason
+
+
+@pytest.mark.parametrize(
+    "kind", ["a page", "half", "two dist-infos", "another name", "no METADATA"]
+)
+def test_a_local_wheel(tmp_path: Path, kind: str) -> None:
+    data, words = {**REFUSED, **PASSED_OVER}[kind]
+    path = tmp_path / FILENAME
+    path.write_bytes(data)
+    digest = content_digest(path)
+    spec = spec_of(f"thing @ file:{FILENAME}#sha256={digest}")
+    with pytest.raises(PackageUnreadable) as caught:
+        resolve(spec, tmp_path, local_paths={digest: path})
+    assert FILENAME in caught.value.filename
+    assert words in caught.value.reason
 
 
 def test_another_version_in_the_metadata(tmp_path: Path) -> None:

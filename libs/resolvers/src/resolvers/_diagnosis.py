@@ -218,7 +218,8 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
 
 def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:
     failed = story.search(
-        r"Failed to download (?:and build )?`([^`]+)`|(?:distribution metadata for|match given name) `?([^`\s,]+)"
+        r"Failed to (?:download|download and build|read) `([^`]+)`"
+        r"|(?:distribution metadata for|match given name) `?([^`\s,]+)"
     )
     reason = _broken(story.causes[-1]) if story.causes and not story.said else None
     if not failed or not reason or story.search(_TRANSFER):
