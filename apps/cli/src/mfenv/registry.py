@@ -273,8 +273,9 @@ class Registry(Database):
                     f"delete from {table} where req_id=? and full_id=? and platform=?",  # noqa: S608 - constants
                     forgotten,
                 )
-            digests = db.execute("select digests from environments").fetchall()
+            sql = "select req_id, full_id, platform, digests from environments"
             # The packages of one whose digests are damaged can be fetched again.
+            digests = list(self._right(db.execute(sql), lambda row: _rows.is_packed(row[3])))
             built = db.execute(
                 "select built from environments e where length(built) > 0 and not exists"
                 " (select 1 from published p where p.req_id=e.req_id and p.full_id=e.full_id"
@@ -282,7 +283,7 @@ class Registry(Database):
             ).fetchall()
         return Remaining(
             forgotten=tuple(forgotten),
-            digests=tuple(row[0] for row in digests if _rows.is_packed(row[0])),
+            digests=tuple(row[3] for row in digests),
             only_copies=tuple(row[0] for row in built if _rows.is_packed(row[0])),
         )
 
@@ -452,14 +453,16 @@ class Registry(Database):
         self, sql: str, values: tuple[Any, ...], is_right: Callable[[Any], bool]
     ) -> Iterator[Any]:
         """The rows that are right; the others are passed over, and it is said."""
-        for row in self.all(sql, values):
+        return self._right(self.all(sql, values), is_right)
+
+    def _right(self, rows: Iterable[Any], is_right: Callable[[Any], bool]) -> Iterator[Any]:
+        for row in rows:
             if is_right(row):
                 yield row
             else:
-                row_of = ", ".join(ascii(one)[:80] for one in row[:3])
                 self._note(
-                    f"a row of the registry is damaged, and passed over: {row_of};"
-                    " see `mfenv cache verify`"
+                    "a row of the registry is damaged, and passed over:"
+                    f" {ascii(row[:3])[:200]}; see `mfenv cache verify`"
                 )
 
 
