@@ -163,3 +163,17 @@ def test_what_only_the_store_has_is_read_from_there(
     assert f"cannot use the package cache at `{there.home}/cache`: read-only file system" in said
     assert not (there.work / "there").exists()
     tidy(there)
+
+
+def test_a_home_that_may_not_even_be_read(baked: Machine) -> None:
+    user = unprivileged()
+    try:
+        for closed in (baked.home / "registry.sqlite", baked.home):
+            closed.chmod(0)
+            for words in (["list"], ["run", "e", "--", "hello"], ["resolve", "--pypi", "other"]):
+                said = failure(baked.run(*words, before=user))
+                assert f"`{baked.home}" in said
+                assert "MFENV_HOME" in said.partition("\nhint: ")[2]
+            closed.chmod(0o755)
+    finally:
+        baked.home.chmod(0o755)

@@ -21,6 +21,7 @@ from pkgcache.lacking import lacking
         ("OS can't spawn worker thread: Resource temporarily (os error 11)", errno.EAGAIN),
         ("RuntimeError: can't start new thread", errno.EAGAIN),
         ("database or disk is full", errno.ENOSPC),
+        ("copying exceptions/MemoryError.rst", None),
         ("No such file or directory (os error 2)", None),
         ("HTTP status client error (404 Not Found)", None),
     ],

@@ -262,6 +262,16 @@ def test_a_failed_build_says_why_and_keeps_all_of_it_in_a_file(
     assert "s3cret" not in kept + str(error) + error.log
 
 
+def test_a_build_that_succeeds_may_have_lacked_something(tmp_path: Path) -> None:
+    tree = make_project(tmp_path / "project", "a", "1")
+    (backend,) = tree.glob("*backend*.py")
+    said = "import sys; print('OSError: [Errno 28] No space left on device', file=sys.stderr)\n"
+    backend.write_text(said + backend.read_text())
+    digest = content_digest(tree)
+    spec = spec_of(f"a @ file:project#sha256={digest}")
+    assert list(resolve(spec, tmp_path, HOST, local_paths={digest: tree})) == ["a"]
+
+
 def test_of_the_logs_of_builds_the_newest_are_kept(tmp_path: Path) -> None:
     tree = make_project(tmp_path / "project", "a", "1", tag="broken")
     digest = content_digest(tree)

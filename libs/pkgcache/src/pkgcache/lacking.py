@@ -17,11 +17,12 @@ _LACKING = (
 )
 # As the standard libraries of Rust and Python write it.
 _NUMBER = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]|\bOs \{ code: (\d+)")
+_LAST = 4096
 _WORDS = {
     **{re.escape(os.strerror(one)): one for one in _LACKING},
     "database or disk is full": errno.ENOSPC,
     "can't start new thread|can't spawn worker thread|Could not detect either glibc": errno.EAGAIN,
-    r"memory allocation of \d+ bytes failed|MemoryError|map segment from shared": errno.ENOMEM,
+    r"memory allocation of \d+ bytes failed|^\w*MemoryError(?::|$)|map segment from shared": errno.ENOMEM,
 }
 
 
@@ -29,10 +30,15 @@ def lacking(failure: BaseException | str) -> int | None:
     """The `errno` of what was not to be had, by an error and its causes, or by what was said."""
     if isinstance(failure, str):
         numbers = (int(next(filter(None, one))) for one in _NUMBER.findall(failure))
-        words = (one for text, one in _WORDS.items() if re.search(text, failure, re.IGNORECASE))
+        words = (
+            one
+            for text, one in _WORDS.items()
+            if re.search(text, failure, re.IGNORECASE | re.MULTILINE)
+        )
         return next((one for one in (*numbers, *words) if one in _LACKING), None)
     if isinstance(failure, OSError) and failure.errno in _LACKING:
         return failure.errno
     if failure.__cause__ and (found := lacking(failure.__cause__)):
         return found
-    return lacking(f"{type(failure).__name__}: {failure}\n{getattr(failure, 'log', '')}")
+    log = getattr(failure, "log", "")[-_LAST:]
+    return lacking(f"{type(failure).__name__}: {failure}\n{log}")

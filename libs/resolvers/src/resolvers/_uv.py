@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import signal
 import threading
 from contextlib import contextmanager, suppress
@@ -35,6 +36,10 @@ _FEW = {
     "UV_CONCURRENT_DOWNLOADS": "1",
     "UV_CONCURRENT_INSTALLS": "1",
 }
+# What uv itself says; the build that it has started may say what it likes.
+_OWN = re.compile(
+    r"^error: .*|^ *cause: .*|^thread .* panicked at .*\n.*|^memory allocation of .*", re.MULTILINE
+)
 _ENDED_BY: dict[int, int] = {
     signal.SIGKILL: errno.ENOMEM,
     signal.SIGSEGV: errno.ENOMEM,
@@ -117,7 +122,7 @@ class Uv:
                     git=git,
                     pass_fds=() if end is None else (end,),
                 )
-            lack = lacking(done.stderr) or _ENDED_BY.get(-done.returncode)
+            lack = lacking("\n".join(_OWN.findall(done.stderr))) or _ENDED_BY.get(-done.returncode)
             if lack != errno.EAGAIN:
                 break
         if lack:
