@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from envid.packages import Package
-    from pkgcache.local.cache import PackageCache
+    from pkgcache.local._shelves import Shelves
     from pkgcache.progress import Progress, Task
     from pkgcache.stores.store import Store
     from pkgcache.web.download import Downloader
@@ -51,7 +51,7 @@ class Fetcher:
 
     def __init__(
         self,
-        cache: PackageCache,
+        cache: Shelves,
         downloader: Downloader,
         store: Store | None,
         *,

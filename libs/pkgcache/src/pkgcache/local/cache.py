@@ -1,60 +1,29 @@
-"""The local cache: verified archives and unpacked packages, shared by processes and by a group.
-
-| path | content |
-|---|---|
-| `archives/<2 digits>/<digest>/<file name>` | an archive; beside it `.<file name>.part` while it comes |
-| `wheels-2/<2 digits>/<digest>/` | an unpacked wheel: its files in `tree/`, their list `files.json` |
-| `conda-2/<2 digits>/<digest>/` | an unpacked conda package, likewise |
-| `locks/` | one lock file for each artifact that was worked on |
-"""
+"""The local cache: verified archives and unpacked packages, shared by processes and by a group."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import secrets
-import shutil
-import stat
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from pkgcache._locks import UNWRITABLE, lock
-from pkgcache.archives import _changes, conda_packages, wheels
-from pkgcache.archives.records import DEFAULT_LIMITS
-from pkgcache.errors import BadArchive, CacheError, NotInCache, PkgcacheError
-from pkgcache.lacking import FULL, lacking
+from pkgcache.archives import conda_packages
+from pkgcache.errors import BadArchive, NotInCache
 from pkgcache.local._fetch import Fetched, Fetcher
-from pkgcache.local._unpackers import unpack
+from pkgcache.local._shelves import Shelves
 from pkgcache.progress import NoProgress
-from pkgcache.stores import layout
 from pkgcache.web.download import Downloader
-from pkgcache.web.receiving import Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from envid.packages import Package
-    from pkgcache.archives._changes import Check
     from pkgcache.archives.conda_listing import CondaListing
-    from pkgcache.archives.records import PackageLimits, UnpackedConda, UnpackedWheel
-    from pkgcache.local._unpackers import Unpackers
     from pkgcache.progress import Progress
     from pkgcache.stores.store import Store
 
 __all__ = ["Fetched", "PackageCache"]
 
-_CHUNK = 1 << 20
-_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
-# A program that unpacks in another way uses another folder and leaves these alone.
-UNPACKED = {"pypi": "wheels-2", "conda": "conda-2"}
 
-_T = TypeVar("_T")
-
-
-class PackageCache:
+class PackageCache(Shelves):
     """A cache in the directory `root`, which is made where it is missing and can be made.
 
     With `always_verify` every file of an unpacked package is hashed whenever it is used, else those
@@ -64,42 +33,6 @@ class PackageCache:
     Raises `CacheError` for a directory that others may write into, unless it is given to one of
     the user's groups on purpose (`chgrp`, `chmod g+ws`).
     """
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        limits: PackageLimits = DEFAULT_LIMITS,
-        always_verify: bool = False,
-    ) -> None:
-        self.root = root.absolute()
-        self.limits, self.always_verify = limits, always_verify
-        self._mode = 0o755
-        self._refusal: CacheError | None = None
-        try:
-            with self.errors():
-                self._make_folders()
-        except CacheError as error:
-            cause = error.__cause__
-            if not (isinstance(cause, OSError) and cause.errno in UNWRITABLE):
-                raise
-            self._refusal = error
-
-    def _make_folders(self) -> None:
-        self.root.parent.mkdir(parents=True, exist_ok=True)
-        # Never wider than this, whatever the umask: who can write here can run code as us.
-        self.root.mkdir(mode=self._mode, exist_ok=True)
-        self._mode = _check_owner(self.root) & 0o2775
-        for name in ("archives", *UNPACKED.values(), "locks"):
-            self._make(self.root / name)
-
-    def __repr__(self) -> str:
-        return f"PackageCache({str(self.root)!r})"
-
-    @property
-    def writable(self) -> bool:
-        """Whether anything can be written here."""
-        return self._refusal is None and os.access(self.root / "locks", os.W_OK, effective_ids=True)
 
     def fetch(
         self,
@@ -131,72 +64,6 @@ class PackageCache:
             if not downloader:
                 own.close()
 
-    @contextmanager
-    def room_for(self, packages: Iterable[Package]) -> Iterator[None]:
-        """Raise `CacheError`s in the body that say, where there is no room, how much it takes."""
-        try:
-            with self.errors():
-                yield
-        except CacheError as error:
-            size = sum(one.size or 0 for one in packages if not self.has_unpacked(one))
-            if lacking(error) not in FULL:
-                raise
-            needs = f"{error.reason}: the archives to keep there have {size / 1e6:.1f} MB"
-            raise CacheError(error.path, f"{needs}, and more when unpacked") from error
-
-    def has(self, package: Package) -> bool:
-        """Whether an archive of the package is here, judged by its size."""
-        return any(map(self._holds, layout.archives(package)))
-
-    def has_unpacked(self, package: Package) -> bool:
-        """Whether the package was unpacked here; `unpacked` finds out whether it changed since."""
-        return wheels.is_unpacked(self._folder(package))
-
-    def archive(self, package: Package, *, verified: bool = False) -> Path:
-        """The archive, its hash checked now, unless it just was (`verified`).
-
-        A damaged one is dropped; raises `NotInCache`.
-        """
-        with self.errors():
-            for one in filter(self._holds, layout.archives(package)):
-                path = self.archive_path(one)
-                if verified or _changes.digest(
-                    path, "sha256" if one.hashes.sha256 else "md5"
-                ) == layout.digest(one):
-                    return path
-                path.unlink(missing_ok=True)
-        raise NotInCache(package.filename)
-
-    def add(self, source: Path | bytes, filename: str) -> Received:
-        """Put a file that was made here, such as a built wheel, into the cache."""
-        self._check_made()
-        with self.errors():
-            beside = self.root / "archives" / f".{secrets.token_hex(8)}.tmp"
-            try:
-                found = _copy(source, beside)
-                path = self._archive(found.sha256, filename)
-                self._make(path.parent.parent)
-                self._make(path.parent)
-                beside.replace(path)
-            finally:
-                beside.unlink(missing_ok=True)
-        return found
-
-    def unpacked(self, package: Package, *, progress: Progress | None = None) -> UnpackedWheel:
-        """The unpacked wheel, unpacked now if need be.
-
-        Every file's size, time and mode are compared with what was unpacked, and its hash if it
-        changed since: see `_changes`. If one differs, the wheel is unpacked again from its archive.
-        Raises `NotInCache` where there is none, and `BadArchive` for a wheel that is not valid.
-        """
-        return self._unpacked(package, wheels.load, progress, unpack)
-
-    def unpacked_conda(
-        self, package: Package, *, progress: Progress | None = None
-    ) -> UnpackedConda:
-        """The unpacked conda package, with the same checks and errors as a wheel."""
-        return self._unpacked(package, conda_packages.load, progress, unpack)
-
     def listing(self, package: Package) -> CondaListing | None:
         """What is in a conda package, by what is here of it; None where nothing is."""
         from pkgcache.archives.conda_listing import CondaListing, read_listing
@@ -210,212 +77,3 @@ class PackageCache:
                 return read_listing(replace(package, url=archive.as_uri()), Downloader())
             except (NotInCache, BadArchive):
                 return None
-
-    def unpack(
-        self, package: Package, unpackers: Unpackers, progress: Progress, *, verified: bool
-    ) -> None:
-        """As `unpacked` and `unpacked_conda`, in the processes of `unpackers`.
-
-        `verified`: the archive has just arrived, and its hash was checked on its way.
-        """
-        load = conda_packages.load if package.kind == "conda" else wheels.load
-        self._unpacked(package, load, progress, unpackers.unpack, verified=verified)
-
-    def check(self, package: Package, unpackers: Unpackers, *, verified: bool) -> None:
-        """Raise `BadArchive` where `unpack` would, and `NotInCache`; nothing is unpacked."""
-        check_name(package)
-        if self.has_unpacked(package):
-            return
-        archive = self.archive(package, verified=verified)
-        with self.errors():
-            unpackers.unpack(package.kind, archive, None, self.limits)
-
-    def _unpacked(
-        self,
-        package: Package,
-        load: Callable[[Path, Check], _T | None],
-        progress: Progress | None,
-        unpack: Callable[[str, Path, Path, PackageLimits], None],
-        *,
-        verified: bool = False,
-    ) -> _T:
-        check_name(package)
-        folder = self._folder(package)
-        progress = progress or NoProgress()
-        check = _changes.checker(progress, always=self.always_verify)
-        _touch(folder)
-        with self.errors():
-            if found := load(folder, check):
-                return found
-            with self.locked(package, progress):
-                if found := load(folder, check):
-                    return found
-                # Each attempt has a name of its own: the process that unpacked for one that was
-                # killed may live a moment longer.
-                beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
-                for stale in folder.parent.glob(f".{folder.name}.*new"):
-                    shutil.rmtree(stale, ignore_errors=True)
-                _remove(folder)
-                self._make(folder.parent)
-                try:
-                    archive = self.archive(package, verified=verified)
-                    unpack(package.kind, archive, beside, self.limits)
-                    self._share(beside)
-                    _changes.mark(beside)
-                    beside.rename(folder)
-                finally:
-                    _remove(beside)
-                if found := load(folder, _changes.as_listed):
-                    return found
-                raise CacheError(str(folder), "an unpacked package does not read back")
-
-    def linked(self, packages: Iterable[Package]) -> None:
-        """Say that unpacked packages were linked from, which is no change of what is in them."""
-        _changes.linked(map(self._folder, packages))
-
-    @contextmanager
-    def unlinking(self, digests: Iterable[str]) -> Iterator[None]:
-        """Have it known that links to files of these packages go in the body, and nothing else."""
-        with self.errors():
-            found = [
-                self.root / name / one[:2] / one for one in digests for name in UNPACKED.values()
-            ]
-            loads = {UNPACKED["pypi"]: wheels.load, UNPACKED["conda"]: conda_packages.load}
-            right = [one for one in found if loads[one.parent.parent.name](one, _changes.surely)]
-            yield
-            _changes.linked(right)
-
-    def _use(self, package: Package) -> None:
-        """Say that a package is used, which keeps garbage collection away from it."""
-        for one in layout.archives(package):
-            _touch(self.archive_path(one).parent)
-        _touch(self._folder(package))
-
-    def _holds(self, archive: Package) -> bool:
-        try:
-            found = self.archive_path(archive).lstat()
-        except FileNotFoundError:
-            return False
-        size = archive.size if archive.size is not None else found.st_size
-        return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
-
-    def archive_path(self, package: Package) -> Path:
-        """Where the archive lies, once it is here."""
-        return self._archive(layout.digest(package), package.filename)
-
-    def lock_path(self, name: str) -> Path:
-        """The lock file of an artifact or a prefix."""
-        return self.root / "locks" / f"{name}.lock"
-
-    @contextmanager
-    def locked(self, package: Package, progress: Progress) -> Iterator[None]:
-        """Hold the artifact's lock. Whoever holds it may write its archive and its tree."""
-        self._check_made()
-        path = self.lock_path(layout.digest(package))
-        with lock(
-            path,
-            waiting_for=f"another process that works on `{package.filename}`",
-            progress=progress,
-        ):
-            yield
-
-    def part_path(self, package: Package) -> Path:
-        """Where the archive is received; its folder exists afterwards."""
-        path = self.archive_path(package)
-        with self.errors():
-            self._make(path.parent.parent)
-            self._make(path.parent)
-        return path.with_name(f".{path.name}.part")
-
-    def _folder(self, package: Package) -> Path:
-        name = layout.digest(package)
-        return self.root / UNPACKED[package.kind] / name[:2] / name
-
-    def _archive(self, digest: str, filename: str) -> Path:
-        if not _FILENAME.fullmatch(filename):
-            raise CacheError(str(self.root), f"{filename!r} is not a file name")
-        return self.root / "archives" / digest[:2] / digest / filename
-
-    def _check_made(self) -> None:
-        if self._refusal:
-            raise self._refusal
-
-    def _make(self, folder: Path) -> None:
-        try:
-            folder.mkdir(mode=self._mode)
-        except FileExistsError:
-            return
-        if self._mode & stat.S_IWGRP:  # which the umask may have taken away
-            folder.chmod(self._mode)
-
-    def _share(self, folder: Path) -> None:
-        """Let the group delete what lies in `folder`, which the umask may have forbidden."""
-        if self._mode & stat.S_IWGRP:
-            for path, _, _ in os.walk(folder):
-                os.chmod(path, self._mode)  # noqa: PTH101  one of many
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turn the errors of the file system into `CacheError`."""
-        try:
-            yield
-        except PkgcacheError:
-            raise
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise CacheError(str(error.filename or self.root), reason) from error
-
-
-def check_name(package: Package) -> None:
-    """Raise `BadArchive` for a package that is described as another one than its file is of."""
-    described = f"{package.name} {package.version} {package.build or ''}".rstrip()
-    if package.kind == "conda":
-        same = package.filename.startswith(f"{described.replace(' ', '-')}.")
-    else:
-        from pkgcache.archives import _dist_info  # few commands need it, and it imports much
-
-        same = _dist_info.belongs(f"{package.name}-{package.version}.dist-info", package.filename)
-    if not same:
-        raise BadArchive(package.filename, (f"it is described as `{described}`",))
-
-
-def _touch(folder: Path) -> None:
-    with suppress(OSError):  # not here, or a cache that can only be read
-        os.utime(folder)
-
-
-def _check_owner(root: Path) -> int:
-    found = root.stat()
-    shared = found.st_mode & stat.S_IWGRP and found.st_gid in (os.getegid(), *os.getgroups())
-    if found.st_mode & stat.S_IWOTH:
-        hint = f"run `chmod o-w {root}`, or use another directory"
-        raise CacheError(str(root), "everybody may write into it", hint)
-    if found.st_uid not in (os.geteuid(), 0) and not shared:
-        raise CacheError(str(root), "it belongs to another user", "use a directory of your own")
-    return found.st_mode
-
-
-def _copy(source: Path | bytes, target: Path) -> Received:
-    digest, size = hashlib.sha256(), 0
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(target, flags, 0o644), "wb") as file:
-        pieces = iter([source]) if isinstance(source, bytes) else _pieces(source)
-        for data in pieces:
-            digest.update(data)
-            size += file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return Received(sha256=digest.hexdigest(), size=size)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while data := file.read(_CHUNK):
-            yield data
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)

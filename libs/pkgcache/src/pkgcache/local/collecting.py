@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pkgcache._locks import remove_unheld, try_lock
 from pkgcache.archives import _listing
-from pkgcache.local.cache import UNPACKED
+from pkgcache.local._shelves import UNPACKED
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator

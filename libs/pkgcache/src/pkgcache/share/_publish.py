@@ -17,7 +17,7 @@ from pkgcache._jobs import Job, Step, run_jobs
 from pkgcache._locks import try_lock
 from pkgcache.errors import Conflict, DamagedObject, NotInCache, NotInStore
 from pkgcache.local._fetch import LOCAL, NETWORK, Fetcher, interleaved
-from pkgcache.local.cache import check_name
+from pkgcache.local._shelves import check_name
 from pkgcache.stores import layout
 from pkgcache.web.receiving import Cancelled
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress, Task
     from pkgcache.share._claims import Claims
-    from pkgcache.share.shared import EnvStore
+    from pkgcache.share._records import SharedRecords
     from pkgcache.web.download import Downloader
 
 _T = TypeVar("_T")
@@ -91,12 +91,12 @@ class _Description:
     missing: set[str] = field(default_factory=set)
 
 
-class Publisher:
+class Publishing:
     """One run of `EnvStore.publish`."""
 
     def __init__(
         self,
-        shared: EnvStore,
+        shared: SharedRecords,
         cache: PackageCache,
         downloader: Downloader,
         *,

@@ -7,61 +7,32 @@ the next one.
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from envid.aliases import Alias, FullRef
-from envid.errors import EnvidError
-from envid.ids import EnvId, is_id
-from envid.packages import Transmuted
-from envid.resolved import ResolvedEnv
-from pkgcache.archives import wheels
-from pkgcache.errors import AliasTaken, Conflict, DamagedObject, LayoutTooNew, NotInStore
 from pkgcache.progress import NoProgress
-from pkgcache.share._claims import Claims
-from pkgcache.share._publish import Published, Publisher, Transmuting
-from pkgcache.stores import layout
+from pkgcache.share._publish import Published, Publishing, Transmuting
+from pkgcache.share._records import BuiltWheel, SharedRecords
 from pkgcache.web.download import Downloader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable
 
-    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress
-    from pkgcache.stores.store import Store
 
 __all__ = ["ANY_FORMAT", "BuiltWheel", "EnvStore", "Published", "Transmuting"]
-
-_LARGEST = 64 << 20
 
 ANY_FORMAT = Transmuting()
 """Packages stay in the format they have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltWheel:
-    """The wheel that was built from a source state."""
-
-    filename: str
-    sha256: str
-    size: int
-
-
-class EnvStore:
+class EnvStore(SharedRecords):
     """Environments in a store. The layout's version is checked once, by the first operation.
 
     Every method raises `StoreError` where the store fails, `LayoutTooNew` where a newer version of
     this library laid it out, and `DamagedObject` for an object that is not what its key says.
     """
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.claims = Claims(store, self._look)
-        self._checked = False
 
     def publish(
         self,
@@ -87,7 +58,7 @@ class EnvStore:
         own = downloader or Downloader()
         try:
             self._prepare()
-            return Publisher(
+            return Publishing(
                 self,
                 cache,
                 own,
@@ -98,237 +69,3 @@ class EnvStore:
         finally:
             if not downloader:
                 own.close()
-
-    def fetch_description(self, env_id: EnvId) -> ResolvedEnv | None:
-        """The environment of that id, None where the store does not have it."""
-        self._check_layout()
-        key = layout.description_key(env_id)
-        try:
-            found = ResolvedEnv.from_json(self._read(key))
-        except NotInStore:
-            return None
-        except EnvidError as error:
-            raise DamagedObject(key, self.store.url, str(error)) from error
-        if found.env_id != env_id:
-            raise DamagedObject(key, self.store.url, f"it describes `{found.env_id}`")
-        return found
-
-    def find(self, req_id: str, platform: str) -> tuple[EnvId, ...]:
-        """The environments that were published for a request, the newest first."""
-        self._check_layout()
-        found = sorted(
-            self.store.list(f"environments/{req_id}/{platform}/"), key=lambda one: -one.modified
-        )
-        return tuple(env_id for one in found if (env_id := _env_id(one.key)))
-
-    def find_prefix(self, digits: str) -> tuple[EnvId, ...]:
-        """The environments whose `req_id` starts with `digits`, on all platforms."""
-        self._check_layout()
-        # A directory need not be searched for the rest of a name that is whole.
-        found = self.store.list(f"environments/{digits}{'/' if is_id(digits) else ''}")
-        return tuple(env_id for one in found if (env_id := _env_id(one.key)))
-
-    def default(self, req_id: str, platform: str) -> EnvId | None:
-        """The environment that a bare `req_id` means, None where none was named."""
-        found = self._pointer(layout.default_key(req_id, platform), "full_id")
-        return EnvId(req_id, found["full_id"], platform) if found else None
-
-    def set_default(self, env_id: EnvId) -> None:
-        """Let the bare `req_id` of `env_id` mean it on its platform."""
-        self._prepare()
-        key = layout.default_key(env_id.req_id, env_id.platform)
-        self.store.put(key, _json({"full_id": env_id.full_id}))
-
-    def alias(self, alias: Alias) -> FullRef | None:
-        """The environment that an alias names, None where it was not given."""
-        found = self._pointer(layout.alias_key(alias), "req_id", "full_id")
-        return FullRef(req_id=found["req_id"], full_id=found["full_id"]) if found else None
-
-    def aliases(self, start: str = "") -> Iterator[tuple[Alias, float]]:
-        """The aliases that start so, and when each was given, as POSIX times: one listing."""
-        self._check_layout()
-        name, colon, tag = start.partition(":")
-        prefix = f"aliases/{name.replace('/', '%2F')}{'/' if colon else ''}{tag}"
-        for one in self.store.list(prefix):
-            with suppress(EnvidError):  # an object that we did not put there
-                yield layout.alias_of(one.key), one.modified
-
-    def set_alias(self, alias: Alias, env: FullRef) -> None:
-        """Give an alias to an environment, for all its platforms.
-
-        A mutable alias is moved. Of several who give an immutable one to different environments
-        one wins, and the others get `AliasTaken`; to give it to its holder again does nothing.
-        """
-        self._prepare()
-        key = layout.alias_key(alias)
-        content = _json({"full_id": env.full_id, "req_id": env.req_id})
-        if alias.mutable:
-            self.store.put(key, content)
-        elif not self._put_once(key, content):
-            holder = self.alias(alias)
-            if holder != env:
-                raise AliasTaken(str(alias), str(holder))
-
-    def remove_alias(self, alias: Alias) -> None:
-        """Take a name away from whatever environment has it; the environment stays."""
-        self.store.delete(layout.alias_key(alias))
-
-    def built_wheel(self, source_key: str) -> BuiltWheel | None:
-        """The wheel that somebody built from a source state, None where nobody did."""
-        found = self._archive(layout.built_key(source_key))
-        return BuiltWheel(**found) if found else None
-
-    def set_built_wheel(self, source_key: str, wheel: BuiltWheel, archive: Path) -> BuiltWheel:
-        """Share the wheel `archive` that was built from a source state.
-
-        Raises `BadArchive` for one that no environment can be created from. Returns the wheel to use: another one where somebody else was first.
-        """
-        wheels.check_archive(archive)
-        self._prepare()
-        key = layout.built_key(source_key)
-        content = _json({"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size})
-        self.store.put(layout.archive_key(wheel.sha256, wheel.filename), archive)
-        if self._put_once(key, content):
-            return wheel
-        return self.built_wheel(source_key) or wheel
-
-    def transmuted(self, package: Package, to: str) -> Transmuted | None:
-        """What a conda package was transmuted into, `conda` or `tar.bz2`; None if it was not."""
-        found = self._archive(layout.transmuted_key(package, to))
-        return Transmuted(**found) if found else None
-
-    def set_transmuted(
-        self, package: Package, to: str, other: Transmuted, *, replace: bool = False
-    ) -> Transmuted:
-        """Say what a conda package was transmuted into, after the archive was put.
-
-        Returns what to use: another archive where somebody else was first, unless that is to be
-        replaced.
-        """
-        self._prepare()
-        key = layout.transmuted_key(package, to)
-        content = _json(asdict(other))
-        if replace:
-            self.store.put(key, content)
-        if replace or self._put_once(key, content):
-            return other
-        return self.transmuted(package, to) or other
-
-    def _put_once(self, key: str, content: bytes) -> bool:
-        try:
-            self.store.put(key, content, if_absent=True)
-        except Conflict:
-            return False
-        return True
-
-    def _pointer(self, key: str, *fields: str) -> dict[str, str] | None:
-        self._check_layout()
-        found = self._object(key)
-        if found is None:
-            return None
-        for field in fields:
-            if not isinstance(found.get(field), str) or not is_id(found[field]):
-                raise DamagedObject(key, self.store.url, f"`{field}` is not an id")
-        return found
-
-    def _archive(self, key: str) -> dict[str, Any] | None:
-        """The file name, sha256 and size of an archive, None where `key` has no object."""
-        self._check_layout()
-        found = self._object(key)
-        if found is None:
-            return None
-        try:
-            return {
-                "filename": str(found["filename"]),
-                "sha256": str(found["sha256"]),
-                "size": int(found["size"]),
-            }
-        except (KeyError, TypeError, ValueError):
-            raise DamagedObject(key, self.store.url, "a field is missing") from None
-
-    def _object(self, key: str) -> dict[str, Any] | None:
-        try:
-            found = json.loads(self._read(key))
-        except NotInStore:
-            return None
-        except DamagedObject:
-            raise
-        except (ValueError, RecursionError):
-            raise DamagedObject(key, self.store.url, "it is not JSON") from None
-        if not isinstance(found, dict):
-            raise DamagedObject(key, self.store.url, "it is not an object")
-        return found
-
-    def _read(self, key: str) -> bytes:
-        """The whole of an object that somebody else may have made as large as they like."""
-        found = _Small()
-        try:
-            self.store.get(key, found)
-        except _TooLarge:
-            reason = f"it has more than {_LARGEST} bytes"
-            raise DamagedObject(key, self.store.url, reason) from None
-        return bytes(found.content)
-
-    def laid_out(self) -> bool:
-        """Whether somebody has published something here."""
-        return self._check_layout()
-
-    def _check_layout(self) -> bool:
-        """Whether the store has been laid out; raises `LayoutTooNew`."""
-        return self._checked or self._look()
-
-    def _look(self) -> bool:
-        """Read the version of the layout, and which garbage is listed."""
-        found = self._object(layout.LAYOUT_KEY)
-        if found is None:
-            self.claims.saw(None)
-            return False
-        version = found.get("layout")
-        if not isinstance(version, int):
-            raise DamagedObject(layout.LAYOUT_KEY, self.store.url, "`layout` is not a number")
-        if version > layout.LAYOUT:
-            raise LayoutTooNew(self.store.url, version, layout.LAYOUT)
-        self.claims.saw(_garbage(found))
-        self._checked = True
-        return True
-
-    def _prepare(self) -> None:
-        """Lay the store out, if nobody has yet."""
-        if self._check_layout():
-            return
-        self._checked = self._put_once(layout.LAYOUT_KEY, _json({"layout": layout.LAYOUT}))
-        self._check_layout()
-
-
-class _TooLarge(Exception):
-    pass
-
-
-class _Small:
-    """A sink for at most `_LARGEST` bytes."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-
-    def write(self, data: bytes, /) -> None:
-        self.content += data
-        if len(self.content) > _LARGEST:
-            raise _TooLarge
-
-
-def _garbage(found: Mapping[str, Any]) -> str | None:
-    key = found.get("garbage")
-    return key if isinstance(key, str) and key.startswith("garbage/") else None
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _env_id(key: str) -> EnvId | None:
-    """The id in the key of a description, None for a key that is none."""
-    _, *ids = key.removesuffix(".json").split("/")
-    match ids:
-        case req_id, platform, full_id if is_id(req_id) and is_id(full_id):
-            return EnvId(req_id, full_id, platform)
-    return None
