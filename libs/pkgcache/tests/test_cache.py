@@ -399,7 +399,7 @@ def test_an_interrupted_fetch_ends_soon(server: Server, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
         "from envid.packages import Package\n"
-        "from pkgcache.local._shelves import PackageCache\n"
+        "from pkgcache.local.cache import PackageCache\n"
         f"package = Package.make(kind='pypi', name='demo', version='1.0', sha256='{'0' * 64}',"
         f" filename='{package.filename}', url='{package.url}')\n"
         "PackageCache(pathlib.Path(sys.argv[1])).fetch([package])\n"
@@ -408,6 +408,7 @@ def test_an_interrupted_fetch_ends_soon(server: Server, tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path / "cache")], stderr=subprocess.PIPE, text=True
     )
     while not server.seen:
+        assert child.poll() is None
         time.sleep(0.01)
     time.sleep(0.2)
     start = time.monotonic()

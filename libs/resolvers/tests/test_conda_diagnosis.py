@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envid.redaction import redact
 from envid.spec import EnvSpec, Source
 from resolvers._conda_diagnosis import diagnose
-from resolvers._conda_solve import CondaQuestion, python_spec
+from resolvers._conda_question import CondaQuestion, python_spec
 from resolvers.channels import CHANNEL_ALIAS, channel_urls, with_channel_urls
 from resolvers.errors import IndexUnreachable, ResolveError
 from resolvers.request import ResolveContext

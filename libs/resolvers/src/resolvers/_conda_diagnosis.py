@@ -20,7 +20,7 @@ from resolvers.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resolvers._conda_solve import CondaQuestion
+    from resolvers._conda_question import CondaQuestion
     from resolvers.errors import ResolveError
     from resolvers.request import ResolveContext
 

@@ -19,6 +19,7 @@ from pkgcache.lacking import lacking
 from resolvers._conda_asked import asked_files, asked_subdirs, check_asked
 from resolvers._conda_diagnosis import asked_urls, diagnose
 from resolvers._network import named
+from resolvers._conda_question import CondaQuestion
 from resolvers.channels import channel_urls, with_channel_urls
 from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest, MachineLacks
 
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
     from pkgcache.worker import Worker
     from resolvers.request import ResolveContext
 
-__all__ = ["CondaQuestion", "Solved", "solve_conda"]
+__all__ = ["Solved", "solve_conda"]
 
 _log = logging.getLogger(__name__)
 
 _HANDLER = "resolvers._conda_engine:solve"
-_DEFAULT_CHANNEL = "conda-forge"
 _SCHEMES = ("https", "http", "file")
 _FORMATS = (".conda", ".tar.bz2")
 
@@ -53,68 +53,6 @@ class Solved:
     noarch_python: frozenset[str]
     pypi_names: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaQuestion:
-    """What is asked for one platform.
-
-    `specs` maps each MatchSpec to the requirement behind it, `channels` each URL to the source
-    behind it, in order. Of `held` and `preferred` packages the exact build is meant.
-    """
-
-    platform: str
-    specs: Mapping[str, str]
-    held: tuple[str, ...]
-    preferred: tuple[str, ...]
-    channels: Mapping[str, str]
-    virtual: tuple[tuple[str, str, str], ...]
-    exclude_newer: str | None
-    priority: str
-    package_format: str
-
-    @classmethod
-    def make(
-        cls, spec: EnvSpec, platform: str, context: ResolveContext, *, alias: str, format_: str
-    ) -> CondaQuestion:
-        """Ask for what the spec asks for, Python first."""
-        asked = spec.for_platform(platform)
-        texts = [*asked.get("conda", ()), *asked.get("npconda", ())]
-        sources = [one.url for one in spec.sources if one.kind == "channel"]
-        return cls(
-            platform=platform,
-            specs={
-                python_spec(spec.python): f"python {spec.python}".strip(),
-                **{with_channel_urls(text, alias): text for text in texts},
-            },
-            held=_exactly(context.held.get(platform, ())),
-            preferred=_exactly(context.preferred.get(platform, ())),
-            channels={
-                url: source
-                for source in sources or [_DEFAULT_CHANNEL]
-                for url in channel_urls(source, alias)
-            },
-            virtual=tuple(map(_virtual, virtual_packages(platform, asked.get("sys", ())))),
-            exclude_newer=spec.options.exclude_newer,
-            priority=spec.options.channel_priority,
-            package_format=format_,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The question as the engine takes it."""
-        return {
-            "platform": self.platform,
-            "specs": list(self.specs),
-            "constraints": list(self.held),
-            "preferred": list(self.preferred),
-            "channels": list(self.channels),
-            "virtual": self.virtual,
-            "exclude_newer": _last_moment(self.exclude_newer),
-            "priority": self.priority,
-            "format": self.package_format,
-            "files": asked_files(self.specs.values()),
-            "subdirs": asked_subdirs(self.specs.values()),
-        }
 
 
 def solve_conda(
@@ -181,12 +119,6 @@ def solve_conda(
     return found
 
 
-def _virtual(text: str) -> tuple[str, str, str]:
-    """Name, version and build of a virtual package."""
-    name, version, build = [*text.split("="), "0"][:3]
-    return name, version, build
-
-
 def _is_readable(url: str) -> bool:
     parts = urlsplit(url)
     try:
@@ -194,30 +126,6 @@ def _is_readable(url: str) -> bool:
     except ValueError:  # a port that is none
         return False
     return bool(there) and parts.scheme in _SCHEMES
-
-
-def python_spec(specifier: str) -> str:
-    """A PEP 440 specifier set as a MatchSpec for Python; raises `InvalidRequest`."""
-    if "===" in specifier:
-        raise InvalidRequest(
-            f"Python `{specifier}` cannot be asked of conda", "write `==` instead of `===`"
-        )
-    bounds = re.sub(r"==([0-9.]+\.\*)", r"\1", specifier.replace(" ", ""))
-    return f"python {bounds}".strip()
-
-
-def _exactly(packages: Sequence[Package]) -> tuple[str, ...]:
-    return tuple(
-        f"{one.name} =={one.version} {one.build}" for one in packages if one.kind == "conda"
-    )
-
-
-def _last_moment(exclude_newer: str | None) -> str | None:
-    """The engine still takes what was published at its cut-off, and a spec does not."""
-    if exclude_newer is None:
-        return None
-    moment = datetime.fromisoformat(exclude_newer.removesuffix("Z") + "+00:00")
-    return (moment - timedelta(milliseconds=1)).isoformat()
 
 
 def _channels(questions: Sequence[CondaQuestion]) -> list[str]:
