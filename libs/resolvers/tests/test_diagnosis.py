@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolvers._diagnosis import Story, diagnose
+from resolvers._diagnosis import diagnose
 from resolvers._lock import read_notes
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
 from resolvers._question import Question
+from resolvers._story import Story
 from resolvers._uv import Uv
 from resolvers.errors import BuildFailed, IndexUnreachable, ResolveError
 from resolvers.pythons import Python

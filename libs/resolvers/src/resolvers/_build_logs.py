@@ -14,23 +14,15 @@ from envid.redaction import redact
 from resolvers.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from resolvers._diagnosis import Story
+    from resolvers._story import Story
 
-__all__ = ["build_failed", "plain_text"]
+__all__ = ["build_failed"]
 
 _log = logging.getLogger(__name__)
 
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 _KEPT, _SHOWN = 20, 12
 _LONGEST, _WIDEST = 10_000, 160
 _MODULE = re.compile(r"No module named '([\w-]+)")
-
-
-def plain_text(text: str) -> str:
-    """A text without escape sequences and control characters."""
-    return _ESCAPES.sub("", re.sub(r"\r\n?", "\n", text))
 
 
 def build_failed(

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from envid.errors import InvalidDescription
-from envid.packages import Package
 from envid.platforms import virtual_packages
-from envid.redaction import redact
-from pkgcache.errors import WorkerCrashed, WorkerFailed
-from pkgcache.lacking import lacking
-from resolvers._conda_asked import asked_files, asked_subdirs, check_asked
-from resolvers._conda_diagnosis import asked_urls, diagnose
-from resolvers._network import named
-from resolvers._conda_question import CondaQuestion
+from resolvers._conda_asked import asked_files, asked_subdirs
 from resolvers.channels import channel_urls, with_channel_urls
-from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest, MachineLacks
+from resolvers.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from envid.packages import Package
     from envid.spec import EnvSpec
-    from pkgcache.worker import Worker
     from resolvers.request import ResolveContext
 
 __all__ = ["CondaQuestion", "python_spec"]

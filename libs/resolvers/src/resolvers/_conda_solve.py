@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from envid.errors import InvalidDescription
 from envid.packages import Package
-from envid.platforms import virtual_packages
 from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from pkgcache.lacking import lacking
-from resolvers._conda_asked import asked_files, asked_subdirs, check_asked
+from resolvers._conda_asked import check_asked
 from resolvers._conda_diagnosis import asked_urls, diagnose
-from resolvers._network import named
 from resolvers._conda_question import CondaQuestion
-from resolvers.channels import channel_urls, with_channel_urls
+from resolvers._network import named
 from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest, MachineLacks
 
 if TYPE_CHECKING:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from envid.redaction import redact
-from resolvers._build_logs import build_failed, plain_text
+from resolvers._build_logs import build_failed
 from resolvers._reasons import floor_hint, why_no_wheel
 from resolvers._refusals import REFUSED, refusal
+from resolvers._story import Story, plain_words
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
     from resolvers._question import Question
     from resolvers.errors import ResolveError
 
-__all__ = ["Story", "diagnose", "unreachable"]
+__all__ = ["diagnose", "unreachable"]
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
 _GIT = re.compile(r"git\+(\w+://(?:[^/@\s]+@)?[^\s`@#]+)")
-_FAILED = "\nerror: Failed to build"
-_ERROR = re.compile(r"[\w.]*(?:Error|Exception|error|fatal): ")
-_BUILDING = re.compile(r"^(?: *Building |warning: ).*\n?", re.MULTILINE)
+
+
 _NO_GIT = "Git executable not found"
+
 _TERMS = (
     ("in the package registry", "in any index"),
     ("in the provided package locations", "in any of the sources"),
@@ -81,60 +80,6 @@ _HINTS = (
         "allow `{0}` to be built from source, or ask for a version that has a wheel",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """A failure as uv tells it: a chain of causes, each on one line, and hints.
-
-    `output` are the lines of what a program that uv had started wrote.
-    """
-
-    causes: tuple[str, ...]
-    hints: tuple[str, ...]
-    output: tuple[str, ...]
-    log: str
-
-    @classmethod
-    def read(cls, stderr: str) -> Story:
-        """Split what uv wrote to standard error; no credential is left in it."""
-        log = _USERINFO.sub("://", plain_text(stderr)).strip()
-        own, *output = re.split(r"\n *(?:\[stderr\]|\[stdout\]|--- stderr)\n", log)
-        # What `uv build` starts writes before uv says that it failed.
-        before, mark, after = log.rpartition(_FAILED)
-        if mark and not output:
-            own, output = f"{mark}{after}", [_BUILDING.sub("", before)]
-        # A cause goes on in lines that are indented deeper than its first.
-        parts = re.findall(r"^ {0,2}(error|cause|hint): (.*(?:\n {3,}.*)*)", own, re.MULTILINE)
-        flat = [(kind, " ".join(text.split())) for kind, text in parts]
-        # What a program wrote ends where uv's hints begin.
-        texts = [dedent(text.partition("\n\nhint: ")[0]) for text in output]
-        return cls(
-            causes=tuple(text for kind, text in flat if kind != "hint"),
-            hints=tuple(text for kind, text in flat if kind == "hint"),
-            output=tuple(line.rstrip() for text in texts for line in text.splitlines()),
-            log=log,
-        )
-
-    @property
-    def said(self) -> str:
-        """The last line of what the program wrote, of those that name an error if there are any.
-
-        What it wrote to its two streams comes in no order.
-        """
-        lines = [text for line in self.output if (text := " ".join(line.split()).rstrip("."))]
-        errors = [line for line in lines if _ERROR.match(line)]
-        return (errors or lines or [""])[-1]
-
-    @property
-    def reason(self) -> str:
-        """The innermost cause, and the last word of the program that failed."""
-        cause = _plain(self.causes[-1]) if self.causes else "it does not say why"
-        return f"{cause}: {self.said}" if self.said else cause
-
-    def search(self, pattern: str | re.Pattern[str]) -> re.Match[str] | None:
-        """Look for a pattern in all of it."""
-        return re.search(pattern, "\n".join((*self.causes, *self.hints)))
 
 
 def diagnose(stderr: str, question: Question) -> ResolveError:
@@ -266,7 +211,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         r"The structure of `([^`]+)` \(v([^)]+)\) was invalid:((?:\n +.*)+)", story.log
     ):
         filename, where = _files(name, version, question)
-        why = _broken(said) or _plain(said.strip().splitlines()[-1])
+        why = _broken(said) or plain_words(said.strip().splitlines()[-1])
         reason += f"; {PackageUnreadable(filename or name, where, why)}"
         hint = hint or PackageUnreadable.hint
     if "does not satisfy Python" in reason:
@@ -319,8 +264,3 @@ def _misread(story: Story) -> InvalidRequest | None:
     if story.search("Couldn't parse requirement") or story.search("does not match `"):
         return InvalidRequest(story.reason, "check how it is written")
     return None
-
-
-def _plain(cause: str) -> str:
-    text = re.sub(r" \(os error \d+\)| *\(exit status: \d+\)", "", cause).rstrip(".")
-    return text[:1].lower() + text[1:]

@@ -16,8 +16,9 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from envid.platforms import host_platform
 from resolvers._build_logs import build_failed
-from resolvers._diagnosis import Story, unreachable
+from resolvers._diagnosis import unreachable
 from resolvers._index import index_settings
+from resolvers._story import Story
 from resolvers._warnings import build_warnings
 from resolvers._wheel_needs import compiled, needs, with_tags
 from resolvers.content import IGNORED, content_digest
