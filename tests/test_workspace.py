@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,54 @@ def test_no_cycle_among_declared_siblings(member: str) -> None:
         sibling = names.get(Requirement(text).name)
         if sibling:
             assert order[sibling] < order[member], f"{member} points up at {sibling}"
+
+
+def imports(member: str) -> dict[str, set[str]]:
+    """The modules of a member, and those of its own that each imports, be it for types alone."""
+    source = ROOT / member / "src"
+    paths = {
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules(member)
+    }
+    found = {}
+    for name, path in paths.items():
+        asked = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                asked |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                asked |= inside & paths.keys() or {node.module}
+        found[name] = asked & paths.keys() - {name}
+    return found
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_imports_make_no_circle(member: str) -> None:
+    try:
+        TopologicalSorter(imports(member)).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_rooms_import_in_one_direction() -> None:
+    rooms: dict[str, set[str]] = {}
+    for name, asked in imports("libs/pkgcache").items():
+        _, room, *rest = (*name.split("."), "")
+        if rest[:-1]:
+            others = {one.split(".")[1] for one in asked if one.count(".") > 1} - {room}
+            rooms.setdefault(room, set()).update(others)
+        else:  # what all rooms use knows none of them
+            assert not {one for one in asked if one.count(".") > 1}, name
+    assert len(rooms) > 4
+    TopologicalSorter(rooms).prepare()
+
+
+def test_commands_and_the_extension_see_the_face_alone() -> None:
+    below = {"_database", "answering", "building", "publishing", "registry", "resolving", "site"}
+    commands = sorted((ROOT / "apps/cli/src/mfenv/_commands").glob("*.py"))
+    for path in (*commands, *modules("apps/metaflow-ext")):
+        text = path.read_text()
+        assert "._site" not in text, path
+        for name in re.findall(r"^ *(?:from|import) mfenv\.(\w+)", text, re.MULTILINE):
+            assert name not in below, f"{path.name} imports {name}"
