@@ -256,7 +256,7 @@ class Finder:
         return self._site.store if self._ask_store else None
 
     def _users(self, asked: Sequence[str]) -> frozenset[str]:
-        from mfenv.resolving import user_name
+        from mfenv.user import user_name
 
         return frozenset(user_name() if one == "me" else one for one in asked)
 

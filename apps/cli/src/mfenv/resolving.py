@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 
 from envid.resolved import ResolvedEnv
 from mfenv.errors import InvalidRequest
+from mfenv.user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mfenv.site import Site
     from resolvers.request import Resolver
 
-__all__ = ["all_but", "find_packages", "user_name"]
+__all__ = ["all_but", "find_packages"]
 
 
 def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[ResolvedEnv, ...]:
@@ -137,13 +137,3 @@ def _resolver(site: Site, prepared: Prepared) -> Resolver:
         channel_alias=alias,
         pypi_names=Path(table).expanduser() if table else None,
     )
-
-
-def user_name() -> str:
-    """Who resolves here: the name of the user, or `uid-N` of one who has none."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid-{os.getuid()}"  # a container may run as somebody who has no name

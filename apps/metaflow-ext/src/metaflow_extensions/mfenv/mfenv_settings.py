@@ -23,8 +23,8 @@ from metaflow_extensions.mfenv._configuration import (
 )
 from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
-from mfenv.resolving import user_name
 from mfenv.settings import Settings, describe
+from mfenv.user import user_name
 from pkgcache.web.credentials import Credentials, Login
 
 if TYPE_CHECKING:
