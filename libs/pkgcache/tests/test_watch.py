@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -142,6 +143,33 @@ def test_nobody_else_is_served(server: Server) -> None:
     assert not server.seen
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_git_is_served(server: Server, tmp_path: Path) -> None:
+    with Watch(Patience()) as watch:
+        assert heads(server, watch, server.url(""), tmp_path) == (
+            "c0ffee" * 6 + "c0ff\trefs/heads/main\n",
+            "",
+        )
+
+
+def heads(
+    server: Server, watch: Watch, url: str, home: Path, **environment: str
+) -> tuple[str, str]:
+    """What git finds in a repository that a server has as files, and what it says of it."""
+    head = "c0ffee" * 6 + "c0ff"
+    server.files["/r.git/info/refs?service=git-upload-pack"] = f"{head}\trefs/heads/main\n".encode()
+    server.files["/r.git/HEAD"] = b"ref: refs/heads/none\n"
+    done = subprocess.run(
+        ["git", "ls-remote", f"{url}/r.git"],
+        env={"HOME": str(home), "PATH": os.environ["PATH"], **watch.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout, done.stderr
+
+
 def test_the_proxy_of_the_user_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "localhost")
     with Watch(Patience()) as other:
@@ -183,6 +211,13 @@ def test_a_socks_proxy_is_left_to_the_program(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
 class TestTls:
     """Nothing of what is said is seen, but that something is, and how much."""
+
+    @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+    def test_git_is_served(self, secure: Server, certificate: Path, tmp_path: Path) -> None:
+        with Watch(Patience()) as watch:
+            url = secure.url("").replace("http", "https")
+            found = heads(secure, watch, url, tmp_path, GIT_SSL_CAINFO=str(certificate))
+            assert found == ("c0ffee" * 6 + "c0ff\trefs/heads/main\n", "")
 
     def test_it_is_the_server_that_answers(self, secure: Server, certificate: Path) -> None:
         with Watch(Patience()) as watch:

@@ -36,6 +36,11 @@ __all__ = ["Watch"]
 _CHUNK = 1 << 18
 _END = b"\r\n\r\n"
 _PORTS = {"http": 80, "https": 443}
+# Some, git for one, send a login only once they are told of which kind.
+_NOT_YET = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+    b'Proxy-Authenticate: Basic realm="mfenv"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+)
 _TICK, _NEXT_ADDRESS = 1.0, 0.25
 # What keeps an HTTP/2 connection going under TLS is shorter than any request.
 _REQUEST = 50
@@ -189,7 +194,7 @@ class Watch:
         try:
             request = _Request.read(await reader.readuntil(_END))
             if self._login not in map(str.lower, request.headers):
-                writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+                writer.write(_NOT_YET)
                 return
             line = _Line(request.host, request.is_tunnel)
             work = self._answer(request, line, (reader, writer))
