@@ -202,7 +202,11 @@ def test_what_is_no_url_is_left_as_it_is() -> None:
             for name in ("PGPASSWORD", "GITHUB_TOKEN", "HF_API_KEY", "DOCKER_AUTH_CONFIG")
         ),
         *((name, "x") for name in ("UV_INDEX_N0_PASSWORD", "GIT_CONFIG_VALUE_0", "SSH_AUTH_SOCK")),
+        *((name, "x") for name in ("CI_JOB_JWT", "GH_PAT", "MYSQL_PWD", "SSH_KEY", "GCP_CREDS")),
         ("PIP_INDEX_URL", "https://ann:geheim@127.0.0.1/simple"),
+        ("PIP_FIND_LINKS", "https://ann:ge/heim@127.0.0.1/simple"),
+        ("WHEELS", "https://127.0.0.1/wheels?sig=geheim"),
+        ("CHANNELS", "defaults https://127.0.0.1/t/geheim/main"),
         ("DATABASE_URL", "postgres://ann@127.0.0.1/x"),
     ],
 )
@@ -216,6 +220,8 @@ def test_what_a_build_needs_is_passed_on() -> None:
         **dict.fromkeys(("PKG_CONFIG_PATH", "MAKEFLAGS", "SSL_CERT_FILE", "NETRC", "TMPDIR"), "x"),
         **dict.fromkeys(("CARGO_HOME", "CUDA_HOME", "JAVA_HOME", "KEYBOARD", "AUTHOR"), "x"),
         "https_proxy": "http://ann:geheim@127.0.0.1:3128",
+        **dict.fromkeys(("PWD", "OLDPWD", "PATH", "XAUTHORITY"), "x"),
         "UV_DEFAULT_INDEX": "https://127.0.0.1/simple",
+        "CARGO_REGISTRY": "ssh://git@127.0.0.1/index",
     }
     assert without_secrets(environ) == environ

@@ -183,6 +183,19 @@ def test_the_proxy_of_the_user_is_asked(server: Server, monkeypatch: pytest.Monk
             assert watch.faults == {"127.0.0.1": "the proxy `127.0.0.1` cannot be used"}
 
 
+def test_the_variables_of_the_process_are_left_alone(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    set_, listening = [], True
+    sys.addaudithook(lambda event, _: set_.append(event) if listening and "env" in event else None)
+    with Watch(Patience()) as watch:
+        fetch(watch, server.url("/a", "localhost"))
+    listening = False
+    assert set_ == []
+
+
 @pytest.mark.parametrize("number", [403, 407])
 def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:

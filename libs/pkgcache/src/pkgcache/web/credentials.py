@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from envid.redaction import redact
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ _SECRETS = re.compile(
     r"(MFENV|METAFLOW|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KEYRING)_.*"
     r"|GIT_CONFIG_(COUNT|KEY_.*|VALUE_.*|PARAMETERS)"
     r"|.*(CREDENTIAL|PASSPHRASE|PASSWD|PASSWORD|SECRET|TOKEN|(API|ACCESS|PRIVATE)_?KEY).*"
-    r"|(.*_)?(AUTH|PASS)(_.*)?",
+    r"|(.*_)?(AUTH|PASS)(_.*)?|.+_(CONNECTION_STRING|COOKIE|CREDS|DSN|JWT|KEY|PAT|PWD)(_.*)?",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(r"://[^/@\s]+@")
 _PROXY = re.compile(r"(HTTPS?|FTP|ALL)_PROXY", re.IGNORECASE)
 
 _Origin = tuple[str, str, "int | None"]
@@ -141,14 +141,18 @@ class Credentials:
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables for a process that runs what others wrote: those that hold no credential.
 
-    Judged by names, and by logins in URLs. The login of a proxy stays, without which nothing could
+    Judged by names, and by what a person may not see of URLs. The login of a proxy stays, without which nothing could
     be fetched.
     """
     return {
         name: value
         for name, value in environ.items()
-        if _PROXY.fullmatch(name) or not (_SECRETS.fullmatch(name) or _LOGIN.search(value))
+        if _PROXY.fullmatch(name) or not (_SECRETS.fullmatch(name) or _tells(value))
     }
+
+
+def _tells(value: str) -> bool:
+    return "://" in value and redact(value) != value
 
 
 def split_userinfo(url: str) -> tuple[str, Login | None]:

@@ -288,7 +288,8 @@ class Watch:
 
         url = request.url.geturl()
         found = select_proxy(url, self._proxies)
-        if not found or should_bypass_proxies(url, self._proxies.get("no", "")):
+        # Told what NO_PROXY says, it would set a variable of ours while other threads read them.
+        if not found or should_bypass_proxies(url, None):
             return None
         return urlsplit(found if "://" in found else f"http://{found}")
 
