@@ -184,6 +184,21 @@ def slam() -> Answer:
     return answer
 
 
+def drip_head(begin: bytes = b"HTTP/1.1 200 OK\r\n", more: bytes = b"X: y\r\n") -> Answer:
+    """Sends an answer whose head never ends, some bytes now and then."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        with suppress(OSError):  # whoever listened went away
+            handler.wfile.write(begin)
+            for _ in range(90):
+                handler.wfile.write(more)
+                handler.wfile.flush()
+                time.sleep(0.1)
+
+    return answer
+
+
 def stall(seconds: float) -> Answer:
     """Sends half and then nothing for a while."""
 

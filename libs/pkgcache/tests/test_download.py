@@ -19,7 +19,7 @@ from pkgcache.web.patience import Patience
 from pkgcache.web.receiving import Cancelled, Received
 
 from .helpers import Recorder
-from .server import body, cut, drip, raw, redirect, reset, serving, slam, stall, status
+from .server import body, cut, drip, drip_head, raw, redirect, reset, serving, slam, stall, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,6 +221,26 @@ def test_a_server_that_drips_is_given_up(server: Server, target: Path, begin: in
     ):
         fetch(downloader, server.url(FILE), target)
     assert server.count(FILE) == patience.tries
+
+
+@pytest.mark.parametrize(
+    "head",
+    [(), (b"HTTP/1.1 200 OK\r\nX: ", b"y"), (b"", b"H"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["lines", "a line", "status", "to be continued"],
+)
+def test_a_server_whose_headers_drip_is_given_up(
+    server: Server, target: Path, head: tuple[bytes, ...]
+) -> None:
+    server.script[FILE] = [drip_head(*head)] * 20
+    patience = Patience(silence=0.5, backoff=0.001)
+    started = time.monotonic()
+    with (
+        Downloader(patience=patience) as downloader,
+        pytest.raises(DownloadError, match=r"no answer for 0\.5 seconds"),
+    ):
+        fetch(downloader, server.url(FILE), target)
+    assert server.count(FILE) == patience.tries
+    assert time.monotonic() - started < 8
 
 
 def test_a_server_that_breaks_off_all_the_time_is_given_up_in_the_end(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import re
 import ssl
 import time
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -25,6 +27,8 @@ from pkgcache.web.patience import Pace, waiting
 from pkgcache.web.receiving import Body
 
 if TYPE_CHECKING:
+    import io
+    import socket
     from collections.abc import Callable, Iterator
 
     from pkgcache.web.credentials import Credentials
@@ -52,7 +56,7 @@ class Client:
         self._session.headers.update(_HEADERS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=pool, pool_maxsize=pool))
+            self._session.mount(scheme, _Adapter(pool_connections=pool, pool_maxsize=pool))
 
     def close(self) -> None:
         self._session.close()
@@ -146,6 +150,61 @@ class Client:
         reason, hint = why_broken(error, self._patience.silence)
         _log.info("GET %s: %s", redact(url), reason)
         return _failure(url, reason, retryable=hint is None, hint=hint)
+
+
+class _Head:
+    """The lines of an answer's head, all of which must be there in so many seconds."""
+
+    def __init__(self, file: io.BufferedReader, seconds: float) -> None:
+        self._file, self._end = file, time.monotonic() + seconds
+
+    def readline(self, size: int) -> bytes:
+        line = b""
+        while len(line) < size and not line.endswith(b"\n"):
+            if time.monotonic() > self._end:
+                raise TimeoutError
+            there = self._file.peek(1)
+            line += self._file.read(min(there.find(b"\n") + 1 or len(there), size - len(line)))
+            if not there:
+                break
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """One whose head does not drip: a socket's own limit is for each byte."""
+
+    fp: Any
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._seconds = sock.gettimeout()
+
+    def begin(self) -> None:
+        file = self.fp
+        if self._seconds:
+            self.fp = _Head(file, self._seconds)
+        try:
+            super().begin()
+        finally:
+            if self.fp:  # there is more than a head
+                self.fp = file
+
+
+class _Adapter(HTTPAdapter):
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _limited(pool.ConnectionCls)
+        return pool
+
+
+@cache
+def _limited(connection: type) -> type:
+    if getattr(connection, "response_class", None) is _Response:
+        return connection
+    return type(connection.__name__, (connection,), {"response_class": _Response})
 
 
 def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
