@@ -30,6 +30,7 @@ MEMBERS = (
 TOP_LEVEL = {
     ".ci",
     ".gitignore",
+    "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
     "apps",
