@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import click
 
-from mfenv._commands import cache, know, manage, resolve, share, transmute
+from mfenv._commands import (
+    alias,
+    cache,
+    config,
+    create,
+    gc,
+    get,
+    list_,
+    publish,
+    resolve,
+    rm,
+    run,
+    shell,
+    show,
+    transmute,
+)
 from mfenv._layout import Context
 from mfenv._output import output_options
 
@@ -22,11 +37,19 @@ def _with_output_options(command: click.Command) -> click.Command:
 COMMANDS = tuple(
     _with_output_options(command)
     for command in (
-        *resolve.COMMANDS,
-        *share.COMMANDS,
-        *manage.COMMANDS,
-        *know.COMMANDS,
-        *transmute.COMMANDS,
-        *cache.COMMANDS,
+        resolve.resolve,
+        get.get,
+        publish.publish,
+        create.create,
+        run.run,
+        shell.shell,
+        alias.alias,
+        rm.rm,
+        show.show,
+        list_.list_,
+        config.config,
+        transmute.transmute,
+        gc.gc,
+        cache.cache,
     )
 )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mfenv.environments import Environments
     from mfenv.settings import Settings
 
+DAY = 86400.0
+_KILO = 1000
 _LOCAL_ONLY = "mfenv.local_only"
 
 
@@ -109,3 +111,16 @@ def print_json(data: Any) -> None:
 
 def print_descriptions(envs: Iterable[ResolvedEnv], **more: Any) -> None:
     print_json({"environments": [env.to_dict() for env in envs], **more})
+
+
+def size_text(count: int) -> str:
+    if count < _KILO:
+        return f"{count} B"
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / _KILO**power:.1f} {' kMGT'[power]}B"
+
+
+def check_store_allowed(environments: Environments) -> None:
+    if environments.settings.local_only:
+        origin = environments.settings.origins["local_only"]
+        raise click.UsageError(f"The store is needed, and '{origin}' forbids to ask it.")

@@ -209,6 +209,3 @@ def _state(outcome: Resolved, env: ResolvedEnv) -> str:
     if outcome.from_store:
         return f"from the store, resolved by {env.resolved_by} at {env.resolved_at}"
     return "known already" if outcome.known else "resolved"
-
-
-COMMANDS = (resolve,)

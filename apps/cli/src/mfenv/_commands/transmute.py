@@ -149,6 +149,3 @@ class _StoppingTask:
 
     def done(self) -> None:
         self._task.done()
-
-
-COMMANDS = (transmute,)

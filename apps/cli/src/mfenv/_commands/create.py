@@ -1,0 +1,91 @@
+"""`mfenv create`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mfenv._commands._common import (
+    current_host,
+    env_argument,
+    json_option,
+    local_only_option,
+    open_environments,
+    print_json,
+    say,
+)
+
+if TYPE_CHECKING:
+    from mfenv.environments import Created
+
+
+@click.command(
+    epilog="\b\nExamples:\n  mfenv create team/etl:v1 --name etl\n"
+    "  mfenv create team/etl:v1 --prefix ./env\n"
+    "  mfenv create team/etl:v1 --install-notebook"
+)
+@env_argument()
+@click.option("--name", metavar="N", help="Name for the prefix, kept under MFENV_HOME.")
+@click.option(
+    "--prefix", metavar="DIR", type=click.Path(path_type=Path), help="Directory of the prefix."
+)
+@click.option("--force", is_flag=True, help="Replace a prefix that mfenv created there.")
+@click.option("--exist-ok", is_flag=True, help="Keep a prefix that holds this very environment.")
+@click.option(
+    "--install-notebook",
+    "notebook",
+    is_flag=True,
+    help="Make it a kernel of Jupyter, with ipykernel added if it lacks that.",
+)
+@local_only_option
+@json_option
+def create(
+    env: str,
+    name: str | None,
+    prefix: Path | None,
+    force: bool,
+    exist_ok: bool,
+    notebook: bool,
+    as_json: bool,
+) -> Created:
+    """Create the prefix of an environment.
+
+    Prints the directory. Without --name or --prefix the environment has one place of its own,
+    which is used again if it is there.
+    """
+    if name and prefix:
+        raise click.UsageError("Give --name or --prefix, not both.")
+    host = current_host()
+    title = f"{host.name} {env}"
+    with open_environments() as environments:
+        if notebook:
+            from mfenv.notebook import with_ipykernel
+
+            chosen = with_ipykernel(environments, env)
+            env = f"{chosen.req_id}:{chosen.full_id}"
+        created = environments.create(
+            env, as_name=name, prefix=prefix, force=force, exist_ok=exist_ok
+        )
+    if notebook:
+        from mfenv.notebook import install_kernel
+
+        kernel = install_kernel(created.prefix, title, variables=host.kernel_variables)
+        say(f"Jupyter knows it as `{kernel.name}`")
+    if not created.new:
+        say("there already")
+    for phase, seconds in created.seconds.items():
+        say(f"{phase} took {seconds:.2f} s")
+    if as_json:
+        print_json(
+            {
+                "prefix": str(created.prefix),
+                "name": created.name,
+                "created": created.new,
+                **created.env_id._asdict(),
+            }
+        )
+    else:
+        click.echo(created.prefix)
+    return created  # for whoever builds a command on this one

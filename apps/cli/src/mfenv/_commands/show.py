@@ -1,0 +1,70 @@
+"""`mfenv show`: what was asked for, and what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mfenv._commands._common import (
+    env_argument,
+    json_option,
+    local_only_option,
+    open_environments,
+    platform_option,
+    print_descriptions,
+)
+from mfenv._layout import pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envid.resolved import ResolvedEnv
+
+
+@click.command(epilog="\b\nExamples:\n  mfenv show team/etl:v1\n  mfenv show 3f2a91bc --json")
+@env_argument(nargs=-1, required=True)
+@platform_option("Platform; may be repeated.  [default: all that are known]")
+@local_only_option
+@json_option
+def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> None:
+    """Describe environments: what was asked and what was found."""
+    with open_environments() as environments:
+        found = [one for name in env for one in environments.find(name, platforms)]
+        if as_json:
+            print_descriptions(found)
+            return
+        for number, one in enumerate(found):
+            if number:
+                click.echo()
+            _describe(one, environments.aliases_of(one))
+
+
+def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
+    from envid.spec import Options
+
+    spec, usual = env.spec, Options().to_dict()
+    rows = [
+        ("environment", f"{env.req_id}:{env.full_id}"),
+        ("platform", f"{env.platform} (of {', '.join(env.co_resolved)})"),
+        ("type", env.env_type),
+        ("python", f"{env.python} from {spec.options.python_provider}"),
+        ("resolved", f"{env.resolved_at} by {env.resolved_by}"),
+        ("known as", " ".join(aliases)),
+        ("derived from", spec.base or ""),
+        *(("source", f"{one.kind} {one.url}") for one in spec.sources),
+        ("asked", spec.python and f"python {spec.python}"),
+    ]
+    for category, texts in spec.for_platform(env.platform).items():
+        label = "target" if category == "sys" else "asked"
+        rows += [(label, text if label == "target" else f"{category} {text}") for text in texts]
+    rows += [("constraint", f"pypi {text}") for text in spec.constraints]
+    for name, value in spec.options.to_dict().items():
+        if value != usual[name]:
+            words = " ".join(value) if isinstance(value, list) else value
+            rows.append(("option", f"{name} {'yes' if value is True else words}"))
+    rows += [("note", note) for note in env.notes]
+    for one in env.packages:
+        build = f" {one.build}" if one.build else ""
+        rows.append((one.kind, f"{one.name} {one.version}{build}"))
+    pairs(((label, text) for label, text in rows if text), 13)
