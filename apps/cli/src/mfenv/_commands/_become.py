@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import NoReturn
 
 from mfenv.errors import NoProgram, NotExecutable
@@ -14,17 +15,17 @@ def become(path: str, words: list[str], environment: dict[str, str]) -> NoReturn
     for one in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(one, signal.SIG_DFL)
     try:
-        os.execve(path, words, environment)
+        os.execve(path, words, environment)  # noqa: S606 - what run is for
     except OSError as error:
         raise _not_run(path, error) from None
 
 
 def _not_run(path: str, error: OSError) -> NoProgram | NotExecutable:
-    if not os.path.exists(path):
+    if not Path(path).exists():
         hint = "a relative path starts in the current directory"
         return NoProgram(f"there is no program `{path}`", hint)
     reason = (error.strerror or str(error)).lower()
-    if os.path.isdir(path):
+    if Path(path).is_dir():
         reason, hint = "it is a directory", "name a program in it"
     elif isinstance(error, FileNotFoundError):
         reason, hint = "the program that runs it is not there", "its first line names that program"
