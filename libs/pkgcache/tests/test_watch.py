@@ -134,6 +134,43 @@ def test_who_cannot_be_reached_is_known() -> None:
         assert watch.faults["no-such-host.invalid"] == "the host name is not known"
 
 
+# Many connections at once, to a host that takes long to be found; it ends while that lasts.
+LOOK_UPS = """
+import base64, socket, sys, time, urllib.parse
+from pkgcache.web.patience import Patience
+from pkgcache.web.watch import Watch
+
+found, asked = socket.getaddrinfo, []
+def slow(host, *args, **kwargs):
+    if host == "localhost":
+        asked.append(host)
+        time.sleep(float(sys.argv[2]))
+    return found(host, *args, **kwargs)
+socket.getaddrinfo = slow
+
+with Watch(Patience()) as watch:
+    proxy = urllib.parse.urlsplit(watch.environment["http_proxy"])
+    login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+    lines = [socket.create_connection((proxy.hostname, proxy.port)) for _ in range(20)]
+    for line in lines:
+        line.sendall(f"GET {sys.argv[1]} HTTP/1.0\\r\\nProxy-Authorization: Basic {login}\\r\\n\\r\\n".encode())
+    if len(sys.argv) > 3:
+        time.sleep(0.5)
+    else:
+        assert all(line.makefile("rb").read().endswith(b"content") for line in lines)
+print(len(asked))
+"""
+
+
+@pytest.mark.parametrize("more", [("0.5",), ("30", "give up")])
+def test_a_host_is_looked_up_once_and_nobody_waits_for_that_at_the_end(
+    server: Server, more: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-c", LOOK_UPS, server.url("/a", "localhost"), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def test_nobody_else_is_served(server: Server) -> None:
     with Watch(Patience()) as watch:
         address = watch.environment["http_proxy"].rpartition("@")[2]

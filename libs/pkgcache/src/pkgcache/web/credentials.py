@@ -141,8 +141,8 @@ class Credentials:
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables for a process that runs what others wrote: those that hold no credential.
 
-    Judged by names, and by what a person may not see of URLs. The login of a proxy stays, without which nothing could
-    be fetched.
+    Judged by names, and by what a person may not see of URLs. The login of a proxy stays, without
+    which nothing could be fetched.
     """
     return {
         name: value

@@ -14,10 +14,11 @@ import os
 import secrets
 import socket
 import ssl
-import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from pkgcache.web.patience import Patience
 
+    _Addresses: TypeAlias = list[tuple[Any, ...]]
     Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 __all__ = ["Watch"]
@@ -146,8 +148,8 @@ class Watch:
         self._serving: set[asyncio.Task[None]] = set()
         password = secrets.token_hex(16)
         self._login = f"proxy-authorization: {_basic('mfenv', password)}".lower()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._loop = _Loop()
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         listening = asyncio.start_server(self._accept, "127.0.0.1", 0)
         self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
@@ -292,6 +294,39 @@ class Watch:
         if not found or should_bypass_proxies(url, None):
             return None
         return urlsplit(found if "://" in found else f"http://{found}")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Looks a host up once for all connections that wait for it.
+
+    Many look-ups at once are too many for some name servers. At its end a program waits for the
+    threads of asyncio, but not for these.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: dict[object, Future[_Addresses]] = {}
+
+    async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> _Addresses:
+        key = host, port, *how.items()
+        found = self._asked.get(key)
+        if not found:
+            found = self._asked[key] = Future()
+            found.set_running_or_notify_cancel()  # so that who gives up ends it for nobody else
+            found.add_done_callback(lambda _: self._asked.pop(key, None))
+            work = Thread(target=_look_up, args=(found, host, port, how), daemon=True)
+            try:
+                work.start()
+            except RuntimeError:  # no more threads are to be had
+                work.run()
+        return await asyncio.wrap_future(found)
+
+
+def _look_up(found: Future[_Addresses], host: Any, port: Any, how: Mapping[str, Any]) -> None:
+    try:
+        found.set_result(socket.getaddrinfo(host, port, **how))
+    except (OSError, UnicodeError) as error:
+        found.set_exception(error)
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
