@@ -202,6 +202,20 @@ class TestNames:
         with pytest.raises(Ambiguous, match="fits 2 environments"):
             one.find(resolved(tmp_path, "1")[0].req_id)
 
+    def test_the_name_of_a_prefix_names_what_is_in_it_where_no_alias_does(
+        self, machine: Callable[..., Environments], tmp_path: Path
+    ) -> None:
+        one = machine("one")
+        old, new = resolved(tmp_path, "1"), resolved(tmp_path, "2")
+        one.add([*old, *new])
+        for number, name in enumerate(("app", "App", "decade00")):
+            one._site.registry.add_prefix(tmp_path / str(number), name, old[0].env_id)
+            assert one.find(name) == old
+        with pytest.raises(UnknownEnvironment, match="`other` is neither known"):
+            one.find("other")
+        one.alias(name_of(new), "app")
+        assert one.find("app") == new
+
 
 def ref(envs: Sequence[ResolvedEnv]) -> FullRef:
     return FullRef(req_id=envs[0].req_id, full_id=envs[0].full_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from envid.aliases import Alias, FullRef, PrefixRef, ReqRef, StepRef, parse_ref
+from envid.errors import InvalidAlias
 from envid.ids import EnvId
 from envid.platforms import host_platform
 from mfenv.errors import (
@@ -147,9 +148,19 @@ class Finder:
     def target(self, name: str, platforms: Sequence[str] = (), *, fresh: bool = False) -> Target:
         """The ids that a text stands for; raises `UnknownEnvironment` and `Ambiguous`.
 
-        A bare `req_id` means its default on the first of `platforms`, or on this machine's. With
-        `fresh` only the store is asked.
+        A bare `req_id` means its default on the first of `platforms`, or on this machine's. What
+        is the name of a created prefix and nothing else means the environment in it. With `fresh`
+        only the store is asked.
         """
+        created = None if fresh else self._registry.prefix_named(name)
+        try:
+            return self._target(name, platforms, fresh=fresh)
+        except (UnknownEnvironment, InvalidAlias):
+            if created is None:
+                raise
+            return created.env_id.req_id, created.env_id.full_id
+
+    def _target(self, name: str, platforms: Sequence[str], *, fresh: bool) -> Target:
         ref = parse_ref(name)
         platform = (*platforms, host_platform())[0]
         # What came from another system keeps the ids and pathspecs that it had there as aliases.
