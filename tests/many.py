@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from envid.aliases import FullRef
 from envid.packages import Package
 from envid.resolved import ResolvedEnv
 from mfenv.environments import Environments
@@ -56,7 +57,7 @@ def known(home: Path, count: int) -> tuple[Environments, ResolvedEnv]:
     (env,) = ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", packages)}, resolved_by="me")
     registry = environments._site.registry
     registry.add([env], default=True)
-    registry.set_alias("app:v1", (env.req_id, env.full_id), mutable=False)
+    registry.set_alias("app:v1", FullRef(env.req_id, env.full_id), mutable=False)
     database = registry._open()
     database.execute("pragma synchronous=off")
     database.execute("create temp table numbers (value)")

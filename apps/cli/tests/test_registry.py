@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envid import EnvId, ResolvedEnv
+from envid.aliases import FullRef
 from envid.packages import BuiltFrom
 from mfenv.errors import RegistryError
 from mfenv.registry import Registry
@@ -64,7 +65,7 @@ def test_candidates_by_either_id(registry: Registry) -> None:
 
 
 def test_an_immutable_alias_stays(registry: Registry) -> None:
-    one, two = ("1" * 40, "2" * 40), ("3" * 40, "4" * 40)
+    one, two = FullRef("1" * 40, "2" * 40), FullRef("3" * 40, "4" * 40)
     assert registry.set_alias("a:v1", one, mutable=False) is None
     assert registry.set_alias("a:v1", one, mutable=False) is None
     assert registry.set_alias("a:v1", two, mutable=False) == one
@@ -72,7 +73,7 @@ def test_an_immutable_alias_stays(registry: Registry) -> None:
 
 
 def test_a_mutable_alias_moves(registry: Registry) -> None:
-    one, two = ("1" * 40, "2" * 40), ("3" * 40, "4" * 40)
+    one, two = FullRef("1" * 40, "2" * 40), FullRef("3" * 40, "4" * 40)
     registry.set_alias("a:latest", one, mutable=True)
     assert registry.set_alias("a:latest", two, mutable=True) is None
     assert registry.alias("a:latest") == two
@@ -92,8 +93,8 @@ def test_rows_show_what_is_known_of_each(registry: Registry, tmp_path: Path) -> 
     one, two = resolved("a"), resolved("b")
     registry.add([one], default=True)
     registry.add([two], default=False)
-    registry.set_alias("x:v1", (one.req_id, one.full_id), mutable=False)
-    registry.set_alias("x:latest", (one.req_id, one.full_id), mutable=True)
+    registry.set_alias("x:v1", FullRef(one.req_id, one.full_id), mutable=False)
+    registry.set_alias("x:latest", FullRef(one.req_id, one.full_id), mutable=True)
     registry.add_prefix(tmp_path / "a prefix", None, one.env_id)
     rows = {row.env_id: row for row in registry.rows()}
     assert rows[one.env_id].aliases == ("x:latest", "x:v1")
@@ -106,7 +107,7 @@ def test_rows_show_what_is_known_of_each(registry: Registry, tmp_path: Path) -> 
 def test_forgetting_takes_defaults_and_aliases_along(registry: Registry) -> None:
     env = resolved("a")
     registry.add([env], default=True)
-    registry.set_alias("x:v1", (env.req_id, env.full_id), mutable=False)
+    registry.set_alias("x:v1", FullRef(env.req_id, env.full_id), mutable=False)
     registry.forget(env.req_id, env.full_id)
     assert registry.description(env.env_id) is None
     assert registry.defaults(env.req_id) == {}
@@ -154,7 +155,7 @@ def test_a_look_up_costs_what_it_returns(registry: Registry, asked: str) -> None
 
 
 def test_an_alias_is_remembered_with_the_store_that_says_the_same(registry: Registry) -> None:
-    one, two = ("1" * 40, "2" * 40), ("3" * 40, "4" * 40)
+    one, two = FullRef("1" * 40, "2" * 40), FullRef("3" * 40, "4" * 40)
     registry.set_alias("x:latest", one, mutable=True, store="file:///s")
     assert registry.alias_in("file:///s", "x:latest") == one
     assert registry.alias_in("file:///other", "x:latest") is None
@@ -167,7 +168,7 @@ def test_an_alias_is_remembered_with_the_store_that_says_the_same(registry: Regi
 
 def test_names_that_start_so(registry: Registry, tmp_path: Path) -> None:
     for alias in ("team/a:v1", "team/b:v1", "teams:v1", "tea:v1"):
-        registry.set_alias(alias, ("1" * 40, "2" * 40), mutable=False)
+        registry.set_alias(alias, FullRef("1" * 40, "2" * 40), mutable=False)
     registry.add_prefix(tmp_path, "team", EnvId("1" * 40, "2" * 40, "linux-64"))
     assert registry.names("team/") == ["team/a:v1", "team/b:v1"]
     assert registry.names("team") == ["team", "team/a:v1", "team/b:v1", "teams:v1"]
@@ -223,7 +224,7 @@ def test_processes_that_start_at_once_on_no_registry_all_write(tmp_path: Path) -
 def test_threads_share_a_registry(registry: Registry) -> None:
     def write(thread: int) -> None:
         for n in range(20):
-            registry.set_alias(f"t{thread}/{n}:v1", ("1" * 40, "2" * 40), mutable=False)
+            registry.set_alias(f"t{thread}/{n}:v1", FullRef("1" * 40, "2" * 40), mutable=False)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
@@ -247,7 +248,7 @@ def test_collecting_forgets_what_nothing_refers_to(registry: Registry, tmp_path:
     free, named, used = alone(registry, "a"), alone(registry, "b"), alone(registry, "c")
     default = resolved("d")
     registry.add([default], default=True)
-    registry.set_alias("team/b:v1", (named.req_id, named.full_id), mutable=False)
+    registry.set_alias("team/b:v1", FullRef(named.req_id, named.full_id), mutable=False)
     registry.add_prefix(tmp_path / "p", None, used.env_id)
     registry.set_published("file:///store", [free.env_id])
     said = registry.collect(before=LATER, defaults_before=NEVER, dry_run=True)
@@ -306,7 +307,7 @@ def test_a_prefix_without_a_name_is_unused_once_nothing_refers_to_it(
     registry: Registry, tmp_path: Path
 ) -> None:
     env, other = alone(registry, "a"), alone(registry, "b")
-    registry.set_alias("team/b:v1", (other.req_id, other.full_id), mutable=False)
+    registry.set_alias("team/b:v1", FullRef(other.req_id, other.full_id), mutable=False)
     paths = {name: tmp_path / name for name in ("free", "named", "aliased")}
     registry.add_prefix(paths["free"], None, env.env_id)
     registry.add_prefix(paths["named"], "named", env.env_id)

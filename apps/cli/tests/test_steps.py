@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envid.aliases import FullRef
 from mfenv.environments import Environments
 from mfenv.errors import UnknownEnvironment
 from mfenv.settings import Settings
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from envid.aliases import StepRef
     from mfenv.finding import StepFinder
 
-OLD = ("1" * 40, "2" * 40)
+OLD = FullRef("1" * 40, "2" * 40)
 
 
 def opened(home: Path, step: StepFinder | None = None) -> Environments:
@@ -29,9 +30,9 @@ def test_a_step_is_found_by_who_knows_about_runs(tmp_path: Path) -> None:
     env = resolved("a")
     asked: list[StepRef] = []
 
-    def step(ref: StepRef) -> tuple[str, str]:
+    def step(ref: StepRef) -> FullRef:
         asked.append(ref)
-        return env.req_id, env.full_id
+        return FullRef(env.req_id, env.full_id)
 
     with opened(tmp_path, step) as environments:
         environments._site.registry.add([env], default=False)
@@ -54,7 +55,7 @@ def test_ids_and_pathspecs_of_another_system_lead_to_what_came_from_it(
     env = resolved("a")
     with opened(tmp_path) as environments:
         environments._site.registry.add([env], default=False)
-        environments._site.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
+        environments._site.registry.set_alias(name, FullRef(env.req_id, env.full_id), mutable=True)
         assert environments.find(name) == (env,)
 
 
@@ -63,6 +64,6 @@ def test_a_step_that_ran_in_another_system_leads_to_what_came_from_it(tmp_path: 
     with opened(tmp_path, lambda _: OLD) as environments:
         environments._site.registry.add([env], default=False)
         environments._site.registry.set_alias(
-            ":".join(OLD), (env.req_id, env.full_id), mutable=True
+            ":".join(OLD), FullRef(env.req_id, env.full_id), mutable=True
         )
         assert environments.find("step:Flow/12/train") == (env,)

@@ -15,9 +15,9 @@ from mfenv.publishing import refuse_taken
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from envid.aliases import Alias
+    from envid.aliases import Alias, FullRef
     from envid.resolved import ResolvedEnv
-    from mfenv.finding import Finder, Target
+    from mfenv.finding import Finder
     from mfenv.implicit import Placement, Side
     from mfenv.publishing import Publisher
     from mfenv.request import Prepared, Request
@@ -51,7 +51,7 @@ class _How:
 
     latest: bool
     preferred: Sequence[ResolvedEnv]
-    held: Mapping[Alias, Target]
+    held: Mapping[Alias, FullRef]
     dry_run: bool
     default: bool
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.collecting import Garbage
-    from mfenv.finding import StepFinder, Target
+    from mfenv.finding import StepFinder
     from mfenv.registry import EnvRow
     from mfenv.request import Prepared, Request
     from mfenv.runtime import Runtime
@@ -47,7 +47,7 @@ class Removed:
     """What was deleted here: directories, and the environment that was forgotten, if any."""
 
     prefixes: tuple[Path, ...]
-    forgotten: Target | None = None
+    forgotten: FullRef | None = None
 
 
 class Environments:
@@ -204,7 +204,7 @@ class Environments:
 
     def name_here(self, name: str, env: ResolvedEnv) -> None:
         """Give an environment a name that only this machine knows, and that may be any text."""
-        self._site.registry.set_alias(name, (env.req_id, env.full_id), mutable=True)
+        self._site.registry.set_alias(name, FullRef(env.req_id, env.full_id), mutable=True)
 
     def names(self, start: str = "") -> list[str]:
         """The names of prefixes and the aliases that are known here and start so."""

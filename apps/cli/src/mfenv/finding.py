@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from mfenv.site import Site
     from pkgcache.share.shared import EnvStore
 
-__all__ = ["Finder", "StepFinder", "Target", "taken"]
+__all__ = ["Finder", "StepFinder", "taken"]
 
-Target = tuple[str, str]
-"""A `req_id` and a `full_id`."""
-
-StepFinder = Callable[[StepRef], Target]
+StepFinder = Callable[[StepRef], FullRef]
 """Gives the environment that a step ran in; raises `UnknownEnvironment`."""
 
 
@@ -145,7 +142,7 @@ class Finder:
             found.append(env)
         return tuple(found)
 
-    def target(self, name: str, platforms: Sequence[str] = (), *, fresh: bool = False) -> Target:
+    def target(self, name: str, platforms: Sequence[str] = (), *, fresh: bool = False) -> FullRef:
         """The ids that a text stands for; raises `UnknownEnvironment` and `Ambiguous`.
 
         A bare `req_id` means its default on the first of `platforms`, or on this machine's. What
@@ -167,7 +164,7 @@ class Finder:
         if not isinstance(ref, Alias) and (held := self._registry.alias(str(ref))):
             return held
         if isinstance(ref, FullRef):
-            return ref.req_id, ref.full_id
+            return ref
         if isinstance(ref, Alias):
             found = self._alias(ref, fresh=fresh)
         elif isinstance(ref, ReqRef):
@@ -185,7 +182,7 @@ class Finder:
             raise self._unknown(name)
         return found
 
-    def _of_step(self, target: Target) -> Target:
+    def _of_step(self, target: FullRef) -> FullRef:
         # A run may have been of a system whose environments were brought over since.
         return self._registry.alias(":".join(target)) or target
 
@@ -206,7 +203,7 @@ class Finder:
             self._site.progress.note(f"{damaged}; taken from the store")
         return found
 
-    def _all(self, name: str, target: Target, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:
+    def _all(self, name: str, target: FullRef, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:
         found = []
         for platform in platforms:
             env = self._by_id(EnvId(*target, platform))
@@ -217,12 +214,12 @@ class Finder:
             raise self._unknown(name)
         return tuple(found)
 
-    def _platforms(self, target: Target) -> list[str]:
+    def _platforms(self, target: FullRef) -> list[str]:
         found = self._registry.platforms(*target)
         store = None if found else self._store()
         return _stored(store, target) if store else found
 
-    def _alias(self, alias: Alias, *, fresh: bool) -> Target | None:
+    def _alias(self, alias: Alias, *, fresh: bool) -> FullRef | None:
         # What can change is asked of the store first; what cannot, is as good here as there.
         here = None if fresh else self._registry.alias(str(alias))
         if here and not alias.mutable:
@@ -231,27 +228,26 @@ class Finder:
         ref = store.alias(alias) if store else None
         if ref is None:
             return here
-        there = (ref.req_id, ref.full_id)
         if self._registry.read_only:
-            return there
+            return ref
         url = self._settings.store
-        held = self._registry.set_alias(str(alias), there, mutable=alias.mutable, store=url)
+        held = self._registry.set_alias(str(alias), ref, mutable=alias.mutable, store=url)
         if held:
             raise taken(alias, held)
-        return there
+        return ref
 
-    def _default(self, req_id: str, platform: str, *, fresh: bool) -> Target | None:
+    def _default(self, req_id: str, platform: str, *, fresh: bool) -> FullRef | None:
         defaults = {} if fresh else self._registry.defaults(req_id)
         full_id = defaults.get(platform) or min(defaults.values(), default=None)
         if not full_id and (store := self._store()):
             found = store.default(req_id, platform)
             full_id = found.full_id if found else None
-        return (req_id, full_id) if full_id else None
+        return FullRef(req_id, full_id) if full_id else None
 
-    def _candidate(self, name: str, digits: str, platform: str, *, fresh: bool) -> Target | None:
+    def _candidate(self, name: str, digits: str, platform: str, *, fresh: bool) -> FullRef | None:
         found = [] if fresh else self._registry.candidates(digits)
         if not found and (store := self._store()):
-            found = sorted({(one.req_id, one.full_id) for one in store.find_prefix(digits)})
+            found = sorted({FullRef(one.req_id, one.full_id) for one in store.find_prefix(digits)})
         # The first digits of one request mean its default, however often it was resolved.
         requests = {req_id for req_id, _ in found}
         if len(found) > 1 and len(requests) == 1 and min(requests).startswith(digits):
@@ -292,7 +288,7 @@ class Finder:
         return UnknownEnvironment(f"`{name}` is not known here", hint)
 
 
-def taken(alias: Alias, held: Target) -> ImmutableAlias:
+def taken(alias: Alias, held: FullRef) -> ImmutableAlias:
     """The error of an alias that `held` has for ever."""
     return ImmutableAlias(
         f"`{alias}` is given to {':'.join(held)} for ever",
@@ -300,6 +296,6 @@ def taken(alias: Alias, held: Target) -> ImmutableAlias:
     )
 
 
-def _stored(store: EnvStore, target: Target) -> list[str]:
+def _stored(store: EnvStore, target: FullRef) -> list[str]:
     req_id, full_id = target
     return [one.platform for one in store.find_prefix(req_id) if one.full_id == full_id]

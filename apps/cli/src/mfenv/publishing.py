@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
-    from mfenv.finding import Target
     from mfenv.site import Site
     from pkgcache.share.shared import Published, Transmuting
 
@@ -88,30 +87,28 @@ class Publisher:
         Raises `ImmutableAlias` and `pkgcache.errors.AliasTaken`.
         """
         target = FullRef(req_id=envs[0].req_id, full_id=envs[0].full_id)
-        ids = (target.req_id, target.full_id)
-        if (held := self.held(alias)) and held != ids:
+        if (held := self.held(alias)) and held != target:
             raise taken(alias, held)
-        if self._registry.alias(str(alias)) != ids:
+        if self._registry.alias(str(alias)) != target:
             self._registry.check_writable()
         url, store = self._site.store_url, self._site.store
-        known = not alias.mutable and self._registry.alias_in(url, str(alias)) == ids
+        known = not alias.mutable and self._registry.alias_in(url, str(alias)) == target
         if store and not known and store.alias(alias) != target:
             self.publish(envs, default=False, check=True)
             store.set_alias(alias, target)
-        held = self._registry.set_alias(str(alias), ids, mutable=alias.mutable, store=url)
+        held = self._registry.set_alias(str(alias), target, mutable=alias.mutable, store=url)
         if held:
             raise taken(alias, held)
         return target
 
-    def held(self, alias: Alias) -> Target | None:
+    def held(self, alias: Alias) -> FullRef | None:
         """The environment that an alias is given to for ever, here or in the store."""
         if alias.mutable:
             return None
         if here := self._registry.alias(str(alias)):
             return here
         store = self._site.store
-        there = store.alias(alias) if store else None
-        return (there.req_id, there.full_id) if there else None
+        return store.alias(alias) if store else None
 
     def take_away(self, alias: Alias, *, shared: bool) -> bool:
         """See `Environments.take_away`."""
@@ -145,7 +142,7 @@ class Publisher:
                 store.set_alias(alias, target)
 
 
-def refuse_taken(held: Mapping[Alias, Target], envs: Sequence[ResolvedEnv]) -> None:
+def refuse_taken(held: Mapping[Alias, FullRef], envs: Sequence[ResolvedEnv]) -> None:
     """Raise where a name is another environment's for ever: before anything is published."""
     for name, holder in held.items():
         if holder != (envs[0].req_id, envs[0].full_id):

@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envid.aliases import FullRef
 from envid.errors import EnvidError
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
@@ -175,8 +176,8 @@ class Registry(Database):
         sql = "select platform from environments where req_id=? and full_id=? order by 1"
         return [row[0] for row in self.all(sql, (req_id, full_id))]
 
-    def candidates(self, digits: str) -> list[tuple[str, str]]:
-        """The `(req_id, full_id)` pairs of which either id starts with `digits`."""
+    def candidates(self, digits: str) -> list[FullRef]:
+        """The environments of which either id starts with `digits`."""
         # A range, unlike `like`, is served by the indexes.
         bounds = (digits, digits + "g")
         sql = (
@@ -184,7 +185,7 @@ class Registry(Database):
             " union select distinct req_id, full_id from environments"
             " where full_id >= ? and full_id < ?"
         )
-        return list(self._sound(sql, (*bounds, *bounds), _rows.is_target))
+        return [FullRef(*row) for row in self._sound(sql, (*bounds, *bounds), _rows.is_target)]
 
     def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
         """The known environments, newest first."""
@@ -299,19 +300,22 @@ class Registry(Database):
 
     # aliases
 
-    def alias(self, alias: str) -> tuple[str, str] | None:
-        """The `(req_id, full_id)` that an alias is given to here."""
+    def alias(self, alias: str) -> FullRef | None:
+        """The environment that an alias is given to here."""
         sql = "select req_id, full_id from aliases where alias=?"
-        return next(self._sound(sql, (alias,), _rows.is_target), None)
+        return self._target(sql, (alias,))
 
-    def alias_in(self, store: str, alias: str) -> tuple[str, str] | None:
-        """The `(req_id, full_id)` that an alias was last seen to be given to in a store."""
+    def _target(self, sql: str, values: tuple[str, ...]) -> FullRef | None:
+        return next((FullRef(*row) for row in self._sound(sql, values, _rows.is_target)), None)
+
+    def alias_in(self, store: str, alias: str) -> FullRef | None:
+        """The environment that an alias was last seen to be given to in a store."""
         sql = "select req_id, full_id from aliases where alias=? and store=?"
-        return next(self._sound(sql, (alias, store), _rows.is_target), None)
+        return self._target(sql, (alias, store))
 
     def set_alias(
-        self, alias: str, target: tuple[str, str], *, mutable: bool, store: str = ""
-    ) -> tuple[str, str] | None:
+        self, alias: str, target: FullRef, *, mutable: bool, store: str = ""
+    ) -> FullRef | None:
         """Give an alias to an environment; `store` is the one that is known to say the same.
 
         An immutable alias that is held by another environment stays there, and its holder is
@@ -323,7 +327,7 @@ class Registry(Database):
             found = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
             held: tuple[str, str] | None = found.fetchone()
             if held and not mutable and held != target and _rows.is_target(held):
-                return held
+                return FullRef(*held)
             if held != target or store:
                 row = (alias, *target, store)
                 db.execute("insert or replace into aliases values (?,?,?,?)", row)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from envid._text import is_safe, shown
 from envid.errors import InvalidAlias
@@ -76,8 +77,7 @@ class StepRef:
         return f"step:{self.flow}/{self.run}/{self.step}{tail}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FullRef:
+class FullRef(NamedTuple):
     """Exactly one resolved environment."""
 
     req_id: str

@@ -13,8 +13,7 @@ from metaflow_extensions.mfenv.answers import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from envid.aliases import StepRef
-    from mfenv.finding import Target
+    from envid.aliases import FullRef, StepRef
 
 __all__ = ["Refused", "ask", "connect", "facts", "find_step"]
 
@@ -48,11 +47,12 @@ def ask(function: str, **arguments: Any) -> Any:
     return found["result"]
 
 
-def find_step(ref: StepRef) -> Target:
+def find_step(ref: StepRef) -> FullRef:
     """The req_id and full_id of the environment that a step, or one of its tasks, ran in.
 
     Raises `mfenv.errors.UnknownEnvironment`.
     """
+    from envid.aliases import FullRef
     from mfenv.errors import UnknownEnvironment
 
     pathspec = "/".join(part for part in (ref.flow, ref.run, ref.step, ref.task) if part)
@@ -62,4 +62,4 @@ def find_step(ref: StepRef) -> Target:
         raise UnknownEnvironment(
             str(error), "a step is named `Flow/run/step`, in the metadata that Metaflow uses here"
         ) from None
-    return req_id, full_id
+    return FullRef(req_id, full_id)
