@@ -155,9 +155,9 @@ class Finder:
         except (UnknownEnvironment, InvalidAlias):
             if created is None:
                 raise
-            return created.env_id.req_id, created.env_id.full_id
+            return FullRef(created.env_id.req_id, created.env_id.full_id)
 
-    def _target(self, name: str, platforms: Sequence[str], *, fresh: bool) -> Target:
+    def _target(self, name: str, platforms: Sequence[str], *, fresh: bool) -> FullRef:
         ref = parse_ref(name)
         platform = (*platforms, host_platform())[0]
         # What came from another system keeps the ids and pathspecs that it had there as aliases.
