@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envid.ids import EnvId
-    from mfenv.registry import PrefixRow, Remaining
+    from mfenv.rows import PrefixRow, Remaining
     from mfenv.site import Site
     from pkgcache.local.collecting import CacheLimits, Collected
     from pkgcache.share.sweeping import Swept

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.collecting import Garbage
     from mfenv.finding import StepFinder
-    from mfenv.registry import EnvRow
     from mfenv.request import Prepared, Request
+    from mfenv.rows import EnvRow
     from mfenv.runtime import Runtime
     from mfenv.settings import Settings
     from mfenv.usage import Usage

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from envid.errors import EnvidError
 from envid.ids import EnvId
-from mfenv import _rows
+from mfenv import rows as _rows
 from mfenv.errors import RegistryError
 from pkgcache.errors import PkgcacheError
 from pkgcache.prefixes.prefix import read_marker

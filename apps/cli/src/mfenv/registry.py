@@ -9,23 +9,23 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envid.aliases import FullRef
 from envid.errors import EnvidError
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
-from mfenv import _rows
+from mfenv import rows as _rows
 from mfenv._database import Database
 from mfenv.errors import DamagedRow
+from mfenv.rows import EnvRow, PrefixRow, Remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
-__all__ = ["EnvRow", "PrefixRow", "Registry", "Remaining"]
+__all__ = ["Registry"]
 
 # A use is written down only where the last one was longer ago than this.
 _USE_SECONDS = 600
@@ -65,43 +65,6 @@ _UNUSED = (
     " (select 1 from defaults d where d.req_id=p.req_id and d.full_id=p.full_id"
     "   and d.platform=p.platform))"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvRow:
-    """A resolved environment as a listing shows it."""
-
-    env_id: EnvId
-    env_type: str
-    python: str
-    packages: int
-    resolved_at: str
-    resolved_by: str
-    is_default: bool
-    aliases: tuple[str, ...]
-    prefixes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixRow:
-    """A prefix that was created on this machine; `used_at` is a POSIX time."""
-
-    path: str
-    name: str | None
-    env_id: EnvId
-    used_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remaining:
-    """What is left after a collection: the digests of packages, as `pkgcache.share.digests` packs them.
-
-    `only_copies` are those of wheels that were built here and are in no store.
-    """
-
-    forgotten: tuple[EnvId, ...]
-    digests: tuple[bytes, ...]
-    only_copies: tuple[bytes, ...]
 
 
 class Registry(Database):

@@ -1,8 +1,9 @@
-"""What the rows of the registry must hold, whatever somebody else wrote there."""
+"""The rows of the registry: what they are, and what they must hold, whoever wrote them."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import is_id
@@ -10,7 +11,46 @@ from envid.ids import is_id
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envid.ids import EnvId
+
 _WIDTH = 8  # of a digest, as `pkgcache.digests` packs it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvRow:
+    """A resolved environment as a listing shows it."""
+
+    env_id: EnvId
+    env_type: str
+    python: str
+    packages: int
+    resolved_at: str
+    resolved_by: str
+    is_default: bool
+    aliases: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixRow:
+    """A prefix that was created on this machine; `used_at` is a POSIX time."""
+
+    path: str
+    name: str | None
+    env_id: EnvId
+    used_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """What is left after a collection: the digests of packages, as `pkgcache.share.digests` packs them.
+
+    `only_copies` are those of wheels that were built here and are in no store.
+    """
+
+    forgotten: tuple[EnvId, ...]
+    digests: tuple[bytes, ...]
+    only_copies: tuple[bytes, ...]
 
 
 def is_target(row: Sequence[Any]) -> bool:
