@@ -223,6 +223,35 @@ def test_a_proxy_that_is_not_there_is_one_clear_error(
         assert found.reason == "the proxy `127.0.0.1` cannot be used"
 
 
+JSON = "application/vnd.pypi.simple.v1+json"
+NAME = "demo-1-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "words"),
+    [
+        (JSON, '{"meta":{"api-version":"1.0"},"name":"demo","files":[', "its page is damaged"),
+        (JSON, '{"meta":{"api-version":"1.0"},"name":"demo","files":null}', "its page is damaged"),
+        ("text/html", f'<a href="{NAME}#sha256=zz">{NAME}</a>', "its page is damaged"),
+        (
+            "text/html",
+            f'<a href="http://me:s3cret@[bad/{NAME}">{NAME}</a>',
+            "a link in its page is no URL: `http://",
+        ),
+    ],
+)
+def test_a_page_of_an_index_that_is_damaged(
+    kind: str, page: str, words: str, tmp_path: Path
+) -> None:
+    answer = sending("HTTP/1.1 200 OK", f"Content-Type: {kind}", body=page.encode())
+    with Odd(answer) as server, pytest.raises(errors.IndexUnreachable) as caught:
+        resolve(spec_of("demo", index=f"{server.origin}/simple"), tmp_path)
+    assert caught.value.where.startswith(f"{server.origin}/simple")
+    assert caught.value.reason.startswith(words)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.hint == "have it mended there, or leave it out"
+
+
 def test_an_index_with_an_empty_page_is_an_index(tmp_path: Path) -> None:
     page = b"<!DOCTYPE html><html><body><h1>Links for demo</h1></body></html>"
     answer = sending("HTTP/1.1 200 OK", "Content-Type: text/html", body=page)

@@ -87,7 +87,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
     story = Story.read(stderr)
     return (
         unreachable(story, question.context.credentials, question)
-        or _no_page(story)
+        or _no_page(story, question)
         or _unreadable(story, question)
         or _failed_build(story, question)
         or _no_solution(story, question)
@@ -139,10 +139,18 @@ def unreachable(
     return None
 
 
-def _no_page(story: Story) -> IndexUnreachable | None:
-    page = story.search(r"`Content-Type`.* for `(\S+?)`")
-    reason = "the server sends what is no page of an index"
-    return IndexUnreachable(page[1], reason, hint="check the address") if page else None
+def _no_page(story: Story, question: Question) -> IndexUnreachable | None:
+    other = story.search(r"`Content-Type`.* for `(\S+?)`")
+    if other:
+        reason = "the server sends what is no page of an index"
+        return IndexUnreachable(other[1], reason, hint="check the address")
+    hint = "have it mended there, or leave it out"
+    if wrong := story.search(r"unexpected (?:HTML|JSON) from `(\S+?)`"):
+        return IndexUnreachable(wrong[1], f"its page is damaged: {story.reason}", hint=hint)
+    if link := story.search(r"Could not parse absolute URL `(.+?)` as"):
+        asked = ", ".join(one.url for one in question.spec.sources if one.kind != "channel")
+        return IndexUnreachable(asked, f"a link in its page is no URL: `{link[1]}`", hint=hint)
+    return None
 
 
 def _failed_build(story: Story, question: Question) -> BuildFailed | None:
