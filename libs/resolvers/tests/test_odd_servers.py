@@ -148,6 +148,19 @@ ODD: dict[str, tuple[Answer, str]] = {
 }
 
 
+MORE: dict[str, tuple[Answer, str]] = {
+    "204": (sending("HTTP/1.1 204 No Content"), "the server answered 204"),
+    "gzip": (
+        sending("HTTP/1.1 200 OK", "Content-Encoding: gzip", body=b"none"),
+        "[Ii]nvalid gzip header",
+    ),
+    "empty": (sending("HTTP/1.1 200 OK"), "it is no zip archive"),
+    "other": (sending("HTTP/1.1 200 OK", body=b"{}"), "it is no zip archive"),
+}
+# What comes is whole, and says nothing of being another thing.
+PAGES = ("page", "empty", "other")
+
+
 @pytest.fixture(params=["uv", "py-rattler"])
 def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
     def of_uv(url: str, **context: Any) -> None:
@@ -186,6 +199,38 @@ def test_an_odd_server_is_one_clear_error(ask: Ask, kind: str) -> None:
     with warnings.catch_warnings():  # a connection with such headers is closed when it is collected
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(params=["links", "links/", "demo-1-py3-none-any.whl"])
+def asked_of(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("kind", [*ODD, "204", "gzip", "empty", "other"])
+def test_an_odd_page_of_find_links_or_a_package_at_a_url(
+    asked_of: str, kind: str, tmp_path: Path
+) -> None:
+    answer, words = MORE.get(kind) or ODD[kind]
+    with Odd(answer) as server:
+        url = f"{server.origin}/{asked_of}"
+        links = "links" in asked_of
+        spec = spec_of(
+            "demo" if links else f"demo @ {url}", index=(), find_links=[url] if links else ()
+        )
+        if kind in PAGES and links:
+            words = "no list of packages, or an empty one"
+        kinds = (errors.IndexUnreachable, errors.PackageUnreadable)[: 1 + (kind in PAGES)]
+        with pytest.raises(kinds) as caught:
+            resolve(spec, tmp_path, patience=Patience(silence=1.0, tries=2))
+        assert re.search(words, str(caught.value)), str(caught.value)
+        assert server.origin in str(caught.value)
+
+
+def test_a_page_of_find_links_that_lists_another_package(tmp_path: Path) -> None:
+    page = b'<!DOCTYPE html><html><a href="other-1-py3-none-any.whl">other</a></html>'
+    answer = sending("HTTP/1.1 200 OK", "Content-Type: text/html", body=page)
+    with Odd(answer) as server, pytest.raises(errors.UnknownPackage, match="demo was not found"):
+        resolve(spec_of("demo", index=(), find_links=[f"{server.origin}/links"]), tmp_path)
 
 
 def test_who_is_waited_for_is_told(ask: Ask) -> None:

@@ -144,9 +144,10 @@ def _compile(
         )
     if done.returncode:
         error = diagnose(done.stderr, question)
-        raise (
-            error if offline else uv.named(portal(error, _indexes(uv, question), question.context))
-        )
+        if not offline:
+            links = [one.url for one in question.spec.sources if one.kind == "find-links"]
+            error = portal(uv.named(error), _indexes(uv, question), links, question.context)
+        raise error
     return done
 
 

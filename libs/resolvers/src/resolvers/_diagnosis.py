@@ -113,6 +113,8 @@ def unreachable(
             hint="try again with the network",
         )
     fetch = story.search(r"Failed to fetch: `?([^\s`]+)|Failed to read `--find-links` \w+: (.+)")
+    if not fetch and story.search(_TRANSFER):
+        fetch = story.search(r"Failed to download `\S+ @ ([^`]+)()`")
     if fetch:
         answer = story.search(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
         where = fetch[1] or fetch[2]

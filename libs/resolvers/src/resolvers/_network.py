@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from envid.redaction import redact
 from pkgcache.errors import DownloadError
 from pkgcache.web.download import Downloader
-from resolvers.errors import IndexUnreachable, UnknownPackage
+from resolvers.errors import IndexUnreachable, PackageUnreadable, UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["named", "portal", "seen"]
 
+_WEB = ("http", "https")
 _HINT = "check the address and the network"
 # The words of reqwest, which uv and py-rattler read by, and of curl, which git does.
 _BROKEN_OFF = re.compile(
@@ -34,6 +36,7 @@ _BROKEN_OFF = re.compile(
     re.IGNORECASE,
 )
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_ARCHIVE = re.compile(rb"\.(?:whl|tar\.gz|zip)\b", re.IGNORECASE)
 _LISTS = re.compile(rb"links for|simple index|pypi:repository-version", re.IGNORECASE)
 _ABSENT, _BUSY = 404, 429
 _ENOUGH = 1 << 26
@@ -48,9 +51,9 @@ def named(
     `faults` are those that a watch saw; `urls` are what was asked, where the error does not say it:
     of several, any may not be there.
     """
-    if not isinstance(error, IndexUnreachable) or context.offline:
-        return error
-    asked = [one for one in urls or (error.where,) if one.startswith(("http:", "https:"))]
+    if context.offline or not isinstance(error, IndexUnreachable):
+        return _unread(error, context)
+    asked = [one for one in urls or (error.where,) if urlsplit(one).scheme in _WEB]
     if error.status is not None:
         # How long it wants to be left alone.
         busy = error.status == _BUSY or error.status >= 500  # noqa: PLR2004
@@ -65,24 +68,54 @@ def named(
             return IndexUnreachable(where, fault, hint=_HINT)
         found = seen(url, context)
         if found and (len(asked) == 1 or found.status != _ABSENT):
-            return IndexUnreachable(where, found.reason, found.status, found.hint or _HINT)
+            return _unreachable(where, found)
     return error
 
 
-def portal(error: ResolveError, indexes: Iterable[str], context: ResolveContext) -> ResolveError:
-    """The error of an unknown package, or of an index that is none: it has a page for any name."""
+def _unread(error: ResolveError, context: ResolveContext) -> ResolveError:
+    """The error of a package at a URL that is none, or what its server did."""
+    if context.offline or not isinstance(error, PackageUnreadable):
+        return error
+    url = error.filename
+    if urlsplit(url).scheme not in _WEB or "***" in url:  # which cannot be asked again
+        return error
+    found = seen(url, context)
+    return _unreachable(url, found) if found else error
+
+
+def portal(
+    error: ResolveError, indexes: Iterable[str], links: Iterable[str], context: ResolveContext
+) -> ResolveError:
+    """The error of an unknown package, or of an index that is none: it has a page for any name.
+
+    Or of a page of `links` that is none: uv takes what it cannot read for one without links.
+    """
     if not isinstance(error, UnknownPackage) or context.offline:
         return error
     for url in indexes:
-        page = _start(f"{url.rstrip('/')}/mfenv-{secrets.token_hex(8)}/", context)
-        if _HTML.match(page) and not _LISTS.search(page):
-            reason = "the server sends a web page that is no list of packages"
-            return IndexUnreachable(url, reason, hint=_HINT)
+        with suppress(DownloadError):
+            page = _start(f"{url.rstrip('/')}/mfenv-{secrets.token_hex(8)}/", context)
+            if _HTML.match(page) and not _LISTS.search(page):
+                reason = "the server sends a web page that is no list of packages"
+                return IndexUnreachable(url, reason, hint=_HINT)
+    for url in links:
+        if urlsplit(url).scheme in _WEB:
+            try:
+                page = _start(url, context)
+            except DownloadError as found:
+                return _unreachable(redact(url), found)
+            if not _ARCHIVE.search(page):
+                reason = "what the server sends is no list of packages, or an empty one"
+                return IndexUnreachable(redact(url), reason, hint=_HINT)
     return error
 
 
+def _unreachable(where: str, found: DownloadError) -> IndexUnreachable:
+    return IndexUnreachable(where, found.reason, found.status, found.hint or _HINT)
+
+
 def _start(url: str, context: ResolveContext) -> bytes:
-    """The beginning of what is at a URL; nothing where that cannot be read."""
+    """The beginning of a page; raises `DownloadError`."""
 
     def take(body: Body) -> bytes:
         data = b""
@@ -92,11 +125,8 @@ def _start(url: str, context: ResolveContext) -> bytes:
                 break
         return data
 
-    try:
-        with _asking(context) as downloader:
-            return downloader.read(url, take)
-    except DownloadError:
-        return b""
+    with _asking(context) as downloader:
+        return downloader.read(url, take, page=True)
 
 
 def seen(url: str, context: ResolveContext) -> DownloadError | None:

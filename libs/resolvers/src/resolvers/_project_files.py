@@ -148,7 +148,7 @@ class ProjectFiles:
         kept = self._pages / hashlib.sha256(url.encode()).hexdigest()
         if self._offline:
             return kept.read_text(encoding="utf-8")
-        text = self._downloader.read(url, _decoded)
+        text = self._downloader.read(url, _decoded, page=True)
         self._pages.mkdir(parents=True, exist_ok=True)
         descriptor, work = tempfile.mkstemp(dir=self._pages)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -81,7 +81,15 @@ class Client:
         except _BROKEN as error:
             raise self._explain(url, error) from None
 
-    def read(self, url: str, start: int, stop: int | None, reader: Callable[[Body], T]) -> T:
+    def read(
+        self,
+        url: str,
+        start: int,
+        stop: int | None,
+        reader: Callable[[Body], T],
+        *,
+        page: bool = False,
+    ) -> T:
         """Give a part of `url` to `reader` in one attempt; raises `DownloadError`."""
         span = None
         if start < 0:
@@ -91,13 +99,15 @@ class Client:
         try:
             with self._open(url, span) as response:
                 _check_status(url, response)
-                pieces = self._pieces(url, response)
+                pieces = self._pieces(url, response, page=page)
                 return reader(Body(_offset(response), _total(response), pieces))
         except _BROKEN as error:
             raise self._explain(url, error) from None
 
-    def _pieces(self, url: str, response: requests.Response) -> Iterator[bytes]:
-        pace, at_start = Pace(self._patience), not _offset(response)
+    def _pieces(
+        self, url: str, response: requests.Response, *, page: bool = False
+    ) -> Iterator[bytes]:
+        pace, at_start = Pace(self._patience), not page and not _offset(response)
         while True:
             with waiting(self._patience, _host(url)):
                 # What is there, however little: to wait for more would bear a server that drips.

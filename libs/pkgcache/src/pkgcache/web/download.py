@@ -105,12 +105,13 @@ class Downloader:
         end: int | None = None,
         *,
         stop: threading.Event | None = None,
+        page: bool = False,
     ) -> T:
         """What `reader` makes of the bytes of `url` from `start` up to `end`.
 
         A negative `start` counts from the end.
         They are in no way checked. `reader` need not take them all, and is called again, with a new
-        body, where an attempt fails on its way. Setting `stop` ends it with `Cancelled`. Raises
+        body, where an attempt fails on its way. A web page is an error unless a `page` is asked for. Setting `stop` ends it with `Cancelled`. Raises
         `DownloadError` where the URL cannot be read, and whatever `reader` does.
         """
         _check_scheme(url)
@@ -127,7 +128,7 @@ class Downloader:
             if asked.wait(seconds):
                 raise Cancelled
 
-        return self._retried(url, lambda: client.read(url, start, end, heed), pause)
+        return self._retried(url, lambda: client.read(url, start, end, heed, page=page), pause)
 
     def _receive(self, url: str, partial: Partial) -> Received:
         # A beginning left by an earlier attempt may be wrong, and so may a proxy once.
