@@ -47,6 +47,13 @@ class Odd(LocalServer):
         with suppress(OSError):
             self._answer(request)
 
+    def __exit__(self, *args: object) -> None:
+        super().__exit__(*args)
+        # A connection whose headers contradict each other is closed when it is collected.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+
 
 class Proxy(LocalServer):
     """Refuses everything, tunnels too."""
@@ -196,9 +203,6 @@ def test_an_odd_server_is_one_clear_error(ask: Ask, kind: str) -> None:
         assert found.hint
         assert re.search(words, found.reason), str(found)
         assert "\n" not in str(found)
-    with warnings.catch_warnings():  # a connection with such headers is closed when it is collected
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture(params=["links", "links/", "demo-1-py3-none-any.whl"])
