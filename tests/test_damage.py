@@ -422,3 +422,25 @@ def test_a_requirement_file_may_be_a_pipe(machine: Machine) -> None:
     out, err = done.communicate(timeout=60)
     assert done.returncode == 0, err
     assert "app" in out
+
+
+def test_the_limits_of_the_cache_hold_at_the_end_of_a_command(machine: Machine) -> None:
+    """What the command used stays; where limits cannot be seen to, it is a note."""
+    for name in ("app", "dep"):
+        machine.ok("resolve", "--pypi", name, "--alias", name)
+    archives = machine.home / "cache" / "archives"
+
+    def create(name: str) -> tuple[int, str]:
+        for path in (archives, *archives.rglob("*")):
+            os.utime(path, (0, 0))
+        done = machine.run("create", name, "--force", env={"MFENV_CACHE_SIZE": "1B"})
+        assert done.status == 0, done.err
+        return len(list(archives.glob("*/*"))), done.err
+
+    stamp = machine.home / "cache" / "limited"
+    stamp.symlink_to(stamp.name)
+    kept, said = create("app")
+    assert kept == 2
+    assert "the limits of the cache are not enforced" in said
+    stamp.unlink()
+    assert create("dep")[0] == 1

@@ -34,6 +34,14 @@ def test_with_nothing_on_path_the_running_interpreter_is_there(
     assert found.path.exists()
 
 
+def test_interpreters_are_found_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    place = tmp_path / "engines"
+    place.touch()
+    assert find_python(f"=={THIS}", ResolveContext(cache_dir=place)).version == THIS
+    with pytest.raises(OSError, match="engines"):
+        resolve_all(spec_of("six"), tmp_path)
+
+
 def test_broken_shims_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shims, versions = tmp_path / "pyenv" / "shims", tmp_path / "pyenv" / "versions"
     shims.mkdir(parents=True)

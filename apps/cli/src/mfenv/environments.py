@@ -348,14 +348,16 @@ class Environments:
         For the end of work: what was asked for is done, so that it is only noted if this fails.
         """
         from mfenv.collecting import enforce_limits
+        from mfenv.wording import words
         from pkgcache.errors import CacheError
 
         if not self._site.has_used_cache:
             return
         try:
             enforce_limits(self._site)
-        except CacheError as error:
-            self._site.progress.note(f"{error}; its limits are not enforced")
+        except (CacheError, OSError) as error:
+            message, _ = words(error)
+            self._site.progress.note(f"{message}; the limits of the cache are not enforced")
 
     def verify(self, *, repair: bool = True, prefixes: bool = True) -> Report:
         """Compare what is here with its hashes; see `mfenv.verifying.verify`."""

@@ -58,7 +58,6 @@ class Uv:
     def __init__(self, context: ResolveContext) -> None:
         self._context = context
         self._cache = context.cache_dir / "uv"
-        self._common = ("--cache-dir", self._cache, "--color", "never")
         self._offline = context.offline
         self.processes = Processes(context.on_process)
 
@@ -101,12 +100,17 @@ class Uv:
         offline: bool = False,
         config: str = "",
         git: bool = False,
+        keep: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run uv with the arguments that keep it hermetic.
 
+        Without `keep` it goes without its cache where nothing can be written there.
+
         `config` is a uv.toml. uv alone reads it, once: no process that it starts finds it anywhere.
-        Raises `MachineLacks`, also where uv would leave out what it could not look at.
+        Raises `MachineLacks`, also where uv would leave out what it could not look at, and
+        `OSError` for a cache that cannot be written.
         """
+        common = ("--color", "never", *self._cache_options(needed=keep))
         offline = offline or self._offline
         network = ("--offline",) if offline else ()
         reaching = {} if offline else self.network
@@ -115,7 +119,7 @@ class Uv:
                 told = ("--no-config",) if end is None else ("--config-file", f"/dev/fd/{end}")
                 done = self.processes.run(
                     name,
-                    (_program(), *arguments, *self._common, *network, *told),
+                    (_program(), *arguments, *common, *network, *told),
                     text=text,
                     environment={**reaching, **(environment or {}), **more},
                     directory=directory,
@@ -128,6 +132,18 @@ class Uv:
         if lack:
             raise MachineLacks("uv", lack, str(self._cache), done.stderr)
         return done
+
+    def _cache_options(self, *, needed: bool) -> tuple[str | Path, ...]:
+        try:
+            self._cache.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._cache, os.W_OK | os.X_OK):
+                os.utime(self._cache)  # tells why, but for an owner
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._cache))
+        except OSError:
+            if needed:
+                raise
+            return ("--no-cache",)
+        return ("--cache-dir", self._cache)
 
 
 @contextmanager

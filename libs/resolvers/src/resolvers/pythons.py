@@ -124,6 +124,7 @@ def _interpreters(context: ResolveContext) -> list[Python]:
             ("python", "list", "--only-installed", "--output-format", "json"),
             environment={"PATH": search},
             offline=True,
+            keep=False,
         )
     listed = [] if done.returncode else json.loads(done.stdout)
     # Whatever else uv passes over, the one that runs us does run.
