@@ -163,6 +163,29 @@ def test_another_version_in_the_metadata(tmp_path: Path) -> None:
     assert FILENAME in str(error)
 
 
+@pytest.mark.parametrize("name", ["", "thing @ "])
+def test_another_version_in_the_metadata_of_a_local_wheel(tmp_path: Path, name: str) -> None:
+    path = tmp_path / FILENAME
+    path.write_bytes(with_metadata(METADATA.replace("1.0", "2.0")))
+    digest = content_digest(path)
+    spec = spec_of(f"{name}file:{FILENAME}#sha256={digest}")
+    with pytest.raises(RequirementsUnmet, match=f"`{FILENAME}` says itself that it is `thing` 2.0"):
+        resolve(spec, tmp_path, local_paths={digest: path})
+
+
+def test_another_name_in_the_metadata_of_what_uv_has_seen(tmp_path: Path) -> None:
+    data, words = REFUSED["another name"]
+    folder = links(tmp_path, FILENAME, data)
+    path = folder / FILENAME
+    digest = content_digest(path)
+    for spec in (
+        spec_of(f"file:{FILENAME}#sha256={digest}"),
+        spec_of("thing", find_links=[folder.as_uri()]),
+    ):
+        with pytest.raises(PackageUnreadable, match=words):
+            resolve(spec, tmp_path, local_paths={digest: path})
+
+
 @pytest.mark.parametrize(
     "filename",
     ["thing-1.0-.whl", "thing.whl", "thing-1.0-py3-none.whl", "thing-1,0-py3-none-any.whl"],

@@ -189,7 +189,7 @@ def test_what_nothing_asks_for_is_a_problem() -> None:
 def test_a_package_that_is_another_one_than_the_index_says() -> None:
     package, _ = wheel("user==1.0")
     found = problems(["user"], (package, Metadata(name="user", version="1.1")))
-    assert found == ("`user` 1.0 says itself that it is `user` 1.1",)
+    assert found == (f"`user` 1.0 says itself that it is `user` 1.1 (`{package.filename}`)",)
     assert problems(["user"], (package, Metadata(name="user", version="1.0.0"))) == ()
 
 

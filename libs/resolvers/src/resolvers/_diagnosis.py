@@ -50,6 +50,7 @@ _BROKEN = (
     (r"\.dist-info/(METADATA|RECORD)`: No such file", "it has no `{}`"),
     (r"METADATA` is invalid|[Mm]etadata .*(?:missing|invalid)", "its `METADATA` is not valid"),
     (r"metadata name `([^`]+)` does not match", "it says itself that it is `{}`"),
+    (r"got distribution metadata for (\S+)", "it says itself that it is `{}`"),
     (r"the wheel is invalid: (.*)", "{}"),
 )
 _TRANSFER = re.compile(r"response body|connection|timed out|HTTP status")

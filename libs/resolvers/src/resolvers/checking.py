@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -230,6 +231,10 @@ class _Check:
                 f"{label} says itself that it is `{metadata.name}` {metadata.version}"
                 f" (`{package.filename}`)"
             )
+        elif not _is_named(package.filename, metadata.version):
+            self.problems.append(
+                f"`{package.filename}` says itself that it is `{metadata.name}` {metadata.version}"
+            )
         if metadata.requires_python is None:
             return
         specifiers = read_specifiers(metadata.requires_python)
@@ -244,6 +249,12 @@ class _Check:
             self.problems.append(
                 f"{label} needs Python `{metadata.requires_python}`, and {self.python} is there"
             )
+
+
+def _is_named(filename: str, version: str) -> bool:
+    """Whether a wheel has the file name of this version; uv believes what it says itself."""
+    _, _, rest = unquote(filename).partition("-")
+    return not filename.endswith(".whl") or _same(rest.partition("-")[0], version)
 
 
 def _same(version: str, other: str) -> bool:
