@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,6 +129,25 @@ def test_a_server_that_stays_down_is_one_clear_error(
         fetch(downloader, server.url(FILE), target)
     assert caught.value.retryable
     assert server.count(FILE) == PATIENCE.tries
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("socks5://127.0.0.1:1", "a SOCKS proxy cannot be used as it is"),
+        ("other://127.0.0.1:1", "the address of the proxy is not a URL"),
+        ("http://", "the address of the proxy is not a URL"),
+    ],
+)
+def test_a_proxy_that_cannot_be_one_is_named(
+    downloader: Downloader, target: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, reason: str
+) -> None:
+    if proxy.startswith("socks") and find_spec("socks"):
+        pytest.skip("PySocks is installed")
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(DownloadError) as caught:
+        fetch(downloader, "https://demo.invalid/x", target)
+    assert (caught.value.reason, bool(caught.value.hint)) == (reason, True)
 
 
 def test_a_refused_connection_is_one_clear_error(downloader: Downloader, target: Path) -> None:

@@ -252,6 +252,14 @@ def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, number: 
         thread.join()
 
 
+@pytest.mark.parametrize("proxy", ["http://", "other://127.0.0.1:1", "http:///x"])
+def test_a_proxy_that_cannot_be_one_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    with Watch(Patience()) as watch:
+        fetch(watch, "https://demo.invalid/a")
+        assert watch.faults == {"demo.invalid": "the address of the proxy is not a URL"}
+
+
 def test_a_socks_proxy_is_left_to_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
     with Watch(Patience()) as watch:

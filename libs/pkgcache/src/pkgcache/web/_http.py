@@ -155,6 +155,14 @@ class Client:
         headers = (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)
         if isinstance(error, headers):
             return _failure(url, "the headers of the server's answer contradict each other")
+        hint: str | None
+        if isinstance(error, requests.exceptions.InvalidSchema):
+            hint = "install the package `pysocks`, or give the address of an HTTP proxy"
+            return _failure(url, "a SOCKS proxy cannot be used as it is", hint=hint)
+        proxy = (requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxySchemeUnknown)
+        if any(isinstance(one, proxy) for one in _causes(error)):
+            hint = "check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+            return _failure(url, "the address of the proxy is not a URL", hint=hint)
         if isinstance(error, ValueError):  # what `requests` says of URLs that are none
             return _failure(url, "it is not a URL that can be fetched")
         reason, hint = why_broken(error, self._patience.silence)

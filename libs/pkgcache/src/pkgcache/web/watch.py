@@ -293,7 +293,10 @@ class Watch:
         # Told what NO_PROXY says, it would set a variable of ours while other threads read them.
         if not found or should_bypass_proxies(url, None):
             return None
-        return urlsplit(found if "://" in found else f"http://{found}")
+        proxy = urlsplit(found if "://" in found else f"http://{found}")
+        if proxy.scheme not in _PORTS or not proxy.hostname:
+            raise _Fault("the address of the proxy is not a URL")
+        return proxy
 
 
 class _Loop(asyncio.SelectorEventLoop):
