@@ -14,7 +14,7 @@ import pytest
 
 from mfenv._cli import cli
 
-from .helpers import Machine, files, finish
+from .helpers import COMMAND, Machine, files, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,6 +181,17 @@ def test_closed_streams(machine: Machine, closed: str) -> None:
 def test_output_that_cannot_be_written(machine: Machine) -> None:
     done = machine.run("list", before="exec >/dev/full")
     assert (done.status, done.err) == (1, "error: no space left on device\n")
+
+
+def test_words_that_cannot_be_written(machine: Machine) -> None:
+    """Are no reason to end what is done, and to keep its result back."""
+    words = ("resolve", "--pypi", "app", "--alias", "a")
+    found = machine.run(*words, before="exec 2>/dev/full")
+    assert (found.status, len(found.out.split(":"))) == (0, 2)
+    assert machine.run("show", "nothing", before="exec 2>/dev/full").status == 1
+    script = f'{{ "$0" {" ".join(words)}; echo $?; }} 2> >(true)'
+    done = finish(machine.spawn("/bin/bash", "-c", script, COMMAND))
+    assert done.out == f"{found.out}0\n"
 
 
 def test_a_reader_that_has_enough(machine: Machine) -> None:

@@ -173,7 +173,10 @@ WRONG = {
     "python": ("three", "3.x", "python3"),
     "python_provider": ("magic", "pyenv"),
     "seed": ("maybe",),
-    "store": ("ftp://host/", "/srv/store", "file://", "s3:bucket"),
+    "store": (
+        *("ftp://host/", "/srv/store", "file://", "s3:bucket", "file://host/store", "file:///"),
+        *("file://store", "s3:///prefix", "az://account", "az://account/", "gs://?endpoint=x"),
+    ),
     "transmute_level": ("0", "20"),
     "transmute_memory": ("some", ""),
     "use_remote_latest": ("none me", "anyone,ada"),

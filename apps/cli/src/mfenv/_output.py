@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,14 @@ class Output:
         return redact(text).replace("`mfenv ", f"`{self.program} ")
 
     def say(self, text: str, *, nl: bool = True, **style: Any) -> None:
-        """Write a line for a person to standard error, in a style of `click`."""
+        """Write a line for a person to standard error, in a style of `click`.
+
+        That nobody can read it changes nothing of what is done.
+        """
         text = self.words(text)
         shown = click.style(text, **style) if style else text
-        click.echo(shown, nl=nl, err=True, color=self.escapes)
+        with suppress(OSError):  # no reader any more, a full disk
+            click.echo(shown, nl=nl, err=True, color=self.escapes)
 
     def be_verbose(self, level: int) -> None:
         """Show what the libraries log: at 1 what is asked of whom, at 2 what engines answer."""

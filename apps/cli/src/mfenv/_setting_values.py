@@ -30,7 +30,9 @@ _UNITS = {"": 1, "B": 1} | {
     )
 }
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
-_STORE = re.compile(r"(?:file|s3|az|gs)://.+")
+_STORE = re.compile(
+    r"file://(?:localhost)?/+[^/?#].*|(?:s3|gs)://[^/?#].*|az://[^/?#]+/+[^/?#].*", re.DOTALL
+)
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True}
 _FLAGS |= {"0": False, "false": False, "no": False, "off": False, "": False}
 
@@ -195,7 +197,8 @@ def _store(value: str) -> None:
     if not _STORE.fullmatch(value):
         raise InvalidSetting(
             f"`{value}` is not a store",
-            "it is like `file:///path/to/store`, `s3://…`, `az://…`, `gs://…`",
+            "it is like `file:///path/to/store`, `s3://bucket/…`, `az://account/container/…`,"
+            " `gs://bucket/…`",
         )
 
 

@@ -17,6 +17,7 @@ from mfenv.groups import WrongUsage, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 __all__ = [
     "commands",
@@ -52,7 +53,7 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
         return error.exit_code
     except Exception as error:
         if isinstance(error, OSError):
-            _drop_output()
+            _drop_unwritten(sys.stdout)
         if os.environ.get("MFENV_DEBUG"):
             raise
         if not isinstance(error, BrokenPipeError):  # whoever read our output has enough
@@ -60,6 +61,8 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
 
             _say(*worded(error))
         return getattr(error, "exit_code", 1)
+    finally:
+        _drop_unwritten(sys.stderr)
     return result if isinstance(result, int) else 0
 
 
@@ -69,12 +72,12 @@ def interrupted() -> int:
     return 130
 
 
-def _drop_output() -> None:
+def _drop_unwritten(stream: TextIO) -> None:
     """Let go of what cannot be written, or the interpreter complains while it ends."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _usage(error: click.ClickException) -> tuple[str, str | None]:
