@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import ssl
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +64,38 @@ def test_a_certificate_that_nobody_trusts_is_one_clear_error(
     )
     assert not caught.value.retryable
     assert server.seen == []
+
+
+def test_what_this_machine_lacks_is_not_the_fault_of_certificates(
+    server: Server, tmp_path: Path, trusted: None
+) -> None:
+    """The socket is opened, and then the file of certificates cannot be."""
+    script = f"""
+import os, resource
+from pathlib import Path
+from pkgcache.errors import DownloadError
+from pkgcache.web.download import Downloader
+from pkgcache.web.patience import Patience
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+with Downloader(patience=Patience(tries=1)) as downloader:
+    downloader.download({url(server)!r}, Path("warm"))
+with Downloader(patience=Patience(tries=1)) as downloader:
+    try:
+        while True:
+            last = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        os.close(last)
+        os.close(last - 1)
+    try:
+        downloader.download({url(server)!r}, Path("x"))
+    except DownloadError as error:
+        print(error, error.hint)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = os.strerror(errno.EMFILE).lower()
+    assert done.stdout == f"cannot download `{url(server)}`: {said} None\n"
 
 
 def test_a_certificate_for_another_host_is_refused(

@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from envid.redaction import redact
 from pkgcache.__about__ import __version__
 from pkgcache.errors import DownloadError
+from pkgcache.lacking import lacking
 from pkgcache.web._pages import is_page
 from pkgcache.web.credentials import split_userinfo
 from pkgcache.web.patience import Pace, waiting
@@ -238,6 +239,9 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
     def caused(*kinds: type[BaseException]) -> bool:
         return any(isinstance(one, kinds) for one in causes)
 
+    local = (one for one in causes if isinstance(one, OSError) and one.errno)
+    if lack := next(filter(None, map(lacking, local)), None):
+        return os.strerror(lack).lower(), None
     if caused(requests.exceptions.SSLError, ssl.SSLError):
         hint = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
         return "the TLS handshake failed", hint
