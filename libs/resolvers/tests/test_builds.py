@@ -8,17 +8,24 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from envid.packages import BuiltFrom
 from envid.platforms import host_platform
+from pkgcache.web.credentials import Login
 from resolvers import errors
-from resolvers.builds import ANY, source_key
+from resolvers._uv import Uv
+from resolvers.builds import ANY, checkout, source_key
 from resolvers.content import content_digest
-from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
+from resolvers.request import ResolveContext
+from resolvers.testing import FakeIndex, LocalServer, make_project, make_sdist, make_wheel
 
 from .helpers import resolve, resolve_all, spec_of, versions
+
+if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
 
 HOST = host_platform()
 OTHER = "osx-arm64" if HOST != "osx-arm64" else "linux-64"
@@ -393,6 +400,37 @@ def test_a_git_reference_is_built_at_its_commit_and_held_there(tmp_path: Path) -
     with pytest.raises(errors.NoSolution) as caught:
         resolve(asked, tmp_path, HOST, held={HOST: list(base.values())})
     assert caught.value.hint == "`a` must stay, as what this derives from has it"
+
+
+class Private(LocalServer):
+    """A repository as files, for who has the login."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        path = self._folder / request.path.partition("?")[0].lstrip("/")
+        allowed = request.headers["Authorization"] == "Basic YW5uOmdlaGVpbQ=="
+        data = path.read_bytes() if allowed and path.is_file() else b""
+        request.send_response(401 if not allowed else 200 if path.is_file() else 404)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        request.wfile.write(data)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_a_login_for_a_repository_is_not_beside_what_is_built(tmp_path: Path) -> None:
+    commit = repository(tmp_path / "repository")
+    git(tmp_path, "clone", "--quiet", "--bare", "repository", "bare")
+    git(tmp_path / "bare", "update-server-info")
+    with Private(tmp_path / "bare") as server:
+        source = BuiltFrom(kind="vcs", url=server.origin, commit=commit)
+        with Uv(ResolveContext(cache_dir=tmp_path / "engines")) as uv:
+            tree = checkout(uv, source, Login(user="ann", password="geheim"), tmp_path / "into")
+    assert (tree / "inner" / "pyproject.toml").is_file()
+    files = [one for one in tree.rglob("*") if one.is_file()]
+    assert not any(word in one.read_bytes() for one in files for word in (b"geheim", b"YW5uOm"))
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")

@@ -16,6 +16,7 @@ from envid.packages import BuiltFrom, Hashes, Package
 from envid.platforms import host_platform
 from pkgcache.errors import DownloadError
 from pkgcache.errors import HashMismatch as DownloadMismatch
+from pkgcache.web.credentials import split_userinfo
 from pkgcache.web.download import Downloader
 from resolvers._lock import File, best_wheel
 from resolvers._question import LocalWheel
@@ -151,11 +152,12 @@ class Files:
         return self._from_sdist(one, one.sdist, question)
 
     def _from_commit(self, one: Locked, vcs: Vcs, question: Question) -> Choice:
-        origin = BuiltFrom(
-            kind="vcs", url=vcs.url, commit=vcs.commit, subdirectory=vcs.subdirectory
-        )
-        url = f"git+{vcs.url}@{vcs.commit}"
-        fetch = partial(checkout, self._uv, origin)
+        place, login = vcs.url, None
+        if place.startswith(("http:", "https:")):
+            place, login = split_userinfo(place)
+        origin = BuiltFrom(kind="vcs", url=place, commit=vcs.commit, subdirectory=vcs.subdirectory)
+        url = f"git+{place}@{vcs.commit}"
+        fetch = partial(checkout, self._uv, origin, login)
         return self._built(one, url, origin, question, fetch)
 
     def _from_sdist(self, one: Locked, sdist: File, question: Question) -> Choice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -11,6 +12,7 @@ import tarfile
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
+from urllib.parse import urlsplit
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from envid.packages import BuiltFrom
     from envid.spec import EnvSpec
+    from pkgcache.web.credentials import Login
     from resolvers._uv import Uv
     from resolvers.pythons import Python
     from resolvers.request import ResolveContext
@@ -197,8 +200,12 @@ class Builder:
         return Artifact.of(built.replace(target / built.name), source_key=key)
 
 
-def checkout(uv: Uv, source: BuiltFrom, into: Path) -> Path:
-    """Put a commit of a git repository into a directory; raises `BuildFailed`."""
+def checkout(uv: Uv, source: BuiltFrom, login: Login | None, into: Path) -> Path:
+    """Put a commit of a git repository into a directory; raises `BuildFailed`.
+
+    The login goes to git in its variables: what it is told in a URL it writes down beside the
+    source, where the build finds it.
+    """
     git = shutil.which("git")
     if not git:
         raise BuildFailed(source.url, "git is not on PATH", hint="install git")
@@ -208,11 +215,24 @@ def checkout(uv: Uv, source: BuiltFrom, into: Path) -> Path:
         ("-C", str(tree), "checkout", "--quiet", "--detach", str(source.commit)),
         ("-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"),
     )
+    environment = {**uv.network, **(_told_git(source.url, login) if login else {})}
     for step in steps:
-        done = uv.processes.run(f"git {step[0]}", (git, *step), environment=uv.network, git=True)
+        done = uv.processes.run(f"git {step[0]}", (git, *step), environment=environment, git=True)
         if done.returncode:
             raise BuildFailed(source.url, _last_line(done.stderr), done.stderr)
     return tree
+
+
+def _told_git(url: str, login: Login) -> dict[str, str]:
+    """A login as configuration of git, after what the user has there; see git-config(1)."""
+    number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    account = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    parts = urlsplit(url)
+    return {
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"http.{parts.scheme}://{parts.netloc}/.extraHeader",
+        f"GIT_CONFIG_VALUE_{number}": f"Authorization: Basic {account}",
+    }
 
 
 def copy_tree(tree: Path, digest: str, into: Path) -> Path:
