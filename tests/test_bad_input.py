@@ -139,6 +139,8 @@ def test_who_named_a_source_is_named(machine: Machine, unchanged: None, source: 
     assert "(asked by requirements.txt:2)" in said
     said = machine.fails("resolve", "--pypi", "app", "--find-links", "/nowhere")
     assert "(asked by --find-links)" in said
+    said = machine.fails("resolve", "--pypi", "app", "--find-links", "https://h.invalid/x?sig=a")
+    assert said.startswith("error: --find-links: the URL at `h.invalid` holds a credential")
 
 
 @pytest.mark.parametrize(

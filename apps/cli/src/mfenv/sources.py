@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envid.errors import InvalidSpec
 from envid.redaction import redact
 from envid.spec import Source
 from mfenv._setting_values import is_url
@@ -54,7 +55,15 @@ def sources_of(
     chosen += [("index", _index(one)) for one in (*further, index) if one]
     no_defaults = any(found.no_defaults for found in sets)
     chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
-    return tuple(Source.make(kind, credentials.add(url)) for kind, url in chosen)
+    places = places_of(sets, settings)
+    return tuple(_made(kind, url, credentials, places.get(url, kind)) for kind, url in chosen)
+
+
+def _made(kind: str, url: str, credentials: Credentials, place: str) -> Source:
+    try:
+        return Source.make(kind, credentials.add(url))
+    except InvalidSpec as error:
+        raise InvalidSpec(place, error.reason, error.hint) from None
 
 
 def places_of(sets: Sequence[RequirementSet], settings: Settings) -> dict[str, str]:
