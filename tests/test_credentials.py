@@ -115,7 +115,7 @@ def test_no_credential_is_anywhere(machine: Machine, planted: dict[str, str]) ->
                 store = (start + end).replace("{}", f"ann:{planted['store']}")
                 witness.run("show", "none/x:v1", status=1, MFENV_STORE=store)
                 # What is no store is refused when settings are read, by every command.
-                refused = start.startswith("ftp:")
+                refused = start.startswith(("ftp:", "file:"))
                 witness.run("config", status=int(refused), MFENV_STORE=store)
     # What a user types is in the title of the command, and the user's own affair.
     titles = {
