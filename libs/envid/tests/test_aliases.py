@@ -46,6 +46,7 @@ BROKEN = [
     ("Team/name", "upper-case letters", "write `team/name`"),
     ("name:V1", "upper-case letters", "write `name:v1`"),
     ("name:", "the tag is empty", "leave the colon out for `latest`"),
+    ("/:", "the tag is empty", "names and tags are made of"),
     (":tag", "the name is empty", "team/name:tag"),
     ("a:b:c", "more than one colon", "team/name:tag"),
     ("/name", "starts or ends with a slash", "team/name:tag"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -14,6 +15,12 @@ from .relay import Relay
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def pytest_configure() -> None:
+    """Let what tests start be interrupted, also where we were started in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -32,13 +32,13 @@ FLAT = 48
 
 PROGRAM = """
 import json, pathlib, resource, sys
-from pkgcache.archives import conda_packages, wheels
+from pkgcache.archives import conda_packages, records, wheels
 from pkgcache.errors import BadArchive
 
 archive, folder, limits = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
 unpack = wheels.unpack if archive.suffix == ".whl" else conda_packages.unpack
 try:
-    unpack(archive, folder, limits=records.Limits(**limits))
+    unpack(archive, folder, limits=records.PackageLimits(**limits))
     said = ""
 except BadArchive as error:
     said = str(error)

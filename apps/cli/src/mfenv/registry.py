@@ -114,8 +114,8 @@ class Registry(Database):
         )
         try:
             return zlib.decompress(row[0]) if row else None
-        except (zlib.error, TypeError) as error:
-            raise _damaged(env_id, str(error)) from None
+        except (zlib.error, TypeError):
+            raise _damaged(env_id, "it cannot be decompressed") from None
 
     def environment(self, env_id: EnvId) -> ResolvedEnv | None:
         """An environment, or None if it is not known here. Raises `DamagedRow`."""

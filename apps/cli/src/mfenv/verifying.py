@@ -86,7 +86,7 @@ def _prefixes(site: Site, sound: frozenset[int]) -> dict[Path, tuple[str, ...]]:
             marker = () if right else (f"its marker `{MARKER}` is not that of an environment",)
             found[path] = (*marker, *verify_prefix(path, sound))
         elif os.path.lexists(path):
-            found[path] = ("it is not a directory, and to be deleted by hand",)
+            found[path] = ("it is not a directory: delete it by hand",)
     return found
 
 

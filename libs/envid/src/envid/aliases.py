@@ -154,7 +154,9 @@ def _alias(text: str) -> Alias:
         raise InvalidAlias(text, "it has more than one colon", _grammar(text))
     name, colon, tag = text.partition(":")
     if colon and not tag:
-        raise InvalidAlias(text, "the tag is empty", f"leave the colon out for `{DEFAULT_TAG}`")
+        named = all(map(_PART.fullmatch, name.split("/")))
+        hint = f"leave the colon out for `{DEFAULT_TAG}`" if named else _grammar(text)
+        raise InvalidAlias(text, "the tag is empty", hint)
     if not name:
         raise InvalidAlias(text, "the name is empty", _grammar(text))
     if text != text.lower():

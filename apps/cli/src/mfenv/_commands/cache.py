@@ -116,8 +116,8 @@ def _say_verified(report: Report) -> None:
     for filename, reason in report.lost.items():
         click.echo(f"{filename}: cannot be had again: {reason}")
     for prefix, wrong in report.prefixes.items():
-        again = output.words("`mfenv create --force` makes it again")
-        click.echo(f"{prefix}: {'; '.join(wrong)}: {again}")
+        again = output.words(": `mfenv create --force` makes it again") if prefix.is_dir() else ""
+        click.echo(f"{prefix}: {'; '.join(wrong)}{again}")
     for flaw in report.registry:
         click.echo(f"registry: {flaw.problem}: {flaw.mended or 'left as it is'}")
     read = f"{report.cache.artifacts} packages, {size_text(report.cache.size)}"

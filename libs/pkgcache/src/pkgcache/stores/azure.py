@@ -8,6 +8,7 @@ finds (environment, workload or managed identity, `az login`).
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,8 @@ class AzureStore(PartedStore):
             return endpoint, AzureSasCredential(sas)
         from azure.identity import DefaultAzureCredential
 
+        # It warns, in many lines, of what its error says as well.
+        logging.getLogger("azure.identity").addHandler(logging.NullHandler())
         return endpoint, DefaultAzureCredential()
 
     def _blob(self, name: str) -> Any:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 _REDIRECTS = 10
+# Many servers call these encoded, and send them as they are.
+_PACKED = (".bz2", ".conda", ".gz", ".tgz", ".whl", ".zip", ".zst")
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 _HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
@@ -100,6 +102,13 @@ class Client:
         try:
             with self._open(url, span) as response:
                 _check_status(url, response)
+                if span is None and response.status_code == requests.codes.partial_content:
+                    reason = "the server sent a part, and all of it was asked for"
+                    raise _failure(url, reason, retryable=True)
+                encoding = response.headers.get("Content-Encoding", "identity").lower()
+                if encoding != "identity" and not urlsplit(url).path.endswith(_PACKED):
+                    reason = f"the server sent it encoded as `{encoding}`, which was not asked for"
+                    raise _failure(url, reason)
                 pieces = self._pieces(url, response, page=page)
                 return reader(Body(_offset(response), _total(response), pieces))
         except _BROKEN as error:
