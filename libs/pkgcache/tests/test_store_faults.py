@@ -12,7 +12,7 @@ from envid.aliases import Alias, FullRef
 from envid.ids import EnvId
 from pkgcache.errors import DamagedObject, PkgcacheError, StoreError
 from pkgcache.local.cache import PackageCache
-from pkgcache.share import shared
+from pkgcache.share import _records
 from pkgcache.share.shared import EnvStore
 from pkgcache.stores import layout
 from pkgcache.stores.testing import MemoryStore
@@ -89,7 +89,7 @@ def test_what_is_no_description_is_refused(
 def test_what_is_enormous_is_refused(
     store: MemoryStore, env: ResolvedEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "_LARGEST", 5000)
+    monkeypatch.setattr(_records, "_LARGEST", 5000)
     for key in (layout.description_key(env.env_id), layout.alias_key(ALIAS)):
         store.put(key, store.read(key) + b" " * 5000)
     with pytest.raises(DamagedObject, match="it has more than 5000 bytes"):
