@@ -349,3 +349,13 @@ def test_a_prefix_that_was_found_is_adopted_once(registry: Registry, tmp_path: P
 def grow_old(registry: Registry, table: str, seconds: int) -> None:
     with contextlib.closing(sqlite3.connect(registry.path)) as database, database:
         database.execute(f"update {table} set used_at = used_at - {seconds}")
+
+
+def test_a_row_that_is_damaged_is_told_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    registry = Registry(tmp_path / "registry.sqlite", told.append)
+    with registry.write() as db:
+        db.execute("insert into aliases values ('a:v1', 'nonsense', 'nonsense', '')")
+    assert [registry.alias("a:v1"), registry.alias("a:v1")] == [None, None]
+    assert len(told) == 1
+    registry.close()

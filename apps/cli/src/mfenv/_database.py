@@ -38,11 +38,16 @@ class Database:
     schema: str
 
     def __init__(self, path: Path, note: Callable[[str], None] = lambda _: None) -> None:
-        self.path, self._note = path, note
+        self.path, self._note, self._noted = path, note, set[str]()
         self._connection: sqlite3.Connection | None = None
         self._refusal: RegistryError | None = None
         self.full = False
         self._lock = threading.RLock()
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self._note(text)
 
     def close(self) -> None:
         with self._lock:

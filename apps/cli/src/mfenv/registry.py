@@ -427,7 +427,7 @@ class Registry(Database):
             if is_right(row):
                 yield row
             else:
-                self._note(
+                self._note_once(
                     "a row of the registry is damaged, and passed over:"
                     f" {ascii(row[:3])[:200]}; see `mfenv cache verify`"
                 )
