@@ -597,7 +597,7 @@ def test_a_channel_that_refuses_us_is_an_error(solve: Solver, served: ChannelSer
     served.faults["/noarch/demo"] = 403
     with pytest.raises(IndexUnreachable, match="403") as caught:
         solve(conda=["demo"], pypi=["demo"])
-    assert "credentials" in (caught.value.hint or "")
+    assert "user name and a password" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("fault", ["garbage", "flip"])
