@@ -40,3 +40,13 @@ def test_the_cause_of_an_error_decides() -> None:
     assert lacking(CacheError("/a", "too much")) is None
     assert lacking(MemoryError()) == errno.ENOMEM
     assert lacking(PermissionError(errno.EACCES, "permission denied")) is None
+
+
+def test_an_error_that_was_raised_from_itself_has_one_cause() -> None:
+    error = OSError("nonsense")
+    error.__cause__ = error
+    assert lacking(error) is None
+    deep = OSError(errno.ENOSPC, "no")
+    error.__cause__ = deep
+    deep.__cause__ = error
+    assert lacking(error) == errno.ENOSPC

@@ -9,7 +9,7 @@ import errno
 import os
 from pathlib import Path
 
-from pkgcache.lacking import FULL, lacking
+from pkgcache.lacking import FULL, causes, lacking
 
 __all__ = ["words"]
 
@@ -72,10 +72,8 @@ def _room(error: BaseException, *, quota: bool) -> str | None:
 
 def _place(error: BaseException) -> Path | None:
     """Where it was that something could not be written, as far as that is known."""
-    cause: BaseException | None = error
-    while cause:
+    for cause in causes(error):
         for name in ("filename", "path", "store"):
             if isinstance(found := getattr(cause, name, None), (str, Path)):
                 return Path(str(found).removeprefix("file://")).absolute()
-        cause = cause.__cause__
     return None

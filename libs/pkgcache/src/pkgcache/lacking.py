@@ -6,7 +6,7 @@ import errno
 import os
 import re
 
-__all__ = ["FULL", "lacking"]
+__all__ = ["FULL", "causes", "lacking"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """There is no space, or there are no inodes; or the user's quota is used up."""
@@ -36,9 +36,20 @@ def lacking(failure: BaseException | str) -> int | None:
             if re.search(text, failure, re.IGNORECASE | re.MULTILINE)
         )
         return next((one for one in (*numbers, *words) if one in _LACKING), None)
-    if isinstance(failure, OSError) and failure.errno in _LACKING:
-        return failure.errno
-    if failure.__cause__ and (found := lacking(failure.__cause__)):
-        return found
-    log = getattr(failure, "log", "")[-_LAST:]
-    return lacking(f"{type(failure).__name__}: {failure}\n{log}")
+    for error in reversed(causes(failure)):
+        if isinstance(error, OSError) and error.errno in _LACKING:
+            return error.errno
+        log = getattr(error, "log", "")[-_LAST:]
+        if found := lacking(f"{type(error).__name__}: {error}\n{log}"):
+            return found
+    return None
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised from, each once: one may have been raised from itself."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__
+    return chain
