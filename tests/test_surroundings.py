@@ -315,8 +315,8 @@ def test_an_environment_is_deleted_while_a_program_runs_in_it(machine: Machine, 
 def test_another_version_on_the_same_cache_is_left_alone(machine: Machine, known: str) -> None:
     """It unpacks in its own way, into its own folders, and shares the archives."""
     newer = (
-        "import sys, pkgcache.local.cache, mfenv.__main__;"
-        "pkgcache.local.cache.UNPACKED = {'pypi': 'wheels-9', 'conda': 'conda-9'};"
+        "import sys, pkgcache.local._shelves, mfenv.__main__;"
+        "pkgcache.local._shelves.UNPACKED = {'pypi': 'wheels-9', 'conda': 'conda-9'};"
         "sys.argv[0] = 'mfenv'; mfenv.__main__.main()"
     )
     other = machine.spawn(sys.executable, "-c", newer, "create", "a:v1", "--name", "f")
