@@ -221,13 +221,20 @@ def test_an_odd_server_is_one_clear_error(
             "all of it was asked for",
         ),
         (raw("HTTP/1.1 206 x", "Content-Range: bytes 0-0/9", data=b"x"), "all of it was asked for"),
-        (raw(OK, "Content-Encoding: gzip", data=b"no gzip at all"), "encoded as `gzip`"),
+        (raw(OK, "Content-Encoding: gzip", data=b"no gzip at all"), "is not encoded as it says"),
     ],
 )
 def test_what_is_read_is_all_of_it_as_it_is(server: Server, answer: Answer, said: str) -> None:
     server.script["/bounds.txt"] = [answer] * 20
     with Downloader(patience=PATIENCE) as downloader, pytest.raises(DownloadError, match=said):
         downloader.read(server.url("/bounds.txt"), lambda body: b"".join(body.pieces))
+
+
+def test_what_is_read_is_decoded(server: Server, downloader: Downloader) -> None:
+    packed = gzip.compress(b"app\n")
+    server.script["/bounds.txt"] = [raw(OK, "Content-Encoding: gzip", data=packed)]
+    read = downloader.read(server.url("/bounds.txt"), lambda body: b"".join(body.pieces))
+    assert read == b"app\n"
 
 
 def test_who_asks_for_more_time_than_there_is_is_not_waited_for(

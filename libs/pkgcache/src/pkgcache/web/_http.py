@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 _REDIRECTS = 10
-# Many servers call these encoded, and send them as they are.
+# Many servers call these encoded, and send them as they are; other things are decoded.
 _PACKED = (".bz2", ".conda", ".gz", ".tgz", ".whl", ".zip", ".zst")
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 _HEADERS = {"User-Agent": f"pkgcache/{__version__}", "Accept-Encoding": "identity"}
@@ -105,23 +105,25 @@ class Client:
                 if span is None and response.status_code == requests.codes.partial_content:
                     reason = "the server sent a part, and all of it was asked for"
                     raise _failure(url, reason, retryable=True)
-                encoding = response.headers.get("Content-Encoding", "identity").lower()
-                if encoding != "identity" and not urlsplit(url).path.endswith(_PACKED):
-                    reason = f"the server sent it encoded as `{encoding}`, which was not asked for"
-                    raise _failure(url, reason)
-                pieces = self._pieces(url, response, page=page)
+                decode = not urlsplit(url).path.endswith(_PACKED)
+                pieces = self._pieces(url, response, page=page, decode=decode)
                 return reader(Body(_offset(response), _total(response), pieces))
         except _BROKEN as error:
             raise self._explain(url, error) from None
 
     def _pieces(
-        self, url: str, response: requests.Response, *, page: bool = False
+        self,
+        url: str,
+        response: requests.Response,
+        *,
+        page: bool = False,
+        decode: bool = False,
     ) -> Iterator[bytes]:
         pace, at_start = Pace(self._patience), not page and not _offset(response)
         while True:
             with waiting(self._patience, _host(url)):
                 # What is there, however little: to wait for more would bear a server that drips.
-                data = response.raw.read1(_CHUNK, decode_content=False)
+                data = response.raw.read1(_CHUNK, decode_content=decode)
             if not data:
                 return
             if at_start and _is_page(data, response, url):
@@ -256,6 +258,8 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
         return "the TLS handshake failed", hint
     if caused(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         reason = "the proxy cannot be used"
+    elif caused(urllib3.exceptions.DecodeError):
+        reason = "the server sent what is not encoded as it says"
     elif caused(urllib3.exceptions.NameResolutionError):
         reason = "the host name is not known"
     elif found := next(said, None):
