@@ -73,6 +73,7 @@ class Commands(click.Group):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a name is most like, None where none is near."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(name, known, n=1, cutoff=_NEAR)), None)

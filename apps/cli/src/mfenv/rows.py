@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from envid.ids import EnvId
 
-_WIDTH = 8  # of a digest, as `pkgcache.digests` packs it
+_WIDTH = 8  # of a digest, as `pkgcache.share.digests` packs it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
