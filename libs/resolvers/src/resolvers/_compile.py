@@ -29,6 +29,7 @@ __all__ = ["compile_alone", "compile_lock", "compile_notes", "compile_versions"]
 _log = logging.getLogger(__name__)
 
 _LOCK = ("--format", "pylock.toml")
+# A round excludes all of a project that is not for this Python, so that few are enough.
 _ROUNDS = 60
 
 
@@ -43,18 +44,19 @@ def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
         try:
             locked = read_lock(_compile(uv, question, _LOCK).stdout)
         except NoSolution as error:
+            # uv then names our exclusions, and does not know why they are there.
             if not refused:
                 raise
             raise _refused(refused, question, error.reason) from error
         stated = question.bounds.all_of(dict(_free(locked, question)))
-        versions = {one.name: str(one.version) for one in locked}
-        found = {name: bound for name, bound in stated.items() if excludes(bound, python)}
-        if not found:
+        versions = {package.name: str(package.version) for package in locked}
+        excluded = {name: bound for name, bound in stated.items() if excludes(bound, python)}
+        if not excluded:
             return locked
-        refused |= {name: (versions[name], bound) for name, bound in found.items()}
+        refused |= {name: (versions[name], bound) for name, bound in excluded.items()}
         pins = [
             pin
-            for name in found
+            for name in excluded
             for pin in question.bounds.exclusions(name, versions[name], python)
         ]
         question = replace(question, pins=(*question.pins, *pins))
@@ -63,11 +65,11 @@ def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
 
 def _free(locked: Iterable[Locked], question: Question) -> Iterator[tuple[str, File]]:
     """The packages in whose place another release may come, and the file that each is taken from."""
-    for one in locked:
-        file = question.wheel(one) or one.sdist
-        fixed = one.direct or question.is_there(one.name) or question.held_as(one)
-        if file and one.version and not fixed:
-            yield one.name, file
+    for package in locked:
+        file = question.wheel(package) or package.sdist
+        fixed = package.direct or question.is_there(package.name) or question.held_as(package)
+        if file and package.version and not fixed:
+            yield package.name, file
 
 
 def _refused(
@@ -86,7 +88,7 @@ def _refused(
 
 def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tuple[Locked, ...]:
     """The files of exact versions that uv has just seen."""
-    lines = tuple(f"{one.name}=={one.version}" for one in exact)
+    lines = tuple(f"{package.name}=={package.version}" for package in exact)
     exactly = replace(question, lines=lines)
     return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")).stdout)
 
@@ -106,7 +108,7 @@ def compile_notes(
     warns of here, while the questions before this one may have been about others.
     A lock file does not say it, the other format does. What uv needs for it is in its cache.
     """
-    pins = (f"{one.name}=={one.version}" for one in locked if one.version)
+    pins = (f"{package.name}=={package.version}" for package in locked if package.version)
     pinned = replace(question, pins=(*question.pins, *pins))
     options = ("--annotation-style", "split", "--emit-index-annotation")
     done = _recall(uv, pinned, options)
@@ -127,10 +129,11 @@ def _compile(
     stubs = [question.stubs.folder] if question.stubs else []
     settings = index_settings(uv, question.spec, question.context.credentials, stubs)
     if not offline:
-        sources = [one.url for one in question.spec.sources if one.kind != "channel"]
+        sources = [source.url for source in question.spec.sources if source.kind != "channel"]
         _log.info("uv asks %s", ", ".join(sources) or "no index")
     with tempfile.TemporaryDirectory() as work:
         arguments = question.arguments(Path(work) / "constraints.txt")
+        # The other questions name exact versions, and have no choice to make.
         earlier = _earlier_answer(question, Path(work)) if options == _LOCK else ()
         done = uv.run(
             f"uv pip compile {question.target.platform}",
@@ -140,12 +143,12 @@ def _compile(
             environment=question.target.uv_environment,
             offline=offline,
             config=settings.config,
-            git=any("git+" in one for one in question.lines),
+            git=any("git+" in line for line in question.lines),
         )
     if done.returncode:
         error = diagnose(done.stderr, question)
         if not offline:
-            links = [one.url for one in question.spec.sources if one.kind == "find-links"]
+            links = [source.url for source in question.spec.sources if source.kind == "find-links"]
             error = portal(uv.named(error), _indexes(uv, question), links, question.context)
         raise error
     return done
@@ -153,18 +156,18 @@ def _compile(
 
 def _indexes(uv: Uv, question: Question) -> Iterator[str]:
     """The URLs of all indexes of the spec."""
-    for one in question.spec.sources:
-        if one.kind == "index":
-            yield public_index(uv) if one.url == PUBLIC_INDEX else one.url
+    for source in question.spec.sources:
+        if source.kind == "index":
+            yield public_index(uv) if source.url == PUBLIC_INDEX else source.url
 
 
 def _earlier_answer(question: Question, work: Path) -> tuple[str | Path, ...]:
     """An output file that is there already: uv stays with the versions in it where it can."""
     preferred = question.context.preferred.get(question.target.platform, ())
     rows = [
-        f'[[packages]]\nname = "{one.name}"\nversion = "{one.version}"\n'
-        for one in preferred
-        if one.kind == "pypi"
+        f'[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
+        for package in preferred
+        if package.kind == "pypi"
     ]
     if not rows:
         return ()

@@ -51,6 +51,7 @@ class _Asked:
         channel, mark, rest = head.rpartition("::")
         name = _NAME.match(rest)
         tail = channel.rpartition("/")[2]
+        # `conda-forge/linux-64::numpy` names a subdir, and `team/label::numpy` only a channel.
         subdirs = {tail} if mark and _SUBDIR.fullmatch(tail) else set()
         if subdir := _key("subdir", inside):
             subdirs.add(subdir)
@@ -67,15 +68,15 @@ class _Asked:
 def asked_subdirs(texts: Iterable[str]) -> list[tuple[str, str]]:
     """The names that requirements ask for in one subdir, each with that; exact builds are found."""
     return [
-        (one.name, min(one.subdirs))
-        for one in map(_Asked.read, texts)
-        if len(one.subdirs) == 1 and one.filename is None and not one.conditional
+        (asked.name, min(asked.subdirs))
+        for asked in map(_Asked.read, texts)
+        if len(asked.subdirs) == 1 and asked.filename is None and not asked.conditional
     ]
 
 
 def asked_files(texts: Iterable[str]) -> list[str]:
     """The file names that requirements say outright."""
-    return [one.filename for one in map(_Asked.read, texts) if one.filename]
+    return [asked.filename for asked in map(_Asked.read, texts) if asked.filename]
 
 
 def check_asked(
@@ -90,11 +91,12 @@ def check_asked(
     on a condition, which may not hold, and is not there.
     """
     notes = []
-    by_name = {one.name: one for one in packages}
+    by_name = {package.name: package for package in packages}
     for text in texts:
         asked = _Asked.read(text)
         package = by_name.get(asked.name)
         where = f"{origins[text]}: " if text in origins else ""
+        # What the engine is told in their place would hold without the condition, too.
         if asked.conditional and (asked.subdirs or asked.filename):
             raise InvalidRequest(
                 f"{where}`{text}` says where its package lies, on a condition",
@@ -131,5 +133,5 @@ def check_asked(
 
 
 def _key(key: str, inside: str) -> str | None:
-    found = re.search(rf"(?:^|,){key}=(?:'([^']*)'|\"([^\"]*)\")", inside)
-    return (found[1] or found[2]) if found else None
+    match = re.search(rf"(?:^|,){key}=(?:'([^']*)'|\"([^\"]*)\")", inside)
+    return (match[1] or match[2]) if match else None

@@ -26,6 +26,7 @@ _NOT_DAMAGE = re.compile(
     r"|os error|timed out"
 )
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# A record that the engine reads, with as few fields as can be.
 _LEAST = {"name": "thing", "version": "1", "build": "0", "build_number": 0, "subdir": "noarch"}
 _LONGEST, _SHOWN = 1 << 20, 40
 
@@ -42,6 +43,7 @@ def broken_package(
 
     Returns the position of the index that has it, and its name.
     """
+    # What nothing leads to is not read by a solve either, and channels have very many names.
     seen, todo = set[str](), list(names)
     while todo:
         name = todo.pop(0).lower()
@@ -53,7 +55,7 @@ def broken_package(
                 records = index.load_records(rattler.PackageName(name))
             except Exception:  # noqa: BLE001 - the engine has one class for each of its reasons
                 return position, name
-            needs = (_NAME.match(text) for one in records for text in one.depends)
+            needs = (_NAME.match(text) for record in records for text in record.depends)
             todo += {match[0].lower() for match in needs if match} - seen
     return None
 
@@ -73,6 +75,7 @@ def misfiled(path: Path, name: str) -> Iterator[str]:
     for filename, record in _records(path, name):
         if isinstance(record, dict) and record.get("name") != name:
             yield f"`{filename}` is described as `{record.get('name')}`"
+    # And the other way round: a record stands behind its file name.
     text = path.read_bytes()
     for match in re.finditer(rb'"name"\s*:\s*"%s"' % re.escape(name.encode()), text):
         before = re.findall(rb'"([^"\\]*)"\s*:\s*\{', text[: match.start()][-_LONGEST:])
@@ -95,6 +98,7 @@ def broken_text(path: Path, said: str) -> str:
     if not place:
         return "is not repodata"
     lines = text.split(b"\n", int(place[1]))
+    # The engine says line and column; of repodata, often a single line, a byte says more.
     end = sum(len(line) + 1 for line in lines[: int(place[1]) - 1]) + int(place[2])
     before = [match[1] for match in re.finditer(_FILE, text[:end])]
     behind = f", at or behind `{before[-1].decode(errors='replace')}`" if before else ""
@@ -104,6 +108,7 @@ def broken_text(path: Path, said: str) -> str:
 
 
 def _records(path: Path, name: str) -> Iterator[tuple[str, Any]]:
+    # Searched as text: as a whole, a damaged file need not be JSON.
     text = path.read_bytes()
     for match in re.finditer(_FILE, text):
         filename = match[1].decode(errors="replace")
@@ -122,6 +127,7 @@ def _fault(filename: str, record: Mapping[str, Any]) -> str:
     for field in least:
         if field not in record and field != "subdir":
             return f"`{filename}` has no `{field}`"
+    # The engine does not say which field it stumbles over, so each is put into one that is right.
     for field, value in record.items():
         if not _is_read(filename, {**least, field: value}):
             return f"`{field}` of `{filename}` cannot be {_shown(value)}"

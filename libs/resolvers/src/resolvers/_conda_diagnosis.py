@@ -31,6 +31,7 @@ BROKE_OFF = "error decoding response body"
 _SHOWN_VERSIONS = 6
 _STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\) for url \((\S+)\)")
 _URL = re.compile(r"\b(?:https?|file)://[^\s)'\"`]+")
+# The engine's phrases, and ours in their place; what is not listed is understood as it is.
 _TREE = (
     ("Cannot solve the request because of: ", ""),
     ("The following packages are incompatible", "these cannot be installed together:"),
@@ -72,9 +73,10 @@ def asked_urls(answer: Mapping[str, Any], question: CondaQuestion) -> list[str]:
     file = re.search(r"its `(\S+/repodata\S*)` ", text)
     if file and "channel" in answer:
         return [f"{answer['channel']}/{file[1]}"]
-    found = _URL.search(text)
-    if found:
-        return [found[0].rstrip(".")]
+    match = _URL.search(text)
+    if match:
+        return [match[0].rstrip(".")]
+    # It does not say whose answer broke off: any channel may have been it.
     if BROKE_OFF not in text:
         return []
     return [f"{url}/{question.platform}/repodata.json" for url in question.channels]
@@ -98,6 +100,7 @@ def _unsolvable(
     reason = "\n".join(line.rstrip(". ") for line in text.splitlines())
     for theirs, ours in _TREE:
         reason = reason.replace(theirs, ours)
+    # `numpy *` is `numpy`.
     reason = re.sub(r"(\S) \*(?= |,|$)", r"\1", reason, flags=re.MULTILINE)
     reason = re.sub(
         r"is excluded because due to strict channel priority not using this option from: '(\S+?)/?'",
@@ -105,6 +108,7 @@ def _unsolvable(
         reason,
     )
     reason = re.sub(r"the constraint (.+) cannot be fulfilled", r"\1 is held", reason)
+    # Requirements whose names the reason has are the ones that it is about.
     names = set(re.findall(r"[a-z0-9_][a-z0-9_.-]*", reason))
     asked = tuple(
         (asked, context.origins.get(asked))
@@ -112,7 +116,7 @@ def _unsolvable(
         if _name(spec) in names
     )
     kind: type[NoSolution] = NoSolution
-    if any(not found for found in versions.values()):
+    if any(not known for known in versions.values()):
         kind = UnknownPackage
     elif "python" in versions:
         kind = PythonRefused
@@ -127,20 +131,21 @@ def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion)
         hints.append(
             "name the channel, as in `CHANNEL::PACKAGE`, or ask for `flexible` channel priority"
         )
+    # Virtual packages are what the target is taken to have, which the user may know better.
     lacking = dict(re.findall(r"─ (__[a-z0-9_]+)([^\n]*)no candidates", text))
     for name, asked in sorted(lacking.items()):
         least = re.search(r">=\s*([0-9][0-9.]*[0-9]|[0-9]+)", asked)
-        has = next((one for one in question.virtual if one[0] == name), None)
+        has = next((virtual for virtual in question.virtual if virtual[0] == name), None)
         target = f"`{name}={has[1]}`" if has else f"no `{name}`"
         hints.append(
             f"{question.platform} is taken to have {target};"
             f" if it has more, say so with `--sys {name}={least[1] if least else 'VERSION'}`"
         )
     looked = ", ".join(dict.fromkeys(question.channels.values()))
-    for name, found in versions.items():
-        if found:
-            shown = ", ".join(found[:_SHOWN_VERSIONS]) + (
-                ", ..." if len(found) > _SHOWN_VERSIONS else ""
+    for name, known in versions.items():
+        if known:
+            shown = ", ".join(known[:_SHOWN_VERSIONS]) + (
+                ", ..." if len(known) > _SHOWN_VERSIONS else ""
             )
             hints.append(f"there is `{name}` {shown}")
         else:
@@ -183,12 +188,12 @@ def _gateway(
             "the network is not to be used, and what was read before is not enough",
             hint="try again with the network",
         )
-    found = _URL.search(text)
+    match = _URL.search(text)
     last = _one_line(text.splitlines()[-1].removeprefix("Caused by: "))
-    if found is None and damaged:
+    if match is None and damaged:
         where = _all_channels(question)
         return IndexUnreachable(where, f"their repodata is damaged: {last}", hint=_DAMAGE)
-    if found is None:
+    if match is None:
         return (
             IndexUnreachable(_all_channels(question), last, hint="check the network")
             if BROKE_OFF in text
@@ -196,7 +201,7 @@ def _gateway(
         )
     if damaged or "decod" in text:
         last = f"its repodata is damaged: {last}"
-    where = _channel(found[0], question)
+    where = _channel(match[0], question)
     return IndexUnreachable(where, last, hint="check the address and the network")
 
 
@@ -206,12 +211,12 @@ def _all_channels(question: CondaQuestion) -> str:
 
 def _channel(url: str, question: CondaQuestion) -> str:
     """The channel that a URL is of."""
-    return next((one for one in question.channels if url.startswith(f"{one}/")), url)
+    return next((channel for channel in question.channels if url.startswith(f"{channel}/")), url)
 
 
 def _name(spec: str) -> str:
-    found = re.match(r"[A-Za-z0-9_.-]+", spec.rpartition("::")[2])
-    return found[0].lower() if found else ""
+    match = re.match(r"[A-Za-z0-9_.-]+", spec.rpartition("::")[2])
+    return match[0].lower() if match else ""
 
 
 def _one_line(text: str) -> str:

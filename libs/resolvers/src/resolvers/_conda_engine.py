@@ -51,7 +51,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 _Attempt: TypeAlias = "Callable[..., Awaitable[list[rattler.RepoDataRecord]]]"
 
+# The worker serves all calls of a command, and each channel is read once for all of them.
 _read: dict[str, Repodata] = {}
+# Repodata outlives the call that it was read for; whoever calls now is told who is waited for.
 _listening: list[Callable[[Any], None]] = []
 
 
@@ -87,12 +89,12 @@ async def solve(
         return _read[key]
 
     async def once(question: Mapping[str, Any]) -> dict[str, Any]:
-        found = await _answer(question, repodata(sharded=True))
-        if found.get("error") != "gateway" or not is_damage(found["text"]):
-            return found
+        answer = await _answer(question, repodata(sharded=True))
+        if answer.get("error") != "gateway" or not is_damage(answer["text"]):
+            return answer
         # Shards may be damaged, or confuse the gateway, where the whole index does not; and what is
         # kept here may be damaged.
-        found, whole = found | {"error": "damage"}, repodata(sharded=False)
+        answer, whole = answer | {"error": "damage"}, repodata(sharded=False)
         for _ in range(2):
             try:
                 again = await _answer(question, whole)
@@ -103,10 +105,10 @@ async def solve(
             fault = await _damage(question, whole)
             if fault is None:
                 break
-            found = {"error": "channel", "channel": fault.url, "text": fault.reason}
+            answer = {"error": "channel", "channel": fault.url, "text": fault.reason}
             if not fault.kept:
                 break
-        return found
+        return answer
 
     async def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         return await _patiently(partial(once, question), patience)
@@ -120,17 +122,17 @@ async def _patiently(
     """Ask again where an answer broke off: the engine does so only where it got none at all."""
     tries = Tries(patience, "the channels")
     while True:
-        found = await ask()
-        broke_off = found.get("error") == "gateway" and BROKE_OFF in found["text"]
+        answer = await ask()
+        broke_off = answer.get("error") == "gateway" and BROKE_OFF in answer["text"]
         wait = tries.wait(0.0) if broke_off else None
         if wait is None:
-            return found
+            return answer
         await asyncio.sleep(wait)
 
 
 async def _damage(question: Mapping[str, Any], repodata: Repodata) -> ChannelUnreadable | None:
     specs = [rattler.MatchSpec(text) for text in question["specs"]]
-    names = [one.name.normalized for one in specs]
+    names = [spec.name.normalized for spec in specs]
     urls = list(_channels(question["channels"], specs))
     return await repodata.damage(urls, [question["platform"], "noarch"], names)
 
@@ -150,20 +152,21 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
             for source in repodata.sources(url, subdirs)
         ]
         records = await _solved(question, repodata, sources, specs)
-        records = [await _in_format(one, question, repodata) for one in records]
+        records = [await _in_format(record, question, repodata) for record in records]
     except ChannelUnreadable as error:
         return {"error": "channel", "channel": error.url, "text": error.reason}
     except (GatewayError, FetchRepoDataError) as error:
         return {"error": "gateway", "text": str(error), "faults": dict(repodata.watch.faults)}
     except SolverError as error:
+        # It names what it lacks; what there is instead is looked up while repodata is at hand.
         names = {first or second for first, second in _LACKING.findall(str(error))}
         versions = await _versions(repodata, sources, subdirs, names)
         urls = list(_channels(question["channels"], specs.values()))
         hidden = [
-            one
-            for name, found in versions.items()
-            if not found
-            for one in repodata.misfiled(urls, subdirs, name)
+            misfiled
+            for name, known in versions.items()
+            if not known
+            for misfiled in repodata.misfiled(urls, subdirs, name)
         ]
         return {"error": "unsolvable", "text": str(error), "versions": versions, "hidden": hidden}
     return {"packages": list(_packages(records))}
@@ -188,6 +191,7 @@ async def _solved(
     subdirs = [question["platform"], "noarch"]
     cutoff = question["exclude_newer"]
     preferred = [specs[text] for text in question["preferred"]]
+    # What is locked the engine takes where it can; what must stay is a constraint below.
     locked = await repodata.records(sources, subdirs, preferred)
     placed = [
         bound
@@ -204,8 +208,8 @@ async def _solved(
             sources,
             [*(specs[text] for text in question["specs"]), *more],
             gateway=repodata.gateway,
-            platforms=[rattler.Subdir(one) for one in subdirs],
-            virtual_packages=[_virtual(*one) for one in question["virtual"]],
+            platforms=[rattler.Subdir(subdir) for subdir in subdirs],
+            virtual_packages=[_virtual(*virtual) for virtual in question["virtual"]],
             channel_priority=_PRIORITIES[priority],
             exclude_newer=datetime.fromisoformat(cutoff) if cutoff else None,
             constraints=[*(specs[text] for text in question["constraints"]), *placed, *bounds],
@@ -214,19 +218,19 @@ async def _solved(
             channel_relations="disabled",
         )
 
-    found = await attempt()
+    records = await attempt()
     if question["priority"] == "disabled" and len(question["channels"]) > 1:
-        return await _in_order_of_channels(found, attempt)
+        return await _in_order_of_channels(records, attempt)
     if question["priority"] == "strict":
         # A requirement that no version in the first channel satisfies hides that channel from the
         # engine, which then goes on to the next. The name alone brings it back into sight.
         names = [
             specs[text].name.normalized for text in question["specs"] if not specs[text].channel
         ]
-        hidden = await _hidden(found, names, question["channels"], subdirs, repodata)
+        hidden = await _hidden(records, names, question["channels"], subdirs, repodata)
         if hidden:
             return await attempt(*(rattler.MatchSpec(name) for name in hidden))
-    return found
+    return records
 
 
 async def _in_subdir(
@@ -238,13 +242,16 @@ async def _in_subdir(
 ) -> AsyncIterator[rattler.MatchSpec]:
     """A bound to the builds of one subdir, which the engine itself does not heed."""
     records = await repodata.records(sources, subdirs, [rattler.MatchSpec(name)])
-    builds = sorted({re.escape(str(one.build)) for one in records if str(one.subdir) == subdir})
+    builds = sorted(
+        {re.escape(str(record.build)) for record in records if str(record.subdir) == subdir}
+    )
     if builds:
+        # The build may have its twin in another subdir; `check_asked` looks at the result.
         yield rattler.MatchSpec(f"{name}[build='^({'|'.join(builds)})$']")
 
 
 async def _in_order_of_channels(
-    found: Sequence[rattler.RepoDataRecord], attempt: _Attempt
+    records: Sequence[rattler.RepoDataRecord], attempt: _Attempt
 ) -> list[rattler.RepoDataRecord]:
     """The versions that were found, each from the first channel that has it.
 
@@ -253,16 +260,17 @@ async def _in_order_of_channels(
     """
     known: dict[str, rattler.MatchSpec] = {}
     while True:
-        known = {one.name.normalized: _version(one) for one in found} | known
+        # What was known stays known, so that each round adds a name or is the last.
+        known = {record.name.normalized: _version(record) for record in records} | known
         ordered = await attempt(bounds=known.values(), priority="flexible")
-        if {one.name.normalized for one in ordered} <= known.keys():
+        if {record.name.normalized for record in ordered} <= known.keys():
             return ordered
         builds = [
-            rattler.MatchSpec(f"{one.name.normalized} =={one.version} {one.build}")
-            for one in ordered
-            if one.name.normalized in known
+            rattler.MatchSpec(f"{record.name.normalized} =={record.version} {record.build}")
+            for record in ordered
+            if record.name.normalized in known
         ]
-        found = await attempt(bounds=builds)
+        records = await attempt(bounds=builds)
 
 
 def _version(record: rattler.RepoDataRecord) -> rattler.MatchSpec:
@@ -270,7 +278,7 @@ def _version(record: rattler.RepoDataRecord) -> rattler.MatchSpec:
 
 
 async def _hidden(
-    found: Sequence[rattler.RepoDataRecord],
+    records: Sequence[rattler.RepoDataRecord],
     names: Sequence[str],
     channels: Sequence[str],
     subdirs: Sequence[str],
@@ -278,11 +286,13 @@ async def _hidden(
 ) -> list[str]:
     """Those of the names that an earlier channel has than the one they were taken from."""
     hidden = []
-    for record in found:
+    for record in records:
         name, url = record.name.normalized, (record.channel or "").rstrip("/")
         if name in names and url in channels:
             before = channels[: channels.index(url)]
-            sources = [source for one in before for source in repodata.sources(one, subdirs)]
+            sources = [
+                source for channel in before for source in repodata.sources(channel, subdirs)
+            ]
             if await repodata.records(sources, subdirs, [rattler.MatchSpec(name)]):
                 hidden.append(name)
     return hidden
@@ -309,32 +319,34 @@ async def _versions(
     repodata: Repodata, sources: Sequence[Source], subdirs: Sequence[str], names: Iterable[str]
 ) -> dict[str, list[str]]:
     """The versions that there are, newest first, of packages that the solver did not find."""
-    found = {}
-    for name in sorted(one for one in names if not one.startswith("__")):
+    by_name = {}
+    for name in sorted(name for name in names if not name.startswith("__")):
         records = await repodata.records(sources, subdirs, [rattler.MatchSpec(name)])
-        versions = sorted({one.version for one in records}, reverse=True)
-        found[name] = [str(one) for one in versions]
-    return found
+        versions = sorted({record.version for record in records}, reverse=True)
+        by_name[name] = [str(version) for version in versions]
+    return by_name
 
 
 def _packages(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, Any]]:
-    names = {one.name.normalized for one in records}
-    for one in records:
-        needed = {match[0].lower() for text in one.depends if (match := _NAME.match(text))}
-        known = json.loads(one.to_json())
+    names = {record.name.normalized for record in records}
+    for record in records:
+        # Some names in `depends` are virtual or conditional; an edge leads to what is there.
+        needed = {match[0].lower() for text in record.depends if (match := _NAME.match(text))}
+        # The binding shows `purls` in no attribute, its JSON does.
+        known = json.loads(record.to_json())
         yield {
-            "name": one.name.normalized,
-            "version": str(one.version),
-            "build": str(one.build),
-            "subdir": str(one.subdir),
-            "filename": one.file_name,
-            "url": one.url,
-            "sha256": one.sha256.hex() if one.sha256 else None,
-            "md5": one.md5.hex() if one.md5 else None,
-            "size": one.size,
-            "depends": sorted((needed & names) - {one.name.normalized}),
-            "channel": one.channel,
-            "extras": sorted(one.extra_depends or ()),
+            "name": record.name.normalized,
+            "version": str(record.version),
+            "build": str(record.build),
+            "subdir": str(record.subdir),
+            "filename": record.file_name,
+            "url": record.url,
+            "sha256": record.sha256.hex() if record.sha256 else None,
+            "md5": record.md5.hex() if record.md5 else None,
+            "size": record.size,
+            "depends": sorted((needed & names) - {record.name.normalized}),
+            "channel": record.channel,
+            "extras": sorted(record.extra_depends or ()),
             "noarch": known.get("noarch"),
             "purls": known.get("purls"),
             "site_packages": known.get("python_site_packages_path"),

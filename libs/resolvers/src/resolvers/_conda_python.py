@@ -24,7 +24,9 @@ def is_free_threaded(packages: Iterable[Package]) -> bool:
 
     Raises `InvalidRequest` for one that is not CPython, since wheels are chosen for that.
     """
-    builds = [one.build or "" for one in packages if one.name in ("python", "python_abi")]
+    builds = [
+        package.build or "" for package in packages if package.name in ("python", "python_abi")
+    ]
     for build in builds:
         for word, name in _OTHERS.items():
             if word in build:

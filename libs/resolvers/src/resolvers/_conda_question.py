@@ -49,13 +49,14 @@ class CondaQuestion:
         """Ask for what the spec asks for, Python first."""
         asked = spec.for_platform(platform)
         texts = [*asked.get("conda", ()), *asked.get("npconda", ())]
-        sources = [one.url for one in spec.sources if one.kind == "channel"]
+        sources = [source.url for source in spec.sources if source.kind == "channel"]
         return cls(
             platform=platform,
             specs={
                 python_spec(spec.python): f"python {spec.python}".strip(),
                 **{with_channel_urls(text, alias): text for text in texts},
             },
+            # PyPI's packages among these are told to uv; see `Question`.
             held=_exactly(context.held.get(platform, ())),
             preferred=_exactly(context.preferred.get(platform, ())),
             channels={
@@ -98,13 +99,16 @@ def python_spec(specifier: str) -> str:
         raise InvalidRequest(
             f"Python `{specifier}` cannot be asked of conda", "write `==` instead of `===`"
         )
+    # py-rattler reads `==3.11.*` behind another bound as `==3.11`.
     bounds = re.sub(r"==([0-9.]+\.\*)", r"\1", specifier.replace(" ", ""))
     return f"python {bounds}".strip()
 
 
 def _exactly(packages: Sequence[Package]) -> tuple[str, ...]:
     return tuple(
-        f"{one.name} =={one.version} {one.build}" for one in packages if one.kind == "conda"
+        f"{package.name} =={package.version} {package.build}"
+        for package in packages
+        if package.kind == "conda"
     )
 
 

@@ -84,10 +84,14 @@ class Repodata:
     ) -> None:
         self._cache, self._tokens = cache, tokens
         self.watch = Watch(patience)
+        # A proxy in front, on this machine: the engine has no limit of its own on a server that is
+        # slow or silent.
         with _variables(self.watch.environment):
             self._client = rattler.Client(
                 [
+                    # Only requests have the token: what is recorded is the URL without it.
                     MirrorMiddleware({f"{url}/": [f"{secret}/"] for url, secret in tokens.items()}),
+                    # It counts retries, and the first try is none.
                     RetryMiddleware(patience.tries - 1),
                     AddHeadersMiddleware(_authorization(logins)),
                 ]
@@ -106,12 +110,13 @@ class Repodata:
         channel = rattler.Channel(url)
         if urlsplit(url).scheme != "file":
             return [channel]
+        # A channel may lack the subdirs that are asked for; what has none at all is no channel.
         root = Path(unquote(urlsplit(url).path))
-        found = [self._local(channel, root / subdir) for subdir in subdirs]
-        if not any(found) and not any(root.glob("*/repodata.json*")):
-            names = " nor ".join(f"`{one}`" for one in subdirs)
+        indexes = [self._local(channel, root / subdir) for subdir in subdirs]
+        if not any(indexes) and not any(root.glob("*/repodata.json*")):
+            names = " nor ".join(f"`{subdir}`" for subdir in subdirs)
             raise ChannelUnreadable(url, f"there is neither {names} in it")
-        return [one for one in found if one]
+        return [index for index in indexes if index]
 
     async def records(
         self, sources: Sequence[Source], subdirs: Sequence[str], specs: Sequence[rattler.MatchSpec]
@@ -119,20 +124,20 @@ class Repodata:
         """The records that match one of the specs."""
         if not specs:
             return []
-        found = [
+        records = [
             record
             for source in sources
             if isinstance(source, rattler.SparseRepoData)
             for record in source.load_matching_records(list(specs))
         ]
-        remote = [one for one in sources if isinstance(one, rattler.Channel)]
+        remote = [source for source in sources if isinstance(source, rattler.Channel)]
         if remote:
-            platforms = [rattler.Subdir(one) for one in subdirs]
+            platforms = [rattler.Subdir(subdir) for subdir in subdirs]
             answers = await self.gateway.query(
                 remote, platforms, specs, recursive=False, channel_relations="disabled"
             )
-            found += [record for answer in answers for record in answer]
-        return found
+            records += [record for answer in answers for record in answer]
+        return records
 
     async def damage(
         self, urls: Sequence[str], subdirs: Sequence[str], names: Sequence[str]
@@ -156,10 +161,12 @@ class Repodata:
                 if index:
                     places.append((url, subdir))
                     indexes.append(index)
-        found = broken_package(indexes, names)
-        if not found:
+        # The index opens where records are damaged: each is only read when it is asked for.
+        broken = broken_package(indexes, names)
+        if not broken:
             return None
-        (url, subdir), name = places[found[0]], found[1]
+        position, name = broken
+        url, subdir = places[position]
         path = self._kept(url, subdir)
         fault = path and broken_record(path, name)
         where = fault or f"a record of `{name}` cannot be read"
@@ -170,7 +177,7 @@ class Repodata:
         for url in urls:
             for subdir in subdirs:
                 if path := self._kept(url, subdir):
-                    yield from (f"{one} in {subdir} of {url}" for one in misfiled(path, name))
+                    yield from (f"{fault} in {subdir} of {url}" for fault in misfiled(path, name))
 
     def _damaged(self, url: str, subdir: str, said: str) -> ChannelUnreadable | None:
         """The fault of a file that was fetched, and that is no repodata."""
@@ -183,6 +190,7 @@ class Repodata:
         if not kept:
             return None
         fault = broken_text(kept, said)
+        # While it is here, a server says by its validators that nothing has changed.
         kept.unlink(missing_ok=True)
         return ChannelUnreadable(url, f"its `{subdir}/repodata.json` {fault}", kept=True)
 
@@ -190,7 +198,9 @@ class Repodata:
         """The file of a channel's repodata on this machine."""
         if urlsplit(url).scheme == "file":
             return self._plain(url, Path(unquote(urlsplit(url).path)) / subdir)
-        starts = tuple(f"{one}/{subdir}/repodata.json" for one in (url, self._tokens.get(url, url)))
+        starts = tuple(
+            f"{root}/{subdir}/repodata.json" for root in (url, self._tokens.get(url, url))
+        )
         for info in (self._cache / "repodata").glob("*.info.json"):
             if json.loads(info.read_bytes())["url"].startswith(starts):
                 return info.with_name(info.name.replace(".info.json", ".json"))
@@ -201,10 +211,11 @@ class Repodata:
         if not record.file_name.endswith(".conda") or not record.channel:
             return record
         wanted = f"{record.file_name.removesuffix('.conda')}.tar.bz2"
+        # Of a build that has both formats, the engine shows the newer alone unless told otherwise.
         index = await self._index(record.channel, record.subdir)
         only = rattler.PackageFormatSelection.ONLY_TAR_BZ2
         others = index.load_records(record.name, only) if index else []
-        return next((one for one in others if one.file_name == wanted), record)
+        return next((record for record in others if record.file_name == wanted), record)
 
     async def _index(self, url: str, subdir: str) -> rattler.SparseRepoData | None:
         channel = rattler.Channel(url)
@@ -228,6 +239,7 @@ class Repodata:
         path = self._plain(url, folder)
         if not path:
             return None
+        # Local channels are indexed anew while a worker lives; over HTTP a command sees one state.
         state = path.stat()
         key = f"{url} {path} {state.st_mtime_ns} {state.st_size}"
         if key not in self._sparse:
@@ -252,6 +264,7 @@ class Repodata:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                # Unpacked beside, then renamed: another process may be doing the same.
                 with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as work:
                     zstandard.ZstdDecompressor().copy_stream(packed.open("rb"), work)
             except zstandard.ZstdError as error:
@@ -263,10 +276,10 @@ class Repodata:
 
 
 @contextmanager
-def _variables(found: Mapping[str, str]) -> Iterator[None]:
+def _variables(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables of this process, which the engine reads when it makes a client."""
     before = dict(os.environ)
-    os.environ.update(found)
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -278,9 +291,10 @@ def _authorization(logins: Logins) -> Callable[[str, str], dict[str, str] | None
     """The header for what lies in a channel that has a login, and for nothing else."""
 
     def header(host: str, path: str) -> dict[str, str] | None:
-        for one in logins:
-            if host == one["host"] and path.startswith(one["path"]):
-                account = base64.b64encode(f"{one['user']}:{one['password']}".encode()).decode()
+        # The longest URL stands first, so that a channel below another has its own login.
+        for login in logins:
+            if host == login["host"] and path.startswith(login["path"]):
+                account = base64.b64encode(f"{login['user']}:{login['password']}".encode()).decode()
                 return {"Authorization": f"Basic {account}"}
         return None
 

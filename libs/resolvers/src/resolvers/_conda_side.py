@@ -55,16 +55,16 @@ class CondaSide:
         return {
             name: Provided(
                 name=name,
-                version=one.distributions[name],
-                package=one.package.name,
+                version=contents.distributions[name],
+                package=contents.package.name,
                 metadata=self.known.get(name),
             )
-            for name, one in self._by_name.items()
+            for name, contents in self._by_name.items()
         }
 
     def learn_requested(self, context: ResolveContext, metadata: ExtraMetadata) -> None:
         """Look up the extras that the spec asks for itself; raises `InvalidRequest`."""
-        found: dict[str, dict[str, str]] = {}
+        asked: dict[str, dict[str, str]] = {}
         for text in self.spec.for_platform(self.platform).get("pypi", ()):
             plain = plain_requirement(text)
             requirement = read_requirement(plain)
@@ -75,9 +75,9 @@ class CondaSide:
                 origin = context.origins.get(text)
                 asked_by = f"`{plain}`" + (f" ({origin})" if origin else "")
                 for extra in requirement.extras:
-                    found.setdefault(name, {})[canonicalize_name(extra)] = asked_by
-        self.learn(found, metadata)
-        for name, extras in found.items():
+                    asked.setdefault(name, {})[canonicalize_name(extra)] = asked_by
+        self.learn(asked, metadata)
+        for name, extras in asked.items():
             if unknown := sorted(extras.keys() - self.known[name].extras):
                 version = self._by_name[name].distributions[name]
                 raise InvalidRequest(
@@ -90,6 +90,7 @@ class CondaSide:
 
         Raises `InvalidRequest` where nothing is to be had that says what they are.
         """
+        # Wheels of the same version may say different things; the one that would be taken counts.
         sys = self.spec.for_platform(self.platform).get("sys", ())
         threads = "t" * is_free_threaded(self.solved.packages)
         ranks = Target.make(self.platform, sys).ranks(f"{self.solved.python}{threads}")
@@ -102,18 +103,20 @@ class CondaSide:
         stubs = [
             Stub(
                 name=name,
-                own_version=one.distributions[name],
-                package=one.package,
+                own_version=contents.distributions[name],
+                package=contents.package,
+                # Offered whether asked for or not: a wheel that uv tries may ask for any of them.
                 extras=offered(self.known[name], self._markers) if name in self.known else {},
             )
-            for name, one in self._by_name.items()
+            for name, contents in self._by_name.items()
         ]
         return Stubs.write(stubs, context.cache_dir / "stubs")
 
     def beside(self, wheels: Resolution, context: ResolveContext) -> Resolution:
         """Conda's packages and these wheels together; raises `UnknownContents`."""
-        check_doubts(self.contents, {one.name for one in wheels.packages})
-        packages = {name: one.package for name, one in self._by_name.items()}
+        # Whether a package holds some distribution matters only where a wheel of it was chosen.
+        check_doubts(self.contents, {wheel.name for wheel in wheels.packages})
+        packages = {name: contents.package for name, contents in self._by_name.items()}
         passed_over = unheeded(self.spec, self.platform, packages, context)
         return Resolution(
             python=self.solved.python,

@@ -64,8 +64,8 @@ def solve_conda(
     if package_format not in _FORMATS:
         raise InvalidRequest(f"`{package_format}` is not a format: {' or '.join(_FORMATS)}")
     questions = [
-        CondaQuestion.make(spec, one, context, alias=alias, format_=package_format)
-        for one in platforms
+        CondaQuestion.make(spec, platform, context, alias=alias, format_=package_format)
+        for platform in platforms
     ]
     for url in _channels(questions):
         if not _is_readable(url):
@@ -73,6 +73,7 @@ def solve_conda(
                 f"`{redact(url)}` is not the URL of a conda channel",
                 f"channels are read by {', '.join(_SCHEMES)}, such as `https://host/channel`",
             )
+    # Only looked for, never imported: it may crash the process that it is loaded into.
     if find_spec("rattler") is None:
         hint = "install the package `py-rattler`"
         raise EngineFailed("py-rattler", "it is not installed", hint=hint)
@@ -80,6 +81,7 @@ def solve_conda(
     place = str(context.cache_dir / "conda")
     urls = ", ".join(map(redact, _channels(questions)))
     _log.info("py-rattler asks %s for %s", urls, ", ".join(platforms))
+    # All platforms in one call: they share the repodata of `noarch`.
     label = f"solving conda packages for {', '.join(platforms)}"
     task = context.progress.start(label, None, "packages")
     try:
@@ -89,9 +91,11 @@ def solve_conda(
             offline=context.offline,
             logins=_logins(questions, context),
             tokens=_tokens(questions, context),
-            limits={one: getattr(context.patience, one) for one in ("silence", "speed", "tries")},
+            limits={
+                limit: getattr(context.patience, limit) for limit in ("silence", "speed", "tries")
+            },
             on_event=lambda event: context.progress.note(event["wait"]),
-            questions=[one.to_dict() for one in questions],
+            questions=[question.to_dict() for question in questions],
         )
     except (WorkerCrashed, WorkerFailed) as error:
         if lack := lacking(error):
@@ -99,7 +103,7 @@ def solve_conda(
         raise EngineFailed("py-rattler", str(error), error.log) from error
     finally:
         task.done()
-    found = {}
+    solutions = {}
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:
             if answer["error"] != "unsolvable" and (lack := lacking(answer["text"])):
@@ -109,10 +113,10 @@ def solve_conda(
                 failure = named(failure, context, answer.get("faults", {}), *asked)
             raise failure
         solved = _solved(answer["packages"], question)
-        extras = {one["name"]: one["extras"] for one in answer["packages"]}
+        extras = {record["name"]: record["extras"] for record in answer["packages"]}
         notes = check_asked(question.specs.values(), solved.packages, extras, context.origins)
-        found[question.platform] = replace(solved, notes=notes)
-    return found
+        solutions[question.platform] = replace(solved, notes=notes)
+    return solutions
 
 
 def _is_readable(url: str) -> bool:
@@ -127,7 +131,10 @@ def _is_readable(url: str) -> bool:
 def _channels(questions: Sequence[CondaQuestion]) -> list[str]:
     """The URLs of all channels, the longest first."""
     urls = {url for question in questions for url in question.channels}
-    urls |= {spec.partition("::")[0] for one in questions for spec in one.specs if "::" in spec}
+    # A requirement may name a channel that the spec does not list.
+    urls |= {
+        spec.partition("::")[0] for question in questions for spec in question.specs if "::" in spec
+    }
     return sorted(urls, key=len, reverse=True)
 
 
@@ -138,12 +145,13 @@ def _tokens(questions: Sequence[CondaQuestion], context: ResolveContext) -> dict
 
 
 def _logins(questions: Sequence[CondaQuestion], context: ResolveContext) -> list[dict[str, str]]:
-    found = []
+    # In the order of the channels, whose longest URL is first: the nearest login counts.
+    logins = []
     for url in _channels(questions):
         login = context.credentials.find(url)
         parts = urlsplit(url)
         if login and parts.hostname:
-            found.append(
+            logins.append(
                 {
                     "host": parts.hostname,
                     "path": f"{parts.path.rstrip('/')}/",
@@ -151,21 +159,26 @@ def _logins(questions: Sequence[CondaQuestion], context: ResolveContext) -> list
                     "password": login.password,
                 }
             )
-    return found
+    return logins
 
 
 def _solved(records: Sequence[Mapping[str, Any]], question: CondaQuestion) -> Solved:
-    packages = tuple(_package(one, question) for one in records)
-    python = next(one for one in records if one["name"] == "python")
+    packages = tuple(_package(record, question) for record in records)
+    # Always there: `CondaQuestion` asks for it first.
+    python = next(record for record in records if record["name"] == "python")
     minor = ".".join(python["version"].split(".")[:2])
-    purls = {one["name"]: one["purls"] for one in records if one["purls"] is not None}
-    names = {name: _pypi_names(found) for name, found in purls.items()}
+    purls = {record["name"]: record["purls"] for record in records if record["purls"] is not None}
+    names = {name: _pypi_names(listed) for name, listed in purls.items()}
     return Solved(
         python=python["version"],
+        # Repodata says where it is for odd Pythons alone, such as free-threaded ones (CEP 17).
         site_packages=python["site_packages"] or f"lib/python{minor}/site-packages",
         packages=packages,
-        noarch_python=frozenset(one["name"] for one in records if one["noarch"] == "python"),
-        pypi_names={name: found for name, found in names.items() if found or not purls[name]},
+        noarch_python=frozenset(
+            record["name"] for record in records if record["noarch"] == "python"
+        ),
+        # An empty list says that a package is none of PyPI's; one of other purls says nothing.
+        pypi_names={name: listed for name, listed in names.items() if listed or not purls[name]},
     )
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ExtraMetadata", "offered"]
 
 _SCHEMA = 1
+# Universal: the wheels of all platforms are listed, and any of them can tell what the extras are.
 _COMPILE = ("pip", "compile", "-", "--no-deps", "--universal", "--format", "pylock.toml")
 
 
@@ -63,19 +64,23 @@ class ExtraMetadata:
         These are given each with who asks for it; `ranks` are the wheel tags of the target.
         Raises `InvalidRequest` where no metadata of that version is to be had.
         """
-        found: list[Metadata] = []
+        # A source may know none of them, or not all (see `_from_build`): then the next is asked.
+        incomplete: list[Metadata] = []
         for metadata in self._sources(contents, name, ranks):
             if metadata.extras.issuperset(asked):
                 return metadata
-            found.append(metadata)
-        if not found:
+            incomplete.append(metadata)
+        if not incomplete:
             raise InvalidRequest(
                 f"{next(iter(asked.values()))} asks for an extra of `{name}`, which conda brings in"
                 f" version {contents.distributions[name]}, and no index has that version to say"
                 " what the extra needs",
                 "ask for what the extra needs, in place of the extra",
             )
-        return max(found, key=lambda one: (len(one.extras & asked.keys()), len(one.extras)))
+        return max(
+            incomplete,
+            key=lambda metadata: (len(metadata.extras & asked.keys()), len(metadata.extras)),
+        )
 
     def _sources(
         self, contents: Contents, name: str, ranks: Mapping[Tag, int]
@@ -91,7 +96,11 @@ class ExtraMetadata:
     def _from_build(self, contents: Contents, name: str) -> Iterator[Metadata]:
         """The metadata in a build, if it has extras; as setuptools once wrote it, it never has."""
         files = contents.files or {}
-        paths = [files[one.path][0] for one in distributions(files) if one.name == name]
+        paths = [
+            files[distribution.path][0]
+            for distribution in distributions(files)
+            if distribution.name == name
+        ]
         key = f"{layout.digest(contents.package)}-{name}"
         metadata = self._kept.load(key, Metadata.from_dict)
         if paths and metadata is None:
@@ -100,7 +109,7 @@ class ExtraMetadata:
                 with self._downloader(offline=offline) as downloader:
                     text = read_file(contents.package, paths[0], downloader)
                 metadata = Metadata.parse(text.decode("utf-8", "replace"))
-            except (PkgcacheError, ValueError):
+            except (PkgcacheError, ValueError):  # the next source may know
                 return
             self._kept.keep(key, metadata.to_dict())
         if metadata and metadata.extras:
@@ -111,6 +120,7 @@ class ExtraMetadata:
         if key not in self._wheels:
             self._wheels[key] = self._published(name, version)
         wheels = self._wheels[key]
+        # One that this target could not install still says more than none.
         wheel = best_wheel(wheels, ranks) or next(iter(wheels), None)
         if wheel is None:
             return None
@@ -119,10 +129,10 @@ class ExtraMetadata:
             if package is None:
                 return None
             try:
-                found = WheelListings((), self._context).facts([package])
+                facts = WheelListings((), self._context).facts([package])
             except ResolveError:
                 return None
-        return next((one.metadata for one in found.values()), None)
+        return next((wheel.metadata for wheel in facts.values()), None)
 
     def _downloader(self, *, offline: bool) -> Downloader:
         context = self._context
@@ -139,14 +149,14 @@ class ExtraMetadata:
                 config=settings.config,
             )
         locked = read_lock(done.stdout) if done.returncode == 0 else ()
-        return tuple(wheel for one in locked for wheel in one.wheels)
+        return tuple(wheel for package in locked for wheel in package.wheels)
 
     def _package(self, name: str, version: str, wheel: File, work: Path) -> Package | None:
         url, sha256 = wheel.url, wheel.sha256
         if sha256 is None:  # not every index tells the hashes of its files
             try:
-                with self._downloader(offline=self._context.offline) as one:
-                    sha256 = one.download(url, work / wheel.filename).sha256
+                with self._downloader(offline=self._context.offline) as downloader:
+                    sha256 = downloader.download(url, work / wheel.filename).sha256
             except PkgcacheError:
                 return None
             url = (work / wheel.filename).as_uri()
@@ -163,10 +173,12 @@ class ExtraMetadata:
 
 def offered(metadata: Metadata, markers: Markers) -> dict[str, tuple[str, ...]]:
     """What each extra of a distribution asks for on a target, as a stub says it."""
-    read = [one for text in metadata.requires if (one := read_requirement(text))]
+    read = [requirement for text in metadata.requires if (requirement := read_requirement(text))]
     return {
         extra: tuple(
-            f"{_bare(one)} ; extra == '{extra}'" for one in read if markers.belongs(one, extra)
+            f"{_bare(requirement)} ; extra == '{extra}'"
+            for requirement in read
+            if markers.belongs(requirement, extra)
         )
         for extra in sorted(metadata.extras)
     }

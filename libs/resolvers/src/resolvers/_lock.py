@@ -84,12 +84,14 @@ class Notes:
 
 def read_lock(text: str) -> tuple[Locked, ...]:
     """The packages of a pylock.toml."""
-    return tuple(_locked(one) for one in tomllib.loads(text).get("packages", ()))
+    return tuple(_locked(package) for package in tomllib.loads(text).get("packages", ()))
 
 
 def read_notes(text: str) -> dict[str, Notes]:
     """The annotations of a requirements.txt in the `split` style, by package."""
-    found: dict[str, Notes] = {}
+    by_name: dict[str, Notes] = {}
+    # A block is a requirement and the comments below it, up to the next that is neither
+    # indented nor a comment.
     for block in re.split(r"\n(?=[^\s#])", "\n" + text):
         name = re.match(r"\s*([A-Za-z0-9._-]+)", block)
         if not name:
@@ -97,24 +99,26 @@ def read_notes(text: str) -> dict[str, Notes]:
         lines = [line.strip(" #\t") for line in block.splitlines()[1:]]
         index = next((line[5:] for line in lines if line.startswith("from ")), None)
         via = [re.sub(r"^via( |$)", "", line) for line in lines if not line.startswith("from ")]
-        found[canonicalize_name(name[1])] = Notes(
-            via=tuple(canonicalize_name(one) for one in via if re.fullmatch(r"[\w.-]*\w", one)),
+        by_name[canonicalize_name(name[1])] = Notes(
+            # Beside names there are inputs, such as `-r -`.
+            via=tuple(canonicalize_name(text) for text in via if re.fullmatch(r"[\w.-]*\w", text)),
             index=plain_url(index) if index else None,
         )
-    return found
+    return by_name
 
 
 def best_wheel(files: Iterable[File], ranks: Mapping[Tag, int]) -> File | None:
     """The wheel whose tags have the lowest rank, then the one with the highest build number."""
     ranked = []
-    for one in files:
+    for file in files:
         try:
-            _, _, build, own = parse_wheel_filename(one.filename)
+            _, _, build, own = parse_wheel_filename(file.filename)
         except InvalidWheelFilename:
             continue
         rank = min((ranks[tag] for tag in own if tag in ranks), default=None)
         if rank is not None:
-            ranked.append((-rank, build, one.filename, one))
+            ranked.append((-rank, build, file.filename, file))
+    # The name decides between equals, so that the order of an index does not.
     return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
 
 
@@ -125,12 +129,15 @@ def plain_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
-def _locked(one: Mapping[str, Any]) -> Locked:
-    archive, vcs = one.get("archive", {}), one.get("vcs")
-    files = [_file(data) for data in (*one.get("wheels", ()), *_some(one.get("sdist"), archive))]
+def _locked(package: Mapping[str, Any]) -> Locked:
+    # An `archive` is what a URL or a path leads to: a wheel or an sdist, as its name says.
+    archive, vcs = package.get("archive", {}), package.get("vcs")
+    files = [
+        _file(data) for data in (*package.get("wheels", ()), *_some(package.get("sdist"), archive))
+    ]
     return Locked(
-        name=canonicalize_name(one["name"]),
-        version=one.get("version"),
+        name=canonicalize_name(package["name"]),
+        version=package.get("version"),
         wheels=tuple(file for file in files if file.is_wheel),
         sdist=next((file for file in files if not file.is_wheel), None),
         direct=bool(archive or vcs),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+
+from resolvers._paths import shortest_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,24 +29,26 @@ def explain(
     It is given back as it is where it is about none.
     """
     words = named(error)
-    blamed = [one for name, one in sorted(stubs.by_name.items()) if name in words]
-    blamed = [one for one in blamed if one.version in error.reason]
+    # A name may stand in a reason for something else, but hardly beside the version of its stub.
+    blamed = [stub for name, stub in sorted(stubs.by_name.items()) if name in words]
+    blamed = [stub for stub in blamed if stub.version in error.reason]
     if not blamed:
         return error
+    # Labels of stubs are ours, and nobody has asked for them: conda's own words take their place.
     reason = error.reason
-    for one in blamed:
+    for stub in blamed:
         reason = reason.replace(
-            f"{one.name}=={one.version}", f"conda's {one.name} {one.own_version}"
+            f"{stub.name}=={stub.version}", f"conda's {stub.name} {stub.own_version}"
         )
-        reason = reason.replace(one.version, one.own_version)
+        reason = reason.replace(stub.version, stub.own_version)
     requirements = _conda_requirements(spec, error.platform)
-    sides = [_side(one, solved, requirements, context) for one in blamed]
-    # uv takes what has a URL for the only version that there is.
+    sides = [_side(stub, solved, requirements, context) for stub in blamed]
+    # uv takes what has a URL for the only version that there is, and then knows of no stub.
     elsewhere = [
-        one for one in blamed if f"no version of {one.name}=={one.version}" in error.reason
+        stub for stub in blamed if f"no version of {stub.name}=={stub.version}" in error.reason
     ]
     if elsewhere:
-        names = " and ".join(f"`{one.name}`" for one in elsewhere)
+        names = " and ".join(f"`{stub.name}`" for stub in elsewhere)
         return type(error)(
             error.platform,
             "; ".join(
@@ -56,7 +59,7 @@ def explain(
             " conda's out",
         )
     hints = [
-        f"ask conda for another version of {', '.join(f'`{one.package.name}`' for one in blamed)}"
+        f"ask conda for another version of {', '.join(f'`{stub.package.name}`' for stub in blamed)}"
     ]
     if any("===" in text for text, _ in error.asked):
         hints.append("write `==` instead of `===`, which conda's packages never satisfy")
@@ -70,14 +73,17 @@ def explain(
 
 def named(error: NoSolution) -> set[str]:
     """The names of packages, and some other words, in the reason of an error."""
-    return {canonicalize_name(one) for one in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", error.reason)}
+    return {
+        canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", error.reason)
+    }
 
 
 def _side(
     stub: Stub, solved: Solved, requirements: Mapping[str, str], context: ResolveContext
 ) -> str:
     package = stub.package
-    path = _path(package.name, solved, requirements)
+    needs = {needing.name: needing.depends for needing in solved.packages}
+    path = shortest_path(needs, requirements, package.name) or (package.name,)
     text = requirements.get(path[0], path[0])
     origin = context.origins.get(text)
     asked = f"`{text}`" + (f" ({origin})" if origin else "")
@@ -86,26 +92,12 @@ def _side(
     return f"conda brings {inside}`{package.name}` {package.version} for {asked}{way}"
 
 
-def _path(name: str, solved: Solved, requirements: Mapping[str, str]) -> tuple[str, ...]:
-    """The shortest way from a requirement to a package."""
-    depends = {one.name: one.depends for one in solved.packages}
-    waiting: deque[tuple[str, ...]] = deque((root,) for root in requirements)
-    seen: set[str] = set()
-    while waiting:
-        path = waiting.popleft()
-        if path[-1] == name:
-            return path
-        if path[-1] not in seen:
-            seen.add(path[-1])
-            waiting.extend((*path, one) for one in depends.get(path[-1], ()))
-    return (name,)
-
-
 def _conda_requirements(spec: EnvSpec, platform: str) -> dict[str, str]:
+    """The conda requirements by the name of the package that each asks for."""
     asked = spec.for_platform(platform)
-    found = {}
+    by_name = {}
     for text in (*asked.get("conda", ()), *asked.get("npconda", ())):
         match = re.match(r"[a-z0-9_.-]+", text.rpartition("::")[2])
         if match:
-            found[match[0]] = text
-    return found
+            by_name[match[0]] = text
+    return by_name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
+from resolvers._paths import shortest_path
 from resolvers.channels import CHANNEL_ALIAS, with_channel_urls
 from resolvers.errors import InvalidRequest
 
@@ -28,7 +28,7 @@ def check_npconda(
     packages = tuple(packages)
     for text in spec.for_platform(platform).get("npconda", ()):
         name = with_channel_urls(text, CHANNEL_ALIAS).rpartition("::")[2]
-        roots = [one.name for one in packages if _is_named(name, one.name)]
+        roots = [package.name for package in packages if _is_named(name, package.name)]
         path = python_path(packages, roots)
         if path:
             origin = context.origins.get(text)
@@ -44,19 +44,12 @@ def python_path(packages: Iterable[Package], roots: Iterable[str]) -> tuple[str,
 
     Empty where none of them does.
     """
-    depends = {one.name: one.depends for one in packages if one.kind == "conda"}
-    waiting: deque[tuple[str, ...]] = deque((root,) for root in roots)
-    seen: set[str] = set()
-    while waiting:
-        path = waiting.popleft()
-        if path[-1] == "python":
-            return path
-        if path[-1] not in seen:
-            seen.add(path[-1])
-            waiting.extend((*path, name) for name in depends.get(path[-1], ()))
-    return ()
+    conda = [package for package in packages if package.kind == "conda"]
+    return shortest_path({package.name: package.depends for package in conda}, roots, "python")
 
 
 def _is_named(spec: str, name: str) -> bool:
+    # A MatchSpec is not read here, only its name is looked for: what goes on behind it with a
+    # letter, a digit or a dash is another name.
     rest = spec[len(name) :]
     return spec.startswith(name) and not rest[:1].isalnum() and rest[:1] not in ("-", "_", ".")

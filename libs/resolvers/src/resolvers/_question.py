@@ -117,7 +117,7 @@ class Question:
             lines=tuple(question.line(text) for text in requirements),
             pins=(
                 *(question.line(text) for text in spec.constraints),
-                *(f"{one.name}=={one.version}" for one in question.held if one.kind == "pypi"),
+                *(f"{held.name}=={held.version}" for held in question.held if held.kind == "pypi"),
                 *(stubs.pins if stubs else ()),
             ),
         )
@@ -127,19 +127,25 @@ class Question:
         """The packages that must stay at their version."""
         return tuple(self.context.held.get(self.target.platform, ()))
 
-    def held_as(self, one: Locked) -> Package | None:
+    def held_as(self, package: Locked) -> Package | None:
         """The held package that a chosen one is."""
-        commit = one.vcs.commit if one.vcs else None
+        # The same version of another commit is another package, and has a wheel of its own.
+        commit = package.vcs.commit if package.vcs else None
         for held in self.held:
             own = held.built_from.commit if held.built_from else None
-            if held.name == one.name and one.version in (None, held.version) and commit == own:
+            if (
+                held.name == package.name
+                and package.version in (None, held.version)
+                and commit == own
+            ):
                 return held
         return None
 
     def stable(self, locked: Iterable[Locked]) -> Question:
         """The question without pre-releases, unless an answer has some that it cannot do without."""
-        versions = [Version(one.version) for one in locked if one.version]
-        return replace(self, released=not any(one.is_prerelease for one in versions))
+        versions = [Version(package.version) for package in locked if package.version]
+        # Of what has nothing but pre-releases uv takes one unasked; forbidden, there is no answer.
+        return replace(self, released=not any(version.is_prerelease for version in versions))
 
     @property
     def ranks(self) -> Mapping[Tag, int]:
@@ -157,8 +163,9 @@ class Question:
         name, at, url = plain.rpartition(" @ ") if " @ " in plain else ("", "", plain)
         if "://" not in url:
             return plain
-        for one in self.held:
-            url = _at_held_commit(url, one)
+        for package in self.held:
+            url = _at_held_commit(url, package)
+        # Put in last, for uv alone: neither the spec nor a message of ours has a login.
         return f"{name}{at}{with_login(url, self.context.credentials)}"
 
     def arguments(self, constraints: Path) -> list[str | Path]:
@@ -166,11 +173,13 @@ class Question:
         constraints.write_text("\n".join(self.pins))
         options = self.spec.options
         arguments: list[str | Path] = [
+            # `tool.uv.sources` of a project would bring what neither its metadata nor the spec says.
             *("-", "--no-header", "--no-sources", "--constraints", constraints),
             *("--python", self._interpreter()),
         ]
         if self.target.uv_platform:
             arguments += ["--python-platform", self.target.uv_platform]
+        # The interpreter at hand only stands in for the version that is meant.
         if self.python.own:
             arguments += ["--python-version", self.python.version]
         if options.prereleases:
@@ -178,6 +187,7 @@ class Question:
         elif self.released:
             arguments += ["--prerelease", "disallow"]
         for name in options.no_binary:
+            # A stub is a wheel, and the only file that there is of its version.
             if not self.is_there(name):
                 arguments += ["--no-binary", name]
         # What conda brings is a wheel here, also where wheels are not wanted.
@@ -195,16 +205,17 @@ class Question:
         """Whether conda has brought a package already."""
         return self.stubs is not None and name in self.stubs.by_name
 
-    def wheel(self, one: Locked) -> File | None:
+    def wheel(self, package: Locked) -> File | None:
         """The best wheel of a package that the target accepts and the spec allows."""
-        if self.must_build(one.name) and not one.direct:
+        if self.must_build(package.name) and not package.direct:
             return None
-        return best_wheel(self.allowed(one.name, one.wheels), self.ranks)
+        return best_wheel(self.allowed(package.name, package.wheels), self.ranks)
 
     def allowed(self, name: str, files: Iterable[File]) -> tuple[File, ...]:
         """Those files that have one of the hashes given for the package, all if none is given."""
+        # uv is not told of hashes: which file is taken is decided here.
         given = set(self.hashes.get(name, ()))
-        return tuple(one for one in files if not given or given & set(one.digests))
+        return tuple(file for file in files if not given or given & set(file.digests))
 
     def must_build(self, name: str) -> bool:
         """Whether the spec forbids the wheels of a package."""
@@ -229,18 +240,18 @@ def local_source(text: str) -> LocalSource | None:
 
     Raises `InvalidRequest` if it has no digest, since a path alone does not say what is there.
     """
-    found = _LOCAL.fullmatch(plain_requirement(text))
-    if not found:
+    match = _LOCAL.fullmatch(plain_requirement(text))
+    if not match:
         return None
-    if not found["digest"]:
+    if not match["digest"]:
         raise InvalidRequest(
             f"`{text}` does not say what the path holds", "end it with `#sha256=` and a digest"
         )
     return LocalSource(
-        url=f"file:{found['file']}#sha256={found['digest']}",
-        digest=found["digest"],
-        extras=found["extras"] or "",
-        marker=found["marker"],
+        url=f"file:{match['file']}#sha256={match['digest']}",
+        digest=match["digest"],
+        extras=match["extras"] or "",
+        marker=match["marker"],
     )
 
 
@@ -257,8 +268,8 @@ def _hashes(texts: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _name(text: str) -> str:
-    found = re.match(r"[\w.-]*\w", text)
-    return canonicalize_name(found[0]) if found else ""
+    match = re.match(r"[\w.-]*\w", text)
+    return canonicalize_name(match[0]) if match else ""
 
 
 def _at_held_commit(reference: str, held: Package) -> str:
@@ -267,10 +278,11 @@ def _at_held_commit(reference: str, held: Package) -> str:
     One that names another commit outright stays as it is.
     """
     origin = held.built_from
-    found = re.match(r"git\+([^#\s]+?)(?:@([^@/:#\s]*))?(?=[#\s]|$)", reference)
-    if not origin or not origin.commit or not found or found[1] != origin.url:
+    match = re.match(r"git\+([^#\s]+?)(?:@([^@/:#\s]*))?(?=[#\s]|$)", reference)
+    if not origin or not origin.commit or not match or match[1] != origin.url:
         return reference
-    asked = found[2] or ""
+    # Digits that do not begin the held commit ask for another; a branch or a tag may have moved.
+    asked = match[2] or ""
     if re.fullmatch(r"[0-9a-f]{7,40}", asked) and not origin.commit.startswith(asked):
         return reference
-    return f"git+{origin.url}@{origin.commit}{reference[found.end() :]}"
+    return f"git+{origin.url}@{origin.commit}{reference[match.end() :]}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stub", "Stubs"]
 
+# A stub has the same bytes whenever it is written.
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
@@ -43,14 +44,16 @@ class Stub:
     @property
     def version(self) -> str:
         """The version with the label, which takes the place of one that it has itself."""
+        # A version has one label at most (PEP 440), and `==` without a label accepts any.
         return f"{Version(self.own_version).public}+conda"
 
     @property
     def metadata(self) -> str:
+        # It requires nothing but for extras: what conda's package needs, conda has brought already.
         lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
         for extra, requirements in sorted(self.extras.items()):
             lines.append(f"Provides-Extra: {extra}")
-            lines += [f"Requires-Dist: {one}" for one in requirements]
+            lines += [f"Requires-Dist: {requirement}" for requirement in requirements]
         return "\n".join([*lines, ""])
 
 
@@ -64,7 +67,7 @@ class Stubs:
     @classmethod
     def write(cls, stubs: Iterable[Stub], root: Path) -> Stubs:
         """Write wheels below `root`; the same stubs lie at the same place, which uv's cache likes."""
-        by_name = {one.name: one for one in stubs}
+        by_name = {stub.name: stub for stub in stubs}
         texts = [by_name[name].metadata for name in sorted(by_name)]
         folder = root / hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
         if not folder.is_dir():
@@ -72,8 +75,9 @@ class Stubs:
             with tempfile.TemporaryDirectory(dir=root) as work:
                 made = Path(work) / "stubs"
                 made.mkdir()
-                for one in by_name.values():
-                    _write(one, made)
+                for stub in by_name.values():
+                    _write(stub, made)
+                # Visible when complete: another process may be reading the same stubs.
                 try:
                     made.rename(folder)
                 except OSError:  # another process was as quick
@@ -84,7 +88,7 @@ class Stubs:
     @property
     def pins(self) -> tuple[str, ...]:
         """Constraints that allow nothing else."""
-        return tuple(f"{name}=={one.version}" for name, one in sorted(self.by_name.items()))
+        return tuple(f"{name}=={stub.version}" for name, stub in sorted(self.by_name.items()))
 
 
 def _write(stub: Stub, folder: Path) -> None:
@@ -92,7 +96,7 @@ def _write(stub: Stub, folder: Path) -> None:
     files = {
         "METADATA": stub.metadata,
         "WHEEL": "Wheel-Version: 1.0\nGenerator: stub\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "RECORD": "",
+        "RECORD": "",  # nobody installs it
     }
     with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
         for name, text in files.items():

@@ -63,10 +63,11 @@ class CondaResolver:
                 package_format=self._format,
             )
 
-        found = next(conda_answers(spec, solve, context))
-        for platform, one in found.items():
-            check_npconda(spec, platform, one.packages, context)
+        # No wheels here could make an older Python the better choice, so the first answer is it.
+        answer = next(conda_answers(spec, solve, context))
+        for platform, solved in answer.items():
+            check_npconda(spec, platform, solved.packages, context)
         return {
-            platform: Resolution(python=one.python, packages=one.packages, notes=one.notes)
-            for platform, one in found.items()
+            platform: Resolution(python=solved.python, packages=solved.packages, notes=solved.notes)
+            for platform, solved in answer.items()
         }

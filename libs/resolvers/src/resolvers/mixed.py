@@ -70,7 +70,9 @@ class MixedResolver:
             raise InvalidRequest(
                 "this resolver takes Python from conda, and the spec asks for the system's"
             )
-        answers = conda_answers(spec, lambda one: self._solve(one, platforms, context), context)
+        answers = conda_answers(
+            spec, lambda bounded: self._solve(bounded, platforms, context), context
+        )
         attempts = (
             (minor(next(iter(base.values())).python), partial(self._beside, spec, base, context))
             for base in answers
@@ -81,10 +83,13 @@ class MixedResolver:
         self, spec: EnvSpec, base: Mapping[str, Solved], context: ResolveContext, *, final: bool
     ) -> dict[str, Resolution]:
         """What conda has chosen, and the PyPI packages that go with it."""
+        # What is refused here is so whatever PyPI has, and costs no look into a package.
         for platform, solved in base.items():
             check_npconda(spec, platform, solved.packages, context)
         if not any(spec.for_platform(platform).get("pypi") for platform in base):
             return {platform: _alone(solved) for platform, solved in base.items()}
+        # The table decides what conda is taken to bring; with another, the same req_id would mean
+        # another answer.
         if spec.options.pypi_names != self._names.digest:
             raise InvalidRequest(
                 "the spec was made for another table of PyPI names",
@@ -108,10 +113,13 @@ class MixedResolver:
         final: bool,
     ) -> dict[str, Resolution]:
         """Solve until all extras that are asked of conda's packages were offered."""
+        # What the spec itself asks of conda's packages is known from the start.
         metadata = ExtraMetadata(spec, context)
         for side in sides.values():
             side.learn_requested(context, metadata)
-        found: dict[str, Resolution] = {}
+        # uv learns of an extra of conda's packages only from the stub that offers it, and which are
+        # asked of them, the wheels that it has chosen tell: so it is asked again once they are known.
+        resolutions: dict[str, Resolution] = {}
         wanted = list(sides)
         while wanted:
             stubs = {platform: sides[platform].stubs(context) for platform in wanted}
@@ -121,9 +129,11 @@ class MixedResolver:
             except NoSolution as error:
                 platform = error.platform
                 raise sides[platform].explained(error, stubs[platform], context) from error
-            found |= {one: sides[one].beside(solved[one], context) for one in wanted}
+            resolutions |= {
+                platform: sides[platform].beside(solved[platform], context) for platform in wanted
+            }
             provided = {platform: side.provided for platform, side in sides.items()}
-            verdict = Verdict(spec, found, context, provided)
+            verdict = Verdict(spec, resolutions, context, provided)
             # Each time round one distribution more is known, and there are only so many.
             wanted = [
                 platform
@@ -151,6 +161,7 @@ class MixedResolver:
 
         def solve(python: Python) -> Solved:
             series = minor(python.version)
+            # That a Python is free-threaded, its `python_abi` says, and its own build only of late.
             threads = [f"python_abi * *_cp{series.replace('.', '')}t"] * python.free_threaded
             alone = EnvSpec.make(
                 requirements={"sys": spec.for_platform(host).get("sys", ()), "conda": threads},
@@ -164,16 +175,18 @@ class MixedResolver:
         builders = (
             BuildPythons(base, solve, context.builder_python) if context.builder_python else None
         )
-        found: dict[tuple[str, bool], Python] = {}
-        for one in base.values():
-            kind = one.python, is_free_threaded(one.packages)
-            if kind not in found:
-                python = replace(stand_in(one.python, context), free_threaded=kind[1])
+        # Platforms that have the same Python share it, and with it the one that may be made.
+        by_kind: dict[tuple[str, bool], Python] = {}
+        for solved in base.values():
+            kind = solved.python, is_free_threaded(solved.packages)
+            if kind not in by_kind:
+                python = replace(stand_in(solved.python, context), free_threaded=kind[1])
+                # Made when something must be built, and then once: it costs a solve and a prefix.
                 make = partial(builders.path, python) if builders else None
-                found[kind] = replace(python, make=make)
+                by_kind[kind] = replace(python, make=make)
         return {
-            platform: found[one.python, is_free_threaded(one.packages)]
-            for platform, one in base.items()
+            platform: by_kind[solved.python, is_free_threaded(solved.packages)]
+            for platform, solved in base.items()
         }
 
 
@@ -188,12 +201,12 @@ def _wheels(
     try:
         return resolve_wheels(spec, pythons, context, stubs, final=final)
     except BuildFailed:
-        if not final or all(one.is_near or not one.make for one in pythons.values()):
+        if not final or all(python.is_near or not python.make for python in pythons.values()):
             raise
     # uv asks an sdist for its metadata with the Python that stands in, and that may be too new.
     right = {
-        platform: replace(one, path=one.make(), own=one.version) if one.make else one
-        for platform, one in pythons.items()
+        platform: replace(python, path=python.make(), own=python.version) if python.make else python
+        for platform, python in pythons.items()
     }
     return resolve_wheels(spec, right, context, stubs, final=final)
 

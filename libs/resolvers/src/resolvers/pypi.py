@@ -57,9 +57,9 @@ class PypiResolver:
         def attempt(python: Python) -> Attempt[dict[str, Resolution]]:
             return partial(resolve_wheels, spec, dict.fromkeys(platforms, python), context)
 
-        attempts = ((minor(one.version), attempt(one)) for one in pythons)
-        found = first_that_solves(attempts, only=len(pythons) == 1)
-        return Verdict(spec, found, context).given()
+        attempts = ((minor(python.version), attempt(python)) for python in pythons)
+        chosen = first_that_solves(attempts, only=len(pythons) == 1)
+        return Verdict(spec, chosen, context).given()
 
 
 def resolve_wheels(
@@ -75,11 +75,12 @@ def resolve_wheels(
     `stubs` are what each platform has already, which is not among the packages found. Unless it is
     `final`, raises `NeedsBuild` where an older Python has wheels of what must be built for this one.
     """
-    found: dict[str, Resolution] = {}
+    # Platforms with the same Python are solved at once, on what is looked up for all of them.
+    resolutions: dict[str, Resolution] = {}
     for python in dict.fromkeys(pythons.values()):
-        platforms = [platform for platform, one in pythons.items() if one == python]
-        found |= _resolve_for(python, spec, platforms, context, stubs or {}, final=final)
-    return {platform: found[platform] for platform in pythons}
+        platforms = [platform for platform, own in pythons.items() if own == python]
+        resolutions |= _resolve_for(python, spec, platforms, context, stubs or {}, final=final)
+    return {platform: resolutions[platform] for platform in pythons}
 
 
 def _resolve_for(
@@ -91,33 +92,38 @@ def _resolve_for(
     *,
     final: bool,
 ) -> dict[str, Resolution]:
-    targets = [Target.make(one, spec.for_platform(one).get("sys", ())) for one in platforms]
+    targets = [
+        Target.make(platform, spec.for_platform(platform).get("sys", ())) for platform in platforms
+    ]
     with (
         Uv(context) as uv,
         Files(uv, spec, python, context) as files,
         ProjectFiles(uv, spec, context) as projects,
+        # Two pools: who waits in the second for work of the first must not take its threads.
         Threads(_WORKERS) as work,
         Threads(len(targets)) as pool,
     ):
         bounds = PythonBounds(projects, context)
         try:
+            # First, since uv is asked for these wheels in place of the local sources, and once for all
+            # platforms.
             wheels = _local_wheels(spec, platforms, files, work)
             questions = [
                 Question.make(
                     spec,
-                    one,
+                    target,
                     python,
                     context,
                     wheels=wheels,
                     projects=projects,
                     bounds=bounds,
-                    stubs=stubs.get(one.platform),
+                    stubs=stubs.get(target.platform),
                     final=final,
                 )
-                for one in targets
+                for target in targets
             ]
-            pending = [pool.submit(_resolve, uv, one, files, work) for one in questions]
-            found = [one.result() for one in pending]
+            pending = [pool.submit(_resolve, uv, question, files, work) for question in questions]
+            resolutions = [future.result() for future in pending]
         except BaseException:
             # What the pools wait for, when they close, ends with these.
             files.stop()
@@ -125,8 +131,8 @@ def _resolve_for(
             raise
     built = tuple(dict.fromkeys(files.notes))
     return {
-        platform: replace(one, notes=(*one.notes, *built))
-        for platform, one in zip(platforms, found, strict=True)
+        platform: replace(resolution, notes=(*resolution.notes, *built))
+        for platform, resolution in zip(platforms, resolutions, strict=True)
     }
 
 
@@ -153,7 +159,7 @@ def _local_wheels(
         for text in sorted(texts)
         if (source := local_source(text))
     }
-    return {digest: one.result() for digest, one in pending.items()}
+    return {digest: future.result() for digest, future in pending.items()}
 
 
 def _resolve(uv: Uv, question: Question, files: Files, work: Threads) -> Resolution:
@@ -180,23 +186,25 @@ def _resolved(uv: Uv, question: Question, files: Files, work: Threads) -> Resolu
         )
         question = replace(question, target=nearest)
         locked = solve(uv, question)
+    # A second question about the same packages: the lock file does not say who needs what.
     notes, warned = compile_notes(uv, question, locked)
     pending = [
         work.submit(
             files.package,
-            one,
+            package,
             question,
-            [name for name, other in notes.items() if one.name in other.via],
-            _source(one, notes, question.spec),
+            [name for name, other in notes.items() if package.name in other.via],
+            _source(package, notes, question.spec),
         )
-        for one in locked
-        if not question.is_there(one.name)
+        for package in locked
+        if not question.is_there(package.name)
     ]
-    found: list[tuple[Package, Artifact | None]] = []
+    taken: list[tuple[Package, Artifact | None]] = []
+    # All that cannot be had on this machine is said at once.
     elsewhere: list[NeedsPlatform] = []
-    for one in pending:
+    for future in pending:
         try:
-            found.append(one.result())
+            taken.append(future.result())
         except NeedsPlatform as error:
             elsewhere.append(error)
     if elsewhere:
@@ -208,17 +216,18 @@ def _resolved(uv: Uv, question: Question, files: Files, work: Threads) -> Resolu
         )
     return Resolution(
         python=question.python.version,
-        packages=tuple(package for package, _ in found),
-        artifacts=tuple(artifact for _, artifact in found if artifact),
+        packages=tuple(package for package, _ in taken),
+        artifacts=tuple(artifact for _, artifact in taken if artifact),
         notes=warned,
     )
 
 
-def _source(one: Locked, notes: Mapping[str, Notes], spec: EnvSpec) -> str | None:
+def _source(package: Locked, notes: Mapping[str, Notes], spec: EnvSpec) -> str | None:
     """The source of the spec that uv's annotation means; direct references have none."""
-    index = notes[one.name].index if one.name in notes else None
-    if one.direct or index is None:
+    index = notes[package.name].index if package.name in notes else None
+    if package.direct or index is None:
         return None
+    # uv writes the URL of its default index, which the spec holds by name.
     known = [source.url for source in spec.sources if source.kind != "channel"]
     if index.rstrip("/") in known:
         return index.rstrip("/")

@@ -65,7 +65,7 @@ def _satisfied(category: str, text: str, env: ResolvedEnv) -> bool:
 def _offers(text: str, env: ResolvedEnv) -> bool:
     """Whether the environment runs where a virtual package is another than it was resolved for."""
     stated = env.spec.for_platform(env.platform).get("sys", ())
-    offered = dict(one.split("=", 1) for one in virtual_packages(env.platform, stated))
+    offered = dict(virtual.split("=", 1) for virtual in virtual_packages(env.platform, stated))
     name, version = text.split("=", 1)
     if name not in offered:
         return True
@@ -73,10 +73,12 @@ def _offers(text: str, env: ResolvedEnv) -> bool:
         return offered[name] == version
     if Version(version) >= Version(offered[name]):
         return True
-    if name == "__linux" or any(one.kind == "conda" for one in env.packages):
+    # An older system than it was resolved for: a conda package may have needed the newer one, and
+    # an environment does not record what of it. A wheel says so in its name.
+    if name == "__linux" or any(package.kind == "conda" for package in env.packages):
         return False
     ranks = Target.make(env.platform, [text]).ranks(env.python)
-    wheels = (one.filename for one in env.packages)
+    wheels = (package.filename for package in env.packages)
     return all(any(tag in ranks for tag in parse_wheel_filename(name)[3]) for name in wheels)
 
 
@@ -91,7 +93,7 @@ def _pypi(text: str, env: ResolvedEnv) -> bool:
 def _binds(text: str, env: ResolvedEnv) -> bool:
     """Whether a constraint holds: of a package that is not there it always does."""
     name = canonicalize_name(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0])
-    there = any(canonicalize_name(one.name) == name for one in env.packages)
+    there = any(canonicalize_name(package.name) == name for package in env.packages)
     return not there or _pypi(text, env)
 
 
@@ -101,12 +103,14 @@ def _conda(text: str, env: ResolvedEnv) -> bool:
     if asked is None or package is None:
         return False
     build = asked["build"] or "*"
+    # A regular expression, which conda knows beside patterns.
     if build.startswith("^") or not fnmatchcase(package.build or "", build):
         return False
     return not asked["version"] or _in_range(asked["version"], package.version)
 
 
 def _in_range(asked: str, version: str) -> bool:
+    # The very same text is the same version, whatever it is made of.
     if asked == f"=={version}":
         return True
     clauses = [_CLAUSE.fullmatch(clause) for clause in asked.split(",")]
@@ -128,4 +132,6 @@ def _holds(clause: re.Match[str], version: str) -> bool:
 
 
 def _package(kind: str, name: str, packages: Sequence[Package]) -> Package | None:
-    return next((one for one in packages if one.kind == kind and one.name == name), None)
+    return next(
+        (package for package in packages if package.kind == kind and package.name == name), None
+    )
