@@ -115,35 +115,37 @@ CASES: dict[str, tuple[str, Callable[[int], str]]] = {
 }
 
 
+TRIES = 3
+
+
 def seconds(desk: Desk, name: str, text: str) -> float:
     path = desk.put(name, text)
-    best = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        try:
-            reqparse.parse_file(path, env={}, groups=["x"] if "include-group" in text else ())
-        except reqparse.ParseErrors as error:
-            str(error)
-        best = min(best, time.process_time() - start)
-    return best
+    start = time.process_time()
+    try:
+        reqparse.parse_file(path, env={}, groups=["x"] if "include-group" in text else ())
+    except reqparse.ParseErrors as error:
+        str(error)
+    return time.process_time() - start
+
+
+def grows_as_it_should(desk: Desk, name: str, small: str, large: str) -> bool:
+    """Whether the best of some tries at the large input is short enough; one does, if it is."""
+    allowed = max(min(seconds(desk, name, small) for _ in range(TRIES)), 0.003) * FACTOR * 3
+    return any(seconds(desk, name, large) < allowed for _ in range(TRIES))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_time_grows_with_the_input(desk: Desk, case: str) -> None:
     name, make = CASES[case]
     seconds(desk, name, make(1))  # imports, caches
-    small = seconds(desk, name, make(SMALL))
-    large = seconds(desk, name, make(SMALL * FACTOR))
-    assert large / max(small, 0.003) < FACTOR * 3
+    assert grows_as_it_should(desk, name, make(SMALL), make(SMALL * FACTOR))
 
 
 def test_time_grows_with_the_depth_of_includes(desk: Desk) -> None:
     for n in range(800):
         desk.put(f"{n}.txt", f"p{n}\n-r {n + 1}.txt\n")
     desk.put("800.txt", "")
-    small = seconds(desk, "r.txt", "-r 700.txt\n")
-    large = seconds(desk, "r.txt", "-r 0.txt\n")
-    assert large / max(small, 0.003) < FACTOR * 3
+    assert grows_as_it_should(desk, "r.txt", "-r 700.txt\n", "-r 0.txt\n")
 
 
 def test_importing_reqparse_does_not_import_yaml_or_packaging() -> None:

@@ -43,18 +43,26 @@ URLS = st.sampled_from(
     ]
 )
 HEX = st.integers(0, 2**256 - 1).map("{:064x}".format)
+DIGEST = st.none() | HEX
+
+# A strategy that is made where it is drawn is checked again at every draw, which takes longer
+# than the draw: those of what follows are made once.
+EXTRAS = st.sets(NAMES, max_size=2)
+HASHES = st.sets(HEX, max_size=2)
+FORMS = st.sampled_from(["named", "url", "unnamed"])
+BOUNDS = st.sets(CLAUSES, max_size=3)
 
 
 @st.composite
 def pypi(draw: st.DrawFn) -> str:
     """A PyPI requirement in its normal spelling."""
-    extras = sorted(draw(st.sets(NAMES, max_size=2)))
-    hashes = "".join(f" --hash=sha256:{one}" for one in sorted(draw(st.sets(HEX, max_size=2))))
+    extras = sorted(draw(EXTRAS))
+    hashes = "".join(f" --hash=sha256:{one}" for one in sorted(draw(HASHES)))
     asked = f"[{','.join(extras)}]" if extras else ""
     marker = draw(MARKERS)
-    form = draw(st.sampled_from(["named", "url", "unnamed"]))
+    form = draw(FORMS)
     if form == "named":
-        clauses = ",".join(sorted(draw(st.sets(CLAUSES, max_size=3))))
+        clauses = ",".join(sorted(draw(BOUNDS)))
         body = f"{draw(NAMES)}{asked}{clauses}" + (f"; {marker}" if marker else "")
     else:
         name = f"{draw(NAMES)}{asked} @ " if form == "url" else ""
@@ -63,25 +71,28 @@ def pypi(draw: st.DrawFn) -> str:
     return body + hashes
 
 
+CHANNELS = st.sampled_from(["", "conda-forge::", "conda-forge/linux-64::", "https://h/c::"])
+CONDA_VERSIONS = st.one_of(
+    st.just(""),
+    st.sets(
+        st.builds("{}{}".format, st.sampled_from([">=", "<", "!=", "=="]), RELEASES),
+        min_size=1,
+        max_size=3,
+    ).map(lambda found: ",".join(sorted(found))),
+    st.builds("={}".format, RELEASES),
+    st.builds(" {}.*".format, RELEASES),
+    st.builds(" {}|>{}".format, RELEASES, RELEASES),
+)
+BUILDS = st.sampled_from(["", "=py38_0", " *_1"])
+KEYS = st.sampled_from(["", "[build='h*']", "[build='0',version='<2,>=1']"])
+
+
 @st.composite
 def conda(draw: st.DrawFn) -> str:
     """A MatchSpec in its normal spelling."""
-    channel = draw(
-        st.sampled_from(["", "conda-forge::", "conda-forge/linux-64::", "https://h/c::"])
-    )
-    bounds = st.builds("{}{}".format, st.sampled_from([">=", "<", "!=", "=="]), RELEASES)
-    version = draw(
-        st.one_of(
-            st.just(""),
-            st.sets(bounds, min_size=1, max_size=3).map(lambda found: ",".join(sorted(found))),
-            st.builds("={}".format, RELEASES),
-            st.builds(" {}.*".format, RELEASES),
-            st.builds(" {}|>{}".format, RELEASES, RELEASES),
-        )
-    )
-    build = draw(st.sampled_from(["", "=py38_0", " *_1"])) if version else ""
-    keys = draw(st.sampled_from(["", "[build='h*']", "[build='0',version='<2,>=1']"]))
-    return f"{channel}{draw(NAMES)}{version}{build}{keys}"
+    channel, version = draw(CHANNELS), draw(CONDA_VERSIONS)
+    build = draw(BUILDS) if version else ""
+    return f"{channel}{draw(NAMES)}{version}{build}{draw(KEYS)}"
 
 
 def virtual() -> st.SearchStrategy[str]:
@@ -92,10 +103,9 @@ def virtual() -> st.SearchStrategy[str]:
 BY_CATEGORY = {"conda": conda(), "npconda": conda(), "pypi": pypi(), "sys": virtual()}
 
 
-def asked() -> st.SearchStrategy[Asked]:
-    lists = {name: st.lists(one, max_size=3) for name, one in BY_CATEGORY.items()}
-    return st.fixed_dictionaries({}, optional=lists)
-
+ASKED = st.fixed_dictionaries(
+    {}, optional={name: st.lists(one, max_size=3) for name, one in BY_CATEGORY.items()}
+)
 
 SOURCES = st.lists(
     st.builds(
@@ -121,32 +131,26 @@ PYTHONS = st.sampled_from(["3.11", "3.11.7", ">=3.10,<3.13", "", "3"])
 IDS = st.integers(0, 2**160 - 1).map("{:040x}".format)
 
 
-def requests() -> st.SearchStrategy[dict[str, Any]]:
-    """The arguments of `EnvSpec.make`."""
-    return st.fixed_dictionaries(
-        {
-            "requirements": asked(),
-            "platform_requirements": st.dictionaries(
-                st.sampled_from(PLATFORMS), asked(), max_size=2
-            ),
-            "constraints": st.lists(pypi(), max_size=2),
-            "python": PYTHONS,
-            "sources": SOURCES,
-            "options": OPTIONS,
-            "base": st.none() | IDS,
-        }
-    )
-
-
-def specs() -> st.SearchStrategy[EnvSpec]:
-    return requests().map(lambda fields: EnvSpec.make(**fields))
+REQUESTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "requirements": ASKED,
+        "platform_requirements": st.dictionaries(st.sampled_from(PLATFORMS), ASKED, max_size=2),
+        "constraints": st.lists(BY_CATEGORY["pypi"], max_size=2),
+        "python": PYTHONS,
+        "sources": SOURCES,
+        "options": OPTIONS,
+        "base": st.none() | IDS,
+    }
+)
+"""The arguments of `EnvSpec.make`."""
+SPECS = REQUESTS.map(lambda fields: EnvSpec.make(**fields))
 
 
 ORIGINS = st.builds(
     BuiltFrom,
     kind=st.sampled_from(["sdist", "vcs", "directory"]),
     url=URLS,
-    sha256=st.none() | HEX,
+    sha256=DIGEST,
     commit=st.none() | IDS,
     subdirectory=st.none() | st.just("a/b"),
 )
@@ -155,25 +159,32 @@ OTHERS = st.builds(
 )
 
 
+KINDS = st.sampled_from(["conda", "pypi"])
+REST: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "url": URLS,
+        "sha256": HEX,
+        "md5": st.none() | st.just("0" * 32),
+        "build": st.none() | st.sampled_from(["0", "py38_0"]),
+        "subdir": st.none() | st.sampled_from([*PLATFORMS, "noarch"]),
+        "size": st.none() | st.integers(0, 2**40),
+        "depends": st.lists(NAMES, max_size=3),
+        "source": st.none() | st.just("pypi"),
+        "built_from": st.none() | ORIGINS,
+        "transmuted": st.none() | OTHERS,
+    }
+)
+
+
 @st.composite
 def packages(draw: st.DrawFn) -> Package:
-    kind = draw(st.sampled_from(["conda", "pypi"]))
     name, version = draw(NAMES), draw(VERSIONS)
     return Package.make(
-        kind=kind,
+        kind=draw(KINDS),
         name=name,
         version=version,
         filename=f"{name}-{version}.whl",
-        url=draw(URLS),
-        sha256=draw(HEX),
-        md5=draw(st.none() | st.just("0" * 32)),
-        build=draw(st.none() | st.sampled_from(["0", "py38_0"])),
-        subdir=draw(st.none() | st.sampled_from([*PLATFORMS, "noarch"])),
-        size=draw(st.none() | st.integers(0, 2**40)),
-        depends=draw(st.lists(NAMES, max_size=3)),
-        source=draw(st.none() | st.just("pypi")),
-        built_from=draw(st.none() | ORIGINS),
-        transmuted=draw(st.none() | OTHERS),
+        **draw(REST),
     )
 
 
@@ -185,14 +196,12 @@ FOUND = st.dictionaries(
 )
 
 
-def environments() -> st.SearchStrategy[tuple[ResolvedEnv, ...]]:
-    lines = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=5)
-    return st.builds(
-        lambda spec, found, who: ResolvedEnv.co_resolve(spec, found, resolved_by=who),
-        specs(),
-        FOUND,
-        lines,
-    )
+ENVIRONMENTS = st.builds(
+    lambda spec, found, who: ResolvedEnv.co_resolve(spec, found, resolved_by=who),
+    SPECS,
+    FOUND,
+    st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=5),
+)
 
 
 @st.composite

@@ -17,17 +17,17 @@ from envid.errors import EnvidError, InvalidAlias, InvalidDescription
 from envid.requirements import CATEGORIES, normalize, normalize_python
 
 from .strategies import (
+    ASKED,
     BY_CATEGORY,
+    ENVIRONMENTS,
     FOUND,
     OPTIONS,
     PACKAGES,
+    REQUESTS,
+    SPECS,
     Asked,
-    asked,
-    environments,
     packages,
-    requests,
     respelled,
-    specs,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class TestRequirements:
 
 
 class TestReqId:
-    @given(st.data(), requests())
+    @given(st.data(), REQUESTS)
     def test_order_repetition_and_spelling_mean_nothing(
         self, data: st.DataObject, fields: dict[str, Any]
     ) -> None:
@@ -112,19 +112,19 @@ class TestReqId:
         }
         assert len(ids) == 2
 
-    @given(st.data(), requests())
+    @given(st.data(), REQUESTS)
     def test_the_order_of_sources_counts(self, data: st.DataObject, fields: dict[str, Any]) -> None:
         turned = data.draw(st.permutations(fields["sources"]))
         same = turned == fields["sources"]
         other = EnvSpec.make(**{**fields, "sources": turned})
         assert (other.req_id == EnvSpec.make(**fields).req_id) is same
 
-    @given(specs(), OPTIONS)
+    @given(SPECS, OPTIONS)
     def test_every_option_counts(self, spec: EnvSpec, options: Any) -> None:
         other = replace(spec, options=options)
         assert (other.req_id == spec.req_id) is (options == spec.options)
 
-    @given(specs(), asked())
+    @given(SPECS, ASKED)
     def test_what_is_asked_on_one_platform_only_counts(self, spec: EnvSpec, more: Asked) -> None:
         fields = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
         own = {"osx-64": more}
@@ -135,11 +135,11 @@ class TestReqId:
         }
         assert len(ids) == 3
 
-    @given(specs(), specs())
+    @given(SPECS, SPECS)
     def test_different_specs_never_serialise_alike(self, one: EnvSpec, other: EnvSpec) -> None:
         assert (one == other) is (one.canonical() == other.canonical())
 
-    @given(specs())
+    @given(SPECS)
     def test_a_spec_reads_back_from_its_json(self, spec: EnvSpec) -> None:
         back = EnvSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
         assert (back, back.req_id) == (spec, spec.req_id)
@@ -191,7 +191,7 @@ class TestFullId:
 
 
 class TestDescription:
-    @given(environments())
+    @given(ENVIRONMENTS)
     def test_it_reads_back_as_the_same_environment(self, together: tuple[ResolvedEnv, ...]) -> None:
         for found in together:
             back = ResolvedEnv.from_json(found.to_json())
@@ -209,7 +209,7 @@ class TestDescription:
         with pytest.raises(InvalidDescription):
             ResolvedEnv.from_json(text)
 
-    @given(st.data(), environments(), JSON)
+    @given(st.data(), ENVIRONMENTS, JSON)
     def test_any_field_replaced_or_left_out_is_read_the_same_or_refused(
         self, data: st.DataObject, together: tuple[ResolvedEnv, ...], value: Any
     ) -> None:
