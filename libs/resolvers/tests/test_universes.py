@@ -29,6 +29,7 @@ from .universes import (
     Held,
     Release,
     Universe,
+    conda_choices,
     draw,
     is_apart,
     is_solvable,
@@ -102,6 +103,25 @@ def test_what_can_be_solved_is_solved(solve: Solver, first: int) -> None:
         allowed = NoSolution if EXACT else (NoSolution, RequirementsUnmet)
         assert isinstance(found, allowed), f"{found!r}\n{about}"
         assert not (EXACT and is_solvable(universe)), f"{found}\n{about}"
+
+
+@pytest.mark.parametrize("first", CHUNKS[::3])
+def test_beside_the_only_choice_of_conda_packages(solve: Solver, first: int) -> None:
+    """Where conda has one answer, the oracle reads all that PyPI says as the engines do."""
+    for seed in range(first, min(first + CHUNK, CHUNKS.stop)):
+        universe, rng = make_universe(seed), random.Random(seed)
+        platform = rng.choice(universe.platforms)
+        choices = list(conda_choices(universe, platform))
+        if not choices:
+            continue
+        alone = replace(universe, builds=rng.choice(choices), platforms=(platform,))
+        found = solve.outcome(alone)
+        about = f"seed {seed}\n{alone}"
+        if isinstance(found, dict):
+            check(alone, found, about)
+        else:
+            assert isinstance(found, (NoSolution, RequirementsUnmet)), f"{found!r}\n{about}"
+            assert not is_solvable(alone), f"{found}\n{about}"
 
 
 def check(universe: Universe, found: dict[str, Resolution], about: str) -> None:

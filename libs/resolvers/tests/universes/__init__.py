@@ -6,7 +6,7 @@ from .channel import write
 from .checker import problems
 from .generator import KINDS, draw, kind_of, make_universe
 from .model import Build, Held, Release, Universe
-from .oracle import first_choice, is_apart, is_solvable, solutions
+from .oracle import conda_choices, first_choice, is_apart, is_solvable, solutions
 from .reading import matches
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Held",
     "Release",
     "Universe",
+    "conda_choices",
     "draw",
     "first_choice",
     "is_apart",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Solution",
+    "conda_choices",
     "first_choice",
     "is_apart",
     "is_solvable",
@@ -74,7 +75,7 @@ def is_apart(universe: Universe) -> bool:
 def first_choice(universe: Universe, platform: str) -> Solution | None:
     """What the newest conda packages are, each in turn, whatever PyPI says; with what fits then."""
     side = _Pypi(universe, platform)
-    for builds in _choices(universe, platform):
+    for builds in conda_choices(universe, platform):
         found = side.beside(builds)
         return None if found is None else Solution(builds, found)
     return None
@@ -83,13 +84,13 @@ def first_choice(universe: Universe, platform: str) -> Solution | None:
 def solutions(universe: Universe, platform: str) -> Iterator[Solution]:
     """Every choice of conda packages that has PyPI packages to it, with one choice of those."""
     side = _Pypi(universe, platform)
-    for builds in _choices(universe, platform):
+    for builds in conda_choices(universe, platform):
         found = side.beside(builds)
         if found is not None:
             yield Solution(builds, found)
 
 
-def _choices(universe: Universe, platform: str) -> Iterator[tuple[Build, ...]]:
+def conda_choices(universe: Universe, platform: str) -> Iterator[tuple[Build, ...]]:
     """Every choice of conda packages, newer ones first, of Python before all others."""
     by_name: dict[str, list[Build]] = {}
     for one in universe.builds:
