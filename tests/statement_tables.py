@@ -22,7 +22,7 @@ from mfenv.environments import Environments
 from mfenv.host import Host
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
-from reqparse import RequirementSet, Setting, Source, parse_file, parse_requirement
+from reqparse import RequirementSet, Setting, StatedSource, parse_file, parse_requirement
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -203,7 +203,7 @@ def _stated(value: Mapping[str, Any]) -> RequirementSet:
     said: dict[str, Any] = {name: _tuples(one) for name, one in value.items()}
     more: dict[str, Any] = said.pop("requirement", {})
     app = replace(parse_requirement("app"), **{name: _tuples(one) for name, one in more.items()})
-    sources = tuple(Source(**one) for one in said.pop("sources", ()))
+    sources = tuple(StatedSource(**one) for one in said.pop("sources", ()))
     settings = tuple(Setting(**one) for one in said.pop("settings", ()))
     constraints = tuple(map(parse_requirement, said.pop("constraints", ())))
     return RequirementSet(

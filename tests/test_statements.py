@@ -23,7 +23,7 @@ import pytest
 
 from mfenv.request import Request
 from mfenv.settings import Settings
-from reqparse import ParseErrors, Requirement, RequirementSet, Source, parse_file
+from reqparse import ParseErrors, Requirement, RequirementSet, StatedSource, parse_file
 from reqparse.files import kind_of
 
 from . import statement_tables as tables
@@ -116,7 +116,7 @@ def test_every_field_of_what_a_file_says_has_a_row() -> None:
     parts |= {"origin", "original", "secret"}
     known |= {f"requirement.{one.name}" for one in fields(Requirement) if one.name not in parts}
     labels = {"name", "origin", "secret"}
-    known |= {f"source.{one.name}" for one in fields(Source) if one.name not in labels}
+    known |= {f"source.{one.name}" for one in fields(StatedSource) if one.name not in labels}
     assert tables.statements("stated") - {"source"} == known
 
 

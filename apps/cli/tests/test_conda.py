@@ -18,7 +18,7 @@ from mfenv.errors import Contradiction
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
 from pkgcache.web.credentials import Credentials
-from resolvers.errors import InvalidRequest as UnusableTable
+from resolvers.errors import UnsupportedRequest
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_the_content_of_the_table_of_pypi_names_is_part_of_a_request_for_wheels(
         wheels, system = Request(pypi=("b",)), {"python_provider": "system"}
         assert req_id(wheels, pypi_names=str(table), **system) == req_id(wheels, **system)
     assert len(found) == 3
-    with pytest.raises(UnusableTable, match="is not a table of PyPI names"):
+    with pytest.raises(UnsupportedRequest, match="is not a table of PyPI names"):
         req_id(mixed, pypi_names=str(tmp_path / "absent.json"))
 
 

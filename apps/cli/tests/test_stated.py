@@ -9,7 +9,7 @@ import pytest
 from mfenv.errors import Contradiction
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
-from reqparse import Origin, PythonRequirement, RequirementSet, Source, parse_requirement
+from reqparse import Origin, PythonRequirement, RequirementSet, StatedSource, parse_requirement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BOSS = Origin("the boss")
 SAID = RequirementSet(
     requirements=(parse_requirement("numpy>=2", category="conda", origin=BOSS),),
-    sources=(Source(kind="channel", url="near"), Source(kind="channel", url="far")),
+    sources=(StatedSource(kind="channel", url="near"), StatedSource(kind="channel", url="far")),
     python=(PythonRequirement(specifier="3.12", origin=BOSS),),
 )
 

@@ -314,7 +314,7 @@ def test_what_was_built_elsewhere_serves_where_the_directory_is_not(tmp_path: Pa
     text = f"file:project#sha256={'0' * 64}"
     found = resolve(spec_of(text), tmp_path, HOST, built_wheel=lambda _: known)
     assert versions(found) == {"a": "1"}
-    with pytest.raises(errors.InvalidRequest, match="is not on this machine"):
+    with pytest.raises(errors.UnsupportedRequest, match="is not on this machine"):
         resolve(spec_of(text), tmp_path / "fresh", HOST)
 
 
@@ -343,11 +343,11 @@ def test_a_local_wheel_and_a_local_sdist_need_no_name(tmp_path: Path) -> None:
 def test_a_local_file_must_be_here_and_what_the_request_says(tmp_path: Path) -> None:
     wheel = make_wheel("a", "1").write(tmp_path)
     text = f"a @ file:a.whl#sha256={'0' * 64}"
-    with pytest.raises(errors.InvalidRequest, match="is not on this machine"):
+    with pytest.raises(errors.UnsupportedRequest, match="is not on this machine"):
         resolve(spec_of(text), tmp_path)
-    with pytest.raises(errors.HashMismatch, match=r"asked by r\.txt:1"):
+    with pytest.raises(errors.NoMatchingFile, match=r"asked by r\.txt:1"):
         resolve(spec_of(text), tmp_path, local_paths={"0" * 64: wheel}, origins={text: "r.txt:1"})
-    with pytest.raises(errors.InvalidRequest, match="does not say what the path holds"):
+    with pytest.raises(errors.UnsupportedRequest, match="does not say what the path holds"):
         resolve(spec_of("a @ file:a.whl"), tmp_path)
 
 

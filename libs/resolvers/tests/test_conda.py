@@ -23,12 +23,12 @@ from resolvers.conda import CondaResolver, python_path
 from resolvers.errors import (
     EngineFailed,
     IndexUnreachable,
-    InvalidRequest,
     NoSolution,
     PythonRefused,
     ResolveError,
     UnknownChannel,
     UnknownPackage,
+    UnsupportedRequest,
 )
 from resolvers.request import ResolveContext
 
@@ -101,7 +101,7 @@ def test_npconda_that_brings_python_is_refused(
         python="",
         sources=[Source.make("channel", channels.main.as_uri())],
     )
-    with pytest.raises(InvalidRequest, match="wrapper needs pytool needs python"):
+    with pytest.raises(UnsupportedRequest, match="wrapper needs pytool needs python"):
         CondaResolver(worker).resolve(spec, [LINUX], ResolveContext(cache_dir=tmp_path))
 
 
@@ -411,7 +411,7 @@ def test_of_twins_the_preferred_format_is_taken(
             assert found["greeter"].filename == f"greeter-1.0-h0_0{suffix}"
             assert found["libgreet"].filename.endswith(".tar.bz2")
             assert found["python"].filename.endswith(".conda")
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(UnsupportedRequest):
         solve("greeter", resolver={"package_format": ".zip"})
 
 
@@ -701,9 +701,9 @@ def test_a_cutoff_before_everything(solve: Solver) -> None:
 
 
 def test_a_matchspec_that_cannot_be_read(solve: Solver) -> None:
-    with pytest.raises(InvalidRequest, match=r"^env.yml:3: `colours\[size='1'\]` is not"):
+    with pytest.raises(UnsupportedRequest, match=r"^env.yml:3: `colours\[size='1'\]` is not"):
         solve("colours[size='1']", context={"origins": {"colours[size='1']": "env.yml:3"}})
-    with pytest.raises(InvalidRequest, match="==="):
+    with pytest.raises(UnsupportedRequest, match="==="):
         solve("colours", python="===3.11")
 
 
@@ -714,9 +714,9 @@ def test_only_conda_specs_are_taken(worker: Worker, tmp_path: Path) -> None:
         requirements={}, python="3.11", options=Options.make(python_provider="system")
     )
     for spec in (mixed, system):
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(UnsupportedRequest):
             CondaResolver(worker).resolve(spec, [LINUX], context)
-    with pytest.raises(InvalidRequest, match="no platform"):
+    with pytest.raises(UnsupportedRequest, match="no platform"):
         CondaResolver(worker).resolve(spec_of(channels=[]), [], context)
 
 

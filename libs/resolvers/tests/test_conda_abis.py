@@ -9,7 +9,7 @@ from tests.channel import Recipe, pack, write_channel
 
 from envid.spec import EnvSpec, Options, Source
 from resolvers.conda import CondaResolver
-from resolvers.errors import BuildFailed, InvalidRequest, NoSolution
+from resolvers.errors import BuildFailed, NoSolution, UnsupportedRequest
 from resolvers.mixed import MixedResolver
 from resolvers.request import ResolveContext
 from resolvers.targets import Target
@@ -159,7 +159,7 @@ def test_other_implementations_are_refused_by_name_beside_pypi_packages(
 ) -> None:
     recipes = pythons(version, build, abi)
     with FakeIndex(make_wheel("a", "1")) as index:
-        with pytest.raises(InvalidRequest, match=f"conda's Python is {name}"):
+        with pytest.raises(UnsupportedRequest, match=f"conda's Python is {name}"):
             resolve(recipes, index, pypi=["a"], python=version)
         assert "python" in resolve(recipes, index, pypi=[], python=version)
 

@@ -9,7 +9,7 @@ from tests.channel import Recipe, pack, write_channel
 
 from envid.spec import EnvSpec, Source
 from resolvers.conda import CondaResolver
-from resolvers.errors import InvalidRequest, NoSolution
+from resolvers.errors import NoSolution, UnsupportedRequest
 from resolvers.request import ResolveContext
 
 if TYPE_CHECKING:
@@ -146,7 +146,9 @@ def test_every_part_of_a_spec_decides(near: Near, text: str, filename: str) -> N
     ],
 )
 def test_what_was_found_elsewhere_is_refused(near: Near, text: str, said: str) -> None:
-    with pytest.raises(InvalidRequest, match="is asked for, and the foo that was found") as caught:
+    with pytest.raises(
+        UnsupportedRequest, match="is asked for, and the foo that was found"
+    ) as caught:
         near.found(text)
     assert said in str(caught.value)
     assert caught.value.hint
@@ -178,6 +180,6 @@ def test_what_nothing_has_has_no_solution(near: Near, text: str) -> None:
     ],
 )
 def test_what_cannot_be_had_so_is_refused(near: Near, text: str, said: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(UnsupportedRequest) as caught:
         near.found(text)
     assert said in str(caught.value)

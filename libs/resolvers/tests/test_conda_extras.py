@@ -8,7 +8,7 @@ import pytest
 from tests.channel import ChannelServer, Entry
 
 from envid.spec import EnvSpec, Source
-from resolvers.errors import InvalidRequest, NoSolution, PackagesClash, RequirementsUnmet
+from resolvers.errors import NoSolution, PackagesClash, RequirementsUnmet, UnsupportedRequest
 from resolvers.mixed import MixedResolver
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_wheel
@@ -140,7 +140,7 @@ class TestExtras:
         assert names == {LINUX: {"array-lib", "deep"}, "osx-arm64": {"deep"}}
 
     def test_that_are_none_are_refused_or_noted(self, solve: Solver, index: FakeIndex) -> None:
-        with pytest.raises(InvalidRequest, match="has no extra `loud`") as caught:
+        with pytest.raises(UnsupportedRequest, match="has no extra `loud`") as caught:
             solve(conda=["grid"], pypi=["grid[loud]"])
         assert caught.value.hint == "it has array, complete, data-frame, other"
         index.add(make_wheel("odd", "1.0", requires=["grid[loud]"]))
@@ -213,7 +213,9 @@ class TestWhereMetadataComesFrom:
     @pytest.mark.parametrize("asked", ["grid[array]", "user"])
     def test_from_nowhere_is_an_error_that_names_who_asks(self, solve: Solver, asked: str) -> None:
         self.have(solve, own=False)
-        with pytest.raises(InvalidRequest, match=r"asks for an extra of `grid`.*1\.5") as caught:
+        with pytest.raises(
+            UnsupportedRequest, match=r"asks for an extra of `grid`.*1\.5"
+        ) as caught:
             solve(conda=["grid"], pypi=[asked])
         assert ("`user` 1.0" in str(caught.value)) == (asked == "user")
         assert caught.value.hint

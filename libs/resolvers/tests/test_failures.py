@@ -201,12 +201,12 @@ def test_a_floor_that_wheels_do_not_know_is_refused(
     tmp_path: Path, sys: tuple[str, ...], message: str
 ) -> None:
     found = failure(spec_of("a", index="pypi", sys=sys), tmp_path)
-    assert (type(found), str(found)) == (errors.InvalidRequest, message)
+    assert (type(found), str(found)) == (errors.UnsupportedRequest, message)
 
 
 def test_a_repository_of_another_kind_is_refused(tmp_path: Path) -> None:
     found = failure(spec_of("a @ hg+https://localhost/a"), tmp_path)
-    assert type(found) is errors.InvalidRequest
+    assert type(found) is errors.UnsupportedRequest
     assert "Mercurial is not supported" in str(found)
 
 

@@ -20,10 +20,10 @@ from pkgcache.prefixes.conda_prefix import create_conda_env
 from resolvers.content import content_digest
 from resolvers.errors import (
     BuildFailed,
-    InvalidRequest,
     NeedsPlatform,
     NoSolution,
     PythonRefused,
+    UnsupportedRequest,
 )
 from resolvers.mixed import MixedResolver
 from resolvers.names import PypiNames
@@ -160,7 +160,7 @@ def test_npconda_that_brings_python_is_refused_naming_the_way(
     solve: Solver, beside: dict[str, list[str]]
 ) -> None:
     origins = {"wrapper>=1": "env.yml:9"}
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(UnsupportedRequest) as caught:
         solve(pypi=["alpha"], npconda=["wrapper>=1"], origins=origins, **beside)
     assert str(caught.value) == (
         "env.yml:9: `wrapper>=1` brings Python with it: wrapper needs pytool needs python"
@@ -172,7 +172,7 @@ def test_npconda_that_brings_python_is_refused_naming_the_way(
 def test_npconda_is_known_in_every_spelling(solve: Solver, form: str) -> None:
     url = solve.channel.as_uri()
     (package,) = solve.channel.glob("noarch/wrapper-*")
-    with pytest.raises(InvalidRequest, match="wrapper needs pytool needs python"):
+    with pytest.raises(UnsupportedRequest, match="wrapper needs pytool needs python"):
         solve(pypi=["alpha"], npconda=[form.format(url=url, package=package.as_uri())])
 
 
@@ -202,12 +202,12 @@ def test_a_table_of_names_can_be_replaced(solve: Solver, tmp_path: Path) -> None
     table = tmp_path / "names.json"
     table.write_text(json.dumps({"names": {"either": ["Colour_Names"]}}))
     assert pypi(solve(conda=["either"], pypi=["painter"], names=table)) == {"painter": "1.0"}
-    with pytest.raises(InvalidRequest, match="made for another table") as caught:
+    with pytest.raises(UnsupportedRequest, match="made for another table") as caught:
         solve(conda=["either"], pypi=["painter"], options={"pypi_names": "0" * 64})
     assert caught.value.hint
     for text in ("no json", "[]", '{"names": []}', '{"names": {"a": 3}}'):
         table.write_text(text)
-        with pytest.raises(InvalidRequest) as caught:
+        with pytest.raises(UnsupportedRequest) as caught:
             PypiNames(table)
         assert caught.value.hint
 
@@ -220,10 +220,10 @@ def test_a_library_of_the_same_name_is_no_distribution(solve: Solver) -> None:
 
 def test_an_extra_of_a_conda_package_brings_what_it_needs(solve: Solver) -> None:
     assert pypi(solve(conda=["shared=1.5"], pypi=["shared[fast]"])) == {"quick": "1.2"}
-    with pytest.raises(InvalidRequest, match="has no extra `loud`") as caught:
+    with pytest.raises(UnsupportedRequest, match="has no extra `loud`") as caught:
         solve(conda=["shared=1.5"], pypi=["shared[loud]"])
     assert caught.value.hint == "it has fast"
-    with pytest.raises(InvalidRequest, match="no index has that version"):
+    with pytest.raises(UnsupportedRequest, match="no index has that version"):
         solve(conda=["shared=1.0"], pypi=["shared[fast]"])
 
 
@@ -281,7 +281,7 @@ def test_hashes_of_an_index_say_nothing_of_conda_packages(solve: Solver) -> None
         "requirements.txt:3: the hashes of `shared` are not checked: conda's shared 1.5 brings it"
     )
     assert [one for one in solve.notes if one.startswith(note)]
-    with pytest.raises(InvalidRequest, match="the hashes of `shared` are not checked"):
+    with pytest.raises(UnsupportedRequest, match="the hashes of `shared` are not checked"):
         solve(conda=["shared=1.5"], pypi=[text], options={"require_hashes": True})
 
 
@@ -420,7 +420,7 @@ def test_an_sdist_is_asked_for_its_metadata_with_the_right_python_if_need_be(
 
 
 def test_only_specs_with_conda_s_python_are_taken(solve: Solver) -> None:
-    with pytest.raises(InvalidRequest, match="takes Python from conda"):
+    with pytest.raises(UnsupportedRequest, match="takes Python from conda"):
         solve(pypi=["alpha"], options={"python_provider": "system"})
-    with pytest.raises(InvalidRequest, match="no platform"):
+    with pytest.raises(UnsupportedRequest, match="no platform"):
         solve.all(pypi=["alpha"], platforms=[])

@@ -10,7 +10,7 @@ import pytest
 
 from envid.platforms import PLATFORMS, host_platform
 from envid.spec import EnvSpec
-from resolvers.errors import InvalidRequest, PythonNotFound
+from resolvers.errors import PythonNotFound, UnsupportedRequest
 from resolvers.testing import Distribution, FakeIndex, make_project, make_wheel
 
 from .helpers import LINUX, resolve, resolve_all, spec_of, versions
@@ -257,7 +257,7 @@ def test_what_is_known_is_resolved_offline(tmp_path: Path) -> None:
 
 
 def test_a_spec_with_condas_python_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="spec asks for conda's"):
+    with pytest.raises(UnsupportedRequest, match="spec asks for conda's"):
         resolve(EnvSpec.make(requirements={"pypi": ["a"]}, python="3.11"), tmp_path)
 
 

@@ -53,7 +53,7 @@ def test_a_file_with_another_md5_than_the_index_says_is_refused(tmp_path: Path) 
     with FakeIndex(make_wheel("a", "1", module="x = 0"), algorithm="md5") as index:
         resolve(spec_of("a", index=index.url), tmp_path)
         index.tamper(make_wheel("a", "1", module="x = 1"))
-        with pytest.raises(errors.HashMismatch, match=r"has md5:.* not md5:"):
+        with pytest.raises(errors.NoMatchingFile, match=r"has md5:.* not md5:"):
             resolve(spec_of("a", index=index.url), tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_a_given_hash_decides_between_the_files_of_a_version(tmp_path: Path) -> 
 def test_a_file_without_one_of_the_given_hashes_is_refused(tmp_path: Path) -> None:
     wheel = make_wheel("a", "1")
     text = f"a==1 --hash=sha256:{'0' * 64}"
-    with FakeIndex(wheel) as index, pytest.raises(errors.HashMismatch) as caught:
+    with FakeIndex(wheel) as index, pytest.raises(errors.NoMatchingFile) as caught:
         resolve(spec_of(text, index=index.url), tmp_path, origins={text: "r.txt:2"})
     assert caught.value.found == (f"sha256:{wheel.sha256}",)
     assert f"`a==1` has sha256:{wheel.sha256}, not sha256:000" in str(caught.value)
@@ -152,7 +152,7 @@ def test_a_direct_reference_must_have_one_of_its_hashes(tmp_path: Path) -> None:
         url = f"{index.origin}/files/{wheel.filename}"
         good = f"a @ {url} --hash=sha256:{wheel.sha256}"
         assert versions(resolve(spec_of(good), tmp_path)) == {"a": "1"}
-        with pytest.raises(errors.HashMismatch):
+        with pytest.raises(errors.NoMatchingFile):
             resolve(spec_of(f"a @ {url} --hash=sha256:{'0' * 64}"), tmp_path)
 
 
@@ -163,7 +163,7 @@ def test_when_hashes_are_required_every_package_needs_one(tmp_path: Path) -> Non
         spec = spec_of(*texts, index=index.url, require_hashes=True)
         assert versions(resolve(spec, tmp_path)) == {"a": "1", "b": "1"}
         spec = spec_of(texts[0], index=index.url, require_hashes=True)
-        with pytest.raises(errors.HashMismatch, match="none is given for `b==1`"):
+        with pytest.raises(errors.NoMatchingFile, match="none is given for `b==1`"):
             resolve(spec, tmp_path)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.tags import sys_tags
 
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 from resolvers.targets import Target, needed_glibc
 
 FLOORS = st.one_of(
@@ -88,7 +88,7 @@ def test_the_tags_of_this_machine_are_in_the_order_that_packaging_gives() -> Non
     ],
 )
 def test_what_wheels_do_not_know_is_refused_with_a_hint(name: str, floors: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(UnsupportedRequest) as caught:
         Target.make(name, floors)
     assert caught.value.hint
 

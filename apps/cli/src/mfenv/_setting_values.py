@@ -142,12 +142,12 @@ def _virtual_packages(value: tuple[str, ...]) -> None:
 
 
 def _floor(platform: str, text: str) -> None:
-    from resolvers.errors import InvalidRequest
+    from resolvers.errors import UnsupportedRequest
     from resolvers.targets import Target
 
     try:
         Target.make(platform, [text])
-    except InvalidRequest as error:
+    except UnsupportedRequest as error:
         raise InvalidSetting(str(error), error.hint) from None
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.registry import Registry
 
-__all__ = ["Flaw", "look_through"]
+__all__ = ["Damage", "look_through"]
 
 # The columns that name a row, and what it must be.
 _TABLES: dict[str, tuple[tuple[str, ...], str, Callable[[Any], bool]]] = {
@@ -45,7 +45,7 @@ _KEY = ("req_id", "full_id", "platform")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flaw:
+class Damage:
     """What was wrong, and what was done about it; None where it stays."""
 
     problem: str
@@ -54,13 +54,13 @@ class Flaw:
 
 def look_through(
     registry: Registry, stored: Callable[[EnvId], ResolvedEnv | None], *, repair: bool
-) -> list[Flaw]:
+) -> list[Damage]:
     """What is wrong with the registry. `stored` gives what the store has.
 
     Raises `RegistryError` where it cannot be read at all.
     """
     broken = [row[0] for row in registry.all("pragma integrity_check", ()) if row[0] != "ok"]
-    found = [Flaw(problem=one, mended=None) for one in broken]
+    found = [Damage(problem=one, mended=None) for one in broken]
     repair = repair and not broken and not registry.read_only
     found += _environments(registry, stored, repair=repair)
     for table, (key, columns, is_right) in _TABLES.items():
@@ -68,12 +68,12 @@ def look_through(
             if not is_right(row):
                 if table == "prefixes" and repair and _of_its_marker(registry, row):
                     found.append(
-                        Flaw(problem=f"the row of `{row[0]}` is damaged", mended="put right")
+                        Damage(problem=f"the row of `{row[0]}` is damaged", mended="put right")
                     )
                     continue
                 named = tuple(row[columns.split(", ").index(one)] for one in key if one in columns)
                 problem = f"a row of `{table}` means nothing: {_shown(named)}"
-                found.append(Flaw(problem=problem, mended="deleted" if repair else None))
+                found.append(Damage(problem=problem, mended="deleted" if repair else None))
         if repair:
             _delete(registry, table, columns, key, is_right)
     return found
@@ -81,13 +81,13 @@ def look_through(
 
 def _environments(
     registry: Registry, stored: Callable[[EnvId], ResolvedEnv | None], *, repair: bool
-) -> Iterator[Flaw]:
+) -> Iterator[Damage]:
     columns = f"{', '.join(_KEY)}, env_type, python, packages, resolved_at, resolved_by, used_at"
     rows = registry.all(f"select {columns}, digests, built from environments", ())  # noqa: S608 - constants
     for row in rows:
         if not _rows.is_env_id(row):
             problem = f"a row of `environments` means nothing: {_shown(row[:3])}"
-            yield Flaw(problem=problem, mended="deleted" if repair else None)
+            yield Damage(problem=problem, mended="deleted" if repair else None)
             continue
         env_id = EnvId(*row[:3])
         try:
@@ -100,7 +100,7 @@ def _environments(
             problem = f"what is known of `{':'.join(env_id)}` is not what its description says"
         if repair and env:
             registry.add([env], default=False)
-        yield Flaw(problem=problem, mended="put right" if repair and env else None)
+        yield Damage(problem=problem, mended="put right" if repair and env else None)
     if repair:
         _delete(registry, "environments", ", ".join(_KEY), _KEY, _rows.is_env_id)
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from mfenv.settings import Settings
     from pkgcache.web.credentials import Credentials
-    from reqparse import RequirementSet
-    from reqparse import Source as StatedSource
+    from reqparse import RequirementSet, StatedSource
 
 __all__ = ["is_meant", "names_bound", "places_of", "sources_of", "unused_sources"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfenv.errors import DamagedRow
-from mfenv.mending import Flaw, look_through
+from mfenv.mending import Damage, look_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ class Report:
     cache: Verified
     lost: Mapping[str, str]
     prefixes: Mapping[Path, tuple[str, ...]]
-    registry: tuple[Flaw, ...]
+    registry: tuple[Damage, ...]
 
     @property
     def sound(self) -> bool:

@@ -62,7 +62,7 @@ def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
 
     Raises `InvalidRequest` naming the place.
     """
-    from resolvers.errors import InvalidRequest as InvalidFloor
+    from resolvers.errors import UnsupportedRequest
     from resolvers.targets import Target
 
     for requirement in requirements:
@@ -74,7 +74,7 @@ def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
             continue
         try:
             Target.make("linux-64" if name == "__glibc" else "osx-64", [text])
-        except InvalidFloor as error:
+        except UnsupportedRequest as error:
             raise InvalidRequest(f"{requirement.origin}: {error}", error.hint) from None
 
 

@@ -6,7 +6,7 @@ from reqparse.errors import NotExpressible, ParseErrors, Problem, ReqparseError,
 from reqparse.files import KINDS, parse_file, parse_requirement
 from reqparse.model import (
     PLATFORMS,
-    Artifact,
+    LockedArtifact,
     LockedPackage,
     Note,
     Origin,
@@ -14,13 +14,13 @@ from reqparse.model import (
     Requirement,
     RequirementSet,
     Setting,
-    Source,
+    StatedSource,
 )
 
 __all__ = [
     "KINDS",
     "PLATFORMS",
-    "Artifact",
+    "LockedArtifact",
     "LockedPackage",
     "NotExpressible",
     "Note",
@@ -32,7 +32,7 @@ __all__ = [
     "Requirement",
     "RequirementSet",
     "Setting",
-    "Source",
+    "StatedSource",
     "UnknownKind",
     "parse_file",
     "parse_requirement",

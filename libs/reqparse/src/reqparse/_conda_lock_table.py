@@ -30,16 +30,18 @@ def read(project: Project, table: Node) -> bool:
     """Take the table; whether it says that the project's own dependencies are not wanted."""
     if table.value is None:
         return False
-    job = project.job
+    reading = project.reading
     skip = False
-    with job.guard(project.at(table)):
+    with reading.guard(project.at(table)):
         for node in table.get("channels").items:
-            job.add_source("channel", job.expand(node.text, project.at(node)), project.at(node))
+            reading.add_source(
+                "channel", reading.expand(node.text, project.at(node)), project.at(node)
+            )
         for node in table.get("pip-repositories").items:
-            url = job.expand(node.text, project.at(node))
-            job.add_source("extra-index", url, project.at(node), base=project.base)
+            url = reading.expand(node.text, project.at(node))
+            reading.add_source("extra-index", url, project.at(node), base=project.base)
         if platforms := tuple(dict.fromkeys(table.get("platforms").texts())):
-            job.facts["platforms"] = platforms
+            reading.facts["platforms"] = platforms
         for name, node in table.get("dependencies").table.items():
             _take(project, name, node)
         skip = table.get("skip-non-conda-lock").flag
@@ -47,13 +49,13 @@ def read(project: Project, table: Node) -> bool:
             table.get("default-non-conda-source").done = True
         elif not skip:
             text = "the project's own dependencies are read as PyPI's, not looked up among conda's"
-            job.note(project.at(table), text)
+            reading.note(project.at(table), text)
         project.unused(table, _UNUSED)
     return skip
 
 
 def _take(project: Project, name: str, node: Node) -> None:
-    with project.job.guard(project.at(node)):
+    with project.reading.guard(project.at(node)):
         if not isinstance(node.value, dict):
             version = node
         else:

@@ -13,13 +13,13 @@ from reqparse._lines import decode
 from reqparse._project import specifier_set
 from reqparse._toml import load_toml
 from reqparse._url import absolute, directory, is_remote, is_url, join, split_secret
-from reqparse.model import Artifact, Origin
+from reqparse.model import LockedArtifact, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reqparse._job import Job
     from reqparse._node import Node
+    from reqparse._reading import Reading
 
 _HEX = re.compile(r"[0-9a-f]+")
 
@@ -36,7 +36,7 @@ class Place:
 
     def artifact(
         self, address: str, *, hashes: Iterable[str] = (), size: int | None = None
-    ) -> Artifact:
+    ) -> LockedArtifact:
         """An artifact by its URL or path; a file URL is a path. Raises Flaw."""
         path = None
         if not is_url(address) or address.lower().startswith("file:"):
@@ -44,22 +44,22 @@ class Place:
             if is_remote(path):
                 address, path = path, None
         if path:
-            return Artifact(path=path, hashes=tuple(hashes), size=size)
+            return LockedArtifact(path=path, hashes=tuple(hashes), size=size)
         url, secret = split_secret(address)
-        return Artifact(url=url, hashes=tuple(hashes), size=size, secret=secret)
+        return LockedArtifact(url=url, hashes=tuple(hashes), size=size, secret=secret)
 
 
 def open_toml(
-    job: Job, location: str, data: bytes, *, version: str, what: str
+    reading: Reading, location: str, data: bytes, *, version: str, what: str
 ) -> tuple[Node, Place]:
-    """The root of a lock in TOML, version 1, whose Python goes to the job. Raises Flaw."""
+    """The root of a lock in TOML, version 1, whose Python goes to the reading. Raises Flaw."""
     root = load_toml(decode(data, pep263=False))
     check_version(root.get(version), ("1",), what)
     place = Place(location, redact(location))
     python = root.get("requires-python")
     if python.value is not None:
-        with job.guard(place.at(python)):
-            job.add_python(specifier_set(python.text), place.at(python))
+        with reading.guard(place.at(python)):
+            reading.add_python(specifier_set(python.text), place.at(python))
     return root, place
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from reqparse._flaw import Flaw
 
-__all__ = ["PER_REQUIREMENT", "SPELLING", "Options", "split_options"]
+__all__ = ["PER_REQUIREMENT", "SPELLING", "LineOptions", "split_options"]
 
 PER_REQUIREMENT = ("hashes", "config_settings", "global_options", "install_options")
 
@@ -48,10 +48,10 @@ _LISTS: dict[tuple[str, ...], str] = {
 SPELLING = {name: flag for flag, name in _FLAGS.items()} | {
     name: next(s for s in spellings if s.startswith("--")) for spellings, name in _LISTS.items()
 }
-"""How an option is written, by the name it has in Options."""
+"""How an option is written, by the name it has in LineOptions."""
 
 
-class Options:
+class LineOptions:
     """The options of one line: lists of values and flags, empty or False where not given."""
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -79,19 +79,19 @@ def _parser() -> _Parser:
     return parser
 
 
-def split_options(line: str) -> tuple[str, Options]:
+def split_options(line: str) -> tuple[str, LineOptions]:
     """A line's requirement, and its options; Flaw for an unknown or incomplete option.
 
     The requirement ends where a word starts with `-`. A marker after `-e PATH ;` stays with it.
     """
     found = _START.search(line)
     if not found:
-        return line, Options({})
+        return line, LineOptions({})
     requirement, text = line[: found.start()].strip(), line[found.end() - 1 :]
     if not requirement and (ours := _OURS.fullmatch(text)):
         if not ours[2]:
             raise Flaw(f"`--{ours[1]}` requires 1 argument")
-        return "", Options({ours[1].replace("-", "_"): [ours[2]]})
+        return "", LineOptions({ours[1].replace("-", "_"): [ours[2]]})
     marker = None
     if not requirement and (editable := _EDITABLE_MARKER.fullmatch(text)):
         marker, dashes, rest = editable[2].partition(" --")
@@ -104,7 +104,7 @@ def split_options(line: str) -> tuple[str, Options]:
     if trailing:
         rest = " ".join(trailing)
         raise Flaw(f"`{rest}` after an option means nothing", "put it on a line of its own")
-    options = Options(vars(values))
+    options = LineOptions(vars(values))
     for name, given in options.values.items():
         if isinstance(given, list) and not all(value.strip() for value in given):
             raise Flaw(f"`{SPELLING[name]}` has no value")

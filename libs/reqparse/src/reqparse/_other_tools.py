@@ -45,7 +45,7 @@ _OF_PDM = ("build", "distribution", "plugins", "publish", "scripts", "version")
 def flit(project: Project, table: Node) -> None:
     """`[tool.flit]`, as it was before PEP 621."""
     metadata = table.get("metadata")
-    with project.job.guard(project.at(metadata)):
+    with project.reading.guard(project.at(metadata)):
         for key in _FLIT_METADATA:
             metadata.get(key).done = True
         for key in ("scripts", "entrypoints", "module", "sdist", "external-data"):
@@ -59,16 +59,16 @@ def flit(project: Project, table: Node) -> None:
 
 def pdm(project: Project, table: Node) -> None:
     """`[tool.pdm]`: its sources, and groups as they were before PEP 735."""
-    job = project.job
-    with job.guard(project.at(table)):
+    reading = project.reading
+    with reading.guard(project.at(table)):
         for node in table.get("source").items:
-            with job.guard(project.at(node)):
+            with reading.guard(project.at(node)):
                 _pdm_source(project, node)
         for name, node in table.get("dev-dependencies").table.items():
             project.offer("group", normalise(name), node, partial(_pdm_group, project, node))
         resolution = table.get("resolution")
         if resolution.get("allow-prereleases").flag:
-            job.facts["prereleases"] = True
+            reading.facts["prereleases"] = True
         project.unused(resolution, _PDM_RESOLUTION)
         project.unused(table, {"options": "they are of pdm's own commands"})
         for key in _OF_PDM:
@@ -80,8 +80,8 @@ def _pdm_source(project: Project, node: Node) -> None:
     kind: SourceKind = "index" if name == "pypi" else "extra-index"
     if node.opt("type") == "find_links":
         kind = "find-links"
-    url = project.job.expand(node.get("url").text, project.at(node))
-    project.job.add_source(kind, url, project.at(node), base=project.base, name=name)
+    url = project.reading.expand(node.get("url").text, project.at(node))
+    project.reading.add_source(kind, url, project.at(node), base=project.base, name=name)
     project.unused(node, _PDM_SOURCE)
 
 
@@ -91,7 +91,7 @@ def _pdm_group(project: Project, listed: Node) -> None:
         if editable is None:
             project.pypi(node)
             continue
-        with project.job.guard(project.at(node)):
+        with project.reading.guard(project.at(node)):
             path = editable[1].replace("${PROJECT_ROOT}", project.base)
             found = pypi_requirement(path, base=project.base, editable=True)
             project.take(found, node, node.text)
@@ -101,8 +101,8 @@ def python(project: Project, table: Node) -> None:
     """Take the `requires-python` of a table."""
     node = table.get("requires-python")
     if node.value is not None:
-        with project.job.guard(project.at(node)):
-            project.job.add_python(specifier_set(node.text), project.at(node))
+        with project.reading.guard(project.at(node)):
+            project.reading.add_python(specifier_set(node.text), project.at(node))
 
 
 def dynamic(project: Project, table: Node, node: Node) -> bool:
@@ -113,11 +113,11 @@ def dynamic(project: Project, table: Node, node: Node) -> bool:
     files = where.get("file") if isinstance(where.value, dict) else where
     if node.text != "dependencies" or files.value is None:
         return False
-    reader = RequirementsReader(project.job)
+    reader = RequirementsReader(project.reading)
     for file in [files] if isinstance(files.value, str) else files.items:
-        with project.job.guard(project.at(file)):
+        with project.reading.guard(project.at(file)):
             location = join(project.base, file.text)
-            reader.read(location, project.job.load(location))
+            reader.read(location, project.reading.load(location))
     return True
 
 
@@ -128,7 +128,7 @@ def others(project: Project, tool: Node, known: tuple[str, ...]) -> None:
             continue
         for key, node in _naming(table):
             text = f"`{key}` of `[tool.{name}]` is not used: it is for that tool"
-            project.job.note(project.at(node), text)
+            project.reading.note(project.at(node), text)
         table.done = True
 
 

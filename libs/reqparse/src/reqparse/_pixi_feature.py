@@ -86,28 +86,30 @@ def _each(
             later = dict.fromkeys(found.get(key(name)) for found in holds.values())
             lines = ", ".join(str(other.line) for other in later if other)
             text = f"`{name}` is not used: line {lines} says it anew"
-            project.job.note(project.at(node), text)
+            project.reading.note(project.at(node), text)
             node.done = True
             continue
-        with project.job.scope(None if platforms == PLATFORMS else platforms, project.job.group):
+        with project.reading.scope(
+            None if platforms == PLATFORMS else platforms, project.reading.group
+        ):
             take(name, node)
 
 
 def _variables(project: Project, layers: list[Layer]) -> None:
-    job = project.job
+    reading = project.reading
     entries, holds = _merged(layers, ("activation.env",), str)
     for name, node in entries:
         value = node.text
         if all(found.get(name) is node for found in holds.values()):
-            job.places.setdefault("variables", project.at(node))
-            job.facts["variables"] = dict(job.facts.get("variables", {})) | {name: value}
+            reading.places.setdefault("variables", project.at(node))
+            reading.facts["variables"] = dict(reading.facts.get("variables", {})) | {name: value}
         else:
             text = f"the variable `{name}` is not used: it is not the same on all platforms"
-            job.note(project.at(node), text)
+            reading.note(project.at(node), text)
 
 
 def _pypi(project: Project, name: str, node: Node) -> None:
-    with project.job.guard(project.at(node)):
+    with project.reading.guard(project.at(node)):
         if isinstance(node.value, str):
             version = node.text
             project.take(project.named(name, "" if version == "*" else version), node, name)
@@ -121,7 +123,9 @@ def _pypi(project: Project, name: str, node: Node) -> None:
             found = project.named(name, version, extras=extras, marker=marker)
         if index := node.opt("index"):
             origin = project.at(node)
-            project.job.add_source("extra-index", index, origin, base=project.base, explicit=True)
+            project.reading.add_source(
+                "extra-index", index, origin, base=project.base, explicit=True
+            )
             found = replace(found, channel=split_secret(index)[0])
         project.check_read(node, name)
         project.take(found, node, f"{name} = {found.specifier or found.url or '*'}")
@@ -129,21 +133,21 @@ def _pypi(project: Project, name: str, node: Node) -> None:
 
 def take_options(project: Project, table: Node) -> None:
     """Take the `pypi-options` of a workspace or a feature."""
-    job = project.job
-    with job.guard(project.at(table)):
+    reading = project.reading
+    with reading.guard(project.at(table)):
         if url := table.opt("index-url"):
-            job.add_source("index", url, project.at(table.get("index-url")), base=project.base)
+            reading.add_source("index", url, project.at(table.get("index-url")), base=project.base)
         for node in table.get("extra-index-urls").items:
             _index(project, node)
         for node in table.get("find-links").items:
             place = node.get("path") if "path" in node.table else node.get("url")
-            job.add_source("find-links", place.text, project.at(node), base=project.base)
+            reading.add_source("find-links", place.text, project.at(node), base=project.base)
         for key, fact in (("no-binary", "no_binary"), ("no-build", "only_binary")):
             node = table.get(key)
             if isinstance(node.value, list):
-                job.names[fact].update(dict.fromkeys(map(normalise, node.texts())))
+                reading.names[fact].update(dict.fromkeys(map(normalise, node.texts())))
             elif node.flag:
-                job.names[fact][":all:"] = None
+                reading.names[fact][":all:"] = None
         known = ("first-index", "unsafe-first-match", "unsafe-best-match")
         set_choice(project, table.get("index-strategy"), "index-strategy", known)
         prereleases(project, table.get("prerelease-mode"))
@@ -152,6 +156,6 @@ def take_options(project: Project, table: Node) -> None:
 
 def _index(project: Project, node: Node) -> None:
     url = node if isinstance(node.value, str) else node.get("url")
-    project.job.add_source("extra-index", url.text, project.at(node), base=project.base)
+    project.reading.add_source("extra-index", url.text, project.at(node), base=project.base)
     if isinstance(node.value, dict):
         project.unused(node, {"exclude-newer": "there is one such moment for all indexes"})

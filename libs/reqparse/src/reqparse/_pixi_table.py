@@ -74,7 +74,7 @@ def read(project: Project, table: Node) -> None:
     """Take the environments that are asked for, or the default one; the others are offered."""
     if table.value is None:
         return
-    with project.job.guard(project.at(table)):
+    with project.reading.guard(project.at(table)):
         _Manifest(project, table).read()
 
 
@@ -88,7 +88,7 @@ class _Part:
 
 class _Manifest:
     def __init__(self, project: Project, table: Node) -> None:
-        self._project, self._job, self._table = project, project.job, table
+        self._project, self._reading, self._table = project, project.reading, table
         named = [table.get(key) for key in ("workspace", "project")]
         self._workspace = next((node for node in named if node.value is not None), Node(None, 1))
         self._features = {normalise(k): v for k, v in table.get("feature").table.items()}
@@ -99,15 +99,15 @@ class _Manifest:
         self._system: dict[str, dict[str, tuple[str, Node]]] = {p: {} for p in PLATFORMS}
 
     def read(self) -> None:
-        workspace, job, project = self._workspace, self._job, self._project
+        workspace, reading, project = self._workspace, self._reading, self._project
         if name := workspace.opt("name"):
-            job.facts.setdefault("name", name)
+            reading.facts.setdefault("name", name)
         for key in _METADATA:
             workspace.get(key).done = True
         self._table.get("$schema").done = True
         project.unused(workspace, _UNUSED)
         project.unused(self._table, _TOP)
-        with job.guard(project.at(workspace)):
+        with reading.guard(project.at(workspace)):
             exclude_newer(project, workspace.get("exclude-newer"))
         once: dict[int, _Part] = {}
         for part in self._parts():
@@ -115,7 +115,7 @@ class _Manifest:
         parts = list(once.values())
         self._channels(parts)
         take_options(project, workspace.get("pypi-options"))
-        with job.guard(project.at(workspace)):
+        with reading.guard(project.at(workspace)):
             if any(part.table is self._table for part in parts):
                 take_strategy(project, workspace)
             else:
@@ -124,12 +124,12 @@ class _Manifest:
         for part in parts:
             take_options(project, part.table.get("pypi-options"))
         for part in sorted(parts, key=lambda part: part.table is not self._table):
-            with job.guard(project.at(part.table)), job.scope(group=part.group):
+            with reading.guard(project.at(part.table)), reading.scope(group=part.group):
                 take_feature(project, part.table, list(self._layers(part.table)))
                 self._system_requirements(part.table.get("system-requirements"))
         for platform, found in self._platforms.virtual.items():
             for key, node in found.items():
-                with job.guard(project.at(node)):
+                with reading.guard(project.at(node)):
                     self._virtual(key, node, (platform,))
         self._take_system()
         self._offer()
@@ -143,13 +143,13 @@ class _Manifest:
             node.done = True
         if stated:
             text = "the default feature is not asked for, which `no-default-feature` leaves out"
-            self._job.note(self._project.at(min(stated, key=lambda node: node.line)), text)
+            self._reading.note(self._project.at(min(stated, key=lambda node: node.line)), text)
 
     # Which features there are
 
     def _parts(self) -> Iterator[_Part]:
         """The features of what is asked for, in pixi's order: the default one comes last."""
-        asked = list(dict.fromkeys(normalise(name) for name in self._job.groups))
+        asked = list(dict.fromkeys(normalise(name) for name in self._reading.groups))
         chosen = [name for name in asked if name in self._environments]
         alone = [name for name in asked if name in self._features and name not in chosen]
         with_default = bool(alone)
@@ -180,11 +180,11 @@ class _Manifest:
                 self._read.append(self._features[name])
                 yield _Part(self._features[name], group)
             elif not self._project.take_offers(name, group) and name != "default":
-                self._job.problem(self._project.at(node), f"no feature `{name}`")
+                self._reading.problem(self._project.at(node), f"no feature `{name}`")
 
     def _offer(self) -> None:
         """Say which environments and features there are beside those that were read."""
-        asked = set(map(normalise, self._job.groups))
+        asked = set(map(normalise, self._reading.groups))
         for name, node in (*self._features.items(), *self._environments.items()):
             if name in asked or not any(node is other for other in self._read):
                 self._project.offer("group", name, node, lambda: None)
@@ -196,7 +196,7 @@ class _Manifest:
         for part in parts:
             own = part.table.get("channels") if part.table is not self._table else Node(None, 1)
             for node in (own if own.value is not None else self._workspace.get("channels")).items:
-                with self._job.guard(self._project.at(node)):
+                with self._reading.guard(self._project.at(node)):
                     priority = 0
                     if isinstance(node.value, dict):
                         priority = _whole(node.get("priority"))
@@ -206,19 +206,19 @@ class _Manifest:
         shared = self._workspace.get("channels")
         shared.done = not shared.taken  # where each feature has its own
         for _, node in sorted(ranked, key=lambda entry: entry[0]):
-            with self._job.guard(self._project.at(node)):
+            with self._reading.guard(self._project.at(node)):
                 channel = node.get("channel") if isinstance(node.value, dict) else node
-                self._job.add_source("channel", channel.text, self._project.at(node))
+                self._reading.add_source("channel", channel.text, self._project.at(node))
 
     def _layers(self, feature: Node) -> Iterator[Layer]:
         yield PLATFORMS, feature
         for selector, node in feature.get("target").table.items():
             platforms = self._platforms.matching(selector)
             if platforms is None:
-                self._job.problem(self._project.at(node), f"unknown target `{selector}`")
+                self._reading.problem(self._project.at(node), f"unknown target `{selector}`")
             elif not platforms:
                 text = f"`target.{selector}` is not used: no platform that is known here is one"
-                self._job.note(self._project.at(node), text)
+                self._reading.note(self._project.at(node), text)
                 node.done = True
             else:
                 yield platforms, node
@@ -227,14 +227,14 @@ class _Manifest:
 
     def _system_requirements(self, table: Node) -> None:
         for key, node in table.table.items():
-            with self._job.guard(self._project.at(node)):
+            with self._reading.guard(self._project.at(node)):
                 self._virtual(key, node, PLATFORMS)
 
     def _virtual(self, key: str, node: Node, platforms: tuple[str, ...]) -> None:
         """Take a virtual package; of several versions of one, the highest holds."""
         if key in _NOT_HERE:
             note = f"`{key}` is not used: {_NOT_HERE[key]}"
-            self._job.note(self._project.at(node), note)
+            self._reading.note(self._project.at(node), note)
             node.done = True
             return
         if key not in _SYSTEM and not key.startswith("__"):
@@ -258,7 +258,7 @@ class _Manifest:
                 stated.setdefault((name, version), (node, []))[1].append(platform)
         for (name, version), (node, platforms) in stated.items():
             everywhere = tuple(platforms) == PLATFORMS
-            with self._job.scope(None if everywhere else tuple(platforms)):
+            with self._reading.scope(None if everywhere else tuple(platforms)):
                 requirement = sys_requirement(f"{name}={version}")
                 self._project.take(requirement, node, f"{name} = {version}")
 
@@ -298,7 +298,7 @@ class _Platforms:
         self._entries: list[tuple[str, str, Node]] = []
         """Name, conda's subdir, and where it stands."""
         for node in workspace.get("platforms").items:
-            with project.job.guard(project.at(node)):
+            with project.reading.guard(project.at(node)):
                 self._entries.append(self._entry(node))
         self._names = {platform: platform for platform in PLATFORMS}
         self.virtual: dict[str, dict[str, Node]] = {}
@@ -327,7 +327,7 @@ class _Platforms:
                 node.done = True
             elif subdir in chosen:
                 text = f"the platform `{name}` is not used: `{chosen[subdir]}` comes before it"
-                self._project.job.note(self._project.at(node), text)
+                self._project.reading.note(self._project.at(node), text)
                 node.done = True
             else:
                 chosen[subdir] = name
@@ -335,7 +335,7 @@ class _Platforms:
         if wanted and not chosen:
             raise Flaw("the features have no platform in common", "leave one of them out")
         if chosen:
-            self._project.job.facts["platforms"] = tuple(chosen)
+            self._project.reading.facts["platforms"] = tuple(chosen)
 
     def _take(self, name: str, subdir: str, node: Node) -> None:
         if subdir in PLATFORMS:

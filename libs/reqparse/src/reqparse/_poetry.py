@@ -43,9 +43,9 @@ def read(project: Project, table: Node, standard: Node) -> None:
 
     Where `[project]` lists dependencies, this table only says more of them.
     """
-    with project.job.guard(project.at(table)):
+    with project.reading.guard(project.at(table)):
         if name := table.opt("name"):
-            project.job.facts.setdefault("name", name)
+            project.reading.facts.setdefault("name", name)
         for key in _METADATA:
             table.get(key).done = True
         project.unused(table, _UNUSED)
@@ -87,9 +87,9 @@ class _Dependencies:
 
     def enrich(self) -> None:
         """Let the dependencies of `[project]` be as this table says that they are."""
-        job, project = self._project.job, self._project
+        reading, project = self._project.reading, self._project
         places: dict[str | None, list[int]] = {}
-        for i, found in enumerate(job.requirements):
+        for i, found in enumerate(reading.requirements):
             places.setdefault(found.name, []).append(i)
         for name, node in self._table.get("dependencies").table.items():
             if normalise(name) == "python":
@@ -97,15 +97,15 @@ class _Dependencies:
                 continue
             same = places.get(normalise(name), [])
             if not same:
-                job.note(project.at(node), f"`{name}` is not among the project's dependencies")
+                reading.note(project.at(node), f"`{name}` is not among the project's dependencies")
                 node.done = True
             for i in same:
-                found = job.requirements[i]
-                with job.guard(project.at(node)):
+                found = reading.requirements[i]
+                with reading.guard(project.at(node)):
                     made = [self._enriched(found, name, entry) for entry in _entries(node)]
                     if len(made) > 1:
-                        job.requirements.extend(made[1:])
-                    job.requirements[i] = made[0]
+                        reading.requirements.extend(made[1:])
+                    reading.requirements[i] = made[0]
 
     def _enriched(self, found: Requirement, name: str, node: Node) -> Requirement:
         """A dependency with what a table says of it beside."""
@@ -138,7 +138,7 @@ class _Dependencies:
         _ = node.get("optional").flag
         self.take_all(node.get("dependencies"))
         for included in node.get("include-groups").items:
-            with self._project.job.guard(self._project.at(included)):
+            with self._project.reading.guard(self._project.at(included)):
                 path.check(normalise(included.text), groups)
                 self.group(normalise(included.text), groups, path)
         path.leave()
@@ -151,7 +151,7 @@ class _Dependencies:
                 self._take(*self._optional[name])
             else:
                 text = f"`{node.text}` of an extra is not among the optional dependencies"
-                self._project.job.note(self._project.at(node), text)
+                self._project.reading.note(self._project.at(node), text)
 
     def _leave(self, listed: set[str]) -> None:
         """Leave out what no extra that was asked for has; the extras are noted themselves."""
@@ -160,18 +160,18 @@ class _Dependencies:
                 node.done = True
             if key not in listed:
                 text = f"`{name}` is not used: it is optional, and in no extra"
-                self._project.job.note(self._project.at(node), text)
+                self._project.reading.note(self._project.at(node), text)
 
     def _python(self, node: Node) -> None:
-        with self._project.job.guard(self._project.at(node)):
+        with self._project.reading.guard(self._project.at(node)):
             text = node.text if isinstance(node.value, str) else node.get("version").text
             specifier = constraint(text, python=True)
-            self._project.job.add_python(specifier, self._project.at(node))
+            self._project.reading.add_python(specifier, self._project.at(node))
 
     def _take(self, name: str, node: Node) -> None:
         """Take a dependency: a version, a table, or a list of tables for different markers."""
         for entry in _entries(node):
-            with self._project.job.guard(self._project.at(entry)):
+            with self._project.reading.guard(self._project.at(entry)):
                 found = self._requirement(name, entry)
                 shown = f"{name} = {entry.value!r}" if isinstance(entry.value, str) else name
                 self._project.take(found, entry, shown)
@@ -190,7 +190,7 @@ class _Dependencies:
         for key in ("allow-prereleases", "allows-prereleases"):
             if node.get(key).flag:
                 note = f"pre-releases of `{name}` alone cannot be asked for; not used"
-                project.job.note(project.at(node), note)
+                project.reading.note(project.at(node), note)
         found = replace(found, channel=self._source(name, node))
         project.check_read(node, name)
         return found
@@ -212,7 +212,7 @@ class _Dependencies:
     def _marker(self, node: Node) -> str | None:
         parts: list[str | None] = []
         if markers := node.opt("markers"):
-            asked = [normalise(name) for name in self._project.job.extras]
+            asked = [normalise(name) for name in self._project.reading.extras]
             parts.append(without_extras(markers, asked))
         if python := node.opt("python"):
             parts.append(python_marker(python))
@@ -247,17 +247,17 @@ def _sources(project: Project, table: Node) -> None:
     if default is None and primary and all("url" in node.table for node in primary):
         default = primary[-1]
     for node, priority in entries:
-        with project.job.guard(project.at(node)):
+        with project.reading.guard(project.at(node)):
             name, url = node.opt("name"), node.opt("url")
             if url is None:
                 if priority not in ("default", "primary") or node is not primary[-1]:
                     text = f"the place of the source `{name}` is not used: it has no URL, and the"
-                    project.job.note(project.at(node), f"{text} index in force comes last")
+                    project.reading.note(project.at(node), f"{text} index in force comes last")
                 continue
             if priority in ("secondary", "supplemental"):
                 text = f"the source `{name}` is `{priority}`, and is looked at before the index"
-                project.job.note(project.at(node), text)
-            project.job.add_source(
+                project.reading.note(project.at(node), text)
+            project.reading.add_source(
                 "index" if node is default else "extra-index",
                 url,
                 project.at(node),
@@ -269,7 +269,7 @@ def _sources(project: Project, table: Node) -> None:
 
 def _priorities(project: Project, table: Node) -> Iterator[tuple[Node, str]]:
     for node in table.items:
-        with project.job.guard(project.at(node)):
+        with project.reading.guard(project.at(node)):
             priority = node.opt("priority") or "primary"
             if priority not in _PRIORITIES:
                 raise Flaw(f"`{priority}` is no priority", f"known: {', '.join(_PRIORITIES)}")

@@ -21,8 +21,8 @@ from reqparse.model import Origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from reqparse._job import Job
     from reqparse._node import Node
+    from reqparse._reading import Reading
     from reqparse.model import Requirement
 
 _DEEPEST = 100
@@ -37,8 +37,8 @@ class Project:
     end, and the others noted.
     """
 
-    def __init__(self, job: Job, location: str) -> None:
-        self.job = job
+    def __init__(self, reading: Reading, location: str) -> None:
+        self.reading = reading
         self.file = redact(location)
         self.base = absolute(directory(location))
         self.groups: dict[str, list[Callable[[], object]]] = defaultdict(list)
@@ -61,33 +61,36 @@ class Project:
     def read_offers(self) -> None:
         """Read the groups and extras that were asked for; one that nobody offers is a problem."""
         for what, wanted, offers in (
-            ("group", self.job.groups, self.groups),
-            ("extra", self.job.extras, self.extras),
+            ("group", self.reading.groups, self.groups),
+            ("extra", self.reading.extras, self.extras),
         ):
             asked = dict.fromkeys(normalise(name) for name in wanted)
             for name in asked:
                 if name not in offers:
                     known = ", ".join(sorted(offers)) or "none"
-                    self.job.problem(
+                    self.reading.problem(
                         Origin(file=self.file), f"no {what} `{name}`", f"there is: {known}"
                     )
-                with self.job.scope(group=name):
+                with self.reading.scope(group=name):
                     for take in offers.get(name, ()):
                         take()
             for name in offers.keys() - asked.keys():
                 nodes = self.offered[f"{what} `{name}`"]
                 if not all(node.taken for node in nodes):
-                    self.job.note(self.at(nodes[0]), f"{what} `{name}` not asked for")
+                    self.reading.note(self.at(nodes[0]), f"{what} `{name}` not asked for")
                 for node in nodes:
                     node.done = True
 
     def take_offers(self, name: str, group: str | None) -> bool:
         """Read the group and the extra of a name as part of another group; False without one."""
         offered = False
-        for wanted, offers in ((self.job.groups, self.groups), (self.job.extras, self.extras)):
+        for wanted, offers in (
+            (self.reading.groups, self.groups),
+            (self.reading.extras, self.extras),
+        ):
             offered |= name in offers
             if name not in map(normalise, wanted):  # it is read anyway
-                with self.job.scope(group=group):
+                with self.reading.scope(group=group):
                     for take in offers.get(name, ()):
                         take()
         return offered
@@ -99,17 +102,17 @@ class Project:
             close()
         for key, near, node in root.misspelt():
             hint = f"did you mean `{near}`?"
-            self.job.problem(self.at(node), f"there is no key `{key}`", hint)
+            self.reading.problem(self.at(node), f"there is no key `{key}`", hint)
             node.done = True
-        self.job.note_unread(root, self.file)
-        self.job.notes.sort(key=lambda note: note.origin.line or 0)
+        self.reading.note_unread(root, self.file)
+        self.reading.notes.sort(key=lambda note: note.origin.line or 0)
 
     def unused(self, table: Node, reasons: Mapping[str, str]) -> None:
         """Note the entries of a table that are known and not used, each with its reason."""
         for key, reason in reasons.items():
             node = table.get(key)
             if not node.done and node.value not in (None, [], {}):
-                self.job.note(self.at(node), f"`{key}` is not used: {reason}")
+                self.reading.note(self.at(node), f"`{key}` is not used: {reason}")
                 node.done = True
 
     def check_read(self, node: Node, name: str) -> None:
@@ -119,28 +122,28 @@ class Project:
 
     def pypi(self, node: Node) -> None:
         """Take a PEP 508 requirement."""
-        with self.job.guard(self.at(node)):
+        with self.reading.guard(self.at(node)):
             self.take(pep508_requirement(node.text, base=self.base), node, node.text)
 
     def take(self, found: Requirement, node: Node, original: str) -> None:
         for placed in self.place(found):
-            self.job.add(replace(placed, origin=self.at(node), original=redact(original)))
+            self.reading.add(replace(placed, origin=self.at(node), original=redact(original)))
 
     def conda(self, name: str, node: Node, *, constraint: bool = False) -> None:
         """Take a conda requirement, a version or a table as pixi and conda-lock write them."""
-        with self.job.guard(self.at(node)):
+        with self.reading.guard(self.at(node)):
             found = conda_dependency(name, node, self.base)
             if found is None:
                 text = f"`{name}` is not used: it is a package to be built from its source"
-                self.job.note(self.at(node), text)
+                self.reading.note(self.at(node), text)
                 node.done = True
                 return
             self.check_read(node, name)
             original = redact(f"{name} = {_shown(node)}")
             found = replace(found, origin=self.at(node), original=original)
-            self.job.add(found, constraint=constraint)
+            self.reading.add(found, constraint=constraint)
             if found.name == "python" and not constraint and (version := pep440(found.specifier)):
-                self.job.add_python(version, self.at(node))
+                self.reading.add_python(version, self.at(node))
 
     def named(
         self, name: str, version: str, *, extras: Iterable[str] = (), marker: str | None = None
@@ -215,7 +218,7 @@ def normalise(name: str) -> str:
 
 def take_list(project: Project, listed: Node) -> None:
     """Take a list of PEP 508 requirements."""
-    with project.job.guard(project.at(listed)):
+    with project.reading.guard(project.at(listed)):
         for node in listed.items:
             project.pypi(node)
 

@@ -27,7 +27,7 @@ def set_choice(project: Project, node: Node, name: SettingName, known: Sequence[
         return
     if node.text not in known:
         raise Flaw(f"`{node.text}` is no {name}", f"known: {', '.join(known)}", node.line)
-    project.job.set(name, node.text, project.at(node))
+    project.reading.set(name, node.text, project.at(node))
 
 
 def exclude_newer(project: Project, node: Node) -> None:
@@ -36,10 +36,10 @@ def exclude_newer(project: Project, node: Node) -> None:
         return
     text = node.text.strip()
     if _MOMENT.fullmatch(text):
-        project.job.set("exclude-newer", text, project.at(node))
+        project.reading.set("exclude-newer", text, project.at(node))
     elif _DURATION.fullmatch(text):
         note = f"`exclude-newer = {text}` is not used: it moves with the clock; state a date"
-        project.job.note(project.at(node), note)
+        project.reading.note(project.at(node), note)
     else:
         hint = "write it like `2026-01-31` or `2026-01-31T12:00:00Z`"
         raise Flaw(f"`{text}` is neither a date nor a moment with a time zone", hint, node.line)
@@ -53,7 +53,7 @@ def prereleases(project: Project, node: Node) -> None:
         known = f"known: {', '.join(_PRERELEASES)}"
         raise Flaw(f"`{node.text}` does not say which pre-releases to accept", known, node.line)
     if node.text == "allow":
-        project.job.facts["prereleases"] = True
+        project.reading.facts["prereleases"] = True
     elif node.text != "if-necessary-or-explicit":
         text = f"`{node.text}` pre-releases is not used: they are accepted where nothing else is,"
-        project.job.note(project.at(node), f"{text} or where a requirement names one")
+        project.reading.note(project.at(node), f"{text} or where a requirement names one")

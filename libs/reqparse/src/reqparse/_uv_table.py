@@ -78,20 +78,20 @@ _INDEX = {
 
 def read(project: Project, table: Node) -> None:
     """Take what the table says of sources; its groups are offered."""
-    job = project.job
+    reading = project.reading
     names: list[str | None] = []
-    with job.guard(project.at(table)):
+    with reading.guard(project.at(table)):
         names = [_index(project, node) for node in table.get("index").items]
         for key, what in _SOURCES.items():
             node = table.get(key)
             for item in [node] if isinstance(node.value, str) else node.items:
-                job.add_source(what, item.text, project.at(item), base=project.base)
+                reading.add_source(what, item.text, project.at(item), base=project.base)
         _settings(project, table)
         for node in table.get("constraint-dependencies").items:
-            with job.guard(project.at(node)):
+            with reading.guard(project.at(node)):
                 found = pep508_requirement(node.text, base=project.base)
                 found = replace(found, origin=project.at(node), original=node.text)
-                job.add(found, constraint=True)
+                reading.add(found, constraint=True)
         development = table.get("dev-dependencies")
         if development.value is not None:
             project.offer("group", "dev", development, partial(take_list, project, development))
@@ -108,13 +108,13 @@ def read(project: Project, table: Node) -> None:
 def _index(project: Project, node: Node) -> str | None:
     """Take an index; its name."""
     name = None
-    with project.job.guard(project.at(node)):
+    with project.reading.guard(project.at(node)):
         default, explicit = node.get("default").flag, node.get("explicit").flag
         kind: SourceKind = "index" if default else "extra-index"
         name = node.opt("name")
         if node.opt("format") == "flat":
             kind = "find-links"
-        project.job.add_source(
+        project.reading.add_source(
             kind,
             node.get("url").text,
             project.at(node),
@@ -127,14 +127,14 @@ def _index(project: Project, node: Node) -> str | None:
 
 
 def _settings(project: Project, table: Node) -> None:
-    job = project.job
+    reading = project.reading
     if table.get("no-index").flag:
-        job.facts["no_index"] = True
+        reading.facts["no_index"] = True
     for key, name in (("no-binary", "no_binary"), ("no-build", "only_binary")):
         packages = [normalise(p) for p in table.get(f"{key}-package").texts()]
         if table.get(key).flag:
             packages = [":all:"]
-        job.names[name].update(dict.fromkeys(packages))
+        reading.names[name].update(dict.fromkeys(packages))
     prereleases(project, table.get("prerelease"))
     exclude_newer(project, table.get("exclude-newer"))
     set_choice(project, table.get("index-strategy"), "index-strategy", _STRATEGIES)
@@ -151,7 +151,7 @@ def _of_uv(project: Project, table: Node, name: str, keys: tuple[str, ...]) -> N
     if stated := [key for key in keys if key in table.table]:
         listed = ", ".join(f"`{key}`" for key in stated)
         node = table.get(stated[0])
-        project.job.note(
+        project.reading.note(
             project.at(node), f"{listed} of `[{name}]` is not used: it is for uv alone"
         )
         for key in stated:
@@ -175,18 +175,18 @@ class _Places:
         chosen = [entry for entry in _entries(node) if self._is_meant(entry)]
         self._chosen += chosen
         for entry in chosen:
-            with self._project.job.guard(self._project.at(entry)):
+            with self._project.reading.guard(self._project.at(entry)):
                 yield self._placed(found, entry)
         if not chosen:
             yield found
         elif all(entry.get("marker").value is not None for entry in chosen):
             text = f"where no source's marker holds, `{found.name}` comes from an index; not used"
-            self._project.job.note(self._project.at(node), text)
+            self._project.reading.note(self._project.at(node), text)
 
     def _is_meant(self, entry: Node) -> bool:
         """Whether a source holds for the group or extra that is being read."""
         only = entry.opt("extra") or entry.opt("group")
-        return only is None or normalise(only) == self._project.job.group
+        return only is None or normalise(only) == self._project.reading.group
 
     def close(self) -> None:
         """Note the sources that nothing was placed by."""
@@ -202,7 +202,7 @@ class _Places:
 
     def _leave(self, name: str, node: Node, why: str) -> None:
         text = f"the source of `{name}` is not used: {why}"
-        self._project.job.note(self._project.at(node), text)
+        self._project.reading.note(self._project.at(node), text)
         node.done = True
 
     def _placed(self, found: Requirement, entry: Node) -> Requirement:
@@ -213,7 +213,7 @@ class _Places:
         index = entry.opt("index")
         if made is None and index is None and entry.get("workspace").flag:
             text = f"`{name}` is a member of the workspace; asked for by its name"
-            self._project.job.note(self._project.at(entry), text)
+            self._project.reading.note(self._project.at(entry), text)
         self._project.check_read(entry, name)
         if index is not None and index not in self._indexes:
             known = ", ".join(f"`{one}`" for one in self._indexes if one) or "none"

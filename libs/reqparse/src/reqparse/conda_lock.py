@@ -15,8 +15,8 @@ from reqparse._yaml import load_yaml
 from reqparse.model import LockedPackage
 
 if TYPE_CHECKING:
-    from reqparse._job import Job
     from reqparse._node import Node
+    from reqparse._reading import Reading
 
 __all__ = ["read"]
 
@@ -35,8 +35,8 @@ _UNREAD = {
 }
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read a conda-lock.yml into a job."""
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read a conda-lock.yml into a reading."""
     check_file(location, data, "conda-lock.yml")
     root = load_yaml(decode(data, pep263=False))
     if "metadata" not in root.table or "package" not in root.table:
@@ -45,17 +45,19 @@ def read(job: Job, location: str, data: bytes) -> None:
     check_version(root.get("version"), ("1",), "conda-lock.yml")
     place = Place(location, redact(location))
     metadata = root.get("metadata")
-    with job.guard(place.at(metadata)):
-        job.facts["platforms"] = tuple(dict.fromkeys(metadata.get("platforms").texts()))
+    with reading.guard(place.at(metadata)):
+        reading.facts["platforms"] = tuple(dict.fromkeys(metadata.get("platforms").texts()))
         for node in metadata.get("channels").items:
             channel = node if isinstance(node.value, str) else node.get("url")
-            job.add_source("channel", job.expand(channel.text, place.at(node)), place.at(node))
+            reading.add_source(
+                "channel", reading.expand(channel.text, place.at(node)), place.at(node)
+            )
             if isinstance(node.value, dict) and (names := list(node.get("used_env_vars").texts())):
-                job.note(place.at(node), f"`used_env_vars` is not used: {', '.join(names)}")
+                reading.note(place.at(node), f"`used_env_vars` is not used: {', '.join(names)}")
     for node in root.get("package").items:
-        with job.guard(place.at(node)):
-            job.packages.append(_package(place, node))
-    job.note_unread(root, place.file, _UNREAD)
+        with reading.guard(place.at(node)):
+            reading.packages.append(_package(place, node))
+    reading.note_unread(root, place.file, _UNREAD)
 
 
 def _package(place: Place, node: Node) -> LockedPackage:

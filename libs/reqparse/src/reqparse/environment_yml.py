@@ -25,8 +25,8 @@ from reqparse.requirements_txt import RequirementsReader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqparse._job import Job
     from reqparse._node import Node
+    from reqparse._reading import Reading
 
 __all__ = ["read"]
 
@@ -47,9 +47,9 @@ _SINGLE_EQUALS = re.compile(
 )
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read an environment.yml and the requirements files that it includes into a job."""
-    _Reader(job, location).read(data)
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read an environment.yml and the requirements files that it includes into a reading."""
+    _Reader(reading, location).read(data)
 
 
 def _document(data: bytes) -> Node:
@@ -71,11 +71,11 @@ def _document(data: bytes) -> Node:
 
 
 class _Reader:
-    def __init__(self, job: Job, location: str) -> None:
-        self._job = job
+    def __init__(self, reading: Reading, location: str) -> None:
+        self._reading = reading
         self._location, self._file = location, redact(location)
         self._base = absolute(directory(location))
-        self._pip = RequirementsReader(job)
+        self._pip = RequirementsReader(reading)
         self._group: str | None = None
 
     def read(self, data: bytes) -> None:
@@ -84,16 +84,16 @@ class _Reader:
             *(self._sys, self._variables, self._indexes, self._indexes),
         )
         keys = dict(zip(KEYS, takers, strict=True))
-        with self._job.guard(self._at(None)):
+        with self._reading.guard(self._at(None)):
             check_file(self._location, data, "environment.yml")
             table = _document(data).table
             check_keys(table, (*KEYS, *_UNUSED), "environment.yml", "`dependencies` or `channels`")
             for key, take in keys.items():
                 if key in table:
-                    with self._job.guard(self._at(table[key])):
+                    with self._reading.guard(self._at(table[key])):
                         take(table[key])
             for key in [key for key in table if key not in keys]:
-                with self._job.guard(self._at(table[key])):
+                with self._reading.guard(self._at(table[key])):
                     self._other(key, table[key])
 
     def _other(self, key: str, node: Node) -> None:
@@ -102,46 +102,46 @@ class _Reader:
             raise Flaw("`pip:` stands by itself", "indent it, as an item of `dependencies:`")
         if key not in _UNUSED and (near := get_close_matches(key, KEYS, n=1, cutoff=0.75)):
             raise Flaw(f"there is no key `{key}`", f"did you mean `{near[0]}`?")
-        self._job.note(self._at(node), f"`{key}` is not used: {_UNUSED.get(key, 'not known')}")
+        self._reading.note(self._at(node), f"`{key}` is not used: {_UNUSED.get(key, 'not known')}")
 
     def _at(self, node: Node | None) -> Origin:
         return Origin(file=self._file, line=node.line if node else None)
 
     def _name(self, node: Node) -> None:
-        self._job.places["name"] = self._at(node)
-        self._job.facts["name"] = None if node.value is None else node.text
+        self._reading.places["name"] = self._at(node)
+        self._reading.facts["name"] = None if node.value is None else node.text
 
     def _category(self, node: Node) -> None:
         self._group = None if node.text == "main" else node.text
 
     def _platforms(self, node: Node) -> None:
-        self._job.places["platforms"] = self._at(node)
-        self._job.facts["platforms"] = tuple(dict.fromkeys(node.texts()))
+        self._reading.places["platforms"] = self._at(node)
+        self._reading.facts["platforms"] = tuple(dict.fromkeys(node.texts()))
 
     def _variables(self, node: Node) -> None:
         variables = {}
         for name, value in node.table.items():
-            with self._job.guard(self._at(value)):
+            with self._reading.guard(self._at(value)):
                 is_flag = isinstance(value.value, bool)
                 variables[name] = str(value.value).lower() if is_flag else value.text
-        self._job.facts["variables"] = variables
-        self._job.places["variables"] = self._at(node)
+        self._reading.facts["variables"] = variables
+        self._reading.places["variables"] = self._at(node)
 
     def _channels(self, node: Node) -> None:
         for item in node.items:
-            with self._job.guard(self._at(item)):
+            with self._reading.guard(self._at(item)):
                 if item.text == "nodefaults":
-                    self._job.facts["no_defaults"] = True
+                    self._reading.facts["no_defaults"] = True
                 else:
-                    channel = self._job.expand(item.text, self._at(item))
-                    with self._job.scope(self._chosen(item, None)):
-                        self._job.add_source("channel", channel, self._at(item))
+                    channel = self._reading.expand(item.text, self._at(item))
+                    with self._reading.scope(self._chosen(item, None)):
+                        self._reading.add_source("channel", channel, self._at(item))
 
     def _indexes(self, node: Node) -> None:
         for item in node.items:
-            with self._job.guard(self._at(item)):
-                url = self._job.expand(item.text, self._at(item))
-                self._job.add_source("extra-index", url, self._at(item), base=self._base)
+            with self._reading.guard(self._at(item)):
+                url = self._reading.expand(item.text, self._at(item))
+                self._reading.add_source("extra-index", url, self._at(item), base=self._base)
 
     def _sys(self, node: Node) -> None:
         self._each(node, None, self._sys_package)
@@ -157,9 +157,9 @@ class _Reader:
     ) -> None:
         for item in node.items:
             if item.value is None:
-                self._job.note(self._at(item), "an empty item")
+                self._reading.note(self._at(item), "an empty item")
                 continue
-            with self._job.guard(self._at(item)):
+            with self._reading.guard(self._at(item)):
                 take(item, self._chosen(item, platforms))
 
     def _chosen(self, node: Node, platforms: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -168,7 +168,7 @@ class _Reader:
             return platforms
         chosen = comment_selector(node.comment)
         if chosen is None:
-            self._job.note(self._at(node), f"`# {node.comment}` is not a platform selector")
+            self._reading.note(self._at(node), f"`# {node.comment}` is not a platform selector")
             return platforms
         return self._narrow(node, chosen, platforms)
 
@@ -177,7 +177,9 @@ class _Reader:
     ) -> tuple[str, ...] | None:
         chosen = tuple(p for p in chosen if platforms is None or p in platforms)
         if not chosen:
-            self._job.note(self._at(node), "its selector chooses no platform that is known here")
+            self._reading.note(
+                self._at(node), "its selector chooses no platform that is known here"
+            )
         return None if chosen == PLATFORMS else chosen
 
     def _conda(self, item: Node, platforms: tuple[str, ...] | None) -> None:
@@ -187,12 +189,12 @@ class _Reader:
         found = conda_requirement(item.text, base=self._base)
         self._add(found, item, platforms)
         if found.name == "python" and (version := pep440(found.specifier)):
-            with self._job.scope(platforms):
-                self._job.add_python(version, self._at(item))
+            with self._reading.scope(platforms):
+                self._reading.add_python(version, self._at(item))
 
     def _add(self, found: Requirement, item: Node, platforms: tuple[str, ...] | None) -> None:
-        with self._job.scope(platforms, self._group):
-            self._job.add(replace(found, origin=self._at(item), original=redact(item.text)))
+        with self._reading.scope(platforms, self._group):
+            self._reading.add(replace(found, origin=self._at(item), original=redact(item.text)))
 
     def _section(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         """A mapping among the dependencies: `pip:`, `sys:`, or mamba's `sel(...):`."""
@@ -200,7 +202,7 @@ class _Reader:
             chosen = self._chosen(node, platforms)
             if node.value in (None, []):
                 text = f"`{key}:` is empty: what belongs to it is indented more than it"
-                self._job.note(self._at(node), text)
+                self._reading.note(self._at(node), text)
                 continue
             if key == "pip":
                 self._each(node, chosen, self._pip_line)
@@ -218,6 +220,6 @@ class _Reader:
         text = item.text
         if found := _SINGLE_EQUALS.fullmatch(text):
             text = f"{found[1]}{found[2] or '=='}{found[3]}"
-            self._job.note(self._at(item), f"`{item.text}` is read as `{text}`")
-        with self._job.scope(platforms, self._group):
+            self._reading.note(self._at(item), f"`{item.text}` is read as `{text}`")
+        with self._reading.scope(platforms, self._group):
             self._pip.line(text, self._location, self._at(item), platforms)

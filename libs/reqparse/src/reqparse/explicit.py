@@ -14,7 +14,7 @@ from reqparse._pypi import pypi_requirement
 from reqparse.model import LockedPackage, Origin
 
 if TYPE_CHECKING:
-    from reqparse._job import Job
+    from reqparse._reading import Reading
 
 __all__ = ["read"]
 
@@ -23,20 +23,22 @@ _PIP = re.compile(r"#\s*pip\s+(\S+\s+@\s+\S+)\s*((?:--hash=\S+\s*)*)")
 _HASH = re.compile(r"(?:(sha256|md5):)?([0-9a-fA-F]{32}|[0-9a-fA-F]{64})")
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read an explicit list into a job."""
-    reader = _Reader(job, Place(location, redact(location)))
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read an explicit list into a reading."""
+    reader = _Reader(reading, Place(location, redact(location)))
     for number, line in enumerate(decode(data, pep263=False).splitlines(), start=1):
         origin = Origin(file=redact(location), line=number)
-        with job.guard(origin):
+        with reading.guard(origin):
             reader.line(line.strip(), origin)
     if not reader.explicit:
-        job.problem(Origin(file=redact(location)), "no `@EXPLICIT` line", "is it an explicit list?")
+        reading.problem(
+            Origin(file=redact(location)), "no `@EXPLICIT` line", "is it an explicit list?"
+        )
 
 
 class _Reader:
-    def __init__(self, job: Job, place: Place) -> None:
-        self._job, self._place = job, place
+    def __init__(self, reading: Reading, place: Place) -> None:
+        self._reading, self._place = reading, place
         self._platforms: tuple[str, ...] | None = None
         self.explicit = False
 
@@ -45,7 +47,7 @@ class _Reader:
             self.explicit = True
         elif found := _PLATFORM.fullmatch(line):
             self._platforms = (found[1],)
-            self._job.facts["platforms"] = self._platforms
+            self._reading.facts["platforms"] = self._platforms
         elif found := _PIP.fullmatch(line):
             self._pip(found[1], found[2].split(), origin)
         elif line and not line.startswith("#"):
@@ -63,7 +65,7 @@ class _Reader:
             hashes = [hash_text("md5" if len(found[2]) == 32 else "sha256", found[2])]  # noqa: PLR2004 - md5
         name, version, build = conda_parts(address)
         conda_requirement(f"{name} =={version} {build}")  # a file name may hold anything
-        self._job.packages.append(
+        self._reading.packages.append(
             LockedPackage(
                 category="conda",
                 name=name,
@@ -82,7 +84,7 @@ class _Reader:
         artifact = self._place.artifact(
             found.secret_url or "", hashes=dict.fromkeys([*found.hashes, *hashes])
         )
-        self._job.packages.append(
+        self._reading.packages.append(
             LockedPackage(
                 category="pypi",
                 name=found.name or "",

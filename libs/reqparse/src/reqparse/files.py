@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from envid.redaction import redact
 from reqparse._flaw import Flaw
-from reqparse._job import Job, problem_of
+from reqparse._reading import Reading, problem_of
 from reqparse.errors import ParseErrors, UnknownKind
 from reqparse.model import Category, Origin, Requirement, RequirementSet
 
@@ -73,12 +73,14 @@ def parse_file(
     """
     if kind is not None and kind not in KINDS:
         raise UnknownKind(kind, KINDS)
-    job = Job(env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras)
-    with job.guard(Origin(file=redact(str(path)))):
-        data = job.load(str(path), included=False)
+    reading = Reading(
+        env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras
+    )
+    with reading.guard(Origin(file=redact(str(path)))):
+        data = reading.load(str(path), included=False)
         module, _, function = _READERS[kind or kind_of(str(path), data)].partition(":")
-        getattr(import_module(f"reqparse.{module}"), function)(job, str(path), data)
-    return job.result()
+        getattr(import_module(f"reqparse.{module}"), function)(reading, str(path), data)
+    return reading.result()
 
 
 def kind_of(name: str, data: bytes) -> str:

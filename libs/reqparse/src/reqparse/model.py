@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PLATFORMS",
-    "Artifact",
     "Category",
+    "LockedArtifact",
     "LockedPackage",
     "Note",
     "Origin",
@@ -25,8 +25,8 @@ __all__ = [
     "Secret",
     "Setting",
     "SettingName",
-    "Source",
     "SourceKind",
+    "StatedSource",
 ]
 
 Category = Literal["conda", "pypi", "npconda", "sys"]
@@ -101,7 +101,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class StatedSource:
     """A place to look for packages: an index, a find-links page or directory, a conda channel."""
 
     kind: SourceKind
@@ -143,7 +143,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class LockedArtifact:
     """One file, directory or repository that a locked package can be taken from."""
 
     url: str | None = None
@@ -178,7 +178,7 @@ class LockedPackage:
     name: str
     version: str | None
     build: str | None = None
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: tuple[LockedArtifact, ...] = ()
     platforms: tuple[str, ...] | None = None
     """The conda subdirs it is locked for; None where markers and wheel tags decide."""
     marker: str | None = None
@@ -209,7 +209,7 @@ class RequirementSet:
     requirements: tuple[Requirement, ...] = ()
     constraints: tuple[Requirement, ...] = ()
     """What holds for packages that something else asks for."""
-    sources: tuple[Source, ...] = ()
+    sources: tuple[StatedSource, ...] = ()
     python: tuple[PythonRequirement, ...] = ()
     packages: tuple[LockedPackage, ...] = ()
     settings: tuple[Setting, ...] = ()

@@ -23,8 +23,8 @@ from reqparse._yaml import load_yaml
 from reqparse.model import LockedPackage
 
 if TYPE_CHECKING:
-    from reqparse._job import Job
     from reqparse._node import Node
+    from reqparse._reading import Reading
 
 __all__ = ["read"]
 
@@ -51,8 +51,8 @@ _UNREAD = {
 Selection = tuple[str | None, ...]  # a URL or path, and the values of the selectors
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read a pixi.lock into a job.
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read a pixi.lock into a reading.
 
     A package gets the environments and platforms that use it; one that different environments
     use on different platforms is given once for each.
@@ -60,37 +60,37 @@ def read(job: Job, location: str, data: bytes) -> None:
     root = load_yaml(decode(data, pep263=False))
     check_version(root.get("version"), ("4", "5", "6"), "pixi.lock")
     place = Place(location, redact(location))
-    _Reader(job, place).read(root)
-    job.note_unread(root, place.file, _UNREAD)
+    _Reader(reading, place).read(root)
+    reading.note_unread(root, place.file, _UNREAD)
 
 
 class _Reader:
-    def __init__(self, job: Job, place: Place) -> None:
-        self._job, self._place = job, place
+    def __init__(self, reading: Reading, place: Place) -> None:
+        self._reading, self._place = reading, place
         self._uses: dict[Selection, dict[tuple[str, str], Node]] = {}
         self._used: set[Selection] = set()
 
     def read(self, root: Node) -> None:
         platforms: dict[str, None] = {}
         for environment, node in root.get("environments").table.items():
-            with self._job.guard(self._place.at(node)):
+            with self._reading.guard(self._place.at(node)):
                 self._sources(node)
                 for platform, listed in node.get("packages").table.items():
                     platforms[platform] = None
                     for use in listed.items:
                         selection = (_key(use), *(use.opt(s) for s in _SELECTORS))
                         self._uses.setdefault(selection, {})[environment, platform] = use
-        self._job.facts["platforms"] = tuple(platforms)
+        self._reading.facts["platforms"] = tuple(platforms)
         for node in root.get("packages").items:
-            with self._job.guard(self._place.at(node)):
+            with self._reading.guard(self._place.at(node)):
                 self._package(node)
         for selection in [s for s in self._uses if s not in self._used]:
             for use in self._uses[selection].values():
                 text = f"`{redact(_key(use))}` is not among the packages"
-                self._job.problem(self._place.at(use), text, "lock again with pixi")
+                self._reading.problem(self._place.at(use), text, "lock again with pixi")
 
     def _sources(self, environment: Node) -> None:
-        add, place = self._job.add_source, self._place
+        add, place = self._reading.add_source, self._place
         for node in environment.get("channels").items:
             channel = node if isinstance(node.value, str) else node.get("url")
             add("channel", channel.text, place.at(node))
@@ -111,15 +111,15 @@ class _Reader:
         for environment, platforms in uses.items():
             by_platforms.setdefault(tuple(platforms), []).append(environment)
         if not by_platforms:
-            self._job.note(self._place.at(node), f"no environment uses `{redact(_key(node))}`")
+            self._reading.note(self._place.at(node), f"no environment uses `{redact(_key(node))}`")
         fields = self._fields(node)
         if fields["category"] == "conda" and not is_conda_archive(_key(node)):
             text = f"`{fields['name']}` is to be built from source, so its content is not exact"
-            self._job.note(self._place.at(node), text)
+            self._reading.note(self._place.at(node), text)
         for chosen, environments in by_platforms.items():
             found = LockedPackage(platforms=chosen, groups=tuple(environments), **fields)
-            if found not in self._job.packages[-1:]:  # version 5 may list one build twice
-                self._job.packages.append(found)
+            if found not in self._reading.packages[-1:]:  # version 5 may list one build twice
+                self._reading.packages.append(found)
 
     def _fields(self, node: Node) -> dict[str, Any]:
         address = _key(node)

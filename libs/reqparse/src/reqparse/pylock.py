@@ -14,9 +14,9 @@ from reqparse.model import LockedPackage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqparse._job import Job
     from reqparse._node import Node
-    from reqparse.model import Artifact
+    from reqparse._reading import Reading
+    from reqparse.model import LockedArtifact
 
 __all__ = ["read"]
 
@@ -32,19 +32,19 @@ _UNREAD = {
 }
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read a pylock.toml into a job."""
-    root, place = open_toml(job, location, data, version="lock-version", what="pylock.toml")
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read a pylock.toml into a reading."""
+    root, place = open_toml(reading, location, data, version="lock-version", what="pylock.toml")
     for node in root.get("packages").items:
-        with job.guard(place.at(node)):
-            job.packages.append(_package(place, node))
+        with reading.guard(place.at(node)):
+            reading.packages.append(_package(place, node))
     for key in _OF_ALL:
         node = root.get(key)
-        with job.guard(place.at(node)):
+        with reading.guard(place.at(node)):
             if values := list(node.texts()):
                 text = f"`{key}` of the lock is not used: {', '.join(values)}"
-                job.note(place.at(node), text)
-    job.note_unread(root, place.file, _UNREAD)
+                reading.note(place.at(node), text)
+    reading.note_unread(root, place.file, _UNREAD)
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -66,7 +66,7 @@ def _package(place: Place, node: Node) -> LockedPackage:
     )
 
 
-def _artifacts(place: Place, node: Node) -> Iterator[Artifact]:
+def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
     for file in (*node.get("wheels").items, node.get("sdist"), node.get("archive")):
         if file.value is None:
             continue

@@ -23,8 +23,8 @@ from reqparse.model import Origin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqparse._job import Job
     from reqparse._node import Node
+    from reqparse._reading import Reading
 
 __all__ = ["read", "read_pixi", "read_script"]
 
@@ -40,12 +40,12 @@ _TABLES = ("project", "dependency-groups", "tool", "build-system")
 _TOOLS = ("conda-lock", "flit", "pdm", "pixi", "poetry", "uv")
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read a pyproject.toml, with the groups and extras that the job asks for, into a job."""
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read a pyproject.toml, with the groups and extras that the reading asks for, into a reading."""
     check_file(location, data, "pyproject.toml")
     root = load_toml(decode(data, pep263=False))
     check_keys(root.table, _TABLES, "pyproject.toml", "`[project]` or a table of a tool")
-    project = Project(job, location)
+    project = Project(reading, location)
     tool = root.get("tool")
     root.get("build-system").done = True  # the project itself is not installed
     _uv_table.read(project, tool.get("uv"))
@@ -64,30 +64,30 @@ def read(job: Job, location: str, data: bytes) -> None:
 def _skip(project: Project, root: Node) -> None:
     """Leave out what the project itself depends on."""
     text = "the project's own dependencies are not asked for"
-    project.job.note(project.at(root.get("tool", "conda-lock", "skip-non-conda-lock")), text)
+    project.reading.note(project.at(root.get("tool", "conda-lock", "skip-non-conda-lock")), text)
     for node in (root.get("project"), root.get("dependency-groups")):
         node.done = True
     for name in ("flit", "pdm", "poetry"):
         root.get("tool", name).done = True
 
 
-def read_pixi(job: Job, location: str, data: bytes) -> None:
-    """Read a pixi.toml into a job."""
-    project = Project(job, location)
+def read_pixi(reading: Reading, location: str, data: bytes) -> None:
+    """Read a pixi.toml into a reading."""
+    project = Project(reading, location)
     root = load_toml(decode(data, pep263=False))
     _pixi_table.read(project, root)
     project.finish(root)
 
 
-def read_script(job: Job, location: str, data: bytes) -> None:
-    """Read the inline metadata of a Python script (PEP 723) into a job."""
+def read_script(reading: Reading, location: str, data: bytes) -> None:
+    """Read the inline metadata of a Python script (PEP 723) into a reading."""
     check_file(location, data, "script")
     lines = decode(data).replace("\r\n", "\n").split("\n")
     blocks = list(_script_blocks(lines))
     for number, line in enumerate(lines, start=1):
         if (other := re.fullmatch(r"# /// (?!script$)([a-zA-Z0-9-]+)", line)) is not None:
             origin = Origin(file=redact(location), line=number)
-            job.note(origin, f"the block `{other[1]}` is not used: `script` is read")
+            reading.note(origin, f"the block `{other[1]}` is not used: `script` is read")
     if not blocks:
         raise Flaw(
             "no `# /// script` block",
@@ -97,7 +97,7 @@ def read_script(job: Job, location: str, data: bytes) -> None:
         raise Flaw("a second `# /// script` block", "keep one", blocks[1][0])
     start, end = blocks[0]
     root = load_toml("\n" * start + "\n".join(line[2:] for line in lines[start:end]))
-    project = Project(job, location)
+    project = Project(reading, location)
     tool = root.get("tool")
     _uv_table.read(project, tool.get("uv"))
     _other_tools.python(project, root)
@@ -139,22 +139,22 @@ class _Pep621:
         self._name = ""
 
     def read(self) -> None:
-        project, job = self._project, self._project.job
-        with job.guard(project.at(self._table)):
+        project, reading = self._project, self._project.reading
+        with reading.guard(project.at(self._table)):
             if name := self._table.opt("name"):
-                job.facts["name"] = name
+                reading.facts["name"] = name
                 self._name = normalise(name)
             for key in _METADATA:
                 self._table.get(key).done = True
             _other_tools.python(project, self._table)
             self._offer_extras()
-            with job.guard(project.at(self._table.get(_FIXED))):
+            with reading.guard(project.at(self._table.get(_FIXED))):
                 path = Included()
                 for node in self._table.get(_FIXED).items:
                     self._item(node, path)
             for node in self._table.get("dynamic").items:
                 self._dynamic(node)
-        with job.guard(project.at(self._root)):
+        with reading.guard(project.at(self._root)):
             self._offer_groups()
 
     def _dynamic(self, node: Node) -> None:
@@ -167,7 +167,7 @@ class _Pep621:
         ):
             return
         text = f"`{node.text}` is dynamic: only a build tells it"
-        self._project.job.note(self._project.at(node), text)
+        self._project.reading.note(self._project.at(node), text)
 
     def _offer_extras(self) -> None:
         optional = self._table.get("optional-dependencies").table
@@ -191,9 +191,9 @@ class _Pep621:
             self._project.pypi(node)
             if (named := _NAME.match(node.text)) and normalise(named[1]) == self._name:
                 text = f"`{node.text}` has the project's own name, and is asked for as a package"
-                self._project.job.note(self._project.at(node), text)
+                self._project.reading.note(self._project.at(node), text)
             return
-        with self._project.job.guard(self._project.at(node)):
+        with self._project.reading.guard(self._project.at(node)):
             if node.text[own.end() :].strip():
                 hint = "leave out what stands behind the extras"
                 raise Flaw(f"`{node.text}` is on the project itself, in part", hint)
@@ -206,7 +206,7 @@ class _Pep621:
         for written, node in self._root.get("dependency-groups").table.items():
             name = normalise(written)
             if name in self._groups:
-                self._project.job.problem(
+                self._project.reading.problem(
                     self._project.at(node), f"the group `{written}` is there twice", "rename one"
                 )
             self._groups[name] = node
@@ -218,7 +218,7 @@ class _Pep621:
         if not path.enter(name):
             return
         for node in self._groups[name].items:
-            with self._project.job.guard(self._project.at(node)):
+            with self._project.reading.guard(self._project.at(node)):
                 if isinstance(node.value, str):
                     self._item(node, Included())
                     continue

@@ -17,7 +17,7 @@ from envid.redaction import redact
 from reqparse._conda import conda_requirement, sys_requirement
 from reqparse._flaw import Flaw
 from reqparse._lines import Line, decode, logical_lines
-from reqparse._options import PER_REQUIREMENT, SPELLING, Options, split_options
+from reqparse._options import PER_REQUIREMENT, SPELLING, LineOptions, split_options
 from reqparse._pypi import pypi_requirement
 from reqparse._strange import check_file, of_lines
 from reqparse._url import absolute, directory, is_remote, join
@@ -26,28 +26,28 @@ from reqparse.model import Origin, Requirement
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reqparse._job import Job
+    from reqparse._reading import Reading
 
 __all__ = ["RequirementsReader", "read"]
 
 _HASH = re.compile(r"(sha256|sha384|sha512|md5|sha1|sha224):([0-9A-Fa-f]+)")
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read a requirements file and what it includes into a job."""
-    RequirementsReader(job).read(location, data)
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read a requirements file and what it includes into a reading."""
+    RequirementsReader(reading).read(location, data)
 
 
 class RequirementsReader:
-    """Reads a file and what it includes into a job.
+    """Reads a file and what it includes into a reading.
 
     The files being read are kept in a dict of our own, since a chain of includes may be deeper
     than Python's stack.
     A file that is included twice in the same role is read once.
     """
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         self._open: dict[str, _File] = {}
         self._seen: dict[tuple[str, bool, object], Origin] = {}
         self._scope: object = None
@@ -63,7 +63,7 @@ class RequirementsReader:
         Within one scope a file is included once.
         """
         self._scope = scope
-        for line in logical_lines(text, self._job.env):
+        for line in logical_lines(text, self._reading.env):
             self._line(_File(location, iter(()), constraint=False), line, origin)
             self._run()
 
@@ -80,17 +80,17 @@ class RequirementsReader:
 
     def _check(self, file: _File) -> None:
         """Put one problem in the place of all, where a file is something else."""
-        name, problems = redact(file.location), self._job.problems
+        name, problems = redact(file.location), self._reading.problems
         wrong = {one.origin.line: one for one in problems if one.origin.file == name}
         messages = [one.message for line, one in wrong.items() if line]
         if flaw := of_lines(file.data, messages, file.read):
-            self._job.problems = [one for one in problems if one.origin.file != name]
-            self._job.problem(next(iter(wrong.values())).origin, flaw.message, flaw.hint)
+            self._reading.problems = [one for one in problems if one.origin.file != name]
+            self._reading.problem(next(iter(wrong.values())).origin, flaw.message, flaw.hint)
 
     def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
-        with self._job.guard(Origin(file=redact(location))):
+        with self._reading.guard(Origin(file=redact(location))):
             check_file(location, data, "requirements.txt")
-            lines = logical_lines(decode(data), self._job.env)
+            lines = logical_lines(decode(data), self._reading.env)
             self._seen[_key(location), constraint, self._scope] = origin
             file = _File(location, lines, constraint=constraint, data=data)
             self._open[_key(location)] = file
@@ -105,13 +105,13 @@ class RequirementsReader:
                 "remove one of the includes",
             )
         if earlier := self._seen.get((key, constraint, self._scope)):
-            self._job.note(origin, f"`{location}` is read already, see {earlier}")
+            self._reading.note(origin, f"`{location}` is read already, see {earlier}")
             return
-        self._push(location, self._job.load(location), origin, constraint=constraint)
+        self._push(location, self._reading.load(location), origin, constraint=constraint)
 
     def _line(self, file: _File, line: Line, origin: Origin) -> None:
         for name in line.unset:
-            self._job.note(origin, f"environment variable `{name}` is not set; left as written")
+            self._reading.note(origin, f"environment variable `{name}` is not set; left as written")
         try:
             text, options = split_options(line.text)
             if text or options.flag("editable"):
@@ -119,10 +119,10 @@ class RequirementsReader:
             else:
                 self._global(file, line, origin, options)
         except Flaw as flaw:
-            self._job.problem(origin, line.hide(flaw.message), flaw.hint)
+            self._reading.problem(origin, line.hide(flaw.message), flaw.hint)
 
     def _requirement(
-        self, file: _File, line: Line, origin: Origin, text: str, options: Options
+        self, file: _File, line: Line, origin: Origin, text: str, options: LineOptions
     ) -> None:
         if misplaced := [o for o in options.values if o not in (*PER_REQUIREMENT, "editable")]:
             raise Flaw(
@@ -132,7 +132,7 @@ class RequirementsReader:
         if text and options.flag("editable"):
             raise Flaw("`-e` after a requirement means nothing", "put it on a line of its own")
         for value in options.many("install_options"):
-            self._job.note(origin, f"`--install-option={value}`: installers no longer have it")
+            self._reading.note(origin, f"`--install-option={value}`: installers no longer have it")
         extra = {
             "hashes": options.many("hashes"),
             "config": options.many("config_settings"),
@@ -143,16 +143,16 @@ class RequirementsReader:
             found = _with_options(found, origin, line, **extra)
             if file.constraint:
                 _check_constraint(found)
-            self._job.add(found, constraint=file.constraint)
+            self._reading.add(found, constraint=file.constraint)
 
-    def _global(self, file: _File, line: Line, origin: Origin, options: Options) -> None:
+    def _global(self, file: _File, line: Line, origin: Origin, options: LineOptions) -> None:
         for name in PER_REQUIREMENT:
             if options.flag(name):
                 raise Flaw(
                     f"`{SPELLING[name]}` without a requirement",
                     "put it behind the requirement, or end the line before with a backslash",
                 )
-        _set_facts(self._job, origin, options)
+        _set_facts(self._reading, origin, options)
         self._sources(file, origin, options)
         found = [
             replace(conda_requirement(v), category="npconda") for v in options.many("conda_pkg")
@@ -160,7 +160,7 @@ class RequirementsReader:
         found += [sys_requirement(value) for value in options.many("sys_pkg")]
         for made in found:
             placed = replace(made, origin=origin, original=redact(line.raw))
-            self._job.add(placed, constraint=file.constraint)
+            self._reading.add(placed, constraint=file.constraint)
         included, constraints = options.many("include"), options.many("constrain")
         if len(included) + len(constraints) > 1:
             raise Flaw("more than one file on a line", "give each `-r` and `-c` its own line")
@@ -168,8 +168,8 @@ class RequirementsReader:
             constraint = bool(constraints) or file.constraint
             self._enter(join(directory(file.location), target), origin, constraint=constraint)
 
-    def _sources(self, file: _File, origin: Origin, options: Options) -> None:
-        add = self._job.add_source
+    def _sources(self, file: _File, origin: Origin, options: LineOptions) -> None:
+        add = self._reading.add_source
         for url in options.many("index"):
             add("index", url, origin, base=file.base)
         for url in options.many("extra_index"):
@@ -245,25 +245,25 @@ def _check_constraint(found: Requirement) -> None:
         raise Flaw(f"the constraint `{found.text}` {wrong}", "move it to a requirements file")
 
 
-def _set_facts(job: Job, origin: Origin, options: Options) -> None:
-    facts = job.facts
+def _set_facts(reading: Reading, origin: Origin, options: LineOptions) -> None:
+    facts = reading.facts
     for flag in ("no_index", "prereleases", "prefer_binary", "require_hashes"):
         if options.flag(flag):
             facts[flag] = True
-            job.places.setdefault(flag, origin)
+            reading.places.setdefault(flag, origin)
     for name in ("trusted_hosts", "features"):
-        job.names[name].update(dict.fromkeys(options.many(name)))
+        reading.names[name].update(dict.fromkeys(options.many(name)))
         if options.many(name):
-            job.places.setdefault(name, origin)
+            reading.places.setdefault(name, origin)
     for name in ("all_releases", "only_final"):
         for value in options.many(name):
-            job.note(origin, f"`{SPELLING[name]} {value}` is not used")
+            reading.note(origin, f"`{SPELLING[name]} {value}` is not used")
     for name, other in (("no_binary", "only_binary"), ("only_binary", "no_binary")):
         for value in options.many(name):
-            choose_formats(value, job.names[name], job.names[other])
+            choose_formats(value, reading.names[name], reading.names[other])
             if value.strip() in ("all", "none"):
                 text = f"`{SPELLING[name]} {value}` is on a package of that name"
-                job.note(origin, f"{text}; `:{value.strip()}:` is on every one or none")
+                reading.note(origin, f"{text}; `:{value.strip()}:` is on every one or none")
 
 
 def choose_formats(value: str, chosen: dict[str, None], other: dict[str, None]) -> None:

@@ -14,9 +14,9 @@ from reqparse.model import LockedPackage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqparse._job import Job
     from reqparse._node import Node
-    from reqparse.model import Artifact
+    from reqparse._reading import Reading
+    from reqparse.model import LockedArtifact
 
 __all__ = ["read"]
 
@@ -37,20 +37,20 @@ _UNREAD = {
 }
 
 
-def read(job: Job, location: str, data: bytes) -> None:
-    """Read a uv.lock into a job."""
-    root, place = open_toml(job, location, data, version="version", what="uv.lock")
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Read a uv.lock into a reading."""
+    root, place = open_toml(reading, location, data, version="version", what="uv.lock")
     for node in root.get("package").items:
-        with job.guard(place.at(node)):
+        with reading.guard(place.at(node)):
             if node.get("source").opt("virtual"):
                 name = node.get("name").text
                 node.get("version").done = True
                 text = f"`{name}` is virtual: there is nothing to install; what it asks for is"
                 asked = ", ".join(_dependencies(node)) or "nothing"
-                job.note(place.at(node), f"{text} {asked}")
+                reading.note(place.at(node), f"{text} {asked}")
             else:
-                job.packages.append(_package(place, node))
-    job.note_unread(root, place.file, _UNREAD)
+                reading.packages.append(_package(place, node))
+    reading.note_unread(root, place.file, _UNREAD)
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -69,7 +69,7 @@ def _package(place: Place, node: Node) -> LockedPackage:
     )
 
 
-def _artifacts(place: Place, node: Node, source: Node) -> Iterator[Artifact]:
+def _artifacts(place: Place, node: Node, source: Node) -> Iterator[LockedArtifact]:
     for file in (*node.get("wheels").items, node.get("sdist")):
         if file.value is not None:
             yield _file(place, file, source)
@@ -81,7 +81,7 @@ def _artifacts(place: Place, node: Node, source: Node) -> Iterator[Artifact]:
                 yield place.artifact(local)
 
 
-def _file(place: Place, file: Node, source: Node) -> Artifact:
+def _file(place: Place, file: Node, source: Node) -> LockedArtifact:
     """A wheel or sdist; one of a local registry or archive is named relative to it."""
     address = file.opt("url") or file.opt("path")
     if address is None:

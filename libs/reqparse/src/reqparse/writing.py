@@ -16,8 +16,8 @@ from urllib.parse import unquote
 from reqparse import environment_yml, requirements_txt
 from reqparse._conda import pep440
 from reqparse._flaw import Flaw
-from reqparse._job import Job
 from reqparse._pypi import from_filename
+from reqparse._reading import Reading
 from reqparse._url import is_vcs
 from reqparse.errors import NotExpressible, ParseErrors
 from reqparse.model import PythonRequirement, Requirement, RequirementSet
@@ -25,7 +25,7 @@ from reqparse.model import PythonRequirement, Requirement, RequirementSet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqparse.model import Source
+    from reqparse.model import StatedSource
 
 __all__ = ["to_constraints_txt", "to_environment_yml", "to_requirements_txt"]
 
@@ -148,7 +148,7 @@ def _need_file(found: RequirementSet, file: str | None, target: str) -> None:
         raise NotExpressible(target, ("constraints, unless a file for them is named",))
 
 
-def _source(source: Source, *, secrets: bool) -> str:
+def _source(source: StatedSource, *, secrets: bool) -> str:
     return f"{_SOURCES[source.kind]} {source.secret_url if secrets else source.url}"
 
 
@@ -202,10 +202,10 @@ def _check(text: str, found: RequirementSet, target: str) -> None:
     """Read a text again; NotExpressible names what does not come back as it was."""
     read = requirements_txt.read if target == "requirements.txt" else environment_yml.read
     wanted = replace(found, constraints=())
-    job = Job(env={})
+    reading = Reading(env={})
     try:
-        read(job, f"/{target}", text.encode())
-        again = job.result()
+        read(reading, f"/{target}", text.encode())
+        again = reading.result()
     except (ParseErrors, Flaw, UnicodeEncodeError) as error:
         raise NotExpressible(target, (str(error).partition("\n")[0],)) from None
     if again == wanted:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resolvers.channels import PACKAGE_URL
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -85,7 +85,7 @@ def check_asked(
     extras: Mapping[str, Collection[str]],
     origins: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Compare requirements with the packages found; raises `InvalidRequest` for what differs.
+    """Compare requirements with the packages found; raises `UnsupportedRequest` for what differs.
 
     `extras` are those that packages offer, by their names. Gives a note on each that is asked for
     on a condition, which may not hold, and is not there.
@@ -98,7 +98,7 @@ def check_asked(
         where = f"{origins[text]}: " if text in origins else ""
         # What the engine is told in their place would hold without the condition, too.
         if asked.conditional and (asked.subdirs or asked.filename):
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"{where}`{text}` says where its package lies, on a condition",
                 "leave out one of the two",
             )
@@ -112,7 +112,7 @@ def check_asked(
             )
         elif missing:
             offered = ", ".join(sorted(extras.get(asked.name, ()))) or "none"
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"{where}`{text}` is asked for, and {package.name} {package.version} has no extra"
                 f" `{missing[0]}`",
                 f"it has: {offered}",
@@ -125,7 +125,7 @@ def check_asked(
         elif asked.digest not in (None, package.hashes.md5, package.hashes.sha256):
             differs = "has another hash"
         if differs:
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"{where}`{text}` is asked for, and the {asked.name} that was found {differs}",
                 "ask for a version and a build: `NAME==VERSION=BUILD`",
             )

@@ -10,11 +10,11 @@ from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
     EngineFailed,
     IndexUnreachable,
-    InvalidRequest,
     NoSolution,
     PythonRefused,
     UnknownChannel,
     UnknownPackage,
+    UnsupportedRequest,
 )
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def asked_urls(answer: Mapping[str, Any], question: CondaQuestion) -> list[str]:
 
 def _bad_spec(
     spec: str, text: str, question: CondaQuestion, context: ResolveContext
-) -> InvalidRequest:
+) -> UnsupportedRequest:
     asked = question.specs.get(spec, spec)
     origin = context.origins.get(asked)
     where = f"{origin}: " if origin else ""
     reason = _one_line(text.splitlines()[0])
-    return InvalidRequest(
+    return UnsupportedRequest(
         f"{where}`{asked}` is not a conda requirement: {reason}", "write it like `numpy>=1.26,<3`"
     )
 

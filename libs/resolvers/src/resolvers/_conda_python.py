@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ _OTHERS = {"pypy": "PyPy", "graalpy": "GraalPy"}
 def is_free_threaded(packages: Iterable[Package]) -> bool:
     """Whether the Python among conda packages is free-threaded (PEP 703).
 
-    Raises `InvalidRequest` for one that is not CPython, since wheels are chosen for that.
+    Raises `UnsupportedRequest` for one that is not CPython, since wheels are chosen for that.
     """
     builds = [
         package.build or "" for package in packages if package.name in ("python", "python_abi")
@@ -30,7 +30,7 @@ def is_free_threaded(packages: Iterable[Package]) -> bool:
     for build in builds:
         for word, name in _OTHERS.items():
             if word in build:
-                raise InvalidRequest(
+                raise UnsupportedRequest(
                     f"conda's Python is {name} (build `{build}`), and PyPI packages are chosen"
                     " for CPython alone",
                     "ask conda for `python=*=*_cpython` or `python-gil`, or for conda packages only",

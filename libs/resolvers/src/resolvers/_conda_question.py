@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from envid.platforms import virtual_packages
 from resolvers._conda_asked import asked_files, asked_subdirs
 from resolvers.channels import channel_urls, with_channel_urls
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,9 +94,9 @@ def _virtual(text: str) -> tuple[str, str, str]:
 
 
 def python_spec(specifier: str) -> str:
-    """A PEP 440 specifier set as a MatchSpec for Python; raises `InvalidRequest`."""
+    """A PEP 440 specifier set as a MatchSpec for Python; raises `UnsupportedRequest`."""
     if "===" in specifier:
-        raise InvalidRequest(
+        raise UnsupportedRequest(
             f"Python `{specifier}` cannot be asked of conda", "write `==` instead of `===`"
         )
     # py-rattler reads `==3.11.*` behind another bound as `==3.11`.

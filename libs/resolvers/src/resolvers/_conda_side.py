@@ -16,7 +16,7 @@ from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
 from resolvers._unheeded import unheeded
 from resolvers.checking import Provided
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 from resolvers.metadata import read_requirement
 from resolvers.request import Resolution
 from resolvers.targets import Target
@@ -63,7 +63,7 @@ class CondaSide:
         }
 
     def learn_requested(self, context: ResolveContext, metadata: ExtraMetadata) -> None:
-        """Look up the extras that the spec asks for itself; raises `InvalidRequest`."""
+        """Look up the extras that the spec asks for itself; raises `UnsupportedRequest`."""
         asked: dict[str, dict[str, str]] = {}
         for text in self.spec.for_platform(self.platform).get("pypi", ()):
             plain = plain_requirement(text)
@@ -80,7 +80,7 @@ class CondaSide:
         for name, extras in asked.items():
             if unknown := sorted(extras.keys() - self.known[name].extras):
                 version = self._by_name[name].distributions[name]
-                raise InvalidRequest(
+                raise UnsupportedRequest(
                     f"`{name}` {version} has no extra `{unknown[0]}`",
                     f"it has {', '.join(sorted(self.known[name].extras)) or 'none'}",
                 )
@@ -88,7 +88,7 @@ class CondaSide:
     def learn(self, asked: Mapping[str, Mapping[str, str]], metadata: ExtraMetadata) -> bool:
         """Look up the extras that are `asked` of distributions; whether there are any.
 
-        Raises `InvalidRequest` where nothing is to be had that says what they are.
+        Raises `UnsupportedRequest` where nothing is to be had that says what they are.
         """
         # Wheels of the same version may say different things; the one that would be taken counts.
         sys = self.spec.for_platform(self.platform).get("sys", ())

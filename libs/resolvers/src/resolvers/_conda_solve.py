@@ -17,7 +17,7 @@ from resolvers._conda_asked import check_asked
 from resolvers._conda_diagnosis import asked_urls, diagnose
 from resolvers._conda_question import CondaQuestion
 from resolvers._network import named
-from resolvers.errors import EngineFailed, IndexUnreachable, InvalidRequest, MachineLacks
+from resolvers.errors import EngineFailed, IndexUnreachable, MachineLacks, UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,14 +62,14 @@ def solve_conda(
 ) -> dict[str, Solved]:
     """Solve the conda side of a spec for every platform in one call; raises `ResolveError`."""
     if package_format not in _FORMATS:
-        raise InvalidRequest(f"`{package_format}` is not a format: {' or '.join(_FORMATS)}")
+        raise UnsupportedRequest(f"`{package_format}` is not a format: {' or '.join(_FORMATS)}")
     questions = [
         CondaQuestion.make(spec, platform, context, alias=alias, format_=package_format)
         for platform in platforms
     ]
     for url in _channels(questions):
         if not _is_readable(url):
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"`{redact(url)}` is not the URL of a conda channel",
                 f"channels are read by {', '.join(_SCHEMES)}, such as `https://host/channel`",
             )

@@ -16,11 +16,11 @@ from resolvers.errors import (
     BuildFailed,
     EngineFailed,
     IndexUnreachable,
-    InvalidRequest,
     NoSolution,
     PackageUnreadable,
     PythonRefused,
     UnknownPackage,
+    UnsupportedRequest,
 )
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def _held(reason: str, question: Question) -> str | None:
     return f"{', '.join(names)} must stay, as what this derives from has it" if names else None
 
 
-def _misread(story: Story) -> InvalidRequest | None:
+def _misread(story: Story) -> UnsupportedRequest | None:
     if story.search("Couldn't parse requirement") or story.search("does not match `"):
-        return InvalidRequest(story.reason, "check how it is written")
+        return UnsupportedRequest(story.reason, "check how it is written")
     return None

@@ -22,7 +22,7 @@ from resolvers._kept import Kept
 from resolvers._lock import best_wheel, read_lock
 from resolvers._uv import Uv
 from resolvers._wheel_listings import WheelListings
-from resolvers.errors import InvalidRequest, ResolveError
+from resolvers.errors import ResolveError, UnsupportedRequest
 from resolvers.metadata import Metadata, read_requirement
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ExtraMetadata:
         """The metadata of a distribution of a conda package, with the extras that are `asked`.
 
         These are given each with who asks for it; `ranks` are the wheel tags of the target.
-        Raises `InvalidRequest` where no metadata of that version is to be had.
+        Raises `UnsupportedRequest` where no metadata of that version is to be had.
         """
         # A source may know none of them, or not all (see `_from_build`): then the next is asked.
         incomplete: list[Metadata] = []
@@ -71,7 +71,7 @@ class ExtraMetadata:
                 return metadata
             incomplete.append(metadata)
         if not incomplete:
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"{next(iter(asked.values()))} asks for an extra of `{name}`, which conda brings in"
                 f" version {contents.distributions[name]}, and no index has that version to say"
                 " what the extra needs",

@@ -14,8 +14,7 @@ from packaging.utils import parse_wheel_filename
 
 from envid.packages import BuiltFrom, Hashes, Package
 from envid.platforms import host_platform
-from pkgcache.errors import DownloadError
-from pkgcache.errors import HashMismatch as DownloadMismatch
+from pkgcache.errors import DownloadError, HashMismatch
 from pkgcache.web.credentials import split_userinfo
 from pkgcache.web.download import Downloader
 from resolvers._lock import File, best_wheel
@@ -24,10 +23,10 @@ from resolvers._reasons import floor_hint, is_bound, why_built
 from resolvers.builds import Builder, checkout, copy_tree
 from resolvers.errors import (
     BuildFailed,
-    HashMismatch,
     IndexUnreachable,
-    InvalidRequest,
     NeedsPlatform,
+    NoMatchingFile,
+    UnsupportedRequest,
 )
 from resolvers.request import Artifact
 
@@ -77,7 +76,7 @@ class Files:
             found = Artifact.of(path)
             if found.sha256 != source.digest:
                 asked_by = self._context.origins.get(text)
-                raise HashMismatch(
+                raise NoMatchingFile(
                     name, (f"sha256:{source.digest}",), (f"sha256:{found.sha256}",), asked_by
                 )
             if path.suffix == ".whl":
@@ -85,7 +84,7 @@ class Files:
 
         def fetch(into: Path) -> Path:
             if path is None or not path.exists():
-                raise InvalidRequest(
+                raise UnsupportedRequest(
                     f"`{text}` is not on this machine", "resolve where the file or directory is"
                 )
             return copy_tree(path, source.digest, into) if path.is_dir() else path
@@ -195,7 +194,7 @@ class Files:
         if missing or not question.allowed(one.name, one.files):
             found = tuple(digest for file in one.files for digest in file.digests)
             name = f"{one.name}=={one.version}" if one.version else one.name
-            raise HashMismatch(name, expected, found, question.origin(one.name, " --hash="))
+            raise NoMatchingFile(name, expected, found, question.origin(one.name, " --hash="))
 
     def _fetch(self, file: File) -> Artifact:
         """Download a file whose sha256 the index does not say, and keep it for who installs it."""
@@ -221,8 +220,10 @@ class Files:
             )
         except DownloadError as error:
             raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
-        except DownloadMismatch as error:
-            raise HashMismatch(error.filename, (error.expected,), (error.actual,), None) from error
+        except HashMismatch as error:
+            raise NoMatchingFile(
+                error.filename, (error.expected,), (error.actual,), None
+            ) from error
         return target
 
 

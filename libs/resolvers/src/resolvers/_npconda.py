@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from resolvers._paths import shortest_path
 from resolvers.channels import CHANNEL_ALIAS, with_channel_urls
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ def check_npconda(
 ) -> None:
     """Refuse `npconda` requirements whose packages need Python, whatever else is asked for.
 
-    Raises `InvalidRequest`, which names the way to Python.
+    Raises `UnsupportedRequest`, which names the way to Python.
     """
     packages = tuple(packages)
     for text in spec.for_platform(platform).get("npconda", ()):
@@ -33,7 +33,7 @@ def check_npconda(
         if path:
             origin = context.origins.get(text)
             where = f"{origin}: " if origin else ""
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"{where}`{text}` brings Python with it: {' needs '.join(path)}",
                 "ask for it as a conda package, or take a package that is none of Python's",
             )

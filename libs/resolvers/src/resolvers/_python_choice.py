@@ -17,9 +17,9 @@ from packaging.version import Version
 from envid.requirements import normalize_python
 from resolvers.errors import (
     BuildFailed,
-    HashMismatch,
     NeedsBuild,
     NeedsPlatform,
+    NoMatchingFile,
     NoSolution,
     UnknownPackage,
 )
@@ -79,7 +79,7 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
         except NeedsBuild as error:
             failed.append(error)
             waiting.append(attempt)
-        except (BuildFailed, NoSolution, HashMismatch) as error:
+        except (BuildFailed, NoSolution, NoMatchingFile) as error:
             failed.append(error)
         if only or isinstance(failed[-1], UnknownPackage):
             raise failed[-1]
@@ -88,7 +88,7 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
     for attempt in waiting[:_BUILDS]:
         try:
             return attempt(final=True)
-        except (BuildFailed, NeedsPlatform, NoSolution, HashMismatch) as error:
+        except (BuildFailed, NeedsPlatform, NoSolution, NoMatchingFile) as error:
             failed = [error, *(one for one in failed if not isinstance(one, NeedsBuild))]
     if len(tried) > 1:
         others = f"no other of Python {', '.join(tried[1:])} serves"

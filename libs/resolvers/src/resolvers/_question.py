@@ -12,7 +12,7 @@ from packaging.version import Version
 from resolvers._index import with_login
 from resolvers._lock import best_wheel
 from resolvers._told_python import told_python
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -238,13 +238,13 @@ class Question:
 def local_source(text: str) -> LocalSource | None:
     """What a requirement says of a local file or directory, None if it is none.
 
-    Raises `InvalidRequest` if it has no digest, since a path alone does not say what is there.
+    Raises `UnsupportedRequest` if it has no digest, since a path alone does not say what is there.
     """
     match = _LOCAL.fullmatch(plain_requirement(text))
     if not match:
         return None
     if not match["digest"]:
-        raise InvalidRequest(
+        raise UnsupportedRequest(
             f"`{text}` does not say what the path holds", "end it with `#sha256=` and a digest"
         )
     return LocalSource(

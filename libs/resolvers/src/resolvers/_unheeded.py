@@ -8,7 +8,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from resolvers._question import plain_requirement
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def unheeded(
 ) -> tuple[str, ...]:
     """A note on each: hashes of a file that is not taken, and packages not to be taken as wheels.
 
-    `brought` are the conda packages by the PyPI names that they bring. Raises `InvalidRequest`
+    `brought` are the conda packages by the PyPI names that they bring. Raises `UnsupportedRequest`
     where the spec requires hashes.
     """
     notes = []
@@ -45,7 +45,7 @@ def unheeded(
             f" {package.name} {package.version} brings it, with a hash of its own"
         )
         if spec.options.require_hashes:
-            raise InvalidRequest(about, "leave out `--require-hashes`, or the conda package")
+            raise UnsupportedRequest(about, "leave out `--require-hashes`, or the conda package")
         notes.append(about)
     notes += [
         f"`--no-binary {unwanted}` is not used: conda's {brought[unwanted].name} brings it"

@@ -8,7 +8,7 @@ from resolvers._conda_solve import solve_conda
 from resolvers._npconda import check_npconda, python_path
 from resolvers._python_choice import conda_answers
 from resolvers.channels import CHANNEL_ALIAS
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 from resolvers.request import Resolution
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class CondaResolver:
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
         if not platforms:
-            raise InvalidRequest("no platform is asked for")
+            raise UnsupportedRequest("no platform is asked for")
         if spec.env_type != "conda-only":
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"this resolver knows only conda packages, and the spec is {spec.env_type}"
             )
 

@@ -11,11 +11,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildFailed",
     "EngineFailed",
-    "HashMismatch",
     "IndexUnreachable",
-    "InvalidRequest",
     "MachineLacks",
     "NeedsPlatform",
+    "NoMatchingFile",
     "NoSolution",
     "PackageUnreadable",
     "PackagesClash",
@@ -26,6 +25,7 @@ __all__ = [
     "UnknownChannel",
     "UnknownContents",
     "UnknownPackage",
+    "UnsupportedRequest",
 ]
 
 Asked = tuple[tuple[str, str | None], ...]
@@ -39,7 +39,7 @@ class ResolveError(Exception):
     retryable: bool = False
 
 
-class InvalidRequest(ValueError, ResolveError):
+class UnsupportedRequest(ValueError, ResolveError):
     """The request asks for what this resolver cannot do, whatever the packages there are."""
 
     def __init__(self, reason: str, hint: str | None = None) -> None:
@@ -199,7 +199,7 @@ class UnknownContents(LookupError, ResolveError):
         return f"{asked}: {self.reason}"
 
 
-class HashMismatch(ValueError, ResolveError):
+class NoMatchingFile(ValueError, ResolveError):
     """A package has no file with one of the hashes that were asked for."""
 
     def __init__(

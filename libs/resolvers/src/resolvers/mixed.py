@@ -18,7 +18,7 @@ from resolvers._npconda import check_npconda
 from resolvers._python_choice import conda_answers, first_that_solves, open_minors
 from resolvers._verdict import Verdict
 from resolvers.channels import CHANNEL_ALIAS
-from resolvers.errors import BuildFailed, InvalidRequest, NoSolution
+from resolvers.errors import BuildFailed, NoSolution, UnsupportedRequest
 from resolvers.names import PypiNames
 from resolvers.pypi import resolve_wheels
 from resolvers.pythons import minor, stand_in
@@ -65,9 +65,9 @@ class MixedResolver:
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
         if not platforms:
-            raise InvalidRequest("no platform is asked for")
+            raise UnsupportedRequest("no platform is asked for")
         if spec.options.python_provider != "conda":
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 "this resolver takes Python from conda, and the spec asks for the system's"
             )
         answers = conda_answers(
@@ -91,7 +91,7 @@ class MixedResolver:
         # The table decides what conda is taken to bring; with another, the same req_id would mean
         # another answer.
         if spec.options.pypi_names != self._names.digest:
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 "the spec was made for another table of PyPI names",
                 "give the table whose sha256 the spec has, or make the spec again",
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.utils import canonicalize_name
 
 from resolvers.content import content_digest
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,14 +46,14 @@ class PypiNames:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read a table; raises `InvalidRequest` for a file that holds none."""
+        """Read a table; raises `UnsupportedRequest` for a file that holds none."""
         self.digest, self._own = None, {}
         if path:
             try:
                 self.digest = content_digest(path)
                 self._own = _parse(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise InvalidRequest(
+                raise UnsupportedRequest(
                     f"`{path}` is not a table of PyPI names",
                     'write JSON such as `{"names": {"pytorch": ["torch"]}}`',
                 ) from error

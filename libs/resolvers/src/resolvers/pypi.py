@@ -18,7 +18,7 @@ from resolvers._question import Question, local_source
 from resolvers._solve import solve
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
-from resolvers.errors import BuildFailed, InvalidRequest, NeedsPlatform
+from resolvers.errors import BuildFailed, NeedsPlatform, UnsupportedRequest
 from resolvers.pythons import find_pythons, minor
 from resolvers.request import Resolution
 from resolvers.targets import Target
@@ -138,9 +138,9 @@ def _resolve_for(
 
 def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
     if not platforms:
-        raise InvalidRequest("no platform is asked for")
+        raise UnsupportedRequest("no platform is asked for")
     if spec.options.python_provider != "system":
-        raise InvalidRequest(
+        raise UnsupportedRequest(
             "this resolver takes Python from the system, and the spec asks for conda's",
             "set the Python provider to `system`",
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 
 from envid.platforms import VIRTUAL_PACKAGES, virtual_packages
-from resolvers.errors import InvalidRequest
+from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,23 +48,27 @@ class Target:
     def make(cls, platform: str, sys: Iterable[str] = ()) -> Target:
         """Read the floor from the `sys` requirements of a spec, such as `__glibc=2.28`.
 
-        Raises `InvalidRequest` for a platform or a floor that wheels do not know.
+        Raises `UnsupportedRequest` for a platform or a floor that wheels do not know.
         """
         if platform not in VIRTUAL_PACKAGES:
             known = ", ".join(VIRTUAL_PACKAGES)
-            raise InvalidRequest(f"there is no platform `{platform}`", f"known platforms: {known}")
+            raise UnsupportedRequest(
+                f"there is no platform `{platform}`", f"known platforms: {known}"
+            )
         name = "__glibc" if platform.startswith("linux-") else "__osx"
         text = next(one for one in virtual_packages(platform, sys) if one.partition("=")[0] == name)
         version = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)*", text.partition("=")[2])
         if not version:
-            raise InvalidRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")
+            raise UnsupportedRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")
         floor = int(version[1]), int(version[2] or 0)
         if name == "__glibc" and not (2, 17) <= floor < (3, 0):
-            raise InvalidRequest(
+            raise UnsupportedRequest(
                 f"`{text}` is out of range", "wheels are for glibc 2.17 and newer, and below 3"
             )
         if name == "__osx" and floor < (10, 9):
-            raise InvalidRequest(f"`{text}` is out of range", "the oldest macOS supported is 10.9")
+            raise UnsupportedRequest(
+                f"`{text}` is out of range", "the oldest macOS supported is 10.9"
+            )
         return cls(platform=platform, floor=floor)
 
     @property

@@ -14,7 +14,7 @@ from mfenv._commands._common import current_host, json_option, print_json, setti
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pkgcache.archives.transmute import Transmuted
+    from pkgcache.archives.transmute import TransmutedFile
     from pkgcache.progress import Progress, Task, Unit
 
 
@@ -85,7 +85,7 @@ def transmute(
         raise errors[-1]
 
 
-def _show(done: Sequence[tuple[Path, Transmuted]], *, as_json: bool) -> None:
+def _show(done: Sequence[tuple[Path, TransmutedFile]], *, as_json: bool) -> None:
     if as_json:
         rows = [
             {
@@ -104,10 +104,10 @@ def _show(done: Sequence[tuple[Path, Transmuted]], *, as_json: bool) -> None:
 
 def _all(
     files: Sequence[Path],
-    work: Callable[[Path], Transmuted],
+    work: Callable[[Path], TransmutedFile],
     at_once: int,
     stopped: threading.Event,
-) -> tuple[list[tuple[Path, Transmuted]], list[BaseException]]:
+) -> tuple[list[tuple[Path, TransmutedFile]], list[BaseException]]:
     """Do all that can be done, some at a time."""
     from pkgcache.threads import Threads
 

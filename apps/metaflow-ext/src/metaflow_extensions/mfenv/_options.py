@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mfenv.errors import InvalidRequest
-from reqparse import Origin, Source
+from reqparse import Origin, StatedSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def options(found: RequirementSet, stated: Sequence[tuple[str, str]]) -> Require
             changes = {key: (*getattr(found, key), *value.split(","))}
             found = replace(found, **changes)
         elif name in _SOURCES and value:
-            source = Source(kind=_SOURCES[name], url=value, origin=Origin(place))
+            source = StatedSource(kind=_SOURCES[name], url=value, origin=Origin(place))
             found = replace(found, sources=(*found.sources, source))
         else:
             known = ", ".join(f"`--{one}`" for one in (*_FLAGS, *_VALUED, *_SOURCES) if one != "f")

@@ -99,18 +99,18 @@ def _stated(
     settings: Settings,
 ) -> RequirementSet:
     from metaflow_extensions.mfenv._options import options
-    from reqparse import Origin, PythonRequirement, RequirementSet, Source
+    from reqparse import Origin, PythonRequirement, RequirementSet, StatedSource
 
     channels = _listed(found, "conda", "channels")
     sources = [
-        *(Source(kind="channel", url=url, origin=Origin(place)) for url, place in channels),
+        *(StatedSource(kind="channel", url=url, origin=Origin(place)) for url, place in channels),
         *(
-            Source(kind="extra-index", url=url, origin=Origin(place))
+            StatedSource(kind="extra-index", url=url, origin=Origin(place))
             for url, place in _listed(found, "pypi", "extra_indices")
         ),
     ]
     if channels:  # what a file names replaces the usual channels; what a decorator names does not
-        sources += [Source(kind="channel", url=url) for url in settings.channels]
+        sources += [StatedSource(kind="channel", url=url) for url in settings.channels]
     result = RequirementSet(
         requirements=tuple(requirements),
         sources=tuple(sources),

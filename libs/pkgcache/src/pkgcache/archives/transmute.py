@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pkgcache.archives.records import PackageLimits
     from pkgcache.progress import Progress, Task
 
-__all__ = ["DEFAULT_MEMORY", "FORMATS", "LEVELS", "Transmuted", "threads_for", "transmute"]
+__all__ = ["DEFAULT_MEMORY", "FORMATS", "LEVELS", "TransmutedFile", "threads_for", "transmute"]
 
 FORMATS = ("conda", "tar.bz2")
 """The formats of conda packages, as their file names end."""
@@ -50,7 +50,7 @@ _LARGE = 512 << 20  # what comes from a smaller package cannot need 64-bit sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transmuted:
+class TransmutedFile:
     """A package in its new format: `sha256` in hex and `size` in bytes are those of the archive."""
 
     path: Path
@@ -69,7 +69,7 @@ def transmute(
     limits: PackageLimits = DEFAULT_LIMITS,
     force: bool = False,
     progress: Progress | None = None,
-) -> Transmuted:
+) -> TransmutedFile:
     """Write the package `source` into `folder` in the format `to`, by default the other one.
 
     `level` is that of zstd (1 to 19); bzip2 always has its highest. `threads` is the number of
@@ -108,7 +108,7 @@ def transmute(
             digest = _sha256(file)
     finally:
         task.done()
-    return Transmuted(path=target, sha256=digest, size=target.stat().st_size)
+    return TransmutedFile(path=target, sha256=digest, size=target.stat().st_size)
 
 
 def _target(filename: str, to: str | None) -> tuple[str, str]:

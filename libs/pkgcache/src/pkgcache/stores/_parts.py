@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkgcache.lazy import lazy
-from pkgcache.stores._remote import Problem, Refused, RemoteStore
+from pkgcache.stores._remote import Failure, Refused, RemoteStore
 from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PartedStore(RemoteStore):
         def send(number: int) -> str:
             data = _piece(file, number * step, step)
             if len(data) != min(step, size - number * step):
-                raise Refused(Problem(reason="the file changed while it was sent"))
+                raise Refused(Failure(reason="the file changed while it was sent"))
             part = f"write part {number} of {name}"
             sent = self._call(part, lambda: self._part(name, upload, number, data))
             if task:

@@ -48,7 +48,7 @@ Kind = Literal["absent", "conflict", "range", "denied", "failure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Failure:
     """What a service answered. `retry_after` is None where asking again is pointless."""
 
     reason: str
@@ -72,16 +72,16 @@ class Condition:
 class Refused(Exception):
     """A request that another attempt cannot help; `again` where it was not the first one."""
 
-    def __init__(self, problem: Problem, *, again: bool = False) -> None:
-        super().__init__(problem, again)
-        self.problem, self.again = problem, again
+    def __init__(self, failure: Failure, *, again: bool = False) -> None:
+        super().__init__(failure, again)
+        self.failure, self.again = failure, again
 
 
-PAGE = Problem(
+PAGE = Failure(
     reason="a web page came in place of an answer of the service",
     hint="check the endpoint and the network: a proxy or a login page answers in its place",
 )
-NONSENSE = Problem(reason="what answers is not the service that the store names", hint=PAGE.hint)
+NONSENSE = Failure(reason="what answers is not the service that the store names", hint=PAGE.hint)
 # What comes of answers that lack what the service's library, or this one, reads in them.
 _NONSENSE = (AttributeError, KeyError, TypeError, ValueError)
 
@@ -123,7 +123,7 @@ class RemoteStore(Store, ABC):
             try:
                 return self._call(f"look up {name}", lambda: self._head(key, name))[0]
             except Refused as refused:
-                if refused.problem.kind == "absent":
+                if refused.failure.kind == "absent":
                     return None
                 raise
 
@@ -160,7 +160,7 @@ class RemoteStore(Store, ABC):
             try:
                 return self._call(f"read {name}", receive, lambda: position)
             except Refused as refused:
-                if refused.problem.kind != "range":
+                if refused.failure.kind != "range":
                     raise
         # Nothing is left to read from `offset` on.
         found = self.head(key)
@@ -188,7 +188,7 @@ class RemoteStore(Store, ABC):
                     etag = self._send(name, file, size, condition, task)
                 except Refused as refused:
                     # An attempt whose answer got lost may have written the object itself.
-                    if not refused.again or refused.problem.kind not in ("conflict", "absent"):
+                    if not refused.again or refused.failure.kind not in ("conflict", "absent"):
                         raise
                     info, found = self._call(f"look up {name}", lambda: self._head(key, name))
                     if found != token:
@@ -213,7 +213,7 @@ class RemoteStore(Store, ABC):
             try:
                 self._call(f"delete {name}", lambda: self._delete(name))
             except Refused as refused:
-                if refused.problem.kind != "absent":
+                if refused.failure.kind != "absent":
                     raise
 
     # what a service does
@@ -228,7 +228,7 @@ class RemoteStore(Store, ABC):
         """What the service's library raises."""
 
     @abstractmethod
-    def _problem(self, error: Exception) -> Problem:
+    def _failure(self, error: Exception) -> Failure:
         """What one of these means."""
 
     @abstractmethod
@@ -303,55 +303,55 @@ class RemoteStore(Store, ABC):
                 with nullcontext() if tells else self._waiting():
                     answer = request()
             except BrokenOff:
-                problem = Problem(reason="the connection broke off", retry_after=0)
+                failure = Failure(reason="the connection broke off", retry_after=0)
             except self._errors as error:
-                problem = self._problem(error)
+                failure = self._failure(error)
             except PkgcacheError:  # of who takes the answer
                 raise
             except _NONSENSE:
                 _log.debug("%s: %s: makes no sense", self._at.clean, what, exc_info=True)
-                problem = NONSENSE
+                failure = NONSENSE
             else:
                 took = time.monotonic() - started
                 _log.info("%s: %s: answered in %.3f s", self._at.clean, what, took)
                 return answer
-            _log.info("%s: %s: %s", self._at.clean, what, problem.reason)
-            wait = tries.wait(problem.retry_after, moved=place() > at)
+            _log.info("%s: %s: %s", self._at.clean, what, failure.reason)
+            wait = tries.wait(failure.retry_after, moved=place() > at)
             if wait is None:
-                raise Refused(problem, again=again)
+                raise Refused(failure, again=again)
             at, again = place(), True
             time.sleep(wait)
 
-    def _broken(self, error: Exception) -> Problem:
+    def _broken(self, error: Exception) -> Failure:
         """What a failed connection means."""
         from pkgcache.web._http import why_broken
 
         reason, hint = why_broken(error, self._patience.silence)
-        return Problem(reason=reason, hint=hint, retry_after=0 if hint is None else None)
+        return Failure(reason=reason, hint=hint, retry_after=0 if hint is None else None)
 
     @contextmanager
     def _refusals(self, operation: str, key: str, *, if_match: bool = False) -> Iterator[None]:
         try:
             yield
         except Refused as refused:
-            problem = refused.problem
+            failure = refused.failure
         else:
             return
         if operation == "write" and (
-            problem.kind == "conflict" or (problem.kind == "absent" and if_match)
+            failure.kind == "conflict" or (failure.kind == "absent" and if_match)
         ):
             raise Conflict(key, self.url) from None
-        if operation == "read" and problem.kind == "absent":
+        if operation == "read" and failure.kind == "absent":
             raise NotInStore(key, self.url) from None
-        reason, hint = problem.reason, problem.hint
-        if problem.kind == "conflict":
+        reason, hint = failure.reason, failure.hint
+        if failure.kind == "conflict":
             reason = "it was replaced while it was read"
-        elif problem.kind == "denied":
+        elif failure.kind == "denied":
             hint = (
                 f"grant {self.RIGHTS[operation]} on `{self._at.clean}` to who asks, who may also"
                 " have to log in again"
             )
-        retryable = problem.kind == "conflict" or problem.retry_after is not None
+        retryable = failure.kind == "conflict" or failure.retry_after is not None
         raise StoreError(operation, key, self.url, reason, hint, retryable=retryable) from None
 
     def _send(
@@ -370,21 +370,21 @@ class RemoteStore(Store, ABC):
         return etag
 
 
-def answered(status: int, code: str | None, retry_after: str | None) -> Problem:
+def answered(status: int, code: str | None, retry_after: str | None) -> Failure:
     """What a status means that has no meaning of its own for the service."""
     said = f"the service answered {status}" + (f" ({code})" if code else "")
     if status in _KINDS:
         kind, reason = _KINDS[status]
-        return Problem(kind=kind, reason=reason or said)
+        return Failure(kind=kind, reason=reason or said)
     if status == 401:  # noqa: PLR2004
         return login_refused(code)
     if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
         from pkgcache.web._http import retry_after as seconds
 
-        return Problem(reason=said, retry_after=seconds(retry_after))
+        return Failure(reason=said, retry_after=seconds(retry_after))
     if 200 <= status < 300:  # noqa: PLR2004
         return NONSENSE
-    return Problem(reason=said, hint=PAGE.hint)
+    return Failure(reason=said, hint=PAGE.hint)
 
 
 _KINDS: dict[int, tuple[Kind, str]] = {
@@ -395,9 +395,9 @@ _KINDS: dict[int, tuple[Kind, str]] = {
 }
 
 
-def login_refused(code: str | None) -> Problem:
+def login_refused(code: str | None) -> Failure:
     said = f" ({code})" if code else ""
-    return Problem(
+    return Failure(
         reason=f"the login was refused{said}",
         hint="check the credentials, whether they have expired, and the clock of this machine",
     )
@@ -431,6 +431,6 @@ def _opened(source: bytes | Path) -> Iterator[tuple[BinaryIO, int]]:
         file = source.open("rb")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Refused(Problem(reason=reason)) from None
+        raise Refused(Failure(reason=reason)) from None
     with file:
         yield file, os.fstat(file.fileno()).st_size

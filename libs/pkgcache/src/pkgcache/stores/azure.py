@@ -17,7 +17,7 @@ from pkgcache.stores._parts import PartedStore
 from pkgcache.stores._remote import (
     CONNECTIONS,
     PAGE,
-    Problem,
+    Failure,
     Refused,
     answered,
     login_refused,
@@ -137,13 +137,13 @@ class AzureStore(PartedStore):
 
         return AzureError, requests.RequestException, urllib3.exceptions.HTTPError
 
-    def _problem(self, error: Exception) -> Problem:
+    def _failure(self, error: Exception) -> Failure:
         from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 
         response = getattr(error, "response", None)
         if isinstance(error, ClientAuthenticationError) and response is None:
             hint = "run `az login`, or set AZURE_STORAGE_CONNECTION_STRING"
-            return Problem(reason="there are no usable credentials", hint=hint)
+            return Failure(reason="there are no usable credentials", hint=hint)
         if not isinstance(error, HttpResponseError) or response is None:
             return self._broken(getattr(error, "inner_exception", None) or error)
         code = response.headers.get("x-ms-error-code")
@@ -151,7 +151,7 @@ class AzureStore(PartedStore):
             return login_refused(code)
         if code == "ContainerNotFound":
             hint = "create it, or correct the URL of the store"
-            return Problem(reason=f"the container `{self._container}` does not exist", hint=hint)
+            return Failure(reason=f"the container `{self._container}` does not exist", hint=hint)
         status = 412 if code in _LOST else response.status_code
         return answered(status, code, response.headers.get("retry-after"))
 
@@ -205,11 +205,11 @@ class AzureStore(PartedStore):
                 return super()._send_parts(name, file, size, condition, task)
             except Refused as refused:
                 # A commit throws away the blocks of other writers, who have to send them again.
-                if condition or refused.problem.kind != "conflict":
+                if condition or refused.failure.kind != "conflict":
                     raise
                 if task:
                     task.advance(-size)
-        raise Refused(Problem(reason="others write it all the time", retry_after=0))
+        raise Refused(Failure(reason="others write it all the time", retry_after=0))
 
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
         pages = (

@@ -15,7 +15,7 @@ from pkgcache.stores._remote import (
     CONNECTIONS,
     NONSENSE,
     PAGE,
-    Problem,
+    Failure,
     Refused,
     RemoteStore,
     answered,
@@ -102,23 +102,23 @@ class GcsStore(RemoteStore):
         ours = (GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse)
         return (*ours, requests.RequestException, urllib3.exceptions.HTTPError)
 
-    def _problem(self, error: Exception) -> Problem:
+    def _failure(self, error: Exception) -> Failure:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
         from google.auth import exceptions
         from google.cloud.storage.exceptions import InvalidResponse
 
         if isinstance(error, RetryError) and isinstance(error.cause, Exception):
-            return self._problem(error.cause)
+            return self._failure(error.cause)
         if isinstance(error, (GoogleAPICallError, InvalidResponse)):
             response = error.response
             status = int(getattr(error, "code", None) or response.status_code)
             if status == 404 and "bucket does not exist" in str(error):  # noqa: PLR2004
                 hint = "create it, or correct the URL of the store"
-                return Problem(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
+                return Failure(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
             return answered(status, None, getattr(response, "headers", {}).get("retry-after"))
         if isinstance(error, exceptions.DefaultCredentialsError):
             hint = "run `gcloud auth application-default login`"
-            return Problem(reason="there are no usable credentials", hint=hint)
+            return Failure(reason="there are no usable credentials", hint=hint)
         if isinstance(error, exceptions.GoogleAuthError) and not isinstance(
             error, exceptions.TransportError
         ):
@@ -201,7 +201,7 @@ class GcsStore(RemoteStore):
             **self._once,
             "retry": Retry(
                 predicate=lambda error: (
-                    isinstance(error, self._errors) and self._problem(error).retry_after is not None
+                    isinstance(error, self._errors) and self._failure(error).retry_after is not None
                 ),
                 initial=0.5,
                 multiplier=2,

@@ -18,7 +18,7 @@ from pkgcache.stores._remote import (
     CONNECTIONS,
     NONSENSE,
     PAGE,
-    Problem,
+    Failure,
     Refused,
     answered,
     login_refused,
@@ -118,7 +118,7 @@ class S3Store(PartedStore):
             urllib3.exceptions.HTTPError,
         )
 
-    def _problem(self, error: Exception) -> Problem:
+    def _failure(self, error: Exception) -> Failure:
         import urllib3.exceptions
         from botocore import exceptions, parsers
 
@@ -133,22 +133,22 @@ class S3Store(PartedStore):
         no_login = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
         if isinstance(error, no_login):
             hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            return Problem(reason="there are no credentials", hint=hint)
+            return Failure(reason="there are no credentials", hint=hint)
         if isinstance(error, exceptions.ProfileNotFound):
-            return Problem(reason="the profile does not exist", hint="look into `~/.aws/config`")
+            return Failure(reason="the profile does not exist", hint="look into `~/.aws/config`")
         if isinstance(error, exceptions.NoRegionError):
-            return Problem(reason="the region is not known", hint="add `?region=` to the URL")
+            return Failure(reason="the region is not known", hint="add `?region=` to the URL")
         unread = isinstance(error, (parsers.ResponseParserError, RecursionError))
-        failed = Problem(reason=f"the service's library failed ({type(error).__name__})")
+        failed = Failure(reason=f"the service's library failed ({type(error).__name__})")
         return NONSENSE if unread else failed
 
-    def _refusal(self, error: Any) -> Problem:
+    def _refusal(self, error: Any) -> Failure:
         code = str(error.response.get("Error", {}).get("Code", ""))
         facts = error.response.get("ResponseMetadata", {})
         status, headers = facts.get("HTTPStatusCode", 500), facts.get("HTTPHeaders", {})
         if code == "NoSuchBucket":
             hint = "create it, or correct the URL of the store"
-            return Problem(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
+            return Failure(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
         if code in _LOGIN:
             return login_refused(code)
         if code in _BUSY:
@@ -157,7 +157,7 @@ class S3Store(PartedStore):
             return _NO_CONDITIONS
         if status in (301, 307, 400) and "Redirect" in code:
             reason = "the bucket is in another region"
-            return Problem(reason=reason, hint="add `?region=` to the URL")
+            return Failure(reason=reason, hint="add `?region=` to the URL")
         named = code if not code.isdecimal() else None
         return answered(status, named, headers.get("retry-after"))
 
@@ -185,7 +185,7 @@ class S3Store(PartedStore):
         _check_type(found)
         start = offset if "ContentRange" in found else 0
         if start != offset:
-            raise Refused(Problem(reason="the service does not answer ranges"))
+            raise Refused(Failure(reason="the service does not answer ranges"))
         info = _info(key, found, start + found["ContentLength"])
         return info, _pieces(found["Body"])
 
@@ -271,7 +271,7 @@ class S3Store(PartedStore):
             try:
                 self._call("try a condition", probe)
             except Refused as refused:
-                if refused.problem.kind not in ("conflict", "absent"):
+                if refused.failure.kind not in ("conflict", "absent"):
                     raise
                 self._probed.add(kind)
                 return
@@ -288,7 +288,7 @@ _WHEN_REQUIRED = {
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
 }
-_NO_CONDITIONS = Problem(
+_NO_CONDITIONS = Failure(
     reason="the service does not know conditional puts, so that two writers could both win",
     hint="upgrade the service, or use a store of another kind",
 )

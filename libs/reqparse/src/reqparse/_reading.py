@@ -23,8 +23,8 @@ from reqparse.model import (
     RequirementSet,
     Setting,
     SettingName,
-    Source,
     SourceKind,
+    StatedSource,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
-class Job:
+class Reading:
     """Collects what the parsers find; `result()` is the set, or raises every problem at once."""
 
     env: Mapping[str, str]
@@ -53,7 +53,7 @@ class Job:
     notes: list[Note] = field(default_factory=list)
     requirements: list[Requirement] = field(default_factory=list)
     constraints: list[Requirement] = field(default_factory=list)
-    sources: dict[Source, None] = field(default_factory=dict)
+    sources: dict[StatedSource, None] = field(default_factory=dict)
     python: list[PythonRequirement] = field(default_factory=list)
     packages: list[LockedPackage] = field(default_factory=list)
     settings: list[Setting] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Job:
     """Where those were stated first, and the lists of names."""
     names: dict[str, dict[str, None]] = field(default_factory=lambda: {name: {} for name in _NAMES})
     """The fields of the result that are lists of names, each once and in order."""
-    index: Source | None = None
+    index: StatedSource | None = None
     """The index that holds now."""
     platforms: tuple[str, ...] | None = None
     """The platforms that what is being read applies to."""
@@ -160,7 +160,7 @@ class Job:
                 url, path = path, None
             else:
                 url = path_to_url(path)
-        source = Source(
+        source = StatedSource(
             kind=kind,
             url=url,
             name=name,
@@ -250,10 +250,10 @@ def problem_of(origin: Origin, message: str, hint: str | None) -> Problem:
 
 
 class _Guard:
-    __slots__ = ("_job", "_origin")
+    __slots__ = ("_origin", "_reading")
 
-    def __init__(self, job: Job, origin: Origin) -> None:
-        self._job, self._origin = job, origin
+    def __init__(self, reading: Reading, origin: Origin) -> None:
+        self._reading, self._origin = reading, origin
 
     def __enter__(self) -> None:
         return None
@@ -261,7 +261,7 @@ class _Guard:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if isinstance(error, Flaw):
             origin = Origin(file=self._origin.file, line=error.line or self._origin.line)
-            self._job.problem(origin, error.message, error.hint)
+            self._reading.problem(origin, error.message, error.hint)
             return True
         return False
 
