@@ -11,6 +11,7 @@ DIGITS = 40
 
 def canonical_json(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys and no white space, so that equal data are equal bytes."""
+    # Every id is over these bytes: another spelling of the same data is another id for everybody.
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )

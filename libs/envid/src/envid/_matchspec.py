@@ -91,6 +91,7 @@ def _keys(category: str, text: str, inside: str) -> str:
     pairs: dict[str, str] = {}
     rest, at = f"{inside[1:-1]},", 0
     while at < len(rest):
+        # The comma at the end, put there above, lets every pair be read alike.
         pair = _PAIR.match(rest, at)
         if not pair or pair[1] in pairs or inside[-1] != "]":
             raise _refused(category, text, f"`{shown(inside)}` is not `[key='value', ...]`")
@@ -101,7 +102,8 @@ def _keys(category: str, text: str, inside: str) -> str:
 
 def _value(category: str, text: str, key: str, written: str) -> str:
     if written[0] == "[":
-        return f"[{','.join(sorted({one.strip() for one in written[1:-1].split(',')}))}]"
+        words = {word.strip() for word in written[1:-1].split(",")}
+        return f"[{','.join(sorted(words))}]"
     value = written[1:-1] if written[0] in "'\"" else written
     if "://" in value:
         _url(category, text, value)

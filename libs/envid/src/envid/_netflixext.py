@@ -112,38 +112,38 @@ def to_spec(env: NetflixEnv) -> EnvSpec:
         )
 
 
-def to_package(found: NetflixPackage) -> Package:
+def to_package(package: NetflixPackage) -> Package:
     """One package with the hash that proves it; raises `InvalidDescription`."""
-    if found.kind == "conda":
-        channel, _, tail = found.url.rpartition("/")[0].rpartition("/")
+    if package.kind == "conda":
+        channel, _, tail = package.url.rpartition("/")[0].rpartition("/")
         return Package.make(
             kind="conda",
-            name=found.name,
-            version=found.version,
-            build=found.build,
-            filename=found.filename + found.format,
-            url=found.url,
-            md5=found.proof,
+            name=package.name,
+            version=package.version,
+            build=package.build,
+            filename=package.filename + package.format,
+            url=package.url,
+            md5=package.proof,
             subdir=tail,
             source=channel,
         )
     return Package.make(
         kind="pypi",
-        name=found.name,
-        version=found.version,
-        build=found.build,
-        filename=f"{found.filename}.whl",
-        url=found.url,
-        sha256=found.proof,
-        built_from=_origin(found),
+        name=package.name,
+        version=package.version,
+        build=package.build,
+        filename=f"{package.filename}.whl",
+        url=package.url,
+        sha256=package.proof,
+        built_from=_origin(package),
     )
 
 
 def to_python(packages: Iterable[NetflixPackage]) -> str:
     """The version of the Python among `packages`; raises `InvalidDescription` if there is none."""
-    for one in packages:
-        if (one.kind, one.name) == ("conda", "python"):
-            return one.version
+    for package in packages:
+        if (package.kind, package.name) == ("conda", "python"):
+            return package.version
     raise InvalidDescription("packages", "holds no `python`")
 
 
@@ -166,11 +166,11 @@ def _source(path: str, kind: str, url: str) -> Source:
         return Source.make(kind, url)
 
 
-def _origin(found: NetflixPackage) -> BuiltFrom | None:
+def _origin(package: NetflixPackage) -> BuiltFrom | None:
     """What a wheel was built from, where its URL is not that of the wheel."""
-    if unquote(found.url).endswith(f"/{found.filename}.whl"):
+    if unquote(package.url).endswith(f"/{package.filename}.whl"):
         return None
-    if found.url.endswith(_SDISTS):
-        return BuiltFrom(kind="sdist", url=found.url, sha256=found.hashes.get(found.format))
-    kind = "directory" if found.url.startswith("file:") else "vcs"
-    return BuiltFrom(kind=kind, url=found.url)
+    if package.url.endswith(_SDISTS):
+        return BuiltFrom(kind="sdist", url=package.url, sha256=package.hashes.get(package.format))
+    kind = "directory" if package.url.startswith("file:") else "vcs"
+    return BuiltFrom(kind=kind, url=package.url)

@@ -50,8 +50,9 @@ def normal_requirement(text: str) -> str:
     """The normal spelling of one requirement; raises `InvalidRequirement`."""
     body, *hashes = _HASH_OPTION.split(text)
     body = body.rstrip()
-    found = _plain(body) or (_unnamed(body) if _URL.match(body) else _pep508(body))
-    return " ".join([found, *sorted({f"--hash={_digest(text, one)}" for one in hashes})])
+    # Most requirements are plain, and read without importing `packaging`.
+    normal = _plain(body) or (_unnamed(body) if _URL.match(body) else _pep508(body))
+    return " ".join([normal, *sorted({f"--hash={_digest(text, digits)}" for digits in hashes})])
 
 
 def normal_specifiers(text: str) -> str:
@@ -60,18 +61,18 @@ def normal_specifiers(text: str) -> str:
         return plain
     from packaging.specifiers import SpecifierSet
 
-    found = _joined(_clause(one.operator, one.version) for one in SpecifierSet(text))
-    if not is_safe(found):  # `===` takes any text
+    normal = _joined(_clause(clause.operator, clause.version) for clause in SpecifierSet(text))
+    if not is_safe(normal):  # `===` takes any text
         raise ValueError("it holds a control character")
-    return found
+    return normal
 
 
 def _plain(text: str) -> str:
     """The normal spelling if nothing but a name, extras and plain clauses stand there, else none."""
-    found = _PLAIN.fullmatch(text)
-    if not found:
+    plain = _PLAIN.fullmatch(text)
+    if not plain:
         return ""
-    name, extras, rest = found.groups()
+    name, extras, rest = plain.groups()
     clauses = _plain_clauses(rest)
     if rest and not clauses:
         return ""
@@ -81,10 +82,11 @@ def _plain(text: str) -> str:
 def _plain_clauses(text: str) -> str:
     clauses = text.split(",")
     for clause in clauses:
-        found = _PLAIN_CLAUSE.fullmatch(clause)
-        if not found:
+        parts = _PLAIN_CLAUSE.fullmatch(clause)
+        if not parts:
             return ""
-        operator, more, suffix, star = found.groups()
+        operator, more, suffix, star = parts.groups()
+        # What PEP 440 forbids is left to the error of the whole expression.
         if (operator == "~=" and not more) or (star and (suffix or operator not in ("==", "!="))):
             return ""
     return _joined(clauses)
@@ -99,6 +101,7 @@ def _clause(operator: str, version: str) -> str:
         return operator + version
     from packaging.version import Version
 
+    # `Version` knows no star, and writes `1.0RC1` as `1.0rc1`.
     release = version.removesuffix(".*")
     return f"{operator}{Version(release)}{version[len(release) :]}"
 
@@ -108,15 +111,15 @@ def _named(name: str, extras: Iterable[str]) -> str:
     return normal_name(name) + (f"[{asked}]" if asked else "")
 
 
-def _digest(text: str, found: str) -> str:
-    algorithm, _, digits = found.strip().lower().partition(":")
+def _digest(text: str, given: str) -> str:
+    algorithm, _, digits = given.strip().lower().partition(":")
     wanted = _HASH_DIGITS.get(algorithm)
     if not wanted or not re.fullmatch(rf"[0-9a-f]{{{wanted}}}", digits):
         known = ", ".join(_HASH_DIGITS)
         raise InvalidRequirement(
             "pypi",
             text,
-            f"`{shown(found.strip())}` is not a digest",
+            f"`{shown(given.strip())}` is not a digest",
             f"only `--hash=ALGORITHM:HEX` may follow it, with one of {known}",
         )
     return f"{algorithm}:{digits}"
@@ -126,21 +129,24 @@ def _pep508(text: str) -> str:
     from packaging.requirements import Requirement
 
     try:
-        found = Requirement(text)
-        clauses = normal_specifiers(str(found.specifier))
+        requirement = Requirement(text)
+        clauses = normal_specifiers(str(requirement.specifier))
     except (ValueError, RecursionError):
         raise _refused(text, _what_is_wrong(text)) from None
-    named = _named(found.name, found.extras)
-    if not found.url:
+    named = _named(requirement.name, requirement.extras)
+    if not requirement.url:
         return f"{named}{clauses}{_marker(';', text.partition(';')[2])}"
-    _check_url(text, found.url)
-    if not has_scheme(found.url):
+    _check_url(text, requirement.url)
+    if not has_scheme(requirement.url):
         raise InvalidRequirement(
-            "pypi", text, f"`{shown(found.url)}` is not a URL", "write a path as `file:///...`"
+            "pypi",
+            text,
+            f"`{shown(requirement.url)}` is not a URL",
+            "write a path as `file:///...`",
         )
-    after = text.partition("@")[2].lstrip().removeprefix(found.url)
+    after = text.partition("@")[2].lstrip().removeprefix(requirement.url)
     # PEP 508 asks for white space between a URL and the marker's semicolon.
-    return f"{named} @ {found.url}{_marker(' ;', after.partition(';')[2])}"
+    return f"{named} @ {requirement.url}{_marker(' ;', after.partition(';')[2])}"
 
 
 def _unnamed(text: str) -> str:
@@ -225,11 +231,11 @@ def _wrong_marker(marker: str) -> str:
 def _marker(mark: str, text: str) -> str:
     """A marker that `packaging` has found well-formed, one space between its words."""
     tokens = [_MARKER_NAMES.get(token, token) for token in _MARKER_TOKEN.findall(text)]
-    found = mark if tokens else ""
+    marker = mark if tokens else ""
     for at, word in enumerate(tokens):
         tight = word == ")" or (at and tokens[at - 1] == "(")
-        found += ("" if tight else " ") + _marker_token(tokens, at)
-    return found
+        marker += ("" if tight else " ") + _marker_token(tokens, at)
+    return marker
 
 
 def _marker_token(tokens: list[str], at: int) -> str:

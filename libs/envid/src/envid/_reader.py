@@ -47,6 +47,7 @@ class Fields:
         return name in self._left
 
     def take(self, name: str) -> Any:
+        # null is a value of some fields, so a missing one needs another sign.
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
             raise InvalidDescription(name, "is missing")
@@ -85,7 +86,7 @@ class Fields:
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(line(one, f"{name}[{at}]") for at, one in enumerate(self.items(name)))
+        return tuple(line(text, f"{name}[{at}]") for at, text in enumerate(self.items(name)))
 
     def read(self, name: str, reader: Callable[[Any], _T]) -> _T:
         value = self.take(name)
@@ -93,11 +94,11 @@ class Fields:
             return reader(value)
 
     def each(self, name: str, reader: Callable[[Any], _T]) -> list[_T]:
-        found = []
+        values = []
         for at, value in enumerate(self.items(name)):
             with placed(f"{name}[{at}]"):
-                found.append(reader(value))
-        return found
+                values.append(reader(value))
+        return values
 
     def close(self) -> None:
         for name in self._left:
@@ -109,6 +110,7 @@ def placed(path: str) -> Iterator[None]:
     """Put `path` in front of what an error inside says of a field."""
     try:
         yield
+    # Before its base class, so that it stays the error that says what to do.
     except UnknownSchemaVersion as error:
         raise UnknownSchemaVersion(_joined(path, error.path), error.found, error.known) from None
     except InvalidDescription as error:
@@ -125,6 +127,7 @@ def _joined(path: str, field: str) -> str:
 
 def is_number(value: Any, least: int) -> bool:
     """Whether `value` is a whole number from `least` to the largest that 64 bits hold."""
+    # To Python, True is the number 1.
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST
 
 
@@ -140,6 +143,8 @@ def line(value: Any, path: str) -> str:
 def parsed(text: str | bytes) -> Any:
     """The data of a JSON text that names nothing twice in one object; no `NaN`, no `Infinity`."""
     try:
+        # Python takes the last of two equal names, and NaN; other readers do not, and would see
+        # something else under the same id.
         return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except InvalidDescription:
         raise
@@ -148,12 +153,12 @@ def parsed(text: str | bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         names = sorted(name for name, _ in pairs)
-        twice = next(one for one, other in pairwise(names) if one == other)
+        twice = next(name for name, other in pairwise(names) if name == other)
         raise InvalidDescription("", f"holds the name `{shown(twice)}` twice in one object")
-    return found
+    return fields
 
 
 def _no_constant(text: str) -> None:

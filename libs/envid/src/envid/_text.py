@@ -30,4 +30,4 @@ def shown(text: str, longest: int = _LONGEST_SHOWN) -> str:
     text = redact(text)
     if len(text) > longest:
         text = text[:longest] + "..."
-    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _UNSAFE.sub(lambda unsafe: ascii(unsafe[0])[1:-1], text)

@@ -117,6 +117,7 @@ def parse_ref(text: str) -> Ref:
     """
     if text.startswith(f"{_STEP}:"):
         return _step(text)
+    # Ids before aliases: `_alias` gives out no name that reads like one.
     if is_id(text):
         return ReqRef(req_id=text)
     if _PREFIX.fullmatch(text):
@@ -165,6 +166,7 @@ def _alias(text: str) -> Alias:
         raise InvalidAlias(text, "the name starts or ends with a slash", _grammar(text))
     if "//" in name:
         raise InvalidAlias(text, "the name has two slashes in a row", _grammar(text))
+    # What is wrong in particular was told above; this is for all else.
     for part in (*name.split("/"), tag or DEFAULT_TAG):
         if not _PART.fullmatch(part):
             where = "tag" if part == tag else "part of a name"

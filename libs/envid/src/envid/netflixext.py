@@ -72,7 +72,7 @@ class Manifest:
     def together(self, ref: FullRef) -> tuple[NetflixEnv, ...]:
         """What was resolved as `ref`, on every platform, for `to_resolved`."""
         asked = (ref.req_id, ref.full_id)
-        return tuple(one for one in self.environments if one.env_id[:2] == asked)
+        return tuple(env for env in self.environments if env.env_id[:2] == asked)
 
 
 def read_manifest(text: str | bytes) -> Manifest:
@@ -89,8 +89,8 @@ def read_manifest(text: str | bytes) -> Manifest:
     environments: list[NetflixEnv] = []
     defaults: set[EnvId] = set()
     for platform, by_req in fields.read("environments", _objects).items():
-        for asked, found in _placed(f"environments.{platform}", _objects, by_req).items():
-            for key, value in _placed(f"environments.{platform}.{asked}", _object, found).items():
+        for asked, by_full in _placed(f"environments.{platform}", _objects, by_req).items():
+            for key, value in _placed(f"environments.{platform}.{asked}", _object, by_full).items():
                 with placed(f"environments.{platform}.{asked}.{key}"):
                     if key == _DEFAULT:
                         defaults.add(_env_id(asked, line(value, ""), platform))
@@ -160,13 +160,15 @@ def full_id(
     return _sha1([*_hashed(packages), platform, *keys])
 
 
-def co_resolved_full_id(found: Mapping[str, Iterable[NetflixPackage]]) -> str:
+def co_resolved_full_id(by_platform: Mapping[str, Iterable[NetflixPackage]]) -> str:
     """That system's id of packages, by platform, that were resolved together.
 
     Raises `InvalidDescription` for what is not ASCII.
     """
     return _sha1(
-        item for platform in sorted(found) for item in (platform, *_hashed(found[platform]))
+        item
+        for platform in sorted(by_platform)
+        for item in (platform, *_hashed(by_platform[platform]))
     )
 
 
@@ -179,7 +181,7 @@ def to_resolved(envs: Iterable[NetflixEnv]) -> tuple[ResolvedEnv, ...]:
     packages without the md5 (conda) or the sha256 of a wheel (PyPI), naming them, and for what
     our own descriptions cannot say, credentials included.
     """
-    given = sorted(envs, key=lambda one: one.env_id.platform)
+    given = sorted(envs, key=lambda env: env.env_id.platform)
     if not given:
         raise InvalidDescription("", "there is no environment")
     first = given[0]
@@ -193,17 +195,17 @@ def to_resolved(envs: Iterable[NetflixEnv]) -> tuple[ResolvedEnv, ...]:
             raise InvalidDescription("full_id", "differs between environments resolved together")
     _check_proven(given)
     spec = to_spec(first)
-    found = {}
+    resolved = {}
     for env in given:
         with placed(env.env_id.platform):
             chosen = []
             for at, package in enumerate(env.packages):
                 with placed(f"packages[{at}]"):
                     chosen.append(to_package(package))
-            found[env.env_id.platform] = (to_python(env.packages), chosen)
+            resolved[env.env_id.platform] = (to_python(env.packages), chosen)
     with placed(""):
         return ResolvedEnv.co_resolve(
-            spec, found, resolved_by=first.resolved_by, resolved_at=first.resolved_on
+            spec, resolved, resolved_by=first.resolved_by, resolved_at=first.resolved_on
         )
 
 
@@ -218,8 +220,8 @@ def _check_proven(envs: list[NetflixEnv]) -> None:
 
 
 def _hashed(packages: Iterable[NetflixPackage]) -> list[str]:
-    chosen = sorted(packages, key=lambda one: one.filename)
-    return [f"{one.filename}#{one.hashes.get(one.format)}" for one in chosen]
+    chosen = sorted(packages, key=lambda package: package.filename)
+    return [f"{package.filename}#{package.hashes.get(package.format)}" for package in chosen]
 
 
 def _sha1(items: Iterable[str]) -> str:
@@ -250,8 +252,10 @@ def _objects(data: Any) -> dict[str, dict[str, Any]]:
 
 def _known_texts(data: Any) -> dict[str, str]:
     """The texts of an object by name, without those that are null; nothing for null itself."""
-    found = _items({} if data is None else data, lambda one: one if one is None else line(one, ""))
-    return {name: text for name, text in found.items() if text is not None}
+    texts = _items(
+        {} if data is None else data, lambda value: value if value is None else line(value, "")
+    )
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _placed(path: str, reader: Callable[[Any], _Value], data: Any) -> _Value:
@@ -259,11 +263,11 @@ def _placed(path: str, reader: Callable[[Any], _Value], data: Any) -> _Value:
         return reader(data)
 
 
-def _env_id(asked: str, found: str, platform: str) -> EnvId:
-    for name, value in (("req_id", asked), ("full_id", found)):
+def _env_id(req: str, full: str, platform: str) -> EnvId:
+    for name, value in (("req_id", req), ("full_id", full)):
         if not is_id(value):
             raise InvalidDescription("", f"`{shown(value)}` is not a {name} of 40 hex digits")
-    return EnvId(asked, found, platform)
+    return EnvId(req, full, platform)
 
 
 def _references(data: Any) -> dict[str, FullRef]:
@@ -273,18 +277,20 @@ def _references(data: Any) -> dict[str, FullRef]:
 def _reference(data: Any) -> FullRef:
     if not isinstance(data, list) or len(data) != 2:  # noqa: PLR2004 - req_id and full_id
         raise InvalidDescription("", "is not a pair of a req_id and a full_id")
-    asked, found = (line(one, f"[{at}]") for at, one in enumerate(data))
-    _env_id(asked, found, "")
-    return FullRef(req_id=asked, full_id=found)
+    req, full = (line(value, f"[{at}]") for at, value in enumerate(data))
+    _env_id(req, full, "")
+    return FullRef(req_id=req, full_id=full)
 
 
-def _aliases(found: dict[str, FullRef]) -> dict[str, FullRef]:
+def _aliases(references: dict[str, FullRef]) -> dict[str, FullRef]:
     """Names as people write them, without the ids that stand for themselves."""
-    return {":".join(name.rsplit("/", 1)): ref for name, ref in found.items() if not is_id(name)}
+    return {
+        ":".join(name.rsplit("/", 1)): ref for name, ref in references.items() if not is_id(name)
+    }
 
 
 def _by_category(fields: Fields, name: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    by_category: dict[str, list[str]] = {}
     for at, text in enumerate(fields.texts(name)):
         category, mark, value = text.partition("::")
         category = "pypi" if category == "pip" else category
@@ -293,8 +299,8 @@ def _by_category(fields: Fields, name: str) -> dict[str, tuple[str, ...]]:
             raise InvalidDescription(
                 f"{name}[{at}]", f"does not begin with one of {known} and `::`"
             )
-        found.setdefault(category, []).append(value)
-    return {category: tuple(values) for category, values in found.items()}
+        by_category.setdefault(category, []).append(value)
+    return {category: tuple(values) for category, values in by_category.items()}
 
 
 def _choice(path: str, text: str, known: Mapping[str, str]) -> str:
@@ -305,8 +311,8 @@ def _choice(path: str, text: str, known: Mapping[str, str]) -> str:
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).astimezone(
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
             timezone.utc
         )
     except (ValueError, OverflowError):
@@ -325,11 +331,13 @@ def _package(data: Any) -> NetflixPackage:
     ending = fields.text("url_format")
     hashes = fields.read("hashes", _known_texts)
     for path, known in (("url_format", [ending]), ("hashes", hashes)):
-        for one in known:
-            _choice(path, one, dict.fromkeys(_FORMATS[kind], ""))
-    for one, value in hashes.items():
+        for algorithm in known:
+            _choice(path, algorithm, dict.fromkeys(_FORMATS[kind], ""))
+    for algorithm, value in hashes.items():
         if not _HASHES[kind].fullmatch(value):
-            raise InvalidDescription(f"hashes.{one}", f"`{shown(value)}` is not its hash in hex")
+            raise InvalidDescription(
+                f"hashes.{algorithm}", f"`{shown(value)}` is not its hash in hex"
+            )
     return NetflixPackage(
         kind=kind,
         name=parts[1] if kind == "conda" else normal_name(parts[1]),
@@ -344,4 +352,4 @@ def _package(data: Any) -> NetflixPackage:
 
 
 def _cache_urls(data: Any) -> dict[str, str]:
-    return _items(data, lambda one: Fields(one).text("url"))
+    return _items(data, lambda entry: Fields(entry).text("url"))

@@ -126,8 +126,9 @@ class Package:
         if transmuted:
             _check_transmuted(transmuted)
         needs = tuple(depends)
-        for at, one in enumerate(needs):
-            _check_form(f"depends[{at}]", one, _NAME, "a name")
+        for at, needed in enumerate(needs):
+            _check_form(f"depends[{at}]", needed, _NAME, "a name")
+        # Names of conda's are what they are: `_libgcc_mutex` has no other spelling.
         if kind == "pypi":
             name, needs = normal_name(name), tuple(map(normal_name, needs))
         return cls(
@@ -150,6 +151,7 @@ class Package:
     def identity(self) -> dict[str, str | None]:
         """The fields that a `full_id` is computed from."""
         hashes = self.hashes
+        # Neither URL, size nor edges: a mirror and a better description are no other environment.
         return {
             "build": self.build,
             "filename": self.filename,
@@ -190,7 +192,7 @@ class Package:
         """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
         fields = Fields(data)
         hashes = fields.read("hashes", _hashes)
-        found = cls.make(
+        package = cls.make(
             kind=fields.text("kind"),
             name=fields.text("name"),
             version=fields.text("version"),
@@ -207,7 +209,7 @@ class Package:
             transmuted=fields.read("transmuted", _transmuted),
         )
         fields.close()
-        return found
+        return package
 
 
 def _check(fine: object, path: str, reason: str) -> None:
@@ -238,12 +240,12 @@ def _check_url(path: str, url: str) -> None:
         raise InvalidDescription(path, f"`{shown(url)}` is not a URL")
 
 
-def _check_origin(found: BuiltFrom) -> None:
-    _check_choice("built_from.kind", found.kind, _ORIGINS)
-    _check_url("built_from.url", found.url)
-    _check_form("built_from.sha256", found.sha256, _SHA256, "64 lower-case hex digits")
-    _check_form("built_from.commit", found.commit, _COMMIT, "a commit")
-    path = found.subdirectory
+def _check_origin(origin: BuiltFrom) -> None:
+    _check_choice("built_from.kind", origin.kind, _ORIGINS)
+    _check_url("built_from.url", origin.url)
+    _check_form("built_from.sha256", origin.sha256, _SHA256, "64 lower-case hex digits")
+    _check_form("built_from.commit", origin.commit, _COMMIT, "a commit")
+    path = origin.subdirectory
     if path is not None and (
         not path or path[0] == "/" or ".." in path.split("/") or not is_safe(path)
     ):
@@ -252,24 +254,24 @@ def _check_origin(found: BuiltFrom) -> None:
         )
 
 
-def _check_transmuted(found: Transmuted) -> None:
-    _check_form("transmuted.filename", found.filename, _FILENAME, "a file name")
-    _check_form("transmuted.sha256", found.sha256, _SHA256, "64 lower-case hex digits")
-    _check(is_number(found.size, 0), "transmuted.size", "is not a number of bytes")
+def _check_transmuted(transmuted: Transmuted) -> None:
+    _check_form("transmuted.filename", transmuted.filename, _FILENAME, "a file name")
+    _check_form("transmuted.sha256", transmuted.sha256, _SHA256, "64 lower-case hex digits")
+    _check(is_number(transmuted.size, 0), "transmuted.size", "is not a number of bytes")
 
 
 def _hashes(data: Any) -> Hashes:
     fields = Fields(data)
-    found = Hashes(sha256=fields.optional_text("sha256"), md5=fields.optional_text("md5"))
+    hashes = Hashes(sha256=fields.optional_text("sha256"), md5=fields.optional_text("md5"))
     fields.close()
-    return found
+    return hashes
 
 
 def _origin(data: Any) -> BuiltFrom | None:
     if data is None:
         return None
     fields = Fields(data)
-    found = BuiltFrom(
+    origin = BuiltFrom(
         kind=fields.text("kind"),
         url=fields.text("url"),
         sha256=fields.optional_text("sha256"),
@@ -277,15 +279,15 @@ def _origin(data: Any) -> BuiltFrom | None:
         subdirectory=fields.optional_text("subdirectory"),
     )
     fields.close()
-    return found
+    return origin
 
 
 def _transmuted(data: Any) -> Transmuted | None:
     if data is None:
         return None
     fields = Fields(data)
-    found = Transmuted(
+    transmuted = Transmuted(
         filename=fields.text("filename"), sha256=fields.text("sha256"), size=fields.take("size")
     )
     fields.close()
-    return found
+    return transmuted

@@ -52,8 +52,8 @@ def check_platform(text: str) -> str:
 
 def host_platform() -> str:
     """The platform of the running interpreter; raises `InvalidSpec` on one that is not known."""
-    found = _MACHINES.get((sys.platform, platform.machine().lower()))
-    return check_platform(found or f"{sys.platform}-{platform.machine().lower()}")
+    subdir = _MACHINES.get((sys.platform, platform.machine().lower()))
+    return check_platform(subdir or f"{sys.platform}-{platform.machine().lower()}")
 
 
 def virtual_packages(platform: str, stated: Iterable[str] = ()) -> tuple[str, ...]:

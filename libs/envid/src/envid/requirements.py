@@ -38,14 +38,14 @@ def normalize(category: str, text: str) -> str:
     if not text:
         raise InvalidRequirement(category, text, "it is empty")
     if category == "pypi":
-        found = normal_requirement(text)
+        normal = normal_requirement(text)
     elif category == "sys":
-        found = _virtual_package(text)
+        normal = _virtual_package(text)
     else:
-        found = normal_matchspec(category, text)
-    if not is_safe(found):
+        normal = normal_matchspec(category, text)
+    if not is_safe(normal):
         raise InvalidRequirement(category, text, "it holds a control character")
-    return found
+    return normal
 
 
 def normalize_python(text: str) -> str:
@@ -70,10 +70,10 @@ def normalize_python(text: str) -> str:
 
 
 def _virtual_package(text: str) -> str:
-    found = _SYS.fullmatch(" ".join(text.lower().split()))
-    if not found:
+    parts = _SYS.fullmatch(" ".join(text.lower().split()))
+    if not parts:
         raise InvalidRequirement(
             "sys", text, "a virtual package has a name and a version", "write `__glibc=2.28`"
         )
-    name, version, build = found.groups()
+    name, version, build = parts.groups()
     return f"{name}={version}" + (f"={build}" if build and build != "0" else "")

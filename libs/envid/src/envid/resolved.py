@@ -35,6 +35,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _PYTHON = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+[0-9A-Za-z.+]*)?")
 
 
+# Without slots, as `EnvSpec`.
 @dataclass(frozen=True, kw_only=True)
 class ResolvedEnv:
     """A resolved environment on one platform; make them with `co_resolve` or read a description.
@@ -74,6 +75,7 @@ class ResolvedEnv:
         if not found:
             raise InvalidSpec("platform", "there is none", f"known: {', '.join(PLATFORMS)}")
         at = (resolved_at or datetime.now(timezone.utc)).astimezone(timezone.utc)
+        # One form for all, so that texts sort as the moments do.
         moment = at.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
         packages = {
             check_platform(platform): (_python(python), _sorted(chosen))
@@ -100,6 +102,7 @@ class ResolvedEnv:
     @cached_property
     def full_id(self) -> str:
         """The id of what was found on all co-resolved platforms."""
+        # Over digests, not packages: so that whoever has one platform's description can check it.
         return digest({"format": FULL_FORMAT, "platforms": dict(self.co_resolved)})
 
     @property
@@ -153,7 +156,7 @@ class ResolvedEnv:
         """
         fields = Fields(data)
         fields.version("schema_version", SCHEMA_VERSION)
-        found = cls(
+        env = cls(
             spec=fields.read("spec", EnvSpec.from_dict),
             platform=fields.text("platform"),
             python=_python(fields.text("python")),
@@ -163,9 +166,9 @@ class ResolvedEnv:
             resolved_by=fields.text("resolved_by"),
             notes=fields.texts("notes") if fields.has("notes") else (),
         )
-        found._check_ids(fields)
+        env._check_ids(fields)
         fields.close()
-        return found
+        return env
 
     def _check_ids(self, fields: Fields) -> None:
         own = self.co_resolved.get(self.platform)
@@ -205,22 +208,24 @@ def _moment(text: str) -> str:
 
 def _digests(data: Any) -> dict[str, str]:
     fields = Fields(data)
-    found = {platform: fields.text(platform) for platform in fields.names(PLATFORMS)}
-    for platform, value in found.items():
+    digests = {platform: fields.text(platform) for platform in fields.names(PLATFORMS)}
+    for platform, value in digests.items():
         if not is_id(value):
             raise InvalidDescription(platform, "is not 40 hex digits")
-    return found
+    return digests
 
 
 def _sorted(packages: Iterable[Package]) -> tuple[Package, ...]:
-    found = sorted(packages, key=lambda one: (one.kind, one.name))
-    for before, after in pairwise(found):
+    in_order = sorted(packages, key=lambda package: (package.kind, package.name))
+    for before, after in pairwise(in_order):
         if (before.kind, before.name) == (after.kind, after.name):
             reason = f"holds `{before.name}` of kind {before.kind} twice"
             raise InvalidDescription("packages", reason)
-    return tuple(found)
+    return tuple(in_order)
 
 
 def _platform_digest(python: str, packages: Iterable[Package]) -> str:
+    # What wheels are chosen by. Which release it is, conda's package says; of a system's Python it
+    # may differ from machine to machine.
     minor = ".".join(python.split(".")[:2])
     return digest({"packages": [package.identity for package in packages], "python": minor})

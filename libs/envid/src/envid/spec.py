@@ -62,9 +62,9 @@ class Source:
         """Read `kind` and `url`; raises `InvalidDescription` with the path to a wrong field."""
         fields = Fields(data)
         with placed(""):
-            found = cls.make(fields.text("kind"), fields.text("url"))
+            source = cls.make(fields.text("kind"), fields.text("url"))
         fields.close()
-        return found
+        return source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ class Options:
         """Read `to_dict` back; raises `InvalidDescription` with the path to a wrong field."""
         fields = Fields(data)
         with placed(""):
-            found = cls.make(
+            options = cls.make(
                 channel_priority=fields.text("channel_priority"),
                 exclude_newer=fields.optional_text("exclude_newer"),
                 index_strategy=fields.text("index_strategy"),
@@ -150,9 +150,10 @@ class Options:
                 require_hashes=fields.flag("require_hashes"),
             )
         fields.close()
-        return found
+        return options
 
 
+# Without slots: `cached_property` keeps the id, which is over all fields, in the instance.
 @dataclass(frozen=True, kw_only=True)
 class EnvSpec:
     """A request in normal form; make one with `EnvSpec.make`, which alone checks its input.
@@ -161,6 +162,7 @@ class EnvSpec:
     PEP 440 specifier set. `base` is the `full_id` of the environment that this one derives from.
     """
 
+    # Mappings cannot be hashed. Equal specs have equal hashes all the same; equality compares all.
     requirements: Requirements = field(hash=False)
     platform_requirements: Mapping[str, Requirements] = field(hash=False)
     constraints: tuple[str, ...]
@@ -194,17 +196,21 @@ class EnvSpec:
             )
             for platform, asked in sorted((platform_requirements or {}).items())
         }
-        found = cls(
+        spec = cls(
             requirements=everywhere,
+            # A platform that asks for nothing of its own is as if it were not named.
             platform_requirements={name: asked for name, asked in by_platform.items() if asked},
             constraints=_normal("constraints", "pypi", constraints),
             python=normalize_python(python),
-            sources=tuple(dict.fromkeys(Source.make(one.kind, one.url) for one in sources)),
+            # In their order, which decides where a package is found; twice the same is once.
+            sources=tuple(
+                dict.fromkeys(Source.make(source.kind, source.url) for source in sources)
+            ),
             options=options,
             base=base,
         )
-        found._check()
-        return found
+        spec._check()
+        return spec
 
     def _check(self) -> None:
         if self.base is not None and not is_id(self.base):
@@ -244,18 +250,19 @@ class EnvSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The canonical form, as plain data."""
+        # Every field, whatever it holds: a default that is left out would not be in the id.
         return {
             "base": self.base,
             "constraints": list(self.constraints),
             "format": SPEC_FORMAT,
             "options": self.options.to_dict(),
             "platform_requirements": {
-                platform: {category: list(texts) for category, texts in found.items()}
-                for platform, found in self.platform_requirements.items()
+                platform: {category: list(texts) for category, texts in by_category.items()}
+                for platform, by_category in self.platform_requirements.items()
             },
             "python": self.python,
             "requirements": {key: list(texts) for key, texts in self.requirements.items()},
-            "sources": [{"kind": one.kind, "url": one.url} for one in self.sources],
+            "sources": [{"kind": source.kind, "url": source.url} for source in self.sources],
         }
 
     def canonical(self) -> bytes:
@@ -273,7 +280,7 @@ class EnvSpec:
         constraints = fields.each("constraints", partial(_read_one, "pypi"))
         sources = fields.each("sources", Source.from_dict)
         with placed(""):
-            found = cls.make(
+            spec = cls.make(
                 base=fields.optional_text("base"),
                 constraints=constraints,
                 options=options,
@@ -283,7 +290,7 @@ class EnvSpec:
                 sources=sources,
             )
         fields.close()
-        return found
+        return spec
 
 
 def _read_by_platform(data: Any) -> dict[str, dict[str, list[str]]]:
@@ -310,28 +317,29 @@ def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _names(option: str, names: Iterable[str]) -> tuple[str, ...]:
-    found = set()
+    normal = set()
     for name in names:
         if name != ":all:" and not _NAME.fullmatch(name):
             raise InvalidSpec(option, f"`{shown(name)}` is not a name", "write names, or `:all:`")
-        found.add(normal_name(name))
-    return tuple(sorted(found))
+        normal.add(normal_name(name))
+    return tuple(sorted(normal))
 
 
 def _moment(text: str) -> str:
     text = text.strip()
     try:
-        found = _in_utc(text)
+        moment = _in_utc(text)
     except (ValueError, OverflowError):
         raise InvalidSpec(
             "exclude_newer",
             f"`{shown(text)}` is neither a date nor a moment with a time zone",
             "write it like `2026-01-31` or `2026-01-31T12:00:00Z`",
         ) from None
-    return found.replace(tzinfo=None).isoformat() + "Z"
+    return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _in_utc(text: str) -> datetime:
+    # With the whole of that day, as uv reads it.
     if _DAY.fullmatch(text):
         return datetime.fromisoformat(text) + timedelta(days=1)
     form = _RFC_3339.fullmatch(text.upper())
@@ -347,6 +355,7 @@ def _in_utc(text: str) -> datetime:
 def _normal(field: str, category: str, texts: Iterable[str]) -> tuple[str, ...]:
     if isinstance(texts, str):
         raise InvalidSpec(field, "is one text where a list of them is asked for")
+    # Sorted, and each once: neither order nor repetition may reach the id.
     return tuple(sorted({normalize(category, text) for text in texts}))
 
 
@@ -357,10 +366,11 @@ def _by_category(
     beside: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Normal requirements by category, without those that already hold on every platform."""
-    found = {}
+    normal = {}
     for category in sorted(given):
         _choice(field, category, CATEGORIES)
         asked = _normal(f"{field}.{category}", category, given[category])
+        # Whether somebody says it again for one platform must not make another id.
         held = (beside or {}).get(category, ())
-        found[category] = tuple(text for text in asked if text not in held)
-    return {category: asked for category, asked in found.items() if asked}
+        normal[category] = tuple(text for text in asked if text not in held)
+    return {category: asked for category, asked in normal.items() if asked}
