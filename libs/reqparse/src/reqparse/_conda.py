@@ -101,7 +101,7 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     tail = "".join(f" {part}" for part in (version or ("*" if build else ""), build) if part)
     words = {key: _words(keys[key], text) for key in _LISTS if key in keys}
     written = {key: _quoted(value) for key, value in keys.items() if key not in words}
-    written |= {key: f"[{','.join(found)}]" for key, found in words.items()}
+    written |= {key: f"[{','.join(listed)}]" for key, listed in words.items()}
     if "when" in keys:
         written["when"] = _quoted(_condition(keys["when"], text))
     brackets = ",".join(f"{key}={value}" for key, value in sorted(written.items()))
@@ -117,23 +117,23 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     )
 
 
-def _said_once(what: str, one: str | None, bracketed: str | None, text: str) -> str | None:
+def _said_once(what: str, bare: str | None, bracketed: str | None, text: str) -> str | None:
     """What stands before a bracket or in it; both must say the same."""
-    if one is not None and bracketed is not None and one != bracketed:
+    if bare is not None and bracketed is not None and bare != bracketed:
         raise Flaw(
-            f"`{text}` says its {what} twice: `{one}`, and `{bracketed}` in brackets", "keep one"
+            f"`{text}` says its {what} twice: `{bare}`, and `{bracketed}` in brackets", "keep one"
         )
-    return one if bracketed is None else bracketed
+    return bare if bracketed is None else bracketed
 
 
 def _by_url(text: str, name: str, body: str, keys: dict[str, str]) -> Requirement:
     """A spec that says where its package is: as much as the package's URL says."""
     url = keys.pop("url")
     digest = keys.pop("sha256", None) or keys.pop("md5", None)
-    found = _archive(f"{url}#{digest}" if digest else url, "")
-    if body.strip().lower() != name or found.name != name or keys:
+    requirement = _archive(f"{url}#{digest}" if digest else url, "")
+    if body.strip().lower() != name or requirement.name != name or keys:
         raise Flaw(f"`{text}` says more than its URL", f"write `{redact(url)}` alone")
-    return found
+    return requirement
 
 
 def _add_file(text: str, name: str, keys: dict[str, str]) -> None:
@@ -170,11 +170,11 @@ def _quoted(value: str) -> str:
 
 def sys_requirement(text: str) -> Requirement:
     """Parse a virtual package with its exact version, `__glibc=2.28`. Raises Flaw."""
-    found = _SYS.fullmatch(text.strip())
-    if not found:
+    parts = _SYS.fullmatch(text.strip())
+    if not parts:
         hint = "write for example `__glibc=2.28`; the name starts with two underscores"
         raise Flaw(f"`{text}` is not a virtual package with an exact version", hint)
-    name, version, build = found.groups()
+    name, version, build = parts.groups()
     return Requirement(
         category="sys",
         name=name,
@@ -253,8 +253,8 @@ def _split_head(body: str, text: str) -> tuple[str | None, str, str]:
     """
     channel, colons, spec = body.rpartition("::")
     spec = spec.strip()
-    if not colons and (found := _CHANNEL_COLON.match(spec)):
-        channel, colons, spec = found[1], ":", spec[found.end() :]
+    if not colons and (prefix := _CHANNEL_COLON.match(spec)):
+        channel, colons, spec = prefix[1], ":", spec[prefix.end() :]
     channel = channel.strip()
     if colons and not channel:
         raise Flaw(f"`{text}` has no channel before `{colons}`")
@@ -281,12 +281,13 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
         hint = f"write it in brackets: `[{key[1]}={key[2]}]`"
         raise Flaw(f"`{key[0][1:]}` in `{text}` is not a version", hint)
     build = None
-    if found := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
-        build, rest = found[1], rest[: found.start()].rstrip()
+    if tail := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
+        build, rest = tail[1], rest[: tail.start()].rstrip()
         # conda reads `=1.2=py38_0` and `1.2=py38_0` as exactly 1.2, unlike `=1.2` alone.
         if rest.startswith("=") and not any(c in rest[1:] for c in "=,|"):
             rest = rest[1:]
     if not rest:
+        # Nothing stood before it, so that was the version: `=1.2`.
         rest, build = f"={build}", None
     if " " in rest or "\t" in rest:
         raise Flaw(f"`{text}` is not a conda requirement", "separate version clauses with commas")
@@ -311,7 +312,7 @@ def canonical_version(text: str, *, alone: bool = True) -> str:
         )
     if text == "==":
         raise Flaw("`==` has no version", "write for example `==1.2`")
-    text = re.sub(r"[^,|()]+", lambda found: _with_one_operator(found[0]), text)
+    text = re.sub(r"[^,|()]+", lambda clause: _with_one_operator(clause[0]), text)
     if alone:
         text = text.removeprefix("==")
     if text in ("", "*", "=*", "==*"):
@@ -319,6 +320,7 @@ def canonical_version(text: str, *, alone: bool = True) -> str:
     parts = [part for part in re.split(r"([,|()])", text) if part]
     clauses = [part if part in ",|()" else _clause(part, text) for part in parts]
     shape = "".join(part if part in ",|()" else "c" for part in parts)
+    # The expression below sees what follows what; it cannot count parentheses.
     depth = 0
     for part in parts:
         depth += (part == "(") - (part == ")")
@@ -341,8 +343,8 @@ def _with_one_operator(clause: str) -> str:
 
 
 def _clause(part: str, text: str) -> str:
-    found = _CLAUSE.fullmatch(part.lower())
-    operator, version = (found[1] or "", found[2]) if found else ("", "")
+    parts = _CLAUSE.fullmatch(part.lower())
+    operator, version = (parts[1] or "", parts[2]) if parts else ("", "")
     if not version or (version == "*" and operator not in ("", "=", "==", ">=")):
         hint = _looks_like(part) or "write for example `>=1.2,<2`"
         raise Flaw(f"`{part}` in `{text}` is not a conda version", hint)

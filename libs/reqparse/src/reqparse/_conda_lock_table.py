@@ -63,13 +63,13 @@ def _take(project: Project, name: str, node: Node) -> None:
             version = node.get("version")
             if node.opt("source") in ("pypi", "pip"):
                 extras = list(node.get("extras").texts())
-                found = project.direct(name, node, extras=extras)
-                if found is None:
-                    found = project.named(
+                requirement = project.direct(name, node, extras=extras)
+                if requirement is None:
+                    requirement = project.named(
                         name, constraint(node.opt("version") or ""), extras=extras
                     )
                 project.check_read(node, name)
-                project.take(found, node, name)
+                project.take(requirement, node, name)
                 return
         if isinstance(version.value, str) and _CARET.match(version.value):
             version.value = constraint(version.value)

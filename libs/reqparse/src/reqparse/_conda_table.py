@@ -62,10 +62,10 @@ def _archive(name: str, node: Node, source: str, base: str) -> Requirement:
         address = f"./{address}" if "/" not in address else address
     # Two hashes say the same of one file; the longer one says it better.
     hashes = [f"{key}={text}" for key in ("md5", "sha256") if (text := node.opt(key))]
-    found = conda_requirement("#".join([address, *hashes[-1:]]), base=base)
-    if found.name != name.lower():
-        raise Flaw(f"`{address}` is named like a package `{found.name}`, not `{name}`")
-    return found
+    requirement = conda_requirement("#".join([address, *hashes[-1:]]), base=base)
+    if requirement.name != name.lower():
+        raise Flaw(f"`{address}` is named like a package `{requirement.name}`, not `{name}`")
+    return requirement
 
 
 def _brackets(inside: dict[str, str]) -> str:

@@ -48,15 +48,17 @@ def decode(data: bytes, *, pep263: bool = True) -> str:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return _decode(data[len(bom) :], encoding, "its byte order mark")
+    # PEP 263 allows it in the first two lines, no later.
     for line in data.split(b"\n", 2)[:2]:
-        if pep263 and line.startswith(b"#") and (found := _CODING.search(line)):
-            return _decode(data, found[1].decode("ascii"), "its coding line")
+        if pep263 and line.startswith(b"#") and (coding := _CODING.search(line)):
+            return _decode(data, coding[1].decode("ascii"), "its coding line")
     return _decode(data, "utf-8", "default")
 
 
 def _decode(data: bytes, encoding: str, reason: str) -> str:
     try:
         slow = codecs.lookup(encoding).name in _SLOW
+        # Refused like a name that no codec has.
         return data.decode("no such encoding" if slow else encoding)
     except LookupError:
         raise Flaw(f"unknown encoding `{encoding}`, named by {reason}", "use UTF-8") from None
@@ -84,8 +86,10 @@ def _join(text: str) -> Iterator[tuple[int, str]]:
         start = start if parts else number
         comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not comment:
+            # At both ends, as pip does.
             parts.append(line.strip("\\"))
             continue
+        # With a space, so that its `#` still begins a comment behind what was joined.
         yield start, "".join([*parts, " " if comment else "", line])
         parts = []
     if parts:
@@ -96,7 +100,8 @@ def _expand(number: int, raw: str, env: Mapping[str, str]) -> Line:
     if "${" not in raw:
         return Line(number, raw, raw, (), ())
     names = dict.fromkeys(_VARIABLE.findall(raw))
+    # To pip, a variable that is set to nothing is not set.
     values = {name: value for name in names if (value := env.get(name))}
-    text = _VARIABLE.sub(lambda found: values.get(found[1], found[0]), raw)
+    text = _VARIABLE.sub(lambda variable: values.get(variable[1], variable[0]), raw)
     unset = tuple(name for name in names if name not in values)
     return Line(number, raw, text, tuple(values.items()), unset)

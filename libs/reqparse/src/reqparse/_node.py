@@ -82,6 +82,7 @@ class Node:
             if node.asked is None:
                 node.asked = set()
             node.asked.add(key)
+            # What is wrong with something that is not there is wrong where it should be.
             node = node.table.get(key) or Node(None, node.line)
         return node
 
@@ -98,6 +99,7 @@ class Node:
         node.taken = True
         if not (isinstance(node.value, str) and node.value.isascii() and node.value.isdigit()):
             raise node.wrong("a whole number")
+        # No file is as large as more digits say, and Python refuses some thousands of them.
         return int(node.value[:20])
 
     def texts(self) -> Iterator[str]:
@@ -113,6 +115,7 @@ class Node:
             for key, node in self.value.items():
                 yield from node.unread((*path, key))
         elif isinstance(self.value, list):
+            # Items have no names: what is said of one is said of all.
             for node in self.value:
                 yield from node.unread(path)
 
@@ -131,6 +134,6 @@ class Node:
                     yield key, near[0], node
 
     def wrong(self, wanted: str) -> Flaw:
-        found = {list: "a list", dict: "a mapping", str: "a text", bool: "true or false"}
-        is_a = found.get(type(self.value), "nothing")
+        kinds = {list: "a list", dict: "a mapping", str: "a text", bool: "true or false"}
+        is_a = kinds.get(type(self.value), "nothing")
         return Flaw(f"expected {wanted}, found {is_a}", line=self.line)

@@ -65,6 +65,7 @@ class LineOptions:
 
 
 class _Parser(optparse.OptionParser):
+    # optparse would print it and end the process.
     def error(self, msg: str) -> NoReturn:
         raise Flaw(msg.replace("'", "`"))
 
@@ -84,10 +85,10 @@ def split_options(line: str) -> tuple[str, LineOptions]:
 
     The requirement ends where a word starts with `-`. A marker after `-e PATH ;` stays with it.
     """
-    found = _START.search(line)
-    if not found:
+    dash = _START.search(line)
+    if not dash:
         return line, LineOptions({})
-    requirement, text = line[: found.start()].strip(), line[found.end() - 1 :]
+    requirement, text = line[: dash.start()].strip(), line[dash.end() - 1 :]
     if not requirement and (ours := _OURS.fullmatch(text)):
         if not ours[2]:
             raise Flaw(f"`--{ours[1]}` requires 1 argument")
@@ -97,6 +98,7 @@ def split_options(line: str) -> tuple[str, LineOptions]:
         marker, dashes, rest = editable[2].partition(" --")
         text = editable[1] + dashes + rest
     try:
+        # shlex is slow, and has something to do on few lines.
         words = shlex.split(text) if re.search(r"[\"'\\]", text) else text.split()
     except ValueError as error:
         raise Flaw(f"cannot split the options: {str(error).lower()}", "close the quotes") from None

@@ -93,8 +93,8 @@ def _pdm_group(project: Project, listed: Node) -> None:
             continue
         with project.reading.guard(project.at(node)):
             path = editable[1].replace("${PROJECT_ROOT}", project.base)
-            found = pypi_requirement(path, base=project.base, editable=True)
-            project.take(found, node, node.text)
+            requirement = pypi_requirement(path, base=project.base, editable=True)
+            project.take(requirement, node, node.text)
 
 
 def python(project: Project, table: Node) -> None:

@@ -83,7 +83,7 @@ def _each(
     for name, node in entries:
         platforms = tuple(p for p in PLATFORMS if holds[p].get(key(name)) is node)
         if not platforms:
-            later = dict.fromkeys(found.get(key(name)) for found in holds.values())
+            later = dict.fromkeys(held.get(key(name)) for held in holds.values())
             lines = ", ".join(str(other.line) for other in later if other)
             text = f"`{name}` is not used: line {lines} says it anew"
             project.reading.note(project.at(node), text)
@@ -100,7 +100,7 @@ def _variables(project: Project, layers: list[Layer]) -> None:
     entries, holds = _merged(layers, ("activation.env",), str)
     for name, node in entries:
         value = node.text
-        if all(found.get(name) is node for found in holds.values()):
+        if all(held.get(name) is node for held in holds.values()):
             reading.places.setdefault("variables", project.at(node))
             reading.facts["variables"] = dict(reading.facts.get("variables", {})) | {name: value}
         else:
@@ -116,19 +116,21 @@ def _pypi(project: Project, name: str, node: Node) -> None:
             return
         extras = list(node.get("extras").texts())
         marker = node.opt("env-markers")
-        found = project.direct(name, node, extras=extras, marker=marker)
-        if found is None:
+        requirement = project.direct(name, node, extras=extras, marker=marker)
+        if requirement is None:
             version = node.opt("version") or "*"
             version = "" if version == "*" else version
-            found = project.named(name, version, extras=extras, marker=marker)
+            requirement = project.named(name, version, extras=extras, marker=marker)
         if index := node.opt("index"):
             origin = project.at(node)
             project.reading.add_source(
                 "extra-index", index, origin, base=project.base, explicit=True
             )
-            found = replace(found, channel=split_secret(index)[0])
+            requirement = replace(requirement, channel=split_secret(index)[0])
         project.check_read(node, name)
-        project.take(found, node, f"{name} = {found.specifier or found.url or '*'}")
+        project.take(
+            requirement, node, f"{name} = {requirement.specifier or requirement.url or '*'}"
+        )
 
 
 def take_options(project: Project, table: Node) -> None:

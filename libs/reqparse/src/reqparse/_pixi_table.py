@@ -109,6 +109,7 @@ class _Manifest:
         project.unused(self._table, _TOP)
         with reading.guard(project.at(workspace)):
             exclude_newer(project, workspace.get("exclude-newer"))
+        # Environments may share a feature, the same node: it counts once, where it came first.
         once: dict[int, _Part] = {}
         for part in self._parts():
             once.setdefault(id(part.table), part)
@@ -127,8 +128,8 @@ class _Manifest:
             with reading.guard(project.at(part.table)), reading.scope(group=part.group):
                 take_feature(project, part.table, list(self._layers(part.table)))
                 self._system_requirements(part.table.get("system-requirements"))
-        for platform, found in self._platforms.virtual.items():
-            for key, node in found.items():
+        for platform, virtual in self._platforms.virtual.items():
+            for key, node in virtual.items():
                 with reading.guard(project.at(node)):
                     self._virtual(key, node, (platform,))
         self._take_system()
@@ -205,6 +206,7 @@ class _Manifest:
                     ranked.append((-priority, node))
         shared = self._workspace.get("channels")
         shared.done = not shared.taken  # where each feature has its own
+        # The highest priority first; among equals, as they stand.
         for _, node in sorted(ranked, key=lambda entry: entry[0]):
             with self._reading.guard(self._project.at(node)):
                 channel = node.get("channel") if isinstance(node.value, dict) else node
@@ -244,6 +246,7 @@ class _Manifest:
         if isinstance(node.value, dict):
             versions = _versions(name, node)
         for virtual, version in versions.items():
+            # conda says this one's architecture in the build, behind a version that is always 1.
             text = f"1={version.text}" if virtual == "__archspec" else version.text
             sys_requirement(f"{virtual}={text}")
             for platform in set(platforms).intersection(own):
@@ -253,8 +256,8 @@ class _Manifest:
 
     def _take_system(self) -> None:
         stated: dict[tuple[str, str], tuple[Node, list[str]]] = {}
-        for platform, found in self._system.items():
-            for name, (version, node) in found.items():
+        for platform, held in self._system.items():
+            for name, (version, node) in held.items():
                 stated.setdefault((name, version), (node, []))[1].append(platform)
         for (name, version), (node, platforms) in stated.items():
             everywhere = tuple(platforms) == PLATFORMS
@@ -274,13 +277,13 @@ def _versions(name: str, node: Node) -> dict[str, Node]:
     return {name: node.get("version")}
 
 
-def _is_higher(one: str, other: str, node: Node) -> bool:
-    if one == other:
+def _is_higher(version: str, other: str, node: Node) -> bool:
+    if version == other:
         return False
     try:
-        return Version(one) > Version(other)
+        return Version(version) > Version(other)
     except InvalidVersion:
-        raise Flaw(f"both `{other}` and `{one}`", "keep one of them", node.line) from None
+        raise Flaw(f"both `{other}` and `{version}`", "keep one of them", node.line) from None
 
 
 def _whole(node: Node) -> int:
@@ -323,6 +326,7 @@ class _Platforms:
         chosen: dict[str, str] = {}
         for name, subdir, node in self._entries:
             fits = all(name in names or subdir in names for names in wanted)
+            # An entry that is asked for by its name comes before others of the same subdir.
             if not fits or (subdir in pinned and name not in exact):
                 node.done = True
             elif subdir in chosen:
@@ -353,5 +357,5 @@ class _Platforms:
         if "*" in selector:
             return tuple(p for p, name in self._names.items() if fnmatchcase(name, selector))
         known = _SUBDIR.fullmatch(selector) or selector in [name for name, _, _ in self._entries]
-        found = tuple(p for p, name in self._names.items() if selector in (p, name))
-        return found if known else None
+        platforms = tuple(p for p, name in self._names.items() if selector in (p, name))
+        return platforms if known else None

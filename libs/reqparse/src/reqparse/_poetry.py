@@ -89,8 +89,8 @@ class _Dependencies:
         """Let the dependencies of `[project]` be as this table says that they are."""
         reading, project = self._project.reading, self._project
         places: dict[str | None, list[int]] = {}
-        for i, found in enumerate(reading.requirements):
-            places.setdefault(found.name, []).append(i)
+        for i, requirement in enumerate(reading.requirements):
+            places.setdefault(requirement.name, []).append(i)
         for name, node in self._table.get("dependencies").table.items():
             if normalise(name) == "python":
                 self._python(node)
@@ -100,29 +100,33 @@ class _Dependencies:
                 reading.note(project.at(node), f"`{name}` is not among the project's dependencies")
                 node.done = True
             for i in same:
-                found = reading.requirements[i]
+                requirement = reading.requirements[i]
                 with reading.guard(project.at(node)):
-                    made = [self._enriched(found, name, entry) for entry in _entries(node)]
+                    made = [self._enriched(requirement, name, entry) for entry in _entries(node)]
                     if len(made) > 1:
+                        # At the end, so that the numbers in `places` stay right.
                         reading.requirements.extend(made[1:])
                     reading.requirements[i] = made[0]
 
-    def _enriched(self, found: Requirement, name: str, node: Node) -> Requirement:
+    def _enriched(self, requirement: Requirement, name: str, node: Node) -> Requirement:
         """A dependency with what a table says of it beside."""
         said = self._requirement(name, node)
-        marker = _both(found.marker, said.marker)
+        marker = _both(requirement.marker, said.marker)
         if said.url:
-            made = self._project.direct(name, node, extras=found.extras, marker=marker) or found
+            made = (
+                self._project.direct(name, node, extras=requirement.extras, marker=marker)
+                or requirement
+            )
         else:
-            specifier = ",".join(filter(None, (found.specifier, said.specifier)))
-            extras = sorted({*found.extras, *said.extras})
+            specifier = ",".join(filter(None, (requirement.specifier, said.specifier)))
+            extras = sorted({*requirement.extras, *said.extras})
             made = self._project.named(name, specifier, extras=extras, marker=marker)
         return replace(
             made,
             channel=said.channel,
-            group=found.group,
-            origin=found.origin,
-            original=found.original,
+            group=requirement.group,
+            origin=requirement.origin,
+            original=requirement.original,
         )
 
     def take_all(self, dependencies: Node) -> None:
@@ -172,9 +176,9 @@ class _Dependencies:
         """Take a dependency: a version, a table, or a list of tables for different markers."""
         for entry in _entries(node):
             with self._project.reading.guard(self._project.at(entry)):
-                found = self._requirement(name, entry)
+                requirement = self._requirement(name, entry)
                 shown = f"{name} = {entry.value!r}" if isinstance(entry.value, str) else name
-                self._project.take(found, entry, shown)
+                self._project.take(requirement, entry, shown)
 
     def _requirement(self, name: str, node: Node) -> Requirement:
         project = self._project
@@ -183,26 +187,26 @@ class _Dependencies:
         marker = self._marker(node)
         extras = list(node.get("extras").texts())
         _ = node.get("optional").flag  # who asks for the extra has decided
-        found = project.direct(name, node, extras=extras, marker=marker)
-        if found is None:
+        requirement = project.direct(name, node, extras=extras, marker=marker)
+        if requirement is None:
             version = constraint(node.opt("version") or "")
-            found = project.named(name, version, extras=extras, marker=marker)
+            requirement = project.named(name, version, extras=extras, marker=marker)
         for key in ("allow-prereleases", "allows-prereleases"):
             if node.get(key).flag:
                 note = f"pre-releases of `{name}` alone cannot be asked for; not used"
                 project.reading.note(project.at(node), note)
-        found = replace(found, channel=self._source(name, node))
+        requirement = replace(requirement, channel=self._source(name, node))
         project.check_read(node, name)
-        return found
+        return requirement
 
     def _source(self, name: str, node: Node) -> str | None:
         """The name of the source that a dependency is bound to. Raises Flaw for no source."""
         source = node.opt("source")
         if source is None or source in ("pypi", "pip"):  # conda-lock's words, not names of sources
             return None
-        known = [one.lower() for one in self._sources]
+        known = [source_name.lower() for source_name in self._sources]
         if source.lower() not in (*known, "pypi"):
-            listed = ", ".join(f"`{one}`" for one in self._sources) or "none"
+            listed = ", ".join(f"`{source_name}`" for source_name in self._sources) or "none"
             raise Flaw(
                 f"no source `{source}`, from which `{name}` is to come",
                 f"name one in `[[tool.poetry.source]]`; there is: {listed}",
@@ -233,10 +237,10 @@ def _entries(node: Node) -> list[Node]:
     return node.items if isinstance(node.value, list) else [node]
 
 
-def _both(one: str | None, other: str | None) -> str | None:
-    if one is None or other is None:
-        return one or other
-    return canonical_marker(f"({one}) and ({other})")
+def _both(marker: str | None, other: str | None) -> str | None:
+    if marker is None or other is None:
+        return marker or other
+    return canonical_marker(f"({marker}) and ({other})")
 
 
 def _sources(project: Project, table: Node) -> None:
@@ -244,6 +248,7 @@ def _sources(project: Project, table: Node) -> None:
     entries = list(_priorities(project, table))
     primary = [node for node, priority in entries if priority in ("default", "primary")]
     default = next((node for node, priority in entries if priority == "default"), None)
+    # Primary sources take the place of PyPI: the last of them is what comes last.
     if default is None and primary and all("url" in node.table for node in primary):
         default = primary[-1]
     for node, priority in entries:

@@ -50,11 +50,11 @@ def _clauses(text: str) -> list[str]:
         return []
     clauses, at = [], 0
     while at < len(text):
-        found = _CLAUSE.match(text, at)
-        if not found:
+        clause = _CLAUSE.match(text, at)
+        if not clause:
             raise Flaw(f"`{text}` is not a version constraint", "write for example `^1.2`")
-        clauses += _clause(found[1] or "", found[2], text)
-        at = found.end()
+        clauses += _clause(clause[1] or "", clause[2], text)
+        at = clause.end()
     return clauses
 
 
@@ -116,6 +116,7 @@ def _joined(alternatives: list[list[str]], text: str, *, python: bool) -> list[s
         for clauses in alternatives
     ]
     ranges = [_ranges([c for c in clauses if not _is_point(c)], text) for clauses in alternatives]
+    # What one alternative leaves out is gone only if no other one has it.
     gone = {
         clause: None
         for version, clause in (point for own in points for point in own.items())
@@ -129,24 +130,25 @@ def _joined(alternatives: list[list[str]], text: str, *, python: bool) -> list[s
         raise Flaw(f"no version is meant by `{text}`", "give a range")
     low, high = merged[0].low, merged[-1].high
     clauses = [f">={low}"] if low is not None else []
-    for one, other in pairwise(merged):
-        clauses += [f"!={part}" for part in _gap(one.high, other.low, text, python=python)]
+    for before, after in pairwise(merged):
+        clauses += [f"!={part}" for part in _gap(before.high, after.low, text, python=python)]
     return [*clauses, *gone, *([f"<{high}"] if high is not None else [])]
 
 
 def _merged(ranges: list[_Range]) -> list[_Range]:
     """The same in order, with a gap between each two."""
     merged: list[_Range] = []
-    for found in sorted(ranges, key=lambda r: (r.low is not None, r.low or Version("0"))):
+    for span in sorted(ranges, key=lambda r: (r.low is not None, r.low or Version("0"))):
         last = merged[-1] if merged else None
         if last is None:
-            merged.append(found)
+            merged.append(span)
+        # It has no end, so all that follows lies in it.
         elif last.high is None:
             break
-        elif found.low is not None and found.low > last.high:
-            merged.append(found)
+        elif span.low is not None and span.low > last.high:
+            merged.append(span)
         else:
-            high = None if found.high is None else max(last.high, found.high)
+            high = None if span.high is None else max(last.high, span.high)
             merged[-1] = _Range(last.low, high)
     return merged
 
@@ -157,7 +159,7 @@ def _is_point(clause: str) -> bool:
 
 def _ranges(clauses: list[str], text: str) -> list[_Range]:
     """The ranges of one alternative, which are several where it leaves some out."""
-    found = [_Range(None, None)]
+    ranges = [_Range(None, None)]
     for clause in clauses:
         operator, version = _parts(clause)
         stem = _version(version.removesuffix(".*"), text)
@@ -174,15 +176,15 @@ def _ranges(clauses: list[str], text: str) -> list[_Range]:
             reason = f"`{clause}` among the alternatives of `{text}`, which PEP 440 cannot say"
             raise Flaw(reason, "give one range, or alternatives such as `~1.2 || ^2`")
         if operator == "!=":
-            found = [left for part in found for left in part.without(bound)]
+            ranges = [left for part in ranges for left in part.without(bound)]
         else:
-            found = [part for one in found if (part := _common(one, bound))]
-    return found
+            ranges = [common for part in ranges if (common := _common(part, bound))]
+    return ranges
 
 
-def _common(one: _Range, other: _Range) -> _Range | None:
-    lows = [r.low for r in (one, other) if r.low is not None]
-    highs = [r.high for r in (one, other) if r.high is not None]
+def _common(a: _Range, b: _Range) -> _Range | None:
+    lows = [r.low for r in (a, b) if r.low is not None]
+    highs = [r.high for r in (a, b) if r.high is not None]
     common = _Range(max(lows, default=None), min(highs, default=None))
     empty = common.low is not None and common.high is not None and common.low >= common.high
     return None if empty else common
@@ -215,7 +217,9 @@ def _gap(low: Version | None, high: Version | None, text: str, *, python: bool) 
     gone: list[str] = []
     depth = len(at)
     end = end + (0,) * (depth - len(end))
+    # From 1.2 to 1.5.3: `1.2.*` to `1.4.*`, then, one part deeper, `1.5.0.*` to `1.5.2.*`.
     while at != end[:depth] or any(end[depth:]):
+        # From 1.2 to 2.1 come 1.2, 1.3 and so on without end.
         if at[:-1] != end[: depth - 1] or len(gone) > _MANY:
             raise flaw
         gone += [
@@ -241,12 +245,13 @@ def python_marker(text: str) -> str | None:
         return None
     if len(alternatives) == 1:
         return alternatives[0]
-    return " or ".join(f"({found})" for found in alternatives)
+    return " or ".join(f"({alternative})" for alternative in alternatives)
 
 
 def _python_clause(clause: str) -> str:
     operator, version = _parts(clause)
     release = version.removesuffix(".*")
+    # `python_version` has two parts and never more.
     if release.count(".") > 1:
         return f'python_full_version {operator} "{version}"'
     if operator in (">", "<=") or (operator == "!=" and release == version):
@@ -260,9 +265,10 @@ def _python_clause(clause: str) -> str:
 def without_extras(marker: str, asked: Collection[str]) -> str:
     """A marker in which what is said of `extra` is true or false, by the extras asked for."""
 
-    def known(found: re.Match[str]) -> str:
-        name = canonicalize_name(found["left"] or found["right"])
-        holds = (name in asked) == (found["is"] == "==" if found["is"] else found["sees"] == "==")
+    def known(test: re.Match[str]) -> str:
+        name = canonicalize_name(test["left"] or test["right"])
+        holds = (name in asked) == (test["is"] == "==" if test["is"] else test["sees"] == "==")
+        # Markers have no word for true or false, and no Python is older than 0.
         return f'python_version {">=" if holds else "<"} "0"'
 
     return _EXTRA.sub(known, marker)

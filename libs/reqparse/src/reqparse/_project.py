@@ -44,7 +44,9 @@ class Project:
         self.groups: dict[str, list[Callable[[], object]]] = defaultdict(list)
         self.extras: dict[str, list[Callable[[], object]]] = defaultdict(list)
         self.offered: dict[str, list[Node]] = defaultdict(list)
-        self.place: Callable[[Requirement], Iterable[Requirement]] = lambda found: [found]
+        self.place: Callable[[Requirement], Iterable[Requirement]] = lambda requirement: [
+            requirement
+        ]
         """What `[tool.uv.sources]` makes of a requirement."""
         self.at_end: list[Callable[[], object]] = []
         """What is to be looked at when all was read."""
@@ -76,6 +78,7 @@ class Project:
                         take()
             for name in offers.keys() - asked.keys():
                 nodes = self.offered[f"{what} `{name}`"]
+                # One of pixi's environments may have read it already.
                 if not all(node.taken for node in nodes):
                     self.reading.note(self.at(nodes[0]), f"{what} `{name}` not asked for")
                 for node in nodes:
@@ -125,24 +128,29 @@ class Project:
         with self.reading.guard(self.at(node)):
             self.take(pep508_requirement(node.text, base=self.base), node, node.text)
 
-    def take(self, found: Requirement, node: Node, original: str) -> None:
-        for placed in self.place(found):
+    def take(self, requirement: Requirement, node: Node, original: str) -> None:
+        for placed in self.place(requirement):
             self.reading.add(replace(placed, origin=self.at(node), original=redact(original)))
 
     def conda(self, name: str, node: Node, *, constraint: bool = False) -> None:
         """Take a conda requirement, a version or a table as pixi and conda-lock write them."""
         with self.reading.guard(self.at(node)):
-            found = conda_dependency(name, node, self.base)
-            if found is None:
+            requirement = conda_dependency(name, node, self.base)
+            if requirement is None:
                 text = f"`{name}` is not used: it is a package to be built from its source"
                 self.reading.note(self.at(node), text)
                 node.done = True
                 return
             self.check_read(node, name)
             original = redact(f"{name} = {_shown(node)}")
-            found = replace(found, origin=self.at(node), original=original)
-            self.reading.add(found, constraint=constraint)
-            if found.name == "python" and not constraint and (version := pep440(found.specifier)):
+            requirement = replace(requirement, origin=self.at(node), original=original)
+            self.reading.add(requirement, constraint=constraint)
+            # It is a package of conda's, and states the Python that all others are for.
+            if (
+                requirement.name == "python"
+                and not constraint
+                and (version := pep440(requirement.specifier))
+            ):
                 self.reading.add_python(version, self.at(node))
 
     def named(
@@ -164,6 +172,7 @@ class Project:
             target = _git_url(node)
         elif key := next((k for k in ("url", "path", "file") if k in table), None):
             target = table[key].text
+            # Behind `@` only what looks like a path is one, see `check_address`.
             if key != "url" and not is_url(target) and not re.match(r"[./\\]|\w:[/\\]", target):
                 target = f"./{target}"
         else:
@@ -175,11 +184,12 @@ class Project:
         self.unused(node, {"lfs": "files of Git LFS are fetched as git itself is set up to"})
         listed = ",".join(extras)
         text = f"{name}[{listed}] @ {target}" if listed else f"{name} @ {target}"
+        # White space would end the URL, and what follows be read as something else.
         if any(c.isspace() for c in target):
             raise Flaw(f"`{redact(target)}` holds a space")
-        found = pypi_requirement(text + (f" ; {marker}" if marker else ""), base=self.base)
+        requirement = pypi_requirement(text + (f" ; {marker}" if marker else ""), base=self.base)
         editable = [key for key in ("editable", "develop") if node.get(key).flag]
-        return replace(found, editable=True) if editable else found
+        return replace(requirement, editable=True) if editable else requirement
 
 
 class Included:
@@ -233,8 +243,8 @@ def specifier_set(text: str) -> str:
 
 def _git_url(node: Node) -> str:
     url = node.get("git").text
-    if found := _SCP.fullmatch(url):
-        url = f"ssh://{found[1]}/{found[2]}"
+    if scp := _SCP.fullmatch(url):
+        url = f"ssh://{scp[1]}/{scp[2]}"
     if not url.startswith("git+"):
         url = f"git+{url}"
     revisions = [text for key in ("rev", "tag", "branch") if (text := node.opt(key))]

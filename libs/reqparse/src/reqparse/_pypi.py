@@ -61,8 +61,10 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
     if editable:
         check_editable(body)
     if editable or _is_reference(body):
-        found = _from_reference(body, None if marker is None else canonical_marker(marker), base)
-        return replace(found, editable=True) if editable else found
+        requirement = _from_reference(
+            body, None if marker is None else canonical_marker(marker), base
+        )
+        return replace(requirement, editable=True) if editable else requirement
     return pep508_requirement(text, base)
 
 
@@ -77,12 +79,12 @@ def _is_reference(text: str) -> bool:
 def _split_at_marker(text: str) -> tuple[str, str | None]:
     """Cut at the `;` of a marker; in a URL only one after a space starts a marker."""
     if has_scheme(text):
-        body, found, marker = text.partition(" ;")
-        if not found:
-            body, found, marker = text.partition("; ")
+        body, semicolon, marker = text.partition(" ;")
+        if not semicolon:
+            body, semicolon, marker = text.partition("; ")
     else:
-        body, found, marker = text.partition(";")
-    return (body.strip(), marker) if found else (text, None)
+        body, semicolon, marker = text.partition(";")
+    return (body.strip(), marker) if semicolon else (text, None)
 
 
 def canonical_marker(text: str) -> str:
@@ -101,10 +103,10 @@ def _spelled(marker: Marker) -> str:
     return text
 
 
-def with_marker(found: Requirement, marker: str | None) -> Requirement:
+def with_marker(requirement: Requirement, marker: str | None) -> Requirement:
     """A requirement by name with another marker."""
-    text = found.text.partition(";")[0] + (f"; {marker}" if marker else "")
-    return replace(found, marker=marker, text=text)
+    text = requirement.text.partition(";")[0] + (f"; {marker}" if marker else "")
+    return replace(requirement, marker=marker, text=text)
 
 
 def pep508_requirement(text: str, base: str) -> Requirement:
@@ -209,6 +211,7 @@ def from_filename(address: str) -> dict[str, str]:
             return {"name": wheel, "specifier": f"=={version}"}
         if is_archive(filename) and not _GENERATED.search(address):
             stem = filename
+            # PEP 625 has .tar.gz alone, and `packaging` reads that and .zip.
             for suffix in (".tgz", ".tar.bz2", ".tar.xz"):
                 stem = stem.removesuffix(suffix)
             sdist, version = parse_sdist_filename(

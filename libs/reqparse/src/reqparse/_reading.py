@@ -171,21 +171,23 @@ class Reading:
             secret=secret,
         )
         if kind == "index":
+            # As with pip, the last index that is named holds.
             old = self.index
             if old and old != source:
                 del self.sources[old]
                 self.note(old.origin, f"index `{old.url}` is replaced by the one at {origin}")
             self.index = source
+        # Equal sources differ in their places alone; a dict keeps the first of them, in order.
         self.sources.setdefault(source)
 
     def expand(self, text: str, origin: Origin) -> str:
         """A text with `$NAME` and `${NAME}` put in, as conda does in channels; unset ones stay."""
 
-        def value(found: re.Match[str]) -> str:
-            name = found[1] or found[2]
+        def value(variable: re.Match[str]) -> str:
+            name = variable[1] or variable[2]
             if name not in self.env:
                 self.note(origin, f"environment variable `{name}` is not set; left as written")
-            return self.env.get(name, found[0])
+            return self.env.get(name, variable[0])
 
         return _VARIABLE.sub(value, text)
 

@@ -26,12 +26,12 @@ _SPECIFIER = re.compile(r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*[=<>!~]=")
 
 def split_extras(text: str) -> tuple[str, list[str]]:
     """A path and the extras in brackets behind it. Raises Flaw."""
-    found = _EXTRAS.search(text)
-    if not found:
+    bracket = _EXTRAS.search(text)
+    if not bracket:
         return text, []
-    if not _EXTRA_LIST.fullmatch(found[1]):
-        raise Flaw(f"`[{found[1]}]` of `{redact(text)}` are no extras", "write `[a,b]`")
-    return text[: found.start()], found[1].split(",")
+    if not _EXTRA_LIST.fullmatch(bracket[1]):
+        raise Flaw(f"`[{bracket[1]}]` of `{redact(text)}` are no extras", "write `[a,b]`")
+    return text[: bracket.start()], bracket[1].split(",")
 
 
 def check_address(address: str, *, name: str | None = None) -> None:
@@ -44,12 +44,12 @@ def check_address(address: str, *, name: str | None = None) -> None:
         address = f"{name}@{address}"
     if has_scheme(address) or is_url(address):
         _check_url(address)
-    elif (found := _SCP.fullmatch(address)) and ("/" in found[2] or found[2].endswith(".git")):
+    elif (parts := _SCP.fullmatch(address)) and ("/" in parts[2] or parts[2].endswith(".git")):
         raise Flaw(
             f"`{redact(address)}` seems to be a repository by ssh",
-            f"write `git+ssh://{found[1]}/{found[2].rstrip('@')}`",
+            f"write `git+ssh://{parts[1]}/{parts[2].rstrip('@')}`",
         )
-    elif found := _VCS_PATH.fullmatch(address):
+    elif parts := _VCS_PATH.fullmatch(address):
         raise Flaw(
             f"`{redact(address)}` seems to be a repository, and has no URL",
             "write `git+https://`, `git+ssh://` or, for one on this machine, `git+file:///PATH`",
@@ -73,8 +73,8 @@ def _check_url(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         hint = "a number stands behind the host and its colon"
-        if found := _SSH_COLON.match(shown):
-            hint = f"write `{found[1]}/{shown[found.end() :]}`"
+        if ssh := _SSH_COLON.match(shown):
+            hint = f"write `{ssh[1]}/{shown[ssh.end() :]}`"
         raise Flaw(f"`{shown}` has no number for its port", hint) from None
     transport = scheme.lower().rpartition("+")[2]
     if not host and transport not in ("file", "lp"):

@@ -58,18 +58,19 @@ def _tokens(expression: str) -> Iterator[str | None]:
     at = 0
     expression = expression.strip()
     while at < len(expression):
-        found = _TOKEN.match(expression, at)
-        if not found:
+        token = _TOKEN.match(expression, at)
+        if not token:
             yield None
             return
-        yield found[1] or found[2]
-        at = found.end()
+        yield token[1] or token[2]
+        at = token.end()
 
 
 class _Expression:
     """Recursive descent over `or`, `and`, `not`, parentheses and names, for one platform."""
 
     def __init__(self, tokens: list[str | None], platform: str) -> None:
+        # The next one is at the end, where it is cheap to take.
         self._tokens = [token for token in reversed(tokens) if token]
         self._platform = platform
 
@@ -88,12 +89,14 @@ class _Expression:
     def _or(self) -> bool:
         value = self._and()
         while self._take("or"):
+            # This way round: the right side has to be read whatever the left one is.
             value = self._and() or value
         return value
 
     def _and(self) -> bool:
         value = self._not()
         while self._take("and"):
+            # As in `_or`.
             value = self._not() and value
         return value
 

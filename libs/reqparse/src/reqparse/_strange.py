@@ -141,13 +141,13 @@ _KEYS: tuple[tuple[frozenset[str], str, str | None], ...] = tuple(
 def check_file(name: str, data: bytes, kind: str) -> None:
     """Raise Flaw for a file that cannot be of a kind, whatever its lines say."""
     base = name.replace("\\", "/").rpartition("/")[2].lower()
-    found = _of_bytes(data)
-    if not found and kind in ("requirements.txt", "script"):
-        found = _NAMES.get(base)
-    if not found and kind in ("environment.yml", "pyproject.toml"):
-        found = _LOCKS.get(base)
-    if found:
-        raise _not(kind, *found)
+    other = _of_bytes(data)
+    if not other and kind in ("requirements.txt", "script"):
+        other = _NAMES.get(base)
+    if not other and kind in ("environment.yml", "pyproject.toml"):
+        other = _LOCKS.get(base)
+    if other:
+        raise _not(kind, *other)
 
 
 def check_keys(keys: Collection[str], known: Collection[str], kind: str, usual: str) -> None:
@@ -170,8 +170,8 @@ def of_lines(data: bytes, wrong: Sequence[str], read: int) -> Flaw | None:
     """
     if not wrong:
         return None
-    if found := _of_text(data):
-        return _not("requirements.txt", *found)
+    if other := _of_text(data):
+        return _not("requirements.txt", *other)
     if len(wrong) >= _MANY and 3 * len(wrong) > 2 * read:
         return Flaw(
             f"this seems to be no requirements file: {len(wrong)} of its {read} lines are wrong,"
@@ -189,11 +189,12 @@ def _not(kind: str, what: str, hint: str | None) -> Flaw:
 
 
 def _of_bytes(data: bytes) -> tuple[str, str | None] | None:
-    for magic, found in _MAGIC.items():
+    for magic, other in _MAGIC.items():
         if data.startswith(magic):
-            return found
+            return other
     if _HTML.match(data):
         return "a page of HTML", "what was asked for may have moved, or need a login"
+    # Text in these encodings is full of zero bytes.
     marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
     if b"\0" in data[:4096] and not data.startswith(marks):
         return "a binary file", None
@@ -210,7 +211,7 @@ def _of_text(data: bytes) -> tuple[str, str | None] | None:
 
 def _first(signs: Iterable[_Sign], data: bytes) -> tuple[str, str | None] | None:
     for sign in signs:
-        if all(re.search(b"(?m)" + one, data) for one in sign.signs):
+        if all(re.search(b"(?m)" + expression, data) for expression in sign.signs):
             return sign.what, sign.hint
     return None
 
@@ -228,7 +229,7 @@ def _of_json(document: Any) -> tuple[str, str | None]:
         if signs <= keys:
             return what, hint
     if isinstance(document, list) and all(
-        isinstance(one, dict) and "name" in one for one in document
+        isinstance(item, dict) and "name" in item for item in document
     ):
         return "a list of packages as JSON", "give what `pip freeze` or `conda env export` writes"
     return "a file of JSON", None

@@ -47,13 +47,16 @@ Path = tuple[str | int, ...]
 
 def load_toml(text: str) -> Node:
     """The document as a tree. Raises Flaw."""
+    # As the parser does, so that its lines are the scanner's.
     text = text.replace("\r\n", "\n")
-    if found := _DOTTED.search(text):  # deep keys cost the parser more than their length
-        line = text.count("\n", 0, found.start()) + 1
+    if dotted := _DOTTED.search(text):  # deep keys cost the parser more than their length
+        line = text.count("\n", 0, dotted.start()) + 1
         raise Flaw(f"a key of more than {MAX_DEPTH} parts", line=line)
     try:
+        # `3.10` without quotes is a version; as a float it would be 3.1.
         data = tomllib.loads(text, parse_float=str)
     except tomllib.TOMLDecodeError as error:
+        # Not every tomllib and tomli has attributes for it.
         where = _AT.search(str(error))
         line = int(where[1]) if where and where[1] else text.count("\n") + 1
         raise Flaw(f"not TOML: {_AT.sub('', str(error)).strip()}", line=line) from None
@@ -65,6 +68,7 @@ def load_toml(text: str) -> Node:
 
 
 def _build(value: Any, lines: dict[Path, int], path: Path, line: int, depth: int) -> Node:
+    # What has no line of its own is where that begins which holds it.
     line = lines.get(path, line)
     if depth > MAX_DEPTH:
         raise Flaw(f"nested deeper than {MAX_DEPTH} levels", line=line)
@@ -83,28 +87,31 @@ class _Scanner:
     """Finds the line of every value by its path of keys and indexes."""
 
     def __init__(self, text: str) -> None:
+        # One iterator: every method goes on where the last one stopped.
         self._tokens = self._scan(text)
-        self._found: dict[Path, int] = {}
+        self._lines: dict[Path, int] = {}
         self._sizes: dict[Path, int] = {}
 
     def lines(self) -> dict[Path, int]:
         table: Path = ()
         for kind, token, line in self._tokens:
+            # Only a header or a key can begin here: `_value` takes all that is inside of a value.
             if token == "[" and kind == "mark":  # noqa: S105 - no password
                 table = self._header(line)
             elif kind != "newline":
                 path = (*table, *self._key(kind, token))
                 self._value(path, *next(self._tokens))
                 self._rest_of_line()
-        return self._found
+        return self._lines
 
     @staticmethod
     def _scan(text: str) -> Iterator[tuple[str, str, int]]:
         line = 1
-        for found in _TOKEN.finditer(text):
-            kind, token = str(found.lastgroup), found[0]
+        for match in _TOKEN.finditer(text):
+            kind, token = str(match.lastgroup), match[0]
             if kind != "space":
                 yield kind, token, line
+            # A comment ends before its newline, and the other strings hold none.
             line += token.count("\n") if kind in ("newline", "long") else 0
 
     def _header(self, line: int) -> Path:
@@ -114,9 +121,11 @@ class _Scanner:
         if array:
             kind, token, _ = next(self._tokens)
         parts = self._key(kind, token, end="]")
+        # The second of its two closing brackets.
         if array:
             next(self._tokens)
         path: Path = ()
+        # `[a.b]` below `[[a]]` belongs to the last item of `a`.
         for part in parts[:-1]:
             path = self._last((*path, part))
         path = (*path, parts[-1])
@@ -124,7 +133,7 @@ class _Scanner:
             index = self._sizes.get(path, 0)
             self._sizes[path] = index + 1
             path = (*path, index)
-        self._found.setdefault(path, line)
+        self._lines.setdefault(path, line)
         return path
 
     def _rest_of_line(self) -> None:
@@ -142,6 +151,7 @@ class _Scanner:
         parts: list[str] = []
         while token != end:
             if kind == "short":
+                # The parser knows what escapes mean.
                 parts.append(tomllib.loads(f"k = {token}")["k"])
             elif kind == "atom":
                 parts.append(token)
@@ -150,12 +160,16 @@ class _Scanner:
 
     def _value(self, path: Path, kind: str, token: str, line: int) -> None:
         """Note a value's line and, without recursion, those of everything inside it."""
-        self._found[path] = line
+        self._lines[path] = line
         if (kind, token) not in (("mark", "["), ("mark", "{")):
             return
+        # What is open, with whether it is an array; and for each, how many commas came. Of a table
+        # that number means nothing, but the two lists grow and shrink together.
         stack: list[tuple[Path, bool]] = [(path, token == "[")]  # noqa: S105 - no password
+        # `fresh`: a key or a value may begin; else what comes belongs to the one before.
         fresh, indexes = True, [0]
         for inner, text, at in self._tokens:
+            # Inside of arrays, and in TOML 1.1 of inline tables, the end of a line means nothing.
             if inner == "newline":
                 continue
             if inner == "mark" and text in "]}":
@@ -178,7 +192,7 @@ class _Scanner:
             else:
                 child = (*here, *self._key(inner, text))
                 start = next(self._tokens)
-            self._found[child] = start[2]
+            self._lines[child] = start[2]
             fresh = False
             if start[:2] in (("mark", "["), ("mark", "{")):
                 stack.append((child, start[1] == "["))

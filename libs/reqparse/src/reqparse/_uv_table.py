@@ -89,9 +89,9 @@ def read(project: Project, table: Node) -> None:
         _settings(project, table)
         for node in table.get("constraint-dependencies").items:
             with reading.guard(project.at(node)):
-                found = pep508_requirement(node.text, base=project.base)
-                found = replace(found, origin=project.at(node), original=node.text)
-                reading.add(found, constraint=True)
+                requirement = pep508_requirement(node.text, base=project.base)
+                requirement = replace(requirement, origin=project.at(node), original=node.text)
+                reading.add(requirement, constraint=True)
         development = table.get("dev-dependencies")
         if development.value is not None:
             project.offer("group", "dev", development, partial(take_list, project, development))
@@ -110,6 +110,7 @@ def _index(project: Project, node: Node) -> str | None:
     name = None
     with project.reading.guard(project.at(node)):
         default, explicit = node.get("default").flag, node.get("explicit").flag
+        # uv's default index stands in PyPI's place, behind all the others.
         kind: SourceKind = "index" if default else "extra-index"
         name = node.opt("name")
         if node.opt("format") == "flat":
@@ -167,20 +168,20 @@ class _Places:
         self._project, self._sources, self._indexes = project, sources, indexes
         self._chosen: list[Node] = []
 
-    def __call__(self, found: Requirement) -> Iterator[Requirement]:
-        node = self._sources.get(found.name or "")
-        if node is None or found.url or found.category != "pypi":
-            yield found
+    def __call__(self, requirement: Requirement) -> Iterator[Requirement]:
+        node = self._sources.get(requirement.name or "")
+        if node is None or requirement.url or requirement.category != "pypi":
+            yield requirement
             return
         chosen = [entry for entry in _entries(node) if self._is_meant(entry)]
         self._chosen += chosen
         for entry in chosen:
             with self._project.reading.guard(self._project.at(entry)):
-                yield self._placed(found, entry)
+                yield self._placed(requirement, entry)
         if not chosen:
-            yield found
+            yield requirement
         elif all(entry.get("marker").value is not None for entry in chosen):
-            text = f"where no source's marker holds, `{found.name}` comes from an index; not used"
+            text = f"where no source's marker holds, `{requirement.name}` comes from an index; not used"
             self._project.reading.note(self._project.at(node), text)
 
     def _is_meant(self, entry: Node) -> bool:
@@ -205,33 +206,35 @@ class _Places:
         self._project.reading.note(self._project.at(node), text)
         node.done = True
 
-    def _placed(self, found: Requirement, entry: Node) -> Requirement:
-        marker = _both(found.marker, entry.opt("marker"))
-        name = found.name or ""
+    def _placed(self, requirement: Requirement, entry: Node) -> Requirement:
+        marker = _both(requirement.marker, entry.opt("marker"))
+        name = requirement.name or ""
         self._project.unused(entry, {"package": "what is named is installed"})
-        made = self._project.direct(name, entry, extras=found.extras, marker=marker)
+        made = self._project.direct(name, entry, extras=requirement.extras, marker=marker)
         index = entry.opt("index")
         if made is None and index is None and entry.get("workspace").flag:
             text = f"`{name}` is a member of the workspace; asked for by its name"
             self._project.reading.note(self._project.at(entry), text)
         self._project.check_read(entry, name)
         if index is not None and index not in self._indexes:
-            known = ", ".join(f"`{one}`" for one in self._indexes if one) or "none"
+            known = (
+                ", ".join(f"`{index_name}`" for index_name in self._indexes if index_name) or "none"
+            )
             raise Flaw(
                 f"no index `{index}`, from which `{name}` is to come",
                 f"name one in `[[tool.uv.index]]`; there is: {known}",
             )
         if made is not None:
             return made
-        return replace(with_marker(found, marker), channel=index and split_secret(index)[0])
+        return replace(with_marker(requirement, marker), channel=index and split_secret(index)[0])
 
 
 def _entries(node: Node) -> list[Node]:
     return node.items if isinstance(node.value, list) else [node]
 
 
-def _both(one: str | None, other: str | None) -> str | None:
+def _both(marker: str | None, other: str | None) -> str | None:
     """Two markers joined by `and`. Raises Flaw."""
     if other is None:
-        return one
-    return canonical_marker(f"({one}) and ({other})" if one else other)
+        return marker
+    return canonical_marker(f"({marker}) and ({other})" if marker else other)

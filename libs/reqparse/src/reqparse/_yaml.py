@@ -80,6 +80,7 @@ class _Composer:
             done = self._stack.pop()
             self._put(done.node, done.anchor)
         elif isinstance(event, yaml.AliasEvent):
+            # A name is known when its node is complete, so that none can hold itself.
             if event.anchor not in self._anchors:
                 raise Flaw(f"`*{event.anchor}` stands for nothing that is complete", line=line)
             self._put(self._anchors[event.anchor], None)
@@ -94,6 +95,7 @@ class _Composer:
         self._stack.append(_Open(node, anchor))
 
     def _put(self, node: Node, anchor: str | None) -> None:
+        # An alias shares its node, but whoever walks the tree walks that again: it counts in full.
         self._nodes += node.size
         if self._nodes > MAX_NODES:
             raise Flaw(f"more than {MAX_NODES} values, aliases expanded", line=node.line)
@@ -105,6 +107,7 @@ class _Composer:
         top = self._stack[-1]
         if isinstance(top.node.value, list):
             top.node.value.append(node)
+        # In a mapping, a key and its value come in turn.
         elif top.key is None:
             top.key = node
             return
@@ -115,13 +118,15 @@ class _Composer:
 
     def _scalar(self, event: Any, line: int) -> Node:
         value = event.value
+        # Plain, without quotes or a tag. Numbers and dates stay texts, see `Node`.
         if event.implicit[0] and value in _WORDS:
             value = _WORDS[value]
         end = event.end_mark
-        found = None
+        comment = None
+        # The parser drops comments. A block ends on the line behind it, so it can have none.
         if event.style not in ("|", ">") and end.line < len(self._lines):
-            found = _COMMENT.match(self._lines[end.line], end.column)
-        return Node(value, line, found[1] if found else "")
+            comment = _COMMENT.match(self._lines[end.line], end.column)
+        return Node(value, line, comment[1] if comment else "")
 
 
 def _set(top: _Open, key: Node, node: Node) -> None:
@@ -136,8 +141,10 @@ def _set(top: _Open, key: Node, node: Node) -> None:
                 mapping.value.setdefault(inner, value)
             mapping.size += merged.size
         return
+    # What came by a merge may be said anew, what the mapping says itself may not.
     if name in top.own:
         raise Flaw(f"the key `{name}` is there twice", "keep one of them", key.line)
+    # `pip:  # [linux]` is meant for what stands below it.
     if key.comment and not node.comment:
         node.comment = key.comment
     top.own.add(name)

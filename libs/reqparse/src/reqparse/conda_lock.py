@@ -36,7 +36,7 @@ _UNREAD = {
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read a conda-lock.yml into a reading."""
+    """Add what a conda-lock.yml says to `reading`."""
     check_file(location, data, "conda-lock.yml")
     root = load_yaml(decode(data, pep263=False))
     if "metadata" not in root.table or "package" not in root.table:

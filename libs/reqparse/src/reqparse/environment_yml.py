@@ -48,7 +48,7 @@ _SINGLE_EQUALS = re.compile(
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read an environment.yml and the requirements files that it includes into a reading."""
+    """Add what an environment.yml and the files that it includes say to `reading`."""
     _Reader(reading, location).read(data)
 
 
@@ -79,6 +79,7 @@ class _Reader:
         self._group: str | None = None
 
     def read(self, data: bytes) -> None:
+        # In the order of KEYS, not of the file: a category holds for all that is read after it.
         takers: tuple[Callable[[Node], None], ...] = (
             *(self._category, self._name, self._channels, self._platforms, self._dependencies),
             *(self._sys, self._variables, self._indexes, self._indexes),
@@ -122,6 +123,7 @@ class _Reader:
         variables = {}
         for name, value in node.table.items():
             with self._reading.guard(self._at(value)):
+                # YAML has made true or false of it; in the environment it is a text again.
                 is_flag = isinstance(value.value, bool)
                 variables[name] = str(value.value).lower() if is_flag else value.text
         self._reading.facts["variables"] = variables
@@ -180,21 +182,25 @@ class _Reader:
             self._reading.note(
                 self._at(node), "its selector chooses no platform that is known here"
             )
+        # All of them are said by None, however that was written.
         return None if chosen == PLATFORMS else chosen
 
     def _conda(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         if isinstance(item.value, dict):
             self._section(item, platforms)
             return
-        found = conda_requirement(item.text, base=self._base)
-        self._add(found, item, platforms)
-        if found.name == "python" and (version := pep440(found.specifier)):
+        requirement = conda_requirement(item.text, base=self._base)
+        self._add(requirement, item, platforms)
+        # It is a package of conda's, and states the Python that all others are for.
+        if requirement.name == "python" and (version := pep440(requirement.specifier)):
             with self._reading.scope(platforms):
                 self._reading.add_python(version, self._at(item))
 
-    def _add(self, found: Requirement, item: Node, platforms: tuple[str, ...] | None) -> None:
+    def _add(self, requirement: Requirement, item: Node, platforms: tuple[str, ...] | None) -> None:
         with self._reading.scope(platforms, self._group):
-            self._reading.add(replace(found, origin=self._at(item), original=redact(item.text)))
+            self._reading.add(
+                replace(requirement, origin=self._at(item), original=redact(item.text))
+            )
 
     def _section(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         """A mapping among the dependencies: `pip:`, `sys:`, or mamba's `sel(...):`."""
@@ -208,7 +214,9 @@ class _Reader:
                 self._each(node, chosen, self._pip_line)
             elif key == "sys":
                 self._each(node, chosen, self._sys_package)
-            elif (found := _SEL.fullmatch(key)) and (selected := select(found[1])) is not None:
+            elif (selector := _SEL.fullmatch(key)) and (
+                selected := select(selector[1])
+            ) is not None:
                 self._conda(node, self._narrow(node, selected, platforms))
             else:
                 raise Flaw(f"`{key}:` among the dependencies", "only `pip:` and `sys:`", node.line)
@@ -218,8 +226,8 @@ class _Reader:
 
     def _pip_line(self, item: Node, platforms: tuple[str, ...] | None) -> None:
         text = item.text
-        if found := _SINGLE_EQUALS.fullmatch(text):
-            text = f"{found[1]}{found[2] or '=='}{found[3]}"
+        if pin := _SINGLE_EQUALS.fullmatch(text):
+            text = f"{pin[1]}{pin[2] or '=='}{pin[3]}"
             self._reading.note(self._at(item), f"`{item.text}` is read as `{text}`")
         with self._reading.scope(platforms, self._group):
             self._pip.line(text, self._location, self._at(item), platforms)

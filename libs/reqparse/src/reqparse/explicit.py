@@ -24,7 +24,7 @@ _HASH = re.compile(r"(?:(sha256|md5):)?([0-9a-fA-F]{32}|[0-9a-fA-F]{64})")
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read an explicit list into a reading."""
+    """Add what an explicit list says to `reading`."""
     reader = _Reader(reading, Place(location, redact(location)))
     for number, line in enumerate(decode(data, pep263=False).splitlines(), start=1):
         origin = Origin(file=redact(location), line=number)
@@ -45,11 +45,11 @@ class _Reader:
     def line(self, line: str, origin: Origin) -> None:
         if line == "@EXPLICIT":
             self.explicit = True
-        elif found := _PLATFORM.fullmatch(line):
-            self._platforms = (found[1],)
+        elif match := _PLATFORM.fullmatch(line):
+            self._platforms = (match[1],)
             self._reading.facts["platforms"] = self._platforms
-        elif found := _PIP.fullmatch(line):
-            self._pip(found[1], found[2].split(), origin)
+        elif match := _PIP.fullmatch(line):
+            self._pip(match[1], match[2].split(), origin)
         elif line and not line.startswith("#"):
             if not self.explicit:
                 raise Flaw(f"`{line}` before the `@EXPLICIT` line")
@@ -59,10 +59,10 @@ class _Reader:
         address, _, digest = line.partition("#")
         hashes = []
         if digest:
-            found = _HASH.fullmatch(digest)
-            if not found:
+            parts = _HASH.fullmatch(digest)
+            if not parts:
                 raise Flaw(f"`#{digest}` is not a hash", "write an md5, or `sha256:` and hex")
-            hashes = [hash_text("md5" if len(found[2]) == 32 else "sha256", found[2])]  # noqa: PLR2004 - md5
+            hashes = [hash_text("md5" if len(parts[2]) == 32 else "sha256", parts[2])]  # noqa: PLR2004 - md5
         name, version, build = conda_parts(address)
         conda_requirement(f"{name} =={version} {build}")  # a file name may hold anything
         self._reading.packages.append(
@@ -79,16 +79,16 @@ class _Reader:
 
     def _pip(self, text: str, options: list[str], origin: Origin) -> None:
         """conda-lock's comment for a PyPI package."""
-        found = pypi_requirement(text, base=self._place.base)
+        requirement = pypi_requirement(text, base=self._place.base)
         hashes = [hash_text(*o.removeprefix("--hash=").partition(":")[::2]) for o in options]
         artifact = self._place.artifact(
-            found.secret_url or "", hashes=dict.fromkeys([*found.hashes, *hashes])
+            requirement.secret_url or "", hashes=dict.fromkeys([*requirement.hashes, *hashes])
         )
         self._reading.packages.append(
             LockedPackage(
                 category="pypi",
-                name=found.name or "",
-                version=found.specifier.removeprefix("==") or None,
+                name=requirement.name or "",
+                version=requirement.specifier.removeprefix("==") or None,
                 artifacts=(artifact,),
                 platforms=self._platforms,
                 origin=origin,

@@ -120,11 +120,11 @@ def parse_requirement(
 
     try:
         if category == "pypi":
-            found = pypi_requirement(text, base=os.getcwd())  # noqa: PTH109 - paths stay strings
+            requirement = pypi_requirement(text, base=os.getcwd())  # noqa: PTH109 - paths stay strings
         elif category == "sys":
-            found = sys_requirement(text)
+            requirement = sys_requirement(text)
         else:
-            found = conda_requirement(text, base=os.getcwd())  # noqa: PTH109 - as above
+            requirement = conda_requirement(text, base=os.getcwd())  # noqa: PTH109 - as above
     except Flaw as flaw:
         raise ParseErrors((problem_of(origin, flaw.message, flaw.hint),)) from None
-    return replace(found, category=category, origin=origin, original=redact(text))
+    return replace(requirement, category=category, origin=origin, original=redact(text))

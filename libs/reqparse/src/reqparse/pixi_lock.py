@@ -52,7 +52,7 @@ Selection = tuple[str | None, ...]  # a URL or path, and the values of the selec
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read a pixi.lock into a reading.
+    """Add what a pixi.lock says to `reading`.
 
     A package gets the environments and platforms that use it; one that different environments
     use on different platforms is given once for each.
@@ -102,6 +102,7 @@ class _Reader:
 
     def _package(self, node: Node) -> None:
         uses: dict[str, dict[str, None]] = {}
+        # An environment names a package by its URL, and by whatever else tells it from others.
         for values in product(*((None, node.opt(s)) for s in _SELECTORS)):
             selection = (_key(node), *values)
             for environment, platform in self._uses.get(selection, ()):
@@ -117,9 +118,9 @@ class _Reader:
             text = f"`{fields['name']}` is to be built from source, so its content is not exact"
             self._reading.note(self._place.at(node), text)
         for chosen, environments in by_platforms.items():
-            found = LockedPackage(platforms=chosen, groups=tuple(environments), **fields)
-            if found not in self._reading.packages[-1:]:  # version 5 may list one build twice
-                self._reading.packages.append(found)
+            package = LockedPackage(platforms=chosen, groups=tuple(environments), **fields)
+            if package not in self._reading.packages[-1:]:  # version 5 may list one build twice
+                self._reading.packages.append(package)
 
     def _fields(self, node: Node) -> dict[str, Any]:
         address = _key(node)

@@ -33,7 +33,7 @@ _UNREAD = {
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read a pylock.toml into a reading."""
+    """Add what a pylock.toml says to `reading`."""
     root, place = open_toml(reading, location, data, version="lock-version", what="pylock.toml")
     for node in root.get("packages").items:
         with reading.guard(place.at(node)):
@@ -74,8 +74,8 @@ def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
         if not hashes:
             raise Flaw("a file without hashes", "lock again with hashes", file.line)
         address = _address(file) + _subdirectory(file)
-        found = place.artifact(address, hashes=hashes, size=file.number("size"))
-        yield replace(found, name=file.opt("name"))
+        artifact = place.artifact(address, hashes=hashes, size=file.number("size"))
+        yield replace(artifact, name=file.opt("name"))
     if "directory" in node.table:
         directory = node.get("directory")
         yield place.artifact(directory.get("path").text + _subdirectory(directory))

@@ -41,19 +41,21 @@ _TOOLS = ("conda-lock", "flit", "pdm", "pixi", "poetry", "uv")
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read a pyproject.toml, with the groups and extras that the reading asks for, into a reading."""
+    """Add what a pyproject.toml says to `reading`, with the groups and extras that it asks for."""
     check_file(location, data, "pyproject.toml")
     root = load_toml(decode(data, pep263=False))
     check_keys(root.table, _TABLES, "pyproject.toml", "`[project]` or a table of a tool")
     project = Project(reading, location)
     tool = root.get("tool")
     root.get("build-system").done = True  # the project itself is not installed
+    # First: it says where each package that is taken from now on comes from (`Project.place`).
     _uv_table.read(project, tool.get("uv"))
     if _conda_lock_table.read(project, tool.get("conda-lock")):
         _skip(project, root)
     else:
         _other_tools.pdm(project, tool.get("pdm"))
         _Pep621(project, root).read()
+        # After `[project]`, of whose dependencies it may say more.
         _poetry.read(project, tool.get("poetry"), root.get("project"))
         _other_tools.flit(project, tool.get("flit"))
     _pixi_table.read(project, tool.get("pixi"))
@@ -72,7 +74,7 @@ def _skip(project: Project, root: Node) -> None:
 
 
 def read_pixi(reading: Reading, location: str, data: bytes) -> None:
-    """Read a pixi.toml into a reading."""
+    """Add what a pixi.toml says to `reading`."""
     project = Project(reading, location)
     root = load_toml(decode(data, pep263=False))
     _pixi_table.read(project, root)
@@ -80,7 +82,7 @@ def read_pixi(reading: Reading, location: str, data: bytes) -> None:
 
 
 def read_script(reading: Reading, location: str, data: bytes) -> None:
-    """Read the inline metadata of a Python script (PEP 723) into a reading."""
+    """Add what the inline metadata of a Python script (PEP 723) says to `reading`."""
     check_file(location, data, "script")
     lines = decode(data).replace("\r\n", "\n").split("\n")
     blocks = list(_script_blocks(lines))
@@ -96,6 +98,7 @@ def read_script(reading: Reading, location: str, data: bytes) -> None:
     if len(blocks) > 1:
         raise Flaw("a second `# /// script` block", "keep one", blocks[1][0])
     start, end = blocks[0]
+    # With as many empty lines in front, lines keep their numbers.
     root = load_toml("\n" * start + "\n".join(line[2:] for line in lines[start:end]))
     project = Project(reading, location)
     tool = root.get("tool")

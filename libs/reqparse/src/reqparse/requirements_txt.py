@@ -34,12 +34,12 @@ _HASH = re.compile(r"(sha256|sha384|sha512|md5|sha1|sha224):([0-9A-Fa-f]+)")
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read a requirements file and what it includes into a reading."""
+    """Add what a requirements file and those that it includes say to `reading`."""
     RequirementsReader(reading).read(location, data)
 
 
 class RequirementsReader:
-    """Reads a file and what it includes into a reading.
+    """Reads a file and what it includes for a reading.
 
     The files being read are kept in a dict of our own, since a chain of includes may be deeper
     than Python's stack.
@@ -81,10 +81,14 @@ class RequirementsReader:
     def _check(self, file: _File) -> None:
         """Put one problem in the place of all, where a file is something else."""
         name, problems = redact(file.location), self._reading.problems
-        wrong = {one.origin.line: one for one in problems if one.origin.file == name}
-        messages = [one.message for line, one in wrong.items() if line]
+        wrong = {
+            problem.origin.line: problem for problem in problems if problem.origin.file == name
+        }
+        messages = [problem.message for line, problem in wrong.items() if line]
         if flaw := of_lines(file.data, messages, file.read):
-            self._reading.problems = [one for one in problems if one.origin.file != name]
+            self._reading.problems = [
+                problem for problem in problems if problem.origin.file != name
+            ]
             self._reading.problem(next(iter(wrong.values())).origin, flaw.message, flaw.hint)
 
     def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
@@ -139,11 +143,11 @@ class RequirementsReader:
             "global_options": options.many("global_options"),
         }
         for target in [text] if text else options.many("editable"):
-            found = pypi_requirement(target, base=file.base, editable=not text)
-            found = _with_options(found, origin, line, **extra)
+            requirement = pypi_requirement(target, base=file.base, editable=not text)
+            requirement = _with_options(requirement, origin, line, **extra)
             if file.constraint:
-                _check_constraint(found)
-            self._reading.add(found, constraint=file.constraint)
+                _check_constraint(requirement)
+            self._reading.add(requirement, constraint=file.constraint)
 
     def _global(self, file: _File, line: Line, origin: Origin, options: LineOptions) -> None:
         for name in PER_REQUIREMENT:
@@ -154,11 +158,12 @@ class RequirementsReader:
                 )
         _set_facts(self._reading, origin, options)
         self._sources(file, origin, options)
-        found = [
+        # A requirements file is PyPI's, and what it wants of conda must not bring another Python.
+        requirements = [
             replace(conda_requirement(v), category="npconda") for v in options.many("conda_pkg")
         ]
-        found += [sys_requirement(value) for value in options.many("sys_pkg")]
-        for made in found:
+        requirements += [sys_requirement(value) for value in options.many("sys_pkg")]
+        for made in requirements:
             placed = replace(made, origin=origin, original=redact(line.raw))
             self._reading.add(placed, constraint=file.constraint)
         included, constraints = options.many("include"), options.many("constrain")
@@ -200,7 +205,7 @@ def _key(location: str) -> str:
 
 
 def _with_options(
-    found: Requirement,
+    requirement: Requirement,
     origin: Origin,
     line: Line,
     *,
@@ -209,7 +214,7 @@ def _with_options(
     global_options: Sequence[str],
 ) -> Requirement:
     if not (hashes or config or global_options):
-        return replace(found, origin=origin, original=redact(line.raw))
+        return replace(requirement, origin=origin, original=redact(line.raw))
     settings = []
     for setting in config:
         key, equals, value = setting.partition("=")
@@ -217,8 +222,8 @@ def _with_options(
             raise Flaw(f"`--config-settings={setting}` has no value", "write KEY=VALUE")
         settings.append((key, value))
     return replace(
-        found,
-        hashes=tuple(dict.fromkeys([*found.hashes, *map(_hash, hashes)])),
+        requirement,
+        hashes=tuple(dict.fromkeys([*requirement.hashes, *map(_hash, hashes)])),
         config_settings=tuple(settings),
         global_options=tuple(global_options),
         origin=origin,
@@ -227,22 +232,22 @@ def _with_options(
 
 
 def _hash(text: str) -> str:
-    found = _HASH.fullmatch(text)
-    if not found:
+    parts = _HASH.fullmatch(text)
+    if not parts:
         raise Flaw(f"`--hash={text}` is not ALGORITHM:HEX", "write for example `sha256:` and hex")
-    return f"{found[1]}:{found[2].lower()}"
+    return f"{parts[1]}:{parts[2].lower()}"
 
 
-def _check_constraint(found: Requirement) -> None:
+def _check_constraint(requirement: Requirement) -> None:
     """What pip's user guide rules out in a constraints file."""
     wrong = (
-        "has no name" if found.name is None else
-        "is editable" if found.editable else
-        "has extras" if found.extras else
+        "has no name" if requirement.name is None else
+        "is editable" if requirement.editable else
+        "has extras" if requirement.extras else
         None
     )  # fmt: skip
     if wrong:
-        raise Flaw(f"the constraint `{found.text}` {wrong}", "move it to a requirements file")
+        raise Flaw(f"the constraint `{requirement.text}` {wrong}", "move it to a requirements file")
 
 
 def _set_facts(reading: Reading, origin: Origin, options: LineOptions) -> None:

@@ -38,7 +38,7 @@ _UNREAD = {
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Read a uv.lock into a reading."""
+    """Add what a uv.lock says to `reading`."""
     root, place = open_toml(reading, location, data, version="version", what="uv.lock")
     for node in root.get("package").items:
         with reading.guard(place.at(node)):

@@ -73,44 +73,54 @@ def to_environment_yml(
     return _environment_yml_of(requirements, constraints_file, secrets=secrets)
 
 
-def _requirements_txt_of(found: RequirementSet, file: str | None, *, secrets: bool) -> str:
-    lines = [*_options(found), *(_source(s, secrets=secrets) for s in found.sources)]
+def _requirements_txt_of(requirements: RequirementSet, file: str | None, *, secrets: bool) -> str:
+    lines = [*_options(requirements), *(_source(s, secrets=secrets) for s in requirements.sources)]
     lines += [f"-c {shlex.quote(file)}"] if file else []
-    lines += [_python(p) for p in found.python]
-    lines += [_line(r, secrets=secrets) for r in found.requirements]
+    lines += [_python(p) for p in requirements.python]
+    lines += [_line(r, secrets=secrets) for r in requirements.requirements]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _environment_yml_of(found: RequirementSet, file: str | None, *, secrets: bool) -> str:
-    channels = list(takewhile(lambda source: source.kind == "channel", found.sources))
-    lines = [f"name: {json.dumps(found.name)}"] if found.name is not None else []
-    lines += [f"category: {json.dumps(g)}" for g in {r.group for r in found.requirements} if g]
-    if channels or found.no_defaults:
+def _environment_yml_of(requirements: RequirementSet, file: str | None, *, secrets: bool) -> str:
+    channels = list(takewhile(lambda source: source.kind == "channel", requirements.sources))
+    lines = [f"name: {json.dumps(requirements.name)}"] if requirements.name is not None else []
+    lines += [
+        f"category: {json.dumps(g)}" for g in {r.group for r in requirements.requirements} if g
+    ]
+    if channels or requirements.no_defaults:
         lines.append("channels:")
-        lines += ["  - nodefaults"] if found.no_defaults else []
+        lines += ["  - nodefaults"] if requirements.no_defaults else []
         lines += [_item(s.secret_url if secrets else s.url, s.platforms, 2) for s in channels]
-    if found.platforms:
-        lines.append(f"platforms: {json.dumps(list(found.platforms))}")
+    if requirements.platforms:
+        lines.append(f"platforms: {json.dumps(list(requirements.platforms))}")
     lines.append("dependencies:")
-    pip: list[tuple[str, tuple[str, ...] | None]] = [(option, None) for option in _options(found)]
-    pip += [(_source(s, secrets=secrets), s.platforms) for s in found.sources[len(channels) :]]
-    pip += [(f"-c {shlex.quote(file)}", None)] if file else []
-    said = {(pep440(r.specifier), r.platforms) for r in found.requirements if _is_python(r)}
+    pip: list[tuple[str, tuple[str, ...] | None]] = [
+        (option, None) for option in _options(requirements)
+    ]
     pip += [
-        (_python(p), p.platforms) for p in found.python if (p.specifier, p.platforms) not in said
+        (_source(s, secrets=secrets), s.platforms) for s in requirements.sources[len(channels) :]
+    ]
+    pip += [(f"-c {shlex.quote(file)}", None)] if file else []
+    # conda's `python` will be read as such a statement again.
+    said = {(pep440(r.specifier), r.platforms) for r in requirements.requirements if _is_python(r)}
+    pip += [
+        (_python(p), p.platforms)
+        for p in requirements.python
+        if (p.specifier, p.platforms) not in said
     ]
     lines += ["  - pip:"] if pip else []
     lines += [_item(text, platforms, 4) for text, platforms in pip]
-    lines += _dependencies(found.requirements, secrets=secrets)
-    if found.variables:
+    lines += _dependencies(requirements.requirements, secrets=secrets)
+    if requirements.variables:
         lines.append("variables:")
-        lines += [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in found.variables.items()]
+        lines += [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in requirements.variables.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _dependencies(requirements: tuple[Requirement, ...], *, secrets: bool) -> Iterator[str]:
     """The items, with those for pip and the virtual packages in lists of their own."""
     sections = {"conda": "", "sys": "sys", "pypi": "pip", "npconda": "pip"}
+    # Only neighbours share a list, so that they are read in the same order.
     for section, group in groupby(requirements, key=lambda r: sections[r.category]):
         if section:
             yield f"  - {section}:"
@@ -123,28 +133,32 @@ def _item(text: str, platforms: tuple[str, ...] | None, indent: int) -> str:
     comment = ""
     if platforms is not None:
         names = [_SELECTORS.get(p, p) for p in platforms]
+        # For no platform at all: `win` is a selector that no known one fulfils.
         comment = f"  # [{' or '.join(names) or 'win'}]"
     return f"{' ' * indent}- {json.dumps(text)}{comment}"
 
 
-def _options(found: RequirementSet) -> Iterator[str]:
+def _options(requirements: RequirementSet) -> Iterator[str]:
     for flag, option in (
         ("no_index", "--no-index"),
         ("prereleases", "--pre"),
         ("prefer_binary", "--prefer-binary"),
         ("require_hashes", "--require-hashes"),
     ):
-        if getattr(found, flag):
+        if getattr(requirements, flag):
             yield option
-    formats = [(found.no_binary, "--no-binary"), (found.only_binary, "--only-binary")]
+    formats = [(requirements.no_binary, "--no-binary"), (requirements.only_binary, "--only-binary")]
     formats.sort(key=lambda chosen: ":all:" not in chosen[0])  # `:all:` empties the other
-    others = [(found.trusted_hosts, "--trusted-host"), (found.features, "--use-feature")]
+    others = [
+        (requirements.trusted_hosts, "--trusted-host"),
+        (requirements.features, "--use-feature"),
+    ]
     for values, option in (*formats, *others):
         yield from (f"{option} {value}" for value in values)
 
 
-def _need_file(found: RequirementSet, file: str | None, target: str) -> None:
-    if found.constraints and file is None:
+def _need_file(requirements: RequirementSet, file: str | None, target: str) -> None:
+    if requirements.constraints and file is None:
         raise NotExpressible(target, ("constraints, unless a file for them is named",))
 
 
@@ -198,10 +212,11 @@ def _with_egg(r: Requirement, url: str) -> str:
     return f"{text} ; {r.marker}" if r.marker else text
 
 
-def _check(text: str, found: RequirementSet, target: str) -> None:
+def _check(text: str, requirements: RequirementSet, target: str) -> None:
     """Read a text again; NotExpressible names what does not come back as it was."""
     read = requirements_txt.read if target == "requirements.txt" else environment_yml.read
-    wanted = replace(found, constraints=())
+    # Those are in a file that does not lie there yet.
+    wanted = replace(requirements, constraints=())
     reading = Reading(env={})
     try:
         read(reading, f"/{target}", text.encode())
@@ -211,7 +226,7 @@ def _check(text: str, found: RequirementSet, target: str) -> None:
     if again == wanted:
         return
     back = set(again.requirements)
-    reasons = tuple(f"all that `{r.text}` says" for r in found.requirements if r not in back)
+    reasons = tuple(f"all that `{r.text}` says" for r in requirements.requirements if r not in back)
     if not reasons:
         names = [field.name for field in fields(RequirementSet) if field.compare]
         reasons = tuple(n for n in names if getattr(again, n) != getattr(wanted, n))
