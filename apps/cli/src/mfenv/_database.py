@@ -42,6 +42,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._refusal: RegistryError | None = None
         self.full = False
+        # `write` holds it while its body runs, which may read through `first` and `all`.
         self._lock = threading.RLock()
 
     def _note_once(self, text: str) -> None:
@@ -70,7 +71,7 @@ class Database:
         if self.read_only and self._refusal and not (self.full and freeing):
             raise self._refusal
 
-    def one(self, sql: str, values: tuple[Any, ...]) -> Any:
+    def first(self, sql: str, values: tuple[Any, ...]) -> Any:
         with self._errors():
             return self._open().execute(sql, values).fetchone()
 
@@ -85,6 +86,7 @@ class Database:
             if self._refusal:
                 if keep:
                     raise self._refusal
+                # A dry run is content with a copy.
                 db = _in_memory(db)
             self._begin(db)
             try:
@@ -143,18 +145,23 @@ class Database:
 
     def _connect_read_only(self) -> sqlite3.Connection:
         """What can be read where SQLite can make none of the files that it wants beside."""
-        log, shared = (self.path.with_name(f"{self.path.name}-{one}") for one in ("wal", "shm"))
+        log, shared = (
+            self.path.with_name(f"{self.path.name}-{ending}") for ending in ("wal", "shm")
+        )
         url = f"file:{quote(os.fsencode(self.path))}"
         if not self.path.exists():
             db = _opened(":memory:")
+        # The file is all there is; told that nobody writes, SQLite makes nothing beside it.
         elif not log.exists() or not log.stat().st_size:
             db = _opened(f"{url}?immutable=1")
+        # Some of it is in the log, and the index that reading the log takes is there.
         elif shared.exists():
             db = _opened(f"{url}?mode=ro")
         else:
+            # No index, and none can be made here: so it is read where one can.
             with tempfile.TemporaryDirectory() as folder:
-                for one in (self.path, log):
-                    shutil.copyfile(one, f"{folder}/{one.name}")
+                for file in (self.path, log):
+                    shutil.copyfile(file, f"{folder}/{file.name}")
                 db = _in_memory(_opened(f"{folder}/{self.path.name}"))
         if self._version(db) == 0:
             db = _opened(":memory:")
@@ -177,6 +184,7 @@ class Database:
         with FileLock(f"{self.path}.lock"):
             if self._version(db) == 0:
                 db.execute("pragma journal_mode=wal")
+                # The version comes with the tables, or neither does.
                 db.executescript(
                     f"begin; {self.schema} pragma user_version={self.version}; commit;"
                 )
@@ -204,6 +212,8 @@ class Database:
 
 
 def _opened(database: Path | str) -> sqlite3.Connection:
+    # Transactions begin where `write` says, not where Python would have one begin; threads take
+    # turns, by the lock of `_errors`.
     db = sqlite3.connect(
         database,
         timeout=_WAIT_SECONDS,
@@ -224,7 +234,7 @@ def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
 
 def _unwritable(path: Path) -> str | None:
     """Why neither the file `path` nor others beside it can be written or made."""
-    there = next(one for one in path.parents if one.exists())
+    there = next(folder for folder in path.parents if folder.exists())
     if _may_write(there) and (not path.exists() or _may_write(path)):
         return None
     only_read = os.statvfs(there).f_flag & os.ST_RDONLY
@@ -232,8 +242,8 @@ def _unwritable(path: Path) -> str | None:
 
 
 def _is_full(folder: Path) -> bool:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
+    usage = os.statvfs(folder)
+    return usage.f_bavail * usage.f_frsize < _ROOM or (usage.f_files > 0 and not usage.f_favail)
 
 
 def _may_write(path: Path) -> bool:

@@ -39,30 +39,30 @@ _FLAGS |= {"0": False, "false": False, "no": False, "off": False, "": False}
 
 def typed(field: Field[Any], value: Any, origin: str) -> Any:
     """The value of a setting in its type; raises `InvalidSetting` naming where it came from."""
-    found = _of_type(field.default, value, origin)
+    typed_value = _of_type(field.default, value, origin)
     choices = field.metadata["choices"]
-    if choices and found not in choices:
+    if choices and typed_value not in choices:
         raise InvalidSetting(
-            f"{origin}: `{found}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
+            f"{origin}: `{typed_value}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
         )
     check = _CHECKS.get(field.name)
-    nothing = found == () or found == field.default == ""
+    nothing = typed_value == () or typed_value == field.default == ""
     if check is None or nothing:
-        return found
+        return typed_value
     try:
-        check(found)
+        check(typed_value)
     except (InvalidSetting, InvalidSpec, InvalidRequirement) as error:
         reason = error.reason if isinstance(error, InvalidSpec) else str(error)
         raise InvalidSetting(f"{origin}: {redact(reason)}", error.hint) from None
-    return found
+    return typed_value
 
 
 def size(text: str) -> int:
     """A number of bytes from a text such as `20GB`; raises `InvalidSetting`."""
-    found = _SIZE.fullmatch(text)
-    if not found:
+    parts = _SIZE.fullmatch(text)
+    if not parts:
         raise InvalidSetting(f"`{text}` is not a size", "such as `20GB` or `500 MiB`")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    return int(float(parts[1]) * _UNITS[parts[2].upper()])
 
 
 def is_url(text: str) -> bool:
@@ -81,10 +81,10 @@ def _of_type(default: Any, value: Any, origin: str) -> Any:
     if isinstance(default, int):
         return _number(value, min(default, 1), origin)
     if isinstance(default, tuple):
-        found = value.replace(",", " ").split() if isinstance(value, str) else value
-        if not isinstance(found, (list, tuple)) or not all(isinstance(v, str) for v in found):
+        items = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)) or not all(isinstance(v, str) for v in items):
             raise InvalidSetting(f"{origin}: is not a list of texts", 'write `["a", "b"]`')
-        return tuple(found)
+        return tuple(items)
     if not isinstance(value, str):
         raise InvalidSetting(f"{origin}: is not a text", "write it in quotes")
     return value.strip()
@@ -129,16 +129,18 @@ def _virtual_packages(value: tuple[str, ...]) -> None:
     for text in value:
         place, colon, package = text.rpartition(":")
         platforms = (check_platform(place),) if colon else PLATFORMS
-        found = normalize("sys", package)
-        name = found.partition("=")[0]
-        other = seen.setdefault((place, name), found)
-        if other != found:
-            raise InvalidSetting(f"both `{other}` and `{found}` are there", "keep one of them")
-        able = [one for one in platforms if found in virtual_packages(one, [found])]
+        normal = normalize("sys", package)
+        name = normal.partition("=")[0]
+        other = seen.setdefault((place, name), normal)
+        if other != normal:
+            raise InvalidSetting(f"both `{other}` and `{normal}` are there", "keep one of them")
+        able = [
+            platform for platform in platforms if normal in virtual_packages(platform, [normal])
+        ]
         if not able or name == "__win":
             raise InvalidSetting(f"{', '.join(platforms)} cannot have `{name}`", "leave it out")
         if name in ("__glibc", "__osx"):
-            _floor(able[0], found)
+            _floor(able[0], normal)
 
 
 def _floor(platform: str, text: str) -> None:

@@ -45,13 +45,17 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     Raises `InvalidRequest` for a file of the prefix that cannot be read.
     """
     check_place(prefix)
-    found = {key: value for key, value in environ.items() if not _NOT_INHERITED.fullmatch(key)}
+    environment = {
+        key: value for key, value in environ.items() if not _NOT_INHERITED.fullmatch(key)
+    }
     # What an index wants to know of us is none of a program's business.
-    found |= {key: _public(value) for key, value in found.items() if key.startswith("MFENV_")}
-    found["PATH"] = os.pathsep.join((str(prefix / "bin"), *_outside(environ)))
+    environment |= {
+        key: _public(value) for key, value in environment.items() if key.startswith("MFENV_")
+    }
+    environment["PATH"] = os.pathsep.join((str(prefix / "bin"), *_outside(environ)))
     if not (prefix / "conda-meta").is_dir():
-        return found | {"VIRTUAL_ENV": str(prefix)}
-    found |= {
+        return environment | {"VIRTUAL_ENV": str(prefix)}
+    environment |= {
         "CONDA_DEFAULT_ENV": str(prefix),
         "CONDA_PREFIX": str(prefix),
         "CONDA_PROMPT_MODIFIER": f"({prefix.name}) ",
@@ -59,10 +63,10 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     }
     for key, value in _own(prefix):
         if value == _UNSET:
-            found.pop(key, None)
+            environment.pop(key, None)
         else:
-            found[key] = value
-    return found
+            environment[key] = value
+    return environment
 
 
 def _outside(environ: Mapping[str, str]) -> Iterator[str]:
@@ -94,16 +98,16 @@ def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
     """
     if os.sep in name:
         return name
-    found = shutil.which(name, path=environment["PATH"])
-    inside = found is not None and Path(found).parent == prefix / "bin"
+    path = shutil.which(name, path=environment["PATH"])
+    inside = path is not None and Path(path).parent == prefix / "bin"
     if not inside and _PYTHONS.fullmatch(name):
         hint = f"ask for the package `{name.rstrip('0123456789.')}` too, and resolve again"
         raise NoProgram(f"there is no `{name}` in `{prefix}`, and no other is right there", hint)
-    if found is None:
+    if path is None:
         file = f"; write `python {name}`" if name.endswith(".py") and Path(name).is_file() else ""
         hint = f"programs are looked for in it, and on PATH outside of environments{file}"
         raise NoProgram(f"there is no program `{name}` for `{prefix}`", hint)
-    return found
+    return path
 
 
 def scripts(prefix: Path, suffix: str = ".sh") -> list[Path]:
@@ -117,20 +121,20 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     What the scripts print goes to standard error. Raises `InvalidRequest` if they end the shell
     that reads them.
     """
-    found = variables(prefix, environ)
+    environment = variables(prefix, environ)
     hooks = scripts(prefix)
     if not hooks:
-        return found
+        return environment
     shell = shutil.which("bash") or "sh"
     options = ["--noprofile", "--norc"] if shell != "sh" else []
-    words = [f". {shlex.quote(str(one))}" for one in hooks]
+    words = [f". {shlex.quote(str(hook))}" for hook in hooks]
     # A file, since what a script leaves running would keep a pipe open.
     with tempfile.TemporaryFile() as answer:
         # A shell's own words for its variables cannot be read back.
         words.append(f"/usr/bin/env -0 > /dev/fd/{answer.fileno()}")
         subprocess.run(
             [shell, *options, "-c", "\n".join(words)],
-            env=found,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=[answer.fileno()],
@@ -139,14 +143,14 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
         answer.seek(0)
         data = answer.read()
     if not data:
-        names = ", ".join(f"`{one.name}`" for one in hooks)
+        names = ", ".join(f"`{hook.name}`" for hook in hooks)
         raise InvalidRequest(
             f"the activation of `{prefix}` failed with its scripts {names}",
             "the scripts are in `etc/conda/activate.d`, and were brought by packages",
         )
     pairs = (item.partition(b"=") for item in data.split(b"\0") if item)
     after = {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
-    own = {key: found[key] for key in _OF_THE_SHELL if key in found}
+    own = {key: environment[key] for key in _OF_THE_SHELL if key in environment}
     return {key: value for key, value in after.items() if key not in _OF_THE_SHELL} | own
 
 
@@ -164,54 +168,56 @@ def shell_command(
             f"`{shell}` is not a shell that can be led into an environment",
             f"known are {', '.join(SHELLS)}; `--shell` takes one",
         )
-    found = variables(prefix, environ)
+    environment = variables(prefix, environ)
     if name == "fish":
-        found[_HOOK] = "\n".join(_fish_lines(prefix, environ, found))
+        environment[_HOOK] = "\n".join(_fish_lines(prefix, environ, environment))
         arguments = ["--init-command", f"set -l hook ${_HOOK}; set -e {_HOOK}; eval $hook"]
     else:
-        found[_HOOK] = "\n".join(_posix_lines(prefix, environ, found))
+        environment[_HOOK] = "\n".join(_posix_lines(prefix, environ, environment))
         arguments = ["--rcfile", str(_CONFIGURATION / "bashrc")] if name == "bash" else []
     if name == "zsh":
-        found |= {
+        environment |= {
             "_MFENV_ZDOTDIR": environ.get("ZDOTDIR", ""),
             "ZDOTDIR": str(_CONFIGURATION / "zsh"),
         }
-    return [shell, *arguments, "-i"], found
+    return [shell, *arguments, "-i"], environment
 
 
 def _posix_lines(
-    prefix: Path, environ: Mapping[str, str], found: Mapping[str, str]
+    prefix: Path, environ: Mapping[str, str], environment: Mapping[str, str]
 ) -> Iterator[str]:
     quote = shlex.quote
-    for key in environ.keys() - found.keys():
+    for key in environ.keys() - environment.keys():
         yield f"unset {key}"
-    for key, value in _changed(environ, found):
+    for key, value in _changed(environ, environment):
         yield f"export {key}={quote(value)}"
     yield f"export PATH={quote(str(prefix / 'bin'))}:$PATH"
-    for one in scripts(prefix):
-        yield f". {quote(str(one))}"
+    for script in scripts(prefix):
+        yield f". {quote(str(script))}"
     yield "hash -r"
     yield f"PS1={quote(f'({prefix.name}) ')}$PS1"
 
 
 def _fish_lines(
-    prefix: Path, environ: Mapping[str, str], found: Mapping[str, str]
+    prefix: Path, environ: Mapping[str, str], environment: Mapping[str, str]
 ) -> Iterator[str]:
     quote = _fish_quote
-    for key in environ.keys() - found.keys():
+    for key in environ.keys() - environment.keys():
         yield f"set -e {key}"
-    for key, value in _changed(environ, found):
+    for key, value in _changed(environ, environment):
         yield f"set -gx {key} {quote(value)}"
     yield f"set -gx PATH {quote(str(prefix / 'bin'))} $PATH"
-    for one in scripts(prefix, ".fish"):
-        yield f"source {quote(str(one))}"
+    for script in scripts(prefix, ".fish"):
+        yield f"source {quote(str(script))}"
     yield "if functions -q fish_prompt; functions -c fish_prompt _mfenv_prompt"
     yield "else; function _mfenv_prompt; end; end"
     yield f"function fish_prompt; echo -n {quote(f'({prefix.name}) ')}; _mfenv_prompt; end"
 
 
-def _changed(environ: Mapping[str, str], found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for key, value in found.items():
+def _changed(
+    environ: Mapping[str, str], environment: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for key, value in environment.items():
         if key not in ("PATH", _HOOK) and environ.get(key) != value:
             yield key, value
 
@@ -233,19 +239,19 @@ def _own(prefix: Path) -> Iterator[tuple[str, str]]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         # Whoever opens a pipe waits for who writes into it.
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        document = None
+    if not isinstance(document, dict):
         raise InvalidRequest(
             f"`{path}` cannot be read as variables of an environment",
             "repair the file, or create the environment again with `--force`",
         )
-    return found
+    return document
 
 
-def _texts(path: Path, found: Any) -> Iterator[tuple[str, str]]:
-    for key, value in found.items() if isinstance(found, dict) else [("", None)]:
+def _texts(path: Path, texts: Any) -> Iterator[tuple[str, str]]:
+    for key, value in texts.items() if isinstance(texts, dict) else [("", None)]:
         if not isinstance(value, str) or not key.isidentifier() or "\0" in value:
             raise InvalidRequest(
                 f"`{path}` has the variable `{key}`, which is none",

@@ -82,8 +82,10 @@ class Answers:
         default: bool,
     ) -> Resolved:
         """See `Environments.resolve`."""
+        # A name that cannot be given is told before anything is done for it.
         names = [parse_alias(text) for text in aliases]
         prepared, known = self._understood(request)
+        # `_known` gives the bases themselves where they are the answer.
         enough = known is not None and known is prepared.bases
         before = known if known and (force or update) else ()
         possible = {known[0].req_id if known else prepared.spec.req_id}
@@ -96,6 +98,7 @@ class Answers:
             # What gave way before need not do so any more.
             prepared, known, enough = self._prepare(request), None, False
             possible.add(prepared.spec.req_id)
+        # What is another's for ever is told now where that is certain, else before publishing.
         held = {name: holder for name in names if (holder := self._publisher.held(name))}
         for name, holder in held.items():
             if holder[0] not in possible:
@@ -103,8 +106,9 @@ class Answers:
         known = known if enough or not update else None
         if known:
             refuse_taken(held, known)
+        # The usual case: no lock, no request, no process.
         if known and (dry_run or not self._publisher.unpublished(known)):
-            found = Resolved(envs=known, known=True, notes=_notes(prepared, known))
+            answer = Resolved(envs=known, known=True, notes=_notes(prepared, known))
         else:
             how = _How(
                 latest=not (force or update),
@@ -113,12 +117,13 @@ class Answers:
                 dry_run=dry_run,
                 default=default,
             )
-            found = self._alone(request, prepared, known, how)
+            answer = self._alone(request, prepared, known, how)
         if not dry_run:
-            self._registry.use(found.envs)
+            self._registry.use(answer.envs)
+            # Last, since whoever reads a name must find everything behind it.
             for name in names:
-                self._publisher.give(name, found.envs)
-        return replace(found, before=before)
+                self._publisher.give(name, answer.envs)
+        return replace(answer, before=before)
 
     def _prepare(self, request: Request, placement: Placement | None = None) -> Prepared:
         from mfenv.request import prepare
@@ -172,6 +177,7 @@ class Answers:
         """Answer while nobody else resolves the same."""
         from resolvers.errors import ResolveError
 
+        # Rather than after minutes of resolving.
         self._registry.check_writable()
         req_id = prepared.spec.req_id
         with self._site.lock(f"resolve-{req_id}", "another process that resolves the same"):
@@ -210,11 +216,13 @@ class Answers:
         if stored and not how.dry_run:
             self._finder.remember(stored, default=how.default)
         elif not how.dry_run:
+            # Before it is recorded here: where publishing fails, the next one does it all again.
             if site.store_url:
                 with timed(seconds, "publish"):
                     published = self._publisher.publish(envs, default=how.default, check=not known)
-                there = {one.env_id: one for one in (published.envs if published else ())}
-                envs = tuple(there.get(one.env_id, one) for one in envs)
+                # As the store describes them, which says what was transmuted.
+                there = {env.env_id: env for env in (published.envs if published else ())}
+                envs = tuple(there.get(env.env_id, env) for env in envs)
             if not known:
                 self._registry.add(envs, default=how.default)
         return Resolved(
@@ -239,6 +247,7 @@ class Answers:
         from resolvers.errors import ResolveError
 
         chosen: dict[str, Side] = {wanted.key: "none" for wanted in usual.implicit}
+        # With nothing of it: where the request fails by itself, that is what its user must read.
         there = self._names(request, chosen, how)
         for wanted in usual.implicit:
             for side in wanted.sides:
@@ -250,7 +259,7 @@ class Answers:
                 break
             else:
                 # What the user asks for may bring another version of it, and then wins.
-                names = {canonicalize_name(one.name or "") for one in wanted.usual}
+                names = {canonicalize_name(requirement.name or "") for requirement in wanted.usual}
                 if not wanted.optional and not names <= there:
                     raise error
         return chosen
@@ -264,7 +273,7 @@ class Answers:
         prepared = self._prepare(request, placement)
         envs = find_packages(self._site, prepared, preferred=how.preferred, dry_run=True)
         names: list[set[str]] = [
-            {canonicalize_name(one.name) for one in env.packages} for env in envs
+            {canonicalize_name(package.name) for package in env.packages} for env in envs
         ]
         return set.intersection(*names)
 
@@ -273,18 +282,19 @@ class Answers:
             return None
         path = self._site.home / "engines" / "placements" / f"{usual.spec.req_id}.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            placement = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # it is not there, or was damaged
             return None
         keys = {wanted.key for wanted in usual.implicit}
-        fits = isinstance(found, dict) and found.keys() == keys
-        return found if fits and set(found.values()) <= {"usual", "other", "none"} else None
+        fits = isinstance(placement, dict) and placement.keys() == keys
+        return placement if fits and set(placement.values()) <= {"usual", "other", "none"} else None
 
     def _remember(self, usual: Prepared, placement: Placement) -> None:
         folder = self._site.home / "engines" / "placements"
         folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f".{usual.spec.req_id}.new"
         beside.write_text(json.dumps(placement), encoding="utf-8")
+        # Whoever reads it sees all of it or nothing.
         beside.replace(folder / f"{usual.spec.req_id}.json")
 
 

@@ -25,9 +25,9 @@ def pypi_bounds(constraints: Iterable[Requirement]) -> Iterator[Requirement]:
             yield constraint
             continue
         marker = " or ".join(
-            f"(sys_platform == '{MARKERS[one]['sys_platform']}'"
-            f" and platform_machine == '{MARKERS[one]['platform_machine']}')"
-            for one in constraint.platforms
+            f"(sys_platform == '{MARKERS[platform]['sys_platform']}'"
+            f" and platform_machine == '{MARKERS[platform]['platform_machine']}')"
+            for platform in constraint.platforms
         )
         head = constraint.text
         if constraint.marker:

@@ -31,10 +31,10 @@ def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
     from pkgcache.prefixes.conda_prefix import create_conda_env
     from pkgcache.prefixes.prefix import check_prefix, read_marker
 
-    python = next(one.version for one in packages if one.name == "python")
+    python = next(package.version for package in packages if package.name == "python")
     spec = EnvSpec.make(requirements={}, python=f"=={python}")
-    found = {host_platform(): (python, packages)}
-    (env,) = ResolvedEnv.co_resolve(spec, found, resolved_by="mfenv")
+    resolved = {host_platform(): (python, packages)}
+    (env,) = ResolvedEnv.co_resolve(spec, resolved, resolved_by="mfenv")
     prefix = site.home / "engines" / "builders" / env.full_id
     there = read_marker(prefix) == env.env_id
     if not there or check_prefix(prefix):
@@ -54,11 +54,13 @@ def keep_built(artifacts: Iterable[Artifact], cache: PackageCache, store: EnvSto
     """Put wheels that no URL gives into the cache, and built ones into the store."""
     from pkgcache.share.shared import BuiltWheel
 
-    for one in artifacts:
-        cache.add(one.path, one.filename)
-        if store and one.source_key:
-            wheel = BuiltWheel(filename=one.filename, sha256=one.sha256, size=one.size)
-            store.set_built_wheel(one.source_key, wheel, one.path)
+    for artifact in artifacts:
+        cache.add(artifact.path, artifact.filename)
+        if store and artifact.source_key:
+            wheel = BuiltWheel(
+                filename=artifact.filename, sha256=artifact.sha256, size=artifact.size
+            )
+            store.set_built_wheel(artifact.source_key, wheel, artifact.path)
 
 
 def shared_wheel(source_key: str, cache: PackageCache, store: EnvStore | None) -> Path | None:

@@ -38,7 +38,7 @@ def changes(
     before: Sequence[ResolvedEnv], after: Sequence[ResolvedEnv]
 ) -> dict[str, tuple[Change, ...]]:
     """The changes on each platform, by name."""
-    then = {one.platform: one for one in before}
+    then = {env.platform: env for env in before}
     return {
         env.platform: tuple(_between(then[env.platform], env))
         for env in after
@@ -49,17 +49,17 @@ def changes(
 def _between(before: ResolvedEnv, after: ResolvedEnv) -> Iterator[Change]:
     old, new = _packages(before), _packages(after)
     for kind, name in sorted({*old, *new}, key=lambda key: (key[1], key[0])):
-        one, other = old.get((kind, name)), new.get((kind, name))
-        if one != other:
-            yield Change(kind=kind, name=name, before=_shown(one, other), after=_shown(other, one))
+        then, now = old.get((kind, name)), new.get((kind, name))
+        if then != now:
+            yield Change(kind=kind, name=name, before=_shown(then, now), after=_shown(now, then))
 
 
 def _packages(env: ResolvedEnv) -> dict[tuple[str, str], tuple[str, ...]]:
     """By kind and name, what tells a package from others: the version first."""
-    found = {(one.kind, one.name): _words(one) for one in env.packages}
+    packages = {(package.kind, package.name): _words(package) for package in env.packages}
     if env.spec.options.python_provider == "system":
-        found["system", "python"] = (env.python,)
-    return found
+        packages["system", "python"] = (env.python,)
+    return packages
 
 
 def _words(package: Package) -> tuple[str, ...]:

@@ -73,12 +73,14 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
         tidy_prefixes(folder, cache=cache, dry_run=dry_run)
         for folder in (site.home / "envs", site.home / "engines" / "builders")
     )
+    # What nobody wrote down is made known, to be judged like all the others.
     _adopt(site)
     gone = _gone(site)
+    # From the outside in: prefixes, the environments that only these need, packages of those.
     prefixes = _unused(site, since)
     freed = measure(prefixes)
     if not dry_run:
-        prefixes = [] if full else [one for one in prefixes if _remove(site, one, since)]
+        prefixes = [] if full else [path for path in prefixes if _remove(site, path, since)]
     remaining = registry.collect(**since, without=(*gone, *prefixes), dry_run=dry_run or full)
     collected = collect(
         cache,
@@ -140,6 +142,7 @@ def enforce_limits(site: Site) -> None:
     with suppress(FileNotFoundError):
         if stamp.stat().st_mtime > time.time() - _LIMITS_SECONDS:
             return
+    # Before the work, so that whoever comes meanwhile leaves it to us.
     with suppress(OSError):  # another user's, of the same group
         stamp.touch()
     # Nothing is old enough to be forgotten: this only asks what there is.
@@ -177,14 +180,14 @@ def _adopt(site: Site) -> None:
 def _own_places(site: Site) -> Iterator[Path]:
     folder = site.home / "envs"
     with suppress(FileNotFoundError, NotADirectoryError):
-        yield from (one for one in folder.iterdir() if _OWN_PLACE.fullmatch(one.name))
+        yield from (path for path in folder.iterdir() if _OWN_PLACE.fullmatch(path.name))
 
 
 def _gone(site: Site) -> list[Path]:
     """Prefixes that are not there any more; a disk that is not mounted is no reason."""
     rows = site.registry.prefixes()
     paths = [Path(row.path) for row in rows if row.name is None]
-    return [one for one in paths if not os.path.lexists(one) and one.parent.is_dir()]
+    return [path for path in paths if not os.path.lexists(path) and path.parent.is_dir()]
 
 
 def _unused(site: Site, since: dict[str, float]) -> list[Path]:
@@ -194,7 +197,7 @@ def _unused(site: Site, since: dict[str, float]) -> list[Path]:
     rows: list[PrefixRow] = site.registry.unused_prefixes(**since)
     paths = [path for row in rows if (path := Path(row.path)).parent == folder and path.is_dir()]
     running = in_use(paths)
-    return [one for one in paths if one not in running]
+    return [path for path in paths if path not in running]
 
 
 def _remove(site: Site, path: Path, since: dict[str, float]) -> bool:
@@ -205,6 +208,7 @@ def _remove(site: Site, path: Path, since: dict[str, float]) -> bool:
         return not site.registry.drop_unused(path, **since)
 
     try:
+        # `used` is asked under the lock of the prefix: whoever took it up since then keeps it.
         return remove_prefix(path, cache=site.cache, progress=site.progress, unless=used)
     except NotOurPrefix:
         return False

@@ -91,7 +91,9 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
     hint = f"`{context.command_path} --help` shows the usage"
     if isinstance(error, click.NoSuchOption):
         message = f"there is no option `{error.option_name}`"
-        names = {one.lstrip("-") for parameter in context.command.params for one in parameter.opts}
+        names = {
+            option.lstrip("-") for parameter in context.command.params for option in parameter.opts
+        }
         near = nearest(error.option_name.lstrip("-"), names)
         hint = f"did you mean `--{near}`? {hint}" if near else hint
     return message, hint

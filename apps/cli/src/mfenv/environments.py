@@ -324,7 +324,7 @@ class Environments:
         names = tuple(other for other in self._site.registry.names_of(*target) if other != given)
         if names and not force:
             raise StillNamed(name, names)
-        removed = tuple(self._prefixes.remove(Path(one.path)) for one in rows)
+        removed = tuple(self._prefixes.remove(Path(row.path)) for row in rows)
         self._site.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)
 

@@ -117,7 +117,7 @@ class NotHere(MfenvError, LookupError):
     _SHOWN = 3
 
     def __init__(self, env: str, missing: tuple[str, ...]) -> None:
-        shown = ", ".join(f"`{one}`" for one in missing[: self._SHOWN])
+        shown = ", ".join(f"`{filename}`" for filename in missing[: self._SHOWN])
         more = len(missing) - self._SHOWN
         message = (
             f"`{env}` needs what is not here, and `local_only` forbids to fetch it:"

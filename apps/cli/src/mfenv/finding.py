@@ -83,12 +83,12 @@ class Finder:
         users = None if anyone else self._users(asked)
         for full_id in self._published(store, req_id, platforms, defaults=anyone):
             try:
-                found = self.together(req_id, full_id, platforms, users=users, remember=False)
+                envs = self.together(req_id, full_id, platforms, users=users, remember=False)
             except DamagedObject as error:
                 self._site.progress.note(f"{error}; passed over")
                 continue
-            if found:
-                return found
+            if envs:
+                return envs
         return None
 
     def _published(
@@ -99,7 +99,7 @@ class Finder:
         if default:
             yield default
         newest, *others = (
-            [one.full_id for one in store.find(req_id, platform)] for platform in platforms
+            [env_id.full_id for env_id in store.find(req_id, platform)] for platform in platforms
         )
         for full_id in newest:
             if full_id != default and all(full_id in other for other in others):
@@ -113,7 +113,8 @@ class Finder:
         except DamagedObject as error:
             self._site.progress.note(f"{error}; passed over")
             return None
-        full_ids = {one.full_id if one else None for one in chosen}
+        full_ids = {env_id.full_id if env_id else None for env_id in chosen}
+        # Defaults of different resolves are no answer for several platforms.
         return full_ids.pop() if len(full_ids) == 1 else None
 
     def together(
@@ -130,7 +131,7 @@ class Finder:
         With `users`, only one that one of them resolved. What only the store has is remembered
         here, unless told otherwise.
         """
-        found = []
+        envs = []
         for platform in platforms:
             try:
                 env = self._by_id(EnvId(req_id, full_id, platform), remember=remember)
@@ -139,8 +140,8 @@ class Finder:
                 return None
             if env is None or (users is not None and env.resolved_by not in users):
                 return None
-            found.append(env)
-        return tuple(found)
+            envs.append(env)
+        return tuple(envs)
 
     def target(self, name: str, platforms: Sequence[str] = (), *, fresh: bool = False) -> FullRef:
         """The ids that a text stands for; raises `UnknownEnvironment` and `Ambiguous`.
@@ -166,21 +167,21 @@ class Finder:
         if isinstance(ref, FullRef):
             return ref
         if isinstance(ref, Alias):
-            found = self._alias(ref, fresh=fresh)
+            target = self._alias(ref, fresh=fresh)
         elif isinstance(ref, ReqRef):
-            found = self._default(ref.req_id, platform, fresh=fresh)
-            found = found or self._candidate(name, ref.req_id, platform, fresh=fresh)
+            target = self._default(ref.req_id, platform, fresh=fresh)
+            target = target or self._candidate(name, ref.req_id, platform, fresh=fresh)
         elif isinstance(ref, PrefixRef):
-            found = self._candidate(name, ref.digits, platform, fresh=fresh)
+            target = self._candidate(name, ref.digits, platform, fresh=fresh)
         elif self._step:
             return self._of_step(self._step(ref))
         else:
             raise UnknownEnvironment(
                 f"`{name}` is a step of a Metaflow run", "`metaflow environment` knows about runs"
             )
-        if found is None:
+        if target is None:
             raise self._unknown(name)
-        return found
+        return target
 
     def _of_step(self, target: FullRef) -> FullRef:
         # A run may have been of a system whose environments were brought over since.
@@ -194,30 +195,30 @@ class Finder:
         except DamagedRow as error:
             damaged = error
         store = self._store()
-        found = store.fetch_description(env_id) if store else None
-        if found and remember and not self._registry.read_only:
-            self.remember([found], default=False)
-        if damaged and not found:
+        stored = store.fetch_description(env_id) if store else None
+        if stored and remember and not self._registry.read_only:
+            self.remember([stored], default=False)
+        if damaged and not stored:
             raise damaged
         if damaged:
             self._site.progress.note(f"{damaged}; taken from the store")
-        return found
+        return stored
 
     def _all(self, name: str, target: FullRef, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...]:
-        found = []
+        envs = []
         for platform in platforms:
             env = self._by_id(EnvId(*target, platform))
             if env is None:
                 raise self._not_for(name, platform, self._platforms(target))
-            found.append(env)
-        if not found:
+            envs.append(env)
+        if not envs:
             raise self._unknown(name)
-        return tuple(found)
+        return tuple(envs)
 
     def _platforms(self, target: FullRef) -> list[str]:
-        found = self._registry.platforms(*target)
-        store = None if found else self._store()
-        return _stored(store, target) if store else found
+        platforms = self._registry.platforms(*target)
+        store = None if platforms else self._store()
+        return _stored(store, target) if store else platforms
 
     def _alias(self, alias: Alias, *, fresh: bool) -> FullRef | None:
         # What can change is asked of the store first; what cannot, is as good here as there.
@@ -231,6 +232,7 @@ class Finder:
         if self._registry.read_only:
             return ref
         url = self._settings.store
+        # Another one may hold it here for ever: with `fresh` that was not asked, or it came since.
         held = self._registry.set_alias(str(alias), ref, mutable=alias.mutable, store=url)
         if held:
             raise taken(alias, held)
@@ -238,26 +240,29 @@ class Finder:
 
     def _default(self, req_id: str, platform: str, *, fresh: bool) -> FullRef | None:
         defaults = {} if fresh else self._registry.defaults(req_id)
+        # Where this platform has none, that of another says what is meant; always the same one.
         full_id = defaults.get(platform) or min(defaults.values(), default=None)
         if not full_id and (store := self._store()):
-            found = store.default(req_id, platform)
-            full_id = found.full_id if found else None
+            stored = store.default(req_id, platform)
+            full_id = stored.full_id if stored else None
         return FullRef(req_id, full_id) if full_id else None
 
     def _candidate(self, name: str, digits: str, platform: str, *, fresh: bool) -> FullRef | None:
-        found = [] if fresh else self._registry.candidates(digits)
-        if not found and (store := self._store()):
-            found = sorted({FullRef(one.req_id, one.full_id) for one in store.find_prefix(digits)})
+        candidates = [] if fresh else self._registry.candidates(digits)
+        if not candidates and (store := self._store()):
+            candidates = sorted(
+                {FullRef(env_id.req_id, env_id.full_id) for env_id in store.find_prefix(digits)}
+            )
         # The first digits of one request mean its default, however often it was resolved.
-        requests = {req_id for req_id, _ in found}
-        if len(found) > 1 and len(requests) == 1 and min(requests).startswith(digits):
+        requests = {req_id for req_id, _ in candidates}
+        if len(candidates) > 1 and len(requests) == 1 and min(requests).startswith(digits):
             default = self._default(min(requests), platform, fresh=fresh)
             if default:
                 return default
-        if len(found) > 1:
-            some = ", ".join(f"{req[:12]}:{full[:12]}" for req, full in sorted(found)[:5])
-            raise Ambiguous(f"`{name}` fits {len(found)} environments: {some}", "add digits")
-        return found[0] if found else None
+        if len(candidates) > 1:
+            some = ", ".join(f"{req[:12]}:{full[:12]}" for req, full in sorted(candidates)[:5])
+            raise Ambiguous(f"`{name}` fits {len(candidates)} environments: {some}", "add digits")
+        return candidates[0] if candidates else None
 
     def _store(self) -> EnvStore | None:
         return self._site.store if self._ask_store else None
@@ -265,7 +270,7 @@ class Finder:
     def _users(self, asked: Sequence[str]) -> frozenset[str]:
         from mfenv.user import user_name
 
-        return frozenset(user_name() if one == "me" else one for one in asked)
+        return frozenset(user_name() if user == "me" else user for user in asked)
 
     def _not_for(self, name: str, platform: str, known: Sequence[str]) -> UnknownEnvironment:
         if not known:
@@ -298,4 +303,4 @@ def taken(alias: Alias, held: FullRef) -> ImmutableAlias:
 
 def _stored(store: EnvStore, target: FullRef) -> list[str]:
     req_id, full_id = target
-    return [one.platform for one in store.find_prefix(req_id) if one.full_id == full_id]
+    return [env_id.platform for env_id in store.find_prefix(req_id) if env_id.full_id == full_id]

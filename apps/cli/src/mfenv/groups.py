@@ -63,7 +63,7 @@ class Commands(click.Group):
         if self.get_command(ctx, name) or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         called = (here for here, others in _ELSEWHERE.items() if name.lower() in others)
-        meant = next((one for one in called if one.split()[0] in self.commands), None)
+        meant = next((name for name in called if name.split()[0] in self.commands), None)
         meant = meant or nearest(name, self.commands)
         every = f"`{ctx.command_path} --help` lists the commands"
         raise WrongUsage(

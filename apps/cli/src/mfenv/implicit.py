@@ -71,7 +71,7 @@ def implicit_packages(
     `also` are texts, each with who asks. A known environment, `base`, has no need of what is only a
     default.
     """
-    wheels = any(one.category in ("pypi", "npconda") for one in named)
+    wheels = any(requirement.category in ("pypi", "npconda") for requirement in named)
     wheels = wheels or (base is not None and base.env_type != "conda-only")
     order: tuple[Category, ...] = ("pypi", "conda") if wheels else ("conda", "pypi")
     if settings.python_provider == "system":
@@ -84,13 +84,17 @@ def implicit_packages(
     if settings.seed and (base is None or by_hand):
         asked += ((origin, texts, not by_hand) for texts in _seed(python))
     there = _named(named, base, platforms)
-    found: dict[str, Implicit] = {}
+    implicit: dict[str, Implicit] = {}
     for who, texts, optional in asked:
-        usual, *others = (tuple(_unnamed(who, one, texts[one], there, platforms)) for one in order)
+        usual, *others = (
+            tuple(_unnamed(who, category, texts[category], there, platforms)) for category in order
+        )
         if usual:
             text, other = texts[order[0]][0], others[0] if others else ()
-            found[text] = Implicit(text=text, who=who, usual=usual, other=other, optional=optional)
-    return tuple(found.values())
+            implicit[text] = Implicit(
+                text=text, who=who, usual=usual, other=other, optional=optional
+            )
+    return tuple(implicit.values())
 
 
 def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
@@ -101,11 +105,11 @@ def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
     new = any(
         asked.contains(f"3.{minor}.{patch}") for minor in range(12, 30) for patch in range(40)
     )
-    found: list[Mapping[Category, tuple[str, ...]]] = [{"conda": ("pip",), "pypi": ("pip",)}]
+    seeds: list[Mapping[Category, tuple[str, ...]]] = [{"conda": ("pip",), "pypi": ("pip",)}]
     for name in _BUILDERS:
         conda = () if new else (name,)
-        found.append({"conda": conda, "pypi": (f"{name}; python_version < '3.12'",)})
-    return found
+        seeds.append({"conda": conda, "pypi": (f"{name}; python_version < '3.12'",)})
+    return seeds
 
 
 def _named(
@@ -114,14 +118,14 @@ def _named(
     """By name of a package, the platforms that it is there or asked for on."""
     from packaging.utils import canonicalize_name
 
-    found: dict[str, set[str]] = {}
-    for one in named:
-        if one.name:
-            where = platforms if one.platforms is None else one.platforms
-            found.setdefault(canonicalize_name(one.name), set()).update(where)
+    places: dict[str, set[str]] = {}
+    for requirement in named:
+        if requirement.name:
+            where = platforms if requirement.platforms is None else requirement.platforms
+            places.setdefault(canonicalize_name(requirement.name), set()).update(where)
     for package in base.packages if base else ():
-        found.setdefault(canonicalize_name(package.name), set()).update(platforms)
-    return found
+        places.setdefault(canonicalize_name(package.name), set()).update(platforms)
+    return places
 
 
 def _unnamed(
@@ -136,8 +140,8 @@ def _unnamed(
     from reqparse import Origin, parse_requirement
 
     for text in texts:
-        one = parse_requirement(text, category=category, origin=Origin(file=who, line=None))
-        there = named.get(canonicalize_name(one.name or ""), set())
+        requirement = parse_requirement(text, category=category, origin=Origin(file=who, line=None))
+        there = named.get(canonicalize_name(requirement.name or ""), set())
         rest = tuple(platform for platform in platforms if platform not in there)
         if rest:
-            yield replace(one, platforms=rest if there else None)
+            yield replace(requirement, platforms=rest if there else None)

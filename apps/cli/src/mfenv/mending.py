@@ -60,23 +60,26 @@ def look_through(
     Raises `RegistryError` where it cannot be read at all.
     """
     broken = [row[0] for row in registry.all("pragma integrity_check", ()) if row[0] != "ok"]
-    found = [Damage(problem=one, mended=None) for one in broken]
+    damages = [Damage(problem=problem, mended=None) for problem in broken]
+    # What is written into a broken file may make it worse.
     repair = repair and not broken and not registry.read_only
-    found += _environments(registry, stored, repair=repair)
+    damages += _environments(registry, stored, repair=repair)
     for table, (key, columns, is_right) in _TABLES.items():
         for row in registry.all(f"select {columns} from {table}", ()):  # noqa: S608 - constants
             if not is_right(row):
                 if table == "prefixes" and repair and _of_its_marker(registry, row):
-                    found.append(
+                    damages.append(
                         Damage(problem=f"the row of `{row[0]}` is damaged", mended="put right")
                     )
                     continue
-                named = tuple(row[columns.split(", ").index(one)] for one in key if one in columns)
+                named = tuple(
+                    row[columns.split(", ").index(column)] for column in key if column in columns
+                )
                 problem = f"a row of `{table}` means nothing: {_shown(named)}"
-                found.append(Damage(problem=problem, mended="deleted" if repair else None))
+                damages.append(Damage(problem=problem, mended="deleted" if repair else None))
         if repair:
             _delete(registry, table, columns, key, is_right)
-    return found
+    return damages
 
 
 def _environments(
@@ -117,7 +120,7 @@ def _of_its_marker(registry: Registry, row: Any) -> bool:
 
 def _agrees(row: Any, env: ResolvedEnv) -> bool:
     told = (env.env_type, env.python, len(env.packages), env.resolved_at, env.resolved_by)
-    built = packed(one for one in env.packages if one.built_from)
+    built = packed(package for package in env.packages if package.built_from)
     return (
         tuple(row[3:8]) == told
         and isinstance(row[8], int)
@@ -140,9 +143,11 @@ def _delete(
     is_right: Callable[[Any], bool],
 ) -> None:
     """Delete the rows that are not right; what is in their keys may be of any type."""
-    hexed = ", ".join(f"hex({one}) || typeof({one})" for one in key)
+    # Not by `=`: SQLite compares a text, a blob and a number in ways of its own, and what is no
+    # UTF-8 cannot be handed back as it is.
+    hexed = ", ".join(f"hex({column}) || typeof({column})" for column in key)
     rows = registry.all(f"select {hexed}, {columns} from {table}", ())  # noqa: S608 - constants
-    where = " and ".join(f"hex({one}) || typeof({one}) = ?" for one in key)
+    where = " and ".join(f"hex({column}) || typeof({column}) = ?" for column in key)
     wrong = [row[: len(key)] for row in rows if not is_right(row[len(key) :])]
     if wrong:
         with registry.write() as db:
@@ -150,4 +155,4 @@ def _delete(
 
 
 def _shown(values: tuple[Any, ...]) -> str:
-    return ", ".join(ascii(one)[:80] for one in values)
+    return ", ".join(ascii(value)[:80] for value in values)

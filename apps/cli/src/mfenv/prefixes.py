@@ -59,6 +59,7 @@ class Prefixes:
         from pkgcache.errors import PrefixExists
         from pkgcache.prefixes.prefix import interrupted, read_marker
 
+        # First of all: from now on a collection leaves the environment alone.
         self._registry.use([env])
         path = self._path(env, as_name, prefix)
         check_place(path)
@@ -116,6 +117,7 @@ class Prefixes:
                 raise
         if self._registry.full:
             self._registry.close()  # there is room now
+        # Last: what is interrupted before that is still known, and can be removed again.
         self._registry.remove_prefix(path)
         return path
 
@@ -153,6 +155,7 @@ class Prefixes:
         from pkgcache.errors import NotInCache
 
         _check_glibc(env)
+        # Each round may lose another package to a collection; more rounds would be a fault.
         for left in reversed(range(len(env.packages) + 1)):
             with timed(seconds, "fetch"):
                 fetch_env(self._site, env)

@@ -20,13 +20,13 @@ def in_use(prefixes: Iterable[Path]) -> set[Path]:
 
     Where there is no `/proc`, as on macOS, nothing is known to be in use.
     """
-    wanted = {one: os.fsencode(one) for one in prefixes}
-    found: set[Path] = set()
+    wanted = {prefix: os.fsencode(prefix) for prefix in prefixes}
+    used: set[Path] = set()
     for process in _PROC.iterdir() if wanted and _PROC.is_dir() else ():
         if process.name.isdecimal():
             words = _words(process)
-            found.update(one for one, path in wanted.items() if _names(words, path))
-    return found
+            used.update(prefix for prefix, path in wanted.items() if _names(words, path))
+    return used
 
 
 def _words(process: Path) -> bytes:

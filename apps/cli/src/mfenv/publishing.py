@@ -35,7 +35,7 @@ class Publisher:
     def unpublished(self, envs: Sequence[ResolvedEnv]) -> list[ResolvedEnv]:
         """Those that the registry does not know to be in the store."""
         url = self._site.store_url
-        return [one for one in envs if url and not self._registry.is_published(url, one.env_id)]
+        return [env for env in envs if url and not self._registry.is_published(url, env.env_id)]
 
     def publish(
         self,
@@ -50,7 +50,8 @@ class Publisher:
         asked = list(envs) if check or verify else self.unpublished(envs)
         if not asked or (store := site.store) is None:
             return None
-        wanted = [one for one in asked if verify or one.env_id not in self._seen]
+        # What this process put there a moment ago is not asked for again.
+        wanted = [env for env in asked if verify or env.env_id not in self._seen]
         with site.downloader() as downloader:
             published = store.publish(
                 wanted,
@@ -61,13 +62,14 @@ class Publisher:
                 verify=verify,
             )
         # What was transmuted, here or by somebody else, is described otherwise there.
-        if changed := [one for one in published.envs if one not in wanted]:
+        if changed := [env for env in published.envs if env not in wanted]:
             self._registry.add(changed, default=False)
+        # After the descriptions, so that a default always leads to one.
         if default:
             for env in asked:
                 store.set_default(env.env_id)
-        self._registry.set_published(site.store_url, [one.env_id for one in wanted])
-        self._seen.update(one.env_id for one in wanted)
+        self._registry.set_published(site.store_url, [env.env_id for env in wanted])
+        self._seen.update(env.env_id for env in wanted)
         return published
 
     def _transmuting(self) -> Transmuting:
@@ -89,13 +91,16 @@ class Publisher:
         target = FullRef(req_id=envs[0].req_id, full_id=envs[0].full_id)
         if (held := self.held(alias)) and held != target:
             raise taken(alias, held)
+        # Asked before the store is changed, since then it would be too late.
         if self._registry.alias(str(alias)) != target:
             self._registry.check_writable()
         url, store = self._site.store_url, self._site.store
         known = not alias.mutable and self._registry.alias_in(url, str(alias)) == target
         if store and not known and store.alias(alias) != target:
+            # An alias must not lead to what the store has lost.
             self.publish(envs, default=False, check=True)
             store.set_alias(alias, target)
+        # After the store, which decides who has an alias for ever.
         held = self._registry.set_alias(str(alias), target, mutable=alias.mutable, store=url)
         if held:
             raise taken(alias, held)

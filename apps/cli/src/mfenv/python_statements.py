@@ -67,21 +67,21 @@ class PythonStatement:
     @property
     def matchspec(self) -> str:
         """The same as a conda requirement."""
-        bounds = (re.sub(r"==([0-9.]+\.\*)", r"\1", one) for one in self.specifier.split(_OR))
+        bounds = (re.sub(r"==([0-9.]+\.\*)", r"\1", bound) for bound in self.specifier.split(_OR))
         return f"python {'|'.join(bounds)}".strip()
 
 
 def python_statements(sets: Iterable[RequirementSet]) -> list[PythonStatement]:
     """Every statement in what was read, each once. Raises `InvalidRequest` for a marker."""
-    found: dict[PythonStatement, None] = {}
-    for one in sets:
-        found |= dict.fromkeys(_of_set(one))
-    return list(found)
+    statements: dict[PythonStatement, None] = {}
+    for said in sets:
+        statements |= dict.fromkeys(_of_set(said))
+    return list(statements)
 
 
 def pythons_of(bases: Sequence[ResolvedEnv], place: str) -> Iterator[PythonStatement]:
     """What was asked of the Python of environments, and the minor version that they are for."""
-    minors = {one.platform: ".".join(one.python.split(".")[:2]) for one in bases}
+    minors = {base.platform: ".".join(base.python.split(".")[:2]) for base in bases}
     if bases and bases[0].spec.python.startswith("=="):
         yield PythonStatement.make(bases[0].spec.python, place)
     elif len(set(minors.values())) == 1:
@@ -96,13 +96,16 @@ def beside_python(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
 
     Python itself is a conda package, whatever else was asked for with it.
     """
-    for one in requirements:
-        if not _is_python(one):
-            yield one
-        elif one.category != "pypi" and (
-            one.build or one.channel or one.url or re.search(r"[\[|(]", one.text)
+    for requirement in requirements:
+        if not _is_python(requirement):
+            yield requirement
+        elif requirement.category != "pypi" and (
+            requirement.build
+            or requirement.channel
+            or requirement.url
+            or re.search(r"[\[|(]", requirement.text)
         ):
-            yield replace(one, category="conda")
+            yield replace(requirement, category="conda")
 
 
 def _is_python(requirement: Requirement) -> bool:
@@ -112,11 +115,11 @@ def _is_python(requirement: Requirement) -> bool:
     return requirement.name == "python" and not other
 
 
-def _of_set(found: RequirementSet) -> Iterator[PythonStatement]:
-    for stated in found.python:
+def _of_set(said: RequirementSet) -> Iterator[PythonStatement]:
+    for stated in said.python:
         if stated.specifier:
             yield _statement(stated.specifier, stated)
-    for requirement in (*found.requirements, *found.constraints):
+    for requirement in (*said.requirements, *said.constraints):
         if _is_python(requirement) and (specifier := _in_pep440(requirement)):
             yield _statement(specifier, requirement)
 
@@ -125,7 +128,9 @@ def _statement(specifier: str, stated: PythonRequirement | Requirement) -> Pytho
     platforms = stated.platforms
     if stated.marker:
         chosen = _chosen(stated.marker, str(stated.origin))
-        platforms = tuple(one for one in chosen if platforms is None or one in platforms)
+        platforms = tuple(
+            platform for platform in chosen if platforms is None or platform in platforms
+        )
     return PythonStatement.make(specifier, str(stated.origin), platforms)
 
 
@@ -154,7 +159,7 @@ def _chosen(marker: str, place: str) -> tuple[str, ...]:
             f"{place}: whether `{marker}` holds depends on the Python that is stated there",
             "leave the marker out, or let it name the platform",
         )
-    return tuple(one for one in PLATFORMS if Marker(marker).evaluate(MARKERS[one]))
+    return tuple(platform for platform in PLATFORMS if Marker(marker).evaluate(MARKERS[platform]))
 
 
 def combine(
@@ -173,16 +178,23 @@ def combine(
     """
     for platform in platforms:
         every = (*held, *stated)
-        _check([one for one in every if one.platforms is None or platform in one.platforms])
+        _check(
+            [
+                statement
+                for statement in every
+                if statement.platforms is None or platform in statement.platforms
+            ]
+        )
     if system:
         stated = list(_of_system(stated, platforms))
-    apart = [one for one in stated if one.platforms is not None and not system]
-    everywhere = [one for one in stated if one not in apart]
+    apart = [statement for statement in stated if statement.platforms is not None and not system]
+    everywhere = [statement for statement in stated if statement not in apart]
     common = everywhere_asked(everywhere, system=system)
     usually = [PythonStatement.make(default, "the default")] if default and not everywhere else []
     if apart:
         return common, {
-            platform: [one for one in apart if platform in (one.platforms or ())] or usually
+            platform: [statement for statement in apart if platform in (statement.platforms or ())]
+            or usually
             for platform in PLATFORMS  # whichever are asked for now, it is the same request
         }
     return everywhere_asked([*everywhere, *usually], system=system), {}
@@ -191,9 +203,9 @@ def combine(
 def everywhere_asked(stated: Iterable[PythonStatement], *, system: bool) -> str:
     """What statements say for all platforms, as far as PEP 440 can say it."""
     return ",".join(
-        one.specifier
-        for one in stated
-        if (one.platforms is None or system) and _OR not in one.specifier
+        statement.specifier
+        for statement in stated
+        if (statement.platforms is None or system) and _OR not in statement.specifier
     )
 
 
@@ -201,30 +213,30 @@ def _of_system(
     stated: Iterable[PythonStatement], platforms: Sequence[str]
 ) -> Iterator[PythonStatement]:
     """The statements that hold for a Python that is the same on all platforms."""
-    for one in stated:
-        beyond = set(platforms).difference(one.platforms or platforms)
+    for statement in stated:
+        beyond = set(platforms).difference(statement.platforms or platforms)
         if beyond and beyond != set(platforms):
             raise InvalidRequest(
-                f"{one.place}: Python `{one.specifier}` is asked for on"
-                f" {', '.join(one.platforms or ())}, and the system's Python is the same for all",
+                f"{statement.place}: Python `{statement.specifier}` is asked for on"
+                f" {', '.join(statement.platforms or ())}, and the system's Python is the same for all",
                 "resolve for each platform by itself",
             )
         if not beyond:
-            yield one
+            yield statement
 
 
 def _check(stated: Sequence[PythonStatement]) -> None:
-    if _possible(*(one.specifier for one in stated)):
+    if _possible(*(statement.specifier for statement in stated)):
         return
-    for number, one in enumerate(stated):
+    for number, statement in enumerate(stated):
         for other in stated[:number]:
-            if not _possible(one.specifier, other.specifier):
+            if not _possible(statement.specifier, other.specifier):
                 raise Contradiction(
-                    f"{other.place} asks for Python `{other.specifier}`, and {one.place} for"
-                    f" `{one.specifier}`",
+                    f"{other.place} asks for Python `{other.specifier}`, and {statement.place} for"
+                    f" `{statement.specifier}`",
                     "keep one of them",
                 )
-    every = ",".join(one.specifier for one in stated)
+    every = ",".join(statement.specifier for statement in stated)
     raise Contradiction(f"no Python satisfies `{every}`", "ask for a release of Python 3")
 
 
@@ -232,11 +244,14 @@ def _possible(*specifiers: str) -> bool:
     """Whether some Python 3 release, or one that is named, satisfies all of them."""
     from packaging.specifiers import SpecifierSet
 
-    for every in product(*(one.split(_OR) for one in specifiers)):
-        found = SpecifierSet(",".join(every))
-        named = (clause.version for clause in found if clause.operator == "==")
-        if any(found.contains(one, prereleases=True) for one in named if "*" not in one):
+    for every in product(*(specifier.split(_OR) for specifier in specifiers)):
+        allowed = SpecifierSet(",".join(every))
+        named = (clause.version for clause in allowed if clause.operator == "==")
+        if any(
+            allowed.contains(version, prereleases=True) for version in named if "*" not in version
+        ):
             return True
-        if any(found.contains(f"3.{m}.{patch}") for m in _MINORS for patch in _PATCHES):
+        # Not every `packaging` knows whether a set of specifiers is empty, so releases are tried.
+        if any(allowed.contains(f"3.{m}.{patch}") for m in _MINORS for patch in _PATCHES):
             return True
     return False

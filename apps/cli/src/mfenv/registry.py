@@ -83,6 +83,7 @@ class Registry(Database):
         """Record environments, and make them the defaults of their requests if so asked."""
         from pkgcache.share.digests import packed
 
+        # With its default or not at all: a default never names what is not there.
         with self.write() as db:
             for env in envs:
                 db.execute(
@@ -96,7 +97,8 @@ class Registry(Database):
                         env.resolved_by,
                         _now(),
                         packed(env.packages),
-                        packed(one for one in env.packages if one.built_from),
+                        # Nobody else may have these; `collect` keeps them until a store does.
+                        packed(package for package in env.packages if package.built_from),
                         zlib.compress(env.to_json().encode(), 1),
                     ),
                 )
@@ -108,7 +110,7 @@ class Registry(Database):
 
     def description(self, env_id: EnvId) -> bytes | None:
         """The description of an environment as JSON, or None if it is not known here."""
-        row = self.one(
+        row = self.first(
             "select description from environments where req_id=? and full_id=? and platform=?",
             env_id,
         )
@@ -123,12 +125,13 @@ class Registry(Database):
         if text is None:
             return None
         try:
-            found = ResolvedEnv.from_json(text)
+            env = ResolvedEnv.from_json(text)
         except (EnvidError, RecursionError) as error:
             raise _damaged(env_id, str(error)) from None
-        if found.env_id != env_id:
+        # Ids are over the content, so this finds columns that were mixed up, too.
+        if env.env_id != env_id:
             raise _damaged(env_id, "it is that of another environment")
-        return found
+        return env
 
     def defaults(self, req_id: str) -> dict[str, str]:
         """The `full_id` of the default environment of a request, by platform."""
@@ -142,6 +145,7 @@ class Registry(Database):
     def candidates(self, digits: str) -> list[FullRef]:
         """The environments of which either id starts with `digits`."""
         # A range, unlike `like`, is served by the indexes.
+        # `g` lies behind all hex digits.
         bounds = (digits, digits + "g")
         sql = (
             "select distinct req_id, full_id from environments where req_id >= ? and req_id < ?"
@@ -195,7 +199,7 @@ class Registry(Database):
         condition = "where req_id=? and full_id=? and platform=?"
         sql = f"select used_at from environments {condition}"  # noqa: S608 - constants
         for env in envs:
-            row = self.one(sql, env.env_id)
+            row = self.first(sql, env.env_id)
             if row is None:
                 self.add([env], default=False)
             elif not isinstance(row[0], int) or row[0] < _now() - _USE_SECONDS:
@@ -227,11 +231,14 @@ class Registry(Database):
             " and not (used_at>=? and exists (select 1 from defaults d where d.req_id=e.req_id"
             "   and d.platform=e.platform and d.full_id=e.full_id))"
         )
+        # A dry run does all of it, and takes it back.
         with self.write(keep=not dry_run) as db:
+            # First, so that what only they refer to is forgotten with them.
             for path in without:
                 db.execute("delete from prefixes where path=cast(? as text)", (os.fsencode(path),))
             rows = db.execute(sql, (before, defaults_before)).fetchall()
             forgotten = [EnvId(*row) for row in rows if _rows.is_env_id(row)]
+            # What has an alias is not among them.
             for table in ("environments", "defaults", "published"):
                 db.executemany(
                     f"delete from {table} where req_id=? and full_id=? and platform=?",  # noqa: S608 - constants
@@ -287,8 +294,9 @@ class Registry(Database):
         if self.read_only and self.alias(alias) == target:
             return None
         with self.write() as db:
-            found = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
-            held: tuple[str, str] | None = found.fetchone()
+            # Looked at and written under one lock: of two processes, one sees what the other did.
+            cursor = db.execute("select req_id, full_id from aliases where alias=?", (alias,))
+            held: tuple[str, str] | None = cursor.fetchone()
             if held and not mutable and held != target and _rows.is_target(held):
                 return FullRef(*held)
             if held != target or store:
@@ -318,6 +326,7 @@ class Registry(Database):
             " where name >= cast(? as text) and name < cast(? as text)"
         )
         first = os.fsencode(start)
+        # No UTF-8 text holds this byte, so all that starts so lies before it.
         bounds = (first, first + b"\xff")
         return [row[0] for row in self.all(sql, (*bounds, *bounds))]
 
@@ -326,6 +335,7 @@ class Registry(Database):
     def add_prefix(self, path: Path, name: str | None, env_id: EnvId) -> None:
         """Record a created prefix; a name moves to it from a prefix that had it before."""
         with self.write() as db:
+            # Paths go in as bytes that are cast: Python writes no text that is not UTF-8.
             db.execute("update prefixes set name=null where name=?", (name,))
             db.execute(
                 "insert or replace into prefixes values (cast(? as text),?,?,?,?,?)",
@@ -375,10 +385,11 @@ class Registry(Database):
 
     def drop_unused(self, path: Path, *, before: float, defaults_before: float) -> bool:
         """Forget a prefix if it is still unused; whether it was."""
+        # Asked and done by one statement: a use that was written down meanwhile keeps it.
         sql = f"delete from prefixes as p {_UNUSED} and path=cast(? as text)"  # noqa: S608 - constants
         with self.write() as db:
-            found = db.execute(sql, (before, defaults_before, os.fsencode(path)))
-            return found.rowcount > 0
+            cursor = db.execute(sql, (before, defaults_before, os.fsencode(path)))
+            return cursor.rowcount > 0
 
     def _prefixes(self, where: str, values: tuple[str | bytes | float, ...]) -> Iterator[PrefixRow]:
         sql = f"select path, name, req_id, full_id, platform, used_at from prefixes p {where}"  # noqa: S608 - constants
@@ -414,7 +425,7 @@ class Registry(Database):
 
     def is_published(self, store: str, env_id: EnvId) -> bool:
         sql = "select 1 from published where req_id=? and full_id=? and platform=? and store=?"
-        return self.one(sql, (*env_id, store)) is not None
+        return self.first(sql, (*env_id, store)) is not None
 
     def _sound(
         self, sql: str, values: tuple[Any, ...], is_right: Callable[[Any], bool]

@@ -164,11 +164,13 @@ def prepare(
     base = bases[0] if bases else None
     settings = _as_the_base(base, request, settings) if base else settings
     pythons = python_statements(sets)
-    requirements = [one for found in sets for one in beside_python(found.requirements)]
-    constraints = [one for found in sets for one in beside_python(found.constraints)]
+    requirements = [
+        requirement for said in sets for requirement in beside_python(said.requirements)
+    ]
+    constraints = [requirement for said in sets for requirement in beside_python(said.constraints)]
     of_pypi = [*pypi_bounds(constraints)]
     # Python by itself is something, of whatever version.
-    alone = any(found.python or found.requirements for found in sets)
+    alone = any(said.python or said.requirements for said in sets)
     alone = alone or bool(request.python and not request.all_files)
     if not requirements and not base and not alone and not pythons:
         raise _nothing(request)
@@ -177,10 +179,10 @@ def prepare(
     special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def add(asked: Iterable[Requirement]) -> None:
-        for one in asked:
-            text, where = texts.of(one), one.platforms
+        for requirement in asked:
+            text, where = texts.of(requirement), requirement.platforms
             for place in [common] if where is None else [special[name] for name in where]:
-                place[one.category].append(text)
+                place[requirement.category].append(text)
 
     add(requirements)
     add(conda_bounds(constraints, settings))
@@ -193,7 +195,7 @@ def prepare(
         [*pythons, *pythons_of(bases, using)],
         settings.python or request.python_unstated,
         platforms,
-        held=[PythonStatement.make(f"=={one.python}", using, (one.platform,)) for one in bases],
+        held=[PythonStatement.make(f"=={env.python}", using, (env.platform,)) for env in bases],
         system=system,
     )
     for platform, statements in apart.items():
@@ -209,28 +211,30 @@ def prepare(
         python=python,
     )
     sides = {wanted.key: (placement or {}).get(wanted.key, "usual") for wanted in implicit}
-    add(one for wanted in implicit for one in wanted.at(sides[wanted.key]))
+    add(requirement for implied in implicit for requirement in implied.at(sides[implied.key]))
     beside = None
     if base:
         beside = EnvSpec.make(
             requirements=common,
             platform_requirements=special,
-            constraints=[texts.of(one) for one in of_pypi],
+            constraints=[texts.of(requirement) for requirement in of_pypi],
             python=everywhere_asked(pythons, system=system),
         )
+        # Only now: `beside` is what is asked for beyond the base.
         _add_base(base, common, special)
+        # The base's come first, since its packages were found there.
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
     usual = (*settings.virtual_packages, *request.virtual)
     add_virtual_packages(
         common, special, platforms, replace(settings, virtual_packages=usual), base
     )
     _check_provider(requirements, settings)
-    wheels = any(found.get("pypi") for found in (common, *special.values()))
+    wheels = any(asked.get("pypi") for asked in (common, *special.values()))
     check_floors(requirements, wheels=wheels)
     spec = EnvSpec.make(
         requirements=common,
         platform_requirements=special,
-        constraints=[texts.of(one) for one in of_pypi],
+        constraints=[texts.of(requirement) for requirement in of_pypi],
         python=python,
         sources=sources,
         options=options_of(sets, settings, wheels=wheels),
@@ -280,7 +284,10 @@ def _add_base(
     """Add what a base asked for; its virtual packages give way to those that are stated."""
     for place, asked in (
         (common, base.spec.requirements),
-        *((special[one], found) for one, found in base.spec.platform_requirements.items()),
+        *(
+            (special[platform], wanted)
+            for platform, wanted in base.spec.platform_requirements.items()
+        ),
     ):
         for category in asked.keys() - {"sys"}:
             place[category].extend(asked[category])
@@ -296,10 +303,10 @@ def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared
 def _platforms(
     request: Request, sets: Iterable[RequirementSet], settings: Settings
 ) -> tuple[str, ...]:
-    stated = [platform for found in sets for platform in found.platforms]
+    stated = [platform for said in sets for platform in said.platforms]
     known = [platform for platform in stated if platform in PLATFORMS]
     asked = request.platforms or settings.platforms or known or stated or (host_platform(),)
-    return tuple(sorted({check_platform(one) for one in asked}))
+    return tuple(sorted({check_platform(platform) for platform in asked}))
 
 
 def _fetching(
@@ -347,11 +354,11 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
     for path, kind in request.all_files:
         try:
             chosen = (request.groups, request.extras) if path in request.pyprojects else ((), ())
-            found = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])
-            _check_no_lock(path, found)
+            said = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])
+            _check_no_lock(path, said)
             # A project is not asked for by its name; an environment's says how it was called.
             named = not str(path).endswith((".toml", ".py"))
-            sets.append(found if named else replace(found, name=None))
+            sets.append(said if named else replace(said, name=None))
         except ParseErrors as error:
             problems.extend(error.problems)
     asked = []
@@ -367,8 +374,8 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
     return [*sets, RequirementSet(requirements=tuple(asked))]
 
 
-def _check_no_lock(path: File, found: RequirementSet) -> None:
-    if found.packages:
+def _check_no_lock(path: File, said: RequirementSet) -> None:
+    if said.packages:
         raise InvalidRequest(
             f"`{redact(str(path))}` is a lock file: it says what was found, not what is asked for",
             "give the file that it was made from",
@@ -393,18 +400,18 @@ class _Texts:
     paths: dict[str, Path] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
-    def of(self, one: Requirement) -> str:
-        check_used(one)
-        text = one.text
-        if one.path and one.category == "pypi":
-            text = self._local(one, Path(one.path))
-        elif one.path:
-            check_in_channel(one, Path(one.path))
-        if one.secret_url:
-            self.credentials.add(one.secret_url)
-        if one.category == "pypi":  # a MatchSpec holds its own
-            text = " ".join([text, *(f"--hash={value}" for value in one.hashes)])
-        return self.placed(one.category, text, str(one.origin))
+    def of(self, requirement: Requirement) -> str:
+        check_used(requirement)
+        text = requirement.text
+        if requirement.path and requirement.category == "pypi":
+            text = self._local(requirement, Path(requirement.path))
+        elif requirement.path:
+            check_in_channel(requirement, Path(requirement.path))
+        if requirement.secret_url:
+            self.credentials.add(requirement.secret_url)
+        if requirement.category == "pypi":  # a MatchSpec holds its own
+            text = " ".join([text, *(f"--hash={value}" for value in requirement.hashes)])
+        return self.placed(requirement.category, text, str(requirement.origin))
 
     def placed(self, category: str, text: str, place: str) -> str:
         """A text, after remembering who asks for it; raises `InvalidRequest` naming the place."""
@@ -414,20 +421,21 @@ class _Texts:
             raise InvalidRequest(f"{place}: {error}", error.hint) from None
         return text
 
-    def _local(self, one: Requirement, path: Path) -> str:
+    def _local(self, requirement: Requirement, path: Path) -> str:
         from resolvers.content import content_digest
 
         if not path.exists():
             raise InvalidRequest(
-                f"{one.origin}: there is no file or directory `{path}`",
+                f"{requirement.origin}: there is no file or directory `{path}`",
                 "a relative path starts where its file lies, or else in the current directory",
             )
         digest = content_digest(path)
         self.paths[digest] = path
+        # By content, not by place: the same file on another machine is the same request.
         url = f"file:{quote(path.name)}#sha256={digest}"
-        extras = f"[{','.join(one.extras)}]" if one.extras else ""
-        named = f"{one.name}{extras} @ {url}" if one.name else f"{url}{extras}"
-        return named + (f" ; {one.marker}" if one.marker else "")
+        extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
+        named = f"{requirement.name}{extras} @ {url}" if requirement.name else f"{url}{extras}"
+        return named + (f" ; {requirement.marker}" if requirement.marker else "")
 
 
 def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> None:
@@ -435,10 +443,10 @@ def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> 
         return
     origin = settings.origins.get("python_provider", "default")
     by_hand = origin == "--python-provider"
-    for one in requirements:
-        if one.category in ("conda", "npconda"):
+    for requirement in requirements:
+        if requirement.category in ("conda", "npconda"):
             raise Contradiction(
-                f"{one.origin}: `{one.original}` is a conda package, and Python comes from the"
+                f"{requirement.origin}: `{requirement.original}` is a conda package, and Python comes from the"
                 f" system ({origin})",
                 "leave out `--python-provider system`"
                 if by_hand

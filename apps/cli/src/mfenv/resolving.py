@@ -34,7 +34,9 @@ def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[R
         if name not in there:
             raise InvalidRequest(f"there is no package `{name}` to update")
     return tuple(
-        replace(env, packages=tuple(one for one in env.packages if one.name not in names))
+        replace(
+            env, packages=tuple(package for package in env.packages if package.name not in names)
+        )
         for env in envs
     )
 
@@ -62,7 +64,7 @@ def find_packages(
         credentials=site.credentials,
         origins=prepared.origins,
         held={base.platform: base.packages for base in prepared.bases},
-        preferred={one.platform: one.packages for one in preferred},
+        preferred={env.platform: env.packages for env in preferred},
         preferred_python=preferred[0].python if preferred else "",
         built_wheel=lambda key: shared_wheel(key, cache, store),
         listing=cache.listing,
@@ -78,11 +80,11 @@ def find_packages(
     task = site.progress.start(label, None, "packages")
     try:
         resolver = _resolver(site, prepared)
-        found = resolver.resolve(prepared.spec, prepared.platforms, context)
+        resolutions = resolver.resolve(prepared.spec, prepared.platforms, context)
     except (IndexUnreachable, UnknownChannel) as error:
         error.origin = _origin(error.where, prepared)
-        channels = [one.url for one in prepared.spec.sources if one.kind == "channel"]
-        if _only_python(prepared.spec) and any(one in str(error) for one in channels):
+        channels = [source.url for source in prepared.spec.sources if source.kind == "channel"]
+        if _only_python(prepared.spec) and any(channel in str(error) for channel in channels):
             other = (
                 "a Python of this machine needs no channel: the setting `python_provider = system`,"
                 " or `--python-provider system`"
@@ -91,20 +93,24 @@ def find_packages(
         raise
     finally:
         task.done()
-    for resolution in found.values():
+    # Before the description, which must not name a wheel that nobody has.
+    for resolution in resolutions.values():
         keep_built(resolution.artifacts, cache, None if dry_run else store)
     return ResolvedEnv.co_resolve(
         prepared.spec,
-        {platform: (one.python, one.packages) for platform, one in found.items()},
+        {
+            platform: (resolution.python, resolution.packages)
+            for platform, resolution in resolutions.items()
+        },
         resolved_by=user_name(),
-        notes={platform: one.notes for platform, one in found.items()},
+        notes={platform: resolution.notes for platform, resolution in resolutions.items()},
     )
 
 
 def _only_python(spec: EnvSpec) -> bool:
     """Whether nothing but Python is asked of conda."""
     asked = (spec.requirements, *spec.platform_requirements.values())
-    return not any({"conda", "npconda"} & one.keys() for one in asked)
+    return not any({"conda", "npconda"} & by_category.keys() for by_category in asked)
 
 
 def _origin(where: str, prepared: Prepared) -> str | None:

@@ -55,7 +55,7 @@ class Remaining:
 
 def is_target(row: Sequence[Any]) -> bool:
     """Whether it begins with a `req_id` and a `full_id`."""
-    return all(isinstance(one, str) and is_id(one) for one in row[:2])
+    return all(isinstance(value, str) and is_id(value) for value in row[:2])
 
 
 def is_env_id(row: Sequence[Any]) -> bool:
@@ -67,7 +67,7 @@ def is_environment(row: Sequence[Any]) -> bool:
     """Whether it begins as an `EnvRow` does, up to who resolved it."""
     return (
         is_env_id(row)
-        and all(isinstance(one, str) for one in (*row[3:5], *row[6:8]))
+        and all(isinstance(value, str) for value in (*row[3:5], *row[6:8]))
         and isinstance(row[5], int)
     )
 

@@ -114,6 +114,7 @@ def _put(
             lambda item: store.put(item[0], site.cache.archive(item[1])), missing.items()
         ):
             pass
+    # Behind all wheels: `stage` takes it for the sign that they are there.
     code = _object("mfenv.zip", digest, len(content))
     store.put(code.key, content)
     return Runtime(code=code, wheels=wheels)
@@ -149,8 +150,8 @@ def _wheels(site: Site, platforms: Sequence[str]) -> Iterator[tuple[str, str, Pa
         return resolve_wheels(prepared.spec, dict.fromkeys(platforms, target), context)
 
     with Threads(len(PYTHONS)) as pool:
-        for python, found in zip(PYTHONS, pool.map(choose, PYTHONS), strict=True):
-            for platform, resolution in found.items():
+        for python, resolutions in zip(PYTHONS, pool.map(choose, PYTHONS), strict=True):
+            for platform, resolution in resolutions.items():
                 for package in resolution.packages:
                     yield platform, python, package
 
@@ -162,9 +163,9 @@ def _imports() -> tuple[str, ...]:
     asked: dict[str, None] = {}
     for name in _OURS:
         for text in metadata.requires(name) or ():
-            one = Requirement(text)
-            bare = one.name.lower()
-            if bare not in (*_OURS, *_NOT_STAGED) and "extra" not in str(one.marker or ""):
+            requirement = Requirement(text)
+            bare = requirement.name.lower()
+            if bare not in (*_OURS, *_NOT_STAGED) and "extra" not in str(requirement.marker or ""):
                 asked[text] = None
     return tuple(sorted(asked))
 
@@ -174,6 +175,7 @@ def _code(files: Mapping[str, Path]) -> tuple[bytes, str]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for inside, path in sorted((*_own_files(), *files.items())):
+            # Without the times of the files, which would be other bytes on every machine.
             archive.writestr(
                 zipfile.ZipInfo(inside, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED
             )

@@ -238,17 +238,22 @@ def _size(name: str, settings: Settings) -> int:
 
 def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
     """Name, value, origin and meaning of each setting; credentials in URLs are left out."""
-    for one in _known().values():
-        value = getattr(settings, one.name)
+    for setting in _known().values():
+        value = getattr(settings, setting.name)
         shown = tuple(map(_shown, value)) if isinstance(value, tuple) else _shown(value)
-        if one.name == "home":
+        if setting.name == "home":
             shown = str(settings.home_path)
-        yield one.name, shown, settings.origins.get(one.name, "default"), one.metadata["help"]
+        yield (
+            setting.name,
+            shown,
+            settings.origins.get(setting.name, "default"),
+            setting.metadata["help"],
+        )
 
 
 @cache
 def _known() -> dict[str, Any]:
-    return {one.name: one for one in fields(Settings) if one.metadata}
+    return {setting.name: setting for setting in fields(Settings) if setting.metadata}
 
 
 def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
@@ -289,6 +294,7 @@ def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str
         start = directory or Path.cwd()
     except FileNotFoundError:
         raise InvalidSetting("the current directory is gone", "change to another one") from None
+    # The nearest one alone: files further up add nothing to it.
     for folder in (start, *start.parents):
         if (folder / "mfenv.toml").is_file():
             yield _from_file(folder / "mfenv.toml", ())

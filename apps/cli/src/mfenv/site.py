@@ -44,6 +44,7 @@ class Site:
 
         self.credentials = credentials or Credentials()
         self.settings = settings = settings or Settings.load()
+        # Whoever asks these servers has their logins, even where a file names them without.
         for url in (
             *(settings.index_url, *settings.extra_index_url, *settings.find_links),
             *(*settings.channels, settings.channel_alias),
@@ -59,6 +60,7 @@ class Site:
     def close(self) -> None:
         """Close the registry, and end the worker."""
         self.registry.close()
+        # Where `lazy` keeps it; to ask for it would make it.
         if "worker" in self.__dict__:
             self.worker.close()
 
@@ -135,6 +137,7 @@ class Site:
         folder.mkdir(parents=True, exist_ok=True)
         mutex = FileLock(folder / f"{name}.lock")
         try:
+            # Without waiting, so that a wait can be told first.
             mutex.acquire(timeout=0)
         except Timeout:
             self.progress.note(f"waiting for {other}")

@@ -30,7 +30,7 @@ def sources_of(
     taken from the public one.
     """
     bound = names_bound(sets)
-    stated = [source for found in sets for source in found.sources if is_meant(source, bound)]
+    stated = [source for said in sets for source in said.sources if is_meant(source, bound)]
     first = [source for source in stated if source.kind == "index"]
     for other in first[1:]:
         if other.url != first[0].url:
@@ -48,12 +48,12 @@ def sources_of(
         *settings.find_links,
         *(source.secret_url for source in stated if source.kind == "find-links"),
     ]
-    if settings.no_index or any(found.no_index for found in sets):
+    if settings.no_index or any(said.no_index for said in sets):
         index, further = None, []
-    chosen = [("find-links", _link(one)) for one in links]
-    chosen += [("index", _index(one)) for one in (*further, index) if one]
-    no_defaults = any(found.no_defaults for found in sets)
-    chosen += [("channel", one) for one in _channels(stated, settings, no_defaults=no_defaults)]
+    chosen = [("find-links", _link(url)) for url in links]
+    chosen += [("index", _index(url)) for url in (*further, index) if url]
+    no_defaults = any(said.no_defaults for said in sets)
+    chosen += [("channel", url) for url in _channels(stated, settings, no_defaults=no_defaults)]
     places = places_of(sets, settings)
     return tuple(_made(kind, url, credentials, places.get(url, kind)) for kind, url in chosen)
 
@@ -67,24 +67,24 @@ def _made(kind: str, url: str, credentials: Credentials, place: str) -> Source:
 
 def places_of(sets: Sequence[RequirementSet], settings: Settings) -> dict[str, str]:
     """Where each source was named that is not there by default, by its URL in the spec."""
-    found = {
+    places = {
         _link(url) if name == "find_links" else url: origin
         for name in ("find_links", "extra_index_url", "channels")
         if (origin := settings.origins.get(name))
         for url in getattr(settings, name)
     }
-    for source in (source for one in sets for source in one.sources):
+    for source in (source for said in sets for source in said.sources):
         url = _link(source.url) if source.kind == "find-links" else source.url
-        found.setdefault(url, str(source.origin))
-    return found
+        places.setdefault(url, str(source.origin))
+    return places
 
 
 def names_bound(sets: Iterable[RequirementSet]) -> set[str]:
     """The names and URLs of indexes that requirements are bound to."""
     return {
         requirement.channel
-        for found in sets
-        for requirement in found.requirements
+        for said in sets
+        for requirement in said.requirements
         if requirement.category == "pypi" and requirement.channel
     }
 
@@ -102,10 +102,10 @@ def unused_sources(
     `wheels` says whether PyPI packages are asked for.
     """
     bound = names_bound(sets)
-    no_index = settings.no_index or any(found.no_index for found in sets)
+    no_index = settings.no_index or any(said.no_index for said in sets)
     by_hand = settings.origins.get("index_url") == "--index-url"
     yield from _unused_options(settings, no_index=no_index, wheels=wheels)
-    for source in (source for found in sets for source in found.sources):
+    for source in (source for said in sets for source in said.sources):
         what = f"{source.origin}: the {_NAMES[source.kind]} `{source.name or source.url}`"
         if not is_meant(source, bound):
             yield f"{what} is not used: it is explicit, and nothing is bound to it"
@@ -165,9 +165,11 @@ def _channels(
     if settings.python_provider == "system":
         return []
     by_hand = settings.channels if settings.origins.get("channels") == "--channel" else ()
-    found = [*by_hand, *(one.secret_url for one in stated if one.kind == "channel")]
-    usual = [one for one in settings.channels if not (no_defaults and one == "defaults")]
-    return [_channel(one, settings.channel_alias) for one in found or usual]
+    channels = [*by_hand, *(source.secret_url for source in stated if source.kind == "channel")]
+    usual = [
+        channel for channel in settings.channels if not (no_defaults and channel == "defaults")
+    ]
+    return [_channel(channel, settings.channel_alias) for channel in channels or usual]
 
 
 def _channel(text: str, alias: str) -> str:

@@ -32,17 +32,17 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
     from packaging.utils import canonicalize_name
 
     chosen = {canonicalize_name(name) for name in chosen}
-    for found in sets:
-        yield from (f"{note.origin}: {note.text}" for note in found.notes)
-        yield from _of_packages(found)
-        for group in dict.fromkeys(requirement.group for requirement in found.requirements):
+    for said in sets:
+        yield from (f"{note.origin}: {note.text}" for note in said.notes)
+        yield from _of_packages(said)
+        for group in dict.fromkeys(requirement.group for requirement in said.requirements):
             if group and group not in chosen:
                 yield f"the category or group `{group}` is not used: all that belongs to it is asked for"
-        yield from _of_installers(found)
+        yield from _of_installers(said)
 
 
-def _of_packages(found: RequirementSet) -> Iterator[str]:
-    for requirement in (*found.requirements, *found.constraints):
+def _of_packages(said: RequirementSet) -> Iterator[str]:
+    for requirement in (*said.requirements, *said.constraints):
         for variable in dict.fromkeys(_UNKNOWN.findall(requirement.marker or "")):
             yield (
                 f"{requirement.origin}: the marker of `{requirement.name or requirement.text}` is"
@@ -62,38 +62,38 @@ def _of_packages(found: RequirementSet) -> Iterator[str]:
             )
 
 
-def _of_installers(found: RequirementSet) -> Iterator[str]:
-    if found.name:
+def _of_installers(said: RequirementSet) -> Iterator[str]:
+    if said.name:
         yield (
-            f"{_at(found, 'name')}the name `{found.name}` is not used: `--alias` and `create --name` give names"
+            f"{_at(said, 'name')}the name `{said.name}` is not used: `--alias` and `create --name` give names"
         )
-    if found.variables:
-        yield f"{_at(found, 'variables')}the variables {', '.join(found.variables)} are not set in the environment"
-    if found.prefer_binary:
+    if said.variables:
+        yield f"{_at(said, 'variables')}the variables {', '.join(said.variables)} are not set in the environment"
+    if said.prefer_binary:
         yield (
-            f"{_at(found, 'prefer_binary')}`--prefer-binary` is not used: the newest release that fits"
+            f"{_at(said, 'prefer_binary')}`--prefer-binary` is not used: the newest release that fits"
             " is taken"
         )
-    for host in found.trusted_hosts:
+    for host in said.trusted_hosts:
         yield (
-            f"{_at(found, 'trusted_hosts')}`--trusted-host {host}` is not used: certificates are always"
+            f"{_at(said, 'trusted_hosts')}`--trusted-host {host}` is not used: certificates are always"
             " checked"
         )
-    for feature in found.features:
-        yield f"{_at(found, 'features')}`--use-feature {feature}` is not used: it is of pip alone"
+    for feature in said.features:
+        yield f"{_at(said, 'features')}`--use-feature {feature}` is not used: it is of pip alone"
 
 
-def _at(found: RequirementSet, name: str) -> str:
+def _at(said: RequirementSet, name: str) -> str:
     """Where a field was stated, in front of a note on it."""
-    return f"{found.places[name]}: " if name in found.places else ""
+    return f"{said.places[name]}: " if name in said.places else ""
 
 
 def unused_platforms(sets: Iterable[RequirementSet], platforms: Collection[str]) -> Iterator[str]:
     """A note on each platform that files ask for, where others are resolved for."""
     places: dict[str, str] = {}
-    for found in sets:
-        for platform in found.platforms:
-            places.setdefault(platform, _at(found, "platforms"))
+    for said in sets:
+        for platform in said.platforms:
+            places.setdefault(platform, _at(said, "platforms"))
     for platform, place in places.items():
         if platform not in platforms:
             why = "others are asked for" if platform in PLATFORMS else "there is none of that name"
@@ -105,7 +105,7 @@ def unused_settings(paths: Iterable[Path], settings: Settings) -> Iterator[str]:
     for path in paths:
         origin = f"{path.absolute()}:"
         there = path.is_file() and b"[tool.mfenv" in path.read_bytes()
-        if there and not any(one.startswith(origin) for one in settings.origins.values()):
+        if there and not any(place.startswith(origin) for place in settings.origins.values()):
             yield f"{path}: `[tool.mfenv]` is not used: settings are those of where mfenv is run"
 
 
@@ -122,7 +122,7 @@ def check_used(requirement: Requirement) -> None:
     if requirement.category == "pypi" and scheme not in _FETCHED:
         raise InvalidRequest(
             f"{requirement.origin}: `{requirement.original}` cannot be fetched by `{scheme}`",
-            f"known are {', '.join(f'`{one}`' for one in _FETCHED)}",
+            f"known are {', '.join(f'`{scheme}`' for scheme in _FETCHED)}",
         )
     options = [f"--config-settings={key}={value}" for key, value in requirement.config_settings]
     options += [f"--global-option={value}" for value in requirement.global_options]

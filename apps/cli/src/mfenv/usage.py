@@ -48,8 +48,8 @@ def usage(site: Site) -> Usage:
     from pkgcache.local.collecting import disk_use, holdings
 
     kept = list(holdings(site.cache))
-    archives = [one.size or 0 for one in kept if one.kind == "archive"]
-    unpacked = [one.size or 0 for one in kept if one.kind != "archive"]
+    archives = [held.size or 0 for held in kept if held.kind == "archive"]
+    unpacked = [held.size or 0 for held in kept if held.kind != "archive"]
     prefixes = [Path(row.path) for row in site.registry.prefixes()]
     size_limit, age_limit = cache_limits(site.settings)
     database = site.registry.path

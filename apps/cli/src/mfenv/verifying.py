@@ -38,8 +38,8 @@ class Report:
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong any more."""
-        left = self.lost or self.prefixes or any(not one.mended for one in self.registry)
-        return not left and all(one.dropped for one in self.cache.damaged)
+        left = self.lost or self.prefixes or any(not damage.mended for damage in self.registry)
+        return not left and all(damaged.dropped for damaged in self.cache.damaged)
 
 
 def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
@@ -56,15 +56,16 @@ def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
     def stored(env_id: EnvId) -> ResolvedEnv | None:
         return site.store.fetch_description(env_id) if site.store else None
 
-    flaws = look_through(registry, stored, repair=repair)
-    found = verify_cache(site.cache, repair=repair, progress=site.progress)
-    lost = _fetch_again(site, found.damaged) if repair else {}
-    checked = _prefixes(site, found.sound) if prefixes else {}
+    # First: who holds a damaged package is read in the registry.
+    damages = look_through(registry, stored, repair=repair)
+    checked_cache = verify_cache(site.cache, repair=repair, progress=site.progress)
+    lost = _fetch_again(site, checked_cache.damaged) if repair else {}
+    checked = _prefixes(site, checked_cache.sound) if prefixes else {}
     return Report(
-        cache=found,
+        cache=checked_cache,
         lost=lost,
         prefixes={path: wrong for path, wrong in checked.items() if wrong},
-        registry=tuple(flaws),
+        registry=tuple(damages),
     )
 
 
@@ -73,7 +74,7 @@ def _prefixes(site: Site, sound: frozenset[int]) -> dict[Path, tuple[str, ...]]:
     from pkgcache.prefixes.prefix import MARKER, read_marker
     from pkgcache.prefixes.verifying import verify_prefix
 
-    found: dict[Path, tuple[str, ...]] = {}
+    problems: dict[Path, tuple[str, ...]] = {}
     known: dict[Path, EnvId | None] = {
         Path(row.path): row.env_id for row in site.registry.prefixes()
     }
@@ -84,10 +85,10 @@ def _prefixes(site: Site, sound: frozenset[int]) -> dict[Path, tuple[str, ...]]:
         if path.is_dir():
             right = env_id and read_marker(path) == env_id
             marker = () if right else (f"its marker `{MARKER}` is not that of an environment",)
-            found[path] = (*marker, *verify_prefix(path, sound))
+            problems[path] = (*marker, *verify_prefix(path, sound))
         elif os.path.lexists(path):
-            found[path] = ("it is not a directory: delete it by hand",)
-    return found
+            problems[path] = ("it is not a directory: delete it by hand",)
+    return problems
 
 
 def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
@@ -95,8 +96,8 @@ def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
     from pkgcache.errors import PkgcacheError
 
     lost = {}
-    unpacked = {one.digest for one in damaged if one.dropped and one.kind != "archive"}
-    archives = {one.digest for one in damaged if one.dropped} - unpacked
+    unpacked = {item.digest for item in damaged if item.dropped and item.kind != "archive"}
+    archives = {item.digest for item in damaged if item.dropped} - unpacked
     for digests, unpack in ((archives, False), (unpacked, True)):
         for package in _packages(site, digests):
             try:
@@ -110,15 +111,15 @@ def _packages(site: Site, digests: set[str]) -> list[Package]:
     """The packages of known environments with these digests."""
     from pkgcache.stores import layout
 
-    found: dict[str, Package] = {}
+    packages: dict[str, Package] = {}
     for env_id in site.registry.holding(digests) if digests else ():
         try:
             env = site.registry.environment(env_id)
         except DamagedRow:  # which was said
             continue
         for package in env.packages if env else ():
-            if any(layout.digest(one) in digests for one in layout.archives(package)):
-                found[layout.digest(package)] = package
-        if len(found) == len(digests):
+            if any(layout.digest(archive) in digests for archive in layout.archives(package)):
+                packages[layout.digest(package)] = package
+        if len(packages) == len(digests):
             break
-    return list(found.values())
+    return list(packages.values())

@@ -42,19 +42,22 @@ def add_virtual_packages(
     the defaults. Raises `Contradiction` for two versions of one virtual package.
     """
     stated = common.pop("sys", [])
-    found = {}
+    offered_by = {}
     for platform in PLATFORMS:
         own = _stated([*stated, *special[platform].pop("sys", [])])
         held = base.spec.for_platform(platform).get("sys", ()) if base else ()
+        # The later one wins, see `envid.platforms.virtual_packages`.
         texts = [*_of_settings(platform, settings), *held, *own]
-        needs_conda = any(one.get(kind) for one in (common, special[platform]) for kind in _CONDA)
+        needs_conda = any(
+            asked_for.get(kind) for asked_for in (common, special[platform]) for kind in _CONDA
+        )
         if platform in platforms and needs_conda:
             texts = [*_detected(platform, texts, settings), *texts]
-        found[platform] = virtual_packages(platform, texts)
-    everywhere = set.intersection(*map(set, found.values()))
+        offered_by[platform] = virtual_packages(platform, texts)
+    everywhere = set.intersection(*map(set, offered_by.values()))
     common["sys"] = sorted(everywhere)
-    for platform, offered in found.items():
-        special[platform]["sys"] = [one for one in offered if one not in everywhere]
+    for platform, offered in offered_by.items():
+        special[platform]["sys"] = [text for text in offered if text not in everywhere]
 
 
 def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
@@ -94,7 +97,7 @@ def unused_virtual_packages(
 
 
 def _stated(asked: Sequence[str]) -> list[str]:
-    texts = [normalize("sys", one) for one in asked]
+    texts = [normalize("sys", text) for text in asked]
     by_name: dict[str, str] = {}
     for text in texts:
         other = by_name.setdefault(text.partition("=")[0], text)
@@ -109,15 +112,15 @@ def _stated(asked: Sequence[str]) -> list[str]:
 
 
 def _of_settings(platform: str, settings: Settings) -> Iterator[str]:
-    for one in settings.virtual_packages:
-        place, colon, text = one.rpartition(":")
+    for value in settings.virtual_packages:
+        place, colon, text = value.rpartition(":")
         if not colon or check_platform(place) == platform:
             yield normalize("sys", text)
 
 
 def _detected(platform: str, texts: Sequence[str], settings: Settings) -> list[str]:
     """The CUDA driver of this machine, if it is the target and nothing is said about that."""
-    stated = any(one.startswith("__cuda=") for one in texts)
+    stated = any(text.startswith("__cuda=") for text in texts)
     if stated or not settings.detect_cuda or platform != host_platform():
         return []
     from resolvers.cuda import cuda_version

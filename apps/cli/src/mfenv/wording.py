@@ -32,8 +32,8 @@ _WORDS = {
 
 def words(error: BaseException) -> tuple[str, str | None]:
     """The message and the hint for an error; only those that a user can cause have a hint."""
-    if found := _of_the_machine(error):
-        return found
+    if told := _of_the_machine(error):
+        return told
     if hasattr(error, "hint"):
         return str(error), error.hint
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
@@ -61,11 +61,11 @@ def _room(error: BaseException, *, quota: bool) -> str | None:
     place = _place(error)
     if place is None:
         return None
-    there = next(one for one in (place, *place.parents) if one.exists())
-    found = os.statvfs(there)
-    room = f"{found.f_bavail * found.f_frsize / 1e6:.1f} MB"
-    if found.f_files and found.f_favail < _FEW_FILES:
-        room += f" and {found.f_favail} files (inodes)"
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    usage = os.statvfs(there)
+    room = f"{usage.f_bavail * usage.f_frsize / 1e6:.1f} MB"
+    if usage.f_files and usage.f_favail < _FEW_FILES:
+        room += f" and {usage.f_favail} files (inodes)"
     full = "your quota is used up" if quota else f"disk full: `{there}` has room for {room}"
     return f"{full}; make some, which `mfenv gc` may help with, or use another disk"
 
@@ -74,6 +74,6 @@ def _place(error: BaseException) -> Path | None:
     """Where it was that something could not be written, as far as that is known."""
     for cause in causes(error):
         for name in ("filename", "path", "store"):
-            if isinstance(found := getattr(cause, name, None), (str, Path)):
-                return Path(str(found).removeprefix("file://")).absolute()
+            if isinstance(value := getattr(cause, name, None), (str, Path)):
+                return Path(str(value).removeprefix("file://")).absolute()
     return None

@@ -27,8 +27,8 @@ __all__ = ["COMMANDS"]
 
 
 def _with_output_options(command: click.Command) -> click.Command:
-    for one in command.commands.values() if isinstance(command, click.Group) else ():
-        _with_output_options(one)
+    for subcommand in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_output_options(subcommand)
     output_options(command)
     command.context_class = Context
     return command

@@ -12,8 +12,8 @@ from mfenv.errors import NoProgram, NotExecutable
 
 def become(path: str, words: list[str], environment: dict[str, str]) -> NoReturn:
     # Python ignores these, and what is ignored stays so in the program.
-    for one in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(one, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(path, words, environment)  # noqa: S606 - what run is for
     except OSError as error:

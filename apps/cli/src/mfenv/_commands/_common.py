@@ -49,10 +49,10 @@ def open_environments(
 
 def settings_in_force(options: dict[str, Any] | None = None) -> Settings:
     """The settings of a command that needs no environments."""
-    found = current_host().settings(options)
-    for note in found.notes:
+    settings = current_host().settings(options)
+    for note in settings.notes:
         say(f"note: {note}")
-    return found
+    return settings
 
 
 def current_host() -> Host:

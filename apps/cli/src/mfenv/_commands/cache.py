@@ -95,24 +95,26 @@ def _verified(report: Report) -> dict[str, Any]:
         "size": report.cache.size,
         "damaged": [
             {
-                "kind": one.kind,
-                "digest": one.digest,
-                "path": str(one.path),
-                "problems": list(one.problems),
-                "dropped": one.dropped,
+                "kind": damaged.kind,
+                "digest": damaged.digest,
+                "path": str(damaged.path),
+                "problems": list(damaged.problems),
+                "dropped": damaged.dropped,
             }
-            for one in report.cache.damaged
+            for damaged in report.cache.damaged
         ],
         "lost": dict(report.lost),
         "prefixes": {str(path): list(wrong) for path, wrong in report.prefixes.items()},
-        "registry": [{"problem": one.problem, "mended": one.mended} for one in report.registry],
+        "registry": [
+            {"problem": damage.problem, "mended": damage.mended} for damage in report.registry
+        ],
     }
 
 
 def _say_verified(report: Report) -> None:
-    for one in report.cache.damaged:
-        state = "dropped" if one.dropped else "left as it is"
-        click.echo(f"{one.path}: {'; '.join(one.problems)}: {state}")
+    for damaged in report.cache.damaged:
+        state = "dropped" if damaged.dropped else "left as it is"
+        click.echo(f"{damaged.path}: {'; '.join(damaged.problems)}: {state}")
     for filename, reason in report.lost.items():
         click.echo(f"{filename}: cannot be had again: {reason}")
     for prefix, wrong in report.prefixes.items():

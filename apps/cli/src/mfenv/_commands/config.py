@@ -20,13 +20,15 @@ def config(as_json: bool) -> None:
     """Show every setting, its value, and where that came from."""
     from mfenv.settings import describe
 
-    found = list(describe(settings_in_force()))
+    described = list(describe(settings_in_force()))
     if as_json:
-        print_json({name: {"value": value, "origin": origin} for name, value, origin, _ in found})
+        print_json(
+            {name: {"value": value, "origin": origin} for name, value, origin, _ in described}
+        )
         return
     table(
         ("setting", "value", "from", "meaning"),
-        ((name, _shown(value), origin, text) for name, value, origin, text in found),
+        ((name, _shown(value), origin, text) for name, value, origin, text in described),
     )
 
 

@@ -69,9 +69,9 @@ def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
         print_json(
             {
                 "dry_run": dry_run,
-                "prefixes": [str(one) for one in garbage.prefixes],
-                "environments": [one._asdict() for one in garbage.environments],
-                "packages": [{"kind": one.kind, "digest": one.digest} for one in held],
+                "prefixes": [str(path) for path in garbage.prefixes],
+                "environments": [env_id._asdict() for env_id in garbage.environments],
+                "packages": [{"kind": item.kind, "digest": item.digest} for item in held],
                 "leftovers": garbage.leftovers,
                 "recent": garbage.cache.recent,
                 "freed": garbage.freed,
@@ -81,9 +81,11 @@ def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
     word = "would delete" if dry_run else "deleted"
     for prefix in garbage.prefixes:
         say(f"{word} {prefix}")
-    for one in garbage.environments:
-        say(f"{'would forget' if dry_run else 'forgot'} {one.req_id}:{one.full_id} {one.platform}")
-    archives = sum(one.kind == "archive" for one in held)
+    for env_id in garbage.environments:
+        say(
+            f"{'would forget' if dry_run else 'forgot'} {env_id.req_id}:{env_id.full_id} {env_id.platform}"
+        )
+    archives = sum(item.kind == "archive" for item in held)
     counts = (
         (len(garbage.prefixes), "prefixes"),
         (len(garbage.environments), "environments"),

@@ -34,10 +34,10 @@ def get(env: str, platforms: tuple[str, ...], default: bool, as_json: bool) -> N
     """
     with open_environments() as environments:
         check_store_allowed(environments)
-        found = environments.get(env, platforms, default=default)
-    for one in found:
-        say_packages(one, f"resolved by {one.resolved_by} at {one.resolved_at}")
+        envs = environments.get(env, platforms, default=default)
+    for resolved in envs:
+        say_packages(resolved, f"resolved by {resolved.resolved_by} at {resolved.resolved_at}")
     if as_json:
-        print_descriptions(found)
+        print_descriptions(envs)
     else:
-        click.echo(f"{found[0].req_id}:{found[0].full_id}")
+        click.echo(f"{envs[0].req_id}:{envs[0].full_id}")

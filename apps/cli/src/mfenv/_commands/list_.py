@@ -84,8 +84,8 @@ def list_(limit: int | None, shared: str | None, as_json: bool) -> None:
 
 def _list_shared(start: str, limit: int | None, *, as_json: bool) -> None:
     with open_environments() as environments:
-        found = environments.shared_aliases(start)
-    newest = sorted(found, key=lambda one: one[1], reverse=True)[:limit]
+        aliases = environments.shared_aliases(start)
+    newest = sorted(aliases, key=lambda entry: entry[1], reverse=True)[:limit]
     rows = [(str(alias), time.strftime(_TIME, time.gmtime(given))) for alias, given in newest]
     if as_json:
         print_json({"aliases": [{"alias": alias, "given_at": given} for alias, given in rows]})

@@ -34,16 +34,16 @@ def publish(envs: tuple[str, ...], force: bool, default: bool, as_json: bool) ->
     with open_environments() as environments:
         check_store_allowed(environments)
         for name in envs:
-            found, published = environments.publish_again(name, default=default, verify=force)
+            resolved, published = environments.publish_again(name, default=default, verify=force)
             counts = {
                 "environments": published.environments if published else 0,
                 "packages": published.packages if published else 0,
                 "size": published.size if published else 0,
             }
-            ids = {"req_id": found[0].req_id, "full_id": found[0].full_id}
-            done.append({**ids, "platforms": [one.platform for one in found], "added": counts})
+            ids = {"req_id": resolved[0].req_id, "full_id": resolved[0].full_id}
+            done.append({**ids, "platforms": [env.platform for env in resolved], "added": counts})
             say(
-                f"{name}: added {counts['environments']} of {len(found)} descriptions and"
+                f"{name}: added {counts['environments']} of {len(resolved)} descriptions and"
                 f" {counts['packages']} packages ({counts['size']} bytes)"
             )
     if as_json:

@@ -197,7 +197,10 @@ def resolve(**options: Any) -> int:
     for phase, seconds in outcome.seconds.items():
         say(f"{phase} took {seconds:.2f} s")
     if run["as_json"]:
-        listed = {platform: [one.to_dict() for one in found] for platform, found in changed.items()}
+        listed = {
+            platform: [change.to_dict() for change in between]
+            for platform, between in changed.items()
+        }
         more = {"changes": listed} if outcome.before else {}
         print_descriptions(outcome.envs, notes=list(outcome.notes), **more)
     else:

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> None:
     """Describe environments: what was asked and what was found."""
     with open_environments() as environments:
-        found = [one for name in env for one in environments.find(name, platforms)]
+        envs = [resolved for name in env for resolved in environments.find(name, platforms)]
         if as_json:
-            print_descriptions(found)
+            print_descriptions(envs)
             return
-        for number, one in enumerate(found):
+        for number, resolved in enumerate(envs):
             if number:
                 click.echo()
-            _describe(one, environments.aliases_of(one))
+            _describe(resolved, environments.aliases_of(resolved))
 
 
 def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
         ("resolved", f"{env.resolved_at} by {env.resolved_by}"),
         ("known as", " ".join(aliases)),
         ("derived from", spec.base or ""),
-        *(("source", f"{one.kind} {one.url}") for one in spec.sources),
+        *(("source", f"{source.kind} {source.url}") for source in spec.sources),
         ("asked", spec.python and f"python {spec.python}"),
     ]
     for category, texts in spec.for_platform(env.platform).items():
@@ -64,7 +64,7 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
             words = " ".join(value) if isinstance(value, list) else value
             rows.append(("option", f"{name} {'yes' if value is True else words}"))
     rows += [("note", note) for note in env.notes]
-    for one in env.packages:
-        build = f" {one.build}" if one.build else ""
-        rows.append((one.kind, f"{one.name} {one.version}{build}"))
+    for package in env.packages:
+        build = f" {package.build}" if package.build else ""
+        rows.append((package.kind, f"{package.name} {package.version}{build}"))
     pairs(((label, text) for label, text in rows if text), 13)

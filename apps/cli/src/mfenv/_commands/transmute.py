@@ -58,7 +58,7 @@ def transmute(
     """
     from mfenv.settings import package_limits, transmute_memory
     from pkgcache.archives.transmute import threads_for
-    from pkgcache.archives.transmute import transmute as one
+    from pkgcache.archives.transmute import transmute as transmute_file
 
     settings = settings_in_force({"transmute_level": transmute_level})
     memory, level = transmute_memory(settings), settings.transmute_level
@@ -68,7 +68,7 @@ def transmute(
     at_once = min(len(files), threads)
     stopped = threading.Event()
     work = partial(
-        one,
+        transmute_file,
         to=to,
         level=level,
         threads=threads // at_once,
@@ -114,13 +114,13 @@ def _all(
     with Threads(at_once) as pool:
         futures = [pool.submit(work, file) for file in files]
         try:
-            errors = [error for one in futures if (error := one.exception())]
+            errors = [error for future in futures if (error := future.exception())]
         except BaseException:  # an interruption, which only this thread gets
             stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
     pairs = zip(files, futures, strict=True)
-    return [(file, one.result()) for file, one in pairs if not one.exception()], errors
+    return [(file, future.result()) for file, future in pairs if not future.exception()], errors
 
 
 class _Stopping:
