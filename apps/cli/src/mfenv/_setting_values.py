@@ -46,12 +46,14 @@ def typed(field: Field[Any], value: Any, origin: str) -> Any:
             f"{origin}: `{typed_value}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
         )
     check = _CHECKS.get(field.name)
+    # Empty stands for what the help of a setting says.
     nothing = typed_value == () or typed_value == field.default == ""
     if check is None or nothing:
         return typed_value
     try:
         check(typed_value)
     except (InvalidSetting, InvalidSpec, InvalidRequirement) as error:
+        # The origin names the setting; in a spec it may be called otherwise.
         reason = error.reason if isinstance(error, InvalidSpec) else str(error)
         raise InvalidSetting(f"{origin}: {redact(reason)}", error.hint) from None
     return typed_value
@@ -79,6 +81,7 @@ def _of_type(default: Any, value: Any, origin: str) -> Any:
     if isinstance(default, bool):
         return _flag(value, origin)
     if isinstance(default, int):
+        # 0 is a value only where it is the default and means no limit.
         return _number(value, min(default, 1), origin)
     if isinstance(default, tuple):
         items = value.replace(",", " ").split() if isinstance(value, str) else value
@@ -92,6 +95,7 @@ def _of_type(default: Any, value: Any, origin: str) -> Any:
 
 def _number(value: Any, least: int, origin: str) -> int:
     try:
+        # `int` would take true for 1, and 1.5 as well.
         number = -1 if isinstance(value, (bool, float)) else int(value)
     except (TypeError, ValueError):
         number = -1

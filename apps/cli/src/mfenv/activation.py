@@ -96,6 +96,7 @@ def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
 
     Raises `NoProgram` where there is none, or where only another environment has it.
     """
+    # To a shell, what holds a slash is a path.
     if os.sep in name:
         return name
     path = shutil.which(name, path=environment["PATH"])

@@ -24,6 +24,7 @@ def pypi_bounds(constraints: Iterable[Requirement]) -> Iterator[Requirement]:
         if constraint.platforms is None:
             yield constraint
             continue
+        # PyPI knows platforms by their markers alone.
         marker = " or ".join(
             f"(sys_platform == '{MARKERS[platform]['sys_platform']}'"
             f" and platform_machine == '{MARKERS[platform]['platform_machine']}')"
@@ -40,6 +41,7 @@ def conda_bounds(constraints: Iterable[Requirement], settings: Settings) -> Iter
     """Those on conda packages as requirements, on the condition that the package is there."""
     for constraint in constraints:
         if constraint.category != "pypi" and _why_not(constraint, settings) is None:
+            # Behind the keys that it has, if it has any.
             head = constraint.text.removesuffix("]")
             joint = "," if head != constraint.text else "["
             yield replace(constraint, text=f"{head}{joint}when='{constraint.name}']")

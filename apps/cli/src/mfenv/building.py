@@ -32,6 +32,7 @@ def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
     from pkgcache.prefixes.prefix import check_prefix, read_marker
 
     python = next(package.version for package in packages if package.name == "python")
+    # Nobody asked for it: with a spec of its own it can be described and created as any other.
     spec = EnvSpec.make(requirements={}, python=f"=={python}")
     resolved = {host_platform(): (python, packages)}
     (env,) = ResolvedEnv.co_resolve(spec, resolved, resolved_by="mfenv")
@@ -72,6 +73,7 @@ def shared_wheel(source_key: str, cache: PackageCache, store: EnvStore | None) -
         return None
     name, version, _ = wheel.filename.split("-", 2)
     source = f"built:{source_key}"
+    # As little as it takes to fetch the wheel by its digest.
     package = Package.make(
         kind="pypi",
         name=name,

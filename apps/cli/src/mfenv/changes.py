@@ -70,6 +70,7 @@ def _words(package: Package) -> tuple[str, ...]:
 def _shown(words: tuple[str, ...] | None, other: tuple[str, ...] | None) -> str | None:
     if words is None:
         return None
+    # As many words as tell the two apart: the version, else with the build, and so on.
     differ = (
         at for at, pair in enumerate(zip(words, other or (), strict=False), 1) if len({*pair}) > 1
     )

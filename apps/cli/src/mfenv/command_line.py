@@ -45,6 +45,7 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
         result = command.main(
             args=None if words is None else list(words), prog_name=name, standalone_mode=False
         )
+        # While it can still be told that this failed.
         sys.stdout.flush()
     except click.Abort:
         return interrupted()
@@ -83,6 +84,7 @@ def _drop_unwritten(stream: TextIO) -> None:
 def _usage(error: click.ClickException) -> tuple[str, str | None]:
     if isinstance(error, WrongUsage):
         return error.message, error.hint
+    # What click says, in the form that our errors have.
     text = " ".join(error.format_message().split()).rstrip(".")
     message = re.sub(r"'([^']*)'", r"`\1`", text[:1].lower() + text[1:])
     context = error.ctx if isinstance(error, click.UsageError) else None

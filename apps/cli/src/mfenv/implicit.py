@@ -73,6 +73,7 @@ def implicit_packages(
     """
     wheels = any(requirement.category in ("pypi", "npconda") for requirement in named)
     wheels = wheels or (base is not None and base.env_type != "conda-only")
+    # The usual side first: that of the packages it is wanted beside.
     order: tuple[Category, ...] = ("pypi", "conda") if wheels else ("conda", "pypi")
     if settings.python_provider == "system":
         order = ("pypi",)
@@ -107,6 +108,7 @@ def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
     )
     seeds: list[Mapping[Category, tuple[str, ...]]] = [{"conda": ("pip",), "pypi": ("pip",)}]
     for name in _BUILDERS:
+        # To conda one cannot say `for an older Python`: so only where none but older ones may come.
         conda = () if new else (name,)
         seeds.append({"conda": conda, "pypi": (f"{name}; python_version < '3.12'",)})
     return seeds

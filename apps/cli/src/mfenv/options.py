@@ -93,4 +93,5 @@ def _names_digest(settings: Settings) -> str | None:
         return None
     from resolvers.names import PypiNames
 
+    # By content: the same table in another place is the same request.
     return PypiNames(Path(settings.pypi_names).expanduser()).digest

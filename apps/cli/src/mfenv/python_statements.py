@@ -177,6 +177,7 @@ def combine(
     `Contradiction` naming the two places that exclude each other.
     """
     for platform in platforms:
+        # Each platform by itself: what holds on another one cannot exclude anything here.
         every = (*held, *stated)
         _check(
             [

@@ -161,6 +161,7 @@ def prepare(
     sets = [*_read(request, _fetching(settings, credentials, note)), *request.stated]
     platforms = _platforms(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
+    # They were resolved together, so they have one spec.
     base = bases[0] if bases else None
     settings = _as_the_base(base, request, settings) if base else settings
     pythons = python_statements(sets)
@@ -305,6 +306,7 @@ def _platforms(
 ) -> tuple[str, ...]:
     stated = [platform for said in sets for platform in said.platforms]
     known = [platform for platform in stated if platform in PLATFORMS]
+    # What a file names beside platforms that are known is noted; alone, it is an error.
     asked = request.platforms or settings.platforms or known or stated or (host_platform(),)
     return tuple(sorted({check_platform(platform) for platform in asked}))
 

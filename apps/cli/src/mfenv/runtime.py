@@ -110,6 +110,7 @@ def _put(
     missing = {key: package for key, package in packages.items() if key not in there}
     site.fetch(missing.values(), store=store)
     with Threads(_AT_ONCE) as pool:
+        # So that an error of any of them is raised.
         for _ in pool.map(
             lambda item: store.put(item[0], site.cache.archive(item[1])), missing.items()
         ):

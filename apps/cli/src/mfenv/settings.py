@@ -171,6 +171,7 @@ class Settings:
             _from_environment(environ),
             _from_options(options or {}),
         ]
+        # What comes later wins.
         for layer in layers:
             for name, value, origin in layer:
                 values[name] = typed(_known()[name], value, origin)

@@ -49,6 +49,7 @@ def sources_of(
         *(source.secret_url for source in stated if source.kind == "find-links"),
     ]
     if settings.no_index or any(said.no_index for said in sets):
+        # Find-links stay, as pip has it.
         index, further = None, []
     chosen = [("find-links", _link(url)) for url in links]
     chosen += [("index", _index(url)) for url in (*further, index) if url]

@@ -98,6 +98,7 @@ def _fetch_again(site: Site, damaged: Iterable[Damaged]) -> dict[str, str]:
     lost = {}
     unpacked = {item.digest for item in damaged if item.dropped and item.kind != "archive"}
     archives = {item.digest for item in damaged if item.dropped} - unpacked
+    # What lay unpacked is unpacked again; an archive by itself need not be.
     for digests, unpack in ((archives, False), (unpacked, True)):
         for package in _packages(site, digests):
             try:

@@ -26,6 +26,7 @@ _LOCAL_ONLY = "mfenv.local_only"
 
 
 def _only_local(context: click.Context, _: click.Parameter, value: bool) -> None:
+    # Not False, which would overrule the settings where nobody gave the option.
     context.meta[_LOCAL_ONLY] = value or None
 
 

@@ -40,6 +40,7 @@ def list_(limit: int | None, shared: str | None, as_json: bool) -> None:
         return
     shown = limit or (None if as_json else _SHOWN)
     with open_environments() as environments:
+        # One more than is shown tells whether there are more.
         rows = environments.rows(shown and shown + 1)
     more, rows = len(rows) > len(rows[:shown]), rows[:shown]
     if as_json:

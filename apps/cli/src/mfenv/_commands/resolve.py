@@ -192,6 +192,7 @@ def resolve(**options: Any) -> int:
         say_packages(env, _state(outcome, env))
         for line in changed.get(env.platform, ()):
             say(f"  {line}")
+        # None where this platform had no answer before.
         if changed.get(env.platform) == ():
             say("  nothing changed")
     for phase, seconds in outcome.seconds.items():

@@ -36,4 +36,5 @@ def run(env: str, command: tuple[str, ...]) -> None:
     with open_environments() as environments:
         prefix = environments.prefix_for(env)
         environment = environments.activation(prefix)
+    # With everything closed: nothing of this process is left in the program.
     become(program(prefix, words[0], environment), list(words), environment)

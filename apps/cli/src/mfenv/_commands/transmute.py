@@ -79,6 +79,7 @@ def transmute(
     )
     done, errors = _all(files, lambda file: work(file, output or file.parent), at_once, stopped)
     _show(done, as_json=as_json)
+    # The last one is raised, and told as every error is.
     for error in errors[:-1]:
         click.secho(f"error: {error}", err=True)
     if errors:
