@@ -165,10 +165,8 @@ def prepare(
     base = bases[0] if bases else None
     settings = _as_the_base(base, request, settings) if base else settings
     pythons = python_statements(sets)
-    requirements = [
-        requirement for said in sets for requirement in beside_python(said.requirements)
-    ]
-    constraints = [requirement for said in sets for requirement in beside_python(said.constraints)]
+    requirements = [r for said in sets for r in beside_python(said.requirements)]
+    constraints = [r for said in sets for r in beside_python(said.constraints)]
     of_pypi = [*pypi_bounds(constraints)]
     # Python by itself is something, of whatever version.
     alone = any(said.python or said.requirements for said in sets)
@@ -285,10 +283,7 @@ def _add_base(
     """Add what a base asked for; its virtual packages give way to those that are stated."""
     for place, asked in (
         (common, base.spec.requirements),
-        *(
-            (special[platform], wanted)
-            for platform, wanted in base.spec.platform_requirements.items()
-        ),
+        *((special[name], wanted) for name, wanted in base.spec.platform_requirements.items()),
     ):
         for category in asked.keys() - {"sys"}:
             place[category].extend(asked[category])
@@ -448,8 +443,8 @@ def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> 
     for requirement in requirements:
         if requirement.category in ("conda", "npconda"):
             raise Contradiction(
-                f"{requirement.origin}: `{requirement.original}` is a conda package, and Python comes from the"
-                f" system ({origin})",
+                f"{requirement.origin}: `{requirement.original}` is a conda package, and Python"
+                f" comes from the system ({origin})",
                 "leave out `--python-provider system`"
                 if by_hand
                 else f"say `conda` in place of `system` in {origin}, or ask for it from PyPI",
