@@ -65,6 +65,7 @@ def _parts(widths: Sequence[int], room: float) -> Iterator[range]:
     """The columns that fit beside each other."""
     start, used = 0, 0
     for column, width in enumerate(widths):
+        # A part has at least one column, whether that fits or not.
         if column > start and used + _GAP + width > room:
             yield range(start, column)
             start, used = column, _INDENT

@@ -66,6 +66,7 @@ class Output:
         """Show what the libraries log: at 1 what is asked of whom, at 2 what engines answer."""
         import logging
 
+        # Lines among bars that move could be read by nobody.
         self.verbosity, self.bars = level, False
         started = time.monotonic()
 
@@ -91,6 +92,7 @@ def _verbose(_: click.Context, __: click.Parameter, count: int) -> None:
 
 
 def _quiet(_: click.Context, __: click.Parameter, value: bool) -> None:
+    # The group has this option and the command too: either may be given.
     output.quiet = output.quiet or value
 
 

@@ -79,6 +79,7 @@ class _Bars:
         with self._lock:
             live = self._live if self._running else None
         if live:
+            # By way of the bars, which go on below it.
             live.console.print(output.words(text), highlight=False, markup=False)
         else:
             output.say(text)

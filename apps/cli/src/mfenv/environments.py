@@ -309,6 +309,7 @@ class Environments:
         try:
             target = Finder(self._site, self._step, ask_store=False).target(name)
         except (UnknownEnvironment, InvalidAlias) as error:
+            # A text that names nothing here may be a directory.
             if not os.path.lexists(path):
                 if isinstance(error, UnknownEnvironment):
                     error.hint = "`mfenv list` shows what is known here"
@@ -325,6 +326,7 @@ class Environments:
         if names and not force:
             raise StillNamed(name, names)
         removed = tuple(self._prefixes.remove(Path(row.path)) for row in rows)
+        # Last: what is interrupted before that is still known, and can be removed again.
         self._site.registry.forget(*target)
         return Removed(prefixes=removed, forgotten=target)
 

@@ -219,7 +219,8 @@ def _of_system(
         if beyond and beyond != set(platforms):
             raise InvalidRequest(
                 f"{statement.place}: Python `{statement.specifier}` is asked for on"
-                f" {', '.join(statement.platforms or ())}, and the system's Python is the same for all",
+                f" {', '.join(statement.platforms or ())}, and the system's Python is the same for"
+                " all",
                 "resolve for each platform by itself",
             )
         if not beyond:

@@ -84,6 +84,7 @@ def find_packages(
     except (IndexUnreachable, UnknownChannel) as error:
         error.origin = _origin(error.where, prepared)
         channels = [source.url for source in prepared.spec.sources if source.kind == "channel"]
+        # Whoever asks for wheels alone may need nothing of conda at all.
         if _only_python(prepared.spec) and any(channel in str(error) for channel in channels):
             other = (
                 "a Python of this machine needs no channel: the setting `python_provider = system`,"

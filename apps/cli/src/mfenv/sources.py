@@ -38,6 +38,7 @@ def sources_of(
                 f"{first[0].origin} and {other.origin} name different indexes",
                 "keep one `--index-url`, and name the other with `--extra-index-url`",
             )
+    # An option wins over files, and files over every other setting.
     by_hand = settings.origins.get("index_url") == "--index-url"
     index: str | None = settings.index_url if by_hand or not first else first[0].secret_url
     further = [

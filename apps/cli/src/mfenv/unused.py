@@ -53,6 +53,7 @@ def _of_packages(said: RequirementSet) -> Iterator[str]:
                 f"{requirement.origin}: `{requirement.name}` is looked for in every index,"
                 " by their order"
             )
+        # Not where it is a text that something is compared with.
         words = re.sub(r"'[^']*'|\"[^\"]*\"", "", requirement.marker or "")
         if named := re.search(r"\b(extras?|dependency_groups)\b", words):
             what = "a group" if named[1] == "dependency_groups" else "an extra"

@@ -47,6 +47,7 @@ def words(error: BaseException) -> tuple[str, str | None]:
 
 def _of_the_machine(error: BaseException) -> tuple[str, str | None] | None:
     number = lacking(error)
+    # Where a place cannot be written, an error may know a better hint.
     if number is None or (number == errno.EROFS and getattr(error, "hint", None)):
         return None
     hint: str | None
@@ -54,6 +55,7 @@ def _of_the_machine(error: BaseException) -> tuple[str, str | None] | None:
         message, hint = os.strerror(number).lower(), _room(error, quota=number == errno.EDQUOT)
     else:
         message, hint = _WORDS[number]
+    # An error of ours says what failed, and the machine what it lacks.
     return str(error) if hasattr(error, "hint") else message, hint
 
 
@@ -61,6 +63,7 @@ def _room(error: BaseException, *, quota: bool) -> str | None:
     place = _place(error)
     if place is None:
         return None
+    # What could not be made is not there; what should hold it is.
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     usage = os.statvfs(there)
     room = f"{usage.f_bavail * usage.f_frsize / 1e6:.1f} MB"

@@ -92,6 +92,7 @@ def read_manifest(text: str | bytes) -> Manifest:
         for asked, by_full in _placed(f"environments.{platform}", _objects, by_req).items():
             for key, value in _placed(f"environments.{platform}.{asked}", _object, by_full).items():
                 with placed(f"environments.{platform}.{asked}.{key}"):
+                    # Beside the descriptions stands which of them is the default.
                     if key == _DEFAULT:
                         defaults.add(_env_id(asked, line(value, ""), platform))
                     else:
@@ -165,6 +166,7 @@ def co_resolved_full_id(by_platform: Mapping[str, Iterable[NetflixPackage]]) -> 
 
     Raises `InvalidDescription` for what is not ASCII.
     """
+    # Without `unique_keys`: that system leaves them out here.
     return _sha1(
         item
         for platform in sorted(by_platform)
@@ -228,6 +230,7 @@ def _sha1(items: Iterable[str]) -> str:
     text = " ".join(items)
     if not text.isascii():
         raise InvalidDescription("", "holds text that is not ASCII, which these ids are made of")
+    # It only names; where policy forbids SHA-1 for more than that, this still runs.
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -285,7 +288,10 @@ def _reference(data: Any) -> FullRef:
 def _aliases(references: dict[str, FullRef]) -> dict[str, FullRef]:
     """Names as people write them, without the ids that stand for themselves."""
     return {
-        ":".join(name.rsplit("/", 1)): ref for name, ref in references.items() if not is_id(name)
+        # That system separates the tag by the last slash.
+        ":".join(name.rsplit("/", 1)): ref
+        for name, ref in references.items()
+        if not is_id(name)
     }
 
 
@@ -311,6 +317,7 @@ def _choice(path: str, text: str, known: Mapping[str, str]) -> str:
 
 def _moment(text: str) -> datetime:
     try:
+        # It wrote local times without a zone, and which zone that was is not known any more.
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
             timezone.utc

@@ -76,4 +76,5 @@ def _virtual_package(text: str) -> str:
             "sys", text, "a virtual package has a name and a version", "write `__glibc=2.28`"
         )
     name, version, build = parts.groups()
+    # A virtual package without a build has the build 0.
     return f"{name}={version}" + (f"={build}" if build and build != "0" else "")

@@ -1,4 +1,4 @@
-"""The error that the parsers of small pieces raise; a reading turns it into a problem with a place."""
+"""The error that parsers of small pieces raise, which a reading makes a problem with a place."""
 
 from __future__ import annotations
 

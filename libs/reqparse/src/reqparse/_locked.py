@@ -42,6 +42,7 @@ class Place:
         if not is_url(address) or address.lower().startswith("file:"):
             path = join(self.base, address)
             if is_remote(path):
+                # The lock itself was read from a URL, and this is relative to that.
                 address, path = path, None
         if path:
             return LockedArtifact(path=path, hashes=tuple(hashes), size=size)

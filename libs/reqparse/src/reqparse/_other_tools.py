@@ -92,6 +92,7 @@ def _pdm_group(project: Project, listed: Node) -> None:
             project.pypi(node)
             continue
         with project.reading.guard(project.at(node)):
+            # pdm's word for where its file lies.
             path = editable[1].replace("${PROJECT_ROOT}", project.base)
             requirement = pypi_requirement(path, base=project.base, editable=True)
             project.take(requirement, node, node.text)

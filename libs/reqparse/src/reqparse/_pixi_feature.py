@@ -81,6 +81,7 @@ def _each(
     """Take each entry for the platforms on which no later one overrides it."""
     entries, holds = _merged(layers, kinds, key)
     for name, node in entries:
+        # By identity: a later table may say the very same, and then that one counts.
         platforms = tuple(p for p in PLATFORMS if holds[p].get(key(name)) is node)
         if not platforms:
             later = dict.fromkeys(held.get(key(name)) for held in holds.values())

@@ -156,6 +156,7 @@ def check_keys(keys: Collection[str], known: Collection[str], kind: str, usual: 
     A document with nothing that is `known` is none of this kind, which has the `usual` keys.
     """
     for signs, what, hint in _KEYS:
+        # What this kind has itself is a sign of nothing else.
         if signs <= set(keys) and not signs <= set(known):
             raise _not(kind, what, hint)
     if keys and not set(keys) & set(known):

@@ -170,6 +170,7 @@ class _Places:
 
     def __call__(self, requirement: Requirement) -> Iterator[Requirement]:
         node = self._sources.get(requirement.name or "")
+        # What has a URL says itself where it comes from.
         if node is None or requirement.url or requirement.category != "pypi":
             yield requirement
             return
@@ -181,8 +182,8 @@ class _Places:
         if not chosen:
             yield requirement
         elif all(entry.get("marker").value is not None for entry in chosen):
-            text = f"where no source's marker holds, `{requirement.name}` comes from an index; not used"
-            self._project.reading.note(self._project.at(node), text)
+            where = f"where no source's marker holds, `{requirement.name}` comes from an index"
+            self._project.reading.note(self._project.at(node), f"{where}; not used")
 
     def _is_meant(self, entry: Node) -> bool:
         """Whether a source holds for the group or extra that is being read."""

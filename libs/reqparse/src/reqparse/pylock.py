@@ -83,6 +83,7 @@ def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
         vcs = node.get("vcs")
         kind, commit = vcs.get("type").text, vcs.get("commit-id").text
         address = _address(vcs)
+        # A repository on this machine, which PEP 751 lets a lock name by its path.
         if "://" not in address:
             address = f"file://{place.artifact(address).path}"
         yield place.artifact(f"{kind}+{address}@{commit}{_subdirectory(vcs)}")

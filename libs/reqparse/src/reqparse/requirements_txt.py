@@ -69,6 +69,7 @@ class RequirementsReader:
 
     def _run(self) -> None:
         while self._open:
+            # The one that was included last; when it ends, the one that includes it goes on.
             file = next(reversed(self._open.values()))
             line = next(file.lines, None)
             if line is None:
@@ -123,6 +124,7 @@ class RequirementsReader:
             else:
                 self._global(file, line, origin, options)
         except Flaw as flaw:
+            # The message may quote what a variable held.
             self._reading.problem(origin, line.hide(flaw.message), flaw.hint)
 
     def _requirement(
@@ -170,6 +172,7 @@ class RequirementsReader:
         if len(included) + len(constraints) > 1:
             raise Flaw("more than one file on a line", "give each `-r` and `-c` its own line")
         for target in included or constraints:
+            # All that a constraints file includes are constraints.
             constraint = bool(constraints) or file.constraint
             self._enter(join(directory(file.location), target), origin, constraint=constraint)
 

@@ -124,6 +124,7 @@ def _dependency(node: Node, condition: str) -> str:
         text += f"=={version}"
     marker = node.opt("marker")
     if marker and condition:
+        # In parentheses, since `and` binds more than an `or` in the marker.
         marker = f"({marker}) and {condition}"
     marker = marker or condition
     return f"{text} ; {marker}" if marker else text

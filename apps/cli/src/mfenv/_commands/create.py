@@ -58,6 +58,7 @@ def create(
     if name and prefix:
         raise click.UsageError("Give --name or --prefix, not both.")
     host = current_host()
+    # As the user wrote it: further down `env` may become ids.
     title = f"{host.name} {env}"
     with open_environments() as environments:
         if notebook:
