@@ -11,11 +11,11 @@ from mfenv.settings import cache_limits
 if TYPE_CHECKING:
     from mfenv.site import Site
 
-__all__ = ["Holding", "Usage", "usage"]
+__all__ = ["Tally", "Usage", "usage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Tally:
     """Some files of the cache: how many packages, and how many bytes."""
 
     count: int
@@ -31,8 +31,8 @@ class Usage:
     """
 
     cache: Path
-    archives: Holding
-    unpacked: Holding
+    archives: Tally
+    unpacked: Tally
     prefixes: int
     disk: int
     registry: int
@@ -56,8 +56,8 @@ def usage(site: Site) -> Usage:
     files = [database, database.with_name(f"{database.name}-wal")]
     return Usage(
         cache=site.cache.root,
-        archives=Holding(count=len(archives), size=sum(archives)),
-        unpacked=Holding(count=len(unpacked), size=sum(unpacked)),
+        archives=Tally(count=len(archives), size=sum(archives)),
+        unpacked=Tally(count=len(unpacked), size=sum(unpacked)),
         prefixes=len(prefixes),
         disk=disk_use([site.cache.root, *prefixes]),
         registry=sum(file.stat().st_size for file in files if file.exists()),
