@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHELLS", "activated", "check_place", "program", "scripts", "shell_command", "variables"]
 
-# What would lead a program in one environment to another one.
+# What would lead a program out of its environment.
 _NOT_INHERITED = re.compile(
     r"PYTHON(HOME|PATH)|VIRTUAL_ENV(_PROMPT)?"
     r"|CONDA_(DEFAULT_ENV|PROMPT_MODIFIER|SHLVL|(PREFIX|STACKED)(_[0-9]+)?)"

@@ -16,7 +16,7 @@ __all__ = ["Change", "changes"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A package that is another one, or that one of the two environments lacks."""
+    """A package that differs between two environments, or that either lacks."""
 
     kind: str
     name: str

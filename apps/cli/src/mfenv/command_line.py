@@ -28,7 +28,7 @@ __all__ = [
 
 
 def commands() -> tuple[click.Command, ...]:
-    """All commands of `mfenv`, for a group of one's own; do not change them."""
+    """All commands of `mfenv`, for a group of the caller's; do not change them."""
     from mfenv._commands import COMMANDS
 
     return COMMANDS

@@ -165,7 +165,7 @@ class Environments:
         return envs, published
 
     def fetch(self, packages: Iterable[Package], *, store: Store | None = None) -> None:
-        """Bring packages into the cache: from `store`, else the shared one, else their sources."""
+        """Bring packages into the cache: from `store`, else our store, else their sources."""
         self._site.fetch(packages, store=store)
 
     def stage_runtime(self, platforms: Sequence[str], files: Mapping[str, Path]) -> Runtime:
@@ -265,7 +265,7 @@ class Environments:
         return tuple(Path(row.path) for row in rows)
 
     def prefix_for(self, name: str) -> Path:
-        """The prefix that `name` names: a created one by its name, or that of an environment."""
+        """The prefix that `name` names: by its own name, or as that of an environment."""
         row = self._site.registry.prefix_named(name)
         if row is None:
             return self.create(name).prefix
@@ -277,7 +277,7 @@ class Environments:
         return self.create(full, as_name=name, exist_ok=True).prefix
 
     def activation(self, prefix: Path) -> dict[str, str]:
-        """The variables of a process that runs in `prefix`: those of this one, led there.
+        """The variables of a process that runs in `prefix`: our own, led there.
 
         Raises `InvalidRequest` where activation files of the prefix cannot be used.
         """

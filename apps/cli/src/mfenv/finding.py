@@ -126,10 +126,10 @@ class Finder:
         users: Collection[str] | None = None,
         remember: bool = True,
     ) -> tuple[ResolvedEnv, ...] | None:
-        """One resolved environment for all `platforms`, None where one of them is not known.
+        """What was resolved as `full_id` for all `platforms`, None where any of that is not known.
 
-        With `users`, only one that one of them resolved. What only the store has is remembered
-        here, unless told otherwise.
+        With `users`, only what these resolved. What only the store has is remembered here, unless
+        told otherwise.
         """
         envs = []
         for platform in platforms:

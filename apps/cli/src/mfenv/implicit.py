@@ -108,7 +108,7 @@ def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
     )
     seeds: list[Mapping[Category, tuple[str, ...]]] = [{"conda": ("pip",), "pypi": ("pip",)}]
     for name in _BUILDERS:
-        # To conda one cannot say `for an older Python`: so only where none but older ones may come.
+        # conda has no words for `on an older Python`: so only where no newer Python may come.
         conda = () if new else (name,)
         seeds.append({"conda": conda, "pypi": (f"{name}; python_version < '3.12'",)})
     return seeds

@@ -77,7 +77,7 @@ def install_kernel(
         "metadata": {"debugger": True},
     }
     (beside / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")
-    # No directory takes the place of another one that has something in it.
+    # No directory takes the place of another that has something in it.
     shutil.rmtree(place, ignore_errors=True)
     beside.rename(place)
     return place

@@ -40,7 +40,7 @@ def options_of(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bo
 
 
 def overruled(sets: Sequence[RequirementSet], settings: Settings) -> Iterator[str]:
-    """A note on each statement that gives way to another one, or that nothing is left for."""
+    """A note on each statement that gives way to another, or that nothing is left for."""
     for name in _NAMES:
         value, origin = _setting(name, settings)
         if name == "channel-priority" and settings.python_provider == "system":

@@ -162,7 +162,7 @@ class Prefixes:
             try:
                 with timed(seconds, "create"):
                     self._link(env, path, replace=replace)
-            except NotInCache:  # one was collected, or found to be damaged, in the meantime
+            except NotInCache:  # a package was collected, or proved damaged, in the meantime
                 if not left:
                     raise
             else:
@@ -190,7 +190,7 @@ class Prefixes:
     def _python(self, env: ResolvedEnv) -> Path:
         minor = ".".join(env.python.split(".")[:2])
         if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
-            # The one that runs us is there for certain, and takes no process to find.
+            # The interpreter that runs us is there for certain, and takes no process to find.
             return Path(getattr(sys, "_base_executable", sys.executable))
         from resolvers.pythons import find_python
         from resolvers.request import ResolveContext
@@ -230,7 +230,7 @@ def _check_here(site: Site, env: ResolvedEnv) -> None:
 def _check_glibc(env: ResolvedEnv) -> None:
     """Refuse wheels that need a newer glibc than this machine has.
 
-    One that had to be built may need more than its request has as a floor.
+    A wheel that had to be built may need more than its request has as a floor.
     """
     from resolvers.targets import needed_glibc, own_glibc
 

@@ -43,7 +43,7 @@ def _names(words: bytes, path: bytes) -> bool:
     at = words.find(path)
     while at >= 0:
         end = at + len(path)
-        # Not a longer name that begins with this one.
+        # Not a longer path that begins the same.
         if words[end : end + 1] in (b"/", b"\0", b":"):
             return True
         at = words.find(path, end)

@@ -133,7 +133,7 @@ class Publisher:
     def restore_names(self, env: ResolvedEnv) -> None:
         """Give the store the default and the aliases that it lacks of an environment.
 
-        What another one has by now stays there.
+        What another environment has by now stays there.
         """
         store = self._site.store
         if store is None:

@@ -192,7 +192,7 @@ class Registry(Database):
     def use(self, envs: Iterable[ResolvedEnv]) -> None:
         """Say that environments are used, which keeps garbage collection away from them.
 
-        One that was collected since it was read is recorded again.
+        What was collected since it was read is recorded again.
         """
         if self.read_only:
             return
@@ -219,8 +219,8 @@ class Registry(Database):
     ) -> Remaining:
         """Forget the environments that nothing refers to, and the prefixes `without`.
 
-        An alias refers to one, a prefix, and a default that was used since `defaults_before`.
-        What was used since `before`, a POSIX time as well, stays.
+        What refers to an environment: an alias, a prefix, and a default, if the environment was
+        used since `defaults_before`. What was used since `before`, a POSIX time as well, stays.
         """
         sql = (
             "select req_id, full_id, platform from environments e where used_at<?"
@@ -245,7 +245,7 @@ class Registry(Database):
                     forgotten,
                 )
             sql = "select req_id, full_id, platform, digests from environments"
-            # The packages of one whose digests are damaged can be fetched again.
+            # Where digests are damaged, the packages can be fetched again.
             digests = list(self._right(db.execute(sql), lambda row: _rows.is_packed(row[3])))
             built = db.execute(
                 "select built from environments e where length(built) > 0 and not exists"
@@ -286,7 +286,7 @@ class Registry(Database):
     def set_alias(
         self, alias: str, target: FullRef, *, mutable: bool, store: str = ""
     ) -> FullRef | None:
-        """Give an alias to an environment; `store` is the one that is known to say the same.
+        """Give an alias to an environment; `store` is the URL of a store known to say the same.
 
         An immutable alias that is held by another environment stays there, and its holder is
         returned; None means that it is done.

@@ -265,7 +265,7 @@ def prepare(
 
 
 def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Settings:
-    """The settings for what is derived from an environment: Python is the one that is there."""
+    """The settings for what is derived from an environment, whose Python stays what it is."""
     provider = base.spec.options.python_provider
     by_hand = settings.origins.get("python_provider") == "--python-provider"
     if by_hand and provider != settings.python_provider:

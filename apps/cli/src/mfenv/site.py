@@ -117,7 +117,7 @@ class Site:
     def fetch(
         self, packages: Iterable[Package], *, unpack: bool = False, store: Store | None = None
     ) -> None:
-        """Bring packages into the cache: from `store`, else the shared one, else their sources.
+        """Bring packages into the cache: from `store`, else our store, else their sources.
 
         With `unpack` they are ready to be linked. Raises the errors of pkgcache.
         """

@@ -27,7 +27,7 @@ def sources_of(
     """The places to look in, in order: find-links, further indexes, the index.
 
     A further index comes before the index, as uv has it: a name that a private index has is never
-    taken from the public one.
+    taken from the public index.
     """
     bound = names_bound(sets)
     stated = [source for said in sets for source in said.sources if is_meant(source, bound)]
@@ -92,7 +92,7 @@ def names_bound(sets: Iterable[RequirementSet]) -> set[str]:
 
 
 def is_meant(source: StatedSource, bound: Collection[str]) -> bool:
-    """Whether a source counts: an explicit one is there for what is bound to it alone."""
+    """Whether a source counts: what is explicit is there for what is bound to it alone."""
     return not source.explicit or source.name in bound or source.url in bound
 
 

@@ -102,7 +102,7 @@ def unused_platforms(sets: Iterable[RequirementSet], platforms: Collection[str])
 
 
 def unused_settings(paths: Iterable[Path], settings: Settings) -> Iterator[str]:
-    """A note on each pyproject.toml whose `[tool.mfenv]` is not the one in force."""
+    """A note on each pyproject.toml whose `[tool.mfenv]` is not in force."""
     for path in paths:
         origin = f"{path.absolute()}:"
         there = path.is_file() and b"[tool.mfenv" in path.read_bytes()

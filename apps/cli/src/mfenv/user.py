@@ -8,7 +8,7 @@ __all__ = ["user_name"]
 
 
 def user_name() -> str:
-    """Who resolves here: the name of the user, or `uid-N` of one who has none."""
+    """Who resolves here: the name of the user, or `uid-N` for want of a name."""
     import getpass
 
     try:

@@ -61,7 +61,7 @@ def add_virtual_packages(
 
 
 def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
-    """Refuse a stated floor that is none: no version, or, for `wheels`, one that they do not know.
+    """Refuse a stated floor that is no version or, for `wheels`, that they do not know.
 
     Raises `InvalidRequest` naming the place.
     """

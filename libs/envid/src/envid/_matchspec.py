@@ -24,7 +24,7 @@ _PAIR = re.compile(r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|\[[^\[\]]*\]|[^,'"
 
 
 def normal_matchspec(category: str, text: str) -> str:
-    """The normal spelling of one MatchSpec; raises `InvalidRequirement`."""
+    """The normal spelling of a MatchSpec; raises `InvalidRequirement`."""
     if "://" in text and _PACKAGE_URL.fullmatch(text):
         return _url(category, text, text)
     start = text.find("[")

@@ -29,7 +29,7 @@ _OPERATORS = tuple("<>=!~;@")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetflixPackage:
-    """One artifact; `filename` is without its ending, `format` is the ending of what `url` gives.
+    """An artifact; `filename` is without its ending, `format` is the ending of what `url` gives.
 
     `hashes` and `cache_urls` are by format: the md5 of conda packages, the sha256 of PyPI ones,
     and the place in that system's store.
@@ -113,7 +113,7 @@ def to_spec(env: NetflixEnv) -> EnvSpec:
 
 
 def to_package(package: NetflixPackage) -> Package:
-    """One package with the hash that proves it; raises `InvalidDescription`."""
+    """A package with the hash that proves it; raises `InvalidDescription`."""
     if package.kind == "conda":
         channel, _, tail = package.url.rpartition("/")[0].rpartition("/")
         return Package.make(

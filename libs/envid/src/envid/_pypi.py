@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _EXTRAS = rf" ?{_NAME} ?(?:, ?{_NAME} ?)*"
 _N = r"(?:0|[1-9][0-9]{0,17})"
-# Small on purpose: to compile one expression for a whole requirement takes longer than to use it.
+# Small on purpose: to compile an expression for a whole requirement takes longer than to use it.
 _PLAIN = re.compile(rf"({_NAME})(?: ?\[({_EXTRAS})\])?(| ?[=!<>~].*)")
 _PLAIN_CLAUSE = re.compile(
     rf" ?([=!<>~]=|[<>]) ?{_N}(\.{_N})*((?:(?:a|b|rc){_N})?(?:\.post{_N})?(?:\.dev{_N})?)(\.\*)? ?"
@@ -47,7 +47,7 @@ def normal_name(name: str) -> str:
 
 
 def normal_requirement(text: str) -> str:
-    """The normal spelling of one requirement; raises `InvalidRequirement`."""
+    """The normal spelling of a requirement; raises `InvalidRequirement`."""
     body, *hashes = _HASH_OPTION.split(text)
     body = body.rstrip()
     # Most requirements are plain, and read without importing `packaging`.
@@ -229,7 +229,7 @@ def _wrong_marker(marker: str) -> str:
 
 
 def _marker(mark: str, text: str) -> str:
-    """A marker that `packaging` has found well-formed, one space between its words."""
+    """A marker that `packaging` takes for well-formed, with single spaces between its words."""
     tokens = [_MARKER_NAMES.get(token, token) for token in _MARKER_TOKEN.findall(text)]
     marker = mark if tokens else ""
     for at, word in enumerate(tokens):

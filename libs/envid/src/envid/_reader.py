@@ -20,7 +20,7 @@ _LARGEST = 2**63 - 1  # what a signed 64-bit field of a database or of another l
 
 
 class Fields:
-    """One JSON object.
+    """A JSON object.
 
     Each read takes a field; `close` refuses the fields that nothing has taken, since dropping
     them would change what the ids stand for. Errors name the field as seen from this object;
@@ -36,7 +36,7 @@ class Fields:
         self._left: dict[str, Any] = dict(data)
 
     def names(self, known: tuple[str, ...]) -> list[str]:
-        """The names of the fields that are left, sorted, where each must be one of `known`."""
+        """The names of the fields that are left, sorted, where each must be among `known`."""
         for name in self._left:
             if name not in known:
                 raise InvalidDescription(name, f"is none of {', '.join(known)}")
@@ -47,7 +47,7 @@ class Fields:
         return name in self._left
 
     def take(self, name: str) -> Any:
-        # null is a value of some fields, so a missing one needs another sign.
+        # null is a value of some fields, so that a field is missing needs another sign.
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
             raise InvalidDescription(name, "is missing")

@@ -22,7 +22,7 @@ def has_scheme(url: str) -> bool:
 
 
 def check_url(field: str, url: str) -> str:
-    """Give `url` back, or raise `InvalidSpec` for one that is broken or holds a credential.
+    """Give `url` back, or raise `InvalidSpec` where it is broken or holds a credential.
 
     A credential is a password, a user name (except over ssh, where it names an account that
     everyone shares), a conda channel's token, or a query parameter such as `token`.

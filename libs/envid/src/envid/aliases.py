@@ -99,7 +99,7 @@ class ReqRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrefixRef:
-    """The first digits of an id; which one is for a caller to say who can look up candidates."""
+    """The first digits of an id; which id, only a caller can say who can look up candidates."""
 
     digits: str
 
@@ -117,7 +117,7 @@ def parse_ref(text: str) -> Ref:
     """
     if text.startswith(f"{_STEP}:"):
         return _step(text)
-    # Ids before aliases: `_alias` gives out no name that reads like one.
+    # Ids before aliases: `_alias` gives out no name that reads like an id.
     if is_id(text):
         return ReqRef(req_id=text)
     if _PREFIX.fullmatch(text):
@@ -179,7 +179,7 @@ def _alias(text: str) -> Alias:
 
 
 def _grammar(text: str) -> str:
-    """What names are made of, and the one that is nearest to a text, if there is one."""
+    """What names are made of, and the name that is nearest to a text, if there is any."""
     name, _, tag = text.lower().partition(":")
     parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
     near = "/".join(filter(None, parts[:-1])) + (f":{parts[-1]}" if parts[-1] else "")

@@ -36,7 +36,7 @@ class InvalidSpec(ValueError, EnvidError):
 
 
 class InvalidRequirement(ValueError, EnvidError):
-    """A requirement of one category cannot be read."""
+    """A requirement cannot be read in its category."""
 
     def __init__(self, category: str, text: str, reason: str, hint: str | None = None) -> None:
         text = redact(text)

@@ -76,7 +76,7 @@ class Manifest:
 
 
 def read_manifest(text: str | bytes) -> Manifest:
-    """Read the text of a `conda_v2.cnd`; an empty one is that of no environments.
+    """Read the text of a `conda_v2.cnd`; an empty text is that of no environments.
 
     Raises `UnknownSchemaVersion` for a later version than 1, and `InvalidDescription` with the
     path to the first field that is wrong. Fields that are not known are passed over.
@@ -108,7 +108,7 @@ def read_manifest(text: str | bytes) -> Manifest:
 
 
 def read_environment(description: Any, env_id: EnvId) -> NetflixEnv:
-    """Read one stored description, JSON or its data; the id is what it was stored under.
+    """Read a stored description, JSON or its data; the id is what it was stored under.
 
     Raises `InvalidDescription` with the path to the first field that is wrong. `extras`,
     `env_type`, `accurate_source` and `full_id_unique_keys` may be missing, and fields that are not

@@ -1,4 +1,4 @@
-"""One artifact that a resolver chose."""
+"""What a resolver chose: packages, and the hashes that prove them."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class Transmuted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One artifact: what it is, where it comes from, and the hashes that prove it.
+    """An artifact: what it is, where it comes from, and the hashes that prove it.
 
-    `depends` names the packages of the environment that this one needs. `source` is the channel
+    `depends` names the packages of the environment that this needs. `source` is the channel
     or index it was found in. Where `built_from` is set, `url` names that source, not the wheel.
     Where `transmuted` is set, all else is still about the original.
     """

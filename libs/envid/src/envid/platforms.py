@@ -51,7 +51,7 @@ def check_platform(text: str) -> str:
 
 
 def host_platform() -> str:
-    """The platform of the running interpreter; raises `InvalidSpec` on one that is not known."""
+    """The platform of the running interpreter; raises `InvalidSpec` where that is not known."""
     subdir = _MACHINES.get((sys.platform, platform.machine().lower()))
     return check_platform(subdir or f"{sys.platform}-{platform.machine().lower()}")
 

@@ -34,7 +34,7 @@ _TOKEN = re.compile(rf"(://[^{_OUT}/]*/t/|/t/(?=[a-z]{{2}}-[0-9a-f]{{8}}-))[^{_O
 _TAIL = re.compile(rf"(://[^{_OUT}?#]*)(\?[^{_OUT}#]*)?(#{_IN}*)?")
 # Where a URL was taken for a path.
 _COLLAPSED = re.compile(r"\b((?:https?|ssh|git\+[a-z]+):)/(?=[^/\s])")
-# Outside of URLs: in one that has lost its beginning, in a header, in a connection string.
+# Outside of URLs: in a URL that has lost its beginning, in a header, in a connection string.
 _LOOSE = re.compile(
     r"((?:(?<=[?&;])(?:[\w.-]*(?:token|password|secret|signature|credential|api[_-]?key)|sig)"
     r"|\b(?:AccountKey|SharedAccessKey|SharedAccessSignature))="

@@ -75,7 +75,7 @@ class ResolvedEnv:
         if not found:
             raise InvalidSpec("platform", "there is none", f"known: {', '.join(PLATFORMS)}")
         at = (resolved_at or datetime.now(timezone.utc)).astimezone(timezone.utc)
-        # One form for all, so that texts sort as the moments do.
+        # The same form for all, so that texts sort as the moments do.
         moment = at.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
         packages = {
             check_platform(platform): (_python(python), _sorted(chosen))
@@ -150,7 +150,7 @@ class ResolvedEnv:
     def from_dict(cls, data: Any) -> ResolvedEnv:
         """Read a description and check it against its own ids.
 
-        Raises `UnknownSchemaVersion` for one written by a newer envid, and `InvalidDescription`
+        Raises `UnknownSchemaVersion` for what a newer envid wrote, and `InvalidDescription`
         with the path to the first field that is missing, of a wrong type, unknown, or that does
         not match the ids.
         """

@@ -156,10 +156,10 @@ class Options:
 # Without slots: `cached_property` keeps the id, which is over all fields, in the instance.
 @dataclass(frozen=True, kw_only=True)
 class EnvSpec:
-    """A request in normal form; make one with `EnvSpec.make`, which alone checks its input.
+    """A request in normal form, made by `EnvSpec.make`, which alone checks its input.
 
     `requirements` holds for every platform, `platform_requirements` for one each. `python` is a
-    PEP 440 specifier set. `base` is the `full_id` of the environment that this one derives from.
+    PEP 440 specifier set. `base` is the `full_id` of the environment that this derives from.
     """
 
     # Mappings cannot be hashed. Equal specs have equal hashes all the same; equality compares all.

@@ -1,4 +1,4 @@
-"""One requirement on conda packages: the MatchSpec language, and virtual packages.
+"""Requirements on conda packages: the MatchSpec language, and virtual packages.
 
 Follows conda's documentation of MatchSpec; the canonical spelling is
 `channel/subdir::name version build[key='value']` with `=1.2` written `1.2.*` and a bare version
@@ -61,7 +61,7 @@ _LISTS = ("extras", "flags")
 
 
 def conda_requirement(text: str, *, base: str = "") -> Requirement:
-    """Parse one MatchSpec, package URL or path to a package. Raises Flaw."""
+    """Parse a MatchSpec, package URL or path to a package. Raises Flaw."""
     text = text.strip()
     bare = text.partition("#")[0]
     if bare.endswith((".conda", ".tar.bz2")) and (has_scheme(text) or "/" in text):
@@ -146,7 +146,7 @@ def _add_file(text: str, name: str, keys: dict[str, str]) -> None:
 
 
 def _words(value: str, text: str) -> tuple[str, ...]:
-    """The words of a list such as `[a, b]`, or a single one."""
+    """The words of a list such as `[a, b]`, or a single word."""
     words = [w.strip().strip("'\"") for w in value.removeprefix("[").removesuffix("]").split(",")]
     if wrong := [word for word in words if not _WORD.fullmatch(word)]:
         raise Flaw(f"`{wrong[0]}` in `{text}` is not a name", "write for example `[extras=[a, b]]`")

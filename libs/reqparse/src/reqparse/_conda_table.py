@@ -56,11 +56,11 @@ def _check_name(name: str) -> None:
 
 
 def _archive(name: str, node: Node, source: str, base: str) -> Requirement:
-    """The package of a file. Raises Flaw for one that is named otherwise."""
+    """The package of a file. Raises Flaw where the file is named otherwise."""
     address = node.get(source).text
     if source == "path":
         address = f"./{address}" if "/" not in address else address
-    # Two hashes say the same of one file; the longer one says it better.
+    # Two hashes say the same of a file; sha256 says it better.
     hashes = [f"{key}={text}" for key in ("md5", "sha256") if (text := node.opt(key))]
     requirement = conda_requirement("#".join([address, *hashes[-1:]]), base=base)
     if requirement.name != name.lower():

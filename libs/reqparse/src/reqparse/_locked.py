@@ -65,7 +65,7 @@ def open_toml(
 
 
 def check_version(node: Node, known: tuple[str, ...], what: str) -> str:
-    """The version of a lock's format. Raises Flaw for one that is not known."""
+    """The version of a lock's format. Raises Flaw where that is not known."""
     if node.value is None:
         raise Flaw(f"{what} without a version")
     version = node.text

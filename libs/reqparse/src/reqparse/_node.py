@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_NEAR = 0.85  # `dependancies`, and not a newer key that shares a word with one that is known
+_NEAR = 0.85  # `dependancies`, and not a newer key that shares a word with a known key
 
 
 class Node:
@@ -120,7 +120,7 @@ class Node:
                 yield from node.unread(path)
 
     def misspelt(self) -> Iterator[tuple[str, str, Node]]:
-        """The keys that nobody took and that are nearly one that was looked for, each with that."""
+        """The keys that nobody took and that are nearly what was looked for, each with that."""
         if self.done or not self.taken:
             return
         if isinstance(self.value, list):

@@ -52,7 +52,7 @@ SPELLING = {name: flag for flag, name in _FLAGS.items()} | {
 
 
 class LineOptions:
-    """The options of one line: lists of values and flags, empty or False where not given."""
+    """The options of a line: lists of values and flags, empty or False where not given."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = {name: value for name, value in values.items() if value}

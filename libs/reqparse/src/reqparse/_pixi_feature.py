@@ -1,4 +1,4 @@
-"""What one feature of pixi's asks for: the tables that may stand in it, and per platform."""
+"""What a feature of pixi's asks for: the tables that may stand in it, and per platform."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _merged(
 ) -> tuple[list[tuple[str, Node]], dict[str, dict[str, Node]]]:
     """All entries of some tables in reading order, and for each platform those that hold.
 
-    What stands in a later table takes the place of what an earlier one says of the same name.
+    What stands in a later table takes the place of what an earlier says of the same name.
     """
     entries: list[tuple[str, Node]] = []
     holds: dict[str, dict[str, Node]] = {platform: {} for platform in PLATFORMS}
@@ -78,10 +78,10 @@ def _each(
     key: Callable[[str], str],
     take: Callable[[str, Node], None],
 ) -> None:
-    """Take each entry for the platforms on which no later one overrides it."""
+    """Take each entry for the platforms on which no later entry overrides it."""
     entries, holds = _merged(layers, kinds, key)
     for name, node in entries:
-        # By identity: a later table may say the very same, and then that one counts.
+        # By identity: a later table may say the very same, and then the later counts.
         platforms = tuple(p for p in PLATFORMS if holds[p].get(key(name)) is node)
         if not platforms:
             later = dict.fromkeys(held.get(key(name)) for held in holds.values())

@@ -71,7 +71,7 @@ _COMPOSES = {"features", "solve-group", "no-default-feature"}
 
 
 def read(project: Project, table: Node) -> None:
-    """Take the environments that are asked for, or the default one; the others are offered."""
+    """Take the environments that are asked for, or else `default`; the others are offered."""
     if table.value is None:
         return
     with project.reading.guard(project.at(table)):
@@ -80,7 +80,7 @@ def read(project: Project, table: Node) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the features that make an environment, and the group that it belongs to."""
+    """A feature that is part of an environment, and the group that it belongs to."""
 
     table: Node
     group: str | None
@@ -233,7 +233,7 @@ class _Manifest:
                 self._virtual(key, node, PLATFORMS)
 
     def _virtual(self, key: str, node: Node, platforms: tuple[str, ...]) -> None:
-        """Take a virtual package; of several versions of one, the highest holds."""
+        """Take a virtual package; of several versions, the highest holds."""
         if key in _NOT_HERE:
             note = f"`{key}` is not used: {_NOT_HERE[key]}"
             self._reading.note(self._project.at(node), note)
@@ -246,7 +246,7 @@ class _Manifest:
         if isinstance(node.value, dict):
             versions = _versions(name, node)
         for virtual, version in versions.items():
-            # conda says this one's architecture in the build, behind a version that is always 1.
+            # Here conda has the architecture in the build, behind a version that is always 1.
             text = f"1={version.text}" if virtual == "__archspec" else version.text
             sys_requirement(f"{virtual}={text}")
             for platform in set(platforms).intersection(own):
@@ -318,7 +318,7 @@ class _Platforms:
         return name, subdir, node
 
     def choose(self, features: list[Node]) -> None:
-        """Choose one entry for each platform that all features have. Raises Flaw for none."""
+        """Choose an entry for each platform that all features have. Raises Flaw for none."""
         narrow = [node for node in features if node.get("platforms").value is not None]
         wanted = [list(node.get("platforms").texts()) for node in narrow]
         exact = {name for names in wanted for name in names}

@@ -116,7 +116,7 @@ def _joined(alternatives: list[list[str]], text: str, *, python: bool) -> list[s
         for clauses in alternatives
     ]
     ranges = [_ranges([c for c in clauses if not _is_point(c)], text) for clauses in alternatives]
-    # What one alternative leaves out is gone only if no other one has it.
+    # What an alternative leaves out is gone only if no other has it.
     gone = {
         clause: None
         for version, clause in (point for own in points for point in own.items())
@@ -158,7 +158,7 @@ def _is_point(clause: str) -> bool:
 
 
 def _ranges(clauses: list[str], text: str) -> list[_Range]:
-    """The ranges of one alternative, which are several where it leaves some out."""
+    """The ranges of an alternative, which are several where it leaves some out."""
     ranges = [_Range(None, None)]
     for clause in clauses:
         operator, version = _parts(clause)
@@ -217,7 +217,7 @@ def _gap(low: Version | None, high: Version | None, text: str, *, python: bool) 
     gone: list[str] = []
     depth = len(at)
     end = end + (0,) * (depth - len(end))
-    # From 1.2 to 1.5.3: `1.2.*` to `1.4.*`, then, one part deeper, `1.5.0.*` to `1.5.2.*`.
+    # From 1.2 to 1.5.3: `1.2.*` to `1.4.*`, then, a part deeper, `1.5.0.*` to `1.5.2.*`.
     while at != end[:depth] or any(end[depth:]):
         # From 1.2 to 2.1 come 1.2, 1.3 and so on without end.
         if at[:-1] != end[: depth - 1] or len(gone) > _MANY:

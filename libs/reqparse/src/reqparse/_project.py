@@ -31,7 +31,7 @@ _SCP = re.compile(r"(?:git\+)?([\w.-]+@[\w.-]+):(?!//|\d+/)(.+)")
 
 
 class Project:
-    """One file being read.
+    """A file being read.
 
     Groups and extras are offered by several tables; those that were asked for are read at the
     end, and the others noted.
@@ -61,7 +61,7 @@ class Project:
         self.offered[f"{what} `{name}`"].append(node)
 
     def read_offers(self) -> None:
-        """Read the groups and extras that were asked for; one that nobody offers is a problem."""
+        """Read the groups and extras that were asked for; what nobody offers is a problem."""
         for what, wanted, offers in (
             ("group", self.reading.groups, self.groups),
             ("extra", self.reading.extras, self.extras),
@@ -78,7 +78,7 @@ class Project:
                         take()
             for name in offers.keys() - asked.keys():
                 nodes = self.offered[f"{what} `{name}`"]
-                # One of pixi's environments may have read it already.
+                # An environment of pixi's may have read it already.
                 if not all(node.taken for node in nodes):
                     self.reading.note(self.at(nodes[0]), f"{what} `{name}` not asked for")
                 for node in nodes:
@@ -172,7 +172,7 @@ class Project:
             target = _git_url(node)
         elif key := next((k for k in ("url", "path", "file") if k in table), None):
             target = table[key].text
-            # Behind `@` only what looks like a path is one, see `check_address`.
+            # Behind `@` only what looks like a path counts as a path, see `check_address`.
             if key != "url" and not is_url(target) and not re.match(r"[./\\]|\w:[/\\]", target):
                 target = f"./{target}"
         else:
@@ -200,7 +200,7 @@ class Included:
         self._seen: set[str] = set()
 
     def enter(self, name: str) -> bool:
-        """Begin to read a group; False for one that was read. Raises Flaw for one too deep."""
+        """Begin to read a group; False where that was done. Raises Flaw where it lies too deep."""
         if name in self._seen:
             return False
         if len(self._path) >= _DEEPEST:

@@ -1,4 +1,4 @@
-"""One requirement on Python packages: PEP 508, and the URLs and paths that pip takes beside it."""
+"""Requirements on Python packages: PEP 508, and the URLs and paths that pip takes beside it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SIMPLE = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(\d+(?:\
 
 
 def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Requirement:
-    """Parse one requirement; relative paths start at `base`, a directory or a URL of one.
+    """Parse a requirement; relative paths start at `base`, a directory or its URL.
 
     Raises Flaw. The forms: `name[extra]>=1; marker`, `name @ url ; marker`, and without a name a
     URL, a VCS URL or a path, whose name comes from `#egg=` or from an archive's file name.
@@ -77,7 +77,7 @@ def _is_reference(text: str) -> bool:
 
 
 def _split_at_marker(text: str) -> tuple[str, str | None]:
-    """Cut at the `;` of a marker; in a URL only one after a space starts a marker."""
+    """Cut at the `;` of a marker; in a URL a marker starts only at a `;` beside a space."""
     if has_scheme(text):
         body, semicolon, marker = text.partition(" ;")
         if not semicolon:
@@ -222,7 +222,7 @@ def from_filename(address: str) -> dict[str, str]:
     except InvalidWheelFilename:
         raise Flaw(f"`{filename}` is not the name of a wheel") from None
     except InvalidSdistFilename:
-        pass  # any archive may be installed; only one named by PEP 625 tells what it holds
+        pass  # any archive may be installed; only a name by PEP 625 tells what it holds
     return {}
 
 

@@ -1,4 +1,4 @@
-"""The state of one parse: what was found so far, what is wrong, what was read."""
+"""What is known while a file is read: what it states, what is wrong with it, what is noted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_MESSAGE = 600
 _NAMES = ("no_binary", "only_binary", "trusted_hosts", "features")
 
 MAX_BYTES = 64 * 1024 * 1024
-"""No requirement or lock file comes near this; what is larger is not one."""
+"""No requirement or lock file comes near this; what is larger is something else."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class Reading:
             self.platforms, self.group = outer
 
     def add(self, requirement: Requirement, *, constraint: bool = False) -> None:
-        """Take a requirement; one of PyPI's that is named `python` states the Python version."""
+        """Take a requirement; on PyPI, `python` is no package, and states the Python version."""
         if requirement.category == "pypi" and requirement.name == "python" and not requirement.url:
             self.add_python(requirement.specifier, requirement.origin, requirement.marker)
             return
@@ -140,7 +140,7 @@ class Reading:
         name: str | None = None,
         explicit: bool = False,
     ) -> None:
-        """Take a source; a repeated one says nothing new, and a second index replaces the first.
+        """Take a source; repeated, it says nothing new, and a second index replaces the first.
 
         The channel `nodefaults` is none: it says that conda's own defaults are not wanted.
         """

@@ -44,7 +44,7 @@ def comment_selector(comment: str) -> tuple[str, ...] | None:
 
 
 def select(expression: str) -> tuple[str, ...] | None:
-    """The platforms for which an expression holds; None if it is not one we understand."""
+    """The platforms for which an expression holds; None if we do not understand it."""
     tokens = list(_tokens(expression))
     if not tokens or len(tokens) > _MAX_TOKENS or None in tokens:
         return None
@@ -70,7 +70,7 @@ class _Expression:
     """Recursive descent over `or`, `and`, `not`, parentheses and names, for one platform."""
 
     def __init__(self, tokens: list[str | None], platform: str) -> None:
-        # The next one is at the end, where it is cheap to take.
+        # The next token is at the end, where it is cheap to take.
         self._tokens = [token for token in reversed(tokens) if token]
         self._platform = platform
 
@@ -89,7 +89,7 @@ class _Expression:
     def _or(self) -> bool:
         value = self._and()
         while self._take("or"):
-            # This way round: the right side has to be read whatever the left one is.
+            # This way round: the right side has to be read whatever the left side is.
             value = self._and() or value
         return value
 

@@ -22,7 +22,7 @@ _PRERELEASES = ("disallow", "allow", "if-necessary", "explicit", "if-necessary-o
 
 
 def set_choice(project: Project, node: Node, name: SettingName, known: Sequence[str]) -> None:
-    """Take a setting that is one of some words. Raises Flaw for another."""
+    """Take a setting whose value is among some words. Raises Flaw for another."""
     if node.value is None:
         return
     if node.text not in known:

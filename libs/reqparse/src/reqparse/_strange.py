@@ -1,7 +1,7 @@
 """What a file seems to be that is no requirement file, told by its name and its content.
 
-One error that says so helps more than one for each of its lines, and a file of something else is
-never read as one that says nothing.
+A single error that says so helps more than an error for each of its lines, and a file of something
+else is never read as if it said nothing.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def check_keys(keys: Collection[str], known: Collection[str], kind: str, usual: 
 
 
 def of_lines(data: bytes, wrong: Sequence[str], read: int) -> Flaw | None:
-    """The one thing to say of a requirements file, some of whose lines are wrong, and why.
+    """What to say of a requirements file, some of whose lines are wrong, in place of all that.
 
     None where it is a requirements file, and these lines are to be mended.
     """

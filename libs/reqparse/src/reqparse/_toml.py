@@ -87,7 +87,7 @@ class _Scanner:
     """Finds the line of every value by its path of keys and indexes."""
 
     def __init__(self, text: str) -> None:
-        # One iterator: every method goes on where the last one stopped.
+        # A single iterator: every method goes on where the last stopped.
         self._tokens = self._scan(text)
         self._lines: dict[Path, int] = {}
         self._sizes: dict[Path, int] = {}
@@ -166,7 +166,7 @@ class _Scanner:
         # What is open, with whether it is an array; and for each, how many commas came. Of a table
         # that number means nothing, but the two lists grow and shrink together.
         stack: list[tuple[Path, bool]] = [(path, token == "[")]  # noqa: S105 - no password
-        # `fresh`: a key or a value may begin; else what comes belongs to the one before.
+        # `fresh`: a key or a value may begin; else what comes belongs to what is there.
         fresh, indexes = True, [0]
         for inner, text, at in self._tokens:
             # Inside of arrays, and in TOML 1.1 of inline tables, the end of a line means nothing.

@@ -81,7 +81,7 @@ def url_to_path(url: str) -> str:
 
 
 def join(base: str, target: str) -> str:
-    """A path or URL as seen from a directory, or from the URL of one. Raises Flaw."""
+    """A path or URL as seen from a directory or its URL. Raises Flaw."""
     try:
         named = "\0" not in target and bool(os.fsencode(target))
     except UnicodeEncodeError:

@@ -148,7 +148,7 @@ def _settings(project: Project, table: Node) -> None:
 
 
 def _of_uv(project: Project, table: Node, name: str, keys: tuple[str, ...]) -> None:
-    """Note in one line what uv alone has a use for."""
+    """Note in a single line what uv alone has a use for."""
     if stated := [key for key in keys if key in table.table]:
         listed = ", ".join(f"`{key}`" for key in stated)
         node = table.get(stated[0])

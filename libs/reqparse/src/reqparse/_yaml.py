@@ -32,7 +32,7 @@ _TAGS = {None, "!", *(_CORE + t for t in ("str", "int", "float", "bool", "null",
 
 
 def load_yaml(text: str) -> Node:
-    """The only document of a YAML text; an empty node for an empty one. Raises Flaw."""
+    """The only document of a YAML text; an empty node for an empty text. Raises Flaw."""
     composer = _Composer(text)
     try:
         for event in cast("Iterator[Any]", yaml.parse(text, Loader=_LOADER)):
@@ -130,7 +130,7 @@ class _Composer:
 
 
 def _set(top: _Open, key: Node, node: Node) -> None:
-    """Add an entry to a mapping; a merged one (`<<`) gives way to one of the mapping itself."""
+    """Add an entry to a mapping; what is merged (`<<`) gives way to the mapping's own entries."""
     mapping = top.node
     if isinstance(key.value, (list, dict)):
         raise Flaw("a key must be a text", line=key.line)

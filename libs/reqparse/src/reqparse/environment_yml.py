@@ -98,7 +98,7 @@ class _Reader:
                     self._other(key, table[key])
 
     def _other(self, key: str, node: Node) -> None:
-        """Note a key that means nothing here; one that seems to mean something is wrong."""
+        """Note a key that means nothing here; what seems to mean something is wrong."""
         if key == "pip":
             raise Flaw("`pip:` stands by itself", "indent it, as an item of `dependencies:`")
         if key not in _UNUSED and (near := get_close_matches(key, KEYS, n=1, cutoff=0.75)):
@@ -165,7 +165,7 @@ class _Reader:
                 take(item, self._chosen(item, platforms))
 
     def _chosen(self, node: Node, platforms: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """The platforms that remain after the selector beside a node, if there is one."""
+        """The platforms that remain after the selector beside a node, if there is any."""
         if not re.search(r"\[[^\[\]]*\]", node.comment):
             return platforms
         chosen = comment_selector(node.comment)

@@ -21,7 +21,7 @@ class ReqparseError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong with a file; `str()` is `file:line: what, and what to do`."""
+    """Something wrong with a file; `str()` is `file:line: what, and what to do`."""
 
     origin: Origin
     message: str

@@ -1,4 +1,4 @@
-"""Reading a file of any known kind, and one requirement by itself."""
+"""Reading a file of any known kind, and a requirement by itself."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def parse_requirement(
     category: Category = "pypi",
     origin: Origin = Origin(),  # noqa: B008 - frozen
 ) -> Requirement:
-    """Read one requirement, as from a command line; relative paths start at the working directory.
+    """Read a requirement, as from a command line; relative paths start at the working directory.
 
     Raises ParseErrors.
     """

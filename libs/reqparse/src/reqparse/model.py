@@ -57,7 +57,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """One thing asked for.
+    """Something asked for.
 
     `text` is the whole request in canonical spelling, without installer options: PEP 508 for
     PyPI, a conda MatchSpec for the conda categories, `NAME=VERSION` for `sys`, or the bare URL
@@ -88,7 +88,7 @@ class Requirement:
     platforms: tuple[str, ...] | None = None
     """The conda subdirs it applies to; None means all of them."""
     group: str | None = None
-    """The extra, dependency group, category or feature that asks for it; None is the main one."""
+    """The extra, dependency group, category or feature that asks for it; None is the main group."""
     origin: Origin = field(default=Origin(), compare=False)
     original: str = field(default="", compare=False, repr=False)
     """The text as written, environment variables unexpanded and credentials masked."""
@@ -144,10 +144,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedArtifact:
-    """One file, directory or repository that a locked package can be taken from."""
+    """A file, directory or repository that a locked package can be taken from."""
 
     url: str | None = None
-    """Without credentials; None of a local one."""
+    """Without credentials; None of what is local."""
     path: str | None = None
     name: str | None = None
     """The name of the file, where the lock says it."""

@@ -53,14 +53,14 @@ class RequirementsReader:
         self._scope: object = None
 
     def read(self, location: str, data: bytes) -> None:
-        """Read a file whose bytes are here already, such as the one the caller named."""
+        """Read a file whose bytes are here already, such as the file that the caller named."""
         self._push(location, data, Origin(file=location), constraint=False)
         self._run()
 
     def line(self, text: str, location: str, origin: Origin, scope: object = None) -> None:
-        """Read one line of another file, such as an item of environment.yml's pip list.
+        """Read a line of another file, such as an item of environment.yml's pip list.
 
-        Within one scope a file is included once.
+        Within a scope a file is included once.
         """
         self._scope = scope
         for line in logical_lines(text, self._reading.env):
@@ -69,7 +69,7 @@ class RequirementsReader:
 
     def _run(self) -> None:
         while self._open:
-            # The one that was included last; when it ends, the one that includes it goes on.
+            # What was included last; when it ends, the file that includes it goes on.
             file = next(reversed(self._open.values()))
             line = next(file.lines, None)
             if line is None:
@@ -80,7 +80,7 @@ class RequirementsReader:
                 self._line(file, line, Origin(file=redact(file.location), line=line.number))
 
     def _check(self, file: _File) -> None:
-        """Put one problem in the place of all, where a file is something else."""
+        """Put a single problem in the place of all, where a file is something else."""
         name, problems = redact(file.location), self._reading.problems
         wrong = {
             problem.origin.line: problem for problem in problems if problem.origin.file == name
@@ -275,9 +275,9 @@ def _set_facts(reading: Reading, origin: Origin, options: LineOptions) -> None:
 
 
 def choose_formats(value: str, chosen: dict[str, None], other: dict[str, None]) -> None:
-    """Add pip's `:all:`, `:none:` or names to one of `--no-binary` and `--only-binary`.
+    """Add pip's `:all:`, `:none:` or names to `--no-binary` or to `--only-binary`.
 
-    Naming a package in the one takes it from the other, and so does naming all.
+    Naming a package in either takes it from the other, and so does naming all.
     """
     for word in filter(None, map(str.strip, value.split(","))):
         if word == ":all:":

@@ -82,7 +82,7 @@ def _artifacts(place: Place, node: Node, source: Node) -> Iterator[LockedArtifac
 
 
 def _file(place: Place, file: Node, source: Node) -> LockedArtifact:
-    """A wheel or sdist; one of a local registry or archive is named relative to it."""
+    """A wheel or sdist; in a local registry it is named relative to that."""
     address = file.opt("url") or file.opt("path")
     if address is None:
         address = source.opt("url") or source.opt("path")

@@ -133,7 +133,7 @@ def _item(text: str, platforms: tuple[str, ...] | None, indent: int) -> str:
     comment = ""
     if platforms is not None:
         names = [_SELECTORS.get(p, p) for p in platforms]
-        # For no platform at all: `win` is a selector that no known one fulfils.
+        # For no platform at all: `win` is a selector that no known platform fulfils.
         comment = f"  # [{' or '.join(names) or 'win'}]"
     return f"{' ' * indent}- {json.dumps(text)}{comment}"
 

@@ -89,4 +89,4 @@ def create(
         )
     else:
         click.echo(created.prefix)
-    return created  # for whoever builds a command on this one
+    return created  # for whoever builds a command on this
