@@ -114,7 +114,7 @@ class Reading:
             self.platforms, self.group = outer
 
     def add(self, requirement: Requirement, *, constraint: bool = False) -> None:
-        """Take a requirement; on PyPI, `python` is no package, and states the Python version."""
+        """Take a requirement; `python`, asked of PyPI, states the version of Python."""
         if requirement.category == "pypi" and requirement.name == "python" and not requirement.url:
             self.add_python(requirement.specifier, requirement.origin, requirement.marker)
             return
