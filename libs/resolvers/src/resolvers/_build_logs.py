@@ -32,6 +32,7 @@ def build_failed(
     text = _redacted(story.log)
     _log.info("the build of %s:\n%s", package, text)
     said = story.said
+    # The reason has these already.
     known = ("", said, "Traceback (most recent call last):")
     lines = [line for line in story.output if line.strip() not in known]
     lacks = _MODULE.search(said)
@@ -48,6 +49,7 @@ def build_failed(
 
 
 def _redacted(text: str) -> str:
+    # By lines and cut: a compiler may write megabytes into a single line.
     lines = (
         line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in text.split("\n")
     )
@@ -59,6 +61,7 @@ def _keep(text: str, package: str, folder: Path) -> Path | None:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", redact(package)).strip("-.")[-60:]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Names begin with the time, so that the oldest come first.
         for old in sorted(folder.glob("*.log"))[: -_KEPT + 1]:
             old.unlink(missing_ok=True)
         start = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-"

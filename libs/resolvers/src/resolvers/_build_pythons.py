@@ -1,4 +1,4 @@
-"""Interpreters from conda, made on this machine when a wheel must be built for one."""
+"""Interpreters from conda, made on this machine when wheels must be built for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["BuildPythons"]
 
 
 class BuildPythons:
-    """One interpreter for each minor version, with nothing but what it needs beside it.
+    """An interpreter for each minor version, with nothing but what it needs beside it.
 
     `base` is what was solved, by platform; where it has no such Python for this machine, `solve`
     is called with the Python that is wanted. `make` makes the environment.
@@ -39,8 +39,10 @@ class BuildPythons:
 
     def path(self, python: Python) -> Path:
         """The interpreter of a Python's kind; raises `ResolveError` where none can be chosen."""
+        # Several builds may want it at once, and it shall be made once.
         with self._lock:
             if python.series not in self._paths:
+                # What was chosen for this machine serves, and needs no other solve.
                 here = self._base.get(host_platform())
                 if not here or _series(here) != python.series:
                     here = self._solve(python)
@@ -54,7 +56,7 @@ def _series(solved: Solved) -> str:
 
 def _python_alone(packages: tuple[Package, ...]) -> tuple[Package, ...]:
     """Python, and what it depends on."""
-    by_name = {one.name: one for one in packages}
+    by_name = {package.name: package for package in packages}
     needed: set[str] = set()
     waiting = ["python"]
     while waiting:
@@ -62,4 +64,4 @@ def _python_alone(packages: tuple[Package, ...]) -> tuple[Package, ...]:
         if name in by_name and name not in needed:
             needed.add(name)
             waiting.extend(by_name[name].depends)
-    return tuple(one for one in packages if one.name in needed)
+    return tuple(package for package in packages if package.name in needed)

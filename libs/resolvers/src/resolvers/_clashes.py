@@ -1,4 +1,4 @@
-"""Modules that two distributions both bring: of which one would be installed over the other.
+"""Modules that two distributions both bring, and would install over each other's.
 
 Files are compared, not folders, since many distributions share a namespace. The same content does
 no harm, and neither does an `__init__.py` without code of its own. What projects ship by mistake,
@@ -59,7 +59,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """What two packages both bring, `kept` of one of them; `harmless` if nobody imports that."""
+    """What two packages both bring, `kept` is whose will be there; `harmless` if nobody imports that."""
 
     what: str
     kept: str
@@ -72,23 +72,24 @@ class Clash:
 def find_clashes(owners: Sequence[Owner], *, fold: bool) -> Iterator[Clash]:
     """Compare what packages bring to site-packages, given in the order in which they are laid out.
 
-    `fold`: for a disk that takes names for one that differ in case or Unicode form alone.
+    `fold`: for a disk that takes names for the same that differ in case or Unicode form alone.
     """
-    for one, other, tops in _pairs(owners, fold=fold):
-        paths = list(_differing(one, other, tops, fold=fold))
-        lost = [path for path in paths if _is_lost(path, one, other)]
+    for first, second, tops in _pairs(owners, fold=fold):
+        paths = list(_differing(first, second, tops, fold=fold))
+        lost = [path for path in paths if _is_lost(path, first, second)]
         if noted := lost or [path for path in paths if not path.endswith("/__init__.py")]:
-            same_names = one.files().keys() >= set(noted)
+            same_names = first.files().keys() >= set(noted)
             how = "with different content" if same_names else "in names that differ in case alone"
             yield Clash(
-                what=f"{one.label} and {other.label} both bring {_some(noted)}, {how}",
-                kept=(one if one.conda else other).label,
+                what=f"{first.label} and {second.label} both bring {_some(noted)}, {how}",
+                kept=(first if first.conda else second).label,
                 harmless=not lost,
             )
 
 
 def _pairs(owners: Sequence[Owner], *, fold: bool) -> Iterator[tuple[Owner, Owner, frozenset[str]]]:
     """Any two that share names at the top, and these; with a PyPI package among them, at the end."""
+    # Lists of files may have to be fetched: only those that share a top are compared by them.
     by_top: dict[str, list[int]] = defaultdict(list)
     for at, owner in enumerate(owners):
         for top in {_folded(top, fold=fold) for top in owner.tops if not top.endswith(_INFO)}:
@@ -97,35 +98,37 @@ def _pairs(owners: Sequence[Owner], *, fold: bool) -> Iterator[tuple[Owner, Owne
     for top, sharing in by_top.items():
         for pair in combinations(sharing, 2):
             tops[pair].add(top)
-    for (first, second), shared in sorted(tops.items()):
-        one, other = sorted((owners[first], owners[second]), key=lambda owner: not owner.conda)
-        if not other.conda:
-            yield one, other, frozenset(shared)
+    for pair, shared in sorted(tops.items()):
+        # Conda's first, as they are laid out.
+        first, second = sorted((owners[at] for at in pair), key=lambda owner: not owner.conda)
+        if not second.conda:
+            yield first, second, frozenset(shared)
 
 
-def _differing(one: Owner, other: Owner, tops: frozenset[str], *, fold: bool) -> Iterator[str]:
+def _differing(first: Owner, second: Owner, tops: frozenset[str], *, fold: bool) -> Iterator[str]:
     """The paths, as the second has them, that both bring, with different content or case."""
     files = {
         _folded(path, fold=fold): (path, digest)
-        for path, digest in one.files().items()
+        for path, digest in first.files().items()
         if _folded(path.partition("/")[0], fold=fold) in tops
     }
-    for path, digest in other.files().items():
+    for path, digest in second.files().items():
         there = files.get(_folded(path, fold=fold))
+        # Content that nobody can compare counts as different.
         if there and (there != (path, digest) or not digest):
             yield path
 
 
-def _is_lost(path: str, one: Owner, other: Owner) -> bool:
-    """Whether something that can be imported would be lost of one of the two."""
-    if path not in one.files():  # in another case: there could be no such environment
+def _is_lost(path: str, first: Owner, second: Owner) -> bool:
+    """Whether something that can be imported would be lost of either."""
+    if path not in first.files():  # in another case: there could be no such environment
         return True
     if path.partition("/")[0] in _BY_MISTAKE or not _MODULE.fullmatch(path):
         return False
     if not path.endswith("/__init__.py"):
         return True
     # Of two wheels the module with code is kept, of a conda package whatever it has.
-    return other.has_code(path) and (one.conda or one.has_code(path))
+    return second.has_code(path) and (first.conda or first.has_code(path))
 
 
 def _folded(path: str, *, fold: bool) -> str:

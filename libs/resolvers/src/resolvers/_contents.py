@@ -62,7 +62,9 @@ def look_into(
     offline, is taken for what its name says. Raises `IndexUnreachable` where a channel fails.
     """
     wanted = {platform: python_packages(solved) for platform, solved in base.items()}
-    unknown = (one for group in wanted.values() for one in group if names.stated(one) is None)
+    unknown = (
+        package for group in wanted.values() for package in group if names.stated(package) is None
+    )
     listings = read_listings(unknown, context)
 
     def contents(package: Package, solved: Solved) -> Contents:
@@ -81,64 +83,72 @@ def look_into(
 
 
 def check_doubts(contents: Sequence[Contents], needed: Collection[str]) -> None:
-    """Raise `UnknownContents` if a package may hold one of the PyPI packages that are needed.
+    """Raise `UnknownContents` if a package may hold a PyPI package that is needed.
 
     What nothing needs may be there or not: it would not change what else is chosen.
     """
     certain = providers(contents)
     doubts = {
-        one.package.filename: (found, one.guessed)
-        for one in contents
-        if (found := one.doubtful.intersection(needed) - certain.keys())
+        content.package.filename: (doubted, content.guessed)
+        for content in contents
+        if (doubted := content.doubtful.intersection(needed) - certain.keys())
     }
     if doubts:
-        names = frozenset[str]().union(*(found for found, _ in doubts.values()))
+        names = frozenset[str]().union(*(doubted for doubted, _ in doubts.values()))
         reason = next(iter(doubts.values()))[1] or ""
         raise UnknownContents(tuple(sorted(doubts)), tuple(sorted(names)), reason)
 
 
 def providers(contents: Sequence[Contents]) -> dict[str, Contents]:
-    """By PyPI name the package that brings it: of several the one of that name, or the newest."""
-    found: dict[str, list[Contents]] = {}
-    for one in contents:
-        for name in one.distributions:
-            found.setdefault(name, []).append(one)
+    """By PyPI name the package that brings it: of several that of its name, or the newest."""
+    bringing: dict[str, list[Contents]] = {}
+    for content in contents:
+        for name in content.distributions:
+            bringing.setdefault(name, []).append(content)
 
     def best(name: str) -> Contents:
         return max(
-            found[name],
-            key=lambda one: (
-                canonicalize_name(one.package.name) == name,
-                Version(one.distributions[name]),
-                one.package.name,
+            bringing[name],
+            key=lambda content: (
+                canonicalize_name(content.package.name) == name,
+                Version(content.distributions[name]),
+                content.package.name,
             ),
         )
 
-    return {name: best(name) for name in found}
+    return {name: best(name) for name in bringing}
 
 
 def notes(contents: Sequence[Contents]) -> tuple[str, ...]:
     """What there is to say of packages whose content is not as it should be, or not known."""
-    found = [remark for one in contents for remark in one.remarks]
+    lines = [remark for content in contents for remark in content.remarks]
     for name, chosen in providers(contents).items():
-        versions = {one.distributions[name] for one in contents if name in one.distributions}
+        versions = {
+            content.distributions[name] for content in contents if name in content.distributions
+        }
         if len(versions) > 1:
-            others = sorted(one.package.filename for one in contents if name in one.distributions)
+            others = sorted(
+                content.package.filename for content in contents if name in content.distributions
+            )
             version = chosen.distributions[name]
-            found.append(
+            lines.append(
                 f"{_quoted(*others)} hold `{name}` in several versions: {version} is taken"
             )
-    if guessed := [one for one in contents if one.guessed]:
+    if guessed := [content for content in contents if content.guessed]:
         held = ", ".join(
-            f"{_quoted(one.package.filename)} for "
-            + (" ".join(*one.distributions.items()) if one.distributions else "nothing of PyPI's")
-            for one in guessed
+            f"{_quoted(content.package.filename)} for "
+            + (
+                " ".join(*content.distributions.items())
+                if content.distributions
+                else "nothing of PyPI's"
+            )
+            for content in guessed
         )
-        found.append(
+        lines.append(
             f"conda packages that cannot be looked into ({guessed[0].guessed}) are taken for what"
             f" their names say, until they are resolved where they can be: {held}"
         )
-    return tuple(found)
+    return tuple(lines)
 
 
 def _quoted(*names: str) -> str:
@@ -151,17 +161,18 @@ def python_packages(solved: Solved) -> list[Package]:
     So may what was built for a version of Python, or for Python of any platform, whatever it needs.
     """
     needing = {*_ROOTS, *solved.noarch_python}
+    # To the end of the chain: what needs a package that needs Python may hold modules, too.
     while more := {
-        one.name
-        for one in solved.packages
-        if one.name not in needing and needing.intersection(one.depends)
+        package.name
+        for package in solved.packages
+        if package.name not in needing and needing.intersection(package.depends)
     }:
         needing |= more
     return [
-        one
-        for one in solved.packages
-        if one.name not in _ROOTS
-        and (one.name in needing or _BUILT_FOR_PYTHON.search(one.build or ""))
+        package
+        for package in solved.packages
+        if package.name not in _ROOTS
+        and (package.name in needing or _BUILT_FOR_PYTHON.search(package.build or ""))
     ]
 
 
@@ -176,10 +187,10 @@ def _listed(package: Package, listing: Listing, site_packages: str) -> Contents:
     }
     versions: dict[str, set[str]] = {}
     remarks: list[str] = []
-    for one in distributions(files):
-        name, version = one.name, one.version
-        if version is None:
-            said, text = listing.stated.get(files[one.path], (name, ""))
+    for distribution in distributions(files):
+        name, version = distribution.name, distribution.version
+        if version is None:  # its folder does not say it, so its metadata was read
+            said, text = listing.stated.get(files[distribution.path], (name, ""))
             name, version = canonicalize_name(said), pep440(text) or _cut(text)
             if not pep440(text):
                 remarks.append(_taken(package, f"`{name}` {text}", version))
@@ -205,7 +216,7 @@ def _named(package: Package, names: Sequence[str]) -> Contents:
         package=package,
         distributions=dict.fromkeys(names, version),
         files=None,
-        remarks=tuple(_taken(package, f"`{one}` {package.version}", version) for one in odd),
+        remarks=tuple(_taken(package, f"`{name}` {package.version}", version) for name in odd),
     )
 
 

@@ -86,6 +86,8 @@ _HINTS = (
 def diagnose(stderr: str, question: Question) -> ResolveError:
     """The error that a failed `uv pip compile` means."""
     story = Story.read(stderr)
+    # The cause before what follows from it: where a source does not answer, uv may also say that a
+    # build failed, or that there is no solution.
     return (
         unreachable(story, question.context.credentials, question)
         or _no_page(story, question)
@@ -109,11 +111,13 @@ def unreachable(
     if story.search("the network was disabled|Network connectivity is disabled"):
         sources = question.spec.sources if question else ()
         return IndexUnreachable(
-            ", ".join(one.url for one in sources if one.kind != "channel") or "the sources",
+            ", ".join(source.url for source in sources if source.kind != "channel")
+            or "the sources",
             "the network is not to be used, and what was read before is not enough",
             hint="try again with the network",
         )
     fetch = story.search(r"Failed to fetch: `?([^\s`]+)|Failed to read `--find-links` \w+: (.+)")
+    # A download may also fail at what came of it; see `_unreadable`.
     if not fetch and story.search(_TRANSFER):
         fetch = story.search(r"Failed to download `\S+ @ ([^`]+)()`")
     if fetch:
@@ -151,7 +155,9 @@ def _no_page(story: Story, question: Question) -> IndexUnreachable | None:
     if wrong := story.search(r"unexpected (?:HTML|JSON) from `(\S+?)`"):
         return IndexUnreachable(wrong[1], f"its page is damaged: {story.reason}", hint=hint)
     if link := story.search(r"Could not parse absolute URL `(.+?)` as"):
-        asked = ", ".join(one.url for one in question.spec.sources if one.kind != "channel")
+        asked = ", ".join(
+            source.url for source in question.spec.sources if source.kind != "channel"
+        )
         return IndexUnreachable(asked, f"a link in its page is no URL: `{link[1]}`", hint=hint)
     return None
 
@@ -192,22 +198,22 @@ def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:
 def _broken(said: str) -> str | None:
     """What is wrong with a file, from what uv says of it."""
     for pattern, text in _BROKEN:
-        if found := re.search(pattern, said, re.IGNORECASE):
-            return text.format(*found.groups())
+        if match := re.search(pattern, said, re.IGNORECASE):
+            return text.format(*match.groups())
     return None
 
 
 def _files(name: str, version: str, question: Question, only: str = "") -> tuple[str, str]:
     """The files of a version, of any if it is not known, and the sources that have them.
 
-    If it has wheels they are meant, and of several files the `only` one that uv names.
+    If it has wheels they are meant, and of several files `only` that which uv names.
     """
     known = question.projects.of(canonicalize_name(name))
-    found = [one for one in known if not version or str(one.version) == version]
-    found = [one for one in found if one.is_wheel] or found
-    found = [one for one in found if one.filename == only] or found
-    places = dict.fromkeys(redact(one.place) for one in found)
-    return "` or `".join(one.filename for one in found), "` or `".join(places)
+    files = [file for file in known if not version or str(file.version) == version]
+    files = [file for file in files if file.is_wheel] or files
+    files = [file for file in files if file.filename == only] or files
+    places = dict.fromkeys(redact(file.place) for file in files)
+    return "` or `".join(file.filename for file in files), "` or `".join(places)
 
 
 def _no_solution(story: Story, question: Question) -> NoSolution | None:
@@ -218,6 +224,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         reason = reason.replace(theirs, ours)
     kind: type[NoSolution] = NoSolution
     hint = _hidden(story, reason, question) or _hint(story) or _held(reason, question)
+    # uv passes over a version whose files are damaged, and may then find none.
     for name, version, said in re.findall(
         r"The structure of `([^`]+)` \(v([^)]+)\) was invalid:((?:\n +.*)+)", story.log
     ):
@@ -228,7 +235,7 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
     if "does not satisfy Python" in reason:
         kind, hint = PythonRefused, hint or "ask for another Python, or for other versions"
     elif not hint and re.search(r"\S+ was not found in|there are no versions of", reason):
-        sources = [one.url for one in question.spec.sources if one.kind != "channel"]
+        sources = [source.url for source in question.spec.sources if source.kind != "channel"]
         looked = (
             f"looked in {', '.join(sources)}"
             if sources
@@ -237,22 +244,25 @@ def _no_solution(story: Story, question: Question) -> NoSolution | None:
         kind, hint = UnknownPackage, f"check the spelling; {looked}"
         lacking = re.findall(r"(\S+) was not found in", reason)
         for filename, where in (
-            one for name in lacking for one in question.projects.misnamed(canonicalize_name(name))
+            misnamed
+            for name in lacking
+            for misnamed in question.projects.misnamed(canonicalize_name(name))
         ):
             hint = f"`{filename}` of `{redact(where)}` has not the name of a package; {hint}"
     hint = hint or "ask for other versions, or leave one side out"
+    # Names are not marked in its text, so every word may be a name.
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*\w|\w", reason)}
     return kind(question.target.platform, reason, question.asked(words), hint)
 
 
 def _hint(story: Story) -> str | None:
-    found = [
+    hints = [
         text.format(*(group.rstrip(".") for group in match.groups()))
         for pattern, text in _HINTS
         for match in (re.search(pattern, hint) for hint in story.hints)
         if match
     ]
-    return "; ".join(found) or None
+    return "; ".join(hints) or None
 
 
 def _hidden(story: Story, reason: str, question: Question) -> str | None:
@@ -267,7 +277,11 @@ def _hidden(story: Story, reason: str, question: Question) -> str | None:
 
 
 def _held(reason: str, question: Question) -> str | None:
-    names = [f"`{one.name}`" for one in question.held if f" {one.name}=={one.version}" in reason]
+    names = [
+        f"`{package.name}`"
+        for package in question.held
+        if f" {package.name}=={package.version}" in reason
+    ]
     return f"{', '.join(names)} must stay, as what this derives from has it" if names else None
 
 

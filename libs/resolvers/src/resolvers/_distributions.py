@@ -24,7 +24,7 @@ _EGG_TAIL = re.compile(r"-py\d(\.\d+)?(-.*)?$")
 class Distribution(NamedTuple):
     """A normalised name, a version as PEP 440 has it, and the path of the metadata.
 
-    `version` is None where the name of the folder does not give one that PEP 440 can read.
+    `version` is None where the name of the folder gives none that PEP 440 can read.
     """
 
     name: str

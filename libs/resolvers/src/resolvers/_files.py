@@ -49,7 +49,7 @@ Choice = tuple[File, Artifact | None, BuiltFrom | None]
 
 
 class Files:
-    """The files of the packages of one spec, for all platforms; `notes` are what there is to say."""
+    """The files of the packages of a spec, for all platforms; `notes` are what there is to say."""
 
     def __init__(self, uv: Uv, spec: EnvSpec, python: Python, context: ResolveContext) -> None:
         self._uv, self._context = uv, context
@@ -73,14 +73,15 @@ class Files:
         path = self._context.local_paths.get(source.digest)
         name = unquote(source.url.partition("#")[0].rpartition("/")[2].removeprefix("file:"))
         if path is not None and path.is_file():
-            found = Artifact.of(path)
-            if found.sha256 != source.digest:
+            artifact = Artifact.of(path)
+            # It may be another file than when the request was read.
+            if artifact.sha256 != source.digest:
                 asked_by = self._context.origins.get(text)
                 raise NoMatchingFile(
-                    name, (f"sha256:{source.digest}",), (f"sha256:{found.sha256}",), asked_by
+                    name, (f"sha256:{source.digest}",), (f"sha256:{artifact.sha256}",), asked_by
                 )
             if path.suffix == ".whl":
-                return LocalWheel(artifact=found, url=source.url)
+                return LocalWheel(artifact=artifact, url=source.url)
 
         def fetch(into: Path) -> Path:
             if path is None or not path.exists():
@@ -95,21 +96,21 @@ class Files:
         return LocalWheel(artifact=built, url=source.url, origin=origin)
 
     def package(
-        self, one: Locked, question: Question, depends: Iterable[str], source: str | None
+        self, locked: Locked, question: Question, depends: Iterable[str], source: str | None
     ) -> tuple[Package, Artifact | None]:
         """The package and, where its URL does not give it, its file.
 
         Raises `NeedsPlatform` if the target has no wheel and what is built here does not fit it.
         """
-        held = question.held_as(one)
+        held = question.held_as(locked)
         if held:
             return held, None
-        file, artifact, origin = self._choose(one, question)
-        self._check_fits(one, file, question, built=origin is not None)
+        file, artifact, origin = self._choose(locked, question)
+        self._check_fits(locked, file, question, built=origin is not None)
         package = Package.make(
             kind="pypi",
-            name=one.name,
-            version=one.version or str(parse_wheel_filename(file.filename)[1]),
+            name=locked.name,
+            version=locked.version or str(parse_wheel_filename(file.filename)[1]),
             filename=file.filename,
             url=file.url,
             sha256=file.sha256,
@@ -120,91 +121,94 @@ class Files:
         )
         return package, artifact
 
-    def _check_fits(self, one: Locked, file: File, question: Question, *, built: bool) -> None:
+    def _check_fits(self, locked: Locked, file: File, question: Question, *, built: bool) -> None:
         """What was built here may need more than the floor: it runs here, and not everywhere."""
         if best_wheel([file], question.ranks):
             return
         target = question.target
         here = built and target.platform == host_platform()
         if not here or not best_wheel([file], target.highest.ranks(question.python.series)):
-            why = why_built(one, question) if built else f"`{file.filename}` does not run there"
-            raise _needs_platform(one, question, why)
+            why = why_built(locked, question) if built else f"`{file.filename}` does not run there"
+            raise _needs_platform(locked, question, why)
         self.notes.append(
-            f"{one.name}: `{file.filename}` was built here, and needs more than"
+            f"{locked.name}: `{file.filename}` was built here, and needs more than"
             f" {target.platform} is taken to have ({target.spoken_floor}): it does not run everywhere"
         )
 
-    def _choose(self, one: Locked, question: Question) -> Choice:
+    def _choose(self, locked: Locked, question: Question) -> Choice:
         for local in question.wheels.values():
-            if one.path == local.artifact.path:
+            if locked.path == local.artifact.path:
                 return _as_file(local.artifact, local.url), local.artifact, local.origin
-        if one.vcs:
-            return self._from_commit(one, one.vcs, question)
-        self._check_hashes(one, question)
-        wheel = question.wheel(one)
+        if locked.vcs:
+            return self._from_commit(locked, locked.vcs, question)
+        # A commit is checked by git, a local source by the digest in the spec, all else by hashes.
+        self._check_hashes(locked, question)
+        wheel = question.wheel(locked)
         if wheel:
             artifact = None if wheel.sha256 else self._fetch(wheel)
             return _as_file(artifact, wheel.url) if artifact else wheel, artifact, None
+        # For another machine a pure wheel may be built here, and nothing else.
         elsewhere = question.target.platform != host_platform()
-        if one.sdist is None or (elsewhere and not one.direct and is_bound(one, question)):
-            raise _needs_platform(one, question, why_built(one, question))
-        return self._from_sdist(one, one.sdist, question)
+        if locked.sdist is None or (elsewhere and not locked.direct and is_bound(locked, question)):
+            raise _needs_platform(locked, question, why_built(locked, question))
+        return self._from_sdist(locked, locked.sdist, question)
 
-    def _from_commit(self, one: Locked, vcs: Vcs, question: Question) -> Choice:
+    def _from_commit(self, locked: Locked, vcs: Vcs, question: Question) -> Choice:
+        # The URL becomes part of the package, and its login must not; in ssh's it is a name alone.
         place, login = vcs.url, None
         if place.startswith(("http:", "https:")):
             place, login = split_userinfo(place)
         origin = BuiltFrom(kind="vcs", url=place, commit=vcs.commit, subdirectory=vcs.subdirectory)
         url = f"git+{place}@{vcs.commit}"
         fetch = partial(checkout, self._uv, origin, login)
-        return self._built(one, url, origin, question, fetch)
+        return self._built(locked, url, origin, question, fetch)
 
-    def _from_sdist(self, one: Locked, sdist: File, question: Question) -> Choice:
+    def _from_sdist(self, locked: Locked, sdist: File, question: Question) -> Choice:
         # The hash is what names the state of the source, so it must be known beforehand.
         sha256 = sdist.sha256 or self._fetch(sdist).sha256
         origin = BuiltFrom(
-            kind="sdist", url=sdist.url, sha256=sha256, subdirectory=one.subdirectory
+            kind="sdist", url=sdist.url, sha256=sha256, subdirectory=locked.subdirectory
         )
         fetch = partial(self._download, sdist)
-        return self._built(one, sdist.url, origin, question, fetch)
+        return self._built(locked, sdist.url, origin, question, fetch)
 
     def _built(
         self,
-        one: Locked,
+        locked: Locked,
         url: str,
         origin: BuiltFrom,
         question: Question,
         fetch: Callable[[Path], Path],
     ) -> Choice:
-        why = why_built(one, question)
+        why = why_built(locked, question)
         try:
-            artifact = self._builder.wheel(one.name, origin, fetch, why)
+            artifact = self._builder.wheel(locked.name, origin, fetch, why)
         except BuildFailed as error:
             # It may well be built where it belongs.
             if question.target.platform != host_platform():
-                raise _needs_platform(one, question, why) from error
-            if floor := _hiding_floor(one, question):
+                raise _needs_platform(locked, question, why) from error
+            if floor := _hiding_floor(locked, question):
                 error.hint = f"{floor}; {error.hint}" if error.hint else floor
             raise
         return _as_file(artifact, url), artifact, origin
 
-    def _check_hashes(self, one: Locked, question: Question) -> None:
-        expected = question.hashes.get(one.name, ())
+    def _check_hashes(self, locked: Locked, question: Question) -> None:
+        expected = question.hashes.get(locked.name, ())
         missing = question.spec.options.require_hashes and not expected
-        if missing or not question.allowed(one.name, one.files):
-            found = tuple(digest for file in one.files for digest in file.digests)
-            name = f"{one.name}=={one.version}" if one.version else one.name
-            raise NoMatchingFile(name, expected, found, question.origin(one.name, " --hash="))
+        if missing or not question.allowed(locked.name, locked.files):
+            actual = tuple(digest for file in locked.files for digest in file.digests)
+            name = f"{locked.name}=={locked.version}" if locked.version else locked.name
+            raise NoMatchingFile(name, expected, actual, question.origin(locked.name, " --hash="))
 
     def _fetch(self, file: File) -> Artifact:
         """Download a file whose sha256 the index does not say, and keep it for who installs it."""
         folder = self._context.cache_dir / "files"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            found = Artifact.of(self._download(file, Path(work)))
-            target = folder / found.sha256
+            artifact = Artifact.of(self._download(file, Path(work)))
+            target = folder / artifact.sha256
             target.mkdir(exist_ok=True)
-            return replace(found, path=found.path.replace(target / found.filename))
+            return replace(artifact, path=artifact.path.replace(target / artifact.filename))
 
     def _download(self, file: File, into: Path) -> Path:
         if self._context.offline:
@@ -236,13 +240,15 @@ def _as_file(artifact: Artifact, url: str) -> File:
     )
 
 
-def _needs_platform(one: Locked, question: Question, why: str) -> NeedsPlatform:
-    floor = _hiding_floor(one, question)
-    return NeedsPlatform(question.target.platform, (one.name,), (why,), (floor,) if floor else ())
+def _needs_platform(locked: Locked, question: Question, why: str) -> NeedsPlatform:
+    floor = _hiding_floor(locked, question)
+    return NeedsPlatform(
+        question.target.platform, (locked.name,), (why,), (floor,) if floor else ()
+    )
 
 
-def _hiding_floor(one: Locked, question: Question) -> str | None:
+def _hiding_floor(locked: Locked, question: Question) -> str | None:
     """What would let in the wheels of a chosen version, where only the floor keeps them out."""
-    if one.vcs or one.direct or one.version is None or question.must_build(one.name):
+    if locked.vcs or locked.direct or locked.version is None or question.must_build(locked.name):
         return None
-    return floor_hint(one.name, one.version, question)
+    return floor_hint(locked.name, locked.version, question)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PUBLIC_INDEX", "IndexSettings", "index_settings", "public_index", "with_login"]
 
 PUBLIC_INDEX = "pypi"
-"""The name under which a spec's sources hold the public index: uv's default one."""
+"""The name under which a spec's sources hold the public index: uv's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +43,15 @@ def index_settings(
     arguments = ["--index-strategy", options.index_strategy]
     if options.exclude_newer:
         arguments += ["--exclude-newer", options.exclude_newer]
-    found = [one.url for one in spec.sources if one.kind == "find-links"]
-    links = [*(_link(one, credentials) for one in found), *(one.as_uri() for one in folders)]
+    places = [source.url for source in spec.sources if source.kind == "find-links"]
+    links = [
+        *(_link(place, credentials) for place in places),
+        *(folder.as_uri() for folder in folders),
+    ]
     config = [f"find-links = [{', '.join(map(_toml, links))}]"]
-    indexes = [one.url for one in spec.sources if one.kind == "index"]
+    indexes = [source.url for source in spec.sources if source.kind == "index"]
     if not indexes:
+        # Else uv asks its default index.
         arguments.append("--no-index")
     for number, url in enumerate(indexes):
         last = number == len(indexes) - 1
@@ -80,7 +84,7 @@ def _toml(text: str) -> str:
 def public_index(uv: Uv) -> str:
     """The URL that uv's default index has."""
     shown = uv.run("uv help", ("pip", "compile", "--help"), offline=True).stdout
-    found = re.search(r"\(by default: <(\S+)>\)", shown)
-    if not found:
+    match = re.search(r"\(by default: <(\S+)>\)", shown)
+    if not match:
         raise EngineFailed("uv", "it does not say what its default index is")
-    return found[1]
+    return match[1]

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Kept:
-    """Documents in `folder`, of one schema; a change of that forgets all of them."""
+    """Documents in `folder`, of the same schema; a change of that forgets all of them."""
 
     def __init__(self, folder: Path, schema: int) -> None:
         self._folder, self._schema = folder, schema
@@ -47,6 +47,8 @@ class Kept:
     def keep(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a document."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete: other processes read it at any time, and the last writer is as right
+        # as the first.
         descriptor, work = tempfile.mkstemp(dir=self._folder)
         try:
             with os.fdopen(descriptor, "w") as file:

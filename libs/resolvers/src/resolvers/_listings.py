@@ -52,14 +52,14 @@ def read_listings(
     Raises `IndexUnreachable` where a channel fails, or has something else in place of a build.
     """
     kept = Kept(context.cache_dir / "listings", _SCHEMA)
-    wanted = {layout.digest(one): one for one in packages}
-    found: dict[str, Listing | DownloadError] = {}
+    wanted = {layout.digest(package): package for package in packages}
+    known: dict[str, Listing | DownloadError] = {}
     for digest in wanted:
         if listing := kept.load(digest, _read):
-            found[digest] = listing
-    missing = [one for digest, one in wanted.items() if digest not in found]
+            known[digest] = listing
+    missing = [package for digest, package in wanted.items() if digest not in known]
     if not missing:
-        return found
+        return known
     task = context.progress.start("looking into conda packages", len(missing), "packages")
     stop = threading.Event()
     with (
@@ -69,6 +69,7 @@ def read_listings(
             patience=context.telling_patience,
             offline=context.offline,
         ) as remote,
+        # What is on this machine is read offline as well.
         Downloader() as local,
         Threads(_AT_ONCE) as pool,
     ):
@@ -78,9 +79,11 @@ def read_listings(
             try:
                 listing = _look(package, local if here else remote, context, stop)
             except DownloadError as error:
+                # Gone, or not to be fetched now: its name must do. What may be mended is an error.
                 if not error.retryable and (here or context.offline or error.status in _GONE):
                     return error
                 raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+            # It is of this machine, and not of the channel.
             except CacheError:
                 raise
             except PkgcacheError as error:
@@ -92,12 +95,12 @@ def read_listings(
 
         try:
             looked = pool.map(look, missing)
-            found |= zip(map(layout.digest, missing), looked, strict=True)
+            known |= zip(map(layout.digest, missing), looked, strict=True)
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             task.done()
-    return found
+    return known
 
 
 def _look(
@@ -109,6 +112,7 @@ def _look(
         for path in _unclear(listing.paths)
     }
     paths = tuple(path for path in listing.paths if not path.endswith(_COMPILED))
+    # Only what lies in site-packages is ever compared with wheels.
     digests = {
         path: listing.digests[path]
         for path in paths
@@ -121,11 +125,11 @@ def _unclear(paths: Iterable[str]) -> list[str]:
     """The metadata at the top of any site-packages whose folder does not say the version."""
     split = [path.partition("site-packages/") for path in paths]
     return [
-        f"{place}{slash}{one.path}"
+        f"{place}{slash}{distribution.path}"
         for place, slash, rest in split
         if slash
-        for one in distributions([rest])
-        if not one.version
+        for distribution in distributions([rest])
+        if not distribution.version
     ]
 
 

@@ -39,6 +39,7 @@ _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _ARCHIVE = re.compile(rb"\.(?:whl|tar\.gz|zip)\b", re.IGNORECASE)
 _LISTS = re.compile(rb"links for|simple index|pypi:repository-version", re.IGNORECASE)
 _ABSENT, _BUSY = 404, 429
+# So much of an answer is read at most, to see whether it breaks off.
 _ENOUGH = 1 << 26
 _PAGE = 1 << 20
 
@@ -53,22 +54,22 @@ def named(
     """
     if context.offline or not isinstance(error, IndexUnreachable):
         return _unread(error, context)
-    asked = [one for one in urls or (error.where,) if urlsplit(one).scheme in _WEB]
+    asked = [url for url in urls or (error.where,) if urlsplit(url).scheme in _WEB]
     if error.status is not None:
         # How long it wants to be left alone.
         busy = error.status == _BUSY or error.status >= 500  # noqa: PLR2004
-        found = seen(asked[0], context) if busy and asked else None
-        if not found or found.status != error.status or not found.retry_after:
+        failure = seen(asked[0], context) if busy and asked else None
+        if not failure or failure.status != error.status or not failure.retry_after:
             return error
-        return IndexUnreachable(error.where, found.reason, error.status, error.hint)
+        return IndexUnreachable(error.where, failure.reason, error.status, error.hint)
     for url in asked:
         where = error.where if len(asked) == 1 else redact(url)
         fault = faults.get(urlsplit(url).hostname or "")
         if fault and _BROKEN_OFF.search(error.reason):
             return IndexUnreachable(where, fault, hint=_HINT)
-        found = seen(url, context)
-        if found and (len(asked) == 1 or found.status != _ABSENT):
-            return _unreachable(where, found)
+        failure = seen(url, context)
+        if failure and (len(asked) == 1 or failure.status != _ABSENT):
+            return _unreachable(where, failure)
     return error
 
 
@@ -79,8 +80,8 @@ def _unread(error: ResolveError, context: ResolveContext) -> ResolveError:
     url = error.filename
     if urlsplit(url).scheme not in _WEB or "***" in url:  # which cannot be asked again
         return error
-    found = seen(url, context)
-    return _unreachable(url, found) if found else error
+    failure = seen(url, context)
+    return _unreachable(url, failure) if failure else error
 
 
 def portal(
@@ -88,12 +89,13 @@ def portal(
 ) -> ResolveError:
     """The error of an unknown package, or of an index that is none: it has a page for any name.
 
-    Or of a page of `links` that is none: uv takes what it cannot read for one without links.
+    Or of a page of `links` that is none: uv takes what it cannot read for a page without links.
     """
     if not isinstance(error, UnknownPackage) or context.offline:
         return error
     for url in indexes:
         with suppress(DownloadError):
+            # A name that no project has: an index does not have its page, a portal answers anything.
             page = _start(f"{url.rstrip('/')}/mfenv-{secrets.token_hex(8)}/", context)
             if _HTML.match(page) and not _LISTS.search(page):
                 reason = "the server sends a web page that is no list of packages"
@@ -102,16 +104,16 @@ def portal(
         if urlsplit(url).scheme in _WEB:
             try:
                 page = _start(url, context)
-            except DownloadError as found:
-                return _unreachable(redact(url), found)
+            except DownloadError as failure:
+                return _unreachable(redact(url), failure)
             if not _ARCHIVE.search(page):
                 reason = "what the server sends is no list of packages, or an empty one"
                 return IndexUnreachable(redact(url), reason, hint=_HINT)
     return error
 
 
-def _unreachable(where: str, found: DownloadError) -> IndexUnreachable:
-    return IndexUnreachable(where, found.reason, found.status, found.hint or _HINT)
+def _unreachable(where: str, failure: DownloadError) -> IndexUnreachable:
+    return IndexUnreachable(where, failure.reason, failure.status, failure.hint or _HINT)
 
 
 def _start(url: str, context: ResolveContext) -> bytes:

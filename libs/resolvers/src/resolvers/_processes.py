@@ -131,10 +131,10 @@ def _kill(session: int) -> None:
 
 def _environment(*, git: bool) -> dict[str, str]:
     public = without_secrets(os.environ)
-    found = {name: value for name, value in public.items() if not _LEAKS.fullmatch(name)}
+    kept = {name: value for name, value in public.items() if not _LEAKS.fullmatch(name)}
     of_git = os.environ if git else public
-    found |= {name: value for name, value in of_git.items() if _KEPT.fullmatch(name)}
-    return found | _SETTINGS
+    kept |= {name: value for name, value in of_git.items() if _KEPT.fullmatch(name)}
+    return kept | _SETTINGS
 
 
 @contextmanager

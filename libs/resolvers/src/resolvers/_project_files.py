@@ -1,7 +1,7 @@
 """The files that the sources of a spec have of a project: PEP 503, PEP 691, and find-links.
 
 uv tells of those alone that fit what it was asked for. What there is beside them is needed to say
-why none fits, and whether another Python would have one. A page is a list of links: the libraries
+why none fits, and whether some fits another Python. A page is a list of links: the libraries
 that read it bring an HTTP client, or a parser of all of HTML, for these few lines.
 """
 
@@ -63,8 +63,8 @@ class ListedFile:
 class ProjectFiles:
     """Looks up each project once; safe to use from several threads.
 
-    A source that does not answer counts as one without the project: what is said of it here is
-    said beside what uv has found.
+    A source that does not answer counts as if it did not have the project: what is said of it
+    here is said beside what uv has found.
     """
 
     def __init__(self, uv: Uv, spec: EnvSpec, context: ResolveContext) -> None:
@@ -86,6 +86,7 @@ class ProjectFiles:
     def of(self, name: str) -> tuple[ListedFile, ...]:
         """All files of a project, by its normal name."""
         with self._lock:
+            # The lock is held meanwhile, so that no project is fetched twice.
             if name not in self._known:
                 self._known[name] = tuple(self._look(name))
             return self._known[name]
@@ -97,7 +98,7 @@ class ProjectFiles:
         except InvalidVersion:
             return ()
         return tuple(
-            one.filename for one in self.of(name) if one.is_wheel and one.version == wanted
+            file.filename for file in self.of(name) if file.is_wheel and file.version == wanted
         )
 
     def misnamed(self, name: str) -> Iterator[tuple[str, str]]:
@@ -116,9 +117,10 @@ class ProjectFiles:
         for source in self._spec.sources:
             if source.kind == "index":
                 root = public_index(self._uv) if source.url == PUBLIC_INDEX else source.url
-                found = [*_of_project(name, source.url, self._page(f"{root.rstrip('/')}/{name}/"))]
-                yield from found
-                if found and self._spec.options.index_strategy == "first-index":
+                files = [*_of_project(name, source.url, self._page(f"{root.rstrip('/')}/{name}/"))]
+                yield from files
+                # As uv has it: the first index that has a project decides.
+                if files and self._spec.options.index_strategy == "first-index":
                     return
 
     def _links(self, url: str) -> Iterator[tuple[str, str | None]]:
@@ -133,15 +135,16 @@ class ProjectFiles:
     def _page(self, url: str) -> Iterator[tuple[str, str | None]]:
         try:
             text = self._text(url)
+            # JSON (PEP 691) or HTML (PEP 503): told by its look, whatever a server calls it.
             if text.lstrip().startswith("{"):
                 files = json.loads(text)["files"]
-                found = [(one["filename"], one.get("requires-python")) for one in files]
-                return iter(found)
+                listed = [(file["filename"], file.get("requires-python")) for file in files]
+                return iter(listed)
         except (DownloadError, FileNotFoundError, ValueError, KeyError, TypeError):
             return iter(())
         links = _Links()
         links.feed(text)
-        return iter(links.found)
+        return iter(links.files)
 
     def _text(self, url: str) -> str:
         """A page, which is kept for when there is no network."""
@@ -160,13 +163,13 @@ class ProjectFiles:
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, str | None]] = []
+        self.files: list[tuple[str, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         known = dict(attrs)
         if tag == "a" and known.get("href"):
             name = unquote(urlsplit(str(known["href"])).path).rpartition("/")[2]
-            self.found.append((name, known.get("data-requires-python")))
+            self.files.append((name, known.get("data-requires-python")))
 
 
 def _decoded(body: Body) -> str:

@@ -46,18 +46,20 @@ class PythonBounds:
         return {name: self._of(name, file, facts) for name, file in files.items()}
 
     def exclusions(self, name: str, version: str, python: str) -> tuple[str, ...]:
-        """Constraints that leave out that version, and each other one that is not for a Python."""
+        """Constraints that leave out that version, and every other that is not for a Python."""
         bounds: dict[str, list[bool]] = {version: []}
-        for one in self._projects.of(name):
-            refuses = excludes(one.requires_python or "", python)
-            bounds.setdefault(str(one.version), []).append(refuses)
-        return tuple(f"{name}!={one}" for one, found in sorted(bounds.items()) if all(found))
+        for file in self._projects.of(name):
+            refuses = excludes(file.requires_python or "", python)
+            bounds.setdefault(str(file.version), []).append(refuses)
+        return tuple(
+            f"{name}!={version}" for version, refused in sorted(bounds.items()) if all(refused)
+        )
 
     def _of(self, name: str, file: File, facts: Mapping[str, WheelFacts]) -> str:
-        if found := facts.get(file.sha256 or ""):
-            return found.metadata.requires_python or ""
-        listed = (one for one in self._projects.of(name) if one.filename == file.filename)
-        return next((one.requires_python or "" for one in listed), "")
+        if read := facts.get(file.sha256 or ""):
+            return read.metadata.requires_python or ""
+        same = (listed for listed in self._projects.of(name) if listed.filename == file.filename)
+        return next((listed.requires_python or "" for listed in same), "")
 
 
 def _package(name: str, wheel: File) -> Package | None:

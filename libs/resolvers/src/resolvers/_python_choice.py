@@ -1,7 +1,7 @@
 """Which Python is taken where a spec leaves several open: the newest that solves.
 
 Which minor versions there are, only a channel or this machine knows, so they are tried, the newest
-first. One for which something would have to be built gives way to an older one that has wheels.
+first. A Python for which something would have to be built gives way to an older that has wheels.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ __all__ = ["conda_answers", "first_that_solves", "open_minors"]
 
 T_co = TypeVar("T_co", covariant=True)
 
+# So many Pythons are tried at most, and so many builds: each costs a solve, a build much more.
 _TRIES = 8
 _BUILDS = 3
+# A specifier does not say what it allows, only whether: all that there may be is tried.
 _MINORS, _PATCHES = range(40, -1, -1), range(40)
 
 
 class Attempt(Protocol[T_co]):
-    """Resolves with one Python; unless it is `final`, `NeedsBuild` comes before any build."""
+    """Resolves with a certain Python; unless it is `final`, `NeedsBuild` comes before any build."""
 
     def __call__(self, *, final: bool) -> T_co: ...
 
@@ -67,7 +69,7 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
     """What the first attempt gives that needs no build for its Python alone, else the first at all.
 
     Takes the attempts with the Pythons that they are for, the newest first, or the `only` one.
-    Raises what the newest one did.
+    Raises what the newest did.
     """
     failed: list[ResolveError] = []
     waiting: list[Attempt[T_co]] = []
@@ -81,15 +83,20 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
             waiting.append(attempt)
         except (BuildFailed, NoSolution, NoMatchingFile) as error:
             failed.append(error)
+        # What no source has, it has for no other Python.
         if only or isinstance(failed[-1], UnknownPackage):
             raise failed[-1]
-        if sum(isinstance(one, BuildFailed) for one in failed) == _BUILDS:
+        if sum(isinstance(failure, BuildFailed) for failure in failed) == _BUILDS:
             break
+    # No Python does without a build: then the newest for which it succeeds.
     for attempt in waiting[:_BUILDS]:
         try:
             return attempt(final=True)
         except (BuildFailed, NeedsPlatform, NoSolution, NoMatchingFile) as error:
-            failed = [error, *(one for one in failed if not isinstance(one, NeedsBuild))]
+            failed = [
+                error,
+                *(earlier for earlier in failed if not isinstance(earlier, NeedsBuild)),
+            ]
     if len(tried) > 1:
         others = f"no other of Python {', '.join(tried[1:])} serves"
         failed[0].hint = "; ".join(filter(None, (failed[0].hint, others)))
@@ -99,20 +106,28 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
 def conda_answers(
     spec: EnvSpec, solve: Solve, context: ResolveContext
 ) -> Iterator[Mapping[str, Solved]]:
-    """What conda answers with one minor version of Python after another, the newest first.
+    """What conda answers with each minor version of Python, the newest first.
 
-    All platforms have the same one, unless what is asked of them forbids it. Where the Python of an
+    All platforms have the same, unless what is asked of them forbids it. Where the Python of an
     earlier answer should stay, that answer comes first. Raises what solving for any Python raises.
     """
     answer = solve(spec)
     if len(open_minors(spec.python)) <= 1:
         yield answer
         return
-    kept = [one for found in context.preferred.values() for one in found if one.name == "python"]
+    kept = [
+        package
+        for packages in context.preferred.values()
+        for package in packages
+        if package.name == "python"
+    ]
     given: set[Minor] = set()
-    if kept and {one.version for one in kept} == {one.python for one in answer.values()}:
+    if kept and {package.version for package in kept} == {
+        solved.python for solved in answer.values()
+    }:
         yield answer
         given = _minors(answer)
+    # Each round asks for what is older than all of the answer before.
     below = spec
     while True:
         answer = _newest(below, answer, solve)
@@ -137,12 +152,12 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
         if not open_minors(newer.python):
             break
         try:
-            found = solve(newer)
+            better = solve(newer)
         except NoSolution:
             break
-        if any(Version(one.python).is_prerelease for one in found.values()):
+        if any(Version(solved.python).is_prerelease for solved in better.values()):
             break
-        answer = found
+        answer = better
     (major, lowest), (_, highest) = min(_minors(answer)), max(_minors(answer))
     if lowest == highest:
         return answer
@@ -155,8 +170,8 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
 
 
 def _released(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mapping[str, Solved]:
-    """The answer without a pre-release of Python, if there is one."""
-    early = [one.python for one in answer.values() if Version(one.python).is_prerelease]
+    """The answer without a pre-release of Python, where it can be had."""
+    early = [solved.python for solved in answer.values() if Version(solved.python).is_prerelease]
     if not early or SpecifierSet(spec.python).prereleases:
         return answer
     release = min(map(Version, early)).release
@@ -171,4 +186,4 @@ def _bounded(spec: EnvSpec, bound: str) -> EnvSpec:
 
 
 def _minors(answer: Mapping[str, Solved]) -> set[Minor]:
-    return {Version(one.python).release[:2] for one in answer.values()}
+    return {Version(solved.python).release[:2] for solved in answer.values()}

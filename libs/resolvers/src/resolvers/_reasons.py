@@ -25,13 +25,13 @@ __all__ = [
 ]
 
 
-def why_built(one: Locked, question: Question) -> str:
+def why_built(package: Locked, question: Question) -> str:
     """Why a chosen package must be built."""
-    if one.vcs:
+    if package.vcs:
         return "it is asked for as a commit"
-    if one.direct or one.version is None:
+    if package.direct or package.version is None:
         return "it is asked for as a source"
-    return why_no_wheel(one.name, one.version, question)
+    return why_no_wheel(package.name, package.version, question)
 
 
 def why_no_wheel(name: str, version: str, question: Question) -> str:
@@ -42,14 +42,20 @@ def why_no_wheel(name: str, version: str, question: Question) -> str:
     here = [tag for tag in _tags(wheels) if _fits_platform(tag, question)]
     if not wheels:
         return f"only the source of {version} is published"
+    # Before the platform: what needs a higher floor fits no platform here either.
     if floor := needed_floor(wheels, question):
         return f"its wheels need {target.spoken(floor)}, and the floor is {target.spoken_floor}"
     if not here:
         return f"none of the wheels of {version} is for {target.platform}"
     if any(tag in question.ranks for tag in here):
         return f"no wheel of {version} has a hash that is allowed"
-    found = sorted({tag.interpreter for tag in here}, key=lambda one: (_minor(one), one))
-    pythons = ", ".join(re.sub(r"^(?:cp|py)(\d)(\d+)$", r"\1.\2", one) for one in found)
+    interpreters = sorted(
+        {tag.interpreter for tag in here},
+        key=lambda interpreter: (_minor(interpreter), interpreter),
+    )
+    pythons = ", ".join(
+        re.sub(r"^(?:cp|py)(\d)(\d+)$", r"\1.\2", interpreter) for interpreter in interpreters
+    )
     return (
         f"the wheels of {version} for {target.platform} are for Python {pythons}, and this is"
         f" {question.python.series}"
@@ -78,32 +84,33 @@ def needed_floor(wheels: Iterable[str], question: Question) -> tuple[int, int] |
     for tag in _tags(wheels):
         if tag in question.ranks:
             return None
+        # Older names, such as `manylinux2014`, have no number: no floor lies below them.
         number = re.search(r"_(\d+)_(\d+)_", f"{tag.platform}_")
         if tag in ranks and number:
             floors.append((int(number[1]), int(number[2])))
     return min(floors, default=None)
 
 
-def has_for_older_python(one: Locked, question: Question) -> bool:
+def has_for_older_python(package: Locked, question: Question) -> bool:
     """Whether the version that was chosen has a wheel for the target and an older Python."""
     own = int(question.python.version.split(".")[1])
     return any(
         _fits_platform(tag, question) and 0 < _minor(tag.interpreter) < own
-        for tag in _tags(_wheels(one, question))
+        for tag in _tags(_wheels(package, question))
     )
 
 
-def is_bound(one: Locked, question: Question) -> bool:
+def is_bound(package: Locked, question: Question) -> bool:
     """Whether each wheel of the version that was chosen is for some platform, and none for all.
 
     What has been built for platforms before is no pure package when it is built once more.
     """
-    tags = list(_tags(_wheels(one, question)))
+    tags = list(_tags(_wheels(package, question)))
     return bool(tags) and not any(tag.platform == "any" for tag in tags)
 
 
-def _wheels(one: Locked, question: Question) -> tuple[str, ...]:
-    return question.projects.wheels(one.name, one.version) if one.version else ()
+def _wheels(package: Locked, question: Question) -> tuple[str, ...]:
+    return question.projects.wheels(package.name, package.version) if package.version else ()
 
 
 def _tags(wheels: Iterable[str]) -> Iterator[Tag]:
@@ -120,5 +127,5 @@ def _fits_platform(tag: Tag, question: Question) -> bool:
 
 def _minor(interpreter: str) -> int:
     """The minor version of Python 3 that a tag is for, 0 where it names none."""
-    found = re.fullmatch(r"(?:cp|py)3(\d+)", interpreter)
-    return int(found[1]) if found else 0
+    match = re.fullmatch(r"(?:cp|py)3(\d+)", interpreter)
+    return int(match[1]) if match else 0

@@ -17,6 +17,7 @@ def refusal(status: int, url: str, credentials: Credentials) -> tuple[str, str]:
     """The reason and the hint for a status of `REFUSED`, by whether a login was sent along."""
     sent = credentials.find(url) is not None
     token = credentials.with_token(url) != url
+    # By RFC 9110, 401 asks for a login that is right, and 403 refuses whoever asks.
     if status == REFUSED[0] and (sent or token):
         what = "user name and password" if sent else "token"
         return f"it refuses the {what} ({status})", f"correct them {_WHERE}, or ask for new ones"

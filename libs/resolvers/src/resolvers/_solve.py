@@ -35,19 +35,25 @@ def solve(uv: Uv, question: Question) -> Lock:
     place of all this if the question is not final, and an older Python has wheels of such a package.
     """
     locked = compile_lock(uv, question)
-    lacking = [one for one in locked if _lacks_wheel(one, question)]
+    lacking = [package for package in locked if _lacks_wheel(package, question)]
     if not lacking:
         return locked
     if not question.final:
-        older = tuple(one.name for one in lacking if has_for_older_python(one, question))
+        older = tuple(
+            package.name for package in lacking if has_for_older_python(package, question)
+        )
         if older:
             raise NeedsBuild(question.target.platform, older)
     newest = replace(question, target=question.target.newest)
     offered = compile_versions(uv, newest, lacking)
-    too_new = {one.name for one in offered if not _lacks_wheel(one, newest)}
+    too_new = {package.name for package in offered if not _lacks_wheel(package, newest)}
     native = question.target.platform == host_platform()
-    wanted = too_new if native else {one.name for one in lacking}
-    pins = [f"{one.name}=={one.version}" for one in locked if one not in lacking and one.version]
+    wanted = too_new if native else {package.name for package in lacking}
+    pins = [
+        f"{package.name}=={package.version}"
+        for package in locked
+        if package not in lacking and package.version
+    ]
     # What uv takes where wheels must be had may be a pre-release, of which nobody wants to know as
     # long as there is another way.
     stable = question.stable(locked)
@@ -62,18 +68,18 @@ def solve(uv: Uv, question: Question) -> Lock:
 
 def _offered(uv: Uv, question: Question, names: Iterable[str]) -> set[str]:
     """Those packages that have a wheel for the target in any version."""
-    found = set()
+    offered = set()
     for name in names:
         with suppress(NoSolution):
             compile_alone(uv, question, name)
-            found.add(name)
-    return found
+            offered.add(name)
+    return offered
 
 
-def _lacks_wheel(one: Locked, question: Question) -> bool:
-    if one.direct or question.is_there(one.name) or question.must_build(one.name):
+def _lacks_wheel(package: Locked, question: Question) -> bool:
+    if package.direct or question.is_there(package.name) or question.must_build(package.name):
         return False
-    return question.wheel(one) is None
+    return question.wheel(package) is None
 
 
 def _without_building(
@@ -89,6 +95,8 @@ def _without_building(
         try:
             return compile_lock(uv, stricter)
         except NoSolution as error:
+            # Those that have no wheel in any version that may be taken are left to be built, so that
+            # the others still get theirs.
             blamed = set(re.findall(r"([a-z0-9-]+)\S* ha(?:s|ve) no usable wheels", error.reason))
             names = names - blamed if names & blamed else set()
     return None

@@ -19,7 +19,7 @@ _ESCAPES = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A failure as uv tells it: a chain of causes, each on one line, and hints.
+    """A failure as uv tells it: a chain of causes, each on a line, and hints.
 
     `output` are the lines of what a program that uv had started wrote.
     """

@@ -18,14 +18,14 @@ _MOMENT = 0.01
 def check_threads() -> None:
     """Have the pools start fewer threads than usual where not so many can be started.
 
-    Where they cannot start one of each kind, they do not say so, and wait for ever: raises
+    Where they cannot start a thread of each kind, they do not say so, and wait for ever: raises
     `BlockingIOError` instead.
     """
     usual = 2 * (os.cpu_count() or 1) + _LEAST
-    found = _startable(usual)
-    if found < _LEAST:
+    startable = _startable(usual)
+    if startable < _LEAST:
         raise BlockingIOError(errno.EAGAIN, "no more threads can be started")
-    if found < usual:
+    if startable < usual:
         os.environ.update(TOKIO_WORKER_THREADS="1", RAYON_NUM_THREADS="1")
 
 
@@ -41,7 +41,7 @@ def _startable(most: int) -> int:
         pass
     finally:
         end.set()
-    for one in started:
-        one.join()
+    for thread in started:
+        thread.join()
     time.sleep(_MOMENT)  # until the system has seen their end, too
     return len(started)

@@ -2,8 +2,8 @@
 
 uv has names for some versions of glibc only, and none for a free-threaded Python of another
 machine. What else it takes, it takes from what an interpreter says of itself when it is asked. So a
-script stands before the interpreter, runs it, and changes these words in its answer. If uv asks
-for other words one day, the script fails, and uv with it.
+script stands before the interpreter, runs it, and changes these words in its answer. If uv ever
+asks for other words, the script fails, and uv with it.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def told_python(python: Python, target: Target, folder: Path) -> Path:
             "markers": {
                 "os_name": "posix",
                 "platform_machine": target.machine,
+                # The kernel of a target is not known; see `Markers`.
                 "platform_release": "",
                 "platform_system": "Linux",
                 "platform_version": "",
@@ -73,6 +74,7 @@ def told_python(python: Python, target: Target, folder: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         answer = home / "answer.py"
         _write(answer, _ANSWER.format(not_understood=NOT_UNDERSTOOD))
+        # By our own Python, with nothing around it that could change the answer.
         runs = [sys.executable, "-I", "-S", str(answer), text, str(python.path)]
         _write(program, f'#!/bin/sh\nexec {shlex.join(runs)} "$@"\n')
     return program

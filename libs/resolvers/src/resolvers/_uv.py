@@ -114,6 +114,7 @@ class Uv:
         offline = offline or self._offline
         network = ("--offline",) if offline else ()
         reaching = {} if offline else self.network
+        # Once more with few threads, where the machine let it start no more of them.
         for more in ({}, _FEW):
             with _told(config) as end:
                 told = ("--no-config",) if end is None else ("--config-file", f"/dev/fd/{end}")

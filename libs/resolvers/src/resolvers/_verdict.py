@@ -1,4 +1,4 @@
-"""The last look at a solution, by what its packages say of themselves, before it is called one."""
+"""The last look at what was chosen, by what its packages say of themselves, before it is given."""
 
 from __future__ import annotations
 
@@ -42,20 +42,23 @@ class Verdict:
     def __init__(
         self,
         spec: EnvSpec,
-        found: Mapping[str, Resolution],
+        resolutions: Mapping[str, Resolution],
         context: ResolveContext,
         provided: Mapping[str, Mapping[str, Provided]] | None = None,
     ) -> None:
         """Look into the wheels; raises `IndexUnreachable`."""
-        self._found, self._context = found, context
+        self._resolutions, self._context = resolutions, context
         self._modules = Kept(context.cache_dir / "modules", _SCHEMA)
-        self._wheels = WheelListings(found.values(), context)
+        self._wheels = WheelListings(resolutions.values(), context)
         self._facts = self._wheels.facts(
-            one for each in found.values() for one in each.packages if one.kind == "pypi"
+            package
+            for each in resolutions.values()
+            for package in each.packages
+            if package.kind == "pypi"
         )
         self.checked = {
             platform: self._check(spec, platform, (provided or {}).get(platform, _NOWHERE))
-            for platform in found
+            for platform in resolutions
         }
 
     def given(
@@ -67,13 +70,14 @@ class Verdict:
         packages bring the same module, unless the context allows that.
         """
         given = {}
-        for platform, resolution in self._found.items():
+        for platform, resolution in self._resolutions.items():
             checked = self.checked[platform]
             if checked.problems:
                 raise RequirementsUnmet(platform, checked.problems)
             owners = list(self._owners(resolution, (contents or {}).get(platform, ())))
+            # The usual disk of a Mac folds case.
             clashes = list(find_clashes(owners, fold=platform.startswith("osx-")))
-            refused = tuple(one.what for one in clashes if not one.harmless)
+            refused = tuple(clash.what for clash in clashes if not clash.harmless)
             if refused and not self._context.clobber:
                 raise PackagesClash(platform, refused)
             notes = (*resolution.notes, *checked.notes, *map(str, clashes))
@@ -81,24 +85,25 @@ class Verdict:
         return given
 
     def _check(self, spec: EnvSpec, platform: str, provided: Mapping[str, Provided]) -> Checked:
-        resolution = self._found[platform]
+        resolution = self._resolutions[platform]
         return check(
             spec,
             platform,
             resolution,
             metadata={
-                one.name: facts.metadata
-                for one in resolution.packages
-                if one.kind == "pypi" and (facts := self._facts.get(one.hashes.sha256 or ""))
+                package.name: facts.metadata
+                for package in resolution.packages
+                if package.kind == "pypi"
+                and (facts := self._facts.get(package.hashes.sha256 or ""))
             },
             conda=provided,
             origins=self._context.origins,
         )
 
     def _owners(self, resolution: Resolution, contents: Sequence[Contents]) -> Iterator[Owner]:
-        for one in contents:
-            if one.files is not None:
-                yield self._conda(one, one.files)
+        for content in contents:
+            if content.files is not None:
+                yield self._conda(content, content.files)
         for package in resolution.packages:
             facts = self._facts.get(package.hashes.sha256 or "")
             if package.kind == "pypi" and facts:

@@ -30,12 +30,12 @@ def warnings(stderr: str, origin: Callable[[str], str | None]) -> tuple[str, ...
 
     `origin` says where a package was asked for; no credential is left.
     """
-    found: dict[str, None] = {}
+    lines: dict[str, None] = {}
     for text in _read(stderr):
         named = _NAMED.search(text)
         where = origin(canonicalize_name(named[1])) if named else None
-        found[f"{text} ({where})" if where else text] = None
-    return tuple(found)
+        lines[f"{text} ({where})" if where else text] = None
+    return tuple(lines)
 
 
 def build_warnings(name: str, stderr: str) -> tuple[str, ...]:

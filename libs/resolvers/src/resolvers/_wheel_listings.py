@@ -43,32 +43,33 @@ class WheelFacts:
 class WheelListings:
     """The wheels of resolutions, those that were built here or are on this machine among them."""
 
-    def __init__(self, found: Iterable[Resolution], context: ResolveContext) -> None:
+    def __init__(self, resolutions: Iterable[Resolution], context: ResolveContext) -> None:
         self._context, self._kept = context, Kept(context.cache_dir / "wheels", _SCHEMA)
-        self._paths = {one.sha256: one.path for each in found for one in each.artifacts}
+        self._paths = {
+            artifact.sha256: artifact.path for each in resolutions for artifact in each.artifacts
+        }
 
     def facts(self, packages: Iterable[Package]) -> dict[str, WheelFacts]:
         """The facts by sha256, but of wheels that were built and are gone, not had offline, or none.
 
-        Raises `IndexUnreachable` where a wheel is not to be had, or is another one than its index
-        says.
+        Raises `IndexUnreachable` where a wheel is not to be had, or is not what its index says.
         """
-        wanted = {_digest(one): one for one in packages}
-        found = {}
+        wanted = {_digest(package): package for package in packages}
+        known = {}
         for digest in wanted:
             if facts := self._kept.load(digest, _read):
-                found[digest] = facts
-        missing = [one for digest, one in wanted.items() if digest not in found]
-        missing = [at for one in missing if (at := self._located(one))]
+                known[digest] = facts
+        missing = [package for digest, package in wanted.items() if digest not in known]
+        missing = [at for package in missing if (at := self._located(package))]
         if not missing:
-            return found
+            return known
         stop = threading.Event()
         task = self._context.progress.start("looking into wheels", len(missing), "packages")
         with self._downloader() as downloader, Threads(_AT_ONCE) as pool:
 
             def look(package: Package) -> WheelFacts | None:
                 digest = _digest(package)
-                # Of several processes that want to know the same, one looks.
+                # Where several processes want to know the same, the first looks.
                 with self._kept.alone(digest):
                     facts = self._kept.load(digest, _read) or self._look(package, downloader, stop)
                 task.advance()
@@ -77,22 +78,22 @@ class WheelListings:
             try:
                 for package, facts in zip(missing, pool.map(look, missing), strict=True):
                     if facts:
-                        found[_digest(package)] = facts
+                        known[_digest(package)] = facts
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 task.done()
-        return found
+        return known
 
     def files(self, package: Package) -> dict[str, tuple[str, str]]:
         """What a wheel brings to site-packages, by path: path in the wheel, hash."""
         name = f"{_digest(package)}.files"
-        found = self._kept.load(name, dict[str, tuple[str, str]])
-        if found is None:
+        files = self._kept.load(name, dict[str, tuple[str, str]])
+        if files is None:
             with self._downloader() as downloader:
                 self._look(self._located(package) or package, downloader)
-            found = self._kept.load(name, dict[str, tuple[str, str]])
-        return found or {}
+            files = self._kept.load(name, dict[str, tuple[str, str]])
+        return files or {}
 
     def file(self, package: Package, path: str) -> bytes:
         """One file of a wheel."""
@@ -109,6 +110,7 @@ class WheelListings:
         path = self._paths.get(_digest(package)) or self._context.wheel(package)
         if path:
             return replace(package, url=path.absolute().as_uri())
+        # The URL of a built wheel is that of its source.
         gone = package.built_from or (self._context.offline and not package.url.startswith("file:"))
         return None if gone else package
 

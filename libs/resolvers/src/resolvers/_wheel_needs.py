@@ -53,14 +53,15 @@ class Needs:
 
 def compiled(wheel: Path) -> list[str]:
     """The files of a wheel that are compiled for some Linux."""
-    found = []
+    names = []
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             if not member.is_dir():
                 with archive.open(member) as file:
+                    # By their first bytes, since names of compiled files have any form.
                     if file.read(len(_ELF)) == _ELF:
-                        found.append(member.filename)
-    return found
+                        names.append(member.filename)
+    return names
 
 
 def needs(wheel: Path, processes: Processes) -> Needs | None:
@@ -86,11 +87,11 @@ def needs(wheel: Path, processes: Processes) -> Needs | None:
     if report["sym_tag"].startswith("musllinux_"):
         hint = "resolve on a system with glibc"
         raise BuildFailed(wheel.name, "this machine builds for musl, not for glibc", hint=hint)
-    symbols = [one for found in report["versioned_symbols"].values() for one in found]
+    symbols = [symbol for library in report["versioned_symbols"].values() for symbol in library]
     floors = [(int(major), int(minor)) for major, minor in _GLIBC.findall(" ".join(symbols))]
     if policy := _MANYLINUX.match(report["sym_tag"]):
         floors.append((int(policy[1]), int(policy[2])))
-    abis = {found[1] for name in files if (found := _OWN_ABI.search(name))}
+    abis = {match[1] for name in files if (match := _OWN_ABI.search(name))}
     return Needs(
         glibc=max(floors, default=_OLDEST),
         libraries=tuple(sorted(report["external_libs"])),
@@ -98,19 +99,20 @@ def needs(wheel: Path, processes: Processes) -> Needs | None:
     )
 
 
-def with_tags(wheel: Path, found: Needs, machine: str) -> Path:
-    """The wheel with the tags of what it needs, in place of the one without (PEP 425, 427, 600)."""
+def with_tags(wheel: Path, needed: Needs, machine: str) -> Path:
+    """The wheel with the tags of what it needs, which takes its place (PEP 425, 427, 600)."""
     stem, python, abi, _ = wheel.stem.rsplit("-", 3)
-    if abi == "none" and found.abi:
-        python, abi = found.abi.rstrip("t"), found.abi
-    major, minor = max(found.glibc, _OLDEST)
+    # Tagged for any ABI, and its files are for a certain ABI.
+    if abi == "none" and needed.abi:
+        python, abi = needed.abi.rstrip("t"), needed.abi
+    major, minor = max(needed.glibc, _OLDEST)
     tag = f"{python}-{abi}-manylinux_{major}_{minor}_{machine}"
     target = wheel.with_name(f"{stem}-{tag}.whl")
     if target == wheel:
         return wheel
-    lines = [f"Tag: {one}" for one in sorted(map(str, parse_tag(tag)))]
+    lines = [f"Tag: {text}" for text in sorted(map(str, parse_tag(tag)))]
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        info = next(one for one in old.namelist() if one.endswith(".dist-info/WHEEL"))
+        info = next(name for name in old.namelist() if name.endswith(".dist-info/WHEEL"))
         kept = [
             line
             for line in old.read(info).decode().splitlines()
@@ -119,6 +121,7 @@ def with_tags(wheel: Path, found: Needs, machine: str) -> Path:
         text = "\n".join([*kept, "Root-Is-Purelib: false", *lines, ""]).encode()
         for member in old.infolist():
             data = text if member.filename == info else old.read(member)
+            # It has the hash of the file that was changed.
             if member.filename == info.replace("/WHEEL", "/RECORD"):
                 data = _recorded(data.decode(), info, text).encode()
             new.writestr(member, data)
@@ -127,7 +130,7 @@ def with_tags(wheel: Path, found: Needs, machine: str) -> Path:
 
 
 def _recorded(record: str, name: str, data: bytes) -> str:
-    """A RECORD with another hash and size for one file."""
+    """A RECORD with another hash and size for a file."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
     rows = [
         [name, f"sha256={digest}", str(len(data))] if row[:1] == [name] else row

@@ -63,7 +63,7 @@ def source_key(source: BuiltFrom, python: str, platform: str) -> str:
 
 
 class Builder:
-    """Builds wheels with one Python, for all platforms of a resolve.
+    """Builds wheels with a certain Python, for all platforms of a resolve.
 
     What was built before, by this machine or by whoever fills `context.built_wheel`, is not built
     again. Build environments are isolated and see the sources and the cut-off date of the spec.
@@ -86,8 +86,11 @@ class Builder:
         `name` stands for it in messages, and `why` says there why it must be built; `fetch` puts
         the source into an empty directory and returns where it is. Raises `BuildFailed`.
         """
-        keys = [source_key(source, self._python.series, one) for one in (ANY, host_platform())]
+        keys = [
+            source_key(source, self._python.series, platform) for platform in (ANY, host_platform())
+        ]
         self._root.mkdir(parents=True, exist_ok=True)
+        # Only the build tells whether the wheel is pure, so that both keys share a lock.
         with self._alone(keys[0], name):
             known = self._known(keys)
             if known:
@@ -122,13 +125,13 @@ class Builder:
         return floor is None or own is None or floor <= max(own, self._host.floor)
 
     def _tagged(self, name: str, wheel: Path) -> Path:
-        found = needs(wheel, self._uv.processes) if self._host.is_linux else None
-        if found is None:
+        needed = needs(wheel, self._uv.processes) if self._host.is_linux else None
+        if needed is None:
             return wheel
-        if found.libraries:
-            libraries = ", ".join(f"`{one}`" for one in found.libraries)
+        if needed.libraries:
+            libraries = ", ".join(f"`{library}`" for library in needed.libraries)
             self.notes.append(f"{name}: what was built here needs {libraries} of the system")
-        return with_tags(wheel, found, self._host.machine)
+        return with_tags(wheel, needed, self._host.machine)
 
     @contextmanager
     def _alone(self, key: str, name: str) -> Iterator[None]:
@@ -157,6 +160,7 @@ class Builder:
         (work / "source").mkdir(parents=True)
         tree = fetch(work / "source")
         if source.subdirectory:
+            # uv builds what lies at the top of an archive.
             tree = _unpacked(tree, work) / source.subdirectory
         settings = index_settings(self._uv, self._spec, self._context.credentials)
         arguments: list[str | Path] = [
@@ -210,6 +214,7 @@ def checkout(uv: Uv, source: BuiltFrom, login: Login | None, into: Path) -> Path
     if not git:
         raise BuildFailed(source.url, "git is not on PATH", hint="install git")
     tree = into / "repository"
+    # All of the history without its files: some backends take the version from its tags.
     steps = (
         ("clone", "--quiet", "--filter=blob:none", "--no-checkout", "--", source.url, str(tree)),
         ("-C", str(tree), "checkout", "--quiet", "--detach", str(source.commit)),
@@ -254,6 +259,7 @@ def _unpacked(tree: Path, work: Path) -> Path:
     if tree.is_dir():
         return tree
     into = work / "unpacked"
+    # Of a zip, names that lead out of the directory are passed over; a tar needs the filter.
     if tree.suffix == ".zip":
         shutil.unpack_archive(tree, into)
     elif not hasattr(tarfile, "data_filter"):  # before 3.10.12 and 3.11.4
@@ -264,6 +270,7 @@ def _unpacked(tree: Path, work: Path) -> Path:
         )
     else:
         shutil.unpack_archive(tree, into, filter="data")
+    # An sdist has a single folder at its top.
     inner = list(into.iterdir())
     return inner[0] if len(inner) == 1 else into
 

@@ -29,7 +29,7 @@ def channel_urls(channel: str, alias: str = CHANNEL_ALIAS) -> tuple[str, ...]:
 
 
 def with_channel_urls(spec: str, alias: str) -> str:
-    """A MatchSpec whose channel, if it names one, is a URL.
+    """A MatchSpec whose channel, if it has any, is a URL.
 
     The URL of a package stands for that build in the channel that the URL lies in.
     """
@@ -46,7 +46,7 @@ def with_channel_urls(spec: str, alias: str) -> str:
     if mark and "[" not in channel:
         return f"{channel_urls(channel, alias)[0]}{mark}{rest}"
 
-    def as_url(found: re.Match[str]) -> str:
-        return f"{found[1]}{channel_urls(found[2], alias)[0]}{found[3]}"
+    def as_url(match: re.Match[str]) -> str:
+        return f"{match[1]}{channel_urls(match[2], alias)[0]}{match[3]}"
 
     return _KEY.sub(as_url, spec)

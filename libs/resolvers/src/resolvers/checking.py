@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "Provided", "check"]
 
-# A URL without a name, with extras and a marker behind it; one with a revision and a fragment.
+# A URL without a name, with extras and a marker behind it; a URL with a revision and a fragment.
 _URL = re.compile(r"(\S+?)(\[[^]]*\])?( ;.*)?")
 _PLACE = re.compile(r"(?:git\+)?([^#]+?)(?:@[^@/:#]*)?(?:#.*)?")
 _EXTRA_ALONE = re.compile(r";[^;]*\bextra\s*==\s*['\"][^'\"]")
@@ -100,7 +100,7 @@ class _Check:
 
     def all(self) -> None:
         self.markers = Markers(self.platform, self.python)
-        self.pypi = {one.name: one for one in self.packages if one.kind == "pypi"}
+        self.pypi = {package.name: package for package in self.packages if package.kind == "pypi"}
         self.seen: set[tuple[str, str]] = set()
         self.todo: list[tuple[str, str]] = []
         for text in self.spec.for_platform(self.platform).get("pypi", ()):
@@ -120,9 +120,9 @@ class _Check:
         # What nobody could read may well be what asks for the rest.
         if not self.notes:
             self.problems += [
-                f"`{one.name}` {one.version} is there, and nothing asks for it: the index describes"
-                " a package otherwise than that does itself"
-                for name, one in sorted(self.pypi.items())
+                f"`{package.name}` {package.version} is there, and nothing asks for it: the index"
+                " describes a package otherwise than that does itself"
+                for name, package in sorted(self.pypi.items())
                 if (name, "") not in self.seen
             ]
 
@@ -141,7 +141,9 @@ class _Check:
         if not self.markers.hold(requirement):
             return
         place = _place(located[1])
-        names = [name for name, one in self.pypi.items() if place in map(_place, _urls(one))]
+        names = [
+            name for name, package in self.pypi.items() if place in map(_place, _urls(package))
+        ]
         if not names:
             self.problems.append(f"`{plain}` ({asked_by}) is not met: nothing comes from there")
         for name in names:
@@ -164,9 +166,11 @@ class _Check:
             version = provided.version
         else:
             return f"there is no `{name}`"
+        # A URL states no version: a wheel that was chosen lay there, and conda's package did not.
         if requirement.url:
             return None if package else there
         try:
+            # Whether a pre-release may be chosen is no question here: it is there.
             fits = requirement.specifier.contains(Version(version), prereleases=True)
         except InvalidVersion:
             fits = not requirement.specifier
@@ -179,13 +183,15 @@ class _Check:
                 self.todo.append((name, extra))
                 provided = self.conda.get(name)
                 if extra and name not in self.pypi and provided and not provided.metadata:
+                    # The caller looks it up, and has what it needs chosen as well.
                     self.extras.setdefault(name, {}).setdefault(extra, asked_by)
 
     def _follow(self, name: str, extra: str) -> None:
-        """Check what a package requires, or what one of its extras adds to that."""
+        """Check what a package requires, or what an extra of it adds to that."""
         provided = self.conda.get(name)
         if package := self.pypi.get(name):
             metadata, label = self.metadata.get(name), f"`{name}` {package.version}"
+        # Without an extra, what a conda package requires is conda's business.
         elif extra and provided:
             metadata, label = provided.metadata, f"conda's `{name}` {provided.version}"
         else:
@@ -273,5 +279,5 @@ def _urls(package: Package) -> Iterator[str]:
 
 def _place(url: str) -> str:
     """The URL of a repository or file, whatever its state."""
-    found = _PLACE.fullmatch(url)
-    return found[1] if found else url
+    match = _PLACE.fullmatch(url)
+    return match[1] if match else url

@@ -43,15 +43,16 @@ def content_digest(path: Path) -> str:
     """
     if not path.is_dir():
         return _digest_of(path)
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
+    # Sorted, since a directory lists them in any order; names need not be UTF-8.
     for name, entry in sorted(_files(path, "")):
         if entry.is_symlink():
             kind, state = "link", hashlib.sha256(os.fsencode(entry.readlink())).hexdigest()
         else:
             kind = "program" if os.access(entry, os.X_OK) else "file"
             state = _digest_of(entry)
-        found.update(f"{kind} {state} ".encode() + os.fsencode(name) + b"\0")
-    return found.hexdigest()
+        digest.update(f"{kind} {state} ".encode() + os.fsencode(name) + b"\0")
+    return digest.hexdigest()
 
 
 def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
@@ -66,8 +67,8 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
 
 
 def _digest_of(path: Path) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while data := file.read(_CHUNK):
-            found.update(data)
-    return found.hexdigest()
+            digest.update(data)
+    return digest.hexdigest()

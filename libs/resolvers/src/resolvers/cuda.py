@@ -11,7 +11,7 @@ _DRIVERS = ("libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1")
 
 
 def cuda_version() -> str | None:
-    """The newest CUDA that the driver of this machine supports, such as `12.4`; None without one.
+    """The newest CUDA that the driver of this machine supports, such as `12.4`; None without a driver.
 
     `CONDA_OVERRIDE_CUDA` is believed in its place, as conda does; empty, it says there is none.
     """
@@ -25,5 +25,6 @@ def cuda_version() -> str | None:
         except (OSError, AttributeError):  # it is not there, or it is something else
             continue
         if not failed and number.value > 0:
+            # 12040 is 12.4.
             return f"{number.value // 1000}.{number.value % 1000 // 10}"
     return None

@@ -39,6 +39,7 @@ class ResolveError(Exception):
     retryable: bool = False
 
 
+# Each has a built-in base beside the root, for who knows no more of it.
 class UnsupportedRequest(ValueError, ResolveError):
     """The request asks for what this resolver cannot do, whatever the packages there are."""
 
@@ -101,7 +102,7 @@ class RequirementsUnmet(ValueError, ResolveError):
         self.platform, self.problems = platform, problems
         self.hint = (
             "ask conda for another version of what it brings"
-            if any("conda brings" in one for one in problems)
+            if any("conda brings" in problem for problem in problems)
             else "an index describes a package otherwise than that does itself: ask for another"
             " version of it"
         )
@@ -111,7 +112,7 @@ class RequirementsUnmet(ValueError, ResolveError):
 
 
 class PackagesClash(ValueError, ResolveError):
-    """Packages bring the same modules, so that one would be installed over the other.
+    """Packages bring the same modules, so that they would be installed over each other.
 
     `pairs` name both, and a path, a line for each.
     """
@@ -161,7 +162,7 @@ class PackageUnreadable(ValueError, ResolveError):
 
 
 class UnknownChannel(LookupError, ResolveError):
-    """There is no conda channel where one is looked for. `where` has no credentials.
+    """There is no conda channel where it is looked for. `where` has no credentials.
 
     Who knows which file names the channel sets `origin`, to its `file:line`.
     """
@@ -192,7 +193,7 @@ class UnknownContents(LookupError, ResolveError):
 
     def __str__(self) -> str:
         packages, names = (
-            " and ".join(f"`{one}`" for one in some) for some in (self.packages, self.names)
+            " and ".join(f"`{name}`" for name in some) for some in (self.packages, self.names)
         )
         hold = "hold" if len(self.packages) > 1 else "holds"
         asked = f"nothing says whether conda's {packages} {hold} {names}, needed from PyPI"
@@ -200,7 +201,7 @@ class UnknownContents(LookupError, ResolveError):
 
 
 class NoMatchingFile(ValueError, ResolveError):
-    """A package has no file with one of the hashes that were asked for."""
+    """A package has no file with any of the hashes that were asked for."""
 
     def __init__(
         self, package: str, expected: tuple[str, ...], found: tuple[str, ...], origin: str | None
@@ -218,7 +219,7 @@ class NoMatchingFile(ValueError, ResolveError):
 
 
 class NeedsPlatform(RuntimeError, ResolveError):
-    """Packages without a wheel for `platform` can only be built there; `reasons` are one for each.
+    """Packages without a wheel for `platform` can only be built there; `reasons` say why, for each.
 
     `floors` say which floors would let in wheels.
     """
@@ -237,10 +238,11 @@ class NeedsPlatform(RuntimeError, ResolveError):
         self.hint = "; ".join((*floors, usual))
 
     def __str__(self) -> str:
+        # Who raises it need not know a reason for each.
         whys = [*self.reasons, *[""] * len(self.packages)]
         named = [
-            f"`{one}` ({why})" if why else f"`{one}`"
-            for one, why in zip(self.packages, whys, strict=False)
+            f"`{name}` ({why})" if why else f"`{name}`"
+            for name, why in zip(self.packages, whys, strict=False)
         ]
         return f"there is no wheel for {self.platform} of {', '.join(named)}, and it cannot be built here"
 

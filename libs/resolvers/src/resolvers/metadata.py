@@ -93,6 +93,7 @@ def read_requirement(text: str) -> Requirement | None:
     for form in (text, f"{_mended(asked)}{semicolon}{marker}"):
         try:
             return Requirement(form)
+        # Markers can be nested as deep as anybody likes.
         except (InvalidRequirement, RecursionError):
             continue
     return None

@@ -27,7 +27,7 @@ _PLAIN_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 
 
 class Guess(NamedTuple):
-    """The PyPI names that a build has, if it is as one takes it to be, and others that it may have."""
+    """The PyPI names that a build has, if it is what it is taken to be, and others that it may have."""
 
     plain: tuple[str, ...]
     doubtful: frozenset[str]
@@ -70,7 +70,8 @@ class PypiNames:
         """
         own = (package.name,) if _PYTHON & set(package.depends) else ()
         known = _shipped().get(package.name, own) if said is None else said
-        names = {canonicalize_name(one) for one in known}
+        names = {canonicalize_name(name) for name in known}
+        # Of several, the package's own name is plain; others may be what some builds vendor.
         plain = {canonicalize_name(package.name)} & names if len(names) > 1 else names
         if not _PLAIN_VERSION.fullmatch(package.version):
             plain = set()
@@ -84,6 +85,6 @@ def _shipped() -> Mapping[str, tuple[str, ...]]:
 
 def _parse(text: str) -> dict[str, tuple[str, ...]]:
     return {
-        str(name): tuple(canonicalize_name(one) for one in names)
+        str(name): tuple(canonicalize_name(name) for name in names)
         for name, names in json.loads(text)["names"].items()
     }

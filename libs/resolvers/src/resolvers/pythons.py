@@ -29,8 +29,9 @@ __all__ = ["Python", "find_python", "find_pythons", "minor", "stand_in"]
 class Python:
     """A CPython interpreter: where it is, and its full version such as `3.11.7`.
 
-    One that is `free_threaded` takes other wheels (PEP 703). Where the one at `path` only stands in for that version, `own` is its own version, and `make`,
-    if it is set, makes one of that minor version on this machine and returns where it is.
+    A `free_threaded` Python takes other wheels (PEP 703). Where the one at `path` only stands in for
+    that version, `own` is its own version, and `make`, if it is set, makes a Python of that minor
+    version on this machine and returns where it is.
     """
 
     path: Path
@@ -61,7 +62,7 @@ class Python:
 
 
 def minor(version: str) -> str:
-    """The minor version of Python that a full one is of: `3.11` of `3.11.7`."""
+    """The minor version of a full version of Python: `3.11` of `3.11.7`."""
     return ".".join(version.split(".")[:2])
 
 
@@ -81,8 +82,8 @@ def find_pythons(specifier: str, context: ResolveContext) -> tuple[Python, ...]:
     nothing else satisfies. That of the version that should stay comes first, then the newest.
     Raises `PythonNotFound`.
     """
-    found = _interpreters(context)
-    versions = [one.version for one in found]
+    pythons = _interpreters(context)
+    versions = [python.version for python in pythons]
     allowed = SpecifierSet(specifier)
     fitting = [*allowed.filter(versions)] or [*allowed.filter(versions, prereleases=True)]
     if not fitting:
@@ -93,7 +94,9 @@ def find_pythons(specifier: str, context: ResolveContext) -> tuple[Python, ...]:
         best.setdefault(minor(version), version)
     kept = best.get(minor(context.preferred_python))
     order = dict.fromkeys([*([kept] if kept else []), *best.values()])
-    return tuple(next(one for one in found if one.version == version) for version in order)
+    return tuple(
+        next(python for python in pythons if python.version == version) for version in order
+    )
 
 
 def stand_in(version: str, context: ResolveContext) -> Python:
@@ -102,22 +105,27 @@ def stand_in(version: str, context: ResolveContext) -> Python:
     It is that version, else the newest of the same minor version, else the newest of all. Raises
     `PythonNotFound` where there is none.
     """
-    found = _interpreters(context)
-    if not found:
+    pythons = _interpreters(context)
+    if not pythons:
         raise PythonNotFound(f"=={version}", ())
 
-    def rank(one: Python) -> tuple[bool, bool, Version]:
-        return one.version == version, minor(one.version) == minor(version), Version(one.version)
+    def rank(python: Python) -> tuple[bool, bool, Version]:
+        return (
+            python.version == version,
+            minor(python.version) == minor(version),
+            Version(python.version),
+        )
 
-    best = max(found, key=rank)
+    best = max(pythons, key=rank)
     return Python(path=best.path, version=version, own=best.version)
 
 
 def _interpreters(context: ResolveContext) -> list[Python]:
     if find_spec("uv") is None:  # as where environments are created, and nothing is resolved
+        # Where a virtual environment runs us, it is the Python below it.
         path = Path(getattr(sys, "_base_executable", sys.executable))
         return [Python(path=path, version=platform.python_version())]
-    search = os.pathsep.join(str(one) for one in _directories())
+    search = os.pathsep.join(str(folder) for folder in _directories())
     with Uv(context) as uv:
         done = uv.run(
             "uv python list",
@@ -127,15 +135,15 @@ def _interpreters(context: ResolveContext) -> list[Python]:
             keep=False,
         )
     listed = [] if done.returncode else json.loads(done.stdout)
-    # Whatever else uv passes over, the one that runs us does run.
+    # Whatever else uv passes over, the Python that runs us does run.
     ours = ".".join(map(str, sys.version_info[:3]))
-    if not any(one["version"].startswith(ours) for one in listed):
+    if not any(entry["version"].startswith(ours) for entry in listed):
         said = done.stderr.strip().rpartition("cause: ")[2] or "it cannot list them"
         raise EngineFailed("uv", f"the interpreters of this machine: {said}", done.stderr)
     return [
-        Python(path=Path(one["path"]), version=one["version"])
-        for one in listed
-        if one["implementation"] == "cpython" and one["variant"] == "default"
+        Python(path=Path(entry["path"]), version=entry["version"])
+        for entry in listed
+        if entry["implementation"] == "cpython" and entry["variant"] == "default"
     ]
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Artifact", "Resolution", "ResolveContext", "Resolver"]
 
 
+# What a context does without, where nobody gives it anything.
 def _nothing(_: str) -> None:
     pass
 
@@ -49,12 +50,12 @@ class ResolveContext:
     packages that must stay at their version, `preferred` those that should, as should the minor
     version of Python if the system's was `preferred_python`. `built_wheel` looks a source key up in
     a cache of built wheels, `listing` says what is in a conda package that this machine has already,
-    `wheel` is the file of a PyPI package that it has, and `keep` is given the file of one that came
-    as a whole, so that it need not be fetched again. `builder_python` makes an environment for this
-    machine
-    from conda packages and returns its interpreter, to build wheels for that Python with; without
-    it one that is here must do. With `clobber`, packages may bring the same module with different
-    content, and a note says which. `on_process` is told the name of each process that is started.
+    `wheel` is the file of a PyPI package that it has, and `keep` is given what came as a
+    whole, so that it need not be fetched again. `builder_python` makes an environment for this
+    machine from conda packages and returns its interpreter, to build wheels for that Python with;
+    without it a Python that is here must do. With `clobber`, packages may bring the same module with
+    different content, and a note says which. `on_process` is told the name of each process that is
+    started.
     `patience` is had with servers, by the engines as well; the `progress` is told of waits.
     """
 
@@ -110,7 +111,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What was found for one platform: the full version of Python, and the packages beside it.
+    """What was found for a platform: the full version of Python, and the packages beside it.
 
     `artifacts` are those packages' files that cannot be fetched from their URL. `notes` say, a line
     each, what the user should know: they belong to the description of the environment.

@@ -28,6 +28,7 @@ _MACHINES = {
 }
 # The manylinux policies that every supported uv has.
 _UV_GLIBC = (17, 28, *range(31, 41))
+# The names of policies before PEP 600, and the oldest policy of each processor.
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _OLDEST_MINOR = {"x86_64": 5, "aarch64": 17}
 _NO_MALLOC_FLAG = 8  # the minor version of Python 3 from which on the ABI has no `m`
@@ -56,7 +57,9 @@ class Target:
                 f"there is no platform `{platform}`", f"known platforms: {known}"
             )
         name = "__glibc" if platform.startswith("linux-") else "__osx"
-        text = next(one for one in virtual_packages(platform, sys) if one.partition("=")[0] == name)
+        text = next(
+            text for text in virtual_packages(platform, sys) if text.partition("=")[0] == name
+        )
         version = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)*", text.partition("=")[2])
         if not version:
             raise UnsupportedRequest(f"`{text}` is not a version", f"write it like `{name}=2.28`")
@@ -115,10 +118,10 @@ class Target:
 
     @property
     def nearest(self) -> Target:
-        """The same platform with the highest floor not above this one that uv has a name for."""
+        """The same platform with the highest floor, up to its own, that uv has a name for."""
         if self.uv_platform:
             return self
-        minor = max(one for one in _UV_GLIBC if one <= self.floor[1])
+        minor = max(minor for minor in _UV_GLIBC if minor <= self.floor[1])
         return Target(platform=self.platform, floor=(2, minor))
 
     @property
@@ -164,7 +167,9 @@ def needed_glibc(filename: str) -> tuple[int, int] | None:
     """The glibc that the tags of a wheel ask for, by its file name; None where they ask for none."""
     floors = []
     for platform in filename.removesuffix(".whl").rpartition("-")[2].split("."):
-        legacy = next((one for one, tag in _LEGACY.items() if platform.startswith(f"{tag}_")), None)
+        legacy = next(
+            (policy for policy, tag in _LEGACY.items() if platform.startswith(f"{tag}_")), None
+        )
         stated = re.match(r"manylinux_(\d+)_(\d+)_", platform)
         if legacy is None and stated is None:
             return None
@@ -178,5 +183,5 @@ def own_glibc() -> tuple[int, int] | None:
         text = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):
         return None
-    found = re.fullmatch(r"glibc (\d+)\.(\d+).*", text)
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.fullmatch(r"glibc (\d+)\.(\d+).*", text)
+    return (int(match[1]), int(match[2])) if match else None

@@ -101,7 +101,7 @@ def make_wheel(
     module: str = "",
     files: Mapping[str, str] | None = None,
 ) -> Distribution:
-    """A wheel with one module, or with `files`, equal byte for byte for the same arguments."""
+    """A wheel with a module, or with `files`, equal byte for byte for the same arguments."""
     stem = f"{name.replace('-', '_')}-{version}"
     metadata = _metadata(name, version, requires, extras, requires_python)
     info = f"{stem}.dist-info"
@@ -190,7 +190,9 @@ class LocalServer(ABC):
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # A client that keeps its connection must not keep the test.
         self._server.daemon_threads = True
+        # How often it looks whether it shall end: by default, each test would wait half a second.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> Self:
@@ -209,7 +211,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
+        """Answer a request."""
 
     def allows(self, request: BaseHTTPRequestHandler) -> bool:
         """Whether a request comes with the login that is wanted."""
@@ -252,9 +254,9 @@ class FakeIndex(LocalServer):
 
     def add(self, *distributions: Distribution, uploaded: str = "2020-01-01T00:00:00Z") -> None:
         """Publish files."""
-        for one in distributions:
-            self._files[one.filename] = one
-            self._uploaded[one.filename] = uploaded
+        for distribution in distributions:
+            self._files[distribution.filename] = distribution
+            self._uploaded[distribution.filename] = uploaded
 
     def tamper(self, other: Distribution) -> None:
         """Serve other bytes under the name of a file, which the pages go on describing."""
@@ -292,47 +294,53 @@ class FakeIndex(LocalServer):
             _send(request, 404, "text/plain", b"not here")
 
     def _of(self, name: str) -> list[Distribution]:
-        return [one for one in self._files.values() if canonicalize_name(one.name) == name]
+        return [
+            distribution
+            for distribution in self._files.values()
+            if canonicalize_name(distribution.name) == name
+        ]
 
-    def _hashes(self, one: Distribution) -> dict[str, str]:
+    def _hashes(self, distribution: Distribution) -> dict[str, str]:
         kind = self._algorithm
-        return {kind: hashlib.new(kind, one.data).hexdigest()} if kind else {}
+        return {kind: hashlib.new(kind, distribution.data).hexdigest()} if kind else {}
 
     def _json(self, name: str) -> str:
         files = [
             {
-                "filename": one.filename,
-                "url": f"{self.origin}/files/{one.filename}",
-                "hashes": self._hashes(one),
-                "size": len(one.data),
-                "upload-time": self._uploaded[one.filename],
-                "requires-python": one.requires_python,
-                "core-metadata": one.filename.endswith(".whl"),
-                "yanked": self._yanked.get(one.filename, False) or one.filename in self._yanked,
+                "filename": distribution.filename,
+                "url": f"{self.origin}/files/{distribution.filename}",
+                "hashes": self._hashes(distribution),
+                "size": len(distribution.data),
+                "upload-time": self._uploaded[distribution.filename],
+                "requires-python": distribution.requires_python,
+                "core-metadata": distribution.filename.endswith(".whl"),
+                # The reason, or true where none is given (PEP 592).
+                "yanked": self._yanked.get(distribution.filename, False)
+                or distribution.filename in self._yanked,
             }
-            for one in self._of(name)
+            for distribution in self._of(name)
         ]
         meta = {"api-version": "1.1"}
         return json.dumps({"meta": meta, "name": name, "versions": [], "files": files})
 
     def _html(self, name: str) -> str:
         links = [
-            f'<a href="/files/{one.filename}'
-            + "".join(f"#{kind}={value}" for kind, value in self._hashes(one).items())
+            f'<a href="/files/{distribution.filename}'
+            + "".join(f"#{kind}={value}" for kind, value in self._hashes(distribution).items())
             + '"'
-            + (' data-core-metadata="true"' if one.filename.endswith(".whl") else "")
+            + (' data-core-metadata="true"' if distribution.filename.endswith(".whl") else "")
             + (
-                f' data-requires-python="{html.escape(one.requires_python)}"'
-                if one.requires_python
+                f' data-requires-python="{html.escape(distribution.requires_python)}"'
+                if distribution.requires_python
                 else ""
             )
             + (
-                f' data-yanked="{html.escape(self._yanked[one.filename])}"'
-                if one.filename in self._yanked
+                f' data-yanked="{html.escape(self._yanked[distribution.filename])}"'
+                if distribution.filename in self._yanked
                 else ""
             )
-            + f">{one.filename}</a>"
-            for one in self._of(name)
+            + f">{distribution.filename}</a>"
+            for distribution in self._of(name)
         ]
         return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>"
 
@@ -363,7 +371,7 @@ def _send(
     request.send_response(status)
     for key, value in (headers or {}).items():
         request.send_header(key, value)
-    if status == 401:  # noqa: PLR2004 - the one that RFC 9110 asks a header for
+    if status == 401:  # noqa: PLR2004 - RFC 9110 asks a header for it
         request.send_header("WWW-Authenticate", 'Basic realm="index"')
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))
@@ -382,8 +390,8 @@ def _metadata(
     lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}"]
     if requires_python:
         lines.append(f"Requires-Python: {requires_python}")
-    lines += [f"Provides-Extra: {one}" for one in extras]
-    lines += [f"Requires-Dist: {one}" for one in requires]
+    lines += [f"Provides-Extra: {extra}" for extra in extras]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     return "\n".join([*lines, ""])
 
 
