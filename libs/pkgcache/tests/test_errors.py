@@ -41,7 +41,7 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
         "cannot download `https://a.test/x`: the server answered 503",
     ),
     (
-        StoreError("write", "a/b", "file:///s", "no space left on device", "make some"),
+        StoreError("write", "a/b", "file:///s", "no space left on device", hint="make some"),
         "cannot write `a/b` in the store `file:///s`: no space left on device",
     ),
     (UnsupportedStore("x://y", "it is red"), "`x://y` is not a store: it is red"),
@@ -56,7 +56,7 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
     (AliasTaken("a:v1", "x:y"), "the alias `a:v1` is taken by `x:y`"),
     (BadArchive("a.whl", ("one", "two")), "`a.whl` is refused: one; two"),
     (BadArchive("a.whl", tuple("abcde")), "`a.whl` is refused: a; b; c; and 2 more"),
-    (CacheError("/c", "full", "clean"), "cannot use the package cache at `/c`: full"),
+    (CacheError("/c", "full", hint="clean"), "cannot use the package cache at `/c`: full"),
     (NotTransmutable("a.whl", "no"), "`a.whl` cannot be transmuted: no"),
     (TargetExists("/a.conda"), "`/a.conda` exists already"),
     (NotInCache("a.whl"), "`a.whl` is not in the package cache"),
@@ -74,6 +74,11 @@ def test_an_error_says_one_line_and_survives_pickling(error: PkgcacheError, text
     assert (type(copy), copy.args) == (type(error), error.args)
     assert copy.__dict__ == error.__dict__
     assert str(copy) == text
+
+
+@pytest.mark.parametrize("error", [error for error, _ in EXAMPLES if isinstance(error, OSError)])
+def test_no_fact_is_taken_for_one_of_the_system(error: OSError) -> None:
+    assert (error.errno, error.strerror, error.filename) == (None, None, None)
 
 
 def test_every_public_error_has_an_example() -> None:

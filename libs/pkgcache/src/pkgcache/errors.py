@@ -40,6 +40,25 @@ class PkgcacheError(Exception):
     retryable: bool = False
 
 
+class _SystemError(OSError, PkgcacheError):
+    """One that is an `OSError` to whoever catches those, and whose facts are attributes.
+
+    Of several arguments `OSError` takes the first two for `errno` and `strerror`, and the third for
+    `filename`. So it gets one, the reason, and has none of the three.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args`, which are not what its `__init__` takes.
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(kind: type[_SystemError], args: tuple[str, ...], facts: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
 class HashMismatch(ValueError, PkgcacheError):
     """Bytes are not the ones that were promised.
 
@@ -57,7 +76,7 @@ class HashMismatch(ValueError, PkgcacheError):
         return f"`{self.filename}` from {self.origin} is {self.actual}, expected {self.expected}"
 
 
-class DownloadError(OSError, PkgcacheError):
+class DownloadError(_SystemError):
     """A URL could not be fetched.
 
     `status` is the HTTP status, where there was one. `retry_after` is None where another attempt
@@ -75,26 +94,15 @@ class DownloadError(OSError, PkgcacheError):
         hint: str | None = None,
         slow: bool = False,
     ) -> None:
-        # One argument: OSError takes the first two of several for `errno` and `strerror`.
         super().__init__(reason)
         self.url, self.reason, self.status, self.slow = url, reason, status, slow
         self.retry_after, self.retryable, self.hint = retry_after, retry_after is not None, hint
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
         return f"cannot download `{self.url}`: {self.reason}"
 
 
-def _remade(kind: type[DownloadError], args: tuple[str, ...], facts: dict[str, Any]) -> Any:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(facts)
-    return error
-
-
-class StoreError(OSError, PkgcacheError):
+class StoreError(_SystemError):
     """A store refused an operation, or cannot be reached."""
 
     def __init__(
@@ -103,11 +111,11 @@ class StoreError(OSError, PkgcacheError):
         key: str,
         store: str,
         reason: str,
-        hint: str | None = None,
         *,
+        hint: str | None = None,
         retryable: bool = False,
     ) -> None:
-        super().__init__(operation, key, store, reason, hint)
+        super().__init__(reason)
         self.operation, self.key, self.store, self.reason = operation, key, store, reason
         self.hint, self.retryable = hint, retryable
 
@@ -148,11 +156,11 @@ class NotInStore(LookupError, PkgcacheError):
         return f"`{self.key}` is not in the store `{self.store}`"
 
 
-class Conflict(OSError, PkgcacheError):
+class Conflict(_SystemError):
     """A conditional put lost: the object exists, or changed since it was read."""
 
     def __init__(self, key: str, store: str) -> None:
-        super().__init__(key, store)
+        super().__init__("written by somebody else")
         self.key, self.store = key, store
 
     def __str__(self) -> str:
@@ -203,7 +211,7 @@ class AliasTaken(ValueError, PkgcacheError):
 
 
 class BadArchive(ValueError, PkgcacheError):
-    """An archive is damaged, hostile, or not what its name says. `issues` lists what was found."""
+    """An archive is damaged, hostile, or not what its name says. `issues` lists what is wrong."""
 
     _SHOWN, _LONGEST = 3, 400
 
@@ -215,8 +223,8 @@ class BadArchive(ValueError, PkgcacheError):
         more = len(self.issues) - self._SHOWN
         # Names in a hostile archive may be a megabyte long.
         shown = "; ".join(
-            one if len(one) <= self._LONGEST else f"{one[:200]}...{one[-100:]}"
-            for one in self.issues[: self._SHOWN]
+            issue if len(issue) <= self._LONGEST else f"{issue[:200]}...{issue[-100:]}"
+            for issue in self.issues[: self._SHOWN]
         )
         return f"`{self.filename}` is refused: {shown}{f'; and {more} more' if more > 0 else ''}"
 
@@ -245,11 +253,11 @@ class TargetExists(FileExistsError, PkgcacheError):
         return f"`{self.path}` exists already"
 
 
-class CacheError(OSError, PkgcacheError):
+class CacheError(_SystemError):
     """The local cache cannot be used or written."""
 
-    def __init__(self, path: str, reason: str, hint: str | None = None) -> None:
-        super().__init__(path, reason, hint)
+    def __init__(self, path: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(reason)
         self.path, self.reason, self.hint = path, reason, hint
 
     def __str__(self) -> str:
@@ -269,11 +277,11 @@ class NotInCache(LookupError, PkgcacheError):
         return f"`{self.filename}` is not in the package cache"
 
 
-class PrefixError(OSError, PkgcacheError):
+class PrefixError(_SystemError):
     """A prefix cannot be created or removed."""
 
-    def __init__(self, path: str, reason: str, hint: str | None = None) -> None:
-        super().__init__(path, reason, hint)
+    def __init__(self, path: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(reason)
         self.path, self.reason, self.hint = path, reason, hint
 
     def __str__(self) -> str:
@@ -285,7 +293,6 @@ class PrefixExists(PrefixError):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "exists already")
-        self.args = (path,)
         self.hint = "choose another place, or make it again with `--force` if it is an environment"
 
 
@@ -294,7 +301,6 @@ class NotOurPrefix(PrefixError):
 
     def __init__(self, path: str, reason: str = "has no environment marker") -> None:
         super().__init__(path, f"is not deleted: it {reason}")
-        self.args = (path, reason)
         self.hint = "delete it by hand if it is not needed"
 
 

@@ -5,7 +5,7 @@
 | `archives/<2 digits>/<digest>/<file name>` | an archive; beside it `.<file name>.part` while it comes |
 | `wheels-2/<2 digits>/<digest>/` | an unpacked wheel: its files in `tree/`, their list `files.json` |
 | `conda-2/<2 digits>/<digest>/` | an unpacked conda package, likewise |
-| `locks/` | one lock file for each artifact that was worked on |
+| `locks/` | a lock file for each artifact that was worked on |
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Shelves:
             cause = error.__cause__
             if not (isinstance(cause, OSError) and cause.errno in UNWRITABLE):
                 raise
+            # A cache on a read-only file system is of use still, and who must write in it is told
+            # why not.
             self._refusal = error
 
     def _make_folders(self) -> None:
@@ -93,7 +95,7 @@ class Shelves:
             with self.errors():
                 yield
         except CacheError as error:
-            size = sum(one.size or 0 for one in packages if not self.has_unpacked(one))
+            size = sum(package.size or 0 for package in packages if not self.has_unpacked(package))
             if lacking(error) not in FULL:
                 raise
             needs = f"{error.reason}: the archives to keep there have {size / 1e6:.1f} MB"
@@ -110,15 +112,17 @@ class Shelves:
     def archive(self, package: Package, *, verified: bool = False) -> Path:
         """The archive, its hash checked now, unless it just was (`verified`).
 
-        A damaged one is dropped; raises `NotInCache`.
+        What is damaged is dropped; raises `NotInCache`.
         """
         with self.errors():
-            for one in filter(self._holds, layout.archives(package)):
-                path = self.archive_path(one)
+            for archive in filter(self._holds, layout.archives(package)):
+                path = self.archive_path(archive)
                 if verified or _changes.digest(
-                    path, "sha256" if one.hashes.sha256 else "md5"
-                ) == layout.digest(one):
+                    path, "sha256" if archive.hashes.sha256 else "md5"
+                ) == layout.digest(archive):
                     return path
+                # With the lock or without: whoever wants it next fetches it again, and nobody gets
+                # it damaged.
                 path.unlink(missing_ok=True)
         raise NotInCache(package.filename)
 
@@ -126,16 +130,17 @@ class Shelves:
         """Put a file that was made here, such as a built wheel, into the cache."""
         self._check_made()
         with self.errors():
+            # The name of the folder is a hash that is not known before all of it is written.
             beside = self.root / "archives" / f".{secrets.token_hex(8)}.tmp"
             try:
-                found = _copy(source, beside)
-                path = self._archive(found.sha256, filename)
+                received = _copy(source, beside)
+                path = self._archive(received.sha256, filename)
                 self._make(path.parent.parent)
                 self._make(path.parent)
                 beside.replace(path)
             finally:
                 beside.unlink(missing_ok=True)
-        return found
+        return received
 
     def unpacked(self, package: Package, *, progress: Progress | None = None) -> UnpackedWheel:
         """The unpacked wheel, unpacked now if need be.
@@ -186,13 +191,13 @@ class Shelves:
         check = _changes.checker(progress, always=self.always_verify)
         _touch(folder)
         with self.errors():
-            if found := load(folder, check):
-                return found
+            if unpacked := load(folder, check):
+                return unpacked
             with self.locked(package, progress):
-                if found := load(folder, check):
-                    return found
-                # Each attempt has a name of its own: the process that unpacked for one that was
-                # killed may live a moment longer.
+                if unpacked := load(folder, check):
+                    return unpacked
+                # Each attempt has a name of its own: the process that unpacked for a killed attempt
+                # may live a moment longer.
                 beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
                 for stale in folder.parent.glob(f".{folder.name}.*new"):
                     shutil.rmtree(stale, ignore_errors=True)
@@ -202,12 +207,14 @@ class Shelves:
                     archive = self.archive(package, verified=verified)
                     unpack(package.kind, archive, beside, self.limits)
                     self._share(beside)
+                    # The mark is the last thing, since whatever changes later than it is hashed
+                    # before it is used.
                     _changes.mark(beside)
                     beside.rename(folder)
                 finally:
                     _remove(beside)
-                if found := load(folder, _changes.as_listed):
-                    return found
+                if unpacked := load(folder, _changes.as_listed):
+                    return unpacked
                 raise CacheError(str(folder), "an unpacked package does not read back")
 
     def linked(self, packages: Iterable[Package]) -> None:
@@ -218,27 +225,36 @@ class Shelves:
     def unlinking(self, digests: Iterable[str]) -> Iterator[None]:
         """Have it known that links to files of these packages go in the body, and nothing else."""
         with self.errors():
-            found = [
-                self.root / name / one[:2] / one for one in digests for name in UNPACKED.values()
+            folders = [
+                self.root / name / digest[:2] / digest
+                for digest in digests
+                for name in UNPACKED.values()
             ]
             loads = {UNPACKED["pypi"]: wheels.load, UNPACKED["conda"]: conda_packages.load}
-            right = [one for one in found if loads[one.parent.parent.name](one, _changes.surely)]
+            # Of these the mark is moved along behind the body; what was not right before must stay
+            # suspicious.
+            right = [
+                folder
+                for folder in folders
+                if loads[folder.parent.parent.name](folder, _changes.surely)
+            ]
             yield
             _changes.linked(right)
 
     def _use(self, package: Package) -> None:
         """Say that a package is used, which keeps garbage collection away from it."""
-        for one in layout.archives(package):
-            _touch(self.archive_path(one).parent)
+        for archive in layout.archives(package):
+            _touch(self.archive_path(archive).parent)
         _touch(self._folder(package))
 
     def _holds(self, archive: Package) -> bool:
         try:
-            found = self.archive_path(archive).lstat()
+            status = self.archive_path(archive).lstat()
         except FileNotFoundError:
             return False
-        size = archive.size if archive.size is not None else found.st_size
-        return stat.S_ISREG(found.st_mode) and found.st_size == size > 0
+        size = archive.size if archive.size is not None else status.st_size
+        # A power cut may leave a file of the right name that has no bytes.
+        return stat.S_ISREG(status.st_mode) and status.st_size == size > 0
 
     def archive_path(self, package: Package) -> Path:
         """Where the archive lies, once it is here."""
@@ -326,14 +342,16 @@ def _touch(folder: Path) -> None:
 
 
 def _check_owner(root: Path) -> int:
-    found = root.stat()
-    shared = found.st_mode & stat.S_IWGRP and found.st_gid in (os.getegid(), *os.getgroups())
-    if found.st_mode & stat.S_IWOTH:
+    status = root.stat()
+    shared = status.st_mode & stat.S_IWGRP and status.st_gid in (os.getegid(), *os.getgroups())
+    # Who can write here decides what code runs in everybody's environments.
+    if status.st_mode & stat.S_IWOTH:
         hint = f"run `chmod o-w {root}`, or use another directory"
-        raise CacheError(str(root), "everybody may write into it", hint)
-    if found.st_uid not in (os.geteuid(), 0) and not shared:
-        raise CacheError(str(root), "it belongs to another user", "use a directory of your own")
-    return found.st_mode
+        raise CacheError(str(root), "everybody may write into it", hint=hint)
+    if status.st_uid not in (os.geteuid(), 0) and not shared:
+        hint = "use a directory of your own"
+        raise CacheError(str(root), "it belongs to another user", hint=hint)
+    return status.st_mode
 
 
 def _copy(source: Path | bytes, target: Path) -> Received:

@@ -1,7 +1,7 @@
 """Laying conda packages out in a prefix: linked, with the prefix put in where they hold another.
 
 The rules are conda's: `noarch: python` packages go to the site-packages of the environment's
-Python and get their entry points; where packages bring one path, the one that is linked later,
+Python and get their entry points; where packages bring the same path, that which is linked later,
 which depends on the other if one of them does, is kept.
 """
 
@@ -55,10 +55,10 @@ class CondaLinked:
     def present(self) -> dict[str, Present]:
         """The files that are there."""
         return {
-            one["_path"]: Present(self.owners[one["_path"]], one["sha256_in_prefix"])
+            entry["_path"]: Present(self.owners[entry["_path"]], entry["sha256_in_prefix"])
             for paths in self.paths
-            for one in paths
-            if "sha256_in_prefix" in one
+            for entry in paths
+            if "sha256_in_prefix" in entry
         }
 
 
@@ -78,8 +78,8 @@ class _Planned:
         """Equal where two packages bring the same."""
         if not self.file:
             return (self.script,)
-        one = self.file
-        return one.kind, one.sha256, one.link, one.placeholder, one.file_mode
+        file = self.file
+        return file.kind, file.sha256, file.link, file.placeholder, file.file_mode
 
 
 def link_conda(
@@ -99,6 +99,7 @@ def link_conda(
         for path, planned in _planned(package, python, site):
             before = plan.get(path)
             if before and before.content != planned.content:
+                # All scripts name it, and it compiles the modules.
                 if is_interpreter(path):
                     raise PrefixError(
                         str(site.final),
@@ -111,7 +112,11 @@ def link_conda(
             paths.append(path)
         own.append(paths)
     clobbers += _drop_below_folders(plan)
-    links = {path: one.file.link for path, one in plan.items() if one.file and one.file.link}
+    links = {
+        path: planned.file.link
+        for path, planned in plan.items()
+        if planned.file and planned.file.link
+    }
     if escape := first_escape(links):
         # Links that stay in their package can leave a prefix, together with those of another.
         raise PrefixError(
@@ -120,6 +125,7 @@ def link_conda(
         )
     report(clobbers, progress)
     _lay_out(plan, site, placer, progress)
+    # Records of links have the hashes of what they lead to, as conda writes them.
     for path in links:
         target = plan.get(resolve(path, links) or "")
         if target and "sha256" in target.entry:
@@ -152,13 +158,13 @@ def _planned(
         first, slash, rest = file.path.partition("/")
         path = f"{folders.get(first, first)}{slash}{rest}"
         yield path, _Planned(package, path, file)
-    for one in package.entry_points:
-        path = f"bin/{one.name}"
-        yield path, _Planned(package, path, None, _launcher(one, python, site))
+    for script in package.entry_points:
+        path = f"bin/{script.name}"
+        yield path, _Planned(package, path, None, _launcher(script, python, site))
 
 
-def _launcher(one: EntryPoint, python: PythonPlace, site: Site) -> bytes:
-    return _scripts.launcher(one, site.final / "bin" / f"python{python.minor}")
+def _launcher(script: EntryPoint, python: PythonPlace, site: Site) -> bytes:
+    return _scripts.launcher(script, site.final / "bin" / f"python{python.minor}")
 
 
 def _drop_below_folders(plan: dict[str, _Planned]) -> Iterator[Clobber]:
@@ -196,7 +202,7 @@ def _lay_out(plan: Mapping[str, _Planned], site: Site, placer: Placer, progress:
         raise PrefixError(
             str(site.final),
             f"its path is too long for `{error.path}` of `{plan[error.path].owner.name}`",
-            f"choose a place whose path has at most {error.longest} characters",
+            hint=f"choose a place whose path has at most {error.longest} characters",
         ) from None
     finally:
         task.done()

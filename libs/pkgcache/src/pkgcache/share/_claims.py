@@ -1,4 +1,4 @@
-"""How publishers keep what they found in a store from being deleted under their hands.
+"""How publishers keep what they rely on in a store from being deleted under their hands.
 
 A collector first lists what it condemns, in an object that `layout.json` names, and deletes it an
 hour (`SETTLE`) later at the earliest. Publishers look at least every `LOOK` seconds, and take what
@@ -105,33 +105,38 @@ class Claims:
         """Look again, if the last look was some time ago. Raises as `claim` does."""
         with self._lock:
             now = self._clock()
+            # The machine may have slept: a list may have come and been worked off in the meantime,
+            # so that nothing that was seen before can be relied upon.
             if self._looked is not None and self._held and now - self._looked > LAPSE:
                 self._held, self._looked = set(), None
-                raise StoreError(
-                    "publish to", "", self._store.url, "it took a break of an hour", "publish again"
-                )
+                reason = "it took a break of an hour"
+                raise StoreError("publish to", "", self._store.url, reason, hint="publish again")
             if self._looked is None or now - self._looked > LOOK:
                 # From before the request on, since its answer may be that old.
                 self._look()
                 self._looked = now
             if self._listed is None:
-                found = read_list(self._store, self._list) if self._list else None
-                self._listed = set(found.etags) if found else set()
+                condemned = read_list(self._store, self._list) if self._list else None
+                self._listed = set(condemned.etags) if condemned else set()
                 self._rescue(self._held)
 
     def _rescue(self, keys: Iterable[str]) -> None:
         wanted = (self._listed or set()).intersection(keys)
         first = self._clock()
-        while wanted and self._list and (found := read_list(self._store, self._list)):
-            wanted &= found.etags.keys()
-            if wanted and not found.deleting:
-                left = {key: etag for key, etag in found.etags.items() if key not in wanted}
+        while wanted and self._list and (condemned := read_list(self._store, self._list)):
+            wanted &= condemned.etags.keys()
+            if wanted and not condemned.deleting:
+                # What stays on the list is for the collector; what is taken from it he will not
+                # delete.
+                left = {key: etag for key, etag in condemned.etags.items() if key not in wanted}
                 content = list_content(left, deleting=False)
                 try:
-                    self._store.put(self._list, content, if_match=found.info.etag)
+                    self._store.put(self._list, content, if_match=condemned.info.etag)
                 except Conflict:
                     continue
                 return
+            # Nothing of these is listed any more, or whoever works the list off was killed on the
+            # way.
             if not wanted or self._clock() - first > LEASE:
                 return
             self._sleep(_POLL)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from pkgcache.progress import Task
     from pkgcache.stores.store import Sink
 
-# Threads of callers come on top of our own, so the pools of connections are larger than theirs.
 _log = logging.getLogger(__name__)
+# Threads of callers come on top of our own, so the pools of connections are larger than theirs.
 HEADS, CONNECTIONS = 32, 128
 CHUNK = 1 << 18
 _PART_SIZE = 8 << 20
@@ -70,7 +70,7 @@ class Condition:
 
 
 class Refused(Exception):
-    """A request that another attempt cannot help; `again` where it was not the first one."""
+    """A request that another attempt cannot help; `again` where it was not the first."""
 
     def __init__(self, failure: Failure, *, again: bool = False) -> None:
         super().__init__(failure, again)
@@ -91,7 +91,7 @@ class BrokenOff(Exception):
 
 
 class RemoteStore(Store, ABC):
-    """The `Store` protocol over a service's own requests, which subclasses make one at a time."""
+    """The `Store` protocol over a service's own requests, which subclasses make."""
 
     OPTIONS: frozenset[str]
     RIGHTS: Mapping[str, str]
@@ -129,7 +129,7 @@ class RemoteStore(Store, ABC):
 
     def exists(self, keys: Iterable[str]) -> set[str]:
         wanted = [check_key(key) for key in keys]
-        return {one.key for one in self._heads.map(self.head, wanted) if one}
+        return {info.key for info in self._heads.map(self.head, wanted) if info}
 
     def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
         name = self._name(key)
@@ -140,18 +140,21 @@ class RemoteStore(Store, ABC):
             nonlocal seen, position
             # An object that is replaced while it is read is refused by its etag, never mixed.
             with self._waiting():
-                found, pieces = self._open(key, name, position, seen.etag if seen else None)
-            seen = seen or found
+                info, pieces = self._open(key, name, position, seen.etag if seen else None)
+            seen = seen or info
             with closing(pieces):
                 while True:
                     with self._waiting():
                         piece = next(pieces, None)
                     if piece is None:
                         break
+                    # A captive portal answers everything with a page; the digest would say it
+                    # later, and not why.
                     if not position and is_page(piece):
                         raise Refused(PAGE)
                     sink.write(piece)
                     position += len(piece)
+            # A library may take the end of a connection for that of the object.
             if position < seen.size:
                 raise BrokenOff
             return seen
@@ -163,10 +166,10 @@ class RemoteStore(Store, ABC):
                 if refused.failure.kind != "range":
                     raise
         # Nothing is left to read from `offset` on.
-        found = self.head(key)
-        if found is None:
+        info = self.head(key)
+        if info is None:
             raise NotInStore(key, self.url)
-        return found
+        return info
 
     def put(
         self,
@@ -178,6 +181,8 @@ class RemoteStore(Store, ABC):
         task: Task | None = None,
     ) -> ObjectInfo:
         name = self._name(key)
+        # Kept in the object's metadata, by which a put whose answer got lost knows its own object
+        # again.
         token = secrets.token_hex(8)
         condition = Condition(if_absent=if_absent, if_match=if_match, token=token)
         with self._refusals("write", key, if_match=if_match is not None):
@@ -190,8 +195,8 @@ class RemoteStore(Store, ABC):
                     # An attempt whose answer got lost may have written the object itself.
                     if not refused.again or refused.failure.kind not in ("conflict", "absent"):
                         raise
-                    info, found = self._call(f"look up {name}", lambda: self._head(key, name))
-                    if found != token:
+                    info, writer = self._call(f"look up {name}", lambda: self._head(key, name))
+                    if writer != token:
                         raise
                     etag = info.etag
         return ObjectInfo(key=key, size=size, etag=etag, modified=time.time())
@@ -201,9 +206,9 @@ class RemoteStore(Store, ABC):
         while True:
             with self._refusals("list", prefix):
                 names = self._prefix + prefix
-                found, page = self._call(f"list {names}", partial(self._page, names, page))
+                infos, page = self._call(f"list {names}", partial(self._page, names, page))
             # Names that are no keys were not written by this library.
-            yield from (one for one in found if _is_key(one.key))
+            yield from (info for info in infos if _is_key(info.key))
             if page is None:
                 return
 
@@ -229,7 +234,7 @@ class RemoteStore(Store, ABC):
 
     @abstractmethod
     def _failure(self, error: Exception) -> Failure:
-        """What one of these means."""
+        """What such an error means."""
 
     @abstractmethod
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
@@ -243,7 +248,7 @@ class RemoteStore(Store, ABC):
 
     @abstractmethod
     def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
-        """Write an object with one request; returns its etag."""
+        """Write an object with a single request; returns its etag."""
 
     @abstractmethod
     def _send_parts(
@@ -253,7 +258,7 @@ class RemoteStore(Store, ABC):
 
     @abstractmethod
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
-        """Some of the objects, and what the next ones are asked by, None after the last ones."""
+        """Some of the objects, and what the next are asked by, None after the last."""
 
     @abstractmethod
     def _delete(self, name: str) -> None: ...
@@ -352,7 +357,7 @@ class RemoteStore(Store, ABC):
                 " have to log in again"
             )
         retryable = failure.kind == "conflict" or failure.retry_after is not None
-        raise StoreError(operation, key, self.url, reason, hint, retryable=retryable) from None
+        raise StoreError(operation, key, self.url, reason, hint=hint, retryable=retryable) from None
 
     def _send(
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
