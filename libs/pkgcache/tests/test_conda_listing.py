@@ -30,7 +30,7 @@ from pkgcache.web.patience import Patience
 from pkgcache.web.receiving import Cancelled
 
 from .conda_helpers import Conda, Entry, package_of, special, stored_zip, tar
-from .server import body, cut, reset, serving, slam, stall, status
+from .server import body, cut, drip, reset, serving, slam, stall, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -219,6 +219,17 @@ def test_what_does_not_pass_is_an_error(
     with Downloader(offline=True) as offline, pytest.raises(DownloadError, match="switched off"):
         read_listing(package, offline)
     assert server.count(path_of(package)) == 1
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_server_that_drips_is_given_up(
+    server: Server, downloader: Downloader, suffix: str
+) -> None:
+    package = offered(server, DEMO, archive(DEMO, suffix), suffix)
+    server.script[path_of(package)] = [drip(0)] * 20
+    with pytest.raises(DownloadError, match="less than 1000 bytes per second"):
+        read_listing(package, downloader)
+    assert server.count(path_of(package)) == downloader.patience.tries
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -57,8 +57,10 @@ class CondaListing:
     ) -> CondaListing:
         return cls(
             index=index,
-            paths=tuple(one.path for one in files),
-            digests={one.path: one.sha256 for one in files if one.sha256 and not one.placeholder},
+            paths=tuple(file.path for file in files),
+            digests={
+                file.path: file.sha256 for file in files if file.sha256 and not file.placeholder
+            },
         )
 
     @property
@@ -101,7 +103,7 @@ def read_file(
             package.url, archive, hashes=package.hashes, size=package.size, stop=stop
         )
         unpacked = conda_packages.unpack(archive, Path(work) / "unpacked")
-        if all(one.path != path or one.kind != "hardlink" for one in unpacked.files):
+        if all(file.path != path or file.kind != "hardlink" for file in unpacked.files):
             raise BadArchive(package.filename, (f"it has no file `{path}`",))
         return (unpacked.tree / path).read_bytes()
 
@@ -118,7 +120,7 @@ def _read(package: Package, downloader: Downloader, stop: threading.Event | None
         else:
             raise BadArchive(filename, ("its name is not that of a conda package",))
         index = _conda_info.index(info, stem)
-        files = [one for one in _conda_info.paths(info) if one.kind != "directory"]
+        files = [file for file in _conda_info.paths(info) if file.kind != "directory"]
     except (_zip.BadZip, BadTar) as error:
         raise BadArchive(filename, (f"it {error}",)) from None
     except _conda_info.BadInfo as error:
@@ -145,7 +147,8 @@ def _from_tar(package: Package, body: Body) -> dict[str, bytes]:
         with bz2.open(io.BufferedReader(Pieces(body.pieces))) as stream:
             return _info(cast("BinaryIO", stream), package.size or body.total or 0)
     except (EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
+        # `bz2` raises an `OSError` without a number; a download that broke off has none either.
+        if isinstance(error, PkgcacheError) or (isinstance(error, OSError) and error.errno):
             raise
         raise BadTar("cannot be decompressed") from None
 
@@ -155,19 +158,20 @@ def _info(stream: BinaryIO, packed: int) -> dict[str, bytes]:
 
     It ends with `info/`, which comes first wherever all else is in the same archive.
     """
-    limits, found = DEFAULT_LIMITS, dict[str, bytes]()
+    limits, texts = DEFAULT_LIMITS, dict[str, bytes]()
     reader = TarReader(stream, min(limits.size, max(RATIO_FLOOR, packed * limits.ratio)))
     for member in reader:
         folder, _, name = member.name.partition("/")
         if folder == "info" and name in _conda_info.READ:
-            if member.kind != "file" or name in found:
+            if member.kind != "file" or name in texts:
                 raise BadTar(f"has `{member.name}` twice, or not as a file")
             if member.size > INFO_SIZE:
                 raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
-            found[name] = b"".join(reader.content())
-        elif folder != "info" and "index.json" in found and _LISTS & found.keys():
+            texts[name] = b"".join(reader.content())
+        # To go on would be to download the package.
+        elif folder != "info" and "index.json" in texts and _LISTS & texts.keys():
             break
-    return found
+    return texts
 
 
 def _check_size(package: Package, body: Body) -> None:
