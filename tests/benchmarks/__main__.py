@@ -19,14 +19,15 @@ from tests.benchmarks.metaflow import metaflow
 from tests.benchmarks.remote import remote
 from tests.benchmarks.scale import scale
 from tests.benchmarks.timing import MFENV, Command, Side, compare, quietly
-from tests.benchmarks.transmute import transmute
+from tests.benchmarks.transmute import bzip2, transmute
 
 UV = uv.find_uv_bin()
 LARGE = ("jupyterlab", "scikit-learn", "matplotlib")
 
 
 def main() -> None:
-    every = (startup, resolve, create, solve, conda, fetch, scale, transmute, metaflow, remote)
+    local = (startup, resolve, create, solve, conda, transmute, bzip2)
+    every = (*local, fetch, scale, metaflow, remote)
     known = {one.__name__: one for one in every}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benchmarks", nargs="*", metavar="NAME", help=", ".join(known))

@@ -1,4 +1,4 @@
-"""Transmuting packages made of wheels, both ways, next to conda's own tool and the limits."""
+"""Transmuting packages made of wheels, next to conda's own tool, and reading their bzip2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.channel import Entry, Recipe, pack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WHEELS = ("scipy", "sympy", "botocore")
+WHEELS = ("rich", "sympy", "botocore", "scipy")
 LEVEL = "3"
 SLOW = """
 import sys
@@ -27,13 +27,65 @@ main()
 """
 
 
+OURS = """
+import sys
+from pathlib import Path
+from pkgcache.archives._bz2_read import decompressed
+for _ in decompressed(Path(sys.argv[1]), 2):
+    pass
+"""
+PLAIN = """
+import bz2, sys
+with bz2.open(sys.argv[1]) as file:
+    while file.read(1 << 18):
+        pass
+"""
+INDEXED = """
+import sys, indexed_bzip2
+with indexed_bzip2.open(sys.argv[1], parallelization=2) as file:
+    while file.read(1 << 20):
+        pass
+"""
+
+
 def transmute(folder: Path, rounds: int) -> None:
     """Transmute a big package of libraries and two of many small files."""
+    cph = folder / "peers" / "bin" / "cph"
+    for old, new in _packages(folder):
+        for source, suffix in ((old, ".conda"), (new, ".tar.bz2")):
+            sides = _sides(source, suffix, cph)
+            compare(f"transmute {source.name} to {suffix}", sides, rounds=rounds)
+            _compare_use(sides, folder / f"{source.name}{suffix}")
+
+
+def bzip2(folder: Path, rounds: int) -> None:
+    """Read `.tar.bz2` packages of several sizes in all ways, on two processors."""
+    codes = {
+        "ours, with pkgcache[fast]": OURS,
+        "ours, without": f'import sys\nsys.modules["indexed_bzip2"] = None\n{OURS}',
+        "bz2": PLAIN,
+        "indexed_bzip2 in the same process": INDEXED,
+    }
+    for old, _ in _packages(folder):
+        known: dict[str, Command] = {
+            name: [sys.executable, "-c", code, old] for name, code in codes.items()
+        }
+        for program in ("bzip2", "lbzip2", "pbzip2"):
+            known[f"{program} -dc"] = ["sh", "-c", f"{program} -dc $1 > a", "sh", old]
+        sides = [Side(name=name, command=partial(_always, one)) for name, one in known.items()]
+        compare(f"read {old.name}, {old.stat().st_size >> 10} KiB", sides, rounds=rounds)
+        _compare_use(sides, folder / f"read-{old.name}")
+
+
+def _packages(folder: Path) -> list[tuple[Path, Path]]:
+    """A `.tar.bz2` and a `.conda` of each wheel; made once."""
     venv = folder / "peers"
     python, cph = venv / "bin" / "python", venv / "bin" / "cph"
-    quietly(sys.executable, "-m", "venv", venv)
+    if not venv.exists():
+        quietly(sys.executable, "-m", "venv", venv)
     quietly(uv.find_uv_bin(), "pip", "install", "--python", python, "conda-package-handling")
     wheels, channel = folder / "wheels", folder / "channel"
+    packages = []
     options = ("--no-deps", "--only-binary=:all:", "--dest", wheels)
     quietly(python, "-m", "pip", "download", *options, *WHEELS)
     # Whoever is started by a large process counts as large as that.
@@ -42,11 +94,10 @@ def transmute(folder: Path, rounds: int) -> None:
     for name in WHEELS:
         (new,) = (channel / "noarch").glob(f"{name}-*.conda")
         old = Path(str(new).replace(".conda", ".tar.bz2"))
-        quietly(cph, "transmute", new, ".tar.bz2", "--out-folder", old.parent)
-        for source, suffix in ((old, ".conda"), (new, ".tar.bz2")):
-            sides = _sides(source, suffix, cph)
-            compare(f"transmute {source.name} to {suffix}", sides, rounds=rounds)
-            _compare_use(sides, folder / f"{name}{suffix}")
+        if not old.exists():
+            quietly(cph, "transmute", new, ".tar.bz2", "--out-folder", old.parent)
+        packages.append((old, new))
+    return packages
 
 
 def make(wheels: str, channel: str) -> None:

@@ -22,8 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pkgcache.archives import _bz2_read
-from pkgcache.archives._bz2_blocks import NotUnderstood
-from pkgcache.archives._bz2_read import by_process, decompressed
+from pkgcache.archives._bz2_read import NotUnderstood, by_process, decompressed
 from pkgcache.archives._bz2_write import Bz2Writer
 from pkgcache.archives._conda_write import CondaWriter
 from pkgcache.archives.conda_packages import unpack
@@ -417,6 +416,16 @@ def test_blocks_are_joined_into_one_stream(tmp_path: Path, size: int, unit: byte
     assert b"".join(decompressed(path, 3)) == data
 
 
+@pytest.fixture
+def worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of any size are read by a process."""
+    pytest.importorskip("indexed_bzip2")
+    if sys.platform != "linux":
+        pytest.skip("memory can only be limited on Linux")
+    monkeypatch.setattr(_bz2_read, "_WORTH_A_PROCESS", 0)
+
+
+@pytest.mark.usefixtures("worth_a_process")
 @settings(
     max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
@@ -429,7 +438,7 @@ def test_blocks_are_joined_into_one_stream(tmp_path: Path, size: int, unit: byte
     ),
     behind=st.sampled_from([b"", b"\0", b"BZh9", b"BZh91AY&SY", NOISE[:100]]),
 )
-def test_threads_read_what_one_alone_reads(
+def test_several_processors_read_what_one_alone_reads(
     tmp_path: Path, parts: list[tuple[bytes, int, int]], behind: bytes
 ) -> None:
     packed = [
@@ -438,15 +447,6 @@ def test_threads_read_what_one_alone_reads(
     path = tmp_path / "a.bz2"
     path.write_bytes(b"".join(packed) + behind)
     assert outcome(decompressed(path, 2)) == outcome(decompressed(path, 1))
-
-
-@pytest.fixture
-def worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of any size are read by a process."""
-    pytest.importorskip("indexed_bzip2")
-    if sys.platform != "linux":
-        pytest.skip("memory can only be limited on Linux")
-    monkeypatch.setattr(_bz2_read, "_WORTH_A_PROCESS", 0)
 
 
 @pytest.mark.usefixtures("worth_a_process")
@@ -609,5 +609,5 @@ def test_memory_does_not_grow_with_the_package(tmp_path: Path, form: str) -> Non
     with child(written(tmp_path, conda, form), tmp_path) as process:
         out, err = process.communicate()
     assert process.returncode == 0, err
-    # The other process gives up, and then threads of the first take its place.
+    # The other process gives up, and then the first takes its place.
     assert max(map(int, out.split()[1:])) < 150_000

@@ -60,6 +60,7 @@ class Bz2Writer:
         # The limit is on blocks in memory, before and after.
         if len(self._waiting) > self._threads:
             self._join()
+        # A copy, since the buffer cannot shrink while somebody else looks at it.
         block = bytes(memoryview(self._gathered)[:size])
         del self._gathered[:size]
         self._waiting.append(self._pool.submit(_block, block))
@@ -67,10 +68,12 @@ class Bz2Writer:
     def _join(self) -> None:
         bits, count = self._waiting.popleft().result()
         checksum = bits >> count - _TRAILER & 0xFFFFFFFF
+        # As bzip2 makes it: that of what came before, rotated by a bit, and that of the block.
         self._checksum = (self._checksum << 1 & 0xFFFFFFFF | self._checksum >> 31) ^ checksum
         self._put(bits, count)
 
     def _put(self, bits: int, count: int) -> None:
+        # Streams end within a byte, so all that follows is moved by some bits.
         bits |= self._bits << count
         count += self._count
         self._count = count % 8
@@ -83,5 +86,6 @@ def _block(data: bytes) -> tuple[int, int]:
     packed = bz2.compress(data, 9)
     bits = int.from_bytes(packed[_HEADER // 8 :], "big")
     count = 8 * len(packed) - _HEADER
-    padding = next(one for one in range(8) if bits >> one + 32 & (1 << 48) - 1 == _END)
+    # The stream ends with its mark, a checksum, and up to seven bits to fill the byte.
+    padding = next(shift for shift in range(8) if bits >> shift + 32 & (1 << 48) - 1 == _END)
     return bits >> padding + _TRAILER, count - padding - _TRAILER
