@@ -55,8 +55,12 @@ class Client:
         # The variables of requests itself, then the one of OpenSSL, which uv goes by as well.
         named = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
         self._session.verify = next(filter(None, named), True)
+        # Those of `requests` itself ask for encoded answers; bytes are hashed, so they must come as
+        # they are.
         self._session.headers.clear()
         self._session.headers.update(_HEADERS)
+        # A cookie that some portal sets must not be sent to anybody else, nor change what is asked
+        # next.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(pool_connections=pool, pool_maxsize=pool))
@@ -71,10 +75,14 @@ class Client:
         span = f"bytes={partial.size}-" if partial.size else None
         try:
             with self._open(url, span) as response:
+                # The file at the URL has become shorter than what is here, so that what is here is
+                # another one's.
                 if response.status_code == requests.codes.requested_range_not_satisfiable:
                     partial.restart()
                     raise _failure(url, "the server has less than was received", retryable=True)
                 _check_status(url, response)
+                # All of it, since the server knows no ranges, is good from the start on; another
+                # part is not.
                 if _offset(response) != partial.size:
                     partial.restart()
                     if _offset(response):
@@ -102,6 +110,7 @@ class Client:
         try:
             with self._open(url, span) as response:
                 _check_status(url, response)
+                # Later nothing tells a part that was not asked for from the whole.
                 if span is None and response.status_code == requests.codes.partial_content:
                     reason = "the server sent a part, and all of it was asked for"
                     raise _failure(url, reason, retryable=True)
@@ -172,7 +181,7 @@ class Client:
             hint = "install the package `pysocks`, or give the address of an HTTP proxy"
             return _failure(url, "a SOCKS proxy cannot be used as it is", hint=hint)
         proxy = (requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxySchemeUnknown)
-        if any(isinstance(one, proxy) for one in _causes(error)):
+        if any(isinstance(cause, proxy) for cause in _causes(error)):
             hint = "check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             return _failure(url, "the address of the proxy is not a URL", hint=hint)
         if isinstance(error, ValueError):  # what `requests` says of URLs that are none
@@ -186,6 +195,7 @@ class _Head:
     """The lines of an answer's head, all of which must be there in so many seconds."""
 
     def __init__(self, file: io.BufferedReader, seconds: float) -> None:
+        # `http.client` takes the head by `readline` alone, and may `close` it.
         self._file, self._end = file, time.monotonic() + seconds
 
     def readline(self, size: int) -> bytes:
@@ -193,6 +203,7 @@ class _Head:
         while len(line) < size and not line.endswith(b"\n"):
             if time.monotonic() > self._end:
                 raise TimeoutError
+            # At most one read of the socket: `readline` would go on for as long as bytes come.
             there = self._file.peek(1)
             line += self._file.read(min(there.find(b"\n") + 1 or len(there), size - len(line)))
             if not there:
@@ -219,6 +230,8 @@ class _Response(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
+            # The body must be read from the buffered file itself, and an answer without one has
+            # closed it.
             if self.fp:  # there is more than a head
                 self.fp = file
 
@@ -226,12 +239,15 @@ class _Response(http.client.HTTPResponse):
 class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        # `requests` makes a pool for each host and way of TLS, so it is not enough to set this
+        # once.
         pool.ConnectionCls = _limited(pool.ConnectionCls)
         return pool
 
 
 @cache
 def _limited(connection: type) -> type:
+    # The pool was asked for before.
     if getattr(connection, "response_class", None) is _Response:
         return connection
     return type(connection.__name__, (connection,), {"response_class": _Response})
@@ -245,14 +261,16 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
     """
     causes = _causes(error)
     timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
-    said = (one.strerror for one in causes if isinstance(one, OSError) and one.strerror)
+    said = (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror)
 
     def caused(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(one, kinds) for one in causes)
+        return any(isinstance(cause, kinds) for cause in causes)
 
-    local = (one for one in causes if isinstance(one, OSError) and one.errno)
+    # What this machine lacks looks like a broken connection, and no other server would help.
+    local = (cause for cause in causes if isinstance(cause, OSError) and cause.errno)
     if lack := next(filter(None, map(lacking, local)), None):
         return os.strerror(lack).lower(), None
+    # Before the proxy: where that is spoken to by TLS, the error about it holds one about TLS.
     if caused(requests.exceptions.SSLError, ssl.SSLError):
         hint = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
         return "the TLS handshake failed", hint
@@ -262,8 +280,8 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
         reason = "the server sent what is not encoded as it says"
     elif caused(urllib3.exceptions.NameResolutionError):
         reason = "the host name is not known"
-    elif found := next(said, None):
-        reason = found.lower()
+    elif text := next(said, None):
+        reason = text.lower()
     elif caused(*timeouts):
         reason = f"no answer for {timeout:g} seconds"
     else:
@@ -287,6 +305,7 @@ def _check_status(url: str, response: requests.Response) -> None:
     host = urlsplit(url).hostname
     hint = None
     if status in (401, 403):
+        # Of a login that was refused another hint is of use than of one that was not given.
         sent = "Authorization" in response.request.headers
         hint = (
             f"it refuses the user name and password for `{host}`: correct them, or ask for the right"
@@ -325,15 +344,15 @@ def _is_page(data: bytes, response: requests.Response, url: str) -> bool:
 def _offset(response: requests.Response) -> int:
     if response.status_code != requests.codes.partial_content:
         return 0
-    found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-    return int(found[1]) if found else -1
+    span = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    return int(span[1]) if span else -1
 
 
 def _total(response: requests.Response) -> int | None:
     """The size of the whole file, where the server says it."""
     if response.status_code == requests.codes.partial_content:
-        found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-        text = found[2] if found else ""
+        span = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+        text = span[2] if span else ""
     else:
         text = response.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() else None
@@ -345,6 +364,7 @@ def _next(here: str, location: str) -> str:
         old, new = urlsplit(here).scheme, urlsplit(there).scheme
     except ValueError:
         raise _failure(here, "the server redirects to what is not a URL") from None
+    # From `https` to `http` all would be shown to the net; of other schemes a server has no say.
     if new not in ("http", "https") or (old, new) == ("https", "http"):
         raise _failure(here, f"it redirects from `{old}` to `{new}`")
     return there
@@ -356,12 +376,19 @@ def _failure(
     return DownloadError(redact(url), reason, retry_after=0.0 if retryable else None, hint=hint)
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    todo: list[object] = [error]
+def _causes(failure: BaseException) -> list[BaseException]:
+    causes: list[BaseException] = []
+    # `urllib3` and `requests` pack what happened into arguments and `reason`, not into causes
+    # alone.
+    todo: list[object] = [failure]
     while todo:
-        one = todo.pop()
-        if isinstance(one, BaseException) and one not in found:
-            found.append(one)
-            todo += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
-    return found
+        error = todo.pop()
+        if isinstance(error, BaseException) and error not in causes:
+            causes.append(error)
+            todo += [
+                *error.args,
+                error.__cause__,
+                error.__context__,
+                getattr(error, "reason", None),
+            ]
+    return causes

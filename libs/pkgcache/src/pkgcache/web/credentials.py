@@ -78,6 +78,8 @@ class Credentials:
             return url
         parts = urlsplit(clean)
         token = _TOKEN.search(parts.path) if parts.scheme in _PORTS else None
+        # Index and packages of a channel are known by URLs without it, so ids and caches are as
+        # well.
         if token:
             path = parts.path[: token.start()] + parts.path[token.end() :]
             clean = parts._replace(path=path).geturl()
@@ -91,19 +93,20 @@ class Credentials:
         """Use `login` for what lies at `url`."""
         parts = urlsplit(url)
         path = parts.path.split("/")
-        others = [one for one in self._logins.get(_origin(parts), []) if one[0] != path]
+        others = [entry for entry in self._logins.get(_origin(parts), []) if entry[0] != path]
         self._logins[_origin(parts)] = [*others, (path, login)]
 
     def find(self, url: str) -> Login | None:
         """The login for `url`, None where there is none for its host."""
         parts = urlsplit(url)
         path = parts.path.split("/")
-        found = self._logins.get(_origin(parts), [])
-        best = max(found, key=lambda one: _common(one[0], path), default=None)
+        entries = self._logins.get(_origin(parts), [])
+        best = max(entries, key=lambda entry: _common(entry[0], path), default=None)
         if best is None:
             return self._from_netrc(parts)
         place, login = best
         if not login.password:
+            # The file first: it is at hand, and a keyring may be locked.
             login = self._from_netrc(parts, login.user) or _from_keyring(parts, login.user) or login
             # Asking a keyring may take a while, and may ask the user.
             self.set(parts._replace(path="/".join(place)).geturl(), login)
@@ -113,7 +116,9 @@ class Credentials:
         """The URL to ask for: with the token of the channel that it lies in, if that has one."""
         parts = urlsplit(url)
         known = self._tokens.get(_origin(parts), {})
-        inside = [one for one in known if f"{parts.path}/".startswith(f"{one}/")]
+        # The nearest: channels of one server may lie within each other, each with a token of its
+        # own.
+        inside = [channel for channel in known if f"{parts.path}/".startswith(f"{channel}/")]
         if not inside:
             return url
         at, token = known[max(inside, key=len)]
@@ -122,10 +127,11 @@ class Credentials:
     def _from_netrc(self, parts: SplitResult, user: str | None = None) -> Login | None:
         if parts.scheme not in _PORTS or not self._netrc:
             return None
-        found = self._netrc.authenticators(parts.hostname or "")
-        if not found or not found[2] or user not in (None, found[0]):
+        entry = self._netrc.authenticators(parts.hostname or "")
+        # netrc has one entry for a host, so that a user name that was given may be of another.
+        if not entry or not entry[2] or user not in (None, entry[0]):
             return None
-        return Login(user=found[0] or "", password=found[2])
+        return Login(user=entry[0] or "", password=entry[2])
 
     @lazy
     def _netrc(self) -> netrc | None:
@@ -151,6 +157,7 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+# Names do not tell all: an index URL with a password may be in a variable of any name.
 def _tells(value: str) -> bool:
     return "://" in value and redact(value) != value
 
@@ -191,7 +198,7 @@ def _origin(parts: SplitResult) -> _Origin:
     return parts.scheme, parts.hostname or "", port or _PORTS.get(parts.scheme)
 
 
-def _common(one: list[str], other: list[str]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    shortest = min(len(one), len(other))
+def _common(path: list[str], other: list[str]) -> int:
+    pairs = enumerate(zip(path, other, strict=False))
+    shortest = min(len(path), len(other))
     return next((index for index, (left, right) in pairs if left != right), shortest)

@@ -140,6 +140,7 @@ class Downloader:
                 partial.restart()
                 if last:
                     raise
+        # The second round returns or raises.
         raise AssertionError
 
     def _complete(self, url: str, partial: Partial) -> None:

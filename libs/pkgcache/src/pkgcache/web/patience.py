@@ -57,13 +57,14 @@ class Tries:
         anew; but not without an end.
         """
         patience = self._patience
+        # A server that sends a few bytes each time and closes would otherwise be asked for ever.
         if moved and self._moved < 10 * patience.tries:
             self._moved += 1
             self._failed = 0
         self._failed += 1
         if retry_after is None or self._failed >= patience.tries or retry_after > patience.longest:
             return None
-        # Everybody who failed together must not come back together.
+        # Everybody who failed together must not come back together, or the server fails again.
         jitter = random.uniform(0, patience.backoff * 2 ** (self._failed - 1))  # noqa: S311
         seconds = max(jitter, retry_after)
         if seconds > TALKATIVE:
@@ -81,6 +82,7 @@ class Pace:
         """Count bytes, and say whether the last `silence` seconds brought enough of them."""
         self._received += received
         passed = time.monotonic() - self._since
+        # Over shorter times a rate says nothing: a disk, a proxy, or TCP itself may pause.
         if passed < self._patience.silence:
             return True
         enough = self._received >= self._patience.speed * passed
@@ -91,6 +93,7 @@ class Pace:
 @contextmanager
 def waiting(patience: Patience, where: str) -> Iterator[None]:
     """Tell of what is done inside, once it takes long."""
+    # Nobody listens: no thread is needed.
     if patience.on_wait is _quietly:
         yield
         return
@@ -139,13 +142,13 @@ class _Waits:
 
     def _due(self, now: float) -> list[tuple[Callable[[str], None], str]]:
         """What is to be told: each of many equal waits once in a while."""
-        found = []
+        due = []
         for begun, on_wait, text in self._begun.values():
             what = on_wait, text
             if now - begun > TALKATIVE and now - self._told.get(what, now - _AGAIN) >= _AGAIN:
                 self._told[what] = now
-                found.append(what)
-        return found
+                due.append(what)
+        return due
 
 
 _waits = _Waits()

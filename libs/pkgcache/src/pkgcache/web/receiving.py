@@ -74,6 +74,7 @@ class Partial:
         self.size, self._digests = 0, self._fresh()
 
     def __enter__(self) -> Partial:
+        # Without a buffer: the pieces are large, and what was counted is in the file.
         self._file = os.fdopen(_open(self._path), "r+b", buffering=0)
         while data := self._file.read(_CHUNK):
             self._count(data)
@@ -95,6 +96,7 @@ class Partial:
         """Append received bytes. Raises `HashMismatch` where they are too many, or `Cancelled`."""
         if self._stop.is_set():
             raise Cancelled
+        # An unbuffered file may take a part only, as it does where a disk gets full.
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
@@ -119,10 +121,12 @@ class Partial:
         if self._expected not in (None, self.size):
             self._refuse(f"{self._expected} bytes", f"{self.size} bytes")
         actual = {kind: digest.hexdigest() for kind, digest in self._digests.items()}
-        for kind, found in actual.items():
+        for kind, digest in actual.items():
             expected = getattr(self._hashes, kind)
-            if expected not in (None, found):
-                self._refuse(f"{kind}:{expected}", f"{kind}:{found}")
+            if expected not in (None, digest):
+                self._refuse(f"{kind}:{expected}", f"{kind}:{digest}")
+        # Before whoever called renames it: after a power cut a name must not stand for missing
+        # bytes.
         os.fsync(self._file.fileno())
         return Received(sha256=actual["sha256"], size=self.size)
 
@@ -131,10 +135,12 @@ class Partial:
         raise HashMismatch(filename, expected, actual, redact(self._origin))
 
     def _fresh(self) -> dict[str, hashlib._Hash]:
-        found = {"sha256": hashlib.sha256()}
+        digests = {"sha256": hashlib.sha256()}
+        # A weak digest is looked at only where the index has no other; sha256 is the name in every
+        # store.
         if self._hashes.md5 and not self._hashes.sha256:
-            found["md5"] = hashlib.md5(usedforsecurity=False)
-        return found
+            digests["md5"] = hashlib.md5(usedforsecurity=False)
+        return digests
 
     def _count(self, data: bytes) -> None:
         self.size += len(data)
@@ -153,8 +159,9 @@ def _open(path: Path) -> int:
         if not path.is_symlink():
             raise
     else:
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        status = os.fstat(descriptor)
+        # A second name may be that of a file elsewhere that others believe in.
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
             return descriptor
         os.close(descriptor)
     # Something that is not our own file was planted here: leave its target alone.

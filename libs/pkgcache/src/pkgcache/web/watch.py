@@ -85,8 +85,10 @@ class _Request:
         target = self.url.netloc if self.is_tunnel else self.url.geturl()
         if not proxy:
             target = self.url._replace(scheme="", netloc="").geturl() or "/"
+        # The headers between a program and its proxy (RFC 9110, 7.6.1); the login for us is one of
+        # them.
         own = ("proxy-", "connection:", "keep-alive:")
-        kept = [one for one in self.headers if not one.lower().startswith(own)]
+        kept = [header for header in self.headers if not header.lower().startswith(own)]
         if proxy and proxy.username is not None:
             kept.append(f"Proxy-Authorization: {_basic(proxy.username, proxy.password or '')}")
         if not self.is_tunnel:
@@ -146,6 +148,8 @@ class Watch:
         self._patience, self._proxies = patience, getproxies()
         self._told: set[str] = set()
         self._serving: set[asyncio.Task[None]] = set()
+        # Other users of the machine can reach the port, and must not get to the proxy of this one,
+        # whose login is added here.
         password = secrets.token_hex(16)
         self._login = f"proxy-authorization: {_basic('mfenv', password)}".lower()
         self._loop = _Loop()
@@ -165,11 +169,12 @@ class Watch:
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables that lead a program here; none where the user has a SOCKS proxy."""
-        if any(one.startswith("socks") for one in self._proxies.values()):
+        if any(proxy.startswith("socks") for proxy in self._proxies.values()):
             return {}
         names = ("http_proxy", "https_proxy", "all_proxy")
         return {
             **dict.fromkeys((*names, *map(str.upper, names)), self._url),
+            # Hosts that the user excepts go through here too: `_proxy` asks them directly.
             "no_proxy": "",
             "NO_PROXY": "",
         }
@@ -200,7 +205,7 @@ class Watch:
                 return
             line = _Line(request.host, request.is_tunnel)
             work = self._answer(request, line, (reader, writer))
-            todo = [asyncio.create_task(one) for one in (work, self._mind(line))]
+            todo = [asyncio.create_task(coroutine) for coroutine in (work, self._mind(line))]
             try:
                 done, _ = await asyncio.wait(todo, return_when=asyncio.FIRST_COMPLETED)
                 done.pop().result()
@@ -261,7 +266,7 @@ class Watch:
                 self._bring(there[0], program[1], line),
                 _ask(program[0], there[1], line),
             )
-            todo = [asyncio.create_task(one) for one in ways]
+            todo = [asyncio.create_task(way) for way in ways]
             try:
                 await asyncio.wait(todo, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -289,11 +294,11 @@ class Watch:
         from requests.utils import select_proxy, should_bypass_proxies
 
         url = request.url.geturl()
-        found = select_proxy(url, self._proxies)
+        address = select_proxy(url, self._proxies)
         # Told what NO_PROXY says, it would set a variable of ours while other threads read them.
-        if not found or should_bypass_proxies(url, None):
+        if not address or should_bypass_proxies(url, None):
             return None
-        proxy = urlsplit(found if "://" in found else f"http://{found}")
+        proxy = urlsplit(address if "://" in address else f"http://{address}")
         if proxy.scheme not in _PORTS or not proxy.hostname:
             raise _Fault("the address of the proxy is not a URL")
         return proxy
@@ -312,31 +317,31 @@ class _Loop(asyncio.SelectorEventLoop):
 
     async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> _Addresses:
         key = host, port, *how.items()
-        found = self._asked.get(key)
-        if not found:
-            found = self._asked[key] = Future()
-            found.set_running_or_notify_cancel()  # so that who gives up ends it for nobody else
-            found.add_done_callback(lambda _: self._asked.pop(key, None))
-            work = Thread(target=_look_up, args=(found, host, port, how), daemon=True)
+        answer = self._asked.get(key)
+        if not answer:
+            answer = self._asked[key] = Future()
+            answer.set_running_or_notify_cancel()  # so that who gives up ends it for nobody else
+            answer.add_done_callback(lambda _: self._asked.pop(key, None))
+            work = Thread(target=_look_up, args=(answer, host, port, how), daemon=True)
             try:
                 work.start()
             except RuntimeError:  # no more threads are to be had
                 work.run()
-        return await asyncio.wrap_future(found)
+        return await asyncio.wrap_future(answer)
 
 
-def _look_up(found: Future[_Addresses], host: Any, port: Any, how: Mapping[str, Any]) -> None:
+def _look_up(answer: Future[_Addresses], host: Any, port: Any, how: Mapping[str, Any]) -> None:
     try:
-        found.set_result(socket.getaddrinfo(host, port, **how))
+        answer.set_result(socket.getaddrinfo(host, port, **how))
     except (OSError, UnicodeError) as error:
-        found.set_exception(error)
+        answer.set_exception(error)
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    found = [*tasks]
-    for one in found:
-        one.cancel()
-    await asyncio.gather(*found, return_exceptions=True)
+    running = [*tasks]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _connected(request: _Request, proxy: SplitResult | None) -> Stream:
