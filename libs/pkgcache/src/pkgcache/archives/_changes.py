@@ -51,9 +51,11 @@ def checker(progress: Progress, *, always: bool) -> Check:
     """A check that hashes what changed, or, with `always`, all files."""
 
     def check(folder: Path, files: Sequence[File]) -> bool:
+        # No change time is before 0, so with `always` every file counts as changed.
         since = 0 if always else _checked(folder)
         if not (changed := _changed_since(folder, files, since)):
             return changed is not None
+        # Made before anything is hashed: a change during that must come after the mark.
         beside = _new_mark(folder)
         # What was changed until now is looked at, what is changed from now on will be.
         changed = _changed_since(folder, files, since)
@@ -83,11 +85,11 @@ def linked(folders: Iterable[Path]) -> None:
 
 def digest(path: os.PathLike[str] | str, algorithm: str) -> str:
     """The digest of a file in hex."""
-    found = hashlib.new(algorithm, usedforsecurity=False)
+    content = hashlib.new(algorithm, usedforsecurity=False)
     with os.fdopen(open_file(path), "rb", buffering=0) as file:
         while data := file.read(_PIECE):
-            found.update(data)
-    return found.hexdigest()
+            content.update(data)
+    return content.hexdigest()
 
 
 def parsed(text: str) -> tuple[str, str]:
@@ -105,10 +107,13 @@ def _changed_since(
     root, changed = f"{folder}/{TREE}/", []
     try:
         for path, size, mtime_ns, mode, digest in files:
-            found = os.lstat(root + path)
-            if (found.st_size, found.st_mtime_ns, found.st_mode) != (size, mtime_ns, mode):
+            status = os.lstat(root + path)
+            # Most damage shows here, for the price of one system call; whoever writes can put these
+            # back.
+            if (status.st_size, status.st_mtime_ns, status.st_mode) != (size, mtime_ns, mode):
                 return None
-            if moment is not None and found.st_ctime_ns > moment:
+            # The kernel alone sets the change time. Linking moves it too, hence `linked`.
+            if moment is not None and status.st_ctime_ns > moment:
                 changed.append((path, digest))
     except OSError:
         return None
@@ -138,6 +143,8 @@ def _checked(folder: Path) -> int:
     """The moment at which everything in `folder` was known to be right."""
     try:
         with os.fdopen(open_file(folder / CHECKED, follow=False), "rb") as file:
+            # A copy of the cache, by `cp -a` for one, has times but not inodes, and was checked by
+            # nobody.
             same = file.read(32) == _inode(folder)
             return os.fstat(file.fileno()).st_mtime_ns if same else 0
     except OSError:

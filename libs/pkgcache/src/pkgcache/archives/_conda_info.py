@@ -1,7 +1,7 @@
 """What a conda package says about itself in `info/`, checked (conda's package specification).
 
 Reads `index.json`, `paths.json` or the files it replaced (`files`, `has_prefix`, `no_link`), and
-`link.json`. Nothing in them is used before it was found to be what it should be.
+`link.json`. Nothing in them is used before it was seen to be what it should be.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READ = ("index.json", "paths.json", "link.json", "files", "has_prefix", "no_link")
 """The files in `info/` that are looked at."""
 
-# The prefix of files whose `has_prefix` line does not give one.
+# The prefix of files whose `has_prefix` line does not give it.
 _OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 _TEXTS = ("arch", "features", "license", "license_family", "platform", "subdir", "track_features")
 _FORM = re.compile(r"[A-Za-z0-9_.+!~-]+")
@@ -55,17 +55,19 @@ def index(content: Mapping[str, bytes], stem: str) -> dict[str, Any]:
     data = _json(content, "index.json")
     if not isinstance(data, dict):
         raise BadInfo("its index.json is not an object")
-    found = {key: _form(data, key) for key in ("name", "version", "build")}
-    if "-".join(found.values()) != stem:
-        own = "-".join(found.values())
+    identity = {key: _form(data, key) for key in ("name", "version", "build")}
+    # What is asked for by the name of the file must not turn out to be another package.
+    if "-".join(identity.values()) != stem:
+        own = "-".join(identity.values())
         raise BadInfo(f"its index.json is that of another package, `{own}`")
     number = data.get("build_number", 0)
+    # Not `isinstance`: true and false are instances of `int`.
     if type(number) is not int or number < 0:
         raise BadInfo("the build_number in its index.json is not a number")
     noarch = _noarch(data.get("noarch"), "index.json") or _link(content)[0]
     timestamp = data.get("timestamp")
     return {
-        **found,
+        **identity,
         "build_number": number,
         "depends": _texts(data, "depends"),
         "constrains": _texts(data, "constrains"),
@@ -84,15 +86,15 @@ def paths(content: Mapping[str, bytes]) -> list[Path]:
             raise BadInfo("its paths.json is of an unknown version")
         if not isinstance(data.get("paths"), list):
             raise BadInfo("its paths.json has no list of paths")
-        found = [_path(one) for one in data["paths"]]
+        entries = [_path(entry) for entry in data["paths"]]
     else:
-        found = list(_old_paths(content))
+        entries = list(_old_paths(content))
     seen: set[str] = set()
-    for one in found:
-        if one.path in seen:
-            raise BadInfo(f"`{one.path}` is listed twice")
-        seen.add(one.path)
-    return found
+    for entry in entries:
+        if entry.path in seen:
+            raise BadInfo(f"`{entry.path}` is listed twice")
+        seen.add(entry.path)
+    return entries
 
 
 def entry_points(content: Mapping[str, bytes], noarch: str | None) -> tuple[EntryPoint, ...]:
@@ -106,20 +108,21 @@ def entry_points(content: Mapping[str, bytes], noarch: str | None) -> tuple[Entr
 
     parts = [text.partition("=") for text in texts]
     try:
-        found = (_dist_info.entry_point(name.strip(), value) for name, _, value in parts)
-        return tuple(dict.fromkeys(found))
+        checked = (_dist_info.entry_point(name.strip(), value) for name, _, value in parts)
+        return tuple(dict.fromkeys(checked))
     except _dist_info.BadMetadata as error:
         raise BadInfo(error.issues[0].removeprefix("it ")) from None
 
 
 def _link(content: Mapping[str, bytes]) -> tuple[str | None, list[str]]:
-    """What `link.json`, where there is one, says of noarch, and the entry points in it."""
+    """What `link.json`, if it is there, says of noarch, and the entry points in it."""
     if "link.json" not in content:
         return None, []
     data = _json(content, "link.json")
     if not isinstance(data, dict) or data.get("package_metadata_version", 1) != 1:
         raise BadInfo("its link.json is of an unknown version")
     own = data.get("noarch")
+    # Some packages have the type alone there, as a text.
     own = own if isinstance(own, dict) else {"type": own}
     return _noarch(own.get("type"), "link.json"), _texts(own, "entry_points", "link.json")
 
@@ -154,7 +157,7 @@ def _form(data: Mapping[str, Any], key: str) -> str:
 
 def _texts(data: Mapping[str, Any], key: str, name: str = "index.json") -> list[str]:
     value = data.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BadInfo(f"the {key} in its {name} is not a list of texts")
     return value
 
@@ -225,6 +228,8 @@ def _old_paths(content: Mapping[str, bytes]) -> Iterator[Path]:
     prefixes: dict[str, tuple[str, FileMode]] = {}
     for line in _lines(content, "has_prefix"):
         try:
+            # Quotes are for paths with spaces; without any, a backslash or an apostrophe means
+            # itself.
             words = shlex.split(line) if '"' in line else line.split(maxsplit=2)
         except ValueError:
             words = []

@@ -65,6 +65,7 @@ class CondaWalk:
         self._archive, self._limits = archive, limits
         self._packed = archive.stat().st_size
         self._count = self._size = 0
+        # Small packages may be packed well, so that the ratio alone would refuse honest ones.
         self._largest = min(limits.size, max(RATIO_FLOOR, self._packed * limits.ratio))
         self._names: set[str] = set()
         self._folders: set[str] = set()
@@ -107,6 +108,8 @@ class CondaWalk:
                 raise _zip.BadZip("is empty")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 inner = _inner(data, stem)
+                # `info/` first, wherever it lies: a `.tar.bz2` that is made of this has to begin
+                # with it.
                 for name, is_info in ((f"info-{stem}", True), (f"pkg-{stem}", False)):
                     pieces = _zip.content(data, inner[f"{name}.tar.zst"])
                     with decompressed_zstd(pieces) as stream:
@@ -116,6 +119,8 @@ class CondaWalk:
 
     def _walk_tar(self, stream: BinaryIO, is_info: bool | None) -> None:
         """Walk over a stream of `info/` alone, of everything else, or, if None, of both."""
+        # A tar of headers alone names no content that could be counted, and costs time all the
+        # same.
         reader = TarReader(stream, self._largest + _HEADERS_SIZE * self._limits.files)
         for member in reader:
             own = member.name.partition("/")[0] == "info"
@@ -147,6 +152,8 @@ class CondaWalk:
         limits = self._limits
         if self._count > limits.files:
             raise BadTar(f"has more than {limits.files} files")
+        # By what the headers say, before the content is read; that content has this size the reader
+        # sees to.
         if self._size > self._largest:
             over = self._largest == limits.size
             most = f"{limits.size} bytes" if over else f"{limits.ratio} times its size"
@@ -203,6 +210,8 @@ class CondaWalk:
     def _keep_link(self, member: Member) -> None:
         target = member.link
         if member.kind == "hardlink":
+            # Only a file that was checked before can be linked to, so that no order of members
+            # leads outside.
             source = self._files.get(target.removeprefix("./"))
             if not source or source.kind != "hardlink":
                 raise BadTar(f"has the hard link `{member.name}` to {target!r}, no file before it")
@@ -210,6 +219,7 @@ class CondaWalk:
             self._linked(source.path, member.name)
             self._files[member.name] = source._replace(path=member.name)
             return
+        # Where it leads is seen at the end: it may go through links that come later.
         if not target or posixpath.isabs(target) or not target.isprintable():
             raise BadTar(f"has the symbolic link `{member.name}` to {target!r}")
         self._place(member.name)
@@ -218,10 +228,11 @@ class CondaWalk:
 
     def _listed(self) -> tuple[CondaFile, ...]:
         """The files that `paths.json` lists; the others are not part of the package."""
+        # A link or file can be made before what claims to lie below it, and the other way round.
         for path in self._files:
             if any(path[:at] in self._files for at, char in enumerate(path) if char == "/"):
                 raise BadTar(f"has `{path}` below a file")
-        links = {one.path: one.link for one in self._files.values() if one.link}
+        links = {file.path: file.link for file in self._files.values() if file.link}
         if escape := first_escape(links):
             raise BadTar(f"has the symbolic link `{escape}`, which leads out of the prefix")
         return tuple(map(self._listed_one, _conda_info.paths(self._info)))
@@ -229,14 +240,14 @@ class CondaWalk:
     def _listed_one(self, listed: _conda_info.Path) -> CondaFile:
         if listed.kind == "directory":
             return CondaFile(listed.path, "directory", 0, 0, 0, "", "", "", "text", no_link=False)
-        found = self._files.get(listed.path)
-        if not found or listed.kind not in ("", found.kind):
+        file = self._files.get(listed.path)
+        if not file or listed.kind not in ("", file.kind):
             raise _conda_info.BadInfo(f"`{listed.path}` is listed, and not there as such")
-        if found.kind == "softlink":
-            return found
-        if listed.size not in (-1, found.size) or listed.sha256 not in ("", found.sha256):
+        if file.kind == "softlink":
+            return file
+        if listed.size not in (-1, file.size) or listed.sha256 not in ("", file.sha256):
             raise _conda_info.BadInfo(f"`{listed.path}` is not the file that paths.json lists")
-        return found._replace(
+        return file._replace(
             placeholder=listed.placeholder, file_mode=listed.mode, no_link=listed.no_link
         )
 
@@ -271,7 +282,9 @@ class _Unpacking(CondaWalk):
         os.mkdir(f"{self._tree}/{folder}", self._mode)  # noqa: PTH102  one of many
 
     def _stored(self, member: Member, content: Iterator[bytes]) -> tuple[int, int, int]:
+        # Not writable, even by us: prefixes have hard links to these very files.
         mode = 0o555 if member.mode & 0o111 else 0o444
+        # `O_EXCL`: what is there already is another member's, on disks that fold names.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(f"{self._tree}/{member.name}", flags, mode)
@@ -284,10 +297,10 @@ class _Unpacking(CondaWalk):
                     view = view[os.write(descriptor, view) :]
             # Compiled Python files are valid for a source of one time.
             os.utime(descriptor, ns=(member.mtime_ns, member.mtime_ns))
-            found = os.fstat(descriptor)
+            status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        return found.st_size, found.st_mtime_ns, found.st_mode
+        return status.st_size, status.st_mtime_ns, status.st_mode
 
     def _linked(self, source: str, path: str) -> None:
         try:
@@ -310,24 +323,24 @@ def _hashed(content: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
 
 def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.Member]:
     """The three parts of a `.conda` file, after a look at the version of its format."""
-    found: dict[str, _zip.Member] = {}
-    for one in _zip.members(data):
-        if one.name in found:
-            raise _zip.BadZip(f"has `{one.name}` twice")
-        found[one.name] = one
+    parts: dict[str, _zip.Member] = {}
+    for member in _zip.members(data):
+        if member.name in parts:
+            raise _zip.BadZip(f"has `{member.name}` twice")
+        parts[member.name] = member
     wanted = {"metadata.json", f"info-{stem}.tar.zst", f"pkg-{stem}.tar.zst"}
-    if odd := sorted(wanted ^ found.keys()):
+    if odd := sorted(wanted ^ parts.keys()):
         raise _zip.BadZip(f"{'lacks' if odd[0] in wanted else 'has also'} `{odd[0]}`")
-    if found["metadata.json"].size > INFO_SIZE:
+    if parts["metadata.json"].size > INFO_SIZE:
         raise _zip.BadZip("has an absurdly large metadata.json")
     try:
-        metadata: Any = json.loads(b"".join(_zip.content(data, found["metadata.json"])))
+        metadata: Any = json.loads(b"".join(_zip.content(data, parts["metadata.json"])))
         version = metadata["conda_pkg_format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise _zip.BadZip("has a metadata.json that does not give its format") from None
     if version != _FORMAT:
         raise _zip.BadZip(f"is of the unknown format {version!r}")
-    return found
+    return parts
 
 
 @contextmanager

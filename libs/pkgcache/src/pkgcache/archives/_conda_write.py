@@ -76,9 +76,12 @@ class CondaWriter:
         self._zip.begin("metadata.json", wide=False)
         self._zip.write(b'{"conda_pkg_format_version": 2}')
         self._zip.end()
+        # The package is written as it comes, at once; `info/` is small and can wait. At the end of
+        # the file it can also be had by a single request for a range.
         self._zip.begin(f"pkg-{stem}.tar.zst", wide=wide)
         self._gathered, self._size = bytearray(), 0
         self._packed = _compressor(level, threads).compressobj()
+        # In the target's folder, where there is room for a package, as there may not be in `/tmp`.
         self._info = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115
         self._wide = wide
 
@@ -105,6 +108,7 @@ class CondaWriter:
         self._zip.begin(f"info-{self._stem}.tar.zst", wide=self._wide)
         size = self._info.tell()
         ending = _ending(size)
+        # The size goes into the frame, so that readers know how much to allocate.
         packed = _compressor(self._level, self._threads).compressobj(size + len(ending))
         self._info.seek(0)
         while piece := self._info.read(_CHUNK):
@@ -140,6 +144,8 @@ class _StoredZip:
     def begin(self, name: str, *, wide: bool) -> None:
         """Start a member; only a `wide` one may get larger than 4 GiB."""
         self._name, self._wide = name.encode(), wide
+        # Sizes and checksum are put right by `end`: without a descriptor behind, every reader can
+        # stream.
         self._offset, self._size, self._crc = self._file.tell(), 0, 0
         self._file.write(self._header())
 
@@ -186,6 +192,6 @@ class _StoredZip:
 
 def _widened(*values: int, always: bool = False) -> tuple[list[int], bytes]:
     """The 32-bit fields for these values, and the extra field with those that do not fit."""
-    large = [one for one in values if always or one >= _FULL32]
+    large = [value for value in values if always or value >= _FULL32]
     extra = struct.pack(f"<2H{len(large)}Q", 1, 8 * len(large), *large) if large else b""
-    return [_FULL32 if always or one >= _FULL32 else one for one in values], extra
+    return [_FULL32 if always or value >= _FULL32 else value for value in values], extra

@@ -82,20 +82,25 @@ def _identity(filename: str) -> tuple[str, Version]:
 
 def _folders(name: str, version: Version, paths: Iterable[str]) -> tuple[str, str]:
     split = [path.split("/", 2) for path in paths]
-    tops = {one[0] for one in split if len(one) > 1}
-    infos = [one for one in tops if one.endswith(".dist-info")]
+    tops = {parts[0] for parts in split if len(parts) > 1}
+    infos = [top for top in tops if top.endswith(".dist-info")]
+    # Installers would differ in which of several they take.
     if len(infos) != 1:
         raise BadMetadata((f"it has {len(infos)} `.dist-info` folders",))
     stem = infos[0].removesuffix(".dist-info")
     own_name, _, own_version = stem.rpartition("-")
     if not _same(own_name, own_version, name, version):
         raise BadMetadata((f"its metadata lies in `{infos[0]}`, which is another package's",))
-    datas = {one for one in tops if one.endswith(".data")}
+    datas = {top for top in tops if top.endswith(".data")}
     if strange := sorted(datas - {f"{stem}.data"}):
-        raise BadMetadata(tuple(f"it has the folder `{one}` of another package" for one in strange))
-    schemes = {one[1] for one in split if one[0] in datas}
+        raise BadMetadata(
+            tuple(f"it has the folder `{folder}` of another package" for folder in strange)
+        )
+    schemes = {parts[1] for parts in split if parts[0] in datas}
     if unknown := sorted(schemes - set(_SCHEMES)):
-        raise BadMetadata(tuple(f"it has files for the unknown scheme `{one}`" for one in unknown))
+        raise BadMetadata(
+            tuple(f"it has files for the unknown scheme `{scheme}`" for scheme in unknown)
+        )
     return infos[0], f"{stem}.data"
 
 
@@ -135,26 +140,27 @@ def _record(folder: str, content: Read) -> dict[str, str]:
     text = _text(folder, "RECORD", content)
     if text is None:
         raise BadMetadata(("it has no RECORD",))
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     try:
         for row in csv.reader(text.splitlines(), strict=True):
             if not row:
                 continue
             path, value, _ = row
-            if path in found:
+            if path in hashes:
                 raise BadMetadata((f"its RECORD lists `{path}` twice",))
             _check_hash(path, value)
-            found[path] = value
+            hashes[path] = value
     except (csv.Error, ValueError) as error:
         if isinstance(error, BadMetadata):
             raise
         raise BadMetadata(("its RECORD cannot be read",)) from None
-    return found
+    return hashes
 
 
 def _check_hash(path: str, value: str) -> None:
     algorithm, _, digest = value.partition("=")
     try:
+        # RECORD leaves out the padding (PEP 427), which the decoder insists on.
         size = len(urlsafe_b64decode(digest + "=" * (-len(digest) % 4)))
     except (binascii.Error, ValueError):
         size = -1
@@ -164,23 +170,25 @@ def _check_hash(path: str, value: str) -> None:
 
 def _entry_points(folder: str, content: Read) -> tuple[EntryPoint, ...]:
     text = _text(folder, "entry_points.txt", content)
+    # As the specification of entry points has it: `:` is part of a value, and `%` means itself.
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     try:
         parser.read_string(text or "")
     except configparser.Error:
         raise BadMetadata(("its entry_points.txt cannot be read",)) from None
-    found = (
+    checked = (
         entry_point(name, value)
         for section in ("console_scripts", "gui_scripts")
         if parser.has_section(section)
         for name, value in parser.items(section)
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(checked))
 
 
 def entry_point(name: str, value: str) -> EntryPoint:
     """Check an entry point; raises `BadMetadata`."""
+    # Both become lines of a Python script, and the name that of a file.
     reference = _REFERENCE.fullmatch(value.strip())
     if not reference or not _SCRIPT_NAME.fullmatch(name):
         raise BadMetadata((f"its entry point {f'{name} = {value}'!r} is not safe",))

@@ -11,9 +11,9 @@ _MOST = 40  # as many as Linux follows
 
 
 def first_escape(links: Mapping[str, str]) -> str | None:
-    """The first of `links` (path to target, relative to one root) that leaves the root.
+    """The first of `links` (path to target, relative to a root) that leaves the root.
 
-    Links on the way are followed; one that leads in circles leaves too.
+    Links on the way are followed; what leads in circles leaves too.
     """
     return next((path for path in links if resolve(path, links) is None), None)
 
@@ -28,6 +28,7 @@ def resolve(path: str, links: Mapping[str, str]) -> str | None:
         if part in ("", "."):
             continue
         if part == "..":
+            # `..` of the root is the root for the kernel, but here the root has something above it.
             if not at:
                 return None
             at.pop()
@@ -39,5 +40,6 @@ def resolve(path: str, links: Mapping[str, str]) -> str | None:
         followed += 1
         if followed > _MOST or target.startswith("/"):
             return None
+        # The target is relative to the folder of the link, which is what `at` holds.
         todo += target.split("/")[::-1]
     return "/".join(at)

@@ -21,22 +21,24 @@ _USUAL = re.compile(
 
 def path_issue(path: str) -> str | None:
     """Why a relative path of a file cannot be accepted, None if it can."""
+    # Too short to be too deep or too long, as each segment takes a character and a slash.
     if len(path) < 2 * _DEEPEST and _USUAL.fullmatch(path):
         return None
     segments = path.split("/")
-    longest = max(len(one.encode(errors="replace")) for one in segments)
+    longest = max(len(segment.encode(errors="replace")) for segment in segments)
     checks = {
         "is empty": not path,
         "has control characters": _CONTROL.search(path),
         "is absolute": path.startswith("/") or _DRIVE.match(path),
         "has a backslash": "\\" in path,
         "leads out of the folder": ".." in segments,
+        # Some programs take a path for part of a URL, and decode it after they have looked at it.
         "has a quoted separator or dot": _QUOTED.search(path),
         "has an empty part": "" in segments or "." in segments,
         "is too long": longest > _LONGEST_NAME or len(path) > _LONGEST_PATH,
         "is too deep": len(segments) > _DEEPEST,
     }
-    return next((issue for issue, found in checks.items() if found), None)
+    return next((issue for issue, broken in checks.items() if broken), None)
 
 
 def collisions(paths: Iterable[str]) -> Iterator[str]:
@@ -48,6 +50,7 @@ def collisions(paths: Iterable[str]) -> Iterator[str]:
     files: set[str] = set()
     folders: set[str] = set()
     for path in paths:
+        # Folding case may take apart what was composed, so that it is composed once more.
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
         parents = {folded[:at] for at, char in enumerate(folded) if char == "/"}
         if folded in files or folded in folders or parents & files:

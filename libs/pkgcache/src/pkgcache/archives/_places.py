@@ -53,27 +53,28 @@ def wheel_issues(metadata: Metadata, read: Callable[[str], bytes | None]) -> Ite
     from packaging.utils import canonicalize_name  # conda packages do without
 
     record = metadata.record
-    placed = [_Placed(path, _of_wheel(path, metadata), found) for path, found in record.items()]
-    for one in placed:
-        inside = _METADATA.fullmatch(one.target)
-        if inside and not one.source.startswith(f"{metadata.folder}/"):
+    placed = [_Placed(path, _of_wheel(path, metadata), digest) for path, digest in record.items()]
+    for file in placed:
+        inside = _METADATA.fullmatch(file.target)
+        if inside and not file.source.startswith(f"{metadata.folder}/"):
             stem, _, kind = inside[1].rpartition(".")
+            # Some wheels bring an `.egg-info` of their own name beside it, which hurts nobody.
             if kind == "dist-info" or canonicalize_name(stem.split("-")[0]) != metadata.name:
-                yield f"`{one.source}` would be in the metadata of an installed package"
-    scripts = {f"bin/{one.name}" for one in metadata.entry_points}
+                yield f"`{file.source}` would be in the metadata of an installed package"
+    scripts = {f"bin/{script.name}" for script in metadata.entry_points}
     # setuptools used to write the scripts of entry points itself; those that are made are better.
     kept = [
-        one
-        for one in placed
-        if one.target not in scripts or not _CALLS.search(read(one.source) or b"")
+        file
+        for file in placed
+        if file.target not in scripts or not _CALLS.search(read(file.source) or b"")
     ]
     yield from _issues([*kept, *_scripts(metadata.entry_points)])
 
 
 def noarch_issues(listed: Iterable[CondaFile], entry_points: Iterable[EntryPoint]) -> Iterator[str]:
     """The same of a conda package that is for every Python."""
-    files = [one for one in listed if one.kind != "directory"]
-    placed = (_Placed(one.path, _of_noarch(one.path), one.sha256 or one.link) for one in files)
+    files = [file for file in listed if file.kind != "directory"]
+    placed = (_Placed(file.path, _of_noarch(file.path), file.sha256 or file.link) for file in files)
     yield from _issues([*placed, *_scripts(entry_points)])
 
 
@@ -90,31 +91,32 @@ def _of_wheel(path: str, metadata: Metadata) -> str:
 
 def _of_noarch(path: str) -> str:
     first, slash, rest = path.partition("/")
+    # Where `noarch: python` packages have their scripts.
     return f"bin/{rest}" if slash and first == "python-scripts" else _inside(path)
 
 
 def _inside(path: str) -> str:
-    found = _SITE.fullmatch(path)
-    return found[1] if found else path
+    inside = _SITE.fullmatch(path)
+    return inside[1] if inside else path
 
 
 def _scripts(entry_points: Iterable[EntryPoint]) -> Iterator[_Placed]:
-    for one in entry_points:
-        calls = f"{one.module}:{one.attribute}"
-        yield _Placed(f"{one.name} = {calls}", f"bin/{one.name}", calls)
+    for script in entry_points:
+        calls = f"{script.module}:{script.attribute}"
+        yield _Placed(f"{script.name} = {calls}", f"bin/{script.name}", calls)
 
 
 def _issues(placed: Iterable[_Placed]) -> Iterator[str]:
     seen: dict[str, _Placed] = {}
-    for one in placed:
-        if is_record(one.target) or _PYTHONS.fullmatch(one.target):
-            yield f"`{one.source}` would be `{one.target}`, which belongs to the environment"
-        other = seen.setdefault(one.target, one)
-        if other.content != one.content:
-            yield f"`{other.source}` and `{one.source}` would both be `{one.target}`"
-    for one in seen.values():
-        above = one.target.rpartition("/")[0]
+    for file in placed:
+        if is_record(file.target) or _PYTHONS.fullmatch(file.target):
+            yield f"`{file.source}` would be `{file.target}`, which belongs to the environment"
+        other = seen.setdefault(file.target, file)
+        if other.content != file.content:
+            yield f"`{other.source}` and `{file.source}` would both be `{file.target}`"
+    for file in seen.values():
+        above = file.target.rpartition("/")[0]
         while above:
             if above in seen:
-                yield f"`{seen[above].source}` would be a file, and a folder of `{one.source}`"
+                yield f"`{seen[above].source}` would be a file, and a folder of `{file.source}`"
             above = above.rpartition("/")[0]

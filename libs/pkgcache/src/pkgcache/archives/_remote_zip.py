@@ -55,6 +55,7 @@ class RemoteZip:
         if not self._size:
             raise _zip.BadZip("is empty")
         self.path, self.whole = Path(file.name), not self._begin
+        # Only all of it has a hash that is known.
         if self.whole:
             self._check_hash()
         self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -75,7 +76,7 @@ class RemoteZip:
         return {name: b"".join(self.content(name)) for name in wanted}
 
     def fetch(self, names: Iterable[str]) -> None:
-        """Bring the bytes of members; raises `BadZip` where one is lacking or far too large."""
+        """Bring the bytes of members; raises `BadZip` where any is lacking or far too large."""
         for name in names:
             if name not in self._listed:
                 raise _zip.BadZip(f"lacks `{name}`")
@@ -130,8 +131,10 @@ class RemoteZip:
 
         try:
             return self._read(put, start, stop)
+        # Without a range there is nothing that could be misunderstood.
         except _OtherRangeError:
             return self._read(put)
+        # The index may be wrong about the size, or the server about ranges.
         except DownloadError as error:
             if error.status != _NO_SUCH_RANGE:
                 raise

@@ -66,6 +66,7 @@ class TarReader:
         extra: dict[str, str] = {}
         blocks = b""
         while True:
+            # Whoever did not want the content has not read it.
             for _ in self.content():
                 pass
             block = self._exactly(_BLOCK)
@@ -75,6 +76,8 @@ class TarReader:
             size = _number(raw[4])
             if kind in b"xgLK":
                 data, extra = self._extension(kind, size, extra)
+                # A global header is not for the next member alone, and what it says is nothing that
+                # we use.
                 blocks += b"" if kind == b"g" else block + data
                 continue
             member = _member(raw, kind, size, extra)
@@ -123,21 +126,24 @@ class TarReader:
         blocks = self._exactly(size + -size % _BLOCK)
         data = blocks[:size]
         if kind in b"LK":
-            found = {"path" if kind == b"L" else "linkpath": _text(data.removesuffix(b"\0"))}
+            said = {"path" if kind == b"L" else "linkpath": _text(data.removesuffix(b"\0"))}
         else:
-            found = dict(_pax(data))
+            said = dict(_pax(data))
             if kind == b"g":
-                if any(key in _USED for key in found):
+                # Some readers apply it to all that follow, some do not.
+                if any(key in _USED for key in said):
                     raise BadTar("has a global header that names or sizes members")
                 return blocks, extra
-        if twice := found.keys() & extra.keys():
+        # Readers differ in whether the first or the last holds.
+        if twice := said.keys() & extra.keys():
             raise BadTar(f"gives the {min(twice)} of a member twice")
-        return blocks, {**extra, **found}
+        return blocks, {**extra, **said}
 
 
 def _header(block: bytes) -> tuple[tuple[bytes, ...], bytes]:
     raw = _HEADER.unpack(block)
     own = _number(raw[6])
+    # The sum is taken with spaces in the place of the field itself.
     if own != sum(block) - sum(block[_CHECKSUM]) + 8 * 0x20:
         raise BadTar("has a header with a wrong checksum")
     return raw, raw[7]
@@ -145,6 +151,7 @@ def _header(block: bytes) -> tuple[tuple[bytes, ...], bytes]:
 
 def _member(raw: tuple[bytes, ...], kind: bytes, size: int, extra: dict[str, str]) -> Member:
     name = _field(raw[0])
+    # GNU tar has other fields where POSIX has the prefix.
     posix = raw[9][:6] == b"ustar\0"
     if posix and (prefix := _field(raw[14])):
         name = f"{prefix}/{name}"
@@ -172,6 +179,7 @@ def _size(name: str, size: int, extra: dict[str, str]) -> int:
         return size
     text = extra["size"]
     wide = int(text) if text.isascii() and text.isdigit() else -1
+    # The header of a large file cannot hold the size, and then has what the writer pleased.
     if wide < 0 or (size != wide and wide < _LARGEST_OCTAL):
         raise BadTar(f"gives two sizes of {name!r}")
     return wide
@@ -182,10 +190,10 @@ def _moment(text: str | None, raw: bytes) -> int:
     if text is None:
         seconds, fraction = _number(raw), ""
     else:
-        found = _TIME.fullmatch(text)
-        if not found:
+        time = _TIME.fullmatch(text)
+        if not time:
             raise BadTar(f"has the time {text!r}")
-        seconds, fraction = int(found[1]), found[2] or ""
+        seconds, fraction = int(time[1]), time[2] or ""
     if seconds > _LATEST:
         raise BadTar(f"has the time {seconds}")
     return max(seconds, 0) * 10**9 + int(fraction[:9].ljust(9, "0"))
@@ -193,6 +201,7 @@ def _moment(text: str | None, raw: bytes) -> int:
 
 def _number(raw: bytes) -> int:
     if raw[0] & _WIDE:
+        # The base-256 form of GNU tar, for what octal digits cannot hold.
         if raw[0] != _WIDE:
             raise BadTar("has a negative number in a header")
         return int.from_bytes(raw[1:], "big")
@@ -223,6 +232,7 @@ def _pax(data: bytes) -> Iterator[tuple[str, str]]:
             raise BadTar("has a damaged pax header")
         key, equals, value = data[start.end() : end - 1].partition(b"=")
         name = _text(key)
+        # A reader that knows sparse files gives other bytes than one that does not.
         if not equals or name in seen or name.startswith("GNU.sparse"):
             raise BadTar(f"has the pax record {name!r}, which cannot be followed")
         seen.add(name)

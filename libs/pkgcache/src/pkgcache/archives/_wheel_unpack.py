@@ -71,8 +71,9 @@ class _Wheel:
     def __init__(self, filename: str, data: mmap.mmap, limits: PackageLimits) -> None:
         self._filename, self._data = filename, data
         members = _zip.members(data)
+        # Names first: what follows looks files up by them.
         self._refuse(_member_issues(members))
-        self.files = {one.name: one for one in members if not one.name.endswith("/")}
+        self.files = {member.name: member for member in members if not member.name.endswith("/")}
         self._refuse(_size_issues(list(self.files.values()), len(data), limits))
         try:
             self.metadata = _dist_info.read(filename, self.files, self._read)
@@ -102,6 +103,8 @@ class _Wheel:
         for piece in _zip.content(self._data, member):
             digest.update(piece)
             yield piece
+        # Three files have no hash in RECORD, itself among them; `_record_issues` has seen to the
+        # others.
         if self.metadata.record.get(member.name, "") not in ("", _recorded(digest)):
             self._refuse([f"`{member.name}` does not have the hash that RECORD gives"])
 
@@ -110,13 +113,18 @@ class _Wheel:
         # As open to a group as the cache is, whatever the umask; to others never.
         mode = tree.parent.parent.stat().st_mode & 0o2775
         parents = {
-            f"{tree}/{one[:at]}" for one in self.files for at, char in enumerate(one) if char == "/"
+            f"{tree}/{path[:at]}"
+            for path in self.files
+            for at, char in enumerate(path)
+            if char == "/"
         }
+        # Sorted, so that each comes after the folder it is in.
         for folder in (str(tree.parent), str(tree), *sorted(parents)):
             os.mkdir(folder, mode)  # noqa: PTH102  one of many
         return tuple(self._write_file(tree, member) for _, member in sorted(self.files.items()))
 
     def _write_file(self, tree: Path, member: Member) -> UnpackedFile:
+        # Many builders do not mark scripts as executable; installers do.
         script = member.name.startswith(f"{self.metadata.data_folder}/{_SCRIPTS}/")
         mode = 0o555 if script or member.mode & 0o111 else 0o444
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -127,11 +135,11 @@ class _Wheel:
                 view = memoryview(piece)
                 while view:
                     view = view[os.write(descriptor, view) :]
-            found = os.fstat(descriptor)
+            status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
         return UnpackedFile(
-            member.name, found.st_size, found.st_mtime_ns, found.st_mode, _recorded(digest)
+            member.name, status.st_size, status.st_mtime_ns, status.st_mode, _recorded(digest)
         )
 
 
@@ -153,12 +161,12 @@ def _member_issues(members: list[Member]) -> list[str]:
             issues.append(f"the folder `{member.name}` has content")
     if issues:  # names of any length and depth would take any memory to compare
         return issues
-    names = (one.name for one in members if not one.name.endswith("/"))
+    names = (member.name for member in members if not member.name.endswith("/"))
     return [f"`{name}` collides with another member" for name in collisions(names)]
 
 
 def _size_issues(files: list[Member], packed: int, limits: PackageLimits) -> list[str]:
-    total = sum(one.size for one in files)
+    total = sum(member.size for member in files)
     checks = [
         (len(files) > limits.files, f"it has more than {limits.files} files"),
         (total > limits.size, f"it unpacks to more than {limits.size} bytes"),

@@ -65,11 +65,11 @@ def members(data: mmap.mmap) -> list[Member]:
     """All members, in the order of their bytes; raises `BadZip`."""
     try:
         start, end, count = _directory(data)
-        entries = sorted(_central(data, start, end, count), key=lambda one: one.offset)
-        ends = [*(one.offset for one in entries[1:]), start]
+        entries = sorted(_central(data, start, end, count), key=lambda entry: entry.offset)
+        ends = [*(entry.offset for entry in entries[1:]), start]
         if (entries and entries[0].offset != 0) or (not entries and start):
             raise BadZip("has bytes in front of its first member")
-        return [_local(data, one, stop) for one, stop in zip(entries, ends, strict=True)]
+        return [_local(data, entry, stop) for entry, stop in zip(entries, ends, strict=True)]
     except struct.error:
         raise BadZip("ends in the middle of a header") from None
 
@@ -77,27 +77,27 @@ def members(data: mmap.mmap) -> list[Member]:
 def directory(data: mmap.mmap, begin: int) -> tuple[int, int, int]:
     """Start, end and number of entries of the directory; the data is there from `begin` on."""
     try:
-        found = _directory(data)
+        place = _directory(data)
     except struct.error:
         raise BadZip("ends in the middle of a header") from None
-    if found[1] < begin:
+    if place[1] < begin:
         raise BadZip("is not a zip file, or its end is missing")
-    return found
+    return place
 
 
 def listed(data: mmap.mmap, start: int, end: int, count: int) -> dict[str, tuple[Entry, int]]:
     """The entries of a directory by name, each with where its bytes end; raises `BadZip`."""
     try:
-        entries = sorted(_central(data, start, end, count), key=lambda one: one.offset)
+        entries = sorted(_central(data, start, end, count), key=lambda entry: entry.offset)
     except struct.error:
         raise BadZip("ends in the middle of a header") from None
-    found: dict[str, tuple[Entry, int]] = {}
-    ends = [*(one.offset for one in entries[1:]), start]
+    entries_by_name: dict[str, tuple[Entry, int]] = {}
+    ends = [*(entry.offset for entry in entries[1:]), start]
     for entry, stop in zip(entries, ends, strict=True):
-        if (name := _decode(entry)) in found:
+        if (name := _decode(entry)) in entries_by_name:
             raise BadZip(f"has `{name}` twice")
-        found[name] = entry, stop
-    return found
+        entries_by_name[name] = entry, stop
+    return entries_by_name
 
 
 def local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
@@ -151,10 +151,12 @@ def _packed(data: mmap.mmap, member: Member) -> Iterator[bytes]:
 
 def _directory(data: mmap.mmap) -> tuple[int, int, int]:
     """Start, end and number of entries of the central directory."""
+    # The last of them: `_directory` refuses a file in which anything else could be taken for it.
     at = data.rfind(_END_MARK)
     if at < 0:
         raise BadZip("is not a zip file, or its end is missing")
     _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(data, at)
+    # A comment may hold another end record, and readers differ in which they believe.
     if at + _END.size + comment != len(data):
         raise BadZip("has bytes behind its end, or lacks some")
     end = at
@@ -162,11 +164,13 @@ def _directory(data: mmap.mmap) -> tuple[int, int, int]:
         narrow = here, count, size, start
         end, wide = _directory64(data, at - _LOCATOR.size)
         full = _FULL16, _FULL16, _FULL32, _FULL32
-        if any(one not in (two, limit) for one, two, limit in zip(narrow, wide, full, strict=True)):
+        # Where the narrow field is not full it must say the same.
+        if any(own not in (two, limit) for own, two, limit in zip(narrow, wide, full, strict=True)):
             raise BadZip("has two end records that disagree")
         here, count, size, start = wide
     if disk or first_disk or here != count:
         raise BadZip("is part of a zip of several files")
+    # Bytes between would let two readers see two directories.
     if start + size != end:
         raise BadZip("has a central directory that is not where its end record says")
     return start, end, count
@@ -212,8 +216,8 @@ def _widen(extra: bytes, *fields: int) -> Iterator[int]:
     for field in fields:
         if field != _FULL32:
             yield field
-        elif found := next(values, None):
-            yield found[0]
+        elif wide_value := next(values, None):
+            yield wide_value[0]
         else:
             raise BadZip("has a header without the size that it refers to")
 
@@ -229,6 +233,7 @@ def _local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
         raise BadZip(f"has no member where its directory lists `{name}`")
     size, packed = _widen(extra, size, packed)
     same = (raw_name, flags, method) == (entry.raw_name, entry.flags, entry.method)
+    # Some readers go by the directory, some by these headers: there must be no difference.
     facts, promised = (crc, packed, size), (entry.crc, entry.packed, entry.size)
     described = flags & _DESCRIPTOR
     if not same or (facts != promised and not (described and not any(facts))):
@@ -238,6 +243,7 @@ def _local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
     if method not in (_STORED, _DEFLATED):
         raise BadZip(f"has `{name}` compressed by the unknown method {method}")
     start = at + names + extras
+    # Bytes that no entry names could be a member for readers that go from header to header.
     rest = data[start + entry.packed : stop]
     if start + entry.packed > stop or rest not in _tails(entry, described=bool(described)):
         raise BadZip(f"has unlisted bytes behind `{name}`")
@@ -248,6 +254,7 @@ def _tails(entry: Entry, *, described: bool) -> set[bytes]:
     """What may follow the bytes of a member: nothing, or one of the forms of a descriptor."""
     if not described:
         return {b""}
+    # Whether the sizes in it have 32 or 64 bits is written nowhere, and its mark is optional.
     narrow = entry.packed <= _FULL32 and entry.size <= _FULL32
     forms = ["<LLL", "<LQQ"] if narrow else ["<LQQ"]
     bodies = [struct.pack(form, entry.crc, entry.packed, entry.size) for form in forms]

@@ -1,4 +1,4 @@
-"""Unpacked conda packages: the files of a package, checked one by one, kept to be linked from.
+"""Unpacked conda packages: the files of a package, each checked, kept to be linked from.
 
 Both formats, `.conda` and `.tar.bz2`, are read here and by nothing else. Under `tree` lie regular
 files and folders only: symbolic links are remembered, not made, so nothing can be written through
@@ -42,7 +42,7 @@ def unpack(archive: Path, folder: Path, *, limits: PackageLimits = DEFAULT_LIMIT
         "entry_points": package.entry_points,
         "files": package.files,
     }
-    _listing.write(folder, document, sum(one.size for one in package.files))
+    _listing.write(folder, document, sum(file.size for file in package.files))
     return package
 
 
@@ -61,15 +61,15 @@ def load(folder: Path, check: Check = as_listed) -> UnpackedConda | None:
         package = UnpackedConda(
             tree=tree,
             index=document["index"],
-            entry_points=tuple(EntryPoint(*one) for one in document["entry_points"]),
+            entry_points=tuple(EntryPoint(*script) for script in document["entry_points"]),
             files=tuple(map(CondaFile._make, document["files"])),
         )
     except (OSError, ValueError, TypeError, KeyError):
         # A power cut can leave any content behind. To unpack again costs less than to be wrong.
         return None
     files = [
-        (one.path, one.size, one.mtime_ns, one.mode, one.sha256)
-        for one in package.files
-        if one.kind == "hardlink"
+        (file.path, file.size, file.mtime_ns, file.mode, file.sha256)
+        for file in package.files
+        if file.kind == "hardlink"
     ]
     return package if check(folder, files) else None

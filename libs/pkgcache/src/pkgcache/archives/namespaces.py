@@ -17,6 +17,7 @@ _LARGEST = 64 << 10
 
 def has_code(source: bytes) -> bool:
     """Whether a module does anything but extend its own path."""
+    # The files in question have a few lines; the parser's memory is many times a source's.
     if len(source) > _LARGEST:
         return True
     try:
@@ -28,20 +29,21 @@ def has_code(source: bytes) -> bool:
 
 def _is_namespace(statement: ast.stmt) -> bool:
     match statement:
+        # A text that stands alone is the docstring.
         case ast.Pass() | ast.Expr(value=ast.Constant()):
-            found = True
+            extends = True
         case ast.Expr(value=value) | ast.Assign(targets=[ast.Name(id="__path__")], value=value):
-            found = _extends(value)
+            extends = _extends(value)
         case ast.Import(names=names):
-            found = all(one.name in _MODULES for one in names)
+            extends = all(name.name in _MODULES for name in names)
         case ast.ImportFrom(module=module):
-            found = module in _MODULES
+            extends = module in _MODULES
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=finalbody):
-            parts = [body, orelse, finalbody, *(one.body for one in handlers)]
-            found = all(map(_is_namespace, (one for part in parts for one in part)))
+            parts = [body, orelse, finalbody, *(handler.body for handler in handlers)]
+            extends = all(map(_is_namespace, (statement for part in parts for statement in part)))
         case _:
-            found = False
-    return found
+            extends = False
+    return extends
 
 
 def _extends(value: ast.expr) -> bool:

@@ -94,6 +94,8 @@ def transmute(
         with _new_file(target) as file:
             writer: PackageWriter
             if to == "conda":
+                # Before the sizes are known: the header of a zip member that was not announced as
+                # large has no room for them.
                 wide = source.stat().st_size > _LARGE
                 writer = CondaWriter(
                     file, stem, level=level, threads=count, wide=wide, folder=folder
@@ -112,15 +114,15 @@ def transmute(
 
 
 def _target(filename: str, to: str | None) -> tuple[str, str]:
-    found = next((one for one in FORMATS if filename.endswith(f".{one}")), None)
-    if not found:
+    own = next((form for form in FORMATS if filename.endswith(f".{form}")), None)
+    if not own:
         raise NotTransmutable(filename, "its name is not that of a conda package")
-    to = to or next(one for one in FORMATS if one != found)
+    to = to or next(form for form in FORMATS if form != own)
     if to not in FORMATS:
         raise NotTransmutable(filename, f"`{to}` is not a format: there are `conda` and `tar.bz2`")
-    if to == found:
+    if to == own:
         raise NotTransmutable(filename, f"it is a `.{to}` already")
-    return filename.removesuffix(f".{found}"), to
+    return filename.removesuffix(f".{own}"), to
 
 
 def threads_for(memory: int, *, level: int = 3, to: str = "conda") -> int:
@@ -153,6 +155,7 @@ class _Transmuting(CondaWalk):
         if is_info:
             self._check_info(member)
         write = self._writer.write
+        # The blocks as they are, not as a writer of tar would make them of what was understood.
         write(reader.header, is_info=is_info)
         for piece in reader.content():
             write(piece, is_info=is_info)
@@ -180,6 +183,7 @@ def _new_file(target: Path) -> Iterator[BinaryIO]:
     while True:
         beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
         file = cast("BinaryIO", os.fdopen(os.open(beside, flags, 0o666), "w+b"))
+        # Gone with the process, so whatever is not locked is abandoned.
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             break

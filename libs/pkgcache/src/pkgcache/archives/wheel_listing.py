@@ -90,8 +90,8 @@ def read_listing(
 
 def _folder(filename: str, names: Collection[str]) -> str:
     """The folder of the metadata: that of the wheel's own name, if there are several."""
-    folders = sorted(found[1] for name in names if (found := _INFO.fullmatch(name)))
-    own = [one for one in folders if _dist_info.belongs(one, filename)]
+    folders = sorted(info[1] for name in names if (info := _INFO.fullmatch(name)))
+    own = [folder for folder in folders if _dist_info.belongs(folder, filename)]
     if len(own or folders) != 1:
         raise BadArchive(filename, (f"it has {len(folders)} `.dist-info` folders",))
     return (own or folders)[0]

@@ -1,4 +1,4 @@
-"""Unpacked wheels: the files of a wheel, checked one by one, kept to be linked from.
+"""Unpacked wheels: the files of a wheel, each checked, kept to be linked from.
 
 What is accepted is narrower than what a zip file can be; see `_zip` and the README. Files are
 unpacked without write permission, and their sizes, times and modes are remembered, so that a write
@@ -51,7 +51,7 @@ def unpack(archive: Path, folder: Path, *, limits: PackageLimits = DEFAULT_LIMIT
         "entry_points": wheel.entry_points,
         "files": wheel.files,
     }
-    _listing.write(folder, document, sum(one.size for one in wheel.files))
+    _listing.write(folder, document, sum(file.size for file in wheel.files))
     return wheel
 
 
@@ -85,6 +85,6 @@ def _read(tree: Path, document: dict[str, Any]) -> UnpackedWheel:
         version=document["version"],
         dist_info=document["dist_info"],
         purelib=document["purelib"],
-        entry_points=tuple(EntryPoint(*one) for one in document["entry_points"]),
+        entry_points=tuple(EntryPoint(*script) for script in document["entry_points"]),
         files=tuple(map(UnpackedFile._make, document["files"])),
     )
