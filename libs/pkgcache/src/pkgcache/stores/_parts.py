@@ -1,4 +1,4 @@
-"""Objects that are sent in parts, several at a time, and appear when the last one is there."""
+"""Objects that are sent in parts, several at a time, and appear when the last part is there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PartedStore(RemoteStore):
 
     @abstractmethod
     def _part(self, name: str, upload: str, number: int, data: bytes) -> str:
-        """Send one part, counted from 0; returns what `_finish` needs of it."""
+        """Send a part, counted from 0; returns what `_finish` needs of it."""
 
     @abstractmethod
     def _finish(self, name: str, upload: str, parts: Sequence[str], condition: Condition) -> str:
@@ -48,11 +48,14 @@ class PartedStore(RemoteStore):
     def _send_parts(
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
     ) -> str:
+        # S3 takes 10,000 parts at most, so those of a very large object are larger.
         step = max(self._part_size, -(-size // _MOST_PARTS))
         upload = self._call(f"begin {name}", lambda: self._begin(name, condition))
 
         def send(number: int) -> str:
             data = _piece(file, number * step, step)
+            # Parts are read as they are sent; the store promises the content that was there when it
+            # was asked.
             if len(data) != min(step, size - number * step):
                 raise Refused(Failure(reason="the file changed while it was sent"))
             part = f"write part {number} of {name}"
@@ -63,11 +66,12 @@ class PartedStore(RemoteStore):
 
         running = [self._parts.submit(send, number) for number in range(-(-size // step))]
         try:
-            parts = [one.result() for one in running]
+            parts = [future.result() for future in running]
             return self._call(f"end {name}", lambda: self._finish(name, upload, parts, condition))
         except BaseException:
-            for one in running:
-                one.cancel()
+            for future in running:
+                future.cancel()
+            # What is still being sent would be kept, and paid for, after the upload was given up.
             wait(running)
             with suppress(Refused):
                 self._call(f"give up {name}", lambda: self._abandon(name, upload))
@@ -77,4 +81,5 @@ class PartedStore(RemoteStore):
 def _piece(file: BinaryIO, start: int, size: int) -> bytes:
     if isinstance(file, io.BytesIO):
         return bytes(file.getbuffer()[start : start + size])
+    # Of a place, not of a position, which several threads would move at once.
     return os.pread(file.fileno(), size, start)

@@ -1,4 +1,4 @@
-"""Stores for tests, which count their requests: one in memory, one that is far away."""
+"""Stores for tests, which count their requests: in memory, and far away."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADS = 32
 
 
 class Request(NamedTuple):
-    """One request that a store for tests answered: `head`, `get`, `put`, `list` or `delete`."""
+    """A request that a store for tests answered: `head`, `get`, `put`, `list` or `delete`."""
 
     operation: str
     key: str
@@ -46,18 +46,18 @@ class MemoryStore(Store):
 
     def head(self, key: str) -> ObjectInfo | None:
         with self._request("head", key):
-            found = self._objects.get(key)
-        return found and found[1]
+            entry = self._objects.get(key)
+        return entry and entry[1]
 
     def exists(self, keys: Iterable[str]) -> set[str]:
         return {key for key in keys if self.head(key)}
 
     def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
         with self._request("get", key):
-            found = self._objects.get(key)
-        if not found:
+            entry = self._objects.get(key)
+        if not entry:
             raise NotInStore(key, self.url)
-        data, info = found
+        data, info = entry
         sink.write(data[offset:])
         return info
 
@@ -72,9 +72,9 @@ class MemoryStore(Store):
     ) -> ObjectInfo:
         data = source.read_bytes() if isinstance(source, Path) else source
         with self._request("put", key):
-            found = self._objects.get(key)
-            lost = if_absent and found
-            stale = if_match is not None and (not found or found[1].etag != if_match)
+            entry = self._objects.get(key)
+            lost = if_absent and entry
+            stale = if_match is not None and (not entry or entry[1].etag != if_match)
             if lost or stale:
                 raise Conflict(key, self.url)
             self._written += 1
@@ -88,8 +88,8 @@ class MemoryStore(Store):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._request("list", prefix, check=False):
-            found = sorted(key for key in self._objects if key.startswith(prefix))
-            yield from [self._objects[key][1] for key in found]
+            keys = sorted(key for key in self._objects if key.startswith(prefix))
+            yield from [self._objects[key][1] for key in keys]
 
     def delete(self, key: str) -> None:
         with self._request("delete", key):
@@ -125,8 +125,8 @@ class SlowStore(Store):
 
     def exists(self, keys: Iterable[str]) -> set[str]:
         with ThreadPoolExecutor(_HEADS) as pool:
-            found = pool.map(self.head, keys)
-            return {one.key for one in found if one}
+            infos = pool.map(self.head, keys)
+            return {info.key for info in infos if info}
 
     def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
         self._ask("get", key)
@@ -147,10 +147,10 @@ class SlowStore(Store):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         self._ask("list", prefix)
-        for number, one in enumerate(self._store.list(prefix)):
+        for number, info in enumerate(self._store.list(prefix)):
             if number and number % _PAGE == 0:
                 self._ask("list", prefix)
-            yield one
+            yield info
 
     def delete(self, key: str) -> None:
         self._ask("delete", key)
@@ -163,6 +163,7 @@ class SlowStore(Store):
     def _move(self, size: int) -> None:
         with self._lock:
             self._free = max(self._free, time.monotonic()) + size / self._bandwidth
+            # The line is shared: what others have begun to send goes first.
             until = self._free
         time.sleep(max(0.0, until - time.monotonic()))
 

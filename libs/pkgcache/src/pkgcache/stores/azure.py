@@ -38,9 +38,10 @@ __all__ = ["AzureStore"]
 
 _TOKEN = "put"  # noqa: S105  (the name of a field)
 _PIECE = 8 << 20
+# What is smaller than a part goes by a single request, whatever the library takes for large.
 _LARGEST_PUT = 5000 << 20
 _LOGIN = {"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}
-# The last one is what is left of an upload when another one to the same name is committed.
+# The last is what is left of an upload when another to the same name is committed.
 _LOST = {"BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList"}
 
 
@@ -105,7 +106,8 @@ class AzureStore(PartedStore):
         """The endpoint and the credential of the account."""
         account = self._at.host
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
-        fields = dict(one.partition("=")[::2] for one in text.split(";") if one)
+        fields = dict(field.partition("=")[::2] for field in text.split(";") if field)
+        # A machine may be set up for another account than that of this store.
         if fields.get("AccountName", account) != account:
             fields = {}
         suffix = fields.get("EndpointSuffix", "core.windows.net")
@@ -156,22 +158,22 @@ class AzureStore(PartedStore):
         return answered(status, code, response.headers.get("retry-after"))
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
-        found = self._blob(name).get_blob_properties()
-        _check_type(found)
-        return _info(key, found, found.size), (found.metadata or {}).get(_TOKEN)
+        properties = self._blob(name).get_blob_properties()
+        _check_type(properties)
+        return _info(key, properties, properties.size), (properties.metadata or {}).get(_TOKEN)
 
     def _open(
         self, key: str, name: str, offset: int, etag: str | None
     ) -> tuple[ObjectInfo, Generator[bytes, None, None]]:
-        found = self._blob(name).download_blob(offset=offset or None, **_if_match(etag))
-        _check_type(found.properties)
-        return _info(key, found.properties, offset + found.size), _pieces(found)
+        download = self._blob(name).download_blob(offset=offset or None, **_if_match(etag))
+        _check_type(download.properties)
+        return _info(key, download.properties, offset + download.size), _pieces(download)
 
     def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
-        found = self._blob(name).upload_blob(
+        answer = self._blob(name).upload_blob(
             body, length=size, overwrite=True, **_conditions(condition)
         )
-        return _etag(found["etag"])
+        return _etag(answer["etag"])
 
     def _begin(self, name: str, condition: Condition) -> str:  # noqa: ARG002  (needs no request)
         return ""
@@ -192,10 +194,10 @@ class AzureStore(PartedStore):
     ) -> str:
         from azure.storage.blob import BlobBlock
 
-        found = self._blob(name).commit_block_list(
-            [BlobBlock(one) for one in parts], **_conditions(condition)
+        answer = self._blob(name).commit_block_list(
+            [BlobBlock(block) for block in parts], **_conditions(condition)
         )
-        return _etag(found["etag"])
+        return _etag(answer["etag"])
 
     def _send_parts(
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
@@ -217,19 +219,20 @@ class AzureStore(PartedStore):
             .list_blobs(name_starts_with=prefix, results_per_page=self._page_size)
             .by_page(page)
         )
-        infos = [_info(self._key(one.name), one, one.size) for one in next(pages, ())]
+        infos = [_info(self._key(blob.name), blob, blob.size) for blob in next(pages, ())]
         return infos, pages.continuation_token or None
 
     def _delete(self, name: str) -> None:
+        # A blob with snapshots, which somebody else made, cannot be deleted alone.
         self._blob(name).delete_blob(delete_snapshots="include")
 
 
 _TRIES = 5
 
 
-def _check_type(found: Any) -> None:
-    # What nobody gave a type, as we do not, has one of bytes.
-    if str(found.content_settings.content_type).startswith("text/html"):
+def _check_type(properties: Any) -> None:
+    # What nobody gave a type, as we do not, has that of bytes.
+    if str(properties.content_settings.content_type).startswith("text/html"):
         raise Refused(PAGE)
 
 
@@ -258,6 +261,6 @@ def _etag(text: str) -> str:
     return text.strip('"')
 
 
-def _info(key: str, found: Any, size: int) -> ObjectInfo:
-    modified = found.last_modified.timestamp()
-    return ObjectInfo(key=key, size=size, etag=_etag(found.etag), modified=modified)
+def _info(key: str, properties: Any, size: int) -> ObjectInfo:
+    modified = properties.last_modified.timestamp()
+    return ObjectInfo(key=key, size=size, etag=_etag(properties.etag), modified=modified)

@@ -50,10 +50,10 @@ class DirectoryStore(Store):
         path = self._path(key)
         with self._errors("look up", key):
             try:
-                found = path.lstat()
+                status = path.lstat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            return _info(key, found) if stat.S_ISREG(found.st_mode) else None
+            return _info(key, status) if stat.S_ISREG(status.st_mode) else None
 
     def exists(self, keys: Iterable[str]) -> set[str]:
         return {key for key in keys if self.head(key)}
@@ -66,11 +66,11 @@ class DirectoryStore(Store):
             except (FileNotFoundError, NotADirectoryError):
                 raise NotInStore(key, self.url) from None
             with os.fdopen(descriptor, "rb", buffering=0) as file:
-                found = os.fstat(descriptor)
+                status = os.fstat(descriptor)
                 file.seek(offset)
                 while data := file.read(_CHUNK):
                     sink.write(data)
-            return _info(key, found)
+            return _info(key, status)
 
     def put(
         self,
@@ -83,6 +83,8 @@ class DirectoryStore(Store):
     ) -> ObjectInfo:
         path = self._path(key)
         with self._errors("write", key):
+            # In the same folder, so that the rename stays within a file system; hidden, so that no
+            # key is its.
             beside = path.parent / f".{secrets.token_hex(8)}.tmp"
             descriptor = _create(beside)
             try:
@@ -98,6 +100,7 @@ class DirectoryStore(Store):
                 raise Conflict(key, self.url) from None
             finally:
                 beside.unlink(missing_ok=True)
+            # The name itself is on the disk only once its folder is.
             with suppress(FileNotFoundError):  # deleted since, with its folder
                 _sync_directory(path.parent)
         return _info(key, written)
@@ -111,6 +114,8 @@ class DirectoryStore(Store):
     def delete(self, key: str) -> None:
         path = self._path(key)
         with self._errors("delete", key):
+            # Where it is not, nothing is to be deleted, and there may be no store to take a lock
+            # in.
             if path.parent.is_dir():
                 with self._lock(key):
                     path.unlink(missing_ok=True)
@@ -230,12 +235,14 @@ def _sync_directory(path: Path) -> None:
 def _walk(folder: Path, key: str, prefix: str) -> Iterator[ObjectInfo]:
     try:
         with os.scandir(folder) as entries:
-            found = [one for one in entries if one.name.startswith(prefix) and one.name[0] != "."]
+            shown = [
+                entry for entry in entries if entry.name.startswith(prefix) and entry.name[0] != "."
+            ]
     except (FileNotFoundError, NotADirectoryError):
         return
     # A folder sorts as its name and a slash, which is how its keys compare with a file's key.
-    folders = {one.name for one in found if one.is_dir(follow_symlinks=False)}
-    for entry in sorted(found, key=lambda one: one.name + "/" * (one.name in folders)):
+    folders = {entry.name for entry in shown if entry.is_dir(follow_symlinks=False)}
+    for entry in sorted(shown, key=lambda entry: entry.name + "/" * (entry.name in folders)):
         own = f"{key}/{entry.name}" if key else entry.name
         if entry.name in folders:
             yield from _walk(folder / entry.name, own, "")
@@ -246,11 +253,12 @@ def _walk(folder: Path, key: str, prefix: str) -> Iterator[ObjectInfo]:
                 continue
 
 
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
     return ObjectInfo(
-        key=key, size=found.st_size, etag=_etag(found), modified=found.st_mtime_ns / 1e9
+        key=key, size=status.st_size, etag=_etag(status), modified=status.st_mtime_ns / 1e9
     )
 
 
-def _etag(found: os.stat_result) -> str:
-    return f"{found.st_mtime_ns:x}-{found.st_ino:x}-{found.st_size:x}"
+def _etag(status: os.stat_result) -> str:
+    # Not a hash, which would cost a reading: `_write` sees to it that two versions differ.
+    return f"{status.st_mtime_ns:x}-{status.st_ino:x}-{status.st_size:x}"

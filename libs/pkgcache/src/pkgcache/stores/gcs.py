@@ -127,16 +127,16 @@ class GcsStore(RemoteStore):
         return self._broken(error) if is_json else NONSENSE
 
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
-        found = self._bucket.get_blob(name, **self._once)
-        if found is None:
+        blob = self._bucket.get_blob(name, **self._once)
+        if blob is None:
             raise Refused(answered(404, None, None))
         info = ObjectInfo(
             key=key,
-            size=int(found.size),
-            etag=str(found.generation),
-            modified=found.updated.timestamp(),
+            size=int(blob.size),
+            etag=str(blob.generation),
+            modified=blob.updated.timestamp(),
         )
-        return info, (found.metadata or {}).get(_TOKEN)
+        return info, (blob.metadata or {}).get(_TOKEN)
 
     def _open(
         self, key: str, name: str, offset: int, etag: str | None
@@ -156,6 +156,7 @@ class GcsStore(RemoteStore):
             stream=True,
             timeout=self._patience.silence,
         )
+        # Without a range it is all of the object, which is not what was asked for.
         if response.status_code != (206 if offset else 200):
             with response:
                 raise from_http_response(response)
@@ -177,11 +178,12 @@ class GcsStore(RemoteStore):
     def _send_parts(
         self, name: str, file: BinaryIO, size: int, condition: Condition, task: Task | None
     ) -> str:
-        # The service takes the pieces of an upload one after another.
+        # The service takes the pieces of an upload in their order alone.
         counted = _Counted(file, task)
 
         def send() -> str:
             counted.seek(0)
+            # Pieces have to be multiples of this size.
             step = max(self._part_size // _STEP, 1) * _STEP
             return self._upload(name, counted, size, condition, step)
 
@@ -199,6 +201,7 @@ class GcsStore(RemoteStore):
             matched = {"if_generation_match": _generation(condition)}
         pieces = {
             **self._once,
+            # Only the library knows how far an upload got that is sent in pieces.
             "retry": Retry(
                 predicate=lambda error: (
                     isinstance(error, self._errors) and self._failure(error).retry_after is not None
@@ -214,19 +217,19 @@ class GcsStore(RemoteStore):
         return str(blob.generation)
 
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
-        found = self._client().list_blobs(
+        blobs = self._client().list_blobs(
             self._bucket, prefix=prefix, page_size=self._page_size, page_token=page, **self._once
         )
         infos = [
             ObjectInfo(
-                key=self._key(one.name),
-                size=int(one.size),
-                etag=str(one.generation),
-                modified=one.updated.timestamp(),
+                key=self._key(blob.name),
+                size=int(blob.size),
+                etag=str(blob.generation),
+                modified=blob.updated.timestamp(),
             )
-            for one in next(found.pages)
+            for blob in next(blobs.pages)
         ]
-        return infos, found.next_page_token
+        return infos, blobs.next_page_token
 
     def _delete(self, name: str) -> None:
         self._bucket.delete_blob(name, **self._once)

@@ -2,7 +2,7 @@
 
 | key | content |
 |---|---|
-| `layout.json` | `{"layout": 1}`, and `"garbage": ...`, the key of a list, where there is one |
+| `layout.json` | `{"layout": 1}`, and `"garbage": ...`, the key of a list, if there is any |
 | `packages/<2 digits>/<digest>/<file name>` | the archive of a package |
 | `environments/<req_id>/<platform>/<full_id>.json` | the description of a resolved environment |
 | `defaults/<req_id>/<platform>.json` | `{"full_id": ...}` |
@@ -50,10 +50,10 @@ LAYOUT_KEY = "layout.json"
 
 def digest(package: Package) -> str:
     """The hash that names a package's bytes: 64 hex digits of sha256, or 32 of md5."""
-    found = package.hashes.sha256 or package.hashes.md5
-    if not found:
+    hexdigest = package.hashes.sha256 or package.hashes.md5
+    if not hexdigest:
         raise ValueError(f"`{package.filename}` has no hash")
-    return found
+    return hexdigest
 
 
 def package_key(package: Package) -> str:
@@ -63,7 +63,7 @@ def package_key(package: Package) -> str:
 
 
 def archives(package: Package) -> tuple[Package, ...]:
-    """The archives that a package can be unpacked from; the last is the one that a store holds.
+    """The archives that a package can be unpacked from; the last is what a store holds.
 
     The first is the original, the other, if any, what it was transmuted into.
     """
@@ -92,6 +92,7 @@ def default_key(req_id: str, platform: str) -> str:
 
 def alias_key(alias: Alias) -> str:
     """Where the environment of an alias is named."""
+    # A name is a single segment, so that no alias lies where another's tags are listed.
     return f"aliases/{alias.name.replace('/', '%2F')}/{alias.tag}.json"
 
 

@@ -26,6 +26,7 @@ def open_store(url: str, patience: Patience | None = None) -> Store:
     library is not installed.
     """
     parts = urlsplit(url)
+    # Imported by need: the library of a service is large, and may not be there.
     match parts.scheme:
         case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
             from pkgcache.stores.directory import DirectoryStore
@@ -43,6 +44,7 @@ def open_store(url: str, patience: Patience | None = None) -> Store:
             from pkgcache.stores.gcs import GcsStore
 
             return GcsStore(url, patience=patience)
+    # What is no store may be a URL with a password in it.
     clean = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     raise UnsupportedStore(
         clean if parts.scheme else url,

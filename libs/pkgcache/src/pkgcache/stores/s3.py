@@ -166,14 +166,14 @@ class S3Store(PartedStore):
 
         asked = {"Bucket": self._at.host, "Key": name}
         try:
-            found = self._client().head_object(**asked)
+            answer = self._client().head_object(**asked)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403):
                 # Why is only in the body, which such an answer does not have.
                 self._client().get_object(**asked, Range="bytes=0-0")["Body"].close()
             raise
-        _check_type(found)
-        return _info(key, found, found["ContentLength"]), found["Metadata"].get(_TOKEN)
+        _check_type(answer)
+        return _info(key, answer, answer["ContentLength"]), answer["Metadata"].get(_TOKEN)
 
     def _open(
         self, key: str, name: str, offset: int, etag: str | None
@@ -181,16 +181,16 @@ class S3Store(PartedStore):
         asked = {"Range": f"bytes={offset}-"} if offset else {}
         if etag:
             asked["IfMatch"] = f'"{etag}"'
-        found = self._client().get_object(Bucket=self._at.host, Key=name, **asked)
-        _check_type(found)
-        start = offset if "ContentRange" in found else 0
+        answer = self._client().get_object(Bucket=self._at.host, Key=name, **asked)
+        _check_type(answer)
+        start = offset if "ContentRange" in answer else 0
         if start != offset:
             raise Refused(Failure(reason="the service does not answer ranges"))
-        info = _info(key, found, start + found["ContentLength"])
-        return info, _pieces(found["Body"])
+        info = _info(key, answer, start + answer["ContentLength"])
+        return info, _pieces(answer["Body"])
 
     def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
-        found = self._client().put_object(
+        answer = self._client().put_object(
             Bucket=self._at.host,
             Key=name,
             Body=body,
@@ -199,50 +199,51 @@ class S3Store(PartedStore):
             **_marked(condition),
             **_conditions(condition),
         )
-        return _etag(found)
+        return _etag(answer)
 
     def _begin(self, name: str, condition: Condition) -> str:
-        found = self._client().create_multipart_upload(
+        answer = self._client().create_multipart_upload(
             Bucket=self._at.host, Key=name, **self._encryption(), **_marked(condition)
         )
-        return str(found["UploadId"])
+        return str(answer["UploadId"])
 
     def _part(self, name: str, upload: str, number: int, data: bytes) -> str:
-        found = self._client().upload_part(
+        answer = self._client().upload_part(
             Bucket=self._at.host, Key=name, UploadId=upload, PartNumber=number + 1, Body=data
         )
-        return str(found["ETag"])
+        return str(answer["ETag"])
 
     def _finish(self, name: str, upload: str, parts: Sequence[str], condition: Condition) -> str:
         listed = [{"ETag": etag, "PartNumber": number + 1} for number, etag in enumerate(parts)]
-        found = self._client().complete_multipart_upload(
+        answer = self._client().complete_multipart_upload(
             Bucket=self._at.host,
             Key=name,
             UploadId=upload,
             MultipartUpload={"Parts": listed},
             **_conditions(condition),
         )
-        return _etag(found)
+        return _etag(answer)
 
     def _abandon(self, name: str, upload: str) -> None:
         self._client().abort_multipart_upload(Bucket=self._at.host, Key=name, UploadId=upload)
 
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
-        found = self._client().list_objects_v2(
+        answer = self._client().list_objects_v2(
             Bucket=self._at.host,
             Prefix=prefix,
             MaxKeys=self._page_size,
             **({"ContinuationToken": page} if page else {}),
         )
-        _ = found["IsTruncated"]  # which any list says, and no page
+        _ = answer["IsTruncated"]  # which any list says, and no page
         infos = [
-            _info(self._key(one["Key"]), one, one["Size"]) for one in found.get("Contents", ())
+            _info(self._key(entry["Key"]), entry, entry["Size"])
+            for entry in answer.get("Contents", ())
         ]
-        return infos, found.get("NextContinuationToken")
+        return infos, answer.get("NextContinuationToken")
 
     def _delete(self, name: str) -> None:
-        found = self._client().delete_object(Bucket=self._at.host, Key=name)
-        if found["ResponseMetadata"]["HTTPStatusCode"] == 200:  # noqa: PLR2004 - not the service's
+        answer = self._client().delete_object(Bucket=self._at.host, Key=name)
+        if answer["ResponseMetadata"]["HTTPStatusCode"] == 200:  # noqa: PLR2004 - not the service's
             raise Refused(NONSENSE)
 
     def _require(self, condition: Condition) -> None:
@@ -257,14 +258,14 @@ class S3Store(PartedStore):
         asked = {"IfMatch": '"0"'} if kind == "IfMatch" else {"IfNoneMatch": "*"}
 
         def probe() -> None:
-            found = self._client().put_object(
+            answer = self._client().put_object(
                 Bucket=self._at.host,
                 Key=f"{self._prefix}.conditions",
                 Body=b"",
                 **self._encryption(),
                 **asked,
             )
-            _etag(found)
+            _etag(answer)
 
         # Only the first `IfNoneMatch` of all times finds nothing there.
         for _ in range(1 if kind == "IfMatch" else 2):
@@ -317,9 +318,9 @@ def _assuming(session: Any, role: str) -> Any:
     return boto3.Session(botocore_session=inner, region_name=session.region_name)
 
 
-def _check_type(found: Mapping[str, Any]) -> None:
-    # What nobody gave a type, as we do not, has one of bytes.
-    if str(found.get("ContentType", "")).startswith("text/html"):
+def _check_type(answer: Mapping[str, Any]) -> None:
+    # What nobody gave a type, as we do not, has that of bytes.
+    if str(answer.get("ContentType", "")).startswith("text/html"):
         raise Refused(PAGE)
 
 
@@ -338,10 +339,10 @@ def _conditions(condition: Condition) -> dict[str, str]:
     return {} if condition.if_match is None else {"IfMatch": f'"{condition.if_match}"'}
 
 
-def _etag(found: Mapping[str, Any]) -> str:
-    return str(found["ETag"]).strip('"')
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer["ETag"]).strip('"')
 
 
-def _info(key: str, found: Mapping[str, Any], size: int) -> ObjectInfo:
-    modified = found["LastModified"].timestamp()
-    return ObjectInfo(key=key, size=size, etag=_etag(found), modified=modified)
+def _info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
+    modified = answer["LastModified"].timestamp()
+    return ObjectInfo(key=key, size=size, etag=_etag(answer), modified=modified)

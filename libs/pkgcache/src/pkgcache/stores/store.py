@@ -57,7 +57,7 @@ class Store(Protocol):
         """The object's facts, None where there is none. One request."""
 
     def exists(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that have an object. At most one request for each key, in parallel."""
+        """Those of `keys` that have an object. At most a request for each key, in parallel."""
 
     def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
         """Write the object to `sink` in pieces, from byte `offset` on. Raises `NotInStore`."""
@@ -88,11 +88,11 @@ class Store(Protocol):
         """The objects whose keys start with `prefix`, which may end within a segment, by key."""
 
     def delete(self, key: str) -> None:
-        """Remove the object, if there is one."""
+        """Remove the object, if it is there."""
 
 
 def check_key(key: str) -> str:
-    """Return `key`; raises `InvalidKey` where it is not one."""
+    """Return `key`; raises `InvalidKey` where it is none."""
     if len(key) > _KEY_LENGTH:
         raise InvalidKey(key, f"it has more than {_KEY_LENGTH} characters")
     for segment in key.split("/"):

@@ -54,10 +54,10 @@ class StoreConformance:
         put = store.put("a/b.json", b"content")
         assert store.read("a/b.json") == b"content"
         assert (put.key, put.size) == ("a/b.json", 7)
-        found = store.head("a/b.json")
-        assert found is not None
-        assert (found.size, found.etag) == (7, put.etag)
-        assert abs(found.modified - time.time()) < 3600  # noqa: PLR2004  clocks differ
+        info = store.head("a/b.json")
+        assert info is not None
+        assert (info.size, info.etag) == (7, put.etag)
+        assert abs(info.modified - time.time()) < 3600  # noqa: PLR2004  clocks differ
 
     def test_a_file_is_put_whole(self, store: Store, tmp_path: Path) -> None:
         data = bytes(range(256)) * 40_000
@@ -81,7 +81,7 @@ class StoreConformance:
         assert buffer.getvalue() == rest
 
     def test_a_put_replaces(self, store: Store) -> None:
-        first = store.put("a", b"one")
+        first = store.put("a", b"first")
         second = store.put("a", b"two")
         assert store.read("a") == b"two"
         assert first.etag != second.etag
@@ -89,17 +89,17 @@ class StoreConformance:
     def test_exists_answers_for_many_keys(self, store: Store) -> None:
         for number in range(0, 60, 2):
             store.put(f"many/{number}", b"x")
-        found = store.exists(f"many/{number}" for number in range(60))
-        assert found == {f"many/{number}" for number in range(0, 60, 2)}
+        there = store.exists(f"many/{number}" for number in range(60))
+        assert there == {f"many/{number}" for number in range(0, 60, 2)}
 
     def test_list_finds_by_prefix_in_the_order_of_keys(self, store: Store) -> None:
         keys = ["a/b/c", "a/b.json", "a/bc", "a-b", "b/a", "a/b/d/e"]
         for key in keys:
             store.put(key, key.encode())
-        assert [one.key for one in store.list("")] == sorted(keys)
-        assert [one.key for one in store.list("a/b")] == sorted(keys[:3] + keys[5:])
-        assert [one.key for one in store.list("a/b/")] == ["a/b/c", "a/b/d/e"]
-        assert [one.size for one in store.list("b")] == [3]
+        assert [info.key for info in store.list("")] == sorted(keys)
+        assert [info.key for info in store.list("a/b")] == sorted(keys[:3] + keys[5:])
+        assert [info.key for info in store.list("a/b/")] == ["a/b/c", "a/b/d/e"]
+        assert [info.size for info in store.list("b")] == [3]
         assert list(store.list("nothing/here")) == []
 
     def test_delete(self, store: Store) -> None:
@@ -117,7 +117,7 @@ class StoreConformance:
         assert store.read("a") == b"first"
 
     def test_put_if_match(self, store: Store) -> None:
-        first = store.put("a", b"one")
+        first = store.put("a", b"first")
         second = store.put("a", b"two", if_match=first.etag)
         with pytest.raises(Conflict):
             store.put("a", b"three", if_match=first.etag)
@@ -139,9 +139,9 @@ class StoreConformance:
         told: list[int] = []
         put = store.put("large", source, task=_Told(told))
         assert (put.size, sum(told)) == (len(data), len(data))
-        found = store.head("large")
-        assert found is not None
-        assert (found.size, found.etag) == (len(data), put.etag)
+        info = store.head("large")
+        assert info is not None
+        assert (info.size, info.etag) == (len(data), put.etag)
         for offset in (0, 13_000_001, len(data) - 1):
             buffer = io.BytesIO()
             got = store.get("large", buffer, offset)
@@ -149,15 +149,15 @@ class StoreConformance:
             assert (got.size, got.etag) == (len(data), put.etag)
 
     def test_a_large_file_is_put_under_conditions(self, store: Store, tmp_path: Path) -> None:
-        one, first = _large(tmp_path / "one", b"one")
-        two, second = _large(tmp_path / "two", b"two")
-        etag = store.put("large", one, if_absent=True).etag
+        old, first = _large(tmp_path / "old", b"old")
+        new, second = _large(tmp_path / "new", b"new")
+        etag = store.put("large", old, if_absent=True).etag
         with pytest.raises(Conflict):
-            store.put("large", two, if_absent=True)
+            store.put("large", new, if_absent=True)
         assert store.read("large") == first
-        changed = store.put("large", two, if_match=etag).etag
+        changed = store.put("large", new, if_match=etag).etag
         with pytest.raises(Conflict):
-            store.put("large", one, if_match=etag)
+            store.put("large", old, if_match=etag)
         assert store.read("large") == second
         assert changed != etag
 
@@ -175,16 +175,16 @@ class StoreConformance:
         head, got = store.head("a/b"), store.get("a/b", io.BytesIO())
         (listed,) = store.list("a/")
         assert head is not None
-        assert {one.etag for one in (put, head, got, listed)} == {put.etag}
-        assert {one.size for one in (put, head, got, listed)} == {7}
-        assert {one.key for one in (put, head, got, listed)} == {"a/b"}
+        assert {info.etag for info in (put, head, got, listed)} == {put.etag}
+        assert {info.size for info in (put, head, got, listed)} == {7}
+        assert {info.key for info in (put, head, got, listed)} == {"a/b"}
 
     def test_many_objects_are_listed_once_each(self, store: Store) -> None:
         keys = [f"many/{number:03}" for number in range(45)]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda key: store.put(key, key.encode()), keys))
-        assert [one.key for one in store.list("many/")] == keys
-        assert [one.key for one in store.list("many/01")] == keys[10:20]
+        assert [info.key for info in store.list("many/")] == keys
+        assert [info.key for info in store.list("many/01")] == keys[10:20]
 
     def test_threads_do_not_get_in_each_others_way(self, store: Store) -> None:
         def use(number: int) -> None:
@@ -208,7 +208,7 @@ class StoreConformance:
 
         with ThreadPoolExecutor(4) as pool:
             writers = [pool.submit(write, number) for number in range(4)]
-            while not all(one.done() for one in writers):
+            while not all(writer.done() for writer in writers):
                 assert store.read("a") in versions
         for writer in writers:
             writer.result()
@@ -233,7 +233,7 @@ class StoreConformance:
         key = "packages/a%2Fb/numpy-1!2.0+local~x=1@v_2.whl"
         store.put(key, b"x")
         assert store.read(key) == b"x"
-        assert [one.key for one in store.list("packages/a%2F")] == [key]
+        assert [info.key for info in store.list("packages/a%2F")] == [key]
 
     def _winners(
         self,
@@ -244,8 +244,8 @@ class StoreConformance:
     ) -> int:
         start = threading.Barrier(len(sources))
 
-        def write(one: tuple[bytes | Path, bytes]) -> bytes | None:
-            source, data = one
+        def write(offer: tuple[bytes | Path, bytes]) -> bytes | None:
+            source, data = offer
             start.wait()
             try:
                 store.put("contended", source, if_absent=if_match is None, if_match=if_match)
@@ -254,7 +254,7 @@ class StoreConformance:
             return data
 
         with ThreadPoolExecutor(len(sources)) as pool:
-            won = [one for one in pool.map(write, sources) if one is not None]
+            won = [data for data in pool.map(write, sources) if data is not None]
         assert store.read("contended") == won[0]
         return len(won)
 
@@ -286,7 +286,7 @@ def _large(path: Path, seed: bytes) -> tuple[Path, bytes]:
 async def work(
     report: Callable[[Any], None], *, do: str, value: Any = None, seconds: float = 0
 ) -> Any:
-    """A handler for tests of workers: it does one thing, after some seconds."""
+    """A handler for tests of workers: it does what it is told, after some seconds."""
     await asyncio.sleep(seconds)
     if do == "print":
         print(value)  # noqa: T201 - engines do, and it must not hurt
