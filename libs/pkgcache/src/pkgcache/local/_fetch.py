@@ -64,13 +64,18 @@ class Fetcher:
     def run(self, packages: Iterable[Package], *, unpack: bool) -> Fetched:
         """Bring all of `packages`, each once, and unpack them."""
         ready = self._cache.has_unpacked if unpack else self._cache.has
-        wanted = {(layout.digest(one), one.filename): one for one in packages}.values()
-        missing = [one for one in wanted if not ready(one)]
+        wanted = {
+            (layout.digest(package), package.filename): package for package in packages
+        }.values()
+        missing = [package for package in wanted if not ready(package)]
         here = Fetched(cached=len(wanted) - len(missing))
         if not missing:
             return here
-        sizes = [0 if self._cache.has(one) else layout.archives(one)[-1].size for one in missing]
-        total = None if None in sizes else sum(one or 0 for one in sizes)
+        sizes = [
+            0 if self._cache.has(package) else layout.archives(package)[-1].size
+            for package in missing
+        ]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
         nothing = NoProgress()
         task = (self._progress if total != 0 else nothing).start(
             "fetching packages", total, "bytes"
@@ -81,10 +86,12 @@ class Fetcher:
 
         def after(package: Package) -> Callable[[Fetched], Step[Fetched]]:
             if not unpack:
-                return lambda found: found
-            return lambda found: Job(LOCAL, lambda: self._unpack(package, task, unpacking, found))
+                return lambda fetched: fetched
+            return lambda fetched: Job(
+                LOCAL, lambda: self._unpack(package, task, unpacking, fetched)
+            )
 
-        jobs = [self.job(one, task, after(one)) for one in interleaved(missing)]
+        jobs = [self.job(package, task, after(package)) for package in interleaved(missing)]
         try:
             return sum(run_jobs(jobs, self.lanes, self.end), here)
         finally:
@@ -106,13 +113,13 @@ class Fetcher:
             with try_lock(self._cache.lock_path(layout.digest(package))) as held:
                 if not held:  # another process has it in hand: the rest comes first
                     return Job(WAITING, later)
-                found = self._bring(package, task)
-            return then(found)
+                fetched = self._bring(package, task)
+            return then(fetched)
 
         def later() -> Step[T]:
             with self._cache.locked(package, self._progress):
-                found = self._bring(package, task)
-            return then(found)
+                fetched = self._bring(package, task)
+            return then(fetched)
 
         return Job(NETWORK, now)
 
@@ -122,25 +129,26 @@ class Fetcher:
         self.unpackers.close()
 
     def _unpack(
-        self, package: Package, task: Task, unpacking: Task, found: Fetched
+        self, package: Package, task: Task, unpacking: Task, fetched: Fetched
     ) -> Step[Fetched]:
-        fresh = not found.cached
+        fresh = not fetched.cached
         try:
             self._cache.unpack(package, self.unpackers, self._progress, verified=fresh)
         except NotInCache:  # it was, until its hash was checked
             if fresh:
                 raise
             return self.job(
-                package, task, lambda found: self._unpack(package, task, unpacking, found)
+                package, task, lambda fetched: self._unpack(package, task, unpacking, fetched)
             )
         unpacking.advance()
-        return found
+        return fetched
 
     def _bring(self, package: Package, task: Task) -> Fetched:
         if self._cache.has(package):
             return Fetched(cached=1)
         if self._store and (received := self._from_store(self._store, package, task)):
             return Fetched(from_store=1, size=received.size)
+        # Its URL is that of a source, not of these bytes.
         if package.built_from:
             raise NotInCache(package.filename, "it was built here once; resolve again to build it")
         part = self._cache.part_path(package)
@@ -152,6 +160,7 @@ class Fetcher:
             task=task,
             stop=self.stop,
         )
+        # Checked and on the disk by now, so that whatever has this name is right.
         part.rename(self._cache.archive_path(package))
         return Fetched(downloaded=1, size=received.size)
 
@@ -167,6 +176,8 @@ class Fetcher:
             task=task,
             stop=self.stop,
         ) as partial:
+            # What was begun may be of another download, and wrong; only then is there a second
+            # attempt.
             for resumed in (bool(partial.size), False):
                 try:
                     store.get(key, partial, partial.size)
@@ -181,6 +192,7 @@ class Fetcher:
                 else:
                     part.rename(self._cache.archive_path(archive))
                     return received
+            # An empty beginning helps nobody; another may be gone on with.
             if not partial.size:
                 part.unlink()
         return None
@@ -189,9 +201,9 @@ class Fetcher:
 def interleaved(packages: Iterable[Package]) -> list[Package]:
     """The largest and the smallest in turn: the large keep the line busy while the small wait.
 
-    Those between come last, so that no large one is left alone at the end.
+    Those between come last, so that no large package is left alone at the end.
     """
-    falling = sorted(packages, key=lambda one: -(one.size or 0))
+    falling = sorted(packages, key=lambda package: -(package.size or 0))
     half = (len(falling) + 1) // 2
     pairs = zip_longest(falling[:half], falling[: half - 1 : -1])
-    return [one for pair in pairs for one in pair if one]
+    return [package for pair in pairs for package in pair if package]

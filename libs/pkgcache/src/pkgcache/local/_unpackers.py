@@ -1,4 +1,4 @@
-"""Unpacking and checking, in processes of its own: one interpreter opens too few files a second."""
+"""Unpacking and checking, in processes of its own: an interpreter opens too few files a second."""
 
 from __future__ import annotations
 
@@ -45,16 +45,17 @@ class Unpackers:
     def __init__(self) -> None:
         self._workers = [Worker() for _ in range(PROCESSES)]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for one in self._workers:
-            self._idle.put(one)
+        for worker in self._workers:
+            self._idle.put(worker)
 
     def close(self) -> None:
         """End the processes, and with them what they are at."""
-        for one in self._workers:
-            one.close()
+        for worker in self._workers:
+            worker.close()
 
     def unpack(self, kind: str, archive: Path, folder: Path | None, limits: PackageLimits) -> None:
         """As `unpack`, in another process if it is worth it."""
+        # To start an interpreter takes longer than to unpack a small package.
         if archive.stat().st_size < _WORTH_IT:
             unpack(kind, archive, folder, limits)
             return
@@ -75,6 +76,7 @@ class Unpackers:
         if "issues" in answer:
             raise BadArchive(archive.name, tuple(answer["issues"]))
         if "errno" in answer:
+            # As it would have been raised here, so that a full disk is told for what it is.
             raise OSError(answer["errno"], os.strerror(answer["errno"]), answer["path"])
 
 

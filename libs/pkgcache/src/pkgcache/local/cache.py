@@ -53,8 +53,10 @@ class PackageCache(Shelves):
         `NotInCache` for a built wheel that neither cache nor store has; what arrived stays.
         """
         packages = tuple(packages)
-        for one in packages:
-            self._use(one)
+        for package in packages:
+            # Before anything is looked for: what is touched now is not collected while the rest
+            # comes.
+            self._use(package)
         own = downloader or Downloader()
         fetcher = Fetcher(self, own, store, progress=progress or NoProgress())
         try:
@@ -70,7 +72,7 @@ class PackageCache(Shelves):
 
         with self.errors():
             if unpacked := conda_packages.load(self._folder(package)):
-                files = [one for one in unpacked.files if one.kind != "directory"]
+                files = [file for file in unpacked.files if file.kind != "directory"]
                 return CondaListing.of(unpacked.index, files)
             try:
                 archive = self.archive(package)

@@ -95,10 +95,10 @@ def strangers(cache: PackageCache) -> Iterator[Path]:
     for name in _KINDS.values():
         for entry in _entries(cache.root / name):
             is_folder = entry.is_dir(follow_symlinks=False)
-            for one in _entries(entry) if is_folder else [entry]:
-                is_ours = one.is_dir(follow_symlinks=False) and _DIGEST.fullmatch(one.name)
-                if not one.name.startswith(".") and not is_ours:
-                    yield Path(one.path)
+            for inner in _entries(entry) if is_folder else [entry]:
+                is_ours = inner.is_dir(follow_symlinks=False) and _DIGEST.fullmatch(inner.name)
+                if not inner.name.startswith(".") and not is_ours:
+                    yield Path(inner.path)
 
 
 def collect(
@@ -123,17 +123,22 @@ def collect(
         leftovers = _leftovers(cache, before, dry_run=dry_run)
         unneeded: list[Holding] = []
         kept: list[Holding] = []
-        for one in holdings(cache):
-            keep = one.size is not None and (needed is None or one.digest in needed)
-            (kept if keep else unneeded).append(one)
-        garbage = [one for one in unneeded if one.used < before]
-        recent = [one for one in unneeded if one.used >= before]
-        total = sum(one.size or 0 for one in (*kept, *recent))
-        spare = (one for one in kept if one.used < before and one.digest not in only_copies)
+        for holding in holdings(cache):
+            keep = holding.size is not None and (needed is None or holding.digest in needed)
+            (kept if keep else unneeded).append(holding)
+        garbage = [holding for holding in unneeded if holding.used < before]
+        recent = [holding for holding in unneeded if holding.used >= before]
+        total = sum(holding.size or 0 for holding in (*kept, *recent))
+        spare = (
+            holding
+            for holding in kept
+            if holding.used < before and holding.digest not in only_copies
+        )
         garbage += _beyond(spare, limits, total, now)
-        freed = measure([*beside, *(one.path for one in garbage)])
+        # Before anything is gone, since a file counts once all of its names are among these.
+        freed = measure([*beside, *(holding.path for holding in garbage)])
         if not dry_run:
-            garbage = [one for one in garbage if _remove(cache, one, before)]
+            garbage = [holding for holding in garbage if _remove(cache, holding, before)]
             remove_unheld(cache.root / "locks")
     return Collected(holdings=tuple(garbage), leftovers=leftovers, freed=freed, recent=len(recent))
 
@@ -146,21 +151,28 @@ def measure(paths: Iterable[Path]) -> int:
     links: Counter[tuple[int, int]] = Counter()
     files: dict[tuple[int, int], os.stat_result] = {}
     for path in paths:
-        for found in _files(path):
-            key = found.st_dev, found.st_ino
+        for status in _files(path):
+            key = status.st_dev, status.st_ino
             links[key] += 1
-            files[key] = found
-    return sum(one.st_blocks * 512 for key, one in files.items() if links[key] >= one.st_nlink)
+            files[key] = status
+    return sum(
+        status.st_blocks * 512 for key, status in files.items() if links[key] >= status.st_nlink
+    )
 
 
 def disk_use(paths: Iterable[Path]) -> int:
     """The bytes on disk of all files below `paths`, each once, however many names it has."""
-    files = {(one.st_dev, one.st_ino): one.st_blocks for path in paths for one in _files(path)}
+    files = {
+        (status.st_dev, status.st_ino): status.st_blocks
+        for path in paths
+        for status in _files(path)
+    }
     return sum(files.values()) * 512
 
 
 def drop(folder: Path) -> None:
     """Delete an artifact whose lock is held: gone at once for everybody else, then file by file."""
+    # A name that is hidden and that `_leftovers` knows, should this process not get to the end.
     aside = folder.with_name(f".{folder.name}.gone")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
@@ -168,23 +180,24 @@ def drop(folder: Path) -> None:
 
 
 def _beyond(
-    found: Iterable[Holding], limits: CacheLimits, total: int, now: float
+    spare: Iterable[Holding], limits: CacheLimits, total: int, now: float
 ) -> Iterator[Holding]:
     """What is too old, or too much."""
-    for one in sorted(found, key=lambda one: one.used):
-        old = limits.age is not None and one.used < now - limits.age
+    for holding in sorted(spare, key=lambda holding: holding.used):
+        old = limits.age is not None and holding.used < now - limits.age
         if old or (limits.size is not None and total > limits.size):
-            total -= one.size or 0
-            yield one
+            total -= holding.size or 0
+            yield holding
 
 
-def _remove(cache: PackageCache, one: Holding, before: float) -> bool:
+def _remove(cache: PackageCache, holding: Holding, before: float) -> bool:
     """Remove an artifact unless somebody works on it or used it in the meantime."""
-    with try_lock(cache.lock_path(one.digest)) as held:
+    with try_lock(cache.lock_path(holding.digest)) as held:
         try:
-            if not held or _used(one.kind, one.path) >= before:
+            # Looked at again under the lock: somebody may have come to use it since it was listed.
+            if not held or _used(holding.kind, holding.path) >= before:
                 return False
-            drop(one.path)
+            drop(holding.path)
         except FileNotFoundError:
             return False
     return True
@@ -214,7 +227,7 @@ def _leftovers(cache: PackageCache, before: float, *, dry_run: bool) -> int:
 def _holding(kind: str, entry: os.DirEntry[str]) -> Holding:
     path = Path(entry.path)
     if kind == "archive":
-        size: int | None = sum(one.st_size for one in _files(path))
+        size: int | None = sum(status.st_size for status in _files(path))
     else:
         size = _listing.size(path)
     return Holding(kind=kind, digest=entry.name, path=path, size=size, used=_used(kind, path))
@@ -222,7 +235,7 @@ def _holding(kind: str, entry: os.DirEntry[str]) -> Holding:
 
 def _used(kind: str, path: Path) -> float:
     # A download writes for hours in a folder that it touched at its beginning.
-    times = [one.st_mtime for one in _files(path)] if kind == "archive" else []
+    times = [status.st_mtime for status in _files(path)] if kind == "archive" else []
     return max(path.lstat().st_mtime, *times, 0)
 
 
@@ -235,11 +248,11 @@ def _entries(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 
 def _folders(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    return [one for one in _entries(path) if one.is_dir(follow_symlinks=False)]
+    return [entry for entry in _entries(path) if entry.is_dir(follow_symlinks=False)]
 
 
 def _hidden(path: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    return [one for one in _entries(path) if one.name.startswith(".")]
+    return [entry for entry in _entries(path) if entry.name.startswith(".")]
 
 
 def _files(path: Path) -> Iterator[os.stat_result]:
