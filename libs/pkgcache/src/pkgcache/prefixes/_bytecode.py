@@ -35,13 +35,15 @@ def compile_modules(
 
     What does not compile is noted. Raises `PrefixError` where none can be.
     """
-    modules = sorted(one for one in owners if one.startswith("lib/") and one.endswith(".py"))
+    modules = sorted(path for path in owners if path.startswith("lib/") and path.endswith(".py"))
     jobs = os.cpu_count() or 1
     with Threads(jobs) as pool:
+        # Dealt out like cards, so that the large modules of a package do not all come to the same
+        # interpreter.
         parts = [modules[start::jobs] for start in range(jobs)]
-        found = list(chain.from_iterable(pool.map(partial(_compiled, site, python), parts)))
+        failures = list(chain.from_iterable(pool.map(partial(_compiled, site, python), parts)))
     failed: dict[str, list[tuple[str, str]]] = {}
-    for path, reason in sorted(found):
+    for path, reason in sorted(failures):
         failed.setdefault(owners[path], []).append((path, reason))
     for owner, ((path, reason), *others) in sorted(failed.items()):
         more = f" and {len(others)} more" if others else ""
@@ -67,7 +69,9 @@ def _compiled(site: Site, python: Path, modules: Sequence[str]) -> list[tuple[st
 
 
 def _run(site: Site, python: Path, modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    pairs = [(f"{site.root}/{one}", f"{site.final}/{posixpath.dirname(one)}") for one in modules]
+    pairs = [
+        (f"{site.root}/{module}", f"{site.final}/{posixpath.dirname(module)}") for module in modules
+    ]
     try:
         return subprocess.run(
             [python, "-I", "-S", "-W", "ignore", _CHILD],

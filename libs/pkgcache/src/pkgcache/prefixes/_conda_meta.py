@@ -35,6 +35,7 @@ def write(
     folder = root / _FOLDER
     folder.mkdir(exist_ok=True)
     asked = _requested(env)
+    # A commit of conda's own history, from which `conda env export --from-history` reads.
     lines = [
         f"==> {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} <==",
         "# cmd: mfenv create",
@@ -68,7 +69,7 @@ def _record(
         **unpacked.index,
         "channel": channel,
         "extracted_package_dir": str(unpacked.tree),
-        "files": [one["_path"] for one in paths],
+        "files": [entry["_path"] for entry in paths],
         "fn": package.filename,
         "link": {"source": str(unpacked.tree), "type": 1},
         "paths_data": {"paths": paths, "paths_version": 1},

@@ -26,20 +26,20 @@ _PYTHON = "bin/python"
 def write(root: Path, packages: Iterable[Package]) -> None:
     """List what is in `root`, an environment that is complete but for its marker."""
     files: dict[str, list[tuple[str, int, int, bool]]] = {}
-    for path, found in _walk(str(root), ""):
+    for path, status in _walk(str(root), ""):
         folder, _, name = path.rpartition("/")
         if path not in _NOT_LISTED:
-            entry = (name, found.st_size, int(found.st_mtime), _runs(found))
+            entry = (name, status.st_size, int(status.st_mtime), _runs(status))
             files.setdefault(folder, []).append(entry)
-    size = sum(one[1] for entries in files.values() for one in entries)
-    digests = [layout.digest(one) for one in packages]
+    size = sum(entry[1] for entries in files.values() for entry in entries)
+    digests = [layout.digest(package) for package in packages]
     _listing.write(root, {"packages": digests, "files": files}, size, name=LIST)
 
 
 def packages(prefix: Path) -> list[str]:
     """The digests of the packages that it was made of, as far as they are known."""
     try:
-        return [str(one) for one in _listing.read(prefix, LIST)["packages"]]
+        return [str(digest) for digest in _listing.read(prefix, LIST)["packages"]]
     except (OSError, ValueError, TypeError, KeyError):
         return []
 
@@ -56,24 +56,26 @@ def compare(prefix: Path) -> tuple[dict[str, str], set[str]]:
         for name, size, mtime, runs in entries:
             path = start + name
             try:
-                found = os.lstat(f"{prefix}/{path}")
+                status = os.lstat(f"{prefix}/{path}")
             except OSError:
                 wrong[path] = f"`{path}` is gone"
                 continue
-            kind = stat.S_IFMT(found.st_mode)
+            kind = stat.S_IFMT(status.st_mode)
             is_file = kind in (stat.S_IFREG, stat.S_IFLNK)
-            if not is_file or (found.st_size, _runs(found)) != (size, runs):
+            if not is_file or (status.st_size, _runs(status)) != (size, runs):
                 wrong[path] = f"`{path}` was changed"
-            elif int(found.st_mtime) != mtime:
+            # In whole seconds, which copies and backups of an environment keep at least.
+            elif int(status.st_mtime) != mtime:
                 doubtful.add(path)
+    # A virtual environment links to an interpreter that somebody else may remove.
     own = os.path.lexists(f"{prefix}/{_PYTHON}")
     if own and not os.path.exists(f"{prefix}/{_PYTHON}"):  # noqa: PTH110  as the others
         wrong[_PYTHON] = f"`{_PYTHON}` leads to where nothing is"
     return wrong, doubtful
 
 
-def _runs(found: os.stat_result) -> bool:
-    return bool(found.st_mode & stat.S_IXUSR)
+def _runs(status: os.stat_result) -> bool:
+    return bool(status.st_mode & stat.S_IXUSR)
 
 
 def _walk(root: str, folder: str) -> Iterator[tuple[str, os.stat_result]]:

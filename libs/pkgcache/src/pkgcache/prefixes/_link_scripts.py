@@ -45,11 +45,11 @@ def plan_scripts(
 ) -> None:
     """See to it that post-link scripts run once the environment is in its place, if `allowed`.
 
-    Each package comes with the paths that it has in the prefix, which for one that is for Python
+    Each package comes with the paths that it has in the prefix, which for a package for Python
     are not those in its archive. What is never run, or not allowed to be, is noted.
     """
     for package, paths in packages:
-        present = {one["_path"] for one in paths}
+        present = {entry["_path"] for entry in paths}
         for action, reason in _ACTIONS.items():
             script = f"bin/.{package.name}-{action}.sh"
             if script not in present:
@@ -76,6 +76,7 @@ def _run(package: UnpackedConda, script: str, prefix: Path, progress: Progress) 
     shell = shutil.which("bash") or "sh"
     command = [shell, "-c", _SOURCED, shell, str(prefix / script)]
     failure = f"the post-link script of `{package.name}` failed"
+    # Where a script leaves what a user should read; conda prints it as well.
     messages = prefix / _MESSAGES
     try:
         run(command, prefix, failure, environ=own)

@@ -72,11 +72,15 @@ def building(
         site = Site(root=_beside(prefix, "new"), final=prefix)
         site.root.mkdir()
         yield site
+        # The links moved the change times of the cache's files, which is no change of theirs.
         cache.linked(env.packages)
         if not site.in_place:
             _inventory.write(site.root, env.packages)
+        # Last and synced, so that a prefix with a marker is complete, whatever was cut off when.
         _write_marker(site.root / (_UNFINISHED if site.in_place else MARKER), env.env_id)
         if os.path.lexists(prefix):
+            # Renamed, not deleted: that takes a moment, however many files there are, and can be
+            # undone.
             prefix.rename(_beside(prefix, "old"))
         site.root.rename(prefix)
         if site.in_place:
@@ -98,6 +102,7 @@ def remove(
         _check_ours(prefix)
         if unless and unless():
             return False
+        # Gone for everybody at once; the files are deleted at the end of `_working_on`.
         prefix.rename(_beside(prefix, "gone"))
     return True
 
@@ -118,7 +123,7 @@ def leftovers(folder: Path, cache: PackageCache, *, dry_run: bool) -> int:
         names = os.listdir(folder)  # noqa: PTH208  names are what is asked for
     except (FileNotFoundError, NotADirectoryError):
         return 0
-    owners = {found[1] for name in names if (found := _BESIDE.fullmatch(name))}
+    owners = {name_of[1] for name in names if (name_of := _BESIDE.fullmatch(name))}
     owners.update(name for name in names if interrupted(folder / name))
     done = 0
     for name in owners:
@@ -194,8 +199,10 @@ def _beside(prefix: Path, what: str) -> Path:
 
 
 def _lock_path(prefix: Path, cache: PackageCache) -> Path:
+    # There is nowhere else that all who work on this prefix would look.
     if not cache.writable:
         return _beside(prefix, "lock")
+    # Two paths to a prefix have one lock; the last part may be a link, which is refused elsewhere.
     real = prefix.parent.resolve() / prefix.name
     return cache.lock_path(f"prefix-{hashlib.sha256(os.fsencode(real)).hexdigest()}")
 
@@ -239,6 +246,7 @@ def _discard(path: Path, cache: PackageCache) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
+        # A link that goes moves the change time of a file of the cache.
         with cache.unlinking(_inventory.packages(path)):
             shutil.rmtree(path)
 
@@ -273,11 +281,11 @@ def _read(marker: Path) -> EnvId | None:
     try:
         if document["schema_version"] != _SCHEMA_VERSION:
             return None
-        found = EnvId(document["req_id"], document["full_id"], document["platform"])
+        env_id = EnvId(document["req_id"], document["full_id"], document["platform"])
     except (TypeError, KeyError):
         return None
-    valid = all(isinstance(one, str) for one in found)
-    return found if valid and is_id(found.req_id) and is_id(found.full_id) else None
+    valid = all(isinstance(value, str) for value in env_id)
+    return env_id if valid and is_id(env_id.req_id) and is_id(env_id.full_id) else None
 
 
 def _document(marker: Path) -> Any:

@@ -42,6 +42,7 @@ def _in_strings(data: bytes, old: bytes, new: bytes) -> bytes:
         raise NoRoom(len(old))
 
     def shortened(match: re.Match[bytes]) -> bytes:
+        # The whole string up to its NUL is moved: a path goes on behind the prefix.
         return match[0].replace(old, new).ljust(len(match[0]), b"\0")
 
     return re.sub(re.escape(old) + rb"[^\0]*", shortened, data)

@@ -40,11 +40,12 @@ def launcher(entry_point: EntryPoint, python: Path) -> bytes:
 
 
 def rewritten(path: str, python: Path) -> bytes | None:
-    """A wheel's script with the right interpreter; None for one that asks for none (PEP 427)."""
+    """A wheel's script with the right interpreter; None where it asks for none (PEP 427)."""
     with open(path, "rb") as file:  # noqa: PTH123  one of very many files
         line = file.readline(256)
         if not line.startswith(b"#!python"):
             return None
+        # A first line may be of any length; what is behind it is the script.
         while not line.endswith(b"\n") and (more := file.readline(256)):
             line = more
         return shebang(python) + file.read()

@@ -43,10 +43,10 @@ def scheme(final: str) -> dict[str, str]:
     name = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
     places = ("base", "platbase", "installed_base", "installed_platbase")
     paths = sysconfig.get_paths(name, dict.fromkeys(places, final))
-    found = {key: paths[key] for key in ("purelib", "platlib", "scripts", "data")}
+    parts = {key: paths[key] for key in ("purelib", "platlib", "scripts", "data")}
     python = "python" + sysconfig.get_python_version()
-    found["headers"] = os.path.join(final, "include", "site", python)
-    return {key: os.path.relpath(path, final) for key, path in found.items()}
+    parts["headers"] = os.path.join(final, "include", "site", python)
+    return {key: os.path.relpath(path, final) for key, path in parts.items()}
 
 
 def main(build: str, final: str) -> None:

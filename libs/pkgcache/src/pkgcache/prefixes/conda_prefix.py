@@ -58,10 +58,14 @@ def create_conda_env(
     """
     progress = progress or NoProgress()
     _check_platform(env, prefix)
-    chosen = _in_order([one for one in env.packages if one.kind == "conda"])
+    chosen = _in_order([package for package in env.packages if package.kind == "conda"])
     with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
-        unpacked = [cache.unpacked_conda(one, progress=progress) for one in chosen]
-        wheels = [installable(one, cache, progress) for one in env.packages if one.kind == "pypi"]
+        unpacked = [cache.unpacked_conda(package, progress=progress) for package in chosen]
+        wheels = [
+            installable(package, cache, progress)
+            for package in env.packages
+            if package.kind == "pypi"
+        ]
         python = _python(unpacked)
         placer = Placer(str(site.root), progress)
         laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
@@ -79,8 +83,9 @@ def create_conda_env(
         paths = laid.paths
         if compile and python:
             compile_modules(site, site.root / "bin" / "python", owners, progress)
-            paths = tuple((*one, *_compiled(one, python, site)) for one in paths)
+            paths = tuple((*entries, *_compiled(entries, python, site)) for entries in paths)
         records = zip(chosen, unpacked, paths, strict=True)
+        # After the wheels and the modules: the records say what there is, clobbered paths too.
         _conda_meta.write(site.root, env, records, cache)
         own = zip(unpacked, paths, strict=True)
         plan_scripts(own, site, allowed=link_scripts, progress=progress)
@@ -100,20 +105,21 @@ def _check_platform(env: ResolvedEnv, prefix: Path) -> None:
 
 def _in_order(packages: Sequence[Package]) -> list[Package]:
     """Every package after what it depends on; by name where that leaves a choice, or goes round."""
-    by_name = {one.name: one for one in packages}
-    found: list[Package] = []
+    by_name = {package.name: package for package in packages}
+    ordered: list[Package] = []
     seen: set[str] = set()
+    # Without recursion, since a chain of dependencies may be longer than the stack.
     todo = [(name, False) for name in sorted(by_name, reverse=True)]
     while todo:
         name, ready = todo.pop()
         if ready:
-            found.append(by_name[name])
+            ordered.append(by_name[name])
         elif name not in seen:
             seen.add(name)
             todo.append((name, True))
             needs = by_name[name].depends
-            todo += [(one, False) for one in reversed(needs) if one in by_name]
-    return found
+            todo += [(need, False) for need in reversed(needs) if need in by_name]
+    return ordered
 
 
 def _python(packages: Sequence[UnpackedConda]) -> PythonPlace | None:
@@ -147,9 +153,9 @@ def _compiled(
     paths: Sequence[dict[str, Any]], python: PythonPlace, site: Site
 ) -> Iterator[dict[str, Any]]:
     """The compiled modules of a package that lie beside their sources, and not in its archive."""
-    known = {one["_path"] for one in paths}
+    known = {entry["_path"] for entry in paths}
     tag = f"cpython-{python.minor.replace('.', '')}"
-    for path in sorted(one for one in known if one.endswith(".py")):
+    for path in sorted(path for path in known if path.endswith(".py")):
         folder, _, name = path.rpartition("/")
         pyc = f"{folder}/__pycache__/{name[:-3]}.{tag}.pyc"
         if pyc not in known and (site.root / pyc).exists():

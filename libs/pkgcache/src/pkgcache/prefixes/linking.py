@@ -4,9 +4,9 @@ Knows nothing of how the installation came to be: a virtual environment, or a co
 Follows the specifications "Binary distribution format", "Recording installed projects" and
 "Entry points". Everything is made with `O_EXCL` or link(2): nothing that exists is overwritten.
 
-Where packages bring one path, it does not matter whose is there if the content is the same, and
+Where packages bring the same path, it does not matter whose is there if the content is equal, and
 neither if one of them is an `__init__.py` without code of its own, as namespace packages have it:
-the other one is kept. All else is a `Clobber`, which is reported.
+the other is kept. All else is a `Clobber`, which is reported.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Present(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clobber:
-    """A path that two packages bring with different content; `kept` is the one that is there."""
+    """A path that two packages bring with different content; what `kept` brings is there."""
 
     path: str
     kept: str
@@ -110,9 +110,9 @@ class _Planned:
         self.present = False
 
     @classmethod
-    def there(cls, found: Present, source: str) -> _Planned:
-        planned = cls(found.owner, source=source)
-        digest = urlsafe_b64encode(bytes.fromhex(found.sha256)).rstrip(b"=").decode()
+    def there(cls, present: Present, source: str) -> _Planned:
+        planned = cls(present.owner, source=source)
+        digest = urlsafe_b64encode(bytes.fromhex(present.sha256)).rstrip(b"=").decode()
         planned.hash, planned.present = f"sha256={digest}", True
         return planned
 
@@ -152,6 +152,7 @@ def link_wheels(
             plan[path] = _kept(path, before, planned, clobbers) if before else planned
     for installable, own_paths in zip(wheels, paths, strict=True):
         plan |= _metadata(installable, {path: plan[path] for path in own_paths}, scheme)
+    # RECORD lists them, and nothing has to be made.
     plan = {path: planned for path, planned in plan.items() if not planned.present}
     folders = {path.rpartition("/")[0] for path in plan}
     _check_folders(plan, folders, scheme)
@@ -162,6 +163,7 @@ def link_wheels(
         placer.make_folders(folders)
         in_threads(list(plan.items()), partial(_place, placer, task))
     except FileExistsError as error:
+        # link(2) fails with two names, of which the second is the one that exists.
         path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
         owner = plan[path].owner if path in plan else "a wheel"
         there = present.get(path) if present else None
@@ -182,6 +184,7 @@ def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber
     if posixpath.basename(path) == "__init__.py":
         if not has_code(lost.read()):
             return kept
+        # What is there before the wheels is not touched, whatever is in it.
         if not kept.present and not has_code(kept.read()):
             return lost
     clobbers.append(Clobber(path=path, kept=kept.owner, lost=lost.owner))
@@ -195,7 +198,7 @@ def _check_folders(plan: Mapping[str, _Planned], folders: set[str], scheme: Sche
         above = folder
         while above and above not in seen:
             if above in plan:
-                path = next(one for one in plan if one.startswith(f"{folder}/"))
+                path = next(file for file in plan if file.startswith(f"{folder}/"))
                 raise PrefixError(
                     str(scheme.final),
                     f"`{plan[above].owner}` brings a file `{above}`, and `{plan[path].owner}`"
@@ -254,10 +257,10 @@ def _own(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
 def _scripts_of(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
     """The scripts of entry points."""
     return {
-        f"{scheme.scripts}/{one.name}": _Planned(
-            wheel.name, content=_scripts.launcher(one, scheme.python), executable=True
+        f"{scheme.scripts}/{script.name}": _Planned(
+            wheel.name, content=_scripts.launcher(script, scheme.python), executable=True
         )
-        for one in wheel.entry_points
+        for script in wheel.entry_points
     }
 
 
@@ -268,9 +271,9 @@ def _metadata(
     wheel = installable.wheel
     root = scheme.purelib if wheel.purelib else scheme.platlib
     info = f"{root}/{wheel.dist_info}"
-    found = {f"{info}/INSTALLER": _Planned(wheel.name, content=_INSTALLER)}
+    added = {f"{info}/INSTALLER": _Planned(wheel.name, content=_INSTALLER)}
     if installable.direct_url is not None:
-        found[f"{info}/direct_url.json"] = _Planned(wheel.name, content=installable.direct_url)
+        added[f"{info}/direct_url.json"] = _Planned(wheel.name, content=installable.direct_url)
     rows = [
         (
             posixpath.relpath(path, root)
@@ -279,17 +282,17 @@ def _metadata(
             planned.hash,
             "" if planned.present else str(planned.size),
         )
-        for path, planned in {**files, **found}.items()
+        for path, planned in {**files, **added}.items()
     ]
     record = _scripts.record([*sorted(rows), (f"{wheel.dist_info}/RECORD", "", "")])
-    found[f"{info}/RECORD"] = _Planned(wheel.name, content=record)
-    return found
+    added[f"{info}/RECORD"] = _Planned(wheel.name, content=record)
+    return added
 
 
 def report(clobbers: Sequence[Clobber], progress: Progress) -> None:
     """Note which packages fought over which paths."""
-    for pair in sorted({(one.kept, one.lost) for one in clobbers}):
-        paths = [one.path for one in clobbers if (one.kept, one.lost) == pair]
+    for pair in sorted({(clobber.kept, clobber.lost) for clobber in clobbers}):
+        paths = [clobber.path for clobber in clobbers if (clobber.kept, clobber.lost) == pair]
         kept, lost = pair
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         progress.note(f"`{kept}` overwrites `{paths[0]}`{more} of `{lost}`")

@@ -81,12 +81,13 @@ def create_venv(
     `BadArchive` for its wheels. On any error `prefix` is as it was.
     """
     progress = progress or NoProgress()
-    if any(one.kind != "pypi" for one in env.packages):
+    if any(package.kind != "pypi" for package in env.packages):
         raise PrefixError(str(absolute(prefix)), "a virtual environment cannot hold conda packages")
     with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
         with Threads(1) as pool:
+            # Beside the check of the wheels, since most of it is waiting for another process.
             making = pool.submit(_make_venv, python, site.root, site.final)
-            wheels = [installable(one, cache, progress) for one in env.packages]
+            wheels = [installable(package, cache, progress) for package in env.packages]
             facts = making.result()
         _check_interpreter(env, facts, site.final, progress)
         scheme = Scheme(

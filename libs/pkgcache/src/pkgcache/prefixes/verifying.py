@@ -65,7 +65,7 @@ class Verified:
     """What was read: the number of artifacts, their bytes, and those that are damaged.
 
     `sound` are the inodes of files that have other names too, such as those in prefixes, and were
-    found to be right.
+    seen to be right.
     """
 
     artifacts: int
@@ -82,34 +82,36 @@ def verify_cache(
     What is dropped is made or fetched again by whoever needs it. Raises `CacheError`.
     """
     with cache.errors():
-        found = list(holdings(cache))
-        sizes = [one.size or 0 for one in found]
+        kept = list(holdings(cache))
+        sizes = [holding.size or 0 for holding in kept]
         task = (progress or NoProgress()).start("reading the cache", sum(sizes), "bytes")
         workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for _ in range(_PROCESSES):
             workers.put(Worker())
 
-        def verify(one: Holding) -> tuple[list[str], list[int]]:
+        def verify(holding: Holding) -> tuple[list[str], list[int]]:
             worker = workers.get()
             try:
                 answer = worker.call(
-                    "pkgcache.prefixes.verifying:verify_here", kind=one.kind, path=str(one.path)
+                    "pkgcache.prefixes.verifying:verify_here",
+                    kind=holding.kind,
+                    path=str(holding.path),
                 )
             finally:
                 workers.put(worker)
-            task.advance(one.size or 0)
+            task.advance(holding.size or 0)
             return answer["problems"], answer["inodes"]
 
         try:
             with Threads(_PROCESSES) as pool:
-                answers = list(pool.map(verify, found))
+                answers = list(pool.map(verify, kept))
         finally:
             task.done()
             for _ in range(_PROCESSES):
                 workers.get().close()
         damaged = [
-            _damaged(cache, one, problems, repair=repair)
-            for one, (problems, _) in zip(found, answers, strict=True)
+            _damaged(cache, holding, problems, repair=repair)
+            for holding, (problems, _) in zip(kept, answers, strict=True)
             if problems
         ]
         damaged += [
@@ -123,7 +125,7 @@ def verify_cache(
             for path in strangers(cache)
         ]
     return Verified(
-        artifacts=sum(1 for one in found if one.size),
+        artifacts=sum(1 for holding in kept if holding.size),
         size=sum(sizes),
         damaged=tuple(damaged),
         sound=frozenset(inode for _, inodes in answers for inode in inodes),
@@ -131,7 +133,7 @@ def verify_cache(
 
 
 def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[str, ...]:
-    """What is wrong with the files that an environment was created with, one line for each.
+    """What is wrong with the files that an environment was created with, a line for each.
 
     Packages say what they brought in `RECORD` and in `conda-meta`. Files of the `sound` inodes, on
     the disk of the cache, need not be read again. What came later is not looked at.
@@ -147,7 +149,7 @@ def changed_files(
     *,
     only: Container[str] | None = None,
 ) -> tuple[str, ...]:
-    """Which files, or those in `only`, do not have their hash, one line for each.
+    """Which files, or those in `only`, do not have their hash, a line for each.
 
     Those that are `known` to be wrong are not looked at.
     """
@@ -155,6 +157,8 @@ def changed_files(
     try:
         for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
             if path not in known and (only is None or path in only):
+                # Two packages may list a path, of which the file of one is there: either digest is
+                # right.
                 expected.setdefault(path, set()).add(parsed(listed))
     except (OSError, ValueError, TypeError, LookupError) as error:
         return (f"a record of its packages cannot be read: {error}",)
@@ -185,18 +189,20 @@ async def verify_here(
     return {"problems": problems, "inodes": inodes}
 
 
-def _damaged(cache: PackageCache, one: Holding, problems: list[str], *, repair: bool) -> Damaged:
+def _damaged(
+    cache: PackageCache, holding: Holding, problems: list[str], *, repair: bool
+) -> Damaged:
     dropped = False
     if repair:
-        with try_lock(cache.lock_path(one.digest)) as held:
+        with try_lock(cache.lock_path(holding.digest)) as held:
             # Somebody else may have noticed, and made it again.
-            if held and _problems(one.kind, one.path, []):
-                drop(one.path)
+            if held and _problems(holding.kind, holding.path, []):
+                drop(holding.path)
             dropped = held
     return Damaged(
-        kind=one.kind,
-        digest=one.digest,
-        path=one.path,
+        kind=holding.kind,
+        digest=holding.digest,
+        path=holding.path,
         problems=tuple(problems),
         dropped=dropped,
     )
@@ -215,7 +221,7 @@ def _problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
 def _archive_problems(folder: Path) -> list[str]:
     kind = "sha256" if len(folder.name) == hashlib.sha256().digest_size * 2 else "md5"
     problems = []
-    for name in (one.name for one in folder.iterdir() if not one.name.startswith(".")):
+    for name in (entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
         try:
             right = digest(folder / name, kind) == folder.name
         except FileNotFoundError:
@@ -231,9 +237,9 @@ def _archive_problems(folder: Path) -> list[str]:
 def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
     files: list[tuple[str, str]] | None = None
     if kind == "pypi" and (wheel := wheels.load(folder)):
-        files = [(one.path, one.hash) for one in wheel.files]
+        files = [(file.path, file.hash) for file in wheel.files]
     elif kind == "conda" and (package := conda_packages.load(folder)):
-        files = [(one.path, one.sha256) for one in package.files if one.kind == "hardlink"]
+        files = [(file.path, file.sha256) for file in package.files if file.kind == "hardlink"]
     if files is None:
         return ["its files, or the list of them, are not as they were unpacked"]
     problems = []
@@ -242,6 +248,7 @@ def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
         algorithm, listed = parsed(text)
         if digest(file, algorithm) != listed:
             problems.append(f"`{path}` was changed")
+        # Prefixes have links to this inode, so that these need not be read again.
         elif (there := os.stat(file)).st_nlink > 1:  # noqa: PTH116
             inodes.append(there.st_ino)
     return problems
@@ -251,6 +258,7 @@ def _of_wheels(prefix: Path) -> Iterator[tuple[str, str]]:
     """The files of the wheels that we linked, with their digests."""
     for record in prefix.glob("lib/python3*/site-packages/*.dist-info/RECORD"):
         installer = record.with_name("INSTALLER")
+        # What a user installed later is theirs, and so is what conda's own packages say in RECORD.
         if not installer.is_file() or installer.read_text().strip() != "mfenv":
             continue
         root = record.parent.parent.relative_to(prefix)
@@ -265,6 +273,6 @@ def _of_conda(prefix: Path) -> Iterator[tuple[str, str]]:
     for record in prefix.glob("conda-meta/*.json"):
         with os.fdopen(open_file(record), "rb") as file:
             paths = json.loads(file.read())["paths_data"]["paths"]
-        for one in paths:
-            if text := one.get("sha256_in_prefix") or one.get("sha256"):
-                yield one["_path"], text
+        for entry in paths:
+            if text := entry.get("sha256_in_prefix") or entry.get("sha256"):
+                yield entry["_path"], text
