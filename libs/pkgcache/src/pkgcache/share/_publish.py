@@ -118,19 +118,28 @@ class Publishing:
 
     def run(self, envs: Iterable[ResolvedEnv]) -> Published:
         """Publish what is not there."""
-        wanted = {layout.description_key(one.env_id): one for one in envs}
+        wanted = {layout.description_key(env.env_id): env for env in envs}
+        # Before they are asked for: what is there when it is claimed stays until it is relied on.
         self._claims.claim(*wanted)
-        found = self._jobs([Job(NETWORK, partial(self._ask, *one)) for one in wanted.items()])
-        self._open = [one for one in found if one.there is None or self._verify]
-        packages = {_name(package): package for one in self._open for package in one.env.packages}
-        for one in self._open:
-            one.missing = set(map(_name, one.env.packages))
+        descriptions = self._jobs(
+            [Job(NETWORK, partial(self._ask, *item)) for item in wanted.items()]
+        )
+        self._open = [
+            description for description in descriptions if description.there is None or self._verify
+        ]
+        packages = {
+            _name(package): package
+            for description in self._open
+            for package in description.env.packages
+        }
+        for description in self._open:
+            description.missing = set(map(_name, description.env.packages))
         for package in packages.values():
             check_name(package)
         if self._open:
             with self._cache.room_for(packages.values()):
                 self._put(packages)
-        published = {one.key: one.env for one in found}
+        published = {description.key: description.env for description in descriptions}
         return Published(
             environments=self._environments,
             packages=self._uploads,
@@ -147,8 +156,11 @@ class Publishing:
         try:
             with _scratch(self._cache) as self._folder:
                 self._describe()
-                wanted = [_Wanted(one, self._format(one)) for one in interleaved(packages.values())]
-                self._jobs([Job(NETWORK, partial(self._look, one)) for one in wanted])
+                every = [
+                    _Wanted(package, self._format(package))
+                    for package in interleaved(packages.values())
+                ]
+                self._jobs([Job(NETWORK, partial(self._look, wanted)) for wanted in every])
         finally:
             self._fetcher.unpackers.close()
             for task in (self._checks, self._downloads, sending):
@@ -214,6 +226,7 @@ class Publishing:
             return sink.digest == layout.digest(archive)
         if named:
             return True
+        # The key has the hash in it, and only what was checked is put: its size is proof enough.
         info = self._store.head(key)
         return info is not None and archive.size in (None, info.size)
 
@@ -257,8 +270,11 @@ class Publishing:
         package = replace(wanted.package, transmuted=other)
         self._send(layout.package_key(package), archive)
         if other:
+            # At once, since a big environment has many, and the disk of the cache need not hold
+            # all.
             shutil.rmtree(archive.parent)
             # Somebody else may have made and named another archive in the meantime.
+            # The archive is there before it is named, as with everything here.
             other = self._shared.set_transmuted(package, wanted.to, other, replace=wanted.replacing)
             package = replace(package, transmuted=other)
         self._place(wanted, package)
@@ -276,24 +292,28 @@ class Publishing:
         self._checks.advance()
         with self._lock:
             self._placed[name] = placed
-            for one in self._open:
-                one.missing.discard(name)
+            for description in self._open:
+                description.missing.discard(name)
         self._describe()
 
     def _describe(self) -> None:
         """Put the descriptions of all environments whose packages are there."""
         with self._lock:
-            ready = [one for one in self._open if not one.missing]
-            self._open = [one for one in self._open if one.missing]
-        for one in ready:
-            packages = tuple(self._placed[_name(package)] for package in one.env.packages)
-            one.env = replace(one.env, packages=packages)
-            if one.env == one.there:
+            ready = [description for description in self._open if not description.missing]
+            self._open = [description for description in self._open if description.missing]
+        for description in ready:
+            packages = tuple(self._placed[_name(package)] for package in description.env.packages)
+            description.env = replace(description.env, packages=packages)
+            # What the store says is right already; it was read back because of `verify`.
+            if description.env == description.there:
                 continue
-            replacing = one.damaged or one.there is not None
+            replacing = description.damaged or description.there is not None
             self._claims.beat()
             try:
-                self._store.put(one.key, one.env.to_json().encode(), if_absent=not replacing)
+                # Whatever came since it was looked for stays: a description is written once.
+                self._store.put(
+                    description.key, description.env.to_json().encode(), if_absent=not replacing
+                )
             except Conflict:  # somebody else was as fast
                 continue
             with self._lock:

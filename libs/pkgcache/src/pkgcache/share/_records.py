@@ -51,34 +51,35 @@ class SharedRecords:
         self._check_layout()
         key = layout.description_key(env_id)
         try:
-            found = ResolvedEnv.from_json(self._read(key))
+            env = ResolvedEnv.from_json(self._read(key))
         except NotInStore:
             return None
         except EnvidError as error:
             raise DamagedObject(key, self.store.url, str(error)) from error
-        if found.env_id != env_id:
-            raise DamagedObject(key, self.store.url, f"it describes `{found.env_id}`")
-        return found
+        # The id is a hash of the content, so that this notices any change of it.
+        if env.env_id != env_id:
+            raise DamagedObject(key, self.store.url, f"it describes `{env.env_id}`")
+        return env
 
     def find(self, req_id: str, platform: str) -> tuple[EnvId, ...]:
         """The environments that were published for a request, the newest first."""
         self._check_layout()
-        found = sorted(
-            self.store.list(f"environments/{req_id}/{platform}/"), key=lambda one: -one.modified
+        infos = sorted(
+            self.store.list(f"environments/{req_id}/{platform}/"), key=lambda info: -info.modified
         )
-        return tuple(env_id for one in found if (env_id := _env_id(one.key)))
+        return tuple(env_id for info in infos if (env_id := _env_id(info.key)))
 
     def find_prefix(self, digits: str) -> tuple[EnvId, ...]:
         """The environments whose `req_id` starts with `digits`, on all platforms."""
         self._check_layout()
         # A directory need not be searched for the rest of a name that is whole.
-        found = self.store.list(f"environments/{digits}{'/' if is_id(digits) else ''}")
-        return tuple(env_id for one in found if (env_id := _env_id(one.key)))
+        infos = self.store.list(f"environments/{digits}{'/' if is_id(digits) else ''}")
+        return tuple(env_id for info in infos if (env_id := _env_id(info.key)))
 
     def default(self, req_id: str, platform: str) -> EnvId | None:
         """The environment that a bare `req_id` means, None where none was named."""
-        found = self._pointer(layout.default_key(req_id, platform), "full_id")
-        return EnvId(req_id, found["full_id"], platform) if found else None
+        document = self._pointer(layout.default_key(req_id, platform), "full_id")
+        return EnvId(req_id, document["full_id"], platform) if document else None
 
     def set_default(self, env_id: EnvId) -> None:
         """Let the bare `req_id` of `env_id` mean it on its platform."""
@@ -88,17 +89,17 @@ class SharedRecords:
 
     def alias(self, alias: Alias) -> FullRef | None:
         """The environment that an alias names, None where it was not given."""
-        found = self._pointer(layout.alias_key(alias), "req_id", "full_id")
-        return FullRef(req_id=found["req_id"], full_id=found["full_id"]) if found else None
+        document = self._pointer(layout.alias_key(alias), "req_id", "full_id")
+        return FullRef(req_id=document["req_id"], full_id=document["full_id"]) if document else None
 
     def aliases(self, start: str = "") -> Iterator[tuple[Alias, float]]:
         """The aliases that start so, and when each was given, as POSIX times: one listing."""
         self._check_layout()
         name, colon, tag = start.partition(":")
         prefix = f"aliases/{name.replace('/', '%2F')}{'/' if colon else ''}{tag}"
-        for one in self.store.list(prefix):
+        for info in self.store.list(prefix):
             with suppress(EnvidError):  # an object that we did not put there
-                yield layout.alias_of(one.key), one.modified
+                yield layout.alias_of(info.key), info.modified
 
     def set_alias(self, alias: Alias, env: FullRef) -> None:
         """Give an alias to an environment, for all its platforms.
@@ -111,6 +112,7 @@ class SharedRecords:
         content = _json({"full_id": env.full_id, "req_id": env.req_id})
         if alias.mutable:
             self.store.put(key, content)
+        # Whoever has lost may have lost to himself, by a repetition.
         elif not self._put_once(key, content):
             holder = self.alias(alias)
             if holder != env:
@@ -122,8 +124,8 @@ class SharedRecords:
 
     def built_wheel(self, source_key: str) -> BuiltWheel | None:
         """The wheel that somebody built from a source state, None where nobody did."""
-        found = self._archive(layout.built_key(source_key))
-        return BuiltWheel(**found) if found else None
+        record = self._archive(layout.built_key(source_key))
+        return BuiltWheel(**record) if record else None
 
     def set_built_wheel(self, source_key: str, wheel: BuiltWheel, archive: Path) -> BuiltWheel:
         """Share the wheel `archive` that was built from a source state.
@@ -134,6 +136,7 @@ class SharedRecords:
         self._prepare()
         key = layout.built_key(source_key)
         content = _json({"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size})
+        # First, so that whoever reads the record gets the wheel.
         self.store.put(layout.archive_key(wheel.sha256, wheel.filename), archive)
         if self._put_once(key, content):
             return wheel
@@ -141,8 +144,8 @@ class SharedRecords:
 
     def transmuted(self, package: Package, to: str) -> Transmuted | None:
         """What a conda package was transmuted into, `conda` or `tar.bz2`; None if it was not."""
-        found = self._archive(layout.transmuted_key(package, to))
-        return Transmuted(**found) if found else None
+        record = self._archive(layout.transmuted_key(package, to))
+        return Transmuted(**record) if record else None
 
     def set_transmuted(
         self, package: Package, to: str, other: Transmuted, *, replace: bool = False
@@ -170,51 +173,52 @@ class SharedRecords:
 
     def _pointer(self, key: str, *fields: str) -> dict[str, str] | None:
         self._check_layout()
-        found = self._object(key)
-        if found is None:
+        document = self._object(key)
+        if document is None:
             return None
         for field in fields:
-            if not isinstance(found.get(field), str) or not is_id(found[field]):
+            # What is in a store was written by anybody who may; ids become parts of keys and paths.
+            if not isinstance(document.get(field), str) or not is_id(document[field]):
                 raise DamagedObject(key, self.store.url, f"`{field}` is not an id")
-        return found
+        return document
 
     def _archive(self, key: str) -> dict[str, Any] | None:
         """The file name, sha256 and size of an archive, None where `key` has no object."""
         self._check_layout()
-        found = self._object(key)
-        if found is None:
+        record = self._object(key)
+        if record is None:
             return None
         try:
             return {
-                "filename": str(found["filename"]),
-                "sha256": str(found["sha256"]),
-                "size": int(found["size"]),
+                "filename": str(record["filename"]),
+                "sha256": str(record["sha256"]),
+                "size": int(record["size"]),
             }
         except (KeyError, TypeError, ValueError):
             raise DamagedObject(key, self.store.url, "a field is missing") from None
 
     def _object(self, key: str) -> dict[str, Any] | None:
         try:
-            found = json.loads(self._read(key))
+            document = json.loads(self._read(key))
         except NotInStore:
             return None
         except DamagedObject:
             raise
         except (ValueError, RecursionError):
             raise DamagedObject(key, self.store.url, "it is not JSON") from None
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             raise DamagedObject(key, self.store.url, "it is not an object")
-        return found
+        return document
 
     def _read(self, key: str) -> bytes:
         """The whole of an object that somebody else may have made as large as they like."""
-        found = _Small()
+        sink = _Small()
         try:
-            self.store.get(key, found)
+            self.store.get(key, sink)
         except _TooLarge:
             reason = f"it has more than {_LARGEST} bytes"
             raise DamagedObject(key, self.store.url, reason) from None
-        return bytes(found.content)
+        return bytes(sink.content)
 
     def laid_out(self) -> bool:
         """Whether somebody has published something here."""
@@ -226,16 +230,16 @@ class SharedRecords:
 
     def _look(self) -> bool:
         """Read the version of the layout, and which garbage is listed."""
-        found = self._object(layout.LAYOUT_KEY)
-        if found is None:
+        document = self._object(layout.LAYOUT_KEY)
+        if document is None:
             self.claims.saw(None)
             return False
-        version = found.get("layout")
+        version = document.get("layout")
         if not isinstance(version, int):
             raise DamagedObject(layout.LAYOUT_KEY, self.store.url, "`layout` is not a number")
         if version > layout.LAYOUT:
             raise LayoutTooNew(self.store.url, version, layout.LAYOUT)
-        self.claims.saw(_garbage(found))
+        self.claims.saw(_garbage(document))
         self._checked = True
         return True
 
@@ -263,8 +267,8 @@ class _Small:
             raise _TooLarge
 
 
-def _garbage(found: Mapping[str, Any]) -> str | None:
-    key = found.get("garbage")
+def _garbage(document: Mapping[str, Any]) -> str | None:
+    key = document.get("garbage")
     return key if isinstance(key, str) and key.startswith("garbage/") else None
 
 

@@ -23,16 +23,18 @@ _WIDTH = 8
 
 def pack(digests: Iterable[str]) -> bytes:
     """The first 8 bytes of each digest, one after the other."""
-    return b"".join(bytes.fromhex(one[: 2 * _WIDTH]) for one in digests)
+    return b"".join(bytes.fromhex(digest[: 2 * _WIDTH]) for digest in digests)
 
 
 def packed(packages: Iterable[Package]) -> bytes:
     """The digests of all archives that these packages can be unpacked from, as `pack` writes them."""
-    return pack(layout.digest(one) for package in packages for one in layout.archives(package))
+    return pack(
+        layout.digest(archive) for package in packages for archive in layout.archives(package)
+    )
 
 
 class DigestSet:
-    """Digests, to ask whether one is among them."""
+    """Digests, to ask whether another is among them."""
 
     def __init__(self, blobs: Iterable[bytes] = ()) -> None:
         self._found: set[int] = set()
@@ -59,4 +61,5 @@ class DigestSet:
 
 
 def _number(digest: str) -> int:
+    # In the order of this machine, as `array` reads what `pack` wrote.
     return int.from_bytes(bytes.fromhex(digest[: 2 * _WIDTH]), sys.byteorder)

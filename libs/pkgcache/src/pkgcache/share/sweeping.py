@@ -1,15 +1,15 @@
 """Garbage collection of a shared store, in two passes and beside everybody who publishes.
 
-A pass deletes what an earlier one has listed an hour ago or more, if still nothing refers to it,
+A pass deletes what an earlier pass has listed an hour ago or more, if still nothing refers to it,
 and lists anew what nothing refers to; see `_claims` for how publishers get along with that.
 
 | kind | is kept |
 |---|---|
 | descriptions | that a default or an alias names, or younger than `keep` |
 | `built/`, `transmuted/` | whose archive a description names, or younger than `grace` |
-| packages | that a description or one of these names, or younger than `grace` |
+| packages | that a description or a record above names, or younger than `grace` |
 
-So what names something goes one pass before what it names, and is never there without it.
+So what names something goes a pass before what it names, and is never there without it.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def sweep(
     What was written within `grace` seconds stays, descriptions for `keep` seconds if that is
     longer: users may hold ids of which the store knows nothing. What killed writers left in a
     directory goes after a day. `requests` are sent at a time. Costs a listing and a request for
-    every object that names others and is not in `memory` with its etag, and one for each that is
+    every object that names others and is not in `memory` with its etag, and for each that is
     deleted. Raises `StoreError`, `LayoutTooNew`, and `DamagedObject` for what names others and
     cannot be read.
     """
@@ -150,28 +150,35 @@ class _Sweep:
 
     def _pass(self, layout_info: ObjectInfo, pointer: str | None, draft: str, now: float) -> Swept:
         old = read_list(self._store, pointer) if pointer else None
+        # Somebody else works this list off, or began to and was killed: after the lease nobody
+        # does.
         if old and old.deleting and now - old.info.modified < LEASE:
             return Swept(busy=True)
+        # The hour in which every publisher looks at the list at least once, counted from when
+        # `layout.json` came to name it. To mark before its end would be of no use.
         if old and not old.deleting and (left := layout_info.modified + SETTLE - now) > 0:
             return Swept(listed=tuple(sorted(old.etags)), due=left)
+        # Only now, an hour after the list: what was published meanwhile refers to what it needs.
         self._mark(now)
         garbage = self._garbage(frozenset())
         due = _due(garbage, old)
         if draft and pointer and due:
+            # From here on publishers wait for the end of the list instead of taking from it.
             due = self._condemn(pointer, garbage)
             deleted = self._delete(sorted(due))
         else:
             deleted = tuple(sorted(due))
         # What only the deleted have named can be listed at once.
         rest = self._garbage(set(deleted))
-        fresh = {key: one for key, one in rest.items() if key not in due}
+        # What was due and was not deleted, for want of time, is found again by the next pass.
+        fresh = {key: info for key, info in rest.items() if key not in due}
         if draft:
             self._name(layout_info, draft, fresh)
         return Swept(
             deleted=deleted,
             deleted_size=sum(garbage[key].size for key in deleted),
             listed=tuple(sorted(fresh)),
-            listed_size=sum(one.size for one in fresh.values()),
+            listed_size=sum(info.size for info in fresh.values()),
             due=SETTLE if fresh else 0.0,
             memory=self._memory,
         )
@@ -186,7 +193,9 @@ class _Sweep:
             if old is None or old.deleting:
                 raise Conflict(pointer, self._store.url)
             due = _due(garbage, old)
-            content = list_content({key: one.etag for key, one in due.items()}, deleting=True)
+            # With what is still garbage alone: the etag tells that it is what was listed an hour
+            # ago.
+            content = list_content({key: info.etag for key, info in due.items()}, deleting=True)
             try:
                 self._store.put(pointer, content, if_match=old.info.etag)
             except Conflict:
@@ -202,23 +211,26 @@ class _Sweep:
         """Let `layout.json` name the new list, or none."""
         document: dict[str, Any] = {"layout": layout.LAYOUT}
         if fresh:
-            etags = {key: one.etag for key, one in fresh.items()}
+            etags = {key: info.etag for key, info in fresh.items()}
+            # First the list and then its name, or `layout.json` would name what is not there.
             self._store.put(draft, list_content(etags, deleting=False))
             document["garbage"] = draft
         content = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        # On the condition that it is as this pass has read it: of two collectors one loses here.
         self._store.put(layout.LAYOUT_KEY, content, if_match=info.etag)
 
     def _drop_lists(self, own: tuple[str | None, ...], now: float) -> None:
         """Delete the lists that `layout.json` does not name, but those of others at work."""
         current = self._layout()[1].get("garbage")
-        for one in list(self._store.list("garbage/")):
-            if one.key != current and (one.key in own or one.modified < now - LEASE):
-                self._store.delete(one.key)
+        for info in list(self._store.list("garbage/")):
+            if info.key != current and (info.key in own or info.modified < now - LEASE):
+                self._store.delete(info.key)
 
     def _delete(self, keys: Iterable[str]) -> tuple[str, ...]:
         end = self._clock() + _DELETING
 
         def delete(key: str) -> str | None:
+            # Later others may take the lease for over, and rely on what would be deleted here.
             if self._clock() > end:
                 return None
             self._store.delete(key)
@@ -229,6 +241,8 @@ class _Sweep:
     def _mark(self, now: float) -> None:
         """Read all that names something, and see which descriptions nothing names."""
         self._before = now - self._grace
+        # What is put between these listings is younger than `grace`; what was there before and is
+        # relied on since is taken from the list by its publisher.
         self._environments = self._list("environments/")
         self._read(self._environments, self._digests)
         self._names = self._list("built/") + self._list("transmuted/")
@@ -238,65 +252,65 @@ class _Sweep:
 
     def _garbage(self, gone: AbstractSet[str]) -> dict[str, ObjectInfo]:
         """What nothing refers to, once all these are `gone`."""
-        found = {one.key: one for one in self._undescribed if one.key not in gone}
+        garbage = {info.key: info for info in self._undescribed if info.key not in gone}
         described, pointed = DigestSet(), DigestSet()
-        for one in self._environments:
-            if one.key not in gone:
-                described.add(self._memory[one.key][1])
-        for one in self._names:
-            digests = self._memory[one.key][1]
-            if one.key not in gone:
+        for info in self._environments:
+            if info.key not in gone:
+                described.add(self._memory[info.key][1])
+        for info in self._names:
+            digests = self._memory[info.key][1]
+            if info.key not in gone:
                 pointed.add(digests)
-                if one.modified < self._before and not described.covers(digests):
-                    found[one.key] = one
-        for one in self._packages:
-            digest = one.key.split("/")[2]
-            if one.modified < self._before and digest not in described and digest not in pointed:
-                found[one.key] = one
-        return found
+                if info.modified < self._before and not described.covers(digests):
+                    garbage[info.key] = info
+        for info in self._packages:
+            digest = info.key.split("/")[2]
+            if info.modified < self._before and digest not in described and digest not in pointed:
+                garbage[info.key] = info
+        return garbage
 
     def _unnamed(self, environments: list[ObjectInfo], before: float) -> list[ObjectInfo]:
         """The descriptions that no default and no alias names, written `before`."""
-        old = [one for one in environments if one.modified < before]
+        old = [info for info in environments if info.modified < before]
         several: dict[str, int] = {}
-        for one in environments:
-            request = one.key.rpartition("/")[0]
+        for info in environments:
+            request = info.key.rpartition("/")[0]
             several[request] = several.get(request, 0) + 1
-        defaults = {one.key: one for one in self._list("defaults/")} if old else {}
+        defaults = {info.key: info for info in self._list("defaults/")} if old else {}
         # The only answer to a request that has a default is that.
         old = [
-            one
-            for one in old
-            if several[one.key.rpartition("/")[0]] > 1 or _default_of(one.key) not in defaults
+            info
+            for info in old
+            if several[info.key.rpartition("/")[0]] > 1 or _default_of(info.key) not in defaults
         ]
-        order = sorted({_default_of(one.key) for one in old} & defaults.keys())
+        order = sorted({_default_of(info.key) for info in old} & defaults.keys())
         ids = self._read([defaults[key] for key in order], self._ids)
         default = dict(zip(order, ids, strict=True))
-        old = [one for one in old if default.get(_default_of(one.key)) != _full_id(one.key)]
+        old = [info for info in old if default.get(_default_of(info.key)) != _full_id(info.key)]
         if old:
             aliases = set(self._read(self._list("aliases/"), self._ids))
-            old = [one for one in old if _req_id(one.key) + _full_id(one.key) not in aliases]
+            old = [info for info in old if _req_id(info.key) + _full_id(info.key) not in aliases]
         return old
 
     def _list(self, kind: str) -> list[ObjectInfo]:
         """The objects of a kind; what somebody else put beside them means nothing."""
         form = _FORMS[kind]
-        return [one for one in self._store.list(kind) if form.fullmatch(one.key, len(kind))]
+        return [info for info in self._store.list(kind) if form.fullmatch(info.key, len(kind))]
 
     def _read(self, objects: list[ObjectInfo], parse: Callable[[str, bytes], bytes]) -> list[bytes]:
         """What objects name, from memory where they are as they were."""
         task = self._progress.start("reading the store", len(objects), "files")
 
-        def read(one: ObjectInfo) -> bytes:
-            etag, found = self._known.get(one.key, ("", b""))
-            if etag != one.etag:
+        def read(info: ObjectInfo) -> bytes:
+            etag, names = self._known.get(info.key, ("", b""))
+            if etag != info.etag:
                 try:
-                    found = parse(one.key, self._store.read(one.key))
+                    names = parse(info.key, self._store.read(info.key))
                 except NotInStore:  # deleted since
-                    found = b""
-            self._memory[one.key] = one.etag, found
+                    names = b""
+            self._memory[info.key] = info.etag, names
             task.advance()
-            return found
+            return names
 
         try:
             return self._parallel(read, objects)
@@ -354,15 +368,15 @@ class _Sink:
 def _due(garbage: Mapping[str, ObjectInfo], old: Condemned | None) -> dict[str, ObjectInfo]:
     """What is garbage still, and as it was when it was listed."""
     etags = old.etags if old and not old.deleting else {}
-    return {key: one for key, one in garbage.items() if etags.get(key) == one.etag}
+    return {key: info for key, info in garbage.items() if etags.get(key) == info.etag}
 
 
 def _digests(package: dict[str, Any]) -> list[str]:
     hashes = package["hashes"]
-    found = [hashes.get("sha256") or hashes["md5"]]
+    digests = [hashes.get("sha256") or hashes["md5"]]
     if other := package.get("transmuted"):
-        found.append(other["sha256"])
-    return found
+        digests.append(other["sha256"])
+    return digests
 
 
 def _default_of(key: str) -> str:
