@@ -94,6 +94,7 @@ class Placer:
                 raise NotInCache(source) from None
             except OSError as error:
                 if error.errno in _NEVER:
+                    # Once and for all: the next thousands of files would each fail in the same way.
                     self._stop_linking()
                 elif error.errno not in _NOT_THIS_ONE:
                     raise
@@ -125,13 +126,13 @@ class Placer:
 
     def _copy(self, source: str, target: str) -> None:
         with open(source, "rb") as old:  # noqa: PTH123  one of very many
-            found = os.fstat(old.fileno())
-            with os.fdopen(_create(target, executable=bool(found.st_mode & 0o100)), "wb") as new:
+            status = os.fstat(old.fileno())
+            with os.fdopen(_create(target, executable=bool(status.st_mode & 0o100)), "wb") as new:
                 if not self._clone(old.fileno(), new.fileno()):
                     shutil.copyfileobj(old, new, 1 << 20)
                     new.flush()
                 # Compiled Python files are valid for a source of one time.
-                os.utime(new.fileno(), ns=(found.st_mtime_ns, found.st_mtime_ns))
+                os.utime(new.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
 
     def _clone(self, old: int, new: int) -> bool:
         if self._cloning:
@@ -145,5 +146,7 @@ class Placer:
 
 
 def _create(path: str, *, executable: bool) -> int:
+    # Never through a link, nor into what is there: two packages with one path are a case of the
+    # caller's.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o777 if executable else 0o666)

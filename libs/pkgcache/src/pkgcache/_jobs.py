@@ -66,15 +66,16 @@ def run_jobs(jobs: Iterable[Job[T]], lanes: Mapping[str, int], stop: Callable[[]
                 start(job)
                 running += 1
             while running:
-                found = next_step()
-                if isinstance(found, Job):
-                    start(found)
+                outcome = next_step()
+                if isinstance(outcome, Job):
+                    start(outcome)
                 else:
-                    results.append(found)
+                    results.append(outcome)
                     running -= 1
         except BaseException:
             stop()
             for pool in pools.values():
+                # All before the first is waited for: none shall begin anything new meanwhile.
                 pool.shutdown(wait=False, cancel_futures=True)
             raise
     return results

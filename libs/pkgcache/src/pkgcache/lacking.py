@@ -19,7 +19,8 @@ _LACKING = (
 _NUMBER = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]|\bOs \{ code: (\d+)")
 _LAST = 4096
 _WORDS = {
-    **{re.escape(os.strerror(one)): one for one in _LACKING},
+    # The words of the C library, as programs in other languages print them.
+    **{re.escape(os.strerror(number)): number for number in _LACKING},
     "database or disk is full": errno.ENOSPC,
     "can't start new thread|can't spawn worker thread|Could not detect either glibc": errno.EAGAIN,
     r"memory allocation of \d+ bytes failed|^\w*MemoryError(?::|$)|map segment from shared": errno.ENOMEM,
@@ -29,19 +30,20 @@ _WORDS = {
 def lacking(failure: BaseException | str) -> int | None:
     """The `errno` of what was not to be had, by an error and its causes, or by what was said."""
     if isinstance(failure, str):
-        numbers = (int(next(filter(None, one))) for one in _NUMBER.findall(failure))
+        numbers = (int(next(filter(None, groups))) for groups in _NUMBER.findall(failure))
         words = (
-            one
-            for text, one in _WORDS.items()
+            number
+            for text, number in _WORDS.items()
             if re.search(text, failure, re.IGNORECASE | re.MULTILINE)
         )
-        return next((one for one in (*numbers, *words) if one in _LACKING), None)
+        return next((number for number in (*numbers, *words) if number in _LACKING), None)
+    # The first cause is nearest to the system; those above it may only quote it.
     for error in reversed(causes(failure)):
         if isinstance(error, OSError) and error.errno in _LACKING:
             return error.errno
         log = getattr(error, "log", "")[-_LAST:]
-        if found := lacking(f"{type(error).__name__}: {error}\n{log}"):
-            return found
+        if number := lacking(f"{type(error).__name__}: {error}\n{log}"):
+            return number
     return None
 
 

@@ -114,6 +114,7 @@ class _Child:
         self._count = 0
         self._lock = threading.Lock()
         self.ended = False
+        # A daemon: a program that ends without `close` must not wait for its worker.
         self._reader = threading.Thread(target=self._read, daemon=True)
         try:
             self._reader.start()
@@ -122,6 +123,8 @@ class _Child:
             self._process.communicate()
             raise BlockingIOError(errno.EAGAIN, "no thread can be started") from error
         paths = [path for path in map(os.path.abspath, sys.path) if Path(path).exists()]
+        # It is isolated, so that whoever starts it, not the folder it is started in, says what it
+        # imports.
         self._send({"path": paths})
 
     def start(
@@ -140,6 +143,7 @@ class _Child:
     def end(self) -> None:
         with self._lock:
             busy = bool(self._calls)
+        # Idle, it ends by itself once its pipe is closed.
         if busy:
             self._process.kill()
         with suppress(OSError):
