@@ -26,7 +26,7 @@ _FEW = 500
 _FICLONE = 0x40049409  # from linux/fs.h: share the blocks of a file
 _NEVER = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _NOT_THIS_ONE = (errno.EMLINK, errno.EPERM, errno.EACCES)
-# What link(2) says on file systems without hard links, and where it may not make this one.
+# What link(2) says on file systems without hard links, and where it may not make this.
 NO_LINKS = (*_NEVER, *_NOT_THIS_ONE)
 _NO_CLONE = (*_NEVER, *_NOT_THIS_ONE, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY)
 
@@ -78,7 +78,7 @@ class Placer:
                 folder = folder.rpartition("/")[0]  # noqa: PLW2901  walks up
         for folder in sorted(needed):
             try:
-                os.mkdir(f"{self._root}/{folder}")  # noqa: PTH102  one of very many
+                os.mkdir(f"{self._root}/{folder}")  # noqa: PTH102  of very many
             except FileExistsError:
                 if not os.path.isdir(f"{self._root}/{folder}"):  # noqa: PTH112  the same
                     raise
@@ -108,7 +108,7 @@ class Placer:
 
     def symlink(self, target: str, path: str) -> None:
         """Make a symbolic link to `target` at `path`."""
-        os.symlink(target, f"{self._root}/{path}")  # noqa: PTH211  one of very many
+        os.symlink(target, f"{self._root}/{path}")  # noqa: PTH211  of very many
 
     def _stop_linking(self) -> None:
         with self._lock:
@@ -125,13 +125,13 @@ class Placer:
             file.write(content)
 
     def _copy(self, source: str, target: str) -> None:
-        with open(source, "rb") as old:  # noqa: PTH123  one of very many
+        with open(source, "rb") as old:  # noqa: PTH123  of very many
             status = os.fstat(old.fileno())
             with os.fdopen(_create(target, executable=bool(status.st_mode & 0o100)), "wb") as new:
                 if not self._clone(old.fileno(), new.fileno()):
                     shutil.copyfileobj(old, new, 1 << 20)
                     new.flush()
-                # Compiled Python files are valid for a source of one time.
+                # Compiled Python files hold the time of the source that they are valid for.
                 os.utime(new.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
 
     def _clone(self, old: int, new: int) -> bool:
@@ -146,7 +146,7 @@ class Placer:
 
 
 def _create(path: str, *, executable: bool) -> int:
-    # Never through a link, nor into what is there: two packages with one path are a case of the
+    # Never through a link, nor into what is there: two packages with the same path are a case of the
     # caller's.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o777 if executable else 0o666)

@@ -41,7 +41,7 @@ def run_jobs(jobs: Iterable[Job[T]], lanes: Mapping[str, int], stop: Callable[[]
         try:
             return work()
         except BaseException as error:
-            # Before this thread takes the next step, or another one fails of being stopped.
+            # Before this thread takes the next step, or another fails of being stopped.
             errors.append(error)
             stop()
             raise

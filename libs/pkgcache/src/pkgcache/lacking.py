@@ -48,7 +48,7 @@ def lacking(failure: BaseException | str) -> int | None:
 
 
 def causes(error: BaseException) -> list[BaseException]:
-    """An error and what it was raised from, each once: one may have been raised from itself."""
+    """An error and what it was raised from, each once: an error may have been raised from itself."""
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause and cause not in chain:

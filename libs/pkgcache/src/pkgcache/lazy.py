@@ -34,7 +34,7 @@ class lazy(Generic[_T]):  # noqa: N801  used as `cached_property` is
         if instance is None:
             return self
         kept = vars(instance)
-        # `setdefault` of a dict is atomic, so all threads get the same lock; one that is taken
+        # `setdefault` of a dict is atomic, so all threads get the same lock, which may be taken
         # twice by its own thread, since a value may need another of the same instance.
         with kept.setdefault("_making", threading.RLock()):
             if self._name not in kept:

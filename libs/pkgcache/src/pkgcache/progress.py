@@ -33,7 +33,7 @@ class Progress(Protocol):
         """Begin a piece of work of `total` units, None where that is unknown."""
 
     def note(self, text: str) -> None:
-        """Say one line: what is waited for, what was done otherwise than asked."""
+        """Say a line: what is waited for, what was done otherwise than asked."""
 
 
 class NoProgress:

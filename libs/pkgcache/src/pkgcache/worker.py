@@ -5,7 +5,7 @@ ever loaded into a worker: a child that is started by the first call, serves any
 once, and ends without the cleaning up that crashes. What it does after its answer is nobody's
 business; if it ends before, the call raises `WorkerCrashed`, and the next call starts another.
 
-A handler is an `async def` of one of our own packages, named `module:function`, which takes its
+A handler is an `async def` of a package of ours, named `module:function`, which takes its
 arguments, JSON data all of them, by keyword, and `report`, which takes JSON data to send back on
 the way. What it returns is JSON data as well.
 """
@@ -82,7 +82,7 @@ class Worker:
             _log.info("worker: %s took %.3f s", handler, time.monotonic() - started)
 
     def close(self) -> None:
-        """End the process; another call would start a new one."""
+        """End the process; another call would start another."""
         with self._lock:
             child, self._child = self._child, None
         if child:

@@ -4,9 +4,9 @@ It is not to be trusted with the memory of this process nor with what a hostile 
 so it has a process of its own. Whatever that stumbles over is read again by `bz2`, which has the
 last word, and is what reads everything where the library is not there.
 
-Why no threads of our own, each with `bz2` for some blocks: that takes a tenth to a half more
-processor time than `bz2` alone, and so gains a quarter on two idle processors and nothing on busy
-ones; the library takes a quarter less. `hatch run benchmark bzip2` measures it.
+Why no threads of our own, with a block for each: tried, they took half as much processor time again
+as `bz2` alone, so a quarter less time on two idle processors at best, and more on busy ones, where
+the library takes no more than `bz2`. `hatch run benchmark bzip2` measures what there is.
 """
 
 from __future__ import annotations

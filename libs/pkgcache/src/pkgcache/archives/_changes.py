@@ -108,7 +108,7 @@ def _changed_since(
     try:
         for path, size, mtime_ns, mode, digest in files:
             status = os.lstat(root + path)
-            # Most damage shows here, for the price of one system call; whoever writes can put these
+            # Most damage shows here, for the price of a system call; whoever writes can put these
             # back.
             if (status.st_size, status.st_mtime_ns, status.st_mode) != (size, mtime_ns, mode):
                 return None
@@ -143,7 +143,7 @@ def _checked(folder: Path) -> int:
     """The moment at which everything in `folder` was known to be right."""
     try:
         with os.fdopen(open_file(folder / CHECKED, follow=False), "rb") as file:
-            # A copy of the cache, by `cp -a` for one, has times but not inodes, and was checked by
+            # A copy of the cache, as `cp -a` makes it, has times but not inodes, and was checked by
             # nobody.
             same = file.read(32) == _inode(folder)
             return os.fstat(file.fileno()).st_mtime_ns if same else 0

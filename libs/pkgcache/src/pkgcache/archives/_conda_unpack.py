@@ -1,4 +1,4 @@
-"""Check a conda package, in either format, and unpack it in one pass over its bytes."""
+"""Check a conda package, in either format, and unpack it in a single pass over its bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RATIO_FLOOR = 64 << 20
 INFO_SIZE = 64 << 20
-_HEADERS_SIZE = 4 << 10  # of one member, in all forms of them together
+_HEADERS_SIZE = 4 << 10  # of a member, in all forms of them together
 _BUFFER = 256 << 10
 _FORMAT = 2
 # What `zstd --long=27` asks for: the most that its own command line accepts unasked.
@@ -160,7 +160,7 @@ class CondaWalk:
             raise BadTar(f"unpacks to more than {most}")
         if member.kind != "directory":
             # Names that differ in case only are two files here, as they are in real packages;
-            # where the file system takes them for one, the second cannot be made.
+            # where the file system takes them for the same, the second cannot be made.
             folded = unicodedata.normalize("NFC", member.name)
             if folded in self._names:
                 raise BadTar(f"has the name `{member.name}` twice")
@@ -251,7 +251,7 @@ class CondaWalk:
             placeholder=listed.placeholder, file_mode=listed.mode, no_link=listed.no_link
         )
 
-    # What a subclass does with it. Without one the content is read, hashed and forgotten.
+    # What a subclass does with it. Without it the content is read, hashed and forgotten.
 
     _threads = 1
 
@@ -279,7 +279,7 @@ class _Unpacking(CondaWalk):
         self._tree, self._mode = tree, mode
 
     def _made(self, folder: str) -> None:
-        os.mkdir(f"{self._tree}/{folder}", self._mode)  # noqa: PTH102  one of many
+        os.mkdir(f"{self._tree}/{folder}", self._mode)  # noqa: PTH102  of many
 
     def _stored(self, member: Member, content: Iterator[bytes]) -> tuple[int, int, int]:
         # Not writable, even by us: prefixes have hard links to these very files.
@@ -295,7 +295,7 @@ class _Unpacking(CondaWalk):
                 view = memoryview(piece)
                 while view:
                     view = view[os.write(descriptor, view) :]
-            # Compiled Python files are valid for a source of one time.
+            # Compiled Python files hold the time of the source that they are valid for.
             os.utime(descriptor, ns=(member.mtime_ns, member.mtime_ns))
             status = os.fstat(descriptor)
         finally:

@@ -90,7 +90,7 @@ class CondaWriter:
             self._info.write(data)
             return
         self._size += len(data)
-        # Calls cost more than a copy of few bytes, and less than one of many.
+        # Calls cost more than a copy of few bytes, and less than that of many.
         large = len(data) >= _SMALL
         if not large:
             self._gathered += data
@@ -126,7 +126,7 @@ def _ending(size: int) -> bytes:
 
 
 def _compressor(level: int, threads: int) -> zstandard.ZstdCompressor:
-    # With one worker the output is that of several; with none it is another one. The size of their
+    # With one worker the output is that of several; with none it is another. The size of their
     # jobs decides how much memory they take, and by default it grows to 32 MiB.
     parameters = zstandard.ZstdCompressionParameters.from_level(
         level, threads=threads, job_size=_JOB
@@ -142,7 +142,7 @@ class _StoredZip:
         self._count = 0
 
     def begin(self, name: str, *, wide: bool) -> None:
-        """Start a member; only a `wide` one may get larger than 4 GiB."""
+        """Start a member; only a `wide` member may get larger than 4 GiB."""
         self._name, self._wide = name.encode(), wide
         # Sizes and checksum are put right by `end`: without a descriptor behind, every reader can
         # stream.

@@ -42,9 +42,9 @@ def path_issue(path: str) -> str | None:
 
 
 def collisions(paths: Iterable[str]) -> Iterator[str]:
-    """Those of the files' paths that are one name twice, somewhere.
+    """Those of the files' paths that are the same name twice, somewhere.
 
-    Names that differ in case or in their Unicode form only are one file on some file systems, and
+    Names that differ in case or in their Unicode form only are the same file on some file systems, and
     then the order decides what is in it; the same goes for a file with the name of a folder.
     """
     files: set[str] = set()

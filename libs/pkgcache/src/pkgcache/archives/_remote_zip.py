@@ -91,7 +91,7 @@ class RemoteZip:
         return self._listed[name][0].packed
 
     def _bring(self, spans: list[tuple[int, int]]) -> None:
-        """Fetch what is not there yet; spans that lie together are one request."""
+        """Fetch what is not there yet; spans that lie together are a single request."""
         missing = sorted((start, min(stop, self._begin)) for start, stop in spans)
         runs: list[tuple[int, int]] = []
         for start, stop in missing:

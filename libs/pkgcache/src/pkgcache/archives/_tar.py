@@ -1,7 +1,7 @@
 """A tar stream, read so that no two readers can disagree about what is in it (POSIX pax, GNU tar).
 
 Sparse files, devices, unknown types, sizes given twice and differently, and streams without an
-end are refused. Members come in the order of the archive; nothing is held but the current one.
+end are refused. Members come in the order of the archive; nothing is held but the current.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Member(NamedTuple):
 
 
 class TarReader:
-    """Iterate over the members; `content` gives the bytes of the one that came last.
+    """Iterate over the members; `content` gives the bytes of the member that came last.
 
     Of the stream at most `longest` bytes are read: headers without a member, or zeros behind the
     end, could go on for ever. `header` has all blocks in front of the content of the current
@@ -186,7 +186,7 @@ def _size(name: str, size: int, extra: dict[str, str]) -> int:
 
 
 def _moment(text: str | None, raw: bytes) -> int:
-    """A time in nanoseconds; 0 for one before 1970, which clocks that were not set have."""
+    """A time in nanoseconds; 0 for times before 1970, which clocks that were not set have."""
     if text is None:
         seconds, fraction = _number(raw), ""
     else:
@@ -232,7 +232,7 @@ def _pax(data: bytes) -> Iterator[tuple[str, str]]:
             raise BadTar("has a damaged pax header")
         key, equals, value = data[start.end() : end - 1].partition(b"=")
         name = _text(key)
-        # A reader that knows sparse files gives other bytes than one that does not.
+        # A reader that knows sparse files gives other bytes than others.
         if not equals or name in seen or name.startswith("GNU.sparse"):
             raise BadTar(f"has the pax record {name!r}, which cannot be followed")
         seen.add(name)

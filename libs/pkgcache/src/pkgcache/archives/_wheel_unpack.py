@@ -120,7 +120,7 @@ class _Wheel:
         }
         # Sorted, so that each comes after the folder it is in.
         for folder in (str(tree.parent), str(tree), *sorted(parents)):
-            os.mkdir(folder, mode)  # noqa: PTH102  one of many
+            os.mkdir(folder, mode)  # noqa: PTH102  of many
         return tuple(self._write_file(tree, member) for _, member in sorted(self.files.items()))
 
     def _write_file(self, tree: Path, member: Member) -> UnpackedFile:

@@ -1,7 +1,7 @@
 """A zip file, read so that no two readers can disagree about what is in it (PKWARE APPNOTE 6.3).
 
 The local headers must follow each other from the first byte on without gap or overlap, agree with
-the central directory in every field, and be followed by that directory, one end record, and
+the central directory in every field, and be followed by that directory, a single end record, and
 nothing else. Encryption, several disks, alternative names and exotic compressions are refused.
 """
 

@@ -1,6 +1,6 @@
 """What a conda package says is in it, without fetching the package (conda's package format).
 
-A `.conda` is a zip with a part for this alone, mostly at its end: one request of a few KiB, two
+A `.conda` is a zip with a part for this alone, mostly at its end: a request of a few KiB, two
 where that part is large. A `.tar.bz2` is read to the end of its `info/`, with which it begins.
 Servers that know no ranges send all of a `.conda`. What is read is not what the package's hash is about,
 and so is as trustworthy as the index of the channel, no more.

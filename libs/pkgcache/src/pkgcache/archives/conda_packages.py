@@ -2,7 +2,7 @@
 
 Both formats, `.conda` and `.tar.bz2`, are read here and by nothing else. Under `tree` lie regular
 files and folders only: symbolic links are remembered, not made, so nothing can be written through
-one. As with wheels, files have no write permission, and a changed one is noticed before it is
+them. As with wheels, files have no write permission, and a change is noticed before it is
 linked again.
 """
 

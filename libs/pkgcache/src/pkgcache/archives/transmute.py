@@ -69,8 +69,8 @@ def transmute(
     limits: PackageLimits = DEFAULT_LIMITS,
     force: bool = False,
     progress: Progress | None = None,
-) -> TransmutedFile:
-    """Write the package `source` into `folder` in the format `to`, by default the other one.
+) -> Transmuted:
+    """Write the package `source` into `folder` in the format `to`, by default the other.
 
     `level` is that of zstd (1 to 19); bzip2 always has its highest. `threads` is the number of
     processors to use, all by default, less where `memory` (bytes) does not suffice. The same
@@ -126,9 +126,9 @@ def _target(filename: str, to: str | None) -> tuple[str, str]:
 
 
 def threads_for(memory: int, *, level: int = 3, to: str = "conda") -> int:
-    """As many threads as there are processors, or as these bytes are enough for; at least one.
+    """As many threads as there are processors, or as these bytes are enough for, but never none.
 
-    As measured: from level 13 on, one thread takes more than the default.
+    As measured: from level 13 on, a single thread takes more than the default.
     """
     each = next(most for last, most in _MEMORY_BY_LEVEL if level <= last)
     if to != "conda":

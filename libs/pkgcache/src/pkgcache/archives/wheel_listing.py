@@ -1,6 +1,6 @@
 """What a wheel says of itself, without fetching the wheel (PEP 427).
 
-Its metadata lies at its end, as does the directory of the zip: one request is enough for nine of
+Its metadata lies at its end, as does the directory of the zip: a single request is enough for nine of
 ten. What is read is not what the wheel's hash is about, and so is as trustworthy as where it comes
 from, no more. Whether it is a wheel that can be trusted is seen when it is unpacked.
 """

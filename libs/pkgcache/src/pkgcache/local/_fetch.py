@@ -107,7 +107,7 @@ class Fetcher:
         return {NETWORK: workers, WAITING: workers, LOCAL: PROCESSES + 1}
 
     def job(self, package: Package, task: Task, then: Callable[[Fetched], Step[T]]) -> Job[T]:
-        """What brings one archive and goes on with `then`."""
+        """What brings an archive and goes on with `then`."""
 
         def now() -> Step[T]:
             with try_lock(self._cache.lock_path(layout.digest(package))) as held:

@@ -146,7 +146,7 @@ class Shelves:
         """The unpacked wheel, unpacked now if need be.
 
         Every file's size, time and mode are compared with what was unpacked, and its hash if it
-        changed since: see `_changes`. If one differs, the wheel is unpacked again from its archive.
+        changed since: see `_changes`. If any differs, the wheel is unpacked again from its archive.
         Raises `NotInCache` where there is none, and `BadArchive` for a wheel that is not valid.
         """
         return self._unpacked(package, wheels.load, progress, unpack)
@@ -309,7 +309,7 @@ class Shelves:
         """Let the group delete what lies in `folder`, which the umask may have forbidden."""
         if self._mode & stat.S_IWGRP:
             for path, _, _ in os.walk(folder):
-                os.chmod(path, self._mode)  # noqa: PTH101  one of many
+                os.chmod(path, self._mode)  # noqa: PTH101  of many
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -324,7 +324,7 @@ class Shelves:
 
 
 def check_name(package: Package) -> None:
-    """Raise `BadArchive` for a package that is described as another one than its file is of."""
+    """Raise `BadArchive` for a package that is described as another than its file is of."""
     described = f"{package.name} {package.version} {package.build or ''}".rstrip()
     if package.kind == "conda":
         same = package.filename.startswith(f"{described.replace(' ', '-')}.")

@@ -58,6 +58,7 @@ def _compiled(site: Site, python: Path, modules: Sequence[str]) -> list[tuple[st
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         failed += [(modules[at], _plain(why)) for at, why in answers if at is not None and why]
         at, why = answers[-1] if answers else (None, done.stderr.strip().rpartition("\n")[2])
+        # The last that it told of is the module that it did not survive, or why it gave up.
         if at is None:
             raise _unable(site, why or f"`{python}` ended with status {done.returncode}")
         if not done.returncode:
@@ -69,6 +70,7 @@ def _compiled(site: Site, python: Path, modules: Sequence[str]) -> list[tuple[st
 
 
 def _run(site: Site, python: Path, modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    # Tracebacks name a source where it will be, not where it was built.
     pairs = [
         (f"{site.root}/{module}", f"{site.final}/{posixpath.dirname(module)}") for module in modules
     ]

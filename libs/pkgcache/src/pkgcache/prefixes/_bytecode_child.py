@@ -1,7 +1,7 @@
 """Run by an interpreter as a script, with `-I -S`: compiles modules, and runs none of them.
 
 Takes pairs of a module and the folder that it will be in, as JSON, on standard input. Prints lines
-of JSON: a number before it comes to the module of that number, the number and a reason for one that
+of JSON: a number before it comes to the module of that number, the number and a reason for what
 does not compile, null and a reason for what ends it all.
 """
 

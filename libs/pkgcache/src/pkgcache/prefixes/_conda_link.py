@@ -168,7 +168,7 @@ def _launcher(script: EntryPoint, python: PythonPlace, site: Site) -> bytes:
 
 
 def _drop_below_folders(plan: dict[str, _Planned]) -> Iterator[Clobber]:
-    """Where one package has a folder and another a file, the folder is kept."""
+    """Where a package has a folder and another a file, the folder is kept."""
     folders: dict[str, str] = {}
     for path, planned in plan.items():
         at = len(path) if planned.file and planned.file.kind == "directory" else path.rfind("/")
@@ -246,12 +246,13 @@ def _place_file(
         "size_in_bytes": file.size,
         "sha256_in_prefix": file.sha256,
     }
+    # Programs that change such a file in place must not change that of the cache.
     if file.no_link:
         entry["no_link"] = True
     if not file.placeholder:
         (placer.copy if file.no_link else placer.link)(source, path)
         return
-    with open(source, "rb") as old:  # noqa: PTH123  one of very many
+    with open(source, "rb") as old:  # noqa: PTH123  of very many
         data = old.read()
     try:
         content = _placeholder.replaced(data, file.placeholder, final, file.file_mode)
@@ -259,6 +260,7 @@ def _place_file(
         raise _NoRoomFor(path, error.longest) from None
     placer.write(path, content, executable=bool(file.mode & 0o100))
     if file.file_mode == "binary" and sys.platform == "darwin":
+        # Before the digest is taken, since signing changes the file.
         content = _signed(placer.absolute(path), content)
     entry |= {"file_mode": file.file_mode, "prefix_placeholder": file.placeholder}
     entry["sha256_in_prefix"] = hashlib.sha256(content).hexdigest()
@@ -269,5 +271,5 @@ def _signed(path: str, content: bytes) -> bytes:
     command = ["/usr/bin/codesign", "--sign", "-", "--force", path]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         return content  # no program
-    with open(path, "rb") as file:  # noqa: PTH123  one of very many
+    with open(path, "rb") as file:  # noqa: PTH123  of very many
         return file.read()

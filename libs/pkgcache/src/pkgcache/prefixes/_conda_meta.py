@@ -21,7 +21,7 @@ _NAME = re.compile(r"\s*([A-Za-z0-9_.-]+)")
 # CEP 22: what conda and mamba say instead of changing the environment.
 _FROZEN = {
     "message": "This environment is exactly what mfenv resolved. To have other packages, resolve"
-    " and create another one with mfenv."
+    " and create another with mfenv."
 }
 
 
@@ -55,6 +55,7 @@ def write(
 
 
 def _create(path: Path, text: str) -> None:
+    # Nothing can be there, since no package may bring a record; if there is, that is an error.
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
 
@@ -89,6 +90,7 @@ def _requested(env: ResolvedEnv) -> dict[str, str]:
     asked = env.spec.for_platform(env.platform)
     texts = [text for category in ("conda", "npconda") for text in asked.get(category, ())]
     python = env.spec.python
+    # It is asked for by an option of its own, and not among the packages.
     if python:
         texts.insert(0, f"python {python.removeprefix('==') if python.endswith('.*') else python}")
     names = ((_NAME.match(text.rpartition("::")[2]), text) for text in texts)

@@ -70,9 +70,11 @@ def _run(package: UnpackedConda, script: str, prefix: Path, progress: Progress) 
         "PKG_NAME": package.name,
         "PKG_VERSION": str(package.index["version"]),
         "PREFIX": str(prefix),
+        # There is no base environment whose programs a script could call.
         "ROOT_PREFIX": str(prefix),
         "SOURCE_DIR": str(prefix),
     }
+    # conda takes bash too; `sh` is for machines without it.
     shell = shutil.which("bash") or "sh"
     command = [shell, "-c", _SOURCED, shell, str(prefix / script)]
     failure = f"the post-link script of `{package.name}` failed"

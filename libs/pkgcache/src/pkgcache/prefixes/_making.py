@@ -66,6 +66,7 @@ def building(
     prefix = absolute(prefix)
     with _working_on(prefix, cache, progress):
         if os.path.lexists(prefix):
+            # Seen under the lock, so that it stays as it is until the end.
             if not replace:
                 raise PrefixExists(str(prefix))
             _check_ours(prefix)
@@ -82,8 +83,11 @@ def building(
             # Renamed, not deleted: that takes a moment, however many files there are, and can be
             # undone.
             prefix.rename(_beside(prefix, "old"))
+        # Whoever looks sees the old environment, for a moment none, and then all of the new one.
         site.root.rename(prefix)
         if site.in_place:
+            # Programs of packages run where they will be used. The marker has another name until
+            # they are done.
             for work in site.in_place:
                 work()
             _inventory.write(prefix, env.packages)
@@ -147,7 +151,7 @@ def interrupted(prefix: Path) -> bool:
 
 def absolute(prefix: Path) -> Path:
     """The absolute path of a prefix; raises `NotOurPrefix` for the root of everything."""
-    # Not resolve(): on a cluster the name that the user gave may be the one that holds everywhere.
+    # Not resolve(): on a cluster only the name that the user gave may hold everywhere.
     path = Path(os.path.abspath(prefix))  # noqa: PTH100
     if not path.name:
         raise NotOurPrefix(str(path), "is not only an environment")
@@ -175,6 +179,7 @@ def run(
     try:
         done = subprocess.run(
             command,
+            # A program that asks for something gets no answer, and so does not wait for it.
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -257,6 +262,7 @@ def _check_ours(prefix: Path) -> None:
         return
     document = _document(prefix / MARKER)
     version = document.get("schema_version") if isinstance(document, dict) else None
+    # What a newer version wrote cannot be judged here, nor what it keeps beside it.
     if isinstance(version, int) and version > _SCHEMA_VERSION:
         raise NotOurPrefix(str(prefix), "was made by a newer mfenv")
     # Where somebody damaged the marker, the list of files tells that it is ours.
@@ -291,6 +297,7 @@ def _read(marker: Path) -> EnvId | None:
 def _document(marker: Path) -> Any:
     try:
         with os.fdopen(open_file(marker, follow=False), "rb") as file:
+            # A file of this name that is not ours may be of any size.
             return json.loads(file.read(_LONGEST_MARKER))
     except (OSError, ValueError, RecursionError):
         return None

@@ -38,6 +38,7 @@ def replaced(data: bytes, placeholder: str, prefix: bytes, mode: FileMode) -> by
 
 def _in_strings(data: bytes, old: bytes, new: bytes) -> bytes:
     """Strings end with NUL; what they lose in length they get in NULs at their end."""
+    # Anything longer would move what is behind it, which the program looks for where it was.
     if len(new) > len(old):
         raise NoRoom(len(old))
 
@@ -57,6 +58,7 @@ def _short_shebang(data: bytes, prefix: bytes) -> bytes:
         return data
     program, _, options = line[1][len(prefix) :].partition(b" ")
     name = program.rpartition(b"/")[2]
+    # The kernel hands over all options as a single word, which `env -S` takes apart.
     words = [b"#!/usr/bin/env", b"-S" if options else b"", name, options]
     if _PYTHON.fullmatch(name):
         # A shell reads this as a command, Python as a string literal.

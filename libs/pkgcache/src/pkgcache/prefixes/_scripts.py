@@ -41,7 +41,7 @@ def launcher(entry_point: EntryPoint, python: Path) -> bytes:
 
 def rewritten(path: str, python: Path) -> bytes | None:
     """A wheel's script with the right interpreter; None where it asks for none (PEP 427)."""
-    with open(path, "rb") as file:  # noqa: PTH123  one of very many files
+    with open(path, "rb") as file:  # noqa: PTH123  of very many files
         line = file.readline(256)
         if not line.startswith(b"#!python"):
             return None

@@ -18,7 +18,7 @@ from typing import Any
 
 
 class Builder(venv.EnvBuilder):
-    """Builds in one place what will be used in another."""
+    """Builds here what will be used elsewhere."""
 
     def __init__(self, final: str) -> None:
         super().__init__(symlinks=True, prompt=os.path.basename(final))
@@ -33,6 +33,7 @@ class Builder(venv.EnvBuilder):
             file.writelines(lines)
 
     def setup_scripts(self, context: Any) -> None:
+        # The scripts name the place where they will be used.
         context.env_dir = self.final
         context.env_name = os.path.basename(self.final)
         super().setup_scripts(context)
@@ -40,6 +41,7 @@ class Builder(venv.EnvBuilder):
 
 def scheme(final: str) -> dict[str, str]:
     """Where the parts of a wheel go, relative to the environment."""
+    # There from Python 3.11 on, for interpreters whose own scheme was changed by who built them.
     name = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
     places = ("base", "platbase", "installed_base", "installed_platbase")
     paths = sysconfig.get_paths(name, dict.fromkeys(places, final))

@@ -48,7 +48,7 @@ def create_conda_env(
 ) -> Linked:
     """Create `env` at `prefix` from conda packages and wheels of `cache`, offline.
 
-    With `replace`, an environment of ours at `prefix` is replaced once the new one is complete;
+    With `replace`, an environment of ours at `prefix` is replaced once that is complete;
     with `compile`, modules are compiled to `__pycache__`; with `link_scripts`, post-link scripts
     of packages are run, which can do whatever the user can.
 
@@ -67,6 +67,7 @@ def create_conda_env(
             if package.kind == "pypi"
         ]
         python = _python(unpacked)
+        # The same for both kinds, so that it is told once only that files are copied.
         placer = Placer(str(site.root), progress)
         laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
         files, clobbers, owners = sum(map(len, laid.paths)), laid.clobbers, laid.owners
@@ -127,6 +128,7 @@ def _python(packages: Sequence[UnpackedConda]) -> PythonPlace | None:
         if package.name == "python":
             version = str(package.index["version"])
             minor = ".".join(version.split(".")[:2])
+            # Where a Python that is unlike others says so (CEP 17), such as one without the GIL.
             own = package.index.get("python_site_packages_path")
             return PythonPlace(
                 version=version, site_packages=own or f"lib/python{minor}/site-packages"

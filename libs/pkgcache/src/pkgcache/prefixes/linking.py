@@ -136,7 +136,7 @@ def link_wheels(
 ) -> Linked:
     """Lay `wheels` out under `scheme.root`.
 
-    Where several bring the same path with different content, the last one's is kept; but what is
+    Where several bring the same path with different content, the last wheel's is kept; but what is
     `present` stays. Raises `PrefixError` where another path exists already or cannot be made.
     """
     plan: dict[str, _Planned] = {}
@@ -151,6 +151,7 @@ def link_wheels(
                 before = _Planned.there(present[path], f"{scheme.root}/{path}")
             plan[path] = _kept(path, before, planned, clobbers) if before else planned
     for installable, own_paths in zip(wheels, paths, strict=True):
+        # At the end, since RECORD lists what is there in the end, whoever's file it is.
         plan |= _metadata(installable, {path: plan[path] for path in own_paths}, scheme)
     # RECORD lists them, and nothing has to be made.
     plan = {path: planned for path, planned in plan.items() if not planned.present}
@@ -163,7 +164,7 @@ def link_wheels(
         placer.make_folders(folders)
         in_threads(list(plan.items()), partial(_place, placer, task))
     except FileExistsError as error:
-        # link(2) fails with two names, of which the second is the one that exists.
+        # link(2) fails with two names, of which the second is what exists.
         path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
         owner = plan[path].owner if path in plan else "a wheel"
         there = present.get(path) if present else None
@@ -178,6 +179,7 @@ def link_wheels(
 
 def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber]) -> _Planned:
     """Which of two will be at a path; a clobber where something is lost by it."""
+    # What is there before the wheels is in a record of conda's, and stays as that says.
     kept, lost = (before, planned) if before.present else (planned, before)
     if kept.same(lost):
         return kept
@@ -192,7 +194,7 @@ def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber
 
 
 def _check_folders(plan: Mapping[str, _Planned], folders: set[str], scheme: Scheme) -> None:
-    """What is a file of one wheel can be no folder of another."""
+    """What is a file of a wheel can be no folder of another."""
     seen: set[str] = set()
     for folder in folders:
         above = folder

@@ -4,7 +4,7 @@ An environment of ours holds the file `.mfenv.json`, written last, with its `Env
 
     {"schema_version":1,"req_id":"...","full_id":"...","platform":"linux-64"}
 
-No directory without a valid one is ever deleted, unless the list of its files is: then somebody
+No directory without a valid marker is ever deleted, unless the list of its files is: then somebody
 damaged the marker.
 """
 
@@ -74,7 +74,7 @@ def create_venv(
     """Create `env` as a virtual environment of the interpreter `python` at `prefix`, offline.
 
     Every wheel must be in `cache`. With `replace`, an environment of ours at `prefix` is replaced
-    once the new one is complete; with `compile`, modules are compiled to `__pycache__`.
+    once the new environment is complete; with `compile`, modules are compiled to `__pycache__`.
 
     Raises `PrefixExists`, `NotOurPrefix` where `replace` meets something else, `PrefixError` where
     the environment cannot be made with this interpreter or on this disk, `NotInCache` and
@@ -125,7 +125,7 @@ def settled_prefix(
 
 
 def check_prefix(prefix: Path) -> tuple[str, ...]:
-    """What is wrong with an environment by a look at each of its files, one line for each.
+    """What is wrong with an environment by a look at each of its files, a line for each.
 
     A file must be there, and have its size; it is read only where its time is another.
     """
@@ -149,6 +149,7 @@ def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:
     said = run(command, final, failure)
     try:
         facts: dict[str, Any] = json.loads(said.splitlines()[-1])
+        # An interpreter may be built to install elsewhere than into the environment that it is in.
         outside = any(path.startswith("..") for path in facts["scheme"].values())
     except (ValueError, LookupError, TypeError, AttributeError):
         raise PrefixError(str(final), f"{failure}: it does not answer as Python does") from None

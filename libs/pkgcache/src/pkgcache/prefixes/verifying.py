@@ -157,7 +157,7 @@ def changed_files(
     try:
         for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
             if path not in known and (only is None or path in only):
-                # Two packages may list a path, of which the file of one is there: either digest is
+                # Two packages may list a path, and the file of either is there: either digest is
                 # right.
                 expected.setdefault(path, set()).add(parsed(listed))
     except (OSError, ValueError, TypeError, LookupError) as error:

@@ -66,7 +66,7 @@ def boot_time() -> float:
 
 
 class Claims:
-    """What one user of a store relies on. `look` reads `layout.json` and calls `saw`.
+    """What a user of a store relies on. `look` reads `layout.json` and calls `saw`.
 
     Safe to use from several threads.
     """

@@ -93,7 +93,7 @@ class SharedRecords:
         return FullRef(req_id=document["req_id"], full_id=document["full_id"]) if document else None
 
     def aliases(self, start: str = "") -> Iterator[tuple[Alias, float]]:
-        """The aliases that start so, and when each was given, as POSIX times: one listing."""
+        """The aliases that start so, and when each was given, as POSIX times: a single listing."""
         self._check_layout()
         name, colon, tag = start.partition(":")
         prefix = f"aliases/{name.replace('/', '%2F')}{'/' if colon else ''}{tag}"
@@ -130,7 +130,8 @@ class SharedRecords:
     def set_built_wheel(self, source_key: str, wheel: BuiltWheel, archive: Path) -> BuiltWheel:
         """Share the wheel `archive` that was built from a source state.
 
-        Raises `BadArchive` for one that no environment can be created from. Returns the wheel to use: another one where somebody else was first.
+        Raises `BadArchive` where no environment can be created from it. Returns the wheel to use:
+        another where somebody else was first.
         """
         wheels.check_archive(archive)
         self._prepare()

@@ -2,7 +2,7 @@
 
 Packages come first, then the description, then what names it: a description that is there implies
 that its packages are. Everything may be repeated; what an interrupted publish left is completed by
-the next one.
+the next.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EnvStore(SharedRecords):
 
         Packages that `cache` lacks are downloaded, and those of conda are transmuted where
         `transmuting` says so, each once for all environments; an environment is described as soon
-        as all of its packages are there. A known environment costs one request, unless `verify`
+        as all of its packages are there. A known environment costs a single request, unless `verify`
         asks to read all of its packages back from the store, and to put those right that are
         missing or damaged.
 

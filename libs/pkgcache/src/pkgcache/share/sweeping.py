@@ -66,7 +66,7 @@ class Swept:
     """What a pass did, or would do: sizes are in bytes, `due` is in seconds from now.
 
     `listed` is what a pass will delete from `due` on; `busy`: another collector is at work, and
-    this one did nothing. `memory` is for the next pass, which then reads only what changed.
+    this pass did nothing. `memory` is for the next pass, which then reads only what changed.
     """
 
     deleted: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ PAGE = Failure(
     hint="check the endpoint and the network: a proxy or a login page answers in its place",
 )
 NONSENSE = Failure(reason="what answers is not the service that the store names", hint=PAGE.hint)
-# What comes of answers that lack what the service's library, or this one, reads in them.
+# What comes of answers that lack what the service's library, or ours, reads in them.
 _NONSENSE = (AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -128,6 +128,7 @@ class RemoteStore(Store, ABC):
                 raise
 
     def exists(self, keys: Iterable[str]) -> set[str]:
+        # All of them, before any is asked for.
         wanted = [check_key(key) for key in keys]
         return {info.key for info in self._heads.map(self.head, wanted) if info}
 
@@ -187,6 +188,7 @@ class RemoteStore(Store, ABC):
         condition = Condition(if_absent=if_absent, if_match=if_match, token=token)
         with self._refusals("write", key, if_match=if_match is not None):
             if condition:
+                # First: a service that ignores conditions would overwrite what another has written.
                 self._require(condition)
             with _opened(source) as (file, size):
                 try:
@@ -342,6 +344,7 @@ class RemoteStore(Store, ABC):
             failure = refused.failure
         else:
             return
+        # Where a condition names an etag, an object that is gone has changed as well.
         if operation == "write" and (
             failure.kind == "conflict" or (failure.kind == "absent" and if_match)
         ):
@@ -387,6 +390,7 @@ def answered(status: int, code: str | None, retry_after: str | None) -> Failure:
         from pkgcache.web._http import retry_after as seconds
 
         return Failure(reason=said, retry_after=seconds(retry_after))
+    # A success that the library took for a failure is not the service's.
     if 200 <= status < 300:  # noqa: PLR2004
         return NONSENSE
     return Failure(reason=said, hint=PAGE.hint)

@@ -26,6 +26,7 @@ class StoreUrl:
     def parse(cls, url: str, known: frozenset[str]) -> StoreUrl:
         """Raises `UnsupportedStore`, also for options that are not `known`."""
         parts = urlsplit(url)
+        # What an error may show: a query can hold secrets, and so can what is in front of the host.
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         if "@" in parts.netloc:
             raise UnsupportedStore(shown, "it holds a login", "credentials come from the service")
@@ -35,6 +36,7 @@ class StoreUrl:
         pairs = parse_qsl(parts.query, keep_blank_values=True)
         options = dict(pairs)
         wrong = sorted(options.keys() - known)
+        # Of an option that is there twice, readers would take different values.
         if wrong or len(options) < len(pairs):
             what = f"it has no option `{wrong[0]}`" if wrong else "an option is there twice"
             raise UnsupportedStore(shown, what, f"options are {', '.join(sorted(known))}")
@@ -78,6 +80,7 @@ def _check_endpoint(url: str, endpoint: str | None) -> None:
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UnsupportedStore(url, "its endpoint is not a URL", "write `https://HOST`")
+    # The URL of a store is shown, and stands in settings that a team shares.
     if parts.username is not None or parts.query or parts.fragment:
         reason = "its endpoint holds more than scheme, host, port and path"
         raise UnsupportedStore(url, reason, "credentials come from the service")

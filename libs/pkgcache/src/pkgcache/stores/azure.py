@@ -207,6 +207,7 @@ class AzureStore(PartedStore):
                 return super()._send_parts(name, file, size, condition, task)
             except Refused as refused:
                 # A commit throws away the blocks of other writers, who have to send them again.
+                # With a condition, another writer means that this one has lost.
                 if condition or refused.failure.kind != "conflict":
                     raise
                 if task:

@@ -62,6 +62,7 @@ class DirectoryStore(Store):
         path = self._path(key)
         with self._errors("read", key):
             try:
+                # An open file stays what it was, also where it is replaced while it is read.
                 descriptor = open_file(path, follow=False)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotInStore(key, self.url) from None

@@ -147,6 +147,7 @@ class GcsStore(RemoteStore):
 
         # The library's own download says neither generation nor size without another request.
         client, project = self._client(), self._at.options.get("project")
+        # The generation sees to it that a read that is resumed is of the same object.
         query = {"alt": "media", "ifGenerationMatch": etag, "userProject": project}
         asked = urlencode({key: value for key, value in query.items() if value})
         path = f"b/{quote(self._at.host)}/o/{quote(name, safe='')}?{asked}"
@@ -252,6 +253,7 @@ class _Counted:
 
     def seek(self, position: int) -> None:
         if self._task and self._file.tell():
+            # What is sent again is told as a negative number first, as every store does.
             self._task.advance(position - self._file.tell())
         self._file.seek(position)
 

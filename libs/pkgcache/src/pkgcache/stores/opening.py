@@ -1,4 +1,4 @@
-"""From the URL of a store to the store: the one place that knows which kinds there are."""
+"""From the URL of a store to the store: the only place that knows which kinds there are."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class S3Store(PartedStore):
         return session.client(
             "s3",
             endpoint_url=options.get("endpoint"),
-            # A custom endpoint may not know regions, but a signature needs one.
+            # A custom endpoint may not know regions, but a signature needs a region.
             region_name=session.region_name or ("us-east-1" if own else None),
             config=Config(
                 connect_timeout=self._patience.silence,
@@ -151,6 +151,7 @@ class S3Store(PartedStore):
             return Failure(reason=f"the bucket `{self._at.host}` does not exist", hint=hint)
         if code in _LOGIN:
             return login_refused(code)
+        # Some of these come with the status of an error that would not pass.
         if code in _BUSY:
             status = 503
         if code == "NotImplemented":
@@ -183,6 +184,7 @@ class S3Store(PartedStore):
             asked["IfMatch"] = f'"{etag}"'
         answer = self._client().get_object(Bucket=self._at.host, Key=name, **asked)
         _check_type(answer)
+        # A service that ignores ranges sends all of the object.
         start = offset if "ContentRange" in answer else 0
         if start != offset:
             raise Refused(Failure(reason="the service does not answer ranges"))
@@ -214,6 +216,7 @@ class S3Store(PartedStore):
         return str(answer["ETag"])
 
     def _finish(self, name: str, upload: str, parts: Sequence[str], condition: Condition) -> str:
+        # The condition goes with the end of the upload, which is when the object appears.
         listed = [{"ETag": etag, "PartNumber": number + 1} for number, etag in enumerate(parts)]
         answer = self._client().complete_multipart_upload(
             Bucket=self._at.host,

@@ -1,4 +1,4 @@
-"""For tests: a store in memory, a slow one, and the suite that every store passes.
+"""For tests: a store in memory, a slow store, and the suite that every store passes.
 
 `MemoryStore` and `SlowStore` count their requests. Beside them, a handler for workers.
 

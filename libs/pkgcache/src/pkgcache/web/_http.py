@@ -52,7 +52,7 @@ class Client:
     def __init__(self, credentials: Credentials, *, pool: int, patience: Patience) -> None:
         self._credentials, self._patience = credentials, patience
         self._session = requests.Session()
-        # The variables of requests itself, then the one of OpenSSL, which uv goes by as well.
+        # The variables of requests itself, then that of OpenSSL, which uv goes by as well.
         named = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
         self._session.verify = next(filter(None, named), True)
         # Those of `requests` itself ask for encoded answers; bytes are hashed, so they must come as
@@ -69,14 +69,13 @@ class Client:
         self._session.close()
 
     def fetch(self, url: str, partial: Partial) -> None:
-        """Receive what is missing of `url` in one attempt; raises `DownloadError`."""
+        """Receive what is missing of `url` in a single attempt; raises `DownloadError`."""
         if partial.complete:
             return
         span = f"bytes={partial.size}-" if partial.size else None
         try:
             with self._open(url, span) as response:
-                # The file at the URL has become shorter than what is here, so that what is here is
-                # another one's.
+                # The file at the URL is shorter than what is here, which then is of another file.
                 if response.status_code == requests.codes.requested_range_not_satisfiable:
                     partial.restart()
                     raise _failure(url, "the server has less than was received", retryable=True)
@@ -101,7 +100,7 @@ class Client:
         *,
         page: bool = False,
     ) -> T:
-        """Give a part of `url` to `reader` in one attempt; raises `DownloadError`."""
+        """Give a part of `url` to `reader` in a single attempt; raises `DownloadError`."""
         span = None
         if start < 0:
             span = f"bytes={start}"
@@ -203,7 +202,7 @@ class _Head:
         while len(line) < size and not line.endswith(b"\n"):
             if time.monotonic() > self._end:
                 raise TimeoutError
-            # At most one read of the socket: `readline` would go on for as long as bytes come.
+            # At most a single read of the socket: `readline` would go on for as long as bytes come.
             there = self._file.peek(1)
             line += self._file.read(min(there.find(b"\n") + 1 or len(there), size - len(line)))
             if not there:
@@ -230,8 +229,8 @@ class _Response(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
-            # The body must be read from the buffered file itself, and an answer without one has
-            # closed it.
+            # The body must be read from the buffered file itself, and has been closed if the
+            # answer has none.
             if self.fp:  # there is more than a head
                 self.fp = file
 
@@ -270,7 +269,7 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
     local = (cause for cause in causes if isinstance(cause, OSError) and cause.errno)
     if lack := next(filter(None, map(lacking, local)), None):
         return os.strerror(lack).lower(), None
-    # Before the proxy: where that is spoken to by TLS, the error about it holds one about TLS.
+    # Before the proxy: where that is spoken to by TLS, the error about it holds another about TLS.
     if caused(requests.exceptions.SSLError, ssl.SSLError):
         hint = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the certificates to trust"
         return "the TLS handshake failed", hint
@@ -305,7 +304,7 @@ def _check_status(url: str, response: requests.Response) -> None:
     host = urlsplit(url).hostname
     hint = None
     if status in (401, 403):
-        # Of a login that was refused another hint is of use than of one that was not given.
+        # A login that was refused needs another hint than a login that was not given.
         sent = "Authorization" in response.request.headers
         hint = (
             f"it refuses the user name and password for `{host}`: correct them, or ask for the right"
@@ -323,7 +322,7 @@ def _check_status(url: str, response: requests.Response) -> None:
 
 
 def retry_after(text: str | None) -> float:
-    """The seconds that a Retry-After (RFC 9110, 10.2.3) means; 0 for one that makes no sense."""
+    """The seconds that a Retry-After (RFC 9110, 10.2.3) means; 0 if it makes no sense."""
     text = (text or "").strip()
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
         return float(text)

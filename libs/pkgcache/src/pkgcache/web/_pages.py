@@ -10,5 +10,5 @@ _PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 def is_page(data: bytes) -> bool:
-    """Whether this is the beginning of one."""
+    """Whether this is the beginning of a page."""
     return bool(_PAGE.match(data))

@@ -113,7 +113,7 @@ class Credentials:
         return login
 
     def with_token(self, url: str) -> str:
-        """The URL to ask for: with the token of the channel that it lies in, if that has one."""
+        """The URL to ask for: with the token of the channel that it lies in, if it has any."""
         parts = urlsplit(url)
         known = self._tokens.get(_origin(parts), {})
         # The nearest: channels of one server may lie within each other, each with a token of its
@@ -128,7 +128,7 @@ class Credentials:
         if parts.scheme not in _PORTS or not self._netrc:
             return None
         entry = self._netrc.authenticators(parts.hostname or "")
-        # netrc has one entry for a host, so that a user name that was given may be of another.
+        # netrc has a single entry for a host, so that a user name that was given may be of another.
         if not entry or not entry[2] or user not in (None, entry[0]):
             return None
         return Login(user=entry[0] or "", password=entry[2])

@@ -27,7 +27,7 @@ def _quietly(_: str) -> None:
 class Patience:
     """What is borne before a server counts as failing.
 
-    `silence` is in seconds: for a connection, for an answer, and for each pause within one. An
+    `silence` is in seconds: for a connection, for an answer, and for each pause within it. An
     answer must bring at least `speed` bytes per second, measured over such a time. What fails is
     asked `tries` times in all, after random waits of at most `backoff` seconds, twice that, ..., or
     as long as the server's Retry-After says (RFC 9110, 10.2.3), but for `longest` seconds at most:
@@ -43,17 +43,17 @@ class Patience:
 
 
 class Tries:
-    """The tries that one piece of work has left."""
+    """The tries that a piece of work has left."""
 
     def __init__(self, patience: Patience, where: str) -> None:
         self._patience, self._where = patience, where
         self._failed = self._moved = 0
 
     def wait(self, retry_after: float | None, *, moved: bool = False) -> float | None:
-        """After a failed try: the seconds until the next one, None where there is none.
+        """After a failed try: the seconds until the next, None where there is none.
 
         `retry_after` is what the server asks for, None where trying again cannot help. Where
-        something `moved`, bytes of a long object for one, it was a good try, and counting starts
+        something `moved`, such as bytes of a long object, it was a good try, and counting starts
         anew; but not without an end.
         """
         patience = self._patience

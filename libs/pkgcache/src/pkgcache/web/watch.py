@@ -1,6 +1,6 @@
 """Limits on the waits of programs that download by themselves, such as uv, git and py-rattler.
 
-Each has limits of its own, if any, and none has one on speed. So they are led through a proxy of
+Each has limits of its own, if any, and none limits speed. So they are led through a proxy of
 ours on this machine, which sees whom they ask and how fast answers come, but nothing of what TLS
 hides. It closes a connection that brings too little for too long: who waits on it tries again, or
 fails; to whom it was idle it is nothing.
@@ -38,7 +38,7 @@ __all__ = ["Watch"]
 _CHUNK = 1 << 18
 _END = b"\r\n\r\n"
 _PORTS = {"http": 80, "https": 443}
-# Some, git for one, send a login only once they are told of which kind.
+# Some, such as git, send a login only once they are told of which kind.
 _NOT_YET = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
     b'Proxy-Authenticate: Basic realm="mfenv"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
@@ -85,8 +85,8 @@ class _Request:
         target = self.url.netloc if self.is_tunnel else self.url.geturl()
         if not proxy:
             target = self.url._replace(scheme="", netloc="").geturl() or "/"
-        # The headers between a program and its proxy (RFC 9110, 7.6.1); the login for us is one of
-        # them.
+        # The headers between a program and its proxy (RFC 9110, 7.6.1); that is where the login
+        # for us is.
         own = ("proxy-", "connection:", "keep-alive:")
         kept = [header for header in self.headers if not header.lower().startswith(own)]
         if proxy and proxy.username is not None:
@@ -148,8 +148,8 @@ class Watch:
         self._patience, self._proxies = patience, getproxies()
         self._told: set[str] = set()
         self._serving: set[asyncio.Task[None]] = set()
-        # Other users of the machine can reach the port, and must not get to the proxy of this one,
-        # whose login is added here.
+        # Other users of the machine can reach the port, and must not get to the proxy of this
+        # user, whose login is added here.
         password = secrets.token_hex(16)
         self._login = f"proxy-authorization: {_basic('mfenv', password)}".lower()
         self._loop = _Loop()
@@ -205,6 +205,7 @@ class Watch:
                 return
             line = _Line(request.host, request.is_tunnel)
             work = self._answer(request, line, (reader, writer))
+            # Whichever ends first ends the other: the work is done, or the watcher has seen enough.
             todo = [asyncio.create_task(coroutine) for coroutine in (work, self._mind(line))]
             try:
                 done, _ = await asyncio.wait(todo, return_when=asyncio.FIRST_COMPLETED)
@@ -257,7 +258,7 @@ class Watch:
                 if proxy:
                     await _tunnelled(proxy, there[0])
                 program[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            # Each connection has one request, as the next one may be for another server.
+            # Each connection has a single request, as the next may be for another server.
             elif first := await there[0].readline():
                 self._count(line, first)
                 program[1].write(first + b"Connection: close\r\n")
