@@ -273,8 +273,8 @@ class Publishing:
             # At once, since a big environment has many, and the disk of the cache need not hold
             # all.
             shutil.rmtree(archive.parent)
-            # Somebody else may have made and named another archive in the meantime.
-            # The archive is there before it is named, as with everything here.
+            # The archive is there before it is named, as with everything here. Somebody else may
+            # have made and named another in the meantime.
             other = self._shared.set_transmuted(package, wanted.to, other, replace=wanted.replacing)
             package = replace(package, transmuted=other)
         self._place(wanted, package)
@@ -310,7 +310,7 @@ class Publishing:
             replacing = description.damaged or description.there is not None
             self._claims.beat()
             try:
-                # Whatever came since it was looked for stays: a description is written once.
+                # Where nothing was, whatever has come since stays: a description is written once.
                 self._store.put(
                     description.key, description.env.to_json().encode(), if_absent=not replacing
                 )
