@@ -69,7 +69,7 @@ def transmute(
     limits: PackageLimits = DEFAULT_LIMITS,
     force: bool = False,
     progress: Progress | None = None,
-) -> Transmuted:
+) -> TransmutedFile:
     """Write the package `source` into `folder` in the format `to`, by default the other.
 
     `level` is that of zstd (1 to 19); bzip2 always has its highest. `threads` is the number of
