@@ -192,8 +192,11 @@ def test_a_schema_that_is_no_text_is_named(tmp_path: Path) -> None:
     data = path.read_bytes()
     assert data.count(b"INDEX prefixes_by_env") == 1
     path.write_bytes(data.replace(b"INDEX prefixes_by_env", b"\x85\xff\xfeEX prefixes_by_env"))
-    with pytest.raises(RegistryError, match="cannot be used") as caught:
-        Registry(path).names()
+    with (
+        contextlib.closing(Registry(path)) as registry,
+        pytest.raises(RegistryError, match="cannot be used") as caught,
+    ):
+        registry.names()
     assert "move the file away" in str(caught.value.hint)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.many import REQUEST, known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
@@ -22,11 +22,14 @@ Machines = dict[int, "tuple[Environments, ResolvedEnv]"]
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Machines:
-    return {
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    found = {
         count: known(tmp_path_factory.mktemp(f"scale{count}") / "home", count)
         for count in (FEW, MANY)
     }
+    yield found
+    for environments, _ in found.values():
+        environments.close()
 
 
 def steps(environments: Environments, ask: Callable[..., object], *about: object) -> int:

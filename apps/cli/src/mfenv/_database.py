@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -163,9 +163,14 @@ class Database:
                 for file in (self.path, log):
                     shutil.copyfile(file, f"{folder}/{file.name}")
                 db = _in_memory(_opened(f"{folder}/{self.path.name}"))
-        if self._version(db) == 0:
-            db = _opened(":memory:")
-            db.executescript(self.schema)
+        try:
+            if self._version(db) == 0:
+                db.close()
+                db = _opened(":memory:")
+                db.executescript(self.schema)
+        except BaseException:
+            db.close()
+            raise
         return db
 
     def _version(self, db: sqlite3.Connection) -> int:
@@ -228,7 +233,8 @@ def _opened(database: Path | str) -> sqlite3.Connection:
 
 def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
     copy = _opened(":memory:")
-    db.backup(copy)
+    with closing(db):
+        db.backup(copy)
     return copy
 
 
