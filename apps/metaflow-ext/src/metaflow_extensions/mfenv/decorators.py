@@ -6,6 +6,7 @@ They hold attributes and check where they stand. What they say together is worke
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from metaflow.decorators import FlowDecorator, StepDecorator
@@ -31,7 +32,7 @@ __all__ = [
     "SysPackagesBase",
 ]
 
-_PARAMETERS = "\n\n    Parameters\n"
+_PARAMETERS = "\n\nParameters\n"
 
 _NAMED: Attributes = {"name": None, "pathspec": None, "fetch_at_exec": None}
 _COMMON: Attributes = {**_NAMED, "python": None, "disabled": None}
@@ -243,5 +244,6 @@ for _named_so, _like in (
     (NamedEnvBase, NamedEnv),
     (SysPackagesBase, SysPackages),
 ):
-    _parameters = (_like.__doc__ or "").partition(_PARAMETERS)[2]
+    # From Python 3.13 on, docstrings come without the indentation that they have before.
+    _parameters = cleandoc(_like.__doc__ or "").partition(_PARAMETERS)[2]
     _named_so.__doc__ = f"{_named_so.__doc__ or ''}{_PARAMETERS}{_parameters}"
