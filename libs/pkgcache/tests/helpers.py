@@ -4,7 +4,6 @@ import base64
 import csv
 import hashlib
 import io
-import multiprocessing
 import platform
 import random
 import sys
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 from envid.packages import Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
+
+from .children import SPAWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,9 +117,6 @@ def env_of(*packages: Package, requirement: str = "anything") -> ResolvedEnv:
     return ResolvedEnv.co_resolve(spec, found, resolved_by="tester")[0]
 
 
-_SPAWN = multiprocessing.get_context("spawn")
-
-
 def kill_while_creating(
     create: Callable[[Path, Path, str], None],
     prefix: Path,
@@ -130,7 +128,7 @@ def kill_while_creating(
     new = prefix.with_name(f".{prefix.name}.mfenv-new")
     for attempt in range(8):
         args = (prefix, cache.root, envs[attempt % len(envs)].to_json())
-        child = _SPAWN.Process(target=create, args=args)
+        child = SPAWN.Process(target=create, args=args)
         child.start()
         while child.is_alive() and not new.exists():
             time.sleep(0.001)
@@ -145,7 +143,7 @@ def create_at_once(
 ) -> None:
     """Create an environment in several processes at once, which must all succeed."""
     args = (prefix, cache.root, env.to_json())
-    children = [_SPAWN.Process(target=create, args=args) for _ in range(3)]
+    children = [SPAWN.Process(target=create, args=args) for _ in range(3)]
     for child in children:
         child.start()
     for child in children:

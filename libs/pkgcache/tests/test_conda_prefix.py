@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import stat
@@ -26,6 +25,7 @@ from pkgcache.prefixes.linking import Clobber
 from pkgcache.prefixes.prefix import MARKER, interrupted, read_marker, remove_prefix
 from pkgcache.prefixes.verifying import verify_prefix
 
+from .children import SPAWN, create_conda
 from .conda_helpers import MTIME, PLACEHOLDER, Conda, Entry, env_of, package_of
 from .helpers import PLATFORM, Recorder, create_at_once, kill_while_creating, make_wheel
 from .helpers import package_of as wheel_package
@@ -535,10 +535,9 @@ class TestLinkScripts:
             )
         )
         monkeypatch.setenv("HOLD", "started")
-        spawn = multiprocessing.get_context("spawn")
-        child = spawn.Process(target=_create, args=(prefix, cache.root, env.to_json(), True))
+        child = SPAWN.Process(target=create_conda, args=(prefix, cache.root, env.to_json(), True))
         child.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (prefix / "started").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         child.kill()
@@ -588,18 +587,6 @@ def test_nothing_is_left_of_a_removed_environment(prefix: Path, cache: PackageCa
     assert list(prefix.parent.iterdir()) == []
 
 
-def _create(prefix: Path, cache: Path, env: str, link_scripts: bool = False) -> None:
-    from envid.resolved import ResolvedEnv
-
-    create_conda_env(
-        ResolvedEnv.from_json(env),
-        prefix,
-        cache=PackageCache(cache),
-        replace=True,
-        link_scripts=link_scripts,
-    )
-
-
 @pytest.mark.slow
 def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     prefix: Path, cache: PackageCache
@@ -615,7 +602,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     ids = [one.env_id for one in envs]
     for env in envs:
         create_conda_env(env, prefix, cache=cache, replace=True)
-    for _ in kill_while_creating(_create, prefix, cache, envs):
+    for _ in kill_while_creating(create_conda, prefix, cache, envs):
         assert read_marker(prefix) in ids
         check_records(prefix)
     create_conda_env(envs[0], prefix, cache=cache, replace=True)
@@ -624,7 +611,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
 
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
     env = env_of(*cached(cache, RICH))
-    create_at_once(_create, prefix, cache, env)
+    create_at_once(create_conda, prefix, cache, env)
     assert read_marker(prefix) == env.env_id
     check_records(prefix)
     assert alone(prefix)

@@ -22,6 +22,7 @@ from pkgcache.prefixes._bytecode import compile_modules
 from pkgcache.prefixes._making import Site
 from pkgcache.prefixes.prefix import MARKER, create_venv, read_marker, remove_prefix
 
+from .children import create
 from .helpers import (
     Recorder,
     create_at_once,
@@ -586,14 +587,6 @@ def test_planted_links_beside_the_prefix_are_not_followed(
     assert alone(prefix)
 
 
-def _create(prefix: Path, cache: Path, env: str) -> None:
-    from envid.resolved import ResolvedEnv
-
-    create_venv(
-        ResolvedEnv.from_json(env), prefix, python=PYTHON, cache=PackageCache(cache), replace=True
-    )
-
-
 @pytest.mark.slow
 def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     prefix: Path, cache: PackageCache
@@ -603,7 +596,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     ids = [one.env_id for one in envs]
     for env in envs:
         create_venv(env, prefix, python=PYTHON, cache=cache, replace=True)
-    for _ in kill_while_creating(_create, prefix, cache, envs):
+    for _ in kill_while_creating(create, prefix, cache, envs):
         assert read_marker(prefix) in ids
         assert len(list((prefix / SITE / "many").iterdir())) == 2000
     create_venv(envs[0], prefix, python=PYTHON, cache=cache, replace=True)
@@ -612,6 +605,6 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
 
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
     env = demo(cache)
-    create_at_once(_create, prefix, cache, env)
+    create_at_once(create, prefix, cache, env)
     assert read_marker(prefix) == env.env_id
     assert alone(prefix)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import random
 import secrets
@@ -21,13 +20,13 @@ from pkgcache.share.shared import EnvStore, Transmuting
 from pkgcache.stores import layout
 from pkgcache.stores.opening import open_store
 
+from .children import SPAWN, publish
 from .conda_helpers import Conda
 from .conda_helpers import env_of as conda_env
 from .conda_helpers import package_of as conda_package
 from .helpers import env_of, make_wheel, package_of
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from envid.packages import Package
@@ -37,14 +36,6 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("PKGCACHE_KILLS", "5"))
 HOW = Transmuting(to="conda", level=1)
-
-
-def _publish(url: str, cache: Path, envs: list[str], started: Connection) -> None:
-    found = [ResolvedEnv.from_json(one) for one in envs]
-    store = EnvStore(open_store(url))
-    packages = PackageCache(cache)
-    started.send("started")
-    store.publish(found, cache=packages, transmuting=HOW)
 
 
 def right(store: Store) -> int:
@@ -101,8 +92,8 @@ def test_at_any_moment(tmp_path: Path, packages: list[Package], url: str) -> Non
     def run(name: str, patience: float | None) -> tuple[Store, bool, float]:
         """Publish in a process of its own: the store, whether it was killed, and the seconds."""
         here = url.replace("NAME", name)
-        ours, theirs = spawn.Pipe()
-        child = spawn.Process(target=_publish, args=(here, cache.root, texts, theirs))
+        ours, theirs = SPAWN.Pipe()
+        child = SPAWN.Process(target=publish, args=(here, cache.root, texts, HOW, theirs))
         child.start()
         theirs.close()
         ours.recv()
@@ -113,7 +104,6 @@ def test_at_any_moment(tmp_path: Path, packages: list[Package], url: str) -> Non
         ours.close()
         return open_store(here), child.exitcode != 0, time.monotonic() - started
 
-    spawn = multiprocessing.get_context("spawn")
     _, killed, longest = run("first", None)
     assert not killed
     hits = partly = 0

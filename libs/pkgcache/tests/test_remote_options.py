@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import secrets
 import sys
 from datetime import datetime, timedelta, timezone
@@ -12,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.errors import Conflict, NotInStore, StoreError, UnsupportedStore
+from pkgcache.errors import NotInStore, StoreError, UnsupportedStore
 from pkgcache.stores.opening import open_store
 
+from .children import SPAWN, race
 from .relay import Relay, refuse
 
 if TYPE_CHECKING:
@@ -128,23 +127,13 @@ def test_operations_cost_one_request_each(url: str, relay: Relay) -> None:
 
 @all_services
 def test_of_several_processes_one_wins(service: Service, url: str) -> None:
-    spawn = multiprocessing.get_context("spawn")
     environ = dict(service.environ)
-    children = [spawn.Process(target=_race, args=(url, n, environ)) for n in range(3)]
+    children = [SPAWN.Process(target=race, args=(url, n, environ)) for n in range(3)]
     for child in children:
         child.start()
     for child in children:
         child.join()
     assert sorted(child.exitcode or 0 for child in children) == [0, 1, 1]
-
-
-def _race(url: str, number: int, environ: dict[str, str]) -> None:
-    """Ends with 0 where this process won, with 1 where it lost."""
-    os.environ.update(environ)
-    try:
-        open_store(url).put("contended", str(number).encode(), if_absent=True)
-    except Conflict:
-        raise SystemExit(1) from None
 
 
 @s3_alone

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envid.aliases import Alias, FullRef
-from pkgcache.errors import AliasTaken
 from pkgcache.local.cache import PackageCache
 from pkgcache.share.shared import EnvStore
 from pkgcache.stores import layout
 from pkgcache.stores.opening import open_store
 
+from .children import SPAWN, give_alias
 from .helpers import PLATFORM, env_of, make_wheel, package_of
 
 if TYPE_CHECKING:
@@ -90,9 +88,10 @@ def test_a_damaged_package_is_not_believed(url: str, cache: PackageCache, tmp_pa
 def test_of_several_processes_that_give_an_immutable_alias_one_wins(
     service: Service, url: str
 ) -> None:
-    spawn = multiprocessing.get_context("spawn")
     environ = dict(service.environ)
-    children = [spawn.Process(target=_alias, args=(url, str(n), environ)) for n in range(3)]
+    children = [
+        SPAWN.Process(target=give_alias, args=(url, ALIAS, str(n), environ)) for n in range(3)
+    ]
     for child in children:
         child.start()
     for child in children:
@@ -102,13 +101,3 @@ def test_of_several_processes_that_give_an_immutable_alias_one_wins(
     assert holder is not None
     won = [child.exitcode for child in children].index(0)
     assert holder.full_id == str(won) * 40
-
-
-def _alias(url: str, digit: str, environ: dict[str, str]) -> None:
-    """Ends with 0 where this process won, with 1 where it lost."""
-    os.environ.update(environ)
-    shared = EnvStore(open_store(url))
-    try:
-        shared.set_alias(ALIAS, FullRef(req_id="a" * 40, full_id=digit * 40))
-    except AliasTaken:
-        raise SystemExit(1) from None

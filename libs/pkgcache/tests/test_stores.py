@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import errno
-import multiprocessing
 import os
-import random
 import stat
 import threading
 import time
@@ -20,6 +17,8 @@ from pkgcache.stores.directory import DirectoryStore
 from pkgcache.stores.opening import open_store
 from pkgcache.stores.store import check_key
 from pkgcache.stores.testing import MemoryStore, SlowStore, StoreConformance
+
+from .children import SPAWN, no_links, race_in_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,7 +178,7 @@ class TestDirectoryStore(StoreConformance):
         store.put("a", b"old")
         with pytest.raises(StoreError, match="no such file"):
             store.put("a", tmp_path / "missing")
-        child = multiprocessing.get_context("spawn").Process(target=_put_limited, args=(root,))
+        child = SPAWN.Process(target=_put_limited, args=(root,))
         child.start()
         child.join()
         assert child.exitcode == 0
@@ -199,9 +198,8 @@ class TestDirectoryStore(StoreConformance):
         self, store: DirectoryStore, root: Path, *, replaced: bool
     ) -> None:
         etag = store.put("a", b"").etag if replaced else None
-        spawn = multiprocessing.get_context("spawn")
         children = [
-            spawn.Process(target=_race, args=(root, n, etag, os.link is _no_links))
+            SPAWN.Process(target=race_in_directory, args=(root, n, etag, os.link is no_links))
             for n in range(4)
         ]
         for child in children:
@@ -217,16 +215,11 @@ class TestDirectoryStore(StoreConformance):
 
 
 class TestDirectoryStoreWithoutLinks(TestDirectoryStore):
-    """On a file system that has no hard links; what such ones say of it varies."""
+    """On a file system that has no hard links."""
 
     @pytest.fixture(autouse=True)
     def _without_links(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("os.link", _no_links)
-
-
-def _no_links(*_: object, **__: object) -> None:
-    number = random.choice([errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
-    raise OSError(number, os.strerror(number))
+        monkeypatch.setattr("os.link", no_links)
 
 
 def _put_limited(root: Path) -> None:
@@ -237,17 +230,6 @@ def _put_limited(root: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
     with pytest.raises(StoreError, match="file too large"):
         DirectoryStore(root).put("a", b"x" * 5000)
-
-
-def _race(root: Path, number: int, etag: str | None, without_links: bool) -> None:
-    """Ends with 0 where this process won, with 1 where it lost."""
-    if without_links:
-        os.link = _no_links
-    store = DirectoryStore(root)
-    try:
-        store.put("a", str(number).encode(), if_match=etag, if_absent=etag is None)
-    except Conflict:
-        raise SystemExit(1) from None
 
 
 @pytest.mark.parametrize(
