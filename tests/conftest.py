@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,16 +8,13 @@ from resolvers.testing import FakeIndex
 
 from .channel import ChannelServer, cached
 from .helpers import Machine, distributions
+from .interrupts import pytest_configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-
-def pytest_configure() -> None:
-    """Let what tests start be interrupted, also where we were started in the background."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+__all__ = ["pytest_configure"]
 
 
 @pytest.fixture

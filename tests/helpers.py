@@ -179,7 +179,7 @@ def of_the_machine() -> dict[str, str]:
 
 def finish(process: Process) -> Done:
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     return Done(status=process.returncode, out=out, err=err)
@@ -269,7 +269,7 @@ def check_records(prefix: Path) -> set[str]:
     return found
 
 
-def processes_of(machine: Machine, patience: float = 3.0) -> list[str]:
+def processes_of(machine: Machine, patience: float = 60.0) -> list[str]:
     """The command lines of running processes that were started for this machine.
 
     The kernel needs a moment to end those of a killed parent.

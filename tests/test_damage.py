@@ -419,7 +419,7 @@ def test_a_requirement_file_may_be_a_pipe(machine: Machine) -> None:
     done = machine.spawn(
         "/bin/bash", "-c", f"{COMMAND} resolve -r <(echo app) --alias a && {COMMAND} show a"
     )
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=300)
     assert done.returncode == 0, err
     assert "app" in out
 

@@ -59,7 +59,7 @@ class SilentServer(FakeIndex):
     """Takes every request, and says nothing for longer than anybody here waits."""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        time.sleep(30)
+        time.sleep(300)
         request.close_connection = True
 
 
@@ -86,7 +86,7 @@ def test_a_silent_server_is_waited_for_as_long_as_the_settings_say(
         started = time.monotonic()
         done = conda.run("resolve", *words, env=env)
         said = failure(done)
-        assert time.monotonic() - started < 25
+        assert time.monotonic() - started < 200
         assert "no answer for 3 seconds" in said
         assert server.origin in said or "`s3://b/x?endpoint=***`" in said
         assert re.search("waiting for .*`127.0.0.1`", done.err)

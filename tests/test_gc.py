@@ -173,16 +173,16 @@ def test_gc_beside_everything_else(machines: Callable[[str], Machine]) -> None:
     """Nothing that a process is about to use disappears, however old it is."""
     machine = machines("one")
     envs = [resolve(machine, name) for name in ("app", "other")]
-    # All that was just used is old again every two seconds: more often than a command is long
-    # would be more than anybody promised.
-    aged, until = 0.0, time.monotonic() + 6
+    # What was just used is made old again while commands run, but once in the life of each: more
+    # often would be more than anybody promised.
+    until, met = time.monotonic() + 6, set[str]()
     running: dict[str, Process] = {}
     count = 0
     while time.monotonic() < until or running:
         if time.monotonic() < until:
-            if time.monotonic() > aged + 2:
+            if not met & running.keys():
                 age(machine)
-                aged = time.monotonic()
+                met = set(running)
             for name, words in {
                 "create": ("create", envs[count % 2]),
                 "named": ("create", envs[count % 2], "--name", "n", "--force"),
@@ -197,6 +197,7 @@ def test_gc_beside_everything_else(machines: Callable[[str], Machine]) -> None:
             if process.poll() is not None:
                 done = finish(process)
                 del running[name]
+                met.discard(name)
                 assert done.status == 0, (name, done.err)
                 if name == "create":
                     assert Path(done.out.strip()).name

@@ -170,7 +170,7 @@ def test_the_status_and_the_end_of_a_program_are_passed_on(user: User) -> None:
             time.sleep(0.05)
         (user.work / "started").unlink()
         os.kill(-process.pid if to_all else process.pid, number)
-        assert process.wait(60) == 128 + number
+        assert process.wait(300) == 128 + number
 
 
 def test_quiet_says_nothing_but_data(user: User) -> None:

@@ -77,7 +77,7 @@ def test_a_kernel_starts_and_answers(machine: Machine, index: FakeIndex) -> None
         capture_output=True,
         text=True,
         env=machine.environ,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.stdout.split() == [prefix, f"{prefix}/bin/hello"], done.stderr

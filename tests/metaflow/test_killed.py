@@ -55,7 +55,7 @@ class Killable:
         return list(self.tmp.glob("metaflow-mfenv-*"))
 
 
-def soon(ask: Callable[[], Any], seconds: float = 60) -> Any:
+def soon(ask: Callable[[], Any], seconds: float = 300) -> Any:
     end = time.monotonic() + seconds
     while not (found := ask()) and time.monotonic() < end:
         time.sleep(0.05)

@@ -133,7 +133,7 @@ class Cloud:
         """Run a container to its end."""
         name = uuid4().hex
         with self.start(container, name, image, **environ) as process:
-            status = process.wait(timeout=280)
+            status = process.wait(timeout=800)
         return Ended(status, self.node.log(name), self.node.folder / name)
 
     def objects(self, prefix: str) -> Objects:

@@ -125,7 +125,7 @@ def test_a_container_that_was_killed_while_creating_can_run_again(
     for number, sign in enumerate(("runtime", "cache/archives", "envs")):
         process = cloud.start(start, f"killed-{tmp_path.name}-{number}", MFENV_HOME=str(home))
         with process:
-            deadline = time.monotonic() + 200
+            deadline = time.monotonic() + 600
             while not any(home.glob(f"{sign}/*")) and time.monotonic() < deadline:
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)

@@ -134,7 +134,7 @@ def test_a_shell_is_led_into_the_environment_after_its_own_configuration(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     (line,) = [one for one in done.stdout.splitlines() if "VARIABLES {" in one]
     found = json.loads(line.partition("VARIABLES ")[2])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -215,10 +216,11 @@ def test_an_unknown_category_is_refused() -> None:
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else value,
 )
-@pytest.mark.timeout(5)
 def test_hostile_length_costs_no_quadratic_time(category: str, text: str) -> None:
+    started = time.process_time()
     with pytest.raises(EnvidError) as caught:
         normalize(category, text)
+    assert time.process_time() - started < 5
     assert len(str(caught.value)) < 700
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators import Service, running, why_not
+from tests.interrupts import pytest_configure
 
 from pkgcache.local.cache import PackageCache
 
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
-def pytest_configure() -> None:
-    """Let what tests start be interrupted, also where we were started in the background."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+__all__ = ["pytest_configure"]
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ def test_a_server_whose_headers_drip_is_given_up(
     ):
         fetch(downloader, server.url(FILE), target)
     assert server.count(FILE) == patience.tries
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 40  # each goes on for nine
 
 
 def test_a_server_that_breaks_off_all_the_time_is_given_up_in_the_end(

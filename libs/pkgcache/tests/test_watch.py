@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PROGRAM = """
 import sys, urllib.request
 for url in sys.argv[1:]:
-    sys.stdout.buffer.write(urllib.request.urlopen(url, timeout=60).read())
+    sys.stdout.buffer.write(urllib.request.urlopen(url, timeout=300).read())
 """
 
 
@@ -42,7 +42,7 @@ def fetch(watch: Watch | Stranger, *urls: str, trust: Path | None = None) -> tup
         [sys.executable, "-c", PROGRAM, *urls],
         env={**watch.environment, **({"SSL_CERT_FILE": str(trust)} if trust else {})},
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.stdout, done.stderr.decode()
@@ -90,8 +90,8 @@ def slow(times: int, seconds: float) -> Answer:
 
 
 ODD = {
-    "silent": (hang(20), "no answer for 1 seconds"),
-    "stops": (stall(20), "no answer for 1 seconds"),
+    "silent": (hang(300), "no answer for 1 seconds"),
+    "stops": (stall(300), "no answer for 1 seconds"),
     "drips": (drip(10), "the server sent less than 1000 bytes per second"),
 }
 
@@ -104,7 +104,7 @@ def test_a_connection_that_brings_too_little_is_closed(server: Server, kind: str
     with Watch(Patience(silence=1.0)) as watch:
         fetch(watch, server.url("/a"))
         assert watch.faults == {"127.0.0.1": fault}
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 200
         # Who asks again, and is answered, has nothing to complain of.
         assert fetch(watch, server.url("/a"))[0] == server.files["/a"]
         assert watch.faults == {}
@@ -162,12 +162,12 @@ print(len(asked))
 """
 
 
-@pytest.mark.parametrize("more", [("0.5",), ("30", "give up")])
+@pytest.mark.parametrize("more", [("0.5",), ("300", "give up")])
 def test_a_host_is_looked_up_once_and_nobody_waits_for_that_at_the_end(
     server: Server, more: tuple[str, ...]
 ) -> None:
     command = [sys.executable, "-c", LOOK_UPS, server.url("/a", "localhost"), *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
@@ -201,7 +201,7 @@ def heads(
         env={"HOME": str(home), "PATH": os.environ["PATH"], **watch.environment, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.stdout, done.stderr
@@ -290,7 +290,7 @@ class TestTls:
         with Watch(Patience(silence=1.0)) as watch:
             fetch(watch, secure.url("/a").replace("http", "https"), trust=certificate)
             assert watch.faults == {"127.0.0.1": fault}
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 200
 
     def test_who_is_waited_for_is_told(self, secure: Server, certificate: Path) -> None:
         told: list[str] = []

@@ -28,7 +28,7 @@ print(worker.call("pkgcache.stores.testing:work", do="nothing")["pid"], flush=Tr
 """
 
 
-def gone(pid: int, patience: float = 10) -> bool:
+def gone(pid: int, patience: float = 120) -> bool:
     until = time.monotonic() + patience
     while time.monotonic() < until:
         try:
@@ -51,14 +51,14 @@ def test_starts_on_first_use_and_once_for_many_calls() -> None:
 
 
 def test_calls_run_at_once() -> None:
-    with Worker() as worker, ThreadPoolExecutor(8) as pool:
-        worker.call(WORK, do="nothing")
-        began = time.monotonic()
-        calls = [
-            pool.submit(worker.call, WORK, do="nothing", value=one, seconds=0.5) for one in range(8)
-        ]
-        assert [call.result()["value"] for call in calls] == list(range(8))
-    assert time.monotonic() - began < 2.5
+    with ThreadPoolExecutor(8) as pool:
+        with Worker() as worker:
+            long = pool.submit(worker.call, WORK, do="nothing", seconds=600)
+            calls = [pool.submit(worker.call, WORK, do="nothing", value=one) for one in range(7)]
+            assert [call.result()["value"] for call in calls] == list(range(7))
+            assert not long.done()
+        with pytest.raises(WorkerCrashed):
+            long.result()
 
 
 def test_big_messages_pass_in_both_directions() -> None:

@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.channel import Channels, cached
+from tests.interrupts import pytest_configure
 
 from pkgcache.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["pytest_configure"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ OWN_GROUP = f"{sys.executable} -c 'import os, time; os.setpgid(0, 0); time.sleep
 
 
 def pids(file: Path) -> list[int]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         found = file.read_text().split() if file.exists() else []
         if len(found) == 2:
@@ -33,18 +32,26 @@ def pids(file: Path) -> list[int]:
     raise AssertionError("the program did not start")
 
 
+def state(pid: int) -> str:
+    """The kernel's letter for what a process does; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        # An orphan may stay a zombie where nothing reaps it.
-        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-            return
+    deadline = time.monotonic() + 300
+    while state(pid) not in ("", "Z"):  # an orphan may stay a zombie where nothing reaps it
+        assert time.monotonic() < deadline, f"process {pid} is still there"
         time.sleep(0.01)
-    raise AssertionError(f"process {pid} is still there")
+
+
+def wait_for_rest(pid: int) -> None:
+    deadline = time.monotonic() + 300
+    while state(pid) != "S":
+        assert time.monotonic() < deadline, f"process {pid} does not rest"
+        time.sleep(0.01)
 
 
 def test_input_and_output_pass_through() -> None:
@@ -92,10 +99,9 @@ def test_nothing_is_left_whatever_ends_us(tmp_path: Path, ending: signal.Signals
         [sys.executable, "-c", textwrap.dedent(program)], stderr=subprocess.DEVNULL
     )
     started = pids(tmp_path / "pids")
-    # Give the parent time to come from starting its child to waiting for it.
-    time.sleep(0.3)
+    wait_for_rest(parent.pid)  # it has started its child, and now waits for it
     parent.send_signal(ending)
-    parent.wait(20)
+    parent.wait(300)
     for pid in started:
         wait_for_end(pid)
 
@@ -128,7 +134,7 @@ def test_an_interrupted_resolve_leaves_no_process_and_works_next_time(tmp_path: 
         assert child.stdout is not None
         assert any(line.strip() == name for line in child.stdout)
         child.send_signal(signal.SIGINT if name != "uv build" else signal.SIGKILL)
-        child.communicate(timeout=60)
+        child.communicate(timeout=300)
         assert child.returncode != 0
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.endswith("done\n")
