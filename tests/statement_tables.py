@@ -261,19 +261,20 @@ def _read_here(example: Mapping[str, str], place: Place) -> Outcome:
 
 def _read_decorators(example: Mapping[str, Mapping[str, Any]], place: Place) -> Outcome:
     """The decorators of a step, and of its flow (`_base`), by name, each with its arguments."""
-    from metaflow_extensions.mfenv.requests import step_request
+    from metaflow_extensions.mfenv.records import Statement, StepStatements
+    from metaflow_extensions.mfenv.step_requests import step_request
 
     settings = Settings.load(environ=place.environ, directory=place.folder)
-    stated = [
-        {
-            "kind": name.removesuffix("_base"),
-            "level": "flow" if name.endswith("_base") else "step",
-            "place": f"@{name}",
-            "attributes": attributes,
-        }
+    stated = tuple(
+        Statement(
+            kind=name.removesuffix("_base"),
+            level="flow" if name.endswith("_base") else "step",
+            place=f"@{name}",
+            attributes=dict(attributes),
+        )
         for name, attributes in example.items()
-    ]
-    asked = {"step": "start", "platform": None, "gpu": False, "stated": stated}
+    )
+    asked = StepStatements(step="start", platform=None, gpu=False, stated=stated)
     found = step_request(asked, settings, pins={}, gpu=(), environ=place.environ)
     if found.request is None or found.request.using:
         return Outcome(request=found, notes=found.notes)

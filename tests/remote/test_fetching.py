@@ -7,7 +7,7 @@ import io
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators import KINDS, Service, running, why_not
@@ -15,6 +15,7 @@ from tests.emulators import KINDS, Service, running, why_not
 from envid.platforms import host_platform
 from metaflow_extensions.mfenv.container import add_runtime
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
+from metaflow_extensions.mfenv.records import Runtime, RuntimeObject
 from pkgcache.stores.opening import open_store
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
         yield found
 
 
-def staged(url: str) -> dict[str, Any]:
+def staged(url: str) -> Runtime:
     """A runtime of one module in a store."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -41,8 +42,8 @@ def staged(url: str) -> dict[str, Any]:
     key = f"runtime/{digest}/mfenv.zip"
     open_store(url).put(key, content)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    code = {"key": key, "sha256": digest, "size": len(content)}
-    return {"code": code, "wheels": {host_platform(): {python: []}}}
+    code = RuntimeObject(key=key, sha256=digest, size=len(content))
+    return Runtime(code=code, wheels={host_platform(): {python: ()}})
 
 
 def test_the_runtime_comes_from_every_kind_of_store(service: Service, tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_the_runtime_comes_from_every_kind_of_store(service: Service, tmp_path: 
 def test_what_is_not_there_is_named(service: Service, tmp_path: Path) -> None:
     url = service.url("team/two")
     runtime = staged(url)
-    key = runtime["code"]["key"]
+    key = runtime.code.key
     open_store(url).delete(key)
     with pytest.raises(Failed) as caught:
         add_runtime(runtime, tmp_path, fetcher(url))

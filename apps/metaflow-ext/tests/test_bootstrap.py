@@ -11,6 +11,7 @@ import sys
 import threading
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ import pytest
 from envid.platforms import host_platform
 from metaflow_extensions.mfenv.container import add_runtime
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
+from metaflow_extensions.mfenv.records import Runtime, RuntimeObject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +39,9 @@ KNOWN = {
 }
 
 
-def staged(root: Path, **modules: str) -> dict[str, Any]:
+def staged(root: Path, **modules: str) -> Runtime:
     """A store with a wheel for each module, and what would be said of it as a runtime."""
-    found = []
+    objects = []
     for name, text in modules.items():
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -50,11 +52,12 @@ def staged(root: Path, **modules: str) -> dict[str, Any]:
         path = root / key
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-        found.append({"key": key, "sha256": digest, "size": len(content)})
-    return {"code": found[0], "wheels": {host_platform(): {PYTHON: found[1:]}}}
+        objects.append(RuntimeObject(key=key, sha256=digest, size=len(content)))
+    code, *wheels = objects
+    return Runtime(code=code, wheels={host_platform(): {PYTHON: tuple(wheels)}})
 
 
-def add(runtime: dict[str, Any], home: Path, store: Path) -> list[str]:
+def add(runtime: Runtime, home: Path, store: Path) -> list[str]:
     """As one container does it; at the top of the module for other processes to call."""
     return add_runtime(runtime, home, fetcher(store.as_uri()))
 
@@ -69,8 +72,8 @@ def said(message: str) -> str:
 def test_each_object_becomes_a_directory_named_by_its_hash(tmp_path: Path) -> None:
     runtime = staged(tmp_path / "store", code="CODE = 1", wheel="WHEEL = 1")
     folders = add(runtime, tmp_path / "home", tmp_path / "store")
-    wheel = runtime["wheels"][host_platform()][PYTHON][0]
-    assert [Path(one).name for one in folders] == [runtime["code"]["sha256"], wheel["sha256"]]
+    wheel = runtime.wheels[host_platform()][PYTHON][0]
+    assert [Path(one).name for one in folders] == [runtime.code.sha256, wheel.sha256]
     assert Path(folders[0], "code.py").read_text() == "CODE = 1"
     assert Path(folders[1], "wheel.py").read_text() == "WHEEL = 1"
 
@@ -98,26 +101,26 @@ def test_containers_that_start_at_once_share_what_they_fetch(tmp_path: Path) -> 
 
 def test_a_damaged_object_is_named_and_nothing_of_it_stays(tmp_path: Path) -> None:
     runtime = staged(tmp_path / "store", code="", wheel="")
-    key = runtime["code"]["key"]
+    key = runtime.code.key
     (tmp_path / "store" / key).write_bytes(b"other bytes")
     with pytest.raises(Failed) as caught:
         add(runtime, tmp_path / "home", tmp_path / "store")
     assert f"`{key}` in the store is damaged" in said(str(caught.value))
     assert "delete `runtime/` there" in str(caught.value)
-    assert not (tmp_path / "home" / "runtime" / runtime["code"]["sha256"]).exists()
+    assert not (tmp_path / "home" / "runtime" / runtime.code.sha256).exists()
 
 
 def test_a_lost_object_is_named(tmp_path: Path) -> None:
     runtime = staged(tmp_path / "store", code="", wheel="")
-    (tmp_path / "store" / runtime["code"]["key"]).unlink()
+    (tmp_path / "store" / runtime.code.key).unlink()
     with pytest.raises(Failed) as caught:
         add(runtime, tmp_path / "home", tmp_path / "store")
-    assert f"`{runtime['code']['key']}` cannot be fetched" in said(str(caught.value))
+    assert f"`{runtime.code.key}` cannot be fetched" in said(str(caught.value))
 
 
 def test_what_fails_for_a_moment_is_tried_again(tmp_path: Path) -> None:
     runtime = staged(tmp_path / "store", code="CODE = 1")
-    path = tmp_path / "store" / runtime["code"]["key"]
+    path = tmp_path / "store" / runtime.code.key
     away = path.rename(tmp_path / "away")
     later = threading.Timer(0.2, away.rename, [path])
     later.start()
@@ -126,11 +129,11 @@ def test_what_fails_for_a_moment_is_tried_again(tmp_path: Path) -> None:
     assert Path(folder, "code.py").read_text() == "CODE = 1"
 
 
-@pytest.mark.parametrize("known", [{"linux-ppc": {PYTHON: []}}, {host_platform(): {"2.7": []}}])
+@pytest.mark.parametrize("known", [{"linux-ppc": {PYTHON: ()}}, {host_platform(): {"2.7": ()}}])
 def test_a_container_of_another_kind_is_told_what_was_staged(
-    tmp_path: Path, known: Mapping[str, Any]
+    tmp_path: Path, known: dict[str, dict[str, tuple[RuntimeObject, ...]]]
 ) -> None:
-    runtime = {**staged(tmp_path / "store", code=""), "wheels": known}
+    runtime = replace(staged(tmp_path / "store", code=""), wheels=known)
     with pytest.raises(Failed) as caught:
         add(runtime, tmp_path / "home", tmp_path / "store")
     ((platform, versions),) = known.items()
@@ -199,19 +202,25 @@ def test_a_run_that_had_no_store_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("store", ["s3://b/p", "az://a/c/p", "gs://b/p"])
 def test_an_image_without_the_library_of_the_store_is_told(tmp_path: Path, store: str) -> None:
     runtime = staged(tmp_path / "store", code="")
-    document = {**KNOWN, "runtime": runtime, "store": store}
+    document = {**KNOWN, "runtime": asdict(runtime), "store": store}
     assert "this image lacks the library of its datastore" in failure(container(tmp_path, document))
 
 
 def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     runtime = staged(tmp_path / "store", code="")
-    document = {**KNOWN, "runtime": runtime, "store": (tmp_path / "store").as_uri()}
+    document = {**KNOWN, "runtime": asdict(runtime), "store": (tmp_path / "store").as_uri()}
     folder, occupied = tmp_path / "task", tmp_path / "occupied"
     folder.mkdir()
     occupied.touch()
     said = failure(container(folder, document, MFENV_HOME=str(occupied)))
     assert "Not a directory" in said
     assert "set MFENV_HOME to a directory with room" in said
+
+
+def test_descriptions_of_another_release_are_refused_by_their_version(tmp_path: Path) -> None:
+    document = {**KNOWN, "version": 99}
+    said = failure(container(tmp_path, document))
+    assert "`mfenv.json`: a record has the version 99" in said
 
 
 @pytest.mark.skipif(not OLD, reason="this machine has no Python 3.8")

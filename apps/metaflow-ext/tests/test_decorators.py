@@ -11,8 +11,8 @@ import pytest
 from metaflow.metaflow_environment import InvalidEnvironmentException, MetaflowEnvironment
 
 from metaflow_extensions.mfenv import decorators
+from metaflow_extensions.mfenv.conda_environment import CondaEnvironment, PypiEnvironment
 from metaflow_extensions.mfenv.decorators import Conda, CondaBase
-from metaflow_extensions.mfenv.environment import CondaEnvironment, PypiEnvironment
 
 if TYPE_CHECKING:
     from pathlib import Path

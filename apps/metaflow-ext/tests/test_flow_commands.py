@@ -57,6 +57,6 @@ def test_what_has_no_name_is_shown_by_where_it_is() -> None:
 
 def test_a_decorator_takes_what_is_shown() -> None:
     texts = ("a", "b[x]<2,>=1", f"{GIT}@main#subdirectory=y", f'{GIT}@v1 ; os_name == "posix"')
-    again = read("pypi", "@pypi", {"packages": shown("pypi", *texts)})["packages"]
+    again = read("pypi", "@pypi", {"packages": shown("pypi", *texts)}).packages or ()
     spec = EnvSpec.make(requirements={"pypi": [one.text for one in again]}, python="")
     assert spec.requirements["pypi"] == tuple(sorted(texts))

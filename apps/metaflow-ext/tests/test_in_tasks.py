@@ -44,7 +44,7 @@ def in_tasks() -> list[Path]:
     described += [*plugins.CLIS_DESC, *plugins.RUNNER_CLIS_DESC]
     names = [path.rpartition(".")[0] for _, path in described]
     names += [f"{PACKAGE}.{one}" for one in ("toplevel.toplevel", "config.mfextinit_mfenv")]
-    names += [f"{PACKAGE}.{one}" for one in ("bootstrap", "environment_cmd", "isolated")]
+    names += [f"{PACKAGE}.{one}" for one in ("bootstrap", "environment_cmd", "isolated", "serving")]
     found: dict[str, Path] = {}
     while names:
         name = names.pop()
@@ -108,4 +108,4 @@ def test_python_38_imports_it_with_metaflow(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [f"{PACKAGE}.environment"] * 2
+    assert done.stdout.split() == [f"{PACKAGE}.conda_environment"] * 2

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from metaflow_extensions.mfenv._parse import arguments
+from metaflow_extensions.mfenv import _parse
 from mfenv.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def arguments(kind: str, text: str, say: Callable[[str], None] = print) -> dict[str, object]:
+    """Those that a decorator is given."""
+    parsed = vars(_parse.arguments(kind, text, say))
+    return {name: value for name, value in parsed.items() if value}
 
 
 def test_requirements_become_arguments_of_pypi() -> None:

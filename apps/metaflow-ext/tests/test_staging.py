@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from metaflow_extensions.mfenv.records import Runtime
+
 PLATFORMS = ("linux-64", "linux-aarch64")
 OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
 STARTS = ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.exec")
@@ -62,9 +64,9 @@ class Launcher:
 
     environments: Environments
     memory: MemoryStore
-    runtime: dict[str, Any]
+    runtime: Runtime
 
-    def stage(self) -> dict[str, Any]:
+    def stage(self) -> Runtime:
         return stage(self.environments, PLATFORMS)
 
 
@@ -95,30 +97,28 @@ def needed(name: str, python: str) -> bool:
 
 def test_every_platform_and_python_gets_what_our_code_imports(known: Launcher) -> None:
     runtime, memory = known.runtime, known.memory
-    assert tuple(runtime["wheels"]) == PLATFORMS
+    assert tuple(runtime.wheels) == PLATFORMS
     for platform, machine in (("linux-64", "x86_64"), ("linux-aarch64", "aarch64")):
-        assert tuple(runtime["wheels"][platform]) == PYTHONS
-        for python, wheels in runtime["wheels"][platform].items():
-            names = {one["key"].rpartition("/")[2].partition("-")[0] for one in wheels}
+        assert tuple(runtime.wheels[platform]) == PYTHONS
+        for python, wheels in runtime.wheels[platform].items():
+            names = {one.key.rpartition("/")[2].partition("-")[0] for one in wheels}
             assert {"click", "filelock", "packaging", "zstandard"} <= names
             assert ("tomli" in names) == needed("tomli", python)
             # Metaflow itself needs it in a container, and resolving is not done there.
             assert not names & {"requests", "uv", "py_rattler"}
-            (compiled,) = (one["key"] for one in wheels if "/zstandard-" in one["key"])
+            (compiled,) = (one.key for one in wheels if "/zstandard-" in one.key)
             assert f"cp{python.replace('.', '')}" in compiled
             assert machine in compiled
-    staged = [
-        one for found in runtime["wheels"].values() for each in found.values() for one in each
-    ]
-    for one in [runtime["code"], *staged]:
-        content = memory.read(one["key"])
-        assert hashlib.sha256(content).hexdigest() == one["sha256"]
-        assert len(content) == one["size"]
-        assert one["key"].startswith(f"runtime/{one['sha256']}/")
+    staged = [one for found in runtime.wheels.values() for each in found.values() for one in each]
+    for one in [runtime.code, *staged]:
+        content = memory.read(one.key)
+        assert hashlib.sha256(content).hexdigest() == one.sha256
+        assert len(content) == one.size
+        assert one.key.startswith(f"runtime/{one.sha256}/")
 
 
 def test_our_code_is_the_same_archive_wherever_it_is_made(known: Launcher) -> None:
-    content = known.memory.read(known.runtime["code"]["key"])
+    content = known.memory.read(known.runtime.code.key)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
         assert {one.date_time for one in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -134,7 +134,7 @@ def test_a_known_runtime_costs_one_look_up_and_no_process(
     index.requests.clear()
     processes.clear()
     assert known.stage() == known.runtime
-    assert known.memory.requests == [Request("head", known.runtime["code"]["key"])]
+    assert known.memory.requests == [Request("head", known.runtime.code.key)]
     assert (list(index.requests), processes) == ([], [])
 
 
@@ -146,7 +146,7 @@ def test_what_another_machine_staged_is_not_sent_again(
         assert other.runtime == known.runtime
     # The code stands for all of it, and so is put whenever it was not known to be there.
     put = [one.key for one in known.memory.requests if one.operation == "put"]
-    assert put == [known.runtime["code"]["key"]]
+    assert put == [known.runtime.code.key]
 
 
 def test_what_was_deleted_in_the_store_or_cut_off_here_comes_back(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from metaflow_extensions.mfenv._values import PACKAGES, READERS, read
+from metaflow_extensions.mfenv._values import PACKAGES, READERS, Arguments, read
 from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
 from metaflow_extensions.mfenv.decorators import Conda, NamedEnv, Pypi, SysPackages
+from metaflow_extensions.mfenv.records import Resolve, Statement, StepStatements
 from mfenv.errors import InvalidRequest
 
 PLACE = "@pypi of step `start`"
@@ -17,7 +18,7 @@ GIT = "git+https://h.test/a/b.git"
 
 
 def spelled(kind: str, name: Any, version: Any, key: str = "packages") -> str:
-    (found,) = read(kind, PLACE, {key: {name: version}})[key]
+    (found,) = getattr(read(kind, PLACE, {key: {name: version}}), key)
     assert str(found.origin) == PLACE
     return str(found.text)
 
@@ -199,7 +200,7 @@ def test_a_login_is_not_shown() -> None:
     ],
 )
 def test_other_arguments(key: str, value: Any, expected: Any) -> None:
-    assert read("pypi", PLACE, {key: value}) == {key: expected}
+    assert read("pypi", PLACE, {key: value}) == Arguments(**{key: expected})
 
 
 @pytest.mark.parametrize(
@@ -241,10 +242,10 @@ def test_every_argument_of_every_decorator_is_read() -> None:
 
 def test_a_local_project_is_a_package(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
-    (found,) = read("pypi", PLACE, {"packages": {f"{tmp_path}/p": ""}})["packages"]
-    assert Path(found.path) == tmp_path / "p"
-    (named,) = read("pypi", PLACE, {"packages": {"p": f"@ {tmp_path}/p"}})["packages"]
-    assert (named.name, Path(named.path)) == ("p", tmp_path / "p")
+    (found,) = read("pypi", PLACE, {"packages": {f"{tmp_path}/p": ""}}).packages or ()
+    assert Path(found.path or "") == tmp_path / "p"
+    (named,) = read("pypi", PLACE, {"packages": {"p": f"@ {tmp_path}/p"}}).packages or ()
+    assert (named.name, Path(named.path or "")) == ("p", tmp_path / "p")
 
 
 def test_what_is_no_json_is_refused_by_name_from_within_a_task_too(
@@ -252,8 +253,8 @@ def test_what_is_no_json_is_refused_by_name_from_within_a_task_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    stated = {"kind": "conda", "level": "step", "place": PLACE, "attributes": {"channels": {"a"}}}
-    step = {"step": "start", "platform": None, "gpu": False, "stated": [stated]}
+    stated = Statement(kind="conda", level="step", place=PLACE, attributes={"channels": {"a"}})
+    step = StepStatements(step="start", platform=None, gpu=False, stated=(stated,))
     with pytest.raises(EnvironmentFailed) as caught:
-        call("resolve", print, steps=[step], datastore="local", force=False)
+        call(Resolve(datastore="local", steps=(step,), force=False), print)
     assert caught.value.message.startswith(f"{PLACE}: `channels`: is a set, not a list")

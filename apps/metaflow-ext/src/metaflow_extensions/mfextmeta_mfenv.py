@@ -18,7 +18,7 @@ APART = (
         "migration",
         "needs",
     ),
-    *("requests", "staging"),
+    *("staging", "step_requests"),
 )
 
 exclude_suffixes = [f"mfenv/{name}.py" for name in APART]

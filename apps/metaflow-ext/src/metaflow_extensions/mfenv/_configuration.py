@@ -110,7 +110,7 @@ def root(name: str, datastore: str) -> str:
 def ignored_datastores() -> list[str]:
     """The types of datastore that have no store."""
     name = "CONDA_IGNORE_CACHING_DATASTORES"
-    known = facts()["datastores"]
+    known = facts().datastores
     found = _list(name, given(name) or [])
     for one in found:
         if one not in known:
@@ -159,7 +159,7 @@ def glibc(variable: str) -> list[str]:
 
 
 def _said() -> dict[str, Any]:
-    return {**facts()["configured"], **os.environ}
+    return {**facts().configured, **os.environ}
 
 
 def _list(name: str, value: Any) -> list[str]:

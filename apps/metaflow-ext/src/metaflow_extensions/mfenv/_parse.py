@@ -5,20 +5,23 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from metaflow_extensions.mfenv.records import ParsedFile
 from mfenv.errors import InvalidRequest
 from mfenv.unused import unused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from metaflow_extensions.mfenv.records import Say
     from reqparse import Requirement, RequirementSet
+    from reqparse.model import Category, SourceKind
 
 _FLAGS = {"prereleases": "--pre", "no_index": "--no-index", "require_hashes": "--require-hashes"}
 
 
-def arguments(kind: str, content: str, say: Callable[[str], None] = print) -> dict[str, Any]:
+def arguments(kind: str, content: str, say: Say = print) -> ParsedFile:
     """What `@conda` takes of an environment.yml, and `@pypi` of any other kind of file.
 
     What is not used is told to `say`. Raises `InvalidRequest` for what cannot be read, and for what
@@ -30,123 +33,126 @@ def arguments(kind: str, content: str, say: Callable[[str], None] = print) -> di
         path = Path(folder, kind)
         path.write_text(content, encoding="utf-8")
         try:
-            found = parse_file(path, kind=kind)
+            file = parse_file(path, kind=kind)
         except ParseErrors as error:
             # The content has no place of its own.
             raise InvalidRequest(str(error).replace(f"{folder}/", "")) from None
-    _check(kind, found)
+    _check(kind, file)
     # A project is not asked for by its name; an environment's says how it was called.
-    for text in _unused(found if kind == "environment.yml" else replace(found, name=None)):
+    for text in _unused(file if kind == "environment.yml" else replace(file, name=None)):
         say(f"note: {text.replace(f'{folder}/', '')}")
-    sources = [one.secret_url for one in found.sources if one.kind in ("index", "extra-index")]
-    pypi = _packages(one for one in found.requirements if one.category == "pypi")
-    python = ",".join(dict.fromkeys(one.specifier for one in found.python if one.specifier))
-    result: dict[str, Any]
+    indexes = _urls(file, "index", "extra-index")
+    pypi = _packages(file, "pypi")
+    python = ",".join(dict.fromkeys(stated.specifier for stated in file.python if stated.specifier))
     if kind == "environment.yml":
-        result = {
-            "channels": [one.secret_url for one in found.sources if one.kind == "channel"],
-            "libraries": _packages(one for one in found.requirements if one.category == "conda"),
-            "pip_packages": pypi,
-            "pip_sources": sources,
-        }
-    else:
-        npconda = (one for one in found.requirements if one.category == "npconda")
-        result = {
-            "packages": pypi,
-            "conda_only": _packages(npconda),
-            "extra_indices": sources,
-            "extras": _options(found),
-        }
-    result["python"] = python or None
-    return {key: value for key, value in result.items() if value}
+        return ParsedFile(
+            channels=_urls(file, "channel"),
+            libraries=_packages(file, "conda"),
+            pip_packages=pypi,
+            pip_sources=indexes,
+            python=python or None,
+        )
+    return ParsedFile(
+        packages=pypi,
+        conda_only=_packages(file, "npconda"),
+        extra_indices=indexes,
+        extras=_options(file),
+        python=python or None,
+    )
 
 
-def _packages(requirements: Iterable[Requirement]) -> dict[str, str]:
+def _urls(file: RequirementSet, *kinds: SourceKind) -> list[str]:
+    return [source.secret_url for source in file.sources if source.kind in kinds]
+
+
+def _packages(file: RequirementSet, category: Category) -> dict[str, str]:
     """Constraints by name; a name that stands several times has all of them."""
-    found: dict[str, list[Requirement]] = {}
-    for one in requirements:
-        more = one.build or one.channel or "|" in one.specifier
-        if one.category == "conda" and one.name == "python" and not more:
-            continue  # its version is stated already
-        extras = f"[{','.join(one.extras)}]" if one.extras else ""
-        if one.url or one.path or not one.name:
-            found.setdefault(one.text, [])
+    asked: dict[str, list[Requirement]] = {}
+    for requirement in file.requirements:
+        if requirement.category != category:
             continue
-        channel = f"{one.channel}::" if one.channel and one.category != "pypi" else ""
-        found.setdefault(f"{channel}{one.name}{extras}", []).append(one)
-    return {name: _constraint(name, asked) for name, asked in found.items()}
+        more = requirement.build or requirement.channel or "|" in requirement.specifier
+        if category == "conda" and requirement.name == "python" and not more:
+            continue  # its version is stated already
+        extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
+        if requirement.url or requirement.path or not requirement.name:
+            asked.setdefault(requirement.text, [])
+            continue
+        channel = requirement.channel if category != "pypi" else None
+        name = f"{channel}::{requirement.name}" if channel else requirement.name
+        asked.setdefault(f"{name}{extras}", []).append(requirement)
+    return {name: _constraint(name, same) for name, same in asked.items()}
 
 
 def _constraint(name: str, asked: Sequence[Requirement]) -> str:
     """All that is asked of a package in one text."""
     if len(asked) == 1:
-        one = asked[0]
-        marker = f" ; {one.marker}" if one.marker else ""
-        return f"{one.specifier}{f'={one.build}' if one.build else ''}{marker}"
-    for one in asked:
-        if one.marker or one.build:
-            what = "markers" if one.marker else "builds"
+        only = asked[0]
+        marker = f" ; {only.marker}" if only.marker else ""
+        return f"{only.specifier}{f'={only.build}' if only.build else ''}{marker}"
+    for same in asked:
+        if same.marker or same.build:
+            what = "markers" if same.marker else "builds"
             raise InvalidRequest(
                 f"`{name}` is asked for with several {what}, which no decorator can say",
                 "keep one of them",
             )
-    bounds = (f"({one.specifier})" if "|" in one.specifier else one.specifier for one in asked)
+    bounds = (f"({text})" if "|" in text else text for text in (same.specifier for same in asked))
     return ",".join(filter(None, bounds))
 
 
-def _options(found: RequirementSet) -> list[str]:
-    options = [text for name, text in _FLAGS.items() if getattr(found, name)]
-    options += [f"--no-binary {name}" for name in found.no_binary]
-    options += [f"--only-binary {name}" for name in found.only_binary]
-    links = (one.secret_url for one in found.sources if one.kind == "find-links")
-    return options + [f"--find-links {url}" for url in links]
+def _options(file: RequirementSet) -> list[str]:
+    options = [text for name, text in _FLAGS.items() if getattr(file, name)]
+    options += [f"--no-binary {name}" for name in file.no_binary]
+    options += [f"--only-binary {name}" for name in file.only_binary]
+    return options + [f"--find-links {url}" for url in _urls(file, "find-links")]
 
 
-def _unused(found: RequirementSet) -> Iterator[str]:
-    yield from unused([found], ())
-    for setting in found.settings:
+def _unused(file: RequirementSet) -> Iterator[str]:
+    yield from unused([file], ())
+    for setting in file.settings:
         yield f"{setting.origin}: `{setting.name} = {setting.value}` is not used: no decorator says it"
-    if found.platforms:
-        platforms = ", ".join(found.platforms)
+    if file.platforms:
+        platforms = ", ".join(file.platforms)
         yield f"the platforms {platforms} are not used: the runs of the flow decide"
 
 
-def _check(kind: str, found: RequirementSet) -> None:
-    for source in found.sources:
+def _check(kind: str, file: RequirementSet) -> None:
+    for source in file.sources:
         if source.kind == "channel" and kind != "environment.yml":
             raise InvalidRequest(
                 f"{kind}:{source.origin.line}: `{source.url}` is a channel, which `@pypi` has not",
                 "name it in `@conda(channels=...)`",
             )
-    options = _options(found) if kind == "environment.yml" else []
+    options = _options(file) if kind == "environment.yml" else []
     if options:
         raise InvalidRequest(
             f"{kind}: `{options[0]}` is an option, which `@conda` has not",
             "say it in `@pypi(extras=...)`",
         )
-    for stated in found.python:
+    for stated in file.python:
         if stated.specifier and (stated.marker or stated.platforms is not None):
             raise InvalidRequest(
                 f"{kind}:{stated.origin.line}: Python `{stated.specifier}` is for some machines only",
                 "say it otherwise: no decorator can say this",
             )
-    for one in (*found.constraints, *found.requirements):
-        what = "a constraint" if one in found.constraints else _beyond(kind, one)
+    for asked in (*file.constraints, *file.requirements):
+        what = "a constraint" if asked in file.constraints else _beyond(kind, asked)
         if what:
             raise InvalidRequest(
-                f"{kind}:{one.origin.line}: `{one.original}` is {what}",
+                f"{kind}:{asked.origin.line}: `{asked.original}` is {what}",
                 "say it otherwise: no decorator can say this",
             )
 
 
-def _beyond(kind: str, one: Requirement) -> str | None:
+def _beyond(kind: str, asked: Requirement) -> str | None:
     """What a requirement is that no decorator has words for; None where one has."""
-    if one.category == "sys":
+    if asked.category == "sys":
         return "a virtual package, which `@sys_packages` takes"
-    if one.category == "conda" and kind != "environment.yml":
+    if asked.category == "conda" and kind != "environment.yml":
         return "a conda package, which `@conda` takes"
-    if one.category != "pypi" and "[" in one.text:
+    if asked.category != "pypi" and "[" in asked.text:
         return "with keys in brackets"
-    if one.platforms is not None:
+    if asked.platforms is not None:
         return "for some platforms only"
-    return "with hashes or editable" if one.hashes or one.editable else None
+    return "with hashes or editable" if asked.hashes or asked.editable else None

@@ -2,78 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from metaflow_extensions.mfenv._values import read
+from metaflow_extensions.mfenv._values import Arguments, read
 from mfenv.errors import Contradiction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
+
+    from metaflow_extensions.mfenv.records import Statement
 
 _NAMED = ("name", "pathspec", "fetch_at_exec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """What one decorator says: its `kind`, whether a `step` or a `flow` has it, and the `place`.
-
-    `attributes` are as `metaflow_extensions.mfenv._values` reads them.
-    """
+class Reading:
+    """What a `Statement` means: its `kind`, whether a `step` or a `flow` has it, and its `place`."""
 
     kind: str
     level: str
     place: str
-    attributes: Mapping[str, Any]
+    arguments: Arguments
 
 
-def statements(stated: Iterable[Mapping[str, Any]]) -> tuple[list[Statement], tuple[str, ...]]:
-    """Statements without deprecated attributes, and notes on those that were there.
+def readings(stated: Iterable[Statement]) -> tuple[list[Reading], tuple[str, ...]]:
+    """Statements without deprecated arguments, and notes on those that were there.
 
-    Raises `InvalidRequest` for an attribute that cannot be read.
+    Raises `InvalidRequest` for an argument that cannot be read.
     """
-    found: list[Statement] = []
+    said: list[Reading] = []
     notes: list[str] = []
-    for one in stated:
-        own = "pypi" if one["kind"] == "pip" else one["kind"]
-        attributes = read(own, one["place"], one["attributes"])
-        for kind, said, deprecated in _present(one["kind"], attributes):
+    for statement in stated:
+        own = "pypi" if statement.kind == "pip" else statement.kind
+        given = read(own, statement.place, statement.attributes)
+        for kind, arguments, deprecated in _present(statement.kind, given):
             if deprecated:
-                notes.append(f"*DEPRECATED*: {one['place']}: use {deprecated}")
-            found.append(
-                Statement(kind=kind, level=one["level"], place=one["place"], attributes=said)
+                notes.append(f"*DEPRECATED*: {statement.place}: use {deprecated}")
+            said.append(
+                Reading(
+                    kind=kind, level=statement.level, place=statement.place, arguments=arguments
+                )
             )
-    return found, tuple(notes)
+    return said, tuple(notes)
 
 
-def _present(
-    kind: str, attributes: dict[str, Any]
-) -> Iterator[tuple[str, dict[str, Any], str | None]]:
-    named = {key: attributes.pop(key) for key in _NAMED if key in attributes}
-    old = "`@pypi`" if kind == "pip" else None
-    kind = "pypi" if kind == "pip" else kind
+def _present(kind: str, given: Arguments) -> Iterator[tuple[str, Arguments, str | None]]:
+    """What it takes to say the same without what is deprecated, each with what to use."""
     if kind == "named_env":
-        yield kind, named | attributes, None
+        yield kind, given, None
         return
-    if named:
-        yield "named_env", named, f"`@named_env({', '.join(f'{key}=' for key in named)})`"
-    if kind == "conda":
-        libraries, packages = attributes.pop("libraries", ()), attributes.get("packages", ())
-        if libraries:
-            names = {one.name for one in packages}
-            libraries = tuple(one for one in libraries if one.name not in names)
-            attributes["packages"] = (*libraries, *packages)
-        pip = {"packages": attributes.pop("pip_packages", ())}
-        pip["extra_indices"] = attributes.pop("pip_sources", ())
-        if any(pip.values()):
-            yield "pypi", {key: value for key, value in pip.items() if value}, "`@pypi`"
-    if "sources" in attributes:
-        attributes["extra_indices"] = (
-            *attributes.get("extra_indices", ()),
-            *attributes.pop("sources"),
-        )
+    named = Arguments(name=given.name, pathspec=given.pathspec, fetch_at_exec=given.fetch_at_exec)
+    if keys := [key for key in _NAMED if key in named.given()]:
+        yield "named_env", named, f"`@named_env({', '.join(f'{key}=' for key in keys)})`"
+    rest = replace(given, name=None, pathspec=None, fetch_at_exec=None)
+    if rest.pip_packages or rest.pip_sources:
+        pip = Arguments(packages=rest.pip_packages or None, extra_indices=rest.pip_sources or None)
+        yield "pypi", pip, "`@pypi`"
+    rest = replace(rest, pip_packages=None, pip_sources=None)
+    if rest.libraries:
+        # Who says both means what Metaflow itself calls it.
+        names = {package.name for package in rest.packages or ()}
+        libraries = [package for package in rest.libraries if package.name not in names]
+        rest = replace(rest, packages=(*libraries, *(rest.packages or ())))
+    rest = replace(rest, libraries=None)
+    old = "`@pypi`" if kind == "pip" else None
+    if rest.sources is not None:
+        indices = (*(rest.extra_indices or ()), *rest.sources)
+        rest = replace(rest, extra_indices=indices, sources=None)
         old = old or "`extra_indices=`"
-    yield kind, attributes, old
+    yield "pypi" if kind == "pip" else kind, rest, old
 
 
 def refuse(what: str, place: str, other: str, elsewhere: str) -> Contradiction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
@@ -11,12 +12,12 @@ from mfenv.errors import InvalidRequest
 from reqparse import Origin, ParseErrors, parse_requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from reqparse import Requirement
     from reqparse.model import Category
 
-__all__ = ["PACKAGES", "READERS", "read"]
+__all__ = ["PACKAGES", "READERS", "Arguments", "read"]
 
 PACKAGES: Mapping[tuple[str, str], Category] = {
     ("conda", "packages"): "conda",
@@ -39,22 +40,46 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _SHORTENED = (3.1, 3.2)
 
 
-def read(kind: str, place: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What a decorator says: packages as tuples of requirements, the rest as `READERS` have it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a decorator was given, each argument as it is meant; None for what it was not given."""
+
+    channels: tuple[str, ...] | None = None
+    conda_only: tuple[Requirement, ...] | None = None
+    disabled: bool | None = None
+    extra_indices: tuple[str, ...] | None = None
+    extras: tuple[str, ...] | None = None
+    fetch_at_exec: bool | None = None
+    libraries: tuple[Requirement, ...] | None = None
+    name: str | None = None
+    packages: tuple[Requirement, ...] | None = None
+    pathspec: str | None = None
+    pip_packages: tuple[Requirement, ...] | None = None
+    pip_sources: tuple[str, ...] | None = None
+    python: str | None = None
+    sources: tuple[str, ...] | None = None
+
+    def given(self) -> Iterator[str]:
+        """The names of those that were given."""
+        return (field.name for field in fields(self) if getattr(self, field.name) is not None)
+
+
+def read(kind: str, place: str, attributes: Mapping[str, object]) -> Arguments:
+    """What a decorator says.
 
     Raises `InvalidRequest`, which names the place, the argument, and the item in it.
     """
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for key, value in attributes.items():
         category = PACKAGES.get((kind, key))
         try:
-            found[key] = _packages(category, place, value) if category else READERS[key](value)
+            arguments[key] = _packages(category, place, value) if category else READERS[key](value)
         except InvalidRequest as error:
             raise InvalidRequest(f"{place}: `{key}`: {error}", error.hint) from None
-    return found
+    return Arguments(**arguments)
 
 
-def _packages(category: Category, place: str, value: Any) -> tuple[Requirement, ...]:
+def _packages(category: Category, place: str, value: object) -> tuple[Requirement, ...]:
     if not isinstance(value, Mapping):
         raise InvalidRequest(
             f"is {_type(value)}, not an object of names and versions", 'write `{"NAME": "VERSION"}`'
@@ -62,7 +87,7 @@ def _packages(category: Category, place: str, value: Any) -> tuple[Requirement, 
     return tuple(_package(category, place, *item) for item in value.items())
 
 
-def _package(category: Category, place: str, name: Any, version: Any) -> Requirement:
+def _package(category: Category, place: str, name: object, version: object) -> Requirement:
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequest(f"`{name}` is not a name", 'write `{"NAME": "VERSION"}`')
     name = name.strip()
@@ -162,7 +187,7 @@ _SPELL: Mapping[Category, Callable[[str, str], str]] = {
 }
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise InvalidRequest(f"is {_type(value)}, not a list", 'write `["a", "b"]`')
     for item in value:
@@ -173,37 +198,37 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in value)
 
 
-def _channels(value: Any) -> tuple[str, ...]:
+def _channels(value: object) -> tuple[str, ...]:
     return _each(value, _CHANNEL, "the name or the URL of a channel", "conda-forge")
 
 
-def _indexes(value: Any) -> tuple[str, ...]:
+def _indexes(value: object) -> tuple[str, ...]:
     return _each(value, _INDEX, "the URL of an index", "https://HOST/simple")
 
 
-def _each(value: Any, form: re.Pattern[str], what: str, example: str) -> tuple[str, ...]:
-    found = _texts(value)
-    for item in found:
+def _each(value: object, form: re.Pattern[str], what: str, example: str) -> tuple[str, ...]:
+    texts = _texts(value)
+    for item in texts:
         if not form.fullmatch(item):
             raise InvalidRequest(f"`{redact(item)}` is not {what}", f"such as `{example}`")
-    return found
+    return texts
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     # A command line gives what is made of digits as a number.
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise InvalidRequest(f"is {_type(value)}, not a text", "write it in quotes")
     return str(value)
 
 
-def _flag(value: Any) -> bool:
-    found = _FLAGS.get(str(value).lower())
-    if found is None:
+def _flag(value: object) -> bool:
+    flag = _FLAGS.get(str(value).lower())
+    if flag is None:
         raise InvalidRequest(f"`{value}` is neither true nor false", "write `True` or `False`")
-    return found
+    return flag
 
 
-def _python(value: Any) -> str:
+def _python(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InvalidRequest(f"is {_type(value)}, not a version", 'write `"3.12"`')
     if value in _SHORTENED:
@@ -211,7 +236,7 @@ def _python(value: Any) -> str:
     return str(value).strip()
 
 
-def _type(value: Any) -> str:
+def _type(value: object) -> str:
     names = {
         bool: f"the flag {value}",
         float: f"the number {value}",
@@ -223,7 +248,7 @@ def _type(value: Any) -> str:
     return names.get(type(value), kind)
 
 
-READERS: Mapping[str, Callable[[Any], Any]] = {
+READERS: Mapping[str, Callable[[object], object]] = {
     "channels": _channels,
     "disabled": _flag,
     "extra_indices": _indexes,

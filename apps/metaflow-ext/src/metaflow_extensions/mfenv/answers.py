@@ -5,11 +5,26 @@ from __future__ import annotations
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from metaflow_extensions.mfenv.pathspecs import env_of_step
+from metaflow_extensions.mfenv.records import Around, EnvId, Facts
 
-__all__ = ["FUNCTIONS", "Refused", "gather"]
+if TYPE_CHECKING:
+    from metaflow.client import Task
+
+    from metaflow_extensions.mfenv.records import (
+        CodeOfStep,
+        CopyMetaflow,
+        EnvOfStep,
+        LocalRoot,
+        Question,
+        UseMetadata,
+    )
+
+__all__ = ["Refused", "answer", "gather"]
+
+_A = TypeVar("_A")
 
 _TASK = 3  # slashes in `Flow/run/step/task`
 
@@ -20,29 +35,36 @@ class Refused(Exception):
     hint = None  # it is the user's doing
 
 
-def gather() -> dict[str, Any]:
-    """Metaflow's configuration as far as environments depend on it, as JSON data."""
+def answer(question: Question[_A]) -> _A:
+    """What Metaflow says to one of the questions that it answers; raises `Refused`."""
+    result: _A = _FUNCTIONS[question.function](question)
+    return result
+
+
+def gather() -> Facts:
+    """Metaflow's configuration as far as environments depend on it."""
     from metaflow import metaflow_config as configuration
     from metaflow import metaflow_config_funcs as files
     from metaflow.plugins import DATASTORES
 
     from metaflow_extensions.mfenv.descriptions import descriptions
 
-    around = descriptions()
-    types = sorted(one.TYPE for one in DATASTORES)
-    return {
-        "configured": {**(files.METAFLOW_CONFIG or {}), **(files.METAFLOW_LOCAL_CONFIG or {})},
-        "datastores": types,
-        "default_datastore": configuration.DEFAULT_DATASTORE,
-        "sysroots": {
-            one: getattr(configuration, f"DATASTORE_SYSROOT_{one.upper()}", None) for one in types
+    package = descriptions()
+    types = sorted(datastore.TYPE for datastore in DATASTORES)
+    needs = {name: _needs(name) for name in types}
+    return Facts(
+        configured={**(files.METAFLOW_CONFIG or {}), **(files.METAFLOW_LOCAL_CONFIG or {})},
+        datastores=types,
+        default_datastore=configuration.DEFAULT_DATASTORE,
+        sysroots={
+            name: getattr(configuration, f"DATASTORE_SYSROOT_{name.upper()}", None)
+            for name in types
         },
-        "azure_endpoint": configuration.AZURE_STORAGE_BLOB_SERVICE_ENDPOINT,
-        "s3_endpoint": configuration.S3_ENDPOINT_URL,
-        "needs": {one: needs for one in types for needs in [_needs(one)] if needs is not None},
-        # Of the task that this process is in, if it is in one.
-        "around": {key: around[key] for key in ("store", "runtime") if key in around},
-    }
+        azure_endpoint=configuration.AZURE_STORAGE_BLOB_SERVICE_ENDPOINT,
+        s3_endpoint=configuration.S3_ENDPOINT_URL,
+        needs={name: pins for name, pins in needs.items() if pins is not None},
+        around=Around(store=package.store, runtime=package.runtime) if package else Around(),
+    )
 
 
 def _needs(datastore: str) -> dict[str, str] | None:
@@ -52,40 +74,34 @@ def _needs(datastore: str) -> dict[str, str] | None:
 
     try:
         # It takes a version of Python, and makes nothing of it.
-        found: dict[str, str] = get_pinned_conda_libs("3.10", datastore)
+        pins: dict[str, str] = get_pinned_conda_libs("3.10", datastore)
     except MetaflowException:  # it has environments with no such datastore
         return None
-    return found
+    return pins
 
 
-def _env_of_step(pathspec: str) -> list[str]:
-    """The req_id, full_id and platform of the environment of `Flow/run/step`, or of one task.
-
-    All namespaces are looked at.
-    """
+def _env_of_step(asked: EnvOfStep) -> EnvId:
     try:
-        return env_of_step(pathspec)
+        return env_of_step(asked.pathspec)
     except LookupError as error:
         raise Refused(str(error)) from None
 
 
-def _use_metadata(text: str) -> None:
-    """Look runs up there from now on."""
+def _use_metadata(asked: UseMetadata) -> None:
     from metaflow import metadata
     from metaflow.plugins import METADATA_PROVIDERS
 
-    kind = text.partition("@")[0]
-    known = sorted(one.TYPE for one in METADATA_PROVIDERS)
+    kind = asked.text.partition("@")[0]
+    known = sorted(provider.TYPE for provider in METADATA_PROVIDERS)
     if kind not in known:
-        raise Refused(f"`{text}` is none of {', '.join(known)}")
+        raise Refused(f"`{asked.text}` is none of {', '.join(known)}")
     try:
-        metadata(text)
+        metadata(asked.text)
     except ValueError as error:
         raise Refused(str(error)) from None
 
 
-def _local_root() -> str | None:
-    """Where the local datastore is, from the current directory."""
+def _local_root(_: LocalRoot) -> str | None:
     from metaflow.plugins.datastores.local_storage import LocalStorage
 
     root: str | None
@@ -93,7 +109,7 @@ def _local_root() -> str | None:
     return root
 
 
-def _code_of_step(pathspec: str, folder: str) -> str | None:
+def _code_of_step(asked: CodeOfStep) -> str | None:
     """Put the code that a step ran with into a folder.
 
     Where its task has no code package, that is the Metaflow here, if the task ran with it; else
@@ -101,20 +117,20 @@ def _code_of_step(pathspec: str, folder: str) -> str | None:
     """
     from metaflow.metaflow_version import get_version
 
-    task = _task(pathspec)
+    task = _task(asked.pathspec)
     if task.code:
         options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        task.code.tarball.extractall(folder, **options)  # noqa: S202 - Metaflow made it
+        task.code.tarball.extractall(asked.folder, **options)  # noqa: S202 - Metaflow made it
         return None
     tags = [tag.partition(":") for tag in task.parent.parent.system_tags]
     version = next((text for kind, _, text in tags if kind == "metaflow_version"), "")
     if version != get_version():
         return version
-    _copy_metaflow(folder)
+    _copy_into(asked.folder)
     return None
 
 
-def _task(pathspec: str) -> Any:
+def _task(pathspec: str) -> Task:
     from metaflow.client import Step, Task
     from metaflow.exception import MetaflowInvalidPathspec, MetaflowNotFound
 
@@ -126,7 +142,11 @@ def _task(pathspec: str) -> Any:
         raise Refused(f"there is no step `{pathspec}`") from None
 
 
-def _copy_metaflow(folder: str) -> None:
+def _copy_metaflow(asked: CopyMetaflow) -> None:
+    _copy_into(asked.folder)
+
+
+def _copy_into(folder: str) -> None:
     """Copy the Metaflow that runs, and its extensions."""
     import metaflow
 
@@ -140,11 +160,10 @@ def _copy_metaflow(folder: str) -> None:
         shutil.copytree(path, place, ignore=ignore, dirs_exist_ok=True)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "code_of_step": _code_of_step,
     "copy_metaflow": _copy_metaflow,
     "env_of_step": _env_of_step,
     "local_root": _local_root,
     "use_metadata": _use_metadata,
 }
-"""What may be asked, by name; arguments and results are JSON data. They raise `Refused`."""

@@ -5,46 +5,44 @@ Where there is no such process around, as in tests, Metaflow is asked here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from metaflow_extensions.mfenv import answers
+from metaflow_extensions.mfenv import answers, encoding
 from metaflow_extensions.mfenv.answers import Refused
+from metaflow_extensions.mfenv.records import EnvOfStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from envid.aliases import FullRef, StepRef
+    from metaflow_extensions.mfenv.records import Facts, Question, Reply
 
 __all__ = ["Refused", "ask", "connect", "facts", "find_step"]
 
-_facts: Mapping[str, Any] | None = None
-_asked: Callable[[str, dict[str, Any]], Mapping[str, Any]] | None = None
+_A = TypeVar("_A")
+_facts: Facts | None = None
+_ask: Callable[[Question[object]], Reply] | None = None
 
 
-def connect(
-    told: Mapping[str, Any], asked: Callable[[str, dict[str, Any]], Mapping[str, Any]]
-) -> None:
-    """Take the answer of `answers.gather`, and what asks a function of `answers.FUNCTIONS`.
-
-    `asked` gets the name and the arguments; it answers a `result`, or what was `refused`.
-    """
-    global _facts, _asked
-    _facts, _asked = told, asked
+def connect(told: Facts, asked: Callable[[Question[object]], Reply]) -> None:
+    """Take what Metaflow's process told, and the way to ask it a question."""
+    global _facts, _ask
+    _facts, _ask = told, asked
 
 
-def facts() -> Mapping[str, Any]:
-    """Metaflow's configuration; see `answers.gather`."""
+def facts() -> Facts:
+    """Metaflow's configuration."""
     return answers.gather() if _facts is None else _facts
 
 
-def ask(function: str, **arguments: Any) -> Any:
-    """What a function of `answers.FUNCTIONS` returns; raises `Refused`."""
-    if _asked is None:
-        return answers.FUNCTIONS[function](**arguments)
-    found = _asked(function, arguments)
-    if "refused" in found:
-        raise Refused(found["refused"])
-    return found["result"]
+def ask(question: Question[_A]) -> _A:
+    """What Metaflow's process answers to one of its questions; raises `Refused`."""
+    if _ask is None:
+        return answers.answer(question)
+    reply = _ask(question)
+    if reply.refused is not None:
+        raise Refused(reply.refused)
+    return encoding.answer(question, reply.result)
 
 
 def find_step(ref: StepRef) -> FullRef:
@@ -57,9 +55,9 @@ def find_step(ref: StepRef) -> FullRef:
 
     pathspec = "/".join(part for part in (ref.flow, ref.run, ref.step, ref.task) if part)
     try:
-        req_id, full_id, _ = ask("env_of_step", pathspec=pathspec)
+        env_id = ask(EnvOfStep(pathspec=pathspec))
     except Refused as error:
         raise UnknownEnvironment(
             str(error), "a step is named `Flow/run/step`, in the metadata that Metaflow uses here"
         ) from None
-    return FullRef(req_id, full_id)
+    return FullRef(env_id.req_id, env_id.full_id)

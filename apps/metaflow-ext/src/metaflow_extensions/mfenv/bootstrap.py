@@ -8,17 +8,21 @@ the shell must export into `mfenv_exports.sh`.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Sequence
 from urllib.parse import quote
 
+from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, descriptions
 from metaflow_extensions.mfenv.fetching import Failed
+from metaflow_extensions.mfenv.records import Outside, Prepare
+
+if TYPE_CHECKING:
+    from metaflow_extensions.mfenv.records import ContainerInterpreter, FlowEnvironments, Runtime
 
 __all__ = ["main"]
 
@@ -31,23 +35,25 @@ def main(arguments: list[str]) -> None:
     step, datastore = arguments[:2]
     try:
         _check_python()
-        document = _document()
+        package, runtime = _package()
         # What a run that the task starts must ask for the same by.
-        told = {f"MFENV_{key.upper()}": text for key, text in document["settings"].items()}
+        told = {f"MFENV_{key.upper()}": text for key, text in package.settings.items()}
         added = {name: text for name, text in told.items() if name not in os.environ}
         home = Path(os.environ.get("MFENV_HOME") or ".mfenv").absolute()
-        added.update(MFENV_HOME=str(home), MFENV_STORE=_store(document["store"]))
+        added.update(MFENV_HOME=str(home), MFENV_STORE=_store(package.store))
         os.environ.update(added)
-        created = _created(document, step, datastore, "".join(arguments[2:]))
-        _write(created, added)
+        name = "".join(arguments[2:])
+        interpreter = _created(_asked(package, runtime, step, datastore, name))
+        _write(interpreter, added)
     except Failed as error:
         sys.exit(f"Environment of step `{step}`: {error}")
+    except encoding.NotUnderstood as error:
+        sys.exit(f"Environment of step `{step}`: `{DESCRIPTIONS}`: {error}; {error.hint}")
     except OSError as error:
         sys.exit(f"Environment of step `{step}`: {error}; let this task write into its directory")
-    ids = ":".join(one[:12] for one in created["env_id"][:2])
-    took, fetching = time.time() - started, created["fetching"]
+    took, fetching = time.time() - started, interpreter.fetching
     sys.stdout.write(
-        f"Environment {ids} ready in {took:.1f} s: {fetching:.1f} s to fetch mfenv,"
+        f"Environment {interpreter.env_id.short} ready in {took:.1f} s: {fetching:.1f} s to fetch mfenv,"
         f" {took - fetching:.1f} s to create it\n"
     )
 
@@ -61,17 +67,17 @@ def _check_python() -> None:
         )
 
 
-def _version(numbers: Any) -> str:
+def _version(numbers: Sequence[object]) -> str:
     return f"{numbers[0]}.{numbers[1]}"
 
 
-def _document() -> dict[str, Any]:
-    document = descriptions()
-    if not document:
+def _package() -> tuple[FlowEnvironments, Runtime]:
+    package = descriptions()
+    if not package:
         raise Failed(f"the code package has no `{DESCRIPTIONS}`; start the run again")
-    if "runtime" not in document:
+    if not package.runtime:
         raise Failed("the run was started without a store; set MFENV_STORE, and start it again")
-    return document
+    return package, package.runtime
 
 
 def _store(url: str) -> str:
@@ -82,15 +88,15 @@ def _store(url: str) -> str:
     if not url.startswith("s3://") or not endpoint:
         return url
     bare, _, query = url.partition("?")
-    options = [one for one in query.split("&") if one and not one.startswith("endpoint=")]
+    options = [text for text in query.split("&") if text and not text.startswith("endpoint=")]
     return f"{bare}?{'&'.join([*options, 'endpoint=' + quote(endpoint, safe=':/')])}"
 
 
-def _created(document: dict[str, Any], step: str, datastore: str, name: str) -> dict[str, Any]:
-    from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
+def _asked(
+    package: FlowEnvironments, runtime: Runtime, step: str, datastore: str, name: str
+) -> Prepare:
     from metaflow_extensions.mfenv.names import expand
 
-    described = []
     if name:
         try:
             name = expand(name, os.environ)
@@ -98,45 +104,54 @@ def _created(document: dict[str, Any], step: str, datastore: str, name: str) -> 
             raise Failed(
                 f"there is no variable {error.args[0]} to put into `{name}`; set it in the container"
             ) from None
-    else:
-        req_id, full_id, target = document["steps"][step]["env_id"]
-        name = f"{req_id}:{full_id}"
-        described = [document["environments"][f"{name}@{target}"]]
+        return Prepare(datastore=datastore, name=name, runtime=runtime, descriptions=())
+    env_id = package.steps[step].env_id
+    if not env_id:
+        raise Failed(f"`{DESCRIPTIONS}` names no environment for it; start the run again")
+    return Prepare(
+        datastore=datastore,
+        name=env_id.name,
+        runtime=runtime,
+        descriptions=(package.environments[str(env_id)],),
+    )
+
+
+def _created(asked: Prepare) -> ContainerInterpreter:
+    from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
+
     try:
-        created: dict[str, Any] = call(
-            "prepare",
-            _say,
-            name=name,
-            datastore=datastore,
-            runtime=document["runtime"],
-            descriptions=described,
-        )
+        return call(asked, _say)
     except EnvironmentFailed as error:
         raise Failed(error.message.replace("\nhint: ", "; ")) from None
-    return created
 
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _write(created: dict[str, Any], added: dict[str, str]) -> None:
+def _write(interpreter: ContainerInterpreter, added: dict[str, str]) -> None:
     from metaflow.plugins.env_escape import generate_trampolines
 
     from metaflow_extensions.mfenv.bridge import OUTSIDE, outside
-    from metaflow_extensions.mfenv.environment import EXPORTS, PYTHON, VARIABLE
+    from metaflow_extensions.mfenv.conda_environment import EXPORTS, PYTHON, VARIABLE
 
     trampolines = Path("_escape_trampolines").absolute()
     trampolines.mkdir(exist_ok=True)
     generate_trampolines(str(trampolines))
     where = outside()
     lines = {
-        **created["variables"],
-        PYTHON: created["python"],
-        VARIABLE: json.dumps(created["env_id"]),
+        **interpreter.variables,
+        PYTHON: interpreter.python,
+        VARIABLE: encoding.write(interpreter.env_id),
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(trampolines)]),
         "PYTHONNOUSERSITE": "1",
-        OUTSIDE: json.dumps({**where, "paths": [*created["paths"], *where["paths"]]}),
+        OUTSIDE: encoding.write(
+            Outside(
+                python=where.python,
+                program=where.program,
+                paths=(*interpreter.paths, *where.paths),
+            )
+        ),
         "METAFLOW_ENV_ESCAPE_PY": sys.executable,
         "METAFLOW_ENV_ESCAPE_PATHS": os.pathsep.join(map(os.path.abspath, sys.path)),
         **added,

@@ -4,16 +4,13 @@ What a flow imports, or has beside it, must not decide what mfenv imports, nor t
 And a task runs in an environment that holds what the user asked for and no mfenv: from there it is
 reached in the Python outside, by which the outermost run was started.
 
-Messages are JSON documents, one in a line. The first has `paths`, to find mfenv in if it is not
-installed in that Python, and for a command line its `words`. A call has `call`, its number,
-`function` and `arguments`. Both have what to work under: `environ`, `directory` and `facts`, see
-`answers.gather`. What comes back for a call are texts to `say`, and at last its `result` or the
-`error`. On the way, `ask` may ask for a `function` of `answers`.
+Messages are records, one in a line, as `encoding` writes them. To mfenv go an `Opening`, then every
+`Call`, and a `Reply` for each `Ask`; from there come for a call each `Line` to say, and at last its
+`Answer`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -22,19 +19,36 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Callable, Dict
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from metaflow.exception import MetaflowException
 
-from metaflow_extensions.mfenv.encoding import encode
+from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.records import (
+    ANSWERED_BY_METAFLOW,
+    Answer,
+    Ask,
+    Call,
+    CommandLine,
+    Line,
+    Opening,
+    Outside,
+    Question,
+    Record,
+    Reply,
+    Surroundings,
+)
+
+if TYPE_CHECKING:
+    from metaflow_extensions.mfenv.records import Say
 
 __all__ = ["OUTSIDE", "EnvironmentFailed", "call", "outside", "run_command"]
 
 OUTSIDE = "_METAFLOW_MFENV_OUTSIDE"
-"""The variable by which a task knows the Python outside: what `outside` returns, as JSON."""
+"""The variable by which a task knows the Python outside: what `outside` returns, as text."""
 
 _LIBRARIES = "LD_LIBRARY_PATH"
-_Message = Dict[str, Any]
+_A = TypeVar("_A")
 
 
 class EnvironmentFailed(MetaflowException):
@@ -43,16 +57,22 @@ class EnvironmentFailed(MetaflowException):
     headline = "Environment error"
 
 
-def call(function: str, say: Callable[[str], None], **arguments: Any) -> Any:
-    """Call a function that `isolated` knows, and return its answer, which is JSON data.
+def call(question: Question[_A], say: Say) -> _A:
+    """What mfenv answers to a question.
 
-    `say` gets a line at a time of how the work goes. Raises `EnvironmentFailed`. Safe to use from
-    several threads.
+    Raises `EnvironmentFailed`. Safe to use from several threads.
     """
-    answer = _process().call({"function": function, "arguments": encode(arguments)}, say)
-    if "error" in answer:
-        raise EnvironmentFailed(answer["error"])
-    return answer["result"]
+    told = _process().call(question, say)
+    if told.error is not None:
+        raise EnvironmentFailed(told.error)
+    try:
+        return encoding.answer(question, told.result)
+    except encoding.NotUnderstood as error:
+        raise _failed(error) from None
+
+
+def _failed(error: encoding.NotUnderstood) -> EnvironmentFailed:
+    return EnvironmentFailed(f"{error}\nhint: {error.hint}")
 
 
 def run_command(words: list[str]) -> int:
@@ -63,21 +83,25 @@ def run_command(words: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: process.process.send_signal(number))
     process.read()
+    if process.failure:
+        raise process.failure
     status = process.process.wait()
     return 128 - status if status < 0 else status
 
 
-def outside() -> dict[str, Any]:
-    """What runs mfenv: its `python`, the `program`, and the `paths` to find mfenv in."""
+def outside() -> Outside:
+    """What runs mfenv; raises `EnvironmentFailed` if another release said so and is not read."""
     told = os.environ.get(OUTSIDE)
     if told:
-        found: dict[str, Any] = json.loads(told)
-        return found
-    return {
-        "python": sys.executable,
-        "program": str(Path(__file__).resolve().with_name("isolated.py")),
-        "paths": [str(Path(path).absolute()) for path in sys.path if _has_distributions(path)],
-    }
+        try:
+            return encoding.read(told, Outside)
+        except encoding.NotUnderstood as error:
+            raise _failed(error) from None
+    return Outside(
+        python=sys.executable,
+        program=str(Path(__file__).resolve().with_name("isolated.py")),
+        paths=tuple(str(Path(path).absolute()) for path in sys.path if _has_distributions(path)),
+    )
 
 
 def _has_distributions(path: str) -> bool:
@@ -94,67 +118,85 @@ class _Process:
 
     def __init__(self, words: list[str] | None = None) -> None:
         self.owner, self.ended = os.getpid(), False
+        self.failure: EnvironmentFailed | None = None
         self._lock = threading.Lock()
-        self._calls: dict[int, SimpleQueue[_Message | None]] = {}
+        self._calls: dict[int, SimpleQueue[Line | Answer | None]] = {}
         where = outside()
         theirs, requests = os.pipe()
         answers, ours = os.pipe()
-        # Ctrl-C is for us to handle, and the standard output is for data.
-        apart: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": 2}
+        apart = words is None
         try:
             self.process = subprocess.Popen(
-                [where["python"], *_flags(), where["program"], str(theirs), str(ours)],
+                [where.python, *_flags(), where.program, str(theirs), str(ours)],
                 pass_fds=(theirs, ours),
                 env=_environ(),
-                start_new_session=words is None,
-                **(apart if words is None else {}),
+                # Ctrl-C is for us to handle, and the standard output is for data.
+                start_new_session=apart,
+                stdin=subprocess.DEVNULL if apart else None,
+                stdout=2 if apart else None,
             )
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise EnvironmentFailed(f"`{where['python']}` cannot run mfenv: {reason}") from None
+            raise EnvironmentFailed(f"`{where.python}` cannot run mfenv: {reason}") from None
         finally:
             os.close(theirs)
             os.close(ours)
         self._requests: IO[str] = os.fdopen(requests, "w", encoding="utf-8")
         self._answers: IO[str] = os.fdopen(answers, encoding="utf-8")
-        first: _Message = {"paths": where["paths"]}
-        self._send(first if words is None else {**first, "words": words, **_surroundings()})
-        if words is None:
+        command = None
+        if words is not None:
+            command = CommandLine(**vars(_surroundings()), words=tuple(words))
+        self._send(Opening(paths=where.paths, command=command))
+        if apart:
             threading.Thread(target=self.read, daemon=True).start()
 
-    def call(self, message: _Message, say: Callable[[str], None]) -> _Message:
-        answers: SimpleQueue[_Message | None] = SimpleQueue()
+    def call(self, question: Question[_A], say: Say) -> Answer:
+        """Ask mfenv, and wait for the answer; what comes before it goes to `say`."""
+        answers: SimpleQueue[Line | Answer | None] = SimpleQueue()
         number = id(answers)
         self._calls[number] = answers
-        self._send({"call": number, **message, **_surroundings()})
+        self._send(
+            Call(
+                **vars(_surroundings()),
+                call=number,
+                function=question.function,
+                arguments=question,
+            )
+        )
         if self.ended:
             answers.put(None)
         while True:
-            answer = answers.get()
-            if answer is None:
+            told = answers.get()
+            if told is None:
                 status = self.process.wait()
-                raise EnvironmentFailed(f"the process of mfenv ended with status {status}")
-            if "say" not in answer:
+                raise self.failure or EnvironmentFailed(
+                    f"the process of mfenv ended with status {status}"
+                )
+            if isinstance(told, Answer):
                 del self._calls[number]
-                return answer
-            say(answer["say"])
+                return told
+            say(told.say)
 
     def read(self) -> None:
         """Take what comes, until the process ends."""
-        for line in self._answers:
-            message = json.loads(line)
-            if "ask" in message:
-                self._send({"ask": message["ask"], **_answer(message)})
-            elif message["call"] in self._calls:
-                self._calls[message["call"]].put(message)
+        try:
+            for line in self._answers:
+                message = encoding.read(line, Line, Answer, Ask)
+                if isinstance(message, Ask):
+                    self._send(_reply(message))
+                elif isinstance(message, (Line, Answer)) and message.call in self._calls:
+                    self._calls[message.call].put(message)
+        except encoding.NotUnderstood as error:
+            self.failure = _failed(error)
+            self._requests.close()  # by which it ends
         self.ended = True
         for answers in list(self._calls.values()):
             answers.put(None)
 
-    def _send(self, message: _Message) -> None:
+    def _send(self, message: Record) -> None:
         # If it has ended, `read` sees it, and tells whoever waits.
-        with suppress(OSError), self._lock:
-            self._requests.write(json.dumps(message) + "\n")
+        with suppress(OSError, ValueError), self._lock:
+            self._requests.write(encoding.write(message) + "\n")
             self._requests.flush()
 
 
@@ -182,28 +224,30 @@ def _flags() -> list[str]:
     return flags
 
 
-def _surroundings() -> dict[str, Any]:
+def _surroundings() -> Surroundings:
     from metaflow_extensions.mfenv.answers import gather
 
-    return {"environ": _environ(), "directory": os.path.abspath("."), "facts": gather()}  # noqa: PTH100
+    # Not pathlib's, which has no absolute path where the directory was deleted.
+    return Surroundings(environ=_environ(), directory=os.path.abspath("."), facts=gather())  # noqa: PTH100
 
 
 def _environ() -> dict[str, str]:
     """The variables of this process, without what only the Python of a task needs."""
-    found = dict(os.environ)
-    if f"MF_ORIG_{_LIBRARIES}" in found:
-        found[_LIBRARIES] = found.pop(f"MF_ORIG_{_LIBRARIES}")
-    return found
+    environ = dict(os.environ)
+    if f"MF_ORIG_{_LIBRARIES}" in environ:
+        environ[_LIBRARIES] = environ.pop(f"MF_ORIG_{_LIBRARIES}")
+    return environ
 
 
-def _answer(message: _Message) -> _Message:
-    from metaflow_extensions.mfenv.answers import FUNCTIONS, Refused
+def _reply(ask: Ask) -> Reply:
+    from metaflow_extensions.mfenv import answers
 
     try:
-        return {"result": FUNCTIONS[message["function"]](**message["arguments"])}
-    except Refused as error:
-        return {"refused": str(error)}
+        question = encoding.read_data(ANSWERED_BY_METAFLOW[ask.function], ask.arguments)
+        return Reply(ask=ask.ask, result=answers.answer(question))
+    except answers.Refused as error:
+        return Reply(ask=ask.ask, refused=str(error))
     except MetaflowException as error:
-        return {"refused": " ".join(str(error).split()).rstrip(".")}
+        return Reply(ask=ask.ask, refused=" ".join(str(error).split()).rstrip("."))
     except Exception as error:  # noqa: BLE001 - somebody waits for an answer
-        return {"refused": f"{type(error).__name__}: {error}"}
+        return Reply(ask=ask.ask, refused=f"{type(error).__name__}: {error}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Mapping
+
+if TYPE_CHECKING:
+    from metaflow.client import Task as ClientTask
 
 __all__ = ["extend_client"]
 
@@ -16,12 +19,10 @@ def extend_client() -> None:
 
     usual = Task.environment_info
 
-    def environment_info(self: Any) -> dict[str, Any] | None:
-        from metaflow_extensions.mfenv.environment import CondaEnvironment
+    def environment_info(task: ClientTask) -> Mapping[str, object] | None:
+        from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
 
-        found: dict[str, Any] | None = CondaEnvironment.get_client_info(
-            self.path_components[0], self.metadata_dict
-        )
-        return found or usual.__get__(self)
+        info = CondaEnvironment.get_client_info(task.path_components[0], task.metadata_dict)
+        return info or usual.__get__(task)
 
     Task.environment_info = property(environment_info, doc=usual.__doc__)

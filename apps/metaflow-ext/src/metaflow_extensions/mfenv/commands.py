@@ -14,6 +14,7 @@ from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES
+from metaflow_extensions.mfenv.records import UseMetadata
 from mfenv.command_line import commands, interrupted, output_options, run
 from mfenv.errors import MfenvError
 from mfenv.groups import Commands
@@ -96,10 +97,10 @@ def environment(
     """
     if metadata:
         try:
-            ask("use_metadata", text=metadata)
+            ask(UseMetadata(text=metadata))
         except Refused as error:
             raise click.BadParameter(str(error), param_hint="--metadata") from None
-    chosen = datastore or facts()["default_datastore"]
+    chosen = datastore or facts().default_datastore
     context.obj = MetaflowHost(datastore=chosen, root=conda_root)
     for note in () if context.obj.quiet else unheeded():
         click.echo(f"note: {note}", err=True)

@@ -16,6 +16,7 @@ import click
 
 from envid.platforms import PLATFORMS, host_platform
 from metaflow_extensions.mfenv.asking import Refused, ask
+from metaflow_extensions.mfenv.records import CodeOfStep, CopyMetaflow
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 from mfenv.host import Host
 
@@ -104,7 +105,7 @@ def _check_empty(place: Path, *, force: bool) -> None:
 def _fill(place: Path, pathspec: str, *, strict: bool) -> None:
     """Put the code that a step ran with into `place`, or else the Metaflow it ran with."""
     try:
-        version = ask("code_of_step", pathspec=pathspec, folder=str(place))
+        version = ask(CodeOfStep(pathspec=pathspec, folder=str(place)))
     except Refused as error:
         raise UnknownEnvironment(str(error), "a step is named `Flow/run/step`") from None
     if version is None:
@@ -119,7 +120,7 @@ def _fill(place: Path, pathspec: str, *, strict: bool) -> None:
             "`--no-strict` takes the Metaflow that is here",
         )
     else:
-        ask("copy_metaflow", folder=str(place))
+        ask(CopyMetaflow(folder=str(place)))
 
 
 def _install_metaflow(place: Path, version: str) -> None:

@@ -1,7 +1,7 @@
 """The decorators by which a flow says what its steps need.
 
 They hold attributes and check where they stand. What they say together is worked out by
-`metaflow_extensions.mfenv.requests`, before a run.
+`metaflow_extensions.mfenv.step_requests`, before a run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from metaflow.decorators import FlowDecorator, StepDecorator
 from metaflow.metaflow_environment import InvalidEnvironmentException
 
-from metaflow_extensions.mfenv.environment import CondaEnvironment
+from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
 
 if TYPE_CHECKING:
     from metaflow.metaflow_environment import MetaflowEnvironment

@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.records import FlowEnvironments
+
+if TYPE_CHECKING:
+    from metaflow_extensions.mfenv.records import Description, EnvId, EnvironmentInfo
 
 __all__ = ["DESCRIPTIONS", "description", "descriptions", "environment_info"]
 
 DESCRIPTIONS = "mfenv.json"
-"""The file in the code package: the answer of `metaflow_extensions.mfenv.engine.resolve`."""
+"""The file in the code package: `FlowEnvironments` as `encoding` writes them."""
 
 _ENDINGS = (".conda", ".tar.bz2", ".whl")
 
 
-def descriptions() -> dict[str, Any]:
-    """What the code package around this process says; empty for nothing."""
+def descriptions() -> FlowEnvironments | None:
+    """What the code package around this process says, if there is one that does."""
     # Metaflow loads all of the extension when it is imported, and this must be there by then.
     from metaflow.packaging_sys import ContentType, MetaflowCodeContent
 
     path = MetaflowCodeContent.get_filename(DESCRIPTIONS, ContentType.OTHER_CONTENT)
-    if not path:
-        return {}
-    found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return found
+    return encoding.read(Path(path).read_text(encoding="utf-8"), FlowEnvironments) if path else None
 
 
-def description(env_id: list[str]) -> dict[str, Any] | None:
+def description(env_id: EnvId) -> Description | None:
     """The description of an environment by its ids; None if the code package has none."""
-    result: dict[str, Any] | None
-    result = descriptions().get("environments", {}).get("{}:{}@{}".format(*env_id))
-    return result
+    package = descriptions()
+    return package.environments.get(str(env_id)) if package else None
 
 
-def environment_info(found: dict[str, Any]) -> dict[str, Any]:
+def environment_info(env: Description) -> EnvironmentInfo:
     """A description with what metaflow-netflixext has in its place, which flows read.
 
     That is beside `req_id` and `full_id` the `type`, which is `conda` for all of them, and as texts
     with `; ` in between: `user_deps`, what was asked for, each `CATEGORY::REQUIREMENT`, and
     `all_packages`, the files without their endings.
     """
-    spec = found["spec"]
+    spec = env["spec"]
     asked = [f"conda::python{spec['python']}"]
-    for one in (spec["requirements"], spec["platform_requirements"].get(found["platform"], {})):
-        asked += [f"{category}::{text}" for category, texts in one.items() for text in texts]
-    names = sorted(one["filename"] for one in found["packages"])
+    for by_category in (
+        spec["requirements"],
+        spec["platform_requirements"].get(env["platform"], {}),
+    ):
+        asked += [
+            f"{category}::{text}" for category, texts in by_category.items() for text in texts
+        ]
+    names = sorted(package["filename"] for package in env["packages"])
     return {
-        **found,
+        **env,
         "type": "conda",
         "user_deps": "; ".join(sorted(asked)),
         "all_packages": "; ".join(_stem(name) for name in names),
@@ -54,5 +60,5 @@ def environment_info(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stem(filename: str) -> str:
-    ending = next((one for one in _ENDINGS if filename.endswith(one)), "")
+    ending = next((ending for ending in _ENDINGS if filename.endswith(ending)), "")
     return filename[: len(filename) - len(ending)]

@@ -1,42 +1,200 @@
-"""What users write in decorators on its way to mfenv's process: it is to be refused there, if it is.
+"""Records as JSON and back: nothing else writes or reads what the two processes tell each other.
 
-JSON has no keys but texts, and few types. Whatever else there is keeps its place, the name of its type
-and how it is shown.
+A text has the version of the records in it. Another one is refused by name, and so is a field that
+is unknown, missing, or of another type: that is a release of this extension that meets another one,
+such as a task whose run was started before an upgrade. So whoever adds a field, or changes what one
+means, raises `VERSION`. A text without a version is of the first; a field that has a default is left
+out where it has it.
+
+What users write in decorators passes as it is, to be refused where it is understood. JSON has no
+keys but texts, and few types: whatever else there is keeps its place, the name of its type and how
+it is shown.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import (
+    Any,
+    Dict,
+    List,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-__all__ = ["decode", "encode"]
+from metaflow_extensions.mfenv.records import Question, Record
 
+__all__ = ["VERSION", "Json", "NotUnderstood", "answer", "plain", "read", "read_data", "write"]
+
+VERSION = 1
+"""Of all records together: a process has either the same ones as another, or other ones."""
+
+Json = Union[None, bool, int, float, str, List["Json"], Dict[str, "Json"]]
+
+_FIRST = 1
 _ITEMS, _OTHER = "\0items", "\0other"
+_T = TypeVar("_T")
 
 
-def encode(value: Any) -> Any:
-    """A value as JSON data."""
+class NotUnderstood(Exception):
+    """What another release of this extension has written, or somebody else."""
+
+    hint = "start again what was started before metaflow-mfenv was installed anew"
+
+
+def write(value: object) -> str:
+    """A record, or what records are made of, as a line of JSON."""
+    data = plain(value)
+    if isinstance(value, Record) and isinstance(data, dict):
+        data = {"version": VERSION, **data}
+    return json.dumps(data, separators=(",", ":"))
+
+
+def read(text: str, *kinds: type[_T]) -> _T:
+    """What was written, of one of these types; raises `NotUnderstood`."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise NotUnderstood(f"`{text[:40]}` is not JSON") from None
+    if isinstance(data, dict) and _is_record(kinds[0]):
+        version = data.pop("version", _FIRST)
+        if version != VERSION:
+            raise NotUnderstood(
+                f"a record has the version {version}, and this metaflow-mfenv reads {VERSION}"
+            )
+        for kind in kinds[1:]:  # messages are told from each other by their fields
+            if _has_fields(kind, data):
+                return read_data(kind, data)
+    return read_data(kinds[0], data)
+
+
+def read_data(kind: type[_T], data: object) -> _T:
+    """The same of data without a version of their own, such as arguments in a message."""
+    result: _T = _read(kind, data, getattr(kind, "__name__", "it"))
+    return result
+
+
+def answer(question: Question[_T], data: object) -> _T:
+    """What a question was answered, as its type says; raises `NotUnderstood`."""
+    (base,) = type(question).__orig_bases__  # type: ignore[attr-defined]  # what Generic leaves
+    result: _T = _read(get_args(base)[0], data, f"answer of {question.function}")
+    return result
+
+
+def plain(value: object) -> Json:
+    """Records, what they are made of, and what users write, as JSON data."""
+    if isinstance(value, Record):
+        items = [(field, getattr(value, field.name)) for field in _fields(type(value))]
+        return {field.name: plain(item) for field, item in items if field.default != item}
     if isinstance(value, Mapping):
         if all(isinstance(key, str) for key in value):
-            return {str(key): encode(value[key]) for key in value}
-        return {_ITEMS: [[encode(key), encode(value[key])] for key in value]}
+            return {str(key): plain(value[key]) for key in value}
+        return {_ITEMS: [[plain(key), plain(value[key])] for key in value]}
     if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, float, int, str)):
         return value
     return {_OTHER: [type(value).__name__, str(value)]}
 
 
-def decode(value: Any) -> Any:
-    """The value that was encoded, or something of a type by the same name that is shown like it."""
-    if isinstance(value, list):
-        return [decode(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if _ITEMS in value:
-        items = ((decode(key), decode(item)) for key, item in value[_ITEMS])
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Record)
+
+
+class _Field(NamedTuple):
+    name: str
+    type: Any
+    default: object  # MISSING where it has none
+
+
+_fields_of: dict[type, tuple[_Field, ...]] = {}
+
+
+def _fields(kind: type) -> tuple[_Field, ...]:
+    if kind in _fields_of:
+        return _fields_of[kind]
+    hints = get_type_hints(kind)
+    _fields_of[kind] = tuple(
+        _Field(
+            field.name,
+            hints[field.name],
+            field.default if field.default_factory is MISSING else field.default_factory(),
+        )
+        for field in fields(kind)
+    )
+    return _fields_of[kind]
+
+
+def _has_fields(kind: type[Any], data: Mapping[str, object]) -> bool:
+    named = _fields(kind)
+    needed = {field.name for field in named if field.default is MISSING}
+    return needed <= data.keys() <= {field.name for field in named}
+
+
+def _read(kind: Any, data: Any, where: str) -> Any:
+    """Data as a type says; `where` they are is for messages."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Union:  # no other is used than Optional
+        return None if data is None else _read(inner[0], data, where)
+    if origin in (list, tuple) and isinstance(data, list):
+        return origin(_read(inner[0], item, where) for item in data)
+    if origin is dict and isinstance(data, dict):
+        return {key: _read(inner[1], item, f"{where}.{key}") for key, item in data.items()}
+    if origin is None and _is_of(kind, data):
+        return _read_single(kind, data, where)
+    raise NotUnderstood(f"`{where}` is a {type(data).__name__}, not what it should be")
+
+
+def _read_single(kind: Any, data: Any, where: str) -> Any:
+    if kind is object:
+        return _written(data)
+    if _is_record(kind):
+        return _read_record(kind, data, where)
+    if kind is not Any and issubclass(kind, tuple):
+        types = get_type_hints(kind).values()
+        return kind(*(_read(item_type, item, where) for item_type, item in zip(types, data)))
+    return data
+
+
+def _read_record(kind: type[Record], data: Mapping[str, object], where: str) -> Record:
+    known = {field.name: field for field in _fields(kind)}
+    for name in data:
+        if name not in known:
+            raise NotUnderstood(f"`{where}` has a field `{name}`, which is not known here")
+    for field in known.values():
+        if field.default is MISSING and field.name not in data:
+            raise NotUnderstood(f"`{where}` has no field `{field.name}`")
+    given = {name: _read(known[name].type, item, f"{where}.{name}") for name, item in data.items()}
+    return kind(**given)
+
+
+def _is_of(kind: Any, data: Any) -> bool:
+    """Whether data are such as this type is written; JSON has no tuples, and `1` for `1.0`."""
+    if kind is Any or kind is object:
+        return True
+    if issubclass(kind, tuple):
+        return isinstance(data, list) and len(data) == len(get_type_hints(kind))
+    if issubclass(kind, (Record, dict)):  # the latter is a view of a document of envid's
+        return isinstance(data, dict)
+    return type(data) is kind or (kind is float and type(data) is int)
+
+
+def _written(data: Any) -> object:
+    """What a user wrote, or something of a type by the same name that is shown like it."""
+    if isinstance(data, list):
+        return [_written(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if _ITEMS in data:
+        items = ((_written(key), _written(item)) for key, item in data[_ITEMS])
         return {tuple(key) if isinstance(key, list) else key: item for key, item in items}
-    if _OTHER in value:
-        name, text = value[_OTHER]
+    if _OTHER in data:
+        name, text = data[_OTHER]
         return type(name, (), {"__str__": lambda _: text})()
-    return {key: decode(item) for key, item in value.items()}
+    return {key: _written(item) for key, item in data.items()}

@@ -1,4 +1,4 @@
-"""mfenv's side of the bridge: what Metaflow's side asks of mfenv, as JSON data both ways."""
+"""mfenv's side of the bridge: answers to what Metaflow's side asks of mfenv."""
 
 from __future__ import annotations
 
@@ -6,22 +6,37 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv._configuration import gpu_packages, skips_needs, unheeded
 from metaflow_extensions.mfenv.asking import find_step
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
-from metaflow_extensions.mfenv.requests import StepRequest, step_request
+from metaflow_extensions.mfenv.records import (
+    EnvId,
+    FlowEnvironments,
+    Interpreter,
+    ParsedFile,
+    StepEnvironment,
+)
 from metaflow_extensions.mfenv.staging import stage
+from metaflow_extensions.mfenv.step_requests import StepRequest, step_request
 from mfenv.environments import Environments
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from metaflow_extensions.mfenv.records import (
+        Create,
+        Describe,
+        Description,
+        Parse,
+        Resolve,
+        Say,
+        StepStatements,
+    )
     from mfenv.environments import Resolved
     from mfenv.prefixes import Created
     from mfenv.request import Request
@@ -31,6 +46,7 @@ __all__ = [
     "alike",
     "create",
     "describe",
+    "description_of",
     "opened",
     "parse",
     "remarks",
@@ -46,80 +62,76 @@ _ADD = (
 )
 
 
-def resolve(
-    steps: Sequence[Mapping[str, Any]], *, datastore: str, say: Callable[[str], None], force: bool
-) -> dict[str, Any]:
+def resolve(asked: Resolve, say: Say) -> FlowEnvironments:
     """Resolve and publish the environments of steps, all at once.
 
-    Takes what `metaflow_extensions.mfenv.collect.stated` gives. Answers `steps`: of each step
-    `env_id`, or `at_exec` for a name to look up when a task starts, or nothing where it needs no
-    environment; and `environments`: the descriptions by `req_id:full_id@platform`. For steps that
-    are sent to other machines also `store`, its URL, `runtime`: see `staging.stage`, and `settings`,
-    by which runs that their tasks start ask for the same.
+    For steps that are sent to other machines, what these need goes into the store, too.
     """
-    asked = requests_of(steps, datastore=datastore, say=say)
-    found: dict[str, dict[str, Any]] = {one.step: {} for one in asked}
-    found |= {one.step: {"at_exec": one.at_exec} for one in asked if one.at_exec}
-    described: dict[str, Any] = {}
+    requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
+    steps = {request.step: StepEnvironment(at_exec=request.at_exec) for request in requests}
+    described: dict[str, Description] = {}
     away = {
-        one["platform"]
-        for one, known in zip(steps, asked, strict=True)
-        if known.request or known.at_exec
+        step.platform
+        for step, request in zip(asked.steps, requests, strict=True)
+        if request.request or request.at_exec
     }
-    answer: dict[str, Any] = {"steps": found, "environments": described}
-    with opened(datastore, say) as environments:
-        for together, resolved in resolve_all(environments, alike(asked), force=force):
+    with opened(asked.datastore, say) as environments:
+        for together, resolved in resolve_all(environments, alike(requests), force=asked.force):
             say(_told(together, resolved))
-            for text in remarks(together, resolved, datastore):
+            for text in remarks(together, resolved, asked.datastore):
                 say(text)
-            for one in together:
-                env = next(env for env in resolved.envs if env.platform in one.platforms)
-                found[one.step] = {"env_id": list(env.env_id)}
-                described[str(env.env_id)] = env.to_dict()
-        if platforms := sorted(away - {None}):
-            answer["runtime"] = stage(environments, platforms)
-            answer["store"] = environments.store_url
-            answer["settings"] = handed_on(environments.settings)
-    return answer
+            for request in together:
+                env = next(env for env in resolved.envs if env.platform in request.platforms)
+                env_id = EnvId(*env.env_id)
+                steps[request.step] = StepEnvironment(env_id=env_id)
+                described[str(env_id)] = description_of(env)
+        flow = FlowEnvironments(steps=steps, environments=described)
+        if platforms := sorted(platform for platform in away if platform):
+            flow = replace(
+                flow,
+                runtime=stage(environments, platforms),
+                store=environments.store_url,
+                settings=handed_on(environments.settings),
+            )
+    return flow
 
 
-def requests_of(
-    steps: Sequence[Mapping[str, Any]], *, datastore: str, say: Callable[[str], None]
-) -> list[StepRequest]:
+def description_of(env: ResolvedEnv) -> Description:
+    """A resolved environment as envid describes it."""
+    return cast("Description", env.to_dict())
+
+
+def requests_of(steps: Sequence[StepStatements], *, datastore: str, say: Say) -> list[StepRequest]:
     """What each step asks for; `say` gets the notes on it, each once."""
     settings = load_settings(datastore)
     pins = {} if skips_needs() else needed(datastore)
     gpu = gpu_packages()
-    asked = [
-        step_request(
-            step,
-            settings,
-            pins=pins,
-            gpu=gpu,
-            environ=os.environ,
-        )
-        for step in steps
+    requests = [
+        step_request(step, settings, pins=pins, gpu=gpu, environ=os.environ) for step in steps
     ]
-    for note in dict.fromkeys(
-        (*settings.notes, *unheeded(), *(note for one in asked for note in one.notes))
-    ):
+    notes = [note for request in requests for note in request.notes]
+    for note in dict.fromkeys((*settings.notes, *unheeded(), *notes)):
         say(note)
-    return asked
+    return requests
 
 
-def alike(asked: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]]]:
+def alike(requests: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]]]:
     """Steps that ask for the same, and one request for the platforms of all of them."""
     groups: list[tuple[Request, list[StepRequest]]] = []
-    for one in asked:
-        if one.request:
-            same = next((steps for request, steps in groups if request == one.request), None)
+    for step in requests:
+        if step.request:
+            # A request cannot be hashed, so that this is no dictionary.
+            same = next((steps for request, steps in groups if request == step.request), None)
             if same is None:
-                groups.append((one.request, [one]))
+                groups.append((step.request, [step]))
             else:
-                same.append(one)
+                same.append(step)
     return [
         (
-            replace(request, platforms=tuple(sorted({p for one in steps for p in one.platforms}))),
+            replace(
+                request,
+                platforms=tuple(sorted({name for step in steps for name in step.platforms})),
+            ),
             steps,
         )
         for request, steps in groups
@@ -128,14 +140,22 @@ def alike(asked: Sequence[StepRequest]) -> list[tuple[Request, list[StepRequest]
 
 def resolve_all(
     environments: Environments,
-    wanted: Sequence[tuple[Request, Sequence[StepRequest]]],
-    **options: Any,
+    groups: Sequence[tuple[Request, Sequence[StepRequest]]],
+    *,
+    aliases: Sequence[str] = (),
+    force: bool,
+    dry_run: bool = False,
 ) -> Iterator[tuple[Sequence[StepRequest], Resolved]]:
-    """Resolve what `alike` gives all at once; `options` are those of `Environments.resolve`."""
+    """Resolve what `alike` gives all at once; options are those of `Environments.resolve`."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         pending = [
-            (steps, pool.submit(environments.resolve, request, **options))
-            for request, steps in wanted
+            (
+                steps,
+                pool.submit(
+                    environments.resolve, request, aliases=aliases, force=force, dry_run=dry_run
+                ),
+            )
+            for request, steps in groups
         ]
         for steps, future in pending:
             yield steps, future.result()
@@ -150,40 +170,32 @@ def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
 
 def remarks(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) -> Iterator[str]:
     """What a user should know of the environments of steps, each once."""
-    found: dict[str, None] = {}
+    lines: dict[str, None] = {}
     for env in resolved.envs:
-        if lack := lacking((one.name for one in env.packages), datastore):
-            found[f"{lack}: {_ADD}"] = None
-        for package in unfit(((one.name, one.version) for one in env.packages), datastore):
-            found[f"has {package}: what you ask for is taken"] = None
-    yield from (f"Environment of {_names(steps)} {text}" for text in found)
+        if lack := lacking((package.name for package in env.packages), datastore):
+            lines[f"{lack}: {_ADD}"] = None
+        versions = ((package.name, package.version) for package in env.packages)
+        for version in unfit(versions, datastore):
+            lines[f"has {version}: what you ask for is taken"] = None
+    yield from (f"Environment of {_names(steps)} {line}" for line in lines)
     yield from resolved.notes
 
 
 def _names(steps: Sequence[StepRequest]) -> str:
-    return ", ".join(one.step for one in steps)
+    return ", ".join(step.step for step in steps)
 
 
-def create(
-    name: str,
-    *,
-    datastore: str,
-    say: Callable[[str], None],
-    descriptions: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
+def create(asked: Create, say: Say) -> Interpreter:
     """Create the environment that a text names here, if it is not there yet.
 
-    `descriptions` are of environments that may not be known here. Answers `env_id`, its `python`,
-    and `variables` that a process in it must have beside those of this process. Raises
-    `mfenv.errors.InvalidRequest` if Metaflow cannot run there.
+    Raises `mfenv.errors.InvalidRequest` if Metaflow cannot run there.
     """
     before = dict(os.environ)  # which other threads may change
-    with opened(datastore, say) as environments:
-        if descriptions:
-            told = [ResolvedEnv.from_dict(one) for one in descriptions]
-            environments.add(told)
-        created = environments.create(name)
-        _check(created, datastore)
+    with opened(asked.datastore, say) as environments:
+        if asked.descriptions:
+            environments.add([ResolvedEnv.from_dict(env) for env in asked.descriptions])
+        created = environments.create(asked.name)
+        _check(created, asked.datastore)
         inside = environments.activation(created.prefix)
     changed = {key: text for key, text in inside.items() if before.get(key) != text}
     # A variable cannot be taken from a task; empty, these mean what no variable means.
@@ -192,11 +204,11 @@ def create(
         outside = inside.get("LD_LIBRARY_PATH", "")
         changed["MF_ORIG_LD_LIBRARY_PATH"] = outside
         changed["LD_LIBRARY_PATH"] = f"{created.prefix / 'lib'}:{outside}".rstrip(":")
-    return {
-        "env_id": list(created.env_id),
-        "python": str(created.prefix / "bin" / "python"),
-        "variables": changed,
-    }
+    return Interpreter(
+        env_id=EnvId(*created.env_id),
+        python=str(created.prefix / "bin" / "python"),
+        variables=changed,
+    )
 
 
 def _check(created: Created, datastore: str) -> None:
@@ -205,30 +217,26 @@ def _check(created: Created, datastore: str) -> None:
     if not python.exists():
         lack = "has no `python`"
     if lack:
-        raise InvalidRequest(
-            f"environment `{':'.join(one[:12] for one in created.env_id[:2])}` {lack}",
-            _ADD,
-        )
+        raise InvalidRequest(f"environment `{EnvId(*created.env_id).short}` {lack}", _ADD)
 
 
-def describe(env_id: Sequence[str], *, datastore: str, say: Callable[[str], None]) -> Any:
+def describe(asked: Describe, say: Say) -> Description:
     """The description of an environment that is known here or in the store."""
-    req_id, full_id, platform = EnvId(*env_id)
-    with opened(datastore, say) as environments:
-        (env,) = environments.find(f"{req_id}:{full_id}", (platform,))
-    return env.to_dict()
+    with opened(asked.datastore, say) as environments:
+        (env,) = environments.find(asked.env_id.name, (asked.env_id.platform,))
+    return description_of(env)
 
 
-def parse(kind: str, content: str, *, say: Callable[[str], None]) -> dict[str, Any]:
+def parse(asked: Parse, say: Say) -> ParsedFile:
     """A requirement file, of a kind that reqparse knows, as arguments of a decorator."""
     from metaflow_extensions.mfenv._parse import arguments
 
-    return arguments(kind, content, say)
+    return arguments(asked.kind, asked.content, say)
 
 
 @contextmanager
 def opened(
-    datastore: str, say: Callable[[str], None], options: Mapping[str, Any] | None = None
+    datastore: str, say: Say, options: Mapping[str, object] | None = None
 ) -> Iterator[Environments]:
     """The environments under Metaflow's configuration; `options` are settings given by hand."""
     with Environments(
@@ -236,11 +244,11 @@ def opened(
         progress=_Progress(say),
         credentials=load_credentials(),
         step=find_step,
-    ) as found:
+    ) as environments:
         try:
-            yield found
+            yield environments
         finally:
-            found.enforce_limits()
+            environments.enforce_limits()
 
 
 class _NoTask:
@@ -254,7 +262,7 @@ class _NoTask:
 class _Progress:
     """Says what is waited for, and what begins, each once; the log of a run wants no bars."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Say) -> None:
         self._say, self._said = say, set[str]()
 
     def note(self, text: str) -> None:

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from metaflow._vendor import click
 from metaflow.exception import CommandException
 
-from metaflow_extensions.mfenv.collect import stated
-from metaflow_extensions.mfenv.environment import CondaEnvironment
+from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.bridge import call
+from metaflow_extensions.mfenv.collect import statements_of
+from metaflow_extensions.mfenv.conda_environment import CondaEnvironment, say
+from metaflow_extensions.mfenv.records import FlowResolve, FlowShow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metaflow import FlowSpec
+
+    from metaflow_extensions.mfenv.records import ShownStep, StepStatements
 
 __all__ = ["cli"]
+
+
+class _State(Protocol):
+    """What Metaflow's own commands hand to those below them."""
+
+    flow: FlowSpec
+    environment: CondaEnvironment
+    echo: Callable[..., None]
+    echo_always: Callable[..., None]
 
 
 @click.group()
@@ -22,7 +41,7 @@ def cli() -> None:
 
 @cli.group(help="Resolve and show the environments of the steps of this flow.")
 @click.pass_obj
-def environment(obj: Any) -> None:
+def environment(obj: _State) -> None:
     if not isinstance(obj.environment, CondaEnvironment):
         raise CommandException("The environments of steps need --environment=conda")
 
@@ -36,7 +55,7 @@ def environment(obj: Any) -> None:
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
 def resolve(
-    obj: Any,
+    obj: _State,
     steps: tuple[str, ...],
     alias: tuple[str, ...],
     arch: tuple[str, ...],
@@ -44,23 +63,26 @@ def resolve(
     dry_run: bool,
     output: str | None,
 ) -> None:
-    found = obj.environment.call(
-        "flow_resolve",
-        steps=_stated(obj, steps),
-        aliases=alias,
-        platforms=arch,
-        force=force,
-        dry_run=dry_run,
+    by_step = call(
+        FlowResolve(
+            datastore=obj.environment.datastore_type,
+            steps=_statements(obj, steps),
+            aliases=alias,
+            platforms=arch,
+            force=force,
+            dry_run=dry_run,
+        ),
+        say,
     )
-    for step, by_platform in found.items():
-        for platform, one in by_platform.items():
-            state = "resolved" if one["newly_resolved"] else "known already"
-            count = len(one["env"]["packages"])
-            name = f"{one['req_id']}:{one['full_id']}"
-            obj.echo_always(f"{step} {name} {platform}, {count} packages, {state}", err=False)
+    for name, by_platform in by_step.items():
+        for platform, step in by_platform.items():
+            state = "resolved" if step.newly_resolved else "known already"
+            count = len(step.env["packages"])
+            ids = f"{step.req_id}:{step.full_id}"
+            obj.echo_always(f"{name} {ids} {platform}, {count} packages, {state}", err=False)
         if not by_platform:
-            obj.echo(f"{step} needs nothing resolved")
-    _write(found, output)
+            obj.echo(f"{name} needs nothing resolved")
+    _write(by_step, output)
 
 
 @environment.command(help="Show what is known of the environments of STEPS, or of all steps.")
@@ -68,41 +90,44 @@ def resolve(
 @click.option("--local-only/--no-local-only", default=False, help="Do not ask the store.")
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
-def show(obj: Any, steps: tuple[str, ...], local_only: bool, output: str | None) -> None:
-    found = obj.environment.call(
-        "flow_show",
-        steps=_stated(obj, steps),
-        local_only=local_only,
+def show(obj: _State, steps: tuple[str, ...], local_only: bool, output: str | None) -> None:
+    by_step = call(
+        FlowShow(
+            datastore=obj.environment.datastore_type,
+            steps=_statements(obj, steps),
+            local_only=local_only,
+        ),
+        say,
     )
-    for step, one in found.items():
-        obj.echo_always(f"{step} {_state(one)}", err=False)
-    _write(found, output)
+    for name, step in by_step.items():
+        obj.echo_always(f"{name} {_state(step)}", err=False)
+    _write(by_step, output)
 
 
-def _state(one: dict[str, Any]) -> str:
-    if one["is_disabled"]:
+def _state(step: ShownStep) -> str:
+    if step.is_disabled:
         return "disabled"
-    if one["error"]:
-        return f"error: {one['error']}"
-    if one["is_fetch_at_exec"]:
-        return f"looked up as {one['from_env_name']} when its tasks start"
-    derived = f", derived from {one['from_env_name']}" if one["from_env_name"] else ""
-    if not one["env"]:
-        return f"{one['requested_hash']} unresolved{derived}"
-    req_id, full_id, platform = one["env_id"]
-    created = f", created in {', '.join(one['prefixes'])}" if one["prefixes"] else ""
-    count = len(one["env"]["packages"])
-    return f"{req_id}:{full_id} {platform}, {count} packages{derived}{created}"
+    if step.error:
+        return f"error: {step.error}"
+    if step.is_fetch_at_exec:
+        return f"looked up as {step.from_env_name} when its tasks start"
+    derived = f", derived from {step.from_env_name}" if step.from_env_name else ""
+    if not step.env or not step.env_id:
+        return f"{step.requested_hash} unresolved{derived}"
+    created = f", created in {', '.join(step.prefixes)}" if step.prefixes else ""
+    count = len(step.env["packages"])
+    return f"{step.env_id.name} {step.env_id.platform}, {count} packages{derived}{created}"
 
 
-def _stated(obj: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _statements(obj: _State, names: tuple[str, ...]) -> tuple[StepStatements, ...]:
     steps = {step.name: step for step in obj.flow}
     for name in names:
         if name not in steps:
             raise CommandException(f"There is no step *{name}*; there are {', '.join(steps)}")
-    return [stated(obj.flow, steps[name]) for name in names or steps]
+    return tuple(statements_of(obj.flow, steps[name]) for name in names or steps)
 
 
-def _write(found: dict[str, Any], output: str | None) -> None:
+def _write(by_step: object, output: str | None) -> None:
     if output:
-        Path(output).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(encoding.plain(by_step), indent=2)
+        Path(output).write_text(f"{text}\n", encoding="utf-8")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from metaflow_extensions.mfenv.engine import alike, opened, remarks, requests_of, resolve_all
+from metaflow_extensions.mfenv.engine import (
+    alike,
+    description_of,
+    opened,
+    remarks,
+    requests_of,
+    resolve_all,
+)
+from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from envid.spec import EnvSpec
-    from metaflow_extensions.mfenv.requests import StepRequest
+    from metaflow_extensions.mfenv.records import FlowResolve, FlowShow, Say
+    from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
 
 __all__ = ["flow_resolve", "flow_show"]
@@ -28,120 +35,100 @@ _REFERENCE = re.compile(
 _CATEGORIES = {"channel": "conda", "index": "pypi", "find-links": "pypi"}
 
 
-def flow_resolve(
-    steps: Sequence[Mapping[str, Any]],
-    *,
-    datastore: str,
-    say: Callable[[str], None],
-    aliases: Sequence[str],
-    platforms: Sequence[str],
-    force: bool,
-    dry_run: bool,
-) -> dict[str, Any]:
-    """Resolve the environments of steps, for `platforms` beside those that the steps run on.
+def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedStep]]:
+    """Resolve the environments of steps, by step and platform.
 
-    Answers of each step, by platform: `req_id`, `full_id`, `newly_resolved`, and the description
-    as `env`. Raises `InvalidRequest` for an alias where there are several environments.
+    Raises `InvalidRequest` for an alias where there are several environments.
     """
-    asked = requests_of(steps, datastore=datastore, say=say)
-    groups = alike(asked)
-    if aliases and len(groups) != 1:
-        names = "; ".join(", ".join(one.step for one in steps) for _, steps in groups) or "no step"
+    requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
+    groups = alike(requests)
+    if asked.aliases and len(groups) != 1:
+        names = "; ".join(", ".join(step.step for step in steps) for _, steps in groups)
         raise InvalidRequest(
-            f"an alias is for one environment, and these steps have {len(groups)}: {names}",
+            "an alias is for one environment, and these steps have"
+            f" {len(groups)}: {names or 'no step'}",
             "name the steps that the alias is for",
         )
-    answer: dict[str, Any] = {one.step: {} for one in asked}
-    with opened(datastore, say) as environments:
+    by_step: dict[str, dict[str, ResolvedStep]] = {request.step: {} for request in requests}
+    with opened(asked.datastore, say) as environments:
         wanted = [
-            (replace(request, platforms=tuple({*request.platforms, *platforms})), together)
+            (replace(request, platforms=tuple({*request.platforms, *asked.platforms})), together)
             for request, together in groups
         ]
-        for together, found in resolve_all(
-            environments, wanted, aliases=aliases, force=force, dry_run=dry_run
+        for together, resolved in resolve_all(
+            environments, wanted, aliases=asked.aliases, force=asked.force, dry_run=asked.dry_run
         ):
-            for text in remarks(together, found, datastore):
+            for text in remarks(together, resolved, asked.datastore):
                 say(text)
-            for one in together:
-                answer[one.step] = {
-                    env.platform: {
-                        "req_id": env.req_id,
-                        "full_id": env.full_id,
-                        "newly_resolved": not found.known,
-                        "env": env.to_dict(),
-                    }
-                    for env in found.envs
+            for step in together:
+                by_step[step.step] = {
+                    env.platform: ResolvedStep(
+                        req_id=env.req_id,
+                        full_id=env.full_id,
+                        newly_resolved=not resolved.known,
+                        env=description_of(env),
+                    )
+                    for env in resolved.envs
                 }
-    return answer
+    return by_step
 
 
-def flow_show(
-    steps: Sequence[Mapping[str, Any]],
-    *,
-    datastore: str,
-    say: Callable[[str], None],
-    local_only: bool,
-) -> dict[str, Any]:
-    """What is known of the environments of steps; nothing is resolved.
-
-    Answers of each step: `is_disabled`, `error`, `requested_hash` (the `req_id`),
-    `requested_packages` and `requested_sources` by category, `from_env_name`,
-    `is_fetch_at_exec`, `env_id`, the description as `env`, and `prefixes` that hold it here.
-    """
-    asked = requests_of(steps, datastore=datastore, say=say)
-    with opened(datastore, say, {"local_only": local_only or None}) as environments:
-        return {one.step: _shown(environments, one) for one in asked}
+def flow_show(asked: FlowShow, say: Say) -> dict[str, ShownStep]:
+    """What is known of the environments of steps, by step; nothing is resolved."""
+    requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
+    with opened(asked.datastore, say, {"local_only": asked.local_only or None}) as environments:
+        return {request.step: _shown(environments, request) for request in requests}
 
 
-def _shown(environments: Environments, asked: StepRequest) -> dict[str, Any]:
-    request = asked.request
-    shown: dict[str, Any] = {
-        "is_disabled": request is None and asked.at_exec is None,
-        "error": None,
-        "requested_hash": None,
-        "requested_packages": {},
-        "requested_sources": {},
-        "from_env_name": asked.at_exec or (request.using if request else None),
-        "is_fetch_at_exec": asked.at_exec is not None,
-        "env_id": None,
-        "env": None,
-        "prefixes": [],
-    }
+def _shown(environments: Environments, step: StepRequest) -> ShownStep:
+    request = step.request
+    shown = ShownStep(
+        is_disabled=request is None and step.at_exec is None,
+        error=None,
+        requested_hash=None,
+        requested_packages={},
+        requested_sources={},
+        from_env_name=step.at_exec or (request.using if request else None),
+        is_fetch_at_exec=step.at_exec is not None,
+        env_id=None,
+        env=None,
+        prefixes=[],
+    )
     if request is None:
         return shown
     try:
-        wanted = replace(request, platforms=asked.platforms)
-        prepared, envs = environments.known(wanted)
+        prepared, envs = environments.known(replace(request, platforms=step.platforms))
     except UnknownEnvironment as error:
-        return {**shown, "error": str(error)}
+        return replace(shown, error=str(error))
     spec = prepared.spec
-    shown |= {
-        "requested_hash": spec.req_id,
-        "requested_packages": _packages(spec, asked.platforms[0]),
-        "requested_sources": _sources(spec),
-    }
+    shown = replace(
+        shown,
+        requested_hash=spec.req_id,
+        requested_packages=_packages(spec, step.platforms[0]),
+        requested_sources=_sources(spec),
+    )
     if envs is None:
         return shown
     (env,) = envs
-    return {
-        **shown,
-        "env_id": list(env.env_id),
-        "env": env.to_dict(),
-        "prefixes": [str(path) for path in environments.prefixes_of(env)],
-    }
+    return replace(
+        shown,
+        env_id=EnvId(*env.env_id),
+        env=description_of(env),
+        prefixes=[str(path) for path in environments.prefixes_of(env)],
+    )
 
 
 def _packages(spec: EnvSpec, platform: str) -> dict[str, dict[str, str]]:
     """Constraints by name, by category; what stands several times has all of them."""
-    found: dict[str, dict[str, list[str]]] = {}
+    constraints: dict[str, dict[str, list[str]]] = {}
     for category, texts in spec.for_platform(platform).items():
-        by_name = found.setdefault(category, {})
+        by_name = constraints.setdefault(category, {})
         for text in texts:
             name, constraint = _split(category, text)
             by_name.setdefault(name, []).append(constraint)
     return {
         category: {name: ",".join(filter(None, every)) for name, every in by_name.items()}
-        for category, by_name in found.items()
+        for category, by_name in constraints.items()
     }
 
 
@@ -156,7 +143,7 @@ def _split(category: str, text: str) -> tuple[str, str]:
 
 
 def _sources(spec: EnvSpec) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for one in spec.sources:
-        found.setdefault(_CATEGORIES[one.kind], []).append(one.url)
-    return found
+    urls: dict[str, list[str]] = {}
+    for source in spec.sources:
+        urls.setdefault(_CATEGORIES[source.kind], []).append(source.url)
+    return urls

@@ -14,7 +14,10 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metaflow_extensions.mfenv.records import Outlive, Say
 
 __all__ = ["RunFolder", "clear", "hold", "outlive"]
 
@@ -45,10 +48,9 @@ def hold(folder: str) -> None:
 _outlived: list[Path] = []
 
 
-def outlive(folder: str, *, say: Any, datastore: str) -> None:
+def outlive(asked: Outlive, _: Say) -> None:
     """Have `clear` delete a directory, once the process that asks for it has ended."""
-    del say, datastore
-    _outlived.append(Path(folder))
+    _outlived.append(Path(asked.folder))
 
 
 def clear() -> None:

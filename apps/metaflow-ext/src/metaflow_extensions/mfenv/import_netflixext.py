@@ -11,6 +11,7 @@ from metaflow_extensions.mfenv._configuration import given
 from metaflow_extensions.mfenv.asking import ask
 from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.mfenv_settings import old_store_url, store_url
+from metaflow_extensions.mfenv.records import LocalRoot
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _manifest(path: Path | None) -> Manifest | None:
     from envid.netflixext import read_manifest
 
     if path is None:
-        path = Path(ask("local_root") or ".") / str(given("CONDA_MAGIC_FILE_V2") or "conda_v2.cnd")
+        path = Path(ask(LocalRoot()) or ".") / str(given("CONDA_MAGIC_FILE_V2") or "conda_v2.cnd")
         if not path.is_file():
             return None
     try:

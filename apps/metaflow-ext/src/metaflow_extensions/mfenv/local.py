@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from metaflow.packaging_sys import ContentType
 
-from metaflow_extensions.mfenv import releases
+from metaflow_extensions.mfenv import encoding, releases
 from metaflow_extensions.mfenv.bridge import OUTSIDE, outside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
+
+    from metaflow.package import MetaflowPackage
+
+    from metaflow_extensions.mfenv.records import Interpreter
 
 __all__ = ["LocalRun"]
 
@@ -29,28 +33,30 @@ _AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
 class LocalRun:
     """What all local tasks of a run share. Environments are created while the run starts.
 
-    `environment` is the run's `CondaEnvironment`, `package` its code package.
+    `create` creates the environment that a text names; `package` is the run's code package, and
+    `folder` is where its code is laid out.
     """
 
-    def __init__(self, environment: Any, package: Any) -> None:
-        self._environment, self._package = environment, package
+    def __init__(
+        self, create: Callable[[str], Interpreter], package: MetaflowPackage, folder: Path
+    ) -> None:
+        self._create, self._package, self._folder = create, package, folder
         self._creating, self._laying = ThreadPoolExecutor(_AT_ONCE), ThreadPoolExecutor(1)
-        self._created: dict[str, Future[dict[str, Any]]] = {}
+        self._created: dict[str, Future[Interpreter]] = {}
         self._code = self._laying.submit(self._lay_out)
 
-    def create(self, name: str) -> Future[dict[str, Any]]:
-        """Begin to create the environment that a text names, once; the answer is mfenv's."""
+    def create(self, name: str) -> Future[Interpreter]:
+        """Begin to create the environment that a text names, once."""
         if name not in self._created:
             first = next(iter(self._created.values()), None)
-            self._created[name] = self._creating.submit(self._create, name, first)
+            self._created[name] = self._creating.submit(self._create_after, first, name)
         return self._created[name]
 
-    def _create(self, name: str, first: Future[dict[str, Any]] | None) -> dict[str, Any]:
+    def _create_after(self, first: Future[Interpreter] | None, name: str) -> Interpreter:
         # What the first step waits for has the machine to itself.
         if first:
             wait([first])
-        created: dict[str, Any] = self._environment.call("create", name=name)
-        return created
+        return self._create(name)
 
     def variables(self) -> dict[str, str]:
         """What makes Metaflow, its extensions and the flow's own code importable in a task."""
@@ -63,9 +69,9 @@ class LocalRun:
         self._laying.shutdown()
 
     def _lay_out(self) -> dict[str, str]:
-        root, package = Path(self._environment.folder.name), self._package
-        found = releases.task_variables(package, str(root))
-        _link_code(Path(found["PYTHONPATH"]))
+        root, package = self._folder, self._package
+        variables = releases.task_variables(package, str(root))
+        _link_code(Path(variables["PYTHONPATH"]))
         content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
         package.extract_into(str(root), content)
         trampolines = root / _TRAMPOLINES
@@ -76,12 +82,12 @@ class LocalRun:
         # The flow's own modules are where they are; a link for each could be thousands.
         own = Path(sys.argv[0]).absolute().parent
         added = releases.added_modules(package, root / _ADDED)
-        path = os.pathsep.join(map(str, [found["PYTHONPATH"], own, *added, trampolines]))
+        path = os.pathsep.join(map(str, [variables["PYTHONPATH"], own, *added, trampolines]))
         return {
-            **found,
+            **variables,
             "PYTHONPATH": path,
             "PYTHONNOUSERSITE": "1",
-            OUTSIDE: json.dumps(outside()),
+            OUTSIDE: encoding.write(outside()),
             "METAFLOW_ENV_ESCAPE_PY": env_escape.ENV_ESCAPE_PY,
             "METAFLOW_ENV_ESCAPE_PATHS": env_escape.ENV_ESCAPE_PATHS,
             "METAFLOW_ENV_ESCAPE_PICKLE_VERSION": env_escape.ENV_ESCAPE_PICKLE_VERSION,
@@ -104,6 +110,6 @@ def _link_code(folder: Path) -> None:
         _, first, *rest = Path(name).parts
         if rest:
             places.setdefault(first, set()).add(Path(path).resolve().parents[len(rest) - 1])
-    for name, found in places.items():
-        if len(found) == 1:
-            (extensions / name).symlink_to(found.pop())
+    for name, folders in places.items():
+        if len(folders) == 1:
+            (extensions / name).symlink_to(folders.pop())

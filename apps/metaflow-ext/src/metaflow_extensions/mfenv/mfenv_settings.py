@@ -141,8 +141,8 @@ def store_url(datastore: str, root: str, *, folder: str = "/mfenv") -> str:
     if "://" not in place and datastore == "local":
         return (Path.cwd() / Path(place).expanduser()).as_uri()
     if "://" not in place and datastore == "azure":
-        return _azure_url(place, facts()["azure_endpoint"])
-    if datastore == "s3" and not options and (endpoint := facts()["s3_endpoint"]):
+        return _azure_url(place, facts().azure_endpoint)
+    if datastore == "s3" and not options and (endpoint := facts().s3_endpoint):
         options = f"endpoint={quote(endpoint, safe=':/')}"
     return f"{place}?{options}" if options else place
 
@@ -153,7 +153,7 @@ def _root(datastore: str) -> tuple[str, str]:
         if place := root(variable, datastore):
             return variable, place
     variable = f"DATASTORE_SYSROOT_{datastore.upper()}"
-    sysroot = facts()["sysroots"].get(datastore)
+    sysroot = facts().sysroots.get(datastore)
     return variable, f"{sysroot.rstrip('/')}/conda_env" if sysroot else ""
 
 

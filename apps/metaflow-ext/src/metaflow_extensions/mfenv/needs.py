@@ -28,14 +28,13 @@ def needed(datastore: str) -> dict[str, str]:
 
     Raises `mfenv.errors.InvalidRequest` for a datastore that it has no environments with.
     """
-    needs = facts()["needs"]
+    needs = facts().needs
     if datastore not in needs:
         raise InvalidRequest(
             f"Metaflow does not say what tasks need with the datastore `{datastore}`",
             f"it does for {', '.join(sorted(needs))}",
         )
-    found: dict[str, str] = needs[datastore]
-    return found
+    return needs[datastore]
 
 
 def lacking(names: Iterable[str], datastore: str) -> str:
@@ -54,7 +53,7 @@ def unfit(versions: Iterable[tuple[str, str]], datastore: str) -> list[str]:
     from packaging.version import InvalidVersion, Version
 
     pins = needed(datastore)
-    found = []
+    lines = []
     for name, version in versions:
         pin = pins.get(canonicalize_name(name))
         try:
@@ -62,8 +61,8 @@ def unfit(versions: Iterable[tuple[str, str]], datastore: str) -> list[str]:
         except InvalidVersion:  # one that only conda reads
             fits = False
         if not fits:
-            found.append(f"`{name}` {version}, and Metaflow asks for `{name}{pin}`")
-    return found
+            lines.append(f"`{name}` {version}, and Metaflow asks for `{name}{pin}`")
+    return lines
 
 
 def distributions(prefix: Path) -> list[str]:

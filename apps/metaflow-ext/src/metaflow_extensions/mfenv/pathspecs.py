@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.records import EnvId
 
 __all__ = ["METADATA", "env_of_step"]
 
@@ -12,8 +13,8 @@ METADATA = "conda_env_id"
 _STEP = 2  # slashes in `Flow/run/step`
 
 
-def env_of_step(pathspec: str) -> list[str]:
-    """The req_id, full_id and platform of the environment of `Flow/run/step`, or of one task.
+def env_of_step(pathspec: str) -> EnvId:
+    """The environment of `Flow/run/step`, or of one task.
 
     All namespaces are looked at. Raises `LookupError` if there is no such step, or if it ran in no
     environment.
@@ -29,7 +30,7 @@ def env_of_step(pathspec: str) -> list[str]:
     except (MetaflowInvalidPathspec, MetaflowNotFound):
         raise LookupError(f"there is no step `{pathspec}`") from None
     for task in tasks:
-        found = task.metadata_dict.get(METADATA)
-        if found:
-            return list(json.loads(found))
+        text = task.metadata_dict.get(METADATA)
+        if text:
+            return encoding.read(text, EnvId)
     raise LookupError(f"`{pathspec}` ran in no environment")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Dict, Iterable, NamedTuple, TypeVar
+
+from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.records import ResolvedStep, ShownStep
+
+if TYPE_CHECKING:
+    from metaflow import Runner
+
+    from metaflow_extensions.mfenv.records import Description, PackageDescription
 
 __all__ = [
     "EnvID",
@@ -18,6 +25,9 @@ __all__ = [
     "StepEnvInfo",
     "TStr",
 ]
+
+
+_T = TypeVar("_T")
 
 
 class EnvID(NamedTuple):
@@ -52,7 +62,7 @@ class PackageSpecification(NamedTuple):
 class MetaflowResolvedEnvironment:
     """A view of a resolved environment; `to_dict` gives its whole description."""
 
-    def __init__(self, description: dict[str, Any]) -> None:
+    def __init__(self, description: Description) -> None:
         self._description = description
 
     def __repr__(self) -> str:
@@ -61,34 +71,41 @@ class MetaflowResolvedEnvironment:
     @property
     def env_id(self) -> EnvID:
         """The req_id, full_id and platform."""
-        found = self._description
-        return EnvID(found["req_id"], found["full_id"], found["platform"])
+        env = self._description
+        return EnvID(env["req_id"], env["full_id"], env["platform"])
 
     @property
     def deps(self) -> list[TStr]:
         """What was asked for."""
         spec = self._description["spec"]
-        found = (spec["requirements"], spec["platform_requirements"].get(self.env_id.arch, {}))
-        return [TStr(key, text) for one in found for key, texts in one.items() for text in texts]
+        return [
+            TStr(category, text)
+            for by_category in (
+                spec["requirements"],
+                spec["platform_requirements"].get(self.env_id.arch, {}),
+            )
+            for category, texts in by_category.items()
+            for text in texts
+        ]
 
     @property
     def sources(self) -> list[TStr]:
         """The channels and indexes where it was looked for, in order."""
         kinds = {"channel": "conda"}
         return [
-            TStr(kinds.get(one["kind"], "pypi"), one["url"])
-            for one in self._description["spec"]["sources"]
+            TStr(kinds.get(source["kind"], "pypi"), source["url"])
+            for source in self._description["spec"]["sources"]
         ]
 
     @property
-    def extras(self) -> dict[str, Any]:
+    def extras(self) -> dict[str, object]:
         """The options of the request."""
         return dict(self._description["spec"]["options"])
 
     @property
     def packages(self) -> list[PackageSpecification]:
         """What was found."""
-        return [_package(one) for one in self._description["packages"]]
+        return [_package(package) for package in self._description["packages"]]
 
     @property
     def resolved_on(self) -> datetime:
@@ -99,7 +116,7 @@ class MetaflowResolvedEnvironment:
     @property
     def resolved_by(self) -> str:
         """Who resolved it."""
-        return str(self._description["resolved_by"])
+        return self._description["resolved_by"]
 
     @property
     def co_resolved_archs(self) -> list[str]:
@@ -109,22 +126,22 @@ class MetaflowResolvedEnvironment:
     @property
     def env_type(self) -> str:
         """`conda-only`, `pypi-only` or `mixed`."""
-        return str(self._description["env_type"])
+        return self._description["env_type"]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The description, as envid documents it."""
         return dict(self._description)
 
 
-def _package(one: dict[str, Any]) -> PackageSpecification:
-    version, build = one["version"], one.get("build")
+def _package(package: PackageDescription) -> PackageSpecification:
+    version, build = package["version"], package.get("build")
     return PackageSpecification(
-        filename=one["filename"],
-        package_name=one["name"],
+        filename=package["filename"],
+        package_name=package["name"],
         package_version=version,
         package_detailed_version=f"{version}-{build}" if build else version,
-        url=one["url"],
-        pkg_hashes=tuple(sorted(one["hashes"].items())),
+        url=package["url"],
+        pkg_hashes=tuple(sorted(package["hashes"].items())),
     )
 
 
@@ -153,7 +170,7 @@ class EnvironmentRunner:
 
     name = "environment"
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
     def resolve(
@@ -176,16 +193,17 @@ class EnvironmentRunner:
             steps that need none.
 
         """
-        words = [word for one in _listed(arch) for word in ("--arch", one)]
-        words += [word for one in _listed(alias) for word in ("--alias", one)]
+        words = [word for platform in _listed(arch) for word in ("--arch", platform)]
+        words += [word for name in _listed(alias) for word in ("--alias", name)]
         words += ["--force"] * force + ["--dry-run"] * dry_run
-        found = self._run("resolve", [*words, *steps], timeout)
+        kind = Dict[str, Dict[str, ResolvedStep]]
+        by_step = self._run(kind, "resolve", [*words, *steps], timeout)
         return {
-            step: {
-                platform: (MetaflowResolvedEnvironment(one["env"]), one["newly_resolved"])
-                for platform, one in by_platform.items()
+            name: {
+                platform: (MetaflowResolvedEnvironment(step.env), step.newly_resolved)
+                for platform, step in by_platform.items()
             }
-            for step, by_platform in found.items()
+            for name, by_platform in by_step.items()
             if by_platform
         }
 
@@ -202,16 +220,23 @@ class EnvironmentRunner:
             What is known, by step.
 
         """
-        found = self._run("show", ["--local-only"] * local_only + list(steps), timeout)
+        words = ["--local-only"] * local_only + list(steps)
+        by_step = self._run(Dict[str, ShownStep], "show", words, timeout)
         return {
-            step: StepEnvInfo(
-                env=MetaflowResolvedEnvironment(one["env"]) if one["env"] else None,
-                **{key: one[key] for key in StepEnvInfo._fields if key != "env"},
+            name: StepEnvInfo(
+                is_disabled=step.is_disabled,
+                error=step.error,
+                requested_hash=step.requested_hash,
+                requested_packages=step.requested_packages,
+                requested_sources=step.requested_sources,
+                from_env_name=step.from_env_name,
+                is_fetch_at_exec=step.is_fetch_at_exec,
+                env=MetaflowResolvedEnvironment(step.env) if step.env else None,
             )
-            for step, one in found.items()
+            for name, step in by_step.items()
         }
 
-    def _run(self, command: str, words: list[str], timeout: float) -> dict[str, Any]:
+    def _run(self, kind: type[_T], command: str, words: list[str], timeout: float) -> _T:
         runner = self._runner
         # Metaflow knows how to spell the options of a flow; one of its commands is asked for them.
         spelled = list(runner.api(**runner.top_level_kwargs).check())
@@ -235,8 +260,7 @@ class EnvironmentRunner:
                 raise RuntimeError(message) from None
             if done.returncode:
                 raise RuntimeError(f"`environment {command}` failed: {done.stderr.strip()}")
-            found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-        return found
+            return encoding.read(output.read_text(encoding="utf-8"), kind)
 
 
 def _listed(value: str | Iterable[str] | None) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.asking import facts
+from metaflow_extensions.mfenv.records import Runtime
 from metaflow_extensions.mfextmeta_mfenv import APART
 from mfenv.errors import InvalidRequest
 
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["stage"]
 
 
-def stage(environments: Environments, platforms: Sequence[str]) -> dict[str, Any]:
+def stage(environments: Environments, platforms: Sequence[str]) -> Runtime:
     """Put the runtime for `platforms` into the store: mfenv, and of the extension what is needed.
 
-    Answers the data of a `mfenv.runtime.Runtime`. What was staged from here costs one request,
+    What was staged from here costs one request,
     and what this task itself was started with costs none. Raises the errors of resolving and of
     moving packages.
     """
@@ -34,13 +36,15 @@ def stage(environments: Environments, platforms: Sequence[str]) -> dict[str, Any
         )
     here = Path(__file__)
     files = {f"metaflow_extensions/mfenv/{name}.py": here.with_name(f"{name}.py") for name in APART}
-    return asdict(environments.stage_runtime(platforms, files))
+    # The same record, of the side that knows no mfenv.
+    data = asdict(environments.stage_runtime(platforms, files))
+    return encoding.read_data(Runtime, encoding.plain(data))
 
 
-def _handed_on(environments: Environments, platforms: Sequence[str]) -> dict[str, Any] | None:
+def _handed_on(environments: Environments, platforms: Sequence[str]) -> Runtime | None:
     """The runtime that the task around this process was started with, if it is of this store."""
-    around = facts()["around"]
-    if around.get("store", "").partition("?")[0] != environments.store_url.partition("?")[0]:
+    around = facts().around
+    if around.store.partition("?")[0] != environments.store_url.partition("?")[0]:
         return None
-    runtime: dict[str, Any] | None = around.get("runtime")
-    return runtime if runtime and set(platforms) <= runtime["wheels"].keys() else None
+    runtime = around.runtime
+    return runtime if runtime and set(platforms) <= runtime.wheels.keys() else None

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Iterable
 
 from metaflow.decorators import StepDecorator
 from metaflow.metadata_provider import MetaDatum
 
+from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.bridge import EnvironmentFailed
 from metaflow_extensions.mfenv.collect import is_remote
+from metaflow_extensions.mfenv.conda_environment import PYTHON, VARIABLE, CondaEnvironment
 from metaflow_extensions.mfenv.descriptions import description, environment_info
-from metaflow_extensions.mfenv.environment import PYTHON, VARIABLE, reference
 from metaflow_extensions.mfenv.folders import hold
 from metaflow_extensions.mfenv.names import expand
 from metaflow_extensions.mfenv.pathspecs import METADATA
+from metaflow_extensions.mfenv.records import EnvId, StepEnvironment
+
+if TYPE_CHECKING:
+    from metaflow import FlowSpec
+    from metaflow.datastore import FlowDataStore, TaskDataStore
+    from metaflow.decorators import Decorator
+    from metaflow.graph import FlowGraph
+    from metaflow.metadata_provider import MetadataProvider
+    from metaflow.package import MetaflowPackage
+    from metaflow.runtime import CLIArgs, Task
+
+    from metaflow_extensions.mfenv.local import LocalRun
+    from metaflow_extensions.mfenv.records import EnvironmentInfo, Interpreter
 
 __all__ = ["TaskEnvironment"]
 
@@ -26,55 +39,59 @@ class TaskEnvironment(StepDecorator):
     """Runs the tasks of a step in its environment, and records which one that is."""
 
     name = "conda_env_internal"
-    defaults: ClassVar[dict[str, Any]] = {}
+    defaults: ClassVar[dict[str, object]] = {}
 
     def step_init(
         self,
-        flow: Any,
-        graph: Any,
+        flow: FlowSpec,
+        graph: FlowGraph,
         step_name: str,
-        decorators: Any,
-        environment: Any,
-        flow_datastore: Any,
-        logger: Any,
+        decorators: Iterable[Decorator],
+        environment: CondaEnvironment,
+        flow_datastore: FlowDataStore,
+        logger: object,
     ) -> None:
         self.step, self.environment = step_name, environment
         self.remote = is_remote(decorators)
 
-    def runtime_init(self, flow: Any, graph: Any, package: Any, run_id: str) -> None:
+    def runtime_init(
+        self, flow: FlowSpec, graph: FlowGraph, package: MetaflowPackage, run_id: str
+    ) -> None:
         self.environment.start_local_run(package, graph.sorted_nodes)
 
     def runtime_step_cli(
-        self, cli_args: Any, retry_count: int, max_user_code_retries: int, ubf_context: str
+        self, cli_args: CLIArgs, retry_count: int, max_user_code_retries: int, ubf_context: str
     ) -> None:
-        answer = self.environment.answer(self.step)
+        env = self.environment.of_step(self.step)
         # A run that a task starts must not take the task's environment for its own.
         cli_args.env.update({VARIABLE: "", PYTHON: ""})
-        if not answer:
+        if not env:
             return
         if self.remote:
             # The process that sends the task away reads this, not the task.
-            if "at_exec" in answer:
-                answer = {"at_exec": self._name(answer["at_exec"], cli_args.task)}
-            cli_args.env[VARIABLE] = json.dumps(answer)
+            if env.at_exec:
+                env = StepEnvironment(at_exec=self._name(env.at_exec, cli_args.task))
+            cli_args.env[VARIABLE] = encoding.write(env)
             return
         local = self.environment.local
-        created = self._created(answer, cli_args.task)
-        cli_args.env.update(created["variables"])
+        if local is None:
+            raise EnvironmentFailed(f"step `{self.step}`: its run has ended")
+        interpreter = self._created(env, local, cli_args.task)
+        cli_args.env.update(interpreter.variables)
         cli_args.env.update(local.variables())
-        cli_args.env[VARIABLE] = json.dumps(created["env_id"])
-        cli_args.env[PYTHON] = cli_args.entrypoint[0] = created["python"]
+        cli_args.env[VARIABLE] = encoding.write(interpreter.env_id)
+        cli_args.env[PYTHON] = cli_args.entrypoint[0] = interpreter.python
 
-    def _created(self, answer: dict[str, Any], task: Any) -> Any:
-        name = None if "env_id" in answer else self._name(answer["at_exec"], task)
+    def _created(self, env: StepEnvironment, local: LocalRun, task: Task) -> Interpreter:
+        name = self._name(env.at_exec, task) if env.at_exec else ""
         try:
-            if name is None:
-                return self.environment.local.create(reference(answer["env_id"])).result()
-            return self.environment.call("create", name=name)
+            if env.env_id:
+                return local.create(env.env_id.name).result()
+            return self.environment.create(name)
         except EnvironmentFailed as error:
             raise EnvironmentFailed(f"step `{self.step}`: {error.message}") from None
 
-    def _name(self, text: str, task: Any) -> str:
+    def _name(self, text: str, task: Task) -> str:
         variables = {
             "METAFLOW_RUN_ID": task.run_id,
             "METAFLOW_RUN_ID_BASE": task.run_id,
@@ -90,44 +107,44 @@ class TaskEnvironment(StepDecorator):
                 f"step `{self.step}`: there is no variable {error.args[0]} to put into `{text}`"
             ) from None
 
-    def _info(self, env_id: Any) -> Any:
-        if not env_id:
+    def _info(self, env_id: EnvId | None) -> EnvironmentInfo | None:
+        if env_id is None:
             return None
-        found = description(env_id) or self.environment.call("describe", env_id=env_id)
-        return environment_info(found)
+        return environment_info(description(env_id) or self.environment.describe(env_id))
 
-    def runtime_finished(self, exception: Any) -> None:
+    def runtime_finished(self, exception: BaseException | None) -> None:
         self.environment.end_local_run()
 
     def task_pre_step(
         self,
         step_name: str,
-        task_datastore: Any,
-        metadata: Any,
+        task_datastore: TaskDataStore,
+        metadata: MetadataProvider,
         run_id: str,
         task_id: str,
-        flow: Any,
-        graph: Any,
+        flow: FlowSpec,
+        graph: FlowGraph,
         retry_count: int,
         max_user_code_retries: int,
         ubf_context: str,
-        inputs: Any,
+        inputs: object,
     ) -> None:
         from metaflow import current
 
         hold(os.environ.get("METAFLOW_EXTRACTED_ROOT", ""))
-        env_id = json.loads(os.environ.get(VARIABLE) or '""')
+        text = os.environ.get(VARIABLE)
+        env_id = encoding.read(text, EnvId) if text else None
         # Read when somebody asks: what a task looked up itself is not in its code package.
         type(current).environment_info = property(lambda _: self._info(env_id))
         if env_id:
             tags = [f"attempt_id:{retry_count}"]
-            datum = MetaDatum(METADATA, json.dumps(env_id), METADATA, tags)
+            datum = MetaDatum(METADATA, encoding.write(env_id), METADATA, tags)
             metadata.register_metadata(run_id, step_name, task_id, [datum])
 
 
-def _parameters(task: Any) -> dict[str, str]:
+def _parameters(task: Task) -> dict[str, str]:
     """The parameters of a run, as the variables that Metaflow's schedulers give them as."""
     store = task._flow_datastore  # noqa: SLF001 - the flow itself has no values any more
-    (found,) = store.get_task_datastores(run_id=task.run_id, steps=["_parameters"])
-    names = [name for name, _ in task.flow._get_parameters() if name in found]  # noqa: SLF001
-    return {f"{_PARAMETER}{name.upper().replace('-', '_')}": str(found[name]) for name in names}
+    (values,) = store.get_task_datastores(run_id=task.run_id, steps=["_parameters"])
+    names = [name for name, _ in task.flow._get_parameters() if name in values]  # noqa: SLF001
+    return {f"{_PARAMETER}{name.upper().replace('-', '_')}": str(values[name]) for name in names}

@@ -35,8 +35,8 @@ FLOW_DECORATORS_DESC = [
 ]
 
 ENVIRONMENTS_DESC = [
-    ("conda", f"{_HERE}.environment.CondaEnvironment"),
-    ("pypi", f"{_HERE}.environment.PypiEnvironment"),
+    ("conda", f"{_HERE}.conda_environment.CondaEnvironment"),
+    ("pypi", f"{_HERE}.conda_environment.PypiEnvironment"),
 ]
 
 TL_PLUGINS_DESC = [

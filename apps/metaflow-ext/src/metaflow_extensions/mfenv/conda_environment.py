@@ -6,21 +6,36 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Container, Iterable
 
 from metaflow._vendor import click
 from metaflow.metaflow_environment import MetaflowEnvironment
 from metaflow.packaging_sys import ContentType
 
+from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.bridge import call
-from metaflow_extensions.mfenv.collect import is_remote, stated
+from metaflow_extensions.mfenv.collect import is_remote, statements_of
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, environment_info
 from metaflow_extensions.mfenv.folders import RunFolder
 from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
+from metaflow_extensions.mfenv.records import (
+    Create,
+    Describe,
+    EnvId,
+    FlowEnvironments,
+    Outlive,
+    Resolve,
+    StepEnvironment,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from metaflow import FlowSpec
+    from metaflow.package import MetaflowPackage
+
+    from metaflow_extensions.mfenv.records import Description, Interpreter
 
 __all__ = [
     "EXPORTS",
@@ -28,7 +43,6 @@ __all__ = [
     "VARIABLE",
     "CondaEnvironment",
     "PypiEnvironment",
-    "reference",
 ]
 
 VARIABLE = "_METAFLOW_CONDA_ENV"
@@ -42,17 +56,14 @@ EXPORTS = "mfenv_exports.sh"
 
 
 class CondaEnvironment(MetaflowEnvironment):
-    """Resolves the environments of all steps before a run, and knows them from then on.
-
-    `answers` says of each step what was found: see `metaflow_extensions.mfenv.engine.resolve`.
-    """
+    """Resolves the environments of all steps before a run, and knows them from then on."""
 
     TYPE = "conda"
 
-    def __init__(self, flow: Any) -> None:
+    def __init__(self, flow: FlowSpec) -> None:
         super().__init__(flow)
         self.flow = flow
-        self.answers: dict[str, dict[str, Any]] = {}
+        self.environments: dict[str, StepEnvironment] = {}
         self.folder: RunFolder | None = None
         self.local: LocalRun | None = None
 
@@ -61,45 +72,56 @@ class CondaEnvironment(MetaflowEnvironment):
         echo: Callable[..., None],
         datastore_type: str,
     ) -> None:
-        self.datastore_type = datastore_type
+        self.datastore_type: str = datastore_type
 
     def decospecs(self) -> tuple[str, ...]:
         return ("conda_env_internal", *super().decospecs())
 
-    def init_environment(self, echo: Callable[..., None], only_steps: Any = None) -> None:
+    def init_environment(
+        self, echo: Callable[..., None], only_steps: Container[str] | None = None
+    ) -> None:
         steps = [step for step in self.flow if not only_steps or step.name in only_steps]
-        found = self.call(
-            "resolve",
-            steps=[stated(self.flow, step) for step in steps],
-            force=bool(getattr(self, "_force_rebuild", False)),
+        resolved = call(
+            Resolve(
+                datastore=self.datastore_type,
+                steps=tuple(statements_of(self.flow, step) for step in steps),
+                force=bool(getattr(self, "_force_rebuild", False)),
+            ),
+            say,
         )
-        self.answers = found["steps"]
-        self._write(found)
+        self.environments = resolved.steps
+        self._write(resolved)
 
-    def call(self, function: str, **arguments: Any) -> Any:
-        """Call `metaflow_extensions.mfenv.engine` for the datastore of this run."""
-        return call(function, _say, datastore=self.datastore_type, **arguments)
+    def create(self, name: str) -> Interpreter:
+        """Create the environment that a text names, if it is not there yet."""
+        return call(Create(datastore=self.datastore_type, name=name), say)
 
-    def answer(self, step_name: str) -> dict[str, Any]:
-        """What was found for a step: here before a run, else what its task was started with.
+    def describe(self, env_id: EnvId) -> Description:
+        """The description of an environment that is known here or in the store."""
+        return call(Describe(datastore=self.datastore_type, env_id=env_id), say)
 
-        That is an answer of `engine.resolve` on the way to another machine, and an id in the task.
+    def of_step(self, name: str) -> StepEnvironment:
+        """The environment of a step: as it was resolved, else as its task was started with it.
+
+        That is a `StepEnvironment` on the way to another machine, and an id in the task.
         """
-        if step_name in self.answers:
-            return self.answers[step_name]
-        given = json.loads(os.environ.get(VARIABLE) or "{}")
-        return given if isinstance(given, dict) else {"env_id": given}
+        if name in self.environments:
+            return self.environments[name]
+        text = os.environ.get(VARIABLE, "")
+        if text.startswith("["):
+            return StepEnvironment(env_id=encoding.read(text, EnvId))
+        return encoding.read(text, StepEnvironment) if text else StepEnvironment()
 
-    def start_local_run(self, package: Any, order: list[str]) -> None:
+    def start_local_run(self, package: MetaflowPackage, order: Iterable[str]) -> None:
         """Begin, once, to make what the local tasks of this run share, in the order of steps."""
-        if self.local is not None:
+        if self.local is not None or self.folder is None:
             return
-        self.local = LocalRun(self, package)
+        self.local = LocalRun(self.create, package, Path(self.folder.name))
         steps = {step.name: step for step in self.flow}
         for name in order:
-            env_id = self.answer(name).get("env_id")
+            env_id = self.of_step(name).env_id
             if env_id and not is_remote(steps[name].decorators):
-                self.local.create(reference(env_id))
+                self.local.create(env_id.name)
 
     def end_local_run(self) -> None:
         if self.local:
@@ -108,17 +130,16 @@ class CondaEnvironment(MetaflowEnvironment):
 
     def executable(self, step_name: str, default: str | None = None) -> str:
         # A task of several processes starts the others of them itself, in its own environment.
-        inside = os.environ.get(PYTHON) if step_name not in self.answers else None
-        if inside or not self.answer(step_name):
+        inside = os.environ.get(PYTHON) if step_name not in self.environments else None
+        if inside or not self.of_step(step_name):
             return inside or str(super().executable(step_name, default))
         return f"${PYTHON}"  # for a shell that has run `bootstrap_commands`
 
-    def _write(self, found: dict[str, Any]) -> None:
+    def _write(self, resolved: FlowEnvironments) -> None:
         # A file, since the code package takes nothing else; it goes when this object does.
         self.folder = RunFolder()
-        self.call("outlive", folder=self.folder.name)
-        text = json.dumps(found, sort_keys=True, separators=(",", ":"))
-        Path(self.folder.name, DESCRIPTIONS).write_text(text, encoding="utf-8")
+        call(Outlive(folder=self.folder.name), say)
+        Path(self.folder.name, DESCRIPTIONS).write_text(encoding.write(resolved), encoding="utf-8")
 
     def add_to_package(self) -> list[tuple[str, str, ContentType]]:
         if self.folder is None:
@@ -131,16 +152,15 @@ class CondaEnvironment(MetaflowEnvironment):
         return [*super().pylint_config(), "--disable=F0401"]
 
     def bootstrap_commands(self, step_name: str, datastore_type: str) -> list[str]:
-        answer = self.answer(step_name)
-        if not answer:
+        env = self.of_step(step_name)
+        if not env:
             return list(super().bootstrap_commands(step_name, datastore_type))
-        name = answer.get("at_exec", "")
         return [
             "echo 'Creating the environment of the step.'",
             "flush_mflogs",
             # What traces may be in the environment only.
             "DISABLE_TRACING=True python -m metaflow_extensions.mfenv.bootstrap"
-            f" {step_name} {datastore_type} {name}".rstrip(),
+            f" {step_name} {datastore_type} {env.at_exec or ''}".rstrip(),
             f". ./{EXPORTS}",
             "flush_mflogs",
         ]
@@ -150,18 +170,17 @@ class CondaEnvironment(MetaflowEnvironment):
         cls,
         flow_name: str,  # noqa: ARG003 - as Metaflow calls it
         metadata: dict[str, str],
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, object]:
         """The description of the environment that a task ran in; empty if it ran in none."""
-        found = metadata.get(METADATA)
-        if not found:
+        text = metadata.get(METADATA)
+        if not text:
             return {}
         from metaflow.metaflow_config import DEFAULT_DATASTORE
 
-        info = json.loads(metadata.get("code-package", "{}"))
-        datastore = info.get("ds_type", DEFAULT_DATASTORE)
-        return environment_info(
-            call("describe", print, datastore=datastore, env_id=json.loads(found))
-        )
+        code = json.loads(metadata.get("code-package", "{}"))
+        datastore = code.get("ds_type", DEFAULT_DATASTORE)
+        env_id = encoding.read(text, EnvId)
+        return environment_info(call(Describe(datastore=datastore, env_id=env_id), print))
 
 
 class PypiEnvironment(CondaEnvironment):
@@ -170,13 +189,8 @@ class PypiEnvironment(CondaEnvironment):
     TYPE = "pypi"
 
 
-def reference(env_id: list[str]) -> str:
-    """The name of an environment by its ids."""
-    return f"{env_id[0]}:{env_id[1]}"
-
-
-def _say(text: str) -> None:
-    # As Metaflow says it, but for where: data goes to the standard output.
+def say(text: str) -> None:
+    """Say something as Metaflow does, but for where: data goes to the standard output."""
     now = datetime.now().astimezone()
     click.secho(f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3], fg="magenta", nl=False, err=True)
     click.echo(f" {text}", err=True)

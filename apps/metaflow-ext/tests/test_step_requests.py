@@ -10,7 +10,8 @@ import pytest
 
 from envid.platforms import host_platform
 from metaflow_extensions.mfenv.needs import unfit
-from metaflow_extensions.mfenv.requests import step_request
+from metaflow_extensions.mfenv.records import Statement, StepStatements
+from metaflow_extensions.mfenv.step_requests import step_request
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.request import prepare
 from mfenv.settings import Settings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from metaflow_extensions.mfenv.requests import StepRequest
+    from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.request import Prepared
 
 PINS = {"requests": ">=2.21.0"}
@@ -33,8 +34,9 @@ class Asking:
         self.settings = Settings.load(environ={"MFENV_CHANNELS": "usual"}, directory=folder)
         self.pins: Mapping[str, str] = PINS
 
-    def __call__(self, *stated: dict[str, Any], **rest: Any) -> StepRequest:
-        asked = {"step": "start", "platform": None, "gpu": False, "stated": stated, **rest}
+    def __call__(self, *stated: Statement, **rest: Any) -> StepRequest:
+        asked = StepStatements(step="start", platform=None, gpu=False, stated=stated)
+        asked = replace(asked, **rest)
         return step_request(
             asked,
             self.settings,
@@ -43,12 +45,12 @@ class Asking:
             environ=self.environ,
         )
 
-    def spec(self, *stated: dict[str, Any], **rest: Any) -> Prepared:
+    def spec(self, *stated: Statement, **rest: Any) -> Prepared:
         found = self(*stated, **rest)
         assert found.request
         return prepare(found.request, self.settings, lambda *_: ())
 
-    def requirements(self, *stated: dict[str, Any], **rest: Any) -> dict[str, tuple[str, ...]]:
+    def requirements(self, *stated: Statement, **rest: Any) -> dict[str, tuple[str, ...]]:
         found = self.spec(*stated, **rest).spec.requirements
         return {name: texts for name, texts in found.items() if name != "sys"}
 
@@ -58,13 +60,8 @@ def asking(tmp_path: Path) -> Asking:
     return Asking(tmp_path)
 
 
-def said(kind: str, level: str = "step", **attributes: Any) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "level": level,
-        "place": f"@{kind} of the {level}",
-        "attributes": attributes,
-    }
+def said(kind: str, level: str = "step", **attributes: Any) -> Statement:
+    return Statement(kind=kind, level=level, place=f"@{kind} of the {level}", attributes=attributes)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +213,7 @@ def test_the_systems_python_takes_metaflows_packages_as_wheels(tmp_path: Path) -
 
 
 def test_a_gpu_brings_its_virtual_packages_unless_they_are_stated(asking: Asking) -> None:
-    def virtual(*stated: dict[str, Any]) -> tuple[str, ...]:
+    def virtual(*stated: Statement) -> tuple[str, ...]:
         stated = (said("conda", packages={"a": ""}), *stated)
         return asking.spec(*stated, gpu=True).spec.for_platform("linux-64")["sys"]
 
@@ -277,8 +274,8 @@ def test_a_name_to_look_up_in_tasks_is_left_as_it_is(asking: Asking) -> None:
 @pytest.mark.parametrize(
     "other", [said("conda", "flow", packages={"a": ""}), said("pypi", python="3.11")]
 )
-def test_nothing_is_added_to_what_a_task_looks_up(asking: Asking, other: dict[str, Any]) -> None:
-    with pytest.raises(Contradiction, match=f"@named_env of the step.*{other['place']}"):
+def test_nothing_is_added_to_what_a_task_looks_up(asking: Asking, other: Statement) -> None:
+    with pytest.raises(Contradiction, match=f"@named_env of the step.*{other.place}"):
         asking(said("named_env", name="web", fetch_at_exec=True), other)
 
 
@@ -296,9 +293,7 @@ def test_looking_up_needs_a_name(asking: Asking) -> None:
         (said("conda", libraries={"x": "1"}, name="a:v1"), "`@named_env(name=)`"),
     ],
 )
-def test_what_is_deprecated_works_and_says_so(
-    asking: Asking, stated: dict[str, Any], note: str
-) -> None:
+def test_what_is_deprecated_works_and_says_so(asking: Asking, stated: Statement, note: str) -> None:
     found = asking(stated)
     assert found.request
     (only,) = found.request.stated[0].requirements
@@ -343,7 +338,7 @@ def test_steps_that_ask_for_the_same_ask_with_equal_requests(asking: Asking) -> 
     ],
 )
 def test_python_among_the_packages_is_a_statement_of_its_version(
-    asking: Asking, stated: dict[str, Any]
+    asking: Asking, stated: Statement
 ) -> None:
     spec = asking.spec(stated).spec
     assert spec.python == "==3.12.*"

@@ -1,0 +1,240 @@
+"""What a step asks for: the statements of its decorators, merged into one request for mfenv.
+
+The rules are in the README. Nothing here starts a run or looks anything up.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from envid.aliases import parse_ref
+from envid.errors import InvalidAlias
+from envid.platforms import host_platform
+from envid.requirements import normalize_python
+from metaflow_extensions.mfenv._statements import Reading, readings, refuse
+from metaflow_extensions.mfenv.names import expand
+from mfenv.errors import InvalidRequest
+from mfenv.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from metaflow_extensions.mfenv._values import Arguments
+    from metaflow_extensions.mfenv.records import StepStatements
+    from mfenv.settings import Settings
+    from reqparse import Requirement, RequirementSet
+
+__all__ = ["StepRequest", "step_request"]
+
+_LEVELS = ("step", "flow")
+_METAFLOW = "Metaflow itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequest:
+    """What is to be done for one step.
+
+    `request` is None where nothing is resolved before the run: the step needs no environment, or
+    `at_exec` names one to look up when a task starts. It names no platforms, so that requests of
+    steps that ask for the same are equal; `platforms` has that of the step's tasks. `notes` are
+    for the user to read.
+    """
+
+    step: str
+    request: Request | None = None
+    platforms: tuple[str, ...] = ()
+    at_exec: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class _Placed(NamedTuple):
+    """Something that was said, and the place that says it."""
+
+    text: str
+    place: str
+
+
+def step_request(
+    asked: StepStatements,
+    settings: Settings,
+    *,
+    pins: Mapping[str, str],
+    gpu: Sequence[str],
+    environ: Mapping[str, str],
+) -> StepRequest:
+    """Merge what the decorators of a step say.
+
+    `pins` are the packages that Metaflow needs in a task, with their constraints; `gpu` are virtual
+    packages of machines with a GPU; `environ` gives the variables for `@{VAR}`. Raises
+    `mfenv.errors.Contradiction` naming two places that exclude each other, `InvalidRequest`, and
+    `reqparse.ParseErrors`.
+    """
+    said, notes = readings(asked.stated)
+    if _is_set(_nearest(said, "disabled", lambda arguments: arguments.disabled)):
+        return StepRequest(step=asked.step)
+    named = _named(said)
+    if at_exec := _at_exec(said, named):
+        return StepRequest(step=asked.step, at_exec=at_exec, notes=notes)
+    requirements = [
+        *_packages(said, "conda", lambda arguments: arguments.packages),
+        *_packages(said, "pypi", lambda arguments: arguments.conda_only),
+        *_packages(said, "pypi", lambda arguments: arguments.packages),
+        *_packages(said, "sys_packages", lambda arguments: arguments.packages),
+    ]
+    return StepRequest(
+        step=asked.step,
+        notes=notes,
+        platforms=(asked.platform or host_platform(),),
+        request=Request(
+            stated=(_stated(said, requirements, settings),),
+            using=_expanded(named, environ) if named else None,
+            virtual=tuple(gpu) if asked.gpu else (),
+            also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
+            # A step gets the Python that starts the run: what it leaves to others is pickled.
+            python_unstated=f"{sys.version_info.major}.{sys.version_info.minor}",
+        ),
+    )
+
+
+def _stated(
+    said: Sequence[Reading], requirements: Sequence[Requirement], settings: Settings
+) -> RequirementSet:
+    from metaflow_extensions.mfenv._options import options
+    from reqparse import Origin, PythonRequirement, RequirementSet, StatedSource
+
+    channels = _listed(said, "conda", lambda arguments: arguments.channels)
+    indexes = _listed(said, "pypi", lambda arguments: arguments.extra_indices)
+    sources = [
+        *(StatedSource(kind="channel", url=url, origin=Origin(place)) for url, place in channels),
+        *(StatedSource(kind="extra-index", url=url, origin=Origin(place)) for url, place in indexes),
+    ]
+    if channels:  # what a file names replaces the usual channels; what a decorator names does not
+        sources += [StatedSource(kind="channel", url=url) for url in settings.channels]
+    python = _nearest(said, "python", lambda arguments: arguments.python)
+    version = PythonRequirement(specifier="")
+    if python:
+        version = PythonRequirement(specifier=_python(*python), origin=Origin(python.place))
+    stated = RequirementSet(
+        requirements=tuple(requirements), sources=tuple(sources), python=(version,)
+    )
+    return options(stated, _listed(said, "pypi", lambda arguments: arguments.extras))
+
+
+def _nearest(
+    said: Sequence[Reading], key: str, get: Callable[[Arguments], str | bool | None]
+) -> _Placed | None:
+    """The nearest statement of something that can be said once, of which all must say the same."""
+    for level in _LEVELS:
+        placed = [
+            _Placed(str(value), reading.place)
+            for reading in said
+            if reading.level == level and (value := get(reading.arguments)) is not None
+        ]
+        for text, place in placed:
+            if text != placed[0].text:
+                raise refuse(f"`{key}={placed[0].text}`", placed[0].place, f"`{key}={text}`", place)
+        if placed:
+            return placed[0]
+    return None
+
+
+def _is_set(flag: _Placed | None) -> bool:
+    return flag is not None and flag.text == str(True)
+
+
+def _named(said: Sequence[Reading]) -> _Placed | None:
+    """The environment to start from, and the place that names it."""
+    for level in _LEVELS:
+        placed = [
+            _Placed(text, reading.place)
+            for reading in said
+            if reading.level == level
+            for text in _names(reading.arguments)
+        ]
+        for text, place in placed:
+            if text != placed[0].text:
+                raise refuse(f"`{placed[0].text}`", placed[0].place, f"`{text}`", place)
+        if placed:
+            return placed[0]
+    return None
+
+
+def _names(arguments: Arguments) -> list[str]:
+    names = [arguments.name] if arguments.name else []
+    return names + ([f"step:{arguments.pathspec}"] if arguments.pathspec else [])
+
+
+def _at_exec(said: Sequence[Reading], named: _Placed | None) -> str | None:
+    flag = _nearest(said, "fetch_at_exec", lambda arguments: arguments.fetch_at_exec)
+    if not flag or not _is_set(flag):
+        return None
+    if not named:
+        raise InvalidRequest(
+            f"{flag.place} has `fetch_at_exec`, and no environment is named", "add `name=`"
+        )
+    for reading in said:
+        for key in reading.arguments.given():
+            if key not in ("name", "pathspec", "fetch_at_exec", "disabled"):
+                raise refuse("`fetch_at_exec`", flag.place, f"`{key}`", reading.place)
+    return named.text
+
+
+def _packages(
+    said: Iterable[Reading],
+    kind: str,
+    get: Callable[[Arguments], tuple[Requirement, ...] | None],
+) -> list[Requirement]:
+    """The packages that statements name; what a step says of a name replaces its flow's."""
+    levels: dict[str, list[Requirement]] = {level: [] for level in _LEVELS}
+    for reading in said:
+        if reading.kind == kind:
+            levels[reading.level] += get(reading.arguments) or ()
+    own = {_identity(package) for package in levels["step"]}
+    return levels["step"] + [package for package in levels["flow"] if _identity(package) not in own]
+
+
+def _identity(requirement: Requirement) -> str:
+    """What a requirement is about, whatever it says of it."""
+    if requirement.name:
+        return requirement.name
+    url, mark, fragment = (requirement.url or requirement.text).partition("#")
+    host, slash, path = url.partition("://")[2].partition("/")
+    # A login may stand before an `@` in the host; in the path, it is the revision.
+    return f"{host}{slash}{path.partition('@')[0]}{mark}{fragment}"
+
+
+def _listed(
+    said: Iterable[Reading], kind: str, get: Callable[[Arguments], tuple[str, ...] | None]
+) -> list[_Placed]:
+    """Every item of a list that decorators give, the step's first, each once, with its place."""
+    places: dict[str, str] = {}
+    for level in _LEVELS:
+        for reading in said:
+            if reading.kind == kind and reading.level == level:
+                for item in get(reading.arguments) or ():
+                    places.setdefault(item, reading.place)
+    return [_Placed(item, place) for item, place in places.items()]
+
+
+def _python(value: str, place: str) -> str:
+    try:
+        return normalize_python(value)
+    except ValueError as error:
+        raise InvalidRequest(f"{place}: {error}", "write a version such as `3.11`") from None
+
+
+def _expanded(named: _Placed, environ: Mapping[str, str]) -> str:
+    try:
+        name = expand(named.text, environ)
+    except KeyError as error:
+        raise InvalidRequest(
+            f"{named.place}: there is no variable {error.args[0]} to put into `{named.text}`",
+            "set it where the run is started, or look the name up in tasks with `fetch_at_exec`",
+        ) from None
+    try:
+        parse_ref(name)
+    except InvalidAlias as error:
+        raise InvalidRequest(f"{named.place}: {error}", error.hint) from None
+    return name
