@@ -20,8 +20,6 @@ from metaflow_extensions.mfenv.encoding import (
     VERSION,
     NotUnderstood,
     answer,
-    plain,
-    read_data,
     write,
 )
 from metaflow_extensions.mfenv.encoding import read as read_text
@@ -36,6 +34,7 @@ from metaflow_extensions.mfenv.records import (
     Line,
     Outside,
     Record,
+    Statement,
     StepEnvironment,
 )
 from mfenv.errors import InvalidRequest
@@ -138,7 +137,7 @@ def test_a_step_may_have_any_name() -> None:
 def test_answers_are_what_questions_are_for() -> None:
     interpreter = Interpreter(env_id=EnvId("r", "f", "p"), python="python", variables={"a": "b"})
     question = Create(datastore="local", name="r:f")
-    assert answer(question, json.loads(json.dumps(plain(interpreter)))) == interpreter
+    assert answer(question, json.loads(write([interpreter]))[0]) == interpreter
     with pytest.raises(NotUnderstood, match="answer of create"):
         answer(question, None)
 
@@ -168,7 +167,8 @@ def test_records_need_nothing_but_the_standard_library(python: str, tmp_path: Pa
 
 
 def sent(value: Any) -> Any:
-    return read_data(object, json.loads(json.dumps(plain(value))))
+    text = write(Statement(kind="", level="", place="", attributes={"a": value}))
+    return read_text(text, Statement).attributes["a"]
 
 
 KEYS = st.none() | st.booleans() | st.integers() | st.text()
@@ -199,5 +199,5 @@ def test_what_is_refused_is_refused_in_the_same_words(attributes: dict[str, Any]
     with pytest.raises(InvalidRequest) as here:
         read("conda", "@conda", attributes)
     with pytest.raises(InvalidRequest) as there:
-        read("conda", "@conda", sent(attributes))
+        read("conda", "@conda", {key: sent(value) for key, value in attributes.items()})
     assert (str(there.value), there.value.hint) == (str(here.value), here.value.hint)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envid.errors import InvalidRequirement
 from envid.requirements import normalize
@@ -73,7 +73,7 @@ UNHEEDED: Mapping[str, str] = {
 """Settings of Metaflow or metaflow-netflixext that mean nothing here, and why."""
 
 
-def given(name: str) -> Any:
+def given(name: str) -> object:
     """What the environment or Metaflow's configuration files say; None for nothing.
 
     Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
@@ -85,7 +85,7 @@ def unheeded() -> Iterator[str]:
     """A line for each setting of environments that stands somewhere and means nothing here."""
     from difflib import get_close_matches
 
-    own = [f"MFENV_{one.name.upper()}" for one in fields(Settings) if one.metadata]
+    own = [f"MFENV_{field.name.upper()}" for field in fields(Settings) if field.metadata]
     known = [*_CONDA, *own]
     for variable in sorted(_said()):
         name = variable.removeprefix("METAFLOW_")
@@ -100,8 +100,8 @@ def unheeded() -> Iterator[str]:
 def root(name: str, datastore: str) -> str:
     """The root of a store, empty for none. Raises `InvalidSetting` as all of these do."""
     place = _text(name, given(name) or "")
-    scheme, found, _ = place.partition("://")
-    if place and (found or datastore in ("s3", "gs")) and scheme != _SCHEMES[datastore]:
+    scheme, mark, _ = place.partition("://")
+    if place and (mark or datastore in ("s3", "gs")) and scheme != _SCHEMES[datastore]:
         known = "a path" if datastore == "local" else f"{_SCHEMES[datastore]}://…"
         raise InvalidSetting(f"METAFLOW_{name}: `{place}` is not in {datastore}", f"write {known}")
     return place
@@ -111,20 +111,21 @@ def ignored_datastores() -> list[str]:
     """The types of datastore that have no store."""
     name = "CONDA_IGNORE_CACHING_DATASTORES"
     known = facts().datastores
-    found = _list(name, given(name) or [])
-    for one in found:
-        if one not in known:
+    types = _list(name, given(name) or [])
+    for datastore in types:
+        if datastore not in known:
             raise InvalidSetting(
-                f"METAFLOW_{name}: there is no datastore `{one}`", f"known: {', '.join(known)}"
+                f"METAFLOW_{name}: there is no datastore `{datastore}`",
+                f"known: {', '.join(known)}",
             )
-    return found
+    return types
 
 
 def logins() -> Iterator[tuple[str, str, str]]:
     """The places that ask for a login, each with user and password, which no message shows."""
     name = "CONDA_SRCS_AUTH_INFO"
     for place, login in _table(name, given(name)).items():
-        if not isinstance(login, list) or [type(one) for one in login] != [str, str]:
+        if not isinstance(login, list) or [type(text) for text in login] != [str, str]:
             raise InvalidSetting(
                 f"METAFLOW_{name}: `{place}` has no pair of user and password",
                 'write `{"HOST": ["USER", "PASSWORD"]}`',
@@ -136,12 +137,12 @@ def skips_needs() -> bool:
     """Whether what Metaflow itself needs in a task is left out."""
     name = "CONDA_SKIP_METAFLOW_DEPS"
     value = given(name)
-    found = _FLAGS.get(str("" if value is None else value).strip().lower())
-    if found is None:
+    flag = _FLAGS.get(str("" if value is None else value).strip().lower())
+    if flag is None:
         raise InvalidSetting(
             f"METAFLOW_{name}: `{value}` is neither true nor false", "say `1` or `0`"
         )
-    return found
+    return flag
 
 
 def gpu_packages() -> tuple[str, ...]:
@@ -158,41 +159,41 @@ def glibc(variable: str) -> list[str]:
     return [f"__glibc={version}"] if version else []
 
 
-def _said() -> dict[str, Any]:
+def _said() -> dict[str, object]:
     return {**facts().configured, **os.environ}
 
 
-def _list(name: str, value: Any) -> list[str]:
+def _list(name: str, value: object) -> list[str]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = _json(name, value)
-    found = value.replace(",", " ").split() if isinstance(value, str) else value
-    if not isinstance(found, list):
+    items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(items, list):
         raise InvalidSetting(f"METAFLOW_{name}: is not a list", 'write `["a", "b"]`')
-    return [_text(name, one) for one in found]
+    return [_text(name, item) for item in items]
 
 
-def _table(name: str, value: Any) -> dict[str, Any]:
-    found = _json(name, value) if isinstance(value, str) and value.strip() else value
-    found = {} if found in (None, "") else found
-    if not isinstance(found, dict):
+def _table(name: str, value: object) -> dict[str, object]:
+    table = _json(name, value) if isinstance(value, str) and value.strip() else value
+    table = {} if table in (None, "") else table
+    if not isinstance(table, dict):
         raise InvalidSetting(f"METAFLOW_{name}: is not an object", 'write `{"NAME": ...}`')
-    return found
+    return table
 
 
-def _json(name: str, text: str) -> Any:
+def _json(name: str, text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:
         raise InvalidSetting(f"METAFLOW_{name}: is not JSON", "write it in one line") from None
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidSetting(f"METAFLOW_{name}: is not a text", "write it in quotes")
     return value.strip()
 
 
-def _format(name: str, value: Any) -> str:
+def _format(name: str, value: object) -> str:
     if value not in _FORMATS:
         raise InvalidSetting(
             f"METAFLOW_{name}: `{value}` is no format", f"known: {', '.join(_FORMATS)}"
@@ -200,33 +201,30 @@ def _format(name: str, value: Any) -> str:
     return _FORMATS[value]
 
 
-def _latest(name: str, value: Any) -> list[str]:
-    found = _list(name, value)
-    known = f"say {', '.join(f'`{one}`' for one in _LATEST)} or names of users"
-    for one in found:
-        if ":" in one and one not in _LATEST:
-            raise InvalidSetting(f"METAFLOW_{name}: `{one}` is not the name of a user", known)
-        if one in (":none:", ":any:") and len(found) > 1:
-            raise InvalidSetting(f"METAFLOW_{name}: `{one}` stands beside others", known)
-    return [_LATEST.get(one, one) for one in found]
+def _latest(name: str, value: object) -> list[str]:
+    users = _list(name, value)
+    known = f"say {', '.join(f'`{word}`' for word in _LATEST)} or names of users"
+    for user in users:
+        if ":" in user and user not in _LATEST:
+            raise InvalidSetting(f"METAFLOW_{name}: `{user}` is not the name of a user", known)
+        if user in (":none:", ":any:") and len(users) > 1:
+            raise InvalidSetting(f"METAFLOW_{name}: `{user}` stands beside others", known)
+    return [_LATEST.get(user, user) for user in users]
 
 
-def _virtual(name: str, value: Any) -> list[str]:
-    found = _table(name, value)
-    for packages in found.values():
+def _virtual(name: str, value: object) -> list[str]:
+    texts: list[str] = []
+    for platform, packages in _table(name, value).items():
         if not isinstance(packages, dict):
             raise InvalidSetting(
                 f"METAFLOW_{name}: is not an object of objects",
                 'write `{"linux-64": {"__glibc": "2.28"}}`',
             )
-    return [
-        f"{platform}:{text}"
-        for platform, packages in found.items()
-        for text in _virtual_packages(name, packages)
-    ]
+        texts += [f"{platform}:{text}" for text in _virtual_packages(name, packages)]
+    return texts
 
 
-def _virtual_packages(name: str, packages: Mapping[str, Any]) -> Iterator[str]:
+def _virtual_packages(name: str, packages: Mapping[str, object]) -> Iterator[str]:
     for package, version in packages.items():
         # metaflow-netflixext takes the version with a sign in front.
         text = f"{package}={version.lstrip('= ') if isinstance(version, str) else ''}"
@@ -240,7 +238,7 @@ def _virtual_packages(name: str, packages: Mapping[str, Any]) -> Iterator[str]:
         yield text
 
 
-SETTINGS: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
+SETTINGS: tuple[tuple[str, str, Callable[[str, object], object]], ...] = (
     ("CONDA_CHANNELS", "channels", _list),
     ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _text),
     ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _text),

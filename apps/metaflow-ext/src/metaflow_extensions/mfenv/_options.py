@@ -28,23 +28,25 @@ _SOURCES: dict[str, SourceKind] = {
 }
 
 
-def options(found: RequirementSet, stated: Sequence[tuple[str, str]]) -> RequirementSet:
-    """The set with options added, each with its place; raises `InvalidRequest` for an unknown one."""
+def options(requirements: RequirementSet, stated: Sequence[tuple[str, str]]) -> RequirementSet:
+    """The set with options added, each with its place; raises `InvalidRequest` for unknown ones."""
     for text, place in stated:
         name, _, value = text.strip().lstrip("-").replace("=", " ", 1).partition(" ")
         value = value.strip()
         if name in _FLAGS and not value:
-            places = {**found.places, _FLAGS[name]: Origin(place)}
+            places = {**requirements.places, _FLAGS[name]: Origin(place)}
             changes: dict[str, Any] = {_FLAGS[name]: True, "places": places}
-            found = replace(found, **changes)
+            requirements = replace(requirements, **changes)
         elif name in _VALUED and value:
             key = _VALUED[name]
-            changes = {key: (*getattr(found, key), *value.split(","))}
-            found = replace(found, **changes)
+            changes = {key: (*getattr(requirements, key), *value.split(","))}
+            requirements = replace(requirements, **changes)
         elif name in _SOURCES and value:
             source = StatedSource(kind=_SOURCES[name], url=value, origin=Origin(place))
-            found = replace(found, sources=(*found.sources, source))
+            requirements = replace(requirements, sources=(*requirements.sources, source))
         else:
-            known = ", ".join(f"`--{one}`" for one in (*_FLAGS, *_VALUED, *_SOURCES) if one != "f")
+            known = ", ".join(
+                f"`--{option}`" for option in (*_FLAGS, *_VALUED, *_SOURCES) if option != "f"
+            )
             raise InvalidRequest(f"{place}: `{text}` is not an option", f"known are {known}")
-    return found
+    return requirements

@@ -181,6 +181,8 @@ class _Process:
         """Take what comes, until the process ends."""
         try:
             for line in self._answers:
+                if not line.endswith("\n"):  # it ended while it wrote
+                    break
                 message = encoding.read(line, Line, Answer, Ask)
                 if isinstance(message, Ask):
                     self._send(_reply(message))

@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
 class _Commands(Commands):
     """The commands; what Metaflow refuses is an error of their user, too."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
         except Refused as error:
@@ -108,34 +108,34 @@ def environment(
 
 def _adapted(command: click.Command) -> click.Command:
     """A command of mfenv as it is here: other names for options, pathspecs, and examples."""
-    found = copy.copy(command)
-    found.params = [_with_other_names(one) for one in command.params]
+    adapted = copy.copy(command)
+    adapted.params = [_with_other_names(parameter) for parameter in command.params]
     for attribute in ("epilog", "help"):
         text = getattr(command, attribute) or ""
-        setattr(found, attribute, text.replace("mfenv ", "metaflow environment "))
+        setattr(adapted, attribute, text.replace("mfenv ", "metaflow environment "))
     callback: Any = command.callback
-    if any(one.name == "env" for one in command.params):
-        found.params.append(_PATHSPEC)
+    if any(parameter.name == "env" for parameter in command.params):
+        adapted.params.append(_PATHSPEC)
         callback = _taking_pathspecs(callback)
     if command.name == "resolve":
-        found.params += _RESOLVE
+        adapted.params += _RESOLVE
         callback = _resolving(callback)
     if command.name == "create":
-        found.params += CREATE_OPTIONS
+        adapted.params += CREATE_OPTIONS
         callback = create_into(callback)
-    found.callback = callback
-    return found
+    adapted.callback = callback
+    return adapted
 
 
 def _with_other_names(parameter: click.Parameter) -> click.Parameter:
-    found = copy.copy(parameter)
-    if "--platform" in found.opts:
-        found.opts = [*found.opts, "--arch"]
-    found.secondary_opts = [
-        *found.secondary_opts,
-        *(_NEGATIVE[one] for one in found.opts if one in _NEGATIVE),
+    adapted = copy.copy(parameter)
+    if "--platform" in adapted.opts:
+        adapted.opts = [*adapted.opts, "--arch"]
+    adapted.secondary_opts = [
+        *adapted.secondary_opts,
+        *(_NEGATIVE[option] for option in adapted.opts if option in _NEGATIVE),
     ]
-    return found
+    return adapted
 
 
 def _taking_pathspecs(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -174,6 +174,6 @@ def _step(pathspec: str) -> str:
     return pathspec if pathspec.startswith("step:") else f"step:{pathspec}"
 
 
-for one in commands():
-    environment.add_command(_adapted(one))
+for command in commands():
+    environment.add_command(_adapted(command))
 environment.add_command(output_options(import_netflixext))

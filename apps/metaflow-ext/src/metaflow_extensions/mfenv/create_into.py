@@ -62,10 +62,10 @@ def create_into(callback: Callable[..., Any]) -> Callable[..., Any]:
     def creating(
         *, into_dir: Path | None, strict: bool, platform: str | None, **options: Any
     ) -> None:
-        host = host_platform()
-        if platform not in (None, host):
+        here = host_platform()
+        if platform not in (None, here):
             raise InvalidRequest(
-                f"an environment for `{platform}` cannot be created on `{host}`",
+                f"an environment for `{platform}` cannot be created on `{here}`",
                 "leave out `--platform`, or create it on such a machine",
             )
         if into_dir is None:
@@ -81,8 +81,8 @@ def create_into(callback: Callable[..., Any]) -> Callable[..., Any]:
         ) as made:
             if step:
                 _fill(Path(made), step.removeprefix("step:"), strict=strict)
-            if found := click.get_current_context().find_object(Host):
-                found.kernel_variables = {"PYTHONPATH": ":".join(_paths(Path(made), into_dir))}
+            if host := click.get_current_context().find_object(Host):
+                host.kernel_variables = {"PYTHONPATH": ":".join(_paths(Path(made), into_dir))}
             created = callback(**options)
             _finish(Path(made), into_dir, created)
             shutil.rmtree(into_dir, ignore_errors=True)
@@ -146,7 +146,8 @@ def _install_metaflow(place: Path, version: str) -> None:
 
 def _paths(made: Path, place: Path) -> list[str]:
     """What stands on PYTHONPATH in the directory, once it is at its place."""
-    return [str(place), *(str(place / one) for one in (".mf_code",) if (made / one).is_dir())]
+    # In which code packages of newer releases have their modules, beside what else is in them.
+    return [str(place), *([str(place / ".mf_code")] if (made / ".mf_code").is_dir() else [])]
 
 
 def _finish(made: Path, place: Path, created: Created) -> None:

@@ -7,7 +7,7 @@ They hold attributes and check where they stand. What they say together is worke
 from __future__ import annotations
 
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from metaflow.decorators import FlowDecorator, StepDecorator
 from metaflow.metaflow_environment import InvalidEnvironmentException
@@ -15,9 +15,16 @@ from metaflow.metaflow_environment import InvalidEnvironmentException
 from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from metaflow import FlowSpec
+    from metaflow.datastore import FlowDataStore
+    from metaflow.decorators import Decorator
+    from metaflow.graph import FlowGraph
+    from metaflow.metadata_provider import MetadataProvider
     from metaflow.metaflow_environment import MetaflowEnvironment
 
-    Attributes = dict[str, Any]
+    Attributes = dict[str, object]
 
 __all__ = [
     "Conda",
@@ -64,13 +71,13 @@ class _Step(StepDecorator):
 
     def step_init(
         self,
-        flow: Any,
-        graph: Any,
+        flow: FlowSpec,
+        graph: FlowGraph,
         step_name: str,
-        decorators: Any,
+        decorators: Iterable[Decorator],
         environment: MetaflowEnvironment,
-        flow_datastore: Any,
-        logger: Any,
+        flow_datastore: FlowDataStore,
+        logger: object,
     ) -> None:
         _check_environment(self.name, environment)
 
@@ -80,14 +87,14 @@ class _Flow(FlowDecorator):
 
     def flow_init(
         self,
-        flow: Any,
-        graph: Any,
+        flow: FlowSpec,
+        graph: FlowGraph,
         environment: MetaflowEnvironment,
-        flow_datastore: Any,
-        metadata: Any,
-        logger: Any,
-        echo: Any,
-        options: Any,
+        flow_datastore: FlowDataStore,
+        metadata: MetadataProvider,
+        logger: object,
+        echo: object,
+        options: object,
     ) -> None:
         _check_environment(self.name, environment)
 

@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import (
     Any,
-    Dict,
-    List,
     NamedTuple,
     TypeVar,
     Union,
@@ -30,12 +28,10 @@ from typing import (
 
 from metaflow_extensions.mfenv.records import Question, Record
 
-__all__ = ["VERSION", "Json", "NotUnderstood", "answer", "plain", "read", "read_data", "write"]
+__all__ = ["VERSION", "NotUnderstood", "answer", "read", "read_data", "write"]
 
 VERSION = 1
 """Of all records together: a process has either the same ones as another, or other ones."""
-
-Json = Union[None, bool, int, float, str, List["Json"], Dict[str, "Json"]]
 
 _FIRST = 1
 _ITEMS, _OTHER = "\0items", "\0other"
@@ -48,12 +44,12 @@ class NotUnderstood(Exception):
     hint = "start again what was started before metaflow-mfenv was installed anew"
 
 
-def write(value: object) -> str:
-    """A record, or what records are made of, as a line of JSON."""
-    data = plain(value)
-    if isinstance(value, Record) and isinstance(data, dict):
-        data = {"version": VERSION, **data}
-    return json.dumps(data, separators=(",", ":"))
+def write(value: object, *, indent: int | None = None) -> str:
+    """A record, or what holds records, as JSON; a line of it, unless it is to be indented."""
+    data = {"version": VERSION, **_items(value)} if isinstance(value, Record) else value
+    # Documents may be large, and pass through: nothing but records is looked into here.
+    separators = None if indent else (",", ":")
+    return json.dumps(data, default=_items, indent=indent, separators=separators)
 
 
 def read(text: str, *kinds: type[_T]) -> _T:
@@ -87,20 +83,13 @@ def answer(question: Question[_T], data: object) -> _T:
     return result
 
 
-def plain(value: object) -> Json:
-    """Records, what they are made of, and what users write, as JSON data."""
-    if isinstance(value, Record):
-        items = [(field, getattr(value, field.name)) for field in _fields(type(value))]
-        return {field.name: plain(item) for field, item in items if field.default != item}
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) for key in value):
-            return {str(key): plain(value[key]) for key in value}
-        return {_ITEMS: [[plain(key), plain(value[key])] for key in value]}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, (bool, float, int, str)):
-        return value
-    return {_OTHER: [type(value).__name__, str(value)]}
+def _items(record: Record) -> dict[str, object]:
+    items = [(field, getattr(record, field.name)) for field in _fields(type(record))]
+    return {
+        field.name: _marked(item) if field.of_users else item
+        for field, item in items
+        if field.default != item
+    }
 
 
 def _is_record(kind: Any) -> bool:
@@ -111,6 +100,7 @@ class _Field(NamedTuple):
     name: str
     type: Any
     default: object  # MISSING where it has none
+    of_users: bool
 
 
 _fields_of: dict[type, tuple[_Field, ...]] = {}
@@ -125,6 +115,7 @@ def _fields(kind: type) -> tuple[_Field, ...]:
             field.name,
             hints[field.name],
             field.default if field.default_factory is MISSING else field.default_factory(),
+            object in (hints[field.name], *get_args(hints[field.name])),
         )
         for field in fields(kind)
     )
@@ -142,7 +133,7 @@ def _read(kind: Any, data: Any, where: str) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Union:  # no other is used than Optional
         return None if data is None else _read(inner[0], data, where)
-    if origin in (list, tuple) and isinstance(data, list):
+    if origin in (list, tuple) and isinstance(data, (list, tuple)):
         return origin(_read(inner[0], item, where) for item in data)
     if origin is dict and isinstance(data, dict):
         return {key: _read(inner[1], item, f"{where}.{key}") for key, item in data.items()}
@@ -185,8 +176,21 @@ def _is_of(kind: Any, data: Any) -> bool:
     return type(data) is kind or (kind is float and type(data) is int)
 
 
+def _marked(value: object) -> object:
+    """What a user wrote, as JSON data."""
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value):
+            return {str(key): _marked(value[key]) for key in value}
+        return {_ITEMS: [[_marked(key), _marked(value[key])] for key in value]}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item) for item in value]
+    if value is None or isinstance(value, (bool, float, int, str)):
+        return value
+    return {_OTHER: [type(value).__name__, str(value)]}
+
+
 def _written(data: Any) -> object:
-    """What a user wrote, or something of a type by the same name that is shown like it."""
+    """What was marked, or something of a type by the same name that is shown like it."""
     if isinstance(data, list):
         return [_written(item) for item in data]
     if not isinstance(data, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -129,5 +128,5 @@ def _statements(obj: _State, names: tuple[str, ...]) -> tuple[StepStatements, ..
 
 def _write(by_step: object, output: str | None) -> None:
     if output:
-        text = json.dumps(encoding.plain(by_step), indent=2)
+        text = encoding.write(by_step, indent=2)
         Path(output).write_text(f"{text}\n", encoding="utf-8")

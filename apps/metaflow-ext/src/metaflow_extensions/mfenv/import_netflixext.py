@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -48,7 +48,7 @@ def import_netflixext(
 
     host = click.get_current_context().ensure_object(MetaflowHost)
     old_store = _old_store(store, host.datastore)
-    manifests = [found] if (found := _manifest(manifest)) else []
+    manifests = [own] if (own := _manifest(manifest)) else []
     skipped: list[Skipped] = []
     if old_store:
         stored, skipped = read_store(old_store, str(given("CONDA_ENVS_DIRNAME") or "envs"))
@@ -60,33 +60,33 @@ def import_netflixext(
         )
     imported: list[Imported] = []
     with host.opened() as environments:
-        for one in import_all(environments, manifests, old_store=old_store, dry_run=dry_run):
-            if isinstance(one, Skipped):
-                skipped.append(one)
+        for env in import_all(environments, manifests, old_store=old_store, dry_run=dry_run):
+            if isinstance(env, Skipped):
+                skipped.append(env)
             else:
-                imported.append(one)
+                imported.append(env)
     if as_json:
         document = {
-            "imported": [_document(one) for one in imported],
-            "skipped": [{"what": one.what, "reason": one.reason} for one in skipped],
+            "imported": [_document(env) for env in imported],
+            "skipped": [{"what": lost.what, "reason": lost.reason} for lost in skipped],
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        for one in imported:
-            click.echo(f"{one.old} {one.envs[0].req_id}:{one.envs[0].full_id}")
+        for env in imported:
+            click.echo(f"{env.old} {env.envs[0].req_id}:{env.envs[0].full_id}")
     for lost in skipped:
         click.echo(f"not taken over: {lost.what}: {lost.reason}", err=True)
     return 1 if skipped and not imported else 0
 
 
-def _document(one: Imported) -> dict[str, Any]:
+def _document(env: Imported) -> dict[str, object]:
     return {
-        "old": {"req_id": one.old.req_id, "full_id": one.old.full_id},
-        "req_id": one.envs[0].req_id,
-        "full_id": one.envs[0].full_id,
-        "platforms": [env.platform for env in one.envs],
-        "aliases": list(one.aliases),
-        "default": one.default,
+        "old": {"req_id": env.old.req_id, "full_id": env.old.full_id},
+        "req_id": env.envs[0].req_id,
+        "full_id": env.envs[0].full_id,
+        "platforms": [each.platform for each in env.envs],
+        "aliases": list(env.aliases),
+        "default": env.default,
     }
 
 

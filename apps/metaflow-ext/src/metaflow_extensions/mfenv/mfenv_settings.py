@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from metaflow_extensions.mfenv._configuration import (
@@ -60,7 +60,7 @@ _CONDA = {"CONDA_CHANNELS": "channels"}
 
 
 def load_settings(
-    datastore: str, options: Mapping[str, Any] | None = None, *, root: str | None = None
+    datastore: str, options: Mapping[str, object] | None = None, *, root: str | None = None
 ) -> Settings:
     """The settings in force for flows whose artifacts are in a datastore of this type.
 
@@ -76,14 +76,14 @@ def load_settings(
     inherited = list(_inherited())
     if place and variable in _ROOTS[datastore]:
         inherited.insert(0, ("store", store_url(datastore, place), f"METAFLOW_{variable}"))
-    found = Settings.load(by_hand, inherited=inherited)
-    if "seed" not in found.origins:
-        found = replace(found, seed=True, origins={**found.origins, "seed": _OWN_DEFAULT})
-    if not place or "store" in found.origins:
-        return found
+    settings = Settings.load(by_hand, inherited=inherited)
+    if "seed" not in settings.origins:
+        settings = replace(settings, seed=True, origins={**settings.origins, "seed": _OWN_DEFAULT})
+    if not place or "store" in settings.origins:
+        return settings
     # Where the artifacts are is a default, which a file may override.
-    origins = {**found.origins, "store": f"METAFLOW_{variable}"}
-    return replace(found, store=store_url(datastore, place), origins=origins)
+    origins = {**settings.origins, "store": f"METAFLOW_{variable}"}
+    return replace(settings, store=store_url(datastore, place), origins=origins)
 
 
 def handed_on(settings: Settings) -> dict[str, str]:
@@ -94,8 +94,8 @@ def handed_on(settings: Settings) -> dict[str, str]:
     """
     python = settings.python or f"{sys.version_info.major}.{sys.version_info.minor}"
     me = user_name()
-    users = tuple(me if one in ("none", "me") else one for one in settings.use_remote_latest)
-    found: dict[str, str] = {}
+    users = tuple(me if user in ("none", "me") else user for user in settings.use_remote_latest)
+    texts: dict[str, str] = {}
     asked = replace(
         settings,
         python=python,
@@ -106,8 +106,8 @@ def handed_on(settings: Settings) -> dict[str, str]:
         value = getattr(asked, name)
         said = origin not in ("default", _OWN_DEFAULT)
         if name in _HANDED_ON and said and shown == value:
-            found[name] = " ".join(value) if isinstance(value, tuple) else str(value)
-    return found
+            texts[name] = " ".join(value) if isinstance(value, tuple) else str(value)
+    return texts
 
 
 def old_store_url(datastore: str) -> str | None:
@@ -121,11 +121,11 @@ def load_credentials() -> Credentials:
 
     A host alone stands for `https`. Raises `mfenv.errors.InvalidSetting`, which shows none of it.
     """
-    found = Credentials()
+    credentials = Credentials()
     for place, user, password in logins():
         url = place if "://" in place else f"https://{place}"
-        found.set(url.rstrip("/") + "/", Login(user=user, password=password))
-    return found
+        credentials.set(url.rstrip("/") + "/", Login(user=user, password=password))
+    return credentials
 
 
 def store_url(datastore: str, root: str, *, folder: str = "/mfenv") -> str:
@@ -172,8 +172,8 @@ def _azure_url(place: str, endpoint: str | None) -> str:
     return f"az://{account}/{place}?endpoint={quote(str(endpoint), safe=':/')}"
 
 
-def _inherited() -> Iterator[tuple[str, Any, str]]:
-    known = {one.name for one in fields(Settings) if one.metadata}
+def _inherited() -> Iterator[tuple[str, object, str]]:
+    known = {field.name for field in fields(Settings) if field.metadata}
     for variable, name in _CONDA.items():
         if variable in os.environ:
             yield name, os.environ[variable], variable

@@ -67,18 +67,18 @@ def read_store(store: Store, folder: str) -> tuple[Manifest, list[Skipped]]:
     environments: list[NetflixEnv] = []
     aliases: dict[str, FullRef] = {}
     skipped: list[Skipped] = []
-    for found in store.list(f"{folder}/"):
-        parts = found.key.removeprefix(f"{folder}/").split("/")
+    for item in store.list(f"{folder}/"):
+        parts = item.key.removeprefix(f"{folder}/").split("/")
         try:
             if parts[:2] == ["aliases", "generic"]:
                 text = ":".join("/".join(parts[2:]).rsplit("/", 1))
-                aliases[text] = _pair(store.read(found.key))
+                aliases[text] = _pair(store.read(item.key))
             elif len(parts) == _ENV_PARTS - 1 and parts[-1] == "env" and is_id(parts[2]):
                 platform, req_id, full_id, _ = parts
                 env_id = EnvId(req_id, full_id, platform)
-                environments.append(read_environment(store.read(found.key), env_id))
+                environments.append(read_environment(store.read(item.key), env_id))
         except (EnvidError, ValueError) as error:
-            skipped.append(Skipped(what=found.key, reason=str(error)))
+            skipped.append(Skipped(what=item.key, reason=str(error)))
     return Manifest(environments=tuple(environments), aliases=aliases), skipped
 
 
@@ -98,8 +98,10 @@ def import_all(
     names = _names(manifests)
     for ref in _refs(manifests):
         together = _together(manifests, ref)
-        defaults = {one for manifest in manifests for one in manifest.defaults}
-        is_default = {one.platform for one in defaults if one[:2] == (ref.req_id, ref.full_id)}
+        defaults = {env_id for manifest in manifests for env_id in manifest.defaults}
+        is_default = {
+            env_id.platform for env_id in defaults if env_id[:2] == (ref.req_id, ref.full_id)
+        }
         try:
             envs = to_resolved(together)
             if not dry_run:
@@ -117,49 +119,49 @@ def import_all(
             except (EnvidError, MfenvError, PkgcacheError) as error:
                 yield Skipped(what=alias, reason=str(error))
         if not dry_run:
-            known = [str(ref), *(f"step:{one}" for one in names.pathspecs.get(ref, ()))]
+            known = [str(ref), *(f"step:{pathspec}" for pathspec in names.pathspecs.get(ref, ()))]
             _remember(environments, [*known, *([ref.req_id] if is_default else [])], envs[0])
         yield Imported(old=ref, envs=envs, aliases=tuple(given), default=bool(is_default))
 
 
 def _pair(content: bytes) -> FullRef:
-    found = json.loads(content)
-    if not isinstance(found, list) or [is_id(one) for one in found] != [True, True]:
+    ids = json.loads(content)
+    if not isinstance(ids, list) or [is_id(text) for text in ids] != [True, True]:
         raise ValueError("it is not a pair of ids")
-    return FullRef(req_id=found[0], full_id=found[1])
+    return FullRef(req_id=ids[0], full_id=ids[1])
 
 
 def _names(manifests: list[Manifest]) -> _Names:
-    found = _Names()
+    names = _Names()
     seen: set[str] = set()
     for manifest in manifests:
         for known, into in (
-            (manifest.mutable_aliases, found.aliases),
-            (manifest.aliases, found.aliases),
-            (manifest.pathspecs, found.pathspecs),
+            (manifest.mutable_aliases, names.aliases),
+            (manifest.aliases, names.aliases),
+            (manifest.pathspecs, names.pathspecs),
         ):
             for name, ref in known.items():
                 if name not in seen:
                     into.setdefault(ref, []).append(name)
                     seen.add(name)
-    return found
+    return names
 
 
 def _refs(manifests: list[Manifest]) -> list[FullRef]:
     """Every environment once, the oldest first: what was resolved last is the default last."""
-    every = [one for manifest in manifests for one in manifest.environments]
-    every.sort(key=lambda one: one.resolved_on)
-    ids = (FullRef(req_id=one.env_id.req_id, full_id=one.env_id.full_id) for one in every)
+    envs = [env for manifest in manifests for env in manifest.environments]
+    envs.sort(key=lambda env: env.resolved_on)
+    ids = (FullRef(req_id=env.env_id.req_id, full_id=env.env_id.full_id) for env in envs)
     return list(dict.fromkeys(ids))
 
 
 def _together(manifests: list[Manifest], ref: FullRef) -> list[NetflixEnv]:
     """What was resolved as `ref`, one for each platform."""
-    found: dict[str, NetflixEnv] = {}
+    by_platform: dict[str, NetflixEnv] = {}
     for manifest in manifests:
-        for one in manifest.together(ref):
-            found.setdefault(one.env_id.platform, one)
-    return list(found.values())
+        for env in manifest.together(ref):
+            by_platform.setdefault(env.env_id.platform, env)
+    return list(by_platform.values())
 
 
 def _take_over(
@@ -193,17 +195,17 @@ def _remember(environments: Environments, names: list[str], env: ResolvedEnv) ->
 def _places(packages: Iterable[Package], together: list[NetflixEnv]) -> dict[str, str]:
     """Where the old store has our packages, by their keys in a store of ours."""
     by_name: dict[str, NetflixPackage] = {
-        f"{one.filename}{one.format if one.kind == 'conda' else '.whl'}": one
+        f"{old.filename}{old.format if old.kind == 'conda' else '.whl'}": old
         for env in together
-        for one in env.packages
+        for old in env.packages
     }
-    found = {}
+    places = {}
     for package in packages:
         old = by_name.get(package.filename)
         place = old and old.cache_urls.get(old.format if old.kind == "conda" else ".whl")
         if place:
-            found[layout.package_key(package)] = place
-    return found
+            places[layout.package_key(package)] = place
+    return places
 
 
 class _OldStore:

@@ -15,4 +15,4 @@ _VARIABLE = re.compile(r"@\{(\w+)\}")
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """The text with every `@{VAR}` replaced; raises `KeyError` with the first that is not known."""
-    return _VARIABLE.sub(lambda found: variables[found.group(1)], text)
+    return _VARIABLE.sub(lambda match: variables[match.group(1)], text)

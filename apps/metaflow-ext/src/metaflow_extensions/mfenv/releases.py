@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv.__about__ import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from metaflow import FlowSpec
+    from metaflow.decorators import FlowDecorator
+    from metaflow.package import MetaflowPackage
 
 __all__ = ["OLDEST", "added_modules", "check", "inherited", "task_variables"]
 
@@ -23,8 +27,8 @@ _RIVALS = ("netflixext/plugins/conda/", "nflx/plugins/conda/")
 def check() -> None:
     """End the process, with one line, where this extension cannot be what it is asked for."""
     version = _version()
-    found = tuple(int(text) for text in re.findall(r"\d+", version)[: len(OLDEST)])
-    if found < OLDEST:
+    numbers = tuple(int(text) for text in re.findall(r"\d+", version)[: len(OLDEST)])
+    if numbers < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         sys.exit(
             f"error: metaflow-mfenv {__version__} needs Metaflow {oldest} or newer, and this is"
@@ -51,32 +55,32 @@ def _version() -> str:
     return str(metaflow_version)
 
 
-def task_variables(package: Any, root: str) -> dict[str, str]:
+def task_variables(package: MetaflowPackage, root: str) -> dict[str, str]:
     """What a task needs to find a code package that is laid out in `root`."""
-    found = package.get_post_extract_env_vars(package.package_metadata, root)
+    variables = package.get_post_extract_env_vars(package.package_metadata, root)
     # With a colon behind its name, a variable is to be replaced and not to be added to.
-    return {name.rstrip(":"): text for name, text in found.items()}
+    return {name.rstrip(":"): text for name, text in variables.items()}
 
 
-def added_modules(package: Any, folder: Path) -> list[Path]:
+def added_modules(package: MetaflowPackage, folder: Path) -> list[Path]:
     """Link what decorators put beside the flow, and return where it is; 2.19 has such files."""
-    found: dict[str, str] = getattr(package, "_user_content_from_addl", {})
-    for name, path in found.items():
+    paths: dict[str, str] = getattr(package, "_user_content_from_addl", {})
+    for name, path in paths.items():
         link = folder / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
-    return [folder] if found else []
+    return [folder] if paths else []
 
 
-def inherited(flow: Any, name: str) -> list[Any]:
+def inherited(flow: FlowSpec, name: str) -> list[FlowDecorator]:
     """The decorators of the flows that a flow inherits from, where `flow` has others of the name.
 
     Before 2.19 these are among the flow's own.
     """
     levels = getattr(flow._flow_state, "inherited_data", {})  # noqa: SLF001 - no other way
     return [
-        one
+        decorator
         for kind, decorators in levels.items()
         if kind.name == "FLOW_DECORATORS"
-        for one in reversed(decorators.get(name, []))
+        for decorator in reversed(decorators.get(name, []))
     ]

@@ -242,7 +242,7 @@ class EnvironmentRunner:
         spelled = list(runner.api(**runner.top_level_kwargs).check())
         spelled = spelled[: len(spelled) - 1 - spelled[::-1].index("check")]
         with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder, "found.json")
+            output = Path(folder, "environments.json")
             words = [*spelled, "environment", command, "--output", str(output), *words]
             try:
                 done = subprocess.run(

@@ -37,8 +37,7 @@ def stage(environments: Environments, platforms: Sequence[str]) -> Runtime:
     here = Path(__file__)
     files = {f"metaflow_extensions/mfenv/{name}.py": here.with_name(f"{name}.py") for name in APART}
     # The same record, of the side that knows no mfenv.
-    data = asdict(environments.stage_runtime(platforms, files))
-    return encoding.read_data(Runtime, encoding.plain(data))
+    return encoding.read_data(Runtime, asdict(environments.stage_runtime(platforms, files)))
 
 
 def _handed_on(environments: Environments, platforms: Sequence[str]) -> Runtime | None:
