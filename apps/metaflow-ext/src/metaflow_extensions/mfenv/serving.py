@@ -59,6 +59,7 @@ def serve(incoming: int, outgoing: int) -> None:
         pipes.serve()
     except encoding.NotUnderstood as error:
         _refuse(error)
+        sys.exit(1)
 
 
 class _Pipes:
