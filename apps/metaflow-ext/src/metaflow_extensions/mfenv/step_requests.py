@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from envid.aliases import parse_ref
 from envid.errors import InvalidAlias
@@ -30,6 +30,7 @@ __all__ = ["StepRequest", "step_request"]
 
 _LEVELS = ("step", "flow")
 _METAFLOW = "Metaflow itself"
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,8 @@ def step_request(
     `reqparse.ParseErrors`.
     """
     said, notes = readings(asked.stated)
-    if _is_set(_nearest(said, "disabled", lambda arguments: arguments.disabled)):
+    disabled = _nearest(said, "disabled", lambda arguments: arguments.disabled)
+    if disabled and disabled[0]:
         return StepRequest(step=asked.step)
     named = _named(said)
     if at_exec := _at_exec(said, named):
@@ -108,14 +110,17 @@ def _stated(
     indexes = _listed(said, "pypi", lambda arguments: arguments.extra_indices)
     sources = [
         *(StatedSource(kind="channel", url=url, origin=Origin(place)) for url, place in channels),
-        *(StatedSource(kind="extra-index", url=url, origin=Origin(place)) for url, place in indexes),
+        *(
+            StatedSource(kind="extra-index", url=url, origin=Origin(place))
+            for url, place in indexes
+        ),
     ]
     if channels:  # what a file names replaces the usual channels; what a decorator names does not
         sources += [StatedSource(kind="channel", url=url) for url in settings.channels]
     python = _nearest(said, "python", lambda arguments: arguments.python)
     version = PythonRequirement(specifier="")
     if python:
-        version = PythonRequirement(specifier=_python(*python), origin=Origin(python.place))
+        version = PythonRequirement(specifier=_python(*python), origin=Origin(python[1]))
     stated = RequirementSet(
         requirements=tuple(requirements), sources=tuple(sources), python=(version,)
     )
@@ -123,25 +128,22 @@ def _stated(
 
 
 def _nearest(
-    said: Sequence[Reading], key: str, get: Callable[[Arguments], str | bool | None]
-) -> _Placed | None:
-    """The nearest statement of something that can be said once, of which all must say the same."""
+    said: Sequence[Reading], key: str, get: Callable[[Arguments], _V | None]
+) -> tuple[_V, str] | None:
+    """The nearest statement of something that can be said once, and its place."""
     for level in _LEVELS:
         placed = [
-            _Placed(str(value), reading.place)
+            (value, reading.place)
             for reading in said
             if reading.level == level and (value := get(reading.arguments)) is not None
         ]
-        for text, place in placed:
-            if text != placed[0].text:
-                raise refuse(f"`{key}={placed[0].text}`", placed[0].place, f"`{key}={text}`", place)
+        for value, place in placed:
+            first, where = placed[0]
+            if value != first:
+                raise refuse(f"`{key}={first}`", where, f"`{key}={value}`", place)
         if placed:
             return placed[0]
     return None
-
-
-def _is_set(flag: _Placed | None) -> bool:
-    return flag is not None and flag.text == str(True)
 
 
 def _named(said: Sequence[Reading]) -> _Placed | None:
@@ -168,16 +170,17 @@ def _names(arguments: Arguments) -> list[str]:
 
 def _at_exec(said: Sequence[Reading], named: _Placed | None) -> str | None:
     flag = _nearest(said, "fetch_at_exec", lambda arguments: arguments.fetch_at_exec)
-    if not flag or not _is_set(flag):
+    if not flag or not flag[0]:
         return None
+    place = flag[1]
     if not named:
         raise InvalidRequest(
-            f"{flag.place} has `fetch_at_exec`, and no environment is named", "add `name=`"
+            f"{place} has `fetch_at_exec`, and no environment is named", "add `name=`"
         )
     for reading in said:
         for key in reading.arguments.given():
             if key not in ("name", "pathspec", "fetch_at_exec", "disabled"):
-                raise refuse("`fetch_at_exec`", flag.place, f"`{key}`", reading.place)
+                raise refuse("`fetch_at_exec`", place, f"`{key}`", reading.place)
     return named.text
 
 
