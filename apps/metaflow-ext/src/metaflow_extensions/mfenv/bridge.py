@@ -62,10 +62,10 @@ def call(question: Question[_A], say: Say) -> _A:
 
     Raises `EnvironmentFailed`. Safe to use from several threads.
     """
-    told = _process().call(question, say)
-    if told.error is not None:
-        raise EnvironmentFailed(told.error)
     try:
+        told = _process().call(question, say)
+        if told.error is not None:
+            raise EnvironmentFailed(told.error)
         return encoding.answer(question, told.result)
     except encoding.NotUnderstood as error:
         raise _failed(error) from None
@@ -196,9 +196,10 @@ class _Process:
             answers.put(None)
 
     def _send(self, message: Record) -> None:
+        line = f"{encoding.write(message)}\n"
         # If it has ended, `read` sees it, and tells whoever waits.
         with suppress(OSError, ValueError), self._lock:
-            self._requests.write(encoding.write(message) + "\n")
+            self._requests.write(line)
             self._requests.flush()
 
 
