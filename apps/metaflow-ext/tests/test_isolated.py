@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaflow_extensions.mfenv import isolated
+from metaflow_extensions.mfenv import answers, isolated, serving
+from metaflow_extensions.mfenv.records import ANSWERED_BY_METAFLOW, ANSWERED_BY_MFENV
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ FACTS = {
 }
 
 
-def asked(folder: Path, *messages: dict[str, Any], answers: int = 0) -> tuple[list[Any], str, int]:
+def asked(folder: Path, *messages: dict[str, Any], count: int = 0) -> tuple[list[Any], str, int]:
     """What is answered to messages, what is said on standard error, and the exit status."""
     theirs, ours = os.pipe()
     read, write = os.pipe()
@@ -43,8 +44,8 @@ def asked(folder: Path, *messages: dict[str, Any], answers: int = 0) -> tuple[li
         with os.fdopen(ours, "w") as requests, os.fdopen(read) as replies:
             requests.write(lines(messages))
             requests.flush()
-            told = [json.loads(replies.readline()) for _ in range(answers)]
-            if not answers:
+            told = [json.loads(replies.readline()) for _ in range(count)]
+            if not count:
                 process.wait()
         _, said = process.communicate()
     return told, said, process.returncode
@@ -67,8 +68,15 @@ def call(**rest: Any) -> dict[str, Any]:
     }
 
 
+def test_every_question_has_who_answers_it() -> None:
+    assert serving._MODULES.keys() == ANSWERED_BY_MFENV.keys()
+    for name in serving._MODULES:
+        assert callable(serving._function(name))
+    assert answers._FUNCTIONS.keys() == ANSWERED_BY_METAFLOW.keys()
+
+
 def test_messages_without_a_version_are_understood(tmp_path: Path) -> None:
-    (answer,), said, _ = asked(tmp_path, {"paths": []}, call(), answers=1)
+    (answer,), said, _ = asked(tmp_path, {"paths": []}, call(), count=1)
     assert answer == {"version": 1, "call": 7, "result": {"packages": {"numpy": ">=2"}}}
     assert said == ""
 
@@ -87,5 +95,5 @@ def test_an_unknown_field_is_refused_by_name(tmp_path: Path) -> None:
     assert "`Call` has a field `colour`" in said
     assert status == 1
     arguments = {"kind": "requirements.txt", "content": "", "colour": 1}
-    (answer,), _, _ = asked(tmp_path, {"paths": []}, call(arguments=arguments), answers=1)
+    (answer,), _, _ = asked(tmp_path, {"paths": []}, call(arguments=arguments), count=1)
     assert answer["error"].startswith("`Parse` has a field `colour`")
