@@ -37,7 +37,7 @@ def main() -> None:
     add_paths([])  # nothing of the extension can be imported before
     from metaflow_extensions.mfenv.serving import serve
 
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(int(sys.argv[1]), int(sys.argv[2]), add_paths)
 
 
 if __name__ == "__main__":

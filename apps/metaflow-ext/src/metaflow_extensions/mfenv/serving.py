@@ -12,7 +12,6 @@ from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Callable, TypeVar
 
 from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.isolated import add_paths
 from metaflow_extensions.mfenv.records import (
     ANSWERED_BY_MFENV,
     Answer,
@@ -46,8 +45,11 @@ _MODULES = {
 _M = TypeVar("_M")
 
 
-def serve(incoming: int, outgoing: int) -> None:
-    """Read an `Opening` from one pipe, and do what it and the messages after it say."""
+def serve(incoming: int, outgoing: int, add_paths: Callable[[list[str]], None]) -> None:
+    """Read an `Opening` from one pipe, and do what it and the messages after it say.
+
+    `add_paths` has mfenv found where the opening says, if it is not installed here.
+    """
     pipes = _Pipes(incoming, outgoing)
     try:
         opening = pipes.receive(Opening)
