@@ -157,6 +157,7 @@ WRONG = {
     "find_links": ("https://", "ftp://host/"),
     "index_strategy": ("worst",),
     "index_url": ("nonsense", "host/simple", "http://host:0/"),
+    "joint_rounds": ("-1", "many"),
     "link_scripts": ("2",),
     "local_only": ("perhaps",),
     "network_silence": ("0", "-1", "0.5", "long"),

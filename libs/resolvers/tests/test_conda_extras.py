@@ -8,7 +8,7 @@ import pytest
 from tests.channel import ChannelServer, Entry
 
 from envid.spec import EnvSpec, Source
-from resolvers.errors import NoSolution, PackagesClash, RequirementsUnmet, UnsupportedRequest
+from resolvers.errors import NoSolution, PackagesClash, UnsupportedRequest
 from resolvers.mixed import MixedResolver
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_wheel
@@ -126,7 +126,7 @@ class TestExtras:
             noarch("grid", "1.5", built("grid", "1.5", GRID, extras=EXTRAS)),
             noarch("array-lib", "0.2", built("array-lib", "0.2")),
         )
-        with pytest.raises(NoSolution, match=r"conda's array-lib 0\.2"):
+        with pytest.raises(NoSolution, match=r"`array-lib` and `user` cannot hold together"):
             solve(conda=["grid", "array-lib"], pypi=["user"])
 
     def test_of_each_platform_are_its_own(self, solve: Solver) -> None:
@@ -254,9 +254,9 @@ def test_a_constraint_binds_what_conda_brings(
     if fine:
         assert resolver.resolve(spec, [LINUX], context)
         return
-    with pytest.raises(RequirementsUnmet, match=r"conda brings `grid` 1\.5") as caught:
+    with pytest.raises(NoSolution, match=r"is a constraint, and conda's grid is 1\.5") as caught:
         resolver.resolve(spec, [LINUX], context)
-    assert caught.value.hint == "ask conda for another version of what it brings"
+    assert str(caught.value.hint).startswith("ask conda for another version of `grid`")
 
 
 class TestModules:

@@ -18,7 +18,7 @@ import pytest
 
 from envid.packages import Package
 from envid.spec import EnvSpec, Source
-from resolvers.errors import NoSolution, RequirementsUnmet, ResolveError
+from resolvers.errors import NoSolution, ResolveError
 from resolvers.mixed import MixedResolver
 from resolvers.request import Resolution, ResolveContext
 from resolvers.testing import FakeIndex
@@ -51,8 +51,6 @@ LINUX, MAC = "linux-64", "osx-arm64"
 START, _, STOP = os.environ.get("MFENV_UNIVERSES", "60").rpartition(":")
 CHUNK = 10
 CHUNKS = range(int(START or 0), int(STOP), CHUNK)
-# Conda's choice does not move yet: without the variable, what is refused need not be impossible.
-EXACT = "MFENV_UNIVERSES" in os.environ
 
 
 @dataclass
@@ -99,10 +97,8 @@ def test_what_can_be_solved_is_solved(solve: Solver, first: int) -> None:
         if isinstance(found, dict):
             check(universe, found, about)
             continue
-        # A constraint that conda does not meet is found out at the end.
-        allowed = NoSolution if EXACT else (NoSolution, RequirementsUnmet)
-        assert isinstance(found, allowed), f"{found!r}\n{about}"
-        if EXACT and is_solvable(universe):
+        assert isinstance(found, NoSolution), f"{found!r}\n{about}"
+        if is_solvable(universe):
             ways = [f"{each}: {spoken(universe, each)[0]}" for each in universe.platforms]
             pytest.fail("\n".join(("there is", *ways, str(found), about)), pytrace=False)
 
@@ -122,7 +118,7 @@ def test_beside_the_only_choice_of_conda_packages(solve: Solver, first: int) -> 
         if isinstance(found, dict):
             check(alone, found, about)
         else:
-            assert isinstance(found, (NoSolution, RequirementsUnmet)), f"{found!r}\n{about}"
+            assert isinstance(found, NoSolution), f"{found!r}\n{about}"
             assert not is_solvable(alone), f"{found}\n{about}"
 
 
@@ -434,8 +430,8 @@ def test_the_oracle_knows_what_is_known(solve: Solver, what: str) -> None:
     if isinstance(found, dict):
         check(universe, found, what)
     else:
-        assert isinstance(found, (NoSolution, RequirementsUnmet))
-        assert not (EXACT and expected), found
+        assert isinstance(found, NoSolution)
+        assert not expected, found
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def find_packages(
         progress=site.progress,
         offline=site.settings.offline or site.settings.local_only,
         clobber=site.settings.clobber,
+        joint_rounds=site.settings.joint_rounds,
     )
     label = f"resolving for {', '.join(prepared.platforms)}"
     task = site.progress.start(label, None, "packages")

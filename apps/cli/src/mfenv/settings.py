@@ -134,6 +134,11 @@ class Settings:
     package_ratio: int = _setting(
         200, "how many times its own size a package may unpack to, beyond 64 MiB"
     )
+    joint_rounds: int = _setting(
+        50,
+        "how many other choices of conda packages are tried where PyPI packages do not go with the"
+        " first; 0 to leave it at that",
+    )
     clobber: bool = _setting(
         False,
         "accept packages that bring the same module with different content, of which one will be"

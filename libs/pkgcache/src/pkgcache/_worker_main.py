@@ -69,6 +69,11 @@ async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     loop = asyncio.get_running_loop()
     lock = threading.Lock()
     running: set[asyncio.Task[None]] = set()
+    over = 0
+
+    def get_over() -> None:
+        nonlocal over
+        over = os.fstat(2).st_size
 
     def send(message: Any) -> None:
         with lock:
@@ -76,7 +81,7 @@ async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             answers.flush()
 
     def begin(request: dict[str, Any]) -> None:
-        task = loop.create_task(_answer(request, send))
+        task = loop.create_task(_answer(request, send, get_over))
         running.add(task)
         task.add_done_callback(running.discard)
 
@@ -87,18 +92,27 @@ async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         _end()
 
     threading.Thread(target=read, daemon=True).start()
+    before = False
     while True:
         await asyncio.sleep(_LOOK)
-        # A thread of an engine that panicked never gives what is waited for.
-        if running and b"panicked at" in os.pread(2, _MOST, 0):
+        # A thread of an engine that panicked never gives what is waited for; unless a handler catches
+        # it, which it does by the next look.
+        panicked = bool(running) and b"panicked at" in os.pread(2, _MOST, over)
+        if panicked and before:
             os._exit(_PANICKED)
+        before = panicked
 
 
-async def _answer(request: dict[str, Any], send: Callable[[Any], None]) -> None:
+async def _answer(
+    request: dict[str, Any], send: Callable[[Any], None], get_over: Callable[[], None]
+) -> None:
     number = request["call"]
 
     def report(event: Any) -> None:
-        send({"call": number, "event": event})
+        if event is None:  # what panicked was caught, and the handler goes on without it
+            get_over()
+        else:
+            send({"call": number, "event": event})
 
     try:
         handler = _handler(request["handler"])

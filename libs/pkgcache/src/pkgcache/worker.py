@@ -7,7 +7,7 @@ business; if it ends before, the call raises `WorkerCrashed`, and the next call 
 
 A handler is an `async def` of a package of ours, named `module:function`, which takes its
 arguments, JSON data all of them, by keyword, and `report`, which takes JSON data to send back on
-the way. What it returns is JSON data as well.
+the way, or None where it has caught a panic of its engine, which is else the end of the process. What it returns is JSON data as well.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from resolvers._conda_repodata import Logins, Source
 
-__all__ = ["solve"]
+__all__ = ["NAME", "channels_of", "described", "repodata", "solve"]
 
 _PRIORITIES = {
     "strict": rattler.ChannelPriority.Strict,
@@ -47,7 +47,7 @@ _PRIORITIES = {
 }
 # `No candidates were found for NAME ...`, and `─ NAME ..., for which no candidates were found`.
 _LACKING = re.compile(r"were found for (\S+)|─ (\S+)[^\n]*, for which no candidates")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 _Attempt: TypeAlias = "Callable[..., Awaitable[list[rattler.RepoDataRecord]]]"
 
@@ -80,25 +80,21 @@ async def solve(
     patience = Patience(**limits, on_wait=_tell)
     check_threads()
 
-    def repodata(*, sharded: bool) -> Repodata:
-        key = repr((cache_dir, offline, logins, tokens, limits, sharded))
-        if key not in _read:
-            _read[key] = Repodata(
-                Path(cache_dir), logins, tokens, patience, offline=offline, sharded=sharded
-            )
-        return _read[key]
+    def read(*, sharded: bool) -> Repodata:
+        return repodata(cache_dir, patience, logins, tokens, offline=offline, sharded=sharded)
 
     async def once(question: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await _answer(question, repodata(sharded=True))
+        answer = await _answer(question, read(sharded=True))
         if answer.get("error") != "gateway" or not is_damage(answer["text"]):
             return answer
         # Shards may be damaged, or confuse the gateway, where the whole index does not; and what is
         # kept here may be damaged.
-        answer, whole = answer | {"error": "damage"}, repodata(sharded=False)
+        answer, whole = answer | {"error": "damage"}, read(sharded=False)
         for _ in range(2):
             try:
                 again = await _answer(question, whole)
             except Exception:  # noqa: BLE001 - it panics where a server answers everything by 304
+                report(None)
                 break
             if again.get("error") not in ("gateway", "channel"):
                 return again
@@ -114,6 +110,25 @@ async def solve(
         return await _patiently(partial(once, question), patience)
 
     return list(await asyncio.gather(*map(answer, questions)))
+
+
+def repodata(
+    cache_dir: str,
+    patience: Patience,
+    logins: Logins,
+    tokens: Mapping[str, str],
+    *,
+    offline: bool,
+    sharded: bool,
+) -> Repodata:
+    """What channels have, the same for all calls that read it in the same way."""
+    limits = patience.silence, patience.speed, patience.tries
+    key = repr((cache_dir, offline, logins, tokens, limits, sharded))
+    if key not in _read:
+        _read[key] = Repodata(
+            Path(cache_dir), logins, tokens, patience, offline=offline, sharded=sharded
+        )
+    return _read[key]
 
 
 async def _patiently(
@@ -133,7 +148,7 @@ async def _patiently(
 async def _damage(question: Mapping[str, Any], repodata: Repodata) -> ChannelUnreadable | None:
     specs = [rattler.MatchSpec(text) for text in question["specs"]]
     names = [spec.name.normalized for spec in specs]
-    urls = list(_channels(question["channels"], specs))
+    urls = list(channels_of(question["channels"], specs))
     return await repodata.damage(urls, [question["platform"], "noarch"], names)
 
 
@@ -148,7 +163,7 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
     try:
         sources = [
             source
-            for url in _channels(question["channels"], specs.values())
+            for url in channels_of(question["channels"], specs.values())
             for source in repodata.sources(url, subdirs)
         ]
         records = await _solved(question, repodata, sources, specs)
@@ -161,7 +176,7 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
         # It names what it lacks; what there is instead is looked up while repodata is at hand.
         names = {first or second for first, second in _LACKING.findall(str(error))}
         versions = await _versions(repodata, sources, subdirs, names)
-        urls = list(_channels(question["channels"], specs.values()))
+        urls = list(channels_of(question["channels"], specs.values()))
         hidden = [
             misfiled
             for name, known in versions.items()
@@ -169,7 +184,7 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
             for misfiled in repodata.misfiled(urls, subdirs, name)
         ]
         return {"error": "unsolvable", "text": str(error), "versions": versions, "hidden": hidden}
-    return {"packages": list(_packages(records))}
+    return {"packages": list(described(records))}
 
 
 async def _in_format(
@@ -298,7 +313,7 @@ async def _hidden(
     return hidden
 
 
-def _channels(urls: Sequence[str], specs: Iterable[rattler.MatchSpec]) -> Iterator[str]:
+def channels_of(urls: Sequence[str], specs: Iterable[rattler.MatchSpec]) -> Iterator[str]:
     """The channels in order, and behind them those that only a spec names."""
     yield from urls
     known = {url.rstrip("/") for url in urls}
@@ -327,11 +342,12 @@ async def _versions(
     return by_name
 
 
-def _packages(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, Any]]:
+def described(records: Sequence[rattler.RepoDataRecord]) -> Iterator[dict[str, Any]]:
+    """Records as JSON data; who chose them together has the edges between them."""
     names = {record.name.normalized for record in records}
     for record in records:
         # Some names in `depends` are virtual or conditional; an edge leads to what is there.
-        needed = {match[0].lower() for text in record.depends if (match := _NAME.match(text))}
+        needed = {match[0].lower() for text in record.depends if (match := NAME.match(text))}
         # The binding shows `purls` in no attribute, its JSON does.
         known = json.loads(record.to_json())
         yield {

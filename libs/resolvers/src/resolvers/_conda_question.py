@@ -13,15 +13,32 @@ from resolvers.channels import channel_urls, with_channel_urls
 from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from envid.packages import Package
     from envid.spec import EnvSpec
     from resolvers.request import ResolveContext
 
-__all__ = ["CondaQuestion", "python_spec"]
+__all__ = ["CondaQuestion", "Move", "python_spec"]
 
 _DEFAULT_CHANNEL = "conda-forge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Another choice of a package: none of `versions`; it may also be left out."""
+
+    package: str
+    versions: tuple[str, ...]
+
+    @property
+    def spec(self) -> str:
+        """As a MatchSpec."""
+        return f"{self.package} {','.join(f'!={version}' for version in self.versions)}"
+
+    def holds(self, versions: Mapping[str, str]) -> bool:
+        """Whether it holds where these versions were chosen, by name."""
+        return versions.get(self.package) not in self.versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +46,15 @@ class CondaQuestion:
     """What is asked for one platform.
 
     `specs` maps each MatchSpec to the requirement behind it, `channels` each URL to the source
-    behind it, in order. Of `held` and `preferred` packages the exact build is meant.
+    behind it, in order. Of `held` and `preferred` packages the exact build is meant. `barred` are
+    the versions that are not to be chosen.
     """
 
     platform: str
     specs: Mapping[str, str]
     held: tuple[str, ...]
     preferred: tuple[str, ...]
+    barred: tuple[str, ...]
     channels: Mapping[str, str]
     virtual: tuple[tuple[str, str, str], ...]
     exclude_newer: str | None
@@ -44,9 +63,16 @@ class CondaQuestion:
 
     @classmethod
     def make(
-        cls, spec: EnvSpec, platform: str, context: ResolveContext, *, alias: str, format_: str
+        cls,
+        spec: EnvSpec,
+        platform: str,
+        context: ResolveContext,
+        *,
+        alias: str,
+        format_: str,
+        moves: Iterable[Move] = (),
     ) -> CondaQuestion:
-        """Ask for what the spec asks for, Python first."""
+        """Ask for what the spec asks for, Python first, and for the `moves` beside."""
         asked = spec.for_platform(platform)
         texts = [*asked.get("conda", ()), *asked.get("npconda", ())]
         sources = [source.url for source in spec.sources if source.kind == "channel"]
@@ -59,6 +85,7 @@ class CondaQuestion:
             # PyPI's packages among these are told to uv; see `Question`.
             held=_exactly(context.held.get(platform, ())),
             preferred=_exactly(context.preferred.get(platform, ())),
+            barred=tuple(move.spec for move in moves),
             channels={
                 url: source
                 for source in sources or [_DEFAULT_CHANNEL]
@@ -75,7 +102,7 @@ class CondaQuestion:
         return {
             "platform": self.platform,
             "specs": list(self.specs),
-            "constraints": list(self.held),
+            "constraints": [*self.held, *self.barred],
             "preferred": list(self.preferred),
             "channels": list(self.channels),
             "virtual": self.virtual,

@@ -16,7 +16,7 @@ from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
 from resolvers._unheeded import unheeded
 from resolvers.checking import Provided
-from resolvers.errors import UnsupportedRequest
+from resolvers.errors import NoExtra, NoSolution
 from resolvers.metadata import read_requirement
 from resolvers.request import Resolution
 from resolvers.targets import Target
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from resolvers._conda_solve import Solved
     from resolvers._contents import Contents
     from resolvers._extras import ExtraMetadata
-    from resolvers.errors import NoSolution
     from resolvers.metadata import Metadata
     from resolvers.request import ResolveContext
 
@@ -47,7 +46,7 @@ class CondaSide:
 
     def __post_init__(self) -> None:
         self._by_name = providers(self.contents)
-        self._markers = Markers(self.platform, self.solved.python)
+        self.markers = Markers(self.platform, self.solved.python)
 
     @property
     def provided(self) -> dict[str, Provided]:
@@ -68,7 +67,7 @@ class CondaSide:
         for text in self.spec.for_platform(self.platform).get("pypi", ()):
             plain = plain_requirement(text)
             requirement = read_requirement(plain)
-            if requirement is None or not self._markers.hold(requirement):
+            if requirement is None or not self.markers.hold(requirement):
                 continue
             name: str = canonicalize_name(requirement.name)
             if name in self._by_name:
@@ -80,9 +79,32 @@ class CondaSide:
         for name, extras in asked.items():
             if unknown := sorted(extras.keys() - self.known[name].extras):
                 version = self._by_name[name].distributions[name]
-                raise UnsupportedRequest(
+                raise NoExtra(
+                    self.platform,
+                    name,
                     f"`{name}` {version} has no extra `{unknown[0]}`",
                     f"it has {', '.join(sorted(self.known[name].extras)) or 'none'}",
+                )
+
+    def check_constraints(self, context: ResolveContext) -> None:
+        """Raise `NoSolution` for a constraint that a distribution does not meet.
+
+        uv heeds those alone that are about what it needs.
+        """
+        for text in self.spec.constraints:
+            requirement = read_requirement(plain_requirement(text))
+            if requirement is None or requirement.url or not self.markers.hold(requirement):
+                continue
+            contents = self._by_name.get(canonicalize_name(requirement.name))
+            if contents is None:
+                continue
+            version = contents.distributions[canonicalize_name(requirement.name)]
+            if not requirement.specifier.contains(version, prereleases=True):
+                raise NoSolution(
+                    self.platform,
+                    f"`{text}` is a constraint, and conda's {requirement.name} is {version}",
+                    ((text, context.origins.get(text)),),
+                    f"ask conda for another version of `{contents.package.name}`",
                 )
 
     def learn(self, asked: Mapping[str, Mapping[str, str]], metadata: ExtraMetadata) -> bool:
@@ -98,19 +120,32 @@ class CondaSide:
             self.known[name] = metadata.read(self._by_name[name], name, extras, ranks)
         return bool(asked)
 
-    def stubs(self, context: ResolveContext) -> Stubs:
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of conda's packages by name."""
+        return {package.name: package.version for package in self.solved.packages}
+
+    def provider(self, name: str) -> Contents:
+        """The package that brings a distribution."""
+        return self._by_name[name]
+
+    @property
+    def by_name(self) -> dict[str, Stub]:
         """The distributions as wheels for uv, with all extras of those that are known."""
-        stubs = [
-            Stub(
+        return {
+            name: Stub(
                 name=name,
                 own_version=contents.distributions[name],
                 package=contents.package,
                 # Offered whether asked for or not: a wheel that uv tries may ask for any of them.
-                extras=offered(self.known[name], self._markers) if name in self.known else {},
+                extras=offered(self.known[name], self.markers) if name in self.known else {},
             )
             for name, contents in self._by_name.items()
-        ]
-        return Stubs.write(stubs, context.cache_dir / "stubs")
+        }
+
+    def stubs(self, context: ResolveContext) -> Stubs:
+        """The distributions as files."""
+        return Stubs.write(self.by_name.values(), context.cache_dir / "stubs")
 
     def beside(self, wheels: Resolution, context: ResolveContext) -> Resolution:
         """Conda's packages and these wheels together; raises `UnknownContents`."""
@@ -128,6 +163,4 @@ class CondaSide:
     def explained(self, error: NoSolution, stubs: Stubs, context: ResolveContext) -> NoSolution:
         """The error with what conda has to do with it; raises `UnknownContents`."""
         check_doubts(self.contents, named(error))
-        for note in notes(self.contents):  # what may be why
-            context.progress.note(note)
         return explain(error, stubs, self.solved, self.spec, context)

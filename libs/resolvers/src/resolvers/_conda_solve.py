@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from envid.errors import InvalidDescription
@@ -20,17 +20,19 @@ from resolvers._network import named
 from resolvers.errors import EngineFailed, IndexUnreachable, MachineLacks, UnsupportedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from envid.spec import EnvSpec
     from pkgcache.worker import Worker
+    from resolvers._conda_question import Move
     from resolvers.request import ResolveContext
 
-__all__ = ["Solved", "solve_conda"]
+__all__ = ["Alternative", "Solved", "conda_alternatives", "solve_conda"]
 
 _log = logging.getLogger(__name__)
 
 _HANDLER = "resolvers._conda_engine:solve"
+_ALTERNATIVES = "resolvers._conda_alternatives:alternatives"
 _SCHEMES = ("https", "http", "file")
 _FORMATS = (".conda", ".tar.bz2")
 
@@ -51,6 +53,17 @@ class Solved:
     notes: tuple[str, ...] = ()
 
 
+class Alternative(NamedTuple):
+    """A build that could be chosen; `fits` if it is for the Python that was.
+
+    `pypi_names` are those that its channel gives it, if it gives any.
+    """
+
+    package: Package
+    pypi_names: tuple[str, ...] | None
+    fits: bool
+
+
 def solve_conda(
     worker: Worker,
     spec: EnvSpec,
@@ -59,12 +72,18 @@ def solve_conda(
     *,
     alias: str,
     package_format: str = _FORMATS[0],
+    moves: Iterable[Move] = (),
 ) -> dict[str, Solved]:
-    """Solve the conda side of a spec for every platform in one call; raises `ResolveError`."""
+    """Solve the conda side of a spec for every platform in one call; raises `ResolveError`.
+
+    With `moves`, what is chosen differs in these from what would be chosen.
+    """
     if package_format not in _FORMATS:
         raise UnsupportedRequest(f"`{package_format}` is not a format: {' or '.join(_FORMATS)}")
     questions = [
-        CondaQuestion.make(spec, platform, context, alias=alias, format_=package_format)
+        CondaQuestion.make(
+            spec, platform, context, alias=alias, format_=package_format, moves=tuple(moves)
+        )
         for platform in platforms
     ]
     for url in _channels(questions):
@@ -78,31 +97,22 @@ def solve_conda(
         hint = "install the package `py-rattler`"
         raise EngineFailed("py-rattler", "it is not installed", hint=hint)
     context.on_process("py-rattler solve")
-    place = str(context.cache_dir / "conda")
     urls = ", ".join(map(redact, _channels(questions)))
     _log.info("py-rattler asks %s for %s", urls, ", ".join(platforms))
     # All platforms in one call: they share the repodata of `noarch`.
     label = f"solving conda packages for {', '.join(platforms)}"
     task = context.progress.start(label, None, "packages")
     try:
-        answers = worker.call(
+        answers = _call(
+            worker,
             _HANDLER,
-            cache_dir=place,
-            offline=context.offline,
-            logins=_logins(questions, context),
-            tokens=_tokens(questions, context),
-            limits={
-                limit: getattr(context.patience, limit) for limit in ("silence", "speed", "tries")
-            },
-            on_event=lambda event: context.progress.note(event["wait"]),
+            questions,
+            context,
             questions=[question.to_dict() for question in questions],
         )
-    except (WorkerCrashed, WorkerFailed) as error:
-        if lack := lacking(error):
-            raise MachineLacks("py-rattler", lack, place, error.log) from error
-        raise EngineFailed("py-rattler", str(error), error.log) from error
     finally:
         task.done()
+    place = str(context.cache_dir / "conda")
     solutions = {}
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:
@@ -117,6 +127,64 @@ def solve_conda(
         notes = check_asked(question.specs.values(), solved.packages, extras, context.origins)
         solutions[question.platform] = replace(solved, notes=notes)
     return solutions
+
+
+def conda_alternatives(
+    worker: Worker,
+    spec: EnvSpec,
+    platform: str,
+    context: ResolveContext,
+    solved: Solved,
+    *,
+    alias: str,
+) -> list[Alternative]:
+    """A build of every version that channels have of what was chosen, or could be; newest first.
+
+    Raises `ResolveError`.
+    """
+    question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
+    records = _call(
+        worker,
+        _ALTERNATIVES,
+        [question],
+        context,
+        question=question.to_dict(),
+        chosen=[[one.name, one.version, one.build] for one in solved.packages],
+    )
+    return [
+        Alternative(
+            package=_package(record, question),
+            pypi_names=None if record["purls"] is None else _pypi_names(record["purls"]),
+            fits=record["fits"],
+        )
+        for record in records
+    ]
+
+
+def _call(
+    worker: Worker,
+    handler: str,
+    about: Sequence[CondaQuestion],
+    context: ResolveContext,
+    **more: Any,
+) -> Any:
+    """Call the engine about some questions; raises `EngineFailed` and `MachineLacks`."""
+    place = str(context.cache_dir / "conda")
+    try:
+        return worker.call(
+            handler,
+            cache_dir=place,
+            offline=context.offline,
+            logins=_logins(about, context),
+            tokens=_tokens(about, context),
+            limits={one: getattr(context.patience, one) for one in ("silence", "speed", "tries")},
+            on_event=lambda event: context.progress.note(event["wait"]),
+            **more,
+        )
+    except (WorkerCrashed, WorkerFailed) as error:
+        if lack := lacking(error):
+            raise MachineLacks("py-rattler", lack, place, error.log) from error
+        raise EngineFailed("py-rattler", str(error), error.log) from error
 
 
 def _is_readable(url: str) -> bool:

@@ -19,14 +19,14 @@ from resolvers._listings import Listing, read_listings
 from resolvers.errors import UnknownContents
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from envid.packages import Package
-    from resolvers._conda_solve import Solved
+    from resolvers._conda_solve import Alternative, Solved
     from resolvers.names import PypiNames
     from resolvers.request import ResolveContext
 
-__all__ = ["Contents", "check_doubts", "look_into", "notes", "providers"]
+__all__ = ["Contents", "check_doubts", "look_into", "look_into_others", "notes", "providers"]
 
 # Python itself has no distributions in its site-packages, and every environment has Python.
 _ROOTS = frozenset({"python", "python_abi"})
@@ -62,24 +62,42 @@ def look_into(
     offline, is taken for what its name says. Raises `IndexUnreachable` where a channel fails.
     """
     wanted = {platform: python_packages(solved) for platform, solved in base.items()}
-    unknown = (
-        package for group in wanted.values() for package in group if names.stated(package) is None
+    looked = _looked(
+        [
+            (package, solved.pypi_names.get(package.name), solved.site_packages)
+            for platform, solved in base.items()
+            for package in wanted[platform]
+        ],
+        names,
+        context,
     )
-    listings = read_listings(unknown, context)
+    return {platform: [next(looked) for _ in wanted[platform]] for platform in base}
 
-    def contents(package: Package, solved: Solved) -> Contents:
+
+def look_into_others(
+    others: Iterable[Alternative], solved: Solved, names: PypiNames, context: ResolveContext
+) -> list[Contents]:
+    """What builds that were not chosen would bring to the Python of what was; as `look_into`."""
+    asked = [(one.package, one.pypi_names, solved.site_packages) for one in others]
+    return list(_looked(asked, names, context))
+
+
+def _looked(
+    asked: Sequence[tuple[Package, tuple[str, ...] | None, str]],
+    names: PypiNames,
+    context: ResolveContext,
+) -> Iterator[Contents]:
+    unknown = (package for package, *_ in asked if names.stated(package) is None)
+    listings = read_listings(unknown, context)
+    for package, said, site_packages in asked:
         listing = listings.get(layout.digest(package))
         if isinstance(listing, Listing):
-            return _listed(package, listing, solved.site_packages)
-        if listing is None:
-            return _named(package, names.stated(package) or ())
-        plain, doubtful = names.guess(package, solved.pypi_names.get(package.name))
-        return replace(_named(package, plain), guessed=listing.reason, doubtful=doubtful)
-
-    return {
-        platform: [contents(package, solved) for package in wanted[platform]]
-        for platform, solved in base.items()
-    }
+            yield _listed(package, listing, site_packages)
+        elif listing is None:
+            yield _named(package, names.stated(package) or ())
+        else:
+            plain, doubtful = names.guess(package, said)
+            yield replace(_named(package, plain), guessed=listing.reason, doubtful=doubtful)
 
 
 def check_doubts(contents: Sequence[Contents], needed: Collection[str]) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Minor = tuple[int, ...]
     Solve = Callable[[EnvSpec], Mapping[str, Solved]]
 
-__all__ = ["conda_answers", "first_that_solves", "open_minors"]
+__all__ = ["bounded", "conda_answers", "first_that_solves", "open_minors"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -97,8 +97,8 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
                 error,
                 *(earlier for earlier in failed if not isinstance(earlier, NeedsBuild)),
             ]
-    if len(tried) > 1:
-        others = f"no other of Python {', '.join(tried[1:])} serves"
+    others = f"no other of Python {', '.join(tried[1:])} serves"
+    if len(tried) > 1 and others not in (failed[0].hint or ""):
         failed[0].hint = "; ".join(filter(None, (failed[0].hint, others)))
     raise failed[0]
 
@@ -133,7 +133,7 @@ def conda_answers(
         answer = _newest(below, answer, solve)
         if not _minors(answer) <= given:
             yield answer
-        below = _bounded(spec, "<{}.{}".format(*min(_minors(answer))))
+        below = bounded(spec, "<{}.{}".format(*min(_minors(answer))))
         try:
             answer = solve(below)
         except NoSolution:
@@ -148,7 +148,7 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
     answer = _released(spec, answer, solve)
     while True:
         major, minor = max(_minors(answer))
-        newer = _bounded(spec, f">={major}.{minor + 1}")
+        newer = bounded(spec, f">={major}.{minor + 1}")
         if not open_minors(newer.python):
             break
         try:
@@ -163,7 +163,7 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
         return answer
     for minor in range(highest, lowest - 1, -1):
         try:
-            return solve(_bounded(spec, f"=={major}.{minor}.*"))
+            return solve(bounded(spec, f"=={major}.{minor}.*"))
         except NoSolution:
             continue
     return answer
@@ -176,12 +176,13 @@ def _released(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mapp
         return answer
     release = min(map(Version, early)).release
     try:
-        return solve(_bounded(spec, f"<{'.'.join(map(str, release))}a0"))
+        return solve(bounded(spec, f"<{'.'.join(map(str, release))}a0"))
     except NoSolution:
         return answer
 
 
-def _bounded(spec: EnvSpec, bound: str) -> EnvSpec:
+def bounded(spec: EnvSpec, bound: str) -> EnvSpec:
+    """The spec with another bound on Python."""
     return replace(spec, python=normalize_python(",".join(filter(None, (spec.python, bound)))))
 
 

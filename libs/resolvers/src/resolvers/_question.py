@@ -205,6 +205,10 @@ class Question:
         """Whether conda has brought a package already."""
         return self.stubs is not None and name in self.stubs.by_name
 
+    def is_direct(self, name: str) -> bool:
+        """Whether a package is asked for by a URL or a path."""
+        return any(" @ " in line and _name(line) == name for line in self.lines)
+
     def wheel(self, package: Locked) -> File | None:
         """The best wheel of a package that the target accepts and the spec allows."""
         if self.must_build(package.name) and not package.direct:

@@ -14,6 +14,7 @@ __all__ = [
     "IndexUnreachable",
     "MachineLacks",
     "NeedsPlatform",
+    "NoExtra",
     "NoMatchingFile",
     "NoSolution",
     "PackageUnreadable",
@@ -49,6 +50,15 @@ class UnsupportedRequest(ValueError, ResolveError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class NoExtra(UnsupportedRequest):
+    """A distribution that conda brings on `platform`, `name`, has not the extra that is asked for."""
+
+    def __init__(self, platform: str, name: str, reason: str, hint: str) -> None:
+        super().__init__(reason, hint)
+        self.args = platform, name, reason, hint
+        self.platform, self.name = platform, name
 
 
 class PythonNotFound(LookupError, ResolveError):
@@ -318,3 +328,8 @@ class EngineFailed(RuntimeError, ResolveError):
 
     def __str__(self) -> str:
         return f"{self.engine} failed: {self.reason}"
+
+
+Refusal = NoSolution | BuildFailed | NoExtra
+REFUSALS = (NoSolution, BuildFailed, NoExtra)
+"""What is said where nothing goes with a choice of conda's."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
 
-__all__ = ["PypiResolver", "resolve_wheels"]
+__all__ = ["PypiResolver", "local_wheels", "resolve_wheels"]
 
 _WORKERS = 8
 
@@ -107,7 +107,7 @@ def _resolve_for(
         try:
             # First, since uv is asked for these wheels in place of the local sources, and once for all
             # platforms.
-            wheels = _local_wheels(spec, platforms, files, work)
+            wheels = local_wheels(spec, platforms, files, work)
             questions = [
                 Question.make(
                     spec,
@@ -146,7 +146,7 @@ def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
         )
 
 
-def _local_wheels(
+def local_wheels(
     spec: EnvSpec, platforms: Sequence[str], files: Files, work: Threads
 ) -> dict[str, LocalWheel]:
     texts = {

@@ -54,8 +54,9 @@ class ResolveContext:
     whole, so that it need not be fetched again. `builder_python` makes an environment for this
     machine from conda packages and returns its interpreter, to build wheels for that Python with;
     without it a Python that is here must do. With `clobber`, packages may bring the same module with
-    different content, and a note says which. `on_process` is told the name of each process that is
-    started.
+    different content, and a note says which. `joint_rounds` is how many other choices of conda
+    packages may be tried where PyPI packages do not go with the first. `on_process` is told the
+    name of each process that is started.
     `patience` is had with servers, by the engines as well; the `progress` is told of waits.
     """
 
@@ -76,6 +77,7 @@ class ResolveContext:
     on_process: Callable[[str], None] = _nothing
     offline: bool = False
     clobber: bool = False
+    joint_rounds: int = 50
 
     @property
     def telling_patience(self) -> Patience:

@@ -1,0 +1,152 @@
+"""The search for conda packages beside which all PyPI requirements hold, for one platform.
+
+Conda chooses; uv says whether its requirements can hold beside that. Where they cannot, uv is asked
+which of conda's packages are why, and for which of their versions it would be the same: a conflict.
+In any solution one of these packages is another one than those, so each is tried in turn, and what
+moves the fewest of the packages first chosen comes first. No choice comes twice, since each is
+looked at only if it is in no known conflict, so that the search ends: it has found the solution, or
+knows that there is none, or has had its rounds.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from resolvers._conflicts import find_conflict
+from resolvers.errors import REFUSALS, ResolveError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resolvers._alternatives import Alternatives
+    from resolvers._conda_question import Move
+    from resolvers._conda_side import CondaSide
+    from resolvers._conflicts import Conflict
+    from resolvers._pypi_side import PypiSide
+    from resolvers.errors import Refusal
+    from resolvers.request import Resolution
+
+__all__ = ["Found", "Rounds", "Search", "Steps"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Rounds:
+    """How many choices of conda's may be tried beside the first ones, over all Pythons."""
+
+    most: int
+    tried: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether no other may be tried."""
+        return self.tried >= self.most
+
+
+class Found(NamedTuple):
+    """A choice of conda's, how it was asked for, and what goes with it."""
+
+    side: CondaSide
+    moves: tuple[Move, ...]
+    resolution: Resolution
+
+
+class Steps(Protocol):
+    """What a search does with a choice of conda's."""
+
+    def choose(self, moves: Sequence[Move]) -> CondaSide | None:
+        """What conda chooses with these moves, None if it cannot."""
+
+    def beside(self, side: CondaSide) -> Resolution:
+        """That choice and PyPI's packages; raises `ResolveError`."""
+
+
+@dataclass(order=True)
+class _Node:
+    cost: int
+    number: int
+    moves: tuple[Move, ...] = field(compare=False)
+    side: CondaSide = field(compare=False)
+
+
+class Search:
+    """Looks for the choice that moves the fewest packages of the first one, `base`.
+
+    After `run`, `conflicts` are those that were met with, and `complete` says whether all was looked
+    at that there is.
+    """
+
+    def __init__(
+        self,
+        base: CondaSide,
+        steps: Steps,
+        pypi: PypiSide,
+        alternatives: Alternatives,
+        rounds: Rounds,
+    ) -> None:
+        self._base, self._steps, self._pypi = base, steps, pypi
+        self._others, self._rounds = alternatives, rounds
+        self.conflicts: list[Conflict] = []
+        self.complete = True
+
+    def run(self, error: Refusal) -> Found | None:
+        """A choice beside which PyPI's requirements hold, after the first one was refused."""
+        numbers = count()
+        seen: set[frozenset[Move]] = set()
+        waiting = [_Node(0, next(numbers), (), self._base)]
+        refused: Refusal | None = error
+        while waiting:
+            node = heapq.heappop(waiting)
+            versions = node.side.versions
+            conflict = next(
+                (conflict for conflict in self.conflicts if not conflict.is_met(versions)), None
+            )
+            if conflict is None:
+                if refused is None:
+                    if self._rounds.over:
+                        self.complete = False
+                        return None
+                    answer = self._beside(node)
+                    if isinstance(answer, Found):
+                        return answer
+                    refused = answer
+                if refused:
+                    conflict = find_conflict(node.side, refused, self._pypi, self._others)
+                refused = None
+                if conflict is None:
+                    self.complete = False
+                    continue
+                self.conflicts.append(conflict)
+            for move in conflict.moves:
+                moves = (*node.moves, move)
+                if frozenset(moves) not in seen:
+                    seen.add(frozenset(moves))
+                    side = self._steps.choose(moves)
+                    if side:
+                        cost = self._cost(side)
+                        heapq.heappush(waiting, _Node(cost, next(numbers), moves, side))
+        return None
+
+    def _beside(self, node: _Node) -> Found | Refusal | None:
+        """What goes with a choice, or why nothing does; None for a reason that no move is known for."""
+        self._rounds.tried += 1
+        moves = ", ".join(move.spec for move in node.moves)
+        _log.info("round %d: conda's choice with %s", self._rounds.tried, moves)
+        try:
+            return Found(node.side, node.moves, self._steps.beside(node.side))
+        except REFUSALS as error:
+            return error
+        except ResolveError as error:
+            if error.retryable:  # the sources fail, not the choice
+                raise
+            return None
+
+    def _cost(self, side: CondaSide) -> int:
+        before, now = self._base.versions, side.versions
+        moved = sum(now.get(name) != version for name, version in before.items())
+        return moved + len(now.keys() - before.keys())

@@ -1,0 +1,175 @@
+"""Why there is no choice of conda's with which PyPI packages go: the fewest statements that clash."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.utils import canonicalize_name
+
+from resolvers._mixed_diagnosis import named
+from resolvers._project_files import ProjectFiles
+from resolvers._uv import Uv
+from resolvers.channels import CHANNEL_ALIAS, with_channel_urls
+from resolvers.errors import REFUSALS, NoSolution, ResolveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from envid.spec import EnvSpec
+    from resolvers._beside import Beside
+    from resolvers._conda_solve import Solved
+
+__all__ = ["clash"]
+
+_MOST_TRIALS = 32
+_SHOWN = 6
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class _Statement(NamedTuple):
+    category: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        plain = with_channel_urls(self.text, CHANNEL_ALIAS).rpartition("::")[2]
+        match = _NAME.match(plain if self.category in ("conda", "npconda") else self.text)
+        return match[0] if match else ""
+
+
+def clash(
+    error: NoSolution,
+    beside: Beside,
+    solved: Solved,
+    trial: Callable[[EnvSpec], object],
+) -> NoSolution:
+    """The error that names the fewest statements that cannot hold together, whatever conda chooses.
+
+    `trial` resolves a spec for the platform of the error, jointly, and raises one of `REFUSALS`
+    where it knows that it cannot be. `solved` is a choice of conda's.
+    """
+    spec, platform = beside.spec, error.platform
+    statements = list(_statements(spec, platform))
+    refusals: dict[tuple[_Statement, ...], NoSolution] = {tuple(statements): error}
+    trials = 0
+
+    def refused(some: Sequence[_Statement]) -> bool:
+        nonlocal trials
+        if trials >= _MOST_TRIALS:
+            return False
+        trials += 1
+        try:
+            trial(_only(spec, platform, some))
+        except REFUSALS as refusal:
+            if isinstance(refusal, NoSolution):
+                refusals[tuple(some)] = refusal
+                return True
+        except ResolveError:
+            pass
+        return False
+
+    task = beside.context.progress.start("looking for what cannot hold together", None, "packages")
+    try:
+        words = named(error)
+        likely = [
+            statement for statement in statements if canonicalize_name(statement.name) in words
+        ]
+        if len(likely) < len(statements) and refused(likely):
+            statements = likely
+        for statement in list(statements):
+            rest = [other for other in statements if other is not statement]
+            if rest and refused(rest):
+                statements = rest
+    finally:
+        task.done()
+    return _told(refusals[tuple(statements)], statements, beside, solved)
+
+
+def _statements(spec: EnvSpec, platform: str) -> Iterator[_Statement]:
+    asked = spec.for_platform(platform)
+    for category in ("conda", "npconda", "pypi"):
+        yield from (_Statement(category, text) for text in asked.get(category, ()))
+    yield from (_Statement("constraint", text) for text in spec.constraints)
+    if spec.python:
+        yield _Statement("python", spec.python)
+
+
+def _only(spec: EnvSpec, platform: str, statements: Iterable[_Statement]) -> EnvSpec:
+    """The spec with these statements alone, for one platform."""
+    texts: dict[str, list[str]] = {}
+    for category, text in statements:
+        texts.setdefault(category, []).append(text)
+    categories = ("conda", "npconda", "pypi")
+    asked: Mapping[str, tuple[str, ...]] = {
+        "sys": spec.for_platform(platform).get("sys", ()),
+        **{category: tuple(texts[category]) for category in categories if category in texts},
+    }
+    return replace(
+        spec,
+        requirements=asked,
+        platform_requirements={},
+        constraints=tuple(texts.get("constraint", ())),
+        python="".join(texts.get("python", ())),
+    )
+
+
+def _told(
+    error: NoSolution, statements: Sequence[_Statement], beside: Beside, solved: Solved
+) -> NoSolution:
+    origins = beside.context.origins
+    told = [
+        f"Python `{statement.text}`" if statement.category == "python" else f"`{statement.text}`"
+        for statement in statements
+    ]
+    together = f"{', '.join(told[:-1])} and {told[-1]} cannot hold together"
+    if not told[1:]:
+        together = f"{told[0]} cannot hold"
+    versions = _versions(error.platform, statements, beside, solved)
+    asked = tuple(
+        (statement.text, origins.get(statement.text))
+        for statement in statements
+        if statement.category != "python"
+    )
+    return type(error)(
+        error.platform,
+        "; ".join([f"whatever conda chooses, {together}", error.reason, *versions]),
+        asked,
+        error.hint,
+    )
+
+
+def _versions(
+    platform: str, statements: Sequence[_Statement], beside: Beside, solved: Solved
+) -> Iterator[str]:
+    """Which versions there are of what the statements name."""
+    there: dict[str, list[str]] = {}
+    for build in beside.alternatives(platform, solved):
+        there.setdefault(build.package.name, []).append(build.package.version)
+    conda = [
+        statement.name.lower()
+        for statement in statements
+        if statement.category in ("conda", "npconda")
+    ]
+    yield from _listed("conda", {name: there.get(name, []) for name in conda})
+    pypi = [
+        canonicalize_name(statement.name)
+        for statement in statements
+        if statement.category == "pypi"
+    ]
+    with (
+        Uv(beside.context) as uv,
+        ProjectFiles(uv, beside.spec, beside.context) as projects,
+    ):
+        listed = {name: {file.version for file in projects.of(name)} for name in pypi}
+    yield from _listed(
+        "PyPI", {name: list(map(str, sorted(some)))[::-1] for name, some in listed.items()}
+    )
+
+
+def _listed(where: str, versions: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for name, some in versions.items():
+        if some:
+            more = f" and {len(some) - _SHOWN} older ones" if len(some) > _SHOWN else ""
+            yield f"{where} has {name} {', '.join(some[:_SHOWN])}{more}"

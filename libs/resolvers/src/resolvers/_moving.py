@@ -1,0 +1,148 @@
+"""Another choice of conda's, where PyPI packages do not go with the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from resolvers._alternatives import Alternatives
+from resolvers._conda_python import is_free_threaded
+from resolvers._joint import Search
+from resolvers._moves_told import told
+from resolvers._npconda import check_npconda
+from resolvers._pypi_side import pypi_side
+from resolvers._python_choice import bounded
+from resolvers.errors import REFUSALS, BuildFailed, NoSolution, UnknownPackage, UnsupportedRequest
+from resolvers.pythons import minor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from resolvers._beside import Beside
+    from resolvers._conda_question import Move
+    from resolvers._conda_side import CondaSide
+    from resolvers._conda_solve import Solved
+    from resolvers._joint import Rounds
+    from resolvers.errors import Refusal
+    from resolvers.pythons import Python
+    from resolvers.request import Resolution
+
+__all__ = ["Moving"]
+
+
+class Refused(NamedTuple):
+    """An answer of conda's that uv found nothing for, with what both sides had learned by then."""
+
+    base: Mapping[str, Solved]
+    sides: Mapping[str, CondaSide]
+    error: Refusal
+
+
+class Moving:
+    """Tries conda's answers with one minor version of Python after another, and others beside.
+
+    Where nothing was found, `clashing` is the newest of conda's answers that do not go with PyPI's packages, by
+    platform, and `complete` says whether all was looked at that there is.
+    """
+
+    def __init__(self, rounds: Rounds) -> None:
+        self._rounds = rounds
+        self.clashing: dict[str, Solved] = {}
+        self.complete = True
+
+    def resolve(
+        self,
+        beside: Beside,
+        refused: Iterable[Refused],
+        base: Mapping[str, Solved],
+        *,
+        final: bool,
+    ) -> dict[str, Resolution]:
+        """On each platform the choice that moves the fewest packages; raises `ResolveError`.
+
+        `refused` are answers with what uv said of them, so that it need not say it again.
+        """
+        known = next((answer for answer in refused if answer.base is base), None)
+        sides = known.sides if known else beside.sides(base)
+        resolutions: dict[str, Resolution] = {}
+        for platform, side in sides.items():
+            steps = _Steps(beside, platform, side.solved)
+            error = known.error if known and _is_about(known.error, platform) else None
+            if error is None:
+                try:
+                    resolutions[platform] = steps.beside(side, final=final)
+                    continue
+                except REFUSALS as other:
+                    error = other
+            resolutions[platform] = self._moved(steps, side, error)
+        return resolutions
+
+    def given_up(self, error: NoSolution) -> NoSolution:
+        """The error with what may be done where not all was looked at."""
+        hint = (
+            f"{self._rounds.tried} other choices of conda packages were tried; with a higher"
+            " `joint_rounds` more are"
+            if self._rounds.over
+            else "not every other choice of conda packages could be tried"
+        )
+        hints = "; ".join(filter(None, (error.hint, hint)))
+        return type(error)(error.platform, error.reason, error.asked, hints)
+
+    def _moved(self, steps: _Steps, base: CondaSide, error: Refusal) -> Resolution:
+        beside, platform = steps.request, base.platform
+        context = beside.context
+        others = Alternatives(beside.alternatives(platform, base.solved), beside.names, context)
+        with pypi_side(beside.spec, platform, steps.python(base.solved), context) as pypi:
+            search = Search(base, steps, pypi, others, self._rounds)
+            found = search.run(error)
+        if found is None:
+            self.complete = self.complete and search.complete
+            if any(conflict.moves for conflict in search.conflicts):
+                self.clashing.setdefault(platform, base.solved)
+            elif isinstance(error, UnknownPackage) and not others.may_hold(error):
+                raise error
+            if isinstance(error, UnknownPackage):  # with another Python there may be such a package
+                error = NoSolution(platform, error.reason, error.asked, error.hint)
+            raise error
+        notes = told(base, found, search.conflicts, context)
+        return replace(found.resolution, notes=(*found.resolution.notes, *notes))
+
+
+def _is_about(error: Refusal, platform: str) -> bool:
+    return not isinstance(error, BuildFailed) and error.platform == platform
+
+
+@dataclass
+class _Steps:
+    """A search's steps for one platform, with the minor version of Python that `first` has."""
+
+    request: Beside
+    platform: str
+    first: Solved
+    pythons: dict[tuple[str, bool], Python] = field(default_factory=dict)
+
+    def choose(self, moves: Sequence[Move]) -> CondaSide | None:
+        """What need not move stays."""
+        spec, context = self.request.spec, self.request.context
+        context = replace(context, preferred={self.platform: self.first.packages})
+        spec = bounded(spec, f"=={minor(self.first.python)}.*")
+        try:
+            solved = self.request.solve([self.platform], spec, moves=moves, context=context)
+            other = solved[self.platform]
+            check_npconda(spec, self.platform, other.packages, context)
+        except (NoSolution, UnsupportedRequest):
+            return None
+        return self.side(other)
+
+    def side(self, solved: Solved) -> CondaSide:
+        return self.request.sides({self.platform: solved})[self.platform]
+
+    def python(self, solved: Solved) -> Python:
+        key = solved.python, is_free_threaded(solved.packages)
+        if key not in self.pythons:
+            self.pythons[key] = self.request.pythons({self.platform: solved})[self.platform]
+        return self.pythons[key]
+
+    def beside(self, side: CondaSide, *, final: bool = True) -> Resolution:
+        pythons = {self.platform: self.python(side.solved)}
+        return self.request.settle({self.platform: side}, pythons, final=final)[self.platform]
