@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from sys import version_info
 from typing import TYPE_CHECKING, Any
 
 from envid.spec import EnvSpec, Options, Source
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 LINUX = "linux-64"
 PYTHON = ">=3.10"
+THIS_PYTHON = f"==3.{version_info.minor}.*"
+"""The Python that runs the tests, for those that would say more where the machine has others."""
 
 
 def spec_of(

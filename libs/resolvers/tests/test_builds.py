@@ -22,7 +22,7 @@ from resolvers.content import content_digest
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, LocalServer, make_project, make_sdist, make_wheel
 
-from .helpers import resolve, resolve_all, spec_of, versions
+from .helpers import THIS_PYTHON, resolve, resolve_all, spec_of, versions
 
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
@@ -162,8 +162,9 @@ def test_building_can_be_forbidden_and_demanded(tmp_path: Path) -> None:
         index.add(make_sdist(tmp_path / "src", "a", "2"))
         built = resolve(spec_of("a<3", index=index.url, no_binary=["a"]), tmp_path, HOST)["a"]
         assert (built.version, built.built_from is not None) == ("2", True)
+        spec = spec_of("a>=3", index=index.url, only_binary=["a"], python=THIS_PYTHON)
         with pytest.raises(errors.NoSolution, match="a==3 has no usable wheels") as caught:
-            resolve(spec_of("a>=3", index=index.url, only_binary=["a"]), tmp_path, HOST)
+            resolve(spec, tmp_path, HOST)
     assert caught.value.hint == (
         "allow `a` to be built from source, or ask for a version that has a wheel"
     )
@@ -396,7 +397,8 @@ def test_a_git_reference_is_built_at_its_commit_and_held_there(tmp_path: Path) -
     assert versions(base) == {"a": "1", "b": "1"}
     assert versions(moved) == {"a": "2"}
     assert held == base
-    asked = spec_of(f"a @ git+{url}@{git(folder, 'rev-parse', 'HEAD')}#subdirectory=inner")
+    url += f"@{git(folder, 'rev-parse', 'HEAD')}#subdirectory=inner"
+    asked = spec_of(f"a @ git+{url}", python=THIS_PYTHON)
     with pytest.raises(errors.NoSolution) as caught:
         resolve(asked, tmp_path, HOST, held={HOST: list(base.values())})
     assert caught.value.hint == "`a` must stay, as what this derives from has it"

@@ -12,7 +12,7 @@ from pkgcache.web.credentials import Credentials, Login
 from resolvers import errors
 from resolvers.testing import FakeIndex, make_wheel
 
-from .helpers import LINUX, resolve, spec_of
+from .helpers import LINUX, THIS_PYTHON, resolve, spec_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,8 @@ def test_a_clash_names_both_sides_and_nobody_else(tmp_path: Path) -> None:
 
 def test_a_python_that_packages_refuse_is_an_error_of_its_own(tmp_path: Path) -> None:
     with FakeIndex(make_wheel("a", "1", requires_python=">=3.99")) as index:
-        found = failure(spec_of("a", index=index.url), tmp_path, origins={"a": "flow.py:7"})
+        spec = spec_of("a", index=index.url, python=THIS_PYTHON)
+        found = failure(spec, tmp_path, origins={"a": "flow.py:7"})
     assert type(found) is errors.PythonRefused
     assert "does not satisfy Python>=3.99" in str(found)
     assert "flow.py:7" in str(found)
@@ -100,20 +101,22 @@ def test_an_index_without_upload_times_is_the_hint_where_there_is_a_cut_off(
     tmp_path: Path,
 ) -> None:
     with FakeIndex(make_wheel("a", "1"), as_json=False) as index:
-        found = failure(spec_of("a", index=index.url, exclude_newer="2024-01-01"), tmp_path)
+        spec = spec_of("a", index=index.url, python=THIS_PYTHON, exclude_newer="2024-01-01")
+        found = failure(spec, tmp_path)
     assert type(found) is errors.NoSolution
     assert found.hint == "the index does not say that `a` was published before the cut-off date"
 
 
 def test_an_index_that_shadows_another_is_the_hint(tmp_path: Path) -> None:
     with FakeIndex(make_wheel("a", "1")) as one, FakeIndex(make_wheel("a", "2")) as two:
-        found = failure(spec_of("a==2", index=(one.url, two.url)), tmp_path)
+        spec = spec_of("a==2", index=(one.url, two.url), python=THIS_PYTHON)
+        found = failure(spec, tmp_path)
         assert found.hint == f"the first source that has `a` decides, and that is {one.url}"
 
 
 def test_wheels_for_other_systems_only_are_the_hint(tmp_path: Path) -> None:
     with FakeIndex(make_wheel("a", "1", tag="py3-none-win_amd64")) as index:
-        found = failure(spec_of("a", index=index.url), tmp_path)
+        found = failure(spec_of("a", index=index.url, python=THIS_PYTHON), tmp_path)
     assert type(found) is errors.NoSolution
     assert found.hint == "`a` v1 has wheels for `win_amd64` only"
 

@@ -24,7 +24,7 @@ from resolvers.errors import BuildFailed, NeedsPlatform
 from resolvers.targets import needed_glibc, own_glibc
 from resolvers.testing import Distribution, FakeIndex, make_sdist, make_wheel
 
-from .helpers import resolve_all, spec_of
+from .helpers import THIS_PYTHON, resolve_all, spec_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,7 @@ def build(
     folder: Path, sdist: Distribution, glibc: str = "2.17", platform: str = HOST, **context: Any
 ) -> tuple[Resolution, Package]:
     with FakeIndex(sdist) as index:
-        spec = spec_of(sdist.name, index=index.url, sys=[f"__glibc={glibc}"])
+        spec = spec_of(sdist.name, index=index.url, python=THIS_PYTHON, sys=[f"__glibc={glibc}"])
         found = resolve_all(spec, folder, (platform,), **context)[platform]
     (package,) = found.packages
     return found, package
