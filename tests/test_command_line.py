@@ -279,7 +279,17 @@ def completed(machine: Machine, typed: str) -> list[str]:
 def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Machine]) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "team/app:v1", "--alias", "app:v2")
     machine.ok("create", "app:v2", "--name", "application")
-    commands = ("show", "create", "run", "rm", "alias", "get", "publish", "resolve --using")
+    commands = (
+        "show",
+        "export",
+        "create",
+        "run",
+        "rm",
+        "alias",
+        "get",
+        "publish",
+        "resolve --using",
+    )
     for command in commands:
         assert completed(machine, f"mfenv {command} ap") == ["app:v2", "application"]
         assert completed(machine, f"mfenv {command} team") == ["team/app:v1"]

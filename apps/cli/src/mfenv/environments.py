@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.collecting import Garbage
+    from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
     from mfenv.request import Prepared, Request
     from mfenv.rows import EnvRow
@@ -197,6 +198,24 @@ class Environments:
         envs = self._finder.get(name, platforms)
         self._finder.remember(envs, default=default)
         return envs
+
+    def export(self, name: str, form: str, platforms: Sequence[str] = ()) -> Exported:
+        """The environment that `name` names as a file of another tool.
+
+        `form` is one of `mfenv.exporting.formats.FORMATS`. Without `platforms` for all that are
+        known. Raises as `find` does, and `NotExportable` where the file would be wrong.
+        """
+        from mfenv.exporting.formats import export
+
+        envs = self.find(name, platforms)
+        exported = export(envs, form)
+        absent = sorted(set(envs[0].co_resolved) - {env.platform for env in envs})
+        if platforms or not absent:
+            return exported
+        note = (
+            f"resolved together with it, and neither known here nor exported: {', '.join(absent)}"
+        )
+        return replace(exported, notes=(*exported.notes, note))
 
     def add(self, envs: Sequence[ResolvedEnv], *, default: bool = False) -> None:
         """Make environments known here; with `default` as what their bare `req_id` means."""

@@ -17,6 +17,7 @@ __all__ = [
     "NoProgram",
     "NoStore",
     "NotExecutable",
+    "NotExportable",
     "NotHere",
     "RegistryError",
     "StillNamed",
@@ -57,6 +58,10 @@ class NotExecutable(InvalidRequest):
     """What was to run in an environment is there, and no program. Shells end with 126 for it."""
 
     exit_code = 126
+
+
+class NotExportable(MfenvError, ValueError):
+    """A file of another tool would say something else than the environment."""
 
 
 class UnknownEnvironment(MfenvError, LookupError):

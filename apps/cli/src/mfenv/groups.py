@@ -20,6 +20,7 @@ _ELSEWHERE = {
     "cache info": ("du",),
     "config": ("configure", "settings"),
     "create": ("clone", "init", "install", "make", "new", "sync", "venv", "virtualenv"),
+    "export": ("freeze", "requirements"),
     "gc": ("clean", "cleanup", "prune"),
     "get": ("download", "fetch", "pull"),
     "list": ("env", "envs", "ls"),

@@ -1,0 +1,72 @@
+"""`mfenv export`: an environment as a file of another tool."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from mfenv._commands._common import (
+    env_argument,
+    local_only_option,
+    open_environments,
+    platform_option,
+    say,
+)
+from mfenv.errors import InvalidRequest
+from mfenv.exporting.formats import FORMATS
+
+
+@click.command(
+    epilog="\b\nExamples:\n  mfenv export team/etl:v1 --format requirements > requirements.txt\n"
+    "  mfenv export 3f2a91bc --format requirements --platform linux-64 -o requirements.txt"
+)
+@env_argument()
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    required=True,
+    type=click.Choice(FORMATS),
+    help=f"What to write: {', '.join(FORMATS)}.",
+)
+@platform_option("Platform; may be repeated.  [default: all that are known]")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="File to write, and to replace.  [default: standard output]",
+)
+@local_only_option
+def export(env: str, form: str, platforms: tuple[str, ...], output: Path | None) -> None:
+    """Write an environment as a file of another tool.
+
+    The same environment gives the same bytes. What the format cannot say is told on stderr.
+    """
+    with open_environments() as environments:
+        exported = environments.export(env, form, platforms)
+    for note in exported.notes:
+        say(f"note: {note}")
+    data = exported.text.encode()
+    if output is None:
+        click.echo(data, nl=False)
+    else:
+        _replace(output, data)
+
+
+def _replace(output: Path, data: bytes) -> None:
+    if output.exists() and not output.is_file():
+        raise InvalidRequest(f"`{output}` is no file", "name a file, or leave out `--output`")
+    # Through a link: the file that it leads to is meant.
+    place = Path(os.path.realpath(output))
+    beside = place.with_name(f".{place.name}.mfenv-{os.getpid()}")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(place)
+    finally:
+        beside.unlink(missing_ok=True)

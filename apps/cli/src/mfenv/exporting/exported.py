@@ -1,0 +1,127 @@
+"""What an export gives, and what the formats share: the platforms as markers, what is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mfenv.errors import NotExportable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from envid.packages import Package
+    from envid.resolved import ResolvedEnv
+
+__all__ = [
+    "MARKERS",
+    "Exported",
+    "facts_without_words",
+    "heading",
+    "marker_for",
+    "named",
+    "pypi_packages",
+    "sha256_of",
+]
+
+MARKERS = {
+    "linux-64": "sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "linux-aarch64": "sys_platform == 'linux' and platform_machine == 'aarch64'",
+    "osx-64": "sys_platform == 'darwin' and platform_machine == 'x86_64'",
+    "osx-arm64": "sys_platform == 'darwin' and platform_machine == 'arm64'",
+}
+"""The environment marker (PEP 508) that holds on a platform and on no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A file for another tool. `notes` name, a line each, what it does not say."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def marker_for(platforms: Collection[str], among: Collection[str]) -> str | None:
+    """The marker that holds on `platforms`; None where these are all there are."""
+    if len(platforms) == len(among):
+        return None
+    return " or ".join(MARKERS[platform] for platform in sorted(platforms))
+
+
+def heading(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
+    """Comments that say which environment a file is of."""
+    yield f"# {envs[0].req_id}:{envs[0].full_id}"
+    for env in envs:
+        yield f"# {env.platform}: Python {env.python}"
+
+
+def facts_without_words(envs: Sequence[ResolvedEnv], form: str) -> Iterator[str]:
+    """Notes on what formats of PyPI packages alone cannot say: conda packages, Python, systems."""
+    conda = [package for env in envs for package in env.packages if package.kind == "conda"]
+    if conda:
+        yield f"{form} has no words for conda packages; left out: {named(conda)}"
+    pythons = _by_platform(envs, lambda env: (env.python,))
+    yield f"{form} does not say the version of Python: {', '.join(pythons)}"
+    needs = _by_platform(envs, lambda env: env.spec.for_platform(env.platform).get("sys", ()))
+    if needs:
+        yield f"{form} does not say what a system must have: {', '.join(needs)}"
+
+
+def named(packages: Iterable[Package]) -> str:
+    """The names and versions of packages, each once."""
+    return ", ".join(sorted({f"{package.name} {package.version}" for package in packages}))
+
+
+def _by_platform(
+    envs: Sequence[ResolvedEnv], texts: Callable[[ResolvedEnv], Iterable[str]]
+) -> list[str]:
+    """What holds in environments, with the platforms where it does not hold on all."""
+    found: dict[str, list[str]] = {}
+    for env in envs:
+        for text in texts(env):
+            found.setdefault(text, []).append(env.platform)
+    return [
+        text if len(platforms) == len(envs) else f"{text} ({' '.join(platforms)})"
+        for text, platforms in sorted(found.items())
+    ]
+
+
+def pypi_packages(
+    envs: Sequence[ResolvedEnv], form: str, has_file: Callable[[Package], bool]
+) -> tuple[list[tuple[str, Package]], list[str]]:
+    """The PyPI packages that others can get, with their platforms, and notes on the others.
+
+    Raises `NotExportable` where there is none at all.
+    """
+    every = [(env.platform, p) for env in envs for p in env.packages if p.kind == "pypi"]
+    if not every:
+        raise NotExportable(
+            f"there is no PyPI package in this environment, and {form} holds no others",
+            "export it in another format",
+        )
+    said = [(platform, package) for platform, package in every if has_file(package)]
+    notes = []
+    if unsaid := [package for _, package in every if not has_file(package)]:
+        notes.append(
+            f"{form} can name no source of it with a hash that others can check; left out:"
+            f" {named(unsaid)}"
+        )
+    if built := [package for _, package in said if package.built_from]:
+        notes.append(f"who installs it builds it again, from the same source: {named(built)}")
+    if local := [package for _, package in said if package.url.startswith("file:")]:
+        notes.append(f"it lies where only some machines have it: {named(local)}")
+    return said, notes
+
+
+def sha256_of(package: Package) -> str | None:
+    """The sha256 of the file to install from: a wheel, or the sdist that it was built from.
+
+    None for what comes from elsewhere, or from a place on the machine where it was resolved.
+    """
+    origin = package.built_from
+    if origin:
+        file = origin.kind == "sdist" and not origin.url.startswith("file:")
+        return origin.sha256 if file else None
+    # Without a source, the file itself was asked for, by its place.
+    local = package.source is None and package.url.startswith("file:")
+    return None if local else package.hashes.sha256

@@ -1,0 +1,237 @@
+"""Environments as files of other tools: what these tools make of them."""
+
+from __future__ import annotations
+
+import ensurepip
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import tomllib
+from packaging.pylock import Pylock
+
+from envid import ResolvedEnv
+from reqparse import parse_file
+from resolvers.testing import make_sdist, make_wheel
+
+from .helpers import of_the_machine
+
+if TYPE_CHECKING:
+    from resolvers.testing import FakeIndex
+
+    from .helpers import Machine
+
+LINUX = ("--platform", "linux-64", "--platform", "linux-aarch64", "--platform", "osx-arm64")
+MARKERS = {
+    "linux-64": {"sys_platform": "linux", "platform_machine": "x86_64"},
+    "linux-aarch64": {"sys_platform": "linux", "platform_machine": "aarch64"},
+    "osx-arm64": {"sys_platform": "darwin", "platform_machine": "arm64"},
+}
+WHEELS = {
+    "linux-64": "py3-none-manylinux_2_17_x86_64",
+    "linux-aarch64": "py3-none-manylinux_2_17_aarch64",
+    "osx-arm64": "py3-none-macosx_11_0_arm64",
+}
+
+
+def exported(machine: Machine, env: str, form: str, *words: str) -> tuple[str, str]:
+    """The file and what is said beside it; the same file when it is asked for again."""
+    done = machine.run("export", env, "--format", form, *words)
+    assert done.status == 0, done.err
+    assert machine.run("export", env, "--format", form, *words, "-o", "again").out == ""
+    assert (machine.work / "again").read_text() == done.out
+    assert str(machine.root) not in done.out
+    return done.out, done.err
+
+
+def environments(machine: Machine, env: str) -> list[ResolvedEnv]:
+    return [ResolvedEnv.from_dict(one) for one in machine.json("show", env)["environments"]]
+
+
+def tool(machine: Machine, *command: str | Path) -> str:
+    """What another tool prints, which knows of no other configuration than its command line."""
+    env = {**of_the_machine(), "HOME": str(machine.user), "PIP_CONFIG_FILE": "/dev/null"}
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**env, "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(machine.root / "uv")},
+        cwd=machine.work,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def installed(prefix: Path) -> set[tuple[str, str]]:
+    """The names and versions in a virtual environment."""
+    (packages,) = prefix.glob("lib/python3*/site-packages")
+    found = importlib.metadata.distributions(path=[str(packages)])
+    return {(one.name, one.version) for one in found}
+
+
+def of_wheels(machine: Machine, index: FakeIndex) -> None:
+    """An environment for three platforms that differ in what they need, and in their files."""
+    index.add(*(make_wheel("many", "1.0", tag=tag) for tag in WHEELS.values()))
+    index.add(make_wheel("only-mac", "3.0+local.1"))
+    requires = ["many", "app>=1", "only-mac; sys_platform == 'darwin'"]
+    index.add(make_wheel("top", "1.0rc1", requires=requires))
+    machine.ok("resolve", "--pypi", "top==1.0rc1", *LINUX, "--alias", "team/many:v1")
+
+
+def test_requirements_of_several_platforms(machine: Machine, index: FakeIndex) -> None:
+    of_wheels(machine, index)
+    text, notes = exported(machine, "team/many:v1", "requirements")
+    read = parse_file(machine.file("requirements.txt", text))
+    assert not read.notes
+    assert [(source.kind, source.url) for source in read.sources] == [("index", index.url)]
+    envs = environments(machine, "team/many:v1")
+    assert len(envs) == len(WHEELS)
+    for env in envs:
+        markers = {"only-mac"} if env.platform != "osx-arm64" else set()
+        held = {package.name: package for package in env.packages}
+        assert {r.name for r in read.requirements} - markers == set(held)
+        for requirement in read.requirements:
+            if requirement.name in held:
+                package = held[requirement.name]
+                assert requirement.specifier == f"=={package.version}"
+                assert f"sha256:{package.hashes.sha256}" in requirement.hashes
+    assert {r.name: r.marker for r in read.requirements if r.marker} == {
+        "only-mac": 'sys_platform == "darwin" and platform_machine == "arm64"'
+    }
+    assert f"does not say the version of Python: {envs[0].python}" in notes
+
+
+def test_pylock_of_several_platforms(machine: Machine, index: FakeIndex) -> None:
+    of_wheels(machine, index)
+    text, notes = exported(machine, "team/many:v1", "pylock")
+    lock = Pylock.from_dict(tomllib.loads(text))
+    read = parse_file(machine.file("pylock.toml", text))
+    assert [note.text.partition(":")[0] for note in read.notes] == [
+        "`environments` of the lock is not used"
+    ]
+    for env in environments(machine, "team/many:v1"):
+        version = env.python.rpartition(".")[0]
+        markers = {**MARKERS[env.platform], "python_version": version}
+        held = {
+            str(package.name): package
+            for package in lock.packages
+            if package.marker is None or package.marker.evaluate(markers)
+        }
+        assert sum(marker.evaluate(markers) for marker in lock.environments or ()) == 1
+        assert lock.requires_python
+        assert lock.requires_python.contains(env.python)
+        assert set(held) == {package.name for package in env.packages}
+        for package in env.packages:
+            entry = held[package.name]
+            assert (str(entry.version), entry.index) == (package.version, package.source)
+            (wheel,) = (w for w in entry.wheels or () if w.name == package.filename)
+            expected = (package.url, package.size, {"sha256": package.hashes.sha256})
+            assert (wheel.url, wheel.size, wheel.hashes) == expected
+            (again,) = (
+                artifact
+                for locked in read.packages
+                for artifact in locked.artifacts
+                if locked.name == package.name and artifact.filename == package.filename
+            )
+            assert (again.url, again.hashes) == (package.url, (f"sha256:{package.hashes.sha256}",))
+    assert f"does not say the version of Python: {env.python}" in notes
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_a_pylock_is_installed(machine: Machine, index: FakeIndex, *, one: bool) -> None:
+    of_wheels(machine, index)
+    words = ("--platform", "linux-64") if one else ()
+    text, _ = exported(machine, "team/many:v1", "pylock", *words)
+    file = machine.file("pylock.toml", text)
+    venv = machine.root / "venv"
+    tool(machine, "uv", "venv", "-q", "--python", sys.executable, venv)
+    tool(machine, "uv", "pip", "sync", "--python", venv / "bin/python", file)
+    (env, *_) = environments(machine, "team/many:v1")
+    assert installed(venv) == {(p.name, p.version) for p in env.packages}
+
+
+@pytest.mark.parametrize("one", [True, False])
+@pytest.mark.parametrize("installer", ["pip", "uv", "uv sync"])
+def test_requirements_are_installed(
+    machine: Machine, index: FakeIndex, installer: str, *, one: bool
+) -> None:
+    of_wheels(machine, index)
+    words = ("--platform", "linux-64") if one else ()
+    text, _ = exported(machine, "team/many:v1", "requirements", *words)
+    file = machine.file("requirements.txt", text)
+    venv = machine.root / "venv"
+    tool(machine, "uv", "venv", "-q", "--python", sys.executable, venv)
+    python, uv = venv / "bin/python", ("uv", "pip")
+    if installer == "pip":
+        (pip,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+        command = (sys.executable, pip / "pip", "--python", python, "install")
+        tool(machine, *command, "--require-hashes", "-r", file)
+    elif installer == "uv":
+        tool(machine, *uv, "install", "--python", python, "--require-hashes", "-r", file)
+    else:
+        tool(machine, *uv, "sync", "--python", python, file)
+    (env, *_) = environments(machine, "team/many:v1")
+    assert env.platform == "linux-64"
+    assert installed(venv) == {(p.name, p.version) for p in env.packages}
+
+
+def test_requirements_of_what_was_built(machine: Machine, index: FakeIndex, tmp_path: Path) -> None:
+    index.add(make_sdist(tmp_path, "source", "1.0"), make_sdist(tmp_path, "direct", "2.0"))
+    url = f"{index.origin}/files/direct-2.0.tar.gz"
+    wheel = make_wheel("here", "1.0").write(tmp_path)
+    asked = ("source", f"direct @ {url}", f"here @ {wheel.as_uri()}", "dep")
+    words = [word for text in asked for word in ("--pypi", text)]
+    machine.ok("resolve", *words, "--alias", "team/built:v1")
+    text, notes = exported(machine, "team/built:v1", "requirements")
+    read = parse_file(machine.file("requirements.txt", text))
+    assert [r.text for r in read.requirements] == ["dep==2.0", f"direct @ {url}", "source==1.0"]
+    assert "others can check; left out: here 1.0" in notes
+    assert "builds it again, from the same source: direct 2.0, source 1.0" in notes
+    text, more = exported(machine, "team/built:v1", "pylock")
+    Pylock.from_dict(tomllib.loads(text))
+    assert notes.replace("requirements", "pylock") == more
+    machine.file("pylock.toml", text)
+    for file in ("requirements.txt", "pylock.toml"):
+        venv = machine.root / file
+        tool(machine, "uv", "venv", "-q", "--python", sys.executable, venv)
+        tool(machine, "uv", "pip", "sync", "--python", venv / "bin/python", file)
+        assert installed(venv) == {("dep", "2.0"), ("direct", "2.0"), ("source", "1.0")}
+
+
+def test_a_file_is_replaced_whole_and_nothing_else(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
+    (machine.work / "folder").mkdir()
+    words = ("export", "a:v1", "--format", "requirements", "-o")
+    for place in ("folder", "/dev/stdout"):
+        assert f"`{place}` is no file" in machine.fails(*words, place)
+    assert machine.run(*words, "absent/file").status == 1
+    file = machine.file("real", "old")
+    (machine.work / "link").symlink_to(file)
+    machine.ok(*words, "link")
+    assert "app==1.0 --hash=sha256:" in file.read_text()
+    assert sorted(path.name for path in machine.work.iterdir()) == ["folder", "link", "real"]
+
+
+def test_an_unknown_format_is_answered_with_those_there_are(machine: Machine) -> None:
+    assert "requirements" in machine.fails("export", "a", "--format", "wheels", status=2)
+    assert "requirements" in machine.fails("export", "a", status=2)
+
+
+def test_conda_packages_are_not_in_requirements(conda: Machine) -> None:
+    conda.ok("resolve", "--conda", "greeter", "--alias", "a:v1")
+    said = conda.fails("export", "a:v1", "--format", "requirements")
+    assert "there is no PyPI package" in said
+    conda.ok("resolve", "--conda", "greeter", "--pypi", "app", "--alias", "b:v1")
+    text, notes = exported(conda, "b:v1", "requirements")
+    assert [line.split()[0] for line in text.splitlines() if " --hash=" in line] == [
+        "app==1.0",
+        "dep==2.0",
+    ]
+    (env,) = environments(conda, "b:v1")
+    left = [p.name for p in env.packages if p.kind == "conda" and f"{p.name} {p.version}" in notes]
+    assert "python" in left
+    assert len(left) == sum(p.kind == "conda" for p in env.packages)
