@@ -325,3 +325,15 @@ def test_platforms_move_each_for_itself(world: World) -> None:
     found = world.all(["shared"], ["user"], platforms=[LINUX, "osx-arm64"])
     assert found[LINUX]["conda:shared"] == "2.0"
     assert found["osx-arm64"]["conda:shared"] == "1.0"
+
+
+def test_what_several_conflicts_move_is_not_tried_in_all_combinations(world: World) -> None:
+    names = [f"{side}{number}" for number in range(3) for side in ("left", "right")]
+    world.conda(*(library(name, one) for name in names for one in ("1.0", "2.0")))
+    for number in range(3):
+        world.pypi(f"picky{number}", "1.0", f"left{number}<2")
+        world.pypi(f"picky{number}", "1.1", f"right{number}<2")
+    found = world.resolve(names, [f"picky{number}" for number in range(3)])
+    assert sum(found[f"conda:{name}"] == "1.0" for name in names) == 3
+    # The first choice, and two ways out of each conflict.
+    assert world.done["py-rattler solve"] == 1 + 2 * 3

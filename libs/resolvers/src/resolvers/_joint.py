@@ -3,9 +3,10 @@
 Conda chooses; uv says whether its requirements can hold beside that. Where they cannot, uv is asked
 which of conda's packages are why, and for which of their versions it would be the same: a conflict.
 In any solution one of these packages is another one than those, so each is tried in turn, and what
-moves the fewest of the packages first chosen comes first. No choice comes twice, since each is
-looked at only if it is in no known conflict, so that the search ends: it has found the solution, or
-knows that there is none, or has had its rounds.
+moves the fewest of the packages first chosen comes first. Packages that the known conflicts will yet
+move count as well: without that, of several conflicts each combination of moves would be tried. No
+choice comes twice, since each is looked at only if it is in no known conflict, so that the search
+ends: it has found the solution, or knows that there is none, or has had its rounds.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from resolvers._conflicts import find_conflict
 from resolvers.errors import REFUSALS, ResolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from resolvers._alternatives import Alternatives
     from resolvers._conda_question import Move
@@ -68,7 +69,13 @@ class Steps(Protocol):
 
 @dataclass(order=True)
 class _Node:
-    cost: int
+    """A choice to look at, or to go on from; with it at `least` so many packages are moved.
+
+    It is in `unmet` of the known conflicts.
+    """
+
+    least: int
+    unmet: int
     number: int
     moves: tuple[Move, ...] = field(compare=False)
     side: CondaSide = field(compare=False)
@@ -98,14 +105,15 @@ class Search:
         """A choice beside which PyPI's requirements hold, after the first one was refused."""
         numbers = count()
         seen: set[frozenset[Move]] = set()
-        waiting = [_Node(0, next(numbers), (), self._base)]
+        waiting = [self._node(next(numbers), (), self._base)]
         refused: Refusal | None = error
         while waiting:
             node = heapq.heappop(waiting)
-            versions = node.side.versions
-            conflict = next(
-                (conflict for conflict in self.conflicts if not conflict.is_met(versions)), None
-            )
+            # More conflicts may be known by now.
+            if node < (again := self._node(node.number, node.moves, node.side)):
+                heapq.heappush(waiting, again)
+                continue
+            conflict = next(iter(self._unmet(node.side)), None)
             if conflict is None:
                 if refused is None:
                     if self._rounds.over:
@@ -128,8 +136,7 @@ class Search:
                     seen.add(frozenset(moves))
                     side = self._steps.choose(moves)
                     if side:
-                        cost = self._cost(side)
-                        heapq.heappush(waiting, _Node(cost, next(numbers), moves, side))
+                        heapq.heappush(waiting, self._node(next(numbers), moves, side))
         return None
 
     def _beside(self, node: _Node) -> Found | Refusal | None:
@@ -146,7 +153,28 @@ class Search:
                 raise
             return None
 
+    def _node(self, number: int, moves: tuple[Move, ...], side: CondaSide) -> _Node:
+        unmet = self._unmet(side)
+        least = max(self._cost(side), self._least(moves, unmet))
+        return _Node(least, len(unmet), number, moves, side)
+
+    def _unmet(self, side: CondaSide) -> list[Conflict]:
+        versions = side.versions
+        return [conflict for conflict in self.conflicts if not conflict.is_met(versions)]
+
     def _cost(self, side: CondaSide) -> int:
         before, now = self._base.versions, side.versions
         moved = sum(now.get(name) != version for name, version in before.items())
         return moved + len(now.keys() - before.keys())
+
+    def _least(self, moves: Sequence[Move], unmet: Iterable[Conflict]) -> int:
+        """How many packages are moved, whatever conda chooses, by some moves and by these conflicts."""
+        before = self._base.versions
+        moved = {move.package for move in moves if not move.holds(before)}
+        count = len(moved)
+        for conflict in unmet:
+            packages = {move.package for move in conflict.moves}
+            if not conflict.is_met(before) and moved.isdisjoint(packages):
+                moved |= packages  # one of these is moved, and counts once
+                count += 1
+        return count
