@@ -13,7 +13,7 @@ from envid.spec import EnvSpec, Options, Source
 from resolvers.errors import NoSolution
 from resolvers.mixed import MixedResolver
 from resolvers.request import ResolveContext
-from resolvers.testing import FakeIndex, make_wheel
+from resolvers.testing import FakeIndex, make_sdist, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -337,3 +337,26 @@ def test_what_several_conflicts_move_is_not_tried_in_all_combinations(world: Wor
     assert sum(found[f"conda:{name}"] == "1.0" for name in names) == 3
     # The first choice, and two ways out of each conflict.
     assert world.done["py-rattler solve"] == 1 + 2 * 3
+
+
+def test_a_source_that_cannot_be_built_hides_no_other_choice(world: World, tmp_path: Path) -> None:
+    # uv goes back to the old source, which asks for nothing.
+    world.conda(*(library("numeric", one) for one in ("1.0", "2.0")))
+    world.pypi("user", "3.0", "numeric<2")
+    for version in ("2.0", "1.0"):
+        world.index.add(make_sdist(tmp_path, "user", version, tag="broken"))
+    found = world.resolve(["numeric"], ["user"])
+    assert found["conda:numeric"] == "1.0"
+    assert found["pypi:user"] == "3.0"
+    assert world.notes == ("conda's numeric 1.0 instead of 2.0, because user 3.0 needs numeric<2",)
+
+
+def test_a_newer_source_than_one_that_cannot_be_built(world: World, tmp_path: Path) -> None:
+    world.conda(*(library("numeric", one) for one in ("1.0", "2.0")))
+    world.index.add(
+        make_sdist(tmp_path, "user", "2.0", requires=["numeric<2"]),
+        make_sdist(tmp_path, "user", "1.0", tag="broken"),
+    )
+    found = world.resolve(["numeric"], ["user"])
+    assert found["conda:numeric"] == "1.0"
+    assert found["pypi:user"] == "2.0"

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from resolvers._conda_question import Move
 from resolvers._mixed_diagnosis import named
-from resolvers.errors import NoExtra, NoSolution
+from resolvers.errors import BuildFailed, NoExtra, NoSolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,6 +48,8 @@ def find_conflict(
         # Which extras other versions have is known when they are chosen.
         package = side.provider(error.name).package
         return Conflict((Move(package=package.name, versions=(package.version,)),), error)
+    if isinstance(error, BuildFailed):
+        pypi.leave_out(error)
     said = error.__cause__ if isinstance(error.__cause__, NoSolution) else error
     words = named(said) if isinstance(said, NoSolution) else set[str]()
     moves = _Analysis(side, pypi, others, words).moves()

@@ -175,7 +175,9 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
         floor = floor_hint(canonicalize_name(name), version, question)
         hint = f"{floor}; {hint}" if floor else hint
     cache = question.context.cache_dir
-    return build_failed(name.partition(" @ ")[0], story, cache, hint, why)
+    error = build_failed(name.partition(" @ ")[0], story, cache, hint, why)
+    error.version = version
+    return error
 
 
 def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:

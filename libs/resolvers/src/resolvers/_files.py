@@ -184,6 +184,7 @@ class Files:
         try:
             artifact = self._builder.wheel(locked.name, origin, fetch, why)
         except BuildFailed as error:
+            error.version = locked.version or ""
             # It may well be built where it belongs.
             if question.target.platform != host_platform():
                 raise _needs_platform(locked, question, why) from error

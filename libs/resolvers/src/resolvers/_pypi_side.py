@@ -8,6 +8,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
 from pkgcache.threads import Threads
 from resolvers._compile import compile_lock
 from resolvers._files import Files
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from envid.spec import EnvSpec
+    from resolvers._project_files import ListedFile
     from resolvers._stubs import Stub
     from resolvers.pythons import Python
     from resolvers.request import ResolveContext
@@ -38,7 +42,7 @@ class PypiSide:
 
     def __init__(self, uv: Uv, question: Question) -> None:
         self._uv, self._question = uv, question
-        self._unbuildable: tuple[str, ...] = ()
+        self._left_out: tuple[str, ...] = ()
 
     def for_python(self, version: str) -> PypiSide:
         """The same of another release of Python."""
@@ -49,6 +53,30 @@ class PypiSide:
         """The versions that the sources have of a package, newest first."""
         listed = {file.version for file in self._question.projects.of(name)}
         return tuple(map(str, sorted(listed, reverse=True)))
+
+    def leave_out(self, error: BuildFailed) -> bool:
+        """From now on take what could not be built for not there, and older sources of it as well.
+
+        False if that changes nothing, or is of no use.
+        """
+        name = canonicalize_name(error.package)
+        if not error.version or self._question.is_direct(name):
+            return False
+        failed, listed = Version(error.version), self._question.projects.of(name)
+        sources = {file.version for file in listed if file.version < failed}
+        if not self._question.must_build(name):
+            sources -= {file.version for file in listed if self._is_for_here(file)}
+        pins = [f"{name}!={version}" for version in sorted({failed, *sources})]
+        known = self._left_out
+        self._left_out = tuple(dict.fromkeys((*known, *pins)))
+        return self._left_out != known
+
+    def _is_for_here(self, file: ListedFile) -> bool:
+        try:
+            tags = parse_wheel_filename(file.filename)[3]
+        except InvalidWheelFilename:  # a source
+            return False
+        return any(tag in self._question.ranks for tag in tags)
 
     def choose(
         self,
@@ -69,19 +97,18 @@ class PypiSide:
             question = replace(
                 self._question,
                 lines=(*stubs.lines, *self._question.lines),
-                pins=(*self._question.pins, *stubs.pins),
+                pins=(*self._question.pins, *self._left_out, *stubs.pins),
                 stubs=stubs,
-                only_binary=(*ours, *self._unbuildable),
+                only_binary=tuple(ours),
             )
             try:
                 locked = compile_lock(self._uv, question)
             except NoSolution:
                 return None
             except BuildFailed as error:
-                if error.package in self._unbuildable or self._question.is_direct(error.package):
+                if not self.leave_out(error):
                     raise
-                _log.info("%s cannot be built, so its sources are left out", error.package)
-                self._unbuildable = (*self._unbuildable, error.package)
+                _log.info("%s %s cannot be built, and is left out", error.package, error.version)
                 continue
             return {package.name: package.version for package in locked if package.version}
 

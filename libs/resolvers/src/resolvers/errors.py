@@ -274,10 +274,12 @@ class NeedsBuild(RuntimeError, ResolveError):
 class BuildFailed(RuntimeError, ResolveError):
     """A wheel could not be built from its source.
 
-    `why` is the reason that there is no wheel. `log` is all that the build wrote, `tail` its last
-    lines, and `path` the file that has all of it; the newest of these files are kept.
+    `why` is the reason that there is no wheel, `version` that of the source, where it is known. `log`
+    is all that the build wrote, `tail` its last lines, and `path` the file that has all of it; the
+    newest of these files are kept.
     """
 
+    version: str = ""
     tail: tuple[str, ...] = ()
     path: Path | None = None
 
