@@ -360,3 +360,25 @@ def test_a_newer_source_than_one_that_cannot_be_built(world: World, tmp_path: Pa
     found = world.resolve(["numeric"], ["user"])
     assert found["conda:numeric"] == "1.0"
     assert found["pypi:user"] == "2.0"
+
+
+def test_what_conda_alone_has_is_not_called_unknown(world: World) -> None:
+    world.conda(*(library("shared", one) for one in ("1.0", "2.0")))
+    world.pypi("needsold", "1.0", "shared<2")
+    with pytest.raises(NoSolution) as caught:
+        world.resolve(["shared>=2"], ["needsold"])
+    text = str(caught.value)
+    assert "whatever conda chooses, `shared>=2` and `needsold` cannot hold together" in text
+    assert "not found" not in text
+    assert "conda has shared 2.0, 1.0" in text
+
+
+def test_what_fails_beside_another_choice_is_told(world: World) -> None:
+    world.conda(*(library("shared", one) for one in ("1.0", "2.0")))
+    world.pypi("needsold", "1.0", "shared<2")
+    with pytest.raises(NoSolution) as caught:
+        world.resolve(["shared"], ["needsold"], options={"require_hashes": True})
+    assert (
+        "beside other conda packages, hashes are required, and none is given for `needsold==1.0`"
+        in (caught.value.hint or "")
+    )

@@ -85,7 +85,7 @@ class Search:
     """Looks for the choice that moves the fewest packages of the first one, `base`.
 
     After `run`, `conflicts` are those that were met with, and `complete` says whether all was looked
-    at that there is.
+    at that there is. `obstacle` is the first error that was met with beside conflicts.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Search:
         self._others, self._rounds = alternatives, rounds
         self.conflicts: list[Conflict] = []
         self.complete = True
+        self.obstacle: ResolveError | None = None
 
     def run(self, error: Refusal) -> Found | None:
         """A choice beside which PyPI's requirements hold, after the first one was refused."""
@@ -151,6 +152,7 @@ class Search:
         except ResolveError as error:
             if error.retryable:  # the sources fail, not the choice
                 raise
+            self.obstacle = self.obstacle or error
             return None
 
     def _node(self, number: int, moves: tuple[Move, ...], side: CondaSide) -> _Node:

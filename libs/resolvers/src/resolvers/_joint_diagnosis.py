@@ -12,7 +12,7 @@ from resolvers._mixed_diagnosis import named
 from resolvers._project_files import ProjectFiles
 from resolvers._uv import Uv
 from resolvers.channels import CHANNEL_ALIAS, with_channel_urls
-from resolvers.errors import REFUSALS, NoSolution, ResolveError
+from resolvers.errors import REFUSALS, NoSolution, ResolveError, UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,7 +63,9 @@ def clash(
         try:
             trial(_only(spec, platform, some))
         except REFUSALS as refusal:
-            if isinstance(refusal, NoSolution):
+            # What nobody has only because conda is not asked for it any more is another failure.
+            other = isinstance(refusal, UnknownPackage) and not isinstance(error, UnknownPackage)
+            if isinstance(refusal, NoSolution) and not other:
                 refusals[tuple(some)] = refusal
                 return True
         except ResolveError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from resolvers._conda_side import CondaSide
     from resolvers._conda_solve import Solved
     from resolvers._joint import Rounds
-    from resolvers.errors import Refusal
+    from resolvers.errors import Refusal, ResolveError
     from resolvers.pythons import Python
     from resolvers.request import Resolution
 
@@ -42,13 +42,15 @@ class Moving:
     """Tries conda's answers with one minor version of Python after another, and others beside.
 
     Where nothing was found, `clashing` is the newest of conda's answers that do not go with PyPI's packages, by
-    platform, and `complete` says whether all was looked at that there is.
+    platform, and `complete` says whether all was looked at that there is. `obstacle` is an error that
+    was met with beside another choice, and is no reason to move a package.
     """
 
     def __init__(self, rounds: Rounds) -> None:
         self._rounds = rounds
         self.clashing: dict[str, Solved] = {}
         self.complete = True
+        self.obstacle: ResolveError | None = None
 
     def resolve(
         self,
@@ -79,12 +81,15 @@ class Moving:
 
     def given_up(self, error: NoSolution) -> NoSolution:
         """The error with what may be done where not all was looked at."""
-        hint = (
-            f"{self._rounds.tried} other choices of conda packages were tried; with a higher"
-            " `joint_rounds` more are"
-            if self._rounds.over
-            else "not every other choice of conda packages could be tried"
-        )
+        if self._rounds.over:
+            hint = (
+                f"{self._rounds.tried} other choices of conda packages were tried; with a higher"
+                " `joint_rounds` more are"
+            )
+        elif self.obstacle:
+            hint = f"beside other conda packages, {self.obstacle}"
+        else:
+            hint = "not every other choice of conda packages could be tried"
         hints = "; ".join(filter(None, (error.hint, hint)))
         return type(error)(error.platform, error.reason, error.asked, hints)
 
@@ -97,6 +102,7 @@ class Moving:
             found = search.run(error)
         if found is None:
             self.complete = self.complete and search.complete
+            self.obstacle = self.obstacle or search.obstacle
             if any(conflict.moves for conflict in search.conflicts):
                 self.clashing.setdefault(platform, base.solved)
             elif isinstance(error, UnknownPackage) and not others.may_hold(error):
