@@ -10,7 +10,7 @@ import pytest
 from tests.channel import Entry, Recipe, pack, write_channel
 
 from envid.spec import EnvSpec, Options, Source
-from resolvers.errors import NoSolution
+from resolvers.errors import NoExtra, NoSolution
 from resolvers.mixed import MixedResolver
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
@@ -382,3 +382,15 @@ def test_what_fails_beside_another_choice_is_told(world: World) -> None:
         "beside other conda packages, hashes are required, and none is given for `needsold==1.0`"
         in (caught.value.hint or "")
     )
+
+
+def test_the_bound_is_named_where_an_extra_is_looked_for(world: World) -> None:
+    world.conda(*(library("shared", one, extras={"slow": []}) for one in ("4.0", "3.0", "2.0")))
+    world.conda(library("shared", "1.0", extras={"fast": []}))
+    with pytest.raises(NoExtra) as caught:
+        world.resolve(["shared"], ["shared[fast]"], joint_rounds=2)
+    assert caught.value.hint == (
+        "it has slow; 2 other choices of conda packages were tried; with a higher `joint_rounds`"
+        " more are"
+    )
+    assert world.resolve(["shared"], ["shared[fast]"], joint_rounds=3)["conda:shared"] == "1.0"

@@ -47,7 +47,7 @@ class Moving:
     """
 
     def __init__(self, rounds: Rounds) -> None:
-        self._rounds = rounds
+        self.rounds = rounds
         self.clashing: dict[str, Solved] = {}
         self.complete = True
         self.obstacle: ResolveError | None = None
@@ -79,26 +79,25 @@ class Moving:
             resolutions[platform] = self._moved(steps, side, error)
         return resolutions
 
-    def given_up(self, error: NoSolution) -> NoSolution:
-        """The error with what may be done where not all was looked at."""
-        if self._rounds.over:
+    def hint(self, error: Refusal) -> str:
+        """The hint of an error with what may be done where not all was looked at."""
+        if self.rounds.over:
             hint = (
-                f"{self._rounds.tried} other choices of conda packages were tried; with a higher"
+                f"{self.rounds.tried} other choices of conda packages were tried; with a higher"
                 " `joint_rounds` more are"
             )
         elif self.obstacle:
             hint = f"beside other conda packages, {self.obstacle}"
         else:
             hint = "not every other choice of conda packages could be tried"
-        hints = "; ".join(filter(None, (error.hint, hint)))
-        return type(error)(error.platform, error.reason, error.asked, hints)
+        return "; ".join(filter(None, (error.hint, hint)))
 
     def _moved(self, steps: _Steps, base: CondaSide, error: Refusal) -> Resolution:
         beside, platform = steps.request, base.platform
         context = beside.context
         others = Alternatives(beside.alternatives(platform, base.solved), beside.names, context)
         with pypi_side(beside.spec, platform, steps.python(base.solved), context) as pypi:
-            search = Search(base, steps, pypi, others, self._rounds)
+            search = Search(base, steps, pypi, others, self.rounds)
             found = search.run(error)
         if found is None:
             self.complete = self.complete and search.complete

@@ -85,13 +85,18 @@ class MixedResolver:
             if not clashing:
                 raise
             if not moving.complete:
-                raise moving.given_up(error) from error
+                hint = moving.hint(error)
+                raise type(error)(platform, error.reason, error.asked, hint) from error
 
             def trial(less: EnvSpec) -> object:
                 rounds = Moving(Rounds(context.joint_rounds))
                 return _resolve(replace(beside, spec=less), [platform], rounds, [])
 
             raise clash(error, beside, clashing, trial) from error
+        except REFUSALS as error:
+            if moving.rounds.over:
+                error.hint = moving.hint(error)
+            raise
 
 
 def _resolve(
