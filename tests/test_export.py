@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ensurepip
+import hashlib
 import importlib.metadata
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -235,3 +237,36 @@ def test_conda_packages_are_not_in_requirements(conda: Machine) -> None:
     left = [p.name for p in env.packages if p.kind == "conda" and f"{p.name} {p.version}" in notes]
     assert "python" in left
     assert len(left) == sum(p.kind == "conda" for p in env.packages)
+
+
+def test_an_explicit_list(conda: Machine) -> None:
+    conda.ok("resolve", "--conda", "greeter", "--pypi", "app", "--alias", "a:v1")
+    text, notes = exported(conda, "a:v1", "explicit")
+    read = parse_file(conda.file("explicit.txt", text))
+    assert not read.notes
+    (env,) = environments(conda, "a:v1")
+    held = {package.name: package for package in env.packages if package.kind == "conda"}
+    seen: set[str] = set()
+    for locked in read.packages:
+        package = held[locked.name]
+        assert (locked.version, locked.build) == (package.version, package.build)
+        assert locked.platforms == (env.platform,)
+        (artifact,) = locked.artifacts
+        assert artifact.url == package.url
+        assert artifact.hashes == (f"sha256:{package.hashes.sha256}",)
+        with urllib.request.urlopen(package.url) as answer:
+            assert hashlib.sha256(answer.read()).hexdigest() == package.hashes.sha256
+        assert seen.issuperset(set(package.depends) & set(held))
+        seen.add(locked.name)
+    assert seen == set(held)
+    assert "no words for PyPI packages; left out: app 1.0, dep 2.0" in notes
+    assert "__glibc=" in notes or "__osx=" in notes
+
+
+def test_what_is_for_one_platform_is_not_written_for_two(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", *LINUX, "--alias", "a:v1")
+    said = machine.fails("export", "a:v1", "--format", "explicit")
+    assert "is for one platform" in said
+    assert "`--platform`" in said
+    said = machine.fails("export", "a:v1", "--format", "explicit", "--platform", "linux-64")
+    assert "there is no conda package" in said

@@ -20,8 +20,11 @@ __all__ = [
     "heading",
     "marker_for",
     "named",
+    "notes_on_places",
+    "one_platform",
     "pypi_packages",
     "sha256_of",
+    "what_systems_need",
 ]
 
 MARKERS = {
@@ -62,6 +65,11 @@ def facts_without_words(envs: Sequence[ResolvedEnv], form: str) -> Iterator[str]
         yield f"{form} has no words for conda packages; left out: {named(conda)}"
     pythons = _by_platform(envs, lambda env: (env.python,))
     yield f"{form} does not say the version of Python: {', '.join(pythons)}"
+    yield from what_systems_need(envs, form)
+
+
+def what_systems_need(envs: Sequence[ResolvedEnv], form: str) -> Iterator[str]:
+    """A note on the virtual packages that environments were resolved for."""
     needs = _by_platform(envs, lambda env: env.spec.for_platform(env.platform).get("sys", ()))
     if needs:
         yield f"{form} does not say what a system must have: {', '.join(needs)}"
@@ -108,9 +116,25 @@ def pypi_packages(
         )
     if built := [package for _, package in said if package.built_from]:
         notes.append(f"who installs it builds it again, from the same source: {named(built)}")
-    if local := [package for _, package in said if package.url.startswith("file:")]:
-        notes.append(f"it lies where only some machines have it: {named(local)}")
+    notes += notes_on_places(package for _, package in said)
     return said, notes
+
+
+def notes_on_places(packages: Iterable[Package]) -> Iterator[str]:
+    """A note on the packages whose URLs are files of some machine."""
+    if local := [package for package in packages if package.url.startswith("file:")]:
+        yield f"it lies where only some machines have it: {named(local)}"
+
+
+def one_platform(envs: Sequence[ResolvedEnv], what: str) -> ResolvedEnv:
+    """The only environment; raises `NotExportable` where there are more."""
+    if len(envs) > 1:
+        raise NotExportable(
+            f"{what} is for one platform, and this is resolved for"
+            f" {', '.join(env.platform for env in envs)}",
+            "choose one with `--platform`",
+        )
+    return envs[0]
 
 
 def sha256_of(package: Package) -> str | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "export"]
 
-_MODULES = {"requirements": "requirements", "pylock": "pylock"}
+_MODULES = {"requirements": "requirements", "pylock": "pylock", "explicit": "explicit"}
 
 FORMATS = tuple(_MODULES)
 """The names of the formats."""
