@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from resolvers.errors import PythonNotFound
-from resolvers.pythons import find_python, find_pythons, minor
+from resolvers.pythons import Pythons, find_python, minor
 from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 
@@ -87,7 +87,7 @@ def test_without_uv_the_running_interpreter_is_there(
 def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """All minor versions that this machine has."""
     monkeypatch.delenv("PYENV_ROOT")
-    found = find_pythons(">=3.9", ResolveContext(cache_dir=tmp_path))
+    found = list(Pythons(">=3.9", ResolveContext(cache_dir=tmp_path)))
     if len(found) < 2:
         pytest.skip("this machine has one Python alone")
     return tuple(minor(one.version) for one in found)
@@ -98,8 +98,29 @@ def test_of_several_pythons_each_minor_version_is_there_once_the_newest_first(
 ) -> None:
     assert sorted(set(several), key=Version, reverse=True) == list(several)
     context = ResolveContext(cache_dir=tmp_path, preferred_python=f"{several[-1]}.0")
-    found = find_pythons(">=3.9", context)
+    found = list(Pythons(">=3.9", context))
     assert [minor(one.version) for one in found] == [several[-1], *several[:-1]]
+
+
+def test_only_the_interpreters_are_started_that_may_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an executable is called says its minor version."""
+    log = tmp_path / "log"
+    for name in ("python3.8", "python3.39", "python3"):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho {name} >> {log}\nexec {sys.executable} "$@"\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    started: list[str] = []
+    context = ResolveContext(cache_dir=tmp_path / "engines", on_process=started.append)
+    assert find_python(f"=={THIS}", context).version == THIS
+    assert log.read_text().split() == ["python3"]
+    assert set(started) == {"uv python list"}
+    log.unlink()
+    assert next(iter(Pythons(">=3.8", context))).version == THIS  # whatever `python3.39` is
+    assert "python3.8" not in log.read_text().split()
 
 
 def test_the_newest_python_that_has_wheels_is_taken(

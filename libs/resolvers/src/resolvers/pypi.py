@@ -19,7 +19,7 @@ from resolvers._solve import solve
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
 from resolvers.errors import BuildFailed, NeedsPlatform, UnsupportedRequest
-from resolvers.pythons import find_pythons, minor
+from resolvers.pythons import Pythons, minor
 from resolvers.request import Resolution
 from resolvers.targets import Target
 
@@ -52,13 +52,13 @@ class PypiResolver:
     ) -> dict[str, Resolution]:
         """Choose exact packages for each platform; raises `ResolveError`."""
         _check(spec, platforms)
-        pythons = find_pythons(spec.python, context)
+        pythons = Pythons(spec.python, context)
 
         def attempt(python: Python) -> Attempt[dict[str, Resolution]]:
             return partial(resolve_wheels, spec, dict.fromkeys(platforms, python), context)
 
         attempts = ((minor(python.version), attempt(python)) for python in pythons)
-        chosen = first_that_solves(attempts, only=len(pythons) == 1)
+        chosen = first_that_solves(attempts, only=pythons.only)
         return Verdict(spec, chosen, context).given()
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from resolvers._uv import Uv
-from resolvers.errors import EngineFailed, PythonNotFound
+from resolvers._interpreters import Interpreters
+from resolvers._python_choice import open_minors
+from resolvers.errors import PythonNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
+    from resolvers._interpreters import Interpreter
     from resolvers.request import ResolveContext
 
-__all__ = ["Python", "find_python", "find_pythons", "minor", "stand_in"]
+__all__ = ["Python", "Pythons", "find_python", "minor", "stand_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,34 +66,65 @@ def minor(version: str) -> str:
 def find_python(specifier: str, context: ResolveContext) -> Python:
     """The newest CPython on this machine that satisfies a PEP 440 specifier.
 
-    Raises `PythonNotFound`; see `find_pythons`.
+    Raises `PythonNotFound`; see `Pythons`.
     """
-    return find_pythons(specifier, context)[0]
+    return next(iter(Pythons(specifier, context)))
 
 
-def find_pythons(specifier: str, context: ResolveContext) -> tuple[Python, ...]:
+class Pythons:
     """The CPythons on this machine that satisfy a PEP 440 specifier: the newest of each minor version.
 
     Looks where PATH leads, at the installations of pyenv and uv, and at the interpreter that runs
     us. Virtual environments and free-threaded builds are passed over; pre-releases count only if
-    nothing else satisfies. That of the version that should stay comes first, then the newest.
-    Raises `PythonNotFound`.
+    nothing else satisfies. That of the version that should stay comes first, then the newest. None
+    is started before it is its turn. Raises `PythonNotFound` in place of the first.
     """
-    pythons = _interpreters(context)
-    versions = [python.version for python in pythons]
-    allowed = SpecifierSet(specifier)
-    fitting = [*allowed.filter(versions)] or [*allowed.filter(versions, prereleases=True)]
-    if not fitting:
-        seen = sorted(set(versions), key=Version, reverse=True)
-        raise PythonNotFound(specifier, tuple(seen))
-    best: dict[str, str] = {}
-    for version in sorted(fitting, key=Version, reverse=True):
-        best.setdefault(minor(version), version)
-    kept = best.get(minor(context.preferred_python))
-    order = dict.fromkeys([*([kept] if kept else []), *best.values()])
-    return tuple(
-        next(python for python in pythons if python.version == version) for version in order
-    )
+
+    def __init__(self, specifier: str, context: ResolveContext) -> None:
+        self._specifier, self._allowed = specifier, SpecifierSet(specifier)
+        self._interpreters = Interpreters(context)
+        kept = minor(context.preferred_python)
+        possible = set(open_minors(specifier))
+        self._minors = sorted(
+            (number for number in self._interpreters.minors if number in possible),
+            key=lambda number: (f"3.{number}" != kept, -number),
+        )
+
+    @property
+    def only(self) -> bool:
+        """Whether there is no more than one minor version to choose from."""
+        return len(self._minors) <= 1
+
+    def __iter__(self) -> Iterator[Python]:
+        early: list[Interpreter] = []
+        none = True
+        for number in self._minors:
+            newest = self._newest(self._interpreters.of(number))
+            if newest and Version(newest.version).is_prerelease and not self._allowed.prereleases:
+                early.append(newest)
+            elif newest:
+                none = False
+                yield Python(path=newest.path, version=newest.version)
+        if none:
+            yield from (Python(path=one.path, version=one.version) for one in early)
+        if none and not early:
+            every = (self._interpreters.of(number) for number in self._interpreters.minors)
+            seen = {interpreter.version for some in every for interpreter in some}
+            raise PythonNotFound(self._specifier, tuple(sorted(seen, key=Version, reverse=True)))
+
+    def _newest(self, interpreters: Iterable[Interpreter]) -> Interpreter | None:
+        """The newest that satisfies, a release before any pre-release."""
+        fitting = [
+            interpreter
+            for interpreter in interpreters
+            if self._allowed.contains(interpreter.version, prereleases=True)
+        ]
+        return max(fitting, key=_rank, default=None)
+
+
+def _rank(interpreter: Interpreter) -> tuple[bool, Version]:
+    version = Version(interpreter.version)
+    return not version.is_prerelease, version
 
 
 def stand_in(version: str, context: ResolveContext) -> Python:
@@ -105,56 +133,16 @@ def stand_in(version: str, context: ResolveContext) -> Python:
     It is that version, else the newest of the same minor version, else the newest of all. Raises
     `PythonNotFound` where there is none.
     """
-    pythons = _interpreters(context)
-    if not pythons:
-        raise PythonNotFound(f"=={version}", ())
-
-    def rank(python: Python) -> tuple[bool, bool, Version]:
-        return (
-            python.version == version,
-            minor(python.version) == minor(version),
-            Version(python.version),
+    interpreters = Interpreters(context)
+    minors = sorted(
+        interpreters.minors, key=lambda number: (f"3.{number}" != minor(version), -number)
+    )
+    for number in minors:
+        best = max(
+            interpreters.of(number),
+            key=lambda interpreter: (interpreter.version == version, _rank(interpreter)),
+            default=None,
         )
-
-    best = max(pythons, key=rank)
-    return Python(path=best.path, version=version, own=best.version)
-
-
-def _interpreters(context: ResolveContext) -> list[Python]:
-    if find_spec("uv") is None:  # as where environments are created, and nothing is resolved
-        # Where a virtual environment runs us, it is the Python below it.
-        path = Path(getattr(sys, "_base_executable", sys.executable))
-        return [Python(path=path, version=platform.python_version())]
-    search = os.pathsep.join(str(folder) for folder in _directories())
-    with Uv(context) as uv:
-        done = uv.run(
-            "uv python list",
-            ("python", "list", "--only-installed", "--output-format", "json"),
-            environment={"PATH": search},
-            offline=True,
-            keep=False,
-        )
-    listed = [] if done.returncode else json.loads(done.stdout)
-    # Whatever else uv passes over, the Python that runs us does run.
-    ours = ".".join(map(str, sys.version_info[:3]))
-    if not any(entry["version"].startswith(ours) for entry in listed):
-        said = done.stderr.strip().rpartition("cause: ")[2] or "it cannot list them"
-        raise EngineFailed("uv", f"the interpreters of this machine: {said}", done.stderr)
-    return [
-        Python(path=Path(entry["path"]), version=entry["version"])
-        for entry in listed
-        if entry["implementation"] == "cpython" and entry["variant"] == "default"
-    ]
-
-
-def _directories() -> Iterator[Path]:
-    for text in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
-        path = Path(text)
-        # pyenv's shims start the wrong Python or none; what they stand for is added below.
-        shims = path.name == "shims" and (path.parent / "versions").is_dir()
-        if not shims and not (path.parent / "pyvenv.cfg").exists():
-            yield path
-    yield Path(sys.base_prefix) / "bin"
-    # Path.home() fails for a user who has none, as in many containers.
-    root = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))  # noqa: PTH111
-    yield from sorted(root.glob("versions/*/bin"))
+        if best:
+            return Python(path=best.path, version=version, own=best.version)
+    raise PythonNotFound(f"=={version}", ())
