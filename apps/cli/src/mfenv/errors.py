@@ -29,7 +29,9 @@ class MfenvError(Exception):
     """Root of all errors of this distribution."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message, hint)
+        # Of two arguments `OSError`, the other base of some, would take the first for an `errno`.
+        super().__init__(message)
+        self.args = (message, hint)
         self.message, self.hint = message, hint
 
     def __str__(self) -> str:

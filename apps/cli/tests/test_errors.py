@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from mfenv import errors
+from mfenv.errors import (
+    DamagedPrefix,
+    DamagedRow,
+    MfenvError,
+    NoStore,
+    NotHere,
+    RegistryError,
+    StillNamed,
+)
+
+OWN_FACTS: dict[str, MfenvError] = {
+    "DamagedPrefix": DamagedPrefix("/p", ("`a` is gone", "`b` is gone"), "mfenv create x"),
+    "NotHere": NotHere("a", ("a.whl",)),
+    "NoStore": NoStore("to put it into"),
+    "StillNamed": StillNamed("a:v1", ("b:v1",)),
+}
+EXAMPLES = [
+    OWN_FACTS.get(name) or getattr(errors, name)("it is bad", "make it good")
+    for name in errors.__all__
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_survives_pickling(error: MfenvError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), copy.args, str(copy)) == (type(error), error.args, str(error))
+    assert copy.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize(
+    "error", [OWN_FACTS["DamagedPrefix"], RegistryError("bad"), DamagedRow("bad")]
+)
+def test_no_fact_is_taken_for_one_of_the_system(error: OSError) -> None:
+    assert (error.errno, error.strerror, error.filename) == (None, None, None)
