@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import sys
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import requires
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,11 +23,11 @@ from mfenv.runtime import PYTHONS
 from mfenv.settings import Settings
 from pkgcache.share.shared import EnvStore
 from pkgcache.stores.testing import MemoryStore, Request
+from resolvers.errors import NoSolution
 from resolvers.testing import FakeIndex, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from metaflow_extensions.mfenv.records import Runtime
 
@@ -161,6 +163,19 @@ def test_what_was_deleted_in_the_store_or_cut_off_here_comes_back(
         (note,) = (tmp_path / "runtime").glob("*.json")
         note.write_text(note.read_text()[:40])
         assert one.stage() == one.runtime
+
+
+def test_a_setting_that_can_change_the_wheels_asks_for_them_anew(
+    known: Launcher, index: FakeIndex, tmp_path: Path
+) -> None:
+    """The wheels of the index were uploaded in 2020; a note of what was staged does not hide it."""
+    settings = known.environments._site.settings
+    early = replace(settings, home=str(tmp_path), exclude_newer="2019-01-01")
+    with Environments(early) as environments:
+        environments._site.store = EnvStore(known.memory)
+        shutil.copytree(Path(settings.home) / "runtime", tmp_path / "runtime")
+        with pytest.raises(NoSolution):
+            stage(environments, PLATFORMS)
 
 
 def test_steps_cannot_be_sent_away_without_a_store(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from envid.packages import Package
+    from mfenv.request import Prepared
     from mfenv.site import Site
     from pkgcache.stores.store import Store
     from resolvers.request import Resolution
@@ -83,13 +84,14 @@ def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Ru
         raise NoStore("to put the runtime into")
     store = site.store.store
     content, digest = _code(files)
-    note = site.home / "runtime" / f"{_question(site, platforms, digest)}.json"
+    asked = {python: _asked(site, platforms, python) for python in PYTHONS}
+    note = site.home / "runtime" / f"{_question(site, asked, digest)}.json"
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         known = Runtime.from_dict(json.loads(note.read_text()))
         # Staged last, so that it stands for all the others.
         if store.head(known.code.key):
             return known
-    runtime = _put(site, store, platforms, content, digest)
+    runtime = _put(site, store, asked, content, digest)
     note.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
         json.dump(asdict(runtime), file)
@@ -98,14 +100,15 @@ def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Ru
 
 
 def _put(
-    site: Site, store: Store, platforms: Sequence[str], content: bytes, digest: str
+    site: Site, store: Store, asked: Mapping[str, Prepared], content: bytes, digest: str
 ) -> Runtime:
-    wheels: dict[str, dict[str, tuple[RuntimeObject, ...]]] = {name: {} for name in platforms}
+    wheels: dict[str, dict[str, tuple[RuntimeObject, ...]]] = {}
     packages: dict[str, Package] = {}
-    for platform, python, package in _wheels(site, platforms):
+    for platform, python, package in _wheels(site, asked):
         wheel = _object(package.filename, package.hashes.sha256 or "", package.size or 0)
         packages[wheel.key] = package
-        wheels[platform][python] = (*wheels[platform].get(python, ()), wheel)
+        of_platform = wheels.setdefault(platform, {})
+        of_platform[python] = (*of_platform.get(python, ()), wheel)
     there = store.exists(packages)
     missing = {key: package for key, package in packages.items() if key not in there}
     site.fetch(missing.values(), store=store)
@@ -121,37 +124,39 @@ def _put(
     return Runtime(code=code, wheels=wheels)
 
 
-def _wheels(site: Site, platforms: Sequence[str]) -> Iterator[tuple[str, str, Package]]:
-    """The wheels that our code imports, each with the platform and the Python that it is for."""
+def _asked(site: Site, platforms: Sequence[str], python: str) -> Prepared:
+    """What our code imports, asked for one Python as a user would ask with the same settings."""
     from mfenv.request import Request, prepare
+
+    return prepare(
+        # The oldest system that any of the wheels is made for: images are often old.
+        Request(pypi=_imports(), python=python, sys=("__glibc=2.17",), platforms=tuple(platforms)),
+        replace(site.settings, python_provider="system", pre=False, seed=False),
+        Finder(site).find,
+        site.credentials,
+    )
+
+
+def _wheels(site: Site, asked: Mapping[str, Prepared]) -> Iterator[tuple[str, str, Package]]:
+    """The wheels that our code imports, each with the platform and the Python that it is for."""
     from resolvers.pypi import resolve_wheels
     from resolvers.pythons import stand_in
     from resolvers.request import ResolveContext
 
-    settings = replace(site.settings, python_provider="system", pre=False, seed=False)
-
     def choose(python: str) -> dict[str, Resolution]:
-        prepared = prepare(
-            # The oldest system that any of the wheels is made for: images are often old.
-            Request(
-                pypi=_imports(), python=python, sys=("__glibc=2.17",), platforms=tuple(platforms)
-            ),
-            settings,
-            Finder(site).find,
-            site.credentials,
-        )
         context = ResolveContext(
             cache_dir=site.home / "engines",
             credentials=site.credentials,
             patience=site.patience,
             progress=site.progress,
-            offline=settings.offline,
+            offline=site.settings.offline,
         )
         target = stand_in(f"{python}.0", context)
-        return resolve_wheels(prepared.spec, dict.fromkeys(platforms, target), context)
+        prepared = asked[python]
+        return resolve_wheels(prepared.spec, dict.fromkeys(prepared.platforms, target), context)
 
-    with Threads(len(PYTHONS)) as pool:
-        for python, resolutions in zip(PYTHONS, pool.map(choose, PYTHONS), strict=True):
+    with Threads(len(asked)) as pool:
+        for python, resolutions in zip(asked, pool.map(choose, asked), strict=True):
             for platform, resolution in resolutions.items():
                 for package in resolution.packages:
                     yield platform, python, package
@@ -193,11 +198,10 @@ def _own_files() -> Iterator[tuple[str, Path]]:
                 yield f"{name}/{path.relative_to(root).as_posix()}", path
 
 
-def _question(site: Site, platforms: Sequence[str], digest: str) -> str:
-    settings = site.settings
-    asked: list[object] = [digest, sorted(platforms), site.store_url, PYTHONS]
-    asked += [settings.index_url, settings.extra_index_url, settings.find_links, settings.no_index]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+def _question(site: Site, asked: Mapping[str, Prepared], digest: str) -> str:
+    # By their ids, in which is whatever can change an answer, such as `exclude_newer`.
+    specs = [(prepared.platforms, prepared.spec.req_id) for prepared in asked.values()]
+    return hashlib.sha256(json.dumps([digest, site.store_url, specs]).encode()).hexdigest()
 
 
 def _object(filename: str, sha256: str, size: int) -> RuntimeObject:
