@@ -45,6 +45,7 @@ def read(project: Project, table: Node) -> bool:
         for name, node in table.get("dependencies").table.items():
             _take(project, name, node)
         skip = table.get("skip-non-conda-lock").flag
+        # conda-lock looks up the project's own dependencies among conda's where nothing is said.
         if table.opt("default-non-conda-source") in ("pip", "pypi"):
             table.get("default-non-conda-source").done = True
         elif not skip:
@@ -71,6 +72,7 @@ def _take(project: Project, name: str, node: Node) -> None:
                 project.check_read(node, name)
                 project.take(requirement, node, name)
                 return
+        # Poetry's signs, which no MatchSpec has. In the node, since `conda` reads all of that.
         if isinstance(version.value, str) and _CARET.match(version.value):
             version.value = constraint(version.value)
         project.conda(name, node)

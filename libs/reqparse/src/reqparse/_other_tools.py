@@ -46,6 +46,7 @@ def flit(project: Project, table: Node) -> None:
     """`[tool.flit]`, as it was before PEP 621."""
     metadata = table.get("metadata")
     with project.reading.guard(project.at(metadata)):
+        # What says nothing of dependencies is taken here; what nobody takes is noted in the end.
         for key in _FLIT_METADATA:
             metadata.get(key).done = True
         for key in ("scripts", "entrypoints", "module", "sdist", "external-data"):
@@ -77,6 +78,7 @@ def pdm(project: Project, table: Node) -> None:
 
 def _pdm_source(project: Project, node: Node) -> None:
     name = node.opt("name")
+    # As pdm has it: a source of this name stands in PyPI's place, any other beside it.
     kind: SourceKind = "index" if name == "pypi" else "extra-index"
     if node.opt("type") == "find_links":
         kind = "find-links"
@@ -87,6 +89,7 @@ def _pdm_source(project: Project, node: Node) -> None:
 
 def _pdm_group(project: Project, listed: Node) -> None:
     for node in listed.items:
+        # The only form here that no requirement has: pdm writes editable packages as pip does.
         editable = re.fullmatch(r"-e\s+(\S.*)", node.text.strip())
         if editable is None:
             project.pypi(node)
@@ -112,6 +115,7 @@ def dynamic(project: Project, table: Node, node: Node) -> bool:
 
     where = table.get("dynamic", node.text)
     files = where.get("file") if isinstance(where.value, dict) else where
+    # setuptools reads versions and classifiers from files, too: these are no requirements.
     if node.text != "dependencies" or files.value is None:
         return False
     reader = RequirementsReader(project.reading)
@@ -139,6 +143,7 @@ def _naming(table: Node) -> Iterator[tuple[str, Node]]:
             yield from _naming(node)
     elif isinstance(table.value, dict):
         for key, node in table.value.items():
+            # Below a key that names packages is nothing but them, so that one note says it all.
             if not _NAMES.fullmatch(key):
                 yield from _naming(node)
             elif not node.taken:

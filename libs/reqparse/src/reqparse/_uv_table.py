@@ -97,11 +97,13 @@ def read(project: Project, table: Node) -> None:
             project.offer("group", "dev", development, partial(take_list, project, development))
         sources = {normalise(k): v for k, v in table.get("sources").table.items()}
         if table.get("no-sources").flag:
+            # The file itself says that they do not count; to note each would only repeat it.
             for node in sources.values():
                 node.done = True
         else:
             places = _Places(project, sources, names)
             project.place = places
+            # Only when groups and extras are read, too, is it known which sources nobody asked for.
             project.at_end.append(places.close)
 
 
@@ -133,16 +135,19 @@ def _settings(project: Project, table: Node) -> None:
         reading.facts["no_index"] = True
     for key, name in (("no-binary", "no_binary"), ("no-build", "only_binary")):
         packages = [normalise(p) for p in table.get(f"{key}-package").texts()]
+        # Said of all, it leaves nothing to the packages that are named beside it.
         if table.get(key).flag:
             packages = [":all:"]
         reading.names[name].update(dict.fromkeys(packages))
     prereleases(project, table.get("prerelease"))
     exclude_newer(project, table.get("exclude-newer"))
     set_choice(project, table.get("index-strategy"), "index-strategy", _STRATEGIES)
+    # It asks for what is done anyway; any other value is noted as unused.
     if table.opt("resolution") == "highest":
         table.get("resolution").done = True
     project.unused(table, _UNUSED)
     _of_uv(project, table, "tool.uv", _OF_UV)
+    # All of it: `uv pip` alone reads that table, whoever locks or syncs the project does not.
     pip = table.get("pip")
     _of_uv(project, pip, "tool.uv.pip", tuple(pip.table))
 
@@ -176,6 +181,7 @@ class _Places:
             return
         chosen = [entry for entry in _entries(node) if self._is_meant(entry)]
         self._chosen += chosen
+        # A requirement for each: their markers hold them apart, as in the list itself.
         for entry in chosen:
             with self._project.reading.guard(self._project.at(entry)):
                 yield self._placed(requirement, entry)

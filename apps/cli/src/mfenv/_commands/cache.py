@@ -84,6 +84,7 @@ def verify(repair: bool, prefixes: bool, as_json: bool) -> None:
         print_json(_verified(report))
     else:
         _say_verified(report)
+    # For scripts: what is wrong was printed, and is no failure of this command.
     if not report.sound:
         raise click.exceptions.Exit(1)
 
@@ -118,6 +119,7 @@ def _say_verified(report: Report) -> None:
     for filename, reason in report.lost.items():
         click.echo(f"{filename}: cannot be had again: {reason}")
     for prefix, wrong in report.prefixes.items():
+        # Where nothing is there any more, there is nothing to replace.
         again = output.words(": `mfenv create --force` makes it again") if prefix.is_dir() else ""
         click.echo(f"{prefix}: {'; '.join(wrong)}{again}")
     for flaw in report.registry:

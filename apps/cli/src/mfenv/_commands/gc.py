@@ -50,6 +50,7 @@ def gc(
     if grace is not None and not store:
         raise click.UsageError("--grace is about the store; give --store.")
     with open_environments() as environments:
+        # Not said, here nothing is forgotten for its age; in the store, what is a year old is.
         if store:
             swept = environments.collect_store(
                 grace=_GRACE if grace is None else grace * DAY,
@@ -118,6 +119,7 @@ def _report_store(swept: Swept, *, dry_run: bool, as_json: bool) -> None:
     word = "would delete" if dry_run else "deleted"
     say(f"{word} {len(swept.deleted)} objects: {size_text(swept.deleted_size)}")
     if swept.listed:
+        # Rounded up, so that who comes back at the minute that is named is not too early.
         minutes = int(swept.due // 60) + 1
         say(
             f"listed {len(swept.listed)} more: {size_text(swept.listed_size)};"
