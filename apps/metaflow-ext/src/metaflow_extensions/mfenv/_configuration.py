@@ -99,6 +99,8 @@ def unheeded() -> Iterator[str]:
 
 def root(name: str, datastore: str) -> str:
     """The root of a store, empty for none. Raises `InvalidSetting` as all of these do."""
+    # Metaflow has URLs for the roots in S3 and Google; a folder, or a container of Azure, may be a
+    # path as well.
     place = _text(name, given(name) or "")
     scheme, mark, _ = place.partition("://")
     if place and (mark or datastore in ("s3", "gs")) and scheme != _SCHEMES[datastore]:
@@ -160,10 +162,12 @@ def glibc(variable: str) -> list[str]:
 
 
 def _said() -> dict[str, object]:
+    # As Metaflow has it, the environment has the last word over the files.
     return {**facts().configured, **os.environ}
 
 
 def _list(name: str, value: object) -> list[str]:
+    # From a file it is a list; a variable has it as JSON, or as words with commas or spaces.
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = _json(name, value)
     items = value.replace(",", " ").split() if isinstance(value, str) else value
@@ -207,6 +211,7 @@ def _latest(name: str, value: object) -> list[str]:
     for user in users:
         if ":" in user and user not in _LATEST:
             raise InvalidSetting(f"METAFLOW_{name}: `{user}` is not the name of a user", known)
+        # One says nobody and one says everybody, so that names beside them mean nothing.
         if user in (":none:", ":any:") and len(users) > 1:
             raise InvalidSetting(f"METAFLOW_{name}: `{user}` stands beside others", known)
     return [_LATEST.get(user, user) for user in users]

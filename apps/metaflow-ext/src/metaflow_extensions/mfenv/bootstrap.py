@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
         package, runtime = _package()
         # What a run that the task starts must ask for the same by.
         told = {f"MFENV_{key.upper()}": text for key, text in package.settings.items()}
+        # What the container itself says comes first.
         added = {name: text for name, text in told.items() if name not in os.environ}
         home = Path(os.environ.get("MFENV_HOME") or ".mfenv").absolute()
         added.update(MFENV_HOME=str(home), MFENV_STORE=_store(package.store))
@@ -135,6 +136,7 @@ def _write(interpreter: ContainerInterpreter, added: dict[str, str]) -> None:
     from metaflow_extensions.mfenv.bridge import OUTSIDE, outside
     from metaflow_extensions.mfenv.conda_environment import EXPORTS, PYTHON, VARIABLE
 
+    # What the environment imports and only this Python has, Metaflow answers from here.
     trampolines = Path("_escape_trampolines").absolute()
     trampolines.mkdir(exist_ok=True)
     generate_trampolines(str(trampolines))

@@ -24,7 +24,7 @@ AT_ONCE = 8
 """How many objects are fetched at a time."""
 
 _PIECE, _SMALL = 1 << 20, 1 << 12
-_Options = Dict[str, str]
+_Options = Dict[str, str]  # not `dict`: it is evaluated here, by Python 3.8 as well
 
 
 class _Limits:
@@ -152,7 +152,7 @@ def _s3(bucket: str, root: str, options: _Options, limits: _Limits) -> Callable[
             max_pool_connections=AT_ONCE,
             connect_timeout=limits.silence,
             read_timeout=limits.silence,
-            retries={"total_max_attempts": 1},
+            retries={"total_max_attempts": 1},  # `fetcher` tries again, and knows how often
             s3={"addressing_style": options.get("addressing", "auto")},
         ),
     )
@@ -160,6 +160,7 @@ def _s3(bucket: str, root: str, options: _Options, limits: _Limits) -> Callable[
     def get(key: str, path: Path) -> None:
         answer = client.get_object(Bucket=bucket, Key=_name(root, key))
         with path.open("wb", buffering=0) as file:
+            # Small and unbuffered, so that the size of the file tells `_watched` what has come.
             for piece in answer["Body"].iter_chunks(_SMALL):
                 file.write(piece)
 
@@ -181,6 +182,7 @@ def _azure(
         "max_single_get_size": _PIECE,
         "max_chunk_get_size": _PIECE,
     }
+    # It may be the login of another account, for the datastore or for the task itself.
     text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
     if text and f"AccountName={account}" in text.split(";"):
         client = ContainerClient.from_connection_string(text, container, **once)
@@ -198,6 +200,7 @@ def _azure(
 def _azure_login(account: str, options: _Options) -> Any:
     if options.get("anonymous") == "true":
         return None
+    # A key of another account would be sent, and refused, before anything else is tried.
     of_another = os.environ.get("AZURE_STORAGE_ACCOUNT", account) != account
     environ = {} if of_another else os.environ
     if environ.get("AZURE_STORAGE_KEY"):

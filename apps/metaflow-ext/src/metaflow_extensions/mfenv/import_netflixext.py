@@ -48,6 +48,7 @@ def import_netflixext(
 
     host = click.get_current_context().ensure_object(MetaflowHost)
     old_store = _old_store(store, host.datastore)
+    # First, since it says most: no store has the defaults and the pathspecs of runs.
     manifests = [own] if (own := _manifest(manifest)) else []
     skipped: list[Skipped] = []
     if old_store:

@@ -71,6 +71,7 @@ def read_store(store: Store, folder: str) -> tuple[Manifest, list[Skipped]]:
         parts = item.key.removeprefix(f"{folder}/").split("/")
         try:
             if parts[:2] == ["aliases", "generic"]:
+                # The last folder is the tag: `team/etl/v1` there is `team/etl:v1`.
                 text = ":".join("/".join(parts[2:]).rsplit("/", 1))
                 aliases[text] = _pair(store.read(item.key))
             elif len(parts) == _ENV_PARTS - 1 and parts[-1] == "env" and is_id(parts[2]):
@@ -119,6 +120,7 @@ def import_all(
             except (EnvidError, MfenvError, PkgcacheError) as error:
                 yield Skipped(what=alias, reason=str(error))
         if not dry_run:
+            # A bare req_id of theirs means the default, and so stays free where this is none.
             known = [str(ref), *(f"step:{pathspec}" for pathspec in names.pathspecs.get(ref, ()))]
             _remember(environments, [*known, *([ref.req_id] if is_default else [])], envs[0])
         yield Imported(old=ref, envs=envs, aliases=tuple(given), default=bool(is_default))
@@ -221,5 +223,6 @@ class _OldStore:
     def get(self, key: str, sink: Sink, offset: int = 0) -> ObjectInfo:
         try:
             return self._store.get(self._places[key], sink, offset)
+        # Old descriptions name places freely: what is no key of a store is nowhere in it.
         except (KeyError, InvalidKey):
             raise NotInStore(key, self.url) from None

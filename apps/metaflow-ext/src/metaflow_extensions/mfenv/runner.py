@@ -110,6 +110,7 @@ class MetaflowResolvedEnvironment:
     @property
     def resolved_on(self) -> datetime:
         """When, in UTC."""
+        # `fromisoformat` reads no `Z` before Python 3.11.
         text = self._description["resolved_at"].replace("Z", "+0000")
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
 
@@ -240,6 +241,7 @@ class EnvironmentRunner:
         runner = self._runner
         # Metaflow knows how to spell the options of a flow; one of its commands is asked for them.
         spelled = list(runner.api(**runner.top_level_kwargs).check())
+        # Up to the last `check`: an option may have that very value.
         spelled = spelled[: len(spelled) - 1 - spelled[::-1].index("check")]
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder, "environments.json")
