@@ -263,10 +263,36 @@ def test_an_explicit_list(conda: Machine) -> None:
     assert "__glibc=" in notes or "__osx=" in notes
 
 
-def test_what_is_for_one_platform_is_not_written_for_two(machine: Machine) -> None:
+@pytest.mark.parametrize("form", ["environment.yml", "explicit"])
+def test_what_is_for_one_platform_is_not_written_for_two(machine: Machine, form: str) -> None:
     machine.ok("resolve", "--pypi", "app", *LINUX, "--alias", "a:v1")
-    said = machine.fails("export", "a:v1", "--format", "explicit")
+    said = machine.fails("export", "a:v1", "--format", form)
     assert "is for one platform" in said
     assert "`--platform`" in said
-    said = machine.fails("export", "a:v1", "--format", "explicit", "--platform", "linux-64")
+    said = machine.fails("export", "a:v1", "--format", form, "--platform", "linux-64")
     assert "there is no conda package" in said
+
+
+def test_an_exact_environment_yml(conda: Machine, index: FakeIndex) -> None:
+    conda.ok("resolve", "--conda", "greeter", "--pypi", "app", "--alias", "a:v1")
+    text, notes = exported(conda, "a:v1", "environment.yml")
+    read = parse_file(conda.file("environment.yml", text))
+    assert not read.notes
+    assert read.no_defaults
+    (env,) = environments(conda, "a:v1")
+    assert [(source.kind, source.url) for source in read.sources] == [
+        ("channel", conda.environ["MFENV_CHANNELS"]),
+        ("index", index.url),
+    ]
+    assert {(r.category, r.name, r.specifier, r.build, r.hashes) for r in read.requirements} == {
+        (p.kind, p.name, f"=={p.version}", p.build, (f"sha256:{p.hashes.sha256}",))
+        for p in env.packages
+    }
+    assert "__glibc=" in notes or "__osx=" in notes
+    texts = [requirement.text for requirement in read.requirements if requirement.build]
+    code = "import os, rattler, sys; print(*map(rattler.MatchSpec, sys.argv[1:])); os._exit(0)"
+    tool(conda, sys.executable, "-c", code, *texts)
+    # What it asks for is the same environment again.
+    conda.ok("resolve", "-f", "environment.yml", "--alias", "b:v1")
+    (again,) = environments(conda, "b:v1")
+    assert again.packages == env.packages

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "export"]
 
-_MODULES = {"requirements": "requirements", "pylock": "pylock", "explicit": "explicit"}
+_MODULES = {
+    "requirements": "requirements",
+    "pylock": "pylock",
+    "environment.yml": "environment_yml",
+    "explicit": "explicit",
+}
 
 FORMATS = tuple(_MODULES)
 """The names of the formats."""

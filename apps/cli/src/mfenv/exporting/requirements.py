@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from reqparse import Requirement, StatedSource
 
-__all__ = ["write"]
+__all__ = ["notes_on_sources", "requirements_of", "sources_of", "write"]
 
 _FORM = "requirements"
 
@@ -39,10 +39,10 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
 
     said, notes = pypi_packages(envs, _FORM, lambda package: sha256_of(package) is not None)
     spec = envs[0].spec
-    sources = tuple(_sources(spec))
-    notes += _notes_on_sources(spec, sources)
+    sources = tuple(sources_of(spec))
+    notes += notes_on_sources(spec, sources, _FORM)
     found = RequirementSet(
-        requirements=tuple(_requirements(said, [env.platform for env in envs])),
+        requirements=tuple(requirements_of(said, [env.platform for env in envs])),
         sources=sources,
         no_index=not any(source.kind == "index" for source in spec.sources),
     )
@@ -50,9 +50,10 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
     return Exported(text=text, notes=(*facts_without_words(envs, _FORM), *notes))
 
 
-def _requirements(
+def requirements_of(
     packages: Sequence[tuple[str, Package]], among: Sequence[str]
 ) -> Iterator[Requirement]:
+    """Packages as pinned requirements with hashes, with markers for what only some platforms have."""
     from reqparse import parse_requirement
 
     platforms = defaultdict(set)
@@ -77,7 +78,7 @@ def _text(package: Package) -> str:
     return f"{package.name} @ {url}{inside}"
 
 
-def _sources(spec: EnvSpec) -> Iterator[StatedSource]:
+def sources_of(spec: EnvSpec) -> Iterator[StatedSource]:
     """The sources in the order in which they are asked; the index itself is the last one."""
     from reqparse import StatedSource
 
@@ -93,8 +94,9 @@ def _sources(spec: EnvSpec) -> Iterator[StatedSource]:
         yield StatedSource(kind="index", url=indexes[-1])
 
 
-def _notes_on_sources(spec: EnvSpec, said: Sequence[StatedSource]) -> Iterator[str]:
+def notes_on_sources(spec: EnvSpec, said: Sequence[StatedSource], form: str) -> Iterator[str]:
+    """A note on the index that cannot be named beside others."""
     if any(source.url == "pypi" for source in spec.sources) and any(
         source.kind == "index" for source in said
     ):
-        yield f"{_FORM} has no name for the public index; left out: pypi"
+        yield f"{form} has no name for the public index; left out: pypi"
