@@ -290,7 +290,7 @@ def test_an_exact_environment_yml(conda: Machine, index: FakeIndex) -> None:
     }
     assert "__glibc=" in notes or "__osx=" in notes
     texts = [requirement.text for requirement in read.requirements if requirement.build]
-    code = "import os, rattler, sys; print(*map(rattler.MatchSpec, sys.argv[1:])); os._exit(0)"
+    code = "import os, rattler, sys; list(map(rattler.MatchSpec, sys.argv[1:])); os._exit(0)"
     tool(conda, sys.executable, "-c", code, *texts)
     # What it asks for is the same environment again.
     conda.ok("resolve", "-f", "environment.yml", "--alias", "b:v1")
