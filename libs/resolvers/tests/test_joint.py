@@ -394,3 +394,31 @@ def test_the_bound_is_named_where_an_extra_is_looked_for(world: World) -> None:
         " more are"
     )
     assert world.resolve(["shared"], ["shared[fast]"], joint_rounds=3)["conda:shared"] == "1.0"
+
+
+def test_a_bound_of_conda_is_named_where_pypi_lacks_the_package(world: World) -> None:
+    world.conda(*(library("shared", one) for one in ("1.0", "1.5", "2.0")), library("b", "2.0"))
+    world.pypi("needsold", "1.0", "shared<2")
+    world.pypi("innocent", "1.0")
+    with pytest.raises(NoSolution) as caught:
+        world.resolve(["shared==2.0", "b"], ["needsold", "innocent"])
+    assert {text for text, _ in caught.value.asked} == {"shared==2.0", "needsold"}
+    world.pypi("neednew", "1.0", "shared>=2")
+    with pytest.raises(NoSolution) as caught:
+        world.resolve(["shared", "b"], ["needsold", "innocent", "neednew"])
+    assert {text for text, _ in caught.value.asked} >= {"needsold", "neednew"}
+    assert not {text for text, _ in caught.value.asked} & {"b", "innocent"}
+
+
+def test_a_bound_of_conda_that_fixes_python_is_named(world: World) -> None:
+    world.conda(python("3.8.1"))
+    world.conda(
+        library("compiled", "2.0", for_python=f"{MINOR}.*"),
+        library("compiled", "1.0", for_python="3.8.*"),
+    )
+    world.pypi("native", "1.0", tag="cp38-cp38-manylinux_2_17_x86_64")
+    found = world.resolve(["compiled"], ["native"], python=">=3.8")
+    assert found["conda:compiled"] == "1.0"
+    with pytest.raises(NoSolution) as caught:
+        world.resolve(["compiled>=2"], ["native"], python=">=3.8")
+    assert {text for text, _ in caught.value.asked} == {"compiled>=2", "native"}

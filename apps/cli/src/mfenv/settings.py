@@ -138,6 +138,7 @@ class Settings:
         50,
         "how many other choices of conda packages are tried where PyPI packages do not go with the"
         " first; 0 to leave it at that",
+        range(1001),
     )
     clobber: bool = _setting(
         False,

@@ -38,6 +38,13 @@ class _Statement(NamedTuple):
         match = _NAME.match(plain if self.category in ("conda", "npconda") else self.text)
         return match[0] if match else ""
 
+    @property
+    def without_bounds(self) -> _Statement:
+        """The statement that asks conda for the package in any version."""
+        if self.category not in ("conda", "npconda") or not self.name or "::" in self.text:
+            return self
+        return _Statement(self.category, self.name)
+
 
 def clash(
     error: NoSolution,
@@ -50,43 +57,65 @@ def clash(
     `trial` resolves a spec for the platform of the error, jointly, and raises one of `REFUSALS`
     where it knows that it cannot be. `solved` is a choice of conda's.
     """
-    spec, platform = beside.spec, error.platform
-    statements = list(_statements(spec, platform))
-    refusals: dict[tuple[_Statement, ...], NoSolution] = {tuple(statements): error}
-    trials = 0
+    search = _Fewest(beside.spec, error, trial)
+    task = beside.context.progress.start("looking for what cannot hold together", None, "packages")
+    try:
+        statements = search.run()
+    finally:
+        task.done()
+    return _told(search.error, statements, beside, solved)
 
-    def refused(some: Sequence[_Statement]) -> bool:
-        nonlocal trials
-        if trials >= _MOST_TRIALS:
+
+class _Fewest:
+    """Leaves out one statement after another, as long as the others cannot hold together.
+
+    `error` is that of those which are left.
+    """
+
+    def __init__(
+        self, spec: EnvSpec, error: NoSolution, trial: Callable[[EnvSpec], object]
+    ) -> None:
+        self._spec, self._trial = spec, trial
+        self.error = error
+        self._trials = 0
+
+    def run(self) -> list[_Statement]:
+        statements = list(_statements(self._spec, self.error.platform))
+        words = named(self.error)
+        likely = [
+            statement
+            for statement in statements
+            if statement.category == "python" or canonicalize_name(statement.name) in words
+        ]
+        if len(likely) < len(statements) and self._refused(likely):
+            statements = likely
+        # Without one of conda's, what it brings is no longer there, which is another failure: so
+        # PyPI's go first, and of conda's its bounds before the whole of it.
+        for statement in sorted(statements, key=lambda statement: statement.category != "pypi"):
+            rest = [other for other in statements if other is not statement]
+            open_ = statement.without_bounds
+            loose = [*rest, open_] if open_ != statement else rest
+            if rest and self._refused(loose) and (loose == rest or self._refused(rest)):
+                statements = rest
+        return statements
+
+    def _refused(self, some: Sequence[_Statement]) -> bool:
+        if self._trials >= _MOST_TRIALS:
             return False
-        trials += 1
+        self._trials += 1
         try:
-            trial(_only(spec, platform, some))
+            self._trial(_only(self._spec, self.error.platform, some))
         except REFUSALS as refusal:
             # What nobody has only because conda is not asked for it any more is another failure.
-            other = isinstance(refusal, UnknownPackage) and not isinstance(error, UnknownPackage)
-            if isinstance(refusal, NoSolution) and not other:
-                refusals[tuple(some)] = refusal
+            there = isinstance(self.error, UnknownPackage) or not isinstance(
+                refusal, UnknownPackage
+            )
+            if isinstance(refusal, NoSolution) and there:
+                self.error = refusal
                 return True
         except ResolveError:
             pass
         return False
-
-    task = beside.context.progress.start("looking for what cannot hold together", None, "packages")
-    try:
-        words = named(error)
-        likely = [
-            statement for statement in statements if canonicalize_name(statement.name) in words
-        ]
-        if len(likely) < len(statements) and refused(likely):
-            statements = likely
-        for statement in list(statements):
-            rest = [other for other in statements if other is not statement]
-            if rest and refused(rest):
-                statements = rest
-    finally:
-        task.done()
-    return _told(refusals[tuple(statements)], statements, beside, solved)
 
 
 def _statements(spec: EnvSpec, platform: str) -> Iterator[_Statement]:
@@ -149,11 +178,9 @@ def _versions(
     there: dict[str, list[str]] = {}
     for build in beside.alternatives(platform, solved):
         there.setdefault(build.package.name, []).append(build.package.version)
-    conda = [
-        statement.name.lower()
-        for statement in statements
-        if statement.category in ("conda", "npconda")
-    ]
+    conda = dict.fromkeys(
+        statement.name.lower() for statement in statements if statement.category != "python"
+    )
     yield from _listed("conda", {name: there.get(name, []) for name in conda})
     pypi = [
         canonicalize_name(statement.name)

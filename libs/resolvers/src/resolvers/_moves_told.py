@@ -94,6 +94,13 @@ def _asked(
         if requirement and side.markers.hold(requirement):
             origin = context.origins.get(text)
             yield f"you ask{f' ({origin})' if origin else ''} for", requirement
+    for name, metadata in side.known.items():
+        for text in metadata.requires:
+            requirement = read_requirement(text)
+            if requirement and any(
+                side.markers.belongs(requirement, extra) for extra in metadata.extras
+            ):
+                yield f"an extra of {name} needs", requirement
     packages = [package for package in resolution.packages if package.kind == "pypi"]
     facts = WheelListings((resolution,), context).facts(packages)
     for package in packages:

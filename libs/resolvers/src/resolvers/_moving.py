@@ -76,7 +76,8 @@ class Moving:
                     continue
                 except REFUSALS as other:
                     error = other
-            resolutions[platform] = self._moved(steps, side, error)
+            where = f"for {platform}, " if len(sides) > 1 else ""
+            resolutions[platform] = self._moved(steps, side, error, where)
         return resolutions
 
     def hint(self, error: Refusal) -> str:
@@ -92,7 +93,7 @@ class Moving:
             hint = "not every other choice of conda packages could be tried"
         return "; ".join(filter(None, (error.hint, hint)))
 
-    def _moved(self, steps: _Steps, base: CondaSide, error: Refusal) -> Resolution:
+    def _moved(self, steps: _Steps, base: CondaSide, error: Refusal, where: str) -> Resolution:
         beside, platform = steps.request, base.platform
         context = beside.context
         others = Alternatives(beside.alternatives(platform, base.solved), beside.names, context)
@@ -109,7 +110,7 @@ class Moving:
             if isinstance(error, UnknownPackage):  # with another Python there may be such a package
                 error = NoSolution(platform, error.reason, error.asked, error.hint)
             raise error
-        notes = told(base, found, search.conflicts, context)
+        notes = [f"{where}{note}" for note in told(base, found, search.conflicts, context)]
         return replace(found.resolution, notes=(*found.resolution.notes, *notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from itertools import tee
@@ -14,7 +15,7 @@ from resolvers._joint_diagnosis import clash
 from resolvers._moving import Moving, Refused
 from resolvers._python_choice import conda_answers, first_that_solves, open_minors
 from resolvers.channels import CHANNEL_ALIAS
-from resolvers.errors import REFUSALS, NoSolution, UnsupportedRequest
+from resolvers.errors import REFUSALS, NoSolution, UnknownPackage, UnsupportedRequest
 from resolvers.names import PypiNames
 from resolvers.pythons import minor
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from resolvers.request import Resolution, ResolveContext
 
 __all__ = ["MixedResolver"]
+
+_PYTHON = re.compile(r"[Pp]ython|\bABI\b|\bcp3\d")
 
 
 class MixedResolver:
@@ -82,6 +85,8 @@ class MixedResolver:
                 context.progress.note(note)  # what may be why
             platform = error.platform
             clashing = moving.clashing.get(platform)
+            if refused and context.joint_rounds and _is_about_conda_python(error, spec):
+                clashing = clashing or refused[0].base.get(platform)
             if not clashing:
                 raise
             if not moving.complete:
@@ -133,6 +138,14 @@ def _resolve(
         if moving.clashing:
             raise
         raise plain from None  # it has nothing to do with what conda chooses
+
+
+def _is_about_conda_python(error: NoSolution, spec: EnvSpec) -> bool:
+    """Whether another Python might do, which what is asked of conda may forbid."""
+    asked = spec.for_platform(error.platform)
+    if isinstance(error, UnknownPackage) or not {"conda", "npconda"} & asked.keys():
+        return False
+    return bool(_PYTHON.search(f"{error.reason} {error.hint}"))
 
 
 def _attempts(
