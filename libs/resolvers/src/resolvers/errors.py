@@ -148,7 +148,9 @@ class IndexUnreachable(ConnectionError, ResolveError):
     def __init__(
         self, where: str, reason: str, status: int | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(where, reason, status, hint)
+        # Of several arguments `OSError` would take the first two for `errno` and `strerror`.
+        super().__init__(reason)
+        self.args = (where, reason, status, hint)
         self.where, self.reason, self.status, self.hint = where, reason, status, hint
         self.retryable = status is None or status >= 500  # noqa: PLR2004 - server errors pass
 
@@ -309,6 +311,7 @@ class MachineLacks(OSError, ResolveError):
 
     def __init__(self, engine: str, number: int, place: str, log: str = "") -> None:
         super().__init__(number, os.strerror(number), place)
+        self.args = (engine, number, place, log)  # by which a copy is made
         self.engine, self.log = engine, log
 
     def __str__(self) -> str:
