@@ -19,7 +19,7 @@ from envid.packages import BuiltFrom, Package
 from pkgcache.errors import NotInCache, NotOurPrefix, PrefixError, PrefixExists
 from pkgcache.local.cache import PackageCache
 from pkgcache.prefixes._bytecode import compile_modules
-from pkgcache.prefixes._making import Site
+from pkgcache.prefixes._making import BuildSite
 from pkgcache.prefixes.prefix import MARKER, create_venv, read_marker, remove_prefix
 
 from .children import create
@@ -242,7 +242,7 @@ def test_a_compiler_that_ends_takes_one_module_with_it(tmp_path: Path) -> None:
     python.chmod(0o755)
     told = Recorder()
     compile_modules(
-        Site(root=tmp_path, final=tmp_path), python, dict.fromkeys(modules, "demo"), told
+        BuildSite(root=tmp_path, final=tmp_path), python, dict.fromkeys(modules, "demo"), told
     )
     assert told.notes == [
         "`lib/b.py` of `demo` cannot be compiled: the compiler ended before it was done"

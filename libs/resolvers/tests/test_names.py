@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from envid.packages import Package
-from resolvers._distributions import Distribution, distributions
+from resolvers._distributions import InstalledDistribution, distributions
 from resolvers.names import PypiNames
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -114,7 +114,7 @@ def test_names_that_are_plain_are_those_that_lock_files_know() -> None:
     ],
 )
 def test_distributions_are_named_by_their_folder(path: str, name: str, version: str | None) -> None:
-    assert list(distributions([path])) == [Distribution(name, version, path)]
+    assert list(distributions([path])) == [InstalledDistribution(name, version, path)]
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from packaging.version import InvalidVersion, Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Distribution", "distributions", "pep440"]
+__all__ = ["InstalledDistribution", "distributions", "pep440"]
 
 # `foo-1.0-py3.11` or `foo-1.0-py3.11-linux-x86_64`: what an egg was made for.
 _EGG_TAIL = re.compile(r"-py\d(\.\d+)?(-.*)?$")
 
 
-class Distribution(NamedTuple):
+class InstalledDistribution(NamedTuple):
     """A normalised name, a version as PEP 440 has it, and the path of the metadata.
 
     `version` is None where the name of the folder gives none that PEP 440 can read.
@@ -32,7 +32,7 @@ class Distribution(NamedTuple):
     path: str
 
 
-def distributions(paths: Iterable[str]) -> Iterator[Distribution]:
+def distributions(paths: Iterable[str]) -> Iterator[InstalledDistribution]:
     """Those whose metadata lies at the top of site-packages, which `paths` are relative to."""
     for path in paths:
         folder, _, rest = path.partition("/")
@@ -40,7 +40,7 @@ def distributions(paths: Iterable[str]) -> Iterator[Distribution]:
         if (kind == "dist-info" and rest == "METADATA") or (
             kind == "egg-info" and rest in ("", "PKG-INFO")
         ):
-            yield Distribution(
+            yield InstalledDistribution(
                 *_split(stem if kind == "dist-info" else _EGG_TAIL.sub("", stem)), path
             )
 

@@ -39,7 +39,7 @@ class BadMetadata(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metadata:
+class DistInfo:
     """What an installer needs to know. `record` maps paths to hashes, empty where none is given."""
 
     name: str
@@ -51,7 +51,7 @@ class Metadata:
     entry_points: tuple[EntryPoint, ...]
 
 
-def read(filename: str, paths: Iterable[str], content: Read) -> Metadata:
+def read(filename: str, paths: Iterable[str], content: Read) -> DistInfo:
     """Read and check the metadata of the wheel `filename`; raises `BadMetadata`."""
     name, version = _identity(filename)
     folder, data_folder = _folders(name, version, paths)
@@ -61,7 +61,7 @@ def read(filename: str, paths: Iterable[str], content: Read) -> Metadata:
     wheel = _headers(folder, "WHEEL", content)
     if wheel.get("Wheel-Version", "").partition(".")[0] != "1":
         raise BadMetadata((f"it has the unknown version `{wheel.get('Wheel-Version')}` of WHEEL",))
-    return Metadata(
+    return DistInfo(
         name=name,
         version=str(version),
         folder=folder,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pkgcache.archives._dist_info import Metadata
+    from pkgcache.archives._dist_info import DistInfo
     from pkgcache.archives.records import CondaFile, EntryPoint
 
 # What we write, what is read as written by an installer, and what tells Python where its library is.
@@ -48,7 +48,7 @@ def is_interpreter(path: str) -> bool:
     return bool(_INTERPRETER.fullmatch(path))
 
 
-def wheel_issues(metadata: Metadata, read: Callable[[str], bytes | None]) -> Iterator[str]:
+def wheel_issues(metadata: DistInfo, read: Callable[[str], bytes | None]) -> Iterator[str]:
     """What is wrong with where the files of a wheel would go."""
     from packaging.utils import canonicalize_name  # conda packages do without
 
@@ -78,7 +78,7 @@ def noarch_issues(listed: Iterable[CondaFile], entry_points: Iterable[EntryPoint
     yield from _issues([*placed, *_scripts(entry_points)])
 
 
-def _of_wheel(path: str, metadata: Metadata) -> str:
+def _of_wheel(path: str, metadata: DistInfo) -> str:
     data = f"{metadata.data_folder}/"
     if not path.startswith(data):
         return f"site-packages/{path}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pkgcache.archives._dist_info import Metadata
+    from pkgcache.archives._dist_info import DistInfo
     from pkgcache.archives._zip import Member
     from pkgcache.archives.records import PackageLimits
 
@@ -178,7 +178,7 @@ def _size_issues(files: list[Member], packed: int, limits: PackageLimits) -> lis
     return [issue for over, issue in checks if over]
 
 
-def _record_issues(files: dict[str, Member], metadata: Metadata) -> list[str]:
+def _record_issues(files: dict[str, Member], metadata: DistInfo) -> list[str]:
     exempt = {f"{metadata.folder}/{name}" for name in _UNLISTED}
     record = metadata.record
     return [

@@ -21,7 +21,7 @@ from pkgcache.web.credentials import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pkgcache.prefixes._making import Site
+    from pkgcache.prefixes._making import BuildSite
     from pkgcache.progress import Progress
 
 _CHILD = Path(__file__).with_name("_bytecode_child.py")
@@ -29,7 +29,7 @@ _LONGEST = 200
 
 
 def compile_modules(
-    site: Site, python: Path, owners: Mapping[str, str], progress: Progress
+    site: BuildSite, python: Path, owners: Mapping[str, str], progress: Progress
 ) -> None:
     """Compile the modules among the files of packages, `owners`, that lie in `lib`.
 
@@ -50,7 +50,7 @@ def compile_modules(
         progress.note(f"`{path}`{more} of `{owner}` cannot be compiled: {reason}")
 
 
-def _compiled(site: Site, python: Path, modules: Sequence[str]) -> list[tuple[str, str]]:
+def _compiled(site: BuildSite, python: Path, modules: Sequence[str]) -> list[tuple[str, str]]:
     """Compile modules; those that do not compile, each with the reason."""
     failed: list[tuple[str, str]] = []
     while modules:
@@ -69,7 +69,7 @@ def _compiled(site: Site, python: Path, modules: Sequence[str]) -> list[tuple[st
     return failed
 
 
-def _run(site: Site, python: Path, modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run(site: BuildSite, python: Path, modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
     # Tracebacks name a source where it will be, not where it was built.
     pairs = [
         (f"{site.root}/{module}", f"{site.final}/{posixpath.dirname(module)}") for module in modules
@@ -88,7 +88,7 @@ def _run(site: Site, python: Path, modules: Sequence[str]) -> subprocess.Complet
         raise _unable(site, (error.strerror or str(error)).lower()) from error
 
 
-def _unable(site: Site, reason: str) -> PrefixError:
+def _unable(site: BuildSite, reason: str) -> PrefixError:
     return PrefixError(str(site.final), f"modules cannot be compiled: {reason}")
 
 

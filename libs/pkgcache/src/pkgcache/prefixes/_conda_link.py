@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pkgcache.archives.records import CondaFile, EntryPoint, UnpackedConda
-    from pkgcache.prefixes._making import Site
+    from pkgcache.prefixes._making import BuildSite
     from pkgcache.progress import Progress, Task
 
 
@@ -85,7 +85,7 @@ class _Planned:
 def link_conda(
     packages: Sequence[UnpackedConda],
     python: PythonPlace | None,
-    site: Site,
+    site: BuildSite,
     *,
     placer: Placer,
     progress: Progress,
@@ -143,7 +143,7 @@ def link_conda(
 
 
 def _planned(
-    package: UnpackedConda, python: PythonPlace | None, site: Site
+    package: UnpackedConda, python: PythonPlace | None, site: BuildSite
 ) -> Iterator[tuple[str, _Planned]]:
     if package.noarch != "python":
         for file in package.files:
@@ -163,7 +163,7 @@ def _planned(
         yield path, _Planned(package, path, None, _launcher(script, python, site))
 
 
-def _launcher(script: EntryPoint, python: PythonPlace, site: Site) -> bytes:
+def _launcher(script: EntryPoint, python: PythonPlace, site: BuildSite) -> bytes:
     return _scripts.launcher(script, site.final / "bin" / f"python{python.minor}")
 
 
@@ -182,7 +182,9 @@ def _drop_below_folders(plan: dict[str, _Planned]) -> Iterator[Clobber]:
             yield Clobber(path=path, kept=folders[path], lost=planned.owner.name)
 
 
-def _lay_out(plan: Mapping[str, _Planned], site: Site, placer: Placer, progress: Progress) -> None:
+def _lay_out(
+    plan: Mapping[str, _Planned], site: BuildSite, placer: Placer, progress: Progress
+) -> None:
     items = list(plan.items())
     folders = {
         path if planned.file and planned.file.kind == "directory" else path.rpartition("/")[0]

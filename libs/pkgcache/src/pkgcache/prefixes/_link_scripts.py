@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pkgcache.archives.records import UnpackedConda
-    from pkgcache.prefixes._making import Site
+    from pkgcache.prefixes._making import BuildSite
     from pkgcache.progress import Progress
 
 _MESSAGES = ".messages.txt"
@@ -38,7 +38,7 @@ done
 
 def plan_scripts(
     packages: Iterable[tuple[UnpackedConda, Sequence[Mapping[str, Any]]]],
-    site: Site,
+    site: BuildSite,
     *,
     allowed: bool,
     progress: Progress,

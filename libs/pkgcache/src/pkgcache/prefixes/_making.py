@@ -47,7 +47,7 @@ _BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone|lock)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class BuildSite:
     """Where an environment is built, and where it will be; `in_place` is done there, in order."""
 
     root: Path
@@ -58,7 +58,7 @@ class Site:
 @contextmanager
 def building(
     prefix: Path, env: ResolvedEnv, *, cache: PackageCache, replace: bool, progress: Progress
-) -> Iterator[Site]:
+) -> Iterator[BuildSite]:
     """Build `env` in the body; it is moved to `prefix` at the end of it.
 
     On any error `prefix` is as it was. Raises `PrefixExists`, `NotOurPrefix`, `PrefixError`.
@@ -70,7 +70,7 @@ def building(
             if not replace:
                 raise PrefixExists(str(prefix))
             _check_ours(prefix)
-        site = Site(root=_beside(prefix, "new"), final=prefix)
+        site = BuildSite(root=_beside(prefix, "new"), final=prefix)
         site.root.mkdir()
         yield site
         # The links moved the change times of the cache's files, which is no change of theirs.

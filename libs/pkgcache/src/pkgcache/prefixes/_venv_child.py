@@ -17,7 +17,7 @@ import venv
 from typing import Any
 
 
-class Builder(venv.EnvBuilder):
+class VenvBuilder(venv.EnvBuilder):
     """Builds here what will be used elsewhere."""
 
     def __init__(self, final: str) -> None:
@@ -53,7 +53,7 @@ def scheme(final: str) -> dict[str, str]:
 
 def main(build: str, final: str) -> None:
     """Make the environment and print the facts."""
-    Builder(final).create(build)
+    VenvBuilder(final).create(build)
     facts = {
         "scheme": scheme(final),
         "version": platform.python_version(),

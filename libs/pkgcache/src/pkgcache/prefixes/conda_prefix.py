@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from pkgcache.archives.records import UnpackedConda
     from pkgcache.local.cache import PackageCache
-    from pkgcache.prefixes._making import Site
+    from pkgcache.prefixes._making import BuildSite
     from pkgcache.progress import Progress
 
 __all__ = ["create_conda_env"]
@@ -136,7 +136,7 @@ def _python(packages: Sequence[UnpackedConda]) -> PythonPlace | None:
     return None
 
 
-def _scheme(python: PythonPlace | None, site: Site) -> Scheme:
+def _scheme(python: PythonPlace | None, site: BuildSite) -> Scheme:
     if not python:
         raise PrefixError(str(site.final), "wheels need Python, and the environment has none")
     return Scheme(
@@ -152,7 +152,7 @@ def _scheme(python: PythonPlace | None, site: Site) -> Scheme:
 
 
 def _compiled(
-    paths: Sequence[dict[str, Any]], python: PythonPlace, site: Site
+    paths: Sequence[dict[str, Any]], python: PythonPlace, site: BuildSite
 ) -> Iterator[dict[str, Any]]:
     """The compiled modules of a package that lie beside their sources, and not in its archive."""
     known = {entry["_path"] for entry in paths}

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkgcache.lazy import lazy
-from pkgcache.stores._remote import Failure, Refused, RemoteStore
+from pkgcache.stores._remote import Failure, RemoteStore, RequestRefused
 from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class PartedStore(RemoteStore):
             # Parts are read as they are sent; the store promises the content that was there when it
             # was asked.
             if len(data) != min(step, size - number * step):
-                raise Refused(Failure(reason="the file changed while it was sent"))
+                raise RequestRefused(Failure(reason="the file changed while it was sent"))
             part = f"write part {number} of {name}"
             sent = self._call(part, lambda: self._part(name, upload, number, data))
             if task:
@@ -73,7 +73,7 @@ class PartedStore(RemoteStore):
                 future.cancel()
             # What is still being sent would be kept, and paid for, after the upload was given up.
             wait(running)
-            with suppress(Refused):
+            with suppress(RequestRefused):
                 self._call(f"give up {name}", lambda: self._abandon(name, upload))
             raise
 

@@ -69,7 +69,7 @@ class Condition:
         return self.if_absent or self.if_match is not None
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that another attempt cannot help; `again` where it was not the first."""
 
     def __init__(self, failure: Failure, *, again: bool = False) -> None:
@@ -122,7 +122,7 @@ class RemoteStore(Store, ABC):
         with self._refusals("look up", key):
             try:
                 return self._call(f"look up {name}", lambda: self._head(key, name))[0]
-            except Refused as refused:
+            except RequestRefused as refused:
                 if refused.failure.kind == "absent":
                     return None
                 raise
@@ -152,7 +152,7 @@ class RemoteStore(Store, ABC):
                     # A captive portal answers everything with a page; the digest would say it
                     # later, and not why.
                     if not position and is_page(piece):
-                        raise Refused(PAGE)
+                        raise RequestRefused(PAGE)
                     sink.write(piece)
                     position += len(piece)
             # A library may take the end of a connection for that of the object.
@@ -163,7 +163,7 @@ class RemoteStore(Store, ABC):
         with self._refusals("read", key):
             try:
                 return self._call(f"read {name}", receive, lambda: position)
-            except Refused as refused:
+            except RequestRefused as refused:
                 if refused.failure.kind != "range":
                     raise
         # Nothing is left to read from `offset` on.
@@ -193,7 +193,7 @@ class RemoteStore(Store, ABC):
             with _opened(source) as (file, size):
                 try:
                     etag = self._send(name, file, size, condition, task)
-                except Refused as refused:
+                except RequestRefused as refused:
                     # An attempt whose answer got lost may have written the object itself.
                     if not refused.again or refused.failure.kind not in ("conflict", "absent"):
                         raise
@@ -219,7 +219,7 @@ class RemoteStore(Store, ABC):
         with self._refusals("delete", key):
             try:
                 self._call(f"delete {name}", lambda: self._delete(name))
-            except Refused as refused:
+            except RequestRefused as refused:
                 if refused.failure.kind != "absent":
                     raise
 
@@ -266,7 +266,7 @@ class RemoteStore(Store, ABC):
     def _delete(self, name: str) -> None: ...
 
     def _require(self, condition: Condition) -> None:
-        """Raise `Refused` where the service is known to ignore such a condition."""
+        """Raise `RequestRefused` where the service is known to ignore such a condition."""
 
     # what is common to all
 
@@ -325,7 +325,7 @@ class RemoteStore(Store, ABC):
             _log.info("%s: %s: %s", self._at.clean, what, failure.reason)
             wait = tries.wait(failure.retry_after, moved=place() > at)
             if wait is None:
-                raise Refused(failure, again=again)
+                raise RequestRefused(failure, again=again)
             at, again = place(), True
             time.sleep(wait)
 
@@ -340,7 +340,7 @@ class RemoteStore(Store, ABC):
     def _refusals(self, operation: str, key: str, *, if_match: bool = False) -> Iterator[None]:
         try:
             yield
-        except Refused as refused:
+        except RequestRefused as refused:
             failure = refused.failure
         else:
             return
@@ -440,6 +440,6 @@ def _opened(source: bytes | Path) -> Iterator[tuple[BinaryIO, int]]:
         file = source.open("rb")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Refused(Failure(reason=reason)) from None
+        raise RequestRefused(Failure(reason=reason)) from None
     with file:
         yield file, os.fstat(file.fileno()).st_size

@@ -18,7 +18,7 @@ from pkgcache.stores._remote import (
     CONNECTIONS,
     PAGE,
     Failure,
-    Refused,
+    RequestRefused,
     answered,
     login_refused,
     quiet,
@@ -205,14 +205,14 @@ class AzureStore(PartedStore):
         for _ in range(_TRIES):
             try:
                 return super()._send_parts(name, file, size, condition, task)
-            except Refused as refused:
+            except RequestRefused as refused:
                 # A commit throws away the blocks of other writers, who have to send them again.
                 # With a condition, another writer means that this one has lost.
                 if condition or refused.failure.kind != "conflict":
                     raise
                 if task:
                     task.advance(-size)
-        raise Refused(Failure(reason="others write it all the time", retry_after=0))
+        raise RequestRefused(Failure(reason="others write it all the time", retry_after=0))
 
     def _page(self, prefix: str, page: Any) -> tuple[Sequence[ObjectInfo], Any]:
         pages = (
@@ -234,7 +234,7 @@ _TRIES = 5
 def _check_type(properties: Any) -> None:
     # What nobody gave a type, as we do not, has that of bytes.
     if str(properties.content_settings.content_type).startswith("text/html"):
-        raise Refused(PAGE)
+        raise RequestRefused(PAGE)
 
 
 def _pieces(download: Any) -> Generator[bytes, None, None]:

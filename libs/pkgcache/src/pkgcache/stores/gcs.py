@@ -16,8 +16,8 @@ from pkgcache.stores._remote import (
     NONSENSE,
     PAGE,
     Failure,
-    Refused,
     RemoteStore,
+    RequestRefused,
     answered,
     login_refused,
 )
@@ -129,7 +129,7 @@ class GcsStore(RemoteStore):
     def _head(self, key: str, name: str) -> tuple[ObjectInfo, str | None]:
         blob = self._bucket.get_blob(name, **self._once)
         if blob is None:
-            raise Refused(answered(404, None, None))
+            raise RequestRefused(answered(404, None, None))
         info = ObjectInfo(
             key=key,
             size=int(blob.size),
@@ -164,7 +164,7 @@ class GcsStore(RemoteStore):
         headers = response.headers
         if headers.get("Content-Type", "").startswith("text/html"):
             with response:
-                raise Refused(PAGE)
+                raise RequestRefused(PAGE)
         info = ObjectInfo(
             key=key,
             size=offset + int(headers["Content-Length"]),

@@ -19,7 +19,7 @@ from pkgcache.stores._remote import (
     NONSENSE,
     PAGE,
     Failure,
-    Refused,
+    RequestRefused,
     answered,
     login_refused,
     quiet,
@@ -187,7 +187,7 @@ class S3Store(PartedStore):
         # A service that ignores ranges sends all of the object.
         start = offset if "ContentRange" in answer else 0
         if start != offset:
-            raise Refused(Failure(reason="the service does not answer ranges"))
+            raise RequestRefused(Failure(reason="the service does not answer ranges"))
         info = _info(key, answer, start + answer["ContentLength"])
         return info, _pieces(answer["Body"])
 
@@ -247,7 +247,7 @@ class S3Store(PartedStore):
     def _delete(self, name: str) -> None:
         answer = self._client().delete_object(Bucket=self._at.host, Key=name)
         if answer["ResponseMetadata"]["HTTPStatusCode"] == 200:  # noqa: PLR2004 - not the service's
-            raise Refused(NONSENSE)
+            raise RequestRefused(NONSENSE)
 
     def _require(self, condition: Condition) -> None:
         """Find out by an object of our own whether another service than AWS heeds conditions.
@@ -274,12 +274,12 @@ class S3Store(PartedStore):
         for _ in range(1 if kind == "IfMatch" else 2):
             try:
                 self._call("try a condition", probe)
-            except Refused as refused:
+            except RequestRefused as refused:
                 if refused.failure.kind not in ("conflict", "absent"):
                     raise
                 self._probed.add(kind)
                 return
-        raise Refused(_NO_CONDITIONS)
+        raise RequestRefused(_NO_CONDITIONS)
 
     def _encryption(self) -> dict[str, str]:
         named = {"ServerSideEncryption": "sse", "SSEKMSKeyId": "sse-kms-key-id"}
@@ -324,7 +324,7 @@ def _assuming(session: Any, role: str) -> Any:
 def _check_type(answer: Mapping[str, Any]) -> None:
     # What nobody gave a type, as we do not, has that of bytes.
     if str(answer.get("ContentType", "")).startswith("text/html"):
-        raise Refused(PAGE)
+        raise RequestRefused(PAGE)
 
 
 def _pieces(body: Any) -> Generator[bytes, None, None]:
