@@ -191,7 +191,8 @@ class TestPipeline:
             stayed = len(keys(store, "packages/"))
             found = shared.publish([env], cache=cache, downloader=downloader)
         assert found.packages == 31 - stayed
-        assert len(server.seen) <= 1 + 31 + 2  # what the other one had begun
+        # Both had begun one, and may begin another before they see that it is over.
+        assert len(server.seen) <= 1 + 31 + 4
         complete(store)
 
     def test_a_throttling_server_makes_it_slower_and_nothing_else(
