@@ -83,7 +83,7 @@ def test_metaflow_has_the_extension_while_it_is_installed(wheels: Path, tmp_path
         "print(found, conda.__module__, get_all_step_decos()['pypi'].__module__)\n"
     )
     package = "metaflow_extensions.mfenv"
-    expected = f"{{'metaflow-mfenv': '0.1.0'}} {package}.environment {package}.decorators"
+    expected = f"{{'metaflow-mfenv': '0.1.0'}} {package}.conda_environment {package}.decorators"
     assert run(python, "-c", code).strip() == expected
     run(uv.find_uv_bin(), "pip", "uninstall", "--python", python, "metaflow-mfenv")
     own = "metaflow.plugins.pypi"

@@ -19,6 +19,7 @@ from pkgcache.archives.records import (
     PackageLimits,
     UnpackedConda,
 )
+from pkgcache.lacking import lacking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,9 @@ def load(folder: Path, check: Check = as_listed) -> UnpackedConda | None:
             entry_points=tuple(EntryPoint(*script) for script in document["entry_points"]),
             files=tuple(map(CondaFile._make, document["files"])),
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, OSError) and lacking(error):
+            raise  # as where too many files are open: then nobody knows whether it is right
         # A power cut can leave any content behind. To unpack again costs less than to be wrong.
         return None
     files = [

@@ -20,6 +20,7 @@ from pkgcache.archives.records import (
     UnpackedFile,
     UnpackedWheel,
 )
+from pkgcache.lacking import lacking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,9 @@ def load(folder: Path, check: Check = as_listed) -> UnpackedWheel | None:
     tree = folder / _listing.TREE
     try:
         wheel = _read(tree, _listing.read(folder))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, OSError) and lacking(error):
+            raise  # as where too many files are open: then nobody knows whether it is right
         # A power cut can leave any content behind. To unpack again costs less than to be wrong.
         return None
     return wheel if check(folder, wheel.files) else None
