@@ -1,11 +1,12 @@
 """Mixed requests as people write them, on real data: `python -m tests.joint [NUMBER]...`.
 
 Conda's side is the sample of conda-forge in ../shared/data, PyPI's the public index. For each
-request a table shows what comes of conda's own choice alone, and of all choices: rounds, seconds.
+request a table shows what comes of conda's own choice alone, and of all choices: seconds, processes, rounds.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
@@ -70,16 +71,26 @@ REQUESTS = (
 
 @dataclass
 class Answer:
-    """What came of a request: the resolution or why there is none, rounds and seconds."""
+    """What came of a request, or why nothing did: other choices of conda's that were tried, seconds."""
 
     resolution: Resolution | None
     error: ResolveError | None
     rounds: int
+    processes: int
     seconds: float
 
     def version(self, name: str) -> str | None:
         packages = self.resolution.packages if self.resolution else ()
         return next((one.version for one in packages if one.name == name), None)
+
+
+class _Rounds(logging.Handler):
+    """Counts what is logged of a search: a line for each round."""
+
+    rounds = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.rounds += record.getMessage().startswith("round ")
 
 
 def answer(asked: Asked, worker: Worker, folder: Path, *, rounds: int) -> Answer:
@@ -92,13 +103,18 @@ def answer(asked: Asked, worker: Worker, folder: Path, *, rounds: int) -> Answer
     )
     solves: list[str] = []
     context = ResolveContext(cache_dir=folder, joint_rounds=rounds, on_process=solves.append)
+    heard, log = _Rounds(), logging.getLogger("resolvers._joint")
+    log.addHandler(heard)
+    log.setLevel(logging.INFO)
     start = time.monotonic()
     try:
         resolution = MixedResolver(worker).resolve(spec, [PLATFORM], context)[PLATFORM]
         error = None
     except ResolveError as found:
         resolution, error = None, found
-    return Answer(resolution, error, len(solves), time.monotonic() - start)
+    finally:
+        log.removeHandler(heard)
+    return Answer(resolution, error, heard.rounds, len(solves), time.monotonic() - start)
 
 
 def main() -> int:
@@ -109,8 +125,10 @@ def main() -> int:
             alone = answer(asked, worker, Path(folder), rounds=0)
             joint = answer(asked, worker, Path(folder), rounds=50)
             print(f"{number}. {' '.join(asked.conda)} | {' '.join(asked.pypi)}")
-            print(f"   alone {alone.seconds:.1f} s {alone.rounds}: {alone.error or 'solves'}")
-            print(f"   joint {joint.seconds:.1f} s {joint.rounds}: {joint.error or ''}")
+            print(f"   alone {alone.seconds:.1f} s {alone.processes}: {alone.error or 'solves'}")
+            print(
+                f"   joint {joint.seconds:.1f} s {joint.processes} in {joint.rounds} rounds: {joint.error or ''}"
+            )
             for note in joint.resolution.notes if joint.resolution else ():
                 print(f"      {note}")
             sys.stdout.flush()

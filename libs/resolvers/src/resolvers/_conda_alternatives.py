@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["alternatives"]
 
-# Who has their versions decides nothing but for which Python a build is.
+# A build that names another version of these is for another Python.
 _PYTHON = frozenset({"python", "python_abi"})
 _MOST = 400
 
