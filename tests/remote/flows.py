@@ -79,7 +79,7 @@ if __name__ == "__main__":
 """
 
 OUTER = """
-import os, sys
+import os, subprocess, sys
 from metaflow import FlowSpec, Runner, conda, pypi_base, step
 
 @pypi_base(packages={"boto3": "", "requests": ""})
@@ -92,8 +92,11 @@ class OuterFlow(FlowSpec):
             try:
                 with runner.run() as running:
                     print(name, running.status, " ".join(running.stdout.split()))
-            except RuntimeError as error:
-                print(name, "failed", " ".join(str(error).split()))
+            except RuntimeError:
+                # Its message may lack what the run said: other threads of Metaflow's copy that.
+                command = [sys.executable, f"{name}.py", "--environment=conda", "run"]
+                ended = subprocess.run(command, capture_output=True, text=True)
+                print(name, "failed", *ended.stdout.split(), *ended.stderr.split())
         self.send_away()
         self.next(self.end)
 
