@@ -296,3 +296,19 @@ def test_an_exact_environment_yml(conda: Machine, index: FakeIndex) -> None:
     conda.ok("resolve", "-f", "environment.yml", "--alias", "b:v1")
     (again,) = environments(conda, "b:v1")
     assert again.packages == env.packages
+
+
+def test_what_was_asked_for_is_the_same_request_again(conda: Machine) -> None:
+    words = ("--pypi", "app>=1", "--sys", "__cuda=12.4", "--python", ">=3.8")
+    conda.ok("resolve", "--conda", "greeter", *words, *LINUX[:2], "--alias", "a:v1")
+    text, notes = exported(conda, "a:v1", "environment.yml", "--asked")
+    assert "`sys:`, which has `__cuda=12.4`" in notes
+    file = conda.file("environment.yml", text)
+    assert not parse_file(file).notes
+    # Whatever is set here, since the file says it all.
+    env = {"MFENV_CHANNELS": "https://other.test", "MFENV_INDEX_URL": "https://other.test/simple"}
+    conda.ok("resolve", "-f", file, "--alias", "b:v1", env=env)
+    (asked,), (again,) = environments(conda, "a:v1"), environments(conda, "b:v1")
+    assert again.env_id == asked.env_id
+    said = conda.fails("export", "a:v1", "--format", "explicit", "--asked", status=2)
+    assert "environment.yml" in said

@@ -199,16 +199,19 @@ class Environments:
         self._finder.remember(envs, default=default)
         return envs
 
-    def export(self, name: str, form: str, platforms: Sequence[str] = ()) -> Exported:
+    def export(
+        self, name: str, form: str, platforms: Sequence[str] = (), *, asked: bool = False
+    ) -> Exported:
         """The environment that `name` names as a file of another tool.
 
-        `form` is one of `mfenv.exporting.formats.FORMATS`. Without `platforms` for all that are
+        `form` is one of `mfenv.exporting.formats.FORMATS`; with `asked`, which is what was asked
+        for in place of what was found, one of `ASKED` there. Without `platforms` for all that are
         known. Raises as `find` does, and `NotExportable` where the file would be wrong.
         """
         from mfenv.exporting.formats import export
 
         envs = self.find(name, platforms)
-        exported = export(envs, form)
+        exported = export(envs, form, asked=asked)
         absent = sorted(set(envs[0].co_resolved) - {env.platform for env in envs})
         if platforms or not absent:
             return exported

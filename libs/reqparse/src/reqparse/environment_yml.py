@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reqparse._node import Node
     from reqparse._reading import Reading
 
-__all__ = ["read"]
+__all__ = ["KEYS", "python_stated", "read"]
 
 KEYS = (
     *("category", "name", "channels", "platforms", "dependencies", "sys", "variables"),
@@ -50,6 +50,16 @@ _SINGLE_EQUALS = re.compile(
 def read(reading: Reading, location: str, data: bytes) -> None:
     """Add what an environment.yml and the files that it includes say to `reading`."""
     _Reader(reading, location).read(data)
+
+
+def python_stated(requirement: Requirement) -> str | None:
+    """The Python version that a dependency on conda's `python` states, as a PEP 440 specifier.
+
+    None for any other requirement, and for a version that PEP 440 has no words for.
+    """
+    if requirement.category != "conda" or requirement.name != "python":
+        return None
+    return pep440(requirement.specifier)
 
 
 def _document(data: bytes) -> Node:
@@ -192,7 +202,7 @@ class _Reader:
         requirement = conda_requirement(item.text, base=self._base)
         self._add(requirement, item, platforms)
         # It is a package of conda's, and states the Python that all others are for.
-        if requirement.name == "python" and (version := pep440(requirement.specifier)):
+        if version := python_stated(requirement):
             with self._reading.scope(platforms):
                 self._reading.add_python(version, self._at(item))
 

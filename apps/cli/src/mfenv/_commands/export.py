@@ -15,12 +15,13 @@ from mfenv._commands._common import (
     say,
 )
 from mfenv.errors import InvalidRequest
-from mfenv.exporting.formats import FORMATS
+from mfenv.exporting.formats import ASKED, FORMATS
 
 
 @click.command(
     epilog="\b\nExamples:\n  mfenv export team/etl:v1 --format requirements > requirements.txt\n"
-    "  mfenv export 3f2a91bc --format requirements --platform linux-64 -o requirements.txt"
+    "  mfenv export 3f2a91bc --format requirements --platform linux-64 -o requirements.txt\n"
+    "  mfenv export team/etl:v1 --format environment.yml --asked"
 )
 @env_argument()
 @click.option(
@@ -31,6 +32,11 @@ from mfenv.exporting.formats import FORMATS
     type=click.Choice(FORMATS),
     help=f"What to write: {', '.join(FORMATS)}.",
 )
+@click.option(
+    "--asked",
+    is_flag=True,
+    help=f"What was asked for, in place of what was found ({', '.join(ASKED)} only).",
+)
 @platform_option("Platform; may be repeated.  [default: all that are known]")
 @click.option(
     "-o",
@@ -40,13 +46,17 @@ from mfenv.exporting.formats import FORMATS
     help="File to write, and to replace.  [default: standard output]",
 )
 @local_only_option
-def export(env: str, form: str, platforms: tuple[str, ...], output: Path | None) -> None:
+def export(
+    env: str, form: str, platforms: tuple[str, ...], output: Path | None, *, asked: bool
+) -> None:
     """Write an environment as a file of another tool.
 
     The same environment gives the same bytes. What the format cannot say is told on stderr.
     """
+    if asked and form not in ASKED:
+        raise click.UsageError(f"`--asked` goes with `--format {' or '.join(ASKED)}` alone.")
     with open_environments() as environments:
-        exported = environments.export(env, form, platforms)
+        exported = environments.export(env, form, platforms, asked=asked)
     for note in exported.notes:
         say(f"note: {note}")
     data = exported.text.encode()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.exporting.exported import Exported
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["ASKED", "FORMATS", "export"]
 
 _MODULES = {
     "requirements": "requirements",
@@ -23,12 +23,18 @@ _MODULES = {
 FORMATS = tuple(_MODULES)
 """The names of the formats."""
 
+_ASKED = {"environment.yml": "asked"}
 
-def export(envs: Sequence[ResolvedEnv], form: str) -> Exported:
+ASKED = tuple(_ASKED)
+"""The formats that can also say what was asked for, in place of what was found."""
+
+
+def export(envs: Sequence[ResolvedEnv], form: str, *, asked: bool = False) -> Exported:
     """Environments of one spec, a platform each, as a file of a format: the same text every time.
 
-    Raises `NotExportable` where the file would be wrong, and `KeyError` for what is no format.
+    With `asked` it is one of `ASKED`. Raises `NotExportable` where the file would be wrong, and
+    `KeyError` for what is no such format.
     """
-    module = import_module(f"mfenv.exporting.{_MODULES[form]}")
+    module = import_module(f"mfenv.exporting.{(_ASKED if asked else _MODULES)[form]}")
     exported: Exported = module.write(sorted(envs, key=lambda env: env.platform))
     return exported
