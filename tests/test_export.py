@@ -5,6 +5,7 @@ from __future__ import annotations
 import ensurepip
 import hashlib
 import importlib.metadata
+import json
 import subprocess
 import sys
 import urllib.request
@@ -312,3 +313,88 @@ def test_what_was_asked_for_is_the_same_request_again(conda: Machine) -> None:
     assert again.env_id == asked.env_id
     said = conda.fails("export", "a:v1", "--format", "explicit", "--asked", status=2)
     assert "environment.yml" in said
+
+
+READ_BY_RATTLER = """
+import asyncio, json, os, sys
+from rattler import LockFile, install
+lock = LockFile.from_path(sys.argv[1])
+env = lock.default_environment()
+said, records = [], []
+for platform in env.platforms():
+    for package in env.packages(platform):
+        hashes = package.hashes
+        said.append([package.location, str(package.version), hashes.sha256.hex(), str(platform.name)])
+    records += env.conda_repodata_records_for_platform(platform)
+if len(sys.argv) > 2:
+    asyncio.run(install(records, sys.argv[2], cache_dir=sys.argv[3]))
+print(json.dumps(said), flush=True)
+os._exit(0)  # it may crash after its work is done
+"""
+
+
+def test_a_pixi_lock_is_read_and_installed_by_rattler(conda: Machine, index: FakeIndex) -> None:
+    # One of them is `noarch: python`, which is only said in the package itself.
+    conda.ok("resolve", "--conda", "requests", "--pypi", "app", "--alias", "a:v1")
+    text, notes = exported(conda, "a:v1", "pixi")
+    file = conda.file("pixi.lock", text)
+    assert not parse_file(file).notes
+    (env,) = environments(conda, "a:v1")
+    prefix = conda.root / "prefix"
+    command = (sys.executable, "-c", READ_BY_RATTLER, file, prefix, conda.root / "cache")
+    assert sorted(json.loads(tool(conda, *command))) == sorted(
+        [package.url, package.version, package.hashes.sha256, env.platform]
+        for package in env.packages
+    )
+    records = map(json.loads, (path.read_text() for path in prefix.glob("conda-meta/*.json")))
+    assert {(r["name"], r["version"], r["build"], r["sha256"]) for r in records} == {
+        (p.name, p.version, p.build, p.hashes.sha256) for p in env.packages if p.kind == "conda"
+    }
+    tool(conda, prefix / "bin/python", "-c", "import requests")
+    assert "__glibc=" in notes or "__osx=" in notes
+
+
+READ_BY_CONDA_LOCK = """
+import json, pathlib, sys
+from conda_lock.conda_lock import render_lockfile_for_platform
+from conda_lock.lockfile import parse_conda_lock_file
+lock = parse_conda_lock_file(pathlib.Path(sys.argv[1]))
+packages = [p.model_dump(mode="json") for p in lock.package]
+(platform,) = lock.metadata.platforms
+lines = render_lockfile_for_platform(
+    lockfile=lock, include_dev_dependencies=False, extras=None, kind="explicit", platform=platform
+)
+print(json.dumps([packages, lines]))
+"""
+
+
+@pytest.mark.network
+def test_a_conda_lock_is_read_by_its_own_tool(conda: Machine, index: FakeIndex) -> None:
+    conda.ok("resolve", "--conda", "requests", "--pypi", "app", "--alias", "a:v1")
+    text, notes = exported(conda, "a:v1", "conda-lock")
+    file = conda.file("conda-lock.yml", text)
+    assert not parse_file(file).notes
+    (env,) = environments(conda, "a:v1")
+    venv = conda.root / "conda-lock"
+    tool(conda, "uv", "venv", "-q", "--python", sys.executable, venv)
+    tool(conda, "uv", "pip", "install", "-q", "--python", venv / "bin/python", "conda-lock")
+    command = (venv / "bin/python", "-W", "ignore", "-c", READ_BY_CONDA_LOCK, file)
+    packages, lines = json.loads(tool(conda, *command))
+    managers = {"conda": "conda", "pip": "pypi"}
+    assert {
+        (managers[p["manager"]], p["name"], p["version"], p["url"], p["hash"]["sha256"])
+        for p in packages
+    } == {(p.kind, p.name, p.version, p.url, p.hashes.sha256) for p in env.packages}
+    assert {p["name"]: set(p["dependencies"]) for p in packages} == {
+        p.name: set(p.depends) for p in env.packages
+    }
+    # What it hands to conda and pip names the same files.
+    assert {line for line in lines if "://" in line} == {
+        *(f"{p.url}#{p.hashes.md5}" for p in env.packages if p.kind == "conda"),
+        *(
+            f"# pip {p.name} @ {p.url}#sha256={p.hashes.sha256}"
+            for p in env.packages
+            if p.kind == "pypi"
+        ),
+    }
+    assert "__glibc=" in notes or "__osx=" in notes

@@ -5,26 +5,38 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.pylock import Pylock
+from packaging.requirements import Requirement
 
 from envid import EnvSpec, Package, ResolvedEnv, Source
 from envid.packages import BuiltFrom
 from envid.platforms import PLATFORMS
+from mfenv.errors import NotExportable
 from mfenv.exporting.formats import export
 from reqparse import RequirementSet, parse_file
+
+from .helpers import resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 INDEX = "https://index.test/simple"
+CHANNEL = "https://channel.test/main"
+CONDA_NAMES = ("_libgcc_mutex", "openssl", "python", "r-base", "zope.interface")
 NAMES = ("a-b", "one", "two", "zope")
 MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64", "osx-64": "x86_64"}
 
@@ -58,6 +70,59 @@ def wheel(name: str, version: str, kind: str, platform: str) -> Package:
     )
 
 
+def conda(name: str, version: str, build: str, subdir: str, **said: Any) -> Package:
+    """A conda package of a channel, which says one hash or both."""
+    filename = f"{name}-{version}-{build}.{said.pop('ending')}"
+    hashes = said.pop("hashes")
+    return Package.make(
+        kind="conda",
+        name=name,
+        version=version,
+        build=build,
+        subdir=subdir,
+        filename=filename,
+        url=f"{CHANNEL}/{subdir}/{filename}",
+        sha256=digest(filename) if "sha256" in hashes else None,
+        md5=digest(filename)[:32] if "md5" in hashes else None,
+        source=CHANNEL,
+        **said,
+    )
+
+
+@st.composite
+def whole(draw: st.DrawFn) -> tuple[ResolvedEnv, ...]:
+    """Environments of conda packages, Python among them, and of PyPI packages."""
+    platforms = draw(st.lists(st.sampled_from(PLATFORMS), min_size=1, unique=True))
+    hashes = draw(st.sampled_from([("md5",), ("sha256",), ("sha256", "md5"), ("md5", "sha256")]))
+
+    def of_conda(name: str, platform: str) -> Package:
+        return conda(
+            name,
+            "3.11.7" if name == "python" else draw(st.sampled_from(["1.0", "1!2.0a_b", "7"])),
+            draw(st.sampled_from(["0", "pyhd8_1", "h1.2_3"])),
+            draw(st.sampled_from([platform, "noarch"])),
+            ending=draw(st.sampled_from(["conda", "tar.bz2"])),
+            hashes=hashes,
+            size=draw(st.sampled_from([None, 0, 7])),
+            depends=draw(st.lists(st.sampled_from(CONDA_NAMES), unique=True)),
+        )
+
+    kinds = st.sampled_from(["pure", "own", "direct", "built"])
+    found = {}
+    for platform in platforms:
+        names = draw(st.sets(st.sampled_from(CONDA_NAMES))) | {"python"}
+        wheels = draw(st.dictionaries(st.sampled_from(NAMES), kinds))
+        packages = [of_conda(name, platform) for name in sorted(names)]
+        packages += [wheel(name, "1.0", kind, platform) for name, kind in wheels.items()]
+        found[platform] = ("3.11.7", packages)
+    spec = EnvSpec.make(
+        requirements={"pypi": NAMES},
+        python="3.11",
+        sources=[Source.make("index", INDEX), Source.make("channel", CHANNEL)],
+    )
+    return ResolvedEnv.co_resolve(spec, found, resolved_by="me")
+
+
 @st.composite
 def environments(draw: st.DrawFn) -> tuple[ResolvedEnv, ...]:
     versions = st.sampled_from(["1.0", "2.0rc1", "1!3.0+local.1"])
@@ -82,6 +147,40 @@ def read(text: str, name: str) -> RequirementSet:
         path = Path(folder) / name
         path.write_text(text)
         return parse_file(path)
+
+
+def locked(text: str, name: str) -> dict[str, set[tuple[Any, ...]]]:
+    """By platform, all that a lock file says of the packages there."""
+    found = read(text, name)
+    assert not found.notes
+    assert not found.requirements
+    packages: dict[str, set[tuple[Any, ...]]] = {platform: set() for platform in found.platforms}
+    for package in found.packages:
+        (artifact,) = package.artifacts
+        said = (package.category, package.name, package.version, package.build)
+        needs = frozenset(text.split()[0] for text in package.dependencies)
+        for platform in package.platforms or ():
+            packages[platform].add((*said, artifact.url, frozenset(artifact.hashes), needs))
+    return packages
+
+
+def in_locks(env: ResolvedEnv, needs: Mapping[str, Iterable[str]] | None = None) -> set[Any]:
+    """What a lock file is to say of an environment; `needs` are what others would have added."""
+    return {
+        (
+            *(package.kind, package.name, package.version, package.build, package.url),
+            frozenset(
+                f"{algorithm}:{value}"
+                for algorithm, value in (
+                    ("sha256", expected(package) if package.hashes.sha256 else None),
+                    ("md5", package.hashes.md5),
+                )
+                if value
+            ),
+            frozenset((needs or {}).get(package.url, package.depends)),
+        )
+        for package in env.packages
+    }
 
 
 def expected(package: Package) -> str:
@@ -127,3 +226,116 @@ def test_a_pylock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...])
             assert (package.url, {"sha256": expected(package)}) in [
                 (f.url, f.hashes) for f in files
             ]
+
+
+@given(whole())
+def test_a_conda_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
+    if any(p.kind == "conda" and not p.hashes.md5 for env in envs for p in env.packages):
+        with pytest.raises(NotExportable):
+            export(envs, "conda-lock")
+        return
+    text = export(envs, "conda-lock").text
+    assert export(envs[::-1], "conda-lock").text == text
+    packages = locked(text, "conda-lock.yml")
+    assert packages == {env.platform: in_locks(env) for env in envs}
+    assert [source.url for source in read(text, "conda-lock.yml").sources] == [f"{CHANNEL}/"]
+
+
+@given(whole())
+def test_a_pixi_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
+    text = export(envs, "pixi").text
+    assert export(envs[::-1], "pixi").text == text
+    # One entry serves all platforms, with what the package needs on any of them.
+    needs: dict[str, set[str]] = {}
+    for package in (package for env in envs for package in env.packages):
+        needs.setdefault(package.url, set()).update(package.depends)
+    packages = locked(text, "pixi.lock")
+    assert packages == {env.platform: in_locks(env, needs) for env in envs}
+    sources = [(source.kind, source.url) for source in read(text, "pixi.lock").sources]
+    wheels = any(package.kind == "pypi" for env in envs for package in env.packages)
+    assert sources == [("channel", f"{CHANNEL}/"), *([("index", INDEX)] if wheels else [])]
+
+
+def test_what_a_wheel_needs_on_some_platforms_has_a_marker() -> None:
+    file = wheel("a", "1.0", "pure", "linux-64")
+    more = replace(file, depends=("b",))
+    python = conda("python", "3.11.7", "0", "linux-64", ending="conda", hashes=("md5",))
+    found = {
+        "linux-64": ("3.11.7", [python, file]),
+        "osx-64": ("3.11.7", [python, more]),
+        "osx-arm64": ("3.11.7", [python, more]),
+    }
+    spec = EnvSpec.make(requirements={"pypi": ["a"]}, python="3.11")
+    text = export(ResolvedEnv.co_resolve(spec, found, resolved_by="me"), "pixi").text
+    (package,) = (p for p in read(text, "pixi.lock").packages if p.name == "a")
+    (needed,) = package.dependencies
+    marker = Requirement(needed).marker
+    assert marker
+    where = [platform for platform in found if marker.evaluate(markers(platform))]
+    assert where == ["osx-64", "osx-arm64"]
+
+
+@pytest.mark.parametrize("form", ["conda-lock", "pixi"])
+def test_locks_of_conda_need_a_conda_package(form: str) -> None:
+    with pytest.raises(NotExportable, match="no conda package"):
+        export([resolved("a")], form)
+
+
+def of_lock(path: Path) -> tuple[ResolvedEnv, ...]:
+    """The environments that a real lock file describes: of its first group, for our platforms."""
+    said = parse_file(path)
+    groups = tuple(group for package in said.packages for group in package.groups)
+    found: dict[str, dict[tuple[str, str], Package]] = {}
+    for package in said.packages:
+        hashes = dict(text.split(":") for a in package.artifacts[:1] for text in a.hashes)
+        (artifact, *_) = package.artifacts
+        if package.groups[:1] != groups[:1] or not hashes or not artifact.url:
+            continue
+        for platform in set(package.platforms or ()) & set(PLATFORMS):
+            of_conda = package.category == "conda"
+            parts = artifact.url.rsplit("/", 2)
+            made = Package.make(
+                kind=package.category,
+                name=package.name,
+                version=package.version or "",
+                build=package.build,
+                subdir=parts[1] if of_conda else None,
+                filename=artifact.filename,
+                url=artifact.url,
+                sha256=hashes.get("sha256"),
+                md5=hashes.get("md5"),
+                size=artifact.size,
+                source=parts[0] if of_conda else INDEX,
+            )
+            found.setdefault(platform, {})[made.kind, made.name] = made
+    spec = EnvSpec.make(
+        requirements={"conda": ["a"]},
+        python="",
+        sources=[Source.make(s.kind, s.url) for s in said.sources if s.kind == "channel"],
+    )
+    return ResolvedEnv.co_resolve(
+        spec,
+        {platform: ("3.11.7", held.values()) for platform, held in found.items()},
+        resolved_by="me",
+    )
+
+
+@pytest.mark.shared
+def test_real_environments_are_read_as_they_were() -> None:
+    if not SHARED.exists():
+        pytest.skip("../shared/data is absent")
+    kinds = ("public-locks/conda-lock", "public-locks/pixi-v1", "locks/pixi-v*")
+    checked = 0
+    for path in (path for kind in kinds for path in sorted(SHARED.glob(f"{kind}/*"))):
+        try:
+            envs = of_lock(path)
+        except ValueError:  # what we do not read, or what is for none of our platforms
+            continue
+        for form, name in (("conda-lock", "conda-lock.yml"), ("pixi", "pixi.lock")):
+            try:
+                packages = locked(export(envs, form).text, name)
+            except NotExportable:
+                continue
+            assert packages == {env.platform: in_locks(env, {}) for env in envs}, (path, form)
+            checked += 1
+    assert checked > 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mfenv.errors import NotExportable
 from mfenv.exporting.exported import (
     Exported,
+    conda_packages,
     heading,
     notes_on_places,
     one_platform,
@@ -38,12 +38,7 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
     from reqparse.writing import to_environment_yml
 
     env = one_platform(envs, "an exact environment.yml")
-    conda = [package for package in env.packages if package.kind == "conda"]
-    if not conda:
-        raise NotExportable(
-            "there is no conda package in this environment, not even its Python",
-            "export it as `requirements` or `pylock`",
-        )
+    conda = conda_packages(env)
     notes = [*what_systems_need(envs, _FORM), *notes_on_places(conda)]
     spec = env.spec
     channels = [source.url for source in spec.sources if source.kind == "channel"]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKERS",
     "Exported",
+    "beside_conda",
+    "channels_of",
+    "conda_packages",
     "facts_without_words",
     "heading",
     "marker_for",
@@ -118,6 +121,46 @@ def pypi_packages(
         notes.append(f"who installs it builds it again, from the same source: {named(built)}")
     notes += notes_on_places(package for _, package in said)
     return said, notes
+
+
+def conda_packages(env: ResolvedEnv) -> list[Package]:
+    """The conda packages of an environment; raises `NotExportable` where there are none."""
+    conda = [package for package in env.packages if package.kind == "conda"]
+    if not conda:
+        raise NotExportable(
+            "there is no conda package in this environment, not even its Python",
+            "export it as `requirements` or `pylock`",
+        )
+    return conda
+
+
+def beside_conda(
+    envs: Sequence[ResolvedEnv], form: str
+) -> tuple[list[tuple[str, Package]], list[str]]:
+    """All packages that others can get, each with its platform, and notes on the others.
+
+    Raises `NotExportable` where a platform has no conda package.
+    """
+    said = [(env.platform, package) for env in envs for package in conda_packages(env)]
+    notes = [*notes_on_places(package for _, package in said)]
+    if any(package.kind == "pypi" for env in envs for package in env.packages):
+        wheels, more = pypi_packages(envs, form, lambda package: sha256_of(package) is not None)
+        said += wheels
+        notes += more
+    return said, notes
+
+
+def channels_of(envs: Sequence[ResolvedEnv]) -> list[str]:
+    """The channels in their order, as URLs where their packages say these."""
+    places = {
+        # Without the subdirectory and the file name.
+        package.source: package.url.rsplit("/", 2)[0] + "/"
+        for env in envs
+        for package in env.packages
+        if package.kind == "conda"
+    }
+    channels = [source.url for source in envs[0].spec.sources if source.kind == "channel"]
+    return [places.get(channel, channel) for channel in channels]
 
 
 def notes_on_places(packages: Iterable[Package]) -> Iterator[str]:

@@ -18,6 +18,8 @@ _MODULES = {
     "pylock": "pylock",
     "environment.yml": "environment_yml",
     "explicit": "explicit",
+    "conda-lock": "conda_lock",
+    "pixi": "pixi",
 }
 
 FORMATS = tuple(_MODULES)
