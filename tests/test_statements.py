@@ -111,6 +111,7 @@ def test_every_field_of_what_a_file_says_has_a_row() -> None:
     # The python, the lock files and the notes of a file have rows of their own.
     known = {one.name for one in fields(RequirementSet)}
     known -= {"notes", "packages", "places", "python", "requirements", "sources", "no_defaults"}
+    known -= {"lock"}
     # What is said in the text, where it stands, and what is no statement.
     parts = {"category", "name", "extras", "specifier", "build", "url", "marker", "path"}
     parts |= {"origin", "original", "secret"}
@@ -177,7 +178,17 @@ NO_STATEMENTS = {
     "pylock": {"commit-id", "type", "url", "path"},
     "pyproject": {"dependencies", "project", "tool", "uv", "pixi", "pdm", "poetry", "flit"}
     | {"conda-lock", "setuptools", "build-system", "skip-non-conda-lock", "name"},
-    "uv_lock": {"url", "path", "registry", "git", "rev", "subdirectory", "size"},
+    "uv_lock": {
+        "package",
+        "metadata",
+        "url",
+        "path",
+        "registry",
+        "git",
+        "rev",
+        "subdirectory",
+        "size",
+    },
 }
 
 

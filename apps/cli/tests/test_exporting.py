@@ -158,7 +158,7 @@ def locked(text: str, name: str) -> dict[str, set[tuple[Any, ...]]]:
     for package in found.packages:
         (artifact,) = package.artifacts
         said = (package.category, package.name, package.version, package.build)
-        needs = frozenset(text.split()[0] for text in package.dependencies)
+        needs = frozenset(edge.name for edge in package.dependencies)
         for platform in package.platforms or ():
             packages[platform].add((*said, artifact.url, frozenset(artifact.hashes), needs))
     return packages
@@ -269,7 +269,7 @@ def test_what_a_wheel_needs_on_some_platforms_has_a_marker() -> None:
     text = export(ResolvedEnv.co_resolve(spec, found, resolved_by="me"), "pixi").text
     (package,) = (p for p in read(text, "pixi.lock").packages if p.name == "a")
     (needed,) = package.dependencies
-    marker = Requirement(needed).marker
+    marker = Requirement(str(needed)).marker
     assert marker
     where = [platform for platform in found if marker.evaluate(markers(platform))]
     assert where == ["osx-64", "osx-arm64"]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from reqparse.errors import NotExpressible, ParseErrors, Problem, ReqparseError, UnknownKind
+from reqparse.errors import (
+    NotExpressible,
+    ParseErrors,
+    Problem,
+    ReqparseError,
+    SelectionErrors,
+    UnknownKind,
+)
 from reqparse.files import KINDS, parse_file, parse_requirement
 from reqparse.model import (
     PLATFORMS,
+    Lock,
     LockedArtifact,
+    LockedEdge,
     LockedPackage,
     Note,
     Origin,
@@ -20,7 +29,9 @@ from reqparse.model import (
 __all__ = [
     "KINDS",
     "PLATFORMS",
+    "Lock",
     "LockedArtifact",
+    "LockedEdge",
     "LockedPackage",
     "NotExpressible",
     "Note",
@@ -31,6 +42,7 @@ __all__ = [
     "ReqparseError",
     "Requirement",
     "RequirementSet",
+    "SelectionErrors",
     "Setting",
     "StatedSource",
     "UnknownKind",

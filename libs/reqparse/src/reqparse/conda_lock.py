@@ -12,13 +12,16 @@ from reqparse._lines import decode
 from reqparse._locked import Place, check_version, conda_parts, hash_table
 from reqparse._strange import check_file, check_keys
 from reqparse._yaml import load_yaml
-from reqparse.model import LockedPackage
+from reqparse.model import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
     from reqparse._node import Node
     from reqparse._reading import Reading
 
 __all__ = ["read"]
+
+DEFAULT = ("main", "dev")
+"""The categories that conda-lock installs where nothing is said."""
 
 _UNREAD = {
     "metadata.*": None,  # when, by whom and from which files it was made
@@ -57,6 +60,13 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     for node in root.get("package").items:
         with reading.guard(place.at(node)):
             reading.packages.append(_package(place, node))
+    categories = dict.fromkeys(group for p in reading.packages for group in p.groups)
+    reading.facts["lock"] = Lock(
+        kind="conda-lock.yml",
+        groups=tuple(categories),
+        default_groups=tuple(name for name in DEFAULT if name in categories),
+        origin=place.at(root),
+    )
     reading.note_unread(root, place.file, _UNREAD)
 
 
@@ -64,12 +74,13 @@ def _package(place: Place, node: Node) -> LockedPackage:
     name, manager, url = node.get("name").text, node.opt("manager"), node.get("url").text
     if manager not in ("conda", "pip"):
         raise Flaw(f"`{name}` has the manager `{manager}`", "conda-lock knows `conda` and `pip`")
+    name_of = str.lower if manager == "conda" else canonicalize_name
     category = node.opt("category")
     groups = [category] if category else list(node.get("categories").texts())
     dependencies = node.get("dependencies").table.items()
     return LockedPackage(
         category="conda" if manager == "conda" else "pypi",
-        name=name.lower() if manager == "conda" else canonicalize_name(name),
+        name=name_of(name),
         version=node.opt("version"),
         build=conda_parts(url)[2] if manager == "conda" else None,
         artifacts=(
@@ -78,7 +89,8 @@ def _package(place: Place, node: Node) -> LockedPackage:
         platforms=(node.get("platform").text,),
         groups=tuple(groups),
         dependencies=tuple(
-            redact(f"{k} {v.text if v.value is not None else ''}".strip()) for k, v in dependencies
+            LockedEdge(name=name_of(k), specifier=redact(v.text if v.value is not None else ""))
+            for k, v in dependencies
         ),
         origin=place.at(node),
     )

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 
-__all__ = ["NotExpressible", "ParseErrors", "Problem", "ReqparseError", "UnknownKind"]
+__all__ = [
+    "NotExpressible",
+    "ParseErrors",
+    "Problem",
+    "ReqparseError",
+    "SelectionErrors",
+    "UnknownKind",
+]
 
 
 class ReqparseError(Exception):
@@ -49,6 +56,10 @@ class ParseErrors(ValueError, ReqparseError):
         if more := len(self.problems) - _SHOWN:
             shown += [f"and {more} more"] if more > 0 else []
         return "\n".join(shown)
+
+
+class SelectionErrors(ParseErrors):
+    """Everything for which a lock does not suffice, on one target and for one choice."""
 
 
 class UnknownKind(ValueError, ReqparseError):

@@ -11,7 +11,7 @@ from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import Place, conda_parts, hash_text
 from reqparse._pypi import pypi_requirement
-from reqparse.model import LockedPackage, Origin
+from reqparse.model import Lock, LockedPackage, Origin
 
 if TYPE_CHECKING:
     from reqparse._reading import Reading
@@ -30,6 +30,7 @@ def read(reading: Reading, location: str, data: bytes) -> None:
         origin = Origin(file=redact(location), line=number)
         with reading.guard(origin):
             reader.line(line.strip(), origin)
+    reading.facts["lock"] = Lock(kind="explicit", origin=Origin(file=redact(location)))
     if not reader.explicit:
         reading.problem(
             Origin(file=redact(location)), "no `@EXPLICIT` line", "is it an explicit list?"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = [
     "PLATFORMS",
     "Category",
+    "Lock",
     "LockedArtifact",
+    "LockedEdge",
     "LockedPackage",
     "Note",
     "Origin",
@@ -171,6 +173,36 @@ class LockedArtifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedEdge:
+    """What a package, or a lock as a whole, needs; `str()` is one line that says it."""
+
+    name: str
+    """Normalised as the name of the package that it leads to."""
+    specifier: str = ""
+    """PEP 440, or the rest of a conda MatchSpec; the exact version where that tells it apart."""
+    extras: tuple[str, ...] = ()
+    marker: str | None = None
+    source: str | None = None
+    """The index, URL or path of what is meant, where the lock tells packages apart by it."""
+    extra: str | None = None
+    """The extra of its owner that needs it; None is the owner itself."""
+    group: str | None = None
+    """The dependency group of its owner that needs it."""
+    origin: Origin = field(default=Origin(), compare=False)
+
+    def __str__(self) -> str:
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        space = "" if self.specifier.startswith("==") else " " * bool(self.specifier)
+        markers = [
+            f"({self.marker})" if self.marker and (self.extra or self.group) else self.marker,
+            f"extra == '{self.extra}'" if self.extra else None,
+            f"'{self.group}' in dependency_groups" if self.group else None,
+        ]
+        marker = " and ".join(filter(None, markers))
+        return f"{self.name}{extras}{space}{self.specifier}" + (f" ; {marker}" if marker else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPackage:
     """An exact package of a lock file. A conda package has one artifact, a PyPI one may have many."""
 
@@ -187,10 +219,37 @@ class LockedPackage:
     """The channel or index it was found on."""
     groups: tuple[str, ...] = ()
     """The environments, categories, extras or groups that include it, as the lock names them."""
-    dependencies: tuple[str, ...] = ()
-    """What it needs; for one of its extras or groups, with a marker on `extra`, or on
-    `dependency_groups` as PEP 751 has it."""
+    dependencies: tuple[LockedEdge, ...] = ()
     editable: bool = False
+    virtual: bool = False
+    """There is nothing of it to install; what it needs is."""
+    origin: Origin = field(default=Origin(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What a lock file says of itself; what it means on a target says `reqparse.selecting`."""
+
+    kind: str
+    """One of `KINDS`."""
+    roots: tuple[str, ...] = ()
+    """The names of the projects that it was made for, which are not installed themselves."""
+    edges: tuple[LockedEdge, ...] = ()
+    """What is needed and belongs to no package: a script's requirements, a workspace's groups."""
+    members: tuple[str, ...] = ()
+    """The names of the projects of uv's workspace."""
+    supported: tuple[str, ...] = ()
+    """Markers, of which one must hold; none where it is for every target."""
+    conflicts: tuple[tuple[str, ...], ...] = ()
+    """Sets of which no two may be chosen, each member as uv's markers name it:
+    `extra-3-app-cpu`, `group-3-app-dev`, `project-3-app`."""
+    groups: tuple[str, ...] = ()
+    """The groups, or categories, that can be chosen."""
+    default_groups: tuple[str, ...] = ()
+    """Those of them that are meant where nothing is said."""
+    extras: tuple[str, ...] = ()
+    environments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The platforms of each of pixi's environments."""
     origin: Origin = field(default=Origin(), compare=False)
 
 
@@ -212,6 +271,8 @@ class RequirementSet:
     sources: tuple[StatedSource, ...] = ()
     python: tuple[PythonRequirement, ...] = ()
     packages: tuple[LockedPackage, ...] = ()
+    lock: Lock | None = None
+    """What a lock file says beside its packages; None of what is no lock."""
     settings: tuple[Setting, ...] = ()
     name: str | None = None
     platforms: tuple[str, ...] = ()

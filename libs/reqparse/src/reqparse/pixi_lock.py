@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from reqparse._locked import (
 )
 from reqparse._url import split_fragment
 from reqparse._yaml import load_yaml
-from reqparse.model import LockedPackage
+from reqparse.model import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
     from reqparse._node import Node
@@ -48,6 +49,10 @@ _UNREAD = {
         for key in ("input", "package_build_source", "sources", "variants")
     },
 }
+_CONDA = re.compile(r"\s*(?:\S+::)?([\w.-]+)\s*(.*?)\s*", re.DOTALL)
+_PYPI = re.compile(
+    r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?\s*\(?([^;]*?)\)?\s*(?:;\s*(.*?)\s*)?", re.DOTALL
+)
 Selection = tuple[str | None, ...]  # a URL or path, and the values of the selectors
 
 
@@ -72,15 +77,20 @@ class _Reader:
 
     def read(self, root: Node) -> None:
         platforms: dict[str, None] = {}
+        environments: dict[str, tuple[str, ...]] = {}
         for environment, node in root.get("environments").table.items():
             with self._reading.guard(self._place.at(node)):
                 self._sources(node)
+                environments[environment] = tuple(node.get("packages").table)
                 for platform, listed in node.get("packages").table.items():
                     platforms[platform] = None
                     for use in listed.items:
                         selection = (_key(use), *(use.opt(s) for s in _SELECTORS))
                         self._uses.setdefault(selection, {})[environment, platform] = use
         self._reading.facts["platforms"] = tuple(platforms)
+        self._reading.facts["lock"] = Lock(
+            kind="pixi.lock", environments=environments, origin=self._place.at(root)
+        )
         for node in root.get("packages").items:
             with self._reading.guard(self._place.at(node)):
                 self._package(node)
@@ -142,11 +152,11 @@ class _Reader:
             fields["name"] = (name or "").lower()
             fields["build"] = build
             fields["source"] = without_secret(node.opt("channel"))
-            fields["dependencies"] = tuple(map(redact, node.get("depends").texts()))
+            fields["dependencies"] = tuple(map(_conda_edge, node.get("depends").texts()))
         else:
             fields["name"] = canonicalize_name(node.opt("name") or "")
             fields["requires_python"] = node.opt("requires_python")
-            fields["dependencies"] = tuple(map(redact, node.get("requires_dist").texts()))
+            fields["dependencies"] = tuple(map(_pypi_edge, node.get("requires_dist").texts()))
             fields["editable"] = node.get("editable").flag
             hashes += [h for h in split_fragment(address)[1].hashes if h not in hashes]
         if not fields["name"]:
@@ -161,3 +171,22 @@ def _key(node: Node) -> str:
         if key in node.table and node.table[key].value is not None:
             return node.table[key].text
     raise Flaw("a package without a URL or path", line=node.line)
+
+
+def _conda_edge(text: str) -> LockedEdge:
+    """What a conda package needs: a MatchSpec, of which only the name is told apart."""
+    match = _CONDA.fullmatch(redact(text))
+    if not match:
+        raise Flaw(f"`{redact(text)}` has no name")
+    return LockedEdge(name=match[1].lower(), specifier=match[2])
+
+
+def _pypi_edge(text: str) -> LockedEdge:
+    """What a PyPI package needs, as PEP 508 has it; the versions were checked by who locked them."""
+    match = _PYPI.fullmatch(redact(text))
+    if not match:
+        raise Flaw(f"`{redact(text)}` has no name")
+    extras = tuple(extra.strip() for extra in (match[2] or "").split(",") if extra.strip())
+    return LockedEdge(
+        name=canonicalize_name(match[1]), extras=extras, specifier=match[3], marker=match[4]
+    )

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._locked import Place, hash_table, open_toml, without_secret
-from reqparse.model import LockedPackage
+from reqparse.model import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _ALONE = ("vcs", "directory", "archive")
-_OF_ALL = ("environments", "extras", "dependency-groups", "default-groups")
 _UNREAD = {
     "created-by": None,
     "tool": "it is for another tool",
@@ -38,13 +37,26 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     for node in root.get("packages").items:
         with reading.guard(place.at(node)):
             reading.packages.append(_package(place, node))
-    for key in _OF_ALL:
-        node = root.get(key)
-        with reading.guard(place.at(node)):
-            if values := list(node.texts()):
-                text = f"`{key}` of the lock is not used: {', '.join(values)}"
-                reading.note(place.at(node), text)
+    with reading.guard(place.at(root)):
+        reading.facts["lock"] = _lock(place, root)
     reading.note_unread(root, place.file, _UNREAD)
+
+
+def _lock(place: Place, root: Node) -> Lock:
+    groups, extras = (
+        tuple(map(canonicalize_name, root.get(key).texts()))
+        for key in ("dependency-groups", "extras")
+    )
+    # Of what may be named nowhere else: it is meant where nothing is said (PEP 751).
+    default = tuple(map(canonicalize_name, root.get("default-groups").texts()))
+    return Lock(
+        kind="pylock.toml",
+        supported=tuple(root.get("environments").texts()),
+        groups=tuple(dict.fromkeys((*groups, *default))),
+        default_groups=default,
+        extras=extras,
+        origin=place.at(root),
+    )
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -60,7 +72,7 @@ def _package(place: Place, node: Node) -> LockedPackage:
         marker=node.opt("marker"),
         requires_python=node.opt("requires-python"),
         source=without_secret(node.opt("index")),
-        dependencies=tuple(_dependency(d) for d in node.get("dependencies").items),
+        dependencies=tuple(_edge(place, d) for d in node.get("dependencies").items),
         editable=node.get("directory", "editable").flag,
         origin=place.at(node),
     )
@@ -102,6 +114,18 @@ def _subdirectory(node: Node) -> str:
     return f"#subdirectory={subdirectory}" if subdirectory else ""
 
 
-def _dependency(node: Node) -> str:
-    name, version = node.get("name").text, node.opt("version")
-    return f"{name}=={version}" if version else name
+def _edge(place: Place, node: Node) -> LockedEdge:
+    version = node.opt("version")
+    return LockedEdge(
+        name=canonicalize_name(node.get("name").text),
+        specifier=f"=={version}" if version else "",
+        source=_source(place, node),
+        origin=place.at(node),
+    )
+
+
+def _source(place: Place, node: Node) -> str | None:
+    """What a dependency says of the source of what it means, by the keys that a package has."""
+    if index := without_secret(node.opt("index")):
+        return index
+    return next((meant.path or meant.url for meant in _artifacts(place, node)), None)

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._locked import Place, hash_text, open_toml, without_secret
-from reqparse.model import LockedPackage
+from reqparse.model import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,37 +20,103 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-_LOCAL = ("path", "directory", "editable")
-_ASKED = "it is what was asked for, not what was found"
+_LOCAL = ("path", "directory", "editable", "virtual")
 _HOW = "it is how packages were chosen"
+_ASKED = "it is what was asked for, not what was found"
 _UNREAD = {
-    "conflicts": "groups and extras that exclude each other are told apart by markers",
-    "manifest": _ASKED,
+    "manifest.*": _HOW,
     "options": _HOW,
     "required-markers": _ASKED,
     "resolution-markers": _HOW,
     "revision": None,
-    "supported-markers": _ASKED,
-    "package.metadata": _ASKED,
+    "package.metadata*": _ASKED,
     **{f"package.{file}.upload-time": None for file in ("sdist", "wheels")},
-    "package.*dependencies*.source": "a package is meant by its name and version",
+    "manifest.requirements.*": "a package is meant by its name and version",
+    "manifest.dependency-groups.*": "a package is meant by its name and version",
 }
 
 
 def read(reading: Reading, location: str, data: bytes) -> None:
-    """Add what a uv.lock says to `reading`."""
+    """Add what a uv.lock says to `reading`.
+
+    What it was made for, a project or the members of a workspace, is among the packages, and
+    among the roots of its `Lock`; it is noted that a root is not installed.
+    """
     root, place = open_toml(reading, location, data, version="version", what="uv.lock")
+    nodes: list[tuple[Node, LockedPackage]] = []
     for node in root.get("package").items:
         with reading.guard(place.at(node)):
-            if node.get("source").opt("virtual"):
-                name = node.get("name").text
-                node.get("version").done = True
-                text = f"`{name}` is virtual: there is nothing to install; what it asks for is"
-                asked = ", ".join(_dependencies(node)) or "nothing"
-                reading.note(place.at(node), f"{text} {asked}")
-            else:
-                reading.packages.append(_package(place, node))
+            reading.packages.append(package := _package(place, node))
+            nodes.append((node, package))
+    with reading.guard(place.at(root)):
+        reading.facts["lock"] = lock = _lock(place, root, nodes)
+        for package in reading.packages:
+            if package.name in lock.roots:
+                asked = ", ".join(map(str, package.dependencies)) or "nothing"
+                text = f"`{package.name}` is not installed: the lock is for it; what it asks for is"
+                reading.note(package.origin, f"{text} {asked}")
     reading.note_unread(root, place.file, _UNREAD)
+
+
+def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> Lock:
+    manifest = root.get("manifest")
+    members = [canonicalize_name(name) for name in manifest.get("members").texts()]
+    local = [package for _, package in nodes if package.artifacts and package.artifacts[0].path]
+    # A workspace's root may be no project; then all of its members are what uv installs.
+    roots = [p.name for p in local if p.artifacts[0].path == place.base] or members
+    groups, extras = _offered(manifest, [n for n, p in nodes if p.name in {*roots, *members}])
+    return Lock(
+        kind="uv.lock",
+        roots=tuple(roots),
+        members=tuple(members),
+        edges=tuple(_of_manifest(place, manifest)),
+        supported=tuple(root.get("supported-markers").texts()),
+        conflicts=tuple(
+            tuple(_conflict(item) for item in items.items) for items in root.get("conflicts").items
+        ),
+        groups=groups,
+        default_groups=("dev",) if "dev" in groups else (),  # as uv where its settings say nothing
+        extras=extras,
+        origin=place.at(root),
+    )
+
+
+def _offered(manifest: Node, nodes: list[Node]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The groups and the extras of the projects; those that ask for nothing have no edges."""
+    groups = dict.fromkeys(manifest.get("dependency-groups").table)
+    extras: dict[str, None] = {}
+    for node in nodes:
+        groups.update(dict.fromkeys(node.get("dev-dependencies").table))
+        groups.update(dict.fromkeys(node.get("metadata", "requires-dev").table))
+        extras.update(dict.fromkeys(node.get("optional-dependencies").table))
+        extras.update(dict.fromkeys(node.get("metadata", "provides-extras").texts()))
+    return tuple(groups), tuple(extras)
+
+
+def _conflict(node: Node) -> str:
+    """A member of a set of conflicts as markers name it, with the length of the name in front."""
+    package = canonicalize_name(node.get("package").text)
+    for kind in ("extra", "group"):
+        if name := node.opt(kind):
+            return f"{kind}-{len(package)}-{package}-{name}"
+    return f"project-{len(package)}-{package}"
+
+
+def _of_manifest(place: Place, manifest: Node) -> Iterator[LockedEdge]:
+    """What a script, or a workspace whose root is no project, asks for by itself."""
+    groups = manifest.get("dependency-groups").table.items()
+    for group, requirements in ((None, manifest.get("requirements")), *groups):
+        for node in requirements.items:
+            yield LockedEdge(
+                name=canonicalize_name(node.get("name").text),
+                specifier=(node.opt("specifier") or "").replace(
+                    "*", "", node.opt("specifier") == "*"
+                ),
+                extras=tuple(node.get("extras").texts()),
+                marker=node.opt("marker"),
+                group=group,
+                origin=place.at(node),
+            )
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
@@ -63,8 +129,9 @@ def _package(place: Place, node: Node) -> LockedPackage:
         artifacts=tuple(_artifacts(place, node, source)),
         marker=" or ".join(f"({m})" if len(markers) > 1 else m for m in markers) or None,
         source=without_secret(source.opt("registry")),
-        dependencies=tuple(_dependencies(node)),
+        dependencies=tuple(_dependencies(place, node)),
         editable="editable" in source.table,
+        virtual="virtual" in source.table,
         origin=place.at(node),
     )
 
@@ -104,27 +171,41 @@ def _git(text: str) -> str:
     return f"git+{address}@{commit}{end}" if commit else f"git+{address}{end}"
 
 
-def _dependencies(node: Node) -> Iterator[str]:
-    """The edges of a package; those of an extra or a group have it in their marker."""
+def _dependencies(place: Place, node: Node) -> Iterator[LockedEdge]:
     for edge in node.get("dependencies").items:
-        yield _dependency(edge, "")
-    for key, condition in (
-        ("optional-dependencies", "extra == '{}'"),
-        ("dev-dependencies", "'{}' in dependency_groups"),
-    ):
-        for name, listed in node.get(key).table.items():
-            for edge in listed.items:
-                yield _dependency(edge, condition.format(name))
+        yield _edge(place, edge)
+    for extra, listed in node.get("optional-dependencies").table.items():
+        yield from (_edge(place, edge, extra=extra) for edge in listed.items)
+    for group, listed in node.get("dev-dependencies").table.items():
+        yield from (_edge(place, edge, group=group) for edge in listed.items)
 
 
-def _dependency(node: Node, condition: str) -> str:
-    extras = ",".join(node.get("extra").texts())
-    text = node.get("name").text + (f"[{extras}]" if extras else "")
-    if version := node.opt("version"):
-        text += f"=={version}"
-    marker = node.opt("marker")
-    if marker and condition:
-        # In parentheses, since `and` binds more than an `or` in the marker.
-        marker = f"({marker}) and {condition}"
-    marker = marker or condition
-    return f"{text} ; {marker}" if marker else text
+def _edge(
+    place: Place, node: Node, *, extra: str | None = None, group: str | None = None
+) -> LockedEdge:
+    version = node.opt("version")
+    return LockedEdge(
+        name=canonicalize_name(node.get("name").text),
+        specifier=f"=={version}" if version else "",
+        extras=tuple(node.get("extra").texts()),
+        marker=node.opt("marker"),
+        source=_source(place, node.get("source")),
+        extra=extra,
+        group=group,
+        origin=place.at(node),
+    )
+
+
+def _source(place: Place, source: Node) -> str | None:
+    """What an edge says of the source of a package, as the package itself has it."""
+    if source.value is None:
+        return None
+    if git := source.opt("git"):
+        return place.artifact(_git(git)).url
+    if registry := source.opt("registry"):
+        return without_secret(registry)
+    for key in ("url", *_LOCAL):
+        if address := source.opt(key):
+            artifact = place.artifact(address)
+            return artifact.path or artifact.url
+    raise Flaw("an edge to a source of no known kind", line=source.line)

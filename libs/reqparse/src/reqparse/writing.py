@@ -220,7 +220,8 @@ def _check(text: str, requirements: RequirementSet, target: str) -> None:
     reading = Reading(env={})
     try:
         read(reading, f"/{target}", text.encode())
-        again = reading.result()
+        # Whether that is a lock is told by what it says.
+        again = replace(reading.result(), lock=wanted.lock)
     except (ParseErrors, Flaw, UnicodeEncodeError) as error:
         raise NotExpressible(target, (str(error).partition("\n")[0],)) from None
     if again == wanted:

@@ -1,0 +1,124 @@
+"""The packages of locks that list them by platform: conda-lock's, pixi's and `@EXPLICIT`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reqparse._locked import is_conda_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from reqparse._selection import Selection
+    from reqparse.model import LockedEdge, LockedPackage
+
+_SUBDIR = re.compile(r"(?:linux|osx|win|emscripten|wasi|freebsd|zos)-[a-z0-9]+")
+
+
+def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
+    """What is to be installed, each with the names of what it needs."""
+    choose = {"pixi.lock": _of_environment, "conda-lock.yml": _of_categories}
+    listed = choose.get(selection.lock.kind, _of_list)(selection)
+    selection.check()
+    chosen: dict[tuple[str, str], LockedPackage] = {}
+    for package in listed:
+        if (other := chosen.setdefault((package.category, package.name), package)) is not package:
+            text = f"both {other.version} and {package.version} of `{package.name}` are listed"
+            selection.problem(package.origin, text, "lock again")
+        if package.category == "conda" and not _is_built(package):
+            text = f"`{package.name}` is to be built from source, so its content is not exact"
+            selection.problem(package.origin, text, "publish it to a channel and lock again")
+    _check_python(selection, chosen.get(("conda", "python")))
+    return {package: _needs(selection, package, chosen) for package in chosen.values()}
+
+
+def _of_environment(selection: Selection) -> list[LockedPackage]:
+    """The packages of one of pixi's environments."""
+    selection.has("environment")
+    name, platform = selection.choice.environment or "default", selection.target.platform
+    selection.offered("environment", [name])
+    platforms = selection.lock.environments.get(name, (platform,))
+    _check_platform(selection, platforms, f"the environment `{name}`")
+    return [
+        p for p in selection.locked.packages if name in p.groups and platform in (p.platforms or ())
+    ]
+
+
+def _of_categories(selection: Selection) -> list[LockedPackage]:
+    """The packages of some of conda-lock's categories; what has none is always meant."""
+    selection.has("groups", "without_groups", "default_groups", "only_groups")
+    groups, platform = selection.groups(), selection.target.platform
+    _check_platform(selection, selection.locked.platforms, "the lock")
+    return [
+        p
+        for p in selection.locked.packages
+        if platform in (p.platforms or ()) and (not p.groups or groups.intersection(p.groups))
+    ]
+
+
+def _of_list(selection: Selection) -> list[LockedPackage]:
+    """All packages of an explicit list, which is for one platform."""
+    selection.has()
+    listed = list(selection.locked.packages)
+    platforms = {s for p in listed for s in p.platforms or subdirs(p)}
+    if platforms:
+        _check_platform(selection, sorted(platforms), "the list")
+    if len(platforms) > 1:
+        text = f"the list mixes packages for {', '.join(sorted(platforms))}"
+        selection.problem(selection.lock.origin, text)
+    return listed
+
+
+def subdirs(package: LockedPackage) -> tuple[str, ...]:
+    """The platform in the address of a conda package; none of what is for all of them."""
+    for artifact in package.artifacts if package.category == "conda" else ():
+        parts = (artifact.url or artifact.path or "").split("/")
+        subdir = parts[-2] if len(parts) > 1 else ""
+        if _SUBDIR.fullmatch(subdir):
+            return (subdir,)
+    return ()
+
+
+def _check_platform(selection: Selection, platforms: Collection[str], what: str) -> None:
+    if selection.target.platform not in platforms:
+        text = f"{what} is not for {selection.target.platform}"
+        known = ", ".join(platforms)
+        selection.problem(selection.lock.origin, text, f"it is for {known}" if known else None)
+
+
+def _check_python(selection: Selection, python: LockedPackage | None) -> None:
+    """The Python that is locked is the one that everything else must be for."""
+    asked = selection.target.python
+    if python is None or python.version is None:
+        return
+    if asked and f"{python.version}.".partition(f"{asked}.")[0]:
+        text = f"the lock has Python {python.version}, not {asked}"
+        selection.problem(python.origin, text, "a lock with a Python of its own decides it")
+    selection.python = python.version
+
+
+def _is_built(package: LockedPackage) -> bool:
+    return all(is_conda_archive(a.url or a.path or "") for a in package.artifacts)
+
+
+def _needs(
+    selection: Selection,
+    package: LockedPackage,
+    chosen: Mapping[tuple[str, str], LockedPackage],
+) -> tuple[str, ...]:
+    needs: set[str] = set()
+    for edge in package.dependencies:
+        # What PyPI's need may come from conda, under a name that only that package knows.
+        kinds = ("conda",) if package.category == "conda" else ("pypi", "conda")
+        if any((kind, edge.name) in chosen for kind in kinds):
+            needs.add(edge.name)
+        elif package.category == "conda" and not _may_lack(edge):
+            text = f"`{package.name}` needs `{edge}`, which is not among the packages"
+            selection.problem(package.origin, text, "lock again")
+    return tuple(sorted(needs))
+
+
+def _may_lack(edge: LockedEdge) -> bool:
+    """Whether an edge leads to a property of the system, or holds on a condition."""
+    return edge.name.startswith("__") or "when=" in edge.specifier or "; if" in edge.specifier

@@ -1,0 +1,207 @@
+"""What is wanted of a lock, and for what; what was selected; and what goes wrong meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from reqparse._evaluation import Evaluation, Undecided
+from reqparse._reading import problem_of
+from reqparse._wheels import best
+from reqparse.errors import SelectionErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packaging.tags import Tag
+
+    from reqparse.errors import Problem
+    from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin, RequirementSet
+
+_NORMALISED = ("uv.lock", "pylock.toml")
+_WORDS = {
+    "environment": "environments",
+    "groups": "groups",
+    "without_groups": "groups",
+    "default_groups": "groups",
+    "only_groups": "dependency groups",
+    "extras": "extras",
+    "packages": "workspace members",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What of a lock is wanted. A kind of lock that has no such thing refuses it by name."""
+
+    environment: str | None = None
+    """pixi's environment; None is its `default`."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups, conda-lock's categories, Pipfile's `develop`; beside the default ones."""
+    without_groups: tuple[str, ...] = ()
+    """Groups that are not wanted, though they are default ones."""
+    default_groups: bool = True
+    """Whether the default groups are wanted."""
+    only_groups: bool = False
+    """Whether the groups alone are wanted, without what the project itself needs."""
+    extras: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    """Members of uv's workspace; none means its root, or all where the root is no project."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The machine and the Python that packages are selected for."""
+
+    platform: str
+    """The conda subdir."""
+    python: str | None
+    """The version of Python, full or minor; None where the lock itself has a Python."""
+    markers: Mapping[str, str]
+    """The environment that markers (PEP 508) are evaluated in, all of it."""
+    ranks: Mapping[Tag, int]
+    """The wheel tags that are accepted, each with its place: 0 is the best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """A package of a lock on one target, and the one file of it that is taken there."""
+
+    package: LockedPackage
+    artifact: LockedArtifact
+    """The best wheel; else the sdist, archive, repository or directory to build it from."""
+    depends: tuple[str, ...] = ()
+    """The names of those that it needs among the selected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pythons:
+    """What a lock says of Python."""
+
+    requires: tuple[str, ...] = ()
+    """PEP 440 specifiers that all hold."""
+    pinned: tuple[tuple[str, str], ...] = ()
+    """The exact Python, by platform, of a lock that has one among its packages."""
+
+
+def _normalised(choice: Choice) -> Choice:
+    """The choice with names as PEP 685 and PEP 735 have them in locks of PyPI's packages."""
+
+    def names(given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(canonicalize_name, given))
+
+    return replace(
+        choice,
+        groups=names(choice.groups),
+        without_groups=names(choice.without_groups),
+        extras=names(choice.extras),
+        packages=names(choice.packages),
+    )
+
+
+class Selection:
+    """A lock, a target and a choice, and every problem that there is with the three."""
+
+    def __init__(self, locked: RequirementSet, lock: Lock, target: Target, choice: Choice) -> None:
+        self.locked, self.lock, self.target = locked, lock, target
+        self.choice = _normalised(choice) if lock.kind in _NORMALISED else choice
+        self._evaluation: Evaluation | None = None
+        self.python = target.markers.get("python_full_version", "")
+        """The version of Python that everything is for."""
+        self._problems: dict[Problem, None] = {}
+
+    def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
+        self._problems.setdefault(problem_of(origin, message, hint))
+
+    def start_over(self) -> None:
+        """Forget every problem."""
+        self._problems = {}
+
+    def check(self) -> None:
+        """Raise `SelectionErrors` if there was any problem so far."""
+        if self._problems:
+            raise SelectionErrors(tuple(self._problems))
+
+    def has(self, *names: str) -> None:
+        """Refuse what was chosen of things that this kind of lock does not have."""
+        nothing = Choice()
+        for name in (field.name for field in fields(Choice)):
+            if name not in names and getattr(self.choice, name) != getattr(nothing, name):
+                self.problem(
+                    self.lock.origin, f"{self.lock.kind} has no {_WORDS[name]} to choose from"
+                )
+
+    def offered(
+        self, what: Literal["group", "extra", "environment", "member"], names: Iterable[str]
+    ) -> None:
+        """Refuse names that the lock does not have."""
+        lists: dict[str, Iterable[str]] = {
+            "group": self.lock.groups,
+            "extra": self.lock.extras,
+            "environment": self.lock.environments,
+            "member": self.lock.members or self.lock.roots,
+        }
+        known = list(lists[what])
+        for name in names:
+            if name not in known:
+                hint = f"it has {', '.join(known)}" if known else "it has none"
+                self.problem(self.lock.origin, f"the lock has no {what} `{name}`", hint)
+
+    def groups(self) -> frozenset[str]:
+        """The groups that are wanted, the default ones among them."""
+        choice = self.choice
+        self.offered("group", (*choice.groups, *choice.without_groups))
+        default = self.lock.default_groups if choice.default_groups else ()
+        default = () if choice.only_groups else default
+        return frozenset((*default, *choice.groups)) - set(choice.without_groups)
+
+    def holds(
+        self,
+        marker: str | None,
+        origin: Origin,
+        *,
+        extras: frozenset[str] = frozenset(),
+        groups: frozenset[str] = frozenset(),
+    ) -> bool:
+        """Whether a marker holds on the target; one that nobody can tell is a problem."""
+        if marker is None:
+            return True
+        if self._evaluation is None:
+            self._evaluation = Evaluation(self.target.markers)
+        try:
+            return self._evaluation.holds(marker, extras, groups)
+        except Undecided as undecided:
+            text = f"whether `{marker}` holds on {self.target.platform} cannot be told"
+            self.problem(origin, text, str(undecided))
+            return False
+
+    def check_target(self) -> None:
+        """Refuse a target that the lock was not made for, by its markers or its Python."""
+        markers = self.lock.supported
+        if markers and not any(self.holds(m, self.lock.origin) for m in markers):
+            text = f"the lock is not for {self.target.platform} with Python {self.python}"
+            self.problem(self.lock.origin, text, f"it is for {' or '.join(markers)}")
+        for python in self.locked.python:
+            if not self.admits(python.specifier):
+                text = f"the lock is for Python {python.specifier}, not {self.python}"
+                self.problem(python.origin, text, "choose another Python")
+
+    def admits(self, specifier: str) -> bool:
+        """Whether a `Requires-Python` admits the target's."""
+        return SpecifierSet(specifier).contains(self.python, prereleases=True)
+
+    def artifact(self, package: LockedPackage) -> LockedArtifact | None:
+        """The file of a package for the target; none is a problem."""
+        name = " ".join(filter(None, (package.name, package.version)))
+        if package.requires_python and not self.admits(package.requires_python):
+            text = f"`{name}` is for Python {package.requires_python}, not {self.python}"
+            self.problem(package.origin, text)
+        chosen = best(package.artifacts, self.target.ranks)
+        if chosen is None:
+            files = ", ".join(a.filename for a in package.artifacts) or "nothing"
+            text = f"`{name}` has no file for {self.target.platform} and Python {self.python}"
+            self.problem(package.origin, text, f"it has {files}")
+        return chosen

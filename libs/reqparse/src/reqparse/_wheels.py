@@ -1,0 +1,40 @@
+"""Which of the files of a package is taken on a target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packaging.tags import Tag
+
+    from reqparse.model import LockedArtifact
+
+_Rank = tuple[int, tuple[int, str]]
+
+
+def best(artifacts: Iterable[LockedArtifact], ranks: Mapping[Tag, int]) -> LockedArtifact | None:
+    """The wheel with the best tag and, of those, the highest build; else what is no wheel."""
+    wheels: list[tuple[int, tuple[int, str], int, LockedArtifact]] = []
+    others = []
+    for place, artifact in enumerate(artifacts):
+        if not artifact.filename.endswith(".whl"):
+            others.append(artifact)
+        elif rank := _rank(artifact.filename, ranks):
+            wheels.append((*rank, -place, artifact))
+    if wheels:
+        return max(wheels, key=lambda wheel: wheel[:3])[3]
+    return others[0] if others else None
+
+
+def _rank(filename: str, ranks: Mapping[Tag, int]) -> _Rank | None:
+    """The more, the better; None of a wheel that is not accepted, or named like none."""
+    try:
+        _, _, build, tags = parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return None
+    accepted = [ranks[tag] for tag in tags if tag in ranks]
+    return (-min(accepted), build or (-1, "")) if accepted else None

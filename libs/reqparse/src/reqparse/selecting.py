@@ -1,0 +1,90 @@
+"""What a lock file means on one target: the exact packages, and of each the file to take.
+
+Nothing is resolved: a package is selected because the lock says so, and a lock that does not suffice
+is refused with everything that it lacks.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from reqparse._conda_selection import subdirs
+from reqparse._selection import Choice, Pythons, Selected, Selection, Target
+from reqparse.errors import Problem, SelectionErrors
+from reqparse.model import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqparse.model import Lock, LockedPackage, RequirementSet
+
+__all__ = ["Choice", "Pythons", "Selected", "Target", "pythons", "select"]
+
+_SELECTORS = {
+    "uv.lock": "_uv_selection",
+    "pylock.toml": "_pylock_selection",
+    "conda-lock.yml": "_conda_selection",
+    "pixi.lock": "_conda_selection",
+    "explicit": "_conda_selection",
+}
+
+
+def select(
+    locked: RequirementSet,
+    target: Target,
+    choice: Choice = Choice(),  # noqa: B008 - frozen
+) -> tuple[Selected, ...]:
+    """The packages of a lock on one target, sorted by category and name, each with its file.
+
+    `locked` is what `parse_file` gives of a lock file. The projects that a uv.lock was made for are
+    not among the result, and nothing virtual is. Markers are evaluated as PEP 508 and PEP 751
+    say, wheels chosen by `target.ranks` alone. Versions are taken as locked and not checked again
+    against what packages ask of each other.
+
+    Raises `SelectionErrors` with every problem: a target, a group, an extra or an environment that
+    the lock does not have, an edge without a package, a package without a file for the target;
+    and ValueError for a target whose `markers` are not all there.
+    """
+    lock = _lock(locked)
+    selection = Selection(locked, lock, target, choice)
+    module = import_module(f"reqparse.{_SELECTORS[lock.kind]}")
+    packages: Callable[[Selection], dict[LockedPackage, tuple[str, ...]]] = module.packages
+    chosen = packages(selection)
+    selected = []
+    for package, depends in chosen.items():
+        artifact = selection.artifact(package)
+        if artifact is not None:
+            selected.append(Selected(package=package, artifact=artifact, depends=depends))
+    selection.check()
+    return tuple(sorted(selected, key=lambda s: (s.package.category, s.package.name)))
+
+
+def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # noqa: B008 - frozen
+    """What a lock says of Python: what it requires, and which Python is among its packages.
+
+    Of the choice only the environment counts. Raises `SelectionErrors` for what is no lock.
+    """
+    _lock(locked)
+    environment = choice.environment or "default"
+    pinned = {
+        platform: package.version
+        for package in locked.packages
+        if package.category == "conda" and package.name == "python" and package.version
+        for platform in package.platforms or subdirs(package)
+        if not locked.lock or not locked.lock.environments or environment in package.groups
+    }
+    return Pythons(
+        requires=tuple(dict.fromkeys(python.specifier for python in locked.python)),
+        pinned=tuple(sorted(pinned.items())),
+    )
+
+
+def _lock(locked: RequirementSet) -> Lock:
+    if locked.lock is None:
+        hint = "give a lock file, or resolve what the file asks for"
+        origin = next((r.origin for r in locked.requirements), Origin())
+        raise SelectionErrors(
+            (Problem(origin=origin, message="this is no lock: nothing exact is in it", hint=hint),)
+        )
+    return locked.lock
