@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from reqparse._conda_selection import subdirs
+from reqparse._listed import as_lock
 from reqparse._selection import Choice, Pythons, Selected, Selection, Target
 from reqparse.errors import Problem, SelectionErrors
 from reqparse.model import Origin
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from reqparse.model import Lock, LockedPackage, RequirementSet
 
-__all__ = ["Choice", "Pythons", "Selected", "Target", "pythons", "select"]
+__all__ = ["Choice", "Pythons", "Selected", "Target", "as_lock", "pythons", "select"]
 
 _SELECTORS = {
     "uv.lock": "_uv_selection",
@@ -27,6 +28,7 @@ _SELECTORS = {
     "conda-lock.yml": "_conda_selection",
     "pixi.lock": "_conda_selection",
     "explicit": "_conda_selection",
+    "requirements.txt": "_listed",
 }
 
 

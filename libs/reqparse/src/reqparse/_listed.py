@@ -1,0 +1,118 @@
+"""Requirements that are all exact, as `pip-compile` and `uv pip compile` write them, as a lock."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from reqparse._reading import problem_of
+from reqparse.errors import SelectionErrors
+from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reqparse._selection import Selection
+    from reqparse.errors import Problem
+    from reqparse.model import Requirement, RequirementSet
+
+_EXACT = re.compile(r"===?\s*([^\s*,;]+)")
+_COMMIT = re.compile(r"@[0-9a-f]{40}(?:#|$)")
+_FRAGMENT = re.compile(r"[#&](sha256|sha384|sha512)=([0-9a-fA-F]+)")
+
+
+def as_lock(said: RequirementSet) -> RequirementSet:
+    """The same with a package for each requirement; raises `SelectionErrors` for all that is open."""
+    problems: list[Problem] = []
+    packages = []
+    for requirement in said.requirements:
+        open_ = _open(requirement)
+        if open_:
+            problems.append(problem_of(requirement.origin, *open_))
+        else:
+            packages.append(_package(requirement))
+    if problems:
+        raise SelectionErrors(tuple(problems))
+    origin = next((r.origin for r in said.requirements), Origin())
+    lock = Lock(kind="requirements.txt", origin=Origin(file=origin.file))
+    return replace(said, requirements=(), packages=tuple(packages), lock=lock)
+
+
+def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
+    """Those whose marker holds. Nothing is said of what needs what."""
+    selection.has()
+    selection.check_target()
+    chosen: dict[str, LockedPackage] = {}
+    for package in selection.locked.packages:
+        if not selection.holds(package.marker, package.origin):
+            continue
+        other = chosen.setdefault(package.name, package)
+        if (other.version, other.artifacts) != (package.version, package.artifacts):
+            text = f"`{package.name}` is pinned twice, here and at {other.origin}"
+            selection.problem(package.origin, text, "lock again")
+    return dict.fromkeys(chosen.values(), ())
+
+
+def _open(requirement: Requirement) -> tuple[str, str] | None:
+    """What of a requirement is not exact, and what to do."""
+    text = requirement.original or requirement.text
+    if requirement.category != "pypi":
+        return f"`{text}` is not of PyPI", "give a lock file that has the exact build"
+    if not _name(requirement):
+        return f"nothing says what `{text}` is", "name it: `NAME @ URL`"
+    if requirement.path:
+        return None
+    hint = "lock again with `pip-compile --generate-hashes`, or resolve the file with `-r`"
+    reason = _loose(requirement)
+    return (f"`{text}` {reason}", hint) if reason else None
+
+
+def _loose(requirement: Requirement) -> str | None:
+    """Why a requirement may mean another file tomorrow."""
+    if requirement.url:
+        exact = _COMMIT.search(requirement.url) if requirement.url.startswith("git+") else None
+        return None if exact or _hashes(requirement) else "has neither a hash nor a commit"
+    if not _EXACT.fullmatch(requirement.specifier):
+        return "is not pinned to one version"
+    return None if requirement.hashes else "has no hash"
+
+
+def _name(requirement: Requirement) -> str | None:
+    if requirement.name:
+        return requirement.name
+    place = (requirement.path or requirement.url or "").partition("#")[0]
+    try:
+        return parse_wheel_filename(place.rpartition("/")[2])[0]
+    except InvalidWheelFilename:
+        return None
+
+
+def _hashes(requirement: Requirement) -> tuple[str, ...]:
+    inside = (f"{kind}:{text.lower()}" for kind, text in _FRAGMENT.findall(requirement.url or ""))
+    return tuple(dict.fromkeys((*requirement.hashes, *inside)))
+
+
+def _package(requirement: Requirement) -> LockedPackage:
+    exact = _EXACT.fullmatch(requirement.specifier)
+    return LockedPackage(
+        category="pypi",
+        name=canonicalize_name(_name(requirement) or ""),
+        version=exact[1] if exact else None,
+        artifacts=tuple(_artifacts(requirement)),
+        marker=requirement.marker,
+        editable=requirement.editable,
+        origin=requirement.origin,
+    )
+
+
+def _artifacts(requirement: Requirement) -> Iterator[LockedArtifact]:
+    hashes = _hashes(requirement)
+    yield LockedArtifact(
+        url=requirement.url if not requirement.path else None,
+        path=requirement.path,
+        hashes=hashes,
+        secret=requirement.secret if requirement.url else None,
+    )
