@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from envid import EnvSpec, Package, ResolvedEnv
-from resolvers.satisfied import satisfies
+from resolvers.satisfied import contradicts, satisfies
 
 
 def package(kind: str, name: str, version: str) -> Package:
@@ -107,3 +107,21 @@ def test_wheels_say_themselves_what_they_need(tag: str, asked: str, *, expected:
     (env,) = ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", [wheel])}, resolved_by="me")
     lower = EnvSpec.make(requirements={"sys": [asked]}, python="")
     assert satisfies(env, lower) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("zlib", False),
+        ("zlib>=1.2,<2", False),
+        ("zlib=1.3", False),
+        ("https://channel.test::zlib>=2", True),
+        ("zlib==1.3 other_*", True),
+        ("zlib==1.3 h0_*", False),
+        ("zlib>=1.3rc1", False),  # only a solver can tell
+        ("zlib 1.2|1.4", False),
+        ("absent", True),
+    ],
+)
+def test_a_contradiction_is_certain(text: str, *, expected: bool) -> None:
+    assert contradicts(text, [("zlib", "1.3", "h0_0")]) is expected

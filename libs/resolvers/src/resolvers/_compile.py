@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from resolvers._question import Question
     from resolvers._uv import Uv
 
-__all__ = ["compile_alone", "compile_lock", "compile_notes", "compile_versions"]
+__all__ = ["compile_alone", "compile_exactly", "compile_lock", "compile_notes", "compile_versions"]
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,11 @@ def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tup
     lines = tuple(f"{package.name}=={package.version}" for package in exact)
     exactly = replace(question, lines=lines)
     return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")).stdout)
+
+
+def compile_exactly(uv: Uv, question: Question) -> tuple[Locked, ...]:
+    """The files of the exact versions that a question names, and of nothing that they need."""
+    return read_lock(_compile(uv, question, (*_LOCK, "--no-deps")).stdout)
 
 
 def compile_alone(uv: Uv, question: Question, name: str) -> tuple[Locked, ...]:

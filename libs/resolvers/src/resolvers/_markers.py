@@ -18,27 +18,10 @@ __all__ = ["Markers"]
 
 
 class Markers:
-    """The markers of a platform and the full version of its Python.
-
-    Versions of the kernel are not known of a target: as in uv, they are empty texts.
-    """
+    """The markers of a platform and the full version of its Python."""
 
     def __init__(self, platform: str, python: str) -> None:
-        target = Target.make(platform)
-        linux = target.is_linux
-        environment = {
-            "implementation_name": "cpython",
-            "implementation_version": python,
-            "os_name": "posix",
-            "platform_machine": target.machine,
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Linux" if linux else "Darwin",
-            "platform_version": "",
-            "python_full_version": python,
-            "python_version": ".".join(python.split(".")[:2]),
-            "sys_platform": "linux" if linux else "darwin",
-        }
+        environment = Target.make(platform).markers(python)
         # The same few markers stand behind most requirements.
         self._holds = lru_cache(maxsize=None)(lambda text, extra: _holds(text, environment, extra))
 

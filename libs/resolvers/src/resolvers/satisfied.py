@@ -15,13 +15,13 @@ from envid.platforms import virtual_packages
 from resolvers.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from envid.spec import EnvSpec
 
-__all__ = ["satisfies"]
+__all__ = ["contradicts", "satisfies"]
 
 _FLOORS = ("__glibc", "__linux", "__osx")  # what has a newer one has all of an older one
 # Where a version is made of numbers alone, conda and PEP 440 order them alike.
@@ -107,6 +107,29 @@ def _conda(text: str, env: ResolvedEnv) -> bool:
     if build.startswith("^") or not fnmatchcase(package.build or "", build):
         return False
     return not asked["version"] or _in_range(asked["version"], package.version)
+
+
+def contradicts(text: str, packages: Iterable[tuple[str, str, str | None]]) -> bool:
+    """Whether a conda requirement is certainly not met by packages: name, version and build of each.
+
+    `text` is a MatchSpec in its normal spelling. What only a solver can tell does not contradict.
+    """
+    asked = _CONDA.fullmatch(text.rpartition("::")[2].partition("[")[0].rstrip())
+    if asked is None:
+        return False
+    there = [(version, build) for name, version, build in packages if name == asked["name"]]
+    if not there:
+        return True
+    version, build = there[0]
+    if (
+        asked["build"]
+        and "^" not in asked["build"]
+        and not fnmatchcase(build or "", asked["build"])
+    ):
+        return True
+    clauses = [_CLAUSE.fullmatch(clause) for clause in (asked["version"] or "").split(",")]
+    certain = _NUMBERS.fullmatch(version) is not None and all(clauses)
+    return bool(asked["version"]) and certain and not _in_range(asked["version"], version)
 
 
 def _in_range(asked: str, version: str) -> bool:

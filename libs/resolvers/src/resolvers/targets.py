@@ -131,6 +131,25 @@ class Target:
             return {}
         return {"MACOSX_DEPLOYMENT_TARGET": f"{self.floor[0]}.{self.floor[1]}"}
 
+    def markers(self, python: str) -> dict[str, str]:
+        """The environment that markers (PEP 508) see there under a full version of CPython.
+
+        Versions of the kernel are not known of a target: as in uv, they are empty texts.
+        """
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": python,
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux" if self.is_linux else "Darwin",
+            "platform_version": "",
+            "python_full_version": python,
+            "python_version": ".".join(python.split(".")[:2]),
+            "sys_platform": "linux" if self.is_linux else "darwin",
+        }
+
     def tags(self, python: str) -> tuple[Tag, ...]:
         """The wheel tags that a CPython accepts here, best first (PEP 425, 600, 703).
 
