@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from mfenv.environments import Environments
 from mfenv.host import Host
+from mfenv.importing.preparing import prepare_import
 from mfenv.request import Request, prepare
 from mfenv.settings import Settings
+from pkgcache.web.credentials import Credentials
 from reqparse import RequirementSet, Setting, StatedSource, parse_file, parse_requirement
 
 if sys.version_info >= (3, 11):
@@ -150,7 +152,13 @@ def _of(prepared: Prepared) -> Outcome:
 
 def _prepared(request: Request, place: Place) -> Outcome:
     settings = Settings.load(environ=place.environ, directory=place.folder)
-    return _of(prepare(request, settings, lambda *_: ()))
+    return _of(_understood(request, settings))
+
+
+def _understood(request: Request, settings: Settings) -> Prepared:
+    if request.locks:
+        return prepare_import(request, settings, Credentials(), note=lambda _: None)
+    return prepare(request, settings, lambda *_: ())
 
 
 def _file(example: str, place: Place) -> Path:
@@ -223,6 +231,8 @@ class _Preparing(Environments):
     """Prepares what it is asked to resolve, and stops there."""
 
     def resolve(self, request: Request, **_: Any) -> Any:
+        if request.locks:
+            raise _Stopped(_understood(request, self.settings))
         raise _Stopped(prepare(request, self.settings, self.find, self._site.credentials))
 
 

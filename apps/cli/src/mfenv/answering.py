@@ -126,9 +126,13 @@ class Answers:
         return replace(answer, before=before)
 
     def _prepare(self, request: Request, placement: Placement | None = None) -> Prepared:
+        site = self._site
+        if request.locks:
+            from mfenv.importing.preparing import prepare_import
+
+            return prepare_import(request, site.settings, site.credentials, note=site.progress.note)
         from mfenv.request import prepare
 
-        site = self._site
         return prepare(
             request,
             site.settings,
@@ -205,7 +209,9 @@ class Answers:
         seconds: dict[str, float] = {}
         stored = None
         if how.latest and not known:
-            stored = self._finder.latest(prepared.spec.req_id, prepared.platforms)
+            stored = self._finder.latest(
+                prepared.spec.req_id, prepared.platforms, exact=bool(prepared.pins)
+            )
         envs = known or stored
         if envs is None:
             from mfenv.resolving import find_packages

@@ -66,8 +66,12 @@ class Finder:
         self._registry.add(envs, default=default)
         self._registry.set_published(self._settings.store, [env.env_id for env in envs])
 
-    def latest(self, req_id: str, platforms: Sequence[str]) -> tuple[ResolvedEnv, ...] | None:
+    def latest(
+        self, req_id: str, platforms: Sequence[str], *, exact: bool = False
+    ) -> tuple[ResolvedEnv, ...] | None:
         """What the store has for a request, as `use_remote_latest` asks for; None for nothing.
+
+        Of a request that is `exact` anybody's answer is as good, unless that setting is stated.
 
         It was resolved for all `platforms` together. Where everybody's are wanted, that is the
         store's default, else the newest. Costs a request for the default of each platform, a
@@ -77,6 +81,8 @@ class Finder:
         from pkgcache.errors import DamagedObject
 
         asked = self._settings.use_remote_latest
+        if exact and not self._settings.origins.get("use_remote_latest"):
+            asked = ("anyone",)
         if asked in ((), ("none",)) or (store := self._store()) is None:
             return None
         anyone = asked == ("anyone",)

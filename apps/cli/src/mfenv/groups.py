@@ -23,6 +23,7 @@ _ELSEWHERE = {
     "export": ("freeze", "requirements"),
     "gc": ("clean", "cleanup", "prune"),
     "get": ("download", "fetch", "pull"),
+    "import": ("from-lock", "load", "read"),
     "list": ("env", "envs", "ls"),
     "publish": ("push", "upload"),
     "resolve": ("compile", "lock", "solve"),

@@ -20,6 +20,7 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.bounds import conda_bounds, pypi_bounds, unused_bounds
 from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.fetching import fetching
 from mfenv.implicit import Implicit, Placement, implicit_packages
 from mfenv.options import options_of, overruled
 from mfenv.python_statements import (
@@ -30,7 +31,6 @@ from mfenv.python_statements import (
     python_statements,
     pythons_of,
 )
-from mfenv.settings import patience
 from mfenv.sources import places_of, sources_of, unused_sources
 from mfenv.unused import (
     check_in_channel,
@@ -46,15 +46,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mfenv.settings import Settings
-    from pkgcache.web.receiving import Body
     from reqparse import Requirement, RequirementSet
     from reqparse.model import Category
+    from resolvers.pinned import Pins
 
-__all__ = ["Prepared", "Request", "prepare"]
+__all__ = ["File", "Prepared", "Request", "platforms_of", "prepare"]
 
 _PIXI = ("pixi.toml", "mojoproject.toml")
 _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
-_FILE_SIZE = 64 << 20
 
 File = Path | str
 """A path, or the URL of a file."""
@@ -78,6 +77,9 @@ class Request:
     for it, that hold for packages which nothing else of the request names; they are PyPI packages
     where such are asked for, else conda packages. `python_unstated` is the version where neither
     the request nor a setting states one; empty, it is the newest that solves.
+
+    `locks` are lock files, beside which nothing else is asked for: of them, `groups`, `extras` and
+    pixi's `environment` choose, and with `locked` one that its source has left behind is refused.
     """
 
     files: tuple[File, ...] = ()
@@ -98,6 +100,9 @@ class Request:
     stated: tuple[RequirementSet, ...] = ()
     virtual: tuple[str, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
+    locks: tuple[File, ...] = ()
+    environment: str | None = None
+    locked: bool = False
 
     @property
     def all_files(self) -> tuple[tuple[File, str | None], ...]:
@@ -124,7 +129,7 @@ class Prepared:
     leads from the digest of a local file's or directory's content to where it lies. `bases` are the
     environments whose packages are held, one for each of `platforms`, and `beside` is what was
     asked for beside them, without any default. `implicit` is what is wanted beside all that is
-    named.
+    named. `pins` are what locks have, by platform: then nothing is resolved.
     """
 
     spec: EnvSpec
@@ -134,6 +139,7 @@ class Prepared:
     origins: Mapping[str, str]
     local_paths: Mapping[str, Path] = field(default_factory=dict)
     implicit: tuple[Implicit, ...] = ()
+    pins: Mapping[str, Pins] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -158,8 +164,8 @@ def prepare(
     if request.same_as is not None:
         return _prepare_again(request, settings, find)
     credentials = credentials or Credentials()
-    sets = [*_read(request, _fetching(settings, credentials, note)), *request.stated]
-    platforms = _platforms(request, sets, settings)
+    sets = [*_read(request, fetching(settings, credentials, note)), *request.stated]
+    platforms = platforms_of(request, sets, settings)
     bases = find(request.using, platforms) if request.using else ()
     # They were resolved together, so they have one spec.
     base = bases[0] if bases else None
@@ -291,47 +297,20 @@ def _add_base(
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
     spec = find(str(request.same_as), ())[0].spec
-    platforms = _platforms(request, (), settings)
+    platforms = platforms_of(request, (), settings)
     bases = find(spec.base, platforms) if spec.base else ()
     return Prepared(spec=spec, platforms=platforms, bases=bases, origins={})
 
 
-def _platforms(
+def platforms_of(
     request: Request, sets: Iterable[RequirementSet], settings: Settings
 ) -> tuple[str, ...]:
+    """The platforms of a request: those asked for, of the settings, of the files, or this machine's."""
     stated = [platform for said in sets for platform in said.platforms]
     known = [platform for platform in stated if platform in PLATFORMS]
     # What a file names beside platforms that are known is noted; alone, it is an error.
     asked = request.platforms or settings.platforms or known or stated or (host_platform(),)
     return tuple(sorted({check_platform(platform) for platform in asked}))
-
-
-def _fetching(
-    settings: Settings, credentials: Credentials, note: Callable[[str], None]
-) -> Callable[[str], bytes]:
-    def whole(body: Body) -> bytes:
-        data = bytearray()
-        for piece in body.pieces:
-            data += piece
-            if len(data) > _FILE_SIZE:  # reqparse says so
-                break
-        return bytes(data)
-
-    def fetch(url: str) -> bytes:
-        from pkgcache.errors import DownloadError
-        from pkgcache.web.download import Downloader
-
-        clean = credentials.add(url)
-        offline = settings.offline or settings.local_only
-        try:
-            with Downloader(
-                credentials, patience=patience(settings, note), offline=offline
-            ) as downloader:
-                return downloader.read(clean, whole)
-        except DownloadError as error:
-            raise OSError(error.reason) from None  # the URL is named already
-
-    return fetch
 
 
 def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSet]:
@@ -375,7 +354,7 @@ def _check_no_lock(path: File, said: RequirementSet) -> None:
     if said.packages:
         raise InvalidRequest(
             f"`{redact(str(path))}` is a lock file: it says what was found, not what is asked for",
-            "give the file that it was made from",
+            "`mfenv import` takes it as it is; or give the file that it was made from",
         )
 
 

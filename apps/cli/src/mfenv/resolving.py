@@ -125,14 +125,18 @@ def _origin(where: str, prepared: Prepared) -> str | None:
 
 
 def _resolver(site: Site, prepared: Prepared) -> Resolver:
+    from resolvers.channels import CHANNEL_ALIAS
+
     spec = prepared.spec
+    alias = site.credentials.add(site.settings.channel_alias) or CHANNEL_ALIAS
+    if prepared.pins:
+        from resolvers.pinned import PinnedResolver
+
+        return PinnedResolver(site.worker, prepared.pins, channel_alias=alias)
     if spec.options.python_provider == "system":
         from resolvers.pypi import PypiResolver
 
         return PypiResolver()
-    from resolvers.channels import CHANNEL_ALIAS
-
-    alias = site.credentials.add(site.settings.channel_alias) or CHANNEL_ALIAS
     if spec.env_type == "conda-only":
         from resolvers.conda import CondaResolver
 

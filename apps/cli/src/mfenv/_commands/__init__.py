@@ -12,6 +12,7 @@ from mfenv._commands import (
     export,
     gc,
     get,
+    import_,
     list_,
     publish,
     resolve,
@@ -39,6 +40,7 @@ COMMANDS = tuple(
     _with_output_options(command)
     for command in (
         resolve.resolve,
+        import_.import_,
         get.get,
         publish.publish,
         create.create,

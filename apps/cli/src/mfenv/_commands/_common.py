@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,6 +39,16 @@ local_only_option = click.option(
     callback=_only_local,
     help="Use what is on this machine: ask neither the store nor the network.",
 )
+
+
+class FileOrUrl(click.Path):
+    """A path, or the URL of a file as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
 def open_environments(

@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mfenv._commands._common import (
+    FileOrUrl,
     complete_env,
     current_host,
     json_option,
     local_only_option,
     open_environments,
     platform_option,
-    print_descriptions,
-    say,
-    say_packages,
 )
+from mfenv._commands._outcome import tell
 from mfenv.groups import WrongUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from envid.resolved import ResolvedEnv
-    from mfenv.environments import Resolved
+    from collections.abc import Callable, Mapping
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -34,28 +30,22 @@ Examples:
   mfenv resolve --conda 'numpy>=2' --channel conda-forge --python 3.12
   mfenv resolve --pypi 'pandas>=2' --platform linux-64 --platform osx-arm64 --alias team/etl
   mfenv resolve --using team/etl --pypi seaborn --alias team/plots:v2
+  mfenv resolve --lock uv.lock --group test --platform linux-64 --alias team/etl:v3
 """
 
 # Neither is a setting; every other option overrides the setting of its name.
 _ASKED = (
     *("files", "environment_files", "pyprojects", "scripts"),
-    *("pypi", "conda", "npconda", "sys", "python", "using", "same_as"),
+    *("pypi", "conda", "npconda", "sys", "python", "using", "same_as", "locks"),
 )
-_CHOICE = ("groups", "extras")
+_CHOICE = ("groups", "extras", "environment", "locked")
+# What may stand beside `--lock`: it says of what and for what, and asks for nothing more.
+_BESIDE_LOCKS = ("locks", "sys", "python")
 _RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
 
 
 def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 - click's name
-    return click.option(
-        *names, multiple=True, metavar="FILE", type=_FileOrUrl(path_type=Path), help=help
-    )
-
-
-class _FileOrUrl(click.Path):
-    """A path, or the URL of a file as it is."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        return value if "://" in str(value) else super().convert(value, param, ctx)
+    return click.option(*names, multiple=True, metavar="FILE", type=FileOrUrl(), help=help)
 
 
 @click.command(epilog=_EXAMPLES, context_settings={"allow_extra_args": True})
@@ -77,6 +67,13 @@ class _FileOrUrl(click.Path):
     help="Dependency group, or feature or environment of pixi, of it.",
 )
 @click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
+@_files_option(
+    "--lock",
+    "locks",
+    help="Lock file of uv, pip-compile, pixi, conda-lock, ..., or its URL: taken as it is.",
+)
+@click.option("--environment", metavar="E", help="Environment of a pixi.lock.  [default: default]")
+@click.option("--locked", is_flag=True, help="Refuse a lock that its source has left behind.")
 @_files_option("--script", "scripts", help="A Python script with inline metadata (PEP 723).")
 @click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")
 @click.option("--conda", multiple=True, metavar="SPEC", help="Conda requirement (a MatchSpec).")
@@ -168,8 +165,9 @@ def resolve(**options: Any) -> int:
         raise click.UsageError(
             "Nothing is asked for: give -r FILE, --conda SPEC, --pypi SPEC or --using ENV."
         )
-    if any(choice.values()) and not asked["pyprojects"]:
-        raise click.UsageError("--group and --extra are of a pyproject.toml: give it with -p FILE.")
+    _check_choice(asked, choice)
+    if asked["locks"]:
+        _check_locks_alone(asked, run)
     if asked["same_as"] and sum(map(bool, asked.values())) > 1:
         raise click.UsageError("--from takes the whole request of ENV: ask for nothing beside it.")
     with open_environments(options) as environments:
@@ -181,35 +179,29 @@ def resolve(**options: Any) -> int:
             dry_run=run["dry_run"],
             set_default=run["set_default"],
         )
-    for note in outcome.notes:
-        say(f"note: {note}")
-    changed = {}
-    if outcome.before:
-        from mfenv.changes import changes
-
-        changed = changes(outcome.before, outcome.envs)
-    for env in outcome.envs:
-        say_packages(env, _state(outcome, env))
-        for line in changed.get(env.platform, ()):
-            say(f"  {line}")
-        # None where this platform had no answer before.
-        if changed.get(env.platform) == ():
-            say("  nothing changed")
-    for phase, seconds in outcome.seconds.items():
-        say(f"{phase} took {seconds:.2f} s")
-    if run["as_json"]:
-        listed = {
-            platform: [change.to_dict() for change in between]
-            for platform, between in changed.items()
-        }
-        more = {"changes": listed} if outcome.before else {}
-        print_descriptions(outcome.envs, notes=list(outcome.notes), **more)
-    else:
-        click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
+    tell(outcome, as_json=run["as_json"])
     return 0
 
 
-def _state(outcome: Resolved, env: ResolvedEnv) -> str:
-    if outcome.from_store:
-        return f"from the store, resolved by {env.resolved_by} at {env.resolved_at}"
-    return "known already" if outcome.known else "resolved"
+def _check_choice(asked: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+    chosen = choice["groups"] or choice["extras"]
+    if chosen and not asked["pyprojects"] and not asked["locks"]:
+        raise click.UsageError(
+            "--group and --extra are of a pyproject.toml or a lock: give it with -p FILE or"
+            " --lock FILE."
+        )
+    if (choice["environment"] or choice["locked"]) and not asked["locks"]:
+        raise click.UsageError(
+            "--environment and --locked are of a lock: give it with --lock FILE."
+        )
+
+
+def _check_locks_alone(asked: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    more = [name for name in asked if asked[name] and name not in _BESIDE_LOCKS]
+    if run["update"]:
+        more.append("update")
+    if more:
+        options = {max(p.opts, key=len) for p in resolve.params if p.name in more}
+        raise click.UsageError(
+            f"A lock says what is there: leave out {', '.join(sorted(options))} beside --lock."
+        )

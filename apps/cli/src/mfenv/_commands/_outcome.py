@@ -1,0 +1,50 @@
+"""What is told of a resolve or an import: packages, notes, changes; and what is printed of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mfenv._commands._common import print_descriptions, say, say_packages
+
+if TYPE_CHECKING:
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Resolved
+
+__all__ = ["tell"]
+
+
+def tell(outcome: Resolved, *, as_json: bool, done: str = "resolved") -> None:
+    """Tell the user of an outcome, and print its ids or, `as_json`, its descriptions."""
+    for note in outcome.notes:
+        say(f"note: {note}")
+    changed = {}
+    if outcome.before:
+        from mfenv.changes import changes
+
+        changed = changes(outcome.before, outcome.envs)
+    for env in outcome.envs:
+        say_packages(env, _state(outcome, env, done))
+        for line in changed.get(env.platform, ()):
+            say(f"  {line}")
+        # None where this platform had no answer before.
+        if changed.get(env.platform) == ():
+            say("  nothing changed")
+    for phase, seconds in outcome.seconds.items():
+        say(f"{phase} took {seconds:.2f} s")
+    if as_json:
+        listed = {
+            platform: [change.to_dict() for change in between]
+            for platform, between in changed.items()
+        }
+        more = {"changes": listed} if outcome.before else {}
+        print_descriptions(outcome.envs, notes=list(outcome.notes), **more)
+    else:
+        click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
+
+
+def _state(outcome: Resolved, env: ResolvedEnv, done: str) -> str:
+    if outcome.from_store:
+        return f"from the store, resolved by {env.resolved_by} at {env.resolved_at}"
+    return "known already" if outcome.known else done

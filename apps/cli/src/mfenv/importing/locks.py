@@ -1,0 +1,120 @@
+"""Lock files as they are read: what each says, and for which platforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from envid.platforms import PLATFORMS
+from envid.redaction import redact
+from mfenv.errors import InvalidRequest
+from mfenv.fetching import fetching
+from mfenv.unused import check_used
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mfenv.request import File, Request
+    from mfenv.settings import Settings
+    from pkgcache.web.credentials import Credentials
+    from reqparse import Problem, RequirementSet
+    from reqparse.selecting import Choice
+
+__all__ = ["LockFile", "locks_for", "platforms_of_locks", "read_locks", "unlocked_platforms"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockFile:
+    """A lock file, and what is wanted of it."""
+
+    file: File
+    said: RequirementSet
+    choice: Choice
+
+    @property
+    def shown(self) -> str:
+        """Its name without credentials."""
+        return redact(str(self.file))
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that it is for; empty where markers and tags decide."""
+        lock = self.said.lock
+        if lock and lock.environments:
+            return tuple(lock.environments.get(self.choice.environment or "default", ()))
+        if self.said.platforms:
+            return self.said.platforms
+        # A list of URLs may say it by their directories alone.
+        subdirs = {
+            str(artifact.url or artifact.path).rpartition("/")[0].rpartition("/")[2]
+            for package in self.said.packages
+            if package.category == "conda"
+            for artifact in package.artifacts
+        }
+        return tuple(sorted(subdirs & set(PLATFORMS)))
+
+
+def read_locks(
+    request: Request, settings: Settings, credentials: Credentials, note: Callable[[str], None]
+) -> list[LockFile]:
+    """Read the locks of a request; raises `reqparse.ParseErrors` with all that is wrong in them."""
+    from reqparse import ParseErrors, parse_file
+    from reqparse.selecting import Choice
+
+    choice = Choice(environment=request.environment, groups=request.groups, extras=request.extras)
+    fetch = fetching(settings, credentials, note)
+    problems: list[Problem] = []
+    locks = []
+    for file in request.locks:
+        try:
+            said = parse_file(file, fetch=fetch)
+            locks.append(LockFile(file=file, said=_as_lock(file, said), choice=choice))
+        except ParseErrors as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ParseErrors(tuple(problems))
+    return locks
+
+
+def _as_lock(file: File, said: RequirementSet) -> RequirementSet:
+    """What a file says, as a lock; raises `InvalidRequest` for what asks and does not answer."""
+    from reqparse.selecting import as_lock
+
+    if said.lock is not None:
+        return said
+    if not said.requirements or any(r.category != "pypi" for r in said.requirements):
+        shown = redact(str(file))
+        raise InvalidRequest(
+            f"`{shown}` is no lock: it does not say exactly what is to be there",
+            f"`mfenv resolve -r {shown}` finds that",
+        )
+    for requirement in said.requirements:
+        # What is editable is there as it is now.
+        check_used(replace(requirement, editable=False))
+    return as_lock(said)
+
+
+def platforms_of_locks(locks: Iterable[LockFile]) -> tuple[str, ...]:
+    """The platforms that locks name, each once."""
+    return tuple(dict.fromkeys(platform for lock in locks for platform in lock.platforms))
+
+
+def locks_for(platform: str, locks: Sequence[LockFile]) -> list[LockFile]:
+    """The locks that are for a platform; raises `InvalidRequest` where none is."""
+    chosen = [lock for lock in locks if not lock.platforms or platform in lock.platforms]
+    if not chosen:
+        named = "; ".join(f"`{lock.shown}` is for {', '.join(lock.platforms)}" for lock in locks)
+        raise InvalidRequest(
+            f"no lock is for {platform}: {named}",
+            "choose another `--platform`, or lock again for this one as well",
+        )
+    return chosen
+
+
+def unlocked_platforms(locks: Iterable[LockFile], platforms: Sequence[str]) -> Iterator[str]:
+    """A note on each platform of a lock that is not asked for, or that there is none of here."""
+    for lock in locks:
+        for platform in lock.platforms:
+            if platform not in platforms:
+                why = "others are asked for" if platform in PLATFORMS else "it is not supported"
+                yield f"{lock.shown}: the platform `{platform}` of the lock is left out: {why}"

@@ -1,0 +1,259 @@
+"""What was selected of locks, as the words of a spec and as packages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from envid.errors import InvalidDescription, InvalidRequirement
+from envid.packages import Package
+from envid.requirements import normalize
+from mfenv.errors import Contradiction, InvalidRequest
+from resolvers.pinned import PinnedSource, Pins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pkgcache.web.credentials import Credentials
+    from reqparse import LockedArtifact, LockedPackage
+    from reqparse.selecting import Selected
+
+__all__ = ["PinnedPlatform", "is_free_threaded", "pin"]
+
+# The order in which one of several hashes stands for a file.
+_HASHES = ("sha256", "sha512", "sha384", "sha3_256", "blake2b", "sha224", "sha1", "md5")
+_FREE_THREADED = re.compile(r"_cp\d+t$")
+
+
+@dataclass
+class PinnedPlatform:
+    """What locks have for a platform: `texts` for the spec by category, and the packages."""
+
+    texts: dict[str, list[str]] = field(default_factory=lambda: {"conda": [], "pypi": []})
+    packages: list[Package] = field(default_factory=list)
+    sources: list[PinnedSource] = field(default_factory=list)
+    depends: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    channels: set[str] = field(default_factory=set)
+    indexes: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    listed: bool = False
+    """Whether there is a package whose file only an index knows."""
+
+    @property
+    def python(self) -> str | None:
+        """The version of the Python among the packages."""
+        return next(
+            (p.version for p in self.packages if p.kind == "conda" and p.name == "python"), None
+        )
+
+    @property
+    def pins(self) -> Pins:
+        """The same as a resolver takes it."""
+        return Pins(
+            packages=tuple(self.packages),
+            sources=tuple(self.sources),
+            depends=dict(self.depends),
+            python=self.python,
+        )
+
+
+def pin(selected: Iterable[Selected], credentials: Credentials) -> PinnedPlatform:
+    """Packages that were selected for one platform, of however many locks.
+
+    Raises `InvalidRequest` for what cannot be taken, and `Contradiction` for two packages of one
+    name, each with the place in its lock.
+    """
+    pinned = PinnedPlatform()
+    seen: dict[tuple[str, str], tuple[str, LockedPackage]] = {}
+    for one in selected:
+        package = one.package
+        text = (_conda if package.category == "conda" else _pypi)(pinned, one, credentials)
+        try:
+            text = normalize(package.category, text)
+        except InvalidRequirement as error:
+            raise InvalidRequest(f"{package.origin}: {error}", error.hint) from None
+        before = seen.setdefault((package.category, package.name), (text, package))
+        if before[0] != text:
+            raise Contradiction(
+                f"{before[1].origin} and {package.origin} have different packages `{package.name}`",
+                "import them by themselves, or lock them together",
+            )
+        if before[1] is package:
+            pinned.texts[package.category].append(text)
+            pinned.origins.setdefault(text, str(package.origin))
+    _once(pinned)
+    return pinned
+
+
+def is_free_threaded(selected: Iterable[Selected]) -> bool:
+    """Whether the Python among conda packages takes the wheels of PEP 703."""
+    return any(
+        one.package.name in ("python", "python_abi")
+        and _FREE_THREADED.search(one.package.build or "")
+        for one in selected
+        if one.package.category == "conda"
+    )
+
+
+def _once(pinned: PinnedPlatform) -> None:
+    """What two locks have alike is there once."""
+    pinned.packages[:] = {(p.kind, p.name): p for p in pinned.packages}.values()
+    pinned.sources[:] = {source.name: source for source in pinned.sources}.values()
+
+
+def _conda(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> str:
+    """A conda package as the spec has it: where it lies, its very build, and its hash."""
+    package, artifact = one.package, one.artifact
+    url = _url(artifact, credentials)
+    filename = url.partition("#")[0].rpartition("/")[2]
+    if not filename.endswith((".conda", ".tar.bz2")) or not package.build:
+        raise InvalidRequest(
+            f"{package.origin}: the conda package `{package.name}` is to be built from source, and"
+            " what that gives is not exact",
+            "build it into a channel, and lock again",
+        )
+    hashes = _by_kind(artifact.hashes)
+    if not hashes.keys() & {"sha256", "md5"}:
+        raise InvalidRequest(
+            f"{package.origin}: nothing says the hash of `{filename}`", "lock again with hashes"
+        )
+    folder = url.partition("#")[0].rpartition("/")[0]
+    channel, _, subdir = folder.rpartition("/")
+    pinned.channels.add(channel)
+    try:
+        made = Package.make(
+            kind="conda",
+            name=package.name,
+            version=str(package.version),
+            build=package.build,
+            subdir=subdir,
+            filename=filename,
+            url=url,
+            sha256=hashes.get("sha256"),
+            md5=hashes.get("md5"),
+            size=artifact.size,
+            depends=one.depends,
+            source=channel,
+        )
+    except InvalidDescription as error:
+        raise InvalidRequest(f"{package.origin}: {error}", "lock again") from None
+    pinned.packages.append(made)
+    kind = "sha256" if "sha256" in hashes else "md5"
+    return f"{channel}::{package.name} =={package.version} {package.build}[{kind}='{hashes[kind]}']"
+
+
+def _pypi(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> str:
+    """A PyPI package as the spec has it: where it lies and its hash, else version and hashes."""
+    package, artifact = one.package, one.artifact
+    pinned.depends[package.name] = one.depends
+    index = package.source if package.source and "://" in package.source else None
+    index = credentials.add(index).rstrip("/") if index else None
+    if index and not index.startswith("file:"):
+        pinned.indexes.add(index)
+    if artifact.path is None and artifact.url is None:
+        return _listed(pinned, package)
+    if artifact.path is not None:
+        url = _local(pinned, package, Path(artifact.path.partition("#")[0]))
+        hashes: dict[str, str] = {}
+    else:
+        hashes = _by_kind(artifact.hashes)
+        url = _with_hash(_url(artifact, credentials), hashes)
+    text = f"{package.name} @ {url}"
+    filename = artifact.filename.partition("#")[0]
+    if artifact.url and filename.endswith(".whl") and "sha256" in hashes:
+        pinned.packages.append(_wheel(one, filename, url, hashes["sha256"], index))
+        return text
+    if artifact.url and not hashes and not artifact.url.startswith("git+"):
+        pinned.notes.append(
+            f"{package.origin}: the lock has no hash of `{package.name}`: what its URL gives now is"
+            " taken"
+        )
+    source = PinnedSource(
+        name=package.name,
+        version=package.version,
+        requirement=normalize("pypi", text),
+        hashes=tuple(f"{kind}:{value}" for kind, value in hashes.items()),
+        size=artifact.size,
+        index=index,
+    )
+    pinned.sources.append(source)
+    return text
+
+
+def _wheel(one: Selected, filename: str, url: str, sha256: str, index: str | None) -> Package:
+    from packaging.utils import parse_wheel_filename
+
+    package = one.package
+    try:
+        return Package.make(
+            kind="pypi",
+            name=package.name,
+            version=package.version or str(parse_wheel_filename(filename)[1]),
+            filename=filename,
+            url=url.partition("#")[0],
+            sha256=sha256,
+            size=one.artifact.size,
+            depends=one.depends,
+            source=index,
+        )
+    except InvalidDescription as error:
+        raise InvalidRequest(f"{package.origin}: {error}", "lock again") from None
+
+
+def _listed(pinned: PinnedPlatform, package: LockedPackage) -> str:
+    """A package of which the lock has the version, and hashes of its files."""
+    hashes = sorted({value for artifact in package.artifacts for value in artifact.hashes})
+    if not hashes or not package.version:
+        raise InvalidRequest(
+            f"{package.origin}: `{package.name}` has no hash: another file may come of it tomorrow",
+            "lock again with hashes",
+        )
+    pinned.listed = True
+    return " ".join(
+        (f"{package.name}=={package.version}", *(f"--hash={value}" for value in hashes))
+    )
+
+
+def _local(pinned: PinnedPlatform, package: LockedPackage, path: Path) -> str:
+    """A file or directory, by its content and not by its place."""
+    from resolvers.content import content_digest
+
+    if not path.exists():
+        raise InvalidRequest(
+            f"{package.origin}: there is no file or directory `{path}`",
+            "import where it lies, or lock again",
+        )
+    if package.editable:
+        pinned.notes.append(
+            f"{package.origin}: `{package.name}` is editable in the lock; a shared environment is"
+            " exact, and has it as it is now"
+        )
+    digest = content_digest(path)
+    pinned.paths[digest] = path
+    return f"file:{quote(path.name)}#sha256={digest}"
+
+
+def _url(artifact: LockedArtifact, credentials: Credentials) -> str:
+    if artifact.path is not None:
+        return Path(artifact.path).as_uri()
+    return credentials.add(str(artifact.secret_url))
+
+
+def _by_kind(hashes: Iterable[str]) -> dict[str, str]:
+    given = dict(value.split(":", 1) for value in hashes)
+    known = {kind: given[kind] for kind in _HASHES if kind in given}
+    return {**known, **given}
+
+
+def _with_hash(url: str, hashes: Mapping[str, str]) -> str:
+    """The URL with the one hash that stands for the file, and the place inside it."""
+    place, _, fragment = url.partition("#")
+    parts = [part for part in fragment.split("&") if part.startswith("subdirectory=")]
+    kinds = [f"{kind}={value}" for kind, value in hashes.items()][:1]
+    inside = "&".join((*kinds, *parts))
+    return f"{place}#{inside}" if inside else place

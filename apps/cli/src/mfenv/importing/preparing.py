@@ -1,0 +1,246 @@
+"""From lock files to a spec that asks for exactly what they have, and to the packages themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from envid.platforms import PLATFORMS, check_platform
+from envid.spec import EnvSpec, Options, Source
+from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.importing.locks import (
+    locks_for,
+    platforms_of_locks,
+    read_locks,
+    unlocked_platforms,
+)
+from mfenv.importing.selecting import select_all
+from mfenv.importing.staleness import check_fresh
+from mfenv.options import options_of
+from mfenv.request import Prepared, platforms_of
+from mfenv.sources import sources_of
+from mfenv.unused import unused
+from mfenv.virtual_packages import add_virtual_packages, check_floors, unused_virtual_packages
+from reqparse import Origin, parse_requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from mfenv.importing.locks import LockFile
+    from mfenv.importing.pins import PinnedPlatform
+    from mfenv.request import Request
+    from mfenv.settings import Settings
+    from pkgcache.web.credentials import Credentials
+    from reqparse import Requirement
+
+__all__ = ["prepare_import"]
+
+# What stands beside locks in a request, by the name of its field.
+_NOT_BESIDE = {
+    "files": "-r",
+    "environment_files": "-f",
+    "pyprojects": "-p",
+    "scripts": "--script",
+    "pypi": "--pypi",
+    "conda": "--conda",
+    "npconda": "--npconda",
+    "using": "--using",
+    "same_as": "--from",
+    "stated": "what is stated elsewhere",
+}
+_UNUSED = ("pre", "seed", "exclude_newer", "channel_priority")
+_OF_INDEXES = ("index_url", "extra_index_url", "find_links", "no_index")
+_INDEXES = ("index", "find-links")
+
+
+def prepare_import(
+    request: Request,
+    settings: Settings,
+    credentials: Credentials,
+    *,
+    note: Callable[[str], None],
+) -> Prepared:
+    """Read the locks of a request and make the spec that asks for what they have.
+
+    Nothing is asked of any channel or index. Logins in URLs are added to `credentials`. Raises
+    `reqparse.ParseErrors` with every problem of a lock, also where it does not suffice for a
+    platform; `InvalidRequest`, `Contradiction`.
+    """
+    _check_alone(request)
+    locks = read_locks(request, settings, credentials, note)
+    platforms = _platforms(request, settings, locks)
+    stated = [_virtual(text) for text in request.sys]
+    virtual = _virtual_packages(request, settings, platforms, stated)
+    chosen = {platform: locks_for(platform, locks) for platform in platforms}
+    python, pinned = select_all(request, settings, credentials, chosen, virtual)
+    listed = any(own.listed for own in pinned.values())
+    conda = any(own.texts["conda"] for own in pinned.values())
+    settings = _with_provider(settings, conda=conda)
+    asked: dict[str, dict[str, list[str]]] = {
+        platform: {**own.texts, "sys": virtual[platform]} for platform, own in pinned.items()
+    }
+    for platform in PLATFORMS:
+        asked.setdefault(platform, {})["sys"] = virtual[platform]
+    common, special = _common(asked, platforms)
+    sets = [lock.said for lock in locks]
+    wheels = any(own.texts["pypi"] for own in pinned.values())
+    check_floors(stated, wheels=wheels)
+    spec = EnvSpec.make(
+        requirements=common,
+        platform_requirements=special,
+        python=python,
+        sources=_sources(pinned, locks, settings, credentials, conda=conda, listed=listed),
+        options=options_of(sets, settings, wheels=False)
+        if listed
+        else Options.make(python_provider=settings.python_provider),
+    )
+    return Prepared(
+        spec=spec,
+        platforms=platforms,
+        origins={text: place for own in pinned.values() for text, place in own.origins.items()},
+        local_paths={digest: path for own in pinned.values() for digest, path in own.paths.items()},
+        pins={platform: own.pins for platform, own in pinned.items()},
+        notes=(
+            *check_fresh(locks, strict=request.locked),
+            *unused(sets, (*request.groups, *request.extras)),
+            *unlocked_platforms(locks, platforms),
+            *dict.fromkeys(text for own in pinned.values() for text in own.notes),
+            *unused_virtual_packages(stated, platforms, settings),
+            *_unused(settings, indexes=listed or any(own.sources for own in pinned.values())),
+            *_lacking(request, pinned),
+            *_without_python(pinned),
+        ),
+    )
+
+
+def _check_alone(request: Request) -> None:
+    for name, option in _NOT_BESIDE.items():
+        if getattr(request, name):
+            raise InvalidRequest(
+                f"a lock says what is there, and `{option}` asks for more beside it",
+                "import the lock, and derive from it with `mfenv resolve --using`",
+            )
+
+
+def _platforms(request: Request, settings: Settings, locks: Sequence[LockFile]) -> tuple[str, ...]:
+    """Those asked for, else those that the locks name, else as for any request."""
+    named = [platform for platform in platforms_of_locks(locks) if platform in PLATFORMS]
+    by_hand = settings.origins.get("platforms") == "--platform"
+    if request.platforms or by_hand or not platforms_of_locks(locks):
+        return platforms_of(request, (), settings)
+    if not named:
+        known = ", ".join(platforms_of_locks(locks))
+        raise InvalidRequest(
+            f"the lock is for {known}, and none of these is supported",
+            f"lock again for one of {', '.join(PLATFORMS)}",
+        )
+    return tuple(sorted({check_platform(platform) for platform in named}))
+
+
+def _virtual(text: str) -> Requirement:
+    return parse_requirement(text, category="sys", origin=Origin(file="--sys", line=None))
+
+
+def _virtual_packages(
+    request: Request, settings: Settings, platforms: Sequence[str], stated: Iterable[Requirement]
+) -> dict[str, list[str]]:
+    """What each platform is taken to have. The driver of this machine is no part of a lock."""
+    common = {"sys": [requirement.text for requirement in stated]}
+    special: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    usual = (*settings.virtual_packages, *request.virtual)
+    quiet = replace(settings, virtual_packages=usual, detect_cuda=False)
+    add_virtual_packages(common, special, platforms, quiet)
+    return {platform: [*common["sys"], *special[platform]["sys"]] for platform in PLATFORMS}
+
+
+def _with_provider(settings: Settings, *, conda: bool) -> Settings:
+    """The settings for a lock, whose Python is conda's where it has conda packages."""
+    if not conda or settings.python_provider == "conda":
+        return settings
+    if settings.origins.get("python_provider") == "--python-provider":
+        raise Contradiction(
+            "the lock has conda packages, and --python-provider asks for `system`",
+            "leave out `--python-provider`",
+        )
+    return replace(settings, python_provider="conda")
+
+
+def _common(
+    asked: Mapping[str, Mapping[str, Sequence[str]]], platforms: Sequence[str]
+) -> tuple[dict[str, list[str]], dict[str, dict[str, list[str]]]]:
+    """What is asked for on every platform, and what on one of them beside that."""
+    common: dict[str, list[str]] = {}
+    for category, among in (("conda", platforms), ("pypi", platforms), ("sys", PLATFORMS)):
+        sets = [set(asked[platform].get(category, ())) for platform in among]
+        common[category] = sorted(set.intersection(*sets))
+    special = {
+        platform: {
+            category: [text for text in texts if text not in common[category]]
+            for category, texts in own.items()
+        }
+        for platform, own in asked.items()
+    }
+    return common, special
+
+
+def _sources(
+    pinned: Mapping[str, PinnedPlatform],
+    locks: Sequence[LockFile],
+    settings: Settings,
+    credentials: Credentials,
+    *,
+    conda: bool,
+    listed: bool,
+) -> list[Source]:
+    """Where the packages are; sorted, since the order of a lock says nothing.
+
+    Only what the lock leaves open has sources of the settings: Python, files that only an index
+    knows, and what is needed to build.
+    """
+    usual = sources_of([lock.said for lock in locks] if listed else [], settings, credentials)
+    channels = [source for source in usual if source.kind == "channel"]
+    if conda:
+        every = sorted({url for own in pinned.values() for url in own.channels})
+        channels = [Source.make("channel", url) for url in every]
+    indexes = [source for source in usual if source.kind in _INDEXES]
+    if not listed:
+        named = sorted({url for own in pinned.values() for url in own.indexes})
+        if named:
+            indexes = [Source.make("index", url) for url in named]
+        elif not any(own.sources for own in pinned.values()):
+            indexes = []
+    return [*indexes, *channels]
+
+
+def _unused(settings: Settings, *, indexes: bool) -> Iterator[str]:
+    """A note on each option that asks how packages are chosen."""
+    for name in (*_UNUSED, *(() if indexes else _OF_INDEXES)):
+        option = f"--{name.replace('_', '-')}"
+        if settings.origins.get(name) == option:
+            yield f"`{option}` is not used: the lock says which packages there are"
+
+
+def _without_python(pinned: Mapping[str, PinnedPlatform]) -> Iterator[str]:
+    """A note that Python is added to conda packages that have none."""
+    for platform, own in pinned.items():
+        if own.texts["conda"] and own.python is None:
+            yield f"the lock has no Python for {platform}: as every environment has one, it is added"
+
+
+def _lacking(request: Request, pinned: Mapping[str, PinnedPlatform]) -> Iterator[str]:
+    """A note on what is wanted beside all that is named, and is not in a lock."""
+    names = [
+        {
+            canonicalize_name(text.split("::")[-1].split("==")[0].split(" ")[0])
+            for texts in own.texts.values()
+            for text in texts
+        }
+        for own in pinned.values()
+    ]
+    for text, who in request.also:
+        name = canonicalize_name(parse_requirement(text).name or "")
+        if not all(name in there for there in names):
+            yield f"{who}: `{text}` is not in the lock, and nothing is added to it"

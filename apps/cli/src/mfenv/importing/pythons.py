@@ -1,0 +1,133 @@
+"""Which Python a lock is imported for, where it does not have one among its packages.
+
+The choice depends on the lock and on what is asked for, not on what there is today or on this
+machine: the same lock is to have the same id everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envid.requirements import normalize_python
+from mfenv.errors import Contradiction, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from packaging.specifiers import SpecifierSet
+
+    from mfenv.importing.locks import LockFile
+    from mfenv.request import Request
+    from mfenv.settings import Settings
+
+__all__ = ["WantedPython", "candidates", "wanted_python"]
+
+_NEWEST = 14
+# Locks for older ones say so: by what they require, or by their wheels.
+_OLDEST = 8
+_MINORS, _PATCHES = range(40), range(40)
+_PINNED = re.compile(r"(?:cpython[@-])?(3(?:\.\d+){1,2}(?:(?:a|b|rc)\d+)?)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedPython:
+    """What is asked of Python: `asked` by whom it is imported, `required` by the locks."""
+
+    asked: str
+    place: str
+    required: str
+
+    @property
+    def specifier(self) -> str:
+        return normalize_python(",".join(filter(None, (self.asked, self.required))))
+
+
+def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile]) -> WantedPython:
+    """What `--python` says, else a `.python-version` beside a lock, else the settings.
+
+    Raises `envid.errors.InvalidSpec` for what is no version.
+    """
+    from reqparse.selecting import pythons
+
+    required = {text for lock in locks for text in pythons(lock.said, lock.choice).requires}
+    stated = [
+        (request.python or "", "--python"),
+        *(_beside(lock) for lock in locks),
+        (settings.python or request.python_unstated, settings.origins.get("python", "the default")),
+    ]
+    asked, place = next(((text, place) for text, place in stated if text), ("", ""))
+    return WantedPython(
+        asked=normalize_python(asked) if asked else "",
+        place=place,
+        required=",".join(sorted(filter(None, required))),
+    )
+
+
+def _beside(lock: LockFile) -> tuple[str, str]:
+    """The version in a `.python-version` beside a lock for PyPI packages, and where it stands."""
+    if isinstance(lock.file, str):  # from a URL
+        return "", ""
+    path = Path(lock.file).absolute().parent / ".python-version"
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return "", ""
+    text = next((line.strip() for line in lines if line.strip() and line[0] != "#"), "")
+    match = _PINNED.fullmatch(text)
+    if not match:
+        raise InvalidRequest(
+            f"{path}: `{text}` is not a version of Python that can be had here",
+            "write it like `3.12`, or say it with `--python`",
+        )
+    return match[1], str(path)
+
+
+def candidates(wanted: WantedPython, *, system: bool) -> Iterator[str]:
+    """Full versions of Python to select for, one of each minor version, the best first.
+
+    Of a minor version the newest patch release that is allowed stands for all. Raises
+    `Contradiction` where none is.
+    """
+    from packaging.specifiers import SpecifierSet
+
+    allowed = SpecifierSet(wanted.specifier)
+    minors = sorted(_MINORS if wanted.asked else range(_OLDEST, _NEWEST + 1), reverse=True)
+    required = [m for m in _MINORS if _newest(SpecifierSet(wanted.required), m)]
+    if not wanted.asked and required and not set(required) & set(minors):
+        minors = required[::-1]  # newer, or older, than what is thought of here
+    if system and not wanted.asked:
+        # Whoever takes Python from the machine has at least the one that runs us.
+        minors.sort(key=lambda minor: minor != sys.version_info.minor)
+    none = True
+    for minor in minors:
+        if version := _newest(allowed, minor):
+            none = False
+            yield version
+    if none:
+        by = f"{wanted.place} asks for Python `{wanted.asked}`, and " if wanted.asked else ""
+        raise Contradiction(
+            f"{by}the lock requires Python `{wanted.required}`: no release is both"
+            if by
+            else f"no Python satisfies what the lock requires: `{wanted.required}`",
+            "ask for a Python that the lock is for, with `--python`",
+        )
+
+
+def _newest(allowed: SpecifierSet, minor: int) -> str:
+    """The newest release of a minor version that is allowed; empty for none."""
+    named = _named(allowed, minor)
+    releases = (f"3.{minor}.{patch}" for patch in reversed(_PATCHES))
+    return next((v for v in (*named, *releases) if allowed.contains(v, prereleases=True)), "")
+
+
+def _named(allowed: SpecifierSet, minor: int) -> Iterable[str]:
+    """Exact versions that are named, which may be pre-releases."""
+    return [
+        clause.version
+        for clause in allowed
+        if clause.operator == "==" and re.match(rf"3\.{minor}\.\d[^*]*$", clause.version)
+    ]

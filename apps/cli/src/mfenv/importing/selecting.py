@@ -1,0 +1,213 @@
+"""What locks have for each platform, and the Python that goes with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.importing.pins import is_free_threaded, pin
+from mfenv.importing.pythons import WantedPython, candidates, wanted_python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from mfenv.importing.locks import LockFile
+    from mfenv.importing.pins import PinnedPlatform
+    from mfenv.request import Request
+    from mfenv.settings import Settings
+    from pkgcache.web.credentials import Credentials
+    from reqparse.selecting import Selected
+
+__all__ = ["select_all"]
+
+Selection = tuple["Selected", ...]
+
+
+def select_all(
+    request: Request,
+    settings: Settings,
+    credentials: Credentials,
+    chosen: Mapping[str, Sequence[LockFile]],
+    virtual: Mapping[str, Sequence[str]],
+) -> tuple[str, dict[str, PinnedPlatform]]:
+    """The Python of the spec, and what its locks have for each platform.
+
+    `virtual` says what each platform has. Raises `reqparse.ParseErrors` with every problem where
+    locks do not suffice, `InvalidRequest` and `Contradiction`.
+    """
+    locks = list({lock.shown: lock for some in chosen.values() for lock in some}.values())
+    own = _own_pythons(chosen)
+    if own:
+        pinned = {
+            platform: pin(
+                _select(some, platform, own[platform], virtual[platform], own=True), credentials
+            )
+            for platform, some in chosen.items()
+        }
+        _check_python(request, own)
+        versions = set(own.values())
+        return (f"=={versions.pop()}" if len(versions) == 1 else ""), pinned
+    wanted = wanted_python(request, settings, locks)
+    system = settings.python_provider == "system"
+
+    def attempt(version: str) -> dict[str, Selection]:
+        return {
+            platform: _select(some, platform, version, virtual[platform])
+            for platform, some in chosen.items()
+        }
+
+    version, selections = _best(list(candidates(wanted, system=False)), attempt)
+    every = [one for some in selections.values() for one in some]
+    if any(_is_listed(one) for one in every) and not wanted.asked:
+        # Only an index knows for which Pythons the files are.
+        python = _alike(wanted.required, version, selections, attempt)
+    elif all(one.package.category == "conda" for one in every):
+        # Nothing depends on it: any Python that goes with conda's packages will do.
+        python = wanted.specifier
+    else:
+        if system:
+            version, selections = _best(list(candidates(wanted, system=True)), attempt)
+        series = ".".join(version.split(".")[:2])
+        python = wanted.asked if wanted.asked.startswith("==") else f"=={series}.*"
+    pinned = {platform: pin(some, credentials) for platform, some in selections.items()}
+    return python, pinned
+
+
+def _best(
+    versions: Sequence[str], attempt: Callable[[str], dict[str, Selection]]
+) -> tuple[str, dict[str, Selection]]:
+    """The first Python for which there is a wheel of everything, else the first that will do."""
+    from reqparse.errors import SelectionErrors
+
+    failed: list[SelectionErrors] = []
+    others: list[tuple[str, dict[str, Selection]]] = []
+    for version in versions:
+        try:
+            selections = attempt(version)
+        except SelectionErrors as error:
+            failed.append(error)
+            continue
+        if all(_is_ready(one) for some in selections.values() for one in some):
+            return version, selections
+        others.append((version, selections))
+    if not others:
+        raise failed[0]
+    # As few builds as can be; of those the newest.
+    return min(
+        others, key=lambda other: sum(not _is_ready(o) for s in other[1].values() for o in s)
+    )
+
+
+def _is_ready(one: Selected) -> bool:
+    """Whether a package has a wheel, or only an index knows."""
+    return (
+        one.package.category == "conda"
+        or (_is_listed(one) and not one.artifact.name)
+        or one.artifact.filename.partition("#")[0].endswith(".whl")
+    )
+
+
+def _is_listed(one: Selected) -> bool:
+    """Whether only an index knows where a file is."""
+    return one.artifact.url is None and one.artifact.path is None
+
+
+def _alike(
+    required: str,
+    version: str,
+    selections: Mapping[str, Selection],
+    attempt: Callable[[str], dict[str, Selection]],
+) -> str:
+    """The Pythons from a version downwards for which the lock has the same packages."""
+    from reqparse.errors import SelectionErrors
+
+    def packages(of: Mapping[str, Selection]) -> dict[str, list[tuple[str, str | None]]]:
+        return {
+            p: [(one.package.name, one.package.version) for one in some] for p, some in of.items()
+        }
+
+    newest = lowest = int(version.split(".")[1])
+    for older in candidates(WantedPython(asked="", place="", required=required), system=False):
+        minor = int(older.split(".")[1])
+        if minor >= lowest:
+            continue
+        try:
+            same = packages(attempt(older)) == packages(selections)
+        except SelectionErrors:
+            break
+        if minor != lowest - 1 or not same:
+            break
+        lowest = minor
+    return ",".join(filter(None, (f">=3.{lowest}", f"<3.{newest + 1}", required)))
+
+
+def _select(
+    locks: Iterable[LockFile],
+    platform: str,
+    version: str,
+    virtual: Sequence[str],
+    *,
+    own: bool = False,
+) -> Selection:
+    """What locks have for a platform and a Python; raises `reqparse.ParseErrors`."""
+    selected = _select_for(locks, platform, version, virtual, own=own, series=version)
+    if own and is_free_threaded(selected):
+        return _select_for(locks, platform, version, virtual, own=own, series=f"{version}t")
+    return selected
+
+
+def _select_for(
+    locks: Iterable[LockFile],
+    platform: str,
+    version: str,
+    virtual: Sequence[str],
+    *,
+    own: bool,
+    series: str,
+) -> Selection:
+    from reqparse.selecting import Target, select
+    from resolvers.targets import Target as Machine
+
+    machine = Machine.make(platform, virtual)
+    target = Target(
+        platform=platform,
+        python=None if own else version,
+        markers=machine.markers(version),
+        ranks=machine.ranks(series),
+    )
+    return tuple(one for lock in locks for one in select(lock.said, target, lock.choice))
+
+
+def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, str]:
+    """The Python among the packages of the locks for each platform; empty for a lock of PyPI's."""
+    from reqparse.selecting import pythons
+
+    own: dict[str, str] = {}
+    for platform, locks in chosen.items():
+        for lock in locks:
+            pinned = dict(pythons(lock.said, lock.choice).pinned)
+            if platform in pinned:
+                own[platform] = pinned[platform]
+    if own and (without := [platform for platform in chosen if platform not in own]):
+        raise InvalidRequest(
+            f"the lock has no Python for {', '.join(without)}, and every environment has one",
+            "choose other platforms, or lock again with Python",
+        )
+    return own
+
+
+def _check_python(request: Request, own: Mapping[str, str]) -> None:
+    from packaging.specifiers import SpecifierSet
+
+    from envid.requirements import normalize_python
+
+    if not request.python:
+        return
+    allowed = SpecifierSet(normalize_python(request.python))
+    for platform, version in own.items():
+        if not allowed.contains(version, prereleases=True):
+            raise Contradiction(
+                f"--python asks for Python `{request.python}`, and the lock has {version} for"
+                f" {platform}",
+                "leave out `--python`, or lock again",
+            )

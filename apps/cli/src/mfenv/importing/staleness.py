@@ -1,0 +1,137 @@
+"""Whether locks are behind the files that they were made from, where these lie beside them.
+
+No other tool is asked: what a file asks for is compared with what the lock says of that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from envid.requirements import normalize
+from mfenv.errors import InvalidRequest
+from mfenv.importing.uv_projects import stale_project
+from resolvers.satisfied import contradicts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mfenv.importing.locks import LockFile
+    from reqparse import LockedPackage, Requirement, RequirementSet
+
+__all__ = ["check_fresh"]
+
+
+def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
+    """A note on everything in which a lock is behind its source.
+
+    Raises `InvalidRequest` with all of it where that must not be.
+    """
+    stale = tuple(text for lock in locks for text in _stale(lock))
+    if stale and strict:
+        raise InvalidRequest(
+            f"a lock is behind its source: {'; '.join(stale)}",
+            "lock again, or leave out `--locked`",
+        )
+    return stale
+
+
+def _stale(lock: LockFile) -> Iterator[str]:
+    if isinstance(lock.file, str) or lock.said.lock is None:  # what comes from a URL stands alone
+        return
+    path = Path(lock.file)
+    find = _SOURCES.get(lock.said.lock.kind)
+    source = next((s for s in find(path) if s.is_file()), None) if find else None
+    if source is None:
+        return
+    if lock.said.lock.kind == "uv.lock":
+        yield from stale_project(path, source)
+        return
+    from reqparse import ParseErrors, parse_file
+
+    # What pixi calls an environment, its manifest has as a group.
+    environment = lock.choice.environment
+    try:
+        said = parse_file(source, groups=(environment,) if environment else ())
+    except ParseErrors as error:
+        yield f"whether `{lock.shown}` is behind `{source}` cannot be told: {error.problems[0]}"
+        return
+    yield from _unmet(lock, said)
+
+
+def _beside(*names: str) -> Callable[[Path], Sequence[Path]]:
+    return lambda path: [path.with_name(name) for name in names]
+
+
+def _inputs(path: Path) -> Sequence[Path]:
+    """The `.in` file that a compiled requirements file has beside it."""
+    return [path.with_suffix(".in")]
+
+
+_SOURCES: dict[str, Callable[[Path], Sequence[Path]]] = {
+    "uv.lock": _beside("pyproject.toml"),
+    "requirements.txt": _inputs,
+    "conda-lock.yml": _beside("environment.yml", "environment.yaml"),
+    "pixi.lock": _beside("pixi.toml", "mojoproject.toml", "pyproject.toml"),
+}
+
+
+def _unmet(lock: LockFile, said: RequirementSet) -> Iterator[str]:
+    """What a source asks for, and no package of the lock is."""
+    for requirement in said.requirements:
+        if requirement.name is None or requirement.category == "sys":
+            continue
+        if requirement.category == "pypi":
+            here = [p for p in lock.said.packages if p.name == canonicalize_name(requirement.name)]
+            yield from _pypi(lock, requirement, here)
+            continue
+        for platform in requirement.platforms or lock.platforms:
+            if platform in lock.platforms:
+                here = list(_conda(lock, platform))
+                packages = [(p.name, p.version or "", p.build) for p in here]
+                text = normalize("conda", requirement.text)
+                if contradicts(text, packages):
+                    named = [p for p in here if p.name == requirement.name]
+                    yield _line(lock, requirement, named, f" for {platform}")
+                    break
+
+
+def _pypi(lock: LockFile, requirement: Requirement, here: list[LockedPackage]) -> Iterator[str]:
+    if requirement.url or requirement.path:
+        if not here:
+            yield _line(lock, requirement, here)
+        return
+    # On another platform, or another Python, it may not be asked for.
+    if not here and requirement.marker:
+        return
+    allowed = SpecifierSet(requirement.specifier)
+    # What conda-lock and pixi have from conda may stand for a PyPI package.
+    of_pypi = [p for p in here if p.category == "pypi"]
+    if not here or (
+        of_pypi and not any(allowed.contains(p.version or "0", prereleases=True) for p in of_pypi)
+    ):
+        yield _line(lock, requirement, here)
+
+
+def _conda(lock: LockFile, platform: str) -> Iterator[LockedPackage]:
+    """The conda packages of a platform in the environment that is imported."""
+    environment = lock.choice.environment or "default"
+    by_environment = lock.said.lock is not None and bool(lock.said.lock.environments)
+    for package in lock.said.packages:
+        if package.category != "conda" or platform not in (package.platforms or (platform,)):
+            continue
+        if not by_environment or environment in package.groups:
+            yield package
+
+
+def _line(
+    lock: LockFile, requirement: Requirement, here: Sequence[LockedPackage], where: str = ""
+) -> str:
+    versions = ", ".join(dict.fromkeys(package.version or "one" for package in here))
+    have = f"has {versions}" if versions else "has none"
+    return (
+        f"{requirement.origin}: `{requirement.text}` is asked for{where}, and `{lock.shown}` {have}"
+    )
