@@ -25,7 +25,10 @@ _FRAGMENT = re.compile(r"[#&](sha256|sha384|sha512)=([0-9a-fA-F]+)")
 
 
 def as_lock(said: RequirementSet) -> RequirementSet:
-    """The same with a package for each requirement; raises `SelectionErrors` for all that is open."""
+    """The same with a package for each requirement; raises `SelectionErrors` for all that is open.
+
+    A version is enough: hashes that are not there are none of the artifact's.
+    """
     problems: list[Problem] = []
     packages = []
     for requirement in said.requirements:
@@ -65,7 +68,7 @@ def _open(requirement: Requirement) -> tuple[str, str] | None:
         return f"nothing says what `{text}` is", "name it: `NAME @ URL`"
     if requirement.path:
         return None
-    hint = "lock again with `pip-compile --generate-hashes`, or resolve the file with `-r`"
+    hint = "compile the file again, or resolve it with `-r`"
     reason = _loose(requirement)
     return (f"`{text}` {reason}", hint) if reason else None
 
@@ -75,9 +78,7 @@ def _loose(requirement: Requirement) -> str | None:
     if requirement.url:
         exact = _COMMIT.search(requirement.url) if requirement.url.startswith("git+") else None
         return None if exact or _hashes(requirement) else "has neither a hash nor a commit"
-    if not _EXACT.fullmatch(requirement.specifier):
-        return "is not pinned to one version"
-    return None if requirement.hashes else "has no hash"
+    return None if _EXACT.fullmatch(requirement.specifier) else "is not pinned to one version"
 
 
 def _name(requirement: Requirement) -> str | None:

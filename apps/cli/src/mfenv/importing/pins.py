@@ -41,6 +41,8 @@ class PinnedPlatform:
     channels: set[str] = field(default_factory=set)
     indexes: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    unhashed: list[str] = field(default_factory=list)
+    """The names of those of which a lock has the version alone."""
     listed: bool = False
     """Whether there is a package whose file only an index knows."""
 
@@ -208,11 +210,12 @@ def _wheel(one: Selected, filename: str, url: str, sha256: str, index: str | Non
 def _listed(pinned: PinnedPlatform, package: LockedPackage) -> str:
     """A package of which the lock has the version, and hashes of its files."""
     hashes = sorted({value for artifact in package.artifacts for value in artifact.hashes})
-    if not hashes or not package.version:
+    if not package.version:
         raise InvalidRequest(
-            f"{package.origin}: `{package.name}` has no hash: another file may come of it tomorrow",
-            "lock again with hashes",
+            f"{package.origin}: `{package.name}` has neither a version nor a place", "lock again"
         )
+    if not hashes:
+        pinned.unhashed.append(package.name)
     pinned.listed = True
     return " ".join(
         (f"{package.name}=={package.version}", *(f"--hash={value}" for value in hashes))

@@ -112,6 +112,7 @@ def prepare_import(
             *_unused(settings, indexes=listed or any(own.sources for own in pinned.values())),
             *_lacking(request, pinned),
             *_without_python(pinned),
+            *_unhashed(pinned),
         ),
     )
 
@@ -221,6 +222,16 @@ def _unused(settings: Settings, *, indexes: bool) -> Iterator[str]:
         option = f"--{name.replace('_', '-')}"
         if settings.origins.get(name) == option:
             yield f"`{option}` is not used: the lock says which packages there are"
+
+
+def _unhashed(pinned: Mapping[str, PinnedPlatform]) -> Iterator[str]:
+    """A note on packages of which a lock has the version alone."""
+    names = sorted({name for own in pinned.values() for name in own.unhashed})
+    if names:
+        yield (
+            f"the lock has no hashes of {', '.join(names)}: the files that the index has now are"
+            " taken, and written down"
+        )
 
 
 def _without_python(pinned: Mapping[str, PinnedPlatform]) -> Iterator[str]:

@@ -47,7 +47,7 @@ class WantedPython:
 
 
 def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile]) -> WantedPython:
-    """What `--python` says, else a `.python-version` beside a lock, else the settings.
+    """What `--python` says, else the lock, else a `.python-version` beside it, else the settings.
 
     Raises `envid.errors.InvalidSpec` for what is no version.
     """
@@ -56,6 +56,7 @@ def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile
     required = {text for lock in locks for text in pythons(lock.said, lock.choice).requires}
     stated = [
         (request.python or "", "--python"),
+        *((lock.compiled_for, lock.shown) for lock in locks),
         *(_beside(lock) for lock in locks),
         (settings.python or request.python_unstated, settings.origins.get("python", "the default")),
     ]
