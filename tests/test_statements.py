@@ -95,6 +95,18 @@ def test_every_option_of_resolve_has_a_row() -> None:
     assert sorted(options) == sorted(tables.statements("resolve", "resolve-run"))
 
 
+def test_a_lock_file_keeps_every_option_that_says_what_is_asked() -> None:
+    from mfenv._commands.lock import lock
+    from mfenv.lockfile.names import ASKED, SETTINGS
+
+    kept = {f"--{name}" for name in (*ASKED, *SETTINGS)}
+    # What is known somewhere is nothing that a repository holds, and another lock is one already.
+    known = {"--from", "--using", "--lock", "--locked", "--environment"}
+    assert tables.statements("resolve") - kept == known
+    offered = {max(parameter.opts, key=len) for parameter in lock.params}
+    assert kept <= offered
+
+
 def test_every_setting_has_a_row() -> None:
     known = {one.name for one in fields(Settings)} - {"origins", "notes"}
     assert tables.statements("settings", "settings-here") == known

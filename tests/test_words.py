@@ -26,7 +26,6 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["install", "x"], "mfenv create"),
         (["sync"], "mfenv create"),
         (["add", "x"], "mfenv resolve --using"),
-        (["lock"], "mfenv resolve"),
         (["update"], "mfenv resolve --update"),
         (["env", "list"], "mfenv list"),
         (["ls"], "mfenv list"),

@@ -8,17 +8,21 @@ from mfenv import errors
 from mfenv.errors import (
     DamagedPrefix,
     DamagedRow,
+    InvalidLock,
     MfenvError,
     NoStore,
     NotHere,
     RegistryError,
+    StaleLock,
     StillNamed,
 )
 
 OWN_FACTS: dict[str, MfenvError] = {
     "DamagedPrefix": DamagedPrefix("/p", ("`a` is gone", "`b` is gone"), "mfenv create x"),
+    "InvalidLock": InvalidLock("mfenv.lock", 7, "is not TOML"),
     "NotHere": NotHere("a", ("a.whl",)),
     "NoStore": NoStore("to put it into"),
+    "StaleLock": StaleLock("mfenv.lock", ("default: + pypi a",), "mfenv lock"),
     "StillNamed": StillNamed("a:v1", ("b:v1",)),
 }
 EXAMPLES = [

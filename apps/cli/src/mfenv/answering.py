@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mfenv.implicit import Placement, Side
     from mfenv.publishing import Publisher
     from mfenv.request import Prepared, Request
+    from mfenv.settings import Settings
     from mfenv.site import Site
     from resolvers.errors import ResolveError
 
@@ -59,9 +60,24 @@ class _How:
 class Answers:
     """Answers requests."""
 
-    def __init__(self, site: Site, finder: Finder, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        site: Site,
+        finder: Finder,
+        publisher: Publisher,
+        settings: Settings | None = None,
+    ) -> None:
         self._site, self._registry = site, site.registry
         self._finder, self._publisher = finder, publisher
+        self._settings = settings or site.settings
+
+    def under(self, settings: Settings) -> Answers:
+        """Answers to requests that are made under other settings than those of the site."""
+        return Answers(self._site, self._finder, self._publisher, settings)
+
+    def prepared(self, request: Request, placement: Placement | None = None) -> Prepared:
+        """A request as it is understood. Raises the errors of reading one."""
+        return self._prepare(request, placement)
 
     def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """See `Environments.known`."""
@@ -80,8 +96,13 @@ class Answers:
         force: bool,
         dry_run: bool,
         default: bool,
+        preferred: Sequence[ResolvedEnv] = (),
     ) -> Resolved:
-        """See `Environments.resolve`."""
+        """See `Environments.resolve`.
+
+        With `preferred` it is resolved whatever is known, and keeps the packages of these, of
+        another request, where it can.
+        """
         # A name that cannot be given is told before anything is done for it.
         names = [parse_alias(text) for text in aliases]
         prepared, known = self._understood(request)
@@ -89,7 +110,6 @@ class Answers:
         enough = known is not None and known is prepared.bases
         before = known if known and (force or update) else ()
         possible = {known[0].req_id if known else prepared.spec.req_id}
-        preferred: tuple[ResolvedEnv, ...] = ()
         if update:
             from mfenv.resolving import all_but
 
@@ -103,7 +123,8 @@ class Answers:
         for name, holder in held.items():
             if holder[0] not in possible:
                 raise taken(name, holder)
-        known = known if enough or not update else None
+        again = bool(update or preferred)
+        known = known if enough or not again else None
         if known:
             refuse_taken(held, known)
         # The usual case: no lock, no request, no process.
@@ -111,7 +132,7 @@ class Answers:
             answer = Resolved(envs=known, known=True, notes=_notes(prepared, known))
         else:
             how = _How(
-                latest=not (force or update),
+                latest=not (force or again),
                 preferred=preferred,
                 held=held,
                 dry_run=dry_run,
@@ -135,7 +156,7 @@ class Answers:
 
         return prepare(
             request,
-            site.settings,
+            self._settings,
             self._finder.find,
             site.credentials,
             placement,

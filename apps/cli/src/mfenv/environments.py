@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING
 from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
+from envid.resolved import ResolvedEnv
 from mfenv.answering import Answers, Resolved
 from mfenv.errors import NoStore, StillNamed, UnknownEnvironment
 from mfenv.finding import Finder
 from mfenv.prefixes import Created, Prefixes
 from mfenv.publishing import Publisher
 from mfenv.site import Site
+from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from envid.packages import Package
-    from envid.resolved import ResolvedEnv
     from mfenv.collecting import Garbage
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
+    from mfenv.lockfile.inputs import Inputs
+    from mfenv.lockfile.model import LockedEnvironment
+    from mfenv.locking import Checked, Locked, Locks
     from mfenv.request import Prepared, Request
     from mfenv.rows import EnvRow
     from mfenv.runtime import Runtime
@@ -220,6 +224,71 @@ class Environments:
         )
         return replace(exported, notes=(*exported.notes, note))
 
+    # lock files
+
+    def lock(
+        self,
+        path: Path,
+        inputs: Inputs | None = None,
+        *,
+        name: str | None = None,
+        update: Sequence[str] = (),
+        upgrade: bool = False,
+    ) -> Locked:
+        """Resolve what a lock file says that it was made from, and write it again.
+
+        With `inputs` it is the environment `name` that is made from them (`default` without a
+        name); else the one called so, or all. What fits stays as it is, and where something is
+        resolved, packages stay where they can, but for those in `update`; with `upgrade` all are
+        the newest. What is resolved is recorded and published as `resolve` does. A file that a
+        merge left in pieces is made whole. Raises as `resolve` does, and `InvalidLock`.
+        """
+        return self._locks.lock(path, name=name, inputs=inputs, update=update, upgrade=upgrade)
+
+    def unlock(self, path: Path, names: Sequence[str]) -> Locked:
+        """Take environments out of a lock file. Raises `UnknownEnvironment` and `InvalidLock`."""
+        return self._locks.remove(path, names)
+
+    def put_into_lock(self, path: Path, environments: Sequence[LockedEnvironment]) -> Locked:
+        """Write environments that are resolved already into a lock file, beside what it holds.
+
+        Those of the same flow that are not among them leave it. Raises `InvalidLock`.
+        """
+        return self._locks.put(path, environments)
+
+    def check_lock(
+        self, path: Path, inputs: Inputs | None = None, *, name: str | None = None
+    ) -> Checked:
+        """Compare a lock file with what is asked for by now; nothing is resolved or asked for.
+
+        `inputs` and `name` are as `lock` has them. Raises `UnknownEnvironment` where there is no
+        file, `InvalidLock`, and the errors of reading a request.
+        """
+        return self._locks.check(path, name=name, inputs=inputs)
+
+    def locked(
+        self, path: Path, name: str | None = None, platforms: Sequence[str] = ()
+    ) -> tuple[ResolvedEnv, ...]:
+        """An environment of a lock file, made known here: for `platforms`, or all that it has.
+
+        Without `name` the default one, or the only one. Nothing is resolved or asked for. Raises
+        `InvalidLock` and `UnknownEnvironment`.
+        """
+        from mfenv.locking import locked
+
+        envs = locked(path, name, platforms)
+        registry = self._site.registry
+        if not registry.read_only:
+            # What was resolved here says when and by whom, and the file does not.
+            registry.add([e for e in envs if not registry.knows(e.env_id)], default=False)
+        return envs
+
+    @lazy
+    def _locks(self) -> Locks:
+        from mfenv.locking import Locks
+
+        return Locks(self._site, self._answers)
+
     def add(self, envs: Sequence[ResolvedEnv], *, default: bool = False) -> None:
         """Make environments known here; with `default` as what their bare `req_id` means."""
         self._site.registry.add(envs, default=default)
@@ -262,21 +331,21 @@ class Environments:
 
     def create(
         self,
-        name: str,
+        name: str | ResolvedEnv,
         *,
         as_name: str | None = None,
         prefix: Path | None = None,
         force: bool = False,
         exist_ok: bool = False,
     ) -> Created:
-        """Create the prefix of an environment for this machine's platform.
+        """Create the prefix of an environment for this machine's platform, by name or as it is.
 
         It lies in `prefix`, under `as_name` in the home, or in a place of its own that is used
         again when it is there. `exist_ok` keeps a prefix that holds this very environment; `force`
         replaces a prefix, if mfenv created it. Raises `pkgcache.errors.PrefixExists`, and the
         errors of finding the environment, of fetching its packages and of finding its Python.
         """
-        (env,) = self.find(name, (host_platform(),))
+        env = name if isinstance(name, ResolvedEnv) else self.find(name, (host_platform(),))[0]
         return self._prefixes.create(
             env, as_name=as_name, prefix=prefix, force=force, exist_ok=exist_ok
         )

@@ -11,6 +11,7 @@ __all__ = [
     "DamagedPrefix",
     "DamagedRow",
     "ImmutableAlias",
+    "InvalidLock",
     "InvalidRequest",
     "InvalidSetting",
     "MfenvError",
@@ -20,6 +21,7 @@ __all__ = [
     "NotExportable",
     "NotHere",
     "RegistryError",
+    "StaleLock",
     "StillNamed",
     "UnknownEnvironment",
 ]
@@ -64,6 +66,29 @@ class NotExecutable(InvalidRequest):
 
 class NotExportable(MfenvError, ValueError):
     """A file of another tool would say something else than the environment."""
+
+
+class InvalidLock(MfenvError, ValueError):
+    """A lock file is not what `mfenv lock` writes; `line` of `file` says where, 0 for as a whole."""
+
+    def __init__(self, file: str, line: int, reason: str, hint: str | None = None) -> None:
+        place = f"{file}:{line}" if line else file
+        again = "`mfenv lock` makes it whole again, and keeps what still fits"
+        super().__init__(f"{place}: {reason}", hint or again)
+        self.args = (file, line, reason, hint)
+        self.file, self.line, self.reason = file, line, reason
+
+
+class StaleLock(MfenvError, ValueError):
+    """A lock file no longer fits what is asked for; `differences` say where, a line each."""
+
+    def __init__(self, file: str, differences: tuple[str, ...], again: str) -> None:
+        lines = "".join(f"\n  {difference}" for difference in differences)
+        super().__init__(
+            f"`{file}` does not fit what is asked for:{lines}", f"`{again}` locks it again"
+        )
+        self.args = (file, differences, again)
+        self.file, self.differences, self.again = file, differences, again
 
 
 class UnknownEnvironment(MfenvError, LookupError):

@@ -26,7 +26,7 @@ _ELSEWHERE = {
     "import": ("from-lock", "load", "read"),
     "list": ("env", "envs", "ls"),
     "publish": ("push", "upload"),
-    "resolve": ("compile", "lock", "solve"),
+    "resolve": ("compile", "solve"),
     "resolve --update": ("update", "upgrade"),
     "resolve --using": ("add",),
     "rm": ("del", "delete", "destroy", "remove", "uninstall"),

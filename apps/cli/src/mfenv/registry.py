@@ -119,6 +119,13 @@ class Registry(Database):
         except (zlib.error, TypeError):
             raise _damaged(env_id, "it cannot be decompressed") from None
 
+    def knows(self, env_id: EnvId) -> bool:
+        """Whether an environment is known here, and whole."""
+        try:
+            return self.environment(env_id) is not None
+        except DamagedRow:
+            return False
+
     def environment(self, env_id: EnvId) -> ResolvedEnv | None:
         """An environment, or None if it is not known here. Raises `DamagedRow`."""
         text = self.description(env_id)

@@ -76,7 +76,8 @@ class Request:
     nothing else is said, over those of the settings. `also` are requirements, each with who asks
     for it, that hold for packages which nothing else of the request names; they are PyPI packages
     where such are asked for, else conda packages. `python_unstated` is the version where neither
-    the request nor a setting states one; empty, it is the newest that solves.
+    the request nor a setting states one; empty, it is the newest that solves. `platforms_unstated`
+    are those where none are stated; none, it is this machine's.
 
     `locks` are lock files, beside which nothing else is asked for: of them, `groups`, `extras` and
     pixi's `environment` choose, and with `locked` one that its source has left behind is refused.
@@ -95,6 +96,7 @@ class Request:
     python: str | None = None
     python_unstated: str = ""
     platforms: tuple[str, ...] = ()
+    platforms_unstated: tuple[str, ...] = ()
     using: str | None = None
     same_as: str | None = None
     stated: tuple[RequirementSet, ...] = ()
@@ -309,7 +311,8 @@ def platforms_of(
     stated = [platform for said in sets for platform in said.platforms]
     known = [platform for platform in stated if platform in PLATFORMS]
     # What a file names beside platforms that are known is noted; alone, it is an error.
-    asked = request.platforms or settings.platforms or known or stated or (host_platform(),)
+    asked = request.platforms or settings.platforms or known or stated
+    asked = asked or request.platforms_unstated or (host_platform(),)
     return tuple(sorted({check_platform(platform) for platform in asked}))
 
 

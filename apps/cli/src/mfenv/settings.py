@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,6 +183,14 @@ class Settings:
                 values[name] = typed(_known()[name], value, origin)
                 origins[name] = origin
         return cls(**values, origins=origins, notes=tuple(_unknown(environ)))
+
+    def with_options(self, options: Mapping[str, Any]) -> Settings:
+        """These settings, and over them what stands on a command line, as `load` takes it."""
+        values, origins = {}, dict(self.origins)
+        for name, value, origin in _from_options(options):
+            values[name] = typed(_known()[name], value, origin)
+            origins[name] = origin
+        return replace(self, **values, origins=origins)
 
     @property
     def home_path(self) -> Path:

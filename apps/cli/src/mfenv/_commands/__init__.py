@@ -14,6 +14,7 @@ from mfenv._commands import (
     get,
     import_,
     list_,
+    lock,
     publish,
     resolve,
     rm,
@@ -41,6 +42,7 @@ COMMANDS = tuple(
     for command in (
         resolve.resolve,
         import_.import_,
+        lock.lock,
         get.get,
         publish.publish,
         create.create,

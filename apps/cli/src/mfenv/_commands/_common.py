@@ -102,7 +102,48 @@ def platform_option(text: str) -> Callable[[Any], Any]:
 
 def env_argument(**options: Any) -> Callable[[Any], Any]:
     """An argument that names an environment."""
-    return click.argument("env", metavar="ENV", shell_complete=complete_env, **options)
+    shown = "ENV" if options.get("required", True) else "[ENV]"
+    return click.argument("env", metavar=shown, shell_complete=complete_env, **options)
+
+
+def lock_options(command: Any) -> Any:
+    """The options by which an environment of a lock file is taken in place of ENV."""
+    for option in (
+        click.option(
+            "--environment",
+            metavar="NAME",
+            help="With --lock: which one of it.  [default: `default`, or the only one]",
+        ),
+        click.option(
+            "--lock",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Take it from a lock file that `mfenv lock` wrote, in place of ENV.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def check_one(env: str | None, lock: Path | None, environment: str | None) -> None:
+    """Refuse a command line that names no environment, or two."""
+    if env and lock:
+        raise click.UsageError("Give ENV or --lock, not both.")
+    if not env and not lock:
+        raise click.UsageError("Missing argument 'ENV'.")
+    if environment and not lock:
+        raise click.UsageError("--environment is of a lock file: give it with --lock FILE.")
+
+
+def named(
+    environments: Environments, env: str | None, lock: Path | None, environment: str | None
+) -> str | ResolvedEnv:
+    """ENV, or for this machine what a lock file has in its place."""
+    if lock is None:
+        return env or ""
+    from envid.platforms import host_platform
+
+    return environments.locked(lock, environment, (host_platform(),))[0]
 
 
 def say(text: str) -> None:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mfenv._commands._common import (
+    check_one,
     current_host,
     env_argument,
     json_option,
     local_only_option,
+    lock_options,
+    named,
     open_environments,
     print_json,
     say,
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
 @click.command(
     epilog="\b\nExamples:\n  mfenv create team/etl:v1 --name etl\n"
     "  mfenv create team/etl:v1 --prefix ./env\n"
-    "  mfenv create team/etl:v1 --install-notebook"
+    "  mfenv create team/etl:v1 --install-notebook\n"
+    "  mfenv create --lock mfenv.lock --prefix ./env"
 )
-@env_argument()
+@env_argument(required=False)
+@lock_options
 @click.option("--name", metavar="N", help="Name for the prefix, kept under MFENV_HOME.")
 @click.option(
     "--prefix", metavar="DIR", type=click.Path(path_type=Path), help="Directory of the prefix."
@@ -42,7 +47,9 @@ if TYPE_CHECKING:
 @local_only_option
 @json_option
 def create(
-    env: str,
+    env: str | None,
+    lock: Path | None,
+    environment: str | None,
     name: str | None,
     prefix: Path | None,
     force: bool,
@@ -53,21 +60,24 @@ def create(
     """Create the prefix of an environment.
 
     Prints the directory. Without --name or --prefix the environment has one place of its own,
-    which is used again if it is there.
+    which is used again if it is there. With --lock it is one of a lock file, and nothing is resolved.
     """
+    check_one(env, lock, environment)
     if name and prefix:
         raise click.UsageError("Give --name or --prefix, not both.")
     host = current_host()
     # As the user wrote it: further down `env` may become ids.
-    title = f"{host.name} {env}"
+    title = f"{host.name} {env or environment or lock}"
     with open_environments() as environments:
+        chosen = named(environments, env, lock, environment)
         if notebook:
             from mfenv.notebook import with_ipykernel
 
-            chosen = with_ipykernel(environments, env)
-            env = f"{chosen.req_id}:{chosen.full_id}"
+            if not isinstance(chosen, str):
+                chosen = f"{chosen.req_id}:{chosen.full_id}"
+            chosen = with_ipykernel(environments, chosen)
         created = environments.create(
-            env, as_name=name, prefix=prefix, force=force, exist_ok=exist_ok
+            chosen, as_name=name, prefix=prefix, force=force, exist_ok=exist_ok
         )
     if notebook:
         from mfenv.notebook import install_kernel

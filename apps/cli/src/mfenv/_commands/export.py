@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -14,8 +13,8 @@ from mfenv._commands._common import (
     platform_option,
     say,
 )
-from mfenv.errors import InvalidRequest
 from mfenv.exporting.formats import ASKED, FORMATS
+from mfenv.replacing import replace_file
 
 
 @click.command(
@@ -63,20 +62,4 @@ def export(
     if output is None:
         click.echo(data, nl=False)
     else:
-        _replace(output, data)
-
-
-def _replace(output: Path, data: bytes) -> None:
-    if output.exists() and not output.is_file():
-        raise InvalidRequest(f"`{output}` is no file", "name a file, or leave out `--output`")
-    # Through a link: the file that it leads to is meant.
-    place = Path(os.path.realpath(output))
-    beside = place.with_name(f".{place.name}.mfenv-{os.getpid()}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(place)
-    finally:
-        beside.unlink(missing_ok=True)
+        replace_file(output, data)

@@ -20,6 +20,7 @@ _MODULES = {
     "explicit": "explicit",
     "conda-lock": "conda_lock",
     "pixi": "pixi",
+    "lock": "lock",
 }
 
 FORMATS = tuple(_MODULES)

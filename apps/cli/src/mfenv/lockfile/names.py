@@ -1,0 +1,47 @@
+"""Names that lock files have for things; what imports nothing, since the command line needs them."""
+
+from __future__ import annotations
+
+__all__ = ["ASKED", "DEFAULT", "FILE", "FILES", "REQUIREMENTS", "SETTINGS"]
+
+FILE = "mfenv.lock"
+"""What a lock file is called where nobody says otherwise."""
+
+DEFAULT = "default"
+"""The environment of a lock file that is meant where none is named."""
+
+FILES = {
+    "requirement": "files",
+    "file": "environment_files",
+    "pyproject": "pyprojects",
+    "script": "scripts",
+}
+"""Options that name files, each with the name of its field."""
+
+REQUIREMENTS = {"pypi": "pypi", "conda": "conda", "npconda": "npconda"}
+"""Options that are requirements as they stand."""
+
+ASKED = {
+    **FILES,
+    "group": "groups",
+    "extra": "extras",
+    **REQUIREMENTS,
+    "sys": "sys",
+    "python": "python",
+}
+"""Options that are fields of a `Request`, each with the name of the field."""
+
+SETTINGS = {
+    "platform": "platforms",
+    "python-provider": "python_provider",
+    "seed": "seed",
+    "exclude-newer": "exclude_newer",
+    "pre": "pre",
+    "channel": "channels",
+    "channel-priority": "channel_priority",
+    "index-url": "index_url",
+    "extra-index-url": "extra_index_url",
+    "find-links": "find_links",
+    "no-index": "no_index",
+}
+"""Options that are settings, each with the name of the setting."""
