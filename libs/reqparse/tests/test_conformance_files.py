@@ -47,10 +47,8 @@ INTENDED = {
     "test-stdout/conda.txt": "",
     "test-stdout/mamba.txt": "",
     "test-recipe/meta.yaml": "a conda recipe",
-    "public-locks/pixi-v7": "version `7`",
     "conda-lock-v1-missing-package.yml": "this is no environment.yml",
     "pylock.invalid.toml": "this is no pyproject.toml",
-    "public-locks/conda-lock/rattler__test-data__conda-lock__v7": "version `7`",
     # Files beside environments, which are none.
     "quetz/dev_config.toml": "this is no pyproject.toml",
     "test-archspec/virtual-packages.yaml": "the virtual packages of conda-lock",

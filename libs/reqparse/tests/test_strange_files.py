@@ -44,13 +44,11 @@ PROSE = "".join(f"Some words of a text, line {n}\n\n" for n in range(20))
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("poetry.lock", POETRY, "poetry's lock file"),
         ("copy-of-a-lock.txt", POETRY, "poetry's lock file"),
         ("pdm.lock", "[metadata]\ncontent_hash = 'x'\n[[package]]\nname = 'a'\n", "pdm's lock"),
         ("Pipfile", PIPFILE, "pipenv's Pipfile"),
         ("requirements.txt", PIPFILE, "pipenv's Pipfile"),
         ("Pipfile.toml", PIPFILE, "pipenv's Pipfile"),
-        ("Pipfile.lock", json.dumps({"_meta": {}, "default": {}}), "pipenv's lock file"),
         ("lock.txt", json.dumps({"_meta": {}, "default": {}}), "pipenv's lock file"),
         ("package.json", json.dumps({"dependencies": {}, "devDependencies": {}}), "npm's"),
         ("list.json", json.dumps([{"name": "a", "version": "1"}]), "a list of packages"),

@@ -35,14 +35,33 @@ def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
 
 def _of_environment(selection: Selection) -> list[LockedPackage]:
     """The packages of one of pixi's environments."""
-    selection.has("environment")
-    name, platform = selection.choice.environment or "default", selection.target.platform
+    selection.has("environment", "platform")
+    name = selection.choice.environment or "default"
     selection.offered("environment", [name])
-    platforms = selection.lock.environments.get(name, (platform,))
-    _check_platform(selection, platforms, f"the environment `{name}`")
+    platforms = selection.lock.environments.get(name)
+    platform = _platform(selection, platforms, name) if platforms is not None else None
     return [
         p for p in selection.locked.packages if name in p.groups and platform in (p.platforms or ())
     ]
+
+
+def _platform(selection: Selection, platforms: Collection[str], environment: str) -> str | None:
+    """The platform of an environment that is for the target; several are a problem, too."""
+    target, subdirs = selection.target.platform, selection.lock.subdirs
+    fitting = [p for p in platforms if subdirs.get(p, p) == target]
+    chosen = selection.choice.platform or target
+    if chosen in fitting or (len(fitting) == 1 and selection.choice.platform is None):
+        return chosen if chosen in fitting else fitting[0]
+    what, origin = f"the environment `{environment}`", selection.lock.origin
+    if selection.choice.platform and fitting:
+        text = f"{what} has no platform `{chosen}` for {target}"
+        selection.problem(origin, text, f"it has {', '.join(fitting)}")
+    elif fitting:
+        text = f"{what} has several platforms for {target}: {', '.join(fitting)}"
+        selection.problem(origin, text, "choose one of them by its name")
+    else:
+        _check_platform(selection, [subdirs.get(p, p) for p in platforms], what)
+    return None
 
 
 def _of_categories(selection: Selection) -> list[LockedPackage]:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from reqparse.errors import Problem
     from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin, RequirementSet
 
-_NORMALISED = ("uv.lock", "pylock.toml")
+_NORMALISED = ("uv.lock", "pylock.toml", "poetry.lock")
 _WORDS = {
     "environment": "environments",
+    "platform": "names of platforms",
     "groups": "groups",
     "without_groups": "groups",
     "default_groups": "groups",
@@ -39,6 +40,8 @@ class Choice:
 
     environment: str | None = None
     """pixi's environment; None is its `default`."""
+    platform: str | None = None
+    """pixi's name of a platform, where an environment has several for one conda subdir."""
     groups: tuple[str, ...] = ()
     """Dependency groups, conda-lock's categories, Pipfile's `develop`; beside the default ones."""
     without_groups: tuple[str, ...] = ()

@@ -30,11 +30,17 @@ _READERS = {
     "conda-lock.yml": "conda_lock:read",
     "pixi.lock": "pixi_lock:read",
     "uv.lock": "uv_lock:read",
+    "poetry.lock": "poetry_lock:read",
+    "Pipfile.lock": "pipfile_lock:read",
     "explicit": "explicit:read",
 }
 
-_NAMES = ("pyproject.toml", "pixi.toml", "pylock.toml", "conda-lock.yml", "pixi.lock", "uv.lock")
+_NAMES = (
+    *("pyproject.toml", "pixi.toml", "pylock.toml", "conda-lock.yml", "pixi.lock", "uv.lock"),
+    "poetry.lock",
+)
 _ENDINGS = {
+    "pipfile.lock": "Pipfile.lock",
     ".py": "script",
     ".py.lock": "uv.lock",  # beside a script, and so is the next
     ".pixi.lock": "pixi.lock",
@@ -44,6 +50,8 @@ _SIGNS = {
     "explicit": (rb"@EXPLICIT\s*$",),
     "pylock.toml": (rb"lock-version\s*=", rb"created-by\s*="),
     "uv.lock": (rb"version = \d", rb"\[\[package\]\]", rb"source = \{ "),
+    "poetry.lock": (rb"\[\[package\]\]", rb"python-versions\s*=", rb"\[metadata\]"),
+    "Pipfile.lock": (rb"\{", rb"\s*\"_meta\"\s*:", rb"\s*\"default\"\s*:"),
     "pixi.toml": (rb"\[workspace\]", rb"channels\s*="),
     "pixi.lock": (rb"version: \d", rb"environments:", rb"packages:"),
     "conda-lock.yml": (rb"version: \d", rb"package:\s*$"),

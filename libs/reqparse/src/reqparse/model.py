@@ -212,7 +212,8 @@ class LockedPackage:
     build: str | None = None
     artifacts: tuple[LockedArtifact, ...] = ()
     platforms: tuple[str, ...] | None = None
-    """The conda subdirs it is locked for; None where markers and wheel tags decide."""
+    """The conda subdirs, or pixi's platforms, it is locked for; None where markers and wheel tags
+    decide."""
     marker: str | None = None
     requires_python: str | None = None
     source: str | None = None
@@ -220,6 +221,8 @@ class LockedPackage:
     groups: tuple[str, ...] = ()
     """The environments, categories, extras or groups that include it, as the lock names them."""
     dependencies: tuple[LockedEdge, ...] = ()
+    optional: bool = False
+    """poetry has it for an extra alone."""
     editable: bool = False
     virtual: bool = False
     """There is nothing of it to install; what it needs is."""
@@ -236,6 +239,8 @@ class Lock:
     """The names of the projects that it was made for, which are not installed themselves."""
     edges: tuple[LockedEdge, ...] = ()
     """What is needed and belongs to no package: a script's requirements, a workspace's groups."""
+    by_edges: bool = False
+    """What is needed is told by the edges alone, and not by each package."""
     members: tuple[str, ...] = ()
     """The names of the projects of uv's workspace."""
     supported: tuple[str, ...] = ()
@@ -250,6 +255,10 @@ class Lock:
     extras: tuple[str, ...] = ()
     environments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The platforms of each of pixi's environments."""
+    subdirs: Mapping[str, str] = field(default_factory=dict)
+    """The conda subdirs of the platforms that pixi names otherwise."""
+    virtual_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a machine must have, by pixi's platform."""
     origin: Origin = field(default=Origin(), compare=False)
 
 

@@ -28,6 +28,8 @@ _SELECTORS = {
     "conda-lock.yml": "_conda_selection",
     "pixi.lock": "_conda_selection",
     "explicit": "_conda_selection",
+    "poetry.lock": "_group_selection",
+    "Pipfile.lock": "_group_selection",
     "requirements.txt": "_listed",
 }
 
@@ -39,7 +41,9 @@ def select(
 ) -> tuple[Selected, ...]:
     """The packages of a lock on one target, sorted by category and name, each with its file.
 
-    `locked` is what `parse_file` gives of a lock file. The projects that a uv.lock was made for are
+    `locked` is what `parse_file` gives of a lock file, or `as_lock`. A package may be known by its
+    version and hashes alone: then its artifact has neither a URL nor a path and, of a poetry.lock,
+    the name of the file. The projects that a uv.lock was made for are
     not among the result, and nothing virtual is. Markers are evaluated as PEP 508 and PEP 751
     say, wheels chosen by `target.ranks` alone. Versions are taken as locked and not checked again
     against what packages ask of each other.
@@ -65,16 +69,18 @@ def select(
 def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # noqa: B008 - frozen
     """What a lock says of Python: what it requires, and which Python is among its packages.
 
-    Of the choice only the environment counts. Raises `SelectionErrors` for what is no lock.
+    Of the choice only the environment and its platform count. Raises `SelectionErrors` for what is
+    no lock.
     """
-    _lock(locked)
+    lock = _lock(locked)
     environment = choice.environment or "default"
     pinned = {
-        platform: package.version
+        lock.subdirs.get(platform, platform): package.version
         for package in locked.packages
         if package.category == "conda" and package.name == "python" and package.version
+        if not lock.environments or environment in package.groups
         for platform in package.platforms or subdirs(package)
-        if not locked.lock or not locked.lock.environments or environment in package.groups
+        if choice.platform in (None, platform)
     }
     return Pythons(
         requires=tuple(dict.fromkeys(python.specifier for python in locked.python)),

@@ -68,6 +68,7 @@ def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> 
     return Lock(
         kind="uv.lock",
         roots=tuple(roots),
+        by_edges=True,
         members=tuple(members),
         edges=tuple(_of_manifest(place, manifest)),
         supported=tuple(root.get("supported-markers").texts()),

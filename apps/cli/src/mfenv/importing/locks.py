@@ -65,7 +65,8 @@ class LockFile:
         """The platforms that it is for; empty where markers and tags decide."""
         lock = self.said.lock
         if lock and lock.environments:
-            return tuple(lock.environments.get(self.choice.environment or "default", ()))
+            names = lock.environments.get(self.choice.environment or "default", ())
+            return tuple(dict.fromkeys(lock.subdirs.get(name, name) for name in names))
         if self.said.platforms:
             return self.said.platforms
         # A list of URLs may say it by their directories alone.

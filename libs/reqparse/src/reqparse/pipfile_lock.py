@@ -1,0 +1,113 @@
+"""Pipfile.lock (pipenv's, specification 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from envid.redaction import redact
+from reqparse._flaw import Flaw
+from reqparse._lines import decode
+from reqparse._locked import Place, check_version, hash_text
+from reqparse._project import specifier_set
+from reqparse._yaml import load_yaml
+from reqparse.model import Lock, LockedArtifact, LockedPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reqparse._node import Node
+    from reqparse._reading import Reading
+
+__all__ = ["read"]
+
+DEFAULT = "default"
+"""The category that is always meant."""
+_UNREAD = {
+    "_meta.hash": None,  # of the Pipfile
+    "_meta.hash.*": None,
+    "_meta.sources.verify_ssl": "servers are always checked",
+    "*.*.extras": "what extras need is listed by itself",
+}
+_REPOSITORIES = ("git", "hg", "svn", "bzr")
+
+
+def read(reading: Reading, location: str, data: bytes) -> None:
+    """Add what a Pipfile.lock says to `reading`.
+
+    Files have hashes and neither names nor URLs, but for packages that come from one.
+    """
+    root = load_yaml(decode(data, pep263=False))  # of which JSON is a part
+    meta = root.get("_meta")
+    if meta.value is None or "default" not in root.table:
+        raise Flaw(
+            "this lock file of pipenv has no `_meta` and `default`", "lock again with pipenv"
+        )
+    check_version(meta.get("pipfile-spec"), ("6",), "pipenv's lock file")
+    place = Place(location, redact(location))
+    indexes: dict[str, str] = {}
+    with reading.guard(place.at(meta)):
+        for number, node in enumerate(meta.get("sources").items):
+            kind, name, url = (
+                "extra-index" if number else "index",
+                node.opt("name"),
+                node.get("url"),
+            )
+            address = reading.expand(url.text, place.at(url))
+            reading.add_source(kind, address, place.at(node), base=place.base, name=name)  # type: ignore[arg-type]
+            indexes[name or ""] = redact(address)
+        _python(reading, place, meta.get("requires"))
+    categories = {name: node for name, node in root.table.items() if name != "_meta"}
+    for category, listed in categories.items():
+        for name, node in listed.table.items():
+            with reading.guard(place.at(node)):
+                reading.packages.append(_package(place, category, name, node, indexes))
+    others = tuple(name for name in categories if name != DEFAULT)
+    reading.facts["lock"] = Lock(kind="Pipfile.lock", groups=others, origin=place.at(root))
+    reading.note_unread(root, place.file, _UNREAD)
+
+
+def _python(reading: Reading, place: Place, requires: Node) -> None:
+    if full := requires.opt("python_full_version"):
+        reading.add_python(specifier_set(f"=={full}"), place.at(requires))
+    if (version := requires.opt("python_version")) and version != "*":
+        reading.add_python(specifier_set(f"=={version}.*"), place.at(requires))
+
+
+def _package(
+    place: Place, category: str, name: str, node: Node, indexes: dict[str, str]
+) -> LockedPackage:
+    index, version = node.opt("index"), node.opt("version")
+    if index is not None and index not in indexes:
+        raise Flaw(f"`{name}` is from the index `{index}`, which is not among the sources")
+    return LockedPackage(
+        category="pypi",
+        name=canonicalize_name(name),
+        version=version.removeprefix("==") if version else None,
+        artifacts=tuple(_artifacts(place, name, node)),
+        marker=node.opt("markers"),
+        source=indexes[index] if index is not None else None,
+        groups=(category,),
+        editable=node.get("editable").flag,
+        origin=place.at(node),
+    )
+
+
+def _artifacts(place: Place, name: str, node: Node) -> Iterator[LockedArtifact]:
+    hashes = tuple(hash_text(*text.partition(":")[::2]) for text in node.get("hashes").texts())
+    subdirectory = node.opt("subdirectory")
+    end = f"#subdirectory={subdirectory}" if subdirectory else ""
+    for kind in _REPOSITORIES:
+        if address := node.opt(kind):
+            commit = node.get("ref").text
+            yield place.artifact(f"{kind}+{address.removeprefix(f'{kind}+')}@{commit}{end}")
+            return
+    for key in ("file", "path"):
+        if address := node.opt(key):
+            yield place.artifact(address + end, hashes=hashes)
+            return
+    version = node.opt("version") or ""
+    if not version.startswith("==") or version.endswith("*"):
+        raise Flaw(f"`{name}` has no exact version", "lock again with pipenv")
+    yield LockedArtifact(hashes=hashes)
