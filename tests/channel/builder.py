@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,13 @@ def cached() -> Channels:
     They are shared by all test processes, and made again when the interpreters or this code
     change.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mfenv-test-channel"
+    return _cached(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
+
+
+# Once in a process: to look starts every interpreter of the machine.
+@cache
+def _cached(caches: Path) -> Channels:
+    home = caches / "mfenv-test-channel"
     home.mkdir(parents=True, exist_ok=True)
     interpreters = find_interpreters()
     target = home / _key(interpreters)
