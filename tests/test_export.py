@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomllib
@@ -398,3 +398,44 @@ def test_a_conda_lock_is_read_by_its_own_tool(conda: Machine, index: FakeIndex) 
         ),
     }
     assert "__glibc=" in notes or "__osx=" in notes
+
+
+@pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
+def test_a_bill_of_materials_says_the_licences_at_hand(
+    conda: Machine, index: FakeIndex, form: str
+) -> None:
+    pytest.importorskip({"spdx": "spdx_tools"}.get(form, form), reason="it is of the extra `sbom`")
+    index.add(make_wheel("licensed", "1.0", headers={"License-Expression": "0BSD"}))
+    conda.environ["MFENV_STORE"] = ""
+    words = ("--conda", "greeter", "--pypi", "app", "--pypi", "licensed")
+    conda.ok("resolve", *words, "--alias", "a:v1")
+    (env,) = environments(conda, "a:v1")
+    _, notes = exported(conda, "a:v1", form, "--local-only")
+    (absent,) = (line for line in notes.splitlines() if "not in the cache" in line)
+    assert "greeter" in absent
+    conda.ok("create", "a:v1", "--name", "a")
+    text, notes = exported(conda, "a:v1", form, "--local-only")
+    assert "not in the cache" not in notes
+    assert "states no licence: app 1.0, dep 2.0" in notes
+    read = licences_in_spdx if form == "spdx" else licences_in_cyclonedx
+    assert read(json.loads(text)) == {
+        p.name: {"licensed": "0BSD"}.get(p.name, "Apache-2.0" if p.kind == "conda" else None)
+        for p in env.packages
+    }
+
+
+def licences_in_cyclonedx(document: Any) -> dict[str, str | None]:
+    return {
+        component["name"]: next((c["license"]["id"] for c in component.get("licenses", ())), None)
+        for component in document["components"]
+    }
+
+
+def licences_in_spdx(document: Any) -> dict[str, str | None]:
+    return {
+        package["name"]: {"NOASSERTION": None}.get(
+            package["licenseDeclared"], package["licenseDeclared"]
+        )
+        for package in document["packages"]
+        if "externalRefs" in package
+    }

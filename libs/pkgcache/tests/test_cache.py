@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -444,3 +445,24 @@ class TestAdding:
         with pytest.raises(CacheError, match="not a file name"):
             cache.add(b"x", filename)
         assert leftovers(cache) == []
+
+
+def test_the_metadata_of_a_wheel_is_known_by_what_is_here_of_it(cache: PackageCache) -> None:
+    data = make_wheel("demo")
+    package = package_of(data, "demo")
+    assert cache.wheel_metadata(package) is None
+    cache.add(data, package.filename)
+    packed = cache.wheel_metadata(package)
+    assert packed
+    assert "Name: demo" in packed.splitlines()
+    # Of a built one, too, whose URL is that of its source.
+    origin = BuiltFrom(kind="directory", url="file:///absent", sha256="a" * 64)
+    built = replace(package, url=origin.url, built_from=origin)
+    assert cache.wheel_metadata(built) == packed
+    cache.unpacked(package)
+    archive = cache.archive(package)
+    archive.unlink()
+    assert cache.wheel_metadata(package) == packed
+    shutil.rmtree(next(cache.root.glob("wheels-*/*/*")))
+    archive.write_bytes(bytes(package.size or 0))
+    assert cache.wheel_metadata(package) is None

@@ -210,12 +210,15 @@ class Environments:
 
         `form` is one of `mfenv.exporting.formats.FORMATS`; with `asked`, which is what was asked
         for in place of what was found, one of `ASKED` there. Without `platforms` for all that are
-        known. Raises as `find` does, and `NotExportable` where the file would be wrong.
+        known. Licences are said as far as the cache has the packages. Raises as `find` does, and `NotExportable` where the file would be wrong.
         """
-        from mfenv.exporting.formats import export
+        from mfenv.exporting.formats import LICENSED, export
+        from mfenv.licences import licences_of
 
         envs = self.find(name, platforms)
-        exported = export(envs, form, asked=asked)
+        packages = {p for env in envs for p in env.packages} if form in LICENSED else ()
+        licences = licences_of(packages, self._site.cache) if packages else {}
+        exported = export(envs, form, asked=asked, licences=licences)
         absent = sorted(set(envs[0].co_resolved) - {env.platform for env in envs})
         if platforms or not absent:
             return exported

@@ -100,10 +100,15 @@ def make_wheel(
     requires_python: str | None = None,
     module: str = "",
     files: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Distribution:
-    """A wheel with a module, or with `files`, equal byte for byte for the same arguments."""
+    """A wheel with a module, or with `files`, equal byte for byte for the same arguments.
+
+    `headers` are further ones of its METADATA.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     metadata = _metadata(name, version, requires, extras, requires_python)
+    metadata += "".join(f"{key}: {value}\n" for key, value in (headers or {}).items())
     info = f"{stem}.dist-info"
     content = {
         **({f"{name.replace('-', '_')}.py": module} if files is None else files),

@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.exporting.exported import Exported
 
-__all__ = ["ASKED", "FORMATS", "export"]
+__all__ = ["ASKED", "FORMATS", "LICENSED", "export"]
 
 _MODULES = {
     "requirements": "requirements",
@@ -21,6 +22,8 @@ _MODULES = {
     "conda-lock": "conda_lock",
     "pixi": "pixi",
     "lock": "lock",
+    "cyclonedx": "cyclonedx",
+    "spdx": "spdx",
 }
 
 FORMATS = tuple(_MODULES)
@@ -31,13 +34,24 @@ _ASKED = {"environment.yml": "asked"}
 ASKED = tuple(_ASKED)
 """The formats that can also say what was asked for, in place of what was found."""
 
+LICENSED = ("cyclonedx", "spdx")
+"""The formats that state licences."""
 
-def export(envs: Sequence[ResolvedEnv], form: str, *, asked: bool = False) -> Exported:
+
+def export(
+    envs: Sequence[ResolvedEnv],
+    form: str,
+    *,
+    asked: bool = False,
+    licences: Mapping[Package, str] | None = None,
+) -> Exported:
     """Environments of one spec, a platform each, as a file of a format: the same text every time.
 
-    With `asked` it is one of `ASKED`. Raises `NotExportable` where the file would be wrong, and
+    With `asked` it is one of `ASKED`. `licences` are what the metadata of packages states, empty
+    where it states none; they are said by `LICENSED`. Raises `NotExportable` where the file would be wrong, and
     `KeyError` for what is no such format.
     """
     module = import_module(f"mfenv.exporting.{(_ASKED if asked else _MODULES)[form]}")
-    exported: Exported = module.write(sorted(envs, key=lambda env: env.platform))
+    more = [licences or {}] if form in LICENSED else []
+    exported: Exported = module.write(sorted(envs, key=lambda env: env.platform), *more)
     return exported

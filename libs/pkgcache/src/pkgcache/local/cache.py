@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pkgcache.archives import conda_packages
+from pkgcache.archives import conda_packages, wheels
 from pkgcache.errors import BadArchive, NotInCache
 from pkgcache.local._fetch import Fetched, Fetcher
 from pkgcache.local._shelves import Shelves
@@ -77,5 +77,20 @@ class PackageCache(Shelves):
             try:
                 archive = self.archive(package)
                 return read_listing(replace(package, url=archive.as_uri()), Downloader())
+            except (NotInCache, BadArchive):
+                return None
+
+    def wheel_metadata(self, package: Package) -> str | None:
+        """The METADATA of a wheel, by what is here of it; None where nothing is."""
+        from pkgcache.archives.wheel_listing import read_listing
+
+        with self.errors():
+            if unpacked := wheels.load(self._folder(package)):
+                path = unpacked.tree / unpacked.dist_info / "METADATA"
+                return path.read_text("utf-8", "replace")
+            try:
+                archive = self.archive(package)
+                here = replace(package, url=archive.as_uri(), built_from=None)
+                return read_listing(here, Downloader()).metadata
             except (NotInCache, BadArchive):
                 return None

@@ -1,0 +1,45 @@
+"""The licences that packages state, as far as this machine has their metadata."""
+
+from __future__ import annotations
+
+from email.parser import HeaderParser
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envid.packages import Package
+    from pkgcache.local.cache import PackageCache
+
+__all__ = ["licences_of"]
+
+_UNKNOWN = ("", "unknown", "none", "noassertion")
+
+
+def licences_of(packages: Iterable[Package], cache: PackageCache) -> dict[Package, str]:
+    """What the metadata of each package states, empty where it states none.
+
+    Nothing is fetched: packages that `cache` does not have are left out. Of a conda package it is
+    `license` of its `info/index.json`, of a wheel `License-Expression` or else `License` (PEP 639).
+    """
+    licences: dict[Package, str] = {}
+    for package in packages:
+        stated = _of_conda(package, cache) if package.kind == "conda" else _of_wheel(package, cache)
+        if stated is not None:
+            lines = (line.rstrip() for line in stated.strip().splitlines())
+            text = "\n".join(lines)
+            licences[package] = "" if text.lower() in _UNKNOWN else text
+    return licences
+
+
+def _of_conda(package: Package, cache: PackageCache) -> str | None:
+    listing = cache.listing(package)
+    return None if listing is None else str(listing.index.get("license", ""))
+
+
+def _of_wheel(package: Package, cache: PackageCache) -> str | None:
+    metadata = cache.wheel_metadata(package)
+    if metadata is None:
+        return None
+    headers = HeaderParser().parsestr(metadata)
+    return str(headers.get("License-Expression") or headers.get("License") or "")
