@@ -248,6 +248,11 @@ def test_the_python_is_stated_or_the_newest_with_wheels(
     assert env.spec.python == f"=={old}.*"
     with pytest.raises(Contradiction, match=r"asks for Python .*3\.8.*requires Python"):
         envs(place, pure, python="3.8")
+    project = pure.with_name("pyproject.toml")
+    project.write_text("[project]\nname='x'\nversion='1'\nrequires-python='>=3.14'\n")
+    with pytest.raises(Contradiction, match=r"\.python-version asks for Python .* and .*pyproject"):
+        envs(place, pure)
+    project.unlink()
     pure.with_name(".python-version").write_text("pypy@3.10\n")
     with pytest.raises(InvalidRequest, match=r"pypy@3\.10"):
         envs(place, pure)

@@ -21,6 +21,7 @@ __all__ = [
     "MARKERS",
     "PythonStatement",
     "beside_python",
+    "check_together",
     "combine",
     "everywhere_asked",
     "python_statements",
@@ -179,7 +180,7 @@ def combine(
     for platform in platforms:
         # Each platform by itself: what holds on another one cannot exclude anything here.
         every = (*held, *stated)
-        _check(
+        check_together(
             [
                 statement
                 for statement in every
@@ -227,7 +228,8 @@ def _of_system(
             yield statement
 
 
-def _check(stated: Sequence[PythonStatement]) -> None:
+def check_together(stated: Sequence[PythonStatement]) -> None:
+    """Raise `Contradiction` naming two statements that exclude each other."""
     if _possible(*(statement.specifier for statement in stated)):
         return
     for number, statement in enumerate(stated):

@@ -7,13 +7,14 @@ machine: the same lock is to have the same id everywhere.
 from __future__ import annotations
 
 import re
-import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.requirements import normalize_python
 from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.python_statements import PythonStatement, check_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,7 @@ def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile
         (request.python or "", "--python"),
         *((lock.compiled_for, lock.shown) for lock in locks),
         *(_beside(lock) for lock in locks),
-        (settings.python or request.python_unstated, settings.origins.get("python", "the default")),
+        (settings.python, settings.origins.get("python", "the default")),
     ]
     asked, place = next(((text, place) for text, place in stated if text), ("", ""))
     return WantedPython(
@@ -84,14 +85,32 @@ def _beside(lock: LockFile) -> tuple[str, str]:
             f"{path}: `{text}` is not a version of Python that can be had here",
             "write it like `3.12`, or say it with `--python`",
         )
+    _check_project(path, match[1])
     return match[1], str(path)
 
 
-def candidates(wanted: WantedPython, *, system: bool) -> Iterator[str]:
-    """Full versions of Python to select for, one of each minor version, the best first.
+def _check_project(path: Path, version: str) -> None:
+    """Raise `Contradiction` where the project beside a `.python-version` forbids that version."""
+    from reqparse import ParseErrors, parse_file
 
-    Of a minor version the newest patch release that is allowed stands for all. Raises
-    `Contradiction` where none is.
+    project = path.with_name("pyproject.toml")
+    if not project.is_file():
+        return
+    with suppress(ParseErrors):  # which is said where the project counts
+        for stated in parse_file(project).python:
+            statements = [
+                PythonStatement.make(version, str(path)),
+                PythonStatement.make(stated.specifier, str(stated.origin)),
+            ]
+            check_together(statements)
+
+
+def candidates(wanted: WantedPython, *, first: str = "") -> Iterator[str]:
+    """Full versions of Python to select for, one of each minor version, the newest first.
+
+    Of a minor version the newest patch release that is allowed stands for all. Where none is asked
+    for, the minor version `first` comes before the newest. Raises `Contradiction` where no release
+    is allowed.
     """
     from packaging.specifiers import SpecifierSet
 
@@ -100,9 +119,8 @@ def candidates(wanted: WantedPython, *, system: bool) -> Iterator[str]:
     required = [m for m in _MINORS if _newest(SpecifierSet(wanted.required), m)]
     if not wanted.asked and required and not set(required) & set(minors):
         minors = required[::-1]  # newer, or older, than what is thought of here
-    if system and not wanted.asked:
-        # Whoever takes Python from the machine has at least the one that runs us.
-        minors.sort(key=lambda minor: minor != sys.version_info.minor)
+    if not wanted.asked:
+        minors = sorted(minors, key=lambda minor: f"3.{minor}" != first)
     none = True
     for minor in minors:
         if version := _newest(allowed, minor):

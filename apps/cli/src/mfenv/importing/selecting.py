@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from mfenv.errors import Contradiction, InvalidRequest
@@ -48,7 +49,10 @@ def select_all(
         versions = set(own.values())
         return (f"=={versions.pop()}" if len(versions) == 1 else ""), pinned
     wanted = wanted_python(request, settings, locks)
-    system = settings.python_provider == "system"
+    first = request.python_unstated
+    if not first and settings.python_provider == "system":
+        # Whoever takes Python from the machine has at least the one that runs us.
+        first = f"3.{sys.version_info.minor}"
 
     def attempt(version: str) -> dict[str, Selection]:
         return {
@@ -56,17 +60,18 @@ def select_all(
             for platform, some in chosen.items()
         }
 
-    version, selections = _best(list(candidates(wanted, system=False)), attempt)
+    version, selections = _best(list(candidates(wanted)), attempt)
     every = [one for some in selections.values() for one in some]
-    if any(_is_listed(one) for one in every) and not wanted.asked:
+    listed = any(_is_listed(one) for one in every) and not wanted.asked
+    if listed and not request.python_unstated:
         # Only an index knows for which Pythons the files are.
         python = _alike(wanted.required, version, selections, attempt)
-    elif all(one.package.category == "conda" for one in every):
+    elif every and all(one.package.category == "conda" for one in every):
         # Nothing depends on it: any Python that goes with conda's packages will do.
         python = wanted.specifier
     else:
-        if system:
-            version, selections = _best(list(candidates(wanted, system=True)), attempt)
+        if first:
+            version, selections = _best(list(candidates(wanted, first=first)), attempt)
         series = ".".join(version.split(".")[:2])
         python = wanted.asked if wanted.asked.startswith("==") else f"=={series}.*"
     pinned = {platform: pin(some, credentials) for platform, some in selections.items()}
@@ -127,7 +132,7 @@ def _alike(
         }
 
     newest = lowest = int(version.split(".")[1])
-    for older in candidates(WantedPython(asked="", place="", required=required), system=False):
+    for older in candidates(WantedPython(asked="", place="", required=required)):
         minor = int(older.split(".")[1])
         if minor >= lowest:
             continue
