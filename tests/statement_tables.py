@@ -280,7 +280,12 @@ def _read_decorators(example: Mapping[str, Mapping[str, Any]], place: Place) -> 
             kind=name.removesuffix("_base"),
             level="flow" if name.endswith("_base") else "step",
             place=f"@{name}",
-            attributes=dict(attributes),
+            attributes={
+                key: str(place.folder) + value.removeprefix("FOLDER")
+                if isinstance(value, str) and value.startswith("FOLDER")
+                else value
+                for key, value in attributes.items()
+            },
         )
         for name, attributes in example.items()
     )
@@ -288,7 +293,7 @@ def _read_decorators(example: Mapping[str, Mapping[str, Any]], place: Place) -> 
     found = step_request(asked, settings, pins={}, gpu=(), environ=place.environ)
     if found.request is None or found.request.using:
         return Outcome(request=found, notes=found.notes)
-    prepared = _of(prepare(found.request, settings, lambda *_: ()))
+    prepared = _of(_understood(found.request, settings))
     return replace(prepared, notes=(*found.notes, *prepared.notes))
 
 

@@ -14,6 +14,7 @@ APART = (
         "flow_commands",
         "host",
         "import_netflixext",
+        "lock_files",
         "mfenv_settings",
         "migration",
         "needs",

@@ -47,17 +47,22 @@ class Arguments:
     channels: tuple[str, ...] | None = None
     conda_only: tuple[Requirement, ...] | None = None
     disabled: bool | None = None
+    environment: str | None = None
     extra_indices: tuple[str, ...] | None = None
     extras: tuple[str, ...] | None = None
     fetch_at_exec: bool | None = None
+    flow_dir: str | None = None
+    groups: tuple[str, ...] | None = None
     libraries: tuple[Requirement, ...] | None = None
     name: str | None = None
     packages: tuple[Requirement, ...] | None = None
+    path: str | None = None
     pathspec: str | None = None
     pip_packages: tuple[Requirement, ...] | None = None
     pip_sources: tuple[str, ...] | None = None
     python: str | None = None
     sources: tuple[str, ...] | None = None
+    use_flow_dir: bool | None = None
 
     def given(self) -> Iterator[str]:
         """The names of those that were given."""
@@ -251,13 +256,18 @@ def _type(value: object) -> str:
 READERS: Mapping[str, Callable[[object], object]] = {
     "channels": _channels,
     "disabled": _flag,
+    "environment": _text,
     "extra_indices": _indexes,
     "extras": _texts,
     "fetch_at_exec": _flag,
+    "flow_dir": _text,
+    "groups": _texts,
     "name": _text,
+    "path": _text,
     "pathspec": _text,
     "pip_sources": _indexes,
     "python": _python,
     "sources": _indexes,
+    "use_flow_dir": _flag,
 }
 """By argument that names no packages, what reads its value."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Iterable, Protocol
 
 from metaflow_extensions.mfenv.records import Statement, StepStatements
@@ -11,9 +13,10 @@ if TYPE_CHECKING:
     from metaflow import FlowSpec
     from metaflow.decorators import Decorator, FlowDecorator
 
-__all__ = ["Step", "is_remote", "statements_of"]
+__all__ = ["Step", "directory_of", "is_remote", "statements_of"]
 
-KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages")
+_LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
+KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages", *_LOCKS)
 # Those that Metaflow's own environments know; others say of themselves that they are.
 _REMOTE = ("batch", "kubernetes", "nvct", "nvidia", "skypilot_step", "slurm", "snowpark")
 
@@ -38,10 +41,13 @@ def statements_of(flow: FlowSpec, step: Step) -> StepStatements:
     stated = [_statement(deco, "step", f"@{deco.name} of step `{step.name}`") for deco in written]
     stated += [_statement(deco, "step", f"--with {deco.name}") for deco in added]
     for kind in KINDS:
-        bases = _of_flow(flow, f"{kind}_base")
+        bases = _of_flow(flow, kind if kind in _LOCKS else f"{kind}_base")
         stated += [
             _statement(deco, "flow", f"@{deco.name} of flow `{flow.name}`") for deco in bases
         ]
+    for statement in stated:
+        if statement.kind in _LOCKS:
+            statement.attributes["flow_dir"] = directory_of(flow)
     return StepStatements(
         step=step.name,
         platform=_platform(step.decorators),
@@ -53,6 +59,13 @@ def statements_of(flow: FlowSpec, step: Step) -> StepStatements:
 def is_remote(decorators: Iterable[Decorator]) -> bool:
     """Whether the tasks of a step run on another machine."""
     return _platform(decorators) is not None
+
+
+def directory_of(flow: FlowSpec) -> str:
+    """The directory of the file that a flow is in."""
+    module = sys.modules.get(type(flow).__module__)
+    file = getattr(module, "__file__", None) or sys.argv[0]
+    return os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120 - records hold texts
 
 
 def _of_flow(flow: FlowSpec, name: str) -> list[FlowDecorator]:

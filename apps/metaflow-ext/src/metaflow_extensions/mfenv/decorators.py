@@ -35,6 +35,12 @@ __all__ = [
     "PipBase",
     "Pypi",
     "PypiBase",
+    "ResolvedLock",
+    "ResolvedLockStep",
+    "ResolvedReq",
+    "ResolvedReqStep",
+    "ResolvedUv",
+    "ResolvedUvStep",
     "SysPackages",
     "SysPackagesBase",
 ]
@@ -59,6 +65,8 @@ _PYPI: Attributes = {
     "extras": [],
     **_COMMON,
 }
+
+_SEARCHED: Attributes = {"path": None, "use_flow_dir": None, "groups": [], "extras": []}
 
 
 def _check_environment(name: str, environment: MetaflowEnvironment) -> None:
@@ -242,6 +250,93 @@ class SysPackagesBase(_Flow):
     defaults = SysPackages.defaults
 
 
+class ResolvedUvStep(_Step):
+    """Runs the step in what a uv.lock has, which is taken as it is.
+
+    Parameters
+    ----------
+    path : str, optional, default None
+        Directory that holds the uv.lock and its pyproject.toml; a relative one starts at that of
+        the flow.
+    use_flow_dir : bool, optional, default None
+        Where no path is given, look for the two upwards from the file of the flow, the default, or
+        if this is `False` from the working directory.
+    groups : List[str], default []
+        Dependency groups to take beside those that uv takes by itself.
+    extras : List[str], default []
+        Optional dependencies to take.
+
+    """
+
+    name = "resolved_uv"
+    defaults = _SEARCHED
+
+
+class ResolvedUv(_Flow):
+    """Runs all steps in what a uv.lock has, which is taken as it is."""
+
+    name = "resolved_uv"
+    defaults = _SEARCHED
+
+
+class ResolvedReqStep(_Step):
+    """Runs the step in what compiled requirements have, which are taken as they are.
+
+    Parameters
+    ----------
+    path : str, optional, default None
+        Directory that holds the requirements.txt and its requirements.in; a relative one starts at
+        that of the flow.
+    use_flow_dir : bool, optional, default None
+        Where no path is given, look for the two upwards from the file of the flow, the default, or
+        if this is `False` from the working directory.
+
+    """
+
+    name = "resolved_req"
+    defaults: ClassVar[Attributes] = {"path": None, "use_flow_dir": None}
+
+
+class ResolvedReq(_Flow):
+    """Runs all steps in what compiled requirements have, which are taken as they are."""
+
+    name = "resolved_req"
+    defaults = ResolvedReqStep.defaults
+
+
+class ResolvedLockStep(_Step):
+    """Runs the step in what a lock file of any kind has, which is taken as it is.
+
+    Parameters
+    ----------
+    path : str, default None
+        The lock: a pixi.lock, conda-lock.yml, pylock.toml, uv.lock, `@EXPLICIT` list or pinned
+        requirements, or its URL; a relative one starts at the directory of the flow.
+    environment : str, optional, default None
+        Environment of a pixi.lock.
+    groups : List[str], default []
+        Dependency groups or categories to take beside those that are taken by default.
+    extras : List[str], default []
+        Optional dependencies to take.
+
+    """
+
+    name = "resolved_lock"
+    defaults: ClassVar[Attributes] = {
+        "path": None,
+        "environment": None,
+        "groups": [],
+        "extras": [],
+    }
+
+
+class ResolvedLock(_Flow):
+    """Runs all steps in what a lock file of any kind has, which is taken as it is."""
+
+    name = "resolved_lock"
+    defaults = ResolvedLockStep.defaults
+
+
 # By which Metaflow writes stubs. Without documentation, by `python -OO`, there is none to be had.
 for _named_so, _like in (
     (CondaBase, Conda),
@@ -250,6 +345,9 @@ for _named_so, _like in (
     (PipBase, Pypi),
     (NamedEnvBase, NamedEnv),
     (SysPackagesBase, SysPackages),
+    (ResolvedUv, ResolvedUvStep),
+    (ResolvedReq, ResolvedReqStep),
+    (ResolvedLock, ResolvedLockStep),
 ):
     # From Python 3.13 on, docstrings come without the indentation that they have before.
     _parameters = cleandoc(_like.__doc__ or "").partition(_PARAMETERS)[2]

@@ -80,6 +80,7 @@ def resolve(asked: Resolve, say: Say) -> FlowEnvironments:
             say(_told(together, resolved))
             for text in remarks(together, resolved, asked.datastore):
                 say(text)
+            _check_lock(together, resolved, asked.datastore)
             for request in together:
                 env = next(env for env in resolved.envs if env.platform in request.platforms)
                 env_id = EnvId(*env.env_id)
@@ -179,6 +180,18 @@ def remarks(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) ->
             lines[f"has {version}: what you ask for is taken"] = None
     yield from (f"Environment of {_names(steps)} {line}" for line in lines)
     yield from resolved.notes
+
+
+def _check_lock(steps: Sequence[StepRequest], resolved: Resolved, datastore: str) -> None:
+    """Refuse a lock without what no task can do without: nothing is added to it."""
+    asked = steps[0].request
+    for env in resolved.envs if asked and asked.locks else ():
+        if lack := lacking((package.name for package in env.packages), datastore):
+            raise InvalidRequest(
+                f"the lock of {_names(steps)} {lack}",
+                "add it to what the lock is made from, and lock again; or import the lock, add to it"
+                " with `--using`, and name that in `@named_env`",
+            )
 
 
 def _names(steps: Sequence[StepRequest]) -> str:

@@ -49,6 +49,11 @@ def environment(obj: _State) -> None:
 @click.argument("steps", nargs=-1)
 @click.option("--alias", multiple=True, help="Name for the environment, such as `team/name:tag`.")
 @click.option("--arch", multiple=True, help="Platform to resolve for beside that of the steps.")
+@click.option(
+    "--lockfile",
+    default=None,
+    help="Lock file, or its URL, to take as it is in place of what decorators say.",
+)
 @click.option("--force/--no-force", default=False, help="Resolve again what is known.")
 @click.option("--dry-run/--no-dry-run", default=False, help="Record, publish and name nothing.")
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
@@ -58,6 +63,7 @@ def resolve(
     steps: tuple[str, ...],
     alias: tuple[str, ...],
     arch: tuple[str, ...],
+    lockfile: str | None,
     force: bool,
     dry_run: bool,
     output: str | None,
@@ -70,6 +76,7 @@ def resolve(
             platforms=arch,
             force=force,
             dry_run=dry_run,
+            lockfile=_from_here(lockfile),
         ),
         say,
     )
@@ -116,6 +123,12 @@ def _state(step: ShownStep) -> str:
     created = f", created in {', '.join(step.prefixes)}" if step.prefixes else ""
     count = len(step.env["packages"])
     return f"{step.env_id.name} {step.env_id.platform}, {count} packages{derived}{created}"
+
+
+def _from_here(lockfile: str | None) -> str | None:
+    """A file by its absolute path: a relative one starts where the command is run."""
+    here = lockfile is not None and "://" not in lockfile
+    return str(Path(str(lockfile)).absolute()) if here else lockfile
 
 
 def _statements(obj: _State, names: tuple[str, ...]) -> tuple[StepStatements, ...]:

@@ -14,12 +14,12 @@ from metaflow_extensions.mfenv.engine import (
     requests_of,
     resolve_all,
 )
-from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep
+from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep, Statement
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
 if TYPE_CHECKING:
     from envid.spec import EnvSpec
-    from metaflow_extensions.mfenv.records import FlowResolve, FlowShow, Say
+    from metaflow_extensions.mfenv.records import FlowResolve, FlowShow, Say, StepStatements
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
 
@@ -40,7 +40,10 @@ def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedSt
 
     Raises `InvalidRequest` for an alias where there are several environments.
     """
-    requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
+    steps = asked.steps
+    if asked.lockfile:
+        steps = tuple(_with_lock(step, asked.lockfile) for step in steps)
+    requests = requests_of(steps, datastore=asked.datastore, say=say)
     groups = alike(requests)
     if asked.aliases and len(groups) != 1:
         names = "; ".join(", ".join(step.step for step in steps) for _, steps in groups)
@@ -71,6 +74,14 @@ def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedSt
                     for env in resolved.envs
                 }
     return by_step
+
+
+def _with_lock(step: StepStatements, lockfile: str) -> StepStatements:
+    """The step as if its only decorator named a lock."""
+    lock = Statement(
+        kind="resolved_lock", level="step", place="--lockfile", attributes={"path": lockfile}
+    )
+    return replace(step, stated=(lock,))
 
 
 def flow_show(asked: FlowShow, say: Say) -> dict[str, ShownStep]:

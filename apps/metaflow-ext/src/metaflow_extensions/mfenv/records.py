@@ -169,7 +169,8 @@ class EnvironmentInfo(Description):
 class Statement(Record):
     """What a decorator says: its `kind`, whether a `step` or a `flow` has it, and its `place`.
 
-    `attributes` are what was given, as it was written; `place` is for messages.
+    `attributes` are what was given, as it was written, and of a lock also `flow_dir`, the directory
+    of the flow's file; `place` is for messages.
     """
 
     kind: str
@@ -344,7 +345,10 @@ class Prepare(Question[ContainerInterpreter]):
 
 @dataclass(frozen=True)
 class FlowResolve(Question[Dict[str, Dict[str, ResolvedStep]]]):
-    """Resolve steps, for `platforms` beside their own; what there is, by step and platform."""
+    """Resolve steps, for `platforms` beside their own; what there is, by step and platform.
+
+    With a `lockfile`, that is what they have, whatever their decorators say.
+    """
 
     function: ClassVar[str] = "flow_resolve"
     datastore: str
@@ -353,6 +357,7 @@ class FlowResolve(Question[Dict[str, Dict[str, ResolvedStep]]]):
     platforms: Tuple[str, ...]
     force: bool
     dry_run: bool
+    lockfile: Optional[str] = None
 
 
 @dataclass(frozen=True)

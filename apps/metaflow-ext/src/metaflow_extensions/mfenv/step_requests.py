@@ -6,7 +6,7 @@ The rules are in the README. Nothing here starts a run or looks anything up.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from envid.aliases import parse_ref
@@ -14,6 +14,7 @@ from envid.errors import InvalidAlias
 from envid.platforms import host_platform
 from envid.requirements import normalize_python
 from metaflow_extensions.mfenv._statements import Reading, readings, refuse
+from metaflow_extensions.mfenv.lock_files import lock_of
 from metaflow_extensions.mfenv.names import expand
 from mfenv.errors import InvalidRequest
 from mfenv.request import Request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from metaflow_extensions.mfenv._values import Arguments
+    from metaflow_extensions.mfenv.lock_files import StatedLock
     from metaflow_extensions.mfenv.records import StepStatements
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
@@ -30,6 +32,8 @@ __all__ = ["StepRequest", "step_request"]
 
 _LEVELS = ("step", "flow")
 _METAFLOW = "Metaflow itself"
+# A step gets the Python that starts the run: what it leaves to others is pickled.
+_RUNS = f"{sys.version_info.major}.{sys.version_info.minor}"
 _V = TypeVar("_V")
 
 
@@ -76,6 +80,9 @@ def step_request(
     disabled = _nearest(said, "disabled", lambda arguments: arguments.disabled)
     if disabled and disabled[0]:
         return StepRequest(step=asked.step)
+    lock = lock_of(said)
+    if lock:
+        return replace(_of_lock(asked, said, lock, pins=pins, gpu=gpu), notes=notes)
     named = _named(said)
     if at_exec := _at_exec(said, named):
         return StepRequest(step=asked.step, at_exec=at_exec, notes=notes)
@@ -94,8 +101,33 @@ def step_request(
             using=_expanded(named, environ) if named else None,
             virtual=tuple(gpu) if asked.gpu else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
-            # A step gets the Python that starts the run: what it leaves to others is pickled.
-            python_unstated=f"{sys.version_info.major}.{sys.version_info.minor}",
+            python_unstated=_RUNS,
+        ),
+    )
+
+
+def _of_lock(
+    asked: StepStatements,
+    said: Sequence[Reading],
+    lock: StatedLock,
+    *,
+    pins: Mapping[str, str],
+    gpu: Sequence[str],
+) -> StepRequest:
+    """What a step asks for whose lock says what there is."""
+    virtual = _packages(said, "sys_packages", lambda arguments: arguments.packages)
+    return StepRequest(
+        step=asked.step,
+        platforms=(asked.platform or host_platform(),),
+        request=Request(
+            locks=(lock.file,),
+            groups=lock.groups,
+            extras=lock.extras,
+            environment=lock.environment,
+            sys=tuple(requirement.text for requirement in virtual),
+            virtual=tuple(gpu) if asked.gpu else (),
+            also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
+            python_unstated=_RUNS,
         ),
     )
 

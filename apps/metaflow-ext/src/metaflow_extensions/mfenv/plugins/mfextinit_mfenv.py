@@ -23,6 +23,9 @@ STEP_DECORATORS_DESC = [
     ("pip", f"{_HERE}.decorators.Pip"),
     ("named_env", f"{_HERE}.decorators.NamedEnv"),
     ("sys_packages", f"{_HERE}.decorators.SysPackages"),
+    ("resolved_uv", f"{_HERE}.decorators.ResolvedUvStep"),
+    ("resolved_req", f"{_HERE}.decorators.ResolvedReqStep"),
+    ("resolved_lock", f"{_HERE}.decorators.ResolvedLockStep"),
     ("conda_env_internal", f"{_HERE}.task.TaskEnvironment"),
 ]
 
@@ -32,6 +35,9 @@ FLOW_DECORATORS_DESC = [
     ("pip_base", f"{_HERE}.decorators.PipBase"),
     ("named_env_base", f"{_HERE}.decorators.NamedEnvBase"),
     ("sys_packages_base", f"{_HERE}.decorators.SysPackagesBase"),
+    ("resolved_uv", f"{_HERE}.decorators.ResolvedUv"),
+    ("resolved_req", f"{_HERE}.decorators.ResolvedReq"),
+    ("resolved_lock", f"{_HERE}.decorators.ResolvedLock"),
 ]
 
 ENVIRONMENTS_DESC = [
