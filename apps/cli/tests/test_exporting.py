@@ -14,7 +14,7 @@ from packaging.markers import Marker
 from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 
-from envid import EnvSpec, Package, ResolvedEnv
+from envid import EnvSpec, Options, Package, ResolvedEnv
 from mfenv.errors import NotExportable
 from mfenv.exporting.formats import export
 from reqparse import RequirementSet, parse_file
@@ -196,3 +196,41 @@ def test_real_environments_are_read_as_they_were() -> None:
             assert packages == {env.platform: in_locks(env, {}) for env in envs}, (path, form)
             checked += 1
     assert checked > 20
+
+
+def image_for(platform: str = "linux-64", python: str = "3.11.7", **said: Any) -> str:
+    sys = said.pop("sys", ["__glibc=2.28"])
+    packages = said.pop("packages", ())
+    spec = EnvSpec.make(requirements={"pypi": ["a"], "sys": sys}, python="", **said)
+    envs = ResolvedEnv.co_resolve(spec, {platform: (python, packages)}, resolved_by="me")
+    text = export(envs, "dockerfile").text
+    assert f"mfenv create {envs[0].req_id}:{envs[0].full_id} --prefix /opt/env\n" in text
+    froms = [line.split()[1:3] for line in text.splitlines() if line.startswith("FROM ")]
+    assert froms[0] == froms[1]
+    return " ".join(froms[0])
+
+
+def test_an_image_has_what_an_environment_needs() -> None:
+    assert image_for() == "--platform=linux/amd64 python:3.12-slim-bookworm"
+    assert image_for("linux-aarch64", sys=["__glibc=2.39"]) == (
+        "--platform=linux/arm64 python:3.12-slim-trixie"
+    )
+    system = Options.make(python_provider="system")
+    assert image_for(options=system).endswith("python:3.11-slim-bookworm")
+    newer = replace(
+        wheel("a", "1.0", "pure", "linux-64"), filename="a-1.0-py3-none-manylinux_2_40_x86_64.whl"
+    )
+    assert image_for(packages=[newer]).endswith("trixie")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"platform": "osx-arm64"}, "no images of osx-arm64"),
+        ({"sys": ["__glibc=3.0"]}, "glibc 3.0"),
+        ({"python": "3.9.2", "options": Options.make(python_provider="system")}, "Python 3.9.2"),
+    ],
+)
+def test_where_there_is_no_image_it_is_refused(said: dict[str, Any], why: str) -> None:
+    with pytest.raises(NotExportable, match=why):
+        image_for(**said)

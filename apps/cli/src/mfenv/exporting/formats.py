@@ -24,6 +24,7 @@ _MODULES = {
     "lock": "lock",
     "cyclonedx": "cyclonedx",
     "spdx": "spdx",
+    "dockerfile": "dockerfile",
 }
 
 FORMATS = tuple(_MODULES)
