@@ -423,6 +423,16 @@ def test_a_conda_lock(desk: Desk) -> None:
     assert "no group `x`; it has main, dev" in refused(locked, Choice(groups=("x",)))[0]
 
 
+def test_a_commit_is_no_hash_of_a_file(desk: Desk) -> None:
+    commit = "ab" * 20
+    text = CONDA_LOCK.replace("https://h.org/foo_bar-2.0-py3-none-any.whl", "git+https://h.org/foo")
+    text = text.replace(f"#sha256={SHA}", f"@{commit}").replace(
+        "{sha256: " + SHA + "}", "{sha256: " + commit + "}"
+    )
+    (foo,) = select(desk.read(text, "conda-lock.yml"), target("osx-64"))
+    assert (foo.artifact.url, foo.artifact.hashes) == (f"git+https://h.org/foo@{commit}", ())
+
+
 def test_an_explicit_list(desk: Desk) -> None:
     url = "https://h.org/c/{}/zlib-1.2-h1_0.conda#d7c89558ba9fa0495403155b64376d81\n"
     locked = desk.read("@EXPLICIT\n" + url.format("linux-64"), "env.txt")

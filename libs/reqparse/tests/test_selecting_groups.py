@@ -86,10 +86,16 @@ OLD = (
     + poetry("mac", '[package.dependencies]\nmoremac = "*"')
     + poetry("moremac")
     + poetry("x", version="2")
-    + poetry("loop", '[package.dependencies]\na = "*"')
+    + poetry(
+        "loop",
+        '[package.dependencies]\na = "*"\n'
+        'y = {version = "*", optional = true, markers = "extra == \'y\'"}\n'
+        '[package.extras]\ny = ["y (>=1)"]',
+    )
+    + poetry("y")
     + poetry(
         "opt",
-        '[package.dependencies]\nopt2 = "*"\nopt3 = {version = "*", optional = true}\n[package.extras]\nz = ["opt3"]',
+        '[package.dependencies]\nopt2 = "*"\nopt3 = {version = "*", optional = true, markers = "extra == \'z\'"}\n[package.extras]\nz = ["opt3"]',
     ).replace("false", "true")
     + poetry("opt2").replace("= false", "= true")
     + poetry("opt3").replace("= false", "= true")
@@ -100,10 +106,10 @@ OLD = (
 def test_an_older_poetry_lock_is_followed_by_its_edges(desk: Desk, version: str) -> None:
     text = OLD + metadata(version, '[extras]\nmore = ["opt (>=1)"]')
     locked = desk.read(text, "poetry.lock")
-    assert names(select(locked, target())) == ["a", "loop", "x"]
-    assert names(select(locked, target("osx-64"))) == ["a", "loop", "mac", "moremac", "x"]
+    assert names(select(locked, target())) == ["a", "loop", "x", "y"]
+    assert names(select(locked, target("osx-64"))) == ["a", "loop", "mac", "moremac", "x", "y"]
     chosen = names(select(locked, target(), Choice(extras=("more",))))
-    assert chosen == ["a", "loop", "opt", "opt2", "x"]
+    assert chosen == ["a", "loop", "opt", "opt2", "x", "y"]
     assert "does not say what the project asks for itself" in locked.notes[0].text
     assert list(map(str, locked.packages[0].dependencies))[1:3] == [
         "x <2 ; python_version < '3.10'",
@@ -203,7 +209,6 @@ def test_a_pipfile_lock(desk: Desk) -> None:
     ("old", "new", "problem"),
     [
         ('"index": "two"', '"index": "three"', "is from the index `three`, which is not among"),
-        ('"version": "==2"', '"version": "*"', "`tester` has no exact version"),
         (
             '"pipfile-spec": 6',
             '"pipfile-spec": 7',
@@ -214,6 +219,13 @@ def test_a_pipfile_lock(desk: Desk) -> None:
 )
 def test_problems_of_a_pipfile_lock(desk: Desk, old: str, new: str, problem: str) -> None:
     assert problem in desk.problems(PIPFILE.replace(old, new), "Pipfile.lock")[0]
+
+
+def test_a_package_that_is_not_exact_in_a_pipfile_lock(desk: Desk) -> None:
+    locked = desk.read(PIPFILE.replace('"version": "==2"', '"version": "*"'), "Pipfile.lock")
+    assert "a" in names(select(locked, target()))
+    assert "`tester` has no exact version" in refused(locked, Choice(groups=("develop",)))[0]
+    assert "its version is `*`, which is not exact" in " ".join(n.text for n in locked.notes)
 
 
 def test_a_package_with_two_versions_in_a_pipfile_lock(desk: Desk) -> None:

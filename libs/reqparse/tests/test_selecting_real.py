@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import reqparse
-from reqparse.selecting import Choice, pythons, select
+from reqparse.selecting import Choice, as_lock, pythons, select
 
 from .targets import target
 
@@ -58,9 +58,10 @@ def files() -> list[Any]:
 def read(path: Path) -> reqparse.RequirementSet:
     """What a file says; nothing if it does not parse, for a reason that is stated elsewhere."""
     try:
-        return reqparse.parse_file(path, env={})
+        said = reqparse.parse_file(path, env={})
     except reqparse.ParseErrors:
         return reqparse.RequirementSet()
+    return as_lock(said) if path.name == "requirements.txt" else said
 
 
 def problems(locked: reqparse.RequirementSet, platform: str) -> list[str]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reqparse._selection import Selection
-    from reqparse.model import LockedPackage
+    from reqparse.model import LockedEdge, LockedPackage
 
 
 def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
@@ -55,7 +55,12 @@ def _of_categories(selection: Selection) -> list[LockedPackage]:
     if not selection.choice.only_groups:
         wanted |= {"default"}
     listed = [p for p in selection.locked.packages if wanted.intersection(p.groups)]
-    return _holding(selection, listed)
+    holding = _holding(selection, listed)
+    for package in holding:
+        if not package.artifacts:
+            text = f"`{package.name}` has no exact version in the lock"
+            selection.problem(package.origin, text, "lock again on a machine that needs it")
+    return holding
 
 
 def _of_poetry(selection: Selection) -> list[LockedPackage]:
@@ -79,12 +84,7 @@ def _needed(selection: Selection, listed: list[LockedPackage]) -> list[LockedPac
     left = [p for p in listed if not p.optional]
     asked_for = {edge.name for p in left for edge in p.dependencies}
     while True:
-        needed = {
-            edge.name
-            for p in left
-            for edge in p.dependencies
-            if selection.holds(edge.marker, edge.origin)
-        }
+        needed = {edge.name for p in left for edge in p.dependencies if _holds(selection, edge)}
         fewer = [p for p in left if p.name in needed or p.name not in asked_for]
         if len(fewer) == len(left):
             return [*left, *_of_extras(selection, [p for p in listed if p.optional])]
@@ -108,6 +108,12 @@ def _of_extras(selection: Selection, optional: list[LockedPackage]) -> list[Lock
                 (edge.name, frozenset(edge.extras))
                 for edge in package.dependencies
                 if edge.extra is None or edge.extra in asked
-                if selection.holds(edge.marker, edge.origin)
+                if _holds(selection, edge)
             ]
     return chosen
+
+
+def _holds(selection: Selection, edge: LockedEdge) -> bool:
+    """Whether an edge holds on the target; for an extra it has that in its marker, too."""
+    extras = frozenset({edge.extra} if edge.extra else ())
+    return selection.holds(edge.marker, edge.origin, extras=extras)

@@ -63,7 +63,8 @@ class _Walk:
         """Everything that is reached; the extras that are active then."""
         self._reached, self._needs = {}, {}
         queue = [at for root in self._roots() for at in self._start(root)]
-        queue.extend(self._follow(self._selection.lock.edges, None))
+        if not self._selection.choice.packages:  # they are the workspace's own
+            queue.extend(self._follow(self._selection.lock.edges, None))
         active = self._asked()
         while queue:
             at = queue.pop()
@@ -146,12 +147,12 @@ class _Walk:
                 self._selection.problem(self._selection.lock.origin, text, "choose one of them")
 
     def result(self) -> dict[LockedPackage, tuple[str, ...]]:
-        lock = self._selection.lock
+        roots = set(self._selection.choice.packages or self._selection.lock.roots)
         places = sorted({place for place, _ in self._reached})
         installed = {
             place: self._packages[place]
             for place in places
-            if not self._packages[place].virtual and self._packages[place].name not in lock.roots
+            if not self._packages[place].virtual and self._packages[place].name not in roots
         }
         self._check_versions(installed.values())
         return {

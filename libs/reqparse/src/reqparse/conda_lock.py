@@ -15,6 +15,7 @@ from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import Place, check_version, conda_parts, hash_table
 from reqparse._strange import check_file, check_keys
+from reqparse._url import is_vcs
 from reqparse._yaml import load_yaml
 from reqparse.model import Lock, LockedPackage
 
@@ -98,15 +99,16 @@ def _package(place: Place, node: Node, environment: str | None) -> LockedPackage
         raise Flaw(f"`{name}` has the manager `{manager}`", "conda-lock knows `conda` and `pip`")
     category = node.opt("category")
     groups = [category] if category else list(node.get("categories").texts())
+    hashes = hash_table(node.get("hash"))
+    if is_vcs(url):
+        hashes = []  # conda-lock says the commit once more, and calls it a sha256
     edge = conda_edge if manager == "conda" else pypi_edge
     return LockedPackage(
         category="conda" if manager == "conda" else "pypi",
         name=name.lower() if manager == "conda" else canonicalize_name(name),
         version=node.opt("version"),
         build=conda_parts(url)[2] if manager == "conda" else None,
-        artifacts=(
-            place.artifact(url, hashes=hash_table(node.get("hash")), size=node.number("size")),
-        ),
+        artifacts=(place.artifact(url, hashes=hashes, size=node.number("size")),),
         platforms=(node.get("platform").text,),
         groups=(environment,) if environment else tuple(groups),
         requires_python=node.opt("requires_python"),

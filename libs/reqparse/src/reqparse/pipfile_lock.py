@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -30,6 +31,7 @@ _UNREAD = {
     "_meta.sources.verify_ssl": "servers are always checked",
     "*.*.extras": "what extras need is listed by itself",
 }
+_EXACT = re.compile(r"===?([^*]+)")
 _REPOSITORIES = ("git", "hg", "svn", "bzr")
 
 
@@ -54,6 +56,8 @@ def read(reading: Reading, location: str, data: bytes) -> None:
                 node.opt("name"),
                 node.get("url"),
             )
+            verify = node.get("verify_ssl")
+            verify.done = verify.value is not False  # which goes without saying
             address = reading.expand(url.text, place.at(url))
             reading.add_source(kind, address, place.at(node), base=place.base, name=name)  # type: ignore[arg-type]
             indexes[name or ""] = redact(address)
@@ -62,7 +66,13 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     for category, listed in categories.items():
         for name, node in listed.table.items():
             with reading.guard(place.at(node)):
-                reading.packages.append(_package(place, category, name, node, indexes))
+                package = _package(place, category, name, node, indexes)
+                reading.packages.append(package)
+                if not package.artifacts:
+                    # As pipenv writes what is not for the platform that it ran on.
+                    stated = redact(node.opt("version") or "nothing")
+                    text = f"`{name}` cannot be selected: its version is `{stated}`, which is not exact"
+                    reading.note(package.origin, text)
     others = tuple(name for name in categories if name != DEFAULT)
     reading.facts["lock"] = Lock(kind="Pipfile.lock", groups=others, origin=place.at(root))
     reading.note_unread(root, place.file, _UNREAD)
@@ -78,14 +88,14 @@ def _python(reading: Reading, place: Place, requires: Node) -> None:
 def _package(
     place: Place, category: str, name: str, node: Node, indexes: dict[str, str]
 ) -> LockedPackage:
-    index, version = node.opt("index"), node.opt("version")
+    index, version = node.opt("index"), _EXACT.fullmatch(node.opt("version") or "")
     if index is not None and index not in indexes:
         raise Flaw(f"`{name}` is from the index `{index}`, which is not among the sources")
     return LockedPackage(
         category="pypi",
         name=canonicalize_name(name),
-        version=version.removeprefix("==") if version else None,
-        artifacts=tuple(_artifacts(place, name, node)),
+        version=version[1] if version else None,
+        artifacts=tuple(_artifacts(place, node)),
         marker=node.opt("markers"),
         source=indexes[index] if index is not None else None,
         groups=(category,),
@@ -94,7 +104,7 @@ def _package(
     )
 
 
-def _artifacts(place: Place, name: str, node: Node) -> Iterator[LockedArtifact]:
+def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
     hashes = tuple(hash_text(*text.partition(":")[::2]) for text in node.get("hashes").texts())
     subdirectory = node.opt("subdirectory")
     end = f"#subdirectory={subdirectory}" if subdirectory else ""
@@ -107,7 +117,5 @@ def _artifacts(place: Place, name: str, node: Node) -> Iterator[LockedArtifact]:
         if address := node.opt(key):
             yield place.artifact(address + end, hashes=hashes)
             return
-    version = node.opt("version") or ""
-    if not version.startswith("==") or version.endswith("*"):
-        raise Flaw(f"`{name}` has no exact version", "lock again with pipenv")
-    yield LockedArtifact(hashes=hashes)
+    if _EXACT.fullmatch(node.opt("version") or ""):
+        yield LockedArtifact(hashes=hashes)
