@@ -515,6 +515,80 @@ def test_files_that_are_named_by_hashes_are_confirmed_by_the_index(
         envs(place, lacking)
 
 
+def test_a_poetry_lock_chooses_by_groups_extras_and_file_names(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any], channel: ChannelServer
+) -> None:
+    tag = f"cp{MINOR.replace('.', '')}"
+    native = make_wheel("native", "1.0", tag=f"{tag}-{tag}-manylinux_2_17_x86_64")
+    app, tool = make_wheel("app", "1.0", requires=["native"]), make_wheel("tool", "1.0")
+    with FakeIndex(app) as private:
+        index.add(native, tool)
+        needs = (
+            "[package.dependencies]\nnative = '*'\n[package.source]\ntype = 'legacy'\n"
+            f"url = '{private.url}'\nreference = 'ours'\n"
+        )
+        lines = []
+        for one, group, more in (
+            (
+                app,
+                "main",
+                needs,
+            ),
+            (native, "main", ""),
+            (tool, "dev", ""),
+        ):
+            lines.append(
+                f"[[package]]\nname = '{one.name}'\nversion = '1.0'\noptional = false\n"
+                f"python-versions = '>=3.9'\ngroups = ['{group}']\n"
+                f"files = [{{file = '{one.filename}', hash = 'sha256:{one.sha256}'}}]\n{more}"
+            )
+        lock = tmp_path / "poetry.lock"
+        metadata = (
+            "[metadata]\nlock-version = '2.1'\npython-versions = '>=3.9'\ncontent-hash = ''\n"
+        )
+        lock.write_text("".join((*lines, metadata)))
+        place |= {"python_provider": "conda", "channels": channel.url}
+        (env,) = envs(place, lock, platforms=(LINUX,)).values()
+        project = lock.with_name("pyproject.toml")
+        same = (
+            "[project]\nname='x'\nversion='1'\nrequires-python='>=3.9'\ndependencies=['app>=1']\n"
+        )
+        project.write_text(same)
+        assert stale(place, lock, platforms=(LINUX,)) == []
+        project.write_text(same.replace(">=1", ">=2"))
+        assert "`app>=2` is asked for" in stale(place, lock, platforms=(LINUX,))[0]
+    assert {p.name: p.source for p in env.packages if p.kind == "pypi"} == {
+        "app": private.url,
+        "native": index.url,
+        "tool": index.url,
+    }
+    assert env.python.startswith(f"{MINOR}.")
+    assert {p.name: p.depends for p in env.packages if p.kind == "pypi"}["app"] == ("native",)
+
+
+def test_a_pipfile_lock(tmp_path: Path, index: FakeIndex, place: dict[str, Any]) -> None:
+    app, tool = make_wheel("app", "1.0"), make_wheel("tool", "1.0")
+    index.add(app, tool)
+
+    def entry(one: Distribution) -> dict[str, Any]:
+        return {"hashes": [f"sha256:{one.sha256}", f"md5:{'0' * 32}"], "version": "==1.0"}
+
+    lock = tmp_path / "Pipfile.lock"
+    meta = {
+        "hash": {"sha256": ""},
+        "pipfile-spec": 6,
+        "requires": {"python_version": MINOR},
+        "sources": [{"name": "ours", "url": index.url, "verify_ssl": True}],
+    }
+    content = {"_meta": meta, "default": {"app": entry(app)}, "develop": {"tool": entry(tool)}}
+    lock.write_text(json.dumps(content))
+    (env,) = envs(place, lock).values()
+    assert facts(env) == {("app", "1.0", app.sha256)}
+    assert env.spec.for_platform(HERE)["pypi"] == (f"app==1.0 --hash=sha256:{app.sha256}",)
+    (more,) = envs(place, lock, groups=("develop",)).values()
+    assert {p.name for p in more.packages} == {"app", "tool"}
+
+
 def test_requirements_that_pin_nothing_are_no_lock(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any]
 ) -> None:
@@ -683,3 +757,12 @@ def test_conda_locks_behind_their_source_are_noticed(
     (note,) = stale(place, lock)
     assert "absent" in note
     assert "has none" in note
+    lock = tmp_path / "conda-lock.yml"
+    lock.write_text(export([made], "conda-lock").text)
+    source = lock.with_name("environment.yml")
+    same = f"channels: ['{channel.url}']\nplatforms: [{HERE}]\ndependencies: [greeter, python]\n"
+    source.write_text(same)
+    assert stale(place, lock) == []
+    source.write_text(same.replace("greeter", f"greeter >{greeter.version}"))
+    (note,) = stale(place, lock)
+    assert note.startswith(f"{source}:3: `greeter >{greeter.version}` is asked for on {HERE}")

@@ -75,6 +75,11 @@ class Interpreters:
         return self._listed(self._paths.get(_UNKNOWN, ()))
 
     @property
+    def named(self) -> list[int]:
+        """The minor versions that executables have in their names, the newest first; none starts."""
+        return sorted(self._paths.keys() - {_UNKNOWN}, reverse=True)
+
+    @property
     def minors(self) -> list[int]:
         """The minor versions of Python 3 that there may be, the newest first."""
         if find_spec("uv") is None:

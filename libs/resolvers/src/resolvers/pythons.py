@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from resolvers._interpreters import Interpreter
     from resolvers.request import ResolveContext
 
-__all__ = ["Python", "Pythons", "find_python", "minor", "stand_in"]
+__all__ = ["Python", "Pythons", "find_python", "minor", "named_pythons", "stand_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,14 @@ class Python:
 def minor(version: str) -> str:
     """The minor version of a full version of Python: `3.11` of `3.11.7`."""
     return ".".join(version.split(".")[:2])
+
+
+def named_pythons(context: ResolveContext) -> tuple[str, ...]:
+    """The minor versions of this machine's Pythons by their names alone, the newest first.
+
+    None is started for it, so that it costs no process.
+    """
+    return tuple(f"3.{number}" for number in Interpreters(context).named)
 
 
 def find_python(specifier: str, context: ResolveContext) -> Python:

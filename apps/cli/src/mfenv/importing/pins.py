@@ -25,6 +25,7 @@ __all__ = ["PinnedPlatform", "is_free_threaded", "pin"]
 
 # The order in which one of several hashes stands for a file.
 _HASHES = ("sha256", "sha512", "sha384", "sha3_256", "blake2b", "sha224", "sha1", "md5")
+_STRONG = ("sha256:", "sha384:", "sha512:")
 _FREE_THREADED = re.compile(r"_cp\d+t$")
 
 
@@ -209,7 +210,9 @@ def _wheel(one: Selected, filename: str, url: str, sha256: str, index: str | Non
 
 def _listed(pinned: PinnedPlatform, package: LockedPackage) -> str:
     """A package of which the lock has the version, and hashes of its files."""
-    hashes = sorted({value for artifact in package.artifacts for value in artifact.hashes})
+    every = {value for artifact in package.artifacts for value in artifact.hashes}
+    # Weaker ones beside these say nothing more.
+    hashes = sorted(v for v in every if v.startswith(_STRONG)) or sorted(every)
     if not package.version:
         raise InvalidRequest(
             f"{package.origin}: `{package.name}` has neither a version nor a place", "lock again"

@@ -207,12 +207,13 @@ def _sources(
         every = sorted({url for own in pinned.values() for url in own.channels})
         channels = [Source.make("channel", url) for url in every]
     indexes = [source for source in usual if source.kind in _INDEXES]
-    if not listed:
-        named = sorted({url for own in pinned.values() for url in own.indexes})
-        if named:
-            indexes = [Source.make("index", url) for url in named]
-        elif not any(own.sources for own in pinned.values()):
-            indexes = []
+    every = sorted({url for own in pinned.values() for url in own.indexes})
+    named = [Source.make("index", url) for url in every]
+    if listed:
+        # Before the usual ones, from which nothing of a private index is to be taken.
+        return [*(source for source in named if source not in indexes), *indexes, *channels]
+    if named or not any(own.sources for own in pinned.values()):
+        indexes = named
     return [*indexes, *channels]
 
 

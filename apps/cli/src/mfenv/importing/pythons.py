@@ -105,12 +105,12 @@ def _check_project(path: Path, version: str) -> None:
             check_together(statements)
 
 
-def candidates(wanted: WantedPython, *, first: str = "") -> Iterator[str]:
+def candidates(wanted: WantedPython, *, first: Sequence[str] = ()) -> Iterator[str]:
     """Full versions of Python to select for, one of each minor version, the newest first.
 
     Of a minor version the newest patch release that is allowed stands for all. Where none is asked
-    for, the minor version `first` comes before the newest. Raises `Contradiction` where no release
-    is allowed.
+    for, the minor versions `first` come before the others, in their order. Raises `Contradiction`
+    where no release is allowed.
     """
     from packaging.specifiers import SpecifierSet
 
@@ -120,7 +120,8 @@ def candidates(wanted: WantedPython, *, first: str = "") -> Iterator[str]:
     if not wanted.asked and required and not set(required) & set(minors):
         minors = required[::-1]  # newer, or older, than what is thought of here
     if not wanted.asked:
-        minors = sorted(minors, key=lambda minor: f"3.{minor}" != first)
+        order = {name: place for place, name in enumerate(first)}
+        minors = sorted(minors, key=lambda minor: order.get(f"3.{minor}", len(order)))
     none = True
     for minor in minors:
         if version := _newest(allowed, minor):

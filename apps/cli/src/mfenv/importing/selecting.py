@@ -49,10 +49,7 @@ def select_all(
         versions = set(own.values())
         return (f"=={versions.pop()}" if len(versions) == 1 else ""), pinned
     wanted = wanted_python(request, settings, locks)
-    first = request.python_unstated
-    if not first and settings.python_provider == "system":
-        # Whoever takes Python from the machine has at least the one that runs us.
-        first = f"3.{sys.version_info.minor}"
+    first = _first(request, settings)
 
     def attempt(version: str) -> dict[str, Selection]:
         return {
@@ -76,6 +73,21 @@ def select_all(
         python = wanted.asked if wanted.asked.startswith("==") else f"=={series}.*"
     pinned = {platform: pin(some, credentials) for platform, some in selections.items()}
     return python, pinned
+
+
+def _first(request: Request, settings: Settings) -> tuple[str, ...]:
+    """The minor versions of Python that are preferred, whatever locks have wheels for."""
+    if request.python_unstated:
+        return (request.python_unstated,)
+    if settings.python_provider != "system":
+        return ()
+    from resolvers.pythons import named_pythons
+    from resolvers.request import ResolveContext
+
+    # Those that this machine has, of which the one that runs us is certain.
+    own = f"3.{sys.version_info.minor}"
+    others = named_pythons(ResolveContext(cache_dir=settings.home_path / "engines"))
+    return (own, *(name for name in others if name != own))
 
 
 def _best(

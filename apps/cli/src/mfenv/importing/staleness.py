@@ -74,6 +74,7 @@ def _inputs(path: Path) -> Sequence[Path]:
 _SOURCES: dict[str, Callable[[Path], Sequence[Path]]] = {
     "uv.lock": _beside("pyproject.toml"),
     "requirements.txt": _inputs,
+    "poetry.lock": _beside("pyproject.toml"),
     "conda-lock.yml": _beside("environment.yml", "environment.yaml"),
     "pixi.lock": _beside("pixi.toml", "mojoproject.toml", "pyproject.toml"),
 }
@@ -95,7 +96,7 @@ def _unmet(lock: LockFile, said: RequirementSet) -> Iterator[str]:
                 text = normalize("conda", requirement.text)
                 if contradicts(text, packages):
                     named = [p for p in here if p.name == requirement.name]
-                    yield _line(lock, requirement, named, f" for {platform}")
+                    yield _line(lock, requirement, named, f" on {platform}")
                     break
 
 
