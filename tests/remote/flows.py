@@ -104,12 +104,14 @@ class OuterFlow(FlowSpec):
         # What a run of tasks on other machines asks of mfenv.
         from metaflow_extensions.mfenv.bridge import call
         from metaflow_extensions.mfenv.descriptions import descriptions
+        from metaflow_extensions.mfenv.collect import lock_place
         from metaflow_extensions.mfenv.records import Resolve, Statement, StepStatements
 
         packages = {"boto3": "", "requests": "", "idna": "3.7"}
         said = Statement(kind="pypi", level="flow", place="", attributes={"packages": packages})
         away = StepStatements(step="start", platform="linux-64", gpu=False, stated=(said,))
-        answer = call(Resolve(datastore="s3", steps=(away,), force=False), print)
+        place = lock_place(self)
+        answer = call(Resolve(datastore="s3", steps=(away,), force=False, place=place), print)
         here = descriptions()
         assert answer.runtime == here.runtime
         assert answer.settings == here.settings, (answer.settings, here.settings)

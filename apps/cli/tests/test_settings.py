@@ -159,6 +159,7 @@ WRONG = {
     "index_url": ("nonsense", "host/simple", "http://host:0/"),
     "joint_rounds": ("-1", "many"),
     "link_scripts": ("2",),
+    "locked": ("maybe",),
     "local_only": ("perhaps",),
     "network_silence": ("0", "-1", "0.5", "long"),
     "network_speed": ("0", "fast"),

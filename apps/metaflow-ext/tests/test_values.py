@@ -10,7 +10,7 @@ import pytest
 from metaflow_extensions.mfenv._values import PACKAGES, READERS, Arguments, read
 from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
 from metaflow_extensions.mfenv.decorators import Conda, NamedEnv, Pypi, SysPackages
-from metaflow_extensions.mfenv.records import Resolve, Statement, StepStatements
+from metaflow_extensions.mfenv.records import LockPlace, Resolve, Statement, StepStatements
 from mfenv.errors import InvalidRequest
 
 PLACE = "@pypi of step `start`"
@@ -255,6 +255,7 @@ def test_what_is_no_json_is_refused_by_name_from_within_a_task_too(
     monkeypatch.setenv("HOME", str(tmp_path))
     stated = Statement(kind="conda", level="step", place=PLACE, attributes={"channels": {"a"}})
     step = StepStatements(step="start", platform=None, gpu=False, stated=(stated,))
+    place = LockPlace(file="mfenv.lock", flow="Flow", program="flow.py")
     with pytest.raises(EnvironmentFailed) as caught:
-        call(Resolve(datastore="local", steps=(step,), force=False), print)
+        call(Resolve(datastore="local", steps=(step,), force=False, place=place), print)
     assert caught.value.message.startswith(f"{PLACE}: `channels`: is a set, not a list")

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from mfenv.collecting import Garbage
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
+    from mfenv.lockfile.differences import Difference
     from mfenv.lockfile.inputs import Inputs
-    from mfenv.lockfile.model import LockedEnvironment
+    from mfenv.lockfile.model import LockFile
     from mfenv.locking import Checked, Locked, Locks
     from mfenv.request import Prepared, Request
     from mfenv.rows import EnvRow
@@ -252,12 +253,40 @@ class Environments:
         """Take environments out of a lock file. Raises `UnknownEnvironment` and `InvalidLock`."""
         return self._locks.remove(path, names)
 
-    def put_into_lock(self, path: Path, environments: Sequence[LockedEnvironment]) -> Locked:
-        """Write environments that are resolved already into a lock file, beside what it holds.
+    def lock_requests(
+        self,
+        path: Path,
+        flow: str,
+        wanted: Sequence[tuple[Sequence[str], Request]],
+        *,
+        whole_flow: bool = True,
+        update: Sequence[str] = (),
+        upgrade: bool = False,
+    ) -> Locked:
+        """Lock the steps of a flow: requests, each with the names of the environments of it.
 
-        Those of the same flow that are not among them leave it. Raises `InvalidLock`.
+        `flow` is the file of the flow. What is in the lock file stays beside them, but with
+        `whole_flow` what is of this flow and not among them. They are locked for the platforms that
+        they ask for and those that they are locked for. The rest is as `lock` has it.
         """
-        return self._locks.put(path, environments)
+        return self._locks.lock_requests(
+            path, flow, wanted, whole_flow=whole_flow, update=update, upgrade=upgrade
+        )
+
+    def lock_file(self, path: Path) -> LockFile:
+        """Read a lock file. Raises `UnknownEnvironment` where there is none, and `InvalidLock`."""
+        from mfenv.locking import read_lock
+
+        return read_lock(path)
+
+    def lock_differences(
+        self, request: Request, envs: Sequence[ResolvedEnv]
+    ) -> tuple[Difference, ...]:
+        """Where a request is not what environments of a lock file were found for; nothing is asked.
+
+        Raises the errors of reading a request.
+        """
+        return self._locks.differences(request, envs)
 
     def check_lock(
         self, path: Path, inputs: Inputs | None = None, *, name: str | None = None
@@ -280,11 +309,16 @@ class Environments:
         from mfenv.locking import locked
 
         envs = locked(path, name, platforms)
+        self.remember(envs)
+        return envs
+
+    def remember(self, envs: Sequence[ResolvedEnv]) -> None:
+        """Make environments of a lock file known here, where that can be written."""
         registry = self._site.registry
         if not registry.read_only:
             # What was resolved here says when and by whom, and the file does not.
-            registry.add([e for e in envs if not registry.knows(e.env_id)], default=False)
-        return envs
+            registry.add([env for env in envs if not registry.knows(env.env_id)], default=False)
+            registry.use(envs)
 
     @lazy
     def _locks(self) -> Locks:

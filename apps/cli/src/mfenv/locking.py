@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidLock, InvalidRequest, UnknownEnvironment
 from mfenv.lockfile.differences import Difference, differences
+from mfenv.lockfile.inputs import Inputs
 from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
 from mfenv.lockfile.names import DEFAULT
 from mfenv.lockfile.reading import read
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.answering import Answers
     from mfenv.implicit import Side
-    from mfenv.lockfile.inputs import Inputs
     from mfenv.request import Prepared, Request
     from mfenv.site import Site
 
@@ -128,27 +128,66 @@ class Locks:
             left = tuple(one for one in old.environments if one.name not in names)
             return self._write(path, written(LockFile(environments=left)), (), tuple(names))
 
-    def put(self, path: Path, environments: Sequence[LockedEnvironment]) -> Locked:
-        """See `Environments.put_into_lock`."""
+    def lock_requests(
+        self,
+        path: Path,
+        flow: str,
+        wanted: Sequence[tuple[Sequence[str], Request]],
+        *,
+        whole_flow: bool,
+        update: Sequence[str],
+        upgrade: bool,
+    ) -> Locked:
+        """See `Environments.lock_requests`."""
         with self._alone(path):
-            old, _ = self._old(path)
+            old, whole = self._old(path)
             locked = {one.name: one for one in old.environments}
-            flows = {one.inputs.flow for one in environments if one.inputs}
-            # A step that the flow no longer has goes with it.
-            gone = [
-                name
-                for name, one in locked.items()
-                if one.inputs and one.inputs.flow and one.inputs.flow in flows
-            ]
-            put = {one.name: one for one in environments}
-            before = {name: locked.pop(name).envs for name in gone}
-            relocked = tuple(
-                Relocked(name=name, before=before.get(name, ()), envs=one.envs, kept=False)
-                for name, one in sorted(put.items())
+            names = {name for together, _ in wanted for name in together}
+            if update:
+                _check_there(update, [locked[name] for name in names & locked.keys()])
+            relocked: dict[str, Relocked] = {}
+            for together, request in wanted:
+                for done in self._relock_alike(
+                    together, request, locked, whole=whole, update=update, upgrade=upgrade
+                ):
+                    inputs = Inputs(flow=flow)
+                    relocked[done.name] = done
+                    locked[done.name] = LockedEnvironment(
+                        name=done.name, envs=done.envs, inputs=inputs
+                    )
+            # A step that the flow no longer has, or that needs nothing any more.
+            gone = [name for name, one in locked.items() if _is_of(one, flow) and name not in names]
+            for name in gone if whole_flow else ():
+                del locked[name]
+            if not whole:
+                _check_whole(path, locked, relocked)
+            text = written(LockFile(environments=tuple(locked.values())))
+            removed = tuple(gone) if whole_flow else ()
+            return self._write(path, text, tuple(relocked.values()), removed)
+
+    def _relock_alike(
+        self,
+        names: Sequence[str],
+        request: Request,
+        locked: dict[str, LockedEnvironment],
+        *,
+        whole: bool,
+        update: Sequence[str],
+        upgrade: bool,
+    ) -> Iterator[Relocked]:
+        """Lock what several environments ask for in the same words, once."""
+        before = {name: locked[name].envs for name in names if name in locked}
+        first = next(iter(before.values()), ())
+        there = {env.platform for envs in before.values() for env in envs}
+        request = replace(request, platforms=tuple(sorted({*request.platforms, *there})))
+        alike = len(before) == len(names) and all(envs == first for envs in before.values())
+        envs, notes, kept = self._resolved(
+            self._answers, request, first, whole=whole and alike, update=update, upgrade=upgrade
+        )
+        for name in names:
+            yield Relocked(
+                name=name, before=before.get(name, ()), envs=envs, kept=kept, notes=notes
             )
-            text = written(LockFile(environments=tuple({**locked, **put}.values())))
-            removed = tuple(name for name in gone if name not in put)
-            return self._write(path, text, relocked, removed)
 
     def check(self, path: Path, *, name: str | None, inputs: Inputs | None) -> Checked:
         """See `Environments.check_lock`."""
@@ -161,7 +200,11 @@ class Locks:
                 differing[environment.name] = (absent,)
             elif environment.inputs is None or environment.inputs.flow:
                 unchecked.append(environment.name)
-            elif changed := self._differences(path, environment)[0]:
+            elif changed := self._differences(
+                self._under(path, environment.inputs),
+                _request(path, environment),
+                environment.envs,
+            )[0]:
                 differing[environment.name] = changed
         return Checked(differences=differing, unchecked=tuple(unchecked))
 
@@ -174,39 +217,62 @@ class Locks:
         update: Sequence[str],
         upgrade: bool,
     ) -> Relocked:
-        from mfenv.resolving import all_but
-
         before, name = environment.envs, environment.name
         inputs = environment.inputs
         if inputs is None or inputs.flow:
             return Relocked(name=name, before=before, envs=before, kept=True, notes=_why(inputs))
-        if before and whole and not (update or upgrade):
-            changed, prepared = self._differences(path, environment)
-            if not changed:
-                return Relocked(
-                    name=name, before=before, envs=before, kept=True, notes=prepared.notes
-                )
-        there = {package.name for env in before for package in env.packages}
-        outcome = self._under(path, inputs).resolve(
+        envs, notes, kept = self._resolved(
+            self._under(path, inputs),
             _request(path, environment),
+            before,
+            whole=whole,
+            update=update,
+            upgrade=upgrade,
+        )
+        return Relocked(name=name, before=before, envs=envs, kept=kept, notes=notes)
+
+    def _resolved(
+        self,
+        answers: Answers,
+        request: Request,
+        before: tuple[ResolvedEnv, ...],
+        *,
+        whole: bool,
+        update: Sequence[str],
+        upgrade: bool,
+    ) -> tuple[tuple[ResolvedEnv, ...], tuple[str, ...], bool]:
+        """What a request was locked as if that still fits, else what it is resolved to by now.
+
+        With notes, and whether it was kept.
+        """
+        from mfenv.resolving import all_but
+
+        if before and whole and not (update or upgrade):
+            changed, prepared = self._differences(answers, request, before)
+            if not changed:
+                return before, prepared.notes, True
+        there = {package.name for env in before for package in env.packages}
+        chosen = [name for name in update if name in there]
+        outcome = answers.resolve(
+            request,
             aliases=(),
             update=(),
             force=upgrade,
             dry_run=False,
             default=True,
-            preferred=() if upgrade else all_but([one for one in update if one in there], before),
+            preferred=() if upgrade else all_but(chosen, before),
         )
-        notes = (*outcome.notes, *_places(outcome.envs))
-        return Relocked(name=name, before=before, envs=outcome.envs, kept=False, notes=notes)
+        return outcome.envs, (*outcome.notes, *_places(outcome.envs)), False
+
+    def differences(self, request: Request, envs: Sequence[ResolvedEnv]) -> tuple[Difference, ...]:
+        """See `Environments.lock_differences`."""
+        return self._differences(self._answers, request, envs)[0]
 
     def _differences(
-        self, path: Path, environment: LockedEnvironment
+        self, answers: Answers, request: Request, envs: Sequence[ResolvedEnv]
     ) -> tuple[tuple[Difference, ...], Prepared]:
-        """Where an environment does not fit what its inputs ask for by now."""
-        inputs, locked = environment.inputs, environment.envs[0].spec
-        if inputs is None:
-            raise TypeError(environment.name)
-        answers, request = self._under(path, inputs), _request(path, environment)
+        """Where a request is not what environments were locked for."""
+        locked = envs[0].spec
         prepared = answers.prepared(request)
         if prepared.spec.req_id != locked.req_id and prepared.implicit:
             # What nobody names may have had to come from another side when it was locked.
@@ -217,8 +283,9 @@ class Locks:
                 if placed.spec.req_id == locked.req_id:
                     prepared = placed
                     break
+        platforms = [env.platform for env in envs]
         changed = differences(
-            locked, environment.platforms, prepared.spec, prepared.platforms, prepared.origins
+            locked, platforms, prepared.spec, prepared.platforms, prepared.origins
         )
         return changed, prepared
 
@@ -326,6 +393,10 @@ def _places(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
         if source.url.startswith("file:"):
             yield f"the {source.kind} `{source.url}` is a place that only some machines have"
     yield from notes_on_places(package for env in envs for package in env.packages)
+
+
+def _is_of(environment: LockedEnvironment, flow: str) -> bool:
+    return environment.inputs is not None and environment.inputs.flow == flow
 
 
 def _why(inputs: Inputs | None) -> tuple[str, ...]:

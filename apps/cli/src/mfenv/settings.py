@@ -134,6 +134,10 @@ class Settings:
     package_ratio: int = _setting(
         200, "how many times its own size a package may unpack to, beyond 64 MiB"
     )
+    locked: bool = _setting(
+        False,
+        "take the environments of a flow's steps from the lock file beside it, or fail",
+    )
     joint_rounds: int = _setting(
         50,
         "how many other choices of conda packages are tried where PyPI packages do not go with the"

@@ -61,6 +61,7 @@ class LockFile:
     def chosen(self, name: str | None) -> LockedEnvironment:
         """The environment of that name; without one the default, or else the only one.
 
+        That of a step may be named without its flow where no other flow has one of that name.
         Raises `UnknownEnvironment`.
         """
         names = [locked.name for locked in self.environments]
@@ -68,6 +69,9 @@ class LockFile:
             return self.environments[0]
         if locked := self.get(name or DEFAULT):
             return locked
+        steps = [locked for locked in self.environments if locked.name.endswith(f".{name}")]
+        if len(steps) == 1 and steps[0].inputs and steps[0].inputs.flow:
+            return steps[0]
         known = f"it has {', '.join(f'`{known}`' for known in names)}" if names else "it has none"
         raise UnknownEnvironment(
             f"the lock file has no environment `{name or DEFAULT}`", f"{known}; name one"

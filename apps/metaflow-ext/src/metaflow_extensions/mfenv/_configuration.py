@@ -43,6 +43,7 @@ _CONDA = (
     *("CONDA_IGNORE_CACHING_DATASTORES", "CONDA_PREFERRED_FORMAT", "CONDA_SKIP_METAFLOW_DEPS"),
     *("CONDA_SRCS_AUTH_INFO", "CONDA_SYS_DEFAULT_GPU_PACKAGES", "CONDA_SYS_DEFAULT_PACKAGES"),
     *("CONDA_ENVS_DIRNAME", "CONDA_MAGIC_FILE_V2", "CONDA_USE_REMOTE_LATEST"),
+    "CONDA_LOCKED",
 )
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -138,7 +139,10 @@ def logins() -> Iterator[tuple[str, str, str]]:
 def skips_needs() -> bool:
     """Whether what Metaflow itself needs in a task is left out."""
     name = "CONDA_SKIP_METAFLOW_DEPS"
-    value = given(name)
+    return _flag(name, given(name))
+
+
+def _flag(name: str, value: object) -> bool:
     flag = _FLAGS.get(str("" if value is None else value).strip().lower())
     if flag is None:
         raise InvalidSetting(
@@ -247,6 +251,7 @@ SETTINGS: tuple[tuple[str, str, Callable[[str, object], object]], ...] = (
     ("CONDA_CHANNELS", "channels", _list),
     ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _text),
     ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _text),
+    ("CONDA_LOCKED", "locked", _flag),
     ("CONDA_PREFERRED_FORMAT", "preferred_format", _format),
     ("CONDA_USE_REMOTE_LATEST", "use_remote_latest", _latest),
     ("CONDA_SYS_DEFAULT_PACKAGES", "virtual_packages", _virtual),

@@ -6,14 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Iterable, Protocol
 
-from metaflow_extensions.mfenv.records import Statement, StepStatements
+from metaflow_extensions.mfenv.records import LockPlace, Statement, StepStatements
 from metaflow_extensions.mfenv.releases import inherited
 
 if TYPE_CHECKING:
     from metaflow import FlowSpec
     from metaflow.decorators import Decorator, FlowDecorator
 
-__all__ = ["Step", "directory_of", "is_remote", "statements_of"]
+__all__ = ["Step", "directory_of", "is_remote", "lock_place", "statements_of"]
 
 _LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
 KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages", *_LOCKS)
@@ -56,6 +56,14 @@ def statements_of(flow: FlowSpec, step: Step) -> StepStatements:
     )
 
 
+def lock_place(flow: FlowSpec) -> LockPlace:
+    """Where the lock file of a flow is: beside its file."""
+    folder, program = os.path.split(_file_of(flow))
+    file = os.path.join(folder, "mfenv.lock")  # noqa: PTH118 - records hold texts
+    near = os.path.relpath(file)
+    return LockPlace(file=file if near.startswith("..") else near, flow=flow.name, program=program)
+
+
 def is_remote(decorators: Iterable[Decorator]) -> bool:
     """Whether the tasks of a step run on another machine."""
     return _platform(decorators) is not None
@@ -63,9 +71,13 @@ def is_remote(decorators: Iterable[Decorator]) -> bool:
 
 def directory_of(flow: FlowSpec) -> str:
     """The directory of the file that a flow is in."""
+    return os.path.dirname(_file_of(flow))  # noqa: PTH120 - records hold texts
+
+
+def _file_of(flow: FlowSpec) -> str:
     module = sys.modules.get(type(flow).__module__)
     file = getattr(module, "__file__", None) or sys.argv[0]
-    return os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120 - records hold texts
+    return os.path.abspath(file)  # noqa: PTH100 - as above
 
 
 def _of_flow(flow: FlowSpec, name: str) -> list[FlowDecorator]:

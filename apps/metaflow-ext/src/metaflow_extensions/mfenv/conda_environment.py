@@ -14,7 +14,7 @@ from metaflow.packaging_sys import ContentType
 
 from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.bridge import call
-from metaflow_extensions.mfenv.collect import is_remote, statements_of
+from metaflow_extensions.mfenv.collect import is_remote, lock_place, statements_of
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, environment_info
 from metaflow_extensions.mfenv.folders import RunFolder
 from metaflow_extensions.mfenv.local import LocalRun
@@ -86,6 +86,7 @@ class CondaEnvironment(MetaflowEnvironment):
                 datastore=self.datastore_type,
                 steps=tuple(statements_of(self.flow, step) for step in steps),
                 force=bool(getattr(self, "_force_rebuild", False)),
+                place=lock_place(self.flow),
             ),
             say,
         )

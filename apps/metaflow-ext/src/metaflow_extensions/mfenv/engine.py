@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv._configuration import gpu_packages, skips_needs, unheeded
 from metaflow_extensions.mfenv.asking import find_step
+from metaflow_extensions.mfenv.locked_steps import take_locked
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
 from metaflow_extensions.mfenv.records import (
@@ -24,6 +25,7 @@ from metaflow_extensions.mfenv.staging import stage
 from metaflow_extensions.mfenv.step_requests import StepRequest, step_request
 from mfenv.environments import Environments
 from mfenv.errors import InvalidRequest
+from mfenv.lockfile.model import RESOLVED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +65,7 @@ _ADD = (
 
 
 def resolve(asked: Resolve, say: Say) -> FlowEnvironments:
-    """Resolve and publish the environments of steps, all at once.
+    """Resolve and publish the environments of steps, all at once; or take them from a lock file.
 
     For steps that are sent to other machines, what these need goes into the store, too.
     """
@@ -76,7 +78,12 @@ def resolve(asked: Resolve, say: Say) -> FlowEnvironments:
         if request.request or request.at_exec
     }
     with opened(asked.datastore, say) as environments:
-        for together, resolved in resolve_all(environments, alike(requests), force=asked.force):
+        answered = (
+            take_locked(environments, asked.place, requests)
+            if environments.settings.locked
+            else resolve_all(environments, alike(requests), force=asked.force)
+        )
+        for together, resolved in answered:
             say(_told(together, resolved))
             for text in remarks(together, resolved, asked.datastore):
                 say(text)
@@ -166,6 +173,8 @@ def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
     env = resolved.envs[0]
     what = f"{env.req_id[:12]}:{env.full_id[:12]}, {len(env.packages)} packages"
     how = f"resolved by {env.resolved_by} at {env.resolved_at}" if resolved.known else "new"
+    if env.resolved_by == RESOLVED_BY:
+        how = f"as {RESOLVED_BY} has it"
     return f"Environment of {_names(steps)}: {what}, {how}"
 
 

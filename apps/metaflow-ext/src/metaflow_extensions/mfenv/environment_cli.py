@@ -1,4 +1,4 @@
-"""`python flow.py --environment=conda environment resolve|show`."""
+"""`python flow.py --environment=conda environment resolve|lock|show`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from metaflow.exception import CommandException
 
 from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.bridge import call
-from metaflow_extensions.mfenv.collect import statements_of
+from metaflow_extensions.mfenv.collect import lock_place, statements_of
 from metaflow_extensions.mfenv.conda_environment import CondaEnvironment, say
-from metaflow_extensions.mfenv.records import FlowResolve, FlowShow
+from metaflow_extensions.mfenv.records import FlowLock, FlowResolve, FlowShow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,51 @@ def resolve(
         if not by_platform:
             obj.echo(f"{name} needs nothing resolved")
     _write(by_step, output)
+
+
+@environment.command(help="Write the environments of STEPS, or of all, into mfenv.lock beside it.")
+@click.argument("steps", nargs=-1)
+@click.option("--arch", multiple=True, help="Platform to lock for beside those of the steps.")
+@click.option("--update", multiple=True, help="Package that may be newer; others stay.")
+@click.option("--upgrade/--no-upgrade", default=False, help="Take the newest of all packages.")
+@click.option("--check/--no-check", default=False, help="Write nothing; fail where it differs.")
+@click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
+@click.pass_obj
+def lock(
+    obj: _State,
+    steps: tuple[str, ...],
+    arch: tuple[str, ...],
+    update: tuple[str, ...],
+    upgrade: bool,
+    check: bool,
+    output: str | None,
+) -> None:
+    if check + upgrade + bool(update) > 1:
+        raise CommandException("Give one of --check, --update and --upgrade")
+    place = lock_place(obj.flow)
+    done = call(
+        FlowLock(
+            datastore=obj.environment.datastore_type,
+            place=place,
+            steps=_statements(obj, steps),
+            every=not steps,
+            platforms=arch,
+            update=update,
+            upgrade=upgrade,
+            check=check,
+        ),
+        say,
+    )
+    for name, step in done.steps.items():
+        state = "resolved" if step.resolved else "as it was locked"
+        ids = f"{step.req_id}:{step.full_id}"
+        obj.echo_always(f"{name} {ids} {' '.join(step.platforms)}, {state}", err=False)
+        for platform, changes in step.changes.items():
+            for change in changes:
+                obj.echo(f"  {platform}: {change}")
+    for name in done.removed:
+        obj.echo(f"{name} is no more in {place.file}")
+    _write(done, output)
 
 
 @environment.command(help="Show what is known of the environments of STEPS, or of all steps.")

@@ -43,11 +43,15 @@ __all__ = [
     "EnvironmentInfo",
     "Facts",
     "FlowEnvironments",
+    "FlowLock",
+    "FlowLocked",
     "FlowResolve",
     "FlowShow",
     "Interpreter",
     "Line",
     "LocalRoot",
+    "LockPlace",
+    "LockedStep",
     "Opening",
     "Outlive",
     "Outside",
@@ -300,17 +304,47 @@ class ShownStep(Record):
     prefixes: List[str]
 
 
+@dataclass(frozen=True)
+class LockPlace(Record):
+    """Where the lock file of a flow is, the name of the flow, and its file as seen from there."""
+
+    file: str
+    flow: str
+    program: str
+
+
+@dataclass(frozen=True)
+class LockedStep(Record):
+    """The environment of a step in a lock file, and what locking changed, by platform."""
+
+    req_id: str
+    full_id: str
+    platforms: Tuple[str, ...]
+    resolved: bool
+    changes: Dict[str, Tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class FlowLocked(Record):
+    """What locking gave: steps, those that left the file, and whether it is another one now."""
+
+    steps: Dict[str, LockedStep]
+    removed: Tuple[str, ...]
+    written: bool
+
+
 # what Metaflow's process asks of mfenv's
 
 
 @dataclass(frozen=True)
 class Resolve(Question[FlowEnvironments]):
-    """Resolve and publish the environments of steps."""
+    """Resolve and publish the environments of steps, or take them from the lock file at `place`."""
 
     function: ClassVar[str] = "resolve"
     datastore: str
     steps: Tuple[StepStatements, ...]
     force: bool
+    place: LockPlace
 
 
 @dataclass(frozen=True)
@@ -361,6 +395,24 @@ class FlowResolve(Question[Dict[str, Dict[str, ResolvedStep]]]):
 
 
 @dataclass(frozen=True)
+class FlowLock(Question[FlowLocked]):
+    """Lock steps, `every` one of the flow or some, for `platforms` beside their own.
+
+    With `check` nothing is resolved or written, and what does not fit is an error.
+    """
+
+    function: ClassVar[str] = "flow_lock"
+    datastore: str
+    place: LockPlace
+    steps: Tuple[StepStatements, ...]
+    every: bool
+    platforms: Tuple[str, ...]
+    update: Tuple[str, ...]
+    upgrade: bool
+    check: bool
+
+
+@dataclass(frozen=True)
 class FlowShow(Question[Dict[str, ShownStep]]):
     """Say what is known of steps, by step; nothing is resolved."""
 
@@ -389,7 +441,10 @@ class Outlive(Question[None]):
 
 ANSWERED_BY_MFENV: Dict[str, Type[Question[Any]]] = {
     kind.function: kind
-    for kind in (Create, Describe, FlowResolve, FlowShow, Outlive, Parse, Prepare, Resolve)
+    for kind in (
+        *(Create, Describe, FlowLock, FlowResolve, FlowShow),
+        *(Outlive, Parse, Prepare, Resolve),
+    )
 }
 """Every question of a `Call`, by its function."""
 

@@ -35,6 +35,7 @@ __all__ = ["serve"]
 _MODULES = {
     "create": "engine",
     "describe": "engine",
+    "flow_lock": "flow_lock",
     "flow_resolve": "flow_commands",
     "flow_show": "flow_commands",
     "outlive": "folders",

@@ -1,0 +1,105 @@
+"""mfenv's side of `python flow.py --environment=conda environment lock`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metaflow_extensions.mfenv.engine import alike, opened, requests_of
+from metaflow_extensions.mfenv.locked_steps import again, name_of
+from metaflow_extensions.mfenv.records import FlowLocked, LockedStep
+from mfenv.changes import changes
+from mfenv.errors import StaleLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metaflow_extensions.mfenv.records import FlowLock, LockPlace, Say
+    from metaflow_extensions.mfenv.step_requests import StepRequest
+    from mfenv.environments import Environments
+    from mfenv.locking import Relocked
+
+__all__ = ["flow_lock"]
+
+
+def flow_lock(asked: FlowLock, say: Say) -> FlowLocked:
+    """Lock the environments of steps in the file beside their flow; or check what it has.
+
+    Raises `mfenv.errors.StaleLock` where that does not fit.
+    """
+    place, path = asked.place, Path(asked.place.file)
+    requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
+    with opened(asked.datastore, say) as environments:
+        if asked.check:
+            _check(environments, asked, requests)
+            return FlowLocked(steps={}, removed=(), written=False)
+        wanted = [
+            (
+                [name_of(place, step.step) for step in together],
+                replace(request, platforms=tuple({*request.platforms, *asked.platforms})),
+            )
+            for request, together in alike(requests)
+        ]
+        outcome = environments.lock_requests(
+            path,
+            place.program,
+            wanted,
+            whole_flow=asked.every,
+            update=asked.update,
+            upgrade=asked.upgrade,
+        )
+    for note in dict.fromkeys(note for done in outcome.environments for note in done.notes):
+        say(note)
+    return FlowLocked(
+        steps={_step(place, done.name): _locked(done) for done in outcome.environments},
+        removed=tuple(_step(place, name) for name in outcome.removed),
+        written=outcome.written,
+    )
+
+
+def _step(place: LockPlace, name: str) -> str:
+    return name[len(place.flow) + 1 :]
+
+
+def _locked(done: Relocked) -> LockedStep:
+    env = done.envs[0]
+    return LockedStep(
+        req_id=env.req_id,
+        full_id=env.full_id,
+        platforms=tuple(env.platform for env in done.envs),
+        resolved=not done.kept,
+        changes={
+            platform: tuple(map(str, between))
+            for platform, between in changes(done.before, done.envs).items()
+        },
+    )
+
+
+def _check(environments: Environments, asked: FlowLock, requests: list[StepRequest]) -> None:
+    told = tuple(_differences(environments, asked, requests))
+    if told:
+        raise StaleLock(asked.place.file, told, again(asked.place))
+
+
+def _differences(
+    environments: Environments, asked: FlowLock, requests: list[StepRequest]
+) -> Iterator[str]:
+    lock = environments.lock_file(Path(asked.place.file))
+    for step in requests:
+        locked = lock.get(name_of(asked.place, step.step))
+        if step.request is None:
+            continue
+        if locked is None:
+            yield f"{step.step}: + environment {name_of(asked.place, step.step)}"
+            continue
+        platforms = {*step.platforms, *asked.platforms, *locked.platforms}
+        request = replace(step.request, platforms=tuple(sorted(platforms)))
+        for difference in environments.lock_differences(request, locked.envs):
+            yield f"{step.step}: {difference}"
+    if asked.every:
+        named = {name_of(asked.place, step.step) for step in requests if step.request}
+        for locked in lock.environments:
+            ours = locked.inputs is not None and locked.inputs.flow == asked.place.program
+            if ours and locked.name not in named:
+                yield f"{_step(asked.place, locked.name)}: - environment {locked.name}"

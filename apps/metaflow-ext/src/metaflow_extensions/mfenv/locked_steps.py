@@ -1,0 +1,73 @@
+"""The environments of steps as the lock file beside their flow has them: nothing is resolved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfenv.environments import Resolved
+from mfenv.errors import InvalidRequest, UnknownEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from metaflow_extensions.mfenv.records import LockPlace
+    from metaflow_extensions.mfenv.step_requests import StepRequest
+    from mfenv.environments import Environments
+
+__all__ = ["again", "name_of", "take_locked"]
+
+
+def name_of(place: LockPlace, step: str) -> str:
+    """What a step of a flow is called in its lock file, which several flows may share."""
+    return f"{place.flow}.{step}"
+
+
+def again(place: LockPlace) -> str:
+    """The command that locks the steps of a flow."""
+    return f"python {place.program} --environment=conda environment lock"
+
+
+def take_locked(
+    environments: Environments, place: LockPlace, requests: Sequence[StepRequest]
+) -> Iterator[tuple[Sequence[StepRequest], Resolved]]:
+    """What `resolve_all` gives, from the lock file; what is there is published as it is.
+
+    Raises `InvalidRequest` with the name of a step that is not there, not for its platform, or
+    asks for something else by now; and `mfenv.errors.InvalidLock`.
+    """
+    asked = [step for step in requests if step.request]
+    if not asked:
+        return
+    hint = f"`{again(place)}` locks it"
+    try:
+        lock = environments.lock_file(Path(place.file))
+    except UnknownEnvironment as error:
+        names = ", ".join(f"`{step.step}`" for step in asked)
+        what = "step" if len(asked) == 1 else "steps"
+        raise UnknownEnvironment(f"{what} {names}: {error}", hint) from None
+    for step in asked:
+        if step.request is None:
+            continue
+        locked = lock.get(name_of(place, step.step))
+        if locked is None:
+            raise InvalidRequest(f"step `{step.step}` is not in `{place.file}`", hint)
+        platforms = ", ".join(step.platforms)
+        envs = tuple(env for env in locked.envs if env.platform in step.platforms)
+        if len(envs) < len(step.platforms):
+            raise InvalidRequest(
+                f"step `{step.step}` is locked for {', '.join(locked.platforms)} in `{place.file}`,"
+                f" and not for {platforms}",
+                f"`{again(place)} --arch {platforms}` adds it",
+            )
+        request = replace(step.request, platforms=locked.platforms)
+        if changed := environments.lock_differences(request, locked.envs):
+            told = "; ".join(map(str, changed))
+            raise InvalidRequest(
+                f"step `{step.step}` asks for something else than `{place.file}` has: {told}",
+                f"`{again(place)}` locks it again",
+            )
+        environments.remember(envs)
+        environments.publish(envs, default=False)
+        yield [step], Resolved(envs=envs, known=True, notes=envs[0].notes)
