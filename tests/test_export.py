@@ -439,3 +439,42 @@ def licences_in_spdx(document: Any) -> dict[str, str | None]:
         for package in document["packages"]
         if "externalRefs" in package
     }
+
+
+LOCKS = {
+    "conda-lock": "conda-lock.yml",
+    "pixi": "pixi.lock",
+    "explicit": "explicit.txt",
+    "pylock": "pylock.toml",
+    "requirements": "requirements.txt",
+}
+
+
+@pytest.mark.parametrize("form", LOCKS)
+def test_what_is_exported_is_imported_as_it_was(conda: Machine, form: str) -> None:
+    words = ["--conda", "requests"] if form in ("conda-lock", "pixi", "explicit") else []
+    if form != "explicit":
+        words += ["--pypi", "app"]
+    if not words[0].startswith("--conda"):
+        conda.environ["MFENV_PYTHON_PROVIDER"] = "system"
+    conda.ok("resolve", *words, "--alias", "a:v1")
+    text, _ = exported(conda, "a:v1", form)
+    conda.ok("import", conda.file(LOCKS[form], text), "--alias", "b:v1")
+    (env,), (again,) = environments(conda, "a:v1"), environments(conda, "b:v1")
+    # The id is over all packages, by what tells one from another, and the Python.
+    assert again.full_id == env.full_id
+    assert {p.url for p in again.packages} == {p.url for p in env.packages}
+    if form in ("conda-lock", "pixi"):
+        assert {p.name: p.depends for p in again.packages} == {
+            p.name: p.depends for p in env.packages
+        }
+
+
+@pytest.mark.parametrize("form", ["pylock", "requirements"])
+def test_platforms_are_imported_as_they_were(machine: Machine, index: FakeIndex, form: str) -> None:
+    of_wheels(machine, index)
+    text, _ = exported(machine, "team/many:v1", form)
+    machine.ok("import", machine.file(LOCKS[form], text), *LINUX, "--alias", "b:v1")
+    made, again = environments(machine, "team/many:v1"), environments(machine, "b:v1")
+    assert {env.full_id for env in again} == {env.full_id for env in made}
+    assert [env.platform for env in again] == [env.platform for env in made]

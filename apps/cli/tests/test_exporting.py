@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +26,7 @@ from .generated import CHANNEL, INDEX, SHARED, conda, environments, of_lock, whe
 from .helpers import resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -125,6 +128,36 @@ def test_a_pylock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...])
 
 
 @given(whole())
+def test_what_is_for_one_platform_says_all_of_it(envs: tuple[ResolvedEnv, ...]) -> None:
+    for env in envs:
+        explicit = export([env], "explicit").text
+        assert export([env], "explicit").text == explicit
+        listed = {
+            (p.name, p.version, p.build, a.url, a.hashes)
+            for p in read(explicit, "explicit.txt").packages
+            for a in p.artifacts
+        }
+        conda = [package for package in env.packages if package.kind == "conda"]
+        assert listed == {(p.name, p.version, p.build, p.url, (strongest(p),)) for p in conda}
+        exact = export([env], "environment.yml").text
+        assert export([env], "environment.yml").text == exact
+        requirements = read(exact, "environment.yml").requirements
+        assert {(r.name, r.build, r.hashes) for r in requirements if r.category == "conda"} == {
+            (p.name, p.build, (strongest(p),)) for p in conda
+        }
+        for requirement in (r for r in requirements if r.category == "pypi"):
+            (package,) = (
+                p for p in env.packages if p.kind == "pypi" and p.name == requirement.name
+            )
+            assert requirement.hashes == (f"sha256:{expected(package)}",)
+
+
+def strongest(package: Package) -> str:
+    hashes = package.hashes
+    return f"sha256:{hashes.sha256}" if hashes.sha256 else f"md5:{hashes.md5}"
+
+
+@given(whole())
 def test_a_conda_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
     if any(p.kind == "conda" and not p.hashes.md5 for env in envs for p in env.packages):
         with pytest.raises(NotExportable):
@@ -177,17 +210,21 @@ def test_locks_of_conda_need_a_conda_package(form: str) -> None:
         export([resolved("a")], form)
 
 
-@pytest.mark.shared
-def test_real_environments_are_read_as_they_were() -> None:
+def real() -> Iterator[tuple[Path, tuple[ResolvedEnv, ...]]]:
+    """Environments of public lock files; skips where these are absent."""
     if not SHARED.exists():
         pytest.skip("../shared/data is absent")
-    kinds = ("public-locks/conda-lock", "public-locks/pixi-v1", "locks/pixi-v*")
-    checked = 0
+    kinds = ("public-locks/conda-lock", "public-locks/pixi-v*", "locks/pixi-v*")
     for path in (path for kind in kinds for path in sorted(SHARED.glob(f"{kind}/*"))):
-        try:
-            envs = of_lock(path)
-        except ValueError:  # what we do not read, or what is for none of our platforms
-            continue
+        # Not what we do not read, nor what is for none of our platforms.
+        with suppress(ValueError):
+            yield path, of_lock(path)
+
+
+@pytest.mark.shared
+def test_real_environments_are_read_as_they_were() -> None:
+    checked = 0
+    for path, envs in real():
         for form, name in (("conda-lock", "conda-lock.yml"), ("pixi", "pixi.lock")):
             try:
                 packages = locked(export(envs, form).text, name)
@@ -195,7 +232,42 @@ def test_real_environments_are_read_as_they_were() -> None:
                 continue
             assert packages == {env.platform: in_locks(env, {}) for env in envs}, (path, form)
             checked += 1
-    assert checked > 20
+    assert checked > 40
+
+
+READ_BY_RATTLER = """
+import json, os, sys
+from rattler import LockFile
+for path in sys.argv[1:]:
+    env = LockFile.from_path(path).default_environment()
+    said = [
+        [p.name, package.location, *(h and h.hex() for h in (hashes.sha256, hashes.md5))]
+        for p in env.platforms()
+        for package in env.packages(p)
+        for hashes in [package.hashes]
+    ]
+    print(json.dumps(sorted(said, key=str)), flush=True)
+os._exit(0)  # it may crash after its work is done
+"""
+
+
+@pytest.mark.shared
+def test_real_environments_are_read_by_rattler(tmp_path: Path) -> None:
+    paths, expected = [], []
+    for number, (_, envs) in enumerate(real()):
+        paths.append(tmp_path / f"{number}.lock")
+        paths[-1].write_text(export(envs, "pixi").text)
+        said = [
+            [env.platform, package.url, package.hashes.sha256, package.hashes.md5]
+            for env in envs
+            for package in env.packages
+            if package.kind == "conda" or package.hashes.sha256
+        ]
+        expected.append(sorted(said, key=str))
+    command = [sys.executable, "-c", READ_BY_RATTLER, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == expected
+    assert len(paths) > 20
 
 
 def image_for(platform: str = "linux-64", python: str = "3.11.7", **said: Any) -> str:

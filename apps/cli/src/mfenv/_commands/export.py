@@ -20,7 +20,9 @@ from mfenv.replacing import replace_file
 @click.command(
     epilog="\b\nExamples:\n  mfenv export team/etl:v1 --format requirements > requirements.txt\n"
     "  mfenv export 3f2a91bc --format requirements --platform linux-64 -o requirements.txt\n"
-    "  mfenv export team/etl:v1 --format environment.yml --asked"
+    "  mfenv export team/etl:v1 --format environment.yml --asked\n"
+    "  mfenv export team/etl:v1 --format spdx --platform linux-64 -o bill.spdx.json\n"
+    "  mfenv export team/etl:v1 --format dockerfile --platform linux-64 -o Dockerfile"
 )
 @env_argument()
 @click.option(

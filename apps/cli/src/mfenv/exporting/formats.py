@@ -49,8 +49,8 @@ def export(
     """Environments of one spec, a platform each, as a file of a format: the same text every time.
 
     With `asked` it is one of `ASKED`. `licences` are what the metadata of packages states, empty
-    where it states none; they are said by `LICENSED`. Raises `NotExportable` where the file would be wrong, and
-    `KeyError` for what is no such format.
+    where it states none; they are said by `LICENSED`. Raises `NotExportable` where the file would
+    be wrong, and `KeyError` for what is no such format.
     """
     module = import_module(f"mfenv.exporting.{(_ASKED if asked else _MODULES)[form]}")
     more = [licences or {}] if form in LICENSED else []
