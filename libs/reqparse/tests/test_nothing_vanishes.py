@@ -12,6 +12,7 @@ import reqparse
 
 from .test_locks import CONDA_LOCK, PIXI_V6, PYLOCK, UV_LOCK
 from .test_pyproject import PIXI, POETRY, STANDARD
+from .test_selecting_groups import OLD, PIPFILE, PIXI_3, PIXI_7, POETRY_2, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +64,17 @@ TOML = {
     "uv/pyproject.toml": UV,
     "pylock.toml": PYLOCK,
     "uv.lock": UV_LOCK,
+    "poetry.lock": POETRY_2,
+    "old/poetry.lock": OLD + metadata("1.1"),
 }
-YAML = {"pixi.lock": PIXI_V6, "conda-lock.yml": CONDA_LOCK}
+YAML = {
+    "pixi.lock": PIXI_V6,
+    # What is noted as a whole is not looked into.
+    "7/pixi.lock": PIXI_7.partition("  variants:")[0],
+    "3/pixi.lock": PIXI_3.replace("manager: {}", "manager: pypi"),
+    "conda-lock.yml": CONDA_LOCK,
+    "Pipfile.lock": PIPFILE.replace('"hash": {"sha256": "x"},', ""),
+}
 GROUPS = {
     "pixi.toml": ["ci"],
     "pyproject.toml": ["dev", "docs"],

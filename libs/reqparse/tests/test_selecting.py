@@ -408,6 +408,25 @@ def test_the_python_of_the_lock_decides(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("required", "problem"),
+    [
+        (">=3.6.*", None),  # from before PEP 440 was enforced
+        (">=3.6.*, <4", None),
+        (">=3.10.*", "is for Python >=3.10.*, not 3.9.1"),
+        ("three", "is for Python `three`, which is not a version specifier"),
+    ],
+)
+def test_what_a_wheel_says_of_python(desk: Desk, required: str, problem: str | None) -> None:
+    text = PIXI_PYTHON.replace("cp310-cp310-win_amd64", "py3-none-any")
+    locked = desk.read(text.replace(">=3.10", required), "pixi.lock")
+    if problem is None:
+        assert names(select(locked, target(python="3.9.1"))) == ["python", "foo"]
+        return
+    with pytest.raises(reqparse.SelectionErrors, match=problem.replace("*", ".")):
+        select(locked, target(python="3.9.1"))
+
+
 def test_a_conda_lock(desk: Desk) -> None:
     text = CONDA_LOCK.replace("{libc: '>=2', any: ''}", "{__glibc: ''}")
     locked = desk.read(text, "conda-lock.yml")

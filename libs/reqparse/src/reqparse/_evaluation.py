@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.markers import InvalidMarker, Marker, UndefinedComparison
+from packaging.markers import (
+    InvalidMarker,
+    Marker,
+    UndefinedComparison,
+    UndefinedEnvironmentName,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +69,7 @@ class Evaluation:
         environment |= {"extras": extras, "dependency_groups": groups}
         try:
             return Marker(text).evaluate(environment, context="lock_file")
-        except (InvalidMarker, UndefinedComparison) as error:
+        except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName) as error:
             raise Undecided(str(error).partition("\n")[0]) from None
 
 

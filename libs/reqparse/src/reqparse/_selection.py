@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin, RequirementSet
 
 _NORMALISED = ("uv.lock", "pylock.toml", "poetry.lock")
+_OLD_STAR = re.compile(r"((?:[<>]=?|~=)\s*\d+(?:\.\d+)*)\.\*")
 _WORDS = {
     "environment": "environments",
     "platform": "names of platforms",
@@ -193,14 +195,21 @@ class Selection:
                 self.problem(python.origin, text, "choose another Python")
 
     def admits(self, specifier: str) -> bool:
-        """Whether a `Requires-Python` admits the target's."""
-        return SpecifierSet(specifier).contains(self.python, prereleases=True)
+        """Whether a `Requires-Python` admits the target's. Raises ValueError for no specifier."""
+        # `>=3.6.*`, which was in use before PEP 440 had been enforced, means `>=3.6`.
+        text = _OLD_STAR.sub(r"\1", specifier)
+        return SpecifierSet(text).contains(self.python, prereleases=True)
 
     def artifact(self, package: LockedPackage) -> LockedArtifact | None:
         """The file of a package for the target; none is a problem."""
         name = " ".join(filter(None, (package.name, package.version)))
-        if package.requires_python and not self.admits(package.requires_python):
-            text = f"`{name}` is for Python {package.requires_python}, not {self.python}"
+        required = package.requires_python
+        try:
+            if required and not self.admits(required):
+                text = f"`{name}` is for Python {required}, not {self.python}"
+                self.problem(package.origin, text)
+        except ValueError:
+            text = f"`{name}` is for Python `{required}`, which is not a version specifier"
             self.problem(package.origin, text)
         chosen = best(package.artifacts, self.target.ranks)
         if chosen is None:

@@ -182,7 +182,10 @@ def _is(package: LockedPackage, edge: LockedEdge) -> bool:
         return False
     if not edge.specifier or package.version is None:
         return True
-    return SpecifierSet(edge.specifier).contains(package.version, prereleases=True)
+    try:
+        return SpecifierSet(edge.specifier).contains(package.version, prereleases=True)
+    except ValueError:  # what is no version is the same text, or another one
+        return edge.specifier == f"=={package.version}"
 
 
 def _name(kind: str, package: str, what: str | None) -> str:
