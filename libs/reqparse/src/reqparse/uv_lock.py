@@ -30,6 +30,7 @@ _UNREAD = {
     "resolution-markers": _HOW,
     "revision": None,
     "package.metadata*": _ASKED,
+    "package.source.url": None,  # as its file says
     **{f"package.{file}.upload-time": None for file in ("sdist", "wheels")},
     "manifest.requirements.*": "a package is meant by its name and version",
     "manifest.dependency-groups.*": "a package is meant by its name and version",
