@@ -12,6 +12,7 @@ import pytest
 from envid import ResolvedEnv
 from envid.platforms import host_platform
 from mfenv.exporting.formats import export
+from resolvers.testing import make_wheel
 
 from .helpers import HELLO, of_the_machine
 
@@ -63,6 +64,16 @@ def test_a_lock_is_imported_named_created_and_run(
     assert (
         "from the store" not in third.run("import", third.file("pylock.toml", lock.read_text())).err
     )
+
+
+def test_what_a_server_gives_is_compared_with_the_lock(machine: Machine, index: FakeIndex) -> None:
+    lock = locked(machine, index)
+    machine.environ |= {"MFENV_HOME": str(machine.root / "new"), "MFENV_STORE": ""}
+    machine.ok("import", lock, "--alias", "team/app:v1")
+    index.tamper(make_wheel("dep", "2.0", module="another = 1\n"))
+    said = machine.fails("create", "team/app:v1")
+    assert "dep-2.0-py3-none-any.whl" in said
+    assert "sha256" in said or "hash" in said
 
 
 def test_what_stands_beside_a_lock(machine: Machine, index: FakeIndex) -> None:

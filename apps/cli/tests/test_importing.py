@@ -19,6 +19,7 @@ from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.exporting.formats import export
 from mfenv.request import Request
 from mfenv.settings import Settings
+from pkgcache.progress import NoProgress
 from reqparse import ParseErrors
 from resolvers.errors import NeedsPlatform, NoMatchingFile, RequirementsUnmet, UnsupportedRequest
 from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
+    from pkgcache.progress import Task, Unit
     from resolvers.testing import Distribution
 
 HERE = host_platform()
@@ -258,13 +260,29 @@ def test_the_python_is_stated_or_the_newest_with_wheels(
         envs(place, pure)
 
 
+class Labels(NoProgress):
+    """What work began."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+
+    def start(self, label: str, total: int | None, unit: Unit) -> Task:
+        self.begun.append(label)
+        return super().start(label, total, unit)
+
+
 def test_python_of_a_pypi_lock_is_one_solve_of_python_alone(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any], channel: ChannelServer
 ) -> None:
     place |= {"python_provider": "conda", "channels": channel.url}
     wheel = make_wheel("app", "1.0")
     lock = uv_lock(tmp_path, index, {wheel: []}, requires_python=f"=={MINOR}.*")
-    (env,) = envs(place, lock, platforms=(HERE,)).values()
+    labels = Labels()
+    with Environments(settings_of(place), progress=labels) as environments:
+        request = Request(locks=(lock,), platforms=(LINUX, OSX))
+        (env, *_) = environments.resolve(request).envs
+    solves = [label for label in labels.begun if label.startswith("solving conda packages")]
+    assert solves == ["solving conda packages for linux-64, osx-arm64"]
     assert env.env_type == "pypi-only"
     kinds = {p.kind for p in env.packages}
     assert kinds == {"conda", "pypi"}
@@ -412,6 +430,35 @@ def test_conda_locks_of_all_kinds_are_one_environment(
     assert bare.req_id != found[0].req_id
     with pytest.raises(ParseErrors, match="no environment `absent`"):
         envs(elsewhere, pixi, environment="absent")
+
+
+def test_variants_of_a_platform_are_chosen_by_their_name(
+    tmp_path: Path, place: dict[str, Any]
+) -> None:
+    path = tmp_path / "pixi.lock"
+    url = "https://channel.test/linux-64/python-3.12.1-h1_0_cpython.conda"
+    wheel = "https://files.test/many-1.0-py3-none-manylinux_2_35_x86_64.whl"
+    variants = ("old", "2.28", ""), ("new", "2.35", f"      - pypi: {wheel}\n")
+    listed = "".join(f"      {name}:\n      - conda: {url}\n{more}" for name, _, more in variants)
+    stated = "".join(
+        f"- name: {name}\n  subdir: linux-64\n  virtual-packages:\n  - __unix=0=0\n"
+        f"  - __glibc={glibc}\n"
+        for name, glibc, _ in variants
+    )
+    path.write_text(
+        f"version: 7\nplatforms:\n{stated}environments:\n  default:\n    channels: []\n"
+        f"    packages:\n{listed}packages:\n- conda: {url}\n  sha256: {'0' * 64}\n"
+        f"- pypi: {wheel}\n  name: many\n  version: '1.0'\n  sha256: {'1' * 64}\n"
+    )
+    with pytest.raises(ParseErrors, match="several platforms for linux-64: old, new"):
+        envs(place, path)
+    found = envs(place, path, environment="default@new")[LINUX]
+    assert {p.name for p in found.packages} == {"python", "many"}
+    assert "__glibc=2.35" in found.spec.for_platform(LINUX)["sys"]
+    old = envs(place, path, environment="@old")[LINUX]
+    assert {p.name for p in old.packages} == {"python"}
+    with pytest.raises(ParseErrors, match="has no file for linux-64"):
+        envs(place, path, environment="default@new", sys=("__glibc=2.28",))
 
 
 def test_platforms_of_conda_locks_are_those_they_name(

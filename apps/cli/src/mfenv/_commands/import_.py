@@ -29,7 +29,11 @@ _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
 
 @click.command("import", epilog=_EXAMPLES)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FileOrUrl())
-@click.option("--environment", metavar="E", help="Environment of a pixi.lock.  [default: default]")
+@click.option(
+    "--environment",
+    metavar="E",
+    help="Environment of a pixi.lock, or ENV@PLATFORM.  [default: default]",
+)
 @click.option(
     "--group", "groups", multiple=True, metavar="G", help="Dependency group or category of it."
 )

@@ -72,7 +72,11 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
     "locks",
     help="Lock file of uv, pip-compile, pixi, conda-lock, ..., or its URL: taken as it is.",
 )
-@click.option("--environment", metavar="E", help="Environment of a pixi.lock.  [default: default]")
+@click.option(
+    "--environment",
+    metavar="E",
+    help="Environment of a pixi.lock, or ENV@PLATFORM.  [default: default]",
+)
 @click.option("--locked", is_flag=True, help="Refuse a lock that its source has left behind.")
 @_files_option("--script", "scripts", help="A Python script with inline metadata (PEP 723).")
 @click.option("--pypi", multiple=True, metavar="SPEC", help="PyPI requirement; may be repeated.")

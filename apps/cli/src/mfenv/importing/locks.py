@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mfenv.request import File, Request
     from mfenv.settings import Settings
     from pkgcache.web.credentials import Credentials
-    from reqparse import Problem, RequirementSet
+    from reqparse import Lock, Problem, RequirementSet
     from reqparse.selecting import Choice
 
 __all__ = ["LockFile", "locks_for", "platforms_of_locks", "read_locks", "unlocked_platforms"]
@@ -32,6 +32,8 @@ _COMPILED = (
     re.compile(r"uv pip compile\b.*\s--python-version[ =](\d+(?:\.\d+)+)"),
 )
 _TOP = 10
+# What decides which packages run there; the rest of what pixi states is so on every machine.
+_NEEDED = ("__cuda", "__glibc", "__linux", "__osx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,23 @@ class LockFile:
         }
         return tuple(sorted(subdirs & set(PLATFORMS)))
 
+    def virtual_packages(self) -> Iterator[str]:
+        """What machines must have by a pixi.lock that says it, as the settings write it.
+
+        Of a platform in several variants, one has to be chosen to have any.
+        """
+        lock = self.said.lock
+        for name in self._variants(lock) if lock else ():
+            subdir = lock.subdirs.get(name, name) if lock else name
+            for text in lock.virtual_packages.get(name, ()) if lock else ():
+                if subdir in PLATFORMS and text.partition("=")[0] in _NEEDED:
+                    yield f"{subdir}:{text}"
+
+    def _variants(self, lock: Lock) -> tuple[str, ...]:
+        """The platforms of the environment as pixi names them, or the one that was chosen."""
+        every = tuple(lock.environments.get(self.choice.environment or "default", ()))
+        return tuple(name for name in every if self.choice.platform in (None, name))
+
 
 def read_locks(
     request: Request, settings: Settings, credentials: Credentials, note: Callable[[str], None]
@@ -86,7 +105,14 @@ def read_locks(
     from reqparse import ParseErrors, parse_file
     from reqparse.selecting import Choice
 
-    choice = Choice(environment=request.environment, groups=request.groups, extras=request.extras)
+    # pixi may have several variants of a platform, each with a name of its own.
+    environment, _, variant = (request.environment or "").partition("@")
+    choice = Choice(
+        environment=environment or None,
+        platform=variant or None,
+        groups=request.groups,
+        extras=request.extras,
+    )
     fetch = fetching(settings, credentials, note)
     problems: list[Problem] = []
     locks = []

@@ -73,7 +73,10 @@ def prepare_import(
     locks = read_locks(request, settings, credentials, note)
     platforms = _platforms(request, settings, locks)
     stated = [_virtual(text) for text in request.sys]
-    virtual = _virtual_packages(request, settings, platforms, stated)
+    # What a lock was made for goes before what is usual here, and after what is asked for.
+    usual = (*settings.virtual_packages, *request.virtual)
+    usual += tuple(text for lock in locks for text in lock.virtual_packages())
+    virtual = _virtual_packages(replace(settings, virtual_packages=usual), platforms, stated)
     chosen = {platform: locks_for(platform, locks) for platform in platforms}
     python, pinned = select_all(request, settings, credentials, chosen, virtual)
     listed = any(own.listed for own in pinned.values())
@@ -146,14 +149,12 @@ def _virtual(text: str) -> Requirement:
 
 
 def _virtual_packages(
-    request: Request, settings: Settings, platforms: Sequence[str], stated: Iterable[Requirement]
+    settings: Settings, platforms: Sequence[str], stated: Iterable[Requirement]
 ) -> dict[str, list[str]]:
     """What each platform is taken to have. The driver of this machine is no part of a lock."""
     common = {"sys": [requirement.text for requirement in stated]}
     special: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    usual = (*settings.virtual_packages, *request.virtual)
-    quiet = replace(settings, virtual_packages=usual, detect_cuda=False)
-    add_virtual_packages(common, special, platforms, quiet)
+    add_virtual_packages(common, special, platforms, replace(settings, detect_cuda=False))
     return {platform: [*common["sys"], *special[platform]["sys"]] for platform in PLATFORMS}
 
 
