@@ -149,6 +149,7 @@ def test_several_versions_are_told_apart_by_edges_sources_and_markers(desk: Desk
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("version = 1\n" + package("a"), "1: nothing says which of its packages the lock was made"),
         (app(to("gone")), "7: `gone` is not among the packages; lock again with uv"),
         (
             app(to("a")) + package("a") + package("a", "2"),
@@ -252,6 +253,21 @@ def test_a_member_that_the_project_needs_is_built_from_its_directory(desk: Desk)
     text = app(to("lib")) + '[[package]]\nname = "lib"\nsource = { editable = "lib" }\n'
     (lib,) = select(desk.read(text, "uv.lock"), target())
     assert (lib.package.editable, lib.artifact.path) == (True, str(desk.root / "lib"))
+
+
+def test_a_lock_that_is_too_old(desk: Desk) -> None:
+    text = app().replace("[[package]]", "[[distribution]]")
+    assert "from before uv 0.3" in desk.problems(text, "uv.lock")[0]
+
+
+def test_a_wheel_by_its_path(desk: Desk) -> None:
+    text = app(to("a")) + (
+        '[[package]]\nname = "a"\nversion = "1"\nsource = { path = "links/a-1-py3-none-any.whl" }\n'
+        f'wheels = [{{ filename = "a-1-py3-none-any.whl", hash = "sha256:{SHA}" }}]\n'
+    )
+    (a,) = select(desk.read(text, "uv.lock"), target())
+    assert a.artifact.path == str(desk.root / "links/a-1-py3-none-any.whl")
+    assert a.artifact.filename == "a-1-py3-none-any.whl"
 
 
 def test_a_script_lock(desk: Desk) -> None:

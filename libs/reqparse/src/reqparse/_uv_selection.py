@@ -24,6 +24,10 @@ def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
     selection.offered("extra", selection.choice.extras)
     selection.offered("member", selection.choice.packages)
     groups = selection.groups()
+    lock = selection.lock
+    if selection.locked.packages and not (lock.roots or lock.edges):
+        text = "nothing says which of its packages the lock was made for"
+        selection.problem(lock.origin, text, "lock again in the directory of the project")
     selection.check()
     walk = _Walk(selection, groups)
     walk.settle()

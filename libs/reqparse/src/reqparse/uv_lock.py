@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -44,6 +45,8 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     among the roots of its `Lock`; it is noted that a root is not installed.
     """
     root, place = open_toml(reading, location, data, version="version", what="uv.lock")
+    if "distribution" in root.table:
+        raise Flaw("this uv.lock is from before uv 0.3", "lock again with uv")
     nodes: list[tuple[Node, LockedPackage]] = []
     for node in root.get("package").items:
         with reading.guard(place.at(node)):
@@ -161,7 +164,8 @@ def _file(place: Place, file: Node, source: Node) -> LockedArtifact:
         raise Flaw("a file without an address", line=file.line)
     digest = file.opt("hash")
     hashes = [hash_text(*digest.partition(":")[::2])] if digest else []
-    return place.artifact(address, hashes=hashes, size=file.number("size"))
+    artifact = place.artifact(address, hashes=hashes, size=file.number("size"))
+    return replace(artifact, name=file.opt("filename"))
 
 
 def _git(text: str) -> str:
