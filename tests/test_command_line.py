@@ -293,6 +293,9 @@ def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Mac
     for command in commands:
         assert completed(machine, f"mfenv {command} ap") == ["app:v2", "application"]
         assert completed(machine, f"mfenv {command} team") == ["team/app:v1"]
+    machine.ok("lock", "--pypi", "app", "--environment", "apart")
+    for words in ("lock", "create --lock mfenv.lock", "run --lock mfenv.lock"):
+        assert completed(machine, f"mfenv {words} --environment a") == ["apart"]
     assert completed(machine, "mfenv re") == ["resolve"]
     assert "--platform" in completed(machine, "mfenv resolve --pl")
     assert completed(machines("two"), "mfenv show a") == []

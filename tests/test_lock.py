@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from resolvers.testing import FakeIndex, make_wheel
+from resolvers.testing import FakeIndex, make_project, make_wheel
 
-from .helpers import Machine, consistent, failure, finish, tidy
+from .helpers import Machine, consistent, finish, tidy, unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -399,6 +399,33 @@ def test_the_file_is_whole_whenever_it_is_killed(machine: Machine, index: FakeIn
     consistent(machine)
 
 
+def test_what_is_built_from_a_directory_has_no_path_in_it(
+    machine: Machine, machines: Callable[[str], Machine], index: FakeIndex
+) -> None:
+    make_project(machine.work / "lib", "lib", "1.0")
+    index.add(make_wheel("setuptools", "70.0"))
+    machine.file("requirements.txt", "./lib\napp\n")
+    machine.ok("lock", "-r", "requirements.txt")
+    assert str(machine.root) not in lock_text(machine)
+    assert 'built_from = { kind = "directory"' in lock_text(machine)
+    assert machine.run("lock", "--check").status == 0
+    other = elsewhere(machines, machine)
+    hello(other)
+    (machine.work / "lib" / "lib.py").write_text("changed = True\n")
+    assert "~ pypi file:lib#sha256=" in machine.fails("lock", "--check")
+
+
+def test_a_home_that_can_only_be_read_serves_what_was_created(machine: Machine) -> None:
+    machine.ok("lock", "--pypi", "app")
+    hello(machine)
+    before = unprivileged()
+    done = machine.run(
+        *("run", "--lock", "mfenv.lock", "--", "hello"),
+        before=f"{before}; chmod -R a-w {machine.home} 2>/dev/null",
+    )
+    assert done.status == 7, done.err
+
+
 def test_of_two_at_once_none_is_lost(machine: Machine) -> None:
     processes = [
         machine.start("lock", "--pypi", name, "--environment", name)
@@ -417,6 +444,6 @@ def test_a_failure_leaves_the_file_as_it_was(machine: Machine) -> None:
     machine.fails("lock", "--pypi", "app", "--pypi", "dep>5")
     machine.fails("lock", "--pypi", "nothing-there", "--environment", "more")
     assert lock_text(machine) == before
-    failure(machine.run("lock", "-o", "sub/mfenv.lock"))
+    assert "there is no directory `sub`" in machine.fails("lock", "-o", "sub/mfenv.lock")
     for words in (("--update", "a", "--upgrade"), ("--remove",), ("--pre",), ("--group", "x")):
         machine.fails("lock", *words, status=2)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import subprocess
 import sys
+import tempfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from libs.envid.tests.property.strategies import ENVIRONMENTS
 
+from envid import EnvSpec, Package, ResolvedEnv
 from mfenv.errors import InvalidLock
 from mfenv.exporting.formats import export
 from mfenv.lockfile.inputs import Inputs
@@ -18,13 +23,12 @@ from mfenv.lockfile.model import RESOLVED_BY, LockedEnvironment, LockFile
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.writing import written
 
-if TYPE_CHECKING:
-    from envid import ResolvedEnv
-
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+IDS = re.compile(r'(req_id|full_id) = "[0-9a-f]{40}"|[a-z0-9-]+ = \{ digest = .*')
 
 # A busy machine must not refute a law.
 law = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -149,6 +153,74 @@ def test_whatever_is_left_of_it_can_be_locked_again(lock: LockFile, data: st.Dat
     left = read("\n".join(lines), forgiving=True)
     there = {package for one in lock.environments for env in one.envs for package in env.packages}
     assert {p for one in left.environments for env in one.envs for p in env.packages} <= there
+
+
+@st.composite
+def sides(draw: st.DrawFn) -> tuple[LockFile, LockFile, LockFile, set[str]]:
+    """A lock file, and two that each add other packages to it; the names of what they add."""
+    known = draw(st.sets(st.integers(0, 60), min_size=1, max_size=30))
+    ours = draw(st.sets(st.integers(0, 60), min_size=1, max_size=3)) - known
+    theirs = draw(st.sets(st.integers(0, 60), min_size=1, max_size=3)) - known - ours
+
+    def lock(numbers: set[int]) -> LockFile:
+        names = [f"p{number:02}" for number in sorted(numbers)]
+        spec = EnvSpec.make(requirements={"pypi": names}, python="3.12")
+        packages = [
+            Package.make(
+                kind="pypi",
+                name=name,
+                version="1",
+                filename=f"{name}-1-py3-none-any.whl",
+                url=f"https://files.test/{name}-1-py3-none-any.whl",
+                sha256=hashlib.sha256(name.encode()).hexdigest(),
+            )
+            for name in names
+        ]
+        found = dict.fromkeys(("linux-64", "osx-arm64"), ("3.12.1", packages))
+        envs = ResolvedEnv.co_resolve(spec, found, resolved_by="me")
+        return LockFile(environments=(LockedEnvironment(name="default", envs=envs),))
+
+    added = {f"p{number:02}" for number in ours | theirs}
+    return lock(known), lock(known | ours), lock(known | theirs), added
+
+
+def merged(base: str, ours: str, theirs: str, *options: str) -> str:
+    """What git makes of a file that two branches changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("ours", "base", "theirs")]
+        for path, text in zip(paths, (ours, base, theirs), strict=True):
+            path.write_text(text)
+        command = ["git", "merge-file", "-p", *options, *map(str, paths)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@law
+@given(sides())
+def test_what_git_merges_is_never_taken_unseen_and_has_all_of_both_sides(
+    locks: tuple[LockFile, LockFile, LockFile, set[str]],
+) -> None:
+    *three, added = locks
+    base, ours, theirs = map(written, three)
+    if base in (ours, theirs):
+        assert merged(base, ours, theirs) == (ours if theirs == base else theirs)
+        return
+    for option in ("--ours", "--theirs", "--union", "--diff3"):
+        text = merged(base, ours, theirs, option)
+        # Where both added at the same place, `--ours` is all of the one side: a whole file.
+        if text not in (ours, theirs):
+            with pytest.raises(InvalidLock):
+                read(text)
+    text = merged(base, ours, theirs)
+    assert "<<<<<<<" in text
+    (left,) = read(text, forgiving=True).environments
+    for env in left.envs:
+        assert added <= {package.name for package in env.packages}
+    conflicts = re.findall(r"^<{7} .*?\n(.*?)^={7}\n(.*?)^>{7} ", text, re.MULTILINE | re.DOTALL)
+    lines = [line for conflict in conflicts for side in conflict for line in side.splitlines()]
+    # In lines that are computed from the rest, but for what lies side by side.
+    for line in lines:
+        name = re.search(r'"(p\d\d)', line)
+        assert IDS.fullmatch(line) or (name and name[1] in added), line
 
 
 @law

@@ -216,7 +216,7 @@ def test_rooms_import_in_one_direction() -> None:
 
 def test_commands_and_the_extension_see_the_face_alone() -> None:
     below = {"_database", "answering", "building", "finding", "publishing", "registry", "resolving"}
-    below |= {"runtime", "site", "usage"}
+    below |= {"locking", "runtime", "site", "usage"}
     commands = sorted((ROOT / "apps/cli/src/mfenv/_commands").glob("*.py"))
     for path in (*commands, *modules("apps/metaflow-ext")):
         text = path.read_text()

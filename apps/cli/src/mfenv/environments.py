@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mfenv.lockfile.differences import Difference
     from mfenv.lockfile.inputs import Inputs
     from mfenv.lockfile.model import LockFile
-    from mfenv.locking import Checked, Locked, Locks
+    from mfenv.lockfile.outcomes import Checked, Locked
+    from mfenv.locking import Locks
     from mfenv.request import Prepared, Request
     from mfenv.rows import EnvRow
     from mfenv.runtime import Runtime

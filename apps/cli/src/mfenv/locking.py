@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mfenv.errors import InvalidLock, InvalidRequest, UnknownEnvironment
 from mfenv.lockfile.differences import Difference, differences
 from mfenv.lockfile.inputs import Inputs
 from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
 from mfenv.lockfile.names import DEFAULT
+from mfenv.lockfile.outcomes import Checked, Locked, Relocked
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.writing import written
 from mfenv.replacing import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from envid.resolved import ResolvedEnv
@@ -28,44 +31,10 @@ if TYPE_CHECKING:
     from mfenv.request import Prepared, Request
     from mfenv.site import Site
 
-__all__ = ["Checked", "Locked", "Locks", "Relocked", "locked", "read_lock"]
+__all__ = ["Locks", "locked", "read_lock"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Relocked:
-    """An environment of a lock file after locking it, and before: empty where it was not there.
-
-    `kept`: nothing had to be resolved. `notes` are as `Resolved` has them.
-    """
-
-    name: str
-    before: tuple[ResolvedEnv, ...]
-    envs: tuple[ResolvedEnv, ...]
-    kept: bool
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Locked:
-    """What locking gave: each environment of the file, and the names of those that left it.
-
-    `written` says whether the file is another one now.
-    """
-
-    environments: tuple[Relocked, ...]
-    removed: tuple[str, ...] = ()
-    written: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """Where a lock file does not fit what is asked for, by environment; empty where it does.
-
-    `unchecked` are the environments that do not say what they were made from.
-    """
-
-    differences: dict[str, tuple[Difference, ...]]
-    unchecked: tuple[str, ...] = ()
+_AT_ONCE = 8
+_T = TypeVar("_T")
 
 
 def read_lock(path: Path) -> LockFile:
@@ -110,8 +79,13 @@ class Locks:
                 _check_there(update, chosen)
             relocked: dict[str, Relocked] = {}
             locked = {one.name: one for one in old.environments}
-            for environment in chosen:
-                done = self._relock(path, environment, whole=whole, update=update, upgrade=upgrade)
+            work = [
+                partial(
+                    self._relock, path, environment, whole=whole, update=update, upgrade=upgrade
+                )
+                for environment in chosen
+            ]
+            for environment, done in zip(chosen, _at_once(work), strict=True):
                 relocked[environment.name] = done
                 locked[environment.name] = replace(environment, envs=done.envs)
             if not whole:
@@ -123,10 +97,9 @@ class Locks:
         """See `Environments.unlock`."""
         with self._alone(path):
             old = read_lock(path)
-            for name in names:
-                old.chosen(name)
-            left = tuple(one for one in old.environments if one.name not in names)
-            return self._write(path, written(LockFile(environments=left)), (), tuple(names))
+            gone = tuple(old.chosen(name).name for name in names)
+            left = tuple(one for one in old.environments if one.name not in gone)
+            return self._write(path, written(LockFile(environments=left)), (), gone)
 
     def lock_requests(
         self,
@@ -146,15 +119,23 @@ class Locks:
             if update:
                 _check_there(update, [locked[name] for name in names & locked.keys()])
             relocked: dict[str, Relocked] = {}
-            for together, request in wanted:
-                for done in self._relock_alike(
-                    together, request, locked, whole=whole, update=update, upgrade=upgrade
-                ):
-                    inputs = Inputs(flow=flow)
-                    relocked[done.name] = done
-                    locked[done.name] = LockedEnvironment(
-                        name=done.name, envs=done.envs, inputs=inputs
-                    )
+            work = [
+                partial(
+                    self._relock_alike,
+                    together,
+                    request,
+                    dict(locked),
+                    whole=whole,
+                    update=update,
+                    upgrade=upgrade,
+                )
+                for together, request in wanted
+            ]
+            for done in (done for alike in _at_once(work) for done in alike):
+                relocked[done.name] = done
+                locked[done.name] = LockedEnvironment(
+                    name=done.name, envs=done.envs, inputs=Inputs(flow=flow)
+                )
             # A step that the flow no longer has, or that needs nothing any more.
             gone = [name for name, one in locked.items() if _is_of(one, flow) and name not in names]
             for name in gone if whole_flow else ():
@@ -174,7 +155,7 @@ class Locks:
         whole: bool,
         update: Sequence[str],
         upgrade: bool,
-    ) -> Iterator[Relocked]:
+    ) -> tuple[Relocked, ...]:
         """Lock what several environments ask for in the same words, once."""
         before = {name: locked[name].envs for name in names if name in locked}
         first = next(iter(before.values()), ())
@@ -184,10 +165,10 @@ class Locks:
         envs, notes, kept = self._resolved(
             self._answers, request, first, whole=whole and alike, update=update, upgrade=upgrade
         )
-        for name in names:
-            yield Relocked(
-                name=name, before=before.get(name, ()), envs=envs, kept=kept, notes=notes
-            )
+        return tuple(
+            Relocked(name=name, before=before.get(name, ()), envs=envs, kept=kept, notes=notes)
+            for name in names
+        )
 
     def check(self, path: Path, *, name: str | None, inputs: Inputs | None) -> Checked:
         """See `Environments.check_lock`."""
@@ -320,10 +301,22 @@ class Locks:
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
+        # Rather than after minutes of resolving.
+        if not path.absolute().parent.is_dir():
+            raise InvalidRequest(
+                f"there is no directory `{path.parent}` for the lock file",
+                "make it, or name another",
+            )
         # Else of two that add an environment each, the second would write without the first's.
         place = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:40]
         with self._site.lock(f"lockfile-{place}", f"another process that locks `{path}`"):
             yield
+
+
+def _at_once(work: Sequence[Callable[[], _T]]) -> Iterator[_T]:
+    """What functions give, in their order, which are called all at once."""
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        yield from [future.result() for future in [pool.submit(function) for function in work]]
 
 
 def _text(path: Path) -> str:
@@ -335,7 +328,8 @@ def _text(path: Path) -> str:
             "make it with `mfenv lock`, such as `mfenv lock -p pyproject.toml`",
         ) from None
     except UnicodeDecodeError:
-        raise InvalidLock(str(path), 0, "is not UTF-8") from None
+        hint = "take it from the repository again, or delete it and lock anew"
+        raise InvalidLock(str(path), 0, "is not UTF-8", hint) from None
 
 
 def _request(path: Path, environment: LockedEnvironment) -> Request:

@@ -88,6 +88,23 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     return [CompletionItem(name) for name in names]
 
 
+def complete_locked(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
+    """The names in the lock file that the command line names, or usually has, that start so."""
+    from click.shell_completion import CompletionItem
+
+    from mfenv.errors import MfenvError
+    from mfenv.lockfile.names import FILE
+    from mfenv.lockfile.reading import read
+
+    path = Path(context.params.get("lock") or context.params.get("path") or FILE)
+    try:
+        lock = read(path.read_text(encoding="utf-8"), forgiving=True)
+    except (OSError, UnicodeDecodeError, MfenvError):
+        return []
+    names = [locked.name for locked in lock.environments]
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
 def platform_option(text: str) -> Callable[[Any], Any]:
     """The option that names platforms; `text` is its help."""
     return click.option(
@@ -112,6 +129,7 @@ def lock_options(command: Any) -> Any:
         click.option(
             "--environment",
             metavar="NAME",
+            shell_complete=complete_locked,
             help="With --lock: which one of it.  [default: `default`, or the only one]",
         ),
         click.option(

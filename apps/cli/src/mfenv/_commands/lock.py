@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfenv._commands._common import (
+    complete_locked,
     json_option,
     local_only_option,
     open_environments,
@@ -21,7 +22,7 @@ from mfenv.lockfile.names import ASKED, DEFAULT, FILE, SETTINGS
 if TYPE_CHECKING:
     from mfenv.changes import Change
     from mfenv.lockfile.inputs import Inputs
-    from mfenv.locking import Checked, Locked, Relocked
+    from mfenv.lockfile.outcomes import Checked, Locked, Relocked
 
 _EXAMPLES = """\b
 Examples:
@@ -46,6 +47,7 @@ Examples:
 @click.option(
     "--environment",
     metavar="NAME",
+    shell_complete=complete_locked,
     help=f"Which environment of the file.  [default: all; `{DEFAULT}` where something is asked for]",
 )
 @click.option(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metaflow_extensions.mfenv.records import FlowLock, LockPlace, Say
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
-    from mfenv.locking import Relocked
+    from mfenv.lockfile.outcomes import Relocked
 
 __all__ = ["flow_lock"]
 
