@@ -214,6 +214,19 @@ def test_rooms_import_in_one_direction() -> None:
     TopologicalSorter(rooms).prepare()
 
 
+def test_resolvers_see_no_room_that_keeps_packages() -> None:
+    rooms: set[str] = set()
+    beside: set[str] = set()
+    for path in modules("libs/resolvers"):
+        for text in re.findall(
+            r"^ *(?:from|import) pkgcache\.(\S+)", path.read_text(), re.MULTILINE
+        ):
+            room, dot, _ = text.partition(".")
+            (rooms if dot else beside).add(room)
+    assert rooms == {"archives", "web"}
+    assert beside == {"errors", "lacking", "lazy", "progress", "threads", "worker"}
+
+
 def test_commands_and_the_extension_see_the_face_alone() -> None:
     below = {"_database", "answering", "building", "finding", "publishing", "registry", "resolving"}
     below |= {"locking", "runtime", "site", "usage"}

@@ -91,7 +91,7 @@ def test_wheels_are_unpacked_as_they_come(
 ) -> None:
     package = offer(server, "demo")
     cache.fetch([package], downloader=downloader, unpack=True)
-    assert (cache.root / "wheels-2" / layout.digest(package)[:2]).is_dir()
+    assert (cache.root / "wheels-2" / package.digest[:2]).is_dir()
     assert [one.path for one in cache.unpacked(package).files][-1] == "demo.py"
 
 
@@ -259,7 +259,7 @@ class TestHealing:
     ) -> None:
         package = offer(server, "demo")
         cache.fetch([package], downloader=downloader)
-        name = layout.digest(package)
+        name = package.digest
         half = cache.root / "wheels-2" / name[:2] / f".{name}.0.new"
         half.mkdir(parents=True)
         (half / "junk").touch()
@@ -317,8 +317,8 @@ def test_planted_links_are_not_followed(
     cache.archive_path(package).symlink_to(victim)
     cache.fetch([package], downloader=downloader)
     assert cache.archive(package).read_bytes() == server.files[f"/{package.filename}"]
-    cache.lock_path(layout.digest(package)).unlink()
-    cache.lock_path(layout.digest(package)).symlink_to(victim)
+    cache.lock_path(package.digest).unlink()
+    cache.lock_path(package.digest).symlink_to(victim)
     with pytest.raises(CacheError):
         cache.unpacked(package)
     assert victim.read_bytes() == b"precious"

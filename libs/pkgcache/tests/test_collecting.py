@@ -17,7 +17,6 @@ from pkgcache.prefixes._making import building
 from pkgcache.prefixes.prefix import create_venv, read_marker, remove_prefix, tidy_prefixes
 from pkgcache.progress import NoProgress
 from pkgcache.share.digests import DigestSet, packed
-from pkgcache.stores import layout
 
 from .helpers import env_of, make_wheel, package_of
 
@@ -51,7 +50,7 @@ def here(cache: PackageCache) -> set[tuple[str, str]]:
 
 def test_a_cache_tells_what_it_holds(cache: PackageCache) -> None:
     package = keep(cache, "demo", size=5000, used=7200)
-    digest = layout.digest(package)
+    digest = package.digest
     archive, unpacked = sorted(holdings(cache), key=lambda one: one.kind)
     assert (archive.kind, archive.digest, archive.size) == ("archive", digest, package.size)
     assert (unpacked.kind, unpacked.digest) == ("pypi", digest)
@@ -62,10 +61,10 @@ def test_a_cache_tells_what_it_holds(cache: PackageCache) -> None:
 
 def test_what_nothing_needs_is_removed(cache: PackageCache) -> None:
     needed, unneeded = keep(cache, "needed"), keep(cache, "unneeded")
-    found = collect(cache, {layout.digest(needed)})
-    assert {one.digest for one in found.holdings} == {layout.digest(unneeded)}
+    found = collect(cache, {needed.digest})
+    assert {one.digest for one in found.holdings} == {unneeded.digest}
     assert found.freed > 0
-    assert {digest for _, digest in here(cache)} == {layout.digest(needed)}
+    assert {digest for _, digest in here(cache)} == {needed.digest}
     assert cache.unpacked(needed).name == "needed"
 
 
@@ -84,20 +83,20 @@ def test_what_was_just_used_stays(cache: PackageCache) -> None:
     cache.fetch([used])
     found = collect(cache, NOTHING)
     assert found.recent == 2
-    assert {digest for _, digest in here(cache)} == {layout.digest(used)}
-    assert layout.digest(unused) not in {digest for _, digest in here(cache)}
+    assert {digest for _, digest in here(cache)} == {used.digest}
+    assert unused.digest not in {digest for _, digest in here(cache)}
 
 
 def test_linking_counts_as_use(cache: PackageCache) -> None:
     package = keep(cache, "demo")
     cache.unpacked(package)
     assert {one.kind for one in collect(cache, NOTHING).holdings} == {"archive"}
-    assert here(cache) == {("pypi", layout.digest(package))}
+    assert here(cache) == {("pypi", package.digest)}
 
 
 def test_what_somebody_works_on_stays(cache: PackageCache) -> None:
     package = keep(cache, "demo")
-    with file_lock(cache.lock_path(layout.digest(package))):
+    with file_lock(cache.lock_path(package.digest)):
         assert collect(cache, NOTHING).holdings == ()
     assert len(here(cache)) == 2
 
@@ -111,7 +110,7 @@ def test_a_download_under_way_stays(cache: PackageCache) -> None:
     assert part.exists()
     os.utime(part, (0, 0))
     os.utime(part.parent, (0, 0))
-    assert collect(cache, {layout.digest(package)}).holdings == ()
+    assert collect(cache, {package.digest}).holdings == ()
     assert len(collect(cache, NOTHING).holdings) == 1
     assert not part.parent.exists()
 
@@ -123,7 +122,7 @@ def test_a_package_without_its_list_is_removed(cache: PackageCache) -> None:
     listed.chmod(0o644)
     listed.write_bytes(b"")
     age(cache, LONG_AGO)
-    assert [one.kind for one in collect(cache, {layout.digest(package)}).holdings] == ["pypi"]
+    assert [one.kind for one in collect(cache, {package.digest}).holdings] == ["pypi"]
     assert cache.unpacked(package).name == "demo"
 
 
@@ -141,9 +140,9 @@ def test_what_is_linked_elsewhere_frees_nothing(cache: PackageCache, tmp_path: P
 
 def test_an_age_limit_removes_what_is_needed_too(cache: PackageCache) -> None:
     old, young = keep(cache, "old", used=10 * 86400), keep(cache, "young", used=2 * 86400)
-    needed = {layout.digest(old), layout.digest(young)}
+    needed = {old.digest, young.digest}
     found = collect(cache, needed, limits=CacheLimits(age=5 * 86400))
-    assert {one.digest for one in found.holdings} == {layout.digest(old)}
+    assert {one.digest for one in found.holdings} == {old.digest}
 
 
 def test_a_size_limit_removes_the_longest_unused_first(cache: PackageCache) -> None:
@@ -151,18 +150,18 @@ def test_a_size_limit_removes_the_longest_unused_first(cache: PackageCache) -> N
     packages = {
         name: keep(cache, name, used=days * 86400, size=50_000) for name, days in ages.items()
     }
-    needed = {layout.digest(one) for one in packages.values()}
+    needed = {one.digest for one in packages.values()}
     total = sum(one.size or 0 for one in holdings(cache))
     found = collect(cache, needed, limits=CacheLimits(size=total - 60_000))
-    assert {one.digest for one in found.holdings} == {layout.digest(packages["first"])}
+    assert {one.digest for one in found.holdings} == {packages["first"].digest}
     assert sum(one.size or 0 for one in holdings(cache)) <= total - 60_000
 
 
 def test_limits_spare_only_copies_and_what_was_just_used(cache: PackageCache) -> None:
     built, used = keep(cache, "built"), keep(cache, "used", used=60)
-    needed = {layout.digest(built), layout.digest(used)}
+    needed = {built.digest, used.digest}
     limits = CacheLimits(size=1, age=1)
-    found = collect(cache, needed, only_copies={layout.digest(built)}, limits=limits)
+    found = collect(cache, needed, only_copies={built.digest}, limits=limits)
     assert found.holdings == ()
     assert len(here(cache)) == 4
 
@@ -180,8 +179,8 @@ def test_leftovers_of_killed_processes_go(cache: PackageCache) -> None:
     fresh = cache.root / "archives" / ".4567.tmp"
     fresh.write_bytes(b"half")
     with file_lock(cache.lock_path(unpacked.digest)):
-        assert collect(cache, {layout.digest(package)}, dry_run=True).leftovers == 1
-    assert collect(cache, {layout.digest(package)}).leftovers == 3
+        assert collect(cache, {package.digest}, dry_run=True).leftovers == 1
+    assert collect(cache, {package.digest}).leftovers == 3
     assert [path.exists() for path in (half, gone, beside, fresh)] == [False, False, False, True]
     assert cache.unpacked(package).name == "demo"
 
@@ -237,7 +236,7 @@ def test_a_digest_set_knows_what_was_packed(cache: PackageCache) -> None:
     packages = [package_of(os.urandom(10), f"p{number}") for number in range(50)]
     known = DigestSet([packed(packages[:20]), packed(packages[10:40])])
     assert len(known) == 40
-    assert [layout.digest(one) in known for one in packages] == [True] * 40 + [False] * 10
+    assert [one.digest in known for one in packages] == [True] * 40 + [False] * 10
     assert "" not in known
     assert 5 not in known
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.stores import layout
-
 from .helpers import make_wheel, package_of
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ def test_one_goes_on_where_another_stopped(place: Path) -> None:
 
 def test_what_one_keeps_another_can_collect(place: Path) -> None:
     by(ANN, place, "fetch")
-    digest = layout.digest(package_of(make_wheel("demo"), "demo"))
+    digest = package_of(make_wheel("demo"), "demo").digest
     tree = place / "cache" / "wheels-2" / digest[:2] / digest / "tree"
     assert stat.S_IMODE(tree.stat().st_mode) == 0o2775
     assert by(BOB, place, "collect") == "2"

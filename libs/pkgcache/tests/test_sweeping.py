@@ -194,7 +194,7 @@ def test_an_archive_that_a_built_wheel_names_goes_after_the_name(team: Team) -> 
 def test_a_built_wheel_that_an_environment_holds_keeps_its_name(team: Team) -> None:
     env = team.publish("demo", default=True)
     one = env.packages[0]
-    wheel = BuiltWheel(filename=one.filename, sha256=layout.digest(one), size=one.size or 0)
+    wheel = BuiltWheel(filename=one.filename, sha256=one.digest, size=one.size or 0)
     team.shared.set_built_wheel("ab/cd", wheel, team.cache.archive(one))
     team.later(30 * DAY)
     assert team.until_clean() == Swept()

@@ -9,7 +9,6 @@ import pytest
 from pkgcache.local.cache import PackageCache
 from pkgcache.prefixes.prefix import create_venv
 from pkgcache.prefixes.verifying import verify_cache, verify_prefix
-from pkgcache.stores import layout
 
 from .helpers import env_of, make_wheel, package_of
 
@@ -78,7 +77,7 @@ def test_what_is_dropped_is_made_again(cache: PackageCache, demo: Path) -> None:
     flip(file_of(cache, "__init__.py"))
     verify_cache(cache)
     assert cache.unpacked(package).tree.joinpath("demo/__init__.py").read_text() == "VALUE = 1\n"
-    assert layout.digest(package) in str(file_of(cache, "__init__.py"))
+    assert package.digest in str(file_of(cache, "__init__.py"))
 
 
 def test_a_byte_that_the_cache_and_a_prefix_share(cache: PackageCache, demo: Path) -> None:

@@ -119,8 +119,8 @@ def _packages(site: Site, digests: set[str]) -> list[Package]:
         except DamagedRow:  # which was said
             continue
         for package in env.packages if env else ():
-            if any(layout.digest(archive) in digests for archive in layout.archives(package)):
-                packages[layout.digest(package)] = package
+            if any(archive.digest in digests for archive in layout.archives(package)):
+                packages[package.digest] = package
         if len(packages) == len(digests):
             break
     return list(packages.values())

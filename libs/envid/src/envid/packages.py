@@ -148,6 +148,11 @@ class Package:
         )
 
     @property
+    def digest(self) -> str:
+        """The hash that names its bytes: 64 hex digits of sha256, or 32 of md5."""
+        return self.hashes.sha256 or self.hashes.md5 or ""
+
+    @property
     def identity(self) -> dict[str, str | None]:
         """The fields that a `full_id` is computed from."""
         hashes = self.hashes

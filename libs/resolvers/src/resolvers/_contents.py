@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from pkgcache.stores import layout
 from resolvers._distributions import distributions, pep440
 from resolvers._listings import Listing, read_listings
 from resolvers.errors import UnknownContents
@@ -90,7 +89,7 @@ def _looked(
     unknown = (package for package, *_ in asked if names.stated(package) is None)
     listings = read_listings(unknown, context)
     for package, said, site_packages in asked:
-        listing = listings.get(layout.digest(package))
+        listing = listings.get(package.digest)
         if isinstance(listing, Listing):
             yield _listed(package, listing, site_packages)
         elif listing is None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from envid.packages import Package
 from pkgcache.archives.conda_listing import read_file
 from pkgcache.errors import PkgcacheError
-from pkgcache.stores import layout
 from pkgcache.web.download import Downloader
 from resolvers._distributions import distributions
 from resolvers._index import index_settings
@@ -101,7 +100,7 @@ class ExtraMetadata:
             for distribution in distributions(files)
             if distribution.name == name
         ]
-        key = f"{layout.digest(contents.package)}-{name}"
+        key = f"{contents.package.digest}-{name}"
         metadata = self._kept.load(key, Metadata.from_dict)
         if paths and metadata is None:
             offline = self._context.offline and not contents.package.url.startswith("file:")

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from envid.redaction import redact
 from pkgcache.archives.conda_listing import read_file, read_listing
 from pkgcache.errors import CacheError, DownloadError, PkgcacheError
-from pkgcache.stores import layout
 from pkgcache.threads import Threads
 from pkgcache.web.download import Downloader
 from resolvers._distributions import distributions
@@ -47,12 +46,12 @@ class Listing(NamedTuple):
 def read_listings(
     packages: Iterable[Package], context: ResolveContext
 ) -> dict[str, Listing | DownloadError]:
-    """The listings by `layout.digest`, or why a build is not to be had any more, or not offline.
+    """The listings by the digests of packages, or why a build is not to be had any more, or not offline.
 
     Raises `IndexUnreachable` where a channel fails, or has something else in place of a build.
     """
     kept = Kept(context.cache_dir / "listings", _SCHEMA)
-    wanted = {layout.digest(package): package for package in packages}
+    wanted = {package.digest: package for package in packages}
     known: dict[str, Listing | DownloadError] = {}
     for digest in wanted:
         if listing := kept.load(digest, _read):
@@ -89,13 +88,13 @@ def read_listings(
             except PkgcacheError as error:
                 hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
                 raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error
-            kept.keep(layout.digest(package), listing._asdict())
+            kept.keep(package.digest, listing._asdict())
             task.advance()
             return listing
 
         try:
             looked = pool.map(look, missing)
-            known |= zip(map(layout.digest, missing), looked, strict=True)
+            known |= zip([package.digest for package in missing], looked, strict=True)
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -175,9 +175,7 @@ def _take_over(
 ) -> None:
     if environments.store_url:
         packages = {
-            (layout.digest(package), package.filename): package
-            for env in envs
-            for package in env.packages
+            (package.digest, package.filename): package for env in envs for package in env.packages
         }
         source = _OldStore(old_store, _places(packages.values(), together)) if old_store else None
         # The old store is only ever read.

@@ -64,9 +64,7 @@ class Fetcher:
     def run(self, packages: Iterable[Package], *, unpack: bool) -> Fetched:
         """Bring all of `packages`, each once, and unpack them."""
         ready = self._cache.has_unpacked if unpack else self._cache.has
-        wanted = {
-            (layout.digest(package), package.filename): package for package in packages
-        }.values()
+        wanted = {(package.digest, package.filename): package for package in packages}.values()
         missing = [package for package in wanted if not ready(package)]
         here = Fetched(cached=len(wanted) - len(missing))
         if not missing:
@@ -110,7 +108,7 @@ class Fetcher:
         """What brings an archive and goes on with `then`."""
 
         def now() -> Step[T]:
-            with try_lock(self._cache.lock_path(layout.digest(package))) as held:
+            with try_lock(self._cache.lock_path(package.digest)) as held:
                 if not held:  # another process has it in hand: the rest comes first
                     return Job(WAITING, later)
                 fetched = self._bring(package, task)

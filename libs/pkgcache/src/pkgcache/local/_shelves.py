@@ -117,9 +117,11 @@ class Shelves:
         with self.errors():
             for archive in filter(self._holds, layout.archives(package)):
                 path = self.archive_path(archive)
-                if verified or _changes.digest(
-                    path, "sha256" if archive.hashes.sha256 else "md5"
-                ) == layout.digest(archive):
+                if (
+                    verified
+                    or _changes.digest(path, "sha256" if archive.hashes.sha256 else "md5")
+                    == archive.digest
+                ):
                     return path
                 # With the lock or without: whoever wants it next fetches it again, and nobody gets
                 # it damaged.
@@ -258,7 +260,7 @@ class Shelves:
 
     def archive_path(self, package: Package) -> Path:
         """Where the archive lies, once it is here."""
-        return self._archive(layout.digest(package), package.filename)
+        return self._archive(package.digest, package.filename)
 
     def lock_path(self, name: str) -> Path:
         """The lock file of an artifact or a prefix."""
@@ -268,7 +270,7 @@ class Shelves:
     def locked(self, package: Package, progress: Progress) -> Iterator[None]:
         """Hold the artifact's lock. Whoever holds it may write its archive and its tree."""
         self._check_made()
-        path = self.lock_path(layout.digest(package))
+        path = self.lock_path(package.digest)
         with lock(
             path,
             waiting_for=f"another process that works on `{package.filename}`",
@@ -285,7 +287,7 @@ class Shelves:
         return path.with_name(f".{path.name}.part")
 
     def _folder(self, package: Package) -> Path:
-        name = layout.digest(package)
+        name = package.digest
         return self.root / UNPACKED[package.kind] / name[:2] / name
 
     def _archive(self, digest: str, filename: str) -> Path:

@@ -10,7 +10,6 @@ import stat
 from typing import TYPE_CHECKING
 
 from pkgcache.archives import _listing
-from pkgcache.stores import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +31,7 @@ def write(root: Path, packages: Iterable[Package]) -> None:
             entry = (name, status.st_size, int(status.st_mtime), _runs(status))
             files.setdefault(folder, []).append(entry)
     size = sum(entry[1] for entries in files.values() for entry in entries)
-    digests = [layout.digest(package) for package in packages]
+    digests = [package.digest for package in packages]
     _listing.write(root, {"packages": digests, "files": files}, size, name=LIST)
 
 

@@ -223,7 +223,7 @@ class Publishing:
                 self._store.get(key, sink)
             except NotInStore:
                 return False
-            return sink.digest == layout.digest(archive)
+            return sink.digest == archive.digest
         if named:
             return True
         # The key has the hash in it, and only what was checked is put: its size is proof enough.
@@ -253,7 +253,7 @@ class Publishing:
     def _transmute(self, wanted: _Wanted, archive: Path) -> Step[None]:
         from pkgcache.archives.transmute import transmute
 
-        folder = self._folder / layout.digest(wanted.package)
+        folder = self._folder / wanted.package.digest
         folder.mkdir()
         made = transmute(
             archive,
@@ -368,7 +368,7 @@ class _Hashing:
 
 
 def _name(package: Package) -> str:
-    return layout.archive_key(layout.digest(package), package.filename)
+    return layout.archive_key(package.digest, package.filename)
 
 
 def _format_of(filename: str) -> str:

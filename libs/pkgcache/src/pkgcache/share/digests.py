@@ -28,9 +28,7 @@ def pack(digests: Iterable[str]) -> bytes:
 
 def packed(packages: Iterable[Package]) -> bytes:
     """The digests of all archives that these packages can be unpacked from, as `pack` writes them."""
-    return pack(
-        layout.digest(archive) for package in packages for archive in layout.archives(package)
-    )
+    return pack(archive.digest for package in packages for archive in layout.archives(package))
 
 
 class DigestSet:

@@ -39,7 +39,6 @@ __all__ = [
     "built_key",
     "default_key",
     "description_key",
-    "digest",
     "package_key",
     "transmuted_key",
 ]
@@ -48,18 +47,10 @@ LAYOUT = 1
 LAYOUT_KEY = "layout.json"
 
 
-def digest(package: Package) -> str:
-    """The hash that names a package's bytes: 64 hex digits of sha256, or 32 of md5."""
-    hexdigest = package.hashes.sha256 or package.hashes.md5
-    if not hexdigest:
-        raise ValueError(f"`{package.filename}` has no hash")
-    return hexdigest
-
-
 def package_key(package: Package) -> str:
     """Where a package's archive lies."""
     archive = archives(package)[-1]
-    return archive_key(digest(archive), archive.filename)
+    return archive_key(archive.digest, archive.filename)
 
 
 def archives(package: Package) -> tuple[Package, ...]:
@@ -111,4 +102,4 @@ def built_key(source_key: str) -> str:
 
 def transmuted_key(package: Package, to: str) -> str:
     """Where it is named what a conda package was transmuted into; `to` is the format."""
-    return f"transmuted/{digest(package)}/{to}.json"
+    return f"transmuted/{package.digest}/{to}.json"
