@@ -141,6 +141,7 @@ def test_what_is_for_one_platform_says_all_of_it(envs: tuple[ResolvedEnv, ...]) 
         assert listed == {(p.name, p.version, p.build, p.url, (strongest(p),)) for p in conda}
         exact = export([env], "environment.yml").text
         assert export([env], "environment.yml").text == exact
+        assert exact.count("- pip:") <= 1  # of several conda takes the last alone
         requirements = read(exact, "environment.yml").requirements
         assert {(r.name, r.build, r.hashes) for r in requirements if r.category == "conda"} == {
             (p.name, p.build, (strongest(p),)) for p in conda

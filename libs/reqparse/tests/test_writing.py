@@ -97,6 +97,15 @@ def test_constraints_are_written_to_a_file_of_their_own(desk: Desk) -> None:
     assert desk.read(text, "o/environment.yml") == found
 
 
+def test_options_of_pip_share_the_list_of_its_requirements(desk: Desk) -> None:
+    """Of several lists conda takes the last alone."""
+    text = "dependencies: [a, pip: [--index-url https://x.test/simple], python=3.11, pip: [b, c]]\n"
+    found = desk.read(text, "environment.yml")
+    written = to_environment_yml(found)
+    assert written.count("pip:") == 1
+    assert desk.read(written, "other/environment.yml") == found
+
+
 def test_credentials_are_written_only_on_demand(desk: Desk) -> None:
     found = desk.read(
         "-i https://u:hunter2@h.org/s\nfoo @ git+https://hunter2@h.org/r\n"

@@ -35,6 +35,7 @@ _SOURCES = {
     "find-links": "--find-links",
     "channel": "--conda-channel",
 }
+_SECTIONS = {"conda": "", "sys": "sys", "pypi": "pip", "npconda": "pip"}
 _SELECTORS = {
     "linux-64": "linux64",
     "linux-aarch64": "aarch64",
@@ -103,27 +104,39 @@ def _environment_yml_of(requirements: RequirementSet, file: str | None, *, secre
     pip += [(f"-c {shlex.quote(file)}", None)] if file else []
     # conda's `python` will be read as such a statement again.
     said = {(pep440(r.specifier), r.platforms) for r in requirements.requirements if _is_python(r)}
-    pip += [
+    stated = [
         (_python(p), p.platforms)
         for p in requirements.python
         if (p.specifier, p.platforms) not in said
     ]
-    lines += ["  - pip:"] if pip else []
-    lines += [_item(text, platforms, 4) for text, platforms in pip]
-    lines += _dependencies(requirements.requirements, secrets=secrets)
+    options = [_item(text, platforms, 4) for text, platforms in (*pip, *stated)]
+    # What is stated of Python has to be read before conda's own.
+    apart = bool(stated) or not any(
+        _SECTIONS[r.category] == "pip" for r in requirements.requirements
+    )
+    lines += ["  - pip:", *options] if options and apart else []
+    head = [] if apart else options
+    lines += _dependencies(requirements.requirements, head, secrets=secrets)
     if requirements.variables:
         lines.append("variables:")
         lines += [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in requirements.variables.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _dependencies(requirements: tuple[Requirement, ...], *, secrets: bool) -> Iterator[str]:
-    """The items, with those for pip and the virtual packages in lists of their own."""
-    sections = {"conda": "", "sys": "sys", "pypi": "pip", "npconda": "pip"}
+def _dependencies(
+    requirements: tuple[Requirement, ...], options: list[str], *, secrets: bool
+) -> Iterator[str]:
+    """The items, with those for pip and the virtual packages in lists of their own.
+
+    `options` are those of pip, which begin its first list: of several conda takes the last alone.
+    """
     # Only neighbours share a list, so that they are read in the same order.
-    for section, group in groupby(requirements, key=lambda r: sections[r.category]):
+    for section, group in groupby(requirements, key=lambda r: _SECTIONS[r.category]):
         if section:
             yield f"  - {section}:"
+        if section == "pip":
+            yield from options
+            options = []
         for r in group:
             text = _line(r, secrets=secrets) if section == "pip" else _text(r, secrets=secrets)
             yield _item(text, r.platforms, 4 if section else 2)
