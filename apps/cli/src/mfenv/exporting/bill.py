@@ -80,8 +80,7 @@ def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, Part]:
 
 
 def _key(package: Package) -> str:
-    hashes = package.hashes
-    return f"{package.kind}:{package.name}:{hashes.sha256 or hashes.md5}"
+    return f"{package.kind}:{package.name}:{package.digest}"
 
 
 def top_level(parts: Mapping[str, Part]) -> list[str]:
