@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envid.platforms import host_platform
 from resolvers.testing import FakeIndex, make_project, make_wheel
 
 from .helpers import Machine, consistent, finish, tidy, unprivileged
@@ -223,6 +224,10 @@ def test_the_platforms_of_a_file_are_those_of_the_lock(machine: Machine) -> None
     machine.file("environment.yml", text.format(", osx-64"))
     assert "default: + platform osx-64\n" in machine.fails("lock", "--check")
     assert "  + platform osx-64\n" in machine.run("lock").err
+    here = {"linux-64": "osx-64", "osx-64": "linux-64"}.get(host_platform(), "linux-64")
+    machine.ok("lock", "--pypi", "app", "--platform", here, "-o", "there.lock")
+    said = machine.fails("create", "--lock", "there.lock")
+    assert f"`default` of `there.lock` is locked for {here}, and not for {host_platform()}" in said
     # Where nothing states any, they stay what they are: whose machine this is does not matter.
     machine.file("requirements.txt", "app\n")
     machine.ok("lock", "-r", "requirements.txt", "--platform", "osx-64")
@@ -413,6 +418,26 @@ def test_what_is_built_from_a_directory_has_no_path_in_it(
     hello(other)
     (machine.work / "lib" / "lib.py").write_text("changed = True\n")
     assert "~ pypi file:lib#sha256=" in machine.fails("lock", "--check")
+
+
+def test_what_had_to_be_left_out_fits_on_every_machine(machine: Machine, index: FakeIndex) -> None:
+    index.add(make_wheel("wheel", "0.40"), make_wheel("setuptools", "70.0"))
+    machine.environ["MFENV_SEED"] = "1"
+    machine.ok("lock", "--pypi", "app", "--python", "3.11")  # without pip, which the index lacks
+    assert '"pip"' not in lock_text(machine)
+    new = {"MFENV_HOME": str(machine.root / "new")}
+    assert machine.run("lock", "--check", env=new).status == 0
+    assert machine.run("lock", env=new).err.count("as it was locked") == 1
+    said = machine.fails("lock", "--check", "--pypi", "dep", "--python", "3.11", env=new)
+    assert re.findall("default: (.*)", said) == ["+ pypi dep (--pypi)", "- pypi app"]
+
+
+def test_it_is_not_taken_for_a_file_of_requirements(machine: Machine) -> None:
+    machine.ok("lock", "--pypi", "app")
+    for words in (("-r",), ("-p",), ("--lock",)):
+        said = machine.fails("resolve", *words, "mfenv.lock")
+        assert "`mfenv.lock` is a lock file of mfenv itself" in said
+        assert "mfenv create --lock" in said
 
 
 def test_a_home_that_can_only_be_read_serves_what_was_created(machine: Machine) -> None:

@@ -184,3 +184,26 @@ def test_flows_of_one_directory_share_a_file(user: User, index: FakeIndex) -> No
     done = lock(user, "--upgrade", "--update", "dep")
     assert "Give one of" in refused(done)
     assert lock(user, "--update", "dep").status == 0
+
+
+def test_steps_that_run_in_what_another_lock_has_are_locked_too(
+    user: User, index: FakeIndex
+) -> None:
+    user.ok("resolve", "--pypi", "app", "--pypi", "requests", "--alias", "x:v1")
+    user.ok("export", "x:v1", "--format", "requirements", "-o", "pins.txt")
+    own = FLOW.replace("FlowSpec, pypi", "FlowSpec, pypi, resolved_lock")
+    own = own.replace('@pypi(packages={"app": "1.0"})', '@resolved_lock(path="pins.txt")')
+    user.file("flow.py", own)
+    assert lock(user).status == 0
+    text = (user.work / "mfenv.lock").read_text()
+    done = lock(user, "--check")
+    assert done.status == 0, done.err
+    assert lock(user).status == 0
+    assert (user.work / "mfenv.lock").read_text() == text
+    new = {"MFENV_HOME": str(user.root / "new")}
+    done = flow(user, "run", METAFLOW_CONDA_LOCKED="1", **new)
+    assert done.status == 0, done.err
+    assert "the version is 2" in done.out
+    user.file("pins.txt", (user.work / "pins.txt").read_text().replace("dep==2.0", "dep==1.0"))
+    said = refused(flow(user, "run", METAFLOW_CONDA_LOCKED="1"))
+    assert "step `same` asks for something else than `mfenv.lock` has" in said

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 from mfenv.errors import InvalidLock, InvalidRequest, UnknownEnvironment
@@ -27,13 +26,14 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
     from mfenv.answering import Answers
-    from mfenv.implicit import Side
+    from mfenv.implicit import Placement, Side
     from mfenv.request import Prepared, Request
     from mfenv.site import Site
 
 __all__ = ["Locks", "locked", "read_lock"]
 
 _AT_ONCE = 8
+_OTHER_SIDES: tuple[Side, ...] = ("other", "none")
 _T = TypeVar("_T")
 
 
@@ -253,21 +253,24 @@ class Locks:
         self, answers: Answers, request: Request, envs: Sequence[ResolvedEnv]
     ) -> tuple[tuple[Difference, ...], Prepared]:
         """Where a request is not what environments were locked for."""
-        locked = envs[0].spec
-        prepared = answers.prepared(request)
-        if prepared.spec.req_id != locked.req_id and prepared.implicit:
-            # What nobody names may have had to come from another side when it was locked.
-            keys = [wanted.key for wanted in prepared.implicit]
-            sides: tuple[Side, ...] = ("usual", "other", "none")
-            for chosen in product(sides, repeat=len(keys)):
-                placed = answers.prepared(request, dict(zip(keys, chosen, strict=True)))
-                if placed.spec.req_id == locked.req_id:
-                    prepared = placed
-                    break
-        platforms = [env.platform for env in envs]
-        changed = differences(
-            locked, platforms, prepared.spec, prepared.platforms, prepared.origins
-        )
+        locked, platforms = envs[0].spec, [env.platform for env in envs]
+
+        def differing(placement: Placement) -> tuple[tuple[Difference, ...], Prepared]:
+            prepared = answers.prepared(request, placement)
+            asked = prepared.spec
+            changed = differences(locked, platforms, asked, prepared.platforms, prepared.origins)
+            return changed, prepared
+
+        placement: dict[str, Side] = {}
+        changed, prepared = differing(placement)
+        # What nobody names may have had to come from another side when it was locked, each of it
+        # by itself.
+        for wanted in prepared.implicit if changed else ():
+            for side in _OTHER_SIDES:
+                there, placed = differing({**placement, wanted.key: side})
+                if len(there) < len(changed):
+                    placement[wanted.key] = side
+                    changed, prepared = there, placed
         return changed, prepared
 
     def _under(self, path: Path, inputs: Inputs) -> Answers:

@@ -22,6 +22,7 @@ from mfenv.bounds import conda_bounds, pypi_bounds, unused_bounds
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.fetching import fetching
 from mfenv.implicit import Implicit, Placement, implicit_packages
+from mfenv.lockfile.refusing import refuse_own
 from mfenv.options import options_of, overruled
 from mfenv.python_statements import (
     PythonStatement,
@@ -331,6 +332,7 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
     problems: list[Problem] = []
     sets: list[RequirementSet] = []
     for path, kind in request.all_files:
+        refuse_own(path)
         try:
             chosen = (request.groups, request.extras) if path in request.pyprojects else ((), ())
             said = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])

@@ -12,6 +12,7 @@ from envid.redaction import redact
 from envid.requirements import normalize_python
 from mfenv.errors import InvalidRequest
 from mfenv.fetching import fetching
+from mfenv.lockfile.refusing import refuse_own
 from mfenv.unused import check_used
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def read_locks(
     problems: list[Problem] = []
     locks = []
     for file in request.locks:
+        refuse_own(file)
         try:
             said = parse_file(file, fetch=fetch)
             locks.append(LockFile(file=file, said=_as_lock(file, said), choice=choice))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["ASKED", "DEFAULT", "FILE", "FILES", "REQUIREMENTS", "SETTINGS"]
+__all__ = ["ASKED", "DEFAULT", "FILE", "FILES", "HEAD", "REQUIREMENTS", "SETTINGS"]
 
 FILE = "mfenv.lock"
 """What a lock file is called where nobody says otherwise."""
+
+HEAD = "# The packages of this project, as `mfenv lock` found them"
+"""How every lock file begins."""
 
 DEFAULT = "default"
 """The environment of a lock file that is meant where none is named."""

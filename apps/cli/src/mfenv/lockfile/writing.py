@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mfenv.lockfile.lines import KINDS, package_lines
+from mfenv.lockfile.names import HEAD
 from mfenv.lockfile.toml import header, key, listed, value
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ VERSION = 1
 """The version of the format; see `docs/lock-format.md`."""
 
 _HEAD = (
-    "# The packages of this project, as `mfenv lock` found them: read it, and let mfenv write it.",
+    f"{HEAD}: read it, and let mfenv write it.",
     "# `mfenv create --lock` takes them as they are. After a merge, run `mfenv lock` again.",
 )
 
