@@ -258,17 +258,53 @@ def test_real_environments_are_read_by_rattler(tmp_path: Path) -> None:
     for number, (_, envs) in enumerate(real()):
         paths.append(tmp_path / f"{number}.lock")
         paths[-1].write_text(export(envs, "pixi").text)
-        said = [
-            [env.platform, package.url, package.hashes.sha256, package.hashes.md5]
-            for env in envs
-            for package in env.packages
-            if package.kind == "conda" or package.hashes.sha256
-        ]
-        expected.append(sorted(said, key=str))
+        expected.append(of_all(envs))
     command = [sys.executable, "-c", READ_BY_RATTLER, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert [json.loads(line) for line in done.stdout.splitlines()] == expected
     assert len(paths) > 20
+
+
+READ_BY_CONDA_LOCK = """
+import json, pathlib, sys
+from conda_lock.lockfile import parse_conda_lock_file
+for path in sys.argv[1:]:
+    packages = parse_conda_lock_file(pathlib.Path(path)).package
+    said = [[p.platform, p.url, p.hash.sha256, p.hash.md5] for p in packages]
+    print(json.dumps(sorted(said, key=str)))
+"""
+
+
+@pytest.mark.network
+@pytest.mark.shared
+def test_real_environments_are_read_by_conda_lock(tmp_path: Path) -> None:
+    import uv
+
+    python = tmp_path / "venv/bin/python"
+    program = [uv.find_uv_bin(), "--quiet"]
+    subprocess.run([*program, "venv", "--python", sys.executable, tmp_path / "venv"], check=True)
+    subprocess.run([*program, "pip", "install", "--python", python, "conda-lock"], check=True)
+    paths, expected = [], []
+    for number, (_, envs) in enumerate(real()):
+        with suppress(NotExportable):  # a package without an md5
+            text = export(envs, "conda-lock").text
+            paths.append(tmp_path / f"{number}.yml")
+            paths[-1].write_text(text)
+            expected.append(of_all(envs))
+    command = [str(python), "-W", "ignore", "-c", READ_BY_CONDA_LOCK, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == expected
+    assert len(paths) > 20
+
+
+def of_all(envs: Iterable[ResolvedEnv]) -> list[list[str | None]]:
+    said = [
+        [env.platform, package.url, package.hashes.sha256, package.hashes.md5]
+        for env in envs
+        for package in env.packages
+        if package.kind == "conda" or package.hashes.sha256
+    ]
+    return sorted(said, key=str)
 
 
 def image_for(platform: str = "linux-64", python: str = "3.11.7", **said: Any) -> str:
