@@ -194,6 +194,20 @@ def test_metaflows_own_needs_are_part_of_it_unless_refused(user: User, index: Fa
     assert packages("--skip-metaflow-deps") == {"app", "dep"}
 
 
+def test_locks_are_imported(user: User, index: FakeIndex) -> None:
+    index.add(make_wheel("requests", "2.31.0"))
+    wheel = make_wheel("other", "1.0")
+    lock = user.file("requirements.txt", f"other==1.0 --hash=sha256:{wheel.sha256}\n")
+    del user.environ["METAFLOW_CONDA_SKIP_METAFLOW_DEPS"]
+    done = user.run("import", lock, "--alias", "team/lock:v1")
+    assert done.status == 0, done.err
+    # What Metaflow needs is not added to a lock, and not passed over either.
+    assert "Metaflow itself: `requests>=2.21.0` is not in the lock" in done.err
+    assert user.ok("resolve", "--lockfile", lock) == done.out.strip()
+    (env,) = user.json("show", "team/lock:v1")["environments"]
+    assert [package["name"] for package in env["packages"]] == ["other"]
+
+
 def test_the_store_is_where_metaflow_has_it(user: User, tmp_path: Path) -> None:
     del user.environ["MFENV_STORE"]
     user.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(tmp_path / "root")

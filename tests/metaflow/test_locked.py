@@ -61,6 +61,9 @@ def test_steps_run_in_what_locks_have(locked: Pad) -> None:
     assert ran.fact("colours").count(".") >= 1
     again = locked.ok("locked")
     assert ", new" not in again.out
+    shown = locked.ok("locked", command="environment show")
+    assert "unresolved" not in shown.out
+    assert "error" not in shown.out
 
 
 def test_a_lock_without_what_metaflow_needs_is_refused_before_the_run(

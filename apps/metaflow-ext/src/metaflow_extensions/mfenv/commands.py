@@ -131,6 +131,8 @@ def _with_other_names(parameter: click.Parameter) -> click.Parameter:
     adapted = copy.copy(parameter)
     if "--platform" in adapted.opts:
         adapted.opts = [*adapted.opts, "--arch"]
+    if "--lock" in adapted.opts:
+        adapted.opts = [*adapted.opts, "--lockfile"]
     adapted.secondary_opts = [
         *adapted.secondary_opts,
         *(_NEGATIVE[option] for option in adapted.opts if option in _NEGATIVE),
