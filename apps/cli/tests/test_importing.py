@@ -689,6 +689,11 @@ def test_nothing_else_is_asked_for_beside_a_lock(
     lock = uv_lock(tmp_path, index, {make_wheel("app", "1.0"): []})
     with pytest.raises(InvalidRequest, match="`--pypi` asks for more"):
         envs(place, lock, pypi=("more",))
+    with (
+        Environments(settings_of(place)) as environments,
+        pytest.raises(InvalidRequest, match="nothing of it is updated"),
+    ):
+        environments.resolve(Request(locks=(lock,)), update=["app"])
     outcome = resolved(place, lock, also=(("more>=1", "somebody"),))
     assert "somebody: `more>=1` is not in the lock, and nothing is added to it" in outcome.notes
     (tmp_path / "environment.yml").write_text("dependencies: [numpy]\n")

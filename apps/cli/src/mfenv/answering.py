@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from envid.aliases import parse_alias
-from mfenv.errors import UnknownEnvironment
+from mfenv.errors import InvalidRequest, UnknownEnvironment
 from mfenv.finding import taken
 from mfenv.prefixes import timed
 from mfenv.publishing import refuse_taken
@@ -103,6 +103,11 @@ class Answers:
         With `preferred` it is resolved whatever is known, and keeps the packages of these, of
         another request, where it can.
         """
+        if update and request.locks:
+            raise InvalidRequest(
+                "a lock says what is there, and nothing of it is updated here",
+                "lock again, and import that",
+            )
         # A name that cannot be given is told before anything is done for it.
         names = [parse_alias(text) for text in aliases]
         prepared, known = self._understood(request)
