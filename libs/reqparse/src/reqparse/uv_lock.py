@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -65,9 +66,8 @@ def read(reading: Reading, location: str, data: bytes) -> None:
 def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> Lock:
     manifest = root.get("manifest")
     members = [canonicalize_name(name) for name in manifest.get("members").texts()]
-    local = [package for _, package in nodes if package.artifacts and package.artifacts[0].path]
     # A workspace's root may be no project; then all of its members are what uv installs.
-    roots = [p.name for p in local if p.artifacts[0].path == place.base] or members
+    roots = [package.name for node, package in nodes if _is_at_top(node)] or members
     groups, extras = _offered(manifest, [n for n, p in nodes if p.name in {*roots, *members}])
     return Lock(
         kind="uv.lock",
@@ -84,6 +84,12 @@ def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> 
         extras=extras,
         origin=place.at(root),
     )
+
+
+def _is_at_top(node: Node) -> bool:
+    """Whether a package is the directory of the lock, also where that was read from a URL."""
+    source = node.get("source")
+    return any(posixpath.normpath(text) == "." for key in _LOCAL if (text := source.opt(key)))
 
 
 def _offered(manifest: Node, nodes: list[Node]) -> tuple[tuple[str, ...], tuple[str, ...]]:
