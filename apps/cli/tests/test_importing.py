@@ -720,6 +720,7 @@ def test_a_lock_from_a_url_with_a_login(tmp_path: Path, place: dict[str, Any]) -
         lock = uv_lock(tmp_path, private, {wheel: []}, origin=origin)
         private.serve("uv.lock", lock.read_text())
         (env,) = envs(place, f"{origin}/uv.lock").values()
+        assert facts(env) == {("app", "1.0", wheel.sha256)}
         assert "secret" not in env.to_json()
         with Environments(settings_of(place)) as environments:
             environments.resolve(Request(locks=(f"{origin}/uv.lock",)))
