@@ -66,6 +66,13 @@ def test_steps_run_in_what_locks_have(locked: Pad) -> None:
     assert "error" not in shown.out
 
 
+def test_a_flow_that_says_nothing_runs_in_its_lock(locked: Pad, pad: Pad) -> None:
+    for name in ("bare.py", "inside.py"):
+        shutil.copy(pad.flows / name, locked.flows)
+    ran = locked.ok("bare", "--with", "resolved_uv")
+    assert ran.fact("modules") == ["app", "requests"]
+
+
 def test_a_lock_without_what_metaflow_needs_is_refused_before_the_run(
     pad: Pad, locked: Pad, tmp_path: Path
 ) -> None:
