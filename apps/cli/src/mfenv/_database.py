@@ -207,11 +207,13 @@ class Database:
                 "check the space and the permissions of its directory and `ulimit -f`, or set"
                 " MFENV_HOME"
             )
-            if re.search("malformed|not a database|decompress|decode|no such", str(error)):
+            # Python 3.10 then leaves its own error without a text.
+            reason = str(error) or "SQLite's reason cannot be decoded"
+            if re.search("malformed|not a database|decompress|decode|no such", reason):
                 hint = _MOVE
-            elif "locked" in str(error):
+            elif "locked" in reason:
                 hint = "another process holds it; wait until that is done, or end it"
-            failure = RegistryError(f"the registry `{self.path}` cannot be used: {error}", hint)
+            failure = RegistryError(f"the registry `{self.path}` cannot be used: {reason}", hint)
             failure.filename = str(self.path)
             raise failure from None
 
