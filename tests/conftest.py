@@ -8,7 +8,7 @@ from resolvers.testing import FakeIndex
 
 from .channel import ChannelServer, cached
 from .helpers import Machine, distributions
-from .interrupts import pytest_configure
+from .session import pytest_configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from libs.envid.tests.property.strategies import ENVIRONMENTS
 
@@ -30,8 +30,7 @@ else:
 
 IDS = re.compile(r'(req_id|full_id) = "[0-9a-f]{40}"|[a-z0-9-]+ = \{ digest = .*')
 
-# A busy machine must not refute a law.
-law = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=40)
 
 INPUTS = st.builds(
     Inputs,

@@ -115,6 +115,17 @@ def test_member_is_complete(member: str) -> None:
     assert PROJECTS[member]["license"] == "Apache-2.0"
 
 
+@pytest.mark.parametrize("folder", [*(f"{member}/tests" for member in MEMBERS), "tests"])
+def test_tests_do_not_depend_on_how_busy_a_machine_is(folder: str) -> None:
+    imported = {
+        alias.name
+        for node in ast.parse((ROOT / folder / "conftest.py").read_text()).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("session")
+        for alias in node.names
+    }
+    assert imported == {"pytest_configure"}, "`tests.session` is not in force"
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_sibling_pins_admit_the_siblings_in_the_tree(member: str) -> None:
     versions = {PROJECTS[other]["name"]: version_of(other) for other in MEMBERS}

@@ -89,7 +89,7 @@ def edges(env: ResolvedEnv) -> set[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=30, deadline=None)  # their validation takes its time
+@settings(max_examples=30)  # their validation takes its time
 @given(licensed())
 def test_cyclonedx_says_all_packages(
     given_: tuple[tuple[ResolvedEnv, ...], dict[Package, str]],
@@ -129,7 +129,7 @@ def test_cyclonedx_says_all_packages(
     assert document["metadata"]["timestamp"].startswith(envs[0].resolved_at[:-1])
 
 
-@settings(max_examples=30, deadline=None)  # their validation takes its time
+@settings(max_examples=30)  # their validation takes its time
 @given(licensed())
 def test_spdx_says_all_packages(
     given_: tuple[tuple[ResolvedEnv, ...], dict[Package, str]],

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import warnings
 
+from tests.session import pytest_configure
+
+__all__ = ["pytest_configure"]
+
 # Metaflow's own YAML warns where PyYAML is installed; that is not for its users to mend.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

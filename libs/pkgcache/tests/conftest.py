@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators import Service, running, why_not
-from tests.interrupts import pytest_configure
+from tests.session import pytest_configure
 
 from pkgcache.local.cache import PackageCache
 

@@ -615,7 +615,7 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing_that_is_linked(
         ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=3000))
 def test_no_bytes_at_all_make_anything_but_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

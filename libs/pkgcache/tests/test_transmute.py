@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "packages"
 BLOCK = 719_900
 NOISE = os.urandom(1 << 20)
+SUPPRESSED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 Facts = tuple[object, ...]
 
@@ -302,9 +303,7 @@ def test_what_is_cut_off_is_refused(tmp_path: Path, form: str) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [source.name]
 
 
-@settings(
-    max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=80, suppress_health_check=SUPPRESSED)
 @given(data=st.data(), form=st.sampled_from(["conda", "tar.bz2"]))
 def test_a_flipped_bit_is_noticed(tmp_path: Path, data: st.DataObject, form: str) -> None:
     small = Conda(files={"share/noise": NOISE[:3000], "share/a": b"a" * 9000})
@@ -342,9 +341,7 @@ FILES = st.builds(
 )
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=40, suppress_health_check=SUPPRESSED)
 @given(
     files=st.dictionaries(PATHS.map("f/".__add__), FILES, max_size=8),
     links=st.dictionaries(PARTS.map("l/".__add__), PARTS, max_size=3),
@@ -426,9 +423,7 @@ def worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("worth_a_process")
-@settings(
-    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=30, suppress_health_check=SUPPRESSED)
 @given(
     parts=st.lists(
         st.tuples(
@@ -462,9 +457,7 @@ def test_a_process_reads_what_bzip2_writes(tmp_path: Path, count: int, level: in
 
 
 @pytest.mark.usefixtures("worth_a_process")
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=60, suppress_health_check=SUPPRESSED)
 @given(
     sizes=st.lists(st.integers(0, 40_000), max_size=3),
     level=st.sampled_from([1, 9]),

@@ -489,7 +489,7 @@ WHOLE = make_wheel("demo", files={"demo/__init__.py": bytes(range(256)) * 4, "de
 
 
 @given(st.integers(0, len(WHOLE) - 1))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_wheel_cut_anywhere_is_refused(
     tmp_path_factory: pytest.TempPathFactory, end: int
 ) -> None:
@@ -497,7 +497,7 @@ def test_a_wheel_cut_anywhere_is_refused(
 
 
 @given(st.integers(0, len(WHOLE) * 8 - 1))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_flipped_bit_is_refused_or_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, bit: int
 ) -> None:
@@ -516,7 +516,6 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_any_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     refused(tmp_path_factory.mktemp("any"), data)
 

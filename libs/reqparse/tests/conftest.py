@@ -3,11 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.session import pytest_configure
 
 from .helpers import Desk
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["pytest_configure"]
 
 
 @pytest.fixture

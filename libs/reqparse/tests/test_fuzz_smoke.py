@@ -30,7 +30,7 @@ FILES = st.one_of(
 
 
 @given(kind=st.integers(0, len(reqparse.KINDS) - 1), data=FILES)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 def test_no_input_breaks_a_parser(kind: int, data: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         check(bytes([kind]) + data, Path(directory))

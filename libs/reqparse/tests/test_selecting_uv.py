@@ -215,7 +215,6 @@ ASKS = (
 @pytest.mark.slow
 @settings(
     max_examples=int(os.environ.get("REQPARSE_UV_EXAMPLES", "20")),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 @given(

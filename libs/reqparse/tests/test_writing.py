@@ -61,7 +61,7 @@ ENTRIES = [
 
 
 @given(lines=st.lists(st.sampled_from(LINES), unique=True))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_requirements_read_again_are_equal(desk: Desk, lines: list[str]) -> None:
     found = desk.read("\n".join(lines))
     assert desk.read(to_requirements_txt(found), "other/again.txt") == found
@@ -76,7 +76,7 @@ def test_requirements_read_again_are_equal(desk: Desk, lines: list[str]) -> None
     tail=st.sampled_from(["", 'variables: {A: "1", "b c": yes}\n', "sys: [__cuda=12]\n"]),
     selector=st.sampled_from(["", "  # [linux64]", "  # [win]"]),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_environments_read_again_are_equal(
     desk: Desk, *, lines: list[str], entries: list[str], head: str, tail: str, selector: str
 ) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.channel import Channels, cached
-from tests.interrupts import pytest_configure
+from tests.session import pytest_configure
 
 from pkgcache.worker import Worker
 

@@ -1,0 +1,21 @@
+"""For every `conftest.py`: what must not depend on how busy a machine is, or who starts the tests."""
+
+from __future__ import annotations
+
+import signal
+
+from hypothesis import HealthCheck, settings
+
+__all__ = ["pytest_configure"]
+
+# A busy machine must not refute a law.
+settings.register_profile(
+    "laws", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+
+
+def pytest_configure() -> None:
+    settings.load_profile("laws")
+    # What tests start is interrupted by Ctrl-C, also where we were started in the background.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
