@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
+import warnings
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -109,6 +111,26 @@ def test_a_page_of_any_type_is_no_object(url: str) -> None:
         store = open_store(url.format(endpoint), Patience(backoff=0.01))
         found = refused(store, "read")
     assert found.reason.startswith(("a web page came", "what answers is not the service"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/html", **AS_A_FILE},
+        {"Content-Type": "application/octet-stream", **AS_A_FILE},
+        {"Content-Type": "application/octet-stream"},
+    ],
+    ids=["page", "page without a type", "nonsense"],
+)
+def test_an_answer_that_is_refused_keeps_no_connection(
+    url: str, headers: Mapping[str, str]
+) -> None:
+    with answering(lambda _: (200, headers, PAGE * 100_000)) as endpoint:
+        refused(open_store(url.format(endpoint), Patience(backoff=0.01)), "read")
+        with warnings.catch_warnings(record=True) as unclosed:
+            warnings.simplefilter("always", ResourceWarning)
+            gc.collect()
+    assert [f"{warning.message}" for warning in unclosed] == []
 
 
 @pytest.mark.parametrize("status", [302, 403, 407, 511])

@@ -90,6 +90,16 @@ class BrokenOff(Exception):
     """An answer ended before all of the object was there."""
 
 
+@contextmanager
+def closed_unless_taken(body: Any) -> Iterator[None]:
+    """Close what an answer brings, and with it the connection, where the answer is refused."""
+    try:
+        yield
+    except BaseException:
+        body.close()
+        raise
+
+
 class RemoteStore(Store, ABC):
     """The `Store` protocol over a service's own requests, which subclasses make."""
 

@@ -19,6 +19,7 @@ from pkgcache.stores._remote import (
     RemoteStore,
     RequestRefused,
     answered,
+    closed_unless_taken,
     login_refused,
 )
 from pkgcache.stores._url import missing
@@ -157,21 +158,20 @@ class GcsStore(RemoteStore):
             stream=True,
             timeout=self._patience.silence,
         )
-        # Without a range it is all of the object, which is not what was asked for.
-        if response.status_code != (206 if offset else 200):
-            with response:
+        with closed_unless_taken(response):
+            # Without a range it is all of the object, which is not what was asked for.
+            if response.status_code != (206 if offset else 200):
                 raise from_http_response(response)
-        headers = response.headers
-        if headers.get("Content-Type", "").startswith("text/html"):
-            with response:
+            headers = response.headers
+            if headers.get("Content-Type", "").startswith("text/html"):
                 raise RequestRefused(PAGE)
-        info = ObjectInfo(
-            key=key,
-            size=offset + int(headers["Content-Length"]),
-            etag=headers["x-goog-generation"],
-            modified=parsedate_to_datetime(headers["Last-Modified"]).timestamp(),
-        )
-        return info, _pieces(response)
+            info = ObjectInfo(
+                key=key,
+                size=offset + int(headers["Content-Length"]),
+                etag=headers["x-goog-generation"],
+                modified=parsedate_to_datetime(headers["Last-Modified"]).timestamp(),
+            )
+            return info, _pieces(response)
 
     def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
         return self._upload(name, body, size, condition, None)

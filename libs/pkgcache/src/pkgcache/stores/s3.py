@@ -21,6 +21,7 @@ from pkgcache.stores._remote import (
     Failure,
     RequestRefused,
     answered,
+    closed_unless_taken,
     login_refused,
     quiet,
 )
@@ -183,13 +184,13 @@ class S3Store(PartedStore):
         if etag:
             asked["IfMatch"] = f'"{etag}"'
         answer = self._client().get_object(Bucket=self._at.host, Key=name, **asked)
-        _check_type(answer)
-        # A service that ignores ranges sends all of the object.
-        start = offset if "ContentRange" in answer else 0
-        if start != offset:
-            raise RequestRefused(Failure(reason="the service does not answer ranges"))
-        info = _info(key, answer, start + answer["ContentLength"])
-        return info, _pieces(answer["Body"])
+        with closed_unless_taken(answer["Body"]):
+            _check_type(answer)
+            # A service that ignores ranges sends all of the object.
+            start = offset if "ContentRange" in answer else 0
+            if start != offset:
+                raise RequestRefused(Failure(reason="the service does not answer ranges"))
+            return _info(key, answer, start + answer["ContentLength"]), _pieces(answer["Body"])
 
     def _put(self, name: str, body: BinaryIO, size: int, condition: Condition) -> str:
         answer = self._client().put_object(
