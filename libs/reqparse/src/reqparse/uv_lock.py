@@ -31,7 +31,7 @@ _UNREAD = {
     "required-markers": _ASKED,
     "resolution-markers": _HOW,
     "revision": None,
-    "package.metadata*": _ASKED,
+    "package.metadata*": None,  # what it was made for, beside what was found
     "package.source.url": None,  # as its file says
     **{f"package.{file}.upload-time": None for file in ("sdist", "wheels")},
     "manifest.requirements.*": "a package is meant by its name and version",
