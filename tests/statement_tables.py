@@ -130,6 +130,7 @@ def outcome(row: Row, example: Any, folder: Path) -> Outcome:
     """What comes of an example of a row, in a folder of its own."""
     folder.mkdir()
     for name, text in row.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     place = Place(
         table=table(row.table),

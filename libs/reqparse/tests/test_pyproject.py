@@ -117,7 +117,7 @@ def test_uv(desk: Desk) -> None:
     found = desk.read(
         """\
 [project]
-dependencies = ["a[x]>=1; os_name == 'posix'", "b", "c", "d", "e"]
+dependencies = ["a[x]>=1; os_name == 'posix'", "b", "c", "e"]
 [tool.uv]
 constraint-dependencies = ["z<2"]
 dev-dependencies = ["t"]
@@ -137,7 +137,6 @@ default = true
 A = {git = "https://u:hunter2@g.org/a", tag = "v1", subdirectory = "py"}
 b = {path = "../b", editable = true}
 c = [{index = "torch", marker = "sys_platform == 'linux'"}, {url = "https://h.org/c.zip", marker = "os_name == 'nt'"}]
-d = {workspace = true}
 e = {git = "git@g.org:o/e.git"}
 """,
         "pyproject.toml",
@@ -148,7 +147,6 @@ e = {git = "git@g.org:o/e.git"}
         f"b @ file://{desk.root.parent}/b",
         'c; sys_platform == "linux"',
         'c @ https://h.org/c.zip ; os_name == "nt"',
-        "d",
         "e @ git+ssh://git@g.org/o/e.git",
         "t",
     ]
@@ -165,7 +163,7 @@ e = {git = "git@g.org:o/e.git"}
     assert [c.text for c in found.constraints] == ["z<2"]
     assert found.prereleases
     assert found.only_binary == ("q-q",)
-    assert [n.text.split("`")[1] for n in found.notes] == ["override-dependencies", "c", "d"]
+    assert [n.text.split("`")[1] for n in found.notes] == ["override-dependencies", "c"]
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,13 @@ def _spelled(marker: Marker) -> str:
     return text
 
 
+def both_markers(marker: str | None, other: str | None) -> str | None:
+    """Two markers joined by `and`. Raises Flaw."""
+    if marker is None or other is None:
+        return marker or (other and canonical_marker(other))
+    return canonical_marker(f"({marker}) and ({other})")
+
+
 def with_marker(requirement: Requirement, marker: str | None) -> Requirement:
     """A requirement by name with another marker."""
     text = requirement.text.partition(";")[0] + (f"; {marker}" if marker else "")

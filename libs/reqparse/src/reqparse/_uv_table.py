@@ -7,15 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reqparse._flaw import Flaw
+from reqparse._node import Node
 from reqparse._project import normalise, take_list
-from reqparse._pypi import canonical_marker, pep508_requirement, with_marker
+from reqparse._pypi import both_markers, pep508_requirement, with_marker
 from reqparse._settings import exclude_newer, prereleases, set_choice
 from reqparse._url import split_secret
+from reqparse._workspace import Workspace
+from reqparse.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqparse._node import Node
     from reqparse._project import Project
     from reqparse.model import Requirement, SourceKind
 
@@ -25,6 +27,7 @@ _SOURCES: dict[str, SourceKind] = {
     "find-links": "find-links",
 }
 _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
+_ALONE = "the project is read by itself"
 _BUILDS = "what is built is built by itself, as it says"
 _UNUSED = {
     "allow-insecure-host": "certificates are always checked",
@@ -55,7 +58,6 @@ _UNUSED = {
     "upgrade": "what to update is said with the request",
     "upgrade-package": "what to update is said with the request",
     "verify-hashes": "hashes are always checked",
-    "workspace": "the project is read by itself",
 }
 _OF_UV = (
     *("add-bounds", "audit", "build-backend", "cache-dir", "cache-keys", "check-url"),
@@ -100,11 +102,20 @@ def read(project: Project, table: Node) -> None:
             # The file itself says that they do not count; to note each would only repeat it.
             for node in sources.values():
                 node.done = True
+            project.unused(table, {"workspace": _ALONE})
         else:
-            places = _Places(project, sources, names)
+            places = _Places(project, sources, names, Workspace(project, table))
             project.place = places
             # Only when groups and extras are read, too, is it known which sources nobody asked for.
             project.at_end.append(places.close)
+            project.at_end.append(partial(_close_workspace, project, table, places))
+
+
+def _close_workspace(project: Project, table: Node, places: _Places) -> None:
+    """Note a workspace of which no member was taken."""
+    if places.members:
+        table.get("workspace").done = True
+    project.unused(table, {"workspace": _ALONE})
 
 
 def _index(project: Project, node: Node) -> str | None:
@@ -168,13 +179,21 @@ class _Places:
     """Where `[tool.uv.sources]` says that a package comes from."""
 
     def __init__(
-        self, project: Project, sources: dict[str, Node], indexes: list[str | None]
+        self,
+        project: Project,
+        sources: dict[str, Node],
+        indexes: list[str | None],
+        workspace: Workspace,
     ) -> None:
         self._project, self._sources, self._indexes = project, sources, indexes
+        self._workspace = workspace
+        self._inherited = workspace.inherited()
         self._chosen: list[Node] = []
+        self.members: set[str] = set()
+        """The members of the workspace that were taken."""
 
     def __call__(self, requirement: Requirement) -> Iterator[Requirement]:
-        node = self._sources.get(requirement.name or "")
+        node = self._source(requirement.name or "")
         # What has a URL says itself where it comes from.
         if node is None or requirement.url or requirement.category != "pypi":
             yield requirement
@@ -183,13 +202,36 @@ class _Places:
         self._chosen += chosen
         # A requirement for each: their markers hold them apart, as in the list itself.
         for entry in chosen:
-            with self._project.reading.guard(self._project.at(entry)):
-                yield self._placed(requirement, entry)
+            with self._project.reading.guard(self._at(entry)):
+                if entry.get("workspace").flag:
+                    yield from self._from_workspace(requirement, entry)
+                else:
+                    yield self._placed(requirement, entry)
         if not chosen:
             yield requirement
         elif all(entry.get("marker").value is not None for entry in chosen):
             where = f"where no source's marker holds, `{requirement.name}` comes from an index"
-            self._project.reading.note(self._project.at(node), f"{where}; not used")
+            self._project.reading.note(self._at(node), f"{where}; not used")
+
+    def _source(self, name: str) -> Node | None:
+        """What is said of a package here, or else in the root of the workspace."""
+        if name in self._sources:
+            return self._sources[name]
+        node = self._inherited.get(name)
+        if node is None or any(entry.get("workspace").flag for entry in _entries(node)):
+            return node
+        text = f"the source of `{name}` in the root of the workspace is not used: name it here, too"
+        self._project.reading.note(self._at(node), text)
+        return None
+
+    def _at(self, node: Node) -> Origin:
+        """The place of a source; one of the root's has no line here."""
+        inherited = [
+            entry for held in self._inherited.values() for entry in (held, *_entries(held))
+        ]
+        if any(node is other for other in inherited):
+            return Origin(file=self._project.file)
+        return self._project.at(node)
 
     def _is_meant(self, entry: Node) -> bool:
         """Whether a source holds for the group or extra that is being read."""
@@ -214,14 +256,11 @@ class _Places:
         node.done = True
 
     def _placed(self, requirement: Requirement, entry: Node) -> Requirement:
-        marker = _both(requirement.marker, entry.opt("marker"))
+        marker = both_markers(requirement.marker, entry.opt("marker"))
         name = requirement.name or ""
         self._project.unused(entry, {"package": "what is named is installed"})
         made = self._project.direct(name, entry, extras=requirement.extras, marker=marker)
         index = entry.opt("index")
-        if made is None and index is None and entry.get("workspace").flag:
-            text = f"`{name}` is a member of the workspace; asked for by its name"
-            self._project.reading.note(self._project.at(entry), text)
         self._project.check_read(entry, name)
         if index is not None and index not in self._indexes:
             known = (
@@ -235,13 +274,37 @@ class _Places:
             return made
         return replace(with_marker(requirement, marker), channel=index and split_secret(index)[0])
 
+    def _from_workspace(self, requirement: Requirement, entry: Node) -> Iterator[Requirement]:
+        """A member from its directory, and the members that it asks for.
+
+        Never by its name alone, which may be that of somebody else's package in an index.
+        """
+        marker = both_markers(requirement.marker, entry.opt("marker"))
+        name, extras = requirement.name or "", requirement.extras
+        place = self._workspace.directory(name)
+        shown = Node(
+            {"path": Node(place, entry.line), "editable": entry.get("editable")}, entry.line
+        )
+        self._project.check_read(entry, name)
+        yield self._member(name, extras, marker, shown)
+        for other, wanted, held in self._workspace.needed(name, extras, marker):
+            place = self._workspace.directory(other)
+            yield self._member(
+                other, wanted, held, Node({"path": Node(place, entry.line)}, entry.line)
+            )
+
+    def _member(
+        self, name: str, extras: tuple[str, ...], marker: str | None, table: Node
+    ) -> Requirement:
+        made = self._project.direct(name, table, extras=extras, marker=marker)
+        if made is None:
+            raise TypeError(name)
+        if name not in self.members:
+            text = f"`{name}` is a member of the workspace: built from its directory as it is now"
+            self._project.reading.note(self._project.at(table), text)
+        self.members.add(name)
+        return made
+
 
 def _entries(node: Node) -> list[Node]:
     return node.items if isinstance(node.value, list) else [node]
-
-
-def _both(marker: str | None, other: str | None) -> str | None:
-    """Two markers joined by `and`. Raises Flaw."""
-    if other is None:
-        return marker
-    return canonical_marker(f"({marker}) and ({other})" if marker else other)
