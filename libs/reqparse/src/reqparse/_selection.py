@@ -15,12 +15,19 @@ from reqparse._wheels import best
 from reqparse.errors import SelectionErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.tags import Tag
 
     from reqparse.errors import Problem
-    from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin, RequirementSet
+    from reqparse.model import (
+        Lock,
+        LockedArtifact,
+        LockedPackage,
+        Origin,
+        PythonRequirement,
+        RequirementSet,
+    )
 
 _NORMALISED = ("uv.lock", "pylock.toml", "poetry.lock")
 _OLD_STAR = re.compile(r"((?:[<>]=?|~=)\s*\d+(?:\.\d+)*)\.\*")
@@ -92,8 +99,10 @@ class Pythons:
     """The exact Python, by platform, of a lock that has one among its packages."""
 
 
-def _normalised(choice: Choice) -> Choice:
+def normalised(lock: Lock, choice: Choice) -> Choice:
     """The choice with names as PEP 685 and PEP 735 have them in locks of PyPI's packages."""
+    if lock.kind not in _NORMALISED:
+        return choice
 
     def names(given: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(canonicalize_name, given))
@@ -107,12 +116,31 @@ def _normalised(choice: Choice) -> Choice:
     )
 
 
+def wanted_groups(lock: Lock, choice: Choice) -> frozenset[str]:
+    """The groups that a normalised choice means, the default ones of its projects among them."""
+    default: Iterable[str] = lock.default_groups
+    if choice.packages and lock.projects:
+        chosen = [lock.projects[name] for name in choice.packages if name in lock.projects]
+        default = {name for groups in chosen for name in groups.default}
+    if choice.only_groups or not choice.default_groups:
+        default = ()
+    return frozenset((*default, *choice.groups)) - set(choice.without_groups)
+
+
+def group_pythons(lock: Lock, choice: Choice) -> Iterator[tuple[str, PythonRequirement]]:
+    """What the groups that a normalised choice means require of Python, each with its name."""
+    wanted = wanted_groups(lock, choice)
+    for name in choice.packages or ("", *lock.roots):
+        if groups := lock.projects.get(name):
+            yield from ((g, python) for g, python in groups.pythons.items() if g in wanted)
+
+
 class Selection:
     """A lock, a target and a choice, and every problem that there is with the three."""
 
     def __init__(self, locked: RequirementSet, lock: Lock, target: Target, choice: Choice) -> None:
         self.locked, self.lock, self.target = locked, lock, target
-        self.choice = _normalised(choice) if lock.kind in _NORMALISED else choice
+        self.choice = normalised(lock, choice)
         self._evaluation: Evaluation | None = None
         self.python = target.markers.get("python_full_version", "")
         """The version of Python that everything is for."""
@@ -159,9 +187,7 @@ class Selection:
         """The groups that are wanted, the default ones among them."""
         choice = self.choice
         self.offered("group", (*choice.groups, *choice.without_groups))
-        default = self.lock.default_groups if choice.default_groups else ()
-        default = () if choice.only_groups else default
-        return frozenset((*default, *choice.groups)) - set(choice.without_groups)
+        return wanted_groups(self.lock, choice)
 
     def holds(
         self,
@@ -193,6 +219,10 @@ class Selection:
             if not self.admits(python.specifier):
                 text = f"the lock is for Python {python.specifier}, not {self.python}"
                 self.problem(python.origin, text, "choose another Python")
+        for group, python in group_pythons(self.lock, self.choice):
+            if not self.admits(python.specifier):
+                text = f"the group `{group}` is for Python {python.specifier}, not {self.python}"
+                self.problem(python.origin, text, "choose another Python, or leave the group out")
 
     def admits(self, specifier: str) -> bool:
         """Whether a `Requires-Python` admits the target's. Raises ValueError for no specifier."""

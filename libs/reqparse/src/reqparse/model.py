@@ -18,6 +18,7 @@ __all__ = [
     "Lock",
     "LockedArtifact",
     "LockedEdge",
+    "LockedGroups",
     "LockedPackage",
     "Note",
     "Origin",
@@ -230,6 +231,17 @@ class LockedPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedGroups:
+    """The dependency groups of one of the projects that a uv.lock was made for."""
+
+    names: tuple[str, ...] = ()
+    default: tuple[str, ...] = ()
+    """Those that are meant where nothing is said."""
+    pythons: Mapping[str, PythonRequirement] = field(default_factory=dict)
+    """What Python a group is for, where it is not for every one that the lock is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """What a lock file says of itself; what it means on a target says `reqparse.selecting`."""
 
@@ -252,6 +264,8 @@ class Lock:
     """The groups, or categories, that can be chosen."""
     default_groups: tuple[str, ...] = ()
     """Those of them that are meant where nothing is said."""
+    projects: Mapping[str, LockedGroups] = field(default_factory=dict)
+    """The groups of each of uv's projects by its name; those of no project, by the empty name."""
     extras: tuple[str, ...] = ()
     environments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The platforms of each of pixi's environments."""

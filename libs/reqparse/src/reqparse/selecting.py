@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from reqparse._conda_selection import subdirs
 from reqparse._listed import as_lock
-from reqparse._selection import Choice, Pythons, Selected, Selection, Target
+from reqparse._selection import (
+    Choice,
+    Pythons,
+    Selected,
+    Selection,
+    Target,
+    group_pythons,
+    normalised,
+)
 from reqparse.errors import Problem, SelectionErrors
 from reqparse.model import Origin
 
@@ -69,11 +77,12 @@ def select(
 def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # noqa: B008 - frozen
     """What a lock says of Python: what it requires, and which Python is among its packages.
 
-    Of the choice only the environment and its platform count. Raises `SelectionErrors` for what is
-    no lock.
+    Of the choice the environment and its platform count, and uv's groups, which may be for fewer
+    Pythons than the lock. Raises `SelectionErrors` for what is no lock.
     """
     lock = _lock(locked)
     environment = choice.environment or "default"
+    of_groups = [python for _, python in group_pythons(lock, normalised(lock, choice))]
     pinned = {
         lock.subdirs.get(platform, platform): package.version
         for package in locked.packages
@@ -83,7 +92,7 @@ def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # no
         if choice.platform in (None, platform)
     }
     return Pythons(
-        requires=tuple(dict.fromkeys(python.specifier for python in locked.python)),
+        requires=tuple(dict.fromkeys(python.specifier for python in (*locked.python, *of_groups))),
         pinned=tuple(sorted(pinned.items())),
     )
 

@@ -11,10 +11,11 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._locked import Place, hash_text, open_toml, without_secret
+from reqparse._uv_groups import of_project, of_workspace
 from reqparse.model import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reqparse._node import Node
     from reqparse._reading import Reading
@@ -31,6 +32,8 @@ _UNREAD = {
     "required-markers": _ASKED,
     "resolution-markers": _HOW,
     "revision": None,
+    "package.default-groups": "it counts in the lock of that project",
+    "package.group-requires-python": "it counts in the lock of that project",
     "package.metadata*": None,  # what it was made for, beside what was found
     "package.source.url": None,  # as its file says
     **{f"package.{file}.upload-time": None for file in ("sdist", "wheels")},
@@ -67,8 +70,12 @@ def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> 
     manifest = root.get("manifest")
     members = [canonicalize_name(name) for name in manifest.get("members").texts()]
     # A workspace's root may be no project; then all of its members are what uv installs.
-    roots = [package.name for node, package in nodes if _is_at_top(node)] or members
-    groups, extras = _offered(manifest, [n for n, p in nodes if p.name in {*roots, *members}])
+    at_top = [package.name for node, package in nodes if _is_at_top(node)]
+    roots = at_top or members
+    made_for = [(node, package) for node, package in nodes if package.name in {*roots, *members}]
+    projects = {package.name: of_project(place, node) for node, package in made_for}
+    own = of_workspace(place, manifest, projects.values())
+    default = [name for root in at_top for name in projects[root].default]
     return Lock(
         kind="uv.lock",
         roots=tuple(roots),
@@ -79,9 +86,10 @@ def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> 
         conflicts=tuple(
             tuple(_conflict(item) for item in items.items) for items in root.get("conflicts").items
         ),
-        groups=groups,
-        default_groups=("dev",) if "dev" in groups else (),  # as uv where its settings say nothing
-        extras=extras,
+        groups=_each(name for groups in (own, *projects.values()) for name in groups.names),
+        default_groups=_each(default) if at_top else own.default,
+        projects={"": own, **projects},
+        extras=_each(extra for node, _ in made_for for extra in _extras(node)),
         origin=place.at(root),
     )
 
@@ -92,16 +100,14 @@ def _is_at_top(node: Node) -> bool:
     return any(posixpath.normpath(text) == "." for key in _LOCAL if (text := source.opt(key)))
 
 
-def _offered(manifest: Node, nodes: list[Node]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The groups and the extras of the projects; those that ask for nothing have no edges."""
-    groups = dict.fromkeys(manifest.get("dependency-groups").table)
-    extras: dict[str, None] = {}
-    for node in nodes:
-        groups.update(dict.fromkeys(node.get("dev-dependencies").table))
-        groups.update(dict.fromkeys(node.get("metadata", "requires-dev").table))
-        extras.update(dict.fromkeys(node.get("optional-dependencies").table))
-        extras.update(dict.fromkeys(node.get("metadata", "provides-extras").texts()))
-    return tuple(groups), tuple(extras)
+def _each(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _extras(node: Node) -> Iterator[str]:
+    """The extras of a project; those that ask for nothing have no edges."""
+    yield from node.get("optional-dependencies").table
+    yield from node.get("metadata", "provides-extras").texts()
 
 
 def _conflict(node: Node) -> str:
