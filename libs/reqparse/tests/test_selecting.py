@@ -458,6 +458,29 @@ def test_a_conda_lock(desk: Desk) -> None:
     assert "no group `x`; it has main, dev" in refused(locked, Choice(groups=("x",)))[0]
 
 
+def test_a_package_of_several_categories_is_one(desk: Desk) -> None:
+    entry = CONDA_LOCK[CONDA_LOCK.index("- name: zlib") : CONDA_LOCK.index("- name: Foo_bar")]
+    entry = entry.replace("{libc: '>=2', any: ''}", "{}")
+    head = CONDA_LOCK.partition("- name:")[0]
+    dev = entry.replace("category: main", "category: dev")
+    locked = desk.read(head + entry + dev, "conda-lock.yml")
+    (zlib,) = select(locked, target())
+    assert zlib.package.version == "1.10"
+    assert select(locked, target(), Choice(groups=("dev",), only_groups=True))
+    for other in (dev.replace("1.10", "2.0"), dev.replace(SHA, SHA[::-1]), entry):
+        (problem,) = refused(desk.read(head + entry + other, "conda-lock.yml"))
+        assert "of `zlib` are listed" in problem
+
+
+def test_a_conda_lock_without_packages(desk: Desk) -> None:
+    head, _, rest = CONDA_LOCK.partition("- name: zlib")
+    empty = desk.read(head.replace("package:", "package: []"), "conda-lock.yml")
+    assert "the lock has no packages for linux-64" in refused(empty)[0]
+    other = desk.read(head + rest[rest.index("- name: Foo_bar") :], "conda-lock.yml")
+    assert "the lock has no packages for linux-64, which it names" in refused(other)[0]
+    assert select(other, target("osx-64"))
+
+
 def test_a_commit_is_no_hash_of_a_file(desk: Desk) -> None:
     commit = "ab" * 20
     text = CONDA_LOCK.replace("https://h.org/foo_bar-2.0-py3-none-any.whl", "git+https://h.org/foo")

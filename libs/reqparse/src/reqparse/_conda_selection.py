@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reqparse._locked import is_conda_archive
@@ -23,7 +24,8 @@ def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
     selection.check()
     chosen: dict[tuple[str, str], LockedPackage] = {}
     for package in listed:
-        if (other := chosen.setdefault((package.category, package.name), package)) is not package:
+        other = chosen.setdefault((package.category, package.name), package)
+        if other is not package and not _is_same(other, package):
             text = f"both {other.version} and {package.version} of `{package.name}` are listed"
             selection.problem(package.origin, text, "lock again")
         if package.category == "conda" and not _is_built(package):
@@ -69,11 +71,18 @@ def _of_categories(selection: Selection) -> list[LockedPackage]:
     selection.has("groups", "without_groups", "default_groups", "only_groups")
     groups, platform = selection.groups(), selection.target.platform
     _check_platform(selection, selection.locked.platforms, "the lock")
-    return [
-        p
-        for p in selection.locked.packages
-        if platform in (p.platforms or ()) and (not p.groups or groups.intersection(p.groups))
-    ]
+    selection.check()
+    listed = [p for p in selection.locked.packages if platform in (p.platforms or ())]
+    if not listed:
+        # conda-lock writes none without Python or anything else: the rest of the file was lost.
+        text = f"the lock has no packages for {platform}, which it names"
+        selection.problem(selection.lock.origin, text, "lock again")
+    return [p for p in listed if not p.groups or groups.intersection(p.groups)]
+
+
+def _is_same(package: LockedPackage, other: LockedPackage) -> bool:
+    """Whether two entries are one package in two categories, each of which conda-lock writes."""
+    return package.groups != other.groups and replace(other, groups=package.groups) == package
 
 
 def _of_list(selection: Selection) -> list[LockedPackage]:

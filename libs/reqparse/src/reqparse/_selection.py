@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from reqparse._evaluation import Evaluation, Undecided
+from reqparse._file_names import is_named_so
 from reqparse._reading import problem_of
 from reqparse._wheels import best
 from reqparse.errors import SelectionErrors
@@ -246,4 +247,6 @@ class Selection:
             files = ", ".join(a.filename for a in package.artifacts) or "nothing"
             text = f"`{name}` has no file for {self.target.platform} and Python {self.python}"
             self.problem(package.origin, text, f"it has {files}")
+        elif not is_named_so(package, chosen):
+            self.problem(package.origin, f"`{chosen.filename}` is not {name}", "lock again")
         return chosen

@@ -46,7 +46,7 @@ def _groups(place: Place, node: Node, own: Iterable[str], offered: Iterable[str]
     if unknown := [name for name in default if name not in {*offered}]:
         text = f"the default group `{unknown[0]}` is none of the project's"
         raise Flaw(text, "lock again with uv", stated.line)
-    pythons = {
+    pythons: dict[str, PythonRequirement] = {
         canonicalize_name(name): PythonRequirement(
             specifier=specifier_set(python.text), origin=place.at(python)
         )
