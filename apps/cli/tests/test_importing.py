@@ -767,7 +767,7 @@ def test_a_uv_lock_behind_its_project_is_noticed(
         ("App <3", "new', 'App <3", "`new`"),
         ("app[X]", "app", "`app`"),
         (">=3.9'", ">=3.8'", "requires-python"),
-        ("python_version >=", "sys_platform !=", "`app`"),
+        ("python_version >=", "sys_platform ==", "`app`"),
     ):
         project.write_text(same.replace(before, after, 1))
         (note,) = stale(place, lock)

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from envid.requirements import normalize
 from mfenv.errors import InvalidRequest
-from mfenv.importing.uv_projects import stale_project
+from mfenv.importing.uv_projects import built_by_uv, stale_project
 from resolvers.satisfied import contradicts
 
 if TYPE_CHECKING:
@@ -24,31 +24,45 @@ if TYPE_CHECKING:
 
 __all__ = ["check_fresh"]
 
+_UNTOLD = "cannot be told"
+
 
 def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
-    """A note on everything in which a lock is behind its source.
+    """A note on everything in which a lock is behind its source, or in which that is not known.
 
-    Raises `InvalidRequest` with all of it where that must not be.
+    Raises `InvalidRequest` with all of it where that must not be. What is made otherwise than by
+    the lock's own tool is a note in any case.
     """
-    stale = tuple(text for lock in locks for text in _stale(lock))
+    every = list(locks)
+    stale = tuple(text for lock in every for text in _stale(lock))
     if stale and strict:
-        raise InvalidRequest(
-            f"a lock is behind its source: {'; '.join(stale)}",
-            "lock again, or leave out `--locked`",
-        )
-    return stale
+        known = any(_UNTOLD not in text for text in stale)
+        what = "a lock is behind its source" if known else "it is not known that a lock is fresh"
+        raise InvalidRequest(f"{what}: {'; '.join(stale)}", "lock again, or leave out `--locked`")
+    return (*stale, *(text for lock in every for text in _otherwise(lock)))
+
+
+def _source(lock: LockFile) -> Path | None:
+    """The file that a lock was made from, where it lies beside that."""
+    if isinstance(lock.file, str) or lock.said.lock is None:  # what comes from a URL stands alone
+        return None
+    find = _SOURCES.get(lock.said.lock.kind)
+    return next((s for s in find(Path(lock.file)) if s.is_file()), None) if find else None
+
+
+def _otherwise(lock: LockFile) -> Iterator[str]:
+    """A note on what the lock's own tool makes otherwise, as its source says."""
+    source = _source(lock)
+    if source and lock.said.lock and lock.said.lock.kind == "uv.lock":
+        yield from built_by_uv(source)
 
 
 def _stale(lock: LockFile) -> Iterator[str]:
-    if isinstance(lock.file, str) or lock.said.lock is None:  # what comes from a URL stands alone
-        return
-    path = Path(lock.file)
-    find = _SOURCES.get(lock.said.lock.kind)
-    source = next((s for s in find(path) if s.is_file()), None) if find else None
-    if source is None:
+    source = _source(lock)
+    if source is None or lock.said.lock is None:
         return
     if lock.said.lock.kind == "uv.lock":
-        yield from stale_project(path, source)
+        yield from stale_project(Path(lock.file), source)
         return
     from reqparse import ParseErrors, parse_file
 
@@ -57,7 +71,7 @@ def _stale(lock: LockFile) -> Iterator[str]:
     try:
         said = parse_file(source, groups=(environment,) if environment else ())
     except ParseErrors as error:
-        yield f"whether `{lock.shown}` is behind `{source}` cannot be told: {error.problems[0]}"
+        yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error.problems[0]}"
         return
     yield from _unmet(lock, said)
 

@@ -1,18 +1,19 @@
-"""Whether a uv.lock is of the project beside it as that is now: uv writes down what it asked for."""
+"""Whether a uv.lock is of the projects beside it as they are now: uv writes down what it asked for."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import defaultdict
+from dataclasses import dataclass
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
-from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from mfenv.python_statements import MARKERS
+from mfenv.importing.uv_facts import PYTHONS, Asked, Facts, Section
+from mfenv.importing.uv_manifests import differences
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,154 +21,239 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["stale_project"]
+__all__ = ["built_by_uv", "stale_project"]
 
-_WINDOWS = {"os_name": "nt", "sys_platform": "win32", "platform_system": "Windows"}
-_PYTHONS = [f"3.{minor}" for minor in range(7, 16)]
-_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)['"]""")
+# From this revision on a uv.lock has the groups that are there by default.
+_HAS_DEFAULTS = 5
+_BUILT = {
+    "no-binary": "uv builds {} from source (`no-binary`); here a wheel of the lock is taken",
+    "no-build": "uv builds nothing of {} (`no-build`); here what has no wheel is built",
+}
+_DYNAMIC = {"dist": "dependencies", "extra": "optional-dependencies"}
 
-Section = tuple[str, str]
-"""`dist` and nothing, `extra` and its name, or `group` and its name."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Project:
+    """A project that a lock is of: where it is, what it states, what the lock says of it."""
+
+    file: Path
+    folder: str
+    stated: Mapping[str, Any]
+    package: Mapping[str, Any]
+
+    @property
+    def uv(self) -> Mapping[str, Any]:
+        return uv_table(self.stated)
 
 
 def stale_project(lock: Path, project: Path) -> Iterator[str]:
-    """What a pyproject.toml asks for otherwise than its uv.lock says that it does, a line for each."""
+    """What the projects of a uv.lock ask for otherwise than it says that they do, a line for each."""
     try:
-        locked = tomllib.loads(lock.read_text(encoding="utf-8"))
-        stated = tomllib.loads(project.read_text(encoding="utf-8"))
+        locked, stated = _read(lock), _with_settings(project)
+        projects, untold = _projects(lock, locked, stated)
     except (OSError, ValueError) as error:
         yield f"whether `{lock}` is behind `{project}` cannot be told: {error}"
         return
-    root = next((p for p in locked.get("package", ()) if _is_root(p)), None)
-    table = stated.get("project")
-    if root is None or table is None or "dependencies" in table.get("dynamic", ()):
-        return
-    apart = {canonicalize_name(name) for name in _uv(stated).get("sources", {})}
-    now, then = _of_project(stated, apart), _of_lock(root.get("metadata", {}), apart)
-    for section in sorted({*now, *then}):
-        what = " ".join(filter(None, section)).replace("dist", "the project")
-        for name in sorted(now[section].keys() | then[section].keys()):
-            if now[section].get(name) != then[section].get(name):
-                yield f"{project}: what {what} asks of `{name}` is not what `{lock}` was made for"
-    if "workspace" not in _uv(stated) and not _same_pythons(
-        str(table.get("requires-python", "")), str(locked.get("requires-python", ""))
-    ):
-        yield (
-            f'{project}: `requires-python = "{table.get("requires-python", "")}"` is not what'
-            f" `{lock}` was made for"
+    yield from (f"whether `{lock}` is behind its source cannot be told: {text}" for text in untold)
+    root = next((p for p in projects if p.folder == "."), None)
+    if root is None:  # a workspace of which the top is no project
+        manifest = locked.get("manifest", {})
+        package = {
+            "metadata": {
+                "requires-dist": manifest.get("requirements", ()),
+                "requires-dev": manifest.get("dependency-groups", {}),
+            }
+        }
+        root = _Project(file=project, folder=".", stated=stated, package=package)
+        projects.append(root)
+    names = {p.get("name"): _folder(p) or "" for p in locked.get("package", ())}
+    places = {name: folder for name, folder in names.items() if folder}
+    members = set(locked.get("manifest", {}).get("members", ()))
+    within = [p for p in projects if p is root or p.package.get("name") in members]
+    pythons = str(locked.get("requires-python", ""))
+    for own in projects:
+        facts = _facts(own, root if own in within else own, places, pythons)
+        yield from (
+            f"{own.file}: {text} is not what `{lock}` was made for" for text in _of(own, facts)
         )
+    yield from _pythons(lock, project, within, pythons)
+    facts = _facts(root, root, places, pythons)
+    for text in differences(
+        [(p.package.get("name", ""), p.uv) for p in within], root.uv, locked, facts
+    ):
+        yield f"{project}: {text} is not what `{lock}` was made for"
+    if locked.get("revision", 0) >= _HAS_DEFAULTS and _defaults(root.uv) != _defaults(root.package):
+        yield f"{project}: `default-groups` is not what `{lock}` was made for"
 
 
-def _uv(stated: Mapping[str, Any]) -> Mapping[str, Any]:
+def built_by_uv(project: Path) -> Iterator[str]:
+    """A note on settings by which uv builds a package from source, or takes none that is built."""
+    try:
+        uv = _with_settings(project).get("tool", {}).get("uv", {})
+    except (OSError, ValueError):  # told where staleness is
+        return
+    for key, told in _BUILT.items():
+        names = ", ".join(f"`{name}`" for name in uv.get(f"{key}-package", ()))
+        if whom := "every package" if uv.get(key) is True else names:
+            yield f"{project}: {told.format(whom)}"
+
+
+def uv_table(stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a pyproject.toml says to uv."""
     table: Mapping[str, Any] = stated.get("tool", {}).get("uv", {})
     return table
 
 
-def _is_root(package: Mapping[str, Any]) -> bool:
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+
+
+def _with_settings(project: Path) -> dict[str, Any]:
+    """A pyproject.toml; a uv.toml beside it goes before the settings in it."""
+    stated = _read(project)
+    file = project.with_name("uv.toml")
+    if file.is_file():
+        tool = stated.get("tool", {})
+        stated["tool"] = {**tool, "uv": {**tool.get("uv", {}), **_read(file)}}
+    return stated
+
+
+def _folder(package: Mapping[str, Any]) -> str | None:
     source = package.get("source", {})
-    return "." in (source.get("editable"), source.get("virtual"), source.get("directory"))
+    kinds = ("editable", "virtual", "directory")
+    return next((normpath(source[kind]) for kind in kinds if kind in source), None)
 
 
-def _of_project(
-    stated: Mapping[str, Any], apart: Iterable[str]
-) -> dict[Section, dict[str, set[tuple[Any, ...]]]]:
-    project = stated["project"]
-    sections: dict[Section, list[str]] = {("dist", ""): project.get("dependencies", [])}
-    for extra, texts in project.get("optional-dependencies", {}).items():
-        sections["extra", canonicalize_name(extra)] = texts
+def _projects(
+    lock: Path, locked: Mapping[str, Any], stated: Mapping[str, Any]
+) -> tuple[list[_Project], list[str]]:
+    """All that a lock has as directories and that says what it asks for, and what does not."""
+    projects, untold = [], []
+    for package in locked.get("package", ()):
+        folder = _folder(package)
+        if folder is None:
+            continue
+        file = lock.parent / folder / "pyproject.toml"
+        own = stated if folder == "." else _read(file) if file.is_file() else {}
+        if "project" in own:
+            projects.append(_Project(file=file, folder=folder, stated=own, package=package))
+        if "dependencies" in own.get("project", {"dynamic": ["dependencies"]}).get("dynamic", ()):
+            untold.append(f"what `{file.parent}` asks for is known where it is built")
+    return projects, untold
+
+
+def _facts(own: _Project, root: _Project, places: Mapping[str, str], pythons: str) -> Facts:
+    sources = {**root.uv.get("sources", {}), **own.uv.get("sources", {})}
+    listed = [*root.uv.get("index", ()), *own.uv.get("index", ())]
+    allowed = SpecifierSet(pythons)
+    return Facts(
+        sources={canonicalize_name(name): source for name, source in sources.items()},
+        # A source that a workspace hands down is relative to its top.
+        folders={
+            canonicalize_name(name): own.folder if name in own.uv.get("sources", {}) else "."
+            for name in sources
+        },
+        indexes={index["name"]: index["url"] for index in listed if "name" in index},
+        places=places,
+        pythons=tuple(v for v in PYTHONS if any(allowed.contains(f"{v}.{p}") for p in range(30))),
+    )
+
+
+def _of(own: _Project, facts: Facts) -> Iterator[str]:
+    """What of a project is not as its lock says."""
+    table = own.stated.get("project", {})
+    dynamic = table.get("dynamic", ())
+    if own.package.get("name", "") != canonicalize_name(table.get("name", "")):
+        yield f'`name = "{table.get("name", "")}"`'
+    if not _same_version(table.get("version"), own.package.get("version"), "version" in dynamic):
+        yield f'`version = "{table.get("version", "")}"`'
+    now, then = _of_project(own, facts), _of_lock(own, facts)
+    for section in sorted({*now, *then}):
+        # What is dynamic is known where it is built.
+        if _DYNAMIC.get(section[0]) in dynamic:
+            continue
+        what = " ".join(filter(None, section)).replace("dist", "the project")
+        for name in sorted(now[section].keys() | then[section].keys()):
+            if now[section].get(name) != then[section].get(name):
+                yield f"what {what} asks of `{name}`"
+
+
+def _same_version(stated: str | None, locked: str | None, dynamic: bool) -> bool:
+    if dynamic or stated is None or locked is None:
+        return dynamic or stated is None or locked is not None
+    try:
+        return Version(stated) == Version(locked)
+    except InvalidVersion:
+        return stated == locked
+
+
+def _of_project(own: _Project, facts: Facts) -> dict[Section, Asked]:
+    table = own.stated.get("project", {})
+    sections: dict[Section, list[tuple[str, str]]] = {
+        ("dist", ""): [(text, "") for text in table.get("dependencies", ())]
+    }
+    for extra, texts in table.get("optional-dependencies", {}).items():
+        sections["extra", canonicalize_name(extra)] = [(text, "") for text in texts]
     groups: dict[str, Any] = {
-        canonicalize_name(k): v for k, v in stated.get("dependency-groups", {}).items()
+        str(canonicalize_name(k)): v for k, v in own.stated.get("dependency-groups", {}).items()
+    }
+    pythons: dict[str, str] = {
+        str(canonicalize_name(k)): v.get("requires-python", "")
+        for k, v in own.uv.get("dependency-groups", {}).items()
     }
     for group in groups:
-        sections["group", group] = list(_of_group(group, groups, ()))
-    if legacy := _uv(stated).get("dev-dependencies"):
-        sections["group", "dev"] = [*sections.get(("group", "dev"), ()), *legacy]
-    asked: dict[Section, dict[str, set[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(set))
-    for section, texts in sections.items():
-        for text in texts:
-            try:
-                requirement = Requirement(text)
-            except InvalidRequirement:  # uv says so itself
-                continue
-            name = canonicalize_name(requirement.name)
-            asked[section][name].add(
-                _fact(
-                    requirement.extras,
-                    "" if name in apart or requirement.url else str(requirement.specifier),
-                    str(requirement.marker or ""),
-                    section,
-                )
-            )
-    return asked
+        sections["group", group] = list(_of_group(group, groups, pythons, ()))
+    if legacy := own.uv.get("dev-dependencies"):
+        sections["group", "dev"] = [
+            *sections.get(("group", "dev"), ()),
+            *((text, pythons.get("dev", "")) for text in legacy),
+        ]
+    asked: dict[Section, Asked] = defaultdict(dict)
+    return asked | {section: facts.stated(texts, section) for section, texts in sections.items()}
 
 
-def _of_group(group: str, groups: Mapping[str, Any], within: tuple[str, ...]) -> Iterator[str]:
-    """The requirements of a dependency group (PEP 735)."""
+def _of_group(
+    group: str, groups: Mapping[str, Any], pythons: Mapping[str, str], within: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    """The requirements of a dependency group (PEP 735), with the Pythons that uv has them for."""
     for entry in groups.get(group, ()):
+        own = pythons.get(group, "")
         if isinstance(entry, str):
-            yield entry
+            yield entry, own
         elif (other := canonicalize_name(entry.get("include-group", ""))) not in within:
-            yield from _of_group(other, groups, (*within, group))
+            for text, more in _of_group(other, groups, pythons, (*within, group)):
+                yield text, ",".join(filter(None, (own, more)))
 
 
-def _of_lock(
-    metadata: Mapping[str, Any], apart: Iterable[str]
-) -> dict[Section, dict[str, set[tuple[Any, ...]]]]:
-    asked: dict[Section, dict[str, set[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(set))
-    groups = [
-        (("group", name), entries) for name, entries in metadata.get("requires-dev", {}).items()
-    ]
-    for section, entries in ((("dist", ""), metadata.get("requires-dist", ())), *groups):
-        for entry in entries:
-            marker = entry.get("marker", "")
-            extra = _EXTRA.search(marker)
-            place = ("extra", canonicalize_name(extra[1])) if extra else section
-            name = canonicalize_name(entry["name"])
-            specifier = "" if name in apart else entry.get("specifier", "")
-            asked[place][name].add(_fact(entry.get("extras", ()), specifier, marker, place))
+def _of_lock(own: _Project, facts: Facts) -> dict[Section, Asked]:
+    metadata = own.package.get("metadata", {})
+    asked: dict[Section, Asked] = defaultdict(dict)
+    asked |= facts.locked(metadata.get("requires-dist", ()), ("dist", ""))
+    for group, entries in metadata.get("requires-dev", {}).items():
+        asked |= facts.locked(entries, ("group", group))
     return asked
 
 
-def _fact(extras: Iterable[str], specifier: str, marker: str, section: Section) -> tuple[Any, ...]:
-    """What a requirement says, in whatever words: uv writes markers in its own."""
-    try:
-        specifiers = frozenset(map(str, SpecifierSet(specifier)))
-    except InvalidSpecifier:
-        specifiers = frozenset({specifier})
-    extra = section[1] if section[0] == "extra" else ""
-    return frozenset(map(canonicalize_name, extras)), specifiers, _truth(marker, extra)
+def _defaults(table: Mapping[str, Any]) -> str | list[str]:
+    stated: str | list[str] = table.get("default-groups", ["dev"])
+    return stated if isinstance(stated, str) else sorted(map(canonicalize_name, stated))
 
 
-def _truth(marker: str, extra: str) -> tuple[bool, ...]:
-    """Where a marker holds, of all that markers usually tell apart."""
-    if not marker:
-        return ()
-    parsed = Marker(marker)
-    places = [*MARKERS.values(), {**_WINDOWS, "platform_machine": "AMD64"}]
-    holds = tuple(
-        parsed.evaluate({**place, **_python(version), "extra": extra})
-        for place in places
-        for version in _PYTHONS
-    )
-    return () if all(holds) else holds
-
-
-def _python(version: str) -> dict[str, str]:
-    return {
-        "python_version": version,
-        "python_full_version": f"{version}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-    }
+def _pythons(lock: Path, file: Path, projects: list[_Project], locked: str) -> Iterator[str]:
+    """A line where the Pythons that all of a workspace's projects allow are others."""
+    texts = [str(p.stated.get("project", {}).get("requires-python", "")) for p in projects]
+    allowed = ",".join(dict.fromkeys(filter(None, texts)))
+    if allowed and not _same_pythons(allowed, locked):
+        yield f'{file}: `requires-python = "{allowed}"` is not what `{lock}` was made for'
 
 
 def _same_pythons(stated: str, locked: str) -> bool:
     try:
-        one, other = SpecifierSet(stated), SpecifierSet(locked)
+        ours, theirs = SpecifierSet(stated), SpecifierSet(locked)
     except InvalidSpecifier:
         return stated == locked
-    releases = [f"{version}.{patch}" for version in _PYTHONS for patch in range(30)]
-    return [one.contains(r) for r in releases] == [other.contains(r) for r in releases]
+    releases = [f"{version}.{patch}" for version in PYTHONS for patch in range(30)]
+    return [ours.contains(r) for r in releases] == [theirs.contains(r) for r in releases]
