@@ -123,7 +123,7 @@ def _check_python(selection: Selection, python: LockedPackage | None) -> None:
     if asked and f"{python.version}.".partition(f"{asked}.")[0]:
         text = f"the lock has Python {python.version}, not {asked}"
         selection.problem(python.origin, text, "a lock with a Python of its own decides it")
-    selection.python = python.version
+    selection.python = selection.shown = python.version
 
 
 def _is_built(package: LockedPackage) -> bool:

@@ -77,6 +77,8 @@ class Target:
     """The environment that markers (PEP 508) are evaluated in, all of it."""
     ranks: Mapping[Tag, int]
     """The wheel tags that are accepted, each with its place: 0 is the best."""
+    shown: str = ""
+    """What problems call its Python, where one release stands for others; else its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,8 @@ class Pythons:
     requires: tuple[str, ...] = ()
     """PEP 440 specifiers that all hold."""
     pinned: tuple[tuple[str, str], ...] = ()
-    """The exact Python, by platform, of a lock that has one among its packages."""
+    """The exact Python, by platform, of a lock that has one among its packages; by `noarch` where
+    the lock does not say for which platform it is."""
 
 
 def normalised(lock: Lock, choice: Choice) -> Choice:
@@ -145,6 +148,8 @@ class Selection:
         self._evaluation: Evaluation | None = None
         self.python = target.markers.get("python_full_version", "")
         """The version of Python that everything is for."""
+        self.shown = target.shown or self.python
+        """What problems call it."""
         self._problems: dict[Problem, None] = {}
 
     def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
@@ -214,15 +219,15 @@ class Selection:
         """Refuse a target that the lock was not made for, by its markers or its Python."""
         markers = self.lock.supported
         if markers and not any(self.holds(m, self.lock.origin) for m in markers):
-            text = f"the lock is not for {self.target.platform} with Python {self.python}"
+            text = f"the lock is not for {self.target.platform} with Python {self.shown}"
             self.problem(self.lock.origin, text, f"it is for {' or '.join(markers)}")
         for python in self.locked.python:
             if not self.admits(python.specifier):
-                text = f"the lock is for Python {python.specifier}, not {self.python}"
+                text = f"the lock is for Python {python.specifier}, not {self.shown}"
                 self.problem(python.origin, text, "choose another Python")
         for group, python in group_pythons(self.lock, self.choice):
             if not self.admits(python.specifier):
-                text = f"the group `{group}` is for Python {python.specifier}, not {self.python}"
+                text = f"the group `{group}` is for Python {python.specifier}, not {self.shown}"
                 self.problem(python.origin, text, "choose another Python, or leave the group out")
 
     def admits(self, specifier: str) -> bool:
@@ -237,7 +242,7 @@ class Selection:
         required = package.requires_python
         try:
             if required and not self.admits(required):
-                text = f"`{name}` is for Python {required}, not {self.python}"
+                text = f"`{name}` is for Python {required}, not {self.shown}"
                 self.problem(package.origin, text)
         except ValueError:
             text = f"`{name}` is for Python `{required}`, which is not a version specifier"
@@ -245,7 +250,7 @@ class Selection:
         chosen = best(package.artifacts, self.target.ranks)
         if chosen is None:
             files = ", ".join(a.filename for a in package.artifacts) or "nothing"
-            text = f"`{name}` has no file for {self.target.platform} and Python {self.python}"
+            text = f"`{name}` has no file for {self.target.platform} and Python {self.shown}"
             self.problem(package.origin, text, f"it has {files}")
         elif not is_named_so(package, chosen):
             self.problem(package.origin, f"`{chosen.filename}` is not {name}", "lock again")

@@ -88,7 +88,7 @@ def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # no
         for package in locked.packages
         if package.category == "conda" and package.name == "python" and package.version
         if not lock.environments or environment in package.groups
-        for platform in package.platforms or subdirs(package)
+        for platform in package.platforms or subdirs(package) or ("noarch",)
         if choice.platform in (None, platform)
     }
     return Pythons(

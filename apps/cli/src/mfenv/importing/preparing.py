@@ -17,6 +17,7 @@ from mfenv.importing.locks import (
     read_locks,
     unlocked_platforms,
 )
+from mfenv.importing.platforms import allowed_by_markers
 from mfenv.importing.selecting import select_all
 from mfenv.importing.staleness import check_fresh
 from mfenv.options import options_of
@@ -133,8 +134,12 @@ def _platforms(request: Request, settings: Settings, locks: Sequence[LockFile]) 
     """Those asked for, else those that the locks name, else as for any request."""
     named = [platform for platform in platforms_of_locks(locks) if platform in PLATFORMS]
     by_hand = settings.origins.get("platforms") == "--platform"
-    if request.platforms or by_hand or not platforms_of_locks(locks):
+    if request.platforms or by_hand:
         return platforms_of(request, (), settings)
+    if not platforms_of_locks(locks):
+        platforms = platforms_of(request, (), settings)
+        _check_markers(locks, platforms)
+        return platforms
     if not named:
         known = ", ".join(platforms_of_locks(locks))
         raise InvalidRequest(
@@ -142,6 +147,17 @@ def _platforms(request: Request, settings: Settings, locks: Sequence[LockFile]) 
             f"lock again for one of {', '.join(PLATFORMS)}",
         )
     return tuple(sorted({check_platform(platform) for platform in named}))
+
+
+def _check_markers(locks: Sequence[LockFile], platforms: Sequence[str]) -> None:
+    """Refuse a lock that is for none of the usual platforms, where no others are asked for."""
+    for lock in locks:
+        allowed = allowed_by_markers(lock.said.lock.supported if lock.said.lock else ())
+        if allowed and not set(allowed) & set(platforms):
+            raise InvalidRequest(
+                f"`{lock.shown}` is for {', '.join(allowed)}, and not for {', '.join(platforms)}",
+                f"say which with `--platform {allowed[0]}`",
+            )
 
 
 def _virtual(text: str) -> Requirement:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mfenv.request import Request
     from mfenv.settings import Settings
 
-__all__ = ["WantedPython", "candidates", "wanted_python"]
+__all__ = ["WantedPython", "candidates", "in_words", "wanted_python"]
 
 _NEWEST = 14
 # Locks for older ones say so: by what they require, or by their wheels.
@@ -50,17 +51,17 @@ class WantedPython:
 def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile]) -> WantedPython:
     """What `--python` says, else the lock, else a `.python-version` beside it, else the settings.
 
-    Raises `envid.errors.InvalidSpec` for what is no version.
+    What is behind the first that says anything is not read: it may well contradict that. Raises `envid.errors.InvalidSpec` for what is no version.
     """
     from reqparse.selecting import pythons
 
     required = {text for lock in locks for text in pythons(lock.said, lock.choice).requires}
-    stated = [
-        (request.python or "", "--python"),
-        *((lock.compiled_for, lock.shown) for lock in locks),
-        *(_beside(lock) for lock in locks),
-        (settings.python, settings.origins.get("python", "the default")),
-    ]
+    stated = chain(
+        [(request.python or "", "--python")],
+        ((lock.compiled_for, lock.shown) for lock in locks),
+        (_beside(lock) for lock in locks),
+        [(settings.python, settings.origins.get("python", "the default"))],
+    )
     asked, place = next(((text, place) for text, place in stated if text), ("", ""))
     return WantedPython(
         asked=normalize_python(asked) if asked else "",
@@ -108,20 +109,20 @@ def _check_project(path: Path, version: str) -> None:
 def candidates(wanted: WantedPython, *, first: Sequence[str] = ()) -> Iterator[str]:
     """Full versions of Python to select for, one of each minor version, the newest first.
 
-    Of a minor version the newest patch release that is allowed stands for all. Where none is asked
-    for, the minor versions `first` come before the others, in their order. Raises `Contradiction`
-    where no release is allowed.
+    Of a minor version the newest patch release that is allowed stands for all. The minor versions
+    `first` come before the others, in their order. Raises `Contradiction` where no release is
+    allowed.
     """
     from packaging.specifiers import SpecifierSet
 
     allowed = SpecifierSet(wanted.specifier)
-    minors = sorted(_MINORS if wanted.asked else range(_OLDEST, _NEWEST + 1), reverse=True)
-    required = [m for m in _MINORS if _newest(SpecifierSet(wanted.required), m)]
-    if not wanted.asked and required and not set(required) & set(minors):
-        minors = required[::-1]  # newer, or older, than what is thought of here
-    if not wanted.asked:
-        order = {name: place for place, name in enumerate(first)}
-        minors = sorted(minors, key=lambda minor: order.get(f"3.{minor}", len(order)))
+    minors = list(range(_NEWEST, _OLDEST - 1, -1))
+    limits = SpecifierSet(wanted.specifier if wanted.asked else wanted.required)
+    possible = [m for m in _MINORS if _newest(limits, m)]
+    if possible and not set(possible) & set(minors):
+        minors = possible[::-1]  # newer, or older, than what is thought of here
+    order = {name: place for place, name in enumerate(first)}
+    minors = sorted(minors, key=lambda minor: order.get(f"3.{minor}", len(order)))
     none = True
     for minor in minors:
         if version := _newest(allowed, minor):
@@ -135,6 +136,12 @@ def candidates(wanted: WantedPython, *, first: Sequence[str] = ()) -> Iterator[s
             else f"no Python satisfies what the lock requires: `{wanted.required}`",
             "ask for a Python that the lock is for, with `--python`",
         )
+
+
+def in_words(version: str) -> str:
+    """How messages call a candidate: by its minor version, if it stands for all of that."""
+    minor, _, patch = version.rpartition(".")
+    return minor if patch == str(_PATCHES[-1]) else version
 
 
 def _newest(allowed: SpecifierSet, minor: int) -> str:

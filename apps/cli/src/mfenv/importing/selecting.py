@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.importing.pins import is_free_threaded, pin
-from mfenv.importing.pythons import WantedPython, candidates, wanted_python
+from mfenv.importing.pythons import WantedPython, candidates, in_words, wanted_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -189,6 +189,7 @@ def _select_for(
     target = Target(
         platform=platform,
         python=None if own else version,
+        shown=in_words(version),
         markers=machine.markers(version),
         ranks=machine.ranks(series),
     )
@@ -205,6 +206,8 @@ def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, str]:
             pinned = dict(pythons(lock.said, lock.choice).pinned)
             if platform in pinned:
                 own[platform] = pinned[platform]
+            elif "noarch" in pinned:
+                own[platform] = pinned["noarch"]
     if own and (without := [platform for platform in chosen if platform not in own]):
         raise InvalidRequest(
             f"the lock has no Python for {', '.join(without)}, and every environment has one",
