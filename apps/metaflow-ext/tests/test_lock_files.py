@@ -79,6 +79,8 @@ def test_a_step_has_its_own_lock_and_nothing_beside_it(project: Path) -> None:
     of_flow = said("resolved_uv", project, "flow", extras=["b"])
     found = lock(of_flow, own)
     assert (found.file, found.groups, found.extras) == ("https://host.test/uv.lock", ("a",), ())
+    assert not found.locked
+    assert lock(said("resolved_uv", project, locked="true")).locked
     found = lock(of_flow, said("sys_packages", project, packages={"__cuda": "12.4"}))
     assert (found.file, found.extras) == (project / "uv.lock", ("b",))
     for other in (said("pypi_base", project), said("resolved_req", project, "flow")):

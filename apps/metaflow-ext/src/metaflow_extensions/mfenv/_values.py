@@ -54,6 +54,7 @@ class Arguments:
     flow_dir: str | None = None
     groups: tuple[str, ...] | None = None
     libraries: tuple[Requirement, ...] | None = None
+    locked: bool | None = None
     name: str | None = None
     packages: tuple[Requirement, ...] | None = None
     path: str | None = None
@@ -262,6 +263,7 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "fetch_at_exec": _flag,
     "flow_dir": _text,
     "groups": _texts,
+    "locked": _flag,
     "name": _text,
     "path": _text,
     "pathspec": _text,

@@ -66,7 +66,8 @@ _PYPI: Attributes = {
     **_COMMON,
 }
 
-_SEARCHED: Attributes = {"path": None, "use_flow_dir": None, "groups": [], "extras": []}
+_OF_REQUIREMENTS: Attributes = {"path": None, "use_flow_dir": None, "locked": False}
+_SEARCHED: Attributes = {**_OF_REQUIREMENTS, "groups": [], "extras": []}
 
 
 def _check_environment(name: str, environment: MetaflowEnvironment) -> None:
@@ -265,6 +266,9 @@ class ResolvedUvStep(_Step):
         Dependency groups to take beside those that uv takes by itself.
     extras : List[str], default []
         Optional dependencies to take.
+    locked : bool, default False
+        Refuse to run where the lock is behind its source, or where that cannot be told; else a
+        note says so.
 
     """
 
@@ -290,11 +294,14 @@ class ResolvedReqStep(_Step):
     use_flow_dir : bool, optional, default None
         Where no path is given, look for the two upwards from the file of the flow, the default, or
         if this is `False` from the working directory.
+    locked : bool, default False
+        Refuse to run where the lock is behind its source, or where that cannot be told; else a
+        note says so.
 
     """
 
     name = "resolved_req"
-    defaults: ClassVar[Attributes] = {"path": None, "use_flow_dir": None}
+    defaults = _OF_REQUIREMENTS
 
 
 class ResolvedReq(_Flow):
@@ -318,6 +325,9 @@ class ResolvedLockStep(_Step):
         Dependency groups or categories to take beside those that are taken by default.
     extras : List[str], default []
         Optional dependencies to take.
+    locked : bool, default False
+        Refuse to run where the lock is behind its source, or where that cannot be told; else a
+        note says so.
 
     """
 
@@ -327,6 +337,7 @@ class ResolvedLockStep(_Step):
         "environment": None,
         "groups": [],
         "extras": [],
+        "locked": False,
     }
 
 

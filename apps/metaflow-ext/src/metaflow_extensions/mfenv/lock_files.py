@@ -29,12 +29,13 @@ _TOP = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedLock:
-    """A lock, and what is taken of it."""
+    """A lock, what is taken of it, and whether it must not be behind its source."""
 
     file: Path | str
     groups: tuple[str, ...]
     extras: tuple[str, ...]
     environment: str | None
+    locked: bool
 
 
 def lock_of(said: Sequence[Reading]) -> StatedLock | None:
@@ -56,6 +57,7 @@ def lock_of(said: Sequence[Reading]) -> StatedLock | None:
         groups=arguments.groups or (),
         extras=arguments.extras or (),
         environment=arguments.environment,
+        locked=arguments.locked is True,
     )
 
 

@@ -124,6 +124,7 @@ def _of_lock(
             groups=lock.groups,
             extras=lock.extras,
             environment=lock.environment,
+            locked=lock.locked,
             sys=tuple(requirement.text for requirement in virtual),
             virtual=tuple(gpu) if asked.gpu else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
