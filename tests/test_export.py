@@ -17,6 +17,7 @@ import tomllib
 from packaging.pylock import Pylock
 
 from envid import ResolvedEnv
+from envid.platforms import host_platform
 from reqparse import parse_file
 from resolvers.testing import make_sdist, make_wheel
 
@@ -211,7 +212,9 @@ def test_a_file_is_replaced_whole_and_nothing_else(machine: Machine) -> None:
     words = ("export", "a:v1", "--format", "requirements", "-o")
     for place in ("folder", "/dev/stdout"):
         assert f"`{place}` is no file" in machine.fails(*words, place)
-    assert machine.run(*words, "absent/file").status == 1
+    said = machine.fails(*words, "absent/file")
+    assert "cannot write `absent/file`: No such file or directory" in said
+    assert "name a file in a directory that is there" in said
     file = machine.file("real", "old")
     (machine.work / "link").symlink_to(file)
     machine.ok(*words, "link")
@@ -387,6 +390,13 @@ def test_a_conda_lock_is_read_by_its_own_tool(conda: Machine, index: FakeIndex) 
     } == {(p.kind, p.name, p.version, p.url, p.hashes.sha256) for p in env.packages}
     assert {p["name"]: set(p["dependencies"]) for p in packages} == {
         p.name: set(p.depends) for p in env.packages
+    }
+    render = ("-m", "conda_lock", "render", "-k", "explicit", "-p", host_platform(), file)
+    tool(conda, venv / "bin/python", "-W", "ignore", *render)
+    (explicit,) = conda.work.glob(f"conda-{host_platform()}.lock")
+    rendered = explicit.read_text().splitlines()
+    assert {line for line in rendered if "://" in line and "#" in line and line[0] != "#"} == {
+        f"{p.url}#{p.hashes.md5}" for p in env.packages if p.kind == "conda"
     }
     # What it hands to conda and pip names the same files.
     assert {line for line in lines if "://" in line} == {

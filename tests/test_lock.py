@@ -376,9 +376,12 @@ def test_an_export_is_a_lock_file(machine: Machine, machines: Callable[[str], Ma
     assert found in {
         f"{row['req_id']}:{row['full_id']}" for row in other.json("list")["environments"]
     }
-    done = other.run("lock", "--check")
+    said = other.fails("lock", "--check")
+    assert "`default` does not say what it was made from, and cannot be checked" in said
+    done = other.run("lock", "--check", "--allow-unchecked")
     assert done.status == 0
     assert "`default` does not say what it was made from, and is not checked" in done.err
+    assert other.run("lock", "--allow-unchecked").status == 2
     machine.ok("lock", "--pypi", "other", "--environment", "more")
     assert list(ids(machine.ok("lock"))) == ["default", "more"]
     machine.ok("lock", "--remove", "--environment", "default")
@@ -438,6 +441,51 @@ def test_it_is_not_taken_for_a_file_of_requirements(machine: Machine) -> None:
         said = machine.fails("resolve", *words, "mfenv.lock")
         assert "`mfenv.lock` is a lock file of mfenv itself" in said
         assert "mfenv create --lock" in said
+
+
+def test_files_of_others_are_left_as_they_are(machine: Machine) -> None:
+    """A lock replaces a lock file of mfenv alone, and sends to the command that takes others."""
+    others = {
+        "uv.lock": 'version = 1\nrevision = 3\n[[package]]\nname = "x"\nversion = "1"\n',
+        "pylock.toml": 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "x"\n',
+        "Pipfile": '[packages]\nversion = "*"\n',
+        "requirements.txt": "app\n",
+        "flow.py": "version = 1\n",
+    }
+    for name, text in others.items():
+        file = machine.file(name, text)
+        for words in (
+            ("lock", "-o", name, "--pypi", "app"),
+            ("lock", "-o", name),
+            ("lock", "-o", name, "--remove", "--environment", "default"),
+            ("create", "--lock", name),
+            ("run", "--lock", name, "--", "hello"),
+        ):
+            said = machine.fails(*words)
+            assert f"{name}: is no lock file of mfenv" in said
+            assert f"`mfenv import {name}` takes" in said
+        assert file.read_text() == text
+    machine.file("empty.lock", "\n")
+    assert "empty.lock: is empty" in machine.fails("lock", "-o", "empty.lock", "--pypi", "app")
+    assert "empty.lock: is empty" in machine.fails("create", "--lock", "empty.lock")
+    for check in ((), ("--check",)):
+        said = machine.fails("lock", "-o", "absent.lock", *check)
+        assert "there is no lock file `absent.lock`" in said
+    done = machine.run("run", "--lock", "--", "hello")
+    assert done.status == 2
+    assert "--lock lacks its FILE" in done.err
+
+
+def test_a_mark_or_a_lost_comment_does_no_harm(machine: Machine) -> None:
+    machine.ok("lock", "--pypi", "app")
+    text = lock_text(machine)
+    plain = "".join(line for line in text.splitlines(True) if not line.startswith("#"))
+    for other in ("\ufeff" + text, "\ufeff" + plain, plain):
+        machine.file("mfenv.lock", other)
+        hello(machine)
+        assert "is a lock file of mfenv itself" in machine.fails("import", "mfenv.lock")
+        machine.ok("lock")
+        assert lock_text(machine) == text
 
 
 def test_a_home_that_can_only_be_read_serves_what_was_created(machine: Machine) -> None:

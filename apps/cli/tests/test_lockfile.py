@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 from pathlib import Path
@@ -69,7 +70,12 @@ def test_another_layout_of_lines_means_the_same() -> None:
         ('full_id = "4', 'full_id = "5', "environment `default`: its full_id is not that of its"),
         ('req_id = "8', 'req_id = "9', "environment `default`: its req_id is not that of what"),
         ('digest = "9', 'digest = "8', "other packages on linux-64 than were locked"),
-        ('digest = "9', 'digest = "', "`linux-64` does not say digest, packages, python"),
+        ('digest = "9', 'digest = "', "`linux-64` does not say digest, content, packages, python"),
+        ("size = 26000", "size = 26001", "packages on linux-64 what was locked: a URL, a source"),
+        ("files.example/rich", "evil.example/rich", "does not say of its packages on linux-64"),
+        ('depends = ["pygments"], ', "", "does not say of its packages on linux-64"),
+        ('source = "https://index.example', 'source = "https://evil.example', "on linux-64 what"),
+        ('content = "', 'content = "0', "does not say of its packages on linux-64"),
         ("packages = 4", "packages = 5", "has 4 packages on linux-64, and 5 were locked"),
         ('python = "3.12.5" }', 'python = "3.11.5" }', "other packages on linux-64"),
         ('"pyproject.toml",', "1,", "pyproject: has a value of another type"),
@@ -98,6 +104,26 @@ def test_what_is_not_as_it_was_written_is_refused(old: str, new: str, says: str)
         assert read(EXAMPLE.replace(old, new)) == read(EXAMPLE)
         return
     assert says in str(refused(old, new))
+
+
+def test_the_content_of_a_platform_is_as_the_document_says() -> None:
+    kind, texts = "", {"default": list[str](), "test": list[str]()}
+    for line in EXAMPLE.partition("[packages]\n")[2].splitlines():
+        if line.endswith(" = ["):
+            kind = line.split()[0]
+        elif line.startswith("  {") and 'on = ["osx-arm64"]' not in line:
+            plain = re.sub(r"(in|on) = \[[^]]*\], ", "", line.strip().rstrip(","))
+            for name in ("test",) if 'in = ["test"]' in line else texts:
+                texts[name].append(f"{kind} {plain}\n")
+    for name, rows in texts.items():
+        digest = hashlib.sha256("".join(sorted(rows)).encode()).hexdigest()
+        own = EXAMPLE.partition(f"[environment.{name}]")[2]
+        assert f'content = "{digest}"' in own.partition("\n\n")[0]
+
+
+def test_a_file_of_before_keeps_its_packages() -> None:
+    old = re.sub(r'content = "\w+", ', "", EXAMPLE)
+    assert read(old, forgiving=True) == read(EXAMPLE)
 
 
 def test_a_file_that_ends_early_is_refused() -> None:

@@ -17,6 +17,7 @@ from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
 from mfenv.lockfile.names import DEFAULT
 from mfenv.lockfile.outcomes import Checked, Locked, Relocked
 from mfenv.lockfile.reading import read
+from mfenv.lockfile.refusing import check_own
 from mfenv.lockfile.writing import written
 from mfenv.replacing import replace_file
 
@@ -73,6 +74,8 @@ class Locks:
     ) -> Locked:
         """See `Environments.lock`."""
         with self._alone(path):
+            if inputs is None:
+                _text(path)  # says so where there is none
             old, whole = self._old(path)
             chosen = _chosen(path, old, name, inputs)
             if update:
@@ -174,20 +177,21 @@ class Locks:
         """See `Environments.check_lock`."""
         lock = read_lock(path)
         differing: dict[str, tuple[Difference, ...]] = {}
-        unchecked = []
+        unchecked: dict[str, str] = {}
         for environment in _chosen(path, lock, name, inputs):
             if not environment.envs:
                 absent = Difference(what="environment", before=None, after=environment.name)
                 differing[environment.name] = (absent,)
             elif environment.inputs is None or environment.inputs.flow:
-                unchecked.append(environment.name)
+                inputs = environment.inputs
+                unchecked[environment.name] = inputs.flow if inputs else ""
             elif changed := self._differences(
                 self._under(path, environment.inputs),
                 _request(path, environment),
                 environment.envs,
             )[0]:
                 differing[environment.name] = changed
-        return Checked(differences=differing, unchecked=tuple(unchecked))
+        return Checked(differences=differing, unchecked=unchecked)
 
     def _relock(
         self,
@@ -324,7 +328,8 @@ def _at_once(work: Sequence[Callable[[], _T]]) -> Iterator[_T]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        # Editors of some systems begin a file with a mark, which means nothing.
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UnknownEnvironment(
             f"there is no lock file `{path}`",
@@ -333,6 +338,8 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         hint = "take it from the repository again, or delete it and lock anew"
         raise InvalidLock(str(path), 0, "is not UTF-8", hint) from None
+    check_own(text, path)
+    return text
 
 
 def _request(path: Path, environment: LockedEnvironment) -> Request:

@@ -16,7 +16,7 @@ __all__ = ["replace_file"]
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that others see as it was, or as it is to be, whenever this is interrupted.
 
-    Raises `InvalidRequest` for what is there and no file.
+    Raises `InvalidRequest` for what is there and no file, and where none can be made.
     """
     if path.exists() and not path.is_file():
         raise InvalidRequest(f"`{path}` is no file", "name a file with `--output`")
@@ -24,7 +24,15 @@ def replace_file(path: Path, data: bytes) -> None:
     place = type(path)(os.path.realpath(path))
     beside = place.with_name(f".{place.name}.mfenv-{os.getpid()}")
     try:
-        with beside.open("xb") as file:
+        opened = beside.open("xb")
+    except OSError as error:
+        # By the name that the user knows: that of the file beside it says nothing to anybody.
+        raise InvalidRequest(
+            f"cannot write `{path}`: {error.strerror}",
+            "name a file in a directory that is there and can be written to",
+        ) from error
+    try:
+        with opened as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

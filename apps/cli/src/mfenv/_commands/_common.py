@@ -145,6 +145,8 @@ def lock_options(command: Any) -> Any:
 
 def check_one(env: str | None, lock: Path | None, environment: str | None) -> None:
     """Refuse a command line that names no environment, or two."""
+    if str(lock) == "--":
+        raise click.UsageError("--lock lacks its FILE, which stands in front of `--`.")
     if env and lock:
         raise click.UsageError("Give ENV or --lock, not both.")
     if not env and not lock:

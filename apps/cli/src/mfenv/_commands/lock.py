@@ -56,6 +56,11 @@ Examples:
     help="Resolve and write nothing: exit with 1 where the file does not fit what is asked for.",
 )
 @click.option(
+    "--allow-unchecked",
+    is_flag=True,
+    help="With --check: note environments that do not say what they were made from, and pass them.",
+)
+@click.option(
     "--update",
     multiple=True,
     metavar="NAME",
@@ -89,7 +94,8 @@ def lock(**options: Any) -> int:
             inputs = _inputs(path, asked, settings) if any(asked.values()) else None
             if options["check"]:
                 checked = environments.check_lock(path, inputs, name=name)
-                return _report(path, checked, as_json=options["as_json"])
+                allowed = options["allow_unchecked"]
+                return _report(path, checked, as_json=options["as_json"], allowed=allowed)
             outcome = environments.lock(
                 path, inputs, name=name, update=options["update"], upgrade=options["upgrade"]
             )
@@ -120,13 +126,15 @@ def _check_usage(options: dict[str, Any], asked: dict[str, Any], settings: dict[
     ways = ("check", "upgrade", "remove", "update")
     if sum(bool(options[way]) for way in ways) > 1:
         raise click.UsageError("Give one of --check, --update, --upgrade and --remove.")
+    if options["allow_unchecked"] and not options["check"]:
+        raise click.UsageError("--allow-unchecked goes with --check.")
     if options["remove"] and (given or not options["environment"]):
         raise click.UsageError("--remove takes nothing but --environment NAME.")
 
 
-def _report(path: Path, checked: Checked, *, as_json: bool) -> int:
-    for name in checked.unchecked:
-        say(f"note: `{name}` does not say what it was made from, and is not checked")
+def _report(path: Path, checked: Checked, *, as_json: bool, allowed: bool) -> int:
+    for name, flow in checked.unchecked.items() if allowed else ():
+        say(f"note: `{name}` {_why_unchecked(flow)}, and is not checked")
     if as_json:
         print_json(
             {
@@ -139,10 +147,10 @@ def _report(path: Path, checked: Checked, *, as_json: bool) -> int:
                 "unchecked": list(checked.unchecked),
             }
         )
-        return int(bool(checked.differences))
-    if checked.differences:
-        from mfenv.errors import StaleLock
+        return int(bool(checked.differences or (checked.unchecked and not allowed)))
+    from mfenv.errors import InvalidLock, StaleLock
 
+    if checked.differences:
         lines = [
             f"{name}: {difference}"
             for name, differing in checked.differences.items()
@@ -150,7 +158,20 @@ def _report(path: Path, checked: Checked, *, as_json: bool) -> int:
         ]
         again = "mfenv lock" if str(path) == FILE else f"mfenv lock -o {path}"
         raise StaleLock(str(path), tuple(lines), again)
+    for name, flow in checked.unchecked.items() if not allowed else ():
+        checks = f"python {flow} --environment=conda environment lock --check" if flow else ""
+        start = f"`{checks}` checks it" if flow else "lock it from files of the repository"
+        raise InvalidLock(
+            str(path),
+            0,
+            f"environment `{name}` {_why_unchecked(flow)}, and cannot be checked",
+            f"{start}; `--allow-unchecked` lets it pass",
+        )
     return 0
+
+
+def _why_unchecked(flow: str) -> str:
+    return f"is of the flow `{flow}`" if flow else "does not say what it was made from"
 
 
 def _tell(path: Path, outcome: Locked, *, as_json: bool) -> None:

@@ -1,11 +1,13 @@
 """conda-lock.yml, the unified lock file of conda-lock (version 1): every package of every platform.
 
-An entry is for one platform. The file has no `content_hash`: that is of the files which conda-lock
-itself would lock, and its own reader takes a lock without.
+An entry is for one platform. The `content_hash` of a platform, without which conda-lock renders
+nothing, is here the SHA-256 of the environment's `req_id`, a space and the platform: conda-lock's own
+is of the files that it would lock, and here are none.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -49,7 +51,8 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
         *heading(envs),
         "version: 1",
         "metadata:",
-        "  content_hash: {}",
+        "  content_hash:",
+        *(f"    {env.platform}: {_content_hash(env)}" for env in envs),
         "  channels:",
         *(
             line
@@ -63,6 +66,10 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
     ]
     text = "".join(f"{line}\n" for line in lines)
     return Exported(text=text, notes=(*what_systems_need(envs, _FORM), *notes))
+
+
+def _content_hash(env: ResolvedEnv) -> str:
+    return hashlib.sha256(f"{env.req_id} {env.platform}".encode()).hexdigest()
 
 
 def _entry(platform: str, package: Package) -> Iterator[str]:

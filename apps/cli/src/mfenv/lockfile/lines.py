@@ -5,19 +5,22 @@ A package that is the same everywhere has one line, whatever that is in how many
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from envid.errors import InvalidDescription
 from envid.packages import Package
+from mfenv.lockfile.toml import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from envid.resolved import ResolvedEnv
     from mfenv.lockfile.model import LockedEnvironment
 
-__all__ = ["KINDS", "Place", "package_lines", "read_package"]
+__all__ = ["KINDS", "Place", "content_of", "package_lines", "read_package"]
 
 KINDS = ("conda", "pypi")
 
@@ -40,6 +43,17 @@ def package_lines(environments: Sequence[LockedEnvironment]) -> dict[str, list[d
     for of_kind in lines.values():
         of_kind.sort(key=lambda line: (line["name"], line["version"], list(map(str, line.items()))))
     return lines
+
+
+def content_of(env: ResolvedEnv) -> str:
+    """The digest of all that a file says of an environment's packages on a platform, and of its notes.
+
+    Ids cover what is installed. This covers the rest: where it comes from, its size, its needs.
+    Where else a package is, is not part of it, so that one environment leaves another's alone.
+    """
+    rows = sorted(f"{package.kind} {value(_line(package, {}))}\n" for package in env.packages)
+    rows += [f"note {value(note)}\n" for note in env.notes]
+    return hashlib.sha256("".join(rows).encode()).hexdigest()
 
 
 def _where(held: set[Place], platforms: Mapping[str, set[str]]) -> Iterator[dict[str, list[str]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class Locked:
 class Checked:
     """Where a lock file does not fit what is asked for, by environment; empty where it does.
 
-    `unchecked` are the environments that do not say what they were made from.
+    `unchecked` are the environments that do not say here what they were made from, each with the
+    file of the flow that says it; empty where none does.
     """
 
     differences: Mapping[str, tuple[Difference, ...]]
-    unchecked: tuple[str, ...] = ()
+    unchecked: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.errors import InvalidLock, InvalidRequest
 from mfenv.lockfile.inputs import Inputs
-from mfenv.lockfile.lines import KINDS, read_package
+from mfenv.lockfile.lines import KINDS, content_of, read_package
 from mfenv.lockfile.model import (
     RESOLVED_AT,
     RESOLVED_BY,
@@ -36,7 +36,7 @@ __all__ = ["read"]
 _OF_PLATFORMS = tuple((platform,) for platform in PLATFORMS)
 _TABLES = ((), ("from",), ("asked",), ("requirements",))
 _IDS = {"req_id": "what it asks for", "full_id": "its platforms"}
-_FACTS = ("digest", "packages", "python")
+_FACTS = ("digest", "content", "packages", "python")
 _UPGRADE = "upgrade mfenv, or have it locked by the version that reads it here"
 
 
@@ -250,6 +250,7 @@ class _Head:
         self.found: dict[str, str] = {}
         self.digests: dict[str, str] = {}
         self._counts: dict[str, int] = {}
+        self._contents: dict[str, str] = {}
         self._noted: list[Entry] = []
         for key, entry in section.entries.items():
             if key in PLATFORMS:
@@ -262,16 +263,21 @@ class _Head:
 
     def _read_platform(self, platform: str, entry: Entry) -> None:
         facts = entry.value if isinstance(entry.value, dict) else {}
-        digest, count, python = (facts.get(name) for name in _FACTS)
+        digest, content, count, python = (facts.get(name) for name in _FACTS)
         elsewhere = facts.keys() == {"digest"}
-        whole = isinstance(count, int) and isinstance(python, str) and facts.keys() == {*_FACTS}
+        typed = isinstance(count, int) and isinstance(python, str) and isinstance(content, str)
+        whole = typed and facts.keys() == {*_FACTS}
         if not isinstance(digest, str) or not is_id(digest) or not (elsewhere or whole):
             reason = f"`{platform}` does not say {', '.join(_FACTS)}"
             self._reader.pass_over(self._reader.wrong(entry.line, reason))
+            # To lock again, its packages are to be known; no id is compared then.
+            if isinstance(python, str):
+                self.found[platform] = python
             return
         self.digests[platform] = digest
         if whole:
             self.found[platform], self._counts[platform] = str(python), int(count or 0)
+            self._contents[platform] = str(content)
 
     def _notes(self) -> dict[str, list[str]]:
         notes: dict[str, list[str]] = {platform: [] for platform in self.found}
@@ -298,6 +304,10 @@ class _Head:
             if env.co_resolved[platform] != self.digests[platform]:
                 reason = f"{who} has other packages on {platform} than were locked"
                 raise self._reader.wrong(line, f"{reason}: their digest differs")
+            if content_of(env) != self._contents[platform]:
+                reason = f"{who} does not say of its packages on {platform} what was locked"
+                more = "a URL, a source, a size, a hash, a need or a note is another"
+                raise self._reader.wrong(line, f"{reason}: {more}")
         for key, what in _IDS.items():
             entry = self._section.entries.get(key)
             if entry is None:

@@ -1,26 +1,55 @@
-"""Lock files of mfenv's own where a file of another kind is expected."""
+"""Lock files of mfenv's own where another kind is expected, and the other way round."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from mfenv.errors import InvalidRequest
+from mfenv.errors import InvalidLock, InvalidRequest
 from mfenv.lockfile.names import HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["refuse_own"]
+__all__ = ["check_own", "refuse_own"]
+
+# Its first comment may be gone by an edit, and its first line be a conflict that git left.
+_OWN = (
+    re.compile(r"^version *= *\d", re.MULTILINE),
+    re.compile(r"^\[(environment\.|packages\])", re.MULTILINE),
+)
+
+# No more of a large file of another kind is read.
+_START = 1 << 20
+
+
+def check_own(text: str, path: Path) -> None:
+    """Raise `InvalidLock` for a file that `mfenv lock` did not write, nor a merge of such files."""
+    if _is_own(text):
+        return
+    if not text.strip():
+        hint = "delete it, and write it with `mfenv lock`, such as `mfenv lock -p pyproject.toml`"
+        raise InvalidLock(str(path), 0, "is empty", hint)
+    raise InvalidLock(
+        str(path),
+        0,
+        "is no lock file of mfenv",
+        f"`mfenv import {path}` takes those of other tools; `mfenv lock` writes `mfenv.lock`",
+    )
 
 
 def refuse_own(file: Path | str) -> None:
     """Raise `InvalidRequest` for a file that `mfenv lock` wrote; a URL is not looked at."""
     if isinstance(file, str) or not file.is_file():
         return
-    with file.open("rb") as opened:
-        start = opened.read(len(HEAD))
-    if start == HEAD.encode():
+    with file.open(encoding="utf-8-sig", errors="replace") as opened:
+        start = opened.read(_START)
+    if _is_own(start):
         raise InvalidRequest(
             f"`{file}` is a lock file of mfenv itself",
             "`mfenv create --lock` takes environments from it, and `mfenv lock` renews it",
         )
+
+
+def _is_own(text: str) -> bool:
+    return text.startswith(HEAD) or all(sign.search(text) for sign in _OWN)

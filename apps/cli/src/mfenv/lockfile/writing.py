@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mfenv.lockfile.lines import KINDS, package_lines
+from mfenv.lockfile.lines import KINDS, content_of, package_lines
 from mfenv.lockfile.names import HEAD
 from mfenv.lockfile.toml import header, key, listed, value
 
@@ -49,7 +49,11 @@ def _environment(locked: LockedEnvironment) -> Iterator[str]:
         # What was resolved together with it, and is not in this file, is known by its digest.
         if platform in here:
             known = here[platform]
-            facts |= {"packages": len(known.packages), "python": known.python}
+            facts |= {
+                "content": content_of(known),
+                "packages": len(known.packages),
+                "python": known.python,
+            }
         yield f"{key(platform)} = {value(facts)}"
     if notes := list(_notes(envs)):
         yield from listed("notes", notes)
