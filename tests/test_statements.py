@@ -102,6 +102,7 @@ def test_a_lock_file_keeps_every_option_that_says_what_is_asked() -> None:
     kept = {f"--{name}" for name in (*ASKED, *SETTINGS)}
     # What is known somewhere is nothing that a repository holds, and another lock is one already.
     known = {"--from", "--using", "--lock", "--locked", "--environment"}
+    known |= {"--no-group", "--default-groups", "--only-group", "--package"}
     assert tables.statements("resolve") - kept == known
     offered = {max(parameter.opts, key=len) for parameter in lock.params}
     assert kept <= offered

@@ -112,3 +112,29 @@ def test_a_python_for_every_platform_is_the_one_of_each(
     assert {platform: env.python for platform, env in found.items()} == dict.fromkeys(
         (LINUX, OSX), "3.11.0"
     )
+
+
+def test_groups_are_left_out_and_members_chosen(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any]
+) -> None:
+    wheels = [make_wheel(name, "1.0") for name in ("own", "grouped", "other")]
+    lock = uv_lock(tmp_path, index, {wheel: [] for wheel in wheels})
+    listed = lock.read_text().partition("[[package]]\nname = 'own'")
+    lock.write_text(
+        'version = 1\n[manifest]\nmembers = ["app", "api"]\n'
+        '[[package]]\nname = "app"\nversion = "0"\nsource = { virtual = "." }\n'
+        'dependencies = [{ name = "own" }]\n'
+        '[package.dev-dependencies]\ndev = [{ name = "grouped" }]\n'
+        '[[package]]\nname = "api"\nversion = "0"\nsource = { virtual = "api" }\n'
+        'dependencies = [{ name = "other" }]\n' + "".join(listed[1:])
+    )
+
+    def names(**asked: Any) -> set[str]:
+        return {p.name for p in envs(place, lock, platforms=(LINUX,), **asked)[LINUX].packages}
+
+    assert names() == {"own", "grouped"}
+    assert names(without_groups=("dev",)) == names(default_groups=False) == {"own"}
+    assert names(only_groups=("dev",)) == {"grouped"}
+    assert names(members=("api",)) == {"other"}
+    with pytest.raises(InvalidRequest, match="only some groups"):
+        names(only_groups=("dev",), extras=("some",))

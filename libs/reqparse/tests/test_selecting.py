@@ -218,8 +218,8 @@ def test_extras_that_exclude_each_other(desk: Desk) -> None:
     ):
         selected = select(locked, target(), Choice(extras=extras))
         assert [(s.package.name, s.package.version) for s in selected] == expected
-    problems = refused(locked, Choice(extras=("cpu", "gpu")))
-    assert "the extra `cpu` of `app` and the extra `gpu` of `app` exclude each other" in problems[0]
+    (problem,) = refused(locked, Choice(extras=("cpu", "gpu")))
+    assert "the extra `cpu` of `app` and the extra `gpu` of `app` exclude each other" in problem
 
 
 WORKSPACE = """\

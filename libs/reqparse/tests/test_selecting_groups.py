@@ -149,7 +149,10 @@ def test_sources_of_a_poetry_lock(desk: Desk) -> None:
         + poetry("e", source("legacy", "https://u:hunter2@i.org/simple", 'reference = "mine"'))
         + metadata("2.1")
     )
-    a, b, c, d, e = select(desk.read(text, "poetry.lock"), target())
+    locked = desk.read(text, "poetry.lock")
+    noted = [note for note in locked.notes if "reference" in note.text]
+    assert [note.origin.line for note in noted] == [text[: text.index(commit)].count("\n") + 1]
+    a, b, c, d, e = select(locked, target())
     assert a.artifact.url == "git+https://g.org/a.git@c0#subdirectory=s"
     assert (b.artifact.url, b.artifact.hashes) == ("https://h.org/b-1.tar.gz", (f"sha256:{SHA}",))
     assert c.artifact.path == str(desk.root / "links/c-1.tar.gz")

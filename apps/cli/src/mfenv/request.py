@@ -81,7 +81,9 @@ class Request:
     are those where none are stated; none, it is this machine's.
 
     `locks` are lock files, beside which nothing else is asked for: of them, `groups`, `extras` and
-    pixi's `environment` choose, and with `locked` one that its source has left behind is refused.
+    pixi's `environment` choose, `without_groups` leaves groups out, `default_groups` all those that
+    are meant where nothing is said, `only_groups` everything else, `members` are those of uv's
+    workspace; and with `locked` one that its source has left behind is refused.
     """
 
     files: tuple[File, ...] = ()
@@ -105,6 +107,10 @@ class Request:
     also: tuple[tuple[str, str], ...] = ()
     locks: tuple[File, ...] = ()
     environment: str | None = None
+    without_groups: tuple[str, ...] = ()
+    default_groups: bool = True
+    only_groups: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     locked: bool = False
 
     @property

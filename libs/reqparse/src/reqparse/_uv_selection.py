@@ -145,10 +145,12 @@ class _Walk:
         return None
 
     def check_conflicts(self) -> None:
+        """Refuse a choice of what excludes each other; the versions that both need say no more."""
         for members in self._selection.lock.conflicts:
             if len(both := [name for name in members if name in self._active]) > 1:
                 text = f"{' and '.join(map(_in_words, both))} exclude each other"
                 self._selection.problem(self._selection.lock.origin, text, "choose one of them")
+                self._selection.check()
 
     def result(self) -> dict[LockedPackage, tuple[str, ...]]:
         roots = set(self._selection.choice.packages or self._selection.lock.roots)

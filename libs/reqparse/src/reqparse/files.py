@@ -57,6 +57,8 @@ _SIGNS = {
     "conda-lock.yml": (rb"version: \d", rb"package:\s*$"),
 }
 
+_CONFLICT = re.compile(rb"^<{7} (?=.*^={7}\r?$.*^>{7} )", re.MULTILINE | re.DOTALL)
+
 KINDS = tuple(_READERS)
 """What a file can be; see the README for how a kind is told by name and content."""
 
@@ -86,9 +88,21 @@ def parse_file(
     )
     with reading.guard(Origin(file=redact(str(path)))):
         data = reading.load(str(path), included=False)
-        module, _, function = _READERS[kind or kind_of(str(path), data)].partition(":")
+        kind = kind or kind_of(str(path), data)
+        if kind != "script":  # whose texts may show such lines
+            _check_merged(data)
+        module, _, function = _READERS[kind].partition(":")
         getattr(import_module(f"reqparse.{module}"), function)(reading, str(path), data)
     return reading.result()
+
+
+def _check_merged(data: bytes) -> None:
+    """Raise Flaw where git has left both sides of a merge."""
+    start = _CONFLICT.search(data)
+    if start:
+        hint = "take one of its sides, or make the file again"
+        line = data.count(b"\n", 0, start.start()) + 1
+        raise Flaw("here is a conflict of a merge, as git leaves it", hint, line)
 
 
 def kind_of(name: str, data: bytes) -> str:

@@ -134,6 +134,7 @@ def _artifacts(
     files = list(_files(listed if listed.value is not None or older is None else older))
     hashes = [digest for file in files for digest in file.hashes]
     if kind in (None, "legacy"):
+        source.get("reference").done = True  # the name of an index, which its URL says
         yield from files
     elif kind == "git":
         address = source.get("url").text.removeprefix("git+")

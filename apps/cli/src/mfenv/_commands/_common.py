@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
     from mfenv.settings import Settings
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 DAY = 86400.0
 _KILO = 1000
@@ -115,6 +117,41 @@ def platform_option(text: str) -> Callable[[Any], Any]:
         type=click.Choice(["linux-64", "linux-aarch64", "osx-64", "osx-arm64"]),
         help=text,
     )
+
+
+def choice_options(function: _F) -> _F:
+    """The options, named as uv's, that say what of a lock is not wanted."""
+    options = (
+        click.option(
+            "--no-group",
+            "without_groups",
+            multiple=True,
+            metavar="G",
+            help="Dependency group or category of a lock to leave out.",
+        ),
+        click.option(
+            "--default-groups/--no-default-groups",
+            default=True,
+            help="Take the groups of a lock that are meant where nothing is said.  [default: yes]",
+        ),
+        click.option(
+            "--only-group",
+            "only_groups",
+            multiple=True,
+            metavar="G",
+            help="Take this group of a lock alone, without the project's own dependencies.",
+        ),
+        click.option(
+            "--package",
+            "members",
+            multiple=True,
+            metavar="NAME",
+            help="Member of the workspace that a uv.lock is for.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 def env_argument(**options: Any) -> Callable[[Any], Any]:

@@ -8,6 +8,7 @@ import click
 
 from mfenv._commands._common import (
     FileOrUrl,
+    choice_options,
     current_host,
     json_option,
     local_only_option,
@@ -20,10 +21,14 @@ _EXAMPLES = """\b
 Examples:
   mfenv import uv.lock --alias team/etl:v1
   mfenv import pixi.lock --environment test --platform linux-64
+  mfenv import uv.lock --package api --no-group dev
   mfenv import requirements.txt --python 3.12 --locked
   mfenv import conda-linux-64.lock conda-osx-arm64.lock --alias team/etl:v2
 """
-_ASKED = ("groups", "extras", "environment", "locked", "sys", "python")
+_ASKED = (
+    *("groups", "extras", "environment", "locked", "sys", "python"),
+    *("without_groups", "default_groups", "only_groups", "members"),
+)
 _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
 
 
@@ -38,6 +43,7 @@ _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
     "--group", "groups", multiple=True, metavar="G", help="Dependency group or category of it."
 )
 @click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
+@choice_options
 @platform_option(
     "Platform; may be repeated.  [default: all that the lock names, or else this machine's]"
 )

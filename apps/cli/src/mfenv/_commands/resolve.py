@@ -9,6 +9,7 @@ import click
 
 from mfenv._commands._common import (
     FileOrUrl,
+    choice_options,
     complete_env,
     current_host,
     json_option,
@@ -38,7 +39,8 @@ _ASKED = (
     *("files", "environment_files", "pyprojects", "scripts"),
     *("pypi", "conda", "npconda", "sys", "python", "using", "same_as", "locks"),
 )
-_CHOICE = ("groups", "extras", "environment", "locked")
+_OF_LOCKS = ("environment", "locked", "without_groups", "only_groups", "members")
+_CHOICE = ("groups", "extras", "default_groups", *_OF_LOCKS)
 # What may stand beside `--lock`: it says of what and for what, and asks for nothing more.
 _BESIDE_LOCKS = ("locks", "sys", "python")
 _RUN = ("alias", "update", "force", "dry_run", "set_default", "as_json")
@@ -67,6 +69,7 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
     help="Dependency group, or feature or environment of pixi, of it.",
 )
 @click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
+@choice_options
 @_files_option(
     "--lock",
     "locks",
@@ -194,10 +197,13 @@ def _check_choice(asked: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
             "--group and --extra are of a pyproject.toml or a lock: give it with -p FILE or"
             " --lock FILE."
         )
-    if (choice["environment"] or choice["locked"]) and not asked["locks"]:
-        raise click.UsageError(
-            "--environment and --locked are of a lock: give it with --lock FILE."
-        )
+    of_locks = [name for name in _OF_LOCKS if choice[name]]
+    of_locks += [] if choice["default_groups"] else ["default_groups"]
+    if of_locks and not asked["locks"]:
+        options = [
+            max(p.secondary_opts or p.opts, key=len) for p in resolve.params if p.name in of_locks
+        ]
+        raise click.UsageError(f"Give a lock with --lock FILE beside {' and '.join(options)}.")
 
 
 def _check_locks_alone(asked: Mapping[str, Any], run: Mapping[str, Any]) -> None:

@@ -136,11 +136,20 @@ def read_locks(
 
     # pixi may have several variants of a platform, each with a name of its own.
     environment, _, variant = (request.environment or "").partition("@")
+    if request.only_groups and (request.groups or request.extras):
+        raise InvalidRequest(
+            "only some groups are wanted, and others or extras beside them",
+            "name the groups with `--only-group` alone",
+        )
     choice = Choice(
         environment=environment or None,
         platform=variant or None,
-        groups=request.groups,
+        groups=(*request.groups, *request.only_groups),
+        without_groups=request.without_groups,
+        default_groups=request.default_groups,
+        only_groups=bool(request.only_groups),
         extras=request.extras,
+        packages=request.members,
     )
     fetch = fetching(settings, credentials, note)
     problems: list[Problem] = []

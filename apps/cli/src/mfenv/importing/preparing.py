@@ -109,7 +109,7 @@ def prepare_import(
         pins={platform: own.pins for platform, own in pinned.items()},
         notes=(
             *check_fresh(locks, strict=request.locked),
-            *unused(sets, (*request.groups, *request.extras)),
+            *unused(sets, (*request.groups, *request.only_groups, *request.extras)),
             *unlocked_platforms(locks, platforms),
             *dict.fromkeys(text for own in pinned.values() for text in own.notes),
             *unused_virtual_packages(stated, platforms, settings),
