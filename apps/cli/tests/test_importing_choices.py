@@ -138,3 +138,12 @@ def test_groups_are_left_out_and_members_chosen(
     assert names(members=("api",)) == {"other"}
     with pytest.raises(InvalidRequest, match="only some groups"):
         names(only_groups=("dev",), extras=("some",))
+
+
+def test_hashes_alone_are_for_the_python_that_runs_us(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any]
+) -> None:
+    wheel = make_wheel("hashed", "1.0")
+    index.add(wheel)
+    (env,) = envs(place, requirements(tmp_path, index, wheel), platforms=(LINUX,)).values()
+    assert env.python.startswith(f"{MINOR}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ def find_packages(
         origins=prepared.origins,
         held={base.platform: base.packages for base in prepared.bases},
         preferred={env.platform: env.packages for env in preferred},
-        preferred_python=preferred[0].python if preferred else "",
+        preferred_python=_preferred_python(prepared, preferred),
         built_wheel=lambda key: shared_wheel(key, cache, store),
         listing=cache.listing,
         wheel=lambda package: known_wheel(package, cache, store),
@@ -101,12 +102,22 @@ def find_packages(
     return ResolvedEnv.co_resolve(
         prepared.spec,
         {
-            platform: (resolution.python, resolution.packages)
-            for platform, resolution in resolutions.items()
+            name: (resolution.python, resolution.packages)
+            for name, resolution in resolutions.items()
         },
         resolved_by=user_name(),
-        notes={platform: resolution.notes for platform, resolution in resolutions.items()},
+        notes={name: resolution.notes for name, resolution in resolutions.items()},
     )
+
+
+def _preferred_python(prepared: Prepared, preferred: Sequence[ResolvedEnv]) -> str:
+    """The version of Python to stay with, where several of this machine will do.
+
+    A lock that leaves it open is for the one that runs us, as one that has the files of wheels is.
+    """
+    if preferred:
+        return preferred[0].python
+    return platform.python_version() if prepared.pins else ""
 
 
 def _only_python(spec: EnvSpec) -> bool:

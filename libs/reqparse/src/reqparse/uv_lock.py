@@ -60,9 +60,8 @@ def read(reading: Reading, location: str, data: bytes) -> None:
         reading.facts["lock"] = lock = _lock(place, root, nodes)
         for package in reading.packages:
             if package.name in lock.roots:
-                asked = ", ".join(map(str, package.dependencies)) or "nothing"
-                text = f"`{package.name}` is not installed: the lock is for it; what it asks for is"
-                reading.note(package.origin, f"{text} {asked}")
+                text = f"`{package.name}` is not installed: the lock is for it"
+                reading.note(package.origin, text)
     reading.note_unread(root, place.file, _UNREAD)
 
 
