@@ -797,6 +797,7 @@ def test_conda_locks_behind_their_source_are_noticed(
     made = conda_packages(channel, place, "greeter")
     greeter = next(p for p in made.packages if p.name == "greeter")
     lock = pixi_lock(tmp_path, made.packages, default=[p.name for p in made.packages])
+    lock.write_text(lock.read_text().replace("https://channel.test", channel.url))
     manifest = tmp_path / "pixi.toml"
     same = (
         f"[workspace]\nname='x'\nchannels = ['{channel.url}']\nplatforms = ['{HERE}']\n"

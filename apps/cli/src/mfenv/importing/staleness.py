@@ -13,6 +13,13 @@ from packaging.utils import canonicalize_name
 
 from envid.requirements import normalize
 from mfenv.errors import InvalidRequest
+from mfenv.importing.sources_beside import (
+    optional_groups,
+    poetry_choice,
+    removed,
+    stale_manifest,
+    stale_pipfile,
+)
 from mfenv.importing.uv_projects import built_by_uv, stale_project
 from resolvers.satisfied import contradicts
 
@@ -39,7 +46,8 @@ def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
         known = any(_UNTOLD not in text for text in stale)
         what = "a lock is behind its source" if known else "it is not known that a lock is fresh"
         raise InvalidRequest(f"{what}: {'; '.join(stale)}", "lock again, or leave out `--locked`")
-    return (*stale, *(text for lock in every for text in _otherwise(lock)))
+    unchecked = _unchecked(every) if strict else ()
+    return (*stale, *unchecked, *(text for lock in every for text in _otherwise(lock)))
 
 
 def _source(lock: LockFile) -> Path | None:
@@ -53,31 +61,78 @@ def _source(lock: LockFile) -> Path | None:
 def _otherwise(lock: LockFile) -> Iterator[str]:
     """A note on what the lock's own tool makes otherwise, as its source says."""
     source = _source(lock)
-    if source and lock.said.lock and lock.said.lock.kind == "uv.lock":
+    kind = lock.said.lock.kind if lock.said.lock else ""
+    if source and kind == "uv.lock":
         yield from built_by_uv(source)
+    if source and kind == "poetry.lock" and not lock.choice.groups:
+        try:
+            names = ", ".join(f"`{name}`" for name in optional_groups(source))
+        except ValueError:  # told where staleness is
+            return
+        if names:
+            yield (
+                f"{source}: optional for poetry: {names}; all groups are taken here where none is"
+                " named with `--group`"
+            )
+
+
+def _unchecked(locks: Iterable[LockFile]) -> Iterator[str]:
+    """A note on each lock that has nothing beside it to be compared with."""
+    for lock in locks:
+        if _source(lock) is None:
+            yield (
+                f"nothing beside `{lock.shown}` says what it was made from: whether it is behind"
+                " that was not checked"
+            )
 
 
 def _stale(lock: LockFile) -> Iterator[str]:
     source = _source(lock)
     if source is None or lock.said.lock is None:
         return
-    if lock.said.lock.kind == "uv.lock":
-        yield from stale_project(Path(lock.file), source)
-        return
-    from reqparse import ParseErrors, parse_file
+    from reqparse import ParseErrors
 
-    # What pixi calls an environment, its manifest has as a group.
-    environment = lock.choice.environment
     try:
-        said = parse_file(source, groups=(environment,) if environment else ())
+        yield from _compared(lock, Path(lock.file), source, lock.said.lock.kind)
     except ParseErrors as error:
         yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error.problems[0]}"
+    except (OSError, ValueError) as error:
+        yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error}"
+
+
+def _compared(lock: LockFile, path: Path, source: Path, kind: str) -> Iterator[str]:
+    """Everything in which a lock is behind its source; raises what reading that raises."""
+    from reqparse import parse_file
+
+    if kind == "uv.lock":
+        yield from stale_project(path, source)
         return
+    if kind == "Pipfile.lock":
+        yield from stale_pipfile(path, source)
+        return
+    if kind == "pylock.toml":
+        raise ValueError("a pylock.toml does not say what it was made for")
+    # What pixi calls an environment, its manifest has as a group.
+    own = (lock.choice.environment,) if lock.choice.environment else ()
+    groups, extras = poetry_choice(source) if kind == "poetry.lock" else (own, ())
+    said = parse_file(source, groups=groups, extras=extras)
     yield from _unmet(lock, said)
+    if kind == "pixi.lock":
+        yield from stale_manifest(lock, source)
+    named = [canonicalize_name(r.name) for r in said.requirements if r.name]
+    # What has no name in its source may be any.
+    if kind == "requirements.txt" and len(named) == len(said.requirements):
+        yield from removed(path, source, named)
 
 
 def _beside(*names: str) -> Callable[[Path], Sequence[Path]]:
     return lambda path: [path.with_name(name) for name in names]
+
+
+def _project(path: Path) -> Sequence[Path]:
+    """The script of a script's lock, else the project."""
+    is_script = path.name.endswith(".py.lock")
+    return [path.with_suffix("") if is_script else path.with_name("pyproject.toml")]
 
 
 def _inputs(path: Path) -> Sequence[Path]:
@@ -86,7 +141,9 @@ def _inputs(path: Path) -> Sequence[Path]:
 
 
 _SOURCES: dict[str, Callable[[Path], Sequence[Path]]] = {
-    "uv.lock": _beside("pyproject.toml"),
+    "uv.lock": _project,
+    "Pipfile.lock": _beside("Pipfile"),
+    "pylock.toml": _beside("pyproject.toml"),
     "requirements.txt": _inputs,
     "poetry.lock": _beside("pyproject.toml"),
     "conda-lock.yml": _beside("environment.yml", "environment.yaml"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = ["built_by_uv", "stale_project"]
 
 # From this revision on a uv.lock has the groups that are there by default.
 _HAS_DEFAULTS = 5
+_SCRIPT = re.compile(r"(?m)^# /// script\r?$\n((?:^#(?:| .*)\r?$\n)+?)^# ///\r?$")
 _BUILT = {
     "no-binary": "uv builds {} from source (`no-binary`); here a wheel of the lock is taken",
     "no-build": "uv builds nothing of {} (`no-build`); here what has no wheel is built",
@@ -112,7 +114,15 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _with_settings(project: Path) -> dict[str, Any]:
-    """A pyproject.toml; a uv.toml beside it goes before the settings in it."""
+    """A pyproject.toml; a uv.toml beside it goes before the settings in it.
+
+    Of a script, what its metadata (PEP 723) says, as a project would say it.
+    """
+    if project.suffix == ".py":
+        text = project.read_text(encoding="utf-8-sig")
+        lines = "".join(match[1] for match in _SCRIPT.finditer(text)).splitlines()
+        said = tomllib.loads("\n".join(line[1:].removeprefix(" ") for line in lines))
+        return {"project": said, "tool": said.pop("tool", {})}
     stated = _read(project)
     file = project.with_name("uv.toml")
     if file.is_file():
