@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -87,6 +89,7 @@ def parse_file(
         env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras
     )
     with reading.guard(Origin(file=redact(str(path)))):
+        _check_no_pipe(str(path))
         data = reading.load(str(path), included=False)
         kind = kind or kind_of(str(path), data)
         if kind != "script":  # whose texts may show such lines
@@ -94,6 +97,17 @@ def parse_file(
         module, _, function = _READERS[kind].partition(":")
         getattr(import_module(f"reqparse.{module}"), function)(reading, str(path), data)
     return reading.result()
+
+
+def _check_no_pipe(path: str) -> None:
+    """Raise Flaw for a pipe that has the name of a project's file, and may never have a writer.
+
+    Those of a shell have names that say nothing, and are read.
+    """
+    named = path.replace("\\", "/").rpartition("/")[2].lower() in (*_NAMES, "pipfile.lock")
+    with suppress(OSError, ValueError):  # which is said when it is read
+        if named and stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - paths stay strings
+            raise Flaw("this is a pipe, and no file", "make the file again")
 
 
 def _check_merged(data: bytes) -> None:
