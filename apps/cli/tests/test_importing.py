@@ -360,6 +360,26 @@ def test_what_lies_beside_a_lock_is_taken_by_its_content(
     assert changed.req_id != moved.req_id
 
 
+def test_what_was_built_and_asks_for_more_than_the_lock_has_is_said(
+    tmp_path: Path, place: dict[str, Any]
+) -> None:
+    make_project(
+        tmp_path / "member",
+        "member",
+        "1.0",
+        module="a = 1\n",
+        requires=["attrs>=1", "other; sys_platform == 'win32'"],
+    )
+    lock = tmp_path / "pylock.toml"
+    lock.write_text(
+        "lock-version = '1.0'\ncreated-by = 'me'\n[[packages]]\nname = 'member'\n"
+        "[packages.directory]\npath = 'member'\n"
+    )
+    outcome = resolved(place, lock)
+    (note,) = [note for note in outcome.notes if "the lock has no" in note]
+    assert "`member` 1.0 was built as it is now, and requires `attrs>=1`" in note
+
+
 # Conda's locks
 
 

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from envid.spec import EnvSpec
 from pkgcache.threads import Threads
 from resolvers._beside import Beside
+from resolvers._built_gaps import with_gaps
 from resolvers._compile import compile_exactly
 from resolvers._conda_solve import Solved, solve_conda
 from resolvers._files import Files
@@ -114,6 +115,10 @@ class PinnedResolver:
             platform: self._together(platform, base.get(platform), pythons, made.get(platform))
             for platform in platforms
         }
+        # A package of conda may stand for one of PyPI by another name.
+        for platform in platforms:
+            if not any(package.kind == "conda" for package in self._pins[platform].packages):
+                chosen[platform] = with_gaps(chosen[platform], platform, context)
         return _checked(spec, chosen, [p for p in platforms if asked[p]], context)
 
     def _pythons(

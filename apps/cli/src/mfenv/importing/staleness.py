@@ -64,11 +64,13 @@ def _otherwise(lock: LockFile) -> Iterator[str]:
     kind = lock.said.lock.kind if lock.said.lock else ""
     if source and kind == "uv.lock":
         yield from built_by_uv(source)
-    if source and kind == "poetry.lock" and not lock.choice.groups:
+    choice = lock.choice
+    if source and kind == "poetry.lock" and choice.default_groups and not choice.groups:
         try:
-            names = ", ".join(f"`{name}`" for name in optional_groups(source))
+            groups = [name for name in optional_groups(source) if name not in choice.without_groups]
         except ValueError:  # told where staleness is
             return
+        names = ", ".join(f"`{name}`" for name in groups)
         if names:
             yield (
                 f"{source}: optional for poetry: {names}; all groups are taken here where none is"
