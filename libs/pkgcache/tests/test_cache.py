@@ -345,7 +345,7 @@ def test_waiting_says_what_for(cache: PackageCache) -> None:
                 time.sleep(0.01)
             assert not waiting.done()
         assert waiting.result().name == "demo"
-    assert progress.notes == [f"waiting for another process that works on `{package.filename}`"]
+    assert progress.notes == [f"waiting for whoever works on `{package.filename}` already"]
 
 
 def test_processes_on_one_cold_cache_download_each_object_once(

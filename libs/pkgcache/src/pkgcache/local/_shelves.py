@@ -273,7 +273,7 @@ class Shelves:
         path = self.lock_path(package.digest)
         with lock(
             path,
-            waiting_for=f"another process that works on `{package.filename}`",
+            waiting_for=f"whoever works on `{package.filename}` already",
             progress=progress,
         ):
             yield
