@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metaflow_extensions.mfenv._statements import readings
-from metaflow_extensions.mfenv.lock_files import lock_of
+from metaflow_extensions.mfenv.lock_files import lock_instead, lock_of
 from metaflow_extensions.mfenv.records import Statement
 from mfenv.errors import Contradiction, InvalidRequest
 
@@ -102,3 +102,26 @@ def test_a_decorator_has_one_name_for_flows_and_steps() -> None:
     assert decorators["resolved_lock"].attributes["path"] == "x"
     with pytest.raises(Exception, match="resolved_uv"):
         metaflow.resolved_uv(type("NoFlow", (), {}))
+
+
+def test_another_lock_has_the_choices_of_the_decorator() -> None:
+    """`resolve --lockfile` says which lock, and nothing of what a step takes of it."""
+
+    def statement(kind: str, level: str, **attributes: object) -> Statement:
+        return Statement(kind=kind, level=level, place=f"@{kind}", attributes=attributes)
+
+    of_flow = statement("resolved_req", "flow", groups=["far"], locked=True)
+    of_step = statement("resolved_uv", "step", path="..", groups=["dev"], extras=["b"], locked=None)
+    for stated, choices in (
+        ((), {}),
+        ((statement("pypi", "step", packages={"a": "1"}),), {}),
+        ((of_flow,), {"groups": ["far"], "locked": True}),
+        ((of_step, of_flow), {"groups": ["dev"], "extras": ["b"]}),
+    ):
+        instead = lock_instead(stated, "x/uv.lock")
+        assert (instead.kind, instead.level, instead.place) == (
+            "resolved_lock",
+            "step",
+            "--lockfile",
+        )
+        assert instead.attributes == {"path": "x/uv.lock", **choices}

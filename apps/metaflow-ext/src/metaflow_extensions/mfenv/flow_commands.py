@@ -14,7 +14,8 @@ from metaflow_extensions.mfenv.engine import (
     requests_of,
     resolve_all,
 )
-from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep, Statement
+from metaflow_extensions.mfenv.lock_files import lock_instead
+from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
 if TYPE_CHECKING:
@@ -78,10 +79,7 @@ def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedSt
 
 def _with_lock(step: StepStatements, lockfile: str) -> StepStatements:
     """The step as if its only decorator named a lock."""
-    lock = Statement(
-        kind="resolved_lock", level="step", place="--lockfile", attributes={"path": lockfile}
-    )
-    return replace(step, stated=(lock,))
+    return replace(step, stated=(lock_instead(step.stated, lockfile),))
 
 
 def flow_show(asked: FlowShow, say: Say) -> dict[str, ShownStep]:

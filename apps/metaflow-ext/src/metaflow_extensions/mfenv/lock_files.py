@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv._statements import refuse
+from metaflow_extensions.mfenv.records import Statement
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from metaflow_extensions.mfenv._statements import Reading
 
-__all__ = ["LOCKS", "StatedLock", "lock_of"]
+__all__ = ["LOCKS", "StatedLock", "lock_instead", "lock_of"]
 
 LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
 """The kinds of decorators that name a lock."""
@@ -24,6 +25,7 @@ _TOGETHER = {
     "resolved_uv": ("uv.lock", "pyproject.toml"),
     "resolved_req": ("requirements.txt", "requirements.in"),
 }
+_CHOICES = ("groups", "extras", "environment", "locked")
 _TOP = 5
 
 
@@ -58,6 +60,22 @@ def lock_of(said: Sequence[Reading]) -> StatedLock | None:
         extras=arguments.extras or (),
         environment=arguments.environment,
         locked=arguments.locked is True,
+    )
+
+
+def lock_instead(stated: Sequence[Statement], file: str) -> Statement:
+    """What says that a step has another lock than its decorators name.
+
+    Of that it is what they take of theirs: the same groups and extras, and the same environment.
+    """
+    taken: dict[str, object] = {}
+    for level in ("flow", "step"):
+        for lock in stated:
+            if lock.kind in LOCKS and lock.level == level:
+                taken = {key: lock.attributes.get(key) for key in _CHOICES}
+    said = {key: choice for key, choice in taken.items() if choice}
+    return Statement(
+        kind="resolved_lock", level="step", place="--lockfile", attributes={"path": file, **said}
     )
 
 
