@@ -142,7 +142,7 @@ def test_pylock_of_several_platforms(machine: Machine, index: FakeIndex) -> None
                 if locked.name == package.name and artifact.filename == package.filename
             )
             assert (again.url, again.hashes) == (package.url, (f"sha256:{package.hashes.sha256}",))
-    assert f"does not say the version of Python: {env.python}" in notes
+    assert f"does not say the exact version of Python: {env.python}" in notes
 
 
 @pytest.mark.parametrize("one", [True, False])
@@ -193,11 +193,12 @@ def test_requirements_of_what_was_built(machine: Machine, index: FakeIndex, tmp_
     text, notes = exported(machine, "team/built:v1", "requirements")
     read = parse_file(machine.file("requirements.txt", text))
     assert [r.text for r in read.requirements] == ["dep==2.0", f"direct @ {url}", "source==1.0"]
-    assert "others can check; left out: here 1.0" in notes
+    assert "others can check: here 1.0" in notes
     assert "builds it again, from the same source: direct 2.0, source 1.0" in notes
     text, more = exported(machine, "team/built:v1", "pylock")
     Pylock.from_dict(tomllib.loads(text))
-    assert notes.replace("requirements", "pylock") == more
+    notes = notes.replace("requirements", "pylock").replace("the version", "the exact version")
+    assert notes == more
     machine.file("pylock.toml", text)
     for file in ("requirements.txt", "pylock.toml"):
         venv = machine.root / file
@@ -264,7 +265,7 @@ def test_an_explicit_list(conda: Machine) -> None:
         seen.add(locked.name)
     assert seen == set(held)
     assert "no words for PyPI packages; left out: app 1.0, dep 2.0" in notes
-    assert "__glibc=" in notes or "__osx=" in notes
+    assert "what a system must have" not in notes  # it is what every system has
 
 
 @pytest.mark.parametrize("form", ["environment.yml", "explicit"])
@@ -292,7 +293,7 @@ def test_an_exact_environment_yml(conda: Machine, index: FakeIndex) -> None:
         (p.kind, p.name, f"=={p.version}", p.build, (f"sha256:{p.hashes.sha256}",))
         for p in env.packages
     }
-    assert "__glibc=" in notes or "__osx=" in notes
+    assert "what a system must have" not in notes  # it is what every system has
     texts = [requirement.text for requirement in read.requirements if requirement.build]
     code = "import os, rattler, sys; list(map(rattler.MatchSpec, sys.argv[1:])); os._exit(0)"
     tool(conda, sys.executable, "-c", code, *texts)
@@ -354,7 +355,7 @@ def test_a_pixi_lock_is_read_and_installed_by_rattler(conda: Machine, index: Fak
         (p.name, p.version, p.build, p.hashes.sha256) for p in env.packages if p.kind == "conda"
     }
     tool(conda, prefix / "bin/python", "-c", "import requests")
-    assert "__glibc=" in notes or "__osx=" in notes
+    assert "what a system must have" not in notes  # it is what every system has
 
 
 READ_BY_CONDA_LOCK = """
@@ -407,7 +408,7 @@ def test_a_conda_lock_is_read_by_its_own_tool(conda: Machine, index: FakeIndex) 
             if p.kind == "pypi"
         ),
     }
-    assert "__glibc=" in notes or "__osx=" in notes
+    assert "what a system must have" not in notes  # it is what every system has
 
 
 @pytest.mark.parametrize("form", ["cyclonedx", "spdx"])

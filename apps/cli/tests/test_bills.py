@@ -224,6 +224,40 @@ def test_where_packages_come_from() -> None:
     assert any("NOASSERTION of the licences of" in note for note in notes)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "nexus", "localhost"])
+def test_a_host_that_spdx_has_no_words_for(host: str, tmp_path: Path) -> None:
+    """Its own tools refuse the whole document for such a URL."""
+    pytest.importorskip("spdx_tools", reason="it is of the extra `sbom`")
+    from spdx_tools.spdx.parser.parse_anything import parse_file
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+    packages = [
+        Package.make(
+            kind="pypi",
+            name=name,
+            version="1",
+            filename=f"{name}-1-py3-none-any.whl",
+            url=f"https://{place}/{name}-1-py3-none-any.whl",
+            sha256="a" * 64,
+            source=INDEX,
+        )
+        for name, place in (("inside", host), ("public", "files.test"))
+    ]
+    spec = EnvSpec.make(requirements={"pypi": ["inside"]}, python="3.11")
+    envs = ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", packages)}, resolved_by="me")
+    exported = export(envs, "spdx")
+    path = tmp_path / "bill.spdx.json"
+    path.write_text(exported.text)
+    assert validate_full_spdx_document(parse_file(str(path))) == []
+    places = {p["name"]: p["downloadLocation"] for p in json.loads(exported.text)["packages"][1:]}
+    assert places == {
+        "inside": "NOASSERTION",
+        "public": "https://files.test/public-1-py3-none-any.whl",
+    }
+    (note,) = (note for note in exported.notes if "has no domain" in note)
+    assert note.endswith(": inside 1")
+
+
 @pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
 def test_the_name_of_a_channel_is_in_the_purl(form: str) -> None:
     channels = {"conda-forge": "channel=conda-forge", CHANNEL: f"repository_url={CHANNEL}"}

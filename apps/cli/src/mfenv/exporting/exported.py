@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envid.platforms import VIRTUAL_PACKAGES
 from mfenv.errors import NotExportable
 
 if TYPE_CHECKING:
@@ -61,19 +62,30 @@ def heading(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
         yield f"# {env.platform}: Python {env.python}"
 
 
-def facts_without_words(envs: Sequence[ResolvedEnv], form: str) -> Iterator[str]:
-    """Notes on what formats of PyPI packages alone cannot say: conda packages, Python, systems."""
+def facts_without_words(
+    envs: Sequence[ResolvedEnv], form: str, *, python: str = "the version of Python"
+) -> Iterator[str]:
+    """Notes on what formats of PyPI packages alone cannot say: conda packages, Python, systems.
+
+    `python` is what is not said of it.
+    """
     conda = [package for env in envs for package in env.packages if package.kind == "conda"]
     if conda:
         yield f"{form} has no words for conda packages; left out: {named(conda)}"
     pythons = _by_platform(envs, lambda env: (env.python,))
-    yield f"{form} does not say the version of Python: {', '.join(pythons)}"
+    yield f"{form} does not say {python}: {', '.join(pythons)}"
     yield from what_systems_need(envs, form)
 
 
 def what_systems_need(envs: Sequence[ResolvedEnv], form: str) -> Iterator[str]:
-    """A note on the virtual packages that environments were resolved for."""
-    needs = _by_platform(envs, lambda env: env.spec.for_platform(env.platform).get("sys", ()))
+    """A note on the virtual packages that environments were resolved for, but those of everybody."""
+
+    def needed(env: ResolvedEnv) -> Iterator[str]:
+        for text in env.spec.for_platform(env.platform).get("sys", ()):
+            if text not in VIRTUAL_PACKAGES[env.platform]:
+                yield text
+
+    needs = _by_platform(envs, needed)
     if needs:
         yield f"{form} does not say what a system must have: {', '.join(needs)}"
 
@@ -114,7 +126,7 @@ def pypi_packages(
     notes = []
     if unsaid := [package for _, package in every if not has_file(package)]:
         notes.append(
-            f"{form} can name no source of it with a hash that others can check; left out:"
+            f"left out, since {form} can name no source with a hash that others can check:"
             f" {named(unsaid)}"
         )
     if built := [package for _, package in said if package.built_from]:

@@ -58,7 +58,8 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
         *_entries(said, among, envs[0].spec),
     ]
     text = "".join(f"{line}\n" for line in lines)
-    return Exported(text=text, notes=(*facts_without_words(envs, _FORM), *notes))
+    unsaid = facts_without_words(envs, _FORM, python="the exact version of Python")
+    return Exported(text=text, notes=(*unsaid, *notes))
 
 
 def _entries(

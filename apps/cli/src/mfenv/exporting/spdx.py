@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mfenv.exporting.bill import (
+    NOASSERTION,
     is_local,
     missing,
     moment,
@@ -20,7 +21,7 @@ from mfenv.exporting.bill import (
     purl,
     serial,
 )
-from mfenv.exporting.exported import Exported
+from mfenv.exporting.exported import Exported, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,8 +71,11 @@ def write(envs: Sequence[ResolvedEnv], licences: Mapping[Package, str]) -> Expor
     data = DocumentConverter().convert(document)
     for reference in (r for package in data["packages"] for r in package.get("externalRefs", ())):
         reference["referenceCategory"] = reference["referenceCategory"].replace("_", "-")
-    notes = tuple(notes_on_parts(envs, licences, _FORM))
-    return Exported(text=f"{json.dumps(data, indent=2)}\n", notes=notes)
+    notes = [*notes_on_parts(envs, licences, _FORM)]
+    if unsaid := [part.package for part in parts.values() if _is_unsaid(part.package)]:
+        why = "where the host of a URL is an address or has no domain, which its tools refuse"
+        notes.append(f"{_FORM} says {NOASSERTION} {why}: {named(unsaid)}")
+    return Exported(text=f"{json.dumps(data, indent=2)}\n", notes=tuple(notes))
 
 
 class _Licence:
@@ -157,7 +161,21 @@ def _package(part: Part, licence: _Licence | None) -> Any:
     )
 
 
+def _is_unsaid(package: Package) -> bool:
+    """Whether it comes from a place that could be said, but for what tools of SPDX take."""
+    return _place(package) is not None and _location(package) is None
+
+
 def _location(package: Package) -> str | None:
+    """Where to download it, as SPDX can say that."""
+    from spdx_tools.spdx.validation.uri_validators import validate_download_location
+
+    place = _place(package)
+    return None if place is None or validate_download_location(place) else place
+
+
+def _place(package: Package) -> str | None:
+    """Where to download it; None for a place of some machine."""
     origin = package.built_from
     url = origin.url if origin else package.url
     if is_local(url):
