@@ -236,6 +236,33 @@ def test_the_platforms_of_a_file_are_those_of_the_lock(machine: Machine) -> None
     assert machine.run("lock", "--check").status == 0
 
 
+def test_platforms_change_and_the_rest_is_kept(machine: Machine, index: FakeIndex) -> None:
+    project(machine, "app")
+    machine.ok("lock", "-p", "pyproject.toml", *TWO)
+    index.add(make_wheel("dep", "3.0"))
+    # An environment that comes later is for the same platforms, whose machine this ever is.
+    machine.ok("lock", "--pypi", "other", "--environment", "more")
+    assert lock_text(machine).count("osx-arm64 = {") == 2
+    assert machine.run("lock", "--check").status == 0
+    done = machine.run("lock", "--platform", "linux-64", "--platform", "osx-64")
+    assert done.err.count("  + platform osx-64\n") == 2
+    assert done.err.count("  - platform osx-arm64\n") == 2
+    text = lock_text(machine)
+    assert "osx-arm64 = {" not in text
+    assert 'platform = [\n  "linux-64",\n  "osx-64",\n]' in text
+    assert '"pyproject.toml",' in text
+    assert 'name = "dep", version = "2.0"' in text
+    assert machine.run("lock", "--check").status == 0
+    machine.ok("lock", "--platform", "linux-64", "--environment", "more")
+    assert lock_text(machine).count("osx-64 = {") == 1
+    for words in (("--check", "--platform", "osx-64"), ("--pre",)):
+        assert machine.run("lock", *words).status == 2
+    machine.ok("resolve", "--pypi", "app", "--platform", "linux-64", "--alias", "a:v1")
+    machine.ok("export", "a:v1", "--format", "lock", "-o", "other.lock")
+    said = machine.fails("lock", "-o", "other.lock", "--platform", "osx-64")
+    assert "the platforms of `default` in `other.lock` cannot be changed" in said
+
+
 # Git
 
 

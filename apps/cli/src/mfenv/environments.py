@@ -237,18 +237,21 @@ class Environments:
         inputs: Inputs | None = None,
         *,
         name: str | None = None,
+        platforms: Sequence[str] = (),
         update: Sequence[str] = (),
         upgrade: bool = False,
     ) -> Locked:
         """Resolve what a lock file says that it was made from, and write it again.
 
         With `inputs` it is the environment `name` that is made from them (`default` without a
-        name); else the one called so, or all. What fits stays as it is, and where something is
+        name); else the one called so, or all, from now on for `platforms`. What fits stays as it is, and where something is
         resolved, packages stay where they can, but for those in `update`; with `upgrade` all are
         the newest. What is resolved is recorded and published as `resolve` does. A file that a
         merge left in pieces is made whole. Raises as `resolve` does, and `InvalidLock`.
         """
-        return self._locks.lock(path, name=name, inputs=inputs, update=update, upgrade=upgrade)
+        return self._locks.lock(
+            path, name=name, inputs=inputs, platforms=platforms, update=update, upgrade=upgrade
+        )
 
     def unlock(self, path: Path, names: Sequence[str]) -> Locked:
         """Take environments out of a lock file. Raises `UnknownEnvironment` and `InvalidLock`."""

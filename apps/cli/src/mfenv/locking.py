@@ -11,10 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mfenv.errors import InvalidLock, InvalidRequest, UnknownEnvironment
+from mfenv.lockfile.choosing import (
+    chosen_environments,
+    for_platforms,
+    usual_platforms,
+    why_kept,
+)
 from mfenv.lockfile.differences import Difference, differences
 from mfenv.lockfile.inputs import Inputs
-from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
-from mfenv.lockfile.names import DEFAULT
+from mfenv.lockfile.model import LockedEnvironment, LockFile
 from mfenv.lockfile.outcomes import Checked, Locked, Relocked
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.refusing import check_own
@@ -69,6 +74,7 @@ class Locks:
         *,
         name: str | None,
         inputs: Inputs | None,
+        platforms: Sequence[str],
         update: Sequence[str],
         upgrade: bool,
     ) -> Locked:
@@ -77,14 +83,22 @@ class Locks:
             if inputs is None:
                 _text(path)  # says so where there is none
             old, whole = self._old(path)
-            chosen = _chosen(path, old, name, inputs)
+            chosen = chosen_environments(path, old, name, inputs)
+            if platforms:
+                chosen = for_platforms(path, chosen, platforms)
             if update:
                 _check_there(update, chosen)
             relocked: dict[str, Relocked] = {}
             locked = {one.name: one for one in old.environments}
             work = [
                 partial(
-                    self._relock, path, environment, whole=whole, update=update, upgrade=upgrade
+                    self._relock,
+                    path,
+                    environment,
+                    unstated=usual_platforms(old),
+                    whole=whole,
+                    update=update,
+                    upgrade=upgrade,
                 )
                 for environment in chosen
             ]
@@ -178,7 +192,7 @@ class Locks:
         lock = read_lock(path)
         differing: dict[str, tuple[Difference, ...]] = {}
         unchecked: dict[str, str] = {}
-        for environment in _chosen(path, lock, name, inputs):
+        for environment in chosen_environments(path, lock, name, inputs):
             if not environment.envs:
                 absent = Difference(what="environment", before=None, after=environment.name)
                 differing[environment.name] = (absent,)
@@ -187,7 +201,7 @@ class Locks:
                 unchecked[environment.name] = inputs.flow if inputs else ""
             elif changed := self._differences(
                 self._under(path, environment.inputs),
-                _request(path, environment),
+                environment.inputs.request(path.parent, environment.platforms),
                 environment.envs,
             )[0]:
                 differing[environment.name] = changed
@@ -198,6 +212,7 @@ class Locks:
         path: Path,
         environment: LockedEnvironment,
         *,
+        unstated: Sequence[str],
         whole: bool,
         update: Sequence[str],
         upgrade: bool,
@@ -205,10 +220,12 @@ class Locks:
         before, name = environment.envs, environment.name
         inputs = environment.inputs
         if inputs is None or inputs.flow:
-            return Relocked(name=name, before=before, envs=before, kept=True, notes=_why(inputs))
+            return Relocked(
+                name=name, before=before, envs=before, kept=True, notes=why_kept(inputs)
+            )
         envs, notes, kept = self._resolved(
             self._under(path, inputs),
-            _request(path, environment),
+            inputs.request(path.parent, environment.platforms or unstated),
             before,
             whole=whole,
             update=update,
@@ -342,29 +359,6 @@ def _text(path: Path) -> str:
     return text
 
 
-def _request(path: Path, environment: LockedEnvironment) -> Request:
-    if environment.inputs is None:
-        raise TypeError(environment.name)
-    return environment.inputs.request(path.parent, environment.platforms)
-
-
-def _chosen(
-    path: Path, lock: LockFile, name: str | None, inputs: Inputs | None
-) -> tuple[LockedEnvironment, ...]:
-    """The environments that are meant: one with new inputs, one, or all."""
-    if inputs is not None:
-        there = lock.get(check_name(name or DEFAULT))
-        if there:
-            return (replace(there, inputs=inputs),)
-        return (LockedEnvironment(name=name or DEFAULT, envs=(), inputs=inputs),)
-    if not lock.environments:
-        raise InvalidRequest(
-            f"`{path}` says nothing of what to lock",
-            "name it, such as `mfenv lock -p pyproject.toml`",
-        )
-    return (lock.chosen(name),) if name else lock.environments
-
-
 def _check_there(names: Sequence[str], chosen: Sequence[LockedEnvironment]) -> None:
     held = {p.name for one in chosen for env in one.envs for p in env.packages}
     for name in names:
@@ -401,10 +395,3 @@ def _places(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
 
 def _is_of(environment: LockedEnvironment, flow: str) -> bool:
     return environment.inputs is not None and environment.inputs.flow == flow
-
-
-def _why(inputs: Inputs | None) -> tuple[str, ...]:
-    if inputs:
-        again = f"python {inputs.flow} --environment=conda environment lock"
-        return (f"it is of `{inputs.flow}`: `{again}` locks it again",)
-    return ("it does not say what it was made from, and stays as it is",)

@@ -30,6 +30,7 @@ Examples:
   mfenv lock -p pyproject.toml --group test --environment test
   mfenv lock
   mfenv lock --update numpy
+  mfenv lock --platform linux-64 --platform osx-64
   mfenv lock --check
 """
 
@@ -76,7 +77,7 @@ def lock(**options: Any) -> int:
     """Write what a project asks for into a lock file of its repository, resolved.
 
     The file keeps what it was made from: without anything that is asked for, all of it is locked
-    again. Packages that still fit stay as they are. `mfenv create --lock` and `mfenv run --lock`
+    again, for other platforms where --platform names them all. Packages that still fit stay as they are. `mfenv create --lock` and `mfenv run --lock`
     take environments from it, and resolve nothing.
     """
     path: Path = options["path"]
@@ -97,7 +98,12 @@ def lock(**options: Any) -> int:
                 allowed = options["allow_unchecked"]
                 return _report(path, checked, as_json=options["as_json"], allowed=allowed)
             outcome = environments.lock(
-                path, inputs, name=name, update=options["update"], upgrade=options["upgrade"]
+                path,
+                inputs,
+                name=name,
+                platforms=() if inputs else settings["platforms"],
+                update=options["update"],
+                upgrade=options["upgrade"],
             )
     _tell(path, outcome, as_json=options["as_json"])
     return 0
@@ -117,7 +123,10 @@ def _inputs(path: Path, asked: dict[str, Any], settings: dict[str, Any]) -> Inpu
 
 def _check_usage(options: dict[str, Any], asked: dict[str, Any], settings: dict[str, Any]) -> None:
     given = any(asked.values())
-    if not given and any(said not in (None, ()) for said in settings.values()):
+    stated = {name for name, said in settings.items() if said not in (None, ())}
+    # Platforms may be others, and all else as it was.
+    changed = {"platforms"} if not (options["check"] or options["remove"]) else set()
+    if not given and stated - changed:
         raise click.UsageError(
             "Say what to lock beside how: the file keeps both, so give all of it at once."
         )
