@@ -418,7 +418,7 @@ def test_an_export_is_a_lock_file(machine: Machine, machines: Callable[[str], Ma
 def test_the_file_is_whole_whenever_it_is_killed(machine: Machine, index: FakeIndex) -> None:
     machine.ok("lock", "--pypi", "app", "--pypi", "dep<2")
     before = lock_text(machine)
-    machine.ok("lock", "--pypi", "app")
+    machine.ok("lock", "--pypi", "app", "--upgrade")
     after = lock_text(machine)
     seen = set()
     for turn in range(12):
@@ -429,7 +429,7 @@ def test_the_file_is_whole_whenever_it_is_killed(machine: Machine, index: FakeIn
         finish(process)
         seen.add(lock_text(machine))
     assert seen <= {before, after}
-    machine.ok("lock", "--pypi", "app")
+    machine.ok("lock", "--pypi", "app", "--upgrade")
     assert lock_text(machine) == after
     consistent(machine)
 
