@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from reqparse._node import Node
     from reqparse._reading import Reading
+    from reqparse.model import SourceKind
 
 __all__ = ["read"]
 
@@ -51,15 +52,12 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     indexes: dict[str, str] = {}
     with reading.guard(place.at(meta)):
         for number, node in enumerate(meta.get("sources").items):
-            kind, name, url = (
-                "extra-index" if number else "index",
-                node.opt("name"),
-                node.get("url"),
-            )
+            kind: SourceKind = "extra-index" if number else "index"
+            name, url = node.opt("name"), node.get("url")
             verify = node.get("verify_ssl")
             verify.done = verify.value is not False  # which goes without saying
             address = reading.expand(url.text, place.at(url))
-            reading.add_source(kind, address, place.at(node), base=place.base, name=name)  # type: ignore[arg-type]
+            reading.add_source(kind, address, place.at(node), base=place.base, name=name)
             indexes[name or ""] = redact(address)
         _python(reading, place, meta.get("requires"))
     categories = {name: node for name, node in root.table.items() if name != "_meta"}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mfenv.request import Request
+    from reqparse.model import Category
 
 __all__ = ["Inputs"]
 
@@ -48,8 +49,8 @@ class Inputs:
         for name in FILES.values():
             if name in kept:
                 kept[name] = tuple(_relative(folder, file) for file in kept[name])
-        for option, name in REQUIREMENTS.items():
-            _check(option, kept.get(name, ()))
+        for category in REQUIREMENTS:
+            _check(category, kept.get(category, ()))
         chosen = {}
         for option, name in SETTINGS.items():
             said = settings.get(name)
@@ -122,19 +123,19 @@ def _clean(place: str) -> str:
     return Credentials().add(place)
 
 
-def _check(option: str, texts: Iterable[str]) -> None:
+def _check(category: Category, texts: Iterable[str]) -> None:
     """Refuse requirements that hold a login, or a place on this machine."""
     from reqparse import parse_requirement
 
     for text in texts:
-        requirement = parse_requirement(text, category=option)  # type: ignore[arg-type]
+        requirement = parse_requirement(text, category=category)
         if requirement.secret or requirement.secret_url != requirement.url:
             raise InvalidRequest(
-                f"--{option}: a login would stand in the lock file",
+                f"--{category}: a login would stand in the lock file",
                 "leave it out of the URL: netrc and the settings are asked for it",
             )
         if requirement.path:
             raise InvalidRequest(
-                f"--{option}: `{text}` is a path, which means something else elsewhere",
+                f"--{category}: `{text}` is a path, which means something else elsewhere",
                 "write it into a requirements.txt, and lock that with `-r`",
             )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reqparse.model import Category
+
 __all__ = ["ASKED", "DEFAULT", "FILE", "FILES", "HEAD", "REQUIREMENTS", "SETTINGS"]
 
 FILE = "mfenv.lock"
@@ -21,14 +26,16 @@ FILES = {
 }
 """Options that name files, each with the name of its field."""
 
-REQUIREMENTS = {"pypi": "pypi", "conda": "conda", "npconda": "npconda"}
-"""Options that are requirements as they stand."""
+REQUIREMENTS: tuple[Category, ...] = ("pypi", "conda", "npconda")
+"""Options that are requirements as they stand, and fields of the same name."""
 
 ASKED = {
     **FILES,
     "group": "groups",
     "extra": "extras",
-    **REQUIREMENTS,
+    "pypi": "pypi",
+    "conda": "conda",
+    "npconda": "npconda",
     "sys": "sys",
     "python": "python",
 }
