@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from metaflow import FlowSpec
     from metaflow.decorators import Decorator, FlowDecorator
 
-__all__ = ["Step", "directory_of", "is_remote", "lock_place", "statements_of"]
+__all__ = ["LOCKS", "Step", "directory_of", "is_remote", "lock_place", "statements_of"]
 
-_LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
-KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages", *_LOCKS)
+LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
+"""The kinds of decorators that name a lock."""
+KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages", *LOCKS)
 # Those that Metaflow's own environments know; others say of themselves that they are.
 _REMOTE = ("batch", "kubernetes", "nvct", "nvidia", "skypilot_step", "slurm", "snowpark")
 
@@ -41,12 +42,12 @@ def statements_of(flow: FlowSpec, step: Step) -> StepStatements:
     stated = [_statement(deco, "step", f"@{deco.name} of step `{step.name}`") for deco in written]
     stated += [_statement(deco, "step", f"--with {deco.name}") for deco in added]
     for kind in KINDS:
-        bases = _of_flow(flow, kind if kind in _LOCKS else f"{kind}_base")
+        bases = _of_flow(flow, kind if kind in LOCKS else f"{kind}_base")
         stated += [
             _statement(deco, "flow", f"@{deco.name} of flow `{flow.name}`") for deco in bases
         ]
     for statement in stated:
-        if statement.kind in _LOCKS:
+        if statement.kind in LOCKS:
             statement.attributes["flow_dir"] = directory_of(flow)
     return StepStatements(
         step=step.name,

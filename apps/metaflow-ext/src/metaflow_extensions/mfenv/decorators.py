@@ -317,8 +317,9 @@ class ResolvedLockStep(_Step):
     Parameters
     ----------
     path : str, default None
-        The lock: a pixi.lock, conda-lock.yml, pylock.toml, uv.lock, `@EXPLICIT` list or pinned
-        requirements, or its URL; a relative one starts at the directory of the flow.
+        The lock: a pixi.lock, conda-lock.yml, pylock.toml, uv.lock, poetry.lock, Pipfile.lock,
+        `@EXPLICIT` list or pinned requirements, or its URL; a relative one starts at the directory
+        of the flow.
     environment : str, optional, default None
         Environment of a pixi.lock.
     groups : List[str], default []

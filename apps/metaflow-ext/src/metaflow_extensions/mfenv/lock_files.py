@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv._statements import refuse
+from metaflow_extensions.mfenv.collect import LOCKS
 from metaflow_extensions.mfenv.records import Statement
 from mfenv.errors import InvalidRequest
 
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
     from metaflow_extensions.mfenv._statements import Reading
 
-__all__ = ["LOCKS", "StatedLock", "lock_instead", "lock_of"]
-
-LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
-"""The kinds of decorators that name a lock."""
+__all__ = ["StatedLock", "lock_instead", "lock_of"]
 
 _TOGETHER = {
     "resolved_uv": ("uv.lock", "pyproject.toml"),
