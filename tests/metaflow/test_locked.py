@@ -85,6 +85,17 @@ def test_a_lock_without_what_metaflow_needs_is_refused_before_the_run(
     assert "Traceback" not in ran.out
 
 
+def test_who_chooses_what_a_lock_does_not_have_is_named(locked: Pad) -> None:
+    text = (locked.flows / "locked.py").read_text()
+    (locked.flows / "locked.py").write_text(text.replace('["more"]', '["nope"]'))
+    for command in ("run", "environment resolve"):
+        ran = locked.run("locked", command=command)
+        assert ran.status == 1
+        assert "the lock of more: " in ran.out
+        assert "uv.lock:1: the lock has no group `nope`" in ran.out
+        assert "hint: it has more" in ran.out
+
+
 def test_a_lock_excludes_what_else_says_what_there_is(locked: Pad) -> None:
     ran = locked.run("locked", "--with", 'pypi:packages={"app": ""}')
     assert ran.status == 1

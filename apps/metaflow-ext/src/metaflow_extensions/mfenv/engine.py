@@ -26,6 +26,7 @@ from metaflow_extensions.mfenv.step_requests import StepRequest, step_request
 from mfenv.environments import Environments
 from mfenv.errors import InvalidRequest
 from mfenv.lockfile.model import RESOLVED_BY
+from reqparse import ParseErrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -166,7 +167,12 @@ def resolve_all(
             for request, steps in groups
         ]
         for steps, future in pending:
-            yield steps, future.result()
+            try:
+                resolved = future.result()
+            except ParseErrors as error:  # of a lock: what decorators say was read before
+                message = f"the lock of {_names(steps)}: {error}"
+                raise InvalidRequest(message, error.hint) from None
+            yield steps, resolved
 
 
 def _told(steps: Sequence[StepRequest], resolved: Resolved) -> str:
