@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reqparse._node import Node
     from reqparse._reading import Reading
 
-__all__ = ["read", "read_pixi", "read_script"]
+__all__ = ["read", "read_pixi", "read_script", "script_blocks"]
 
 _FIXED = "dependencies"
 _METADATA = (
@@ -84,9 +84,9 @@ def read_pixi(reading: Reading, location: str, data: bytes) -> None:
 def read_script(reading: Reading, location: str, data: bytes) -> None:
     """Add what the inline metadata of a Python script (PEP 723) says to `reading`."""
     check_file(location, data, "script")
-    lines = decode(data).replace("\r\n", "\n").split("\n")
-    blocks = list(_script_blocks(lines))
-    for number, line in enumerate(lines, start=1):
+    text = decode(data).replace("\r\n", "\n")
+    blocks = list(script_blocks(text))
+    for number, line in enumerate(text.split("\n"), start=1):
         if (other := re.fullmatch(r"# /// (?!script$)([a-zA-Z0-9-]+)", line)) is not None:
             origin = Origin(file=redact(location), line=number)
             reading.note(origin, f"the block `{other[1]}` is not used: `script` is read")
@@ -97,9 +97,9 @@ def read_script(reading: Reading, location: str, data: bytes) -> None:
         )
     if len(blocks) > 1:
         raise Flaw("a second `# /// script` block", "keep one", blocks[1][0])
-    start, end = blocks[0]
+    start, content = blocks[0]
     # With as many empty lines in front, lines keep their numbers.
-    root = load_toml("\n" * start + "\n".join(line[2:] for line in lines[start:end]))
+    root = load_toml("\n" * start + content)
     project = Project(reading, location)
     tool = root.get("tool")
     _uv_table.read(project, tool.get("uv"))
@@ -110,12 +110,13 @@ def read_script(reading: Reading, location: str, data: bytes) -> None:
     project.finish(root)
 
 
-def _script_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
-    """The first and last index of each block's content.
+def script_blocks(text: str) -> Iterator[tuple[int, str]]:
+    """The `script` blocks of a script (PEP 723): how many lines are before the TOML of each, and it.
 
     A block ends at the last `# ///` of the comment lines that follow its start. The regular
     expression in PEP 723 says the same, but takes quadratic time where no end comes.
     """
+    lines = text.split("\n")
     at = 0
     while at < len(lines):
         if lines[at] != "# /// script":
@@ -126,7 +127,7 @@ def _script_blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
             stop += 1
         ends = [i for i in range(at + 1, stop) if lines[i] == "# ///"]
         if ends:
-            yield at + 1, ends[-1]
+            yield at + 1, "\n".join(line[2:] for line in lines[at + 1 : ends[-1]])
         at = stop
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ __all__ = ["built_by_uv", "stale_project"]
 
 # From this revision on a uv.lock has the groups that are there by default.
 _HAS_DEFAULTS = 5
-_SCRIPT = re.compile(r"(?m)^# /// script\r?$\n((?:^#(?:| .*)\r?$\n)+?)^# ///\r?$")
 _BUILT = {
     "no-binary": "uv builds {} from source (`no-binary`); here a wheel of the lock is taken",
     "no-build": "uv builds nothing of {} (`no-build`); here what has no wheel is built",
@@ -119,9 +117,10 @@ def _with_settings(project: Path) -> dict[str, Any]:
     Of a script, what its metadata (PEP 723) says, as a project would say it.
     """
     if project.suffix == ".py":
-        text = project.read_text(encoding="utf-8-sig")
-        lines = "".join(match[1] for match in _SCRIPT.finditer(text)).splitlines()
-        said = tomllib.loads("\n".join(line[1:].removeprefix(" ") for line in lines))
+        from reqparse.pyproject import script_blocks
+
+        blocks = script_blocks(project.read_text(encoding="utf-8-sig"))
+        said = tomllib.loads("\n".join(content for _, content in blocks))
         return {"project": said, "tool": said.pop("tool", {})}
     stated = _read(project)
     file = project.with_name("uv.toml")
