@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 
     from reqparse.model import LockedArtifact
 
-_Rank = tuple[int, tuple[int, str]]
+_Build = tuple[int, str]
+_Rank = tuple[int, _Build]
 
 
 def best(artifacts: Iterable[LockedArtifact], ranks: Mapping[Tag, int]) -> LockedArtifact | None:
     """The wheel with the best tag and, of those, the highest build; else what is no wheel."""
-    wheels: list[tuple[int, tuple[int, str], int, LockedArtifact]] = []
+    wheels: list[tuple[int, _Build, int, LockedArtifact]] = []
     others = []
     for place, artifact in enumerate(artifacts):
         if not artifact.filename.endswith(".whl"):
@@ -32,9 +34,16 @@ def best(artifacts: Iterable[LockedArtifact], ranks: Mapping[Tag, int]) -> Locke
 
 def _rank(filename: str, ranks: Mapping[Tag, int]) -> _Rank | None:
     """The more, the better; None of a wheel that is not accepted, or named like none."""
+    build, tags = _named(filename)
+    accepted = [ranks[tag] for tag in tags if tag in ranks]
+    return (-min(accepted), build) if accepted else None
+
+
+@lru_cache(maxsize=1 << 15)  # each is asked for every target
+def _named(filename: str) -> tuple[_Build, frozenset[Tag]]:
+    """The build and the tags of a wheel; no tags of what is named like none."""
     try:
         _, _, build, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:
-        return None
-    accepted = [ranks[tag] for tag in tags if tag in ranks]
-    return (-min(accepted), build or (-1, "")) if accepted else None
+        return (-1, ""), frozenset()
+    return build or (-1, ""), tags
