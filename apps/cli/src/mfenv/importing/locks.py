@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ _TOP = 10
 _NEEDED = ("__cuda", "__glibc", "__linux", "__osx")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots: `cached_property` keeps what many ask for in the instance.
+@dataclass(frozen=True, kw_only=True)
 class LockFile:
     """A lock file, and what is wanted of it."""
 
@@ -77,7 +79,7 @@ class LockFile:
             match[1]: match[2] for match in _EXPORTED.finditer(self._top) if match[1] in PLATFORMS
         }
 
-    @property
+    @cached_property
     def _top(self) -> str:
         """The first lines of a file that is here."""
         if isinstance(self.file, str):
@@ -85,7 +87,7 @@ class LockFile:
         with self.file.open(encoding="utf-8", errors="replace") as file:
             return "".join(islice(file, _TOP))
 
-    @property
+    @cached_property
     def platforms(self) -> tuple[str, ...]:
         """The platforms that it is for; empty where markers and tags decide."""
         lock = self.said.lock
