@@ -358,6 +358,20 @@ def test_git_keeps_both_sides_where_it_is_told_to(machine: Machine, index: FakeI
     relocked(machine, index, "ca", "cb")
 
 
+def test_a_file_in_pieces_is_made_whole_at_once(machine: Machine) -> None:
+    machine.ok("lock", "--pypi", "app")
+    machine.ok("lock", "--pypi", "dep", "--environment", "more")
+    pieces = lock_text(machine) + "<<<<<<< ours\n"
+    machine.file("mfenv.lock", pieces)
+    machine.environ["MFENV_INDEX_URL"], index = NOWHERE, machine.environ["MFENV_INDEX_URL"]
+    said = machine.fails("lock", "--environment", "more", "--upgrade")
+    assert "environment `default` cannot be made whole by what is locked again here" in said
+    assert "`mfenv lock` makes it whole again" in said
+    assert lock_text(machine) == pieces
+    machine.environ["MFENV_INDEX_URL"] = index
+    assert list(ids(machine.ok("lock"))) == ["default", "more"]
+
+
 # What is broken
 
 

@@ -27,7 +27,7 @@ from mfenv.lockfile.writing import written
 from mfenv.replacing import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from envid.resolved import ResolvedEnv
@@ -88,6 +88,9 @@ class Locks:
                 chosen = for_platforms(path, chosen, platforms)
             if update:
                 _check_there(update, chosen)
+            if not whole:
+                again = {one.name for one in chosen if one.inputs and not one.inputs.flow}
+                _check_whole(path, old, again)
             relocked: dict[str, Relocked] = {}
             locked = {one.name: one for one in old.environments}
             work = [
@@ -105,8 +108,6 @@ class Locks:
             for environment, done in zip(chosen, _at_once(work), strict=True):
                 relocked[environment.name] = done
                 locked[environment.name] = replace(environment, envs=done.envs)
-            if not whole:
-                _check_whole(path, locked, relocked)
             text = written(LockFile(environments=tuple(locked.values())))
             return self._write(path, text, tuple(relocked.values()))
 
@@ -135,6 +136,11 @@ class Locks:
             names = {name for together, _ in wanted for name in together}
             if update:
                 _check_there(update, [locked[name] for name in names & locked.keys()])
+            # A step that the flow no longer has, or that needs nothing any more.
+            gone = [name for name, one in locked.items() if _is_of(one, flow) and name not in names]
+            removed = tuple(gone) if whole_flow else ()
+            if not whole:
+                _check_whole(path, old, names.union(removed))
             relocked: dict[str, Relocked] = {}
             work = [
                 partial(
@@ -153,14 +159,9 @@ class Locks:
                 locked[done.name] = LockedEnvironment(
                     name=done.name, envs=done.envs, inputs=Inputs(flow=flow)
                 )
-            # A step that the flow no longer has, or that needs nothing any more.
-            gone = [name for name, one in locked.items() if _is_of(one, flow) and name not in names]
-            for name in gone if whole_flow else ():
+            for name in removed:
                 del locked[name]
-            if not whole:
-                _check_whole(path, locked, relocked)
             text = written(LockFile(environments=tuple(locked.values())))
-            removed = tuple(gone) if whole_flow else ()
             return self._write(path, text, tuple(relocked.values()), removed)
 
     def _relock_alike(
@@ -197,8 +198,8 @@ class Locks:
                 absent = Difference(what="environment", before=None, after=environment.name)
                 differing[environment.name] = (absent,)
             elif environment.inputs is None or environment.inputs.flow:
-                inputs = environment.inputs
-                unchecked[environment.name] = inputs.flow if inputs else ""
+                flow = environment.inputs.flow if environment.inputs else ""
+                unchecked[environment.name] = flow
             elif changed := self._differences(
                 self._under(path, environment.inputs),
                 environment.inputs.request(path.parent, environment.platforms),
@@ -366,21 +367,21 @@ def _check_there(names: Sequence[str], chosen: Sequence[LockedEnvironment]) -> N
             raise InvalidRequest(f"there is no package `{name}` to update in the lock file")
 
 
-def _check_whole(
-    path: Path, locked: dict[str, LockedEnvironment], relocked: dict[str, Relocked]
-) -> None:
-    """Refuse to write on what was not resolved again, and of which nothing proves that it is whole."""
-    for name, environment in locked.items():
-        done = relocked.get(name)
-        if done is None or done.kept:
-            flow = environment.inputs
-            again = f"python {flow.flow} --environment=conda environment lock" if flow else ""
-            raise InvalidLock(
-                str(path),
-                0,
-                f"environment `{name}` cannot be made whole by what the file says of it",
-                f"`{again}` makes it whole again" if again else "take that of either side",
-            )
+def _check_whole(path: Path, old: LockFile, again: Collection[str]) -> None:
+    """Refuse to lock on a file in pieces where not all of it is locked `again`.
+
+    Of what is not, nothing proves that it is whole.
+    """
+    made_from = {one.inputs and one.inputs.flow for one in old.environments}
+    for name in (one.name for one in old.environments if one.name not in again):
+        hint: str | None = "take the file of either side, and lock again"
+        if made_from == {""}:
+            hint = None
+        elif len(made_from) == 1 and None not in made_from:
+            (flow,) = made_from
+            hint = f"`python {flow} --environment=conda environment lock` makes it whole again"
+        reason = f"environment `{name}` cannot be made whole by what is locked again here"
+        raise InvalidLock(str(path), 0, reason, hint)
 
 
 def _places(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
