@@ -77,7 +77,23 @@ class Answers:
 
     def prepared(self, request: Request, placement: Placement | None = None) -> Prepared:
         """A request as it is understood. Raises the errors of reading one."""
-        return self._prepare(request, placement)
+        site = self._site
+        if request.locks:
+            from mfenv.importing.preparing import prepare_import
+
+            return prepare_import(
+                request, self._settings, site.credentials, note=site.progress.note
+            )
+        from mfenv.request import prepare
+
+        return prepare(
+            request,
+            self._settings,
+            self._finder.find,
+            site.credentials,
+            placement,
+            note=site.progress.note,
+        )
 
     def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """See `Environments.known`."""
@@ -121,7 +137,7 @@ class Answers:
             preferred = all_but(update, None if enough else known)
         if force:
             # What gave way before need not do so any more.
-            prepared, known, enough = self._prepare(request), None, False
+            prepared, known, enough = self.prepared(request), None, False
             possible.add(prepared.spec.req_id)
         # What is another's for ever is told now where that is certain, else before publishing.
         held = {name: holder for name in names if (holder := self._publisher.held(name))}
@@ -151,34 +167,17 @@ class Answers:
                 self._publisher.give(name, answer.envs)
         return replace(answer, before=before)
 
-    def _prepare(self, request: Request, placement: Placement | None = None) -> Prepared:
-        site = self._site
-        if request.locks:
-            from mfenv.importing.preparing import prepare_import
-
-            return prepare_import(request, site.settings, site.credentials, note=site.progress.note)
-        from mfenv.request import prepare
-
-        return prepare(
-            request,
-            self._settings,
-            self._finder.find,
-            site.credentials,
-            placement,
-            note=site.progress.note,
-        )
-
     def _understood(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """What a request asks for, and its answer where that is known here.
 
         Where implicit packages had to come from elsewhere than usual, that is remembered.
         """
-        usual = self._prepare(request)
+        usual = self.prepared(request)
         known = self._known(usual)
         placement = None if known else self._remembered(usual)
         if placement is None:
             return usual, known
-        placed = self._prepare(request, placement)
+        placed = self.prepared(request, placement)
         known = self._known(placed)
         return (placed, known) if known else (usual, None)
 
@@ -224,7 +223,7 @@ class Answers:
                 placement = self._placement(request, prepared, error, how)
             if not how.dry_run:
                 self._remember(prepared, placement)
-            placed = self._prepare(request, placement)
+            placed = self.prepared(request, placement)
             return self._answer(placed, self._known(placed) if how.latest else None, how)
 
     def _answer(
@@ -302,7 +301,7 @@ class Answers:
 
         from mfenv.resolving import find_packages
 
-        prepared = self._prepare(request, placement)
+        prepared = self.prepared(request, placement)
         envs = find_packages(self._site, prepared, preferred=how.preferred, dry_run=True)
         names: list[set[str]] = [
             {canonicalize_name(package.name) for package in env.packages} for env in envs

@@ -212,7 +212,8 @@ class Environments:
 
         `form` is one of `mfenv.exporting.formats.FORMATS`; with `asked`, which is what was asked
         for in place of what was found, one of `ASKED` there. Without `platforms` for all that are
-        known. Licences are said as far as the cache has the packages. Raises as `find` does, and `NotExportable` where the file would be wrong.
+        known. Licences are said as far as the cache has the packages. Raises as `find` does, and
+        `NotExportable` where the file would be wrong.
         """
         from mfenv.exporting.formats import LICENSED, export
         from mfenv.licences import licences_of
@@ -244,10 +245,11 @@ class Environments:
         """Resolve what a lock file says that it was made from, and write it again.
 
         With `inputs` it is the environment `name` that is made from them (`default` without a
-        name); else the one called so, or all, from now on for `platforms`. What fits stays as it is, and where something is
-        resolved, packages stay where they can, but for those in `update`; with `upgrade` all are
-        the newest. What is resolved is recorded and published as `resolve` does. A file that a
-        merge left in pieces is made whole. Raises as `resolve` does, and `InvalidLock`.
+        name); else the one called so, or all, from now on for `platforms`. What fits stays as it is,
+        and where something is resolved, packages stay where they can, but for those in `update`;
+        with `upgrade` all are the newest. What is resolved is recorded and published as `resolve`
+        does. A file that a merge left in pieces is made whole. Raises as `resolve` does, and
+        `InvalidLock`.
         """
         return self._locks.lock(
             path, name=name, inputs=inputs, platforms=platforms, update=update, upgrade=upgrade

@@ -78,8 +78,8 @@ def import_(files: tuple[Any, ...], platforms: tuple[str, ...], **options: Any) 
     """Make the environment that lock files describe, without resolving anything.
 
     FILE is a uv.lock, pylock.toml, poetry.lock, Pipfile.lock, pixi.lock, conda-lock.yml, an
-    @EXPLICIT list, or pinned requirements, or its URL. Prints REQ_ID:FULL_ID, which names the environment everywhere: the same
-    lock has the same everywhere.
+    @EXPLICIT list, or pinned requirements, or its URL. Prints REQ_ID:FULL_ID, which names the
+    environment everywhere: the same lock has the same everywhere.
     """
     from mfenv.request import Request
 

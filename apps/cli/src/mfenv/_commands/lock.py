@@ -77,8 +77,8 @@ def lock(**options: Any) -> int:
     """Write what a project asks for into a lock file of its repository, resolved.
 
     The file keeps what it was made from: without anything that is asked for, all of it is locked
-    again, for other platforms where --platform names them all. Packages that still fit stay as they are. `mfenv create --lock` and `mfenv run --lock`
-    take environments from it, and resolve nothing.
+    again, for other platforms where --platform names them all. Packages that still fit stay as they
+    are. `mfenv create --lock` and `mfenv run --lock` take environments from it, and resolve nothing.
     """
     path: Path = options["path"]
     name: str | None = options["environment"]

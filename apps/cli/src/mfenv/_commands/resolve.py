@@ -34,7 +34,7 @@ Examples:
   mfenv resolve --lock uv.lock --group test --platform linux-64 --alias team/etl:v3
 """
 
-# Neither is a setting; every other option overrides the setting of its name.
+# None of these is a setting; every other option overrides the setting of its name.
 _ASKED = (
     *("files", "environment_files", "pyprojects", "scripts"),
     *("pypi", "conda", "npconda", "sys", "python", "using", "same_as", "locks"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +135,5 @@ def _name(text: str) -> str:
 
 
 def _placed(change: Difference, origins: Mapping[str, str]) -> Difference:
-    from dataclasses import replace
-
     place = origins.get(change.after or "")
     return replace(change, place=place) if place else change

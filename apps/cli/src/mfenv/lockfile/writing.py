@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mfenv.lockfile.lines import KINDS, content_of, package_lines
+from mfenv.lockfile.lines import content_of, package_lines
 from mfenv.lockfile.names import HEAD
 from mfenv.lockfile.toml import header, key, listed, value
 
@@ -32,8 +32,8 @@ def written(lock: LockFile) -> str:
     for locked in environments:
         lines += _environment(locked)
     lines += header("packages")
-    for kind in KINDS:
-        lines += listed(kind, package_lines(environments)[kind])
+    for kind, rows in package_lines(environments).items():
+        lines += listed(kind, rows)
     return "".join(f"{line}\n" for line in lines)
 
 
