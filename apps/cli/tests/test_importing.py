@@ -762,6 +762,37 @@ def stale(place: dict[str, Any], lock: Path, **asked: Any) -> list[str]:
     return notes
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "project = 'x'",
+        "tool = 'x'",
+        "tool.uv = 'x'",
+        "tool.uv.index = [{}]",
+        "tool.uv.sources = 'x'",
+        "tool.uv.sources.app = 'x'",
+        "tool.uv.constraint-dependencies = [1]",
+        "tool.uv.default-groups = 1",
+        "tool.uv.no-binary-package = 1",
+        "dependency-groups = 'x'",
+        "dependency-groups.dev = 'x'",
+        "dependency-groups.dev = [1]",
+        "project = {name = 'root', dependencies = 'x', optional-dependencies = 'x'}",
+        "project = {name = 'root', dependencies = [1], requires-python = 1, version = 1}",
+    ],
+)
+def test_a_source_of_another_shape_is_told(
+    text: str, tmp_path: Path, index: FakeIndex, place: dict[str, Any]
+) -> None:
+    metadata = "[package.metadata]\nrequires-dist = [{ name = 'app' }]\n"
+    lock = uv_lock(tmp_path, index, {make_wheel("app", "1.0"): []}, metadata=metadata)
+    lock.with_name("pyproject.toml").write_text(f"{text}\n")
+    notes = resolved(place, lock).notes
+    assert [note for note in notes if "behind" in note or "pyproject.toml" in note]
+    with pytest.raises(InvalidRequest, match=r"not known|behind"):
+        resolved(place, lock, locked=True)
+
+
 def test_a_uv_lock_behind_its_project_is_noticed(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any]
 ) -> None:

@@ -5,6 +5,7 @@ No other tool is asked: what a file asks for is compared with what the lock says
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["check_fresh"]
 
 _UNTOLD = "cannot be told"
+# What reading a table gives that holds other things than its tool writes, such as a text for a list.
+_SHAPES = (AttributeError, KeyError, TypeError)
 
 
 def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
@@ -63,12 +66,13 @@ def _otherwise(lock: LockFile) -> Iterator[str]:
     source = _source(lock)
     kind = lock.said.lock.kind if lock.said.lock else ""
     if source and kind == "uv.lock":
-        yield from built_by_uv(source)
+        with suppress(*_SHAPES):  # told where staleness is
+            yield from built_by_uv(source)
     choice = lock.choice
     if source and kind == "poetry.lock" and choice.default_groups and not choice.groups:
         try:
             groups = [name for name in optional_groups(source) if name not in choice.without_groups]
-        except ValueError:  # told where staleness is
+        except (ValueError, *_SHAPES):  # told where staleness is
             return
         names = ", ".join(f"`{name}`" for name in groups)
         if names:
@@ -100,6 +104,11 @@ def _stale(lock: LockFile) -> Iterator[str]:
         yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error.problems[0]}"
     except (OSError, ValueError) as error:
         yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error}"
+    except _SHAPES:
+        yield (
+            f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: a key there has a value of"
+            " another kind than it can have"
+        )
 
 
 def _compared(lock: LockFile, path: Path, source: Path, kind: str) -> Iterator[str]:
