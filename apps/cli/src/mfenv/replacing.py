@@ -22,7 +22,8 @@ def replace_file(path: Path, data: bytes) -> None:
         raise InvalidRequest(f"`{path}` is no file", "name a file with `--output`")
     # Through a link: the file that it leads to is meant.
     place = type(path)(os.path.realpath(path))
-    beside = place.with_name(f".{place.name}.mfenv-{os.getpid()}")
+    # By chance, since processes of containers have the same numbers again and again.
+    beside = place.with_name(f".{place.name}.mfenv-{os.urandom(8).hex()}")
     try:
         opened = beside.open("xb")
     except OSError as error:
