@@ -275,6 +275,22 @@ def test_a_wheel_whose_metadata_names_another_package_is_refused(tmp_path: Path)
     assert "METADATA" in refused(tmp_path, zipped(files))
 
 
+@pytest.mark.parametrize(("first", "accepted"), [("demo", True), ("other", False)])
+def test_of_two_names_the_first_counts_as_for_all_readers(
+    tmp_path: Path, first: str, accepted: bool
+) -> None:
+    files = wheel_files("demo")
+    second = "other" if accepted else "demo"
+    files[f"{INFO}/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: {first}\nName: {second}\nVersion: 1.0\n".encode()
+    )
+    files[f"{INFO}/RECORD"] = record_of(files, INFO)
+    if accepted:
+        assert unpacked(tmp_path, zipped(files)).name == "demo"
+    else:
+        assert "METADATA" in refused(tmp_path, zipped(files))
+
+
 def test_spellings_of_one_name_and_version_are_accepted(tmp_path: Path) -> None:
     data = make_wheel("Demo_Pkg", "1.0.0", files={"x.py": b""})
     assert unpacked(tmp_path, data, "demo_pkg-1.0-py3-none-any.whl").name == "demo-pkg"

@@ -18,6 +18,7 @@ from pkgcache.archives.records import EntryPoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from email.message import Message
 
     Read = Callable[[str], bytes | None]
 
@@ -129,11 +130,13 @@ def _text(folder: str, name: str, content: Read) -> str | None:
         raise BadMetadata((f"its {name} is not UTF-8",)) from None
 
 
-def _headers(folder: str, name: str, content: Read) -> dict[str, str]:
+def _headers(folder: str, name: str, content: Read) -> Message:
     text = _text(folder, name, content)
     if text is None:
         raise BadMetadata((f"it has no {name}",))
-    return {key: str(value) for key, value in HeaderParser().parsestr(text).items()}
+    # Of a field that is there twice `get` gives the first, as it does in other installers and in
+    # `importlib.metadata`: what is checked here is what they will read.
+    return HeaderParser().parsestr(text)
 
 
 def _record(folder: str, content: Read) -> dict[str, str]:
