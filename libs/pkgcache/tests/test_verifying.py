@@ -55,6 +55,15 @@ def test_a_sound_cache(cache: PackageCache, demo: Path) -> None:
     assert verify_prefix(demo) == verify_prefix(demo, found.sound) == ()
 
 
+def test_a_file_of_another_disk_is_not_sound_for_its_inode(cache: PackageCache, demo: Path) -> None:
+    sound = verify_cache(cache).sound
+    flip(next(demo.glob("lib/*/site-packages/demo/__init__.py")))
+    assert verify_prefix(demo, sound) == ()
+    elsewhere = frozenset((device + 1, inode) for device, inode in sound)
+    (problem,) = verify_prefix(demo, elsewhere)
+    assert "__init__.py` was changed" in problem
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("demo-1.0-py3-none-any.whl", "archive"), ("__init__.py", "pypi"), ("files.json", "pypi")],

@@ -69,7 +69,7 @@ def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
     )
 
 
-def _prefixes(site: Site, sound: frozenset[int]) -> dict[Path, tuple[str, ...]]:
+def _prefixes(site: Site, sound: frozenset[tuple[int, int]]) -> dict[Path, tuple[str, ...]]:
     """What is wrong with each prefix that is known, or lies in the home."""
     from pkgcache.prefixes.prefix import MARKER, read_marker
     from pkgcache.prefixes.verifying import verify_prefix

@@ -64,14 +64,14 @@ class Damaged:
 class Verified:
     """What was read: the number of artifacts, their bytes, and those that are damaged.
 
-    `sound` are the inodes of files that have other names too, such as those in prefixes, and were
-    seen to be right.
+    `sound` are the devices and inodes of files that have other names too, such as those in
+    prefixes, and were seen to be right.
     """
 
     artifacts: int
     size: int
     damaged: tuple[Damaged, ...]
-    sound: frozenset[int]
+    sound: frozenset[tuple[int, int]]
 
 
 def verify_cache(
@@ -89,7 +89,7 @@ def verify_cache(
         for _ in range(_PROCESSES):
             workers.put(Worker())
 
-        def verify(holding: Holding) -> tuple[list[str], list[int]]:
+        def verify(holding: Holding) -> tuple[list[str], list[list[int]]]:
             worker = workers.get()
             try:
                 answer = worker.call(
@@ -128,15 +128,15 @@ def verify_cache(
         artifacts=sum(1 for holding in kept if holding.size),
         size=sum(sizes),
         damaged=tuple(damaged),
-        sound=frozenset(inode for _, inodes in answers for inode in inodes),
+        sound=frozenset((device, inode) for _, inodes in answers for device, inode in inodes),
     )
 
 
-def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[str, ...]:
+def verify_prefix(prefix: Path, sound: Container[tuple[int, int]] = frozenset()) -> tuple[str, ...]:
     """What is wrong with the files that an environment was created with, a line for each.
 
-    Packages say what they brought in `RECORD` and in `conda-meta`. Files of the `sound` inodes, on
-    the disk of the cache, need not be read again. What came later is not looked at.
+    Packages say what they brought in `RECORD` and in `conda-meta`. Files that are `sound`, by
+    device and inode, need not be read again. What came later is not looked at.
     """
     wrong, _ = _inventory.compare(prefix)
     return tuple(sorted((*wrong.values(), *changed_files(prefix, wrong, sound))))
@@ -145,7 +145,7 @@ def verify_prefix(prefix: Path, sound: Container[int] = frozenset()) -> tuple[st
 def changed_files(
     prefix: Path,
     known: Container[str],
-    sound: Container[int] = frozenset(),
+    sound: Container[tuple[int, int]] = frozenset(),
     *,
     only: Container[str] | None = None,
 ) -> tuple[str, ...]:
@@ -166,7 +166,9 @@ def changed_files(
     for path, digests in sorted(expected.items()):
         file = prefix / path
         try:
-            right = file.stat().st_ino in sound or any(
+            status = file.stat()
+            # Not the inode alone: the number is another file's on another disk.
+            right = (status.st_dev, status.st_ino) in sound or any(
                 digest(file, algorithm) == listed for algorithm, listed in digests
             )
         except OSError as error:
@@ -184,7 +186,7 @@ async def verify_here(
     path: str,
 ) -> dict[str, Any]:
     """What the processes do."""
-    inodes: list[int] = []
+    inodes: list[tuple[int, int]] = []
     problems = _problems(kind, Path(path), inodes)
     return {"problems": problems, "inodes": inodes}
 
@@ -208,7 +210,7 @@ def _damaged(
     )
 
 
-def _problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
+def _problems(kind: str, folder: Path, inodes: list[tuple[int, int]]) -> list[str]:
     """What is wrong with an artifact; the inodes of its files that are linked from elsewhere."""
     try:
         if kind == "archive":
@@ -234,7 +236,7 @@ def _archive_problems(folder: Path) -> list[str]:
     return problems
 
 
-def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
+def _unpacked_problems(kind: str, folder: Path, inodes: list[tuple[int, int]]) -> list[str]:
     files: list[tuple[str, str]] | None = None
     if kind == "pypi" and (wheel := wheels.load(folder)):
         files = [(file.path, file.hash) for file in wheel.files]
@@ -250,7 +252,7 @@ def _unpacked_problems(kind: str, folder: Path, inodes: list[int]) -> list[str]:
             problems.append(f"`{path}` was changed")
         # Prefixes have links to this inode, so that these need not be read again.
         elif (there := os.stat(file)).st_nlink > 1:  # noqa: PTH116
-            inodes.append(there.st_ino)
+            inodes.append((there.st_dev, there.st_ino))
     return problems
 
 
