@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from pkgcache.share.digests import DigestSet, packed
 from .helpers import env_of, make_wheel, package_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envid.packages import Package
     from pkgcache.local.cache import PackageCache
 
@@ -227,9 +230,20 @@ def test_a_lock_holds_while_lock_files_are_removed(tmp_path: Path) -> None:
     assert counter.read_text() == "200"
 
 
-def test_linking_says_what_vanished(cache: PackageCache, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [Placer.link, Placer.copy])
+def test_placing_says_what_vanished(
+    way: Callable[[Placer, str, str], None], tmp_path: Path
+) -> None:
     with pytest.raises(NotInCache):
-        Placer(str(tmp_path), NoProgress()).link(str(tmp_path / "gone"), "here")
+        way(Placer(str(tmp_path), NoProgress()), str(tmp_path / "gone"), "here")
+
+
+def test_files_may_be_added_while_leftovers_are_looked_for(cache: PackageCache) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        adding = pool.submit(lambda: [cache.add(b"%d" % n, "x.whl") for n in range(1000)])
+        while not adding.done():
+            collect(cache, None)
+    assert len(adding.result()) == 1000
 
 
 def test_a_digest_set_knows_what_was_packed(cache: PackageCache) -> None:

@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from pkgcache.errors import NotInCache
 from pkgcache.threads import Threads
@@ -43,6 +43,17 @@ def open_file(path: os.PathLike[str] | str, *, follow: bool = True) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a file", os.fspath(path))
     return descriptor
+
+
+def open_cached(path: str) -> BinaryIO:
+    """Open a file of an unpacked package. Raises `NotInCache` where it is gone.
+
+    So it is when it was collected as garbage, or dropped as damaged, since the package was checked.
+    """
+    try:
+        return open(path, "rb")  # noqa: PTH123  of very many; the caller closes it
+    except FileNotFoundError:
+        raise NotInCache(path) from None
 
 
 def in_threads(items: Sequence[_T], work: Callable[[Sequence[_T]], None]) -> None:
@@ -90,7 +101,6 @@ class Placer:
             try:
                 os.link(source, target)
             except FileNotFoundError:
-                # Collected as garbage, or dropped as damaged, since it was looked at.
                 raise NotInCache(source) from None
             except OSError as error:
                 if error.errno in _NEVER:
@@ -125,7 +135,7 @@ class Placer:
             file.write(content)
 
     def _copy(self, source: str, target: str) -> None:
-        with open(source, "rb") as old:  # noqa: PTH123  of very many
+        with open_cached(source) as old:
             status = os.fstat(old.fileno())
             with os.fdopen(_create(target, executable=bool(status.st_mode & 0o100)), "wb") as new:
                 if not self._clone(old.fileno(), new.fileno()):

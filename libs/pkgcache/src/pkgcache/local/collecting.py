@@ -207,10 +207,11 @@ def _leftovers(cache: PackageCache, before: float, *, dry_run: bool) -> int:
     """What killed processes left: half unpacked and half deleted packages, temporary files."""
     count = 0
     for entry in _hidden(cache.root / "archives"):
-        if entry.stat(follow_symlinks=False).st_mtime < before:
-            count += 1
-            if not dry_run:
-                Path(entry.path).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # whoever wrote it is done
+            if entry.stat(follow_symlinks=False).st_mtime < before:
+                count += 1
+                if not dry_run:
+                    Path(entry.path).unlink(missing_ok=True)
     folders = (folder for kind in _KINDS.values() for folder in _folders(cache.root / kind))
     for folder in (cache.root, *folders):
         for entry in _hidden(folder):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pkgcache._files import Placer, in_threads
+from pkgcache._files import Placer, in_threads, open_cached
 from pkgcache.archives._links import first_escape, resolve
 from pkgcache.archives._places import is_interpreter
 from pkgcache.errors import PrefixError
@@ -254,7 +254,7 @@ def _place_file(
     if not file.placeholder:
         (placer.copy if file.no_link else placer.link)(source, path)
         return
-    with open(source, "rb") as old:  # noqa: PTH123  of very many
+    with open_cached(source) as old:
         data = old.read()
     try:
         content = _placeholder.replaced(data, file.placeholder, final, file.file_mode)

@@ -10,6 +10,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from pkgcache._files import open_cached
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -41,7 +43,7 @@ def launcher(entry_point: EntryPoint, python: Path) -> bytes:
 
 def rewritten(path: str, python: Path) -> bytes | None:
     """A wheel's script with the right interpreter; None where it asks for none (PEP 427)."""
-    with open(path, "rb") as file:  # noqa: PTH123  of very many files
+    with open_cached(path) as file:
         line = file.readline(256)
         if not line.startswith(b"#!python"):
             return None

@@ -15,10 +15,9 @@ import posixpath
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkgcache._files import Placer, in_threads
+from pkgcache._files import Placer, in_threads, open_cached
 from pkgcache.archives.namespaces import has_code
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _scripts
@@ -26,6 +25,7 @@ from pkgcache.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pkgcache.archives.records import UnpackedFile, UnpackedWheel
     from pkgcache.progress import Progress, Task
@@ -123,7 +123,10 @@ class _Planned:
         return self.read() == other.read()
 
     def read(self) -> bytes:
-        return Path(self.source).read_bytes() if self.source else self.content
+        if not self.source:
+            return self.content
+        with open_cached(self.source) as file:
+            return file.read()
 
 
 def link_wheels(
