@@ -191,6 +191,21 @@ def test_an_archive_that_a_built_wheel_names_goes_after_the_name(team: Team) -> 
     assert team.sweep().listed == (layout.archive_key(found.sha256, wheel.filename),)
 
 
+def test_an_archive_that_is_listed_is_taken_from_the_list_once_a_built_wheel_names_it(
+    team: Team,
+) -> None:
+    (package,) = team.publish("demo").packages
+    key = layout.package_key(package)
+    team.later(30 * DAY)
+    while team.sweep().listed != (key,):
+        team.later(SETTLE + 1)
+    team.later(0)
+    wheel = BuiltWheel(filename=package.filename, sha256=package.digest, size=package.size or 0)
+    team.shared.set_built_wheel("ab/cd", wheel, team.cache.archive(package))
+    pointer = json.loads(team.store.read(layout.LAYOUT_KEY))["garbage"]
+    assert json.loads(team.store.read(pointer))["condemned"] == {}
+
+
 def test_a_built_wheel_that_an_environment_holds_keeps_its_name(team: Team) -> None:
     env = team.publish("demo", default=True)
     one = env.packages[0]

@@ -60,9 +60,8 @@ def list_content(etags: Mapping[str, str], *, deleting: bool) -> bytes:
 
 def boot_time() -> float:
     """Seconds that no change of the clock touches, those included in which a machine slept."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.time()
+    # Linux stops its CLOCK_MONOTONIC while a machine sleeps; macOS does not, and has no other.
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Claims:

@@ -137,8 +137,12 @@ class SharedRecords:
         self._prepare()
         key = layout.built_key(source_key)
         content = _json({"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size})
+        archive_key = layout.archive_key(wheel.sha256, wheel.filename)
+        # It may lie there as garbage that is about to be deleted, and a put of the same bytes need
+        # not change its etag.
+        self.claims.claim(archive_key)
         # First, so that whoever reads the record gets the wheel.
-        self.store.put(layout.archive_key(wheel.sha256, wheel.filename), archive)
+        self.store.put(archive_key, archive)
         if self._put_once(key, content):
             return wheel
         return self.built_wheel(source_key) or wheel
