@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CondaListing", "read_file", "read_listing"]
 
-_TAIL = 64 << 10
-_NO_SUCH_RANGE = 416
 _LISTS = {"paths.json", "files"}
 
 
