@@ -360,24 +360,50 @@ def test_what_lies_beside_a_lock_is_taken_by_its_content(
     assert changed.req_id != moved.req_id
 
 
-def test_what_was_built_and_asks_for_more_than_the_lock_has_is_said(
-    tmp_path: Path, place: dict[str, Any]
+def test_what_was_built_and_needs_more_than_the_lock_has_is_refused(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any]
 ) -> None:
+    old = make_wheel("old", "1.0")
+    index.add(old)
     make_project(
         tmp_path / "member",
         "member",
         "1.0",
         module="a = 1\n",
-        requires=["attrs>=1", "other; sys_platform == 'win32'"],
+        requires=["attrs>=1", "old>=2", "root", "other; sys_platform == 'win32'"],
     )
-    lock = tmp_path / "pylock.toml"
-    lock.write_text(
+
+    def lock(manifest: str = "", roots: str = "") -> Path:
+        path = uv_lock(tmp_path, index, {old: []}, needs=["old", "member"], metadata=roots)
+        member = (
+            "[[package]]\nname = 'member'\nversion = '1.0'\nsource = { directory = 'member' }\n"
+        )
+        path.write_text(f"{path.read_text()}\n{member}\n{manifest}")
+        return path
+
+    with pytest.raises(RequirementsUnmet) as caught:
+        envs(place, lock())
+    assert caught.value.problems == (
+        "`member` 1.0 was built as it is now, and requires `attrs>=1`: the lock has no `attrs`",
+        "`member` 1.0 was built as it is now, and requires `old>=2`: the lock has `old` 1.0",
+    )
+    assert "lock again" in str(caught.value.hint)
+    # What uv leaves out on purpose its lock says, and that is noted.
+    for manifest in (
+        "[manifest]\nexcludes = ['attrs']\noverrides = [{ name = 'Old', specifier = '==1.0' }]\n",
+        "[[manifest.dependency-metadata]]\nname = 'member'\n",
+    ):
+        place |= {"home": str(tmp_path / f"home of {manifest[3]}")}  # where nothing is known yet
+        notes = [n for n in resolved(place, lock(manifest)).notes if "built as" in n]
+        assert len(notes) == 3, notes
+        assert all("the lock means it so" in note for note in notes)
+    pylock = tmp_path / "pylock.toml"
+    pylock.write_text(
         "lock-version = '1.0'\ncreated-by = 'me'\n[[packages]]\nname = 'member'\n"
         "[packages.directory]\npath = 'member'\n"
     )
-    outcome = resolved(place, lock)
-    (note,) = [note for note in outcome.notes if "the lock has no" in note]
-    assert "`member` 1.0 was built as it is now, and requires `attrs>=1`" in note
+    with pytest.raises(RequirementsUnmet, match="the lock has no `attrs`"):
+        envs(place, pylock)
 
 
 # Conda's locks
@@ -581,6 +607,16 @@ def test_files_that_are_named_by_hashes_are_confirmed_by_the_index(
     lacking = requirements(tmp_path / "lacking", index, app)
     with pytest.raises(RequirementsUnmet, match="dep"):
         envs(place, lacking)
+    text = lacking.read_text()
+    for told in (
+        f"{text}\n# The following packages were excluded from the output:\n# dep\n",
+        f"# This was made by uv:\n#    uv pip compile a.in --overrides b.txt -o c.txt\n{text}",
+    ):
+        lacking.write_text(told)
+        place |= {"home": str(tmp_path / f"home {len(told)}")}  # where nothing is known yet
+        outcome = resolved(place, lacking)
+        (note,) = [note for note in outcome.notes if "as the lock says" in note]
+        assert note.endswith("there is no `dep`")
 
 
 def test_a_poetry_lock_chooses_by_groups_extras_and_file_names(
@@ -746,6 +782,23 @@ def test_a_lock_from_a_url_with_a_login(tmp_path: Path, place: dict[str, Any]) -
         with Environments(settings_of(place)) as environments:
             environments.resolve(Request(locks=(f"{origin}/uv.lock",)))
             environments.fetch(env.packages)
+
+
+def test_the_heading_of_compiled_requirements_counts_from_a_url(
+    index: FakeIndex, place: dict[str, Any]
+) -> None:
+    wheel = make_wheel("app", "1.0")
+    index.add(wheel)
+    index.serve(
+        "requirements.txt",
+        f"# made by uv:\n#    uv pip compile a.in --python-version {MINOR} --python-platform linux\n"
+        f"app==1.0 --hash=sha256:{wheel.sha256}\n",
+    )
+    url = f"{index.origin}/requirements.txt"
+    ((platform, env),) = envs(place, url).items()
+    assert (platform, env.spec.python) == (LINUX, f"=={MINOR}.*")
+    with pytest.raises(InvalidRequest, match="is for linux-64"):
+        envs(place, url, platforms=(OSX,))
 
 
 # Locks that their source has left behind

@@ -13,6 +13,7 @@ from reqparse.errors import (
 from reqparse.files import KINDS, parse_file, parse_requirement
 from reqparse.model import (
     PLATFORMS,
+    Compiled,
     Lock,
     LockedArtifact,
     LockedEdge,
@@ -30,6 +31,7 @@ from reqparse.model import (
 __all__ = [
     "KINDS",
     "PLATFORMS",
+    "Compiled",
     "Lock",
     "LockedArtifact",
     "LockedEdge",

@@ -40,7 +40,11 @@ def as_lock(said: RequirementSet) -> RequirementSet:
     if problems:
         raise SelectionErrors(tuple(problems))
     origin = next((r.origin for r in said.requirements), Origin())
-    lock = Lock(kind="requirements.txt", origin=Origin(file=origin.file))
+    lock = Lock(
+        kind="requirements.txt",
+        overridden=said.compiled.overridden if said.compiled else (),
+        origin=Origin(file=origin.file),
+    )
     return replace(said, requirements=(), packages=tuple(packages), lock=lock)
 
 

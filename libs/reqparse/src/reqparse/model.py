@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PLATFORMS",
     "Category",
+    "Compiled",
     "Lock",
     "LockedArtifact",
     "LockedEdge",
@@ -273,7 +274,27 @@ class Lock:
     """The conda subdirs of the platforms that pixi names otherwise."""
     virtual_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What a machine must have, by pixi's platform."""
+    overridden: tuple[str, ...] = ()
+    """The names of what is there otherwise than others need it, or not at all, as overrides and
+    exclusions say; `*` where there are some, and nothing says of what."""
+    restated: tuple[str, ...] = ()
+    """The names of packages of which something else than they themselves says what they need."""
     origin: Origin = field(default=Origin(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """What comments in requirements say of how these were made."""
+
+    python: str = ""
+    """The version that they were compiled for, or from which on if they are universal."""
+    universal: bool = False
+    platform: str = ""
+    """The conda subdir that they were compiled for; what has none, as uv names it."""
+    exported: Mapping[str, str] = field(default_factory=dict)
+    """The version of Python by conda subdir, of an exported environment."""
+    overridden: tuple[str, ...] = ()
+    """As in `Lock`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +317,8 @@ class RequirementSet:
     packages: tuple[LockedPackage, ...] = ()
     lock: Lock | None = None
     """What a lock file says beside its packages; None of what is no lock."""
+    compiled: Compiled | None = field(default=None, compare=False)
+    """How requirements were made, where their comments say it."""
     settings: tuple[Setting, ...] = ()
     name: str | None = None
     platforms: tuple[str, ...] = ()

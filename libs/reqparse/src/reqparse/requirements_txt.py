@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from envid.redaction import redact
+from reqparse._compiled import read_compiled
 from reqparse._conda import conda_requirement, sys_requirement
 from reqparse._flaw import Flaw
 from reqparse._lines import Line, decode, logical_lines
@@ -54,6 +56,8 @@ class RequirementsReader:
 
     def read(self, location: str, data: bytes) -> None:
         """Read a file whose bytes are here already, such as the file that the caller named."""
+        with suppress(Flaw):  # told where its lines are read
+            self._reading.facts["compiled"] = read_compiled(decode(data))
         self._push(location, data, Origin(file=location), constraint=False)
         self._run()
 

@@ -89,8 +89,14 @@ def _lock(place: Place, root: Node, nodes: list[tuple[Node, LockedPackage]]) -> 
         default_groups=_each(default) if at_top else own.default,
         projects={"": own, **projects},
         extras=_each(extra for node, _ in made_for for extra in _extras(node)),
+        overridden=_each((*_names(manifest.get("overrides")), *manifest.get("excludes").texts())),
+        restated=_each(_names(manifest.get("dependency-metadata"))),
         origin=place.at(root),
     )
+
+
+def _names(listed: Node) -> Iterator[str]:
+    yield from (canonicalize_name(node.get("name").text) for node in listed.items)
 
 
 def _is_at_top(node: Node) -> bool:
@@ -100,6 +106,7 @@ def _is_at_top(node: Node) -> bool:
 
 
 def _each(names: Iterable[str]) -> tuple[str, ...]:
+    """Each once."""
     return tuple(dict.fromkeys(names))
 
 

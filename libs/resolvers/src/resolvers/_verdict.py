@@ -18,7 +18,7 @@ from resolvers.checking import check
 from resolvers.errors import PackagesClash, RequirementsUnmet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from envid.packages import Package
     from envid.spec import EnvSpec
@@ -36,7 +36,8 @@ _NOWHERE: Mapping[str, Provided] = {}
 class Verdict:
     """What there is to say of what was found for each platform.
 
-    `provided` is what conda packages bring there, by PyPI name.
+    `provided` is what conda packages bring there, by PyPI name, `overridden` the names of what is
+    meant to be otherwise than it is required, with a `*` for any.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Verdict:
         resolutions: Mapping[str, Resolution],
         context: ResolveContext,
         provided: Mapping[str, Mapping[str, Provided]] | None = None,
+        overridden: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         """Look into the wheels; raises `IndexUnreachable`."""
         self._resolutions, self._context = resolutions, context
@@ -57,7 +59,12 @@ class Verdict:
             if package.kind == "pypi"
         )
         self.checked = {
-            platform: self._check(spec, platform, (provided or {}).get(platform, _NOWHERE))
+            platform: self._check(
+                spec,
+                platform,
+                (provided or {}).get(platform, _NOWHERE),
+                (overridden or {}).get(platform, ()),
+            )
             for platform in resolutions
         }
 
@@ -84,7 +91,13 @@ class Verdict:
             given[platform] = replace(resolution, notes=notes)
         return given
 
-    def _check(self, spec: EnvSpec, platform: str, provided: Mapping[str, Provided]) -> Checked:
+    def _check(
+        self,
+        spec: EnvSpec,
+        platform: str,
+        provided: Mapping[str, Provided],
+        overridden: Collection[str],
+    ) -> Checked:
         resolution = self._resolutions[platform]
         return check(
             spec,
@@ -98,6 +111,7 @@ class Verdict:
             },
             conda=provided,
             origins=self._context.origins,
+            overridden=overridden,
         )
 
     def _owners(self, resolution: Resolution, contents: Sequence[Contents]) -> Iterator[Owner]:

@@ -70,13 +70,16 @@ def check(
     metadata: Mapping[str, Metadata],
     conda: Mapping[str, Provided],
     origins: Mapping[str, str] | None = None,
+    overridden: Collection[str] = (),
 ) -> Checked:
     """Check what was chosen of a spec for a platform.
 
     `metadata` is that of each PyPI package that could be looked into, `conda` what the conda packages provide, both by
-    normalised PyPI name; `origins` says where a requirement of the spec was written.
+    normalised PyPI name; `origins` says where a requirement of the spec was written. Of `overridden`
+    names, with a `*` for any, it is noted where what is there is not what another package requires.
     """
     run = _Check(spec, platform, chosen.python, chosen.packages, metadata, conda, origins or {})
+    run.overridden = frozenset(overridden)
     run.all()
     return Checked(
         problems=tuple(dict.fromkeys(run.problems)),
@@ -94,6 +97,7 @@ class _Check:
     metadata: Mapping[str, Metadata]
     conda: Mapping[str, Provided]
     origins: Mapping[str, str]
+    overridden: frozenset[str] = frozenset()
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     extras: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -151,7 +155,9 @@ class _Check:
 
     def _require(self, requirement: Requirement, what: str, asked_by: str) -> None:
         if problem := self._unmet(requirement):
-            self.problems.append(f"{what} is not met: {problem}")
+            meant = self.overridden & {"*", canonicalize_name(requirement.name)}
+            told = self.notes if meant else self.problems
+            told.append(f"{what} is not met{', as the lock says' if meant else ''}: {problem}")
         self._visit(canonicalize_name(requirement.name), requirement.extras, asked_by)
 
     def _unmet(self, requirement: Requirement) -> str | None:

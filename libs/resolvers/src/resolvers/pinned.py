@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from envid.spec import EnvSpec
 from pkgcache.threads import Threads
 from resolvers._beside import Beside
-from resolvers._built_gaps import with_gaps
+from resolvers._built_needs import with_built_checked
 from resolvers._compile import compile_exactly
 from resolvers._conda_solve import Solved, solve_conda
 from resolvers._files import Files
@@ -83,6 +83,8 @@ class Pins:
     sources: tuple[PinnedSource, ...] = ()
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     python: str | None = None
+    overridden: frozenset[str] = frozenset()
+    restated: frozenset[str] = frozenset()
 
 
 class PinnedResolver:
@@ -115,11 +117,35 @@ class PinnedResolver:
             platform: self._together(platform, base.get(platform), pythons, made.get(platform))
             for platform in platforms
         }
-        # A package of conda may stand for one of PyPI by another name.
-        for platform in platforms:
-            if not any(package.kind == "conda" for package in self._pins[platform].packages):
-                chosen[platform] = with_gaps(chosen[platform], platform, context)
-        return _checked(spec, chosen, [p for p in platforms if asked[p]], context)
+        unknown = [platform for platform in platforms if asked[platform]]
+        try:
+            listed = self._listed(spec, {p: chosen[p] for p in unknown}, context)
+            return {p: listed.get(p) or self._built(chosen[p], p, context) for p in platforms}
+        except RequirementsUnmet as error:
+            error.hint = (
+                "the lock does not suffice there: lock again for this platform and this Python; what"
+                " is not to be there, the lock has to say"
+            )
+            raise
+
+    def _built(self, resolution: Resolution, platform: str, context: ResolveContext) -> Resolution:
+        """The same, after a look at what its built wheels require."""
+        pins = self._pins[platform]
+        return with_built_checked(
+            resolution,
+            platform,
+            context,
+            overridden=pins.overridden,
+            restated=pins.restated,
+            conda=any(package.kind == "conda" for package in pins.packages),
+        )
+
+    def _listed(
+        self, spec: EnvSpec, chosen: Mapping[str, Resolution], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """The same, after a look at all wheels, of which an index has just given some."""
+        overridden = {platform: self._pins[platform].overridden for platform in chosen}
+        return Verdict(spec, chosen, context, overridden=overridden).given()
 
     def _pythons(
         self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
@@ -397,18 +423,3 @@ def _check_hashes(artifact: Artifact, hashes: Iterable[str]) -> None:
             actual = hashlib.new(kind, file.read()).hexdigest()
         if actual != expected:
             raise NoMatchingFile(artifact.filename, (text,), (f"{kind}:{actual}",), None)
-
-
-def _checked(
-    spec: EnvSpec,
-    chosen: dict[str, Resolution],
-    unknown: Sequence[str],
-    context: ResolveContext,
-) -> dict[str, Resolution]:
-    """What was found, after a look at what its wheels require where the lock has no edges."""
-    try:
-        verdict = Verdict(spec, {name: chosen[name] for name in unknown}, context)
-        return {**chosen, **verdict.given()}
-    except RequirementsUnmet as error:
-        error.hint = "the lock does not suffice there: lock again for this platform and this Python"
-        raise

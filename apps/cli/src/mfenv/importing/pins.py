@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pkgcache.web.credentials import Credentials
-    from reqparse import LockedArtifact, LockedPackage
+    from reqparse import Lock, LockedArtifact, LockedPackage
     from reqparse.selecting import Selected
 
 __all__ = ["PinnedPlatform", "is_free_threaded", "pin"]
@@ -44,6 +44,8 @@ class PinnedPlatform:
     notes: list[str] = field(default_factory=list)
     unhashed: list[str] = field(default_factory=list)
     """The names of those of which a lock has the version alone."""
+    overridden: frozenset[str] = frozenset()
+    restated: frozenset[str] = frozenset()
     listed: bool = False
     """Whether there is a package whose file only an index knows."""
 
@@ -62,16 +64,25 @@ class PinnedPlatform:
             sources=tuple(self.sources),
             depends=dict(self.depends),
             python=self.python,
+            overridden=self.overridden,
+            restated=self.restated,
         )
 
 
-def pin(selected: Iterable[Selected], credentials: Credentials) -> PinnedPlatform:
-    """Packages that were selected for one platform, of however many locks.
+def pin(
+    selected: Iterable[Selected], credentials: Credentials, *, locks: Iterable[Lock]
+) -> PinnedPlatform:
+    """Packages that were selected for one platform, of however many `locks`.
 
     Raises `InvalidRequest` for what cannot be taken, and `Contradiction` for two packages of one
     name, each with the place in its lock.
     """
-    pinned = PinnedPlatform()
+    every = list(locks)
+    pinned = PinnedPlatform(
+        # What a lock was made for is not installed, and what is may well require it.
+        overridden=frozenset(n for lock in every for n in (*lock.overridden, *lock.roots)),
+        restated=frozenset(name for lock in every for name in lock.restated),
+    )
     seen: dict[tuple[str, str], tuple[str, LockedPackage]] = {}
     for one in selected:
         package = one.package

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mfenv.request import Request
     from mfenv.settings import Settings
     from pkgcache.web.credentials import Credentials
+    from reqparse import Lock
     from reqparse.selecting import Selected
 
 __all__ = ["select_all"]
@@ -41,7 +42,9 @@ def select_all(
     if own:
         pinned = {
             platform: pin(
-                _select(some, platform, own[platform], virtual[platform], own=True), credentials
+                _select(some, platform, own[platform], virtual[platform], own=True),
+                credentials,
+                locks=_said(some),
             )
             for platform, some in chosen.items()
         }
@@ -71,8 +74,15 @@ def select_all(
             version, selections = _best(list(candidates(wanted, first=first)), attempt)
         series = ".".join(version.split(".")[:2])
         python = wanted.asked if wanted.asked.startswith("==") else f"=={series}.*"
-    pinned = {platform: pin(some, credentials) for platform, some in selections.items()}
+    pinned = {
+        platform: pin(some, credentials, locks=_said(chosen[platform]))
+        for platform, some in selections.items()
+    }
     return python, pinned
+
+
+def _said(locks: Iterable[LockFile]) -> list[Lock]:
+    return [lock.said.lock for lock in locks if lock.said.lock]
 
 
 def _first(request: Request, settings: Settings) -> tuple[str, ...]:
