@@ -63,6 +63,7 @@ def descriptions() -> list[dict[str, Any]]:
         resolved_by="ada",
         resolved_at=datetime(2026, 1, 31, tzinfo=timezone.utc),
         notes={"linux-64": ["`flask` 3.1.0 was withdrawn"]},
+        origins={"linux-64": {"pypi": {"flask": "r.txt:3"}, "constraints": {"werkzeug<4": "-c"}}},
     )
     return [one.to_dict() for one in together]
 
@@ -89,8 +90,11 @@ def places(data: Any, way: list[Any]) -> list[list[Any]]:
 
 
 WHOLE = descriptions()[0]
-OPEN = ("requirements", "platform_requirements", "osx-64", "co_resolved")
-REQUIRED = [way for way in places(WHOLE, []) if not set(way[:-1]) & set(OPEN) and way != ["notes"]]
+OPEN = ("requirements", "platform_requirements", "osx-64", "co_resolved", "origins")
+OPTIONAL = (["notes"], ["origins"])
+REQUIRED = [
+    way for way in places(WHOLE, []) if not set(way[:-1]) & set(OPEN) and way not in OPTIONAL
+]
 PACKAGE, ORIGIN = ["packages", 1], ["packages", 1, "built_from"]
 
 BROKEN: list[tuple[list[Any], Any]] = [
@@ -110,6 +114,10 @@ BROKEN: list[tuple[list[Any], Any]] = [
     (["resolved_by"], "a\nb"),
     (["notes"], "a text"),
     (["notes", 0], "a\nb"),
+    (["origins"], []),
+    (["origins", "npm"], {}),
+    (["origins", "pypi", "flask"], "a\nb"),
+    (["origins", "pypi", "a\nb"], "r.txt:1"),
     (["co_resolved"], {}),
     (["co_resolved", "win-64"], "0" * 40),
     (["co_resolved", "osx-64"], "x"),

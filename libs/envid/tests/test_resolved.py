@@ -75,6 +75,27 @@ def test_notes_are_part_of_the_description_and_of_no_id() -> None:
     assert ResolvedEnv.from_json(odd.to_json()).notes == odd.notes
 
 
+def test_origins_are_part_of_the_description_and_of_no_id() -> None:
+    found = {"osx-64": ("3.11.7", [package("a")]), "linux-64": ("3.11.7", [package("b")])}
+    places = {
+        "pypi": {"flask": "r.txt:3", "b": "https://ada:secret@h/r.txt:1\n\x1b[31m"},
+        "conda": {},
+        "python": {"==3.11.*": "--python"},
+    }
+    linux, mac = ResolvedEnv.co_resolve(
+        spec(), found, resolved_by="ada", resolved_at=WHEN, origins={"linux-64": places}
+    )
+    assert linux.origins == {
+        "pypi": {"b": r"https://***@h/r.txt:1\n\x1b[31m", "flask": "r.txt:3"},
+        "python": {"==3.11.*": "--python"},
+    }
+    assert ResolvedEnv.from_json(linux.to_json()) == linux
+    assert (mac.origins, "origins" in mac.to_dict()) == ({}, False)
+    silent, _ = ResolvedEnv.co_resolve(spec(), found, resolved_by="ada", resolved_at=WHEN)
+    assert silent.env_id == linux.env_id
+    assert hash(silent) == hash(linux)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -10,12 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from envid.errors import InvalidRequirement
 from envid.platforms import PLATFORMS, check_platform, host_platform
 from envid.redaction import redact
-from envid.requirements import normalize
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.bounds import conda_bounds, pypi_bounds, unused_bounds
@@ -24,6 +21,7 @@ from mfenv.fetching import fetching
 from mfenv.implicit import Implicit, Placement, implicit_packages
 from mfenv.lockfile.refusing import refuse_own
 from mfenv.options import options_of, overruled
+from mfenv.places import Places, Stated, placed_on
 from mfenv.python_statements import (
     PythonStatement,
     beside_python,
@@ -33,9 +31,8 @@ from mfenv.python_statements import (
     pythons_of,
 )
 from mfenv.sources import places_of, sources_of, unused_sources
+from mfenv.texts import Texts
 from mfenv.unused import (
-    check_in_channel,
-    check_used,
     unused,
     unused_platforms,
     unused_settings,
@@ -134,7 +131,8 @@ def _project_kind(file: File) -> str:
 class Prepared:
     """A spec, and what resolving it needs but no id or description may hold.
 
-    `origins` says of each requirement, and of each source, where it was asked for; `local_paths`
+    `origins` says of each requirement, and of each source, where it was asked for, and `places`, for
+    the description of each platform, of each statement, by category and text; `local_paths`
     leads from the digest of a local file's or directory's content to where it lies. `bases` are the
     environments whose packages are held, one for each of `platforms`, and `beside` is what was
     asked for beside them, without any default. `implicit` is what is wanted beside all that is
@@ -146,6 +144,7 @@ class Prepared:
     bases: tuple[ResolvedEnv, ...] = ()
     beside: EnvSpec | None = None
     origins: Mapping[str, str]
+    places: Mapping[str, Places] = field(default_factory=dict)
     local_paths: Mapping[str, Path] = field(default_factory=dict)
     implicit: tuple[Implicit, ...] = ()
     pins: Mapping[str, Pins] = field(default_factory=dict)
@@ -188,13 +187,13 @@ def prepare(
     alone = alone or bool(request.python and not request.all_files)
     if not requirements and not base and not alone and not pythons:
         raise _nothing(request)
-    texts = _Texts(credentials=credentials)
+    texts = Texts(credentials=credentials)
     common: dict[str, list[str]] = defaultdict(list)
     special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def add(asked: Iterable[Requirement]) -> None:
         for requirement in asked:
-            text, where = texts.of(requirement), requirement.platforms
+            text, where = texts.of(requirement, requirement.category), requirement.platforms
             for place in [common] if where is None else [special[name] for name in where]:
                 place[requirement.category].append(text)
 
@@ -214,7 +213,7 @@ def prepare(
     )
     for platform, statements in apart.items():
         for statement in statements:
-            text = texts.placed("conda", statement.matchspec, statement.place)
+            text = texts.placed("conda", statement.matchspec, statement.place, (platform,))
             special[platform]["conda"].append(text)
     implicit = implicit_packages(
         request.also,
@@ -231,7 +230,7 @@ def prepare(
         beside = EnvSpec.make(
             requirements=common,
             platform_requirements=special,
-            constraints=[texts.of(requirement) for requirement in of_pypi],
+            constraints=[texts.of(requirement, "constraints") for requirement in of_pypi],
             python=everywhere_asked(pythons, system=system),
         )
         # Only now: `beside` is what is asked for beyond the base.
@@ -248,12 +247,18 @@ def prepare(
     spec = EnvSpec.make(
         requirements=common,
         platform_requirements=special,
-        constraints=[texts.of(requirement) for requirement in of_pypi],
+        constraints=[texts.of(requirement, "constraints") for requirement in of_pypi],
         python=python,
         sources=sources,
         options=options_of(sets, settings, wheels=wheels),
         base=base.full_id if base else None,
     )
+    # What is asked of Python on one platform alone is a conda requirement.
+    texts.places += [
+        Stated("python", spec.python, statement.place, statement.platforms)
+        for statement in pythons
+        if statement.specifier and (system or statement.platforms is None)
+    ]
     return Prepared(
         spec=spec,
         platforms=platforms,
@@ -261,6 +266,7 @@ def prepare(
         beside=beside,
         implicit=implicit,
         origins={**places_of(sets, settings), **texts.origins},
+        places=placed_on(spec, platforms, texts.places, bases),
         local_paths=texts.paths,
         notes=(
             *unused(sets, (*request.groups, *request.extras)),
@@ -305,10 +311,17 @@ def _add_base(
 
 
 def _prepare_again(request: Request, settings: Settings, find: Find) -> Prepared:
-    spec = find(str(request.same_as), ())[0].spec
+    asked = find(str(request.same_as), ())
+    spec = asked[0].spec
     platforms = platforms_of(request, (), settings)
     bases = find(spec.base, platforms) if spec.base else ()
-    return Prepared(spec=spec, platforms=platforms, bases=bases, origins={})
+    return Prepared(
+        spec=spec,
+        platforms=platforms,
+        bases=bases,
+        origins={},
+        places=placed_on(spec, platforms, (), (*asked, *bases)),
+    )
 
 
 def platforms_of(
@@ -377,52 +390,6 @@ def _nothing(request: Request) -> InvalidRequest:
             "write one in a line, such as `pandas>=2`",
         )
     return InvalidRequest("nothing is asked for", "name requirements with `-r FILE` or `--pypi`")
-
-
-@dataclass
-class _Texts:
-    """Requirements as a spec holds them, gathering what must stay beside the spec."""
-
-    credentials: Credentials
-    paths: dict[str, Path] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
-
-    def of(self, requirement: Requirement) -> str:
-        check_used(requirement)
-        text = requirement.text
-        if requirement.path and requirement.category == "pypi":
-            text = self._local(requirement, Path(requirement.path))
-        elif requirement.path:
-            check_in_channel(requirement, Path(requirement.path))
-        if requirement.secret_url:
-            self.credentials.add(requirement.secret_url)
-        if requirement.category == "pypi":  # a MatchSpec holds its own
-            text = " ".join([text, *(f"--hash={value}" for value in requirement.hashes)])
-        return self.placed(requirement.category, text, str(requirement.origin))
-
-    def placed(self, category: str, text: str, place: str) -> str:
-        """A text, after remembering who asks for it; raises `InvalidRequest` naming the place."""
-        try:
-            self.origins.setdefault(normalize(category, text), place)
-        except InvalidRequirement as error:
-            raise InvalidRequest(f"{place}: {error}", error.hint) from None
-        return text
-
-    def _local(self, requirement: Requirement, path: Path) -> str:
-        from resolvers.content import content_digest
-
-        if not path.exists():
-            raise InvalidRequest(
-                f"{requirement.origin}: there is no file or directory `{path}`",
-                "a relative path starts where its file lies, or else in the current directory",
-            )
-        digest = content_digest(path)
-        self.paths[digest] = path
-        # By content, not by place: the same file on another machine is the same request.
-        url = f"file:{quote(path.name)}#sha256={digest}"
-        extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
-        named = f"{requirement.name}{extras} @ {url}" if requirement.name else f"{url}{extras}"
-        return named + (f" ; {requirement.marker}" if requirement.marker else "")
 
 
 def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> None:

@@ -107,6 +107,7 @@ def find_packages(
         },
         resolved_by=user_name(),
         notes={name: resolution.notes for name, resolution in resolutions.items()},
+        origins=prepared.places,
     )
 
 

@@ -17,18 +17,22 @@ from envid.errors import InvalidDescription, InvalidSpec
 from envid.ids import EnvId, is_id
 from envid.packages import Package
 from envid.platforms import PLATFORMS, check_platform
+from envid.requirements import CATEGORIES
 from envid.spec import EnvSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FULL_FORMAT", "SCHEMA_VERSION", "ResolvedEnv"]
+__all__ = ["FULL_FORMAT", "ORIGINS", "SCHEMA_VERSION", "ResolvedEnv"]
 
 FULL_FORMAT = 1
 """Version of the canonical form under every `full_id`."""
 
 SCHEMA_VERSION = 1
 """Version of the JSON description."""
+
+ORIGINS = (*CATEGORIES, "constraints", "python")
+"""What of a spec has its places in a description."""
 
 _LONGEST_NOTE = 2000
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -43,7 +47,8 @@ class ResolvedEnv:
     `co_resolved` maps every platform that was resolved together with this one, itself included,
     to the digest of its packages: one description is enough to check the `full_id` they share.
     `resolved_at` is a moment in UTC, `YYYY-MM-DDTHH:MM:SSZ`. `notes` say, a line each, what whoever
-    uses the environment should know of how it was found; no id hangs on them.
+    uses the environment should know of how it was found, and `origins` where each statement of the
+    spec was made, by category (one of `ORIGINS`) and text; no id hangs on them.
     """
 
     spec: EnvSpec
@@ -54,6 +59,7 @@ class ResolvedEnv:
     resolved_at: str
     resolved_by: str
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     @classmethod
     def co_resolve(
@@ -64,12 +70,13 @@ class ResolvedEnv:
         resolved_by: str,
         resolved_at: datetime | None = None,
         notes: Mapping[str, Iterable[str]] | None = None,
+        origins: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
     ) -> tuple[ResolvedEnv, ...]:
         """The environments of one spec, resolved together; they share one `full_id`.
 
         `found` maps each platform to the version of its Python and its packages; `resolved_at` is
-        now where it is not given; `notes` are by platform, and become lines without credentials.
-        Raises `InvalidSpec` for an unknown platform or none at all, and `InvalidDescription` for a
+        now where it is not given; `notes` and `origins` are by platform, and become lines without
+        credentials. Raises `InvalidSpec` for an unknown platform or none at all, and `InvalidDescription` for a
         package given twice or a Python that is not a version.
         """
         if not found:
@@ -95,6 +102,7 @@ class ResolvedEnv:
                 resolved_at=moment,
                 resolved_by=line(resolved_by, "resolved_by"),
                 notes=tuple(shown(note, _LONGEST_NOTE) for note in (notes or {}).get(platform, ())),
+                origins=_lines((origins or {}).get(platform, {})),
             )
             for platform, (python, chosen) in packages.items()
         )
@@ -132,6 +140,7 @@ class ResolvedEnv:
             "spec": self.spec.to_dict(),
             "packages": [package.to_dict() for package in self.packages],
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"origins": self.origins} if self.origins else {}),
         }
 
     def to_json(self) -> str:
@@ -165,6 +174,7 @@ class ResolvedEnv:
             resolved_at=_moment(fields.text("resolved_at")),
             resolved_by=fields.text("resolved_by"),
             notes=fields.texts("notes") if fields.has("notes") else (),
+            origins=fields.read("origins", _origins) if fields.has("origins") else {},
         )
         env._check_ids(fields)
         fields.close()
@@ -204,6 +214,24 @@ def _moment(text: str) -> str:
             "resolved_at", f"`{shown(text)}` is not a moment `YYYY-MM-DDTHH:MM:SSZ`"
         ) from None
     return text
+
+
+def _lines(origins: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    lines = {
+        category: {text: shown(place) for text, place in sorted(places.items())}
+        for category, places in sorted(origins.items())
+    }
+    return _origins({category: places for category, places in lines.items() if places})
+
+
+def _origins(data: Any) -> dict[str, dict[str, str]]:
+    fields = Fields(data)
+    return {category: fields.read(category, _places) for category in fields.names(ORIGINS)}
+
+
+def _places(data: Any) -> dict[str, str]:
+    fields = Fields(data)
+    return {line(text, ""): fields.text(text) for text in sorted(data)}
 
 
 def _digests(data: Any) -> dict[str, str]:

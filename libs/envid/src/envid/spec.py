@@ -248,6 +248,11 @@ class EnvSpec:
             for category in sorted({*self.requirements, *own})
         }
 
+    def statements(self, platform: str) -> dict[str, tuple[str, ...]]:
+        """All that is asked for on one platform: also `constraints`, and `python` if it is bound."""
+        more = {"constraints": self.constraints, "python": (self.python,) if self.python else ()}
+        return self.for_platform(platform) | {what: texts for what, texts in more.items() if texts}
+
     def to_dict(self) -> dict[str, Any]:
         """The canonical form, as plain data."""
         # Every field, whatever it holds: a default that is left out would not be in the id.

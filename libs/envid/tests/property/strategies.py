@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from envid import BuiltFrom, EnvSpec, Options, Package, ResolvedEnv, Source
 from envid.packages import Transmuted
 from envid.platforms import PLATFORMS
+from envid.resolved import ORIGINS as CATEGORIES_PLACED
 
 Asked = dict[str, list[str]]
 
@@ -196,11 +197,23 @@ FOUND = st.dictionaries(
 )
 
 
+LINES = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=5)
+ORIGINS_ON = st.dictionaries(
+    st.sampled_from(CATEGORIES_PLACED), st.dictionaries(LINES, LINES, max_size=2)
+)
+
+
+def _together(spec: EnvSpec, found: Any, who: str, origins: Any) -> tuple[ResolvedEnv, ...]:
+    placed = dict.fromkeys(found, origins)
+    return ResolvedEnv.co_resolve(spec, found, resolved_by=who, origins=placed)
+
+
 ENVIRONMENTS = st.builds(
-    lambda spec, found, who: ResolvedEnv.co_resolve(spec, found, resolved_by=who),
+    _together,
     SPECS,
     FOUND,
-    st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=5),
+    LINES,
+    ORIGINS_ON,
 )
 
 

@@ -40,6 +40,21 @@ def show(env: tuple[str, ...], platforms: tuple[str, ...], as_json: bool) -> Non
             _describe(resolved, environments.aliases_of(resolved))
 
 
+_LABELS = {"constraints": "constraint", "sys": "target"}
+
+
+def _order(statements: tuple[str, tuple[str, ...]]) -> tuple[int, str]:
+    """Python first, what is bound without being asked for last."""
+    category = statements[0]
+    return {"python": 0, "constraints": 2}.get(category, 1), category
+
+
+def _said(category: str, text: str) -> str:
+    if category == "sys":
+        return text
+    return f"{'pypi' if category == 'constraints' else category} {text}"
+
+
 def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
     from envid.spec import Options
 
@@ -53,12 +68,12 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
         ("known as", " ".join(aliases)),
         ("derived from", spec.base or ""),
         *(("source", f"{source.kind} {source.url}") for source in spec.sources),
-        ("asked", spec.python and f"python {spec.python}"),
     ]
-    for category, texts in spec.for_platform(env.platform).items():
-        label = "target" if category == "sys" else "asked"
-        rows += [(label, text if label == "target" else f"{category} {text}") for text in texts]
-    rows += [("constraint", f"pypi {text}") for text in spec.constraints]
+    for category, texts in sorted(spec.statements(env.platform).items(), key=_order):
+        places = env.origins.get(category, {})
+        for text in texts:
+            place = f"  ({places[text]})" if text in places else ""
+            rows.append((_LABELS.get(category, "asked"), f"{_said(category, text)}{place}"))
     for name, value in spec.options.to_dict().items():
         if value != usual[name]:
             words = " ".join(value) if isinstance(value, list) else value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from envid.platforms import PLATFORMS, check_platform
+from envid.requirements import normalize
 from envid.spec import EnvSpec, Options, Source
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.importing.locks import (
@@ -21,6 +22,7 @@ from mfenv.importing.platforms import allowed_by_markers
 from mfenv.importing.selecting import select_all
 from mfenv.importing.staleness import check_fresh
 from mfenv.options import options_of
+from mfenv.places import Stated, placed_on
 from mfenv.request import Prepared, platforms_of
 from mfenv.sources import sources_of
 from mfenv.unused import unused
@@ -105,6 +107,10 @@ def prepare_import(
         spec=spec,
         platforms=platforms,
         origins={text: place for own in pinned.values() for text, place in own.origins.items()},
+        places={
+            platform: placed_on(spec, (platform,), _stated(own, stated))[platform]
+            for platform, own in pinned.items()
+        },
         local_paths={digest: path for own in pinned.values() for digest, path in own.paths.items()},
         pins={platform: own.pins for platform, own in pinned.items()},
         notes=(
@@ -119,6 +125,15 @@ def prepare_import(
             *_unhashed(pinned),
         ),
     )
+
+
+def _stated(own: PinnedPlatform, virtual: Sequence[Requirement]) -> Iterator[Stated]:
+    for category, texts in own.texts.items():
+        for text in texts:
+            if place := own.origins.get(text):
+                yield Stated(category, text, place, None)
+    for asked in virtual:
+        yield Stated("sys", normalize("sys", asked.text), str(asked.origin), asked.platforms)
 
 
 def _check_alone(request: Request) -> None:
