@@ -68,6 +68,14 @@ def test_a_gap_without_end_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["<1 || >=1.2000000000", "<1.2 || >=1.3.2000000000", "<1 || >=9999999999"]
+)
+def test_a_gap_of_too_many_versions_is_refused_before_they_are_made(text: str) -> None:
+    with pytest.raises(Flaw, match="has a gap"):
+        constraint(text)
+
+
+@pytest.mark.parametrize(
     "text", ["^3.8", "~3.8", ">3.8", "<=3.8", "!=3.8", "~2.7 || ^3.9", "3.8.*", ">=3.8.1"]
 )
 def test_a_python_marker_holds_where_its_constraint_does(text: str) -> None:

@@ -27,6 +27,7 @@ from reqparse.model import Requirement
 
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 _LIST = r"\[[^\[\]]*\]"
+# Quoted texts and lists may hold brackets themselves: `[version='>=1', extras=[a, b]]`.
 _BRACKETS = re.compile(rf"\[((?:[^\[\]\"']|\"[^\"]*\"|'[^']*'|{_LIST})*)\]")
 _PAIR = re.compile(
     rf"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|({_LIST})|([^,'\"\[\]]*))\s*(?:,|$)"
@@ -39,8 +40,12 @@ _CLAUSE = re.compile(rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)")
 _BUILD = re.compile(r"[A-Za-z0-9_.+*]+")
 _BUILD_NUMBER = re.compile(r"(?:==|!=|<=|>=|<|>)?\d+")
 _OPERATORS = ("", "=", "==", "!=", "<=", ">=", "~=", "<", ">")
+# What stands before a single colon, where a name follows it: neither `https://...` nor the epoch of
+# a version has a letter there.
 _CHANNEL_COLON = re.compile(r"([^\s=<>!~]*):(?=[\d.]*[A-Za-z_][A-Za-z0-9_.-]*(?:[\s=<>!~]|$))")
 _DIGEST = re.compile(r"(?:(md5|sha256)[:=])?([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})")
+# The last `=` or space behind a version begins a build; behind an operator, `,` or `|` it belongs
+# to the version itself.
 _GLUED_BUILD = re.compile(r"(?<![=!<>~|,\s])=(?![=])([^=<>!~,|\s]+)$")
 _SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+=?([^=<>!~,|\s]+)$")
 _SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?")
@@ -49,6 +54,7 @@ KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
     *("license", "license_family", "track_features", "extras", "flags", "when"),
 )
+# Without a bracket, it would be a clause of the version, as which no package would fit it.
 _LOOSE_KEY = re.compile(rf",({'|'.join(KEYS)})=([^,]*)")
 _NOT_KEYS = {
     "features": "channels have replaced them by `track_features` and by packages to choose among",
@@ -69,6 +75,7 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     body, keys = _take_brackets(text)
     channel, name, rest = _split_head(body, text)
     name = name.lower()
+    # A file name alone, without `./`, would be a package that no channel has.
     if not _NAME.fullmatch(name) or name.endswith((".conda", ".tar.bz2", ".whl")):
         raise Flaw(f"`{name or text}` is not a conda package name", _looks_like(text))
     if "url" in keys:
@@ -88,6 +95,7 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     if "build_number" in keys and not _BUILD_NUMBER.fullmatch(keys["build_number"]):
         hint = "write for example `[build_number='>=2']`"
         raise Flaw(f"`{keys['build_number']}` in `{text}` is not a build number", hint)
+    # The text of a requirement becomes part of ids and descriptions, which everybody reads.
     if split_secret(text)[1]:
         raise Flaw(
             f"`{redact(text)}` holds credentials",
@@ -98,8 +106,10 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
             raise Flaw(f"`{keys[key]}` in `{text}` is not {digits} hexadecimal digits")
     hashes = tuple(f"{k}:{keys[k].lower()}" for k in _DIGITS if k in keys)
     lead = f"{channel}::{name}" if channel else name
+    # A build alone behind the name would be read as its version.
     tail = "".join(f" {part}" for part in (version or ("*" if build else ""), build) if part)
     words = {key: _words(keys[key], text) for key in _LISTS if key in keys}
+    # Sorted and quoted alike, since the text is compared and becomes part of ids.
     written = {key: _quoted(value) for key, value in keys.items() if key not in words}
     written |= {key: f"[{','.join(listed)}]" for key, listed in words.items()}
     if "when" in keys:
@@ -158,6 +168,7 @@ def _condition(value: str, text: str) -> str:
     value = " ".join(value.split())
     if not value:
         raise Flaw(f"an empty condition in `{text}`", "leave out `when`")
+    # Each part has to be a spec of its own; how they are joined is the solver's to read.
     for part in filter(None, map(str.strip, _JOINT.split(value))):
         if conda_requirement(part).channel is not None:
             raise Flaw(f"`{part}` in `{text}` names a channel", "a condition is on any package")
@@ -198,6 +209,7 @@ def _archive(text: str, base: str) -> Requirement:
     path = None
     if not has_scheme(address) or address.lower().startswith("file:"):
         address = path = join(base, url_to_path(address) if has_scheme(address) else address)
+        # What a file at a URL names by a relative path is at a URL, too.
         path = None if is_remote(address) else path
     name, version, build = split_archive_name(os.path.basename(address))  # noqa: PTH119 - may be a URL
     digest = _DIGEST.fullmatch(fragment.rest)
@@ -253,6 +265,7 @@ def _split_head(body: str, text: str) -> tuple[str | None, str, str]:
     """
     channel, colons, spec = body.rpartition("::")
     spec = spec.strip()
+    # A double colon decides first: `https://host/channel::name` has a single one, too.
     if not colons and (prefix := _CHANNEL_COLON.match(spec)):
         channel, colons, spec = prefix[1], ":", spec[prefix.end() :]
     channel = channel.strip()
@@ -319,6 +332,7 @@ def canonical_version(text: str, *, alone: bool = True) -> str:
         return ""
     parts = [part for part in re.split(r"([,|()])", text) if part]
     clauses = [part if part in ",|()" else _clause(part, text) for part in parts]
+    # One letter for each clause, so that a single expression sees the order of all.
     shape = "".join(part if part in ",|()" else "c" for part in parts)
     # The expression below sees what follows what; it cannot count parentheses.
     depth = 0
@@ -363,6 +377,7 @@ def _clause(part: str, text: str) -> str:
 
 def pep440(version: str) -> str | None:
     """A version expression as a PEP 440 specifier; None where that cannot say it."""
+    # Without an operator stands `1.2.*` alone, PEP 440's `==1.2.*`; it has no words for `|` and `()`.
     clauses = [f"=={c}" if c[:1].isdigit() else c for c in version.split(",") if c != "*"]
     try:
         return str(SpecifierSet(",".join(clauses))) or None
@@ -383,6 +398,8 @@ def _looks_like(text: str) -> str | None:
     return None
 
 
+# In this order, of which the first that fits is said: what few things look like comes before what
+# many do.
 _LOOKS_LIKE = {
     r"#": "it seems to have a comment: leave that out",
     r"^-": "it seems to be an option: name channels in a place of their own",

@@ -120,9 +120,12 @@ def _check_python(selection: Selection, python: LockedPackage | None) -> None:
     asked = selection.target.python
     if python is None or python.version is None:
         return
+    # By parts: 3.1 is not 3.11.
     if asked and f"{python.version}.".partition(f"{asked}.")[0]:
         text = f"the lock has Python {python.version}, not {asked}"
         selection.problem(python.origin, text, "a lock with a Python of its own decides it")
+    # Not the target's, which may name a minor release alone: what PyPI packages require is asked of
+    # this one.
     selection.python = selection.shown = python.version
 
 

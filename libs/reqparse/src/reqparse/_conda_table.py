@@ -59,6 +59,7 @@ def _archive(name: str, node: Node, source: str, base: str) -> Requirement:
     """The package of a file. Raises Flaw where the file is named otherwise."""
     address = node.get(source).text
     if source == "path":
+        # Without a slash, it would be the name of a package.
         address = f"./{address}" if "/" not in address else address
     # Two hashes say the same of a file; sha256 says it better.
     hashes = [f"{key}={text}" for key in ("md5", "sha256") if (text := node.opt(key))]

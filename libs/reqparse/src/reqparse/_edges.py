@@ -10,6 +10,8 @@ from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse.model import LockedEdge
 
+# No parser of specs: a lock has thousands of these, its versions were checked by who made it, and a
+# release of conda may write what is not known here.
 _CONDA = re.compile(r"\s*(?:\S+::)?([\w.-]+)\s*(.*?)\s*", re.DOTALL)
 _PYPI = re.compile(
     r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?\s*\(?([^;]*?)\)?\s*(?:;\s*(.*?)\s*)?", re.DOTALL

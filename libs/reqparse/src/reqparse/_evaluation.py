@@ -49,6 +49,7 @@ class Evaluation:
 
     def holds(self, marker: str, extras: frozenset[str], groups: frozenset[str]) -> bool:
         """Whether a marker holds where these extras and groups are chosen. Raises Undecided."""
+        # A lock repeats a few markers thousands of times, and `packaging` parses each anew.
         key = (marker, extras, groups)
         if key not in self._known:
             self._known[key] = self._evaluate(*key)

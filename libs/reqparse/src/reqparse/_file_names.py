@@ -52,6 +52,7 @@ def _is_wheel(package: LockedPackage, filename: str) -> bool:
 def _is_sdist(package: LockedPackage, filename: str) -> bool:
     """Whether a source distribution fits; before PEP 625, either part may have hyphens."""
     stem = next(filename[: -len(end)] for end in _SDISTS if filename.endswith(end))
+    # Any hyphen may be the one between name and version: `python-dateutil-2.8.2`, `a-1.0-1`.
     words = stem.split("-")
     return any(
         canonicalize_name("-".join(words[:place])) == package.name

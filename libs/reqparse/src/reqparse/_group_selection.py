@@ -79,10 +79,13 @@ def _needed(selection: Selection, listed: list[LockedPackage]) -> list[LockedPac
     A package that others need is left out if none of those that are left needs it on the target.
     """
     admitted = [p for p in listed if not p.requires_python or selection.admits(p.requires_python)]
+    # One of the same name for another Python stands in for it; a package that no entry admits
+    # stays, to be refused by name.
     names = {p.name for p in admitted}
     listed = admitted + [p for p in listed if p.name not in names]
     left = [p for p in listed if not p.optional]
     asked_for = {edge.name for p in left for edge in p.dependencies}
+    # To leave one out may leave out who needed it alone; each round has fewer, so that it ends.
     while True:
         needed = {edge.name for p in left for edge in p.dependencies if _holds(selection, edge)}
         fewer = [p for p in left if p.name in needed or p.name not in asked_for]

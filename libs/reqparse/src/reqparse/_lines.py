@@ -24,6 +24,7 @@ _BOMS = (  # UTF-32 first: its little-endian mark starts with UTF-16's
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)", re.ASCII)
 _SLOW = ("punycode", "idna")  # quadratic in the length of their input
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
+# As pip has it: `$NAME` and names in lower case are no variables, and stay as they are written.
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -72,6 +73,8 @@ def _decode(data: bytes, encoding: str, reason: str) -> str:
 
 def logical_lines(text: str, env: Mapping[str, str]) -> Iterator[Line]:
     """The lines that say something, joined over trailing backslashes and without comments."""
+    # In pip's order: continuations, comments, then variables, so that a `#` in the value of one
+    # begins no comment.
     for number, joined in _join(text):
         raw = _COMMENT.sub("", joined, count=1).strip()
         if raw:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reqparse.model import Requirement, RequirementSet
 
 _EXACT = re.compile(r"===?\s*([^\s*,;]+)")
+# A branch or a tag, or a short commit, may be another one tomorrow.
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:#|$)")
 _FRAGMENT = re.compile(r"[#&](sha256|sha384|sha512)=([0-9a-fA-F]+)")
 
@@ -70,6 +71,7 @@ def _open(requirement: Requirement) -> tuple[str, str] | None:
         return f"`{text}` is not of PyPI", "give a lock file that has the exact build"
     if not _name(requirement):
         return f"nothing says what `{text}` is", "name it: `NAME @ URL`"
+    # What is local has no hash; its own content is what is built or installed.
     if requirement.path:
         return None
     hint = "compile the file again, or resolve it with `-r`"

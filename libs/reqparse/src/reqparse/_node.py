@@ -81,6 +81,8 @@ class Node:
         for key in keys:
             if node.asked is None:
                 node.asked = set()
+            # Whether it is there or not: what is nearly one of these keys, and nobody takes, is a
+            # misspelling.
             node.asked.add(key)
             # What is wrong with something that is not there is wrong where it should be.
             node = node.table.get(key) or Node(None, node.line)
@@ -128,6 +130,8 @@ class Node:
                 yield from node.misspelt()
         elif isinstance(self.value, dict):
             for key, node in self.value.items():
+                # What is nested in a taken value may be misspelt itself; what nobody took is named
+                # only once.
                 if node.taken or node.done or node.value in (None, [], {}):
                     yield from node.misspelt()
                 elif near := get_close_matches(key, self.asked or (), n=1, cutoff=_NEAR):

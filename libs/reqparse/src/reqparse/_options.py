@@ -15,6 +15,7 @@ __all__ = ["PER_REQUIREMENT", "SPELLING", "LineOptions", "split_options"]
 PER_REQUIREMENT = ("hashes", "config_settings", "global_options", "install_options")
 
 _START = re.compile(r"(?:^|[ \t])-")
+# To optparse, the `;` behind `-e PATH` is an argument too many.
 _EDITABLE_MARKER = re.compile(r"((?:-e|--editable)(?:\s+|=)?\S.*?)\s+;(.*)")
 
 # These take the rest of the line, since a MatchSpec may hold spaces and quotes.
@@ -70,6 +71,7 @@ class _Parser(optparse.OptionParser):
         raise Flaw(msg.replace("'", "`"))
 
 
+# Building it takes longer than parsing a line with it.
 @cache
 def _parser() -> _Parser:
     parser = _Parser(prog="", usage=optparse.SUPPRESS_USAGE, add_help_option=False)

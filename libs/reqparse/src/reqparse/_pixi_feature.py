@@ -101,6 +101,7 @@ def _variables(project: Project, layers: list[Layer]) -> None:
     entries, holds = _merged(layers, ("activation.env",), str)
     for name, node in entries:
         value = node.text
+        # Variables have no platforms in the result.
         if all(held.get(name) is node for held in holds.values()):
             reading.places.setdefault("variables", project.at(node))
             reading.facts["variables"] = dict(reading.facts.get("variables", {})) | {name: value}

@@ -151,6 +151,7 @@ class _Manifest:
     def _parts(self) -> Iterator[_Part]:
         """The features of what is asked for, in pixi's order: the default one comes last."""
         asked = list(dict.fromkeys(normalise(name) for name in self._reading.groups))
+        # A name may be both; the environment has features of any name, and decides.
         chosen = [name for name in asked if name in self._environments]
         alone = [name for name in asked if name in self._features and name not in chosen]
         with_default = bool(alone)
@@ -248,6 +249,8 @@ class _Manifest:
         for virtual, version in versions.items():
             # Here conda has the architecture in the build, behind a version that is always 1.
             text = f"1={version.text}" if virtual == "__archspec" else version.text
+            # For its errors alone, while the line is known: what is made of it is made at the end,
+            # by platform.
             sys_requirement(f"{virtual}={text}")
             for platform in set(platforms).intersection(own):
                 held = self._system[platform].get(virtual)

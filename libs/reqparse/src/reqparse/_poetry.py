@@ -83,11 +83,14 @@ class _Dependencies:
         for extra, node in extras.items():
             self._project.offer("extra", normalise(extra), node, partial(self._extra, node))
         listed = [n for node in extras.values() if isinstance(node.value, list) for n in node.value]
+        # Only then is it known which extras were asked for.
         self._project.at_end.append(partial(self._leave, {_name(str(n.value)) for n in listed}))
 
     def enrich(self) -> None:
         """Let the dependencies of `[project]` be as this table says that they are."""
         reading, project = self._project.reading, self._project
+        # Numbers, and all of a name: a project may list a package several times, with different
+        # markers.
         places: dict[str | None, list[int]] = {}
         for i, requirement in enumerate(reading.requirements):
             places.setdefault(requirement.name, []).append(i)
@@ -204,6 +207,8 @@ class _Dependencies:
         source = node.opt("source")
         if source is None or source in ("pypi", "pip"):  # conda-lock's words, not names of sources
             return None
+        # poetry takes `PyPI` for a source whether the file lists it or not, and compares without
+        # case.
         known = [source_name.lower() for source_name in self._sources]
         if source.lower() not in (*known, "pypi"):
             listed = ", ".join(f"`{source_name}`" for source_name in self._sources) or "none"
@@ -217,6 +222,8 @@ class _Dependencies:
         parts: list[str | None] = []
         if markers := node.opt("markers"):
             asked = [normalise(name) for name in self._project.reading.extras]
+            # Whoever resolves knows nothing of the project's own extras, so that their part is
+            # decided here.
             parts.append(without_extras(markers, asked))
         if python := node.opt("python"):
             parts.append(python_marker(python))

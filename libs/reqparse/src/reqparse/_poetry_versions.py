@@ -22,7 +22,9 @@ _EXTRA = re.compile(
     r"\bextra\s*(?P<is>[=!]=)\s*['\"](?P<left>[^'\"]*)['\"]"
     r"|['\"](?P<right>[^'\"]*)['\"]\s*(?P<sees>[=!]=)\s*extra\b"
 )
+# `~2.7 || ^3.6` would have an endless gap from 2.8 on, if more of Python 2 had come.
 _LAST_PYTHON_2 = (2, 7)
+# Of clauses for one gap: where versions are dates, there would be millions.
 _MANY = 100
 
 Release = tuple[int, ...]
@@ -71,6 +73,7 @@ def _clause(operator: str, version: str, text: str) -> list[str]:
 
 def _upper(operator: str, release: Release) -> str:
     """The first version that a caret or tilde excludes."""
+    # poetry's `~1.2.3` and `~1.2` stay below 1.3, `~1` below 2.
     if operator == "~":
         kept = min(len(release) - 1, 1)
     else:  # the leftmost part that is not zero may not change
@@ -125,6 +128,8 @@ def _joined(alternatives: list[list[str]], text: str, *, python: bool) -> list[s
             for own, parts in zip(points, ranges, strict=True)
         )
     }
+    # As ranges without overlap, in order, so that what lies between neighbours is all that is left
+    # out.
     merged = _merged([part for parts in ranges for part in parts])
     if not merged:
         raise Flaw(f"no version is meant by `{text}`", "give a range")
@@ -220,7 +225,10 @@ def _gap(low: Version | None, high: Version | None, text: str, *, python: bool) 
     # From 1.2 to 1.5.3: `1.2.*` to `1.4.*`, then, a part deeper, `1.5.0.*` to `1.5.2.*`.
     while at != end[:depth] or any(end[depth:]):
         # From 1.2 to 2.1 come 1.2, 1.3 and so on without end.
-        if at[:-1] != end[: depth - 1] or len(gone) > _MANY:
+        if at[:-1] != end[: depth - 1]:
+            raise flaw
+        # Before they are made: `<1 || >=1.2000000000` would take all memory.
+        if len(gone) + end[depth - 1] - at[-1] > _MANY:
             raise flaw
         gone += [
             ".".join(map(str, (*at[:-1], part))) + ".*" for part in range(at[-1], end[depth - 1])

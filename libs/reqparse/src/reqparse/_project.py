@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reqparse._reading import Reading
     from reqparse.model import Requirement
 
+# A chain of includes, each of which is a call, must not reach Python's limit of recursion.
 _DEEPEST = 100
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SCP = re.compile(r"(?:git\+)?([\w.-]+@[\w.-]+):(?!//|\d+/)(.+)")
@@ -120,6 +121,8 @@ class Project:
 
     def check_read(self, node: Node, name: str) -> None:
         """See that all of a dependency's table was read. Raises Flaw."""
+        # Unlike a key at the top of a tool's table, which is noted: in a dependency it may be what
+        # tells two packages apart.
         for path, inner in node.unread():
             raise Flaw(f"unknown key `{'.'.join(path)}` of `{name}`", line=inner.line)
 
@@ -243,6 +246,7 @@ def specifier_set(text: str) -> str:
 
 def _git_url(node: Node) -> str:
     url = node.get("git").text
+    # git's own short form is no URL, and `host:path` would be read as a host and its port.
     if scp := _SCP.fullmatch(url):
         url = f"ssh://{scp[1]}/{scp[2]}"
     if not url.startswith("git+"):

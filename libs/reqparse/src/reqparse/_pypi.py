@@ -55,6 +55,7 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
         name, version = canonicalize_name(simple[1]), simple[2]
         specifier = f"=={version}" if version else ""
         return Requirement(category="pypi", name=name, text=name + specifier, specifier=specifier)
+    # Before the marker is cut off: in `name @ URL` the URL may hold a `;`, too.
     if not editable and _NAMED_URL.match(text):
         return pep508_requirement(text, base)
     body, marker = _split_at_marker(text)
@@ -120,6 +121,7 @@ def pep508_requirement(text: str, base: str) -> Requirement:
     """Parse a requirement as PEP 508 alone allows it; relative paths start at `base`."""
     try:
         parsed = Pep508(text)
+    # Not every release of `packaging` has an error of its own for a marker nested too deeply.
     except (InvalidRequirement, RecursionError):
         reason = _what_is_wrong(text)
         raise Flaw(f"`{text}` is not a requirement: {reason}", _hint(text)) from None
@@ -176,6 +178,7 @@ def _reference(
         raise Flaw("a URL or path is missing")
     if _ends_in_marker(target):
         raise Flaw(f"`{redact(target)}` is one word: its marker counts as part of it", _SPACE)
+    # What stands in the place of a path is checked before it is made one: as a path, anything goes.
     check_address(address, name=name)
     path = None
     if not is_url(address) or address.lower().startswith("file:"):
@@ -188,6 +191,7 @@ def _reference(
     if fragment.egg:
         parts |= _from_egg(fragment.egg)
     if name is not None:
+        # Which package it is must not hang on which of the two a reader takes.
         if fragment.egg and parts["name"] != name:
             raise Flaw(f"`{name}` and `#egg={fragment.egg}` are two names", "leave out `#egg=`")
         parts["name"] = name
@@ -211,6 +215,7 @@ def _reference(
 
 def from_filename(address: str) -> dict[str, str]:
     """Name and `==version` of a wheel or sdist, unless a code host named the archive by a ref."""
+    # The `+` of a local version, as servers and indexes encode it.
     filename = address.rpartition("/")[2].partition("?")[0].replace("%2B", "+")
     try:
         if filename.endswith(".whl"):

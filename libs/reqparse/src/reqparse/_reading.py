@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from reqparse._node import Node
 
+# conda's kind of variables, in channels: other than those of a requirements file.
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 
 MAX_MESSAGE = 600
@@ -145,6 +146,7 @@ class Reading:
         The channel `nodefaults` is none: it says that conda's own defaults are not wanted.
         """
         if kind == "channel" and text == "nodefaults":
+            # conda's way to say so in a list of channels.
             self.facts["no_defaults"] = True
             return
         if kind == "channel":
@@ -174,6 +176,8 @@ class Reading:
             # As with pip, the last index that is named holds.
             old = self.index
             if old and old != source:
+                # Its place goes with it: the new one comes last, where the order of sources
+                # decides.
                 del self.sources[old]
                 self.note(old.origin, f"index `{old.url}` is replaced by the one at {origin}")
             self.index = source
@@ -241,6 +245,7 @@ def shown(message: str) -> str:
     message = redact(message)
     if len(message) > MAX_MESSAGE:
         message = f"{message[: MAX_MESSAGE // 2]} ... {message[-MAX_MESSAGE // 2 :]}"
+    # Escapes in a file must not reach a terminal as such.
     if message.isprintable():
         return message
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
@@ -251,6 +256,7 @@ def problem_of(origin: Origin, message: str, hint: str | None) -> Problem:
     return Problem(origin=origin, message=shown(message), hint=shown(hint) if hint else None)
 
 
+# A class and no generator, whose cost every line of every file would pay.
 class _Guard:
     __slots__ = ("_origin", "_reading")
 

@@ -70,6 +70,7 @@ def _check_url(url: str) -> None:
         return
     try:
         parts = urlsplit(url)
+        # `urlsplit` looks at a port only when that is asked for.
         host, _ = parts.hostname, parts.port
     except ValueError:
         hint = "a number stands behind the host and its colon"

@@ -25,9 +25,12 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "arm64": ("osx-arm64",),
     "x86_64": ("linux-64", "osx-64"),
     "x86": ("linux-64", "osx-64"),
+    # Known, so that what is for them alone is left out; an unknown word would make it no selector
+    # at all.
     **dict.fromkeys(("win", "win32", "win64", "win-64", "win-32", "win-arm64"), ()),
     **dict.fromkeys(("linux32", "linux-32", "ppc64le", "linux-ppc64le", "s390x"), ()),
 }
+# Parentheses and `not` are calls, which must not reach Python's limit of recursion.
 _MAX_TOKENS = 100
 
 

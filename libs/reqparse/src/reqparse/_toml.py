@@ -21,8 +21,12 @@ try:  # tomli reads TOML 1.1, as pixi writes it; the standard library does so fr
 except ModuleNotFoundError:
     tomllib = import_module("tomllib")
 
+# More than anybody nests, and so few that `_build`, which calls itself, stays below Python's limit
+# of recursion.
 MAX_DEPTH = 100
 
+# A long string may have up to two quotes of its own before the three that close it. An atom ends at
+# a dot, so that keys come in parts, and so do floats and some dates.
 _TOKEN = re.compile(
     r"""
     (?P<space>[ \t\r]+|\#[^\n]*)
@@ -62,6 +66,7 @@ def load_toml(text: str) -> Node:
         raise Flaw(f"not TOML: {_AT.sub('', str(error)).strip()}", line=line) from None
     except RecursionError:
         raise Flaw(f"not TOML: nested deeper than {MAX_DEPTH} levels") from None
+    # Such as an integer of more digits than Python converts, which no parser wraps.
     except ValueError as error:
         raise Flaw(f"not TOML: {error}") from None
     return _build(data, _Scanner(text).lines(), (), 1, 0)
@@ -83,6 +88,15 @@ def _build(value: Any, lines: dict[Path, int], path: Path, line: int, depth: int
     return Node(value if isinstance(value, bool) else str(value), line)
 
 
+class _Open:
+    """An array or an inline table whose end has not come; its commas count what an array has."""
+
+    __slots__ = ("commas", "is_array", "path")
+
+    def __init__(self, path: Path, *, is_array: bool) -> None:
+        self.path, self.is_array, self.commas = path, is_array, 0
+
+
 class _Scanner:
     """Finds the line of every value by its path of keys and indexes."""
 
@@ -90,6 +104,7 @@ class _Scanner:
         # A single iterator: every method goes on where the last stopped.
         self._tokens = self._scan(text)
         self._lines: dict[Path, int] = {}
+        # How many items each array of tables has so far.
         self._sizes: dict[Path, int] = {}
 
     def lines(self) -> dict[Path, int]:
@@ -133,6 +148,7 @@ class _Scanner:
             index = self._sizes.get(path, 0)
             self._sizes[path] = index + 1
             path = (*path, index)
+        # A table may have been begun by a dotted key or a deeper header; its first line is told.
         self._lines.setdefault(path, line)
         return path
 
@@ -159,42 +175,39 @@ class _Scanner:
         return parts
 
     def _value(self, path: Path, kind: str, token: str, line: int) -> None:
-        """Note a value's line and, without recursion, those of everything inside it."""
+        """Note a value's line and those of everything inside it."""
         self._lines[path] = line
         if (kind, token) not in (("mark", "["), ("mark", "{")):
             return
-        # What is open, with whether it is an array; and for each, how many commas came. Of a table
-        # that number means nothing, but the two lists grow and shrink together.
-        stack: list[tuple[Path, bool]] = [(path, token == "[")]  # noqa: S105 - no password
-        # `fresh`: a key or a value may begin; else what comes belongs to what is there.
-        fresh, indexes = True, [0]
+        # A stack of our own: the parser may have gone deeper than Python lets this method call itself.
+        opened = [_Open(path, is_array=token == "[")]  # noqa: S105 - no password
+        # Whether a key or a value may begin; else what comes belongs to what is there.
+        may_begin = True
         for inner, text, at in self._tokens:
             # Inside of arrays, and in TOML 1.1 of inline tables, the end of a line means nothing.
             if inner == "newline":
                 continue
             if inner == "mark" and text in "]}":
-                stack.pop()
-                indexes.pop()
-                if not stack:
+                opened.pop()
+                if not opened:
                     return
-                fresh = False
+                may_begin = False
                 continue
             if inner == "mark" and text == ",":
-                indexes[-1] += 1
-                fresh = True
+                opened[-1].commas += 1
+                may_begin = True
                 continue
-            if not fresh:
+            if not may_begin:
                 continue  # the rest of a value in several tokens, such as 1.5
-            here, is_array = stack[-1]
+            holder = opened[-1]
             start = (inner, text, at)
-            if is_array:
-                child: Path = (*here, indexes[-1])
+            if holder.is_array:
+                child: Path = (*holder.path, holder.commas)
             else:
-                child = (*here, *self._key(inner, text))
+                child = (*holder.path, *self._key(inner, text))
                 start = next(self._tokens)
             self._lines[child] = start[2]
-            fresh = False
+            may_begin = False
             if start[:2] in (("mark", "["), ("mark", "{")):
-                stack.append((child, start[1] == "["))
-                indexes.append(0)
-                fresh = True
+                opened.append(_Open(child, is_array=start[1] == "["))
+                may_begin = True

@@ -11,6 +11,7 @@ from reqparse._flaw import Flaw
 from reqparse.model import Secret
 
 _USERINFO = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/?#\s'\"]+)@")
+# conda's tokens stand in the path, where no reader of URLs looks for a credential.
 _TOKEN = re.compile(r"(://[^/?#\s]+)/t/[^/?#\s]+(?=/)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # absolute, though not here
@@ -74,6 +75,7 @@ def url_to_path(url: str) -> str:
     path = unquote(url.partition("#")[0].partition(":")[2])
     if path.startswith("//"):
         host, slash, rest = path[2:].partition("/")
+        # pip and others write `file://./x` and `file://${PWD}/x`, whose first part is no host.
         if host and host != "localhost" and not host.startswith((".", "$")):
             raise Flaw(f"`file://{host}/` is on another machine", "`file:///` begins a local path")
         path = path[2:] if host.startswith((".", "$")) else slash + rest

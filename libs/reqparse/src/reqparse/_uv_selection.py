@@ -54,8 +54,11 @@ class _Walk:
         Markers may ask which of the extras that conflict are active, and which are is found by
         following markers: the walk is repeated until it finds what it started from.
         """
+        # Where what is active only grows, it is stable after as many rounds; where it goes in a
+        # circle, no number would do.
         for _ in range(len(self._named) + 2):
             before = self._active
+            # Problems of a round that did not settle are of a world that is not meant.
             self._selection.start_over()
             self._active = frozenset(self._walk() & self._named)
             if self._active == before:
@@ -132,6 +135,7 @@ class _Walk:
         """The one package that an edge leads to; none or several are a problem."""
         places = self._by_name.get(edge.name, [])
         told = [p for p in places if _is(self._packages[p], edge)]
+        # Several versions of a package lie apart by their `resolution-markers`.
         if len(told) > 1:
             told = [p for p in told if self._selection.holds(self._packages[p].marker, edge.origin)]
         if len(told) == 1:

@@ -83,6 +83,7 @@ def read(project: Project, table: Node) -> None:
     reading = project.reading
     names: list[str | None] = []
     with reading.guard(project.at(table)):
+        # Before the sources, which are bound to indexes by name.
         names = [_index(project, node) for node in table.get("index").items]
         for key, what in _SOURCES.items():
             node = table.get(key)
@@ -282,6 +283,7 @@ class _Places:
         marker = both_markers(requirement.marker, entry.opt("marker"))
         name, extras = requirement.name or "", requirement.extras
         place = self._workspace.directory(name)
+        # As a source of the file itself with a path would be, so that it is read by the same rules.
         shown = Node(
             {"path": Node(place, entry.line), "editable": entry.get("editable")}, entry.line
         )
@@ -298,6 +300,8 @@ class _Places:
     ) -> Requirement:
         made = self._project.direct(name, table, extras=extras, marker=marker)
         if made is None:
+            # `direct` gives None for a table that names no place, and this one was made with a
+            # `path`.
             raise TypeError(name)
         if name not in self.members:
             text = f"`{name}` is a member of the workspace: built from its directory as it is now"

@@ -26,6 +26,8 @@ def best(artifacts: Iterable[LockedArtifact], ranks: Mapping[Tag, int]) -> Locke
         if not artifact.filename.endswith(".whl"):
             others.append(artifact)
         elif rank := _rank(artifact.filename, ranks):
+            # The place decides between equals, so that artifacts, which have no order, are never
+            # compared.
             wheels.append((*rank, -place, artifact))
     if wheels:
         return max(wheels, key=lambda wheel: wheel[:3])[3]

@@ -44,6 +44,8 @@ class Workspace:
 
     def inherited(self) -> dict[str, Node]:
         """The sources of the root that hold for this project, which is a member of it."""
+        # What lies below a workspace is a member only if its globs say so; its root may be a
+        # directory that has nothing to do with it.
         if self._root in (None, self._base) or not self._holds(self._base):
             return {}
         return _sources(self._uv)
@@ -135,6 +137,7 @@ class Workspace:
                 "`[tool.uv.workspace]` of its own file or of one above it lists the members",
             )
         members: dict[str, str] = {}
+        # Globs match what is no project as well, such as a directory of documentation.
         for place in (self._root, *self._places()):
             if not os.path.isfile(join(place, _FILE)):  # noqa: PTH113 - as above
                 continue

@@ -17,17 +17,24 @@ from reqparse._node import Node
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# An alias costs the parser nothing, so that a few lines may stand for more values than memory
+# holds.
 MAX_NODES = 2_000_000
 MAX_DEPTH = 100
 
+# libyaml's parser where PyYAML was built with it: the other takes over ten times as long, which is
+# seconds for the lock of a large project.
 _LOADER = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 _COMMENT = re.compile(r"[\s,\]}:]*\s#\s*(.*)")
+# As PyYAML reads them: `y` and `n`, which YAML 1.1 has as well, stay texts.
 _WORDS: dict[str, bool | None] = (
     dict.fromkeys(("", "~", "null", "Null", "NULL"))
     | {f(w): True for w in ("yes", "true", "on") for f in (str.lower, str.title, str.upper)}
     | {f(w): False for w in ("no", "false", "off") for f in (str.lower, str.title, str.upper)}
 )
 _CORE = "tag:yaml.org,2002:"
+# Any other tag makes something else of its value, such as bytes, a set or an object of Python; it
+# cannot be passed over, and nothing of that may be made.
 _TAGS = {None, "!", *(_CORE + t for t in ("str", "int", "float", "bool", "null", "seq", "map"))}
 
 
@@ -41,6 +48,7 @@ def load_yaml(text: str) -> Node:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise Flaw(f"not YAML: {error.problem or error.context}", line=line) from None
+    # What has no place: the reader refuses characters that YAML does not allow.
     except (yaml.YAMLError, ValueError) as error:
         raise Flaw(f"not YAML: {str(error).partition(chr(10))[0]}") from None
     return composer.root
@@ -54,6 +62,7 @@ class _Open:
     def __init__(self, node: Node, anchor: str | None) -> None:
         self.node, self.anchor = node, anchor
         self.key: Node | None = None
+        # Without those that came by a merge, which may be said anew.
         self.own: set[str] = set()
 
 

@@ -107,6 +107,7 @@ def _package(place: Place, node: Node, environment: str | None) -> LockedPackage
         category="conda" if manager == "conda" else "pypi",
         name=name.lower() if manager == "conda" else canonicalize_name(name),
         version=node.opt("version"),
+        # Not every release of conda-lock writes `build`; the name of the file always has it.
         build=conda_parts(url)[2] if manager == "conda" else None,
         artifacts=(place.artifact(url, hashes=hashes, size=node.number("size")),),
         platforms=(node.get("platform").text,),

@@ -42,6 +42,8 @@ _UNUSED = {
     "prefix": "an environment is created where you say",
 }
 _SEL = re.compile(r"sel\((.*)\)")
+# `pip: [numpy=1.26]` is conda's spelling in the place of pip's, which refuses it; what is meant is
+# certain.
 _SINGLE_EQUALS = re.compile(
     r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=(?!=)\s*([<>~=!]=|[<>])?\s*([^=\s]\S*)"
 )
@@ -66,6 +68,7 @@ def _document(data: bytes) -> Node:
     text = decode(data, pep263=False)
     try:
         root = load_yaml(text)
+    # A template may be valid YAML by chance; only where it is not, is it told as what it is.
     except Flaw as flaw:
         if re.search(r"(?m)^\s*\{%|\{\{", text):
             raise Flaw(
@@ -240,4 +243,5 @@ class _Reader:
             text = f"{pin[1]}{pin[2] or '=='}{pin[3]}"
             self._reading.note(self._at(item), f"`{item.text}` is read as `{text}`")
         with self._reading.scope(platforms, self._group):
+            # By platforms: what is included for Linux is read once more where it is for macOS, too.
             self._pip.line(text, self._location, self._at(item), platforms)

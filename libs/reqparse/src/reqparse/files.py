@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "parse_file", "parse_requirement"]
 
+# By name, so that a reader's libraries are imported for its own kind alone.
 _READERS = {
     "requirements.txt": "requirements_txt:read",
     "environment.yml": "environment_yml:read",
@@ -135,6 +136,7 @@ def kind_of(name: str, data: bytes) -> str:
 
 def _told(data: bytes, otherwise: str) -> str:
     """The first kind of which every sign is in the content."""
+    # Lines at their start, all of them: a single one may stand in a file of another kind.
     for kind, signs in _SIGNS.items():
         if all(re.search(rb"(?m)^" + sign, data) for sign in signs):
             return kind

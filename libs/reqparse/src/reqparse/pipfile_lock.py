@@ -115,5 +115,6 @@ def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
         if address := node.opt(key):
             yield place.artifact(address + end, hashes=hashes)
             return
+    # pipenv lists files by hash alone: which of them has which name, only an index tells.
     if _EXACT.fullmatch(node.opt("version") or ""):
         yield LockedArtifact(hashes=hashes)

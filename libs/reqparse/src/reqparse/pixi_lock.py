@@ -114,6 +114,7 @@ class _Reader:
         for node in self._unused:
             if (key := _key(node)) not in self._built:  # what only a build needs is not installed
                 self._reading.note(self._place.at(node), f"no environment uses `{redact(key)}`")
+        # What a merge has lost: to install an environment without it would be wrong and silent.
         for selection in [s for s in self._uses if s not in self._used]:
             for use in self._uses[selection].values():
                 text = f"`{redact(_key(use))}` is not among the packages"
@@ -150,6 +151,7 @@ class _Reader:
                 uses.setdefault(environment, {})[platform] = None
         by_platforms: dict[tuple[str, ...], list[str]] = {}
         for environment, platforms in uses.items():
+            # Environments that use it on the same platforms are one package of several groups.
             by_platforms.setdefault(tuple(platforms), []).append(environment)
         for role in ("build_packages", "host_packages"):
             # Noted as what nobody reads: only the build of a source needs it.

@@ -58,6 +58,7 @@ def read(reading: Reading, location: str, data: bytes) -> None:
         with reading.guard(place.at(node)):
             reading.packages.append(_package(place, node, files))
     with reading.guard(place.at(root)):
+        # From 2.1 on, groups and markers tell what the project itself asks for.
         older = not SpecifierSet(">=2.1").contains(version)
         reading.facts["lock"] = lock = _lock(reading, place, root, by_edges=older)
         if older:
@@ -69,6 +70,7 @@ def read(reading: Reading, location: str, data: bytes) -> None:
 
 def _lock(reading: Reading, place: Place, root: Node, *, by_edges: bool) -> Lock:
     groups = tuple(dict.fromkeys(group for p in reading.packages for group in p.groups))
+    # The first word alone: what an extra lists is written with the version that was asked for.
     edges = [
         LockedEdge(name=pypi_edge(text).name, extra=canonicalize_name(extra))
         for extra, names in root.get("extras").table.items()

@@ -83,6 +83,8 @@ def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
         if file.value is None:
             continue
         hashes = hash_table(file.get("hashes"))
+        # PEP 751 demands them of every file; without, nothing says that it is the file which was
+        # locked.
         if not hashes:
             raise Flaw("a file without hashes", "lock again with hashes", file.line)
         address = _address(file) + _subdirectory(file)

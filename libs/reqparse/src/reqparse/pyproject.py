@@ -125,6 +125,7 @@ def script_blocks(text: str) -> Iterator[tuple[int, str]]:
         stop = at + 1
         while stop < len(lines) and re.match(r"#(?: |$)", lines[stop]):
             stop += 1
+        # The last one, by PEP 723: a comment inside of the block may look like its end.
         ends = [i for i in range(at + 1, stop) if lines[i] == "# ///"]
         if ends:
             yield at + 1, "\n".join(line[2:] for line in lines[at + 1 : ends[-1]])
@@ -224,6 +225,7 @@ class _Pep621:
         for node in self._groups[name].items:
             with self._project.reading.guard(self._project.at(node)):
                 if isinstance(node.value, str):
+                    # A path of its own, since extras are named apart from groups.
                     self._item(node, Included())
                     continue
                 node.done = True
@@ -231,6 +233,7 @@ class _Pep621:
                 if others := [key for key in node.table if key != "include-group"]:
                     reason = f"`{others[0]}` in a group's table"
                     raise Flaw(reason, "only `include-group` may be there")
+                # Before `_group`, which passes over what it has read, and so would over a circle.
                 path.check(other, self._groups)
                 self._group(other, path)
         path.leave()

@@ -89,6 +89,7 @@ class RequirementsReader:
         wrong = {
             problem.origin.line: problem for problem in problems if problem.origin.file == name
         }
+        # One for each line, however many an option of it has; those without a line are of the file.
         messages = [problem.message for line, problem in wrong.items() if line]
         if flaw := of_lines(file.data, messages, file.read):
             self._reading.problems = [
@@ -100,6 +101,7 @@ class RequirementsReader:
         with self._reading.guard(Origin(file=redact(location))):
             check_file(location, data, "requirements.txt")
             lines = logical_lines(decode(data), self._reading.env)
+            # By its role, too: a file that is required and constrains is read as both.
             self._seen[_key(location), constraint, self._scope] = origin
             file = _File(location, lines, constraint=constraint, data=data)
             self._open[_key(location)] = file

@@ -132,6 +132,7 @@ def _of_manifest(place: Place, manifest: Node) -> Iterator[LockedEdge]:
         for node in requirements.items:
             yield LockedEdge(
                 name=canonicalize_name(node.get("name").text),
+                # uv's `*` is no specifier of PEP 440, which says any version by saying none.
                 specifier=(node.opt("specifier") or "").replace(
                     "*", "", node.opt("specifier") == "*"
                 ),

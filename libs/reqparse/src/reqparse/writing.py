@@ -148,6 +148,7 @@ def _item(text: str, platforms: tuple[str, ...] | None, indent: int) -> str:
         names = [_SELECTORS.get(p, p) for p in platforms]
         # For no platform at all: `win` is a selector that no known platform fulfils.
         comment = f"  # [{' or '.join(names) or 'win'}]"
+    # JSON's strings are YAML's, too, whatever they hold.
     return f"{' ' * indent}- {json.dumps(text)}{comment}"
 
 
@@ -203,6 +204,7 @@ def _line(requirement: Requirement, *, secrets: bool) -> str:
         return f"{option} {r.text}"
     text = _text(r, secrets=secrets)
     url = r.secret_url if secrets else r.url
+    # `NAME @ URL` cannot stand behind `-e`, and says no version but that of the file's own name.
     if url and r.name and (r.editable or r.specifier != _version_in(url)):
         text = _with_egg(r, url)
     words = [f"-e {text}" if r.editable else text]
@@ -230,6 +232,7 @@ def _check(text: str, requirements: RequirementSet, target: str) -> None:
     read = requirements_txt.read if target == "requirements.txt" else environment_yml.read
     # Those are in a file that does not lie there yet.
     wanted = replace(requirements, constraints=())
+    # Without variables: a `${NAME}` that was left as written must not be put in now.
     reading = Reading(env={})
     try:
         read(reading, f"/{target}", text.encode())
