@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +82,18 @@ def test_what_only_reads_works(baked: Machine, before: str) -> None:
     for name in ("e", "a:v1"):
         assert baked.run("run", name, "--", "hello", before=before).status == 7
     assert sorted(baked.home.rglob("*")) == everything
+
+
+def test_a_dry_run_leaves_the_registry_open(baked: Machine, before: str) -> None:
+    program = (
+        "from mfenv.environments import Environments\n"
+        "with Environments() as environments:\n"
+        "    environments.collect(dry_run=True)\n"
+        "    print(len(environments.rows()))\n"
+    )
+    shell = ("/bin/sh", "-c", f'{before}; exec "$0" "$@"')
+    done = finish(baked.spawn(*shell, sys.executable, "-c", program))
+    assert (done.status, done.out) == (0, "1\n"), done.err
 
 
 def test_an_environment_is_created_elsewhere(baked: Machine, before: str) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import zlib
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+# First for a moment, so that a longer wait can be told, then as long as the largest write of
+# another process may take.
 _SHORT_WAIT_SECONDS, _WAIT_SECONDS = 2, 60
+# Bytes; with less, SQLite has no room for the index of its log, which is 32 KiB, and a few pages.
 _ROOM = 1 << 16
 _MOVE = "move the file away; what is in the store can be fetched again"
 
@@ -46,6 +49,7 @@ class Database:
         self._lock = threading.RLock()
 
     def _note_once(self, text: str) -> None:
+        # Reading a damaged row again and again would say so each time.
         if text not in self._noted:
             self._noted.add(text)
             self._note(text)
@@ -54,6 +58,8 @@ class Database:
         with self._lock:
             if self._connection:
                 self._connection.close()
+            # All of it is found out anew by whoever goes on: `remove` closes a registry that had no
+            # room.
             self._connection, self._refusal, self.full = None, None, False
 
     @property
@@ -81,16 +87,17 @@ class Database:
 
     @contextmanager
     def write(self, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._errors():
+        with self._errors(), ExitStack() as stack:
             db = self._open()
             if self._refusal:
                 if keep:
                     raise self._refusal
                 # A dry run is content with a copy.
-                db = _in_memory(db)
+                db = stack.enter_context(closing(_in_memory(db)))
             self._begin(db)
             try:
                 yield db
+            # An interruption, too: an open transaction would keep all other processes from writing.
             except BaseException:
                 db.rollback()
                 raise
@@ -105,6 +112,7 @@ class Database:
         try:
             db.execute("begin immediate")
         except sqlite3.OperationalError as error:
+            # SQLite says it in words alone: `sqlite_errorcode` is there from Python 3.11 on.
             if "locked" not in str(error):
                 raise
             self._note(f"waiting for another process that writes to `{self.path}`")
@@ -117,8 +125,11 @@ class Database:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
+        # SQLite says of a directory no more than `unable to open database file`.
         if os.path.lexists(self.path) and not self.path.is_file():
             raise RegistryError(f"the registry `{self.path}` is not a file", _MOVE)
+        # Asked beforehand: SQLite opens what it cannot write as well, and fails at the first write,
+        # when the work is done.
         if reason := _unwritable(self.path):
             return self._refuse(reason)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,6 +151,7 @@ class Database:
             f"cannot write into `{self.path.parent}`: {reason}",
             "set MFENV_HOME to a directory that can be written",
         )
+        # By which `wording` says what room there is.
         self._refusal.filename = str(self.path)
         return self._connect_read_only()
 
@@ -162,7 +174,8 @@ class Database:
             with tempfile.TemporaryDirectory() as folder:
                 for file in (self.path, log):
                     shutil.copyfile(file, f"{folder}/{file.name}")
-                db = _in_memory(_opened(f"{folder}/{self.path.name}"))
+                with closing(_opened(f"{folder}/{self.path.name}")) as there:
+                    db = _in_memory(there)
         try:
             if self._version(db) == 0:
                 db.close()
@@ -175,6 +188,7 @@ class Database:
 
     def _version(self, db: sqlite3.Connection) -> int:
         version = int(db.execute("pragma user_version").fetchone()[0])
+        # A lower one is 0, a file that nobody made tables in: there is no other format yet.
         if version > self.version:
             raise RegistryError(
                 f"the registry `{self.path}` was written by a newer mfenv (format {version})",
@@ -187,6 +201,7 @@ class Database:
         from filelock import FileLock
 
         with FileLock(f"{self.path}.lock"):
+            # Somebody else may have made the tables while this process waited.
             if self._version(db) == 0:
                 db.execute("pragma journal_mode=wal")
                 # The version comes with the tables, or neither does.
@@ -235,13 +250,13 @@ def _opened(database: Path | str) -> sqlite3.Connection:
 
 def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
     copy = _opened(":memory:")
-    with closing(db):
-        db.backup(copy)
+    db.backup(copy)
     return copy
 
 
 def _unwritable(path: Path) -> str | None:
     """Why neither the file `path` nor others beside it can be written or made."""
+    # What is not there yet has to be made, in the first directory above it that is.
     there = next(folder for folder in path.parents if folder.exists())
     if _may_write(there) and (not path.exists() or _may_write(path)):
         return None
