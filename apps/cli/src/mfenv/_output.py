@@ -79,6 +79,8 @@ class Output:
         handler = Lines()
         for name in _LIBRARIES:
             logger = logging.getLogger(name)
+            # In the place of what an earlier `-v` put there: `mfenv -v resolve -vv` says each line
+            # once.
             logger.handlers[:] = [handler]
             logger.setLevel(logging.INFO if level == 1 else logging.DEBUG)
 

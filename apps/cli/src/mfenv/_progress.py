@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pkgcache.progress import Progress, Task, Unit
 
 
+# Seconds, after which a person wonders.
 _PATIENCE = 2.0
 
 
@@ -42,6 +43,7 @@ class _LineTask:
     def __init__(self, label: str, total: int | None, unit: Unit) -> None:
         self._label, self._total, self._unit, self._done = label, total, unit, 0
         self._timer = threading.Timer(_PATIENCE, self._say)
+        # Else it would keep an interrupted command from ending.
         self._timer.daemon = True
         with suppress(RuntimeError):  # no thread is to be had
             self._timer.start()
@@ -61,6 +63,7 @@ class _Bars:
     """Bars that go away when their work is done. Starts with the first piece of work."""
 
     def __init__(self) -> None:
+        # Resolves, downloads and unpacking start and end in threads of their own.
         self._lock = threading.Lock()
         self._live: Any = None
         self._running = 0

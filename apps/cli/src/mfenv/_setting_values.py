@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["is_url", "size", "typed"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
+# As SI and IEC have them: a `KB` is 1000 bytes, a `KiB` 1024.
 _UNITS = {"": 1, "B": 1} | {
     unit: factor**power
     for power, letter in enumerate("KMGT", 1)
@@ -71,6 +72,7 @@ def is_url(text: str) -> bool:
     """Whether a text is the URL of a place that is read by HTTP or in the file system."""
     try:
         parts = urlsplit(text)
+        # Of `parts`, the port alone raises what is wrong with it, and only when it is asked for.
         at_host = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # the port is no number
         return False

@@ -53,6 +53,7 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
         key: _public(value) for key, value in environment.items() if key.startswith("MFENV_")
     }
     environment["PATH"] = os.pathsep.join((str(prefix / "bin"), *_outside(environ)))
+    # A virtual environment has no more: neither variables of packages nor scripts.
     if not (prefix / "conda-meta").is_dir():
         return environment | {"VIRTUAL_ENV": str(prefix)}
     environment |= {
@@ -126,12 +127,14 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     hooks = scripts(prefix)
     if not hooks:
         return environment
+    # Many are written with bash in mind; a small image has none.
     shell = shutil.which("bash") or "sh"
     options = ["--noprofile", "--norc"] if shell != "sh" else []
     words = [f". {shlex.quote(str(hook))}" for hook in hooks]
     # A file, since what a script leaves running would keep a pipe open.
     with tempfile.TemporaryFile() as answer:
         # A shell's own words for its variables cannot be read back.
+        # By its path: on PATH the environment comes first, and may have an `env` of its own.
         words.append(f"/usr/bin/env -0 > /dev/fd/{answer.fileno()}")
         subprocess.run(
             [shell, *options, "-c", "\n".join(words)],
@@ -151,6 +154,7 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
         )
     pairs = (item.partition(b"=") for item in data.split(b"\0") if item)
     after = {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
+    # What the shell made for itself alone must not look as if the user had set it.
     own = {key: environment[key] for key in _OF_THE_SHELL if key in environment}
     return {key: value for key, value in after.items() if key not in _OF_THE_SHELL} | own
 
@@ -172,6 +176,7 @@ def shell_command(
     environment = variables(prefix, environ)
     if name == "fish":
         environment[_HOOK] = "\n".join(_fish_lines(prefix, environ, environment))
+        # Read once and taken away at once, so that no program in the shell inherits it.
         arguments = ["--init-command", f"set -l hook ${_HOOK}; set -e {_HOOK}; eval $hook"]
     else:
         environment[_HOOK] = "\n".join(_posix_lines(prefix, environ, environment))
@@ -192,9 +197,11 @@ def _posix_lines(
         yield f"unset {key}"
     for key, value in _changed(environ, environment):
         yield f"export {key}={quote(value)}"
+    # In front of what the user's own configuration has made of PATH by now.
     yield f"export PATH={quote(str(prefix / 'bin'))}:$PATH"
     for script in scripts(prefix):
         yield f". {quote(str(script))}"
+    # The shell may remember where it found a program before.
     yield "hash -r"
     yield f"PS1={quote(f'({prefix.name}) ')}$PS1"
 
@@ -210,6 +217,7 @@ def _fish_lines(
     yield f"set -gx PATH {quote(str(prefix / 'bin'))} $PATH"
     for script in scripts(prefix, ".fish"):
         yield f"source {quote(str(script))}"
+    # fish has no variable for its prompt: the function is wrapped, if there is one.
     yield "if functions -q fish_prompt; functions -c fish_prompt _mfenv_prompt"
     yield "else; function _mfenv_prompt; end; end"
     yield f"function fish_prompt; echo -n {quote(f'({prefix.name}) ')}; _mfenv_prompt; end"

@@ -130,6 +130,8 @@ class Answers:
         # `_known` gives the bases themselves where they are the answer.
         enough = known is not None and known is prepared.bases
         before = known if known and (force or update) else ()
+        # The requests that the answer may turn out to be of; what holds a name for ever and is of
+        # none of them will not be the answer.
         possible = {known[0].req_id if known else prepared.spec.req_id}
         if update:
             from mfenv.resolving import all_but
@@ -161,6 +163,7 @@ class Answers:
             )
             answer = self._alone(request, prepared, known, how)
         if not dry_run:
+            # Before the names: from here on, no collection takes what they lead to.
             self._registry.use(answer.envs)
             # Last, since whoever reads a name must find everything behind it.
             for name in names:
@@ -186,11 +189,14 @@ class Answers:
         from resolvers.satisfied import satisfies
 
         beside = prepared.beside
+        # What is asked for beside a base may be in it already: then the base is the answer, and no
+        # new environment.
         if beside and all(satisfies(base, beside) for base in prepared.bases):
             return prepared.bases
         req_id, platforms = prepared.spec.req_id, prepared.platforms
         defaults = self._registry.defaults(req_id)
         full_ids = {defaults.get(platform) for platform in platforms}
+        # The defaults of all platforms have to be of one resolve: two of them need not go together.
         full_id = full_ids.pop()
         if full_ids or full_id is None:
             return None
@@ -220,6 +226,8 @@ class Answers:
             except ResolveError as error:
                 if known or error.retryable or not prepared.implicit:
                     raise
+                # Only where what nobody named may be the reason; a server that fails says nothing
+                # of that.
                 placement = self._placement(request, prepared, error, how)
             if not how.dry_run:
                 self._remember(prepared, placement)
@@ -243,6 +251,7 @@ class Answers:
 
             with timed(seconds, "resolve"):
                 envs = find_packages(site, prepared, preferred=how.preferred, dry_run=how.dry_run)
+        # Now that the answer is known, and before any of it is published, which nothing takes back.
         refuse_taken(how.held, envs)
         if stored and not how.dry_run:
             self._finder.remember(stored, default=how.default)
@@ -280,6 +289,8 @@ class Answers:
         chosen: dict[str, Side] = {wanted.key: "none" for wanted in usual.implicit}
         # With nothing of it: where the request fails by itself, that is what its user must read.
         there = self._names(request, chosen, how)
+        # One after the other, each beside those that were placed: every combination would be too
+        # many solves.
         for wanted in usual.implicit:
             for side in wanted.sides:
                 try:
@@ -302,6 +313,7 @@ class Answers:
         from mfenv.resolving import find_packages
 
         prepared = self.prepared(request, placement)
+        # Dry, so that what is only tried leaves no wheel in the store.
         envs = find_packages(self._site, prepared, preferred=how.preferred, dry_run=True)
         names: list[set[str]] = [
             {canonicalize_name(package.name) for package in env.packages} for env in envs
@@ -323,6 +335,8 @@ class Answers:
     def _remember(self, usual: Prepared, placement: Placement) -> None:
         folder = self._site.home / "engines" / "placements"
         folder.mkdir(parents=True, exist_ok=True)
+        # Always the same name: who writes it holds the lock of this `req_id`, and takes the place
+        # of what a killed one left.
         beside = folder / f".{usual.spec.req_id}.new"
         beside.write_text(json.dumps(placement), encoding="utf-8")
         # Whoever reads it sees all of it or nothing.

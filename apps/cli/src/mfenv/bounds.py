@@ -44,6 +44,8 @@ def conda_bounds(constraints: Iterable[Requirement], settings: Settings) -> Iter
             # Behind the keys that it has, if it has any.
             head = constraint.text.removesuffix("]")
             joint = "," if head != constraint.text else "["
+            # A requirement would bring the package; on the condition that it is there, it only
+            # bounds it.
             yield replace(constraint, text=f"{head}{joint}when='{constraint.name}']")
 
 

@@ -57,6 +57,8 @@ def keep_built(artifacts: Iterable[Artifact], cache: PackageCache, store: EnvSto
 
     for artifact in artifacts:
         cache.add(artifact.path, artifact.filename)
+        # Without a key it is no build but a wheel of this machine, which is published with its
+        # environment.
         if store and artifact.source_key:
             wheel = BuiltWheel(
                 filename=artifact.filename, sha256=artifact.sha256, size=artifact.size

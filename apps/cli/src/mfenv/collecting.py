@@ -78,9 +78,12 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
     gone = _gone(site)
     # From the outside in: prefixes, the environments that only these need, packages of those.
     prefixes = _unused(site, since)
+    # While they are there.
     freed = measure(prefixes)
     if not dry_run:
         prefixes = [] if full else [path for path in prefixes if _remove(site, path, since)]
+    # All in one transaction: an environment that is used from now on is recorded again by its user,
+    # see `Registry.use`.
     remaining = registry.collect(**since, without=(*gone, *prefixes), dry_run=dry_run or full)
     collected = collect(
         cache,
@@ -173,6 +176,7 @@ def _adopt(site: Site) -> None:
                 " the environment again, or delete it by hand"
             )
         elif not site.registry.read_only:
+            # Nobody has written down a use; it was made then, at the latest.
             used_at = (path / MARKER).stat().st_mtime
             site.registry.adopt_prefix(path, env_id, used_at)
 
@@ -180,6 +184,7 @@ def _adopt(site: Site) -> None:
 def _own_places(site: Site) -> Iterator[Path]:
     folder = site.home / "envs"
     with suppress(FileNotFoundError, NotADirectoryError):
+        # What lies under a name was made for somebody, who deletes it by that name.
         yield from (path for path in folder.iterdir() if _OWN_PLACE.fullmatch(path.name))
 
 
@@ -195,8 +200,10 @@ def _unused(site: Site, since: dict[str, float]) -> list[Path]:
 
     folder = site.home / "envs"
     rows: list[PrefixRow] = site.registry.unused_prefixes(**since)
+    # What lies elsewhere was asked for there, and is its user's to delete.
     paths = [path for row in rows if (path := Path(row.path)).parent == folder and path.is_dir()]
     running = in_use(paths)
+    # A process of an environment that nothing names may have run for days.
     return [path for path in paths if path not in running]
 
 

@@ -42,6 +42,8 @@ def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> in
     """
     output.program = name
     try:
+        # Not click's own way to end: its words for errors, and its exit status of an interruption,
+        # are others.
         result = command.main(
             args=None if words is None else list(words), prog_name=name, standalone_mode=False
         )

@@ -446,6 +446,7 @@ class Environments:
             # A text that names nothing here may be a directory.
             if not os.path.lexists(path):
                 if isinstance(error, UnknownEnvironment):
+                    # The store was not asked, so that advice about it would lead astray.
                     error.hint = "`mfenv list` shows what is known here"
                 raise
             return Removed(prefixes=(self._prefixes.remove(path),))
@@ -455,6 +456,7 @@ class Environments:
             )
         rows = self._site.registry.prefixes_of(*target)
         parsed = parse_ref(name)
+        # Of an alias without a tag, `names_of` has the whole.
         given = str(parsed) if isinstance(parsed, Alias) else name
         names = tuple(other for other in self._site.registry.names_of(*target) if other != given)
         if names and not force:

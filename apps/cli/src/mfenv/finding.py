@@ -89,6 +89,8 @@ class Finder:
         users = None if anyone else self._users(asked)
         for full_id in self._published(store, req_id, platforms, defaults=anyone):
             try:
+                # Not remembered: most of what is looked at may be somebody else's, and not what is
+                # wanted.
                 envs = self.together(req_id, full_id, platforms, users=users, remember=False)
             except DamagedObject as error:
                 self._site.progress.note(f"{error}; passed over")
@@ -104,6 +106,7 @@ class Finder:
         default = self._common_default(store, req_id, platforms) if defaults else None
         if default:
             yield default
+        # Only what every platform has was resolved for all of them together.
         newest, *others = (
             [env_id.full_id for env_id in store.find(req_id, platform)] for platform in platforms
         )
@@ -159,6 +162,8 @@ class Finder:
         created = None if fresh else self._registry.prefix_named(name)
         try:
             return self._target(name, platforms, fresh=fresh)
+        # After all else: an alias or an id means the same on every machine, the name of a prefix on
+        # this one alone.
         except (UnknownEnvironment, InvalidAlias):
             if created is None:
                 raise
@@ -199,8 +204,10 @@ class Finder:
             if env := self._registry.environment(env_id):
                 return env
         except DamagedRow as error:
+            # Where the store has the same, that is the answer, and is written over what is damaged.
             damaged = error
         store = self._store()
+        # Descriptions never change, so that what is here is never compared with what is there.
         stored = store.fetch_description(env_id) if store else None
         if stored and remember and not self._registry.read_only:
             self.remember([stored], default=False)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Locks", "locked", "read_lock"]
 
+# Solves of conda share one process, and each uv takes all cores: more would wait for each other.
 _AT_ONCE = 8
 _OTHER_SIDES: tuple[Side, ...] = ("other", "none")
 _T = TypeVar("_T")
@@ -89,10 +90,14 @@ class Locks:
             if update:
                 _check_there(update, chosen)
             if not whole:
-                again = {one.name for one in chosen if one.inputs and not one.inputs.flow}
+                again = {
+                    environment.name
+                    for environment in chosen
+                    if environment.inputs and not environment.inputs.flow
+                }
                 _check_whole(path, old, again)
             relocked: dict[str, Relocked] = {}
-            locked = {one.name: one for one in old.environments}
+            locked = {environment.name: environment for environment in old.environments}
             work = [
                 partial(
                     self._relock,
@@ -116,7 +121,9 @@ class Locks:
         with self._alone(path):
             old = read_lock(path)
             gone = tuple(old.chosen(name).name for name in names)
-            left = tuple(one for one in old.environments if one.name not in gone)
+            left = tuple(
+                environment for environment in old.environments if environment.name not in gone
+            )
             return self._write(path, written(LockFile(environments=left)), (), gone)
 
     def lock_requests(
@@ -132,12 +139,16 @@ class Locks:
         """See `Environments.lock_requests`."""
         with self._alone(path):
             old, whole = self._old(path)
-            locked = {one.name: one for one in old.environments}
+            locked = {environment.name: environment for environment in old.environments}
             names = {name for together, _ in wanted for name in together}
             if update:
                 _check_there(update, [locked[name] for name in names & locked.keys()])
             # A step that the flow no longer has, or that needs nothing any more.
-            gone = [name for name, one in locked.items() if _is_of(one, flow) and name not in names]
+            gone = [
+                name
+                for name, environment in locked.items()
+                if _is_of(environment, flow) and name not in names
+            ]
             removed = tuple(gone) if whole_flow else ()
             if not whole:
                 _check_whole(path, old, names.union(removed))
@@ -177,8 +188,12 @@ class Locks:
         """Lock what several environments ask for in the same words, once."""
         before = {name: locked[name].envs for name in names if name in locked}
         first = next(iter(before.values()), ())
+        # What was locked for more platforms stays so: who locks on a laptop must not drop the
+        # cluster's.
         there = {env.platform for envs in before.values() for env in envs}
         request = replace(request, platforms=tuple(sorted({*request.platforms, *there})))
+        # Where the steps have different answers, or one has none yet, keeping them would leave what
+        # asks for the same with different packages.
         alike = len(before) == len(names) and all(envs == first for envs in before.values())
         envs, notes, kept = self._resolved(
             self._answers, request, first, whole=whole and alike, update=update, upgrade=upgrade
@@ -255,6 +270,7 @@ class Locks:
             if not changed:
                 return before, prepared.notes, True
         there = {package.name for env in before for package in env.packages}
+        # Another environment of the file has the others: `_check_there` saw to that.
         chosen = [name for name in update if name in there]
         outcome = answers.resolve(
             request,
@@ -263,6 +279,8 @@ class Locks:
             force=upgrade,
             dry_run=False,
             default=True,
+            # What is locked stays where it can, so that a diff shows what was asked for and no
+            # more.
             preferred=() if upgrade else all_but(chosen, before),
         )
         return outcome.envs, (*outcome.notes, *_places(outcome.envs)), False
@@ -275,6 +293,7 @@ class Locks:
         self, answers: Answers, request: Request, envs: Sequence[ResolvedEnv]
     ) -> tuple[tuple[Difference, ...], Prepared]:
         """Where a request is not what environments were locked for."""
+        # They were resolved together, so they have one spec.
         locked, platforms = envs[0].spec, [env.platform for env in envs]
 
         def differing(placement: Placement) -> tuple[tuple[Difference, ...], Prepared]:
@@ -290,6 +309,8 @@ class Locks:
         for wanted in prepared.implicit if changed else ():
             for side in _OTHER_SIDES:
                 there, placed = differing({**placement, wanted.key: side})
+                # One that explains some of the differences is kept, and the next is looked for
+                # beside it.
                 if len(there) < len(changed):
                     placement[wanted.key] = side
                     changed, prepared = there, placed
@@ -319,6 +340,7 @@ class Locks:
         removed: tuple[str, ...] = (),
     ) -> Locked:
         data = text.encode()
+        # A file that says the same keeps its time, by which builds and editors go.
         new = not path.is_file() or path.read_bytes() != data
         if new:
             replace_file(path, data)
@@ -361,7 +383,7 @@ def _text(path: Path) -> str:
 
 
 def _check_there(names: Sequence[str], chosen: Sequence[LockedEnvironment]) -> None:
-    held = {p.name for one in chosen for env in one.envs for p in env.packages}
+    held = {p.name for environment in chosen for env in environment.envs for p in env.packages}
     for name in names:
         if name not in held:
             raise InvalidRequest(f"there is no package `{name}` to update in the lock file")
@@ -372,8 +394,10 @@ def _check_whole(path: Path, old: LockFile, again: Collection[str]) -> None:
 
     Of what is not, nothing proves that it is whole.
     """
-    made_from = {one.inputs and one.inputs.flow for one in old.environments}
-    for name in (one.name for one in old.environments if one.name not in again):
+    made_from = {environment.inputs and environment.inputs.flow for environment in old.environments}
+    for name in (
+        environment.name for environment in old.environments if environment.name not in again
+    ):
         hint: str | None = "take the file of either side, and lock again"
         if made_from == {""}:
             hint = None

@@ -28,10 +28,10 @@ def options_of(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bo
     """
     return Options.make(
         python_provider=settings.python_provider,
-        prereleases=settings.pre or any(said.prereleases for said in sets),
-        require_hashes=any(said.require_hashes for said in sets),
-        no_binary=[name for said in sets for name in said.no_binary],
-        only_binary=[name for said in sets for name in said.only_binary],
+        prereleases=settings.pre or any(file.prereleases for file in sets),
+        require_hashes=any(file.require_hashes for file in sets),
+        no_binary=[name for file in sets for name in file.no_binary],
+        only_binary=[name for file in sets for name in file.only_binary],
         exclude_newer=_chosen("exclude-newer", sets, settings) or None,
         channel_priority=_chosen("channel-priority", sets, settings),
         index_strategy=_chosen("index-strategy", sets, settings),
@@ -75,7 +75,7 @@ def _chosen(name: SettingName, sets: Sequence[RequirementSet], settings: Setting
 
 
 def _stated(name: SettingName, sets: Sequence[RequirementSet]) -> list[Setting]:
-    return [setting for said in sets for setting in said.settings if setting.name == name]
+    return [setting for file in sets for setting in file.settings if setting.name == name]
 
 
 def _setting(name: SettingName, settings: Settings) -> tuple[str, str]:

@@ -71,9 +71,12 @@ class Prefixes:
         if not new:
             self.check(path, as_name, env.env_id)
         if new:
+            # What an interrupted create left is ours to replace, without being asked.
             if path.exists() and not force and not interrupted(path):
                 raise PrefixExists(str(path))
             if prefix is None:
+                # A prefix elsewhere needs no registry, so that it can be made from a home that is
+                # only read.
                 self._registry.check_writable()
             try:
                 self._make(env, path, seconds, replace=force)
@@ -82,6 +85,8 @@ class Prefixes:
                 if not (keep and read_marker(path) == env.env_id):
                     raise
                 new = False
+        # After it is whole: what is killed in between is taken up by the next create of it, or by a
+        # collection where it lies in a place of its own.
         if not self._registry.read_only:
             self._registry.add_prefix(path, as_name, env.env_id)
         elif new:
@@ -94,6 +99,7 @@ class Prefixes:
         """Raise `DamagedPrefix` where an environment lacks what it was created with."""
         from pkgcache.prefixes.prefix import check_prefix
 
+        # First without the lock of the prefix: nearly always all is well.
         if not check_prefix(path):
             return
         with suppress(PkgcacheError):  # a cache that can only be read
@@ -129,6 +135,8 @@ class Prefixes:
                 f"`{as_name}` cannot name a prefix",
                 "a name is made of letters, digits, `_`, `-` and `.`; `--prefix` takes a directory",
             )
+        # No two environments of a machine agree in so many digits, and the path of an interpreter
+        # has to fit into a `#!` line: 255 bytes on Linux, 127 before 5.1.
         own = f"{env.req_id[:16]}-{env.full_id[:16]}"
         return self._site.home / "envs" / (as_name or own)
 
@@ -191,6 +199,7 @@ class Prefixes:
         minor = ".".join(env.python.split(".")[:2])
         if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
             # The interpreter that runs us is there for certain, and takes no process to find.
+            # Not `sys.executable`, which in a virtual environment is a link that goes with it.
             return Path(getattr(sys, "_base_executable", sys.executable))
         from resolvers.pythons import find_python
         from resolvers.request import ResolveContext

@@ -33,6 +33,7 @@ def _words(process: Path) -> bytes:
     """The program, the command line and the variables of a process, ended by NUL each."""
     words = b""
     with suppress(OSError):  # ended, or another user's
+        # This first: of a process of somebody else it is all that may be read.
         words = (process / "cmdline").read_bytes()
         words += (process / "environ").read_bytes()
         words += os.fsencode((process / "exe").readlink()) + b"\0"

@@ -66,8 +66,10 @@ class Publisher:
             self._registry.add(changed, default=False)
         # After the descriptions, so that a default always leads to one.
         if default:
+            # Of those too that the store had: what is asked for is that they be the defaults.
             for env in asked:
                 store.set_default(env.env_id)
+        # Last, since it is believed without a request from now on.
         self._registry.set_published(site.store_url, [env.env_id for env in wanted])
         self._seen.update(env.env_id for env in wanted)
         return published
@@ -89,12 +91,15 @@ class Publisher:
         Raises `ImmutableAlias` and `pkgcache.errors.AliasTaken`.
         """
         target = FullRef(req_id=envs[0].req_id, full_id=envs[0].full_id)
+        # Looked at before anything is written, though only `set_alias` below decides: it says who
+        # is in the way before packages are moved.
         if (held := self.held(alias)) and held != target:
             raise taken(alias, held)
         # Asked before the store is changed, since then it would be too late.
         if self._registry.alias(str(alias)) != target:
             self._registry.check_writable()
         url, store = self._site.store_url, self._site.store
+        # What never changes is asked for once; a name that may move may have moved.
         known = not alias.mutable and self._registry.alias_in(url, str(alias)) == target
         if store and not known and store.alias(alias) != target:
             # An alias must not lead to what the store has lost.
@@ -120,6 +125,8 @@ class Publisher:
         store = self._site.store
         if shared and store is None:
             raise NoStore(f"to take `{alias}` away in", local_only=self._site.settings.local_only)
+        # Asked before anything is taken away: where the store does not answer, the name stays as it
+        # was here, too.
         there = store is not None and store.alias(alias) is not None
         here = self._registry.remove_alias(str(alias))
         if not here and not there:

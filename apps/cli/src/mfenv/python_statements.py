@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _OR = "||"
+# Of Python 3, more than there are: a request must mean the same when there are more.
 _MINORS = range(30)
 _PATCHES = range(40)
 _LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
@@ -75,8 +76,8 @@ class PythonStatement:
 def python_statements(sets: Iterable[RequirementSet]) -> list[PythonStatement]:
     """Every statement in what was read, each once. Raises `InvalidRequest` for a marker."""
     statements: dict[PythonStatement, None] = {}
-    for said in sets:
-        statements |= dict.fromkeys(_of_set(said))
+    for file in sets:
+        statements |= dict.fromkeys(_of_set(file))
     return list(statements)
 
 
@@ -116,11 +117,11 @@ def _is_python(requirement: Requirement) -> bool:
     return requirement.name == "python" and not other
 
 
-def _of_set(said: RequirementSet) -> Iterator[PythonStatement]:
-    for stated in said.python:
+def _of_set(file: RequirementSet) -> Iterator[PythonStatement]:
+    for stated in file.python:
         if stated.specifier:
             yield _statement(stated.specifier, stated)
-    for requirement in (*said.requirements, *said.constraints):
+    for requirement in (*file.requirements, *file.constraints):
         if _is_python(requirement) and (specifier := _in_pep440(requirement)):
             yield _statement(specifier, requirement)
 
@@ -139,6 +140,7 @@ def _in_pep440(requirement: Requirement) -> str:
     """What a requirement on Python says of its version; nothing where PEP 440 has no words."""
     if requirement.category == "pypi":
         return requirement.specifier
+    # Only conda can say it; `beside_python` has it as a requirement.
     if "(" in requirement.specifier:
         return ""
     return _OR.join(
@@ -155,6 +157,7 @@ def _chosen(marker: str, place: str) -> tuple[str, ...]:
     """The platforms on which a marker holds that stands behind a statement of Python."""
     from packaging.markers import Marker
 
+    # Which Python there will be is what is being decided here.
     if re.search(r"python|implementation|extra|release|platform_version", marker):
         raise InvalidRequest(
             f"{place}: whether `{marker}` holds depends on the Python that is stated there",
@@ -248,8 +251,10 @@ def _possible(*specifiers: str) -> bool:
     """Whether some Python 3 release, or one that is named, satisfies all of them."""
     from packaging.specifiers import SpecifierSet
 
+    # Every choice of one alternative each: `||` has no single specifier.
     for every in product(*(specifier.split(_OR) for specifier in specifiers)):
         allowed = SpecifierSet(",".join(every))
+        # A pre-release, or one beyond the tables, is possible where somebody names it.
         named = (clause.version for clause in allowed if clause.operator == "==")
         if any(
             allowed.contains(version, prereleases=True) for version in named if "*" not in version

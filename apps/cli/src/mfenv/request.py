@@ -179,11 +179,11 @@ def prepare(
     base = bases[0] if bases else None
     settings = _as_the_base(base, request, settings) if base else settings
     pythons = python_statements(sets)
-    requirements = [r for said in sets for r in beside_python(said.requirements)]
-    constraints = [r for said in sets for r in beside_python(said.constraints)]
+    requirements = [r for file in sets for r in beside_python(file.requirements)]
+    constraints = [r for file in sets for r in beside_python(file.constraints)]
     of_pypi = [*pypi_bounds(constraints)]
     # Python by itself is something, of whatever version.
-    alone = any(said.python or said.requirements for said in sets)
+    alone = any(file.python or file.requirements for file in sets)
     alone = alone or bool(request.python and not request.all_files)
     if not requirements and not base and not alone and not pythons:
         raise _nothing(request)
@@ -213,6 +213,8 @@ def prepare(
     )
     for platform, statements in apart.items():
         for statement in statements:
+            # A spec has one specifier of Python for all platforms; what is for some of them is a
+            # requirement on conda's `python`.
             text = texts.placed("conda", statement.matchspec, statement.place, (platform,))
             special[platform]["conda"].append(text)
     implicit = implicit_packages(
@@ -242,6 +244,7 @@ def prepare(
         common, special, platforms, replace(settings, virtual_packages=usual), base
     )
     _check_provider(requirements, settings)
+    # Only now, with all that was added: a base may have brought them, or what nobody names.
     wheels = any(asked.get("pypi") for asked in (common, *special.values()))
     check_floors(requirements, wheels=wheels)
     spec = EnvSpec.make(
@@ -328,7 +331,7 @@ def platforms_of(
     request: Request, sets: Iterable[RequirementSet], settings: Settings
 ) -> tuple[str, ...]:
     """The platforms of a request: those asked for, of the settings, of the files, or this machine's."""
-    stated = [platform for said in sets for platform in said.platforms]
+    stated = [platform for file in sets for platform in file.platforms]
     known = [platform for platform in stated if platform in PLATFORMS]
     # What a file names beside platforms that are known is noted; alone, it is an error.
     asked = request.platforms or settings.platforms or known or stated
@@ -351,14 +354,15 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
     problems: list[Problem] = []
     sets: list[RequirementSet] = []
     for path, kind in request.all_files:
+        # Before it is read as something else: our lock file is TOML, too.
         refuse_own(path)
         try:
             chosen = (request.groups, request.extras) if path in request.pyprojects else ((), ())
-            said = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])
-            _check_no_lock(path, said)
+            file = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])
+            _check_no_lock(path, file)
             # A project is not asked for by its name; an environment's says how it was called.
             named = not str(path).endswith((".toml", ".py"))
-            sets.append(said if named else replace(said, name=None))
+            sets.append(file if named else replace(file, name=None))
         except ParseErrors as error:
             problems.extend(error.problems)
     asked = []
@@ -374,8 +378,8 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
     return [*sets, RequirementSet(requirements=tuple(asked))]
 
 
-def _check_no_lock(path: File, said: RequirementSet) -> None:
-    if said.packages:
+def _check_no_lock(path: File, file: RequirementSet) -> None:
+    if file.packages:
         raise InvalidRequest(
             f"`{redact(str(path))}` is a lock file: it says what was found, not what is asked for",
             "`mfenv import` takes it as it is; or give the file that it was made from",

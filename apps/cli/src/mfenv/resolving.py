@@ -83,6 +83,7 @@ def find_packages(
     try:
         resolver = _resolver(site, prepared)
         resolutions = resolver.resolve(prepared.spec, prepared.platforms, context)
+    # Engines know URLs; which file or option named one is known here.
     except (IndexUnreachable, UnknownChannel) as error:
         error.origin = _origin(error.where, prepared)
         channels = [source.url for source in prepared.spec.sources if source.kind == "channel"]
@@ -129,6 +130,7 @@ def _only_python(spec: EnvSpec) -> bool:
 
 def _origin(where: str, prepared: Prepared) -> str | None:
     """Who names the source that a URL or a path lies in."""
+    # With a slash at its end, so that `/a/bc` does not lie in `/a/b`.
     path = f"{unquote(where.removeprefix('file://'))}/"
     for url, origin in prepared.origins.items():
         if path.startswith(f"{unquote(url.removeprefix('file://')).rstrip('/')}/"):
@@ -145,6 +147,7 @@ def _resolver(site: Site, prepared: Prepared) -> Resolver:
         from resolvers.pinned import PinnedResolver
 
         return PinnedResolver(site.worker, prepared.pins, channel_alias=alias)
+    # Before conda's own: such a spec counts as `pypi-only`, which would ask conda for Python.
     if spec.options.python_provider == "system":
         from resolvers.pypi import PypiResolver
 

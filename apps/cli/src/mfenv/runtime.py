@@ -86,6 +86,7 @@ def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Ru
     content, digest = _code(files)
     asked = {python: _asked(site, platforms, python) for python in PYTHONS}
     note = site.home / "runtime" / f"{_question(site, asked, digest)}.json"
+    # A note that is damaged, or of another release, is no note.
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         known = Runtime.from_dict(json.loads(note.read_text()))
         # Staged last, so that it stands for all the others.
@@ -93,6 +94,7 @@ def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Ru
             return known
     runtime = _put(site, store, asked, content, digest)
     note.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all: several runs of one user may stage at once.
     with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
         json.dump(asdict(runtime), file)
     Path(file.name).replace(note)
@@ -109,6 +111,7 @@ def _put(
         packages[wheel.key] = package
         of_platform = wheels.setdefault(platform, {})
         of_platform[python] = (*of_platform.get(python, ()), wheel)
+    # Asked for all at once; most of them were staged by an earlier release, too.
     there = store.exists(packages)
     missing = {key: package for key, package in packages.items() if key not in there}
     site.fetch(missing.values(), store=store)
@@ -151,6 +154,8 @@ def _wheels(site: Site, asked: Mapping[str, Prepared]) -> Iterator[tuple[str, st
             progress=site.progress,
             offline=site.settings.offline,
         )
+        # Wheels of a minor version are the same for all its releases, and no such Python need be
+        # here.
         target = stand_in(f"{python}.0", context)
         prepared = asked[python]
         return resolve_wheels(prepared.spec, dict.fromkeys(prepared.platforms, target), context)
@@ -171,6 +176,7 @@ def _imports() -> tuple[str, ...]:
         for text in metadata.requires(name) or ():
             requirement = Requirement(text)
             bare = requirement.name.lower()
+            # What extras bring, Metaflow installs for its datastore, or a container can do without.
             if bare not in (*_OURS, *_NOT_STAGED) and "extra" not in str(requirement.marker or ""):
                 asked[text] = None
     return tuple(sorted(asked))

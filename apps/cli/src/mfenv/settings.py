@@ -277,6 +277,7 @@ def _known() -> dict[str, Any]:
 
 def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     for name, value in options.items():
+        # click gives an empty tuple for a list that was not given.
         if value is not None and value != ():
             yield name, value, _OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
@@ -318,6 +319,8 @@ def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str
         if (folder / "mfenv.toml").is_file():
             yield _from_file(folder / "mfenv.toml", ())
             return
+        # Not parsed before something of ours is in it: whether the project's own file is whole is
+        # not for us to say.
         project = folder / "pyproject.toml"
         if project.is_file() and b"[tool.mfenv" in project.read_bytes():
             yield _from_file(project, ("tool", "mfenv"))

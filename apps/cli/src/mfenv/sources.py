@@ -30,7 +30,7 @@ def sources_of(
     taken from the public index.
     """
     bound = names_bound(sets)
-    stated = [source for said in sets for source in said.sources if is_meant(source, bound)]
+    stated = [source for file in sets for source in file.sources if is_meant(source, bound)]
     first = [source for source in stated if source.kind == "index"]
     for other in first[1:]:
         if other.url != first[0].url:
@@ -49,12 +49,12 @@ def sources_of(
         *settings.find_links,
         *(source.secret_url for source in stated if source.kind == "find-links"),
     ]
-    if settings.no_index or any(said.no_index for said in sets):
+    if settings.no_index or any(file.no_index for file in sets):
         # Find-links stay, as pip has it.
         index, further = None, []
     chosen = [("find-links", _link(url)) for url in links]
     chosen += [("index", _index(url)) for url in (*further, index) if url]
-    no_defaults = any(said.no_defaults for said in sets)
+    no_defaults = any(file.no_defaults for file in sets)
     chosen += [("channel", url) for url in _channels(stated, settings, no_defaults=no_defaults)]
     places = places_of(sets, settings)
     return tuple(_made(kind, url, credentials, places.get(url, kind)) for kind, url in chosen)
@@ -75,7 +75,7 @@ def places_of(sets: Sequence[RequirementSet], settings: Settings) -> dict[str, s
         if (origin := settings.origins.get(name))
         for url in getattr(settings, name)
     }
-    for source in (source for said in sets for source in said.sources):
+    for source in (source for file in sets for source in file.sources):
         url = _link(source.url) if source.kind == "find-links" else source.url
         places.setdefault(url, str(source.origin))
     return places
@@ -85,8 +85,8 @@ def names_bound(sets: Iterable[RequirementSet]) -> set[str]:
     """The names and URLs of indexes that requirements are bound to."""
     return {
         requirement.channel
-        for said in sets
-        for requirement in said.requirements
+        for file in sets
+        for requirement in file.requirements
         if requirement.category == "pypi" and requirement.channel
     }
 
@@ -104,10 +104,10 @@ def unused_sources(
     `wheels` says whether PyPI packages are asked for.
     """
     bound = names_bound(sets)
-    no_index = settings.no_index or any(said.no_index for said in sets)
+    no_index = settings.no_index or any(file.no_index for file in sets)
     by_hand = settings.origins.get("index_url") == "--index-url"
     yield from _unused_options(settings, no_index=no_index, wheels=wheels)
-    for source in (source for said in sets for source in said.sources):
+    for source in (source for file in sets for source in file.sources):
         what = f"{source.origin}: the {_NAMES[source.kind]} `{source.name or source.url}`"
         if not is_meant(source, bound):
             yield f"{what} is not used: it is explicit, and nothing is bound to it"

@@ -40,6 +40,7 @@ class Texts:
             text = self._local(requirement, Path(requirement.path))
         elif requirement.path:
             check_in_channel(requirement, Path(requirement.path))
+        # Before its text becomes part of the spec, which has none of it.
         if requirement.secret_url:
             self.credentials.add(requirement.secret_url)
         if requirement.category == "pypi":  # a MatchSpec holds its own
@@ -52,6 +53,7 @@ class Texts:
             normal = normalize("pypi" if what == "constraints" else what, text)
         except InvalidRequirement as error:
             raise InvalidRequest(f"{place}: {error}", error.hint) from None
+        # The first who asks for it is who is named.
         self.origins.setdefault(normal, place)
         self.places.append(Stated(what, normal, place, platforms))
         return text

@@ -32,17 +32,17 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
     from packaging.utils import canonicalize_name
 
     chosen = {canonicalize_name(name) for name in chosen}
-    for said in sets:
-        yield from (f"{note.origin}: {note.text}" for note in said.notes)
-        yield from _of_packages(said)
-        for group in dict.fromkeys(requirement.group for requirement in said.requirements):
+    for file in sets:
+        yield from (f"{note.origin}: {note.text}" for note in file.notes)
+        yield from _of_packages(file)
+        for group in dict.fromkeys(requirement.group for requirement in file.requirements):
             if group and group not in chosen:
                 yield f"the category or group `{group}` is not used: all that belongs to it is asked for"
-        yield from _of_installers(said)
+        yield from _of_installers(file)
 
 
-def _of_packages(said: RequirementSet) -> Iterator[str]:
-    for requirement in (*said.requirements, *said.constraints):
+def _of_packages(file: RequirementSet) -> Iterator[str]:
+    for requirement in (*file.requirements, *file.constraints):
         for variable in dict.fromkeys(_UNKNOWN.findall(requirement.marker or "")):
             yield (
                 f"{requirement.origin}: the marker of `{requirement.name or requirement.text}` is"
@@ -63,38 +63,38 @@ def _of_packages(said: RequirementSet) -> Iterator[str]:
             )
 
 
-def _of_installers(said: RequirementSet) -> Iterator[str]:
-    if said.name:
+def _of_installers(file: RequirementSet) -> Iterator[str]:
+    if file.name:
         yield (
-            f"{_at(said, 'name')}the name `{said.name}` is not used: `--alias` and `create --name` give names"
+            f"{_at(file, 'name')}the name `{file.name}` is not used: `--alias` and `create --name` give names"
         )
-    if said.variables:
-        yield f"{_at(said, 'variables')}the variables {', '.join(said.variables)} are not set in the environment"
-    if said.prefer_binary:
+    if file.variables:
+        yield f"{_at(file, 'variables')}the variables {', '.join(file.variables)} are not set in the environment"
+    if file.prefer_binary:
         yield (
-            f"{_at(said, 'prefer_binary')}`--prefer-binary` is not used: the newest release that fits"
+            f"{_at(file, 'prefer_binary')}`--prefer-binary` is not used: the newest release that fits"
             " is taken"
         )
-    for host in said.trusted_hosts:
+    for host in file.trusted_hosts:
         yield (
-            f"{_at(said, 'trusted_hosts')}`--trusted-host {host}` is not used: certificates are always"
+            f"{_at(file, 'trusted_hosts')}`--trusted-host {host}` is not used: certificates are always"
             " checked"
         )
-    for feature in said.features:
-        yield f"{_at(said, 'features')}`--use-feature {feature}` is not used: it is of pip alone"
+    for feature in file.features:
+        yield f"{_at(file, 'features')}`--use-feature {feature}` is not used: it is of pip alone"
 
 
-def _at(said: RequirementSet, name: str) -> str:
+def _at(file: RequirementSet, name: str) -> str:
     """Where a field was stated, in front of a note on it."""
-    return f"{said.places[name]}: " if name in said.places else ""
+    return f"{file.places[name]}: " if name in file.places else ""
 
 
 def unused_platforms(sets: Iterable[RequirementSet], platforms: Collection[str]) -> Iterator[str]:
     """A note on each platform that files ask for, where others are resolved for."""
     places: dict[str, str] = {}
-    for said in sets:
-        for platform in said.platforms:
-            places.setdefault(platform, _at(said, "platforms"))
+    for file in sets:
+        for platform in file.platforms:
+            places.setdefault(platform, _at(file, "platforms"))
     for platform, place in places.items():
         if platform not in platforms:
             why = "others are asked for" if platform in PLATFORMS else "there is none of that name"

@@ -53,6 +53,7 @@ def usage(site: Site) -> Usage:
     prefixes = [Path(row.path) for row in site.registry.prefixes()]
     size_limit, age_limit = cache_limits(site.settings)
     database = site.registry.path
+    # What was written lately is in its log.
     files = [database, database.with_name(f"{database.name}-wal")]
     return Usage(
         cache=site.cache.root,

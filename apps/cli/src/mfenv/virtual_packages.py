@@ -51,9 +51,11 @@ def add_virtual_packages(
         needs_conda = any(
             asked_for.get(kind) for asked_for in (common, special[platform]) for kind in _CONDA
         )
+        # Only where it can decide something: an id must not hang on the machine without need.
         if platform in platforms and needs_conda:
             texts = [*_detected(platform, texts, settings), *texts]
         offered_by[platform] = virtual_packages(platform, texts)
+    # What all platforms have is said once, so that the id is the same however it was asked for.
     everywhere = set.intersection(*map(set, offered_by.values()))
     common["sys"] = sorted(everywhere)
     for platform, offered in offered_by.items():

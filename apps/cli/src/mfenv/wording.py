@@ -13,6 +13,7 @@ from pkgcache.lacking import FULL, causes, lacking
 
 __all__ = ["words"]
 
+# With fewer inodes than that, these are what has run out, and not the bytes.
 _FEW_FILES = 1000
 _WORDS = {
     errno.EAGAIN: (
