@@ -79,7 +79,7 @@ def given(name: str) -> object:
 
     Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
     """
-    return _said().get(f"METAFLOW_{name}")
+    return _configured().get(f"METAFLOW_{name}")
 
 
 def unheeded() -> Iterator[str]:
@@ -88,7 +88,7 @@ def unheeded() -> Iterator[str]:
 
     own = [f"MFENV_{field.name.upper()}" for field in fields(Settings) if field.metadata]
     known = [*_CONDA, *own]
-    for variable in sorted(_said()):
+    for variable in sorted(_configured()):
         name = variable.removeprefix("METAFLOW_")
         ours = variable != name and name.startswith(("CONDA_", "MFENV_", "PYLOCK_"))
         if not ours or name in known:
@@ -165,7 +165,7 @@ def glibc(variable: str) -> list[str]:
     return [f"__glibc={version}"] if version else []
 
 
-def _said() -> dict[str, object]:
+def _configured() -> dict[str, object]:
     # As Metaflow has it, the environment has the last word over the files.
     return {**facts().configured, **os.environ}
 

@@ -31,6 +31,7 @@ def arguments(kind: str, content: str, say: Say = print) -> ParsedFile:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, kind)
+        # Under the name of its kind, which is what problems and notes call it.
         path.write_text(content, encoding="utf-8")
         try:
             file = parse_file(path, kind=kind)

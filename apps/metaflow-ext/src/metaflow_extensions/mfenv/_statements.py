@@ -31,7 +31,7 @@ def readings(stated: Iterable[Statement]) -> tuple[list[Reading], tuple[str, ...
 
     Raises `InvalidRequest` for an argument that cannot be read.
     """
-    said: list[Reading] = []
+    present: list[Reading] = []
     notes: list[str] = []
     for statement in stated:
         own = "pypi" if statement.kind == "pip" else statement.kind
@@ -39,12 +39,12 @@ def readings(stated: Iterable[Statement]) -> tuple[list[Reading], tuple[str, ...
         for kind, arguments, deprecated in _present(statement.kind, given):
             if deprecated:
                 notes.append(f"*DEPRECATED*: {statement.place}: use {deprecated}")
-            said.append(
+            present.append(
                 Reading(
                     kind=kind, level=statement.level, place=statement.place, arguments=arguments
                 )
             )
-    return said, tuple(notes)
+    return present, tuple(notes)
 
 
 def _present(kind: str, given: Arguments) -> Iterator[tuple[str, Arguments, str | None]]:

@@ -98,6 +98,7 @@ def _package(category: Category, place: str, name: object, version: object) -> R
         raise InvalidRequest(f"`{name}` is not a name", 'write `{"NAME": "VERSION"}`')
     name = name.strip()
     about = f"`{redact(name)}`: "
+    # A number has lost what was written: `1.10` is 1.1.
     if not isinstance(version, str):
         number = isinstance(version, (int, float)) and not isinstance(version, bool)
         raise InvalidRequest(

@@ -119,6 +119,7 @@ def _code_of_step(asked: CodeOfStep) -> str | None:
 
     task = _task(asked.pathspec)
     if task.code:
+        # Only newer Pythons have it; without a filter, 3.12 and 3.13 warn.
         options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         task.code.tarball.extractall(asked.folder, **options)  # noqa: S202 - Metaflow made it
         return None

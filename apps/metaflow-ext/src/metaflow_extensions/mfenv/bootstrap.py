@@ -37,9 +37,9 @@ def main(arguments: list[str]) -> None:
         _check_python()
         package, runtime = _package()
         # What a run that the task starts must ask for the same by.
-        told = {f"MFENV_{key.upper()}": text for key, text in package.settings.items()}
+        handed_on = {f"MFENV_{key.upper()}": text for key, text in package.settings.items()}
         # What the container itself says comes first.
-        added = {name: text for name, text in told.items() if name not in os.environ}
+        added = {name: text for name, text in handed_on.items() if name not in os.environ}
         home = Path(os.environ.get("MFENV_HOME") or ".mfenv").absolute()
         added.update(MFENV_HOME=str(home), MFENV_STORE=_store(package.store))
         os.environ.update(added)
@@ -84,11 +84,13 @@ def _package() -> tuple[FlowEnvironments, Runtime]:
 def _store(url: str) -> str:
     """The store's URL as it is reached from here: where S3 is, this machine may know better."""
     endpoint = os.environ.get("METAFLOW_S3_ENDPOINT_URL")
+    # What this machine was told of the store itself is more than what it was told of S3.
     if os.environ.get("MFENV_STORE"):
         return os.environ["MFENV_STORE"]
     if not url.startswith("s3://") or not endpoint:
         return url
     bare, _, query = url.partition("?")
+    # The endpoint of where the run was started, which need not be reached from here.
     options = [text for text in query.split("&") if text and not text.startswith("endpoint=")]
     return f"{bare}?{'&'.join([*options, 'endpoint=' + quote(endpoint, safe=':/')])}"
 
@@ -146,6 +148,7 @@ def _write(interpreter: ContainerInterpreter, added: dict[str, str]) -> None:
         PYTHON: interpreter.python,
         VARIABLE: encoding.write(interpreter.env_id),
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(trampolines)]),
+        # What the image's user has installed must not decide what a step imports.
         "PYTHONNOUSERSITE": "1",
         OUTSIDE: encoding.write(
             Outside(

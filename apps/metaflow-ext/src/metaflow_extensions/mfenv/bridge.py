@@ -63,10 +63,10 @@ def call(question: Question[_A], say: Say) -> _A:
     Raises `EnvironmentFailed`. Safe to use from several threads.
     """
     try:
-        told = _process().call(question, say)
-        if told.error is not None:
-            raise EnvironmentFailed(told.error)
-        return encoding.answer(question, told.result)
+        answer = _process().call(question, say)
+        if answer.error is not None:
+            raise EnvironmentFailed(answer.error)
+        return encoding.answer(question, answer.result)
     except encoding.NotUnderstood as error:
         raise _failed(error) from None
 
@@ -86,20 +86,23 @@ def run_command(words: list[str]) -> int:
     if process.failure:
         raise process.failure
     status = process.process.wait()
+    # As a shell says that a signal ended a program.
     return 128 - status if status < 0 else status
 
 
 def outside() -> Outside:
     """What runs mfenv; raises `EnvironmentFailed` if another release said so and is not read."""
-    told = os.environ.get(OUTSIDE)
-    if told:
+    text = os.environ.get(OUTSIDE)
+    if text:
         try:
-            return encoding.read(told, Outside)
+            return encoding.read(text, Outside)
         except encoding.NotUnderstood as error:
             raise _failed(error) from None
     return Outside(
         python=sys.executable,
         program=str(Path(__file__).resolve().with_name("isolated.py")),
+        # Only where installers put packages: a directory of modules is the user's, and decides
+        # nothing in mfenv.
         paths=tuple(str(Path(path).absolute()) for path in sys.path if _has_distributions(path)),
     )
 
@@ -122,6 +125,7 @@ class _Process:
         self._lock = threading.Lock()
         self._calls: dict[int, SimpleQueue[Line | Answer | None]] = {}
         where = outside()
+        # Not the standard streams, which belong to the commands that are run.
         theirs, requests = os.pipe()
         answers, ours = os.pipe()
         apart = words is None
@@ -139,6 +143,7 @@ class _Process:
             reason = (error.strerror or str(error)).lower()
             raise EnvironmentFailed(f"`{where.python}` cannot run mfenv: {reason}") from None
         finally:
+            # Else this process would hold the other's ends itself, and never see that it ended.
             os.close(theirs)
             os.close(ours)
         self._requests: IO[str] = os.fdopen(requests, "w", encoding="utf-8")
@@ -153,6 +158,7 @@ class _Process:
     def call(self, question: Question[_A], say: Say) -> Answer:
         """Ask mfenv, and wait for the answer; what comes before it goes to `say`."""
         answers: SimpleQueue[Line | Answer | None] = SimpleQueue()
+        # No two calls that wait have the same, since both queues live.
         number = id(answers)
         self._calls[number] = answers
         self._send(
@@ -166,16 +172,16 @@ class _Process:
         if self.ended:
             answers.put(None)
         while True:
-            told = answers.get()
-            if told is None:
+            message = answers.get()
+            if message is None:
                 status = self.process.wait()
                 raise self.failure or EnvironmentFailed(
                     f"the process of mfenv ended with status {status}"
                 )
-            if isinstance(told, Answer):
+            if isinstance(message, Answer):
                 del self._calls[number]
-                return told
-            say(told.say)
+                return message
+            say(message.say)
 
     def read(self) -> None:
         """Take what comes, until the process ends."""
@@ -237,6 +243,8 @@ def _surroundings() -> Surroundings:
 def _environ() -> dict[str, str]:
     """The variables of this process, without what only the Python of a task needs."""
     environ = dict(os.environ)
+    # In a task it leads to the libraries of the environment, which the Python outside must not
+    # load.
     if f"MF_ORIG_{_LIBRARIES}" in environ:
         environ[_LIBRARIES] = environ.pop(f"MF_ORIG_{_LIBRARIES}")
     return environ

@@ -108,6 +108,7 @@ def environment(
 
 def _adapted(command: click.Command) -> click.Command:
     """A command of mfenv as it is here: other names for options, pathspecs, and examples."""
+    # The commands are also those of `mfenv`, for whoever has both in a process.
     adapted = copy.copy(command)
     adapted.params = [_with_other_names(parameter) for parameter in command.params]
     for attribute in ("epilog", "help"):

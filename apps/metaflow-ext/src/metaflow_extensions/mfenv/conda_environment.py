@@ -81,6 +81,7 @@ class CondaEnvironment(MetaflowEnvironment):
         self, echo: Callable[..., None], only_steps: Container[str] | None = None
     ) -> None:
         steps = [step for step in self.flow if not only_steps or step.name in only_steps]
+        # One call for all steps, so that what is alike is resolved once and all of it at a time.
         resolved = call(
             Resolve(
                 datastore=self.datastore_type,
@@ -115,6 +116,7 @@ class CondaEnvironment(MetaflowEnvironment):
 
     def start_local_run(self, package: MetaflowPackage, order: Iterable[str]) -> None:
         """Begin, once, to make what the local tasks of this run share, in the order of steps."""
+        # The decorator of each step asks for it.
         if self.local is not None or self.folder is None:
             return
         self.local = LocalRun(self.create, package, Path(self.folder.name))

@@ -40,6 +40,7 @@ def prepare(asked: Prepare, say: Say) -> ContainerInterpreter:
     started = time.time()
     try:
         paths = add_runtime(asked.runtime, home, fetcher(os.environ["MFENV_STORE"]))
+        # From here on `mfenv` can be imported, and not before.
         add_paths(paths)
         fetching = time.time() - started
         from metaflow_extensions.mfenv.engine import create
@@ -78,14 +79,17 @@ def add_runtime(runtime: Runtime, home: Path, fetch: Callable[[str, Path], None]
         )
     root = home / "runtime"
     root.mkdir(parents=True, exist_ok=True)
+    # Each is a request or two of its own, and waiting for the store is nearly all of the time.
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda item: _unpacked(item, root, fetch), [runtime.code, *wheels]))
 
 
 def _unpacked(item: RuntimeObject, root: Path, fetch: Callable[[str, Path], None]) -> str:
     folder = root / item.sha256
+    # It came there whole, by its rename, after its hash was compared.
     if folder.is_dir():
         return str(folder)
+    # Under `root`, so that the rename stays in one file system.
     with tempfile.TemporaryDirectory(dir=root) as beside:
         archive = Path(beside, "archive.zip")
         fetch(item.key, archive)
@@ -97,6 +101,7 @@ def _unpacked(item: RuntimeObject, root: Path, fetch: Callable[[str, Path], None
             )
         content = Path(beside, "content")
         with zipfile.ZipFile(archive) as file:
+            # Nobody's but ours: the hash came with the code package of the run.
             file.extractall(content)
         try:
             content.rename(folder)

@@ -71,11 +71,14 @@ def create_into(callback: Callable[..., Any]) -> Callable[..., Any]:
         if into_dir is None:
             callback(**options)
             return
+        # Before anything is resolved or created.
         _check_empty(into_dir, force=options["force"])
         step = options["env"] if options["pathspec"] else ""
         step = step or (options["env"] if options["env"].startswith("step:") else "")
         into_dir = into_dir.absolute()
         into_dir.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place, so that it is there by a rename, whole. After that the directory is gone
+        # under its first name, which is no error.
         with tempfile.TemporaryDirectory(
             dir=into_dir.parent, prefix=".mfenv-", ignore_cleanup_errors=True
         ) as made:
@@ -86,6 +89,7 @@ def create_into(callback: Callable[..., Any]) -> Callable[..., Any]:
             created = callback(**options)
             _finish(Path(made), into_dir, created)
             shutil.rmtree(into_dir, ignore_errors=True)
+            # A temporary directory is for its owner alone.
             Path(made).chmod(0o755)
             Path(made).rename(into_dir)
 
@@ -131,6 +135,7 @@ def _install_metaflow(place: Path, version: str) -> None:
     index = Settings.load().index_url
     done = subprocess.run(
         [
+            # Without dependencies: the environment has them, as Metaflow asked for them.
             *(find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--no-config"),
             *("--target", str(place), f"metaflow=={version}"),
         ],
@@ -140,8 +145,8 @@ def _install_metaflow(place: Path, version: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = " ".join(done.stderr.split()).removeprefix("error: ")
-        raise InvalidRequest(f"Metaflow {version} cannot be installed: {said}", "see the index")
+        reason = " ".join(done.stderr.split()).removeprefix("error: ")
+        raise InvalidRequest(f"Metaflow {version} cannot be installed: {reason}", "see the index")
 
 
 def _paths(made: Path, place: Path) -> list[str]:

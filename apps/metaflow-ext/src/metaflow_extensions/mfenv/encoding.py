@@ -34,6 +34,7 @@ VERSION = 1
 """Of all records together: a process has either the same ones as another, or other ones."""
 
 _FIRST = 1
+# No user's key begins with NUL.
 _ITEMS, _OTHER = "\0items", "\0other"
 _T = TypeVar("_T")
 
@@ -149,6 +150,7 @@ def _read_single(kind: Any, data: Any, where: str) -> Any:
         return _read_record(kind, data, where)
     if kind is not Any and issubclass(kind, tuple):
         types = get_type_hints(kind).values()
+        # Not `strict`, which Python 3.8 has not; `_is_of` has counted.
         return kind(*(_read(item_type, item, where) for item_type, item in zip(types, data)))
     return data
 
@@ -173,6 +175,7 @@ def _is_of(kind: Any, data: Any) -> bool:
         return isinstance(data, list) and len(data) == len(get_type_hints(kind))
     if issubclass(kind, (Record, dict)):  # the latter is a view of a document of envid's
         return isinstance(data, dict)
+    # Not `isinstance`, to which true is an `int`.
     return type(data) is kind or (kind is float and type(data) is int)
 
 

@@ -76,6 +76,7 @@ def resolve(asked: Resolve, say: Say) -> FlowEnvironments:
     away = {
         step.platform
         for step, request in zip(asked.steps, requests, strict=True)
+        # A step without an environment needs nothing of ours where it runs.
         if request.request or request.at_exec
     }
     with opened(asked.datastore, say) as environments:
@@ -220,16 +221,20 @@ def create(asked: Create, say: Say) -> Interpreter:
     """
     before = dict(os.environ)  # which other threads may change
     with opened(asked.datastore, say) as environments:
+        # A container's registry is empty; with the descriptions it needs no request to know what to
+        # create.
         if asked.descriptions:
             environments.add([ResolvedEnv.from_dict(env) for env in asked.descriptions])
         created = environments.create(asked.name)
         _check(created, asked.datastore)
         inside = environments.activation(created.prefix)
+    # Only what differs: the task has the rest from Metaflow, which may change it in between.
     changed = {key: text for key, text in inside.items() if before.get(key) != text}
     # A variable cannot be taken from a task; empty, these mean what no variable means.
     changed |= dict.fromkeys(before.keys() - inside.keys(), "")
     if (created.prefix / "conda-meta").is_dir():
         outside = inside.get("LD_LIBRARY_PATH", "")
+        # By this name Metaflow's `env_escape` gives it back to the Python outside.
         changed["MF_ORIG_LD_LIBRARY_PATH"] = outside
         changed["LD_LIBRARY_PATH"] = f"{created.prefix / 'lib'}:{outside}".rstrip(":")
     return Interpreter(

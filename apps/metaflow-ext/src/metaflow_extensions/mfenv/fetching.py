@@ -23,6 +23,7 @@ __all__ = ["AT_ONCE", "Failed", "fetcher"]
 AT_ONCE = 8
 """How many objects are fetched at a time."""
 
+# Bytes: of what Azure is asked for at a time, and of what is written of S3's answer at a time.
 _PIECE, _SMALL = 1 << 20, 1 << 12
 _Options = Dict[str, str]  # not `dict`: it is evaluated here, by Python 3.8 as well
 
@@ -80,6 +81,8 @@ def fetcher(url: str) -> Callable[[str, Path], None]:
                         f"`{key}` cannot be fetched from the store: {_line(error)}; check that this"
                         " task may read it, and start the run again"
                     ) from None
+                # By chance, so that the tasks of a wide step do not all come again at the same
+                # moment.
                 time.sleep(random.uniform(0, 0.5 * 2 ** (number - 1)))  # noqa: S311
             else:
                 return
@@ -99,6 +102,8 @@ def _watched(get: Callable[[str, Path], None], key: str, path: Path, limits: _Li
         except BaseException as error:  # noqa: BLE001 - told by who waits
             failure.append(error)
 
+    # A thread, since none of the libraries can be told of a least speed; as a daemon, it does not
+    # keep a task that gave up from ending.
     thread, size = threading.Thread(target=run, daemon=True), 0
     thread.start()
     while True:

@@ -118,6 +118,7 @@ def _shown(environments: Environments, step: StepRequest) -> ShownStep:
     )
     if envs is None:
         return shown
+    # One platform was asked for.
     (env,) = envs
     return replace(
         shown,

@@ -77,9 +77,9 @@ def _locked(done: Relocked) -> LockedStep:
 
 
 def _check(environments: Environments, asked: FlowLock, requests: list[StepRequest]) -> None:
-    told = tuple(_differences(environments, asked, requests))
-    if told:
-        raise StaleLock(asked.place.file, told, again(asked.place))
+    differences = tuple(_differences(environments, asked, requests))
+    if differences:
+        raise StaleLock(asked.place.file, differences, again(asked.place))
 
 
 def _differences(

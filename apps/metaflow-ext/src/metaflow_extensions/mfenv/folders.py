@@ -34,6 +34,8 @@ class RunFolder(tempfile.TemporaryDirectory):  # type: ignore[type-arg]  # on Py
             _delete(path, wait=False)
         super().__init__(prefix=_PREFIX)
         new = Path(self.name, f"{_LOCK}.new")
+        # Never closed: the lock is to last as long as this process. It is shared, with the tasks of
+        # the run.
         fcntl.flock(os.open(str(new), os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
         new.replace(Path(self.name, _LOCK))  # nobody finds it unlocked
 
@@ -62,6 +64,7 @@ def clear() -> None:
 def _delete(path: Path, *, wait: bool) -> None:
     with suppress(OSError):
         about = path.lstat()
+        # The temporary directory is everybody's: what has such a name may be a trap.
         if about.st_uid != os.geteuid() or path.is_symlink():
             return
         try:
@@ -71,6 +74,7 @@ def _delete(path: Path, *, wait: bool) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             return
         try:
+            # Granted only where nobody holds it shared: then run and tasks have ended.
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             shutil.rmtree(path, ignore_errors=True)
         finally:

@@ -25,10 +25,13 @@ def add_paths(paths: list[str]) -> None:
         for place, path in enumerate(sys.path)
         if os.path.basename(path) in ("site-packages", "dist-packages")  # noqa: PTH119
     )
+    # Behind the standard library, whose modules nothing in these directories may replace.
     place = next(installed, len(sys.path))
     sys.path[place:place] = [path for path in paths if path not in sys.path]
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
     extensions = [os.path.join(path, _PACKAGE) for path in sys.path]  # noqa: PTH118
+    # A package without a file of its own: `metaflow_extensions` of somebody else, with an
+    # `__init__`, would hide ours.
     package = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
     package.__path__ = [own, *extensions]
 

@@ -41,6 +41,7 @@ class LocalRun:
         self, create: Callable[[str], Interpreter], package: MetaflowPackage, folder: Path
     ) -> None:
         self._create, self._package, self._folder = create, package, folder
+        # A thread of its own for the code, so that no environment waits for it, nor it for one.
         self._creating, self._laying = ThreadPoolExecutor(_AT_ONCE), ThreadPoolExecutor(1)
         self._created: dict[str, Future[Interpreter]] = {}
         self._code = self._laying.submit(self._lay_out)
@@ -86,6 +87,8 @@ class LocalRun:
         return {
             **variables,
             "PYTHONPATH": path,
+            # As in a container: what a user has installed for all Pythons is not of the
+            # environment.
             "PYTHONNOUSERSITE": "1",
             OUTSIDE: encoding.write(outside()),
             "METAFLOW_ENV_ESCAPE_PY": env_escape.ENV_ESCAPE_PY,
@@ -108,8 +111,11 @@ def _link_code(folder: Path) -> None:
     places: dict[str, set[Path]] = {}
     for path, name in package_mfext_all():
         _, first, *rest = Path(name).parts
+        # What lies directly in the folder of extensions belongs to no single one.
         if rest:
             places.setdefault(first, set()).add(Path(path).resolve().parents[len(rest) - 1])
     for name, folders in places.items():
+        # One that lies in several places cannot be linked as a whole: its files come with the code
+        # package.
         if len(folders) == 1:
             (extensions / name).symlink_to(folders.pop())

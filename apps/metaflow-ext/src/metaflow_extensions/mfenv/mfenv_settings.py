@@ -75,6 +75,7 @@ def load_settings(
     variable, place = _root(datastore) if used else ("", "")
     inherited = list(_inherited())
     if place and variable in _ROOTS[datastore]:
+        # First, so that METAFLOW_MFENV_STORE wins: of equals, the later one counts.
         inherited.insert(0, ("store", store_url(datastore, place), f"METAFLOW_{variable}"))
     settings = Settings.load(by_hand, inherited=inherited)
     if "seed" not in settings.origins:
@@ -92,8 +93,10 @@ def handed_on(settings: Settings) -> dict[str, str]:
     By them a run that a task on another machine starts finds what is known where the task came
     from. What holds a login stays here.
     """
+    # A task's own run would otherwise ask for the Python of its image.
     python = settings.python or f"{sys.version_info.major}.{sys.version_info.minor}"
     me = user_name()
+    # In a container, whoever works there has another name.
     users = tuple(me if user in ("none", "me") else user for user in settings.use_remote_latest)
     texts: dict[str, str] = {}
     asked = replace(
@@ -104,8 +107,9 @@ def handed_on(settings: Settings) -> dict[str, str]:
     )
     for name, shown, origin, _ in describe(asked):
         value = getattr(asked, name)
-        said = origin not in ("default", _OWN_DEFAULT)
-        if name in _HANDED_ON and said and shown == value:
+        is_stated = origin not in ("default", _OWN_DEFAULT)
+        # `describe` leaves credentials out: what it shows otherwise has one.
+        if name in _HANDED_ON and is_stated and shown == value:
             texts[name] = " ".join(value) if isinstance(value, tuple) else str(value)
     return texts
 

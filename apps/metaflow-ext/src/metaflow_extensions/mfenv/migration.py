@@ -137,6 +137,7 @@ def _names(manifests: list[Manifest]) -> _Names:
     names = _Names()
     seen: set[str] = set()
     for manifest in manifests:
+        # The mutable ones first, so that one name in both is what it is by now.
         for known, into in (
             (manifest.mutable_aliases, names.aliases),
             (manifest.aliases, names.aliases),
@@ -179,6 +180,7 @@ def _take_over(
         }
         source = _OldStore(old_store, _places(packages.values(), together)) if old_store else None
         # The old store is only ever read.
+        # Before they are published: our store takes them from the cache.
         environments.fetch(packages.values(), store=cast("Store | None", source))
     for default in (False, True):
         chosen = [env for env in envs if (env.platform in is_default) is default]

@@ -29,6 +29,8 @@ def env_of_step(pathspec: str) -> EnvId:
             tasks = [Task(pathspec, _namespace_check=False)]
     except (MetaflowInvalidPathspec, MetaflowNotFound):
         raise LookupError(f"there is no step `{pathspec}`") from None
+    # Tasks of one step may differ: of a name that is looked up when they start, or by having failed
+    # before they had an environment.
     for task in tasks:
         text = task.metadata_dict.get(METADATA)
         if text:

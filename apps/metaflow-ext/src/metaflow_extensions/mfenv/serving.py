@@ -79,6 +79,7 @@ class _Pipes:
     def receive(self, *kinds: type[_M]) -> _M | None:
         """The next message, which is one of these; None at the end of the other process."""
         line = self._incoming.readline()
+        # A line without an end is what a killed process wrote of it.
         return encoding.read(line, *kinds) if line.endswith("\n") else None
 
     def send(self, message: Record) -> None:
@@ -90,6 +91,7 @@ class _Pipes:
         """What Metaflow's process answers to a question."""
         replies: SimpleQueue[Reply] = SimpleQueue()
         number = id(replies)
+        # Before it is sent: the reply may be there at once.
         self._asked[number] = replies
         self.send(Ask(ask=number, function=question.function, arguments=question))
         return replies.get()
@@ -101,6 +103,7 @@ class _Pipes:
                 if isinstance(message, Reply):
                     self._asked.pop(message.ask).put(message)
                 elif isinstance(message, Call):
+                    # Each by itself: one call may wait for what another one brings about.
                     threading.Thread(target=self._answer, args=[message], daemon=True).start()
         except encoding.NotUnderstood as error:
             _refuse(error)
@@ -125,6 +128,7 @@ class _Pipes:
 
     def run(self, command: CommandLine) -> int:
         """Run a command line of `metaflow environment`, and return its exit status."""
+        # A command asks questions, too, and ends with who asked for it.
         threading.Thread(target=self.serve, daemon=True).start()
         self._take_over(command)
         from metaflow_extensions.mfenv.commands import main
@@ -135,6 +139,8 @@ class _Pipes:
         """Work as if this were the process that asks, as it is by now."""
         if surroundings.directory != os.getcwd():  # noqa: PTH109
             os.chdir(surroundings.directory)
+        # All calls share them, as all threads of the process that asks do; written only where it
+        # changes, since other calls may be reading.
         if surroundings.environ != dict(os.environ):
             os.environ.clear()
             os.environ.update(surroundings.environ)

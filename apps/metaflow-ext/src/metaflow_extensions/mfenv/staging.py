@@ -27,6 +27,7 @@ def stage(environments: Environments, platforms: Sequence[str]) -> Runtime:
     and what this task itself was started with costs none. Raises the errors of resolving and of
     moving packages.
     """
+    # What this task was started with is there; it need not be allowed to write.
     if handed_on := _handed_on(environments, platforms):
         return handed_on
     if not environments.store_url:
@@ -43,6 +44,7 @@ def stage(environments: Environments, platforms: Sequence[str]) -> Runtime:
 def _handed_on(environments: Environments, platforms: Sequence[str]) -> Runtime | None:
     """The runtime that the task around this process was started with, if it is of this store."""
     around = facts().around
+    # Without options, such as an endpoint that is another one from here.
     if around.store.partition("?")[0] != environments.store_url.partition("?")[0]:
         return None
     runtime = around.runtime

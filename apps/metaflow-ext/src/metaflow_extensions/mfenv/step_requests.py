@@ -76,28 +76,29 @@ def step_request(
     `mfenv.errors.Contradiction` naming two places that exclude each other, `InvalidRequest`, and
     `reqparse.ParseErrors`.
     """
-    said, notes = readings(asked.stated)
-    disabled = _nearest(said, "disabled", lambda arguments: arguments.disabled)
+    statements, notes = readings(asked.stated)
+    # Before all else: whoever switches an environment off need not say sensible things about it.
+    disabled = _nearest(statements, "disabled", lambda arguments: arguments.disabled)
     if disabled and disabled[0]:
         return StepRequest(step=asked.step)
-    lock = lock_of(said)
+    lock = lock_of(statements)
     if lock:
-        return replace(_of_lock(asked, said, lock, pins=pins, gpu=gpu), notes=notes)
-    named = _named(said)
-    if at_exec := _at_exec(said, named):
+        return replace(_of_lock(asked, statements, lock, pins=pins, gpu=gpu), notes=notes)
+    named = _named(statements)
+    if at_exec := _at_exec(statements, named):
         return StepRequest(step=asked.step, at_exec=at_exec, notes=notes)
     requirements = [
-        *_packages(said, "conda", lambda arguments: arguments.packages),
-        *_packages(said, "pypi", lambda arguments: arguments.conda_only),
-        *_packages(said, "pypi", lambda arguments: arguments.packages),
-        *_packages(said, "sys_packages", lambda arguments: arguments.packages),
+        *_packages(statements, "conda", lambda arguments: arguments.packages),
+        *_packages(statements, "pypi", lambda arguments: arguments.conda_only),
+        *_packages(statements, "pypi", lambda arguments: arguments.packages),
+        *_packages(statements, "sys_packages", lambda arguments: arguments.packages),
     ]
     return StepRequest(
         step=asked.step,
         notes=notes,
         platforms=(asked.platform or host_platform(),),
         request=Request(
-            stated=(_stated(said, requirements, settings),),
+            stated=(_stated(statements, requirements, settings),),
             using=_expanded(named, environ) if named else None,
             virtual=tuple(gpu) if asked.gpu else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
@@ -108,14 +109,14 @@ def step_request(
 
 def _of_lock(
     asked: StepStatements,
-    said: Sequence[Reading],
+    statements: Sequence[Reading],
     lock: StatedLock,
     *,
     pins: Mapping[str, str],
     gpu: Sequence[str],
 ) -> StepRequest:
     """What a step asks for whose lock says what there is."""
-    virtual = _packages(said, "sys_packages", lambda arguments: arguments.packages)
+    virtual = _packages(statements, "sys_packages", lambda arguments: arguments.packages)
     return StepRequest(
         step=asked.step,
         platforms=(asked.platform or host_platform(),),
@@ -134,13 +135,13 @@ def _of_lock(
 
 
 def _stated(
-    said: Sequence[Reading], requirements: Sequence[Requirement], settings: Settings
+    statements: Sequence[Reading], requirements: Sequence[Requirement], settings: Settings
 ) -> RequirementSet:
     from metaflow_extensions.mfenv._options import options
     from reqparse import Origin, PythonRequirement, RequirementSet, StatedSource
 
-    channels = _listed(said, "conda", lambda arguments: arguments.channels)
-    indexes = _listed(said, "pypi", lambda arguments: arguments.extra_indices)
+    channels = _listed(statements, "conda", lambda arguments: arguments.channels)
+    indexes = _listed(statements, "pypi", lambda arguments: arguments.extra_indices)
     sources = [
         *(StatedSource(kind="channel", url=url, origin=Origin(place)) for url, place in channels),
         *(
@@ -150,24 +151,26 @@ def _stated(
     ]
     if channels:  # what a file names replaces the usual channels; what a decorator names does not
         sources += [StatedSource(kind="channel", url=url) for url in settings.channels]
-    python = _nearest(said, "python", lambda arguments: arguments.python)
+    python = _nearest(statements, "python", lambda arguments: arguments.python)
+    # Also where nothing is said, it is something: a step with no packages has an environment with
+    # Python alone.
     version = PythonRequirement(specifier="")
     if python:
         version = PythonRequirement(specifier=_python(*python), origin=Origin(python[1]))
     stated = RequirementSet(
         requirements=tuple(requirements), sources=tuple(sources), python=(version,)
     )
-    return options(stated, _listed(said, "pypi", lambda arguments: arguments.extras))
+    return options(stated, _listed(statements, "pypi", lambda arguments: arguments.extras))
 
 
 def _nearest(
-    said: Sequence[Reading], key: str, get: Callable[[Arguments], _V | None]
+    statements: Sequence[Reading], key: str, get: Callable[[Arguments], _V | None]
 ) -> tuple[_V, str] | None:
     """The nearest statement of something that can be said once, and its place."""
     for level in _LEVELS:
         placed = [
             (value, reading.place)
-            for reading in said
+            for reading in statements
             if reading.level == level and (value := get(reading.arguments)) is not None
         ]
         for value, place in placed:
@@ -179,12 +182,12 @@ def _nearest(
     return None
 
 
-def _named(said: Sequence[Reading]) -> _Placed | None:
+def _named(statements: Sequence[Reading]) -> _Placed | None:
     """The environment to start from, and the place that names it."""
     for level in _LEVELS:
         placed = [
             _Placed(text, reading.place)
-            for reading in said
+            for reading in statements
             if reading.level == level
             for text in _names(reading.arguments)
         ]
@@ -201,8 +204,8 @@ def _names(arguments: Arguments) -> list[str]:
     return names + ([f"step:{arguments.pathspec}"] if arguments.pathspec else [])
 
 
-def _at_exec(said: Sequence[Reading], named: _Placed | None) -> str | None:
-    flag = _nearest(said, "fetch_at_exec", lambda arguments: arguments.fetch_at_exec)
+def _at_exec(statements: Sequence[Reading], named: _Placed | None) -> str | None:
+    flag = _nearest(statements, "fetch_at_exec", lambda arguments: arguments.fetch_at_exec)
     if not flag or not flag[0]:
         return None
     place = flag[1]
@@ -210,7 +213,7 @@ def _at_exec(said: Sequence[Reading], named: _Placed | None) -> str | None:
         raise InvalidRequest(
             f"{place} has `fetch_at_exec`, and no environment is named", "add `name=`"
         )
-    for reading in said:
+    for reading in statements:
         for key in reading.arguments.given():
             if key not in ("name", "pathspec", "fetch_at_exec", "disabled"):
                 raise refuse("`fetch_at_exec`", place, f"`{key}`", reading.place)
@@ -218,13 +221,13 @@ def _at_exec(said: Sequence[Reading], named: _Placed | None) -> str | None:
 
 
 def _packages(
-    said: Iterable[Reading],
+    statements: Iterable[Reading],
     kind: str,
     get: Callable[[Arguments], tuple[Requirement, ...] | None],
 ) -> list[Requirement]:
     """The packages that statements name; what a step says of a name replaces its flow's."""
     levels: dict[str, list[Requirement]] = {level: [] for level in _LEVELS}
-    for reading in said:
+    for reading in statements:
         if reading.kind == kind:
             levels[reading.level] += get(reading.arguments) or ()
     own = {_identity(package) for package in levels["step"]}
@@ -242,12 +245,12 @@ def _identity(requirement: Requirement) -> str:
 
 
 def _listed(
-    said: Iterable[Reading], kind: str, get: Callable[[Arguments], tuple[str, ...] | None]
+    statements: Iterable[Reading], kind: str, get: Callable[[Arguments], tuple[str, ...] | None]
 ) -> list[_Placed]:
     """Every item of a list that decorators give, the step's first, each once, with its place."""
     places: dict[str, str] = {}
     for level in _LEVELS:
-        for reading in said:
+        for reading in statements:
             if reading.kind == kind and reading.level == level:
                 for item in get(reading.arguments) or ():
                     places.setdefault(item, reading.place)

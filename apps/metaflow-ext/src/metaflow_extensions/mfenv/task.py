@@ -69,6 +69,7 @@ class TaskEnvironment(StepDecorator):
             return
         if self.remote:
             # The process that sends the task away reads this, not the task.
+            # In this process are the parameters and ids that the name may ask for.
             if env.at_exec:
                 env = StepEnvironment(at_exec=self._name(env.at_exec, cli_args.task))
             cli_args.env[VARIABLE] = encoding.write(env)
@@ -86,6 +87,7 @@ class TaskEnvironment(StepDecorator):
         name = self._name(env.at_exec, task) if env.at_exec else ""
         try:
             if env.env_id:
+                # It has begun when the run did; here it is only waited for.
                 return local.create(env.env_id.name).result()
             return self.environment.create(name)
         except EnvironmentFailed as error:
@@ -135,8 +137,10 @@ class TaskEnvironment(StepDecorator):
         text = os.environ.get(VARIABLE)
         env_id = encoding.read(text, EnvId) if text else None
         # Read when somebody asks: what a task looked up itself is not in its code package.
+        # A property works on a class alone.
         type(current).environment_info = property(lambda _: self._info(env_id))
         if env_id:
+            # As Metaflow tags its own metadata, so that a client finds that of the last attempt.
             tags = [f"attempt_id:{retry_count}"]
             datum = MetaDatum(METADATA, encoding.write(env_id), METADATA, tags)
             metadata.register_metadata(run_id, step_name, task_id, [datum])
