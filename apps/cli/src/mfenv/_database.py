@@ -115,6 +115,7 @@ class Database:
             # SQLite says it in words alone: `sqlite_errorcode` is there from Python 3.11 on.
             if "locked" not in str(error):
                 raise
+            # Only now: nearly every write of another process is over in the moment before.
             self._note(f"waiting for another process that writes to `{self.path}`")
             db.execute(f"pragma busy_timeout={_WAIT_SECONDS * 1000}")
             db.execute("begin immediate")

@@ -32,6 +32,7 @@ class Context(click.Context):
     """The context of a command whose help fits narrow terminals, too."""
 
     def make_formatter(self) -> click.HelpFormatter:
+        # click itself writes 50 columns at the least, however few there are.
         columns = min(shutil.get_terminal_size().columns, self.max_content_width or math.inf)
         return _Formatter(width=max(int(columns) - 2, _LEAST))
 

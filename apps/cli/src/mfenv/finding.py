@@ -242,6 +242,7 @@ class Finder:
         ref = store.alias(alias) if store else None
         if ref is None:
             return here
+        # What cannot be remembered is asked for again the next time.
         if self._registry.read_only:
             return ref
         url = self._settings.store

@@ -82,6 +82,8 @@ def implicit_packages(
     ]
     origin = settings.origins.get("seed", "seed")
     by_hand = origin == "--seed"
+    # A base has what its own request wanted; the setting would add to it what its user may have
+    # left out.
     if settings.seed and (base is None or by_hand):
         asked += ((origin, texts, not by_hand) for texts in _seed(python))
     there = _named(named, base, platforms)
@@ -145,5 +147,6 @@ def _unnamed(
         requirement = parse_requirement(text, category=category, origin=Origin(file=who, line=None))
         there = named.get(canonicalize_name(requirement.name or ""), set())
         rest = tuple(platform for platform in platforms if platform not in there)
+        # Where it is named on some platforms, it is added on the others alone.
         if rest:
             yield replace(requirement, platforms=rest if there else None)

@@ -25,6 +25,7 @@ def licences_of(packages: Iterable[Package], cache: PackageCache) -> dict[Packag
     licences: dict[Package, str] = {}
     for package in packages:
         stated = _of_conda(package, cache) if package.kind == "conda" else _of_wheel(package, cache)
+        # None is what nobody here knows, an empty text what the package does not say.
         if stated is not None:
             lines = (line.rstrip() for line in stated.strip().splitlines())
             text = "\n".join(lines)

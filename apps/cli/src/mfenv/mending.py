@@ -67,6 +67,8 @@ def look_through(
     for table, (key, columns, is_right) in _TABLES.items():
         for row in registry.all(f"select {columns} from {table}", ()):  # noqa: S608 - constants
             if not is_right(row):
+                # A prefix says itself what it is; without its row, a collection would forget what
+                # its user made.
                 if table == "prefixes" and repair and _of_its_marker(registry, row):
                     damages.append(
                         Damage(problem=f"the row of `{row[0]}` is damaged", mended="put right")

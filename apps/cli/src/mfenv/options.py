@@ -32,6 +32,7 @@ def options_of(sets: Sequence[RequirementSet], settings: Settings, *, wheels: bo
         require_hashes=any(file.require_hashes for file in sets),
         no_binary=[name for file in sets for name in file.no_binary],
         only_binary=[name for file in sets for name in file.only_binary],
+        # An empty setting is none: envid has None for it.
         exclude_newer=_chosen("exclude-newer", sets, settings) or None,
         channel_priority=_chosen("channel-priority", sets, settings),
         index_strategy=_chosen("index-strategy", sets, settings),

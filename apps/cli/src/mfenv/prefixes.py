@@ -104,9 +104,11 @@ class Prefixes:
             return
         with suppress(PkgcacheError):  # a cache that can only be read
             self._settled(path)  # perhaps it is being replaced
+        # Once more: whoever held its lock may have put a whole one there.
         if problems := check_prefix(path):
             own = path == self._path(env_id, None, None)
             place = f" --name {name}" if name else "" if own else f" --prefix {quote(str(path))}"
+            # By its ids: the name that it was created by may mean another environment by now.
             again = f"mfenv create {env_id.req_id}:{env_id.full_id}{place} --force"
             raise DamagedPrefix(str(path), problems, again)
 

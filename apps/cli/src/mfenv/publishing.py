@@ -150,6 +150,8 @@ class Publisher:
         target = FullRef(req_id=env.req_id, full_id=env.full_id)
         for text in self._registry.aliases_of(env.req_id, env.full_id):
             alias = parse_ref(text)
+            # What is no `Alias` is a name that only this machine knows, such as one of another
+            # system.
             if isinstance(alias, Alias) and not store.alias(alias):
                 store.set_alias(alias, target)
 

@@ -134,6 +134,8 @@ def _asked(site: Site, platforms: Sequence[str], python: str) -> Prepared:
     return prepare(
         # The oldest system that any of the wheels is made for: images are often old.
         Request(pypi=_imports(), python=python, sys=("__glibc=2.17",), platforms=tuple(platforms)),
+        # Of what a user chooses only where packages come from: our code runs on the image's Python,
+        # and was tested with releases.
         replace(site.settings, python_provider="system", pre=False, seed=False),
         Finder(site).find,
         site.credentials,

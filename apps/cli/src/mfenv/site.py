@@ -51,6 +51,7 @@ class Site:
         ):
             self.credentials.add(url)
         self.progress = progress or NoProgress()
+        # Here, by which all that uses an `Environments` comes.
         for note in settings.notes:
             self.progress.note(f"note: {note}")
         self.home = settings.home_path
@@ -121,6 +122,7 @@ class Site:
 
         With `unpack` they are ready to be linked. Raises the errors of pkgcache.
         """
+        # The store goes before channels and indexes, which may have lost what was resolved once.
         if store is None and self.store:
             store = self.store.store
         with self.downloader() as downloader:

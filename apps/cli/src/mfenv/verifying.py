@@ -119,6 +119,7 @@ def _packages(site: Site, digests: set[str]) -> list[Package]:
         except DamagedRow:  # which was said
             continue
         for package in env.packages if env else ():
+            # Whichever of its formats is here: a store may have it transmuted.
             if any(archive.digest in digests for archive in layout.archives(package)):
                 packages[package.digest] = package
         if len(packages) == len(digests):

@@ -69,6 +69,7 @@ def check_version(node: Node, known: tuple[str, ...], what: str) -> str:
     if node.value is None:
         raise Flaw(f"{what} without a version")
     version = node.text
+    # A minor version adds what an older reader may pass over, as PEP 751 has it for its own.
     if version.partition(".")[0] not in known:
         raise Flaw(
             f"version `{version}` of {what} is not known; known: {', '.join(known)}",

@@ -111,6 +111,7 @@ def python(project: Project, table: Node) -> None:
 
 def dynamic(project: Project, table: Node, node: Node) -> bool:
     """Take a field of `[project]` that setuptools reads from files; False where it does not."""
+    # Here, since few projects have their requirements in files.
     from reqparse.requirements_txt import RequirementsReader
 
     where = table.get("dynamic", node.text)

@@ -165,6 +165,7 @@ class _Manifest:
                 listed = node.get("features")
                 with_default = not node.get("no-default-feature").flag or with_default
                 self._project.unused(node, _ENVIRONMENT)
+                # An environment may have tables of its own, as a feature without a name.
                 if node.table.keys() - _COMPOSES:
                     yield _Part(node, group)
             yield from self._named(listed, group)
@@ -196,6 +197,7 @@ class _Manifest:
     def _channels(self, parts: list[_Part]) -> None:
         ranked: list[tuple[int, Node]] = []
         for part in parts:
+            # Those of the workspace are the default feature's.
             own = part.table.get("channels") if part.table is not self._table else Node(None, 1)
             for node in (own if own.value is not None else self._workspace.get("channels")).items:
                 with self._reading.guard(self._project.at(node)):

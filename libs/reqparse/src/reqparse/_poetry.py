@@ -256,6 +256,7 @@ def _sources(project: Project, table: Node) -> None:
     primary = [node for node, priority in entries if priority in ("default", "primary")]
     default = next((node for node, priority in entries if priority == "default"), None)
     # Primary sources take the place of PyPI: the last of them is what comes last.
+    # One without a URL is `PyPI` by name, which then stays what comes last.
     if default is None and primary and all("url" in node.table for node in primary):
         default = primary[-1]
     for node, priority in entries:

@@ -109,6 +109,7 @@ class Project:
             self.reading.problem(self.at(node), f"there is no key `{key}`", hint)
             node.done = True
         self.reading.note_unread(root, self.file)
+        # Tables are read in an order of their own; a person reads from the top.
         self.reading.notes.sort(key=lambda note: note.origin.line or 0)
 
     def unused(self, table: Node, reasons: Mapping[str, str]) -> None:

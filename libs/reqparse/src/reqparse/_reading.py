@@ -116,6 +116,7 @@ class Reading:
 
     def add(self, requirement: Requirement, *, constraint: bool = False) -> None:
         """Take a requirement; `python`, asked of PyPI, states the version of Python."""
+        # No index has Python itself; people write it there all the same, and mean its version.
         if requirement.category == "pypi" and requirement.name == "python" and not requirement.url:
             self.add_python(requirement.specifier, requirement.origin, requirement.marker)
             return

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RequirementSet,
     )
 
+# conda-lock and pixi compare the names of their categories and environments as they are written.
 _NORMALISED = ("uv.lock", "pylock.toml", "poetry.lock")
 _OLD_STAR = re.compile(r"((?:[<>]=?|~=)\s*\d+(?:\.\d+)*)\.\*")
 _WORDS = {
@@ -123,6 +124,8 @@ def normalised(lock: Lock, choice: Choice) -> Choice:
 def wanted_groups(lock: Lock, choice: Choice) -> frozenset[str]:
     """The groups that a normalised choice means, the default ones of its projects among them."""
     default: Iterable[str] = lock.default_groups
+    # Each member has default groups of its own, and those of members that were not chosen are not
+    # meant.
     if choice.packages and lock.projects:
         chosen = [lock.projects[name] for name in choice.packages if name in lock.projects]
         default = {name for groups in chosen for name in groups.default}
@@ -166,6 +169,7 @@ class Selection:
 
     def has(self, *names: str) -> None:
         """Refuse what was chosen of things that this kind of lock does not have."""
+        # A choice that says nothing is right for every kind, whatever its fields are by default.
         nothing = Choice()
         for name in (field.name for field in fields(Choice)):
             if name not in names and getattr(self.choice, name) != getattr(nothing, name):
@@ -206,6 +210,8 @@ class Selection:
         """Whether a marker holds on the target; one that nobody can tell is a problem."""
         if marker is None:
             return True
+        # Only where a marker is met: locks of conda packages have none, and their targets need no
+        # markers.
         if self._evaluation is None:
             self._evaluation = Evaluation(self.target.markers)
         try:
@@ -234,6 +240,7 @@ class Selection:
         """Whether a `Requires-Python` admits the target's. Raises ValueError for no specifier."""
         # `>=3.6.*`, which was in use before PEP 440 had been enforced, means `>=3.6`.
         text = _OLD_STAR.sub(r"\1", specifier)
+        # The Python is given: whether it is a pre-release is not for a package to say.
         return SpecifierSet(text).contains(self.python, prereleases=True)
 
     def artifact(self, package: LockedPackage) -> LockedArtifact | None:
@@ -247,6 +254,7 @@ class Selection:
         except ValueError:
             text = f"`{name}` is for Python `{required}`, which is not a version specifier"
             self.problem(package.origin, text)
+        # Also where the Python is wrong: all that is wrong with a lock is told at once.
         chosen = best(package.artifacts, self.target.ranks)
         if chosen is None:
             files = ", ".join(a.filename for a in package.artifacts) or "nothing"

@@ -26,6 +26,7 @@ _EXPORT = (
     "give what `conda env export` or `conda list --explicit` writes, as a file of its own kind"
 )
 
+# By name too, since some of these read as lists of packages without any error.
 _NAMES = {
     "poetry.lock": ("poetry's lock file", _POETRY),
     "pdm.lock": ("pdm's lock file", _PDM),
@@ -171,8 +172,10 @@ def of_lines(data: bytes, wrong: Sequence[str], read: int) -> Flaw | None:
     """
     if not wrong:
         return None
+    # Only after lines were wrong: what is a requirements file may look like anything.
     if other := _of_text(data):
         return _not("requirements.txt", *other)
+    # With fewer, or where a third is right, the lines are to be mended one by one.
     if len(wrong) >= _MANY and 3 * len(wrong) > 2 * read:
         return Flaw(
             f"this seems to be no requirements file: {len(wrong)} of its {read} lines are wrong,"

@@ -28,6 +28,7 @@ def _public_userinfo(match: re.Match[str]) -> str:
     """The start of a URL without what may be secret: only ssh needs its user name to work."""
     scheme, (user, _, _) = match["scheme"], match["user"].partition(":")
     transport = scheme.rpartition("+")[2].lower()
+    # `git@` is who logs in, without which no server answers; the key is elsewhere.
     keep = transport in ("ssh", "sftp", "ftp") and "@" not in user
     return f"{scheme}://{user}@" if keep else f"{scheme}://"
 

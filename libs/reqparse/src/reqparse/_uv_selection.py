@@ -82,6 +82,7 @@ class _Walk:
             package = self._packages[place]
             kind = "extra" if extra else "project"
             active.add(_name(kind, package.name, extra))
+            # Groups are of the roots alone, see `_start`.
             edges = (e for e in package.dependencies if e.extra == extra and e.group is None)
             queue.extend(self._follow(edges, place))
         return active
@@ -188,6 +189,7 @@ class _Walk:
 def _is(package: LockedPackage, edge: LockedEdge) -> bool:
     """Whether a package is what an edge says of it."""
     addresses = {package.source} | {a.path or a.url for a in package.artifacts}
+    # One name may come from two places, such as an index and a repository, for different markers.
     if edge.source is not None and edge.source not in addresses:
         return False
     if not edge.specifier or package.version is None:

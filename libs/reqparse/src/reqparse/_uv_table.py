@@ -227,6 +227,7 @@ class _Places:
 
     def _at(self, node: Node) -> Origin:
         """The place of a source; one of the root's has no line here."""
+        # By identity: only so is it known of which of the two files a line is.
         inherited = [
             entry for held in self._inherited.values() for entry in (held, *_entries(held))
         ]

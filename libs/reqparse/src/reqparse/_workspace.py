@@ -88,6 +88,7 @@ class Workspace:
         place = self.directory(name)
         root = self._read(place)
         table = root.get("project")
+        # What a member says itself goes before what the root says for all.
         sources = {**_sources(self._uv), **_sources(root.get("tool", "uv"))}
         optional = {normalise(k): v for k, v in table.get("optional-dependencies").table.items()}
         lists = [table.get("dependencies"), *(optional[e] for e in extras if e in optional)]

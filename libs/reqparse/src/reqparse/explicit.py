@@ -49,6 +49,7 @@ class _Reader:
         elif match := _PLATFORM.fullmatch(line):
             self._platforms = (match[1],)
             self._reading.facts["platforms"] = self._platforms
+        # Before comments are passed over: conda-lock writes them as such, for conda to pass over.
         elif match := _PIP.fullmatch(line):
             self._pip(match[1], match[2].split(), origin)
         elif line and not line.startswith("#"):

@@ -51,6 +51,7 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     if python.value is not None:
         with reading.guard(place.at(python)):
             reading.add_python(constraint(python.text, python=True), place.at(python))
+    # Up to lock version 1.1, hashes stand apart from the packages.
     files: dict[str, Node] = {
         canonicalize_name(n): v for n, v in metadata.get("files").table.items()
     }
@@ -140,6 +141,7 @@ def _artifacts(
         yield from files
     elif kind == "git":
         address = source.get("url").text.removeprefix("git+")
+        # A branch may stand in `reference`; what it was then is in the other.
         commit = source.opt("resolved_reference") or source.get("reference").text
         subdirectory = source.opt("subdirectory")
         end = f"#subdirectory={subdirectory}" if subdirectory else ""

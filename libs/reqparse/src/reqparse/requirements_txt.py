@@ -99,6 +99,7 @@ class RequirementsReader:
 
     def _push(self, location: str, data: bytes, origin: Origin, *, constraint: bool) -> None:
         with self._reading.guard(Origin(file=redact(location))):
+            # Before it is decoded: an archive is no badly encoded text.
             check_file(location, data, "requirements.txt")
             lines = logical_lines(decode(data), self._reading.env)
             # By its role, too: a file that is required and constrains is read as both.

@@ -62,6 +62,7 @@ def select(
     """
     lock = _lock(locked)
     selection = Selection(locked, lock, target, choice)
+    # By name, so that a single kind of lock is loaded.
     module = import_module(f"reqparse.{_SELECTORS[lock.kind]}")
     packages: Callable[[Selection], dict[LockedPackage, tuple[str, ...]]] = module.packages
     chosen = packages(selection)

@@ -121,6 +121,7 @@ def _conflict(node: Node) -> str:
     package = canonicalize_name(node.get("package").text)
     for kind in ("extra", "group"):
         if name := node.opt(kind):
+            # The length tells where the package ends, whose name may have hyphens.
             return f"{kind}-{len(package)}-{package}-{name}"
     return f"project-{len(package)}-{package}"
 
@@ -166,6 +167,7 @@ def _artifacts(place: Place, node: Node, source: Node) -> Iterator[LockedArtifac
             yield _file(place, file, source)
     if git := source.opt("git"):
         yield place.artifact(_git(git))
+    # What has files is taken by these: `path` may name a wheel or an sdist.
     elif not node.get("wheels").items and node.get("sdist").value is None:
         for key in _LOCAL:
             if local := source.opt(key):

@@ -83,6 +83,7 @@ def _requirements_txt_of(requirements: RequirementSet, file: str | None, *, secr
 
 
 def _environment_yml_of(requirements: RequirementSet, file: str | None, *, secrets: bool) -> str:
+    # Sources keep their order: a channel behind an index cannot stand under `channels:`.
     channels = list(takewhile(lambda source: source.kind == "channel", requirements.sources))
     lines = [f"name: {json.dumps(requirements.name)}"] if requirements.name is not None else []
     lines += [

@@ -77,6 +77,8 @@ def _packages(file: RequirementSet, category: Category) -> dict[str, str]:
             continue  # its version is stated already
         extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
         if requirement.url or requirement.path or not requirement.name:
+            # A reference says which version by itself: its name stands for all of it, with an empty
+            # constraint.
             asked.setdefault(requirement.text, [])
             continue
         channel = requirement.channel if category != "pypi" else None
@@ -98,6 +100,8 @@ def _constraint(name: str, asked: Sequence[Requirement]) -> str:
                 f"`{name}` is asked for with several {what}, which no decorator can say",
                 "keep one of them",
             )
+    # `,` binds closer than `|` in a MatchSpec: without parentheses, the others would bound one
+    # alternative alone.
     bounds = (f"({text})" if "|" in text else text for text in (same.specifier for same in asked))
     return ",".join(filter(None, bounds))
 

@@ -147,6 +147,8 @@ def _at_revision(reference: str, revision: str) -> str:
         )
     url, mark, fragment = reference.partition("#")
     scheme, _, rest = url.partition("://")
+    # A repository has its kind in front, `git+https`, and a name may stand before that: `name @
+    # git+...`.
     if "+" not in scheme.rpartition("@")[2] or "@" in rest.partition("/")[2]:
         raise InvalidRequest(
             f"`{revision}` stands beside what has a revision already, or is no repository",

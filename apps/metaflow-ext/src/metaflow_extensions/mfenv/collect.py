@@ -61,6 +61,7 @@ def lock_place(flow: FlowSpec) -> LockPlace:
     """Where the lock file of a flow is: beside its file."""
     folder, program = os.path.split(_file_of(flow))
     file = os.path.join(folder, "mfenv.lock")  # noqa: PTH118 - records hold texts
+    # As a user would type it, where it lies below.
     near = os.path.relpath(file)
     return LockPlace(file=file if near.startswith("..") else near, flow=flow.name, program=program)
 

@@ -167,6 +167,7 @@ def _resolving(callback: Callable[..., Any]) -> Callable[..., Any]:
             options[name] = _step(pathspec) if pathspec else options[name]
         host = click.get_current_context().find_object(MetaflowHost)
         if host:
+            # On the host, which makes the request: the command itself knows no such option.
             host.skip_pins = skip_metaflow_deps
         return callback(**options)
 

@@ -180,6 +180,7 @@ class CondaEnvironment(MetaflowEnvironment):
             return {}
         from metaflow.metaflow_config import DEFAULT_DATASTORE
 
+        # The store lies beside the datastore that the run had, which need not be the one of today.
         code = json.loads(metadata.get("code-package", "{}"))
         datastore = code.get("ds_type", DEFAULT_DATASTORE)
         env_id = encoding.read(text, EnvId)

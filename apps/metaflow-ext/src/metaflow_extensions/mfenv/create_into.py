@@ -84,10 +84,13 @@ def create_into(callback: Callable[..., Any]) -> Callable[..., Any]:
         ) as made:
             if step:
                 _fill(Path(made), step.removeprefix("step:"), strict=strict)
+            # Before the callback, which makes the kernel.
             if host := click.get_current_context().find_object(Host):
                 host.kernel_variables = {"PYTHONPATH": ":".join(_paths(Path(made), into_dir))}
             created = callback(**options)
             _finish(Path(made), into_dir, created)
+            # Last, with all of the new one there: a directory cannot take the place of one with
+            # something in it.
             shutil.rmtree(into_dir, ignore_errors=True)
             # A temporary directory is for its owner alone.
             Path(made).chmod(0o755)

@@ -158,6 +158,7 @@ def resolve_all(
 ) -> Iterator[tuple[Sequence[StepRequest], Resolved]]:
     """Resolve what `alike` gives all at once; options are those of `Environments.resolve`."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        # All are begun before one is waited for.
         pending = [
             (
                 steps,

@@ -29,6 +29,7 @@ def add_paths(paths: list[str]) -> None:
     place = next(installed, len(sys.path))
     sys.path[place:place] = [path for path in paths if path not in sys.path]
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    # Behind ours: what others have there can be imported, and is never taken for ours.
     extensions = [os.path.join(path, _PACKAGE) for path in sys.path]  # noqa: PTH118
     # A package without a file of its own: `metaflow_extensions` of somebody else, with an
     # `__init__`, would hide ours.

@@ -108,6 +108,7 @@ def import_all(
             if not dry_run:
                 _take_over(environments, envs, together, is_default, old_store)
         except (EnvidError, MfenvError, PkgcacheError) as error:
+            # One that cannot be had must not keep the others from being taken over.
             yield Skipped(what=str(ref), reason=str(error))
             continue
         given = []

@@ -197,6 +197,7 @@ class EnvironmentRunner:
         words = [word for platform in _listed(arch) for word in ("--arch", platform)]
         words += [word for name in _listed(alias) for word in ("--alias", name)]
         words += ["--force"] * force + ["--dry-run"] * dry_run
+        # Python 3.8 has no `dict[...]` that a program could be given.
         kind = Dict[str, Dict[str, ResolvedStep]]
         by_step = self._run(kind, "resolve", [*words, *steps], timeout)
         return {
@@ -245,6 +246,7 @@ class EnvironmentRunner:
         spelled = spelled[: len(spelled) - 1 - spelled[::-1].index("check")]
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder, "environments.json")
+            # By a file, since the flow may print whatever it likes.
             words = [*spelled, "environment", command, "--output", str(output), *words]
             try:
                 done = subprocess.run(

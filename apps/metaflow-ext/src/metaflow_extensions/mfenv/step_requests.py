@@ -214,6 +214,7 @@ def _at_exec(statements: Sequence[Reading], named: _Placed | None) -> str | None
             f"{place} has `fetch_at_exec`, and no environment is named", "add `name=`"
         )
     for reading in statements:
+        # What is looked up in the task is not known before: nothing can be added to it.
         for key in reading.arguments.given():
             if key not in ("name", "pathspec", "fetch_at_exec", "disabled"):
                 raise refuse("`fetch_at_exec`", place, f"`{key}`", reading.place)
