@@ -85,15 +85,104 @@ def test_a_lock_without_what_metaflow_needs_is_refused_before_the_run(
     assert "Traceback" not in ran.out
 
 
-def test_who_chooses_what_a_lock_does_not_have_is_named(locked: Pad) -> None:
-    text = (locked.flows / "locked.py").read_text()
-    (locked.flows / "locked.py").write_text(text.replace('["more"]', '["nope"]'))
-    for command in ("run", "environment resolve"):
-        ran = locked.run("locked", command=command)
+COMMANDS = {
+    "run": {},
+    "environment resolve": {},
+    "environment show": {},
+    "environment lock": {},
+    "environment lock --check": {},
+    "run ": {"METAFLOW_CONDA_LOCKED": "1"},
+}
+
+
+def refused_everywhere(pad: Pad, *said: str) -> None:
+    for command, environ in COMMANDS.items():
+        ran = pad.run("locked", command=command, env=environ)
+        assert ran.status == 1, command
+        for text in said:
+            assert text in ran.out, command
+        assert "Traceback" not in ran.out
+        assert "(run-id " not in ran.out
+
+
+def test_what_is_wrong_with_a_lock_names_it_and_its_steps(locked: Pad, tmp_path: Path) -> None:
+    locked.ok("locked", command="environment lock")
+    good = (locked.flows / "locked.py").read_text()
+
+    def flow(before: str, after: str) -> None:
+        assert before in good
+        (locked.flows / "locked.py").write_text(good.replace(before, after))
+
+    flow('groups=["more"]', 'groups=["nope"]')
+    refused_everywhere(
+        locked, "the lock of more: ", "uv.lock:1: the lock has no group `nope`", "hint: it has more"
+    )
+    flow('groups=["more"]', 'groups=["more"], only_groups=["more"]')
+    refused_everywhere(locked, "uv.lock` of more: only some groups are wanted")
+    flow('path="conda/list.txt"', 'path="conda/none.txt"')
+    refused_everywhere(locked, "@resolved_lock of step `conda`: there is no file `")
+    asked = (tmp_path / "pyproject.toml").read_text()
+    flow("@resolved_uv\nclass", "@resolved_uv(locked=True)\nclass")
+    (tmp_path / "pyproject.toml").write_text(asked.replace('"app"', '"app", "other"'))
+    refused_everywhere(locked, "the lock of end, start: ", "uv.lock", "is behind its source")
+    (locked.flows / "locked.py").write_text(good)
+    for text, said in (
+        ("@EXPLICIT\n???\n", "list.txt:2: "),
+        ("colours\n", "list.txt:1: `colours` is not pinned"),
+    ):
+        (locked.flows / "conda" / "list.txt").write_text(text)
+        refused_everywhere(locked, "the lock of conda: ", said)
+    (tmp_path / "uv.lock").unlink()
+    refused_everywhere(
+        locked,
+        "the lock of end, start: @resolved_uv of flow `LockedFlow`: there is no directory with"
+        " `uv.lock` and `pyproject.toml` from",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flow", "change", "said"),
+    [
+        (
+            "locked",
+            ('groups=["more"]', 'group=["more"]'),
+            "@resolved_uv of step `more` takes no `group` hint: it takes path, use_flow_dir, locked,",
+        ),
+        (
+            "locked",
+            ("@resolved_uv\nclass", "@resolved_uv(python='3.12')\nclass"),
+            "@resolved_uv of flow `LockedFlow` takes no `python`",
+        ),
+        (
+            "configured",
+            ("@pypi(**needs)", "@pypi(**more)"),
+            "@pypi of step `start` takes no `libraries` hint: it takes packages, conda_only,",
+        ),
+        (
+            "configured",
+            ("class", "@conda_base(library={})\nclass"),
+            "@conda_base of flow `Configured` takes no `library`",
+        ),
+    ],
+)
+def test_an_argument_that_a_decorator_has_not_is_one_line(
+    locked: Pad, pad: Pad, flow: str, change: tuple[str, str], said: str
+) -> None:
+    for name in ("configured.py", "inside.py", "needs.txt", "more.yml"):
+        shutil.copy(pad.flows / name, locked.flows)
+    text = (
+        (locked.flows / f"{flow}.py").read_text().replace("conda, pypi", "conda, conda_base, pypi")
+    )
+    assert change[0] in text
+    (locked.flows / f"{flow}.py").write_text(text.replace(*change))
+    for command in ("run", "environment show"):
+        ran = locked.run(flow, command=command)
         assert ran.status == 1
-        assert "the lock of more: " in ran.out
-        assert "uv.lock:1: the lock has no group `nope`" in ran.out
-        assert "hint: it has more" in ran.out
+        assert said in ran.out
+        assert "Traceback" not in ran.out
+    ran = locked.run("locked", "--with", "pypi:package=app")
+    assert ran.status == 1
+    assert "Traceback" not in ran.out
 
 
 def test_a_lock_excludes_what_else_says_what_there_is(locked: Pad) -> None:
@@ -101,10 +190,6 @@ def test_a_lock_excludes_what_else_says_what_there_is(locked: Pad) -> None:
     assert ran.status == 1
     assert "says what there is, and --with pypi says `@pypi`" in ran.out
     assert "Traceback" not in ran.out
-    (locked.flows.parent.parent / "uv.lock").unlink()
-    ran = locked.run("locked")
-    assert ran.status == 1
-    assert "there is no directory with `uv.lock` and `pyproject.toml` from" in ran.out
 
 
 def test_steps_are_resolved_from_a_lock_file(locked: Pad, tmp_path: Path) -> None:
@@ -120,3 +205,47 @@ def test_steps_are_resolved_from_a_lock_file(locked: Pad, tmp_path: Path) -> Non
     (step,) = by_platform.values()
     names = {package["name"] for package in step["env"]["packages"]}
     assert {"colours", "python"} <= names
+
+
+def test_what_is_taken_of_a_lock_file_may_be_said(locked: Pad, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+
+    def names(*words: str) -> set[str]:
+        options = ("--lockfile", "../../uv.lock", "--output", str(out))
+        locked.ok("locked", *words, *options, command="environment resolve")
+        ((step,),) = (found.values() for found in json.loads(out.read_text()).values())
+        return {package["name"] for package in step["env"]["packages"]} & {"app", "other"}
+
+    assert names("start") == {"app"}
+    assert names("more") == {"app", "other"}  # as its decorator takes of its own
+    assert names("start", "--group", "more") == {"app", "other"}
+    assert names("more", "--only-group", "more") == {"other"}
+    assert names("more", "--no-group", "more") == {"app"}
+    assert names("more", "--package", "ours") == {"app"}
+    ran = locked.run("locked", "--no-group", "more", command="environment resolve")
+    assert ran.status == 1
+    assert "Give a lock with --lockfile beside --no-group" in ran.out
+
+
+def test_a_lock_file_and_a_decorator_that_names_it_mean_the_same(
+    locked: Pad, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    beside = '@sys_packages(packages={"__cuda": "12.4"})\n    @resolved_lock(path="conda'
+    text = (locked.flows / "locked.py").read_text().replace('@resolved_lock(path="conda', beside)
+    text = text.replace("resolved_uv, step", "resolved_uv, step, sys_packages")
+    (locked.flows / "locked.py").write_text(text)
+
+    def req_id(*words: str) -> str:
+        options = ("--output", str(out))
+        locked.ok("locked", "conda", *words, *options, command="environment resolve")
+        (step,) = json.loads(out.read_text())["conda"].values()
+        assert "__cuda=12.4" in json.dumps(step["env"]["spec"])
+        return str(step["req_id"])
+
+    assert req_id("--lockfile", "conda/list.txt") == req_id()
+    disabled = text.replace("@sys_packages(", "@sys_packages(disabled=True, ")
+    (locked.flows / "locked.py").write_text(disabled)
+    options = ("--lockfile", "conda/list.txt")
+    ran = locked.ok("locked", "conda", *options, command="environment resolve")
+    assert "conda needs nothing resolved" in ran.out

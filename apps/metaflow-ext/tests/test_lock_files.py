@@ -10,11 +10,10 @@ from metaflow_extensions.mfenv._statements import readings
 from metaflow_extensions.mfenv.lock_files import lock_instead, lock_of
 from metaflow_extensions.mfenv.records import Statement
 from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.request import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from metaflow_extensions.mfenv.lock_files import StatedLock
 
 
 @pytest.fixture
@@ -34,10 +33,15 @@ def said(kind: str, project: Path, level: str = "step", **attributes: Any) -> St
     return Statement(kind=kind, level=level, place=f"@{kind} of {level}", attributes=attributes)
 
 
-def lock(*stated: Statement) -> StatedLock:
+def lock(*stated: Statement) -> Request:
     found = lock_of(readings(stated)[0])
     assert found
     return found
+
+
+def lock_file(*stated: Statement) -> Path | str:
+    (file,) = lock(*stated).locks
+    return file
 
 
 def test_a_lock_is_looked_for_upwards_from_the_flow(
@@ -45,18 +49,17 @@ def test_a_lock_is_looked_for_upwards_from_the_flow(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.chdir(elsewhere)
-    assert lock(said("resolved_uv", project)).file == project / "uv.lock"
-    assert (
-        lock(said("resolved_req", project, use_flow_dir=True)).file == project / "requirements.txt"
-    )
+    assert lock_file(said("resolved_uv", project)) == project / "uv.lock"
+    compiled = said("resolved_req", project, use_flow_dir=True)
+    assert lock_file(compiled) == project / "requirements.txt"
     with pytest.raises(InvalidRequest, match=rf"from `{elsewhere}` upwards"):
         lock(said("resolved_uv", project, use_flow_dir=False))
     monkeypatch.chdir(project / "src")
-    assert lock(said("resolved_uv", project, use_flow_dir=False)).file == project / "uv.lock"
+    assert lock_file(said("resolved_uv", project, use_flow_dir=False)) == project / "uv.lock"
     # Both files count: one of them alone is passed over.
     (project / "src" / "uv.lock").write_text("")
-    assert lock(said("resolved_uv", project)).file == project / "uv.lock"
-    above = lock(said("resolved_uv", project, path="../..")).file
+    assert lock_file(said("resolved_uv", project)) == project / "uv.lock"
+    above = lock_file(said("resolved_uv", project, path="../.."))
     assert (project / "uv.lock").samefile(str(above))
     with pytest.raises(InvalidRequest, match=r"has no pyproject\.toml"):
         lock(said("resolved_uv", project, path=".."))
@@ -78,11 +81,13 @@ def test_a_step_has_its_own_lock_and_nothing_beside_it(project: Path) -> None:
     own = said("resolved_lock", project, path="https://host.test/uv.lock", groups=["a"])
     of_flow = said("resolved_uv", project, "flow", extras=["b"])
     found = lock(of_flow, own)
-    assert (found.file, found.groups, found.extras) == ("https://host.test/uv.lock", ("a",), ())
+    assert found == Request(locks=("https://host.test/uv.lock",), groups=("a",))
     assert not found.locked
     assert lock(said("resolved_uv", project, locked="true")).locked
     found = lock(of_flow, said("sys_packages", project, packages={"__cuda": "12.4"}))
-    assert (found.file, found.extras) == (project / "uv.lock", ("b",))
+    assert found == Request(locks=(project / "uv.lock",), extras=("b",))
+    disabled = said("pypi", project, disabled=False)
+    assert lock(of_flow, disabled) == found
     for other in (said("pypi_base", project), said("resolved_req", project, "flow")):
         with pytest.raises(Contradiction, match="resolved_uv of flow says what there is"):
             lock(of_flow, Statement(**{**vars(other), "kind": other.kind.removesuffix("_base")}))
@@ -104,24 +109,56 @@ def test_a_decorator_has_one_name_for_flows_and_steps() -> None:
         metaflow.resolved_uv(type("NoFlow", (), {}))
 
 
+def test_what_is_taken_of_a_lock_is_what_mfenv_resolve_takes(project: Path) -> None:
+    found = lock(
+        said(
+            "resolved_uv",
+            project,
+            groups=["a"],
+            no_groups=["b"],
+            default_groups="false",
+            only_groups=[],
+            extras=["c"],
+            package="member",
+        )
+    )
+    assert found == Request(
+        locks=(project / "uv.lock",),
+        groups=("a",),
+        without_groups=("b",),
+        default_groups=False,
+        extras=("c",),
+        members=("member",),
+    )
+    found = lock(said("resolved_uv", project, only_groups=["a"], package=["one", "two"]))
+    assert found.only_groups == ("a",)
+    assert found.members == ("one", "two")
+
+
 def test_another_lock_has_the_choices_of_the_decorator() -> None:
-    """`resolve --lockfile` says which lock, and nothing of what a step takes of it."""
+    """`resolve --lockfile` says which lock, and may say what to take of it."""
 
     def statement(kind: str, level: str, **attributes: object) -> Statement:
         return Statement(kind=kind, level=level, place=f"@{kind}", attributes=attributes)
 
     of_flow = statement("resolved_req", "flow", groups=["far"], locked=True)
     of_step = statement("resolved_uv", "step", path="..", groups=["dev"], extras=["b"], locked=None)
-    for stated, choices in (
-        ((), {}),
-        ((statement("pypi", "step", packages={"a": "1"}),), {}),
-        ((of_flow,), {"groups": ["far"], "locked": True}),
-        ((of_step, of_flow), {"groups": ["dev"], "extras": ["b"]}),
-    ):
-        instead = lock_instead(stated, "x/uv.lock")
-        assert (instead.kind, instead.level, instead.place) == (
-            "resolved_lock",
-            "step",
-            "--lockfile",
-        )
-        assert instead.attributes == {"path": "x/uv.lock", **choices}
+    glibc = statement("sys_packages", "flow", packages={"__glibc": "2.28"})
+    disabled = statement("conda", "step", libraries={"a": ""}, disabled=True)
+    only_disabled = statement("conda", "step", disabled=True)
+    cases: tuple[tuple[tuple[Statement, ...], dict[str, object], dict[str, object], Any], ...] = (
+        ((), {}, {}, ()),
+        ((statement("pypi", "step", packages={"a": "1"}),), {}, {}, ()),
+        ((of_flow,), {}, {"groups": ["far"], "locked": True}, ()),
+        ((of_step, of_flow), {}, {"groups": ["dev"], "extras": ["b"], "locked": None}, ()),
+        ((of_flow,), {"extras": ["c"]}, {"locked": True, "extras": ["c"]}, ()),
+        ((of_step,), {"locked": True}, {"groups": ["dev"], "extras": ["b"], "locked": True}, ()),
+        ((of_flow,), {"locked": False}, {"groups": ["far"], "locked": False}, ()),
+        ((disabled, glibc), {}, {}, (glibc, only_disabled)),
+    )
+    for stated, chosen, taken, others in cases:
+        instead, *beside = lock_instead(stated, "x/uv.lock", chosen)
+        assert (instead.kind, instead.level) == ("resolved_lock", "step")
+        assert instead.place == "--lockfile"
+        assert instead.attributes == {"path": "x/uv.lock", **taken}
+        assert tuple(beside) == others

@@ -23,7 +23,8 @@ from mfenv.site import Site
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from envid.packages import Package
     from mfenv.collecting import Garbage
@@ -265,18 +266,26 @@ class Environments:
         flow: str,
         wanted: Sequence[tuple[Sequence[str], Request]],
         *,
+        about: Callable[[Request, Sequence[str]], AbstractContextManager[None]],
         whole_flow: bool = True,
         update: Sequence[str] = (),
         upgrade: bool = False,
     ) -> Locked:
         """Lock the steps of a flow: requests, each with the names of the environments of it.
 
-        `flow` is the file of the flow. What is in the lock file stays beside them, but with
+        `flow` is the file of the flow. What goes wrong with one of `wanted` does so in what `about`
+        gives for it. What is in the lock file stays beside them, but with
         `whole_flow` what is of this flow and not among them. They are locked for the platforms that
         they ask for and those that they are locked for. The rest is as `lock` has it.
         """
         return self._locks.lock_requests(
-            path, flow, wanted, whole_flow=whole_flow, update=update, upgrade=upgrade
+            path,
+            flow,
+            wanted,
+            about=about,
+            whole_flow=whole_flow,
+            update=update,
+            upgrade=upgrade,
         )
 
     def lock_file(self, path: Path) -> LockFile:

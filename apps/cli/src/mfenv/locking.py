@@ -20,6 +20,7 @@ from mfenv.lockfile.choosing import (
 from mfenv.lockfile.differences import Difference, differences
 from mfenv.lockfile.inputs import Inputs
 from mfenv.lockfile.model import LockedEnvironment, LockFile
+from mfenv.lockfile.names import locking
 from mfenv.lockfile.outcomes import Checked, Locked, Relocked
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.refusing import check_own
@@ -28,6 +29,7 @@ from mfenv.replacing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from envid.resolved import ResolvedEnv
@@ -132,6 +134,7 @@ class Locks:
         flow: str,
         wanted: Sequence[tuple[Sequence[str], Request]],
         *,
+        about: Callable[[Request, Sequence[str]], AbstractContextManager[None]],
         whole_flow: bool,
         update: Sequence[str],
         upgrade: bool,
@@ -159,6 +162,7 @@ class Locks:
                     together,
                     request,
                     dict(locked),
+                    about=about,
                     whole=whole,
                     update=update,
                     upgrade=upgrade,
@@ -181,6 +185,7 @@ class Locks:
         request: Request,
         locked: dict[str, LockedEnvironment],
         *,
+        about: Callable[[Request, Sequence[str]], AbstractContextManager[None]],
         whole: bool,
         update: Sequence[str],
         upgrade: bool,
@@ -195,9 +200,11 @@ class Locks:
         # Where the steps have different answers, or one has none yet, keeping them would leave what
         # asks for the same with different packages.
         alike = len(before) == len(names) and all(envs == first for envs in before.values())
-        envs, notes, kept = self._resolved(
-            self._answers, request, first, whole=whole and alike, update=update, upgrade=upgrade
-        )
+        whole = whole and alike
+        with about(request, names):
+            envs, notes, kept = self._resolved(
+                self._answers, request, first, whole=whole, update=update, upgrade=upgrade
+            )
         return tuple(
             Relocked(name=name, before=before.get(name, ()), envs=envs, kept=kept, notes=notes)
             for name in names
@@ -394,16 +401,13 @@ def _check_whole(path: Path, old: LockFile, again: Collection[str]) -> None:
 
     Of what is not, nothing proves that it is whole.
     """
-    made_from = {environment.inputs and environment.inputs.flow for environment in old.environments}
-    for name in (
-        environment.name for environment in old.environments if environment.name not in again
-    ):
+    made_from = {e.inputs.flow if e.inputs else None for e in old.environments}
+    for name in (e.name for e in old.environments if e.name not in again):
         hint: str | None = "take the file of either side, and lock again"
         if made_from == {""}:
             hint = None
-        elif len(made_from) == 1 and None not in made_from:
-            (flow,) = made_from
-            hint = f"`python {flow} --environment=conda environment lock` makes it whole again"
+        elif len(made_from) == 1 and (flow := next(iter(made_from))):
+            hint = f"`{locking(flow)}` makes it whole again"
         reason = f"environment `{name}` cannot be made whole by what is locked again here"
         raise InvalidLock(str(path), 0, reason, hint)
 

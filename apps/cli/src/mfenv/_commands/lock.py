@@ -17,7 +17,7 @@ from mfenv._commands._common import (
     say_packages,
 )
 from mfenv._commands.resolve import resolve
-from mfenv.lockfile.names import ASKED, DEFAULT, FILE, SETTINGS
+from mfenv.lockfile.names import ASKED, DEFAULT, FILE, SETTINGS, locking
 
 if TYPE_CHECKING:
     from mfenv.changes import Change
@@ -168,8 +168,9 @@ def _report(path: Path, checked: Checked, *, as_json: bool, allowed: bool) -> in
         again = "mfenv lock" if str(path) == FILE else f"mfenv lock -o {path}"
         raise StaleLock(str(path), tuple(lines), again)
     for name, flow in checked.unchecked.items() if not allowed else ():
-        checks = f"python {flow} --environment=conda environment lock --check" if flow else ""
-        start = f"`{checks}` checks it" if flow else "lock it from files of the repository"
+        start = "lock it from files of the repository"
+        if flow:
+            start = f"`{locking(flow)} --check` checks it"
         raise InvalidLock(
             str(path),
             0,

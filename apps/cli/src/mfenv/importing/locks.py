@@ -110,7 +110,7 @@ def read_locks(
     if request.only_groups and (request.groups or request.extras):
         raise InvalidRequest(
             "only some groups are wanted, and others or extras beside them",
-            "name the groups with `--only-group` alone",
+            "keep one of the two",
         )
     choice = Choice(
         environment=environment or None,

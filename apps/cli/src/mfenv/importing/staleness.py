@@ -48,7 +48,7 @@ def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
     if stale and strict:
         known = any(_UNTOLD not in text for text in stale)
         what = "a lock is behind its source" if known else "it is not known that a lock is fresh"
-        raise InvalidRequest(f"{what}: {'; '.join(stale)}", "lock again, or leave out `--locked`")
+        raise InvalidRequest(f"{what}: {'; '.join(stale)}", "lock again, or leave out `locked`")
     unchecked = _unchecked(every) if strict else ()
     return (*stale, *unchecked, *(text for lock in every for text in _otherwise(lock)))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
 from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
-from mfenv.lockfile.names import DEFAULT
+from mfenv.lockfile.names import DEFAULT, locking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +63,5 @@ def usual_platforms(lock: LockFile) -> tuple[str, ...]:
 def why_kept(inputs: Inputs | None) -> tuple[str, ...]:
     """Why an environment without inputs of its own is not locked again here."""
     if inputs:
-        again = f"python {inputs.flow} --environment=conda environment lock"
-        return (f"it is of `{inputs.flow}`: `{again}` locks it again",)
+        return (f"it is of `{inputs.flow}`: `{locking(inputs.flow)}` locks it again",)
     return ("it does not say what it was made from, and stays as it is",)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reqparse.model import Category
 
-__all__ = ["ASKED", "DEFAULT", "FILE", "FILES", "HEAD", "REQUIREMENTS", "SETTINGS"]
+__all__ = ["ASKED", "DEFAULT", "FILE", "FILES", "HEAD", "REQUIREMENTS", "SETTINGS", "locking"]
 
 FILE = "mfenv.lock"
 """What a lock file is called where nobody says otherwise."""
@@ -55,3 +55,8 @@ SETTINGS = {
     "no-index": "no_index",
 }
 """Options that are settings, each with the name of the setting."""
+
+
+def locking(flow: str) -> str:
+    """The command that locks the environments of a flow's steps; `flow` is its file."""
+    return f"python {flow} --environment=conda environment lock"

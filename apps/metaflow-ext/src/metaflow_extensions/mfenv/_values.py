@@ -46,6 +46,7 @@ class Arguments:
 
     channels: tuple[str, ...] | None = None
     conda_only: tuple[Requirement, ...] | None = None
+    default_groups: bool | None = None
     disabled: bool | None = None
     environment: str | None = None
     extra_indices: tuple[str, ...] | None = None
@@ -56,6 +57,9 @@ class Arguments:
     libraries: tuple[Requirement, ...] | None = None
     locked: bool | None = None
     name: str | None = None
+    no_groups: tuple[str, ...] | None = None
+    only_groups: tuple[str, ...] | None = None
+    package: tuple[str, ...] | None = None
     packages: tuple[Requirement, ...] | None = None
     path: str | None = None
     pathspec: str | None = None
@@ -207,6 +211,10 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(item.strip() for item in value)
 
 
+def _one_or_more(value: object) -> tuple[str, ...]:
+    return _texts([value] if isinstance(value, str) else value)
+
+
 def _channels(value: object) -> tuple[str, ...]:
     return _each(value, _CHANNEL, "the name or the URL of a channel", "conda-forge")
 
@@ -259,6 +267,7 @@ def _type(value: object) -> str:
 
 READERS: Mapping[str, Callable[[object], object]] = {
     "channels": _channels,
+    "default_groups": _flag,
     "disabled": _flag,
     "environment": _text,
     "extra_indices": _indexes,
@@ -268,6 +277,9 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "groups": _texts,
     "locked": _flag,
     "name": _text,
+    "no_groups": _texts,
+    "only_groups": _texts,
+    "package": _one_or_more,
     "path": _text,
     "pathspec": _text,
     "pip_sources": _indexes,

@@ -33,7 +33,7 @@ def statements_of(flow: FlowSpec, step: Step) -> StepStatements:
     """Every statement about the environment of a step, and where it runs.
 
     Statements come in reading order: those of the step from top to bottom, what `--with` added,
-    then those of the flow.
+    then those of the flow. Raises `EnvironmentFailed` for an argument that a decorator has not.
     """
     own = [deco for deco in step.decorators if deco.name in KINDS]
     # Python applies decorators from the bottom up.
@@ -91,6 +91,12 @@ def _of_flow(flow: FlowSpec, name: str) -> list[FlowDecorator]:
 
 def _statement(deco: Decorator, level: str, place: str) -> Statement:
     deco.external_init()  # until then, attributes that a `Config` gives are not there
+    for key in deco.attributes:
+        if key not in deco.defaults:
+            from metaflow_extensions.mfenv.bridge import EnvironmentFailed  # which needs Metaflow
+
+            accepted = ", ".join(deco.defaults)
+            raise EnvironmentFailed(f"{place} takes no `{key}`\nhint: it takes {accepted}")
     kind = deco.name.partition("_base")[0]
     given = {key: value for key, value in deco.attributes.items() if value not in (None, {}, [])}
     return Statement(kind=kind, level=level, place=place, attributes=given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
-from metaflow.decorators import FlowDecorator, StepDecorator
+from metaflow.decorators import Decorator, FlowDecorator, StepDecorator
 from metaflow.metaflow_environment import InvalidEnvironmentException
 
 from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from metaflow import FlowSpec
     from metaflow.datastore import FlowDataStore
-    from metaflow.decorators import Decorator
     from metaflow.graph import FlowGraph
     from metaflow.metadata_provider import MetadataProvider
     from metaflow.metaflow_environment import MetaflowEnvironment
@@ -67,7 +66,15 @@ _PYPI: Attributes = {
 }
 
 _OF_REQUIREMENTS: Attributes = {"path": None, "use_flow_dir": None, "locked": False}
-_SEARCHED: Attributes = {**_OF_REQUIREMENTS, "groups": [], "extras": []}
+_CHOICES: Attributes = {
+    "groups": [],
+    "no_groups": [],
+    "default_groups": True,
+    "only_groups": [],
+    "extras": [],
+    "package": [],
+}
+_SEARCHED: Attributes = {**_OF_REQUIREMENTS, **_CHOICES}
 
 
 def _check_environment(name: str, environment: MetaflowEnvironment) -> None:
@@ -75,7 +82,22 @@ def _check_environment(name: str, environment: MetaflowEnvironment) -> None:
         raise InvalidEnvironmentException(f"The *@{name}* decorator requires --environment=conda")
 
 
-class _Step(StepDecorator):
+class _Lenient(Decorator):
+    """Takes any argument: one that there is not is refused before a run, by `collect`.
+
+    While a flow is imported, Metaflow shows what is raised as a defect.
+    """
+
+    def __init__(
+        self, attributes: Attributes | None = None, *arguments: object, **options: object
+    ) -> None:
+        given = attributes or {}
+        known = {key: value for key, value in given.items() if key in self.defaults}
+        super().__init__(known, *arguments, **options)
+        self.attributes.update({**given, **known})
+
+
+class _Step(_Lenient, StepDecorator):
     allow_multiple = True
 
     def step_init(
@@ -91,7 +113,7 @@ class _Step(StepDecorator):
         _check_environment(self.name, environment)
 
 
-class _Flow(FlowDecorator):
+class _Flow(_Lenient, FlowDecorator):
     allow_multiple = True
 
     def flow_init(
@@ -264,8 +286,16 @@ class ResolvedUvStep(_Step):
         if this is `False` from the working directory.
     groups : List[str], default []
         Dependency groups to take beside those that uv takes by itself.
+    no_groups : List[str], default []
+        Dependency groups not to take, though uv takes them by itself.
+    default_groups : bool, default True
+        Take the dependency groups that uv takes by itself.
+    only_groups : List[str], default []
+        Dependency groups to take alone, without what the project itself needs.
     extras : List[str], default []
         Optional dependencies to take.
+    package : Union[str, List[str]], default []
+        Members of the workspace to take; without it, the project at its root.
     locked : bool, default False
         Refuse to run where the lock is behind its source, or where that cannot be told; else a
         note says so.
@@ -324,8 +354,16 @@ class ResolvedLockStep(_Step):
         Environment of a pixi.lock.
     groups : List[str], default []
         Dependency groups or categories to take beside those that are taken by default.
+    no_groups : List[str], default []
+        Dependency groups or categories not to take, though they are taken by default.
+    default_groups : bool, default True
+        Take the dependency groups that are taken by default.
+    only_groups : List[str], default []
+        Dependency groups to take alone, without what the project itself needs.
     extras : List[str], default []
         Optional dependencies to take.
+    package : Union[str, List[str]], default []
+        Members of the workspace of a uv.lock to take; without it, the project at its root.
     locked : bool, default False
         Refuse to run where the lock is behind its source, or where that cannot be told; else a
         note says so.
@@ -336,8 +374,7 @@ class ResolvedLockStep(_Step):
     defaults: ClassVar[Attributes] = {
         "path": None,
         "environment": None,
-        "groups": [],
-        "extras": [],
+        **_CHOICES,
         "locked": False,
     }
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv._configuration import gpu_packages, skips_needs, unheeded
 from metaflow_extensions.mfenv.asking import find_step
+from metaflow_extensions.mfenv.collect import LOCKS
+from metaflow_extensions.mfenv.lock_files import naming, of_steps
 from metaflow_extensions.mfenv.locked_steps import take_locked
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
@@ -26,7 +28,6 @@ from metaflow_extensions.mfenv.step_requests import StepRequest, step_request
 from mfenv.environments import Environments
 from mfenv.errors import InvalidRequest
 from mfenv.lockfile.model import RESOLVED_BY
-from reqparse import ParseErrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,9 +117,18 @@ def requests_of(steps: Sequence[StepStatements], *, datastore: str, say: Say) ->
     settings = load_settings(datastore)
     pins = {} if skips_needs() else needed(datastore)
     gpu = gpu_packages()
-    requests = [
-        step_request(step, settings, pins=pins, gpu=gpu, environ=os.environ) for step in steps
-    ]
+    requests: list[StepRequest] = []
+    refused: list[tuple[str, InvalidRequest]] = []
+    for step in steps:
+        try:
+            requests.append(step_request(step, settings, pins=pins, gpu=gpu, environ=os.environ))
+        except InvalidRequest as error:
+            if not any(said.kind in LOCKS for said in step.stated):
+                raise
+            refused.append((step.step, error))
+    if refused:  # what is wrong with the lock of a flow is so with several steps
+        first = refused[0][1]
+        raise of_steps(first, [name for name, other in refused if str(other) == str(first)])
     notes = [note for request in requests for note in request.notes]
     for note in dict.fromkeys((*settings.notes, *unheeded(), *notes)):
         say(note)
@@ -169,11 +179,8 @@ def resolve_all(
             for request, steps in groups
         ]
         for steps, future in pending:
-            try:
+            with naming(steps[0].request, [step.step for step in steps]):
                 resolved = future.result()
-            except ParseErrors as error:  # of a lock: what decorators say was read before
-                message = f"the lock of {_names(steps)}: {error}"
-                raise InvalidRequest(message, error.hint) from None
             yield steps, resolved
 
 

@@ -54,6 +54,18 @@ def environment(obj: _State) -> None:
     default=None,
     help="Lock file, or its URL, to take as it is in place of what decorators say.",
 )
+@click.option("--group", "groups", multiple=True, help="Dependency group of the lock file to take.")
+@click.option("--no-group", "no_groups", multiple=True, help="Dependency group of it to leave out.")
+@click.option(
+    "--default-groups/--no-default-groups",
+    default=None,
+    help="Take the groups of it that are taken where nothing is said.",
+)
+@click.option("--only-group", "only_groups", multiple=True, help="Take this group of it alone.")
+@click.option("--extra", "extras", multiple=True, help="Optional dependencies of it to take.")
+@click.option("--package", multiple=True, help="Member of the workspace that a uv.lock is for.")
+@click.option("--environment", default=None, help="Environment of a pixi.lock.")
+@click.option("--locked/--no-locked", default=None, help="Refuse it if its source is newer.")
 @click.option("--force/--no-force", default=False, help="Resolve again what is known.")
 @click.option("--dry-run/--no-dry-run", default=False, help="Record, publish and name nothing.")
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
@@ -67,7 +79,13 @@ def resolve(
     force: bool,
     dry_run: bool,
     output: str | None,
+    **choice: object,
 ) -> None:
+    chosen = {name: value for name, value in choice.items() if value not in (None, ())}
+    if chosen and not lockfile:
+        options = click.get_current_context().command.params
+        given = ", ".join(option.opts[0] for option in options if option.name in chosen)
+        raise CommandException(f"Give a lock with --lockfile beside {given}")
     by_step = call(
         FlowResolve(
             datastore=obj.environment.datastore_type,
@@ -77,6 +95,7 @@ def resolve(
             force=force,
             dry_run=dry_run,
             lockfile=_from_here(lockfile),
+            chosen=chosen,
         ),
         say,
     )

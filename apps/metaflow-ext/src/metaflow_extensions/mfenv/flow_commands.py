@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv.engine import (
@@ -14,13 +15,16 @@ from metaflow_extensions.mfenv.engine import (
     requests_of,
     resolve_all,
 )
-from metaflow_extensions.mfenv.lock_files import lock_instead
+from metaflow_extensions.mfenv.lock_files import lock_instead, naming
 from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep
+from metaflow_extensions.mfenv.step_requests import asking_for
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from envid.spec import EnvSpec
-    from metaflow_extensions.mfenv.records import FlowResolve, FlowShow, Say, StepStatements
+    from metaflow_extensions.mfenv.records import FlowResolve, FlowShow, Say
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
 
@@ -43,7 +47,8 @@ def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedSt
     """
     steps = asked.steps
     if asked.lockfile:
-        steps = tuple(_with_lock(step, asked.lockfile) for step in steps)
+        instead = partial(lock_instead, file=asked.lockfile, chosen=asked.chosen)
+        steps = tuple(replace(step, stated=instead(step.stated)) for step in steps)
     requests = requests_of(steps, datastore=asked.datastore, say=say)
     groups = alike(requests)
     if asked.aliases and len(groups) != 1:
@@ -77,19 +82,17 @@ def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedSt
     return by_step
 
 
-def _with_lock(step: StepStatements, lockfile: str) -> StepStatements:
-    """The step as if its only decorator named a lock."""
-    return replace(step, stated=(lock_instead(step.stated, lockfile),))
-
-
 def flow_show(asked: FlowShow, say: Say) -> dict[str, ShownStep]:
     """What is known of the environments of steps, by step; nothing is resolved."""
     requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
     with opened(asked.datastore, say, {"local_only": asked.local_only or None}) as environments:
-        return {request.step: _shown(environments, request) for request in requests}
+        return {
+            step.step: _shown(environments, step, asking_for(step.request, requests))
+            for step in requests
+        }
 
 
-def _shown(environments: Environments, step: StepRequest) -> ShownStep:
+def _shown(environments: Environments, step: StepRequest, alike: Sequence[str]) -> ShownStep:
     request = step.request
     shown = ShownStep(
         is_disabled=request is None and step.at_exec is None,
@@ -106,7 +109,8 @@ def _shown(environments: Environments, step: StepRequest) -> ShownStep:
     if request is None:
         return shown
     try:
-        prepared, envs = environments.known(replace(request, platforms=step.platforms))
+        with naming(request, alike):
+            prepared, envs = environments.known(replace(request, platforms=step.platforms))
     except UnknownEnvironment as error:
         return replace(shown, error=str(error))
     spec = prepared.spec

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv.engine import alike, opened, requests_of
-from metaflow_extensions.mfenv.locked_steps import again, name_of
+from metaflow_extensions.mfenv.lock_files import naming
+from metaflow_extensions.mfenv.locked_steps import name_of
 from metaflow_extensions.mfenv.records import FlowLocked, LockedStep
+from metaflow_extensions.mfenv.step_requests import asking_for
 from mfenv.changes import changes
 from mfenv.errors import StaleLock
+from mfenv.lockfile.names import locking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +48,7 @@ def flow_lock(asked: FlowLock, say: Say) -> FlowLocked:
             path,
             place.program,
             wanted,
+            about=lambda request, names: naming(request, [_step(place, name) for name in names]),
             whole_flow=asked.every,
             update=asked.update,
             upgrade=asked.upgrade,
@@ -79,7 +83,7 @@ def _locked(done: Relocked) -> LockedStep:
 def _check(environments: Environments, asked: FlowLock, requests: list[StepRequest]) -> None:
     differences = tuple(_differences(environments, asked, requests))
     if differences:
-        raise StaleLock(asked.place.file, differences, again(asked.place))
+        raise StaleLock(asked.place.file, differences, locking(asked.place.program))
 
 
 def _differences(
@@ -95,7 +99,9 @@ def _differences(
             continue
         platforms = {*step.platforms, *asked.platforms, *locked.platforms}
         request = replace(step.request, platforms=tuple(sorted(platforms)))
-        for difference in environments.lock_differences(request, locked.envs):
+        with naming(request, asking_for(step.request, requests)):
+            changed = environments.lock_differences(request, locked.envs)
+        for difference in changed:
             yield f"{step.step}: {difference}"
     if asked.every:
         named = {name_of(asked.place, step.step) for step in requests if step.request}

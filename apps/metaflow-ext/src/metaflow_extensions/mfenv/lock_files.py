@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envid.redaction import redact
 from metaflow_extensions.mfenv._statements import refuse
 from metaflow_extensions.mfenv.collect import LOCKS
 from metaflow_extensions.mfenv.records import Statement
-from mfenv.errors import InvalidRequest
+from mfenv.errors import InvalidRequest, MfenvError
+from mfenv.request import Request
+from reqparse.errors import ReqparseError
+from resolvers.errors import ResolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from metaflow_extensions.mfenv._statements import Reading
 
-__all__ = ["StatedLock", "lock_instead", "lock_of"]
+__all__ = ["lock_instead", "lock_of", "naming", "of_steps"]
 
 _TOGETHER = {
     "resolved_uv": ("uv.lock", "pyproject.toml"),
     "resolved_req": ("requirements.txt", "requirements.in"),
 }
-_CHOICES = ("groups", "extras", "environment", "locked")
+# What decorators take beside a lock, and what a request calls it.
+_CHOICES = {
+    "groups": "groups",
+    "no_groups": "without_groups",
+    "default_groups": "default_groups",
+    "only_groups": "only_groups",
+    "extras": "extras",
+    "package": "members",
+    "environment": "environment",
+    "locked": "locked",
+}
 _TOP = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatedLock:
-    """A lock, what is taken of it, and whether it must not be behind its source."""
-
-    file: Path | str
-    groups: tuple[str, ...]
-    extras: tuple[str, ...]
-    environment: str | None
-    locked: bool
-
-
-def lock_of(said: Sequence[Reading]) -> StatedLock | None:
-    """The lock of a step, else that of its flow; None where neither names one.
+def lock_of(said: Sequence[Reading]) -> Request | None:
+    """The lock of a step, else that of its flow, and what is taken of it; None where neither has one.
 
     Raises `mfenv.errors.Contradiction` for another statement beside it, and `InvalidRequest` where
     there is no such lock.
@@ -48,33 +52,67 @@ def lock_of(said: Sequence[Reading]) -> StatedLock | None:
     if stated is None:
         return None
     reading, *others = stated
-    others += [r for r in said if r.kind not in (*LOCKS, "sys_packages")]
+    others += [
+        other
+        for other in said
+        if other.kind not in (*LOCKS, "sys_packages")
+        if list(other.arguments.given()) != ["disabled"]
+    ]
     if others:
         raise refuse("what there is", reading.place, f"`@{others[0].kind}`", others[0].place)
-    arguments = reading.arguments
-    return StatedLock(
-        file=_named(reading) if reading.kind == "resolved_lock" else _looked_for(reading),
-        groups=arguments.groups or (),
-        extras=arguments.extras or (),
-        environment=arguments.environment,
-        locked=arguments.locked is True,
-    )
+    file = _named(reading) if reading.kind == "resolved_lock" else _looked_for(reading)
+    chosen = {name: getattr(reading.arguments, key) for key, name in _CHOICES.items()}
+    taken = {name: choice for name, choice in chosen.items() if choice is not None}
+    return Request(locks=(file,), **taken)
 
 
-def lock_instead(stated: Sequence[Statement], file: str) -> Statement:
+def lock_instead(
+    stated: Sequence[Statement], file: str, chosen: Mapping[str, object]
+) -> tuple[Statement, ...]:
     """What says that a step has another lock than its decorators name.
 
-    Of that it is what they take of theirs: the same groups and extras, and the same environment.
+    Of that it is what is `chosen`, by the arguments of decorators, or where nothing is, what they
+    take of theirs. They go on saying what may stand beside a lock.
     """
-    taken: dict[str, object] = {}
+    own: Mapping[str, object] = {}
+    beside = []
     for level in ("flow", "step"):
-        for lock in stated:
-            if lock.kind in LOCKS and lock.level == level:
-                taken = {key: lock.attributes.get(key) for key in _CHOICES}
-    said = {key: choice for key, choice in taken.items() if choice}
-    return Statement(
-        kind="resolved_lock", level="step", place="--lockfile", attributes={"path": file, **said}
-    )
+        for said in stated:
+            if said.level != level:
+                continue
+            if said.kind in LOCKS:
+                own = {key: choice for key, choice in said.attributes.items() if key in _CHOICES}
+            elif said.kind == "sys_packages":
+                beside.append(said)
+            elif "disabled" in said.attributes:
+                disabled = {"disabled": said.attributes["disabled"]}
+                beside.append(replace(said, attributes=disabled))
+    if set(chosen) - {"locked"}:
+        own = {key: choice for key, choice in own.items() if key == "locked"}
+    taken = {"path": file, **own, **chosen}
+    lock = Statement(kind="resolved_lock", level="step", place="--lockfile", attributes=taken)
+    return (lock, *beside)
+
+
+@contextmanager
+def naming(request: Request | None, steps: Sequence[str]) -> Iterator[None]:
+    """Name the steps, and the lock that they run with, in what is wrong with what they ask for."""
+    try:
+        yield
+    except (MfenvError, ReqparseError, ResolveError) as error:
+        if request is None or not request.locks:
+            raise
+        raise of_steps(error, steps, str(request.locks[0])) from error
+
+
+def of_steps(error: Exception, steps: Sequence[str], lock: str = "") -> InvalidRequest:
+    """An error about the lock of steps, which names them and the lock."""
+    shown, text = redact(lock), str(error)
+    hint = getattr(error, "hint", None)
+    if all(f"step `{step}`" in text for step in steps):
+        return InvalidRequest(text, hint)
+    which = "" if shown in text else f" `{shown}`"
+    return InvalidRequest(f"the lock{which} of {', '.join(steps)}: {text}", hint)
 
 
 def _on(said: Sequence[Reading], level: str) -> list[Reading]:

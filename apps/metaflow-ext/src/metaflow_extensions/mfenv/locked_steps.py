@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaflow_extensions.mfenv.lock_files import naming
+from metaflow_extensions.mfenv.step_requests import asking_for
 from mfenv.environments import Resolved
 from mfenv.errors import InvalidRequest, UnknownEnvironment
+from mfenv.lockfile.names import locking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,17 +19,12 @@ if TYPE_CHECKING:
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
 
-__all__ = ["again", "name_of", "take_locked"]
+__all__ = ["name_of", "take_locked"]
 
 
 def name_of(place: LockPlace, step: str) -> str:
     """What a step of a flow is called in its lock file, which several flows may share."""
     return f"{place.flow}.{step}"
-
-
-def again(place: LockPlace) -> str:
-    """The command that locks the steps of a flow."""
-    return f"python {place.program} --environment=conda environment lock"
 
 
 def take_locked(
@@ -40,7 +38,8 @@ def take_locked(
     asked = [step for step in requests if step.request]
     if not asked:
         return
-    hint = f"`{again(place)}` locks it"
+    command = locking(place.program)
+    hint = f"`{command}` locks it"
     try:
         lock = environments.lock_file(Path(place.file))
     except UnknownEnvironment as error:
@@ -59,14 +58,16 @@ def take_locked(
             raise InvalidRequest(
                 f"step `{step.step}` is locked for {', '.join(locked.platforms)} in `{place.file}`,"
                 f" and not for {platforms}",
-                f"`{again(place)} --arch {platforms}` adds it",
+                f"`{command} --arch {platforms}` adds it",
             )
         request = replace(step.request, platforms=locked.platforms)
-        if changed := environments.lock_differences(request, locked.envs):
+        with naming(request, asking_for(step.request, asked)):
+            changed = environments.lock_differences(request, locked.envs)
+        if changed:
             told = "; ".join(map(str, changed))
             raise InvalidRequest(
                 f"step `{step.step}` asks for something else than `{place.file}` has: {told}",
-                f"`{again(place)}` locks it again",
+                f"`{command}` locks it again",
             )
         environments.remember(envs)
         environments.publish(envs, default=False)

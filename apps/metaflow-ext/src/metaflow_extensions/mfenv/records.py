@@ -381,7 +381,8 @@ class Prepare(Question[ContainerInterpreter]):
 class FlowResolve(Question[Dict[str, Dict[str, ResolvedStep]]]):
     """Resolve steps, for `platforms` beside their own; what there is, by step and platform.
 
-    With a `lockfile`, that is what they have, whatever their decorators say.
+    With a `lockfile`, that is what they have, whatever their decorators say; and of it what is
+    `chosen`, by the arguments of `@resolved_lock`.
     """
 
     function: ClassVar[str] = "flow_resolve"
@@ -392,6 +393,7 @@ class FlowResolve(Question[Dict[str, Dict[str, ResolvedStep]]]):
     force: bool
     dry_run: bool
     lockfile: Optional[str] = None
+    chosen: Dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from metaflow_extensions.mfenv._values import Arguments
-    from metaflow_extensions.mfenv.lock_files import StatedLock
     from metaflow_extensions.mfenv.records import StepStatements
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
 
-__all__ = ["StepRequest", "step_request"]
+__all__ = ["StepRequest", "asking_for", "step_request"]
 
 _LEVELS = ("step", "flow")
 _METAFLOW = "Metaflow itself"
@@ -52,6 +51,11 @@ class StepRequest:
     platforms: tuple[str, ...] = ()
     at_exec: str | None = None
     notes: tuple[str, ...] = ()
+
+
+def asking_for(request: Request | None, steps: Iterable[StepRequest]) -> list[str]:
+    """The names of the steps that ask for just this."""
+    return [step.step for step in steps if step.request == request]
 
 
 class _Placed(NamedTuple):
@@ -83,7 +87,9 @@ def step_request(
         return StepRequest(step=asked.step)
     lock = lock_of(statements)
     if lock:
-        return replace(_of_lock(asked, statements, lock, pins=pins, gpu=gpu), notes=notes)
+        virtual = _packages(statements, "sys_packages", lambda arguments: arguments.packages)
+        lock = replace(lock, sys=tuple(requirement.text for requirement in virtual))
+        return _asked_for(asked, lock, notes, pins=pins, gpu=gpu)
     named = _named(statements)
     if at_exec := _at_exec(statements, named):
         return StepRequest(step=asked.step, at_exec=at_exec, notes=notes)
@@ -93,40 +99,28 @@ def step_request(
         *_packages(statements, "pypi", lambda arguments: arguments.packages),
         *_packages(statements, "sys_packages", lambda arguments: arguments.packages),
     ]
-    return StepRequest(
-        step=asked.step,
-        notes=notes,
-        platforms=(asked.platform or host_platform(),),
-        request=Request(
-            stated=(_stated(statements, requirements, settings),),
-            using=_expanded(named, environ) if named else None,
-            virtual=tuple(gpu) if asked.gpu else (),
-            also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
-            python_unstated=_RUNS,
-        ),
+    request = Request(
+        stated=(_stated(statements, requirements, settings),),
+        using=_expanded(named, environ) if named else None,
     )
+    return _asked_for(asked, request, notes, pins=pins, gpu=gpu)
 
 
-def _of_lock(
+def _asked_for(
     asked: StepStatements,
-    statements: Sequence[Reading],
-    lock: StatedLock,
+    request: Request,
+    notes: tuple[str, ...],
     *,
     pins: Mapping[str, str],
     gpu: Sequence[str],
 ) -> StepRequest:
-    """What a step asks for whose lock says what there is."""
-    virtual = _packages(statements, "sys_packages", lambda arguments: arguments.packages)
+    """What decorators ask for, with what they need not say."""
     return StepRequest(
         step=asked.step,
+        notes=notes,
         platforms=(asked.platform or host_platform(),),
-        request=Request(
-            locks=(lock.file,),
-            groups=lock.groups,
-            extras=lock.extras,
-            environment=lock.environment,
-            locked=lock.locked,
-            sys=tuple(requirement.text for requirement in virtual),
+        request=replace(
+            request,
             virtual=tuple(gpu) if asked.gpu else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
             python_unstated=_RUNS,
