@@ -57,7 +57,10 @@ def test_help_is_quick_to_start(machine: Machine) -> None:
 
 def test_show_and_list_import_only_what_they_need(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
-    for words in (["show", "a:v1"], ["show", "a:v1", "--json"], ["list"], ["alias", "a:v1", "b"]):
+    for words in (
+        *(["show", "a:v1"], ["show", "a:v1", "--json"], ["list"], ["alias", "a:v1", "b"]),
+        *(["tree", "a:v1"], ["why", "a:v1", "dep"]),
+    ):
         assert imported(machine, *words) & (HEAVY - {"packaging"}) == set()
 
 
@@ -296,6 +299,8 @@ def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Mac
     machine.ok("lock", "--pypi", "app", "--environment", "apart")
     for words in ("lock", "create --lock mfenv.lock", "run --lock mfenv.lock"):
         assert completed(machine, f"mfenv {words} --environment a") == ["apart"]
+    assert completed(machine, "mfenv why team/app:v1 d") == ["dep"]
+    assert completed(machine, "mfenv tree nothing d") == []
     assert completed(machine, "mfenv re") == ["resolve"]
     assert "--platform" in completed(machine, "mfenv resolve --pl")
     assert completed(machines("two"), "mfenv show a") == []

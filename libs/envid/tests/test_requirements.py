@@ -7,7 +7,7 @@ import time
 import pytest
 
 from envid.errors import EnvidError, InvalidRequirement, InvalidSpec
-from envid.requirements import check_url, normalize, normalize_python
+from envid.requirements import check_url, name_of, normalize, normalize_python
 
 A, B = "a" * 64, "b" * 64
 LONG = 30_000
@@ -294,3 +294,29 @@ def test_plain_requests_import_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("category", "text", "name"),
+    [
+        ("pypi", "flask", "flask"),
+        ("pypi", "zope-interface[a]<2,>=1", "zope-interface"),
+        ("pypi", 'rich; python_version < "3.12"', "rich"),
+        ("pypi", "a @ https://h/a.whl", "a"),
+        ("pypi", "a==1 --hash=sha256:" + "0" * 64, "a"),
+        ("pypi", "git+https://h/r.git@v1", ""),
+        ("pypi", "https://h/a.whl", ""),
+        ("pypi", "file:a.whl#sha256=" + "0" * 64, ""),
+        ("conda", "numpy", "numpy"),
+        ("conda", "conda-forge::numpy<2,>=1", "numpy"),
+        ("conda", "https://[::1]:80/c::numpy 1.2.* py38_0", "numpy"),
+        ("conda", "_libgcc_mutex=0.1=main", "_libgcc_mutex"),
+        ("conda", "lib*[build='py311*']", "lib*"),
+        ("npconda", "https://h/c/linux-64/r-base-4.1-h1_0.conda", "r-base"),
+        ("conda", "https://h/c/noarch/a-1-0.tar.bz2#" + "0" * 32, "a"),
+        ("sys", "__glibc=2.28", "__glibc"),
+    ],
+)
+def test_the_name_of_what_a_requirement_is_about(category: str, text: str, name: str) -> None:
+    assert normalize(category, text) == text
+    assert name_of(category, text) == name

@@ -201,7 +201,10 @@ def test_what_a_channel_says_is_not_believed_over_the_package(solve: Solver) -> 
 def test_a_table_of_names_can_be_replaced(solve: Solver, tmp_path: Path) -> None:
     table = tmp_path / "names.json"
     table.write_text(json.dumps({"names": {"either": ["Colour_Names"]}}))
-    assert pypi(solve(conda=["either"], pypi=["painter"], names=table)) == {"painter": "1.0"}
+    found = solve(conda=["either"], pypi=["painter"], names=table)
+    assert pypi(found) == {"painter": "1.0"}
+    # An edge leads to the package, whatever Python calls what is in it.
+    assert found["pypi:painter"].depends == ("either",)
     with pytest.raises(UnsupportedRequest, match="made for another table") as caught:
         solve(conda=["either"], pypi=["painter"], options={"pypi_names": "0" * 64})
     assert caught.value.hint

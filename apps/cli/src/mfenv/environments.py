@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from mfenv.collecting import Garbage
+    from mfenv.exploring.graph import Graph
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
     from mfenv.lockfile.differences import Difference
@@ -192,6 +193,12 @@ class Environments:
         text that can name nothing.
         """
         return self._finder.find(name, platforms)
+
+    def graphs(self, name: str, platforms: Sequence[str] = ()) -> tuple[Graph, ...]:
+        """What `find` finds, as graphs: packages, what each needs, and what was asked for."""
+        from mfenv.exploring.graph import Graph
+
+        return tuple(map(Graph.of, self.find(name, platforms)))
 
     def get(
         self, name: str, platforms: Sequence[str] = (), *, default: bool = True

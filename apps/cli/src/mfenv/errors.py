@@ -20,6 +20,7 @@ __all__ = [
     "NotExecutable",
     "NotExportable",
     "NotHere",
+    "NotInEnvironment",
     "RegistryError",
     "StaleLock",
     "StillNamed",
@@ -66,6 +67,10 @@ class NotExecutable(InvalidRequest):
 
 class NotExportable(MfenvError, ValueError):
     """A file of another tool would say something else than the environment."""
+
+
+class NotInEnvironment(MfenvError, LookupError):
+    """There is no package of that name in an environment."""
 
 
 class InvalidLock(MfenvError, ValueError):

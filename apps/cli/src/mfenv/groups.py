@@ -34,6 +34,8 @@ _ELSEWHERE = {
     "shell": ("activate",),
     "show": ("describe", "info", "inspect", "status"),
     "transmute": ("convert",),
+    "tree": ("dependencies", "deps", "deptree", "graph", "pipdeptree"),
+    "why": ("depends", "explain", "repoquery", "whoneeds", "whoneed"),
 }
 # With less, `help` is near `shell`, and `tree` near `create`.
 _NEAR = 0.7

@@ -27,10 +27,7 @@ def normal_matchspec(category: str, text: str) -> str:
     """The normal spelling of a MatchSpec; raises `InvalidRequirement`."""
     if "://" in text and _PACKAGE_URL.fullmatch(text):
         return _url(category, text, text)
-    start = text.find("[")
-    if start > 0 and text[:start].endswith("://"):  # the host is an IPv6 address
-        start = text.find("[", text.find("]", start))
-    head, inside = (text, "") if start < 0 else (text[:start], text[start:].rstrip())
+    head, inside = _parts(text)
     channel, mark, spec = head.rpartition("::")
     name, version = _name(category, text, spec)
     if mark:
@@ -38,6 +35,24 @@ def normal_matchspec(category: str, text: str) -> str:
     return f"{channel}{mark}{name}{_version(category, text, version)}" + _keys(
         category, text, inside
     )
+
+
+def matchspec_name(text: str) -> str:
+    """The name in a MatchSpec in its normal spelling, which may be a pattern."""
+    if "://" in text and _PACKAGE_URL.fullmatch(text):
+        file = re.sub(r"(?:\.conda|\.tar\.bz2)(?:#.*)?$", "", text).rpartition("/")[2]
+        return file.rsplit("-", 2)[0]
+    spec = _parts(text)[0].rpartition("::")[2]
+    end = _NAME_END.search(spec)
+    return spec[: end.start()] if end else spec
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """What stands in front of the keys in brackets, and these."""
+    start = text.find("[")
+    if start > 0 and text[:start].endswith("://"):  # the host is an IPv6 address
+        start = text.find("[", text.find("]", start))
+    return (text, "") if start < 0 else (text[:start], text[start:].rstrip())
 
 
 def _refused(category: str, text: str, reason: str) -> InvalidRequirement:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import re
 
-from envid._matchspec import normal_matchspec
-from envid._pypi import normal_requirement, normal_specifiers
+from envid._matchspec import matchspec_name, normal_matchspec
+from envid._pypi import normal_name, normal_requirement, normal_specifiers
 from envid._text import is_safe, shown
 from envid._urls import check_url
 from envid.errors import InvalidRequirement, InvalidSpec
 
-__all__ = ["CATEGORIES", "check_url", "normalize", "normalize_python"]
+__all__ = ["CATEGORIES", "check_url", "name_of", "normal_name", "normalize", "normalize_python"]
 
 CATEGORIES = ("conda", "npconda", "pypi", "sys")
 
 _SYS = re.compile(r"(__[a-z0-9_]+) ?={1,2} ?([a-z0-9_.+!-]+)(?: ?= ?([a-z0-9_.+-]+))?")
+_NAMED = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?(?=$|[ \[<>=!~;@])")
 _SERIES = re.compile(r"=?([0-9]+(?:\.[0-9]+)?)(?:\.\*)?")
 _RELEASE = re.compile(r"=?([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
 
@@ -46,6 +47,18 @@ def normalize(category: str, text: str) -> str:
     if not is_safe(normal):
         raise InvalidRequirement(category, text, "it holds a control character")
     return normal
+
+
+def name_of(category: str, text: str) -> str:
+    """The name of what a requirement in its normal spelling is about.
+
+    Of a conda requirement it may be a pattern, such as `lib*`; of a reference without a name it is
+    empty.
+    """
+    if category in ("conda", "npconda"):
+        return matchspec_name(text)
+    name = _NAMED.match(text)
+    return name[0] if name else ""
 
 
 def normalize_python(text: str) -> str:

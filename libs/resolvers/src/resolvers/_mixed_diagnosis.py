@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from resolvers._paths import shortest_path
+from envid.graph import shortest_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resolvers._paths import shortest_path
+from envid.graph import shortest_path
 from resolvers.channels import CHANNEL_ALIAS, with_channel_urls
 from resolvers.errors import UnsupportedRequest
 

@@ -205,6 +205,10 @@ class Question:
         """Whether conda has brought a package already."""
         return self.stubs is not None and name in self.stubs.by_name
 
+    def package_of(self, name: str) -> str:
+        """The name of the package that brings a distribution: conda's may have another."""
+        return self.stubs.by_name[name].package.name if self.stubs and self.is_there(name) else name
+
     def is_direct(self, name: str) -> bool:
         """Whether a package is asked for by a URL or a path."""
         return any(" @ " in line and _name(line) == name for line in self.lines)

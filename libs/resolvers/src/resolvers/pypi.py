@@ -193,7 +193,11 @@ def _resolved(uv: Uv, question: Question, files: Files, work: Threads) -> Resolu
             files.package,
             package,
             question,
-            [name for name, other in notes.items() if package.name in other.via],
+            [
+                question.package_of(name)
+                for name, other in notes.items()
+                if package.name in other.via
+            ],
             _source(package, notes, question.spec),
         )
         for package in locked

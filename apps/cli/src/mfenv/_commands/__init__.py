@@ -22,6 +22,8 @@ from mfenv._commands import (
     shell,
     show,
     transmute,
+    tree,
+    why,
 )
 from mfenv._layout import Context
 from mfenv._output import output_options
@@ -51,6 +53,8 @@ COMMANDS = tuple(
         alias.alias,
         rm.rm,
         show.show,
+        tree.tree,
+        why.why,
         export.export,
         list_.list_,
         config.config,

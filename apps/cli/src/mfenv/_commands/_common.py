@@ -90,6 +90,26 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     return [CompletionItem(name) for name in names]
 
 
+def complete_package(
+    context: click.Context, _: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """The packages, of the environment that was named if one was, that start with what was typed."""
+    from click.shell_completion import CompletionItem
+
+    from envid.errors import EnvidError
+    from mfenv.environments import Environments
+    from mfenv.errors import MfenvError
+    from mfenv.settings import Settings
+
+    try:
+        with Environments(Settings.load({"local_only": True})) as environments:
+            envs = environments.find(context.params["env"])
+    except (MfenvError, EnvidError):
+        return []
+    names = {package.name for env in envs for package in env.packages}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(typed.lower())]
+
+
 def complete_locked(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
     """The names in the lock file that the command line names, or usually has, that start so."""
     from click.shell_completion import CompletionItem
@@ -160,6 +180,16 @@ def env_argument(**options: Any) -> Callable[[Any], Any]:
     return click.argument("env", metavar=shown, shell_complete=complete_env, **options)
 
 
+def package_argument(*, required: bool = True) -> Callable[[Any], Any]:
+    """An argument that names a package of the environment that is named before."""
+    return click.argument(
+        "package",
+        metavar="PACKAGE" if required else "[PACKAGE]",
+        required=required,
+        shell_complete=complete_package,
+    )
+
+
 def lock_options(command: Any) -> Any:
     """The options by which an environment of a lock file is taken in place of ENV."""
     for option in (
@@ -207,6 +237,11 @@ def say(text: str) -> None:
     """Tell the user something that is not data."""
     if not current_host().quiet:
         output.say(text)
+
+
+def title(env: ResolvedEnv) -> str:
+    """How a platform of an environment is headed."""
+    return f"{env.platform}, Python {env.python}"
 
 
 def say_packages(env: ResolvedEnv, state: str) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from envid.graph import needs_of
 from mfenv.errors import NotExportable
 from mfenv.exporting.exported import named, notes_on_places, what_systems_need
 
@@ -33,7 +34,6 @@ __all__ = [
     "parts_of",
     "purl",
     "serial",
-    "top_level",
 ]
 
 NOASSERTION = "NOASSERTION"
@@ -56,18 +56,13 @@ def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, Part]:
     platforms: dict[str, list[str]] = defaultdict(list)
     needs: dict[str, set[str]] = defaultdict(set)
     for env in envs:
-        by_name: dict[str, dict[str, Package]] = defaultdict(dict)
-        for package in env.packages:
-            by_name[package.name][package.kind] = package
+        keys = {(package.kind, package.name): _key(package) for package in env.packages}
+        needed = needs_of(env.packages)
         for package in env.packages:
             key = _key(package)
             packages.setdefault(key, package)
             platforms[key].append(env.platform)
-            for name in package.depends:
-                # A conda package and one of PyPI may share a name: its own kind is meant.
-                kinds = by_name.get(name, {})
-                if needed := kinds.get(package.kind) or next(iter(kinds.values()), None):
-                    needs[key].add(_key(needed))
+            needs[key].update(keys[need] for need in needed[package.kind, package.name])
     return {
         key: Part(
             key=key,
@@ -81,22 +76,6 @@ def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, Part]:
 
 def _key(package: Package) -> str:
     return f"{package.kind}:{package.name}:{package.digest}"
-
-
-def top_level(parts: Mapping[str, Part]) -> list[str]:
-    """The keys of parts that no other one needs, and one of each circle that is reached by none."""
-    needed = {key for part in parts.values() for key in part.needs}
-    top: list[str] = []
-    reached: set[str] = set()
-    for key in sorted(parts, key=lambda key: (key in needed, key)):
-        if key in reached:
-            continue
-        top.append(key)
-        ahead = [key]
-        while ahead:
-            reached.add(here := ahead.pop())
-            ahead += [other for other in parts[here].needs if other not in reached]
-    return top
 
 
 def serial(envs: Sequence[ResolvedEnv]) -> UUID:

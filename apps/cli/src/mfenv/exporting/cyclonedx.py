@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from envid.graph import top_level
 from mfenv.exporting.bill import (
     NOASSERTION,
     is_local,
@@ -17,7 +18,6 @@ from mfenv.exporting.bill import (
     parts_of,
     purl,
     serial,
-    top_level,
 )
 from mfenv.exporting.exported import Exported
 
@@ -67,7 +67,7 @@ def write(envs: Sequence[ResolvedEnv], licences: Mapping[Package, str]) -> Expor
         metadata=BomMetaData(component=root, timestamp=moment(envs), tools=_tools(tool)),
         components=[_component(part, licences.get(part.package)) for part in parts.values()],
         dependencies=[
-            _dependency(_ROOT, top_level(parts)),
+            _dependency(_ROOT, top_level({part.key: part.needs for part in parts.values()})),
             *(_dependency(part.key, part.needs) for part in parts.values()),
         ],
     )

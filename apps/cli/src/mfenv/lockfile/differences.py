@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from envid.requirements import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
 
 __all__ = ["Difference", "differences"]
-
-_NAME = re.compile(r"(?:[^\[]*::)?(?P<name>[A-Za-z0-9_.-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +95,10 @@ def _of_sets(
     what: str, then: Iterable[str], now: Iterable[str], platform: str | None = None
 ) -> Iterator[Difference]:
     """What came and went; what is of the same name and differs has changed."""
-    gone = {_name(text): text for text in sorted({*then} - {*now}, reverse=True)}
+    gone = {_name(what, text): text for text in sorted({*then} - {*now}, reverse=True)}
     left = sorted({*then} - {*now})
     for text in sorted({*now} - {*then}):
-        before = gone.pop(_name(text), None)
+        before = gone.pop(_name(what, text), None)
         if before is not None:
             left.remove(before)
         yield Difference(what=what, before=before, after=text, platform=platform)
@@ -129,9 +128,8 @@ def _of_sources(then: list[tuple[str, str]], now: list[tuple[str, str]]) -> Iter
         yield Difference(what=kind, before=url, after=None)
 
 
-def _name(text: str) -> str:
-    matched = _NAME.match(text)
-    return matched["name"].lower() if matched else text
+def _name(what: str, text: str) -> str:
+    return name_of("pypi" if what == "constraint" else what, text) or text
 
 
 def _placed(change: Difference, origins: Mapping[str, str]) -> Difference:

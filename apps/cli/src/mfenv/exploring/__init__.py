@@ -1,0 +1,1 @@
+"""What descriptions say: the graph of an environment, ways through it, what differs, what has what."""
