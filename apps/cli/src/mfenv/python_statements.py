@@ -192,6 +192,8 @@ def combine(
         )
     if system:
         stated = list(_of_system(stated, platforms))
+    # What holds for all platforms stays one specifier, by which environments are compared and
+    # listed.
     apart = [statement for statement in stated if statement.platforms is not None and not system]
     everywhere = [statement for statement in stated if statement not in apart]
     common = everywhere_asked(everywhere, system=system)
@@ -235,6 +237,8 @@ def check_together(stated: Sequence[PythonStatement]) -> None:
     """Raise `Contradiction` naming two statements that exclude each other."""
     if _possible(*(statement.specifier for statement in stated)):
         return
+    # The pair to blame, for which all were tried together first: three may exclude each other where
+    # no two do.
     for number, statement in enumerate(stated):
         for other in stated[:number]:
             if not _possible(statement.specifier, other.specifier):

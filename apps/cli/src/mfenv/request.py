@@ -181,6 +181,7 @@ def prepare(
     pythons = python_statements(sets)
     requirements = [r for file in sets for r in beside_python(file.requirements)]
     constraints = [r for file in sets for r in beside_python(file.constraints)]
+    # PyPI has constraints, as uv takes them; for conda they become requirements on a condition.
     of_pypi = [*pypi_bounds(constraints)]
     # Python by itself is something, of whatever version.
     alone = any(file.python or file.requirements for file in sets)
@@ -217,6 +218,7 @@ def prepare(
             # requirement on conda's `python`.
             text = texts.placed("conda", statement.matchspec, statement.place, (platform,))
             special[platform]["conda"].append(text)
+    # After what is stated, which it gives way to.
     implicit = implicit_packages(
         request.also,
         requirements,
@@ -239,6 +241,8 @@ def prepare(
         _add_base(base, common, special)
         # The base's come first, since its packages were found there.
         sources = tuple(dict.fromkeys((*base.spec.sources, *sources)))
+    # The later one wins: what a program knows of the machines that it sends tasks to is more than a
+    # setting.
     usual = (*settings.virtual_packages, *request.virtual)
     add_virtual_packages(
         common, special, platforms, replace(settings, virtual_packages=usual), base
@@ -351,6 +355,7 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
 
     if (request.groups or request.extras) and not request.pyprojects:
         raise InvalidRequest("groups and extras are of a pyproject.toml", "give it with `-p FILE`")
+    # All problems of all files at once, so that nobody mends one to read the next.
     problems: list[Problem] = []
     sets: list[RequirementSet] = []
     for path, kind in request.all_files:

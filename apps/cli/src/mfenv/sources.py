@@ -53,10 +53,12 @@ def sources_of(
         # Find-links stay, as pip has it.
         index, further = None, []
     chosen = [("find-links", _link(url)) for url in links]
+    # The index itself last: find-links and private indexes go before the public one.
     chosen += [("index", _index(url)) for url in (*further, index) if url]
     no_defaults = any(file.no_defaults for file in sets)
     chosen += [("channel", url) for url in _channels(stated, settings, no_defaults=no_defaults)]
     places = places_of(sets, settings)
+    # Logins leave the URLs here, so that a spec has none.
     return tuple(_made(kind, url, credentials, places.get(url, kind)) for kind, url in chosen)
 
 

@@ -55,6 +55,7 @@ def _of_packages(file: RequirementSet) -> Iterator[str]:
             )
         # Not where it is a text that something is compared with.
         words = re.sub(r"'[^']*'|\"[^\"]*\"", "", requirement.marker or "")
+        # A lock has such markers, and who copies a line from there may not see them.
         if named := re.search(r"\b(extras?|dependency_groups)\b", words):
             what = "a group" if named[1] == "dependency_groups" else "an extra"
             yield (

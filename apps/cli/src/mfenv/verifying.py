@@ -60,6 +60,8 @@ def verify(site: Site, *, repair: bool = True, prefixes: bool = True) -> Report:
     damages = look_through(registry, stored, repair=repair)
     checked_cache = verify_cache(site.cache, repair=repair, progress=site.progress)
     lost = _fetch_again(site, checked_cache.damaged) if repair else {}
+    # With what the cache was found to hold: a file that is linked from there need not be hashed
+    # again.
     checked = _prefixes(site, checked_cache.sound) if prefixes else {}
     return Report(
         cache=checked_cache,
@@ -79,6 +81,7 @@ def _prefixes(site: Site, sound: frozenset[tuple[int, int]]) -> dict[Path, tuple
         Path(row.path): row.env_id for row in site.registry.prefixes()
     }
     with suppress(FileNotFoundError, NotADirectoryError):
+        # Names that begin with a dot are of prefixes that are made or deleted right now.
         beside = (path for path in (site.home / "envs").iterdir() if path.name[0] != ".")
         known |= {path: read_marker(path) for path in beside if path not in known}
     for path, env_id in known.items():

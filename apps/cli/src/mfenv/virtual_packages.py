@@ -53,6 +53,7 @@ def add_virtual_packages(
         )
         # Only where it can decide something: an id must not hang on the machine without need.
         if platform in platforms and needs_conda:
+            # In front, so that whatever is said wins over what this machine happens to have.
             texts = [*_detected(platform, texts, settings), *texts]
         offered_by[platform] = virtual_packages(platform, texts)
     # What all platforms have is said once, so that the id is the same however it was asked for.

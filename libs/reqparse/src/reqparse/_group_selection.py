@@ -56,6 +56,7 @@ def _of_categories(selection: Selection) -> list[LockedPackage]:
         wanted |= {"default"}
     listed = [p for p in selection.locked.packages if wanted.intersection(p.groups)]
     holding = _holding(selection, listed)
+    # Only of what holds here: what pipenv locked on one system may be without a version on another.
     for package in holding:
         if not package.artifacts:
             text = f"`{package.name}` has no exact version in the lock"

@@ -154,6 +154,8 @@ class _Manifest:
         # A name may be both; the environment has features of any name, and decides.
         chosen = [name for name in asked if name in self._environments]
         alone = [name for name in asked if name in self._features and name not in chosen]
+        # A feature asked for by its own name has no environment that could leave the default one
+        # out.
         with_default = bool(alone)
         for name in chosen or ([] if alone else ["default"]):
             group = None if name == "default" else name
@@ -256,6 +258,7 @@ class _Manifest:
             sys_requirement(f"{virtual}={text}")
             for platform in set(platforms).intersection(own):
                 held = self._system[platform].get(virtual)
+                # Features may each state what they need, and a machine has to have all of it.
                 if held is None or _is_higher(text, held[0], version):
                     self._system[platform][virtual] = (text, version)
 

@@ -105,6 +105,7 @@ class _Dependencies:
             for i in same:
                 requirement = reading.requirements[i]
                 with reading.guard(project.at(node)):
+                    # One for each marker that the table has.
                     made = [self._enriched(requirement, name, entry) for entry in _entries(node)]
                     if len(made) > 1:
                         # At the end, so that the numbers in `places` stay right.

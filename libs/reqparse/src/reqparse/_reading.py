@@ -281,6 +281,7 @@ def _read(path: str, *, regular: bool) -> bytes:
         if regular and not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - the path is a string
             raise Flaw(f"`{path}` is not a regular file")
         with open(path, "rb") as file:  # noqa: PTH123 - the path is a string
+            # One more, by which what is too large is told from what just fits.
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         # The file that was asked for is named by its origin already.

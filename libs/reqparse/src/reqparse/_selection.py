@@ -260,6 +260,7 @@ class Selection:
             files = ", ".join(a.filename for a in package.artifacts) or "nothing"
             text = f"`{name}` has no file for {self.target.platform} and Python {self.shown}"
             self.problem(package.origin, text, f"it has {files}")
+        # After a merge, a version may stand beside the files of another one.
         elif not is_named_so(package, chosen):
             self.problem(package.origin, f"`{chosen.filename}` is not {name}", "lock again")
         return chosen

@@ -106,6 +106,7 @@ def read(project: Project, table: Node) -> None:
             project.unused(table, {"workspace": _ALONE})
         else:
             places = _Places(project, sources, names, Workspace(project, table))
+            # From here on: whatever table a requirement of PyPI's stands in, these are its sources.
             project.place = places
             # Only when groups and extras are read, too, is it known which sources nobody asked for.
             project.at_end.append(places.close)

@@ -52,6 +52,7 @@ class Workspace:
 
     def directory(self, name: str) -> str:
         """Where a member lies. Raises Flaw where there is no such member."""
+        # Once, and only where somebody asks: globs over a large repository take their time.
         if self._members is None:
             self._members = self._listed()
         if place := self._members.get(normalise(name)):
@@ -99,6 +100,8 @@ class Workspace:
                 continue
             entries = source.items if isinstance(source.value, list) else [source]
             for entry in entries:
+                # Only who builds that member reads its sources; here it is asked for by name, from
+                # an index.
                 if not entry.get("workspace").flag:
                     note = f"the source of `{needed.name}`, which the member `{name}` has"
                     self._project.reading.note(
@@ -160,6 +163,7 @@ class Workspace:
 
     def _matches(self, patterns: Node) -> list[str]:
         root = self._root or ""
+        # A member that two globs match is one.
         matched: dict[str, None] = {}
         for pattern in patterns.texts():
             # A name with no glob in it is taken as it is, whatever characters it has.

@@ -185,6 +185,8 @@ class _Reader:
             name, build = node.opt("name"), node.opt("build")
             if of_source:
                 name, address = of_source[1], of_source[2]
+            # Older releases of pixi write all of it, newer ones only what the name of the file does
+            # not say.
             if is_conda_archive(address):
                 in_file = conda_parts(address)
                 name, build = name or in_file[0], build or in_file[2]

@@ -191,6 +191,8 @@ class _Pep621:
 
     def _item(self, node: Node, path: Included) -> None:
         """Take a requirement; `thisproject[extra]` means what the extra lists, wherever it is."""
+        # By PEP 621 alone `thisproject[extra]` would be a package of an index, which may be
+        # somebody else's.
         own = _OWN.match(node.text)
         if not own or normalise(own[1]) != self._name:
             self._project.pypi(node)

@@ -92,6 +92,7 @@ class RequirementsReader:
         # One for each line, however many an option of it has; those without a line are of the file.
         messages = [problem.message for line, problem in wrong.items() if line]
         if flaw := of_lines(file.data, messages, file.read):
+            # Of this file alone: a file that it includes may be what it should.
             self._reading.problems = [
                 problem for problem in problems if problem.origin.file != name
             ]

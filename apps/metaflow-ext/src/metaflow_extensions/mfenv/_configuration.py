@@ -90,6 +90,8 @@ def unheeded() -> Iterator[str]:
     known = [*_CONDA, *own]
     for variable in sorted(_configured()):
         name = variable.removeprefix("METAFLOW_")
+        # METAFLOW_ alone is Metaflow's: of its settings, only those of environments are ours to
+        # judge.
         ours = variable != name and name.startswith(("CONDA_", "MFENV_", "PYLOCK_"))
         if not ours or name in known:
             continue

@@ -35,6 +35,7 @@ _INDEX = re.compile(r"https?://[^/\s]\S*|file:/\S+|pypi")
 _NO_VERSIONS = ("any", "latest", "newest", "none", "null")
 _ANY = 'write `""` for any version'
 _EXAMPLE = "write for example `>=1.2,<2`"
+# A command line and a `Config` give texts, and numbers in the place of texts.
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 # 3.10 and 3.20, written without quotes, are these numbers.
 _SHORTENED = (3.1, 3.2)
@@ -120,6 +121,8 @@ def _package(category: Category, place: str, name: object, version: object) -> R
 
 
 def _spell_pypi(name: str, version: str) -> str:
+    # Metaflow's decorators take a version only; a marker stands behind it, as it would in a
+    # requirement.
     bare, semicolon, marker = version.partition(";")
     bare, marker = bare.strip(), f" ;{marker}" if semicolon else ""
     if _is_direct(name):

@@ -53,6 +53,7 @@ def gather() -> Facts:
     types = sorted(datastore.TYPE for datastore in DATASTORES)
     needs = {name: _needs(name) for name in types}
     return Facts(
+        # The local file last, which has the last word.
         configured={**(files.METAFLOW_CONFIG or {}), **(files.METAFLOW_LOCAL_CONFIG or {})},
         datastores=types,
         default_datastore=configuration.DEFAULT_DATASTORE,
@@ -93,6 +94,7 @@ def _use_metadata(asked: UseMetadata) -> None:
 
     kind = asked.text.partition("@")[0]
     known = sorted(provider.TYPE for provider in METADATA_PROVIDERS)
+    # Asked before: of an unknown one Metaflow prints a line, and goes on with the one that it has.
     if kind not in known:
         raise Refused(f"`{asked.text}` is none of {', '.join(known)}")
     try:

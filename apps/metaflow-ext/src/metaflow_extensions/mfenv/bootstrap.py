@@ -140,6 +140,7 @@ def _write(interpreter: ContainerInterpreter, added: dict[str, str]) -> None:
 
     # What the environment imports and only this Python has, Metaflow answers from here.
     trampolines = Path("_escape_trampolines").absolute()
+    # A container may be started again where it was.
     trampolines.mkdir(exist_ok=True)
     generate_trampolines(str(trampolines))
     where = outside()

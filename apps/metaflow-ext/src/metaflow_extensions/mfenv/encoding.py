@@ -110,6 +110,8 @@ _fields_of: dict[type, tuple[_Field, ...]] = {}
 def _fields(kind: type) -> tuple[_Field, ...]:
     if kind in _fields_of:
         return _fields_of[kind]
+    # They are texts, by `from __future__ import annotations`, and evaluating them is slow: once for
+    # each type.
     hints = get_type_hints(kind)
     _fields_of[kind] = tuple(
         _Field(

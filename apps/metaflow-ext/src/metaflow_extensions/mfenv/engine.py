@@ -255,6 +255,7 @@ def create(asked: Create, say: Say) -> Interpreter:
 def _check(created: Created, datastore: str) -> None:
     python = created.prefix / "bin" / "python"
     lack = lacking(distributions(created.prefix), datastore)
+    # That goes first: without a Python, all else is missing as well.
     if not python.exists():
         lack = "has no `python`"
     if lack:

@@ -74,6 +74,8 @@ def read_store(store: Store, folder: str) -> tuple[Manifest, list[Skipped]]:
                 # The last folder is the tag: `team/etl/v1` there is `team/etl:v1`.
                 text = ":".join("/".join(parts[2:]).rsplit("/", 1))
                 aliases[text] = _pair(store.read(item.key))
+            # What else lies there is of no environment: the store holds packages, and other
+            # folders.
             elif len(parts) == _ENV_PARTS - 1 and parts[-1] == "env" and is_id(parts[2]):
                 platform, req_id, full_id, _ = parts
                 env_id = EnvId(req_id, full_id, platform)

@@ -85,6 +85,7 @@ def step_request(
     disabled = _nearest(statements, "disabled", lambda arguments: arguments.disabled)
     if disabled and disabled[0]:
         return StepRequest(step=asked.step)
+    # A lock says everything there is, so that nothing else is merged beside it.
     lock = lock_of(statements)
     if lock:
         virtual = _packages(statements, "sys_packages", lambda arguments: arguments.packages)
@@ -168,6 +169,8 @@ def _nearest(
             if reading.level == level and (value := get(reading.arguments)) is not None
         ]
         for value, place in placed:
+            # Of one level, all have to say the same: there is no order among the decorators of a
+            # step that a user would know.
             first, where = placed[0]
             if value != first:
                 raise refuse(f"`{key}={first}`", where, f"`{key}={value}`", place)
