@@ -337,6 +337,16 @@ def test_all_problems_of_an_environment_are_raised_at_once(desk: Desk) -> None:
     assert lines == ["8", "2", "5", "6", "7"]
 
 
+def test_aliases_that_nest_are_refused_where_brackets_are(desk: Desk) -> None:
+    def chain(count: int) -> str:
+        links = (f"- &a{i} {{'sel(linux)': *a{i - 1}}}\n" for i in range(1, count))
+        return f"dependencies:\n- &a0 {{'sel(linux)': numpy}}\n{''.join(links)}"
+
+    assert len(desk.read(chain(40), "environment.yml").requirements) == 40
+    (problem,) = desk.problems(chain(900), "environment.yml")
+    assert "nested deeper than 100 levels" in problem
+
+
 def test_aliases_that_multiply_are_refused_quickly(desk: Desk) -> None:
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]

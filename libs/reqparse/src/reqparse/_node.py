@@ -25,11 +25,11 @@ class Node:
     a look at `value`. So a reader can tell in the end what of a document nobody read.
     """
 
-    __slots__ = ("asked", "comment", "done", "line", "size", "taken", "value")
+    __slots__ = ("asked", "comment", "depth", "done", "line", "size", "taken", "value")
 
     def __init__(self, value: Any, line: int, comment: str = "") -> None:
         self.value, self.line, self.comment = value, line, comment
-        self.size = 1
+        self.size, self.depth = 1, 0
         self.taken = False
         self.asked: set[str] | None = None
         """The keys that were looked for."""

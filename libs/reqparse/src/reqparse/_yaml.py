@@ -108,6 +108,9 @@ class _Composer:
         self._nodes += node.size
         if self._nodes > MAX_NODES:
             raise Flaw(f"more than {MAX_NODES} values, aliases expanded", line=node.line)
+        # An alias brings the levels of its node, and whoever walks the tree calls itself for each.
+        if len(self._stack) + node.depth > MAX_DEPTH:
+            raise Flaw(f"nested deeper than {MAX_DEPTH} levels", line=node.line)
         if anchor:
             self._anchors[anchor] = node
         if not self._stack:
@@ -124,6 +127,7 @@ class _Composer:
             _set(top, top.key, node)
             top.key = None
         top.node.size += node.size
+        top.node.depth = max(top.node.depth, node.depth + 1)
 
     def _scalar(self, event: Any, line: int) -> Node:
         value = event.value
