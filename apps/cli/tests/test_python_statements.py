@@ -163,6 +163,18 @@ def test_two_statements_that_cannot_both_hold_are_refused_with_both_places(
     assert f"{places[1]} for `" in second
 
 
+def test_of_many_alternatives_not_every_choice_is_tried(tmp_path: Path) -> None:
+    """Any nine of these ten statements have a Python in common, and there are 9**10 choices."""
+    minors = range(8, 18)
+    asked = tuple(
+        f"python {'|'.join(f'3.{minor}.*' for minor in minors if minor != without)}"
+        for without in minors
+    )
+    assert prepared(tmp_path, conda=asked[1:]).spec.requirements["conda"]
+    with pytest.raises(Contradiction, match="no Python satisfies"):
+        prepared(tmp_path, conda=asked)
+
+
 def test_a_selector_states_the_python_of_its_platforms(tmp_path: Path) -> None:
     path = tmp_path / "environment.yml"
     path.write_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from envid.platforms import PLATFORMS
@@ -255,16 +255,14 @@ def _possible(*specifiers: str) -> bool:
     """Whether some Python 3 release, or one that is named, satisfies all of them."""
     from packaging.specifiers import SpecifierSet
 
-    # Every choice of one alternative each: `||` has no single specifier.
-    for every in product(*(specifier.split(_OR) for specifier in specifiers)):
-        allowed = SpecifierSet(",".join(every))
-        # A pre-release, or one beyond the tables, is possible where somebody names it.
-        named = (clause.version for clause in allowed if clause.operator == "==")
-        if any(
-            allowed.contains(version, prereleases=True) for version in named if "*" not in version
-        ):
-            return True
-        # Not every `packaging` knows whether a set of specifiers is empty, so releases are tried.
-        if any(allowed.contains(f"3.{m}.{patch}") for m in _MINORS for patch in _PATCHES):
-            return True
-    return False
+    alternatives = [[*map(SpecifierSet, specifier.split(_OR))] for specifier in specifiers]
+    clauses = (clause for sets in alternatives for allowed in sets for clause in allowed)
+    # A pre-release, or one beyond the tables, is possible where somebody names it.
+    named = (c.version for c in clauses if c.operator == "==" and "*" not in c.version)
+    # Not every `packaging` knows whether a set of specifiers is empty, so releases are tried: each
+    # against all, since every choice of one alternative each could be millions.
+    releases = (f"3.{minor}.{patch}" for minor in _MINORS for patch in _PATCHES)
+    return any(
+        all(any(s.contains(version, prereleases=True) for s in sets) for sets in alternatives)
+        for version in chain(named, releases)
+    )
