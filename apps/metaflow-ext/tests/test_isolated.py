@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,30 @@ def test_every_question_has_who_answers_it() -> None:
     for name in serving._MODULES:
         assert callable(serving._function(name))
     assert answers._FUNCTIONS.keys() == ANSWERED_BY_METAFLOW.keys()
+
+
+def test_variables_are_taken_over_while_other_calls_read_them() -> None:
+    before, interval = dict(os.environ), sys.getswitchinterval()
+    absent, stop = [], threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            absent.extend([] if "PATH" in os.environ else ["PATH"])
+
+    reader = threading.Thread(target=read)
+    sys.setswitchinterval(1e-6)
+    reader.start()
+    try:
+        for number in range(300):
+            serving._take_over_variables({**before, f"MFENV_TEST_{number}": "x"})
+            assert f"MFENV_TEST_{number - 1}" not in os.environ
+    finally:
+        stop.set()
+        reader.join()
+        sys.setswitchinterval(interval)
+        serving._take_over_variables(before)
+    assert not absent
+    assert dict(os.environ) == before
 
 
 def test_messages_without_a_version_are_understood(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from metaflow_extensions.mfenv.records import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from metaflow_extensions.mfenv.records import Say
 
 __all__ = ["serve"]
@@ -139,14 +141,18 @@ class _Pipes:
         """Work as if this were the process that asks, as it is by now."""
         if surroundings.directory != os.getcwd():  # noqa: PTH109
             os.chdir(surroundings.directory)
-        # All calls share them, as all threads of the process that asks do; written only where it
-        # changes, since other calls may be reading.
-        if surroundings.environ != dict(os.environ):
-            os.environ.clear()
-            os.environ.update(surroundings.environ)
+        _take_over_variables(surroundings.environ)
         from metaflow_extensions.mfenv.asking import connect
 
         connect(surroundings.facts, self.ask)
+
+
+def _take_over_variables(environ: Mapping[str, str]) -> None:
+    # All calls share them, as all threads of the process that asks do. Never cleared: what another
+    # call starts meanwhile would run without PATH and HOME.
+    os.environ.update(environ)
+    for name in os.environ.keys() - environ.keys():
+        os.environ.pop(name, None)
 
 
 def _refuse(error: encoding.NotUnderstood) -> None:
