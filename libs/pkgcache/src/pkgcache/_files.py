@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _THREADS = min(4, os.cpu_count() or 1)
+# A thread that links fewer than this does not pay for its start.
 _FEW = 500
 _FICLONE = 0x40049409  # from linux/fs.h: share the blocks of a file
+# The first are about two file systems, and so about every file; the others may be about one file
+# alone, which has too many links, or is somebody else's (`fs.protected_hardlinks`).
 _NEVER = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _NOT_THIS_ONE = (errno.EMLINK, errno.EPERM, errno.EACCES)
 # What link(2) says on file systems without hard links, and where it may not make this.
@@ -87,6 +90,7 @@ class Placer:
             while folder and folder not in needed:
                 needed.add(folder)
                 folder = folder.rpartition("/")[0]  # noqa: PLW2901  walks up
+        # Sorted, each comes behind the folder that it is in.
         for folder in sorted(needed):
             try:
                 os.mkdir(f"{self._root}/{folder}")  # noqa: PTH102  of very many
@@ -122,6 +126,7 @@ class Placer:
 
     def _stop_linking(self) -> None:
         with self._lock:
+            # Several threads meet it at once, and it is told once.
             said, self._linking = not self._linking, False
         if not said:
             self._progress.note(
@@ -140,6 +145,7 @@ class Placer:
             with os.fdopen(_create(target, executable=bool(status.st_mode & 0o100)), "wb") as new:
                 if not self._clone(old.fileno(), new.fileno()):
                     shutil.copyfileobj(old, new, 1 << 20)
+                    # Before the time is set, which a later write would move.
                     new.flush()
                 # Compiled Python files hold the time of the source that they are valid for.
                 os.utime(new.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))

@@ -43,6 +43,7 @@ def try_lock(path: Path) -> Iterator[bool]:
     try:
         mutex.acquire(timeout=0)
     except OSError as error:
+        # `Timeout` is an `OSError` as well, without an `errno`.
         if not isinstance(error, Timeout) and error.errno not in UNWRITABLE:
             raise
         yield False
@@ -76,4 +77,6 @@ def file_lock(path: Path) -> FileLock:
             raise OSError(errno.EINVAL, "it is not a file", str(path))
     # Everybody who may write into the directory must be able to take a lock that somebody else
     # left there. The file has no content, so group and world access gives nothing away.
+    # Its state is the object's, not a thread's: a generator may be closed, and so let go of it, in
+    # another thread than took it.
     return FileLock(path, mode=0o666, thread_local=False)

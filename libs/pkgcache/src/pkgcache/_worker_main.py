@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _OWN = ("pkgcache", "resolvers")
 _HEAD = struct.Struct(">Q")
+# Seconds between looks at the log, the bytes of it that one reads, and the status with which
+# programs in Rust end that panic.
 _LOOK, _MOST, _PANICKED = 1.0, 1 << 20, 101
 
 
@@ -73,6 +75,8 @@ async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
     def get_over() -> None:
         nonlocal over
+        # Our standard error is a file (see `worker`): what stands in it by now is passed over from
+        # now on.
         over = os.fstat(2).st_size
 
     def send(message: Any) -> None:

@@ -16,6 +16,8 @@ class Threads(ThreadPoolExecutor):
 
     def _adjust_thread_count(self) -> None:
         try:
+            # The one place where the pool starts a thread. The work is queued by then, so that a
+            # thread that runs already comes to it.
             super()._adjust_thread_count()
         except RuntimeError as error:
             if not self._threads:

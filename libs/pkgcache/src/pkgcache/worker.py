@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 _log = logging.getLogger(__name__)
+# The seconds that an idle process has to end by itself, and the bytes of its log that an error has.
 _PATIENCE = 5.0
 _LOG = 4096
 
@@ -136,6 +137,7 @@ class _Child:
             number = self._count
             self._calls[number] = call
         self._send({"call": number, "handler": handler, "arguments": arguments})
+        # It may have ended before this call was noted down, and then nobody else gives it up.
         if self.ended:
             self._give_up()
         return call.future

@@ -144,6 +144,7 @@ def _json(content: Mapping[str, bytes], name: str) -> Any:
         raise BadInfo(f"it has no info/{name}")
     try:
         return json.loads(content[name])
+    # `RecursionError` comes of brackets in brackets by the thousand, as in a hostile file.
     except (ValueError, RecursionError):
         raise BadInfo(f"its {name} is not JSON") from None
 
@@ -242,6 +243,7 @@ def _old_paths(content: Mapping[str, bytes]) -> Iterator[Path]:
     for path in _lines(content, "files"):
         _check_path(path)
         placeholder, mode = prefixes.get(path, ("", "text"))
+        # Without kind, size and hash, which these files do not give: those of the archive hold.
         yield Path(path, "", -1, "", placeholder, mode, path in no_link)
 
 
@@ -250,4 +252,6 @@ def _lines(content: Mapping[str, bytes], name: str) -> list[str]:
         text = content.get(name, b"").decode("utf-8")
     except UnicodeDecodeError:
         raise BadInfo(f"its info/{name} is not UTF-8") from None
+    # Not `splitlines`, which takes characters for the end of a line that a name may have, as
+    # U+2028.
     return [line for line in text.split("\n") if line]

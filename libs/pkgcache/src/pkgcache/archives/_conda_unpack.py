@@ -128,6 +128,7 @@ class CondaWalk:
                 raise BadTar(f"has `{member.name}` in the wrong one of its two archives")
             content = self._content(member, reader, is_info=own)
             self._keep(member, content, is_info=own)
+            # To the end, also where nobody keeps it: a subclass may pass on what is read here.
             for _ in content:
                 pass
 
@@ -308,6 +309,7 @@ class _Unpacking(CondaWalk):
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
+            # With time and mode: in the list of files both names have the same.
             shutil.copy2(f"{self._tree}/{source}", f"{self._tree}/{path}")
 
 
@@ -348,6 +350,7 @@ def _decompressed_bz2(archive: Path, threads: int) -> Iterator[BinaryIO]:
     with closing(_bz2_read.decompressed(archive, threads)) as pieces:
         try:
             yield io.BufferedReader(Pieces(pieces), _BUFFER)
+        # What is damaged is an `OSError` without a number to `bz2`; the errors of a disk have one.
         except (EOFError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
@@ -360,9 +363,11 @@ def decompressed_zstd(pieces: Iterator[bytes]) -> Iterator[BinaryIO]:
 
     engine = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     try:
+        # Without `read_across_frames`, all behind the first frame would be left out without a word.
         with engine.stream_reader(
             cast("BinaryIO", io.BufferedReader(Pieces(pieces), _BUFFER)), read_across_frames=True
         ) as unpacked:
+            # Buffered, because `TarReader` takes a short read for the end of the stream.
             yield cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", unpacked), _BUFFER))
     except zstandard.ZstdError:
         raise BadTar("cannot be decompressed, or asks for too much memory to do it") from None

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     Read = Callable[[str], bytes | None]
 
 _SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
+# In bytes. RECORD takes sha256 or better: md5, sha1 and sha224 are not permitted.
 _DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+ -]*")
+# The extras at its end belong to the format, which lets whoever reads it pass over them.
 _REFERENCE = re.compile(
     r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*)\s*:\s*(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)"
     r"\s*(\[[^\]]*\])?"
@@ -89,6 +91,8 @@ def _folders(name: str, version: Version, paths: Iterable[str]) -> tuple[str, st
     if len(infos) != 1:
         raise BadMetadata((f"it has {len(infos)} `.dist-info` folders",))
     stem = infos[0].removesuffix(".dist-info")
+    # Not as texts: builders spell names and versions in other ways here than in the name of the
+    # file.
     own_name, _, own_version = stem.rpartition("-")
     if not _same(own_name, own_version, name, version):
         raise BadMetadata((f"its metadata lies in `{infos[0]}`, which is another package's",))
@@ -182,6 +186,7 @@ def _entry_points(folder: str, content: Read) -> tuple[EntryPoint, ...]:
         raise BadMetadata(("its entry_points.txt cannot be read",)) from None
     checked = (
         entry_point(name, value)
+        # The two differ on Windows alone.
         for section in ("console_scripts", "gui_scripts")
         if parser.has_section(section)
         for name, value in parser.items(section)

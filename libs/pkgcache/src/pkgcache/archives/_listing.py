@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TREE, LIST = "tree", "files.json"
 
+# Its numbers are bounded, so that it can be read without the rest.
 _HEAD = re.compile(rb'\{"size":(\d{1,18}),"crc32":(\d{1,10})\}\n')
 _LONGEST_HEAD = 64
 
@@ -27,6 +28,8 @@ _LONGEST_HEAD = 64
 def write(folder: Path, document: Mapping[str, Any], size: int, *, name: str = LIST) -> None:
     """Write the list of what is in `folder`, whose files have `size` bytes."""
     body = json.dumps(document).encode()
+    # It need not reach the disk at once: a list that a power cut damages lacks its checksum, and
+    # then the package is unpacked again.
     head = f'{{"size":{size},"crc32":{zlib.crc32(body)}}}\n'.encode()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with os.fdopen(os.open(folder / name, flags, 0o444), "wb") as file:

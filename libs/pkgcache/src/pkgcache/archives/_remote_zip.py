@@ -58,6 +58,8 @@ class RemoteZip:
         # Only all of it has a hash that is known.
         if self.whole:
             self._check_hash()
+        # The file has its whole size, since its end was written first: what is fetched later
+        # appears in the map.
         self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         start, end, count = _zip.directory(self._data, self._begin)
         self._bring([(start, end)])
@@ -115,11 +117,13 @@ class RemoteZip:
                 self._refuse(f"{package.size} bytes", f"{body.total} bytes")
             size = body.total if package.size is None else package.size
             asked = start if start >= 0 else max(0, (size or 0) + start)
+            # All from the first byte on is right too: so a server answers that knows no ranges.
             if body.start not in (0, asked) or (body.start and size is None):
                 raise _OtherRangeError
             end = stop or size
             at = self._file.seek(body.start)
             for piece in body.pieces:
+                # Where more is sent than was asked for, what lies behind `end` is not waited for.
                 at += self._file.write(piece if end is None else piece[: end - at])
                 if at == end:
                     break

@@ -19,6 +19,7 @@ _CHECKSUM = slice(148, 156)
 _KINDS = {
     b"0": "file",
     b"\0": "file",
+    # POSIX calls it contiguous, and lets it be read as any other file.
     b"7": "file",
     b"1": "hardlink",
     b"2": "softlink",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _RATIO_FLOOR = 64 << 20
 _METADATA_SIZE = 64 << 20
+# RECORD can hold neither its own hash nor those of the signatures that are made of it.
 _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _SCRIPTS = "scripts"
 

@@ -26,11 +26,14 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 _END_MARK = b"PK\5\6"
+# In the old way, in the strong one, and that of the directory itself.
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR = 0x0008
 _UTF8 = 0x0800
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
+# The second gives a member another name, which only some readers go by.
 _ZIP64_FIELD, _UNICODE_PATH_FIELD = 0x0001, 0x7075
+# The length that the record gives leaves out its mark and itself.
 _ZIP64_RECORD_SIZE = _END64.size - 12
 
 
@@ -132,6 +135,7 @@ def _pieces(data: mmap.mmap, member: Member) -> Iterator[bytes]:
         for piece in _packed(data, member):
             rest = piece
             while rest and not inflater.eof:
+                # In bounded pieces, however much a bomb makes of few bytes.
                 yield inflater.decompress(rest, _CHUNK)
                 rest = inflater.unconsumed_tail
     except zlib.error:
@@ -263,6 +267,8 @@ def _tails(entry: Entry, *, described: bool) -> set[bytes]:
 
 def _decode(entry: Entry) -> str:
     try:
+        # Where no flag says UTF-8 the format means cp437. Few writers kept to that, and readers
+        # guess.
         return entry.raw_name.decode("utf-8" if entry.flags & _UTF8 else "ascii")
     except UnicodeDecodeError:
         raise BadZip(f"has a name in an unknown encoding: {entry.raw_name!r}") from None

@@ -102,6 +102,7 @@ def _record(data: bytes) -> Iterator[tuple[str, str]]:
         for row in csv.reader(data.decode("utf-8", "replace").splitlines(), strict=True):
             if row:
                 yield row[0], row[1] if len(row) > 1 else ""
+    # What stands behind the damage has no hash then; whoever unpacks the wheel refuses it.
     except csv.Error:
         return
 

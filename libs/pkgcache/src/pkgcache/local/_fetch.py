@@ -102,6 +102,8 @@ class Fetcher:
         """The pools that these jobs run in."""
         workers = self._downloader.workers
         # One thread more than processes, so that small packages need not wait for large ones.
+        # Whoever waits for another process has threads of their own, and takes none from the
+        # downloads.
         return {NETWORK: workers, WAITING: workers, LOCAL: PROCESSES + 1}
 
     def job(self, package: Package, task: Task, then: Callable[[Fetched], Step[T]]) -> Job[T]:

@@ -135,6 +135,7 @@ class Shelves:
             # The name of the folder is a hash that is not known before all of it is written.
             beside = self.root / "archives" / f".{secrets.token_hex(8)}.tmp"
             try:
+                # On the disk before it has its name, because `_holds` judges by the size alone.
                 received = _copy(source, beside)
                 path = self._archive(received.sha256, filename)
                 self._make(path.parent.parent)
@@ -191,6 +192,8 @@ class Shelves:
         folder = self._folder(package)
         progress = progress or NoProgress()
         check = _changes.checker(progress, always=self.always_verify)
+        # Before it is looked at: the collector looks at this time under the lock, so that what is
+        # seen to be here stays for the hour in which it is used.
         _touch(folder)
         with self.errors():
             if unpacked := load(folder, check):
@@ -215,6 +218,7 @@ class Shelves:
                     beside.rename(folder)
                 finally:
                     _remove(beside)
+                # Not by `check`, which would hash what was hashed as it was written.
                 if unpacked := load(folder, _changes.as_listed):
                     return unpacked
                 raise CacheError(str(folder), "an unpacked package does not read back")

@@ -39,6 +39,7 @@ __all__ = [
 GRACE = 3600.0
 """For how many seconds whatever was used stays."""
 
+# md5 where a channel gives nothing better, else sha256.
 _DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 _KINDS = {"archive": "archives", **UNPACKED}
 
@@ -124,6 +125,7 @@ def collect(
         unneeded: list[Holding] = []
         kept: list[Holding] = []
         for holding in holdings(cache):
+            # One without a size cannot be used, and is made again by whoever needs it.
             keep = holding.size is not None and (needed is None or holding.digest in needed)
             (kept if keep else unneeded).append(holding)
         garbage = [holding for holding in unneeded if holding.used < before]
@@ -206,6 +208,8 @@ def _remove(cache: PackageCache, holding: Holding, before: float) -> bool:
 def _leftovers(cache: PackageCache, before: float, *, dry_run: bool) -> int:
     """What killed processes left: half unpacked and half deleted packages, temporary files."""
     count = 0
+    # These have no lock, since their digest is not known before they are complete: their age must
+    # do.
     for entry in _hidden(cache.root / "archives"):
         with suppress(FileNotFoundError):  # whoever wrote it is done
             if entry.stat(follow_symlinks=False).st_mtime < before:

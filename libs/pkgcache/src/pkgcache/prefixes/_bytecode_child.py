@@ -19,6 +19,7 @@ def main() -> None:
     """Compile what is asked for."""
     for number, (path, folder) in enumerate(json.load(sys.stdin)):
         print(json.dumps([number, None]), flush=True)
+        # It leaves alone what is compiled already, and says no more than whether all went well.
         if not compileall.compile_file(path, ddir=folder, quiet=2):
             print(json.dumps([number, reason(path)]), flush=True)
 

@@ -134,6 +134,8 @@ def link_conda(
     entries = {path: planned.entry for path, planned in plan.items()}
     return CondaLinked(
         paths=tuple(
+            # Once each: a package for every Python may bring a path in two ways, with the same
+            # content.
             tuple(entries[path] for path in dict.fromkeys(paths) if path in entries)
             for paths in own
         ),
@@ -171,6 +173,7 @@ def _drop_below_folders(plan: dict[str, _Planned]) -> Iterator[Clobber]:
     """Where a package has a folder and another a file, the folder is kept."""
     folders: dict[str, str] = {}
     for path, planned in plan.items():
+        # Upwards to the first folder that is known: those above it are known as well.
         at = len(path) if planned.file and planned.file.kind == "directory" else path.rfind("/")
         while at > 0 and path[:at] not in folders:
             folders[path[:at]] = planned.owner.name
@@ -217,12 +220,14 @@ class _NoRoomFor(ValueError):
 
 
 def _place(placer: Placer, final: bytes, task: Task, items: Sequence[tuple[str, _Planned]]) -> None:
+    # No two threads have the same path, so that each writes into entries of its own.
     for path, planned in counted(items, task):
         file = planned.file
         if not file:
             placer.write(path, planned.script, executable=True)
             digest = hashlib.sha256(planned.script).hexdigest()
             planned.entry |= {
+                # This and the other types are words of conda's own records.
                 "path_type": "unix_python_entry_point",
                 "sha256": digest,
                 "sha256_in_prefix": digest,

@@ -240,6 +240,7 @@ def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned
             yield f"{root}/{path}", _Planned(wheel.name, file=file, source=source)
             continue
         kind, _, rest = path[len(data) :].partition("/")
+        # The folder of `data` may be `.`, and paths are compared as texts.
         target = posixpath.normpath(f"{folders[kind]}/{rest}")
         script = _scripts.rewritten(source, scheme.python) if kind == "scripts" else None
         if script is None:
@@ -285,6 +286,7 @@ def _metadata(
             if not path.startswith(f"{root}/")
             else path[len(root) + 1 :],
             planned.hash,
+            # What conda has laid out was not measured; RECORD may go without.
             "" if planned.present else str(planned.size),
         )
         for path, planned in {**files, **added}.items()

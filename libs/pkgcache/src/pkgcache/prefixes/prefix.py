@@ -148,6 +148,7 @@ def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:
     failure = f"`{python}` cannot make a virtual environment"
     said = run(command, final, failure)
     try:
+        # The last line: a `sitecustomize` of that interpreter runs before, and may print.
         facts: dict[str, Any] = json.loads(said.splitlines()[-1])
         # An interpreter may be built to install elsewhere than into the environment that it is in.
         outside = any(path.startswith("..") for path in facts["scheme"].values())
@@ -167,6 +168,7 @@ def _check_interpreter(
             str(prefix), f"an environment for {env.platform} cannot be made on {platform}"
         )
     version = facts["version"]
+    # Wheels were chosen for the minor version, which is in their tags and in the path to them.
     if version.split(".")[:2] != env.python.split(".")[:2]:
         raise PrefixError(
             str(prefix),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pkgcache.stores.store import ObjectInfo, Store
 
+# Seconds. What lies between LAPSE and SETTLE is for the request that relies on what was seen.
 LOOK, LAPSE, SETTLE = 600.0, 3000.0, 3600.0
 LEASE = 900.0
 """For how many seconds a list can be `deleting`, at most."""
@@ -79,6 +80,7 @@ class Claims:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store, self._look, self._clock, self._sleep = store, look, clock, sleep
+        # One thread takes it twice: `look` calls `saw`.
         self._lock = threading.RLock()
         self._held: set[str] = set()
         self._list: str | None = None
@@ -97,6 +99,8 @@ class Claims:
         """
         with self._lock:
             self.beat()
+            # Before the list is searched for them: in a list that comes later, all that is held is
+            # looked for.
             self._held.update(keys)
             self._rescue(keys)
 
@@ -114,6 +118,7 @@ class Claims:
                 # From before the request on, since its answer may be that old.
                 self._look()
                 self._looked = now
+            # After each look, since it may have named another list.
             if self._listed is None:
                 condemned = read_list(self._store, self._list) if self._list else None
                 self._listed = set(condemned.etags) if condemned else set()

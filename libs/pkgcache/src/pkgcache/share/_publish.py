@@ -108,6 +108,7 @@ class Publishing:
         self._claims = shared.claims
         self._verify, self._progress = verify, progress
         self._transmuting = transmuting
+        # Without the store: what is brought is what that lacks, or has wrong.
         self._fetcher = Fetcher(cache, downloader, None, progress=progress)
         # One transmutation at a time, which takes all processors and bounded memory.
         lanes = self._fetcher.lanes
@@ -155,6 +156,7 @@ class Publishing:
         self._sending = _Stoppable(sending, self._fetcher.stop, self._claims)
         try:
             with _scratch(self._cache) as self._folder:
+                # Those without packages: nothing comes later that could be their last.
                 self._describe()
                 every = [
                     _Wanted(package, self._format(package))
@@ -197,6 +199,8 @@ class Publishing:
         if placed and self._is_there(placed, named=bool(wanted.to)):
             self._place(wanted, placed)
             return None
+        # The store names what it became, and does not have that: the name has to be replaced as
+        # well.
         wanted.replacing |= placed is not None
         return self._bring(wanted)
 
@@ -299,6 +303,7 @@ class Publishing:
     def _describe(self) -> None:
         """Put the descriptions of all environments whose packages are there."""
         with self._lock:
+            # Taken out under the lock, so that of two threads with the last packages one describes.
             ready = [description for description in self._open if not description.missing]
             self._open = [description for description in self._open if description.missing]
         for description in ready:
@@ -343,6 +348,7 @@ class _Stoppable:
     def advance(self, amount: int = 1) -> None:
         if self._stop.is_set():
             raise Cancelled
+        # An upload may take longer than what was seen can be relied on.
         self._claims.beat()
         self._task.advance(amount)
 

@@ -238,6 +238,7 @@ class SharedRecords:
         document = self._object(layout.LAYOUT_KEY)
         if document is None:
             self.claims.saw(None)
+            # Not remembered: somebody may lay it out in the meantime.
             return False
         version = document.get("layout")
         if not isinstance(version, int):
@@ -252,6 +253,7 @@ class SharedRecords:
         """Lay the store out, if nobody has yet."""
         if self._check_layout():
             return
+        # Who has lost reads what the winner laid out, which may be a newer layout.
         self._checked = self._put_once(layout.LAYOUT_KEY, _json({"layout": layout.LAYOUT}))
         self._check_layout()
 
@@ -274,6 +276,7 @@ class _Small:
 
 def _garbage(document: Mapping[str, Any]) -> str | None:
     key = document.get("garbage")
+    # Publishers write to this key, so it must be that of nothing else.
     return key if isinstance(key, str) and key.startswith("garbage/") else None
 
 

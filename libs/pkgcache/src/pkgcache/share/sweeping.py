@@ -146,6 +146,8 @@ class _Sweep:
             return Swept(busy=True)
         finally:
             if draft:
+                # Of this list and the one before, only that which `layout.json` names in the end is
+                # of use.
                 self._drop_lists((draft, pointer), now)
 
     def _pass(self, layout_info: ObjectInfo, pointer: str | None, draft: str, now: float) -> Swept:
@@ -271,6 +273,7 @@ class _Sweep:
 
     def _unnamed(self, environments: list[ObjectInfo], before: float) -> list[ObjectInfo]:
         """The descriptions that no default and no alias names, written `before`."""
+        # Each step reads objects for what the step before it has left, which mostly is nothing.
         old = [info for info in environments if info.modified < before]
         several: dict[str, int] = {}
         for info in environments:
@@ -327,6 +330,8 @@ class _Sweep:
     def _digests(self, key: str, text: bytes) -> bytes:
         """The digests of the archives that a description names."""
         try:
+            # Only what is needed of it: to read and check whole descriptions takes ten times as
+            # long.
             document = json.loads(text)
             if document["schema_version"] <= SCHEMA_VERSION:
                 return pack(

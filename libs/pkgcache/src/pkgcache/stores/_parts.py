@@ -73,6 +73,7 @@ class PartedStore(RemoteStore):
                 future.cancel()
             # What is still being sent would be kept, and paid for, after the upload was given up.
             wait(running)
+            # What went wrong first is what is told.
             with suppress(RequestRefused):
                 self._call(f"give up {name}", lambda: self._abandon(name, upload))
             raise

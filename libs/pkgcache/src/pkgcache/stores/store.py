@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectInfo", "Sink", "Store", "check_key"]
 
+# A segment is a file name in a directory, where names with a dot in front are no objects; the
+# services take 1,024 bytes for a key, the prefix of the store included.
 _SEGMENT = re.compile(r"[A-Za-z0-9_+!~%=@-][A-Za-z0-9._+!~%=@-]{0,254}")
 _KEY_LENGTH = 900
 

@@ -163,6 +163,7 @@ class Downloader:
             try:
                 return attempt()
             except DownloadError as error:
+                # A server that is too slow moves something as well, and its try was no good one.
                 moved = partial is not None and partial.size > size
                 wait = tries.wait(error.retry_after, moved=moved and not error.slow)
                 if wait is None:
@@ -195,6 +196,7 @@ def _check_scheme(url: str) -> None:
 
 
 def _read_file(url: str, partial: Partial) -> None:
+    # To read it again takes less than to find out whether what is here is its beginning.
     partial.restart()
     with _local_file(url) as file:
         while data := file.read(_CHUNK):

@@ -16,6 +16,7 @@ __all__ = ["TALKATIVE", "Pace", "Patience", "Tries", "waiting"]
 
 TALKATIVE = 2.0
 """The seconds after which a wait is told."""
+# Seconds: between two lines about the same wait, and between two looks at all of them.
 _AGAIN, _TICK = 30.0, 0.5
 
 

@@ -43,6 +43,7 @@ _NOT_YET = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
     b'Proxy-Authenticate: Basic realm="mfenv"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 )
+# Seconds; the second is what RFC 8305 (Happy Eyeballs) recommends.
 _TICK, _NEXT_ADDRESS = 1.0, 0.25
 # What keeps an HTTP/2 connection going under TLS is shorter than any request.
 _REQUEST = 50
