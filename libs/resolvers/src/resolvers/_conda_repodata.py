@@ -201,6 +201,7 @@ class Repodata:
         starts = tuple(
             f"{root}/{subdir}/repodata.json" for root in (url, self._tokens.get(url, url))
         )
+        # The engine names its files by hashes of its own; beside each lies what URL it is of.
         for info in (self._cache / "repodata").glob("*.info.json"):
             if json.loads(info.read_bytes())["url"].startswith(starts):
                 return info.with_name(info.name.replace(".info.json", ".json"))
@@ -263,21 +264,24 @@ class Repodata:
         target = self._cache / "expanded" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                # Unpacked beside, then renamed: another process may be doing the same.
-                with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as work:
-                    zstandard.ZstdDecompressor().copy_stream(packed.open("rb"), work)
-            except zstandard.ZstdError as error:
-                Path(work.name).unlink()
-                said = f"its `{folder.name}/{packed.name}` {_NO_ZSTD}"
-                raise ChannelUnreadable(url, said) from error
-            Path(work.name).replace(target)
+            # Unpacked beside, then renamed: another process may be doing the same. What a full disk
+            # cuts off is gone again, so that it keeps no room.
+            with tempfile.TemporaryDirectory(dir=target.parent) as work:
+                unpacked = Path(work) / target.name
+                try:
+                    with packed.open("rb") as source, unpacked.open("wb") as file:
+                        zstandard.ZstdDecompressor().copy_stream(source, file)
+                except zstandard.ZstdError as error:
+                    said = f"its `{folder.name}/{packed.name}` {_NO_ZSTD}"
+                    raise ChannelUnreadable(url, said) from error
+                unpacked.replace(target)
         return target
 
 
 @contextmanager
 def _variables(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables of this process, which the engine reads when it makes a client."""
+    # It reads them at that moment alone; nothing else in the worker has a use for them.
     before = dict(os.environ)
     os.environ.update(variables)
     try:

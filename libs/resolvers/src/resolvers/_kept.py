@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ from filelock import FileLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Kept"]
+__all__ = ["Kept", "write_whole"]
 
 T = TypeVar("T")
 
@@ -47,13 +47,18 @@ class Kept:
     def keep(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a document."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete: other processes read it at any time, and the last writer is as right
-        # as the first.
-        descriptor, work = tempfile.mkstemp(dir=self._folder)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump({"schema": self._schema, "content": content}, file)
-            Path(work).replace(self._folder / f"{name}.json")
-        finally:
-            with suppress(FileNotFoundError):
-                Path(work).unlink()
+        document = {"schema": self._schema, "content": content}
+        write_whole(self._folder / f"{name}.json", json.dumps(document))
+
+
+def write_whole(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Write a file that other processes may read, or run, at any time."""
+    # Renamed when complete; of several writers the last is as right as the first.
+    descriptor, work = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, mode)
+            file.write(text)
+        Path(work).replace(path)
+    finally:
+        Path(work).unlink(missing_ok=True)

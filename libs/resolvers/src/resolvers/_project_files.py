@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 import threading
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -31,6 +29,7 @@ from packaging.version import InvalidVersion, Version
 from pkgcache.errors import DownloadError
 from pkgcache.web.download import Downloader
 from resolvers._index import PUBLIC_INDEX, public_index
+from resolvers._kept import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,10 +152,7 @@ class ProjectFiles:
             return kept.read_text(encoding="utf-8")
         text = self._downloader.read(url, _decoded, page=True)
         self._pages.mkdir(parents=True, exist_ok=True)
-        descriptor, work = tempfile.mkstemp(dir=self._pages)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(work).replace(kept)
+        write_whole(kept, text)
         return text
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resolvers._kept import write_whole
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from resolvers.pythons import Python
     from resolvers.targets import Target
 
@@ -73,17 +74,9 @@ def told_python(python: Python, target: Target, folder: Path) -> Path:
     if not program.exists():
         home.mkdir(parents=True, exist_ok=True)
         answer = home / "answer.py"
-        _write(answer, _ANSWER.format(not_understood=NOT_UNDERSTOOD))
+        write_whole(answer, _ANSWER.format(not_understood=NOT_UNDERSTOOD))
         # By our own Python, with nothing around it that could change the answer.
         runs = [sys.executable, "-I", "-S", str(answer), text, str(python.path)]
-        _write(program, f'#!/bin/sh\nexec {shlex.join(runs)} "$@"\n')
+        # Last, since it is looked for above; it holds nothing secret.
+        write_whole(program, f'#!/bin/sh\nexec {shlex.join(runs)} "$@"\n', mode=0o755)
     return program
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a program, which another process may be about to run, at once."""
-    descriptor, work = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    os.chmod(work, 0o755)  # noqa: PTH101, S103 - it is run, and holds nothing secret
-    Path(work).replace(path)
