@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["PinnedResolver", "PinnedSource", "Pins"]
 
 _WORKERS = 8
+_CHUNK = 1 << 20
 _CHECKED = {"sha256", "md5"}  # by whatever downloads
 _GIT = re.compile(r"git\+(?P<url>[^#]+)@(?P<commit>[^@#]+)")
 _SUBDIRECTORY = re.compile(r"#(?:.*&)?subdirectory=([^&]*)")
@@ -106,12 +107,14 @@ class PinnedResolver:
         if any(asked.values()):
             spec = _for_listed(spec, asked, context)
         pythons, base = self._pythons(spec, platforms, context)
-        needing = [p for p in platforms if asked[p] or self._pins[p].sources]
+        needing = [
+            platform for platform in platforms if asked[platform] or self._pins[platform].sources
+        ]
         made: dict[str, Resolution] = {}
         if needing:
-            found = pythons or self._beside(spec, context).pythons(base)
-            for python in dict.fromkeys(found[platform] for platform in needing):
-                same = [platform for platform in needing if found[platform] == python]
+            builders = pythons or self._beside(spec, context).pythons(base)
+            for python in dict.fromkeys(builders[platform] for platform in needing):
+                same = [platform for platform in needing if builders[platform] == python]
                 made |= self._made(spec, same, python, context, asked)
         chosen = {
             platform: self._together(platform, base.get(platform), pythons, made.get(platform))
@@ -119,8 +122,13 @@ class PinnedResolver:
         }
         unknown = [platform for platform in platforms if asked[platform]]
         try:
-            listed = self._listed(spec, {p: chosen[p] for p in unknown}, context)
-            return {p: listed.get(p) or self._built(chosen[p], p, context) for p in platforms}
+            listed = self._listed(
+                spec, {platform: chosen[platform] for platform in unknown}, context
+            )
+            return {
+                platform: listed.get(platform) or self._built(chosen[platform], platform, context)
+                for platform in platforms
+            }
         except RequirementsUnmet as error:
             error.hint = (
                 "the lock does not suffice there: lock again for this platform and this Python; what"
@@ -168,7 +176,9 @@ class PinnedResolver:
             options=spec.options,
         )
         held = {
-            platform: [p for p in self._pins[platform].packages if p.kind == "conda"]
+            platform: [
+                package for package in self._pins[platform].packages if package.kind == "conda"
+            ]
             for platform in platforms
         }
         beside = replace(context, held=held)
@@ -179,6 +189,7 @@ class PinnedResolver:
             worker=self._worker,
             alias=self._alias,
             package_format=".conda",
+            # Nothing of conda's is looked into here, so that no table of the user's is asked.
             names=PypiNames(None),
             spec=spec,
             context=context,
@@ -201,7 +212,7 @@ class PinnedResolver:
         )
         packages = (*own, *pins.packages, *(made.packages if made else ()))
         if own and base:
-            pinned = {p.name for p in packages if p.kind == "pypi"}
+            pinned = {package.name for package in packages if package.kind == "pypi"}
             brought = sorted(
                 name for name in base.noarch_python if canonicalize_name(name) in pinned
             )
@@ -284,6 +295,7 @@ class PinnedResolver:
         ]
         taken = [future.result() for future in pending]
         for (_, artifact), (_, _, hashes) in zip(taken, wanted, strict=True):
+            # What was built here has no hash that a lock could state.
             if artifact and not artifact.source_key:
                 _check_hashes(artifact, hashes)
         return Resolution(
@@ -353,10 +365,14 @@ def _locked(pins: Pins) -> Solved:
     names = tuple(package.name for package in conda)
     return Solved(
         python=str(pins.python),
+        # Nothing is looked into here, so that nobody needs to know where it is.
         site_packages="",
         # Where a lock does not say what Python needs, what is built with it gets all there is.
         packages=tuple(
-            replace(p, depends=names) if p.name == "python" and not p.depends else p for p in conda
+            replace(package, depends=names)
+            if package.name == "python" and not package.depends
+            else package
+            for package in conda
         ),
         noarch_python=frozenset(),
         pypi_names={},
@@ -414,12 +430,19 @@ def _check_hashes(artifact: Artifact, hashes: Iterable[str]) -> None:
     """Compare a fetched file with the hashes of a lock that downloads do not know."""
     for text in hashes:
         kind, _, expected = text.partition(":")
-        if kind not in hashlib.algorithms_available:
+        try:
+            digest = hashlib.new(kind, usedforsecurity=False)
+        except ValueError:
+            digest = None
+        # One of any length, such as shake_128, has none by which it could be compared.
+        if not digest or not digest.digest_size:
             raise UnsupportedRequest(
                 f"`{artifact.filename}` has a hash of the kind `{kind}`, which cannot be checked",
                 "lock again with sha256",
             )
         with artifact.path.open("rb") as file:
-            actual = hashlib.new(kind, file.read()).hexdigest()
-        if actual != expected:
-            raise NoMatchingFile(artifact.filename, (text,), (f"{kind}:{actual}",), None)
+            while data := file.read(_CHUNK):
+                digest.update(data)
+        if digest.hexdigest() != expected:
+            actual = f"{kind}:{digest.hexdigest()}"
+            raise NoMatchingFile(artifact.filename, (text,), (actual,), None)
