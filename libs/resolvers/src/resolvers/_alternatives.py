@@ -42,6 +42,7 @@ class Alternatives:
         self._newest: dict[str, Alternative] = {}
         self._builds: dict[str, list[Alternative]] = {}
         for build in builds:
+            # They come newest first, so the first of a name is it.
             self._newest.setdefault(build.package.name, build)
             if build.fits:
                 self._builds.setdefault(build.package.name, []).append(build)
@@ -96,6 +97,7 @@ class Alternatives:
         seen = set(waiting)
         while waiting:
             package = waiting.pop()
+            # Backwards along the needs, up to what is there now.
             for other, builds in self._builds.items():
                 needing = {
                     build.package.version for build in builds if package in build.package.depends
@@ -116,6 +118,7 @@ class Alternatives:
         """Whether a package that PyPI has not may be in one of conda's, for this Python or another."""
         words = named(error)
         return any(
+            # What lies on this machine is looked into, and may hold what its name does not say.
             build.package.url.startswith("file:") or words & set(self._plain(name))
             for name, build in self._newest.items()
         )
@@ -131,6 +134,8 @@ class Alternatives:
             chosen = next(
                 (contents for contents in side.contents if contents.package.name == package), None
             )
+            # On this machine a look costs no request; elsewhere it is worth one where a guess was
+            # wrong before.
             if here or (chosen and not _is_plain(chosen)):
                 looked = look_into_others(builds, side.solved, self._names, self._context)
             elif chosen:
@@ -145,6 +150,7 @@ def _stub(name: str, contents: Contents) -> Stub | None:
     version = contents.distributions.get(name)
     if version is None:
         return None
+    # Its extras are known once it is chosen; see `find_conflict`.
     return Stub(name=name, own_version=version, package=contents.package, extras={})
 
 

@@ -20,6 +20,8 @@ __all__ = ["build_failed"]
 
 _log = logging.getLogger(__name__)
 
+# How many files stay, and how many lines an error shows; how long a line may be in the log, and in
+# the error.
 _KEPT, _SHOWN = 20, 12
 _LONGEST, _WIDEST = 10_000, 160
 _MODULE = re.compile(r"No module named '([\w-]+)")
@@ -68,6 +70,7 @@ def _keep(text: str, package: str, folder: Path) -> Path | None:
         descriptor, path = tempfile.mkstemp(dir=folder, prefix=start, suffix=".log")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(f"{text}\n")
+    # The error of the build is what counts, also where its log cannot be kept.
     except OSError:
         return None
     return Path(path)

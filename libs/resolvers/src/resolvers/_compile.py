@@ -100,6 +100,7 @@ def compile_exactly(uv: Uv, question: Question) -> tuple[Locked, ...]:
 
 def compile_alone(uv: Uv, question: Question, name: str) -> tuple[Locked, ...]:
     """The newest version of a package that has a wheel; raises `NoSolution` if none has."""
+    # Without pins, since it is asked about any version.
     alone = replace(question, lines=(name,), pins=(), only_binary=(name,))
     return read_lock(_compile(uv, alone, (*_LOCK, "--no-deps")).stdout)
 
@@ -152,6 +153,7 @@ def _compile(
         )
     if done.returncode:
         error = diagnose(done.stderr, question)
+        # What uv has kept comes from no server that could be asked what is wrong.
         if not offline:
             links = [source.url for source in question.spec.sources if source.kind == "find-links"]
             error = portal(uv.named(error), _indexes(uv, question), links, question.context)

@@ -60,6 +60,7 @@ async def alternatives(
         if builds[record.name.normalized] == (str(record.version), str(record.build))
     ]
     by_name: dict[str, list[rattler.RepoDataRecord]] = {}
+    # Round by round, so that of too many names those are looked at that few steps lead to.
     names = [*dict.fromkeys([*(root.name.normalized for root in roots), *builds])]
     while names and len(by_name) < len(builds) + _MOST:
         records = await source.records(
@@ -77,6 +78,7 @@ async def alternatives(
             if (match := NAME.match(text))
         )
         names = [name for name in dict.fromkeys(needed) if name not in by_name]
+    # Virtual packages are what a machine has; a channel has no versions of them.
     real = {name: records for name, records in by_name.items() if name[:2] != "__"}
     # What any build of a version needs, that version may need.
     depends: dict[tuple[str, str], set[str]] = {}
@@ -117,6 +119,7 @@ def _fits(record: rattler.RepoDataRecord, pythons: Iterable[rattler.RepoDataReco
         if name and name[0] in _PYTHON:
             try:
                 spec = rattler.MatchSpec(text)
+            # A build whose needs nobody can read is not one to offer.
             except (InvalidMatchSpecError, InvalidVersionError):
                 return False
             if any(

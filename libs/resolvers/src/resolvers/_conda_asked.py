@@ -102,6 +102,7 @@ def check_asked(
                 f"{where}`{text}` says where its package lies, on a condition",
                 "leave out one of the two",
             )
+        # Its condition does not hold: what is asked without one is there, or there was no solution.
         if package is None:
             continue
         missing = sorted(asked.extras - {*extras.get(asked.name, ())})

@@ -31,7 +31,8 @@ BROKE_OFF = "error decoding response body"
 _SHOWN_VERSIONS = 6
 _STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\) for url \((\S+)\)")
 _URL = re.compile(r"\b(?:https?|file)://[^\s)'\"`]+")
-# The engine's phrases, and ours in their place; what is not listed is understood as it is.
+# The engine's phrases, and ours in their place; what is not listed is understood as it is. A phrase
+# that is part of another comes after it.
 _TREE = (
     ("Cannot solve the request because of: ", ""),
     ("The following packages are incompatible", "these cannot be installed together:"),
@@ -115,6 +116,7 @@ def _unsolvable(
         for spec, asked in question.specs.items()
         if _name(spec) in names
     )
+    # The kind says what may help: another Python, but none where no channel has the name.
     kind: type[NoSolution] = NoSolution
     if any(not known for known in versions.values()):
         kind = UnknownPackage
@@ -220,4 +222,5 @@ def _name(spec: str) -> str:
 
 
 def _one_line(text: str) -> str:
+    # The number of an error of the system says nothing beside its words.
     return re.sub(r" \(os error \d+\)", "", " ".join(text.split())).rstrip(".")

@@ -90,6 +90,8 @@ async def solve(
         # Shards may be damaged, or confuse the gateway, where the whole index does not; and what is
         # kept here may be damaged.
         answer, whole = answer | {"error": "damage"}, read(sharded=False)
+        # Twice: what was kept here and is damaged, the first look drops, and the second try
+        # fetches.
         for _ in range(2):
             try:
                 again = await _answer(question, whole)

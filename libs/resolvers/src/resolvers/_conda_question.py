@@ -116,6 +116,7 @@ class CondaQuestion:
 
 def _virtual(text: str) -> tuple[str, str, str]:
     """Name, version and build of a virtual package."""
+    # A virtual package without a build has the build 0.
     name, version, build = [*text.split("="), "0"][:3]
     return name, version, build
 

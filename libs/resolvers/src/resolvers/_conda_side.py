@@ -99,6 +99,7 @@ class CondaSide:
             if contents is None:
                 continue
             version = contents.distributions[canonicalize_name(requirement.name)]
+            # Whether a pre-release may be chosen is no question here: conda has chosen it.
             if not requirement.specifier.contains(version, prereleases=True):
                 raise NoSolution(
                     self.platform,

@@ -116,6 +116,7 @@ def solve_conda(
     solutions = {}
     for question, answer in zip(questions, answers, strict=True):
         if "error" in answer:
+            # A solver's reasons are full of names of packages, which may be words for anything.
             if answer["error"] != "unsolvable" and (lack := lacking(answer["text"])):
                 raise MachineLacks("py-rattler", lack, place, answer["text"])
             failure = diagnose(answer, question, context)
@@ -149,7 +150,7 @@ def conda_alternatives(
         [question],
         context,
         question=question.to_dict(),
-        chosen=[[one.name, one.version, one.build] for one in solved.packages],
+        chosen=[[package.name, package.version, package.build] for package in solved.packages],
     )
     return [
         Alternative(
@@ -177,7 +178,10 @@ def _call(
             offline=context.offline,
             logins=_logins(about, context),
             tokens=_tokens(about, context),
-            limits={one: getattr(context.patience, one) for one in ("silence", "speed", "tries")},
+            limits={
+                limit: getattr(context.patience, limit) for limit in ("silence", "speed", "tries")
+            },
+            # The worker has the numbers of the patience alone, and tells of its waits by events.
             on_event=lambda event: context.progress.note(event["wait"]),
             **more,
         )

@@ -50,6 +50,7 @@ def find_conflict(
         return Conflict((Move(package=package.name, versions=(package.version,)),), error)
     if isinstance(error, BuildFailed):
         pypi.leave_out(error)
+    # The words of uv itself: in the error that was made of them, names are replaced by conda's.
     said = error.__cause__ if isinstance(error.__cause__, NoSolution) else error
     words = named(said) if isinstance(said, NoSolution) else set[str]()
     moves = _Analysis(side, pypi, others, words).moves()
@@ -122,6 +123,7 @@ class _Analysis:
                     del self._absent[name]
 
     def _make_smallest(self) -> None:
+        # What can be left out while uv still finds nothing has no part in the conflict.
         for name in sorted(self._core):
             rest = self._core - {name}
             if rest and self._choose({other: [self._pins[other]] for other in rest}) is None:
@@ -134,11 +136,14 @@ class _Analysis:
             ladder = self._ladders[name]
             versions = [version for version, _ in ladder]
             if pin.package.version in versions and not _is_early(pin):
+                # From the chosen one outwards, older and newer by themselves: behind the first that
+                # goes there may be others that do, and those are left to be chosen.
                 at = versions.index(pin.package.version)
                 held[name] += self._as_bad(name, ladder[at + 1 :], held)
                 held[name] += self._as_bad(name, ladder[:at][::-1], held)
             bad = {stub.version for stub in held[name]}
             excluded = {version for version, stub in ladder if stub and stub.version in bad}
+            # The chosen one is bad, also where the ladder lacks it.
             excluded.add(pin.package.version)
             yield Move(package=pin.package.name, versions=tuple(sorted(excluded)))
 

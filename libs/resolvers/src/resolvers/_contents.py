@@ -77,7 +77,7 @@ def look_into_others(
     others: Iterable[Alternative], solved: Solved, names: PypiNames, context: ResolveContext
 ) -> list[Contents]:
     """What builds that were not chosen would bring to the Python of what was; as `look_into`."""
-    asked = [(one.package, one.pypi_names, solved.site_packages) for one in others]
+    asked = [(other.package, other.pypi_names, solved.site_packages) for other in others]
     return list(_looked(asked, names, context))
 
 
@@ -86,6 +86,7 @@ def _looked(
     names: PypiNames,
     context: ResolveContext,
 ) -> Iterator[Contents]:
+    # What the user's table says is not looked up, and could not be overruled.
     unknown = (package for package, *_ in asked if names.stated(package) is None)
     listings = read_listings(unknown, context)
     for package, said, site_packages in asked:

@@ -169,6 +169,7 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
     if not failed:
         return None
     hint = "install what its build needs, or ask for a version that has a wheel"
+    # What has no `==` is a direct reference, of which no index has wheels.
     name, exact, version = failed[1].partition("==")
     why = why_no_wheel(canonicalize_name(name), version, question) if exact else ""
     if exact and not question.must_build(canonicalize_name(name)):
@@ -185,6 +186,7 @@ def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:
         r"Failed to (?:download|download and build|read) `([^`]+)`"
         r"|(?:distribution metadata for|match given name) `?([^`\s,]+)"
     )
+    # Where a program that uv had started said something, it is a failed build.
     reason = _broken(story.causes[-1]) if story.causes and not story.said else None
     if not failed or not reason or story.search(_TRANSFER):
         return None

@@ -76,6 +76,7 @@ class ExtraMetadata:
                 " what the extra needs",
                 "ask for what the extra needs, in place of the extra",
             )
+        # The one that knows most of what is asked; what it lacks, the caller names.
         return max(
             incomplete,
             key=lambda metadata: (len(metadata.extras & asked.keys()), len(metadata.extras)),
@@ -103,6 +104,7 @@ class ExtraMetadata:
         key = f"{contents.package.digest}-{name}"
         metadata = self._kept.load(key, Metadata.from_dict)
         if paths and metadata is None:
+            # What is on this machine can be read offline.
             offline = self._context.offline and not contents.package.url.startswith("file:")
             try:
                 with self._downloader(offline=offline) as downloader:
@@ -129,6 +131,7 @@ class ExtraMetadata:
                 return None
             try:
                 facts = WheelListings((), self._context).facts([package])
+            # An index that fails is no reason to: another source may know.
             except ResolveError:
                 return None
         return next((wheel.metadata for wheel in facts.values()), None)

@@ -102,6 +102,7 @@ class Files:
 
         Raises `NeedsPlatform` if the target has no wheel and what is built here does not fit it.
         """
+        # Whatever the index has by now: what stays is the very file that the environment had.
         held = question.held_as(locked)
         if held:
             return held, None
@@ -205,6 +206,7 @@ class Files:
         """Download a file whose sha256 the index does not say, and keep it for who installs it."""
         folder = self._context.cache_dir / "files"
         folder.mkdir(parents=True, exist_ok=True)
+        # Beside its place, so that the rename stays within a file system.
         with tempfile.TemporaryDirectory(dir=folder) as work:
             artifact = Artifact.of(self._download(file, Path(work)))
             target = folder / artifact.sha256

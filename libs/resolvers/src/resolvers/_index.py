@@ -59,6 +59,7 @@ def index_settings(
             break
         # By default uv asks the public index last; to stand elsewhere it must be named.
         location = public_index(uv) if url == PUBLIC_INDEX else url
+        # The default takes the place of the public index, which uv asks last.
         config += ["[[index]]", f'name = "n{number}"', f"default = {str(last).lower()}"]
         config.append(f"url = {_toml(with_login(location, credentials))}")
     return IndexSettings(arguments=tuple(arguments), config="\n".join(config))

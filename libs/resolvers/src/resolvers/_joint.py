@@ -76,6 +76,7 @@ class _Node:
 
     least: int
     unmet: int
+    # Decides between equals, so that the same request goes the same way each time.
     number: int
     moves: tuple[Move, ...] = field(compare=False)
     side: CondaSide = field(compare=False)
@@ -107,6 +108,7 @@ class Search:
         numbers = count()
         seen: set[frozenset[Move]] = set()
         waiting = [self._node(next(numbers), (), self._base)]
+        # Of the first choice, which need not be tried again.
         refused: Refusal | None = error
         while waiting:
             node = heapq.heappop(waiting)
@@ -114,6 +116,7 @@ class Search:
             if node < (again := self._node(node.number, node.moves, node.side)):
                 heapq.heappush(waiting, again)
                 continue
+            # In a known conflict uv would refuse it too, so that it is not asked.
             conflict = next(iter(self._unmet(node.side)), None)
             if conflict is None:
                 if refused is None:
@@ -127,6 +130,7 @@ class Search:
                 if refused:
                     conflict = find_conflict(node.side, refused, self._pypi, self._others)
                 refused = None
+                # No move is known that would help: another could, so that not all was looked at.
                 if conflict is None:
                     self.complete = False
                     continue

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clash"]
 
+# Each is a whole resolve.
 _MOST_TRIALS = 32
 _SHOWN = 6
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -113,6 +114,7 @@ class _Fewest:
             if isinstance(refusal, NoSolution) and there:
                 self.error = refusal
                 return True
+        # Nobody knows then that the rest is refused, and the statement stays.
         except ResolveError:
             pass
         return False

@@ -96,6 +96,7 @@ def read_listings(
             looked = pool.map(look, missing)
             known |= zip([package.digest for package in missing], looked, strict=True)
         finally:
+            # Downloads end at their next piece; the pool waits for them when it closes.
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             task.done()

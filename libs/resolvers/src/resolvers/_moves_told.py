@@ -39,6 +39,7 @@ def told(
         f"{_change(name, before.get(name), now.get(name))}, because {why}"
         for name in moved
         if before.get(name) != now.get(name)
+        # A requirement that the first choice does not meet says it best, else what uv said.
         and (why := _why(name, base, asked) or _spoken_of(name, conflicts))
     ]
     with_it = [

@@ -64,6 +64,7 @@ class Moving:
 
         `refused` are answers with what uv said of them, so that it need not say it again.
         """
+        # The very same objects: `tee` gives both searches what conda has answered once.
         known = next((answer for answer in refused if answer.base is base), None)
         sides = known.sides if known else beside.sides(base)
         resolutions: dict[str, Resolution] = {}
@@ -103,6 +104,7 @@ class Moving:
         if found is None:
             self.complete = self.complete and search.complete
             self.obstacle = self.obstacle or search.obstacle
+            # A conflict without a move has nothing to do with what conda chooses.
             if any(conflict.moves for conflict in search.conflicts):
                 self.clashing.setdefault(platform, base.solved)
             elif isinstance(error, UnknownPackage) and not others.may_hold(error):
@@ -131,6 +133,7 @@ class _Steps:
         """What need not move stays."""
         spec, context = self.request.spec, self.request.context
         context = replace(context, preferred={self.platform: self.first.packages})
+        # With another minor version nearly all would move; that has a search of its own.
         spec = bounded(spec, f"=={minor(self.first.python)}.*")
         try:
             solved = self.request.solve([self.platform], spec, moves=moves, context=context)

@@ -85,6 +85,8 @@ class Processes:
         _log.debug("%s: %s", name, redact(" ".join(map(str, command))))
         with _leash() as leash:
             with self._lock:
+                # Under the lock: `close` ends what runs by then, and nothing may be started after
+                # it.
                 self.pause(0)
                 self._on_process(name)
                 child = subprocess.Popen(
@@ -96,7 +98,10 @@ class Processes:
                     errors="replace",
                     env=_environment(git=git) | dict(environment or {}),
                     cwd=directory,
+                    # A session of its own, by which `_kill` finds all that it starts.
                     start_new_session=True,
+                    # The child holds the read end: it has to outlive us for the kernel to see that
+                    # we are gone.
                     pass_fds=(leash, *pass_fds),
                 )
                 self._running.add(child)

@@ -65,6 +65,7 @@ class PypiSide:
         failed, listed = Version(error.version), self._question.projects.of(name)
         sources = {file.version for file in listed if file.version < failed}
         if not self._question.must_build(name):
+            # An older version that has a wheel for here need not be built.
             sources -= {file.version for file in listed if self._is_for_here(file)}
         pins = [f"{name}!={version}" for version in sorted({failed, *sources})]
         known = self._left_out
@@ -93,12 +94,14 @@ class PypiSide:
         root = self._question.context.cache_dir / "stubs"
         stubs = Stubs.choices(held, loose, offered, root)
         ours = [line.partition("==")[0] for line in stubs.lines]
+        # Each round leaves out another version, of which there are only so many.
         while True:
             question = replace(
                 self._question,
                 lines=(*stubs.lines, *self._question.lines),
                 pins=(*self._question.pins, *self._left_out, *stubs.pins),
                 stubs=stubs,
+                # So that uv takes no source of an index in the place of a stub.
                 only_binary=tuple(ours),
             )
             try:

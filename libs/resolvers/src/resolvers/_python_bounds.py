@@ -49,6 +49,7 @@ class PythonBounds:
         """Constraints that leave out that version, and every other that is not for a Python."""
         bounds: dict[str, list[bool]] = {version: []}
         for file in self._projects.of(name):
+            # A version stays while one of its files may be for this Python: uv says which serves.
             refuses = excludes(file.requires_python or "", python)
             bounds.setdefault(str(file.version), []).append(refuses)
         return tuple(

@@ -98,6 +98,7 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
                 *(earlier for earlier in failed if not isinstance(earlier, NeedsBuild)),
             ]
     others = f"no other of Python {', '.join(tried[1:])} serves"
+    # Two searches may have gone through the same Pythons, and met with the same error.
     if len(tried) > 1 and others not in (failed[0].hint or ""):
         failed[0].hint = "; ".join(filter(None, (failed[0].hint, others)))
     raise failed[0]

@@ -45,6 +45,7 @@ def solve(uv: Uv, question: Question) -> Lock:
         if older:
             raise NeedsBuild(question.target.platform, older)
     newest = replace(question, target=question.target.newest)
+    # The same versions without a floor: those that have a wheel then are only too new for it.
     offered = compile_versions(uv, newest, lacking)
     too_new = {package.name for package in offered if not _lacks_wheel(package, newest)}
     native = question.target.platform == host_platform()

@@ -35,6 +35,7 @@ class Story:
         log = _USERINFO.sub("://", plain_text(stderr)).strip()
         own, *output = re.split(r"\n *(?:\[stderr\]|\[stdout\]|--- stderr)\n", log)
         # What `uv build` starts writes before uv says that it failed.
+        # The last one: a build may write the same words before.
         before, mark, after = log.rpartition(_FAILED)
         if mark and not output:
             own, output = f"{mark}{after}", [_BUILDING.sub("", before)]

@@ -40,6 +40,8 @@ _FEW = {
 _OWN = re.compile(
     r"^error: .*|^ *cause: .*|^thread .* panicked at .*\n.*|^memory allocation of .*", re.MULTILINE
 )
+# What a process cannot say any more: a kernel that is short of memory kills it, a stack does not
+# grow, a file may not.
 _ENDED_BY: dict[int, int] = {
     signal.SIGKILL: errno.ENOMEM,
     signal.SIGSEGV: errno.ENOMEM,
@@ -159,6 +161,7 @@ def _told(text: str) -> Iterator[int | None]:
     try:
         yield read
     finally:
+        # Before the writer is waited for: where uv has not read all of it, that waits for ever.
         os.close(read)
         writer.join()
 

@@ -180,4 +180,5 @@ class Verdict:
 def _hex(digest: str) -> str:
     """The sha256 in hex of what RECORD gives; other hashes stay as they are."""
     kind, _, text = digest.partition("=")
+    # 32 bytes are 43 characters and the one of padding, which RECORD leaves out.
     return urlsafe_b64decode(f"{text}=").hex() if kind == "sha256" else digest

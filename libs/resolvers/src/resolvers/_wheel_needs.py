@@ -124,6 +124,7 @@ def with_tags(wheel: Path, needed: Needs, machine: str) -> Path:
             # It has the hash of the file that was changed.
             if member.filename == info.replace("/WHEEL", "/RECORD"):
                 data = _recorded(data.decode(), info, text).encode()
+            # With what the member was, its permissions among it.
             new.writestr(member, data)
     wheel.unlink()
     return target

@@ -136,6 +136,7 @@ class Builder:
     @contextmanager
     def _alone(self, key: str, name: str) -> Iterator[None]:
         """Hold the lock on a source; waiting for another process is told, and can be ended."""
+        # Threads of ours wait for each other here, of which there is nothing to tell.
         lock = self._locks.setdefault(key, threading.Lock())
         with lock, (self._root / f"{key}.lock").open("w") as file:
             if not _locked(file):
@@ -198,6 +199,7 @@ class Builder:
 
     def _keep(self, built: Path, key: str) -> Artifact:
         with built.open("rb") as file:
+            # Before it has its name: whatever wheel lies there is taken for built.
             os.fsync(file.fileno())
         target = self._root / key
         target.mkdir(exist_ok=True)

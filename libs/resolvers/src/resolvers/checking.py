@@ -105,6 +105,7 @@ class _Check:
     def all(self) -> None:
         self.markers = Markers(self.platform, self.python)
         self.pypi = {package.name: package for package in self.packages if package.kind == "pypi"}
+        # Each distribution and each extra of it once: requirements go round in circles.
         self.seen: set[tuple[str, str]] = set()
         self.todo: list[tuple[str, str]] = []
         for text in self.spec.for_platform(self.platform).get("pypi", ()):

@@ -51,6 +51,7 @@ def content_digest(path: Path) -> str:
         else:
             kind = "program" if os.access(entry, os.X_OK) else "file"
             state = _digest_of(entry)
+        # NUL is in no path, so that no two directories come to the same bytes.
         digest.update(f"{kind} {state} ".encode() + os.fsencode(name) + b"\0")
     return digest.hexdigest()
 

@@ -86,6 +86,7 @@ def _named(fields: Mapping[str, list[str]]) -> Iterator[str]:
             yield from filter(None, pair)
 
 
+# The same few requirements stand in the metadata of many wheels.
 @lru_cache(maxsize=4096)
 def read_requirement(text: str) -> Requirement | None:
     """A requirement of some metadata, None for what cannot be read."""

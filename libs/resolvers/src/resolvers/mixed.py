@@ -112,6 +112,7 @@ def _resolve(
     Its own choices that were `refused` are added to these.
     """
     spec = beside.spec
+    # Conda is asked once: both searches go through the same answers.
     answers, again = tee(conda_answers(spec, partial(beside.solve, platforms), beside.context))
 
     def plainly(base: Mapping[str, Solved], *, final: bool) -> dict[str, Resolution]:

@@ -114,7 +114,9 @@ class Pythons:
                 none = False
                 yield Python(path=newest.path, version=newest.version)
         if none:
-            yield from (Python(path=one.path, version=one.version) for one in early)
+            yield from (
+                Python(path=interpreter.path, version=interpreter.version) for interpreter in early
+            )
         if none and not early:
             every = (self._interpreters.of(number) for number in self._interpreters.minors)
             seen = {interpreter.version for some in every for interpreter in some}

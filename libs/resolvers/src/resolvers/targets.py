@@ -193,6 +193,7 @@ def needed_glibc(filename: str) -> tuple[int, int] | None:
         if legacy is None and stated is None:
             return None
         floors.append((int(stated[1]), int(stated[2])) if stated else (2, legacy or 0))
+    # A wheel with several tags runs wherever one of them does.
     return min(floors)
 
 
