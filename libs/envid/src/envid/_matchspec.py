@@ -19,6 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]*")
 _VALUE = r"[A-Za-z0-9_.*+!-]+"
 _BOUND = rf"(?:[=!~<>]=|[=<>])?{_VALUE}"
 _VERSION = re.compile(rf"\(*{_BOUND}\)*(?:[,|]\(*{_BOUND}\)*)*")
+# Behind an operator, a comma or an opening bracket comes a version, and a build behind a version.
 _BUILD = re.compile(r"(.*[^=!~<>,|( ])([ =])([A-Za-z0-9_.*+-]+)")
 _PAIR = re.compile(r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|\[[^\[\]]*\]|[^,'"\s\[\]]+)\s*,""")
 
@@ -28,6 +29,7 @@ def normal_matchspec(category: str, text: str) -> str:
     if "://" in text and _PACKAGE_URL.fullmatch(text):
         return _url(category, text, text)
     head, inside = _parts(text)
+    # The last of them: the host of a channel may be an IPv6 address with one in it.
     channel, mark, spec = head.rpartition("::")
     name, version = _name(category, text, spec)
     if mark:
@@ -86,6 +88,7 @@ def _version(category: str, text: str, given: str) -> str:
     version, separator, build = with_build.groups() if with_build else (squeezed, "", "")
     if not _VERSION.fullmatch(version) or version.count("(") != version.count(")"):
         raise _refused(category, text, f"`{shown(squeezed)}` is not a version")
+    # Without an operator, the version would be part of the name.
     joint = "" if version[0] in "=!~<>" else " "
     return f"{joint}{_sorted_bounds(version)}{separator}{build}"
 
@@ -126,4 +129,5 @@ def _value(category: str, text: str, key: str, written: str) -> str:
         value = _sorted_bounds(_squeezed(value))
         if " " in value:
             raise _refused(category, text, f"`{shown(value)}` is not a version")
+    # A value that holds one kind of quotes was written in the other, and holds none of that.
     return f'"{value}"' if "'" in value else f"'{value}'"

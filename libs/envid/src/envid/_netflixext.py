@@ -115,6 +115,7 @@ def to_spec(env: NetflixEnv) -> EnvSpec:
 def to_package(package: NetflixPackage) -> Package:
     """A package with the hash that proves it; raises `InvalidDescription`."""
     if package.kind == "conda":
+        # `CHANNEL/SUBDIR/FILE`
         channel, _, tail = package.url.rpartition("/")[0].rpartition("/")
         return Package.make(
             kind="conda",
@@ -158,6 +159,7 @@ def _split(text: str) -> tuple[str, str]:
 def _joined(name: str, constraint: str) -> str:
     if not constraint or constraint.startswith(_OPERATORS):
         return name + constraint
+    # That system writes `name==constraint` also where the constraint has an operator of its own.
     return f"{name}=={constraint}"
 
 

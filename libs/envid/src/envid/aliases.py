@@ -182,6 +182,7 @@ def _grammar(text: str) -> str:
     """What names are made of, and the name that is nearest to a text, if there is any."""
     name, _, tag = text.lower().partition(":")
     parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
+    # Its errors come back to this, once: what is nearest to `near` is itself.
     near = "/".join(filter(None, parts[:-1])) + (f":{parts[-1]}" if parts[-1] else "")
     try:
         if "://" not in text and near != text:

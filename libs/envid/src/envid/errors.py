@@ -78,6 +78,7 @@ class UnknownSchemaVersion(InvalidDescription):
 
     def __init__(self, path: str, found: int, known: int) -> None:
         super().__init__(path, f"is {found}, and this version of envid reads up to {known}")
+        # Copies are made by these; the base has others.
         self.args = (path, found, known)
         self.found, self.known = found, known
         self.hint = "upgrade envid to read it"

@@ -47,6 +47,8 @@ _KINDS = {"conda": "conda", "pip": "pypi", "pypi": "pypi"}
 _TYPES = {name: name for name in ("conda-only", "mixed", "pypi-only")} | {"pip-only": "pypi-only"}
 _FORMATS = {"conda": (".conda", ".tar.bz2"), "pypi": (".whl", ".tar.gz", ".zip")}
 _HASHES = {"conda": re.compile("[0-9a-f]{32}"), "pypi": re.compile("[0-9a-f]{64}")}
+# Names of conda packages have dashes, versions and builds have none. Builds of wheels begin with a
+# digit (PEP 427); an sdist has none, hence the empty group.
 _CONDA = re.compile(r"(.+)-([^-]+)-([^-]+)")
 _WHEEL = re.compile(r"([^-]+)-([0-9][^-]*)(?:-([0-9][^-]*))?-[^-]+-[^-]+-[^-]+")
 _SDIST = re.compile(r"(.+)-([^-]+)()")

@@ -21,10 +21,12 @@ _KINDS = ("conda", "pypi")
 _ORIGINS = ("directory", "sdist", "vcs")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
+# Not of hex digits alone: other systems than git number or name their revisions.
 _COMMIT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:@~-]*")
 _SUBDIR = re.compile(r"[a-z0-9]+(?:-[a-z0-9_]+)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"[A-Za-z0-9_.+!-]+")
+# With neither a dot in front, which hides a file, nor a dash, which programs take for an option.
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
 
 
@@ -120,6 +122,7 @@ class Package:
         _check(size is None or is_number(size, 0), "size", "is not a number of bytes")
         _check_url("url", url)
         if source is not None:
+            # It may be a name, such as `conda-forge`.
             _check_secrets("source", source)
         if built_from:
             _check_origin(built_from)
@@ -141,6 +144,7 @@ class Package:
             build=build,
             subdir=subdir,
             size=size,
+            # In one order, whoever found them: equal packages compare equal.
             depends=tuple(sorted(set(needs))),
             source=source,
             built_from=built_from,

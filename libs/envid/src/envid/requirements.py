@@ -22,6 +22,7 @@ CATEGORIES = ("conda", "npconda", "pypi", "sys")
 
 _SYS = re.compile(r"(__[a-z0-9_]+) ?={1,2} ?([a-z0-9_.+!-]+)(?: ?= ?([a-z0-9_.+-]+))?")
 _NAMED = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?(?=$|[ \[<>=!~;@])")
+# conda writes `=3.11` for it.
 _SERIES = re.compile(r"=?([0-9]+(?:\.[0-9]+)?)(?:\.\*)?")
 _RELEASE = re.compile(r"=?([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
 

@@ -176,6 +176,7 @@ class ResolvedEnv:
             notes=fields.texts("notes") if fields.has("notes") else (),
             origins=fields.read("origins", _origins) if fields.has("origins") else {},
         )
+        # It takes the fields that are left, so that `close` finds only those that nobody knows.
         env._check_ids(fields)
         fields.close()
         return env
