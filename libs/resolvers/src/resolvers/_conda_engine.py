@@ -78,6 +78,7 @@ async def solve(
     """
     _listening[:] = [report]
     patience = Patience(**limits, on_wait=_tell)
+    # Before the engine makes its pools, which look at the variables once.
     check_threads()
 
     def read(*, sharded: bool) -> Repodata:
@@ -156,6 +157,7 @@ async def _damage(question: Mapping[str, Any], repodata: Repodata) -> ChannelUnr
 
 async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, Any]:
     subdirs = [question["platform"], "noarch"]
+    # All are read before anything is fetched: one that is wrong costs no network.
     specs: dict[str, rattler.MatchSpec] = {}
     for text in (*question["specs"], *question["constraints"], *question["preferred"]):
         try:

@@ -154,6 +154,7 @@ class Repodata:
                 except ChannelUnreadable as error:
                     return error
                 except (FetchRepoDataError, OSError) as error:
+                    # None where it could not be had, which whoever asks has been told.
                     damaged = self._damaged(url, subdir, str(error))
                     if damaged:
                         return damaged

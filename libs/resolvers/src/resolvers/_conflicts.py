@@ -103,6 +103,7 @@ class _Analysis:
             moved = {
                 name
                 for name, pin in self._pins.items()
+                # What uv does not take at all has not moved.
                 if name not in self._core and chosen.get(name, pin.version) != pin.version
             }
             if moved - loose:

@@ -70,6 +70,7 @@ def look_into(
         names,
         context,
     )
+    # In the order in which they were asked for above.
     return {platform: [next(looked) for _ in wanted[platform]] for platform in base}
 
 

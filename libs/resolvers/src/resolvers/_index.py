@@ -84,6 +84,7 @@ def _toml(text: str) -> str:
 
 def public_index(uv: Uv) -> str:
     """The URL that uv's default index has."""
+    # Nothing in uv tells it but its help.
     shown = uv.run("uv help", ("pip", "compile", "--help"), offline=True).stdout
     match = re.search(r"\(by default: <(\S+)>\)", shown)
     if not match:

@@ -110,6 +110,7 @@ class Interpreters:
                 ),
                 environment={"PATH": os.pathsep.join(str(link.parent) for link in links)},
                 offline=True,
+                # Interpreters are looked for also where nothing can be written.
                 keep=False,
             )
             listed = [] if done.returncode else json.loads(done.stdout)

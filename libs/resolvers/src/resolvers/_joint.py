@@ -137,6 +137,7 @@ class Search:
                 self.conflicts.append(conflict)
             for move in conflict.moves:
                 moves = (*node.moves, move)
+                # The same moves in another order are the same question.
                 if frozenset(moves) not in seen:
                     seen.add(frozenset(moves))
                     side = self._steps.choose(moves)

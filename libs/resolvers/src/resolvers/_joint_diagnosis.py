@@ -88,6 +88,7 @@ class _Fewest:
             for statement in statements
             if statement.category == "python" or canonicalize_name(statement.name) in words
         ]
+        # Mostly it is about what the error names: then all the others go in a single trial.
         if len(likely) < len(statements) and self._refused(likely):
             statements = likely
         # Without one of conda's, what it brings is no longer there, which is another failure: so

@@ -88,6 +88,7 @@ def read_listings(
             except PkgcacheError as error:
                 hint = error.hint or f"say the names of `{package.name}` in a table of PyPI names"
                 raise IndexUnreachable(redact(package.url), str(error), hint=hint) from error
+            # Under the hash of the build, so that it holds for ever.
             kept.keep(package.digest, listing._asdict())
             task.advance()
             return listing

@@ -102,6 +102,8 @@ class Stubs:
         texts = sorted(f"{name} {stub and stub.version}" for name in lists for stub in lists[name])
         secret = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
         switches = [
+            # uv takes the newest version that goes, so that the first choice has the highest
+            # number.
             _Switch(f"choice-{secret}-{name}", len(some) - number, stub)
             for name, some in sorted(lists.items())
             for number, stub in enumerate(some)

@@ -57,6 +57,7 @@ class NoExtra(UnsupportedRequest):
 
     def __init__(self, platform: str, name: str, reason: str, hint: str) -> None:
         super().__init__(reason, hint)
+        # Copies are made by these, and those of the base are fewer.
         self.args = platform, name, reason, hint
         self.platform, self.name = platform, name
 
