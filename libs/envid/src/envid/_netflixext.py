@@ -81,6 +81,7 @@ def to_spec(env: NetflixEnv) -> EnvSpec:
         for text in texts:
             with placed(f"deps.{category}"):
                 name, constraint = _split(text)
+                # There it is one of conda's packages, here a field.
                 if (category, name) == ("conda", "python"):
                     python = normalize_python(constraint)
                 else:

@@ -224,6 +224,7 @@ def _check_proven(envs: list[NetflixEnv]) -> None:
 
 
 def _hashed(packages: Iterable[NetflixPackage]) -> list[str]:
+    # `None` stands in these ids where a hash was not known.
     chosen = sorted(packages, key=lambda package: package.filename)
     return [f"{package.filename}#{package.hashes.get(package.format)}" for package in chosen]
 

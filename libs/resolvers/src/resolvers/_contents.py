@@ -29,6 +29,7 @@ __all__ = ["Contents", "check_doubts", "look_into", "look_into_others", "notes",
 
 # Python itself has no distributions in its site-packages, and every environment has Python.
 _ROOTS = frozenset({"python", "python_abi"})
+# As in `py311h06a4308_0` and `1_cp311`.
 _BUILT_FOR_PYTHON = re.compile(r"(^|_)(py|cp)\d")
 
 

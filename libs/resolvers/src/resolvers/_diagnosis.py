@@ -271,6 +271,7 @@ def _hint(story: Story) -> str | None:
 
 def _hidden(story: Story, reason: str, question: Question) -> str | None:
     """The floors that would let in what the failure speaks of, and the options for them."""
+    # Not what has a label such as `+conda`: those are stubs of ours, and have no wheels.
     named = re.findall(r"([A-Za-z0-9][\w.-]*)==([^\s,;()+]+)(?![^\s,;()])", reason)
     named += re.findall(r"for `([^`]+)` \(v([^)]+)\)", "\n".join(story.hints))
     hints = (

@@ -79,6 +79,7 @@ def _link(url: str, credentials: Credentials) -> str:
 
 
 def _toml(text: str) -> str:
+    # What JSON calls a string is one to TOML as well.
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from resolvers.request import Artifact, ResolveContext
     from resolvers.targets import Target
 
-__all__ = ["LocalSource", "LocalWheel", "Question", "local_source", "plain_requirement"]
+__all__ = [
+    "LocalSource",
+    "LocalWheel",
+    "Question",
+    "local_source",
+    "named_package",
+    "plain_requirement",
+]
 
 _LOCAL = re.compile(
     r"(?:(?P<name>[\w.-]+)(?P<extras>\[[^]]*\])? @ )?"
@@ -211,7 +218,7 @@ class Question:
 
     def is_direct(self, name: str) -> bool:
         """Whether a package is asked for by a URL or a path."""
-        return any(" @ " in line and _name(line) == name for line in self.lines)
+        return any(" @ " in line and named_package(line) == name for line in self.lines)
 
     def wheel(self, package: Locked) -> File | None:
         """The best wheel of a package that the target accepts and the spec allows."""
@@ -239,7 +246,7 @@ class Question:
         return tuple(
             (text, self.context.origins.get(text))
             for text in (*own, *self.spec.constraints)
-            if _name(text) in names
+            if named_package(text) in names
         )
 
 
@@ -272,10 +279,11 @@ def _hashes(texts: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for text in texts:
         hashes = tuple(text.split(" --hash=")[1:])
         if hashes:
-            yield _name(text), hashes
+            yield named_package(text), hashes
 
 
-def _name(text: str) -> str:
+def named_package(text: str) -> str:
+    """The normal name of the package that a requirement starts with; empty where none does."""
     match = re.match(r"[\w.-]*\w", text)
     return canonicalize_name(match[0]) if match else ""
 

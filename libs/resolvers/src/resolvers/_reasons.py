@@ -79,6 +79,7 @@ def floor_hint(name: str, version: str, question: Question) -> str | None:
 
 def needed_floor(wheels: Iterable[str], question: Question) -> tuple[int, int] | None:
     """The lowest floor that any of the wheels accepts, where all of them are above the target's."""
+    # What is not even among these lacks more than a floor.
     ranks = question.target.highest.ranks(question.python.series)
     floors = []
     for tag in _tags(wheels):

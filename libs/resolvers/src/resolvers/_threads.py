@@ -21,6 +21,7 @@ def check_threads() -> None:
     Where they cannot start a thread of each kind, they do not say so, and wait for ever: raises
     `BlockingIOError` instead.
     """
+    # tokio and rayon each start a thread for each processor.
     usual = 2 * (os.cpu_count() or 1) + _LEAST
     startable = _startable(usual)
     if startable < _LEAST:

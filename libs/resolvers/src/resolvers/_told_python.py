@@ -66,6 +66,7 @@ def told_python(python: Python, target: Target, folder: Path) -> Path:
                 "sys_platform": "linux",
             },
         }
+    # An interpreter that is upgraded in its place is another one, and is asked anew.
     state = python.path.stat()
     text = json.dumps(words, sort_keys=True)
     key = json.dumps([_ANSWER, text, str(python.path), state.st_mtime_ns, state.st_size])

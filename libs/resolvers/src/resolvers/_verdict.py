@@ -115,6 +115,7 @@ class Verdict:
         )
 
     def _owners(self, resolution: Resolution, contents: Sequence[Contents]) -> Iterator[Owner]:
+        # Conda's first, in the order in which packages are laid out.
         for content in contents:
             if content.files is not None:
                 yield self._conda(content, content.files)

@@ -55,6 +55,7 @@ def source_key(source: BuiltFrom, python: str, platform: str) -> str:
     subdirectory), the minor version of `python` (`3.13t` if it is free-threaded), and a platform or
     `ANY`.
     """
+    # A digest says what it is wherever it lies; a commit does so in its repository alone.
     state = source.sha256 or [source.url, source.commit]
     threads = "t" * python.endswith("t")
     series = f"{minor(python.rstrip('t'))}{threads}"

@@ -138,6 +138,8 @@ class _Check:
             if self.markers.hold(requirement):
                 self._require(requirement, f"`{plain}` ({asked_by})", asked_by)
             return
+        # `packaging` reads no URL without a name: extras and marker are read with one that stands
+        # for it.
         located = _URL.fullmatch(plain)
         requirement = located and read_requirement(f"x{located[2] or ''}{located[3] or ''}")
         if not located or not requirement:

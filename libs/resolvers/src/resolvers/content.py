@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["IGNORED", "content_digest"]
+__all__ = ["IGNORED", "content_digest", "file_digest"]
 
 IGNORED = frozenset(
     {
@@ -67,9 +67,20 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
                 yield name, Path(entry.path)
 
 
-def _digest_of(path: Path) -> str:
-    digest = hashlib.sha256()
+def file_digest(path: Path, kind: str) -> str | None:
+    """The digest of a file in hex; None for a `kind` of hash that is not known here."""
+    try:
+        digest = hashlib.new(kind, usedforsecurity=False)
+    except ValueError:
+        return None
+    # One of any length, such as shake_128, has none that could be compared.
+    if not digest.digest_size:
+        return None
     with path.open("rb") as file:
         while data := file.read(_CHUNK):
             digest.update(data)
     return digest.hexdigest()
+
+
+def _digest_of(path: Path) -> str:
+    return str(file_digest(path, "sha256"))

@@ -94,6 +94,8 @@ class MixedResolver:
                 raise type(error)(platform, error.reason, error.asked, hint) from error
 
             def trial(less: EnvSpec) -> object:
+                # Rounds of its own, and a list of its own: a trial takes nothing from the request,
+                # and adds nothing.
                 rounds = Moving(Rounds(context.joint_rounds))
                 return _resolve(replace(beside, spec=less), [platform], rounds, [])
 

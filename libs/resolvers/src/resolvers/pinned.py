@@ -6,14 +6,13 @@ their hashes alone are looked for in the indexes, at the pinned version. What ha
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from envid.spec import EnvSpec
 from pkgcache.threads import Threads
@@ -26,10 +25,11 @@ from resolvers._lock import File, Locked, Vcs
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
 from resolvers._python_choice import bounded, open_minors
-from resolvers._question import Question, local_source, plain_requirement
+from resolvers._question import Question, local_source, named_package, plain_requirement
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
 from resolvers.channels import CHANNEL_ALIAS
+from resolvers.content import file_digest
 from resolvers.errors import NoMatchingFile, PackagesClash, RequirementsUnmet, UnsupportedRequest
 from resolvers.names import PypiNames
 from resolvers.pypi import local_wheels
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["PinnedResolver", "PinnedSource", "Pins"]
 
 _WORKERS = 8
-_CHUNK = 1 << 20
 _CHECKED = {"sha256", "md5"}  # by whatever downloads
 _GIT = re.compile(r"git\+(?P<url>[^#]+)@(?P<commit>[^@#]+)")
 _SUBDIRECTORY = re.compile(r"#(?:.*&)?subdirectory=([^&]*)")
@@ -120,11 +119,9 @@ class PinnedResolver:
             platform: self._together(platform, base.get(platform), pythons, made.get(platform))
             for platform in platforms
         }
-        unknown = [platform for platform in platforms if asked[platform]]
+        unknown = {platform: chosen[platform] for platform in platforms if asked[platform]}
         try:
-            listed = self._listed(
-                spec, {platform: chosen[platform] for platform in unknown}, context
-            )
+            listed = self._listed(spec, unknown, context)
             return {
                 platform: listed.get(platform) or self._built(chosen[platform], platform, context)
                 for platform in platforms
@@ -212,6 +209,7 @@ class PinnedResolver:
         )
         packages = (*own, *pins.packages, *(made.packages if made else ()))
         if own and base:
+            # With Python conda may bring pip and what that needs, which a lock may have from PyPI.
             pinned = {package.name for package in packages if package.kind == "pypi"}
             brought = sorted(
                 name for name in base.noarch_python if canonicalize_name(name) in pinned
@@ -264,6 +262,7 @@ class PinnedResolver:
                     )
                     for platform in platforms
                 }
+            # What the pools wait for, when they close, ends with these.
             except BaseException:
                 files.stop()
                 uv.processes.close()
@@ -312,11 +311,6 @@ def _asked(spec: EnvSpec, platform: str) -> tuple[str, ...]:
     return tuple(text for text in texts if " @ " not in text and "://" not in text)
 
 
-def _name(text: str) -> str:
-    match = re.match(r"[\w.-]*\w", text)
-    return canonicalize_name(match[0]) if match else ""
-
-
 def _for_listed(
     spec: EnvSpec,
     asked: Mapping[str, tuple[str, ...]],
@@ -331,7 +325,7 @@ def _for_listed(
         return spec
     with Uv(context) as uv, ProjectFiles(uv, spec, context) as projects:
         listed = {
-            text: projects.wheels(_name(text), match[1])
+            text: projects.wheels(named_package(text), match[1])
             for texts in asked.values()
             for text in texts
             if (match := re.search(r"==([^\s;,]+)", plain_requirement(text)))
@@ -347,8 +341,6 @@ def _for_listed(
 
 
 def _has_wheel(filenames: Iterable[str], platform: str, spec: EnvSpec, number: int) -> bool:
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     ranks = Target.make(platform, spec.for_platform(platform).get("sys", ())).ranks(f"3.{number}")
     for filename in filenames:
         try:
@@ -430,19 +422,11 @@ def _check_hashes(artifact: Artifact, hashes: Iterable[str]) -> None:
     """Compare a fetched file with the hashes of a lock that downloads do not know."""
     for text in hashes:
         kind, _, expected = text.partition(":")
-        try:
-            digest = hashlib.new(kind, usedforsecurity=False)
-        except ValueError:
-            digest = None
-        # One of any length, such as shake_128, has none by which it could be compared.
-        if not digest or not digest.digest_size:
+        actual = file_digest(artifact.path, kind)
+        if actual is None:
             raise UnsupportedRequest(
                 f"`{artifact.filename}` has a hash of the kind `{kind}`, which cannot be checked",
                 "lock again with sha256",
             )
-        with artifact.path.open("rb") as file:
-            while data := file.read(_CHUNK):
-                digest.update(data)
-        if digest.hexdigest() != expected:
-            actual = f"{kind}:{digest.hexdigest()}"
-            raise NoMatchingFile(artifact.filename, (text,), (actual,), None)
+        if actual != expected:
+            raise NoMatchingFile(artifact.filename, (text,), (f"{kind}:{actual}",), None)
