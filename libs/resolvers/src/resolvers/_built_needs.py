@@ -72,6 +72,7 @@ def _unmet(
             name = canonicalize_name(requirement.name)
             if name not in there:
                 yield package, requirement, f"`{text}`: the lock has no `{name}`"
+            # Of what conda may call otherwise, no version is known that could be compared.
             elif (version := there[name]) and not requirement.specifier.contains(
                 version, prereleases=True
             ):

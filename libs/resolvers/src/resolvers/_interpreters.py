@@ -114,7 +114,7 @@ class Interpreters:
                 keep=False,
             )
             listed = [] if done.returncode else json.loads(done.stdout)
-            found = [
+            interpreters = [
                 Interpreter(path=path, version=entry["version"])
                 for link, path in links.items()
                 for entry in listed
@@ -126,7 +126,7 @@ class Interpreters:
         if not listed and _ours().resolve() in {path.resolve() for path in paths}:
             said = done.stderr.strip().rpartition("cause: ")[2] or "it cannot list them"
             raise EngineFailed("uv", f"the interpreters of this machine: {said}", done.stderr)
-        return found
+        return interpreters
 
     def _links(self, paths: Iterable[Path], stack: ExitStack) -> dict[Path, Path]:
         """A folder for each executable, with a link to it alone: uv looks at whole folders."""

@@ -65,12 +65,12 @@ class Moving:
         `refused` are answers with what uv said of them, so that it need not say it again.
         """
         # The very same objects: `tee` gives both searches what conda has answered once.
-        known = next((answer for answer in refused if answer.base is base), None)
-        sides = known.sides if known else beside.sides(base)
+        earlier = next((answer for answer in refused if answer.base is base), None)
+        sides = earlier.sides if earlier else beside.sides(base)
         resolutions: dict[str, Resolution] = {}
         for platform, side in sides.items():
             steps = _Steps(beside, platform, side.solved)
-            error = known.error if known and _is_about(known.error, platform) else None
+            error = earlier.error if earlier and _is_about(earlier.error, platform) else None
             if error is None:
                 try:
                     resolutions[platform] = steps.beside(side, final=final)

@@ -129,6 +129,7 @@ class ProjectFiles:
             yield from self._page(url)
             return
         for path in folder.iterdir():
+            # A directory says nothing of Python; of wheels, they themselves do.
             yield path.name, None
 
     def _page(self, url: str) -> Iterator[tuple[str, str | None]]:
@@ -188,6 +189,7 @@ def _parsed(filename: str) -> tuple[str, Version] | None:
     try:
         if filename.endswith(".whl"):
             return parse_wheel_filename(filename)[:2]
+        # What sdists may be (PEP 625), and what they were before.
         if re.search(r"\.(tar\.gz|zip)$", filename):
             return parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename):

@@ -68,9 +68,9 @@ class PypiSide:
             # An older version that has a wheel for here need not be built.
             sources -= {file.version for file in listed if self._is_for_here(file)}
         pins = [f"{name}!={version}" for version in sorted({failed, *sources})]
-        known = self._left_out
-        self._left_out = tuple(dict.fromkeys((*known, *pins)))
-        return self._left_out != known
+        before = self._left_out
+        self._left_out = tuple(dict.fromkeys((*before, *pins)))
+        return self._left_out != before
 
     def _is_for_here(self, file: ListedFile) -> bool:
         try:

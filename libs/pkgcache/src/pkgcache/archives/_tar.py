@@ -150,28 +150,28 @@ def _header(block: bytes) -> tuple[tuple[bytes, ...], bytes]:
     return raw, raw[7]
 
 
-def _member(raw: tuple[bytes, ...], kind: bytes, size: int, extra: dict[str, str]) -> Member:
+def _member(raw: tuple[bytes, ...], flag: bytes, size: int, extra: dict[str, str]) -> Member:
     name = _field(raw[0])
     # GNU tar has other fields where POSIX has the prefix.
     posix = raw[9][:6] == b"ustar\0"
     if posix and (prefix := _field(raw[14])):
         name = f"{prefix}/{name}"
     name = extra.get("path", name).removeprefix("./")
-    what = _KINDS.get(kind)
-    if not what:
-        raise BadTar(f"has {_REFUSED.get(kind, 'a member of an unknown type')}: {name!r}")
-    if what == "file" and name.endswith("/"):
-        what = "directory"  # as it was written before POSIX
+    kind = _KINDS.get(flag)
+    if not kind:
+        raise BadTar(f"has {_REFUSED.get(flag, 'a member of an unknown type')}: {name!r}")
+    if kind == "file" and name.endswith("/"):
+        kind = "directory"  # as it was written before POSIX
     size = _size(name, size, extra)
-    if size and what != "file":
+    if size and kind != "file":
         raise BadTar(f"has content in {name!r}, which is none of its files")
     return Member(
-        name.rstrip("/") if what == "directory" else name,
-        what,
+        name.rstrip("/") if kind == "directory" else name,
+        kind,
         size,
         _number(raw[1]),
         _moment(extra.get("mtime"), raw[5]),
-        extra.get("linkpath", _field(raw[8])) if what.endswith("link") else "",
+        extra.get("linkpath", _field(raw[8])) if kind.endswith("link") else "",
     )
 
 

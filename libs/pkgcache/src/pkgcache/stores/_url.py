@@ -38,8 +38,8 @@ class StoreUrl:
         wrong = sorted(options.keys() - known)
         # Of an option that is there twice, readers would take different values.
         if wrong or len(options) < len(pairs):
-            what = f"it has no option `{wrong[0]}`" if wrong else "an option is there twice"
-            raise UnsupportedStore(shown, what, f"options are {', '.join(sorted(known))}")
+            reason = f"it has no option `{wrong[0]}`" if wrong else "an option is there twice"
+            raise UnsupportedStore(shown, reason, f"options are {', '.join(sorted(known))}")
         _check_endpoint(shown, options.get("endpoint"))
         path = unquote(parts.path).strip("/")
         try:

@@ -145,10 +145,10 @@ class _Waits:
         """What is to be told: each of many equal waits once in a while."""
         due = []
         for begun, on_wait, text in self._begun.values():
-            what = on_wait, text
-            if now - begun > TALKATIVE and now - self._told.get(what, now - _AGAIN) >= _AGAIN:
-                self._told[what] = now
-                due.append(what)
+            wait = on_wait, text
+            if now - begun > TALKATIVE and now - self._told.get(wait, now - _AGAIN) >= _AGAIN:
+                self._told[wait] = now
+                due.append(wait)
         return due
 
 
