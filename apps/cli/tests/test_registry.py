@@ -104,6 +104,19 @@ def test_rows_show_what_is_known_of_each(registry: Registry, tmp_path: Path) -> 
     assert len(list(registry.rows(limit=1))) == 1
 
 
+def test_a_row_shows_names_and_paths_whole(registry: Registry, tmp_path: Path) -> None:
+    env = resolved("a")
+    registry.add([env], default=False)
+    for name in ("of two words", "other"):
+        registry.set_alias(name, FullRef(env.req_id, env.full_id), mutable=True)
+    paths = [tmp_path / "a\nb", tmp_path / "c"]
+    for path in paths:
+        registry.add_prefix(path, None, env.env_id)
+    (row,) = registry.rows()
+    assert row.aliases == ("of two words", "other")
+    assert row.prefixes == tuple(sorted(map(str, paths)))
+
+
 def test_forgetting_takes_defaults_and_aliases_along(registry: Registry) -> None:
     env = resolved("a")
     registry.add([env], default=True)

@@ -168,9 +168,9 @@ class Registry(Database):
         sql = (
             "select e.req_id, e.full_id, e.platform, env_type, python, packages, resolved_at,"
             " resolved_by, d.full_id is not null,"
-            " (select group_concat(alias, ' ') from aliases a"
+            " (select group_concat(alias, char(0)) from aliases a"
             "   where a.req_id = e.req_id and a.full_id = e.full_id),"
-            " (select group_concat(coalesce(name, path), char(10)) from prefixes p"
+            " (select group_concat(coalesce(name, path), char(0)) from prefixes p"
             "   where p.req_id = e.req_id and p.full_id = e.full_id and p.platform = e.platform)"
             " from environments e left join defaults d"
             "  on d.req_id = e.req_id and d.platform = e.platform and d.full_id = e.full_id"
@@ -185,8 +185,8 @@ class Registry(Database):
                 resolved_at=row[6],
                 resolved_by=row[7],
                 is_default=bool(row[8]),
-                aliases=tuple(sorted((row[9] or "").split())),
-                prefixes=tuple(sorted(filter(None, (row[10] or "").split("\n")))),
+                aliases=_together(row[9]),
+                prefixes=_together(row[10]),
             )
 
     def forget(self, req_id: str, full_id: str) -> None:
@@ -469,6 +469,11 @@ def _damaged(env_id: EnvId, reason: str) -> DamagedRow:
         "`mfenv cache verify` takes it from the store, if that has it; `mfenv rm --force` forgets"
         " it, and it can be resolved again",
     )
+
+
+def _together(texts: str | None) -> tuple[str, ...]:
+    """What `rows` gathers of a row, with the one sign between that neither paths nor names hold."""
+    return tuple(sorted(filter(None, (texts or "").split("\0"))))
 
 
 def _now() -> int:
