@@ -44,18 +44,22 @@ def placed_on(
 def _on(
     spec: EnvSpec, platform: str, stated: tuple[Stated, ...], earlier: Sequence[ResolvedEnv]
 ) -> dict[str, dict[str, str]]:
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for one in stated:
-        if one.platforms is None or platform in one.platforms:
-            found.setdefault((one.category, one.text), {})[_for_everybody(one.place)] = None
+    places_of: dict[tuple[str, str], dict[str, None]] = {}
+    for statement in stated:
+        if statement.platforms is None or platform in statement.platforms:
+            places_of.setdefault((statement.category, statement.text), {})[
+                _for_everybody(statement.place)
+            ] = None
     # That of the same platform first: a text may stand in several lines, for one platform each.
     for env in sorted(earlier, key=lambda env: env.platform != platform):
         for category, places in env.origins.items():
             for text, place in places.items():
-                found.setdefault((category, text), {place: None})
+                places_of.setdefault((category, text), {place: None})
     return {
         category: {
-            text: ", ".join(found[category, text]) for text in texts if (category, text) in found
+            text: ", ".join(places_of[category, text])
+            for text in texts
+            if (category, text) in places_of
         }
         for category, texts in spec.statements(platform).items()
     }
