@@ -206,6 +206,18 @@ def test_an_archive_that_is_listed_is_taken_from_the_list_once_a_built_wheel_nam
     assert json.loads(team.store.read(pointer))["condemned"] == {}
 
 
+def test_a_description_that_is_listed_is_taken_from_the_list_once_a_default_names_it(
+    team: Team,
+) -> None:
+    env = team.publish("demo")
+    team.later(30 * DAY)
+    assert team.sweep().listed == (layout.description_key(env.env_id),)
+    team.later(0)
+    team.shared.set_default(env.env_id)
+    pointer = json.loads(team.store.read(layout.LAYOUT_KEY))["garbage"]
+    assert json.loads(team.store.read(pointer))["condemned"] == {}
+
+
 def test_a_built_wheel_that_an_environment_holds_keeps_its_name(team: Team) -> None:
     env = team.publish("demo", default=True)
     one = env.packages[0]

@@ -84,6 +84,8 @@ class SharedRecords:
     def set_default(self, env_id: EnvId) -> None:
         """Let the bare `req_id` of `env_id` mean it on its platform."""
         self._prepare()
+        # What nothing has named until now may be garbage that is about to be deleted.
+        self.claims.claim(layout.description_key(env_id))
         key = layout.default_key(env_id.req_id, env_id.platform)
         self.store.put(key, _json({"full_id": env_id.full_id}))
 
