@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,10 +18,11 @@ from envid.platforms import host_platform
 from mfenv.environments import Environments
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.exporting.formats import export
+from mfenv.importing.content_hashes import conda_lock_hashes
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.progress import NoProgress
-from reqparse import ParseErrors
+from reqparse import ParseErrors, parse_file
 from resolvers.errors import NeedsPlatform, NoMatchingFile, RequirementsUnmet, UnsupportedRequest
 from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
 
@@ -921,6 +923,10 @@ def test_conda_locks_behind_their_source_are_noticed(
     source = lock.with_name("environment.yml")
     same = f"channels: ['{channel.url}']\nplatforms: [{HERE}]\ndependencies: [greeter, python]\n"
     source.write_text(same)
+    with pytest.raises(InvalidRequest, match="it is not known that a lock is fresh"):
+        resolved(place, lock, locked=True)
+    (digest, *_) = conda_lock_hashes(parse_file(source), HERE)
+    lock.write_text(re.sub(f"{HERE}: [0-9a-f]{{64}}", f"{HERE}: {digest}", lock.read_text()))
     assert stale(place, lock) == []
     source.write_text(same.replace("greeter", f"greeter >{greeter.version}"))
     (note,) = stale(place, lock)

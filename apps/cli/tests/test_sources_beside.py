@@ -13,11 +13,13 @@ import pytest
 from uv import find_uv_bin
 
 from mfenv.errors import InvalidRequest
+from mfenv.importing.content_hashes import conda_lock_hashes
 from mfenv.importing.locks import read_locks
 from mfenv.importing.staleness import check_fresh
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.web.credentials import Credentials
+from reqparse import parse_file
 from resolvers.testing import FakeIndex, make_wheel
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ def test_a_pipfile_is_known_by_its_hash(tmp_path: Path) -> None:
         assert notes(lock) == (f"{source}: what it asks for is not what `{lock}` was made for",)
 
 
+NO_KEYRING = "keyring.backends.null.Keyring"
 POETRY = """[[package]]
 name = "{name}"
 version = "1.0"
@@ -192,3 +195,132 @@ def test_what_cannot_be_compared_is_no_success(tmp_path: Path) -> None:
     assert "cannot be told: a pylock.toml does not say" in note
     with pytest.raises(InvalidRequest, match="it is not known that a lock is fresh"):
         notes(lock, strict=True)
+
+
+# What other tools compute, by themselves
+
+
+def tool_venv(folder: Path, package: str) -> Path:
+    """The Python of a new environment with a tool from the public index."""
+    for words in (("venv", "-q", "tool"), ("pip", "install", "-q", "--python", "tool", package)):
+        command = [find_uv_bin(), *words]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            pytest.skip(f"{package} cannot be installed: {ran.stderr.splitlines()[-1:]}")
+    return folder / "tool/bin/python"
+
+
+OLDER = (
+    "[tool.poetry]\nname = 'x'\nversion = '1'\nauthors = []\ndescription = ''\n"
+    "package-mode = false\n[tool.poetry.dependencies]\npython = '>=3.9'\napp = '^1'\n"
+)
+NEWER = (
+    "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.9'\ndependencies = ['app>=1']\n"
+    "[tool.poetry]\npackage-mode = false\n[dependency-groups]\ndev = ['tool']\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize("release", ["1.8.5", "2.1.4", ""])
+def test_poetry_knows_its_own_locks_as_we_do(tmp_path: Path, release: str) -> None:
+    python = tool_venv(tmp_path, f"poetry=={release}" if release else "poetry")
+    source, lock = tmp_path / "pyproject.toml", tmp_path / "poetry.lock"
+    with FakeIndex(make_wheel("app", "1.0"), make_wheel("tool", "1.0")) as index:
+        where = f"[[tool.poetry.source]]\nname = 'ours'\nurl = '{index.url}'\n"
+        extras = "[tool.poetry.extras]\nmore = ['app']\n"
+        group = "[tool.poetry.group.t.dependencies]\ntool = '*'\n"
+        older = [OLDER, OLDER + where, OLDER + extras + group]
+        newer = {"1.8.5": [], "2.1.4": [NEWER.partition("[dependency-groups]")[0]]}
+        for text in (*older, *newer.get(release, [NEWER])):
+            same = text if where in text else text + where
+            source.write_text(same)
+            command = [str(python), "-m", "poetry", "lock", "-n"]
+            environ = {**os.environ, "HOME": str(tmp_path), "PYTHON_KEYRING_BACKEND": NO_KEYRING}
+            subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=True)
+            assert notes(lock, strict=True) == ()
+            # No package says that less is asked for than was.
+            source.write_text(same.replace("app = '^1'", "").replace("'app>=1'", ""))
+            expected = f"{source}: what it asks for is not what `{lock}` was made for"
+            assert notes(lock) == (expected,)
+            source.write_text(same.replace("version = '1'", "version = '2'"))
+            assert notes(lock, strict=True) == ()
+
+
+CONDA_LOCK = """
+import json, pathlib, sys
+from conda_lock.content_hash import compute_content_hashes
+from conda_lock.src_parser import make_lock_spec
+from conda_lock.virtual_package import default_virtual_package_repodata
+asked = make_lock_spec(src_files=[pathlib.Path("environment.yml")], mapping_url="names.yml")
+print(json.dumps(compute_content_hashes(asked, default_virtual_package_repodata())))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_conda_lock_knows_its_own_locks_as_we_do(tmp_path: Path) -> None:
+    python = tool_venv(tmp_path, "conda-lock>=4")
+    source = tmp_path / "environment.yml"
+    names = "pip: {conda_name: pip, import_name: pip, mapping_source: x, pypi_name: pip}\n"
+    (tmp_path / "names.yml").write_text(names)
+    same = (
+        "channels: [conda-forge, https://host.test/ours]\n"
+        "platforms: [linux-64, linux-aarch64, osx-64, osx-arm64]\ncategory: dev\ndependencies:\n"
+        "- python=3.11\n- conda-forge::app >=1,<2\n- app==1.0\n- blas=*=mkl\n- other 1.0 *_cuda\n"
+        "- only  # [linux64]\n- pip\n- pip:\n  - Req_uests[b,a] >=2, <3\n  - more===1.0\n  - -e .\n"
+    )
+    source.write_text(same)
+    command = [str(python), "-c", CONDA_LOCK]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = parse_file(source)
+    digests = json.loads(ran.stdout.splitlines()[-1])
+    assert all(digest in conda_lock_hashes(said, name) for name, digest in digests.items())
+    assert len(digests) == len(set(digests.values())) == 4
+    for before, after in (("3.11", "3.12"), ("- only  # [linux64]\n", ""), ("[b,a]", "")):
+        source.write_text(same.replace(before, after))
+        said = parse_file(source)
+        assert digests["linux-64"] not in conda_lock_hashes(said, "linux-64")
+
+
+def test_a_content_hash_of_conda_lock_tells_what_packages_do_not(tmp_path: Path) -> None:
+    source, lock = tmp_path / "environment.yml", tmp_path / "conda-lock.yml"
+    same = "channels: [forge]\nplatforms: [linux-64]\ndependencies: [app]\n"
+    more = "dependencies: [app, tool]"
+
+    def write(digest: str, made_from: str = "environment.yml") -> None:
+        packages = "".join(
+            f"- name: {name}\n  version: '1'\n  manager: conda\n  platform: linux-64\n"
+            f"  dependencies: {{}}\n  url: https://host.test/linux-64/{name}-1-0.conda\n"
+            f"  hash: {{sha256: {SHA}}}\n  category: main\n"
+            for name in ("app", "tool")
+        )
+        lock.write_text(
+            f"version: 1\nmetadata:\n  content_hash: {{linux-64: '{digest}'}}\n  channels: []\n"
+            f"  platforms: [linux-64]\n  sources: [{made_from}]\npackage:\n{packages}"
+        )
+
+    source.write_text(same.replace("dependencies: [app]", more))
+    (digest, *_) = sorted(conda_lock_hashes(parse_file(source), "linux-64"))
+    write(digest)
+    assert notes(lock, strict=True) == ()
+    source.write_text(same)
+    (note,) = notes(lock)
+    assert "cannot be told: its `content_hash` for linux-64 is another one" in note
+    with pytest.raises(InvalidRequest, match="it is not known that a lock is fresh"):
+        notes(lock, strict=True)
+    source.write_text(f"{same[:-2]}, 'app[version=\"<1\"]']\n")
+    (note,) = notes(lock)
+    assert "is asked for on linux-64" in note
+    for made_from, text, told in (
+        ("environment.yml, dev.yml", same, "it was made from environment.yml, dev.yml"),
+        (
+            "environment.yml",
+            same.replace("[app]", "[app, {pip: ['x @ https://a.test/x.zip']}]"),
+            "",
+        ),
+    ):
+        write(digest, made_from)
+        source.write_text(text)
+        (note,) = notes(lock)
+        assert told in note

@@ -110,7 +110,7 @@ def project(locked: tuple[Path, dict[str, str]], tmp_path: Path) -> Path:
 
 
 def stale(folder: Path) -> list[str]:
-    return list(stale_project(folder / "uv.lock", folder / "pyproject.toml"))
+    return [f.text for f in stale_project(folder / "uv.lock", folder / "pyproject.toml")]
 
 
 def test_a_fresh_lock_is_fresh_to_uv_and_to_us(

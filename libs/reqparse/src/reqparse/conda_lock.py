@@ -31,7 +31,7 @@ DEFAULT = ("main", "dev")
 """The categories that conda-lock installs where nothing is said."""
 
 _UNREAD = {
-    "metadata.*": None,  # when, by whom and from which files it was made
+    "metadata.*": None,  # when and by whom it was made
     "package.optional": None,  # what is not of the category `main`
     "package.source": "a package is taken from its URL",
     "package.constrains": "it bounds packages that would be chosen anew",
@@ -56,10 +56,13 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     place = Place(location, redact(location))
     _read(reading, place, root)
     categories = dict.fromkeys(group for p in reading.packages for group in p.groups)
+    metadata = root.get("metadata")
     reading.facts["lock"] = Lock(
         kind="conda-lock.yml",
         groups=tuple(categories),
         default_groups=tuple(name for name in DEFAULT if name in categories),
+        content_hash={name: node.text for name, node in metadata.get("content_hash").table.items()},
+        made_from=tuple(metadata.get("sources").texts()),
         origin=place.at(root),
     )
     reading.note_unread(root, place.file, _UNREAD)

@@ -279,6 +279,13 @@ class Lock:
     exclusions say; `*` where there are some, and nothing says of what."""
     restated: tuple[str, ...] = ()
     """The names of packages of which something else than they themselves says what they need."""
+    content_hash: Mapping[str, str] = field(default_factory=dict)
+    """By what its tool knows what it was made for: of conda-lock by platform, of poetry by the empty
+    name."""
+    made_from: tuple[str, ...] = ()
+    """The files that conda-lock was given, as they stand there."""
+    made_by: str = ""
+    """The release of poetry that wrote it, where it says that."""
     origin: Origin = field(default=Origin(), compare=False)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from mfenv.importing.content_hashes import poetry_hash
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 
     from mfenv.importing.locks import LockFile
 
-__all__ = ["optional_groups", "poetry_choice", "removed", "stale_manifest", "stale_pipfile"]
+__all__ = [
+    "optional_groups",
+    "poetry_choice",
+    "poetry_hash_of",
+    "removed",
+    "stale_manifest",
+    "stale_pipfile",
+]
 
 # Parts of a Pipfile that are no category of packages, or stand elsewhere in what is hashed.
 _NO_CATEGORIES = (
@@ -98,6 +107,11 @@ def poetry_choice(source: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     extras = {*poetry.get("extras", {})}
     extras = extras or {*stated.get("project", {}).get("optional-dependencies", {})}
     return tuple(sorted(groups)), tuple(sorted(extras))
+
+
+def poetry_hash_of(source: Path, made_by: str) -> str:
+    """The `content-hash` of a pyproject.toml as that release of poetry computes it."""
+    return poetry_hash(_read(source), made_by)
 
 
 def optional_groups(source: Path) -> Iterator[str]:

@@ -5,18 +5,24 @@ No other tool is asked: what a file asks for is compared with what the lock says
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from envid.platforms import PLATFORMS
 from envid.requirements import normalize
 from mfenv.errors import InvalidRequest
+from mfenv.importing.content_hashes import conda_lock_hashes
+from mfenv.importing.findings import Finding
 from mfenv.importing.sources_beside import (
     optional_groups,
     poetry_choice,
+    poetry_hash_of,
     removed,
     stale_manifest,
     stale_pipfile,
@@ -28,11 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mfenv.importing.locks import LockFile
-    from reqparse import LockedPackage, Requirement, RequirementSet
+    from reqparse import Lock, LockedPackage, Requirement, RequirementSet
 
 __all__ = ["check_fresh"]
 
-_UNTOLD = "cannot be told"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # What reading a table gives that holds other things than its tool writes, such as a text for a list.
 _SHAPES = (AttributeError, KeyError, TypeError)
 
@@ -44,9 +50,10 @@ def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
     the lock's own tool is a note in any case.
     """
     every = list(locks)
-    stale = tuple(text for lock in every for text in _stale(lock))
+    found = [finding for lock in every for finding in _stale(lock)]
+    stale = tuple(finding.text for finding in found)
     if stale and strict:
-        known = any(_UNTOLD not in text for text in stale)
+        known = any(finding.known for finding in found)
         what = "a lock is behind its source" if known else "it is not known that a lock is fresh"
         raise InvalidRequest(f"{what}: {'; '.join(stale)}", "lock again, or leave out `locked`")
     unchecked = _unchecked(every) if strict else ()
@@ -92,34 +99,33 @@ def _unchecked(locks: Iterable[LockFile]) -> Iterator[str]:
             )
 
 
-def _stale(lock: LockFile) -> Iterator[str]:
+def _stale(lock: LockFile) -> Iterator[Finding]:
     source = _source(lock)
     if source is None or lock.said.lock is None:
         return
     from reqparse import ParseErrors
 
+    untold = partial(Finding.untold, lock.shown, source)
     try:
-        yield from _compared(lock, Path(lock.file), source, lock.said.lock.kind)
+        yield from _compared(lock, Path(lock.file), source, lock.said.lock)
     except ParseErrors as error:
-        yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error.problems[0]}"
+        yield untold(error.problems[0])
     except (OSError, ValueError) as error:
-        yield f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: {error}"
+        yield untold(error)
     except _SHAPES:
-        yield (
-            f"whether `{lock.shown}` is behind `{source}` {_UNTOLD}: a key there has a value of"
-            " another kind than it can have"
-        )
+        yield untold("a key there has a value of another kind than it can have")
 
 
-def _compared(lock: LockFile, path: Path, source: Path, kind: str) -> Iterator[str]:
+def _compared(lock: LockFile, path: Path, source: Path, about: Lock) -> Iterator[Finding]:
     """Everything in which a lock is behind its source; raises what reading that raises."""
     from reqparse import parse_file
 
+    kind = about.kind
     if kind == "uv.lock":
         yield from stale_project(path, source)
         return
     if kind == "Pipfile.lock":
-        yield from stale_pipfile(path, source)
+        yield from map(Finding, stale_pipfile(path, source))
         return
     if kind == "pylock.toml":
         raise ValueError("a pylock.toml does not say what it was made for")
@@ -127,13 +133,34 @@ def _compared(lock: LockFile, path: Path, source: Path, kind: str) -> Iterator[s
     own = (lock.choice.environment,) if lock.choice.environment else ()
     groups, extras = poetry_choice(source) if kind == "poetry.lock" else (own, ())
     said = parse_file(source, groups=groups, extras=extras)
-    yield from _unmet(lock, said)
+    unmet = [Finding(text) for text in _unmet(lock, said)]
+    yield from unmet
+    if kind == "poetry.lock" and not unmet:
+        digest = about.content_hash.get("", "")
+        if _SHA256.fullmatch(digest) and digest != poetry_hash_of(source, about.made_by):
+            yield Finding(f"{source}: what it asks for is not what `{lock.shown}` was made for")
+    if kind == "conda-lock.yml" and not unmet:
+        _check_hashes(lock, source, about, said)
     if kind == "pixi.lock":
-        yield from stale_manifest(lock, source)
+        yield from map(Finding, stale_manifest(lock, source))
     named = [canonicalize_name(r.name) for r in said.requirements if r.name]
     # What has no name in its source may be any.
     if kind == "requirements.txt" and len(named) == len(said.requirements):
-        yield from removed(path, source, named)
+        yield from map(Finding, removed(path, source, named))
+
+
+def _check_hashes(lock: LockFile, source: Path, about: Lock, said: RequirementSet) -> None:
+    """Raise ValueError where conda-lock's hash does not say that the same was asked for."""
+    if list(about.made_from) not in ([], [source.name]):
+        raise ValueError(f"it was made from {', '.join(about.made_from)}")
+    for platform in lock.platforms:
+        if platform not in PLATFORMS:
+            continue
+        if about.content_hash.get(platform) not in conda_lock_hashes(said, platform):
+            raise ValueError(
+                f"its `content_hash` for {platform} is another one: what was asked for there, or the"
+                " release of conda-lock, is not the same"
+            )
 
 
 def _beside(*names: str) -> Callable[[Path], Sequence[Path]]:

@@ -12,6 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from mfenv.importing.findings import Finding
 from mfenv.importing.uv_facts import PYTHONS, Asked, Facts, Section
 from mfenv.importing.uv_manifests import differences
 
@@ -49,15 +50,25 @@ class _Project:
         return uv_table(self.stated)
 
 
-def stale_project(lock: Path, project: Path) -> Iterator[str]:
+def stale_project(lock: Path, project: Path) -> Iterator[Finding]:
     """What the projects of a uv.lock ask for otherwise than it says that they do, a line for each."""
     try:
         locked, stated = _read(lock), _with_settings(project)
         projects, untold = _projects(lock, locked, stated)
     except (OSError, ValueError) as error:
-        yield f"whether `{lock}` is behind `{project}` cannot be told: {error}"
+        yield Finding.untold(lock, project, error)
         return
-    yield from (f"whether `{lock}` is behind its source cannot be told: {text}" for text in untold)
+    yield from (Finding.untold(lock, project, text) for text in untold)
+    yield from map(Finding, _differences(lock, project, locked, stated, projects))
+
+
+def _differences(
+    lock: Path,
+    project: Path,
+    locked: Mapping[str, Any],
+    stated: Mapping[str, Any],
+    projects: list[_Project],
+) -> Iterator[str]:
     root = next((p for p in projects if p.folder == "."), None)
     if root is None:  # a workspace of which the top is no project
         manifest = locked.get("manifest", {})
