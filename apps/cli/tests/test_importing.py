@@ -19,11 +19,19 @@ from mfenv.environments import Environments
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.exporting.formats import export
 from mfenv.importing.content_hashes import conda_lock_hashes
+from mfenv.importing.preparing import prepare_import
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.progress import NoProgress
+from pkgcache.web.credentials import Credentials
 from reqparse import ParseErrors, parse_file
-from resolvers.errors import NeedsPlatform, NoMatchingFile, RequirementsUnmet, UnsupportedRequest
+from resolvers.errors import (
+    NeedsPlatform,
+    NoMatchingFile,
+    RequirementsUnmet,
+    ResolveError,
+    UnsupportedRequest,
+)
 from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
+    from mfenv.request import Prepared
     from pkgcache.progress import Task, Unit
     from resolvers.testing import Distribution
 
@@ -88,6 +97,13 @@ def resolved(place: dict[str, Any], *locks: Path | str, **asked: Any) -> Any:
     """The outcome of an import."""
     with Environments(settings_of(place)) as environments:
         return environments.resolve(Request(locks=locks, **asked))
+
+
+def prepared(place: dict[str, Any], lock: Path) -> Prepared:
+    """What is asked of a resolver for a lock."""
+    return prepare_import(
+        Request(locks=(lock,)), settings_of(place), Credentials(), note=lambda _: None
+    )
 
 
 def envs(place: dict[str, Any], *locks: Path | str, **asked: Any) -> dict[str, ResolvedEnv]:
@@ -535,6 +551,41 @@ def test_platforms_of_conda_locks_are_those_they_name(
     assert any("`win-64` of the lock is left out" in note for note in outcome.notes)
 
 
+def test_pypi_packages_beside_another_python_than_cpython(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any]
+) -> None:
+    wheel = make_wheel("pure", "1.0")
+
+    def lock(build: str, *more: str) -> Path:
+        url = "https://channel.test/forge/linux-64"
+        names = [f"{url}/python-3.13.1-{build}.conda", *more]
+        lines = ["version: 6", "environments:", "  default:", "    channels:"]
+        lines += ["    - url: https://channel.test/forge/", "    packages:", "      linux-64:"]
+        kinds = [("conda" if "channel.test" in name else "pypi", name) for name in names]
+        lines += [f"      - {kind}: {name}" for kind, name in kinds]
+        lines.append("packages:")
+        for kind, name in kinds:
+            lines += [f"- {kind}: {name}", f"  sha256: {'0' * 64}"]
+            lines += ["  name: pure", "  version: '1.0'"] if kind == "pypi" else []
+        path = tmp_path / "pixi.lock"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    pure = f"{index.origin}/files/{wheel.filename}"
+    tag = "cp313-cp313{}-manylinux_2_17_x86_64"
+    for build in ("0_73_pypy", "0_graalpy"):
+        # Without any it is conda's business alone.
+        assert prepared(place, lock(build)).pins
+        with pytest.raises(UnsupportedRequest, match=f"build `{build}`"):
+            prepared(place, lock(build, pure))
+    for build, threads in (("0_cp313", ""), ("0_cp313t", "t")):
+        native = f"{index.origin}/files/pure-1.0-{tag.format(threads)}.whl"
+        other = f"{index.origin}/files/pure-1.0-{tag.format('t' * (not threads))}.whl"
+        assert prepared(place, lock(build, native)).pins
+        with pytest.raises(ParseErrors, match="no file"):
+            prepared(place, lock(build, other))
+
+
 def test_python_is_added_to_conda_packages_without_one(
     tmp_path: Path, place: dict[str, Any], channel: ChannelServer
 ) -> None:
@@ -737,6 +788,34 @@ def test_the_newest_python_with_wheels_is_taken_where_hashes_leave_it_open(
     (env,) = envs(place, requirements(tmp_path, index, wheel), platforms=(LINUX,)).values()
     assert env.python.startswith(f"{MINOR}.")
     assert wheel.sha256 in {p.hashes.sha256 for p in env.packages}
+
+
+def test_a_python_that_may_do_is_named_where_another_does_not(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any], channel: ChannelServer
+) -> None:
+    tag = f"cp{MINOR.replace('.', '')}"
+    native = make_wheel("native", "1.0", tag=f"{tag}-{tag}-manylinux_2_17_x86_64")
+    never = make_wheel("never", "1.0", tag="cp27-cp27m-manylinux_2_17_x86_64")
+    pure = make_wheel("pure", "1.0")
+    index.add(native, never, pure)
+    place |= {"python_provider": "conda", "channels": channel.url}
+
+    def hint(lock: Path, **asked: Any) -> str:
+        with pytest.raises(ResolveError) as caught:
+            envs(place, lock, platforms=(LINUX,), **asked)
+        return str(caught.value.hint)
+
+    # No Python of the channel is the newest that there may be.
+    lock = uv_lock(tmp_path / "uv", index, {pure: []})
+    newest = re.search(r"`--python (3\.\d+)` may do", hint(lock))
+    assert newest
+    assert envs(place, lock, platforms=(LINUX,), python=newest[1])
+    lock = requirements(tmp_path / "hashes", index, native)
+    for asked in ("3.14", "3.8", "3.10" if MINOR != "3.10" else "3.11"):
+        assert f"`--python {MINOR}` may do" in hint(lock, python=asked)
+    assert "may do" not in hint(requirements(tmp_path / "none", index, native, never))
+    place |= {"python_provider": "system"}
+    assert f"`--python {MINOR}` may do" in hint(lock, python="3.8")
 
 
 # Beside what

@@ -415,7 +415,8 @@ packages:
 
 def test_the_python_of_the_lock_decides(desk: Desk) -> None:
     locked = desk.read(PIXI_PYTHON, "pixi.lock")
-    assert pythons(locked).pinned == (("linux-64", "3.9.1"),)
+    ((platform, (python,)),) = pythons(locked).pinned.items()
+    assert (platform, python.version) == ("linux-64", "3.9.1")
     assert list(map(str, locked.packages[1].dependencies)) == ["bar ; extra == 'x'", "baz[y] >=1"]
     assert refused(locked) == [
         "10: the lock has Python 3.9.1, not 3.12.4; a lock with a Python of its own decides it",

@@ -67,7 +67,7 @@ def read(path: Path) -> reqparse.RequirementSet:
 def problems(locked: reqparse.RequirementSet, platform: str) -> list[str]:
     """What is wrong with a lock on a platform, with its own Python or the newest that it admits."""
     said = pythons(locked)
-    pinned = dict(said.pinned).get(platform)
+    pinned = next((p.version for p in said.pinned.get(platform, ()) if p.name == "python"), None)
     python = pinned or "3.12.4"
     try:
         selected = select(locked, target(platform, python, pinned=pinned is not None))

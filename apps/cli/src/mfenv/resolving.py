@@ -55,7 +55,7 @@ def find_packages(
     be built are kept in the cache and, unless it is a `dry_run`, in the store.
     """
     from mfenv.building import builder_python, keep_built, known_wheel, shared_wheel
-    from resolvers.errors import IndexUnreachable, UnknownChannel
+    from resolvers.errors import IndexUnreachable, ResolveError, UnknownChannel
     from resolvers.request import ResolveContext
 
     cache, store = site.cache, site.store
@@ -94,6 +94,11 @@ def find_packages(
                 " or `--python-provider system`"
             )
             error.hint = f"{error.hint}; {other}"
+        raise
+    except ResolveError as error:
+        if error.python:
+            other = f"`--python {error.python}` may do: the lock is for it, too"
+            error.hint = f"{error.hint}; {other}" if error.hint else other
         raise
     finally:
         task.done()

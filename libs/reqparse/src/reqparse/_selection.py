@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.specifiers import SpecifierSet
@@ -99,9 +99,9 @@ class Pythons:
 
     requires: tuple[str, ...] = ()
     """PEP 440 specifiers that all hold."""
-    pinned: tuple[tuple[str, str], ...] = ()
-    """The exact Python, by platform, of a lock that has one among its packages; by `noarch` where
-    the lock does not say for which platform it is."""
+    pinned: Mapping[str, tuple[LockedPackage, ...]] = field(default_factory=dict)
+    """conda's `python`, and its `python_abi` if there is one, by platform, of a lock that has a
+    Python among its packages; by `noarch` where the lock does not say for which platform it is."""
 
 
 def normalised(lock: Lock, choice: Choice) -> Choice:
@@ -171,7 +171,7 @@ class Selection:
         """Refuse what was chosen of things that this kind of lock does not have."""
         # A choice that says nothing is right for every kind, whatever its fields are by default.
         nothing = Choice()
-        for name in (field.name for field in fields(Choice)):
+        for name in (one.name for one in fields(Choice)):
             if name not in names and getattr(self.choice, name) != getattr(nothing, name):
                 self.problem(
                     self.lock.origin, f"{self.lock.kind} has no {_WORDS[name]} to choose from"

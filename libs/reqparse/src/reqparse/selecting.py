@@ -84,17 +84,21 @@ def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # no
     lock = _lock(locked)
     environment = choice.environment or "default"
     of_groups = [python for _, python in group_pythons(lock, normalised(lock, choice))]
-    pinned = {
-        lock.subdirs.get(platform, platform): package.version
-        for package in locked.packages
-        if package.category == "conda" and package.name == "python" and package.version
-        if not lock.environments or environment in package.groups
-        for platform in package.platforms or subdirs(package) or ("noarch",)
-        if choice.platform in (None, platform)
-    }
+    pinned: dict[str, list[LockedPackage]] = {}
+    for package in locked.packages:
+        if package.category != "conda" or package.name not in ("python", "python_abi"):
+            continue
+        if not lock.environments or environment in package.groups:
+            for platform in package.platforms or subdirs(package) or ("noarch",):
+                if choice.platform in (None, platform):
+                    pinned.setdefault(lock.subdirs.get(platform, platform), []).append(package)
     return Pythons(
         requires=tuple(dict.fromkeys(python.specifier for python in (*locked.python, *of_groups))),
-        pinned=tuple(sorted(pinned.items())),
+        pinned={
+            platform: tuple(sorted(found, key=lambda package: package.name))
+            for platform, found in sorted(pinned.items())
+            if any(package.name == "python" and package.version for package in found)
+        },
     )
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from envid.platforms import host_platform
 from envid.spec import EnvSpec
 from resolvers._build_pythons import BuildPythons
-from resolvers._conda_python import is_free_threaded
 from resolvers._conda_side import CondaSide
 from resolvers._conda_solve import conda_alternatives, solve_conda
 from resolvers._contents import look_into
 from resolvers._extras import ExtraMetadata
 from resolvers._npconda import check_npconda
 from resolvers._verdict import Verdict
+from resolvers.conda_python import is_free_threaded
 from resolvers.errors import BuildFailed, NoSolution, UnsupportedRequest
 from resolvers.pypi import resolve_wheels
 from resolvers.pythons import minor, stand_in

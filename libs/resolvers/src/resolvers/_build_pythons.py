@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
-from resolvers._conda_python import is_free_threaded
+from resolvers.conda_python import is_free_threaded
 from resolvers.pythons import minor
 
 if TYPE_CHECKING:

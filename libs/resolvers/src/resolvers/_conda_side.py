@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from resolvers._conda_python import is_free_threaded
 from resolvers._contents import check_doubts, notes, providers
 from resolvers._extras import offered
 from resolvers._markers import Markers
@@ -16,6 +15,7 @@ from resolvers._question import plain_requirement
 from resolvers._stubs import Stub, Stubs
 from resolvers._unheeded import unheeded
 from resolvers.checking import Provided
+from resolvers.conda_python import is_free_threaded
 from resolvers.errors import NoExtra, NoSolution
 from resolvers.metadata import read_requirement
 from resolvers.request import Resolution

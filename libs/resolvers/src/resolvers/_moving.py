@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from resolvers._alternatives import Alternatives
-from resolvers._conda_python import is_free_threaded
 from resolvers._joint import Search
 from resolvers._moves_told import told
 from resolvers._npconda import check_npconda
 from resolvers._pypi_side import pypi_side
 from resolvers._python_choice import bounded
+from resolvers.conda_python import is_free_threaded
 from resolvers.errors import REFUSALS, BuildFailed, NoSolution, UnknownPackage, UnsupportedRequest
 from resolvers.pythons import minor
 

@@ -34,9 +34,14 @@ Asked = tuple[tuple[str, str | None], ...]
 
 
 class ResolveError(Exception):
-    """Root of all errors of this library. `retryable` says whether the same call may succeed."""
+    """Root of all errors of this library. `retryable` says whether the same call may succeed.
+
+    `python` is a minor version of Python that may do in the place of the one that was asked for,
+    where one was looked for.
+    """
 
     hint: str | None = None
+    python: str | None = None
     retryable: bool = False
 
 

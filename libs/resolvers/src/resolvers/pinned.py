@@ -12,9 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 
-from envid.spec import EnvSpec
 from pkgcache.threads import Threads
 from resolvers._beside import Beside
 from resolvers._built_needs import with_built_checked
@@ -22,15 +21,24 @@ from resolvers._compile import compile_exactly
 from resolvers._conda_solve import Solved, solve_conda
 from resolvers._files import Files
 from resolvers._lock import File, Locked, Vcs
+from resolvers._pinned_pythons import OtherPythons, alone, for_listed, only_listed
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
-from resolvers._python_choice import bounded, open_minors
-from resolvers._question import Question, local_source, named_package, plain_requirement
+from resolvers._question import Question, local_source, plain_requirement
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.content import file_digest
-from resolvers.errors import NoMatchingFile, PackagesClash, RequirementsUnmet, UnsupportedRequest
+from resolvers.errors import (
+    BuildFailed,
+    NeedsPlatform,
+    NoMatchingFile,
+    NoSolution,
+    PackagesClash,
+    PythonNotFound,
+    RequirementsUnmet,
+    UnsupportedRequest,
+)
 from resolvers.names import PypiNames
 from resolvers.pypi import local_wheels
 from resolvers.pythons import Pythons
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from envid.packages import Package
+    from envid.spec import EnvSpec
     from pkgcache.worker import Worker
     from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
@@ -83,6 +92,7 @@ class Pins:
     sources: tuple[PinnedSource, ...] = ()
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     python: str | None = None
+    pythons: str = ""
     overridden: frozenset[str] = frozenset()
     restated: frozenset[str] = frozenset()
 
@@ -101,10 +111,25 @@ class PinnedResolver:
     def resolve(
         self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
     ) -> dict[str, Resolution]:
-        """Give the packages of each platform; raises `ResolveError`."""
-        asked = {platform: _asked(spec, platform) for platform in platforms}
+        """Give the packages of each platform; raises `ResolveError`.
+
+        Where another Python may do, that error has it as its `python`.
+        """
+        try:
+            return self._resolve(spec, platforms, context)
+        except (BuildFailed, NeedsPlatform, NoSolution, PythonNotFound) as error:
+            if not any(self._pins[platform].python for platform in platforms):
+                search = OtherPythons(self._worker, self._alias, spec, platforms)
+                beside = self._beside_conda(platforms, context)
+                error.python = search.newest(self._pins[platforms[0]].pythons, beside)
+            raise
+
+    def _resolve(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        asked = {platform: only_listed(spec, platform) for platform in platforms}
         if any(asked.values()):
-            spec = _for_listed(spec, asked, context)
+            spec = for_listed(spec, asked, context)
         pythons, base = self._pythons(spec, platforms, context)
         needing = [
             platform for platform in platforms if asked[platform] or self._pins[platform].sources
@@ -162,24 +187,19 @@ class PinnedResolver:
             python = next(iter(Pythons(spec.python, context)))
             return dict.fromkeys(platforms, python), {}
         # Python by itself, beside what the lock has of conda: that stays as it is.
-        alone = EnvSpec.make(
-            requirements={},
-            platform_requirements={
-                platform: {"sys": spec.for_platform(platform).get("sys", ())}
-                for platform in platforms
-            },
-            python=spec.python,
-            sources=[source for source in spec.sources if source.kind == "channel"],
-            options=spec.options,
+        beside = self._beside_conda(platforms, context)
+        return {}, solve_conda(
+            self._worker, alone(spec, platforms), platforms, beside, alias=self._alias
         )
+
+    def _beside_conda(self, platforms: Sequence[str], context: ResolveContext) -> ResolveContext:
         held = {
             platform: [
                 package for package in self._pins[platform].packages if package.kind == "conda"
             ]
             for platform in platforms
         }
-        beside = replace(context, held=held)
-        return {}, solve_conda(self._worker, alone, platforms, beside, alias=self._alias)
+        return replace(context, held=held)
 
     def _beside(self, spec: EnvSpec, context: ResolveContext) -> Beside:
         return Beside(
@@ -296,59 +316,14 @@ class PinnedResolver:
         for (_, artifact), (_, _, hashes) in zip(taken, wanted, strict=True):
             # What was built here has no hash that a lock could state.
             if artifact and not artifact.source_key:
-                _check_hashes(artifact, hashes)
+                unknown = [text for text in hashes if text.partition(":")[0] not in _CHECKED]
+                _check_hashes(artifact, unknown)
         return Resolution(
             python=question.python.version,
             packages=tuple(package for package, _ in taken),
             artifacts=tuple(artifact for _, artifact in taken if artifact),
             notes=tuple(dict.fromkeys(files.notes)),
         )
-
-
-def _asked(spec: EnvSpec, platform: str) -> tuple[str, ...]:
-    """The requirements whose files only an index knows."""
-    texts = spec.for_platform(platform).get("pypi", ())
-    return tuple(text for text in texts if " @ " not in text and "://" not in text)
-
-
-def _for_listed(
-    spec: EnvSpec,
-    asked: Mapping[str, tuple[str, ...]],
-    context: ResolveContext,
-) -> EnvSpec:
-    """The spec with the newest Python for which all that indexes list has a wheel, if there is one.
-
-    Hashes do not say for which Python their files are.
-    """
-    minors = open_minors(spec.python)
-    if len(minors) <= 1:
-        return spec
-    with Uv(context) as uv, ProjectFiles(uv, spec, context) as projects:
-        listed = {
-            text: projects.wheels(named_package(text), match[1])
-            for texts in asked.values()
-            for text in texts
-            if (match := re.search(r"==([^\s;,]+)", plain_requirement(text)))
-        }
-    for number in minors:
-        if all(
-            _has_wheel(listed.get(text, ()), platform, spec, number)
-            for platform, texts in asked.items()
-            for text in texts
-        ):
-            return bounded(spec, f"<3.{number + 1}")
-    return spec
-
-
-def _has_wheel(filenames: Iterable[str], platform: str, spec: EnvSpec, number: int) -> bool:
-    ranks = Target.make(platform, spec.for_platform(platform).get("sys", ())).ranks(f"3.{number}")
-    for filename in filenames:
-        try:
-            if any(tag in ranks for tag in parse_wheel_filename(filename)[3]):
-                return True
-        except InvalidWheelFilename:
-            continue
-    return False
 
 
 def _locked(pins: Pins) -> Solved:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mfenv.request import File, Request
     from mfenv.settings import Settings
     from pkgcache.web.credentials import Credentials
-    from reqparse import Lock, Problem, RequirementSet
+    from reqparse import Lock, LockedPackage, Problem, RequirementSet
     from reqparse.selecting import Choice
 
 __all__ = ["LockFile", "locks_for", "platforms_of_locks", "read_locks", "unlocked_platforms"]
@@ -43,6 +43,14 @@ class LockFile:
     def shown(self) -> str:
         """Its name without credentials."""
         return redact(str(self.file))
+
+    @property
+    def packages(self) -> Iterator[LockedPackage]:
+        """Its packages, of the chosen environment alone where it has several."""
+        lock, environment = self.said.lock, self.choice.environment or "default"
+        for package in self.said.packages:
+            if lock is None or not lock.environments or environment in package.groups:
+                yield package
 
     @property
     def compiled_for(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from reqparse import Lock, LockedArtifact, LockedPackage
     from reqparse.selecting import Selected
 
-__all__ = ["PinnedPlatform", "is_free_threaded", "pin"]
+__all__ = ["PinnedPlatform", "pin"]
 
 # The order in which one of several hashes stands for a file.
 _HASHES = ("sha256", "sha512", "sha384", "sha3_256", "blake2b", "sha224", "sha1", "md5")
 _STRONG = ("sha256:", "sha384:", "sha512:")
-_FREE_THREADED = re.compile(r"_cp\d+t$")
 
 
 @dataclass
@@ -44,6 +42,7 @@ class PinnedPlatform:
     notes: list[str] = field(default_factory=list)
     unhashed: list[str] = field(default_factory=list)
     """The names of those of which a lock has the version alone."""
+    pythons: str = ""
     overridden: frozenset[str] = frozenset()
     restated: frozenset[str] = frozenset()
     listed: bool = False
@@ -64,21 +63,27 @@ class PinnedPlatform:
             sources=tuple(self.sources),
             depends=dict(self.depends),
             python=self.python,
+            pythons=self.pythons,
             overridden=self.overridden,
             restated=self.restated,
         )
 
 
 def pin(
-    selected: Iterable[Selected], credentials: Credentials, *, locks: Iterable[Lock]
+    selected: Iterable[Selected],
+    credentials: Credentials,
+    *,
+    locks: Iterable[Lock],
+    pythons: str = "",
 ) -> PinnedPlatform:
-    """Packages that were selected for one platform, of however many `locks`.
+    """Packages that were selected for one platform, of however many `locks`, which are for `pythons`.
 
     Raises `InvalidRequest` for what cannot be taken, and `Contradiction` for two packages of one
     name, each with the place in its lock.
     """
     every = list(locks)
     pinned = PinnedPlatform(
+        pythons=pythons,
         # What a lock was made for is not installed, and what is may well require it.
         overridden=frozenset(n for lock in every for n in (*lock.overridden, *lock.roots)),
         restated=frozenset(name for lock in every for name in lock.restated),
@@ -102,16 +107,6 @@ def pin(
             pinned.origins.setdefault(text, str(package.origin))
     _once(pinned)
     return pinned
-
-
-def is_free_threaded(selected: Iterable[Selected]) -> bool:
-    """Whether the Python among conda packages takes the wheels of PEP 703."""
-    return any(
-        one.package.name in ("python", "python_abi")
-        and _FREE_THREADED.search(one.package.build or "")
-        for one in selected
-        if one.package.category == "conda"
-    )
 
 
 def _once(pinned: PinnedPlatform) -> None:

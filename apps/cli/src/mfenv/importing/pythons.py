@@ -37,11 +37,15 @@ _PINNED = re.compile(r"(?:cpython[@-])?(3(?:\.\d+){1,2}(?:(?:a|b|rc)\d+)?)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedPython:
-    """What is asked of Python: `asked` by whom it is imported, `required` by the locks."""
+    """What is asked of Python: `asked` by whom it is imported, `required` by the locks.
+
+    `made_for` is what locks were compiled for, else what they require.
+    """
 
     asked: str
     place: str
     required: str
+    made_for: str = ""
 
     @property
     def specifier(self) -> str:
@@ -62,11 +66,14 @@ def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile
         (_beside(lock) for lock in locks),
         [(settings.python, settings.origins.get("python", "the default"))],
     )
+    required_by_all = ",".join(sorted(filter(None, required)))
+    compiled = next(filter(None, (lock.compiled_for for lock in locks)), "")
     asked, place = next(((text, place) for text, place in stated if text), ("", ""))
     return WantedPython(
         asked=normalize_python(asked) if asked else "",
         place=place,
-        required=",".join(sorted(filter(None, required))),
+        required=required_by_all,
+        made_for=normalize_python(compiled or required_by_all),
     )
 
 

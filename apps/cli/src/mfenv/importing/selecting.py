@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mfenv.errors import Contradiction, InvalidRequest
-from mfenv.importing.pins import is_free_threaded, pin
+from mfenv.importing.pins import pin
 from mfenv.importing.pythons import WantedPython, candidates, in_words, wanted_python
 
 if TYPE_CHECKING:
@@ -42,21 +43,21 @@ def select_all(
     if own:
         pinned = {
             platform: pin(
-                _select(some, platform, own[platform], virtual[platform], own=True),
+                _select(some, platform, own[platform], virtual[platform]),
                 credentials,
                 locks=_said(some),
             )
             for platform, some in chosen.items()
         }
         _check_python(request, own)
-        versions = set(own.values())
+        versions = {python.version for python in own.values()}
         return (f"=={versions.pop()}" if len(versions) == 1 else ""), pinned
     wanted = wanted_python(request, settings, locks)
     first = _first(request, settings)
 
     def attempt(version: str) -> dict[str, Selection]:
         return {
-            platform: _select(some, platform, version, virtual[platform])
+            platform: _select(some, platform, _Python(version), virtual[platform])
             for platform, some in chosen.items()
         }
 
@@ -75,7 +76,7 @@ def select_all(
         series = ".".join(version.split(".")[:2])
         python = wanted.asked if wanted.asked.startswith("==") else f"=={series}.*"
     pinned = {
-        platform: pin(some, credentials, locks=_said(chosen[platform]))
+        platform: pin(some, credentials, locks=_said(chosen[platform]), pythons=wanted.made_for)
         for platform, some in selections.items()
     }
     return python, pinned
@@ -168,56 +169,51 @@ def _alike(
     return ",".join(filter(None, (f">=3.{lowest}", f"<3.{newest + 1}", required)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Python:
+    """The Python that packages are selected for; `own` where it is among those of the lock."""
+
+    version: str
+    own: bool = False
+    free_threaded: bool = False
+
+
 def _select(
-    locks: Iterable[LockFile],
-    platform: str,
-    version: str,
-    virtual: Sequence[str],
-    *,
-    own: bool = False,
+    locks: Iterable[LockFile], platform: str, python: _Python, virtual: Sequence[str]
 ) -> Selection:
     """What locks have for a platform and a Python; raises `reqparse.ParseErrors`."""
-    selected = _select_for(locks, platform, version, virtual, own=own, series=version)
-    if own and is_free_threaded(selected):
-        return _select_for(locks, platform, version, virtual, own=own, series=f"{version}t")
-    return selected
-
-
-def _select_for(
-    locks: Iterable[LockFile],
-    platform: str,
-    version: str,
-    virtual: Sequence[str],
-    *,
-    own: bool,
-    series: str,
-) -> Selection:
     from reqparse.selecting import Target, select
     from resolvers.targets import Target as Machine
 
     machine = Machine.make(platform, virtual)
     target = Target(
         platform=platform,
-        python=None if own else version,
-        shown=in_words(version),
-        markers=machine.markers(version),
-        ranks=machine.ranks(series),
+        python=None if python.own else python.version,
+        shown=in_words(python.version),
+        markers=machine.markers(python.version),
+        ranks=machine.ranks(f"{python.version}{'t' * python.free_threaded}"),
     )
     return tuple(one for lock in locks for one in select(lock.said, target, lock.choice))
 
 
-def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, str]:
-    """The Python among the packages of the locks for each platform; empty for a lock of PyPI's."""
-    from reqparse.selecting import pythons
+def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, _Python]:
+    """The Python among the packages of the locks for each platform; empty for a lock of PyPI's.
 
-    own: dict[str, str] = {}
+    Raises `UnsupportedRequest` for one that is not CPython, where there are packages of PyPI.
+    """
+    from reqparse.selecting import pythons
+    from resolvers.conda_python import is_free_threaded
+
+    own: dict[str, _Python] = {}
     for platform, locks in chosen.items():
+        pypi = any(p.category == "pypi" for lock in locks for p in lock.packages)
         for lock in locks:
-            pinned = dict(pythons(lock.said, lock.choice).pinned)
-            if platform in pinned:
-                own[platform] = pinned[platform]
-            elif "noarch" in pinned:
-                own[platform] = pinned["noarch"]
+            pinned = pythons(lock.said, lock.choice).pinned
+            if found := pinned.get(platform) or pinned.get("noarch"):
+                version = next(str(p.version) for p in found if p.name == "python")
+                own[platform] = _Python(
+                    version, own=True, free_threaded=pypi and is_free_threaded(found)
+                )
     if own and (without := [platform for platform in chosen if platform not in own]):
         raise InvalidRequest(
             f"the lock has no Python for {', '.join(without)}, and every environment has one",
@@ -226,7 +222,7 @@ def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, str]:
     return own
 
 
-def _check_python(request: Request, own: Mapping[str, str]) -> None:
+def _check_python(request: Request, own: Mapping[str, _Python]) -> None:
     from packaging.specifiers import SpecifierSet
 
     from envid.requirements import normalize_python
@@ -234,10 +230,10 @@ def _check_python(request: Request, own: Mapping[str, str]) -> None:
     if not request.python:
         return
     allowed = SpecifierSet(normalize_python(request.python))
-    for platform, version in own.items():
-        if not allowed.contains(version, prereleases=True):
+    for platform, python in own.items():
+        if not allowed.contains(python.version, prereleases=True):
             raise Contradiction(
-                f"--python asks for Python `{request.python}`, and the lock has {version} for"
+                f"--python asks for Python `{request.python}`, and the lock has {python.version} for"
                 f" {platform}",
                 "leave out `--python`, or lock again",
             )

@@ -228,12 +228,8 @@ def _pypi(lock: LockFile, requirement: Requirement, here: list[LockedPackage]) -
 
 def _conda(lock: LockFile, platform: str) -> Iterator[LockedPackage]:
     """The conda packages of a platform in the environment that is imported."""
-    environment = lock.choice.environment or "default"
-    by_environment = lock.said.lock is not None and bool(lock.said.lock.environments)
-    for package in lock.said.packages:
-        if package.category != "conda" or platform not in (package.platforms or (platform,)):
-            continue
-        if not by_environment or environment in package.groups:
+    for package in lock.packages:
+        if package.category == "conda" and platform in (package.platforms or (platform,)):
             yield package
 
 

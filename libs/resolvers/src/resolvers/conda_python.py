@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envid.packages import Package
 
-__all__ = ["is_free_threaded"]
+__all__ = ["Named", "is_free_threaded"]
+
+
+class Named(Protocol):
+    """A package of conda, as a channel or a lock has it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def build(self) -> str | None: ...
+
 
 # So end the builds of `python_abi`, and by now those of `python` too.
 _FREE_THREADED = re.compile(r"_cp\d+t$")
 _OTHERS = {"pypy": "PyPy", "graalpy": "GraalPy"}
 
 
-def is_free_threaded(packages: Iterable[Package]) -> bool:
+def is_free_threaded(packages: Iterable[Named]) -> bool:
     """Whether the Python among conda packages is free-threaded (PEP 703).
 
     Raises `UnsupportedRequest` for one that is not CPython, since wheels are chosen for that.
