@@ -20,17 +20,16 @@ _Rank = tuple[int, _Build]
 
 def best(artifacts: Iterable[LockedArtifact], ranks: Mapping[Tag, int]) -> LockedArtifact | None:
     """The wheel with the best tag and, of those, the highest build; else what is no wheel."""
-    wheels: list[tuple[int, _Build, int, LockedArtifact]] = []
+    wheels: list[tuple[_Rank, LockedArtifact]] = []
     others = []
-    for place, artifact in enumerate(artifacts):
+    for artifact in artifacts:
         if not artifact.filename.endswith(".whl"):
             others.append(artifact)
         elif rank := _rank(artifact.filename, ranks):
-            # The place decides between equals, so that artifacts, which have no order, are never
-            # compared.
-            wheels.append((*rank, -place, artifact))
+            wheels.append((rank, artifact))
     if wheels:
-        return max(wheels, key=lambda wheel: wheel[:3])[3]
+        # Of equals `max` gives the first, as the lock has them.
+        return max(wheels, key=lambda wheel: wheel[0])[1]
     return others[0] if others else None
 
 
