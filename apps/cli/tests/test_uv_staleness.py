@@ -196,6 +196,18 @@ def test_a_member_that_is_no_longer_as_the_lock_says(  # noqa: PLR0917
     assert told in note
 
 
+def test_groups_that_include_each_other_twice_are_read_once(project: Path) -> None:
+    """There are a thousand million ways to the last of them."""
+    file = project / "pyproject.toml"
+    both = (f"[{{include-group = 'g{i + 1}'}}, {{include-group = 'g{i + 1}'}}]" for i in range(30))
+    groups = "".join(f"g{i} = {listed}\n" for i, listed in enumerate([*both, "['tool']"]))
+    text = file.read_text().replace("[dependency-groups]\n", f"[dependency-groups]\n{groups}")
+    file.write_text(text)
+    notes = stale(project)
+    assert all("asks of `tool`" in note for note in notes)
+    assert len(notes) == 31
+
+
 def test_what_is_known_only_where_it_is_built_is_said(project: Path) -> None:
     file = project / "other" / "pyproject.toml"
     dynamic = file.read_text().replace("dependencies = ['dep']", "dynamic = ['dependencies']")

@@ -225,7 +225,7 @@ def _of_project(own: _Project, facts: Facts) -> dict[Section, Asked]:
         for k, v in own.uv.get("dependency-groups", {}).items()
     }
     for group in groups:
-        sections["group", group] = list(_of_group(group, groups, pythons, ()))
+        sections["group", group] = list(_of_group(group, groups, pythons))
     if legacy := own.uv.get("dev-dependencies"):
         sections["group", "dev"] = [
             *sections.get(("group", "dev"), ()),
@@ -236,16 +236,24 @@ def _of_project(own: _Project, facts: Facts) -> dict[Section, Asked]:
 
 
 def _of_group(
-    group: str, groups: Mapping[str, Any], pythons: Mapping[str, str], within: tuple[str, ...]
+    group: str, groups: Mapping[str, Any], pythons: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """The requirements of a dependency group (PEP 735), with the Pythons that uv has them for."""
-    for entry in groups.get(group, ()):
-        own = pythons.get(group, "")
-        if isinstance(entry, str):
-            yield entry, own
-        elif (other := canonicalize_name(entry.get("include-group", ""))) not in within:
-            for text, more in _of_group(other, groups, pythons, (*within, group)):
-                yield text, ",".join(filter(None, (own, more)))
+    # Each group once for the Pythons that it is reached with: so a circle ends, which is uv's to
+    # refuse, and groups that include each other twice are not read a million times.
+    seen: set[tuple[str, frozenset[str]]] = set()
+    left: list[tuple[str, tuple[str, ...]]] = [(group, ())]
+    while left:
+        name, outer = left.pop()
+        held = tuple(dict.fromkeys(filter(None, (*outer, pythons.get(name, "")))))
+        if (name, frozenset(held)) in seen:
+            continue
+        seen.add((name, frozenset(held)))
+        for entry in groups.get(name, ()):
+            if isinstance(entry, str):
+                yield entry, ",".join(held)
+            else:
+                left.append((canonicalize_name(entry.get("include-group", "")), held))
 
 
 def _of_lock(own: _Project, facts: Facts) -> dict[Section, Asked]:
@@ -275,5 +283,6 @@ def _same_pythons(stated: str, locked: str) -> bool:
         ours, theirs = SpecifierSet(stated), SpecifierSet(locked)
     except InvalidSpecifier:
         return stated == locked
+    # By trying all: two specifiers may mean the same in other words.
     releases = [f"{version}.{patch}" for version in PYTHONS for patch in range(30)]
     return [ours.contains(r) for r in releases] == [theirs.contains(r) for r in releases]
