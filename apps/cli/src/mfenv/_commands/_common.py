@@ -121,6 +121,7 @@ def complete_locked(context: click.Context, _: click.Parameter, typed: str) -> l
     path = Path(context.params.get("lock") or context.params.get("path") or FILE)
     try:
         lock = read(path.read_text(encoding="utf-8"), forgiving=True)
+    # As above: who presses Tab gets no names, and no error.
     except (OSError, UnicodeDecodeError, MfenvError):
         return []
     names = [locked.name for locked in lock.environments]

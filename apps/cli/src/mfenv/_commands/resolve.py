@@ -164,6 +164,7 @@ def resolve(**options: Any) -> int:
     asked = {name: options.pop(name) for name in _ASKED}
     choice = {name: options.pop(name) for name in _CHOICE}
     run = {name: options.pop(name) for name in _RUN}
+    # click's own error for an argument too many would not say what is meant with it.
     for word in click.get_current_context().args:
         file = Path(word).is_file() or "://" in word
         meant = f"-r {word}" if file else f"--pypi {word}` or `--conda {word}"

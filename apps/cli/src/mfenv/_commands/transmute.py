@@ -65,6 +65,7 @@ def transmute(
     if output:
         output.mkdir(parents=True, exist_ok=True)
     threads = threads_for(memory, level=level)
+    # Several files share the threads that fit into the memory, or one has them all.
     at_once = min(len(files), threads)
     stopped = threading.Event()
     work = partial(
@@ -145,6 +146,7 @@ class _StoppingTask:
 
     def advance(self, amount: int = 1) -> None:
         if self._stopped.is_set():
+            # In a thread that works, where no signal ever arrives.
             raise KeyboardInterrupt
         self._task.advance(amount)
 

@@ -64,6 +64,7 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
             if (version := python_stated(requirement))
         ),
         platforms=tuple(env.platform for env in envs),
+        # conda would add its own channels to what a file names.
         no_defaults="defaults" not in channels,
         no_index=not any(source.kind == "index" for source in spec.sources),
         prereleases=options.prereleases,
@@ -136,6 +137,7 @@ def _requirement(category: Category, text: str, platforms: tuple[str, ...] | Non
     requirement = replace(parsed, hashes=(*parsed.hashes, *words[1:]), platforms=platforms)
     version = python_stated(requirement)
     python = (PythonRequirement(specifier=version, platforms=platforms),) if version else ()
+    # For its refusal alone: by itself, so that it can be left out and named.
     to_environment_yml(RequirementSet(requirements=(requirement,), python=python))
     return requirement
 

@@ -98,6 +98,7 @@ def _component(part: Part, licence: str | None) -> Component:
     from cyclonedx.model.component import Component, ComponentType
 
     package = part.package
+    # CycloneDX has no word for platforms.
     said = [("platform", platform) for platform in part.platforms]
     if not licence:
         said.append(("licence", NOASSERTION))

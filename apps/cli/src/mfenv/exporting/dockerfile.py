@@ -22,7 +22,9 @@ __all__ = ["write"]
 _FORM = "dockerfile"
 _MACHINES = {"linux-64": "linux/amd64", "linux-aarch64": "linux/arm64"}
 # The releases of Debian that images of Python are made of, with their glibc.
+# The oldest first, so that an image runs wherever it can.
 _DEBIANS = {"bookworm": (2, 36), "trixie": (2, 41)}
+# Any that mfenv runs on: where Python is conda's, the environment brings its own.
 _USUAL = "3.12"
 _OLDEST = (3, 10)
 

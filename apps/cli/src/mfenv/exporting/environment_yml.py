@@ -59,6 +59,7 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
         python=tuple(
             PythonRequirement(specifier=f"=={p.version}") for p in conda if p.name == "python"
         ),
+        # The channels are those of the packages, and a build is looked for in no other.
         no_defaults=True,
         no_index=wheels and not any(source.kind == "index" for source in spec.sources),
     )

@@ -86,6 +86,7 @@ def _entry(held: Mapping[str, Package]) -> Iterator[str]:
     package = next(iter(held.values()))
     conda = package.kind == "conda"
     yield f"  - {package.kind}: {json.dumps(_url(package))}"
+    # pixi writes what the URL does not say, and no more.
     place = f"/{package.subdir}/{package.name}-{package.version}-{package.build}."
     if not conda or place not in package.url:
         yield f"    name: {json.dumps(package.name)}"

@@ -99,6 +99,7 @@ class _Licence:
 
 
 def _reference(part: Part) -> str:
+    # SPDX ids have these letters alone; the digest keeps apart what they make alike.
     name = re.sub(r"[^A-Za-z0-9.-]", "-", part.package.name)
     digest = hashlib.sha256(part.key.encode()).hexdigest()[:16]
     return f"SPDXRef-{part.package.kind}-{name}-{digest}"

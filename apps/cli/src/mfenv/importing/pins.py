@@ -102,6 +102,7 @@ def pin(
                 f"{before[1].origin} and {package.origin} have different packages `{package.name}`",
                 "import them by themselves, or lock them together",
             )
+        # Of two locks that have the same, the first one says it.
         if before[1] is package:
             pinned.texts[package.category].append(text)
             pinned.origins.setdefault(text, str(package.origin))
@@ -162,6 +163,7 @@ def _pypi(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> st
     pinned.depends[package.name] = one.depends
     index = package.source if package.source and "://" in package.source else None
     index = credentials.add(index).rstrip("/") if index else None
+    # An index on this machine's disk is none for others, and its files are taken by their content.
     if index and not index.startswith("file:"):
         pinned.indexes.add(index)
     if artifact.path is None and artifact.url is None:
@@ -202,6 +204,7 @@ def _wheel(one: Selected, filename: str, url: str, sha256: str, index: str | Non
         return Package.make(
             kind="pypi",
             name=package.name,
+            # PEP 751 lets the version be left out where the files say it.
             version=package.version or str(parse_wheel_filename(filename)[1]),
             filename=filename,
             url=url.partition("#")[0],

@@ -84,10 +84,14 @@ def prepare_import(
     python, pinned = select_all(request, settings, credentials, chosen, virtual)
     listed = any(own.listed for own in pinned.values())
     conda = any(own.texts["conda"] for own in pinned.values())
+    # After the selection, which tells whether there are conda packages, and before all that asks
+    # for the provider.
     settings = _with_provider(settings, conda=conda)
     asked: dict[str, dict[str, list[str]]] = {
         platform: {**own.texts, "sys": virtual[platform]} for platform, own in pinned.items()
     }
+    # For every platform that there is, as in any request: an id says what it was resolved for,
+    # wherever that was.
     for platform in PLATFORMS:
         asked.setdefault(platform, {})["sys"] = virtual[platform]
     common, special = _common(asked, platforms)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WantedPython", "candidates", "in_words", "wanted_python"]
 
+# Of releases, when this was written; a lock for newer ones alone is selected for those. A higher
+# number would give locks that say nothing another Python, and so another id.
 _NEWEST = 14
 # Locks for older ones say so: by what they require, or by their wheels.
 _OLDEST = 8

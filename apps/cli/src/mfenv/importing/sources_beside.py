@@ -55,6 +55,7 @@ def stale_pipfile(lock: Path, source: Path) -> Iterator[str]:
         "develop": stated.get("dev-packages", {}),
         **{key: table for key, table in stated.items() if key not in _NO_CATEGORIES},
     }
+    # As pipenv does it, to the byte: sorted, and without spaces.
     text = json.dumps(hashed, sort_keys=True, separators=(",", ":"))
     if meta.get("hash", {}).get("sha256") != hashlib.sha256(text.encode()).hexdigest():
         yield f"{source}: what it asks for is not what `{lock}` was made for"

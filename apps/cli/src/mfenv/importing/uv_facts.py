@@ -29,7 +29,10 @@ Asked = dict[str, set[tuple[Any, ...]]]
 
 Place = tuple[Any, ...]
 
+# Markers are compared by where they hold, on each of these and of the platforms: uv simplifies what
+# it writes.
 PYTHONS = [f"3.{minor}" for minor in range(7, 16)]
+# No platform of ours, but locks have markers that differ there alone.
 _WINDOWS = {"os_name": "nt", "sys_platform": "win32", "platform_system": "Windows"}
 _EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)['"]""")
 _LOCAL = ("editable", "virtual", "directory", "path")
@@ -124,6 +127,7 @@ class Facts:
 
     def _fact(self, extras: Iterable[str], specifier: str, place: Place) -> tuple[Any, ...]:
         if place and place[0] != "index":
+            # uv writes none for what has a place of its own.
             specifier = ""
         try:
             # These are alike where their versions are: 1 and 1.0.

@@ -134,6 +134,7 @@ def read_package(kind: str, line: Any) -> tuple[Package, Any, Any]:
     usual = (subdir, base) if kind == "conda" else (None, None)
     origin, other = left.pop("built_from", None), left.pop("transmuted", None)
     if isinstance(origin, dict):
+        # What is None was left out.
         absent = dict.fromkeys(("commit", "sha256", "subdirectory"))
         origin = {**absent, **origin}
     data = {
@@ -153,6 +154,7 @@ def read_package(kind: str, line: Any) -> tuple[Package, Any, Any]:
         "transmuted": other,
     }
     names, platforms = left.pop("in", None), left.pop("on", None)
+    # What is not read here would be lost by the next `mfenv lock`.
     for name in left:
         raise InvalidDescription(name, "is not a known field of a package")
     return Package.from_dict(data), names, platforms

@@ -179,6 +179,7 @@ class _Reader:
                     spec,
                     found,
                     resolved_by=RESOLVED_BY,
+                    # Not when and by whom: two who lock the same would write different files.
                     resolved_at=RESOLVED_AT,
                     notes=head.notes,
                 )
@@ -186,6 +187,8 @@ class _Reader:
                 self.pass_over(self.wrong(head.line, str(error)))
         else:
             self.pass_over(self.wrong(head.line, f"environment `{head.name}` has no platform"))
+        # Platforms whose packages are not in this file, but that were resolved together: the
+        # `full_id` is over them as well.
         elsewhere = {p: digest for p, digest in head.digests.items() if p not in found}
         envs = tuple(
             replace(env, co_resolved=dict(sorted({**env.co_resolved, **elsewhere}.items())))
@@ -209,6 +212,7 @@ class _Reader:
         data = {key: self.plain(entry) for key, entry in asked.entries.items()}
         options = data.get("options")
         if isinstance(options, dict):
+            # What is None has no word in TOML, and is left out there.
             data["options"] = {"exclude_newer": None, "pypi_names": None, **options}
         requirements: dict[str, Any] = {}
         by_platform: dict[str, Any] = {}
