@@ -7,8 +7,10 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -135,6 +137,18 @@ class Cloud:
         with self.start(container, name, image, **environ) as process:
             status = process.wait(timeout=800)
         return Ended(status, self.node.log(name), self.node.folder / name)
+
+    def code_package(self, container: Container) -> bytes:
+        url = container.environ["METAFLOW_CODE_URL"]
+        return self.objects("")[url.split("/", 3)[3]]
+
+    def environments(self, container: Container) -> dict[str, Any]:
+        """What the code package of a container says of environments."""
+        with tarfile.open(fileobj=BytesIO(self.code_package(container))) as archive:
+            file = archive.extractfile(".mf_meta/mfenv.json")
+            assert file
+            told: dict[str, Any] = json.load(file)
+        return told
 
     def objects(self, prefix: str) -> Objects:
         """What the store of the service has under a prefix."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import collections
-import json
 import re
-import tarfile
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +11,7 @@ import pytest
 from .flows import PLAIN, REMOTE
 
 if TYPE_CHECKING:
-    from .helpers import Cloud, Container
+    from .helpers import Cloud
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -51,22 +48,15 @@ if __name__ == "__main__":
 )
 
 
-def code_package(cloud: Cloud, container: Container) -> bytes:
-    url = container.environ["METAFLOW_CODE_URL"]
-    return cloud.objects("")[url.split("/", 3)[3]]
-
-
 def test_the_code_package_grows_by_less_than_50_kb(cloud: Cloud) -> None:
-    with_environments = code_package(cloud, cloud.of_argo(WIDE, "start"))
+    container = cloud.of_argo(WIDE, "start")
+    with_environments = cloud.code_package(container)
     bare = re.sub(r"    @pypi.*\n", "", WIDE)
-    without = code_package(cloud, cloud.of_argo(bare, "start", environment="local"))
+    without = cloud.code_package(cloud.of_argo(bare, "start", environment="local"))
     grown = len(with_environments) - len(without)
     print(f"grown by {grown} bytes from {len(without)}")
     assert grown < 50_000
-    with tarfile.open(fileobj=BytesIO(with_environments)) as archive:
-        file = archive.extractfile(".mf_meta/mfenv.json")
-        assert file
-        told = json.load(file)
+    told = cloud.environments(container)
     ids = {tuple(one["env_id"]) for one in told["steps"].values() if one}
     assert len(ids) == 11
     # The flow's own steps, and nothing else.
