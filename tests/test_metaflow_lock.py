@@ -69,8 +69,10 @@ def user(tmp_path: Path, index: FakeIndex) -> User:
     return found
 
 
-def flow(user: User, *words: str, program: str = "flow.py", **env: str) -> Done:
-    options = ("--no-pylint", "--environment=pypi", "--datastore=local")
+def flow(
+    user: User, *words: str, program: str = "flow.py", environment: str = "pypi", **env: str
+) -> Done:
+    options = ("--no-pylint", f"--environment={environment}", "--datastore=local")
     return finish(user.spawn(sys.executable, program, *options, *words, env=env))
 
 
@@ -110,6 +112,10 @@ def test_steps_are_locked_and_run_as_they_are(user: User, index: FakeIndex) -> N
     assert "the version is 2" in done.out
     assert re.search(r"Environment of start: \w+:\w+, \d packages, as mfenv.lock has it", done.err)
     assert {path.split("/")[1] for path in index.requests} == {"files"}
+    done = flow(user, "run", environment="locked", **new)
+    assert done.status == 0, done.err
+    assert "as mfenv.lock has it" in done.err
+    assert {path.split("/")[1] for path in index.requests} == {"files"}
     # Without a word in the environment, and from another directory.
     (user.work / "mfenv.toml").write_text("locked = true\n")
     (user.work / "sub").mkdir()
@@ -140,6 +146,10 @@ def test_a_step_that_is_not_as_it_was_locked_is_named(user: User) -> None:
     said = refused(flow(user, "run", METAFLOW_CONDA_LOCKED="1"))
     assert "step `other` asks for something else than `mfenv.lock` has: + pypi dep==1.0" in said
     assert "- pypi other==1.0" in said
+    assert (
+        said.partition("Environment error")[2]
+        == refused(flow(user, "run", environment="locked")).partition("Environment error")[2]
+    )
     assert "`python flow.py --environment=conda environment lock`" in said
     assert "other: + pypi dep==1.0" in refused(lock(user, "--check"))
     assert (user.work / "mfenv.lock").read_text() == before

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from uv import find_uv_bin
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .helpers import Pad
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -25,7 +26,9 @@ requires-python = ">=3.10"
 dependencies = [{asked}]
 [dependency-groups]
 more = ["other"]
+train = ["other"]
 """
+README = Path(__file__).parents[2] / "apps" / "metaflow-ext" / "README.md"
 
 
 @pytest.fixture
@@ -249,3 +252,66 @@ def test_a_lock_file_and_a_decorator_that_names_it_mean_the_same(
     options = ("--lockfile", "conda/list.txt")
     ran = locked.ok("locked", "conda", *options, command="environment resolve")
     assert "conda needs nothing resolved" in ran.out
+
+
+def test_a_lock_may_come_through_a_config(locked: Pad, tmp_path: Path) -> None:
+    """As the README has it."""
+    examples = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (example,) = (text for text in examples if "lock_parser" in text)
+    (locked.flows / "flow.py").write_text(example)
+    shutil.copy(tmp_path / "uv.lock", locked.flows)
+    out = tmp_path / "out.json"
+
+    def resolved(flow: str, *words: str) -> dict[str, dict[str, Any]]:
+        locked.ok(flow, *words, "--output", str(out), command="environment resolve")
+        steps = json.loads(out.read_text())
+        return {name: found for name, step in steps.items() for found in step.values()}
+
+    steps = resolved("flow")
+    names = {
+        name: {package["name"] for package in step["env"]["packages"]} & {"app", "other"}
+        for name, step in steps.items()
+    }
+    assert names == {"start": {"app"}, "train": {"app", "other"}, "end": {"app"}}
+    # The same as from the file where it lies.
+    assert resolved("locked", "start")["start"]["req_id"] == steps["start"]["req_id"]
+    locked.ok("flow")
+    assert "as mfenv.lock has it" not in locked.ok("flow", command="environment lock").out
+    assert "as mfenv.lock has it" in locked.ok("flow", env={"METAFLOW_CONDA_LOCKED": "1"}).out
+    ran = locked.run("flow", command="--config lock conda/list.txt run")
+    assert ran.status == 1
+    assert "the lock of train: config: explicit has no groups to choose from" in ran.out
+    assert tempfile.gettempdir() + "/metaflow-mfenv" not in ran.out
+
+
+MUTATED = """
+from metaflow import Config, FlowMutator, FlowSpec, lock_parser, resolved_lock, step
+
+class Locks(FlowMutator):
+    def pre_mutate(self, flow):
+        flow.add_decorator(resolved_lock, deco_kwargs=dict(flow.lock))
+        for name, one in flow.steps:
+            if name == "start":
+                one.add_decorator("resolved_lock", deco_kwargs={**flow.lock, "groups": ["more"]})
+
+@Locks
+class Mutated(FlowSpec):
+    lock = Config("lock", default="../../uv.lock", parser=lock_parser)
+
+    @step
+    def start(self):
+        import app, other
+        self.next(self.end)
+
+    @step
+    def end(self):
+        import app
+
+if __name__ == "__main__":
+    Mutated()
+"""
+
+
+def test_a_mutator_may_say_which_lock(locked: Pad) -> None:
+    (locked.flows / "mutated.py").write_text(MUTATED)
+    locked.ok("mutated")

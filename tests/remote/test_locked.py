@@ -36,6 +36,7 @@ def test_a_locked_flow_runs_away_in_what_its_lock_file_has(own_cloud: Cloud) -> 
     held = read((cloud.root / "flows" / "mfenv.lock").read_text())
     (env,) = held.chosen("PlainFlow.start").envs
     told = cloud.environments(container)
+    assert cloud.environments(cloud.of_argo(PLAIN, "start", environment="locked")) == told
     assert told["steps"]["start"]["env_id"] == list(env.env_id)
     assert {one["resolved_by"] for one in told["environments"].values()} == {RESOLVED_BY}
     ended = cloud.run(container).ok()

@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from metaflow.exception import MetaflowException
 
 from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.folders import shown
 from metaflow_extensions.mfenv.records import (
     ANSWERED_BY_METAFLOW,
     Answer,
@@ -63,9 +64,9 @@ def call(question: Question[_A], say: Say) -> _A:
     Raises `EnvironmentFailed`. Safe to use from several threads.
     """
     try:
-        answer = _process().call(question, say)
+        answer = _process().call(question, lambda text: say(shown(text)))
         if answer.error is not None:
-            raise EnvironmentFailed(answer.error)
+            raise EnvironmentFailed(shown(answer.error))
         return encoding.answer(question, answer.result)
     except encoding.NotUnderstood as error:
         raise _failed(error) from None

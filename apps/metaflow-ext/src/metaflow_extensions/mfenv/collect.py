@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Iterable, Protocol
+from typing import TYPE_CHECKING, Iterable, Mapping, Protocol
 
+from metaflow_extensions.mfenv.folders import written
 from metaflow_extensions.mfenv.records import LockPlace, Statement, StepStatements
 from metaflow_extensions.mfenv.releases import inherited
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from metaflow import FlowSpec
     from metaflow.decorators import Decorator, FlowDecorator
 
-__all__ = ["LOCKS", "Step", "directory_of", "is_remote", "lock_place", "statements_of"]
+__all__ = ["LOCKS", "Step", "directory_of", "is_remote", "lock_place", "statement", "statements_of"]
 
 LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
 """The kinds of decorators that name a lock."""
@@ -93,13 +94,27 @@ def _statement(deco: Decorator, level: str, place: str) -> Statement:
     deco.external_init()  # until then, attributes that a `Config` gives are not there
     for key in deco.attributes:
         if key not in deco.defaults:
-            from metaflow_extensions.mfenv.bridge import EnvironmentFailed  # which needs Metaflow
+            raise _refused(f"{place} takes no `{key}`", f"it takes {', '.join(deco.defaults)}")
+    return statement(deco.name.partition("_base")[0], level, place, deco.attributes)
 
-            accepted = ", ".join(deco.defaults)
-            raise EnvironmentFailed(f"{place} takes no `{key}`\nhint: it takes {accepted}")
-    kind = deco.name.partition("_base")[0]
-    given = {key: value for key, value in deco.attributes.items() if value not in (None, {}, [])}
+
+def statement(kind: str, level: str, place: str, attributes: Mapping[str, object]) -> Statement:
+    """What a decorator of this kind says by its attributes; of those that are empty, nothing."""
+    given = {key: value for key, value in attributes.items() if value not in (None, {}, [])}
+    content = given.pop("content", None)
+    if content is not None:
+        if "path" in given:
+            raise _refused(f"{place} has `path` and `content`, which both are its lock", "keep one")
+        if not isinstance(content, str):
+            raise _refused(f"{place}: `content` is not a text", "read the lock with `lock_parser`")
+        given["path"] = written("config", content)
     return Statement(kind=kind, level=level, place=place, attributes=given)
+
+
+def _refused(message: str, hint: str) -> Exception:
+    from metaflow_extensions.mfenv.bridge import EnvironmentFailed  # which needs Metaflow
+
+    return EnvironmentFailed(f"{message}\nhint: {hint}")
 
 
 def _platform(decorators: Iterable[Decorator]) -> str | None:

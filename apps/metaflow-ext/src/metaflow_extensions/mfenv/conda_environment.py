@@ -42,6 +42,7 @@ __all__ = [
     "PYTHON",
     "VARIABLE",
     "CondaEnvironment",
+    "LockedEnvironment",
     "PypiEnvironment",
 ]
 
@@ -59,6 +60,7 @@ class CondaEnvironment(MetaflowEnvironment):
     """Resolves the environments of all steps before a run, and knows them from then on."""
 
     TYPE = "conda"
+    locked = False
 
     def __init__(self, flow: FlowSpec) -> None:
         super().__init__(flow)
@@ -88,6 +90,7 @@ class CondaEnvironment(MetaflowEnvironment):
                 steps=tuple(statements_of(self.flow, step) for step in steps),
                 force=bool(getattr(self, "_force_rebuild", False)),
                 place=lock_place(self.flow),
+                locked=self.locked,
             ),
             say,
         )
@@ -191,6 +194,14 @@ class PypiEnvironment(CondaEnvironment):
     """The same by the name that Metaflow has for it too."""
 
     TYPE = "pypi"
+
+
+class LockedEnvironment(CondaEnvironment):
+    """The same with every environment from the lock file beside the flow."""
+
+    # Since `run` takes no options of extensions, this is how one run is locked.
+    TYPE = "locked"
+    locked = True
 
 
 def say(text: str) -> None:

@@ -350,6 +350,8 @@ class ResolvedLockStep(_Step):
         The lock: a pixi.lock, conda-lock.yml, pylock.toml, uv.lock, poetry.lock, Pipfile.lock,
         `@EXPLICIT` list or pinned requirements, or its URL; a relative one starts at the directory
         of the flow.
+    content : str, optional, default None
+        What is in the lock, in place of a path, as a `Config` with `lock_parser` gives it.
     environment : str, optional, default None
         Environment of a pixi.lock.
     groups : List[str], default []
@@ -373,6 +375,7 @@ class ResolvedLockStep(_Step):
     name = "resolved_lock"
     defaults: ClassVar[Attributes] = {
         "path": None,
+        "content": None,
         "environment": None,
         **_CHOICES,
         "locked": False,

@@ -83,7 +83,7 @@ def resolve(asked: Resolve, say: Say) -> FlowEnvironments:
     with opened(asked.datastore, say) as environments:
         answered = (
             take_locked(environments, asked.place, requests)
-            if environments.settings.locked
+            if asked.locked or environments.settings.locked
             else resolve_all(environments, alike(requests), force=asked.force)
         )
         for together, resolved in answered:

@@ -8,7 +8,9 @@ is deleted by mfenv's process of the run, which sees its end, or by the next run
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from metaflow_extensions.mfenv.records import Outlive, Say
 
-__all__ = ["RunFolder", "clear", "hold", "outlive"]
+__all__ = ["RunFolder", "clear", "hold", "outlive", "shown", "written"]
 
 _PREFIX = "metaflow-mfenv-"
 _LOCK = ".lock"
@@ -45,6 +47,26 @@ def hold(folder: str) -> None:
     if Path(folder).name.startswith(_PREFIX):
         with suppress(OSError):
             fcntl.flock(os.open(str(Path(folder, _LOCK)), os.O_RDWR), fcntl.LOCK_SH)
+
+
+_written: list[RunFolder] = []
+
+
+def written(name: str, content: str) -> str:
+    """The path of a file with this name and content, which is there as long as this process."""
+    if not _written:
+        _written.append(RunFolder())
+    folder = Path(_written[0].name, hashlib.sha256(content.encode()).hexdigest()[:16])
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(content, encoding="utf-8")
+    return str(folder / name)
+
+
+def shown(text: str) -> str:
+    """A text with the names of files that were `written`, and not their places."""
+    for folder in _written:
+        text = re.sub(rf"{re.escape(folder.name)}/[0-9a-f]+/", "", text)
+    return text
 
 
 _outlived: list[Path] = []

@@ -26,21 +26,23 @@ if TYPE_CHECKING:
 __all__ = ["resolved_lock", "resolved_req", "resolved_uv"]
 
 
-def _decorate(
-    of_flow: type[FlowDecorator],
-    of_step: type[StepDecorator],
-    *targets: Any,
-    **attributes: Any,
-) -> Any:
+_OF_STEPS: dict[type[FlowDecorator], type[StepDecorator]] = {
+    ResolvedLock: ResolvedLockStep,
+    ResolvedReq: ResolvedReqStep,
+    ResolvedUv: ResolvedUvStep,
+}
+
+
+def _decorate(of_flow: type[FlowDecorator], *targets: Any, **attributes: Any) -> Any:
     """What `@NAME` and `@NAME(...)` do: to a class what the one does, else what the other."""
     if not targets:
-        return lambda target: _decorate(of_flow, of_step, target, **attributes)
+        return lambda target: _decorate(of_flow, target, **attributes)
     if isinstance(targets[0], (type, FlowMutator)):
         return _base_flow_decorator(of_flow, *targets, **attributes)
-    return _base_step_decorator(of_step, *targets, **attributes)
+    return _base_step_decorator(_OF_STEPS[of_flow], *targets, **attributes)
 
 
-# In the form of Metaflow's own functions, by which it writes stubs.
-resolved_lock = partial(_decorate, ResolvedLock, ResolvedLockStep)
-resolved_req = partial(_decorate, ResolvedReq, ResolvedReqStep)
-resolved_uv = partial(_decorate, ResolvedUv, ResolvedUvStep)
+# In the form of Metaflow's own functions, by which it writes stubs, and a mutator adds them to flows.
+resolved_lock = partial(_decorate, ResolvedLock)
+resolved_req = partial(_decorate, ResolvedReq)
+resolved_uv = partial(_decorate, ResolvedUv)

@@ -1,12 +1,20 @@
-"""Parsers for Metaflow's `Config`: requirement files as arguments of decorators.
+"""Parsers for Metaflow's `Config`: requirement and lock files as arguments of decorators.
 
 `Config("needs", default="requirements.txt", parser=req_parser)` gives what
-`@pypi(**config.needs)` takes.
+`@pypi(**config.needs)` takes; `lock_parser` does so for `@resolved_lock`.
 """
 
 from __future__ import annotations
 
-__all__ = ["req_parser", "toml_parser", "yml_parser"]
+__all__ = ["lock_parser", "req_parser", "toml_parser", "yml_parser"]
+
+
+def lock_parser(content: str) -> dict[str, object]:
+    """A lock file of any kind as an argument of `@resolved_lock`.
+
+    It is read when a step needs it, so that what is wrong with it is said with the name of the step.
+    """
+    return {"content": content}
 
 
 def req_parser(content: str) -> dict[str, object]:

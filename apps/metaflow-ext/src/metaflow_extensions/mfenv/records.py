@@ -174,7 +174,7 @@ class Statement(Record):
     """What a decorator says: its `kind`, whether a `step` or a `flow` has it, and its `place`.
 
     `attributes` are what was given, as it was written, and of a lock also `flow_dir`, the directory
-    of the flow's file; `place` is for messages.
+    of the flow's file; the `content` of a lock lies at its `path`. `place` is for messages.
     """
 
     kind: str
@@ -338,13 +338,17 @@ class FlowLocked(Record):
 
 @dataclass(frozen=True)
 class Resolve(Question[FlowEnvironments]):
-    """Resolve and publish the environments of steps, or take them from the lock file at `place`."""
+    """Resolve and publish the environments of steps.
+
+    Where they are `locked`, here or by a setting, they are taken from the lock file at `place`.
+    """
 
     function: ClassVar[str] = "resolve"
     datastore: str
     steps: Tuple[StepStatements, ...]
     force: bool
     place: LockPlace
+    locked: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,11 @@ FLOW_DECORATORS_DESC = [
 ENVIRONMENTS_DESC = [
     ("conda", f"{_HERE}.conda_environment.CondaEnvironment"),
     ("pypi", f"{_HERE}.conda_environment.PypiEnvironment"),
+    ("locked", f"{_HERE}.conda_environment.LockedEnvironment"),
 ]
 
 TL_PLUGINS_DESC = [
+    ("lock_parser", f"{_HERE}.parsers.lock_parser"),
     ("req_parser", f"{_HERE}.parsers.req_parser"),
     ("yml_parser", f"{_HERE}.parsers.yml_parser"),
     ("toml_parser", f"{_HERE}.parsers.toml_parser"),
