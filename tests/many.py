@@ -24,6 +24,8 @@ insert into environments
   strftime('%Y-%m-%dT%H:%M:%SZ', 1600000000 + 1000 * value, 'unixepoch'), resolved_by, used_at,
   digests, built, description
  from environments, numbers;
+insert into contents select e.full_id, e.platform, c.size, c.unsized, c.packages
+ from environments e, contents c where e.full_id <> c.full_id;
 insert into defaults select req_id, platform, full_id from environments where true
  on conflict do nothing;
 insert into aliases select 'team/env' || rowid || ':v1', req_id, full_id, '' from environments;

@@ -10,6 +10,8 @@ from envid.platforms import host_platform
 from resolvers.testing import make_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resolvers.testing import FakeIndex
 
     from .helpers import Machine
@@ -123,3 +125,138 @@ def rows_of(machine: Machine) -> list[dict[str, Any]]:
     (env,) = machine.json("tree", "team/m:v1")["environments"]
     rows: list[dict[str, Any]] = env["rows"]
     return rows
+
+
+@pytest.fixture
+def moved(machine: Machine) -> Machine:
+    """A machine where `team/a` meant something else before."""
+    machine.file("r.txt", "dep<2\nother\n")
+    machine.ok("resolve", "-r", "r.txt", "--alias", "team/a")
+    machine.file("r.txt", "app\n")
+    machine.ok("resolve", "-r", "r.txt", "--alias", "team/a")
+    return machine
+
+
+def test_a_history_tells_what_an_alias_meant_and_what_changed(moved: Machine) -> None:
+    before, now = (moved.json("show", name)["environments"][0] for name in ("team/a~1", "team/a"))
+    assert before["full_id"] != now["full_id"]
+    head, *lines = moved.ok("history", "team/a").splitlines()
+    assert head.split() == ["version", "given", "by", "environment", "changes"]
+    assert [line.split()[0] for line in lines] == ["team/a:latest", "team/a:latest~1"]
+    assert lines[0].endswith(f"{now['req_id'][:12]}:{now['full_id'][:12]}  +1 -1 ~1")
+    told = moved.json("history", "team/a")
+    assert told["alias"] == "team/a:latest"
+    assert [one["full_id"] for one in told["meanings"]] == [now["full_id"], before["full_id"]]
+    assert [one["back"] for one in told["meanings"]] == [0, 1]
+    assert told["meanings"][1]["changes"] is None
+    assert all(one["given_by"] and one["given_at"] for one in told["meanings"])
+    assert "is not known here" in moved.fails("show", "team/a~2")
+    assert "`team/b:latest` is neither" in moved.fails("history", "team/b")
+
+
+def test_an_alias_goes_back_and_what_is_taken_away_is_told(moved: Machine) -> None:
+    moved.ok("alias", "team/a~1", "team/a")
+    moved.ok("alias", "--delete", "team/a", "--shared")
+    told = moved.json("history", "team/a")["meanings"]
+    assert [one["back"] for one in told] == [None, 0, 1, 2]
+    assert told[1]["full_id"] == told[3]["full_id"] != told[2]["full_id"]
+    assert told[0]["full_id"] is None
+    assert "(taken away)" in moved.ok("history", "team/a")
+
+
+def test_what_others_moved_is_seen(moved: Machine, machines: Callable[[str], Machine]) -> None:
+    other = machines("two")
+    other.ok("show", "team/a")
+    moved.ok("resolve", "--pypi", "other", "--alias", "team/a")
+    told = other.json("history", "team/a")["meanings"]
+    assert [(one["back"], one["given_by"]) for one in told] == [(0, None), (1, None)]
+    assert "(seen in the store)" in other.ok("history", "team/a")
+    assert moved.json("history", "team/a")["meanings"][0]["full_id"] == told[0]["full_id"]
+
+
+def test_a_diff_names_changes_and_what_leads_to_each(moved: Machine) -> None:
+    head, *lines = moved.ok("diff", "team/a~1", "team/a").splitlines()
+    assert head == f"{HERE}:"
+    assert [line for line in lines if line.startswith("  asked")] == [
+        "  asked + pypi app (r.txt:1)",
+        "  asked - pypi dep<2",
+        "  asked - pypi other",
+    ]
+    changes = {line.split()[1]: line for line in lines if line[2] in "+-~" and "<-" in line}
+    assert changes["app"].startswith("  + app 1.0 (pypi) +")
+    assert changes["app"].endswith(" <- + pypi app (r.txt:1)")
+    assert changes["other"].endswith(" <- - pypi other")
+    assert changes["dep"].startswith("  ~ dep 1.0 -> 2.0 (pypi) ")
+    assert changes["dep"].endswith(" <- - pypi dep<2")
+    assert lines[-1].startswith("  +1 -1 ~1 (")
+
+
+def test_a_diff_as_json_and_its_status(moved: Machine) -> None:
+    (one,) = moved.json("diff", "team/a~1", "team/a")["compared"]
+    sizes = {
+        name: {
+            p["name"]: p["size"] for p in moved.json("show", name)["environments"][0]["packages"]
+        }
+        for name in ("team/a~1", "team/a")
+    }
+    assert [one[side]["size"] for side in ("before", "after")] == [
+        sum(size.values()) for size in sizes.values()
+    ]
+    (dep,) = [change for change in one["changes"] if change["name"] == "dep"]
+    assert dep == {
+        "kind": "pypi",
+        "name": "dep",
+        "before": "1.0",
+        "after": "2.0",
+        "size_before": sizes["team/a~1"]["dep"],
+        "size_after": sizes["team/a"]["dep"],
+        "cause": {"category": "pypi", "text": "dep<2", "place": "r.txt:1", "differs": True},
+    }
+    assert one["asked"][0] == {
+        "what": "pypi",
+        "before": None,
+        "after": "app",
+        "platform": None,
+        "place": "r.txt:1",
+    }
+    assert moved.run("diff", "team/a~1", "team/a", "--exit-code").status == 1
+    done = moved.run("diff", "team/a", "team/a", "--exit-code")
+    assert (done.status, done.out) == (0, f"{HERE}:\n  nothing differs\n")
+
+
+def test_an_environment_beside_files(moved: Machine) -> None:
+    moved.file("r.txt", "dep<2\napp\n")
+    done = moved.run("diff", "team/a", "r.txt")
+    assert done.out.splitlines()[1:] == ["  asked + pypi dep<2 (r.txt:1)"]
+    assert "`r.txt` asks for is not resolved" in done.err
+    (one,) = moved.json("diff", "r.txt", "team/a")["compared"]
+    assert (one["before"], one["changes"]) == (None, None)
+    assert one["asked"][0]["before"] == "dep<2"
+    moved.ok("resolve", "-r", "r.txt")
+    assert "~ dep 2.0 -> 1.0" in moved.ok("diff", "team/a", "r.txt")
+    moved.ok("lock", "-r", "r.txt")
+    assert "~ dep 2.0 -> 1.0" in moved.ok("diff", "team/a", "mfenv.lock")
+    said = moved.fails("diff", "team/a", "mfenv.lock", "--environment", "no")
+    assert "has no environment `no`" in said
+    assert "leave out `--environment`" in moved.fails(
+        "diff", "team/a", "r.txt", "--environment", "x"
+    )
+    lock = moved.ok("export", "team/a~1", "--format", "pylock")
+    moved.file("pylock.toml", lock)
+    said = moved.ok("diff", "team/a", "pylock.toml")
+    assert "~ dep 2.0 -> 1.0" in said
+    assert "asked" not in said
+    assert "nothing differs" in moved.ok("diff", "team/a~1", "pylock.toml")
+
+
+def test_two_platforms_of_one_environment(machine: Machine, index: FakeIndex) -> None:
+    index.add(make_wheel("mac", "1.0"))
+    machine.file("r.txt", "app\nmac; sys_platform == 'darwin'\n")
+    both = ("--platform", "linux-64", "--platform", "osx-arm64")
+    machine.ok("resolve", "-r", "r.txt", *both, "--alias", "a:v1")
+    said = machine.ok("diff", "a:v1", *both)
+    assert said.startswith("linux-64 -> osx-arm64:\n")
+    assert "+ mac 1.0 (pypi)" in said
+    assert said == machine.ok("diff", "a:v1@linux-64", "a:v1@osx-arm64")
+    assert "name both with `--platform`" in machine.fails("diff", "a:v1")
+    assert "`win-64` behind the `@` is no platform" in machine.fails("diff", "a:v1@win-64", "a:v1")

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from envid import EnvSpec, Package, ResolvedEnv
 from envid.graph import Ways, inverted, shortest_path
 from mfenv.errors import NotInEnvironment
+from mfenv.exploring.comparing import compare
 from mfenv.exploring.graph import Graph, called
+from mfenv.exploring.sides import part
 from mfenv.exploring.trees import rows
 from mfenv.exploring.whys import whys
 
@@ -20,9 +22,11 @@ from .generated import conda, wheel
 from .linked import PLATFORM, linked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from envid.graph import Key
+    from mfenv.exploring.graph import Statement
     from mfenv.exploring.trees import Row
 
 
@@ -140,6 +144,87 @@ class TestWhy:
         assert (ways.length(999), ways.count(999), list(ways.paths(999))) == (None, 0, [])
 
 
+class TestDiff:
+    @given(linked())
+    def test_nothing_differs_from_itself(self, env: ResolvedEnv) -> None:
+        compared = compare(env, env)
+        assert (compared.asked, compared.changes, compared.differ) == ((), (), False)
+
+    @given(linked(), linked())
+    def test_what_changed_makes_the_one_of_the_other(
+        self, before: ResolvedEnv, after: ResolvedEnv
+    ) -> None:
+        def told(env: ResolvedEnv) -> dict[Key, tuple[str, int | None]]:
+            return {(p.kind, p.name): (p.version, p.size) for p in env.packages}
+
+        made = told(before)
+        for caused in compare(before, after).changes:
+            change = caused.change
+            key = (change.kind, change.name)
+            assert (change.before is None) is (key not in made)
+            if change.before is not None:
+                assert made.pop(key) == (change.before.split()[0], change.size_before)
+            if change.after is not None:
+                made[key] = (change.after.split()[0], change.size_after)
+        assert made == told(after)
+
+    @given(linked(), linked())
+    def test_what_is_asked_otherwise_makes_the_one_of_the_other(
+        self, before: ResolvedEnv, after: ResolvedEnv
+    ) -> None:
+        def said(env: ResolvedEnv) -> set[tuple[str, str]]:
+            named = {"constraints": "constraint"}
+            statements = env.spec.statements(PLATFORM).items()
+            return {(named.get(what, what), text) for what, texts in statements for text in texts}
+
+        made = said(before)
+        for one in compare(before, after).asked:
+            if one.before is not None:
+                made -= {(one.what, one.before)}
+            if one.after is not None:
+                made |= {(one.what, one.after)}
+        # A Python that nobody binds is said to be any, and is no statement.
+        assert made - {("python", "any")} == said(after)
+
+    @given(linked(), linked())
+    def test_the_cause_of_a_change_is_nearest_and_differs_where_any_that_differs_leads_there(
+        self, before: ResolvedEnv, after: ResolvedEnv
+    ) -> None:
+        graphs = (Graph.of(before), Graph.of(after))
+        statements = [
+            {(one.category, one.text): one for one in (*graph.asked, *graph.bound)}
+            for graph in graphs
+        ]
+        differing = [
+            [one for key, one in own.items() if key not in other]
+            for own, other in (statements, statements[::-1])
+        ]
+        for caused in compare(before, after).changes:
+            goal = (caused.change.kind, caused.change.name)
+
+            def steps(graph: Graph, said: Iterable[Statement], goal: Key = goal) -> set[int]:
+                roots = [key for one in said for key in one.keys]
+                ways = (shortest_path(graph.needs, [root], goal) for root in roots)
+                return {len(way) - 1 for way in ways if way}
+
+            near = steps(graphs[0], differing[0]) | steps(graphs[1], differing[1])
+            every = steps(graphs[0], statements[0].values()) | steps(
+                graphs[1], statements[1].values()
+            )
+            assert (caused.statement is not None) is bool(every)
+            if near and caused.statement:
+                own = [
+                    graph
+                    for graph, said in zip(graphs, differing, strict=True)
+                    if caused.statement in said
+                ]
+                assert min(near) in {
+                    step for graph in own for step in steps(graph, [caused.statement])
+                }
+            else:
+                assert caused.difference is None
+
+
 def of(*packages: Package, conda: tuple[str, ...] = (), pypi: tuple[str, ...] = ()) -> Graph:
     spec = EnvSpec.make(requirements={"conda": conda, "pypi": pypi}, python="")
     found = {PLATFORM: ("3.11", packages)}
@@ -180,3 +265,23 @@ def test_a_package_is_called_as_one_likes_and_its_kind_can_be_said() -> None:
     with pytest.raises(NotInEnvironment, match="`zoppe` is not in") as caught:
         called("zoppe", [graph])
     assert caught.value.hint == "did you mean `zope`?"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("team/a:v1", ("team/a:v1", None, False)),
+        ("team/a~1@osx-64", ("team/a~1", "osx-64", False)),
+        ("./a", ("./a", None, True)),
+        ("https://h/r.txt", ("https://h/r.txt", None, True)),
+        ("there.txt", ("there.txt", None, True)),
+        ("gone.txt", ("gone.txt", None, False)),
+        ("there.txt:v1", ("there.txt:v1", None, False)),
+    ],
+)
+def test_what_a_text_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.txt").touch()
+    assert tuple(part(text)) == named

@@ -14,7 +14,9 @@ import pytest
 from envid import EnvId, ResolvedEnv
 from envid.aliases import FullRef
 from envid.packages import BuiltFrom
+from mfenv import contents
 from mfenv.errors import RegistryError
+from mfenv.past import Given, meanings
 from mfenv.registry import Registry
 from pkgcache.share.digests import DigestSet
 
@@ -211,6 +213,39 @@ def test_a_schema_that_is_no_text_is_named(tmp_path: Path) -> None:
     ):
         registry.names()
     assert "move the file away" in str(caught.value.hint)
+
+
+def test_an_older_format_is_brought_up_and_says_what_it_knew(tmp_path: Path) -> None:
+    env, path = resolved("a"), tmp_path / "registry.sqlite"
+    target = FullRef(env.req_id, env.full_id)
+    with contextlib.closing(Registry(path)) as registry:
+        registry.add([env], default=True)
+        registry.set_alias("a:v1", target, mutable=False, by="ada")
+        assert [given[1:] for given in meanings(registry, "a:v1")] == [("ada", target)]
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript("drop table history; drop table contents; pragma user_version=1")
+    path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+    copy = tmp_path / "read-only" / "registry.sqlite"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    with contextlib.closing(Registry(path)) as registry:
+        assert meanings(registry, "a:v1") == [Given(None, None, target)]
+        assert list(contents.holders(registry, "a")) == []
+        assert contents.complete(registry, registry.environment) == 0
+        (held,) = contents.holders(registry, "a")
+        assert held[0] == env.env_id
+        registry.forget(*target)
+        assert registry.all("select * from contents", ()) == []
+        assert [given.target for given in meanings(registry, "a:v1")] == [None, target]
+    # Where nothing can be written, it is read as if it had been.
+    with contextlib.closing(Unwritable(copy)) as registry:
+        assert meanings(registry, "a:v1") == [Given(None, None, target)]
+        assert contents.complete(registry, registry.environment) == 1
+
+
+class Unwritable(Registry):
+    def _connect(self) -> sqlite3.Connection:
+        return self._refuse("permission denied")
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

@@ -29,16 +29,17 @@ _MOVE = "move the file away; what is in the store can be fetched again"
 
 
 class Database:
-    """The database in the file `path`, which is made with `schema` when it is not there.
+    """The database in the file `path`, which is made when it is not there.
+
+    `schemas` are what each version of it adds to the one before: an older one is brought up.
 
     `note` is told what is waited for, and what had to be passed over.
 
     Every write is one transaction. Where nothing can be written, what is there is read. Raises
-    `RegistryError` where it cannot be opened, read or written, and for one of a higher `version`.
+    `RegistryError` where it cannot be opened, read or written, and for one of a higher version.
     """
 
-    version: int
-    schema: str
+    schemas: tuple[str, ...]
 
     def __init__(self, path: Path, note: Callable[[str], None] = lambda _: None) -> None:
         self.path, self._note, self._noted = path, note, set[str]()
@@ -136,7 +137,7 @@ class Database:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         db = _opened(self.path)
         try:
-            if self._version(db) == 0:
+            if self._version(db) < len(self.schemas):
                 self._create(db)
         except BaseException as error:
             db.close()
@@ -178,10 +179,10 @@ class Database:
                 with closing(_opened(f"{folder}/{self.path.name}")) as there:
                     db = _in_memory(there)
         try:
-            if self._version(db) == 0:
-                db.close()
-                db = _opened(":memory:")
-                db.executescript(self.schema)
+            if missing := self.schemas[self._version(db) :]:
+                # Of an older format, or nothing yet: as it would be if it could be brought up.
+                db = _in_memory(db)
+                db.executescript("".join(missing))
         except BaseException:
             db.close()
             raise
@@ -190,7 +191,7 @@ class Database:
     def _version(self, db: sqlite3.Connection) -> int:
         version = int(db.execute("pragma user_version").fetchone()[0])
         # A lower one is 0, a file that nobody made tables in: there is no other format yet.
-        if version > self.version:
+        if version > len(self.schemas):
             raise RegistryError(
                 f"the registry `{self.path}` was written by a newer mfenv (format {version})",
                 "upgrade mfenv, or set MFENV_HOME to another directory",
@@ -203,11 +204,12 @@ class Database:
 
         with FileLock(f"{self.path}.lock"):
             # Somebody else may have made the tables while this process waited.
-            if self._version(db) == 0:
+            if missing := self.schemas[self._version(db) :]:
                 db.execute("pragma journal_mode=wal")
                 # The version comes with the tables, or neither does.
+                tables = "".join(missing)
                 db.executescript(
-                    f"begin; {self.schema} pragma user_version={self.version}; commit;"
+                    f"begin immediate; {tables} pragma user_version={len(self.schemas)}; commit;"
                 )
 
     @contextmanager

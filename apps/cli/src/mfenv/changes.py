@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
 
-__all__ = ["Change", "changes"]
+__all__ = ["Change", "between", "changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A package that differs between two environments, or that either lacks."""
+    """A package that differs between two environments, or that either lacks.
+
+    Sizes are in bytes, and None where that is not known or it is not there.
+    """
 
     kind: str
     name: str
     before: str | None
     after: str | None
+    size_before: int | None = None
+    size_after: int | None = None
 
     def __str__(self) -> str:
         if self.before is None:
@@ -39,19 +44,28 @@ def changes(
 ) -> dict[str, tuple[Change, ...]]:
     """The changes on each platform, by name."""
     then = {env.platform: env for env in before}
-    return {
-        env.platform: tuple(_between(then[env.platform], env))
-        for env in after
-        if env.platform in then
-    }
+    return {env.platform: between(then[env.platform], env) for env in after if env.platform in then}
+
+
+def between(before: ResolvedEnv, after: ResolvedEnv) -> tuple[Change, ...]:
+    """The changes from one environment to another, by name."""
+    return tuple(_between(before, after))
 
 
 def _between(before: ResolvedEnv, after: ResolvedEnv) -> Iterator[Change]:
+    sizes = [{(p.kind, p.name): p.size for p in env.packages} for env in (before, after)]
     old, new = _packages(before), _packages(after)
     for kind, name in sorted({*old, *new}, key=lambda key: (key[1], key[0])):
         then, now = old.get((kind, name)), new.get((kind, name))
         if then != now:
-            yield Change(kind=kind, name=name, before=_shown(then, now), after=_shown(now, then))
+            yield Change(
+                kind=kind,
+                name=name,
+                before=_shown(then, now),
+                after=_shown(now, then),
+                size_before=sizes[0].get((kind, name)),
+                size_after=sizes[1].get((kind, name)),
+            )
 
 
 def _packages(env: ResolvedEnv) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -20,6 +20,7 @@ from mfenv.finding import Finder
 from mfenv.prefixes import Created, Prefixes
 from mfenv.publishing import Publisher
 from mfenv.site import Site
+from mfenv.user import user_name
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from mfenv.collecting import Garbage
+    from mfenv.comparisons import Comparison
     from mfenv.exploring.graph import Graph
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
+    from mfenv.histories import Meaning
     from mfenv.lockfile.differences import Difference
     from mfenv.lockfile.inputs import Inputs
     from mfenv.lockfile.model import LockFile
@@ -200,6 +203,37 @@ class Environments:
 
         return tuple(map(Graph.of, self.find(name, platforms)))
 
+    def compare(
+        self,
+        before: str,
+        after: str | None = None,
+        platforms: Sequence[str] = (),
+        *,
+        environment: str | None = None,
+    ) -> Comparison:
+        """What differs between two environments, what was asked for and what was found.
+
+        Each is named as `find` has it, or `ENV@PLATFORM`, or is a file: a lock file, of which
+        `environment` names one, or one that says what is asked for. Without `after` it is one
+        environment on two `platforms`. Nothing is resolved. Raises as `find` does, and the errors
+        of reading a request.
+        """
+        from mfenv.comparisons import Comparisons
+
+        comparisons = Comparisons(self._finder, self._answers)
+        if after is None:
+            return comparisons.platforms(before, platforms)
+        return comparisons.of(before, after, platforms, environment)
+
+    def history(self, alias: str) -> tuple[Meaning, ...]:
+        """What an alias meant, as far as it is known here, the latest first.
+
+        The store is asked what it means now. Raises `UnknownEnvironment`.
+        """
+        from mfenv.histories import history
+
+        return history(self._site.registry, self._finder, parse_alias(alias))
+
     def get(
         self, name: str, platforms: Sequence[str] = (), *, default: bool = True
     ) -> tuple[ResolvedEnv, ...]:
@@ -354,7 +388,8 @@ class Environments:
 
     def name_here(self, name: str, env: ResolvedEnv) -> None:
         """Give an environment a name that only this machine knows, and that may be any text."""
-        self._site.registry.set_alias(name, FullRef(env.req_id, env.full_id), mutable=True)
+        target = FullRef(env.req_id, env.full_id)
+        self._site.registry.set_alias(name, target, mutable=True, by=user_name())
 
     def names(self, start: str = "") -> list[str]:
         """The names of prefixes and the aliases that are known here and start so."""

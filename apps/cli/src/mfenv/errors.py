@@ -14,6 +14,7 @@ __all__ = [
     "InvalidLock",
     "InvalidRequest",
     "InvalidSetting",
+    "IsLock",
     "MfenvError",
     "NoProgram",
     "NoStore",
@@ -51,6 +52,10 @@ class InvalidRequest(MfenvError, ValueError):
 
 class Contradiction(InvalidRequest):
     """Two parts of one request exclude each other; the message names both places."""
+
+
+class IsLock(InvalidRequest):
+    """A file says what is there, where one was to say what is asked for."""
 
 
 class NoProgram(InvalidRequest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from envid.aliases import Alias, FullRef, PrefixRef, ReqRef, StepRef, parse_ref
+from envid.aliases import Alias, FullRef, PastRef, PrefixRef, ReqRef, StepRef, parse_ref
 from envid.errors import InvalidAlias
 from envid.ids import EnvId
 from envid.platforms import host_platform
@@ -16,6 +16,7 @@ from mfenv.errors import (
     NoStore,
     UnknownEnvironment,
 )
+from mfenv.past import meanings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -179,6 +180,8 @@ class Finder:
             return ref
         if isinstance(ref, Alias):
             target = self._alias(ref, fresh=fresh)
+        elif isinstance(ref, PastRef):
+            target = self._past(ref)
         elif isinstance(ref, ReqRef):
             target = self._default(ref.req_id, platform, fresh=fresh)
             target = target or self._candidate(name, ref.req_id, platform, fresh=fresh)
@@ -251,6 +254,17 @@ class Finder:
         if held:
             raise taken(alias, held)
         return ref
+
+    def _past(self, ref: PastRef) -> FullRef:
+        # Where the store has moved it since, that is what it means now.
+        self._alias(ref.alias, fresh=False)
+        known = [given.target for given in meanings(self._registry, str(ref.alias)) if given.target]
+        if ref.back < len(known):
+            return known[ref.back]
+        raise UnknownEnvironment(
+            f"what `{ref}` was is not known here",
+            f"`mfenv history {ref.alias}` lists what is",
+        )
 
     def _default(self, req_id: str, platform: str, *, fresh: bool) -> FullRef | None:
         defaults = {} if fresh else self._registry.defaults(req_id)

@@ -13,6 +13,7 @@ from envid.aliases import Alias, FullRef, parse_ref
 from mfenv.errors import NoStore, UnknownEnvironment
 from mfenv.finding import taken
 from mfenv.settings import transmute_memory
+from mfenv.user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,9 @@ class Publisher:
             self.publish(envs, default=False, check=True)
             store.set_alias(alias, target)
         # After the store, which decides who has an alias for ever.
-        held = self._registry.set_alias(str(alias), target, mutable=alias.mutable, store=url)
+        held = self._registry.set_alias(
+            str(alias), target, mutable=alias.mutable, store=url, by=user_name()
+        )
         if held:
             raise taken(alias, held)
         return target

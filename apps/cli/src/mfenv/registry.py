@@ -15,8 +15,10 @@ from envid.aliases import FullRef
 from envid.errors import EnvidError
 from envid.ids import EnvId
 from envid.resolved import ResolvedEnv
+from mfenv import contents, past
 from mfenv import rows as _rows
 from mfenv._database import Database
+from mfenv._tables import SCHEMAS
 from mfenv.errors import DamagedRow
 from mfenv.rows import EnvRow, PrefixRow, Remaining
 
@@ -29,35 +31,6 @@ __all__ = ["Registry"]
 
 # A use is written down only where the last one was longer ago than this.
 _USE_SECONDS = 600
-
-_SCHEMA = """
-create table environments (
-    req_id text not null, full_id text not null, platform text not null,
-    env_type text not null, python text not null, packages integer not null,
-    resolved_at text not null, resolved_by text not null, used_at integer not null,
-    digests blob not null, built blob not null, description blob not null,
-    primary key (req_id, full_id, platform));
-create index environments_by_full on environments (full_id);
-create index environments_by_time on environments (resolved_at desc, req_id, full_id, platform);
-create table defaults (
-    req_id text not null, platform text not null, full_id text not null,
-    primary key (req_id, platform)) without rowid;
-create table aliases (
-    alias text primary key, req_id text not null, full_id text not null,
-    store text not null) without rowid;
-create index aliases_by_env on aliases (req_id, full_id);
-create table prefixes (
-    path text primary key, name text, req_id text not null, full_id text not null,
-    platform text not null, used_at integer not null) without rowid;
-create unique index prefixes_by_name on prefixes (name) where name is not null;
-create index prefixes_by_env on prefixes (req_id, full_id);
-create table published (
-    req_id text not null, full_id text not null, platform text not null, store text not null,
-    primary key (req_id, full_id, platform, store)) without rowid;
-create table named (
-    store text not null, key text not null, etag text not null, names blob not null,
-    primary key (store, key));
-"""
 
 _UNUSED = (
     "where name is null and used_at<? and (used_at<? or not exists"
@@ -75,7 +48,7 @@ class Registry(Database):
     where nothing can be written.
     """
 
-    version, schema = 1, _SCHEMA
+    schemas = SCHEMAS
 
     # environments
 
@@ -104,6 +77,7 @@ class Registry(Database):
                         zlib.compress(env.to_json().encode(), 1),
                     ),
                 )
+                contents.put(db, env)
                 if default:
                     db.execute(
                         "insert or replace into defaults values (?,?,?)",
@@ -194,11 +168,13 @@ class Registry(Database):
         with self.write() as db:
             # Prefixes keep their rows: they are on the disk, and `remove` deletes each with its
             # own.
+            past.take_away(db, "req_id=? and full_id=?", (req_id, full_id))
             for table in ("environments", "defaults", "aliases", "published"):
                 db.execute(
                     f"delete from {table} where req_id=? and full_id=?",  # noqa: S608 - constants
                     (req_id, full_id),
                 )
+            contents.drop_unheld(db, [full_id])
 
     def use(self, envs: Iterable[ResolvedEnv]) -> None:
         """Say that environments are used, which keeps garbage collection away from them.
@@ -258,6 +234,7 @@ class Registry(Database):
                     f"delete from {table} where req_id=? and full_id=? and platform=?",  # noqa: S608 - constants
                     forgotten,
                 )
+            contents.drop_unheld(db, {env_id.full_id for env_id in forgotten})
             sql = "select req_id, full_id, platform, digests from environments"
             # Where digests are damaged, the packages can be fetched again.
             digests = list(self._right(db.execute(sql), lambda row: _rows.is_packed(row[3])))
@@ -298,9 +275,11 @@ class Registry(Database):
         return self._target(sql, (alias, store))
 
     def set_alias(
-        self, alias: str, target: FullRef, *, mutable: bool, store: str = ""
+        self, alias: str, target: FullRef, *, mutable: bool, store: str = "", by: str | None = None
     ) -> FullRef | None:
         """Give an alias to an environment; `store` is the URL of a store known to say the same.
+
+        `by` is who gives it, None where it is only seen to be given.
 
         An immutable alias that is held by another environment stays there, and its holder is
         returned; None means that it is done.
@@ -319,6 +298,8 @@ class Registry(Database):
             if held != target or store:
                 row = (alias, *target, store)
                 db.execute("insert or replace into aliases values (?,?,?,?)", row)
+            if held != target:
+                past.give(db, alias, target, by)
         return None
 
     def aliases_of(self, req_id: str, full_id: str) -> list[str]:
@@ -333,6 +314,7 @@ class Registry(Database):
     def remove_alias(self, alias: str) -> bool:
         """Take a name away; whether it was known here."""
         with self.write() as db:
+            past.take_away(db, "alias=?", (alias,))
             return db.execute("delete from aliases where alias=?", (alias,)).rowcount > 0
 
     def names(self, start: str = "") -> list[str]:

@@ -16,7 +16,7 @@ from envid.redaction import redact
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.bounds import conda_bounds, pypi_bounds, unused_bounds
-from mfenv.errors import Contradiction, InvalidRequest
+from mfenv.errors import Contradiction, InvalidRequest, IsLock
 from mfenv.fetching import fetching
 from mfenv.implicit import Implicit, Placement, implicit_packages
 from mfenv.lockfile.refusing import refuse_own
@@ -385,7 +385,7 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
 
 def _check_no_lock(path: File, file: RequirementSet) -> None:
     if file.packages:
-        raise InvalidRequest(
+        raise IsLock(
             f"`{redact(str(path))}` is a lock file: it says what was found, not what is asked for",
             "`mfenv import` takes it as it is; or give the file that it was made from",
         )

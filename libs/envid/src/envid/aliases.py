@@ -4,6 +4,7 @@
 |---|---|
 | `team/name:tag`, `team/name` | an alias; the tag is `latest` where none is written |
 | `step:Flow/run/step`, `step:Flow/run/step/task` | the environment that a Metaflow step ran in |
+| `team/name:tag~1` | the environment that an alias named before, so many meanings back |
 | `REQ_ID:FULL_ID` | one resolved environment |
 | `REQ_ID` | the default environment of a request |
 | 8 to 39 hex digits | the one environment whose `req_id` or `full_id` starts so |
@@ -24,6 +25,7 @@ __all__ = [
     "MUTABLE_TAGS",
     "Alias",
     "FullRef",
+    "PastRef",
     "PrefixRef",
     "Ref",
     "ReqRef",
@@ -38,6 +40,7 @@ MUTABLE_TAGS = frozenset({"latest", "candidate", "stable"})
 # A part becomes a file name in some stores, and those end at 255 bytes.
 _PART = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,127}")
 _PREFIX = re.compile(r"[0-9a-f]{8,40}")
+_PAST = re.compile(r"(.*[^~])~([1-9][0-9]{0,5})")
 _OTHERS = re.compile(r"[^a-z0-9_.-]+")
 _STEP = "step"
 _STEP_PART = re.compile(r"[^\s/:]+")
@@ -77,6 +80,17 @@ class StepRef:
         return f"step:{self.flow}/{self.run}/{self.step}{tail}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRef:
+    """What an alias meant before: the meaning that is so many back, one or more, from the present."""
+
+    alias: Alias
+    back: int
+
+    def __str__(self) -> str:
+        return f"{self.alias}~{self.back}"
+
+
 class FullRef(NamedTuple):
     """Exactly one resolved environment."""
 
@@ -107,7 +121,7 @@ class PrefixRef:
         return self.digits
 
 
-Ref = Alias | StepRef | FullRef | ReqRef | PrefixRef
+Ref = Alias | PastRef | StepRef | FullRef | ReqRef | PrefixRef
 
 
 def parse_ref(text: str) -> Ref:
@@ -125,6 +139,8 @@ def parse_ref(text: str) -> Ref:
     head, _, tail = text.partition(":")
     if is_id(head) and is_id(tail):
         return FullRef(req_id=head, full_id=tail)
+    if past := _PAST.fullmatch(text):
+        return PastRef(alias=_alias(past[1]), back=int(past[2]))
     return _alias(text)
 
 

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
 
-__all__ = ["Key", "Ways", "inverted", "needs_of", "reached", "shortest_path", "top_level"]
+__all__ = [
+    "Key",
+    "Ways",
+    "inverted",
+    "nearest",
+    "needs_of",
+    "reached",
+    "shortest_path",
+    "top_level",
+]
 
 Key = tuple[str, str]
 """Kind and name of a package, which no other one of its environment has."""
@@ -99,6 +108,21 @@ def shortest_path(
             seen.add(path[-1])
             waiting.extend((*path, need) for need in needs.get(path[-1], ()))
     return ()
+
+
+def nearest(needs: Mapping[_T, Iterable[_T]], roots: Iterable[_T]) -> dict[_T, tuple[int, _T]]:
+    """Of all that roots lead to, the number of steps from the nearest root, and that root.
+
+    Of roots that are as near, it is the earlier one.
+    """
+    found: dict[_T, tuple[int, _T]] = {}
+    waiting = deque((root, 0, root) for root in roots)
+    while waiting:
+        here, steps, root = waiting.popleft()
+        if here not in found:
+            found[here] = (steps, root)
+            waiting.extend((need, steps + 1, root) for need in needs.get(here, ()))
+    return found
 
 
 class Ways(Generic[_T]):

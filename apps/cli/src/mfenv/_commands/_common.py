@@ -90,6 +90,15 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     return [CompletionItem(name) for name in names]
 
 
+def complete_env_or_file(
+    context: click.Context, parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """The names that start with what was typed, and whatever files a shell finds."""
+    from click.shell_completion import CompletionItem
+
+    return [*complete_env(context, parameter, typed), CompletionItem(typed, type="file")]
+
+
 def complete_package(
     context: click.Context, _: click.Parameter, typed: str
 ) -> list[CompletionItem]:

@@ -11,7 +11,7 @@ from mfenv.lockfile.names import HEAD
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_own", "refuse_own"]
+__all__ = ["check_own", "is_own", "refuse_own"]
 
 # Its first comment may be gone by an edit, and its first line be a conflict that git left.
 _OWN = (
@@ -38,13 +38,17 @@ def check_own(text: str, path: Path) -> None:
     )
 
 
+def is_own(file: Path | str) -> bool:
+    """Whether `mfenv lock` wrote a file; a URL is not looked at."""
+    if isinstance(file, str) or not file.is_file():
+        return False
+    with file.open(encoding="utf-8-sig", errors="replace") as opened:
+        return _is_own(opened.read(_START))
+
+
 def refuse_own(file: Path | str) -> None:
     """Raise `InvalidRequest` for a file that `mfenv lock` wrote; a URL is not looked at."""
-    if isinstance(file, str) or not file.is_file():
-        return
-    with file.open(encoding="utf-8-sig", errors="replace") as opened:
-        start = opened.read(_START)
-    if _is_own(start):
+    if is_own(file):
         raise InvalidRequest(
             f"`{file}` is a lock file of mfenv itself",
             "`mfenv create --lock` takes environments from it, and `mfenv lock` renews it",

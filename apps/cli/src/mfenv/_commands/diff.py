@@ -1,0 +1,131 @@
+"""`mfenv diff`: what differs between two environments, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfenv._commands._common import (
+    complete_env_or_file,
+    json_option,
+    local_only_option,
+    open_environments,
+    platform_option,
+    print_json,
+    say,
+    size_text,
+)
+
+if TYPE_CHECKING:
+    from envid.resolved import ResolvedEnv
+    from mfenv.exploring.comparing import Caused, Compared
+
+_EXAMPLES = """\b
+Examples:
+  mfenv diff team/etl~1 team/etl
+  mfenv diff team/etl:v1 requirements.txt
+  mfenv diff team/etl:v1@linux-64 team/etl:v2@osx-arm64
+  mfenv diff team/etl:v1 --platform linux-64 --platform osx-arm64
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("before", metavar="A", shell_complete=complete_env_or_file)
+@click.argument("after", metavar="[B]", required=False, shell_complete=complete_env_or_file)
+@platform_option("Platform; may be repeated.  [default: all that both are for]")
+@click.option("--environment", metavar="NAME", help="Which environment of an mfenv.lock.")
+@click.option("--exit-code", is_flag=True, help="End with 1 where there is a difference.")
+@local_only_option
+@json_option
+def diff(
+    before: str,
+    after: str | None,
+    platforms: tuple[str, ...],
+    environment: str | None,
+    exit_code: bool,
+    as_json: bool,
+) -> int:
+    """Compare environments: what is asked for otherwise, and which packages that changed.
+
+    A and B are ENV, ENV@PLATFORM, or files: an mfenv.lock, a lock of another tool, or one that says
+    what is asked for. With A alone, two platforms of it. Each change names the statement that leads
+    to it. Nothing is resolved. The status is 0, with or without differences.
+    """
+    with open_environments() as environments:
+        found = environments.compare(before, after, platforms, environment=environment)
+    for note in found.notes:
+        say(f"note: {note}")
+    if as_json:
+        compared = [_plain(one) for one in found.compared]
+        print_json({"compared": compared, "notes": list(found.notes)})
+    else:
+        for number, one in enumerate(found.compared):
+            if number:
+                click.echo()
+            _tell(one)
+    return 1 if exit_code and found.differ else 0
+
+
+def _tell(one: Compared) -> None:
+    platforms = dict.fromkeys(env.platform for env in (one.before, one.after) if env)
+    click.echo(f"{' -> '.join(platforms)}:")
+    if not one.differ:
+        click.echo("  nothing differs")
+    for difference in one.asked:
+        click.echo(f"  asked {difference}")
+    for caused in one.changes:
+        click.echo(f"  {caused.change} ({caused.change.kind}){_size(caused)}{_cause(caused)}")
+    if one.before and one.after and one.changes:
+        sizes = [sum(p.size or 0 for p in env.packages) for env in (one.before, one.after)]
+        unknown = any(p.size is None for env in (one.before, one.after) for p in env.packages)
+        kinds = [caused.change for caused in one.changes]
+        came = sum(change.before is None for change in kinds)
+        went = sum(change.after is None for change in kinds)
+        counts = f"+{came} -{went} ~{len(kinds) - came - went}"
+        sized = ", ".join(
+            [
+                f"{size_text(sizes[0])} -> {size_text(sizes[1])}",
+                _signed(sizes[1] - sizes[0]),
+                *["without what has no size"] * unknown,
+            ]
+        )
+        click.echo(f"  {counts} ({sized})")
+
+
+def _size(caused: Caused) -> str:
+    change = caused.change
+    before = 0 if change.before is None else change.size_before
+    after = 0 if change.after is None else change.size_after
+    return "" if before is None or after is None else f" {_signed(after - before)}"
+
+
+def _signed(count: int) -> str:
+    return f"{'-' if count < 0 else '+'}{size_text(abs(count))}"
+
+
+def _cause(caused: Caused) -> str:
+    if caused.difference:
+        return f" <- {caused.difference}"
+    return f" <- {caused.statement.said}" if caused.statement else ""
+
+
+def _plain(one: Compared) -> dict[str, Any]:
+    return {
+        "before": _side(one.before),
+        "after": _side(one.after),
+        "asked": [difference.to_dict() for difference in one.asked],
+        "changes": [caused.to_dict() for caused in one.changes]
+        if one.before and one.after
+        else None,
+    }
+
+
+def _side(env: ResolvedEnv | None) -> dict[str, Any] | None:
+    if env is None:
+        return None
+    return {
+        **env.env_id._asdict(),
+        "python": env.python,
+        "size": sum(package.size or 0 for package in env.packages),
+    }

@@ -1,0 +1,90 @@
+"""`mfenv history`: what an alias meant, when, and by whom."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from mfenv._commands._common import (
+    complete_env,
+    json_option,
+    local_only_option,
+    open_environments,
+    print_json,
+)
+from mfenv._layout import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mfenv.changes import Change
+    from mfenv.histories import Meaning
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_EXAMPLES = """\b
+Examples:
+  mfenv history team/etl
+  mfenv diff team/etl~1 team/etl
+  mfenv alias team/etl~1 team/etl
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("alias", metavar="ALIAS", shell_complete=complete_env)
+@local_only_option
+@json_option
+def history(alias: str, as_json: bool) -> None:
+    """List what an alias meant, the latest first, and what changed each time.
+
+    ALIAS~1 names what it meant before, wherever an ENV is asked for. `+3 -1 ~4` are packages that
+    came, went and changed. This machine knows what was given here, and what it saw to be given by
+    others, from when it saw it.
+    """
+    from envid.aliases import parse_alias
+
+    with open_environments() as environments:
+        meant = environments.history(alias)
+    name = str(parse_alias(alias))
+    if as_json:
+        print_json({"alias": name, "meanings": [_plain(one) for one in meant]})
+        return
+    rows = []
+    for one in meant:
+        given = time.strftime(_TIME, time.gmtime(one.at)) if one.at is not None else "?"
+        target = ":".join(part[:12] for part in one.target) if one.target else "(taken away)"
+        version = f"{name}~{one.back}" if one.back else name
+        by = one.by or ("(seen in the store)" if one.at is not None and one.target else "?")
+        rows.append((version if one.target else "", given, by, target, _counts(one)))
+    table(("version", "given", "by", "environment", "changes"), rows)
+
+
+def _counts(meaning: Meaning) -> str:
+    """The changes in one line, once for all platforms where they are alike."""
+    said = {platform: _count(found) for platform, found in (meaning.changes or {}).items()}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return ", ".join(f"{count} on {platform}" for platform, count in said.items())
+
+
+def _count(found: Sequence[Change]) -> str:
+    came = sum(change.before is None for change in found)
+    went = sum(change.after is None for change in found)
+    return f"+{came} -{went} ~{len(found) - came - went}"
+
+
+def _plain(meaning: Meaning) -> dict[str, object]:
+    at = meaning.at
+    return {
+        "req_id": meaning.target and meaning.target.req_id,
+        "full_id": meaning.target and meaning.target.full_id,
+        "back": meaning.back,
+        "given_at": None if at is None else time.strftime(_TIME, time.gmtime(at)),
+        "given_by": meaning.by,
+        "changes": meaning.changes
+        and {
+            platform: [change.to_dict() for change in found]
+            for platform, found in meaning.changes.items()
+        },
+    }
