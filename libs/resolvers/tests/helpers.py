@@ -4,6 +4,7 @@ from sys import version_info
 from typing import TYPE_CHECKING, Any
 
 from envid.spec import EnvSpec, Options, Source
+from pkgcache.web.patience import Patience
 from resolvers.pypi import PypiResolver
 from resolvers.request import ResolveContext
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from resolvers.request import Resolution
 
 LINUX = "linux-64"
+# For servers that fail, where it does not matter how often they are asked again.
+ONCE_MORE = Patience(tries=2)
 PYTHON = ">=3.10"
 THIS_PYTHON = f"==3.{version_info.minor}.*"
 """The Python that runs the tests, for those that would say more where the machine has others."""

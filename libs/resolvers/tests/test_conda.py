@@ -32,6 +32,8 @@ from resolvers.errors import (
 )
 from resolvers.request import ResolveContext
 
+from .helpers import ONCE_MORE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -591,7 +593,7 @@ def test_a_channel_that_fails(
     with ChannelServer(channels.main) as server:
         server.faults["/"] = fault
         with pytest.raises(kind) as caught:
-            solve("colours", channels=[server.url])
+            solve("colours", channels=[server.url], context={"patience": ONCE_MORE})
         assert words in str(caught.value)
         assert server.url in str(caught.value)
         assert caught.value.hint

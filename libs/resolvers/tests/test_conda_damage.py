@@ -15,6 +15,8 @@ from resolvers.conda import CondaResolver
 from resolvers.errors import IndexUnreachable, UnknownPackage
 from resolvers.request import ResolveContext
 
+from .helpers import ONCE_MORE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -57,7 +59,7 @@ def solved(worker: Worker, folder: Path, url: str, *names: str) -> set[str]:
         python="3",
         sources=[Source.make("channel", url)],
     )
-    context = ResolveContext(cache_dir=folder / "engines")
+    context = ResolveContext(cache_dir=folder / "engines", patience=ONCE_MORE)
     found = CondaResolver(worker).resolve(spec, [LINUX], context)
     return {one.name for one in found[LINUX].packages}
 

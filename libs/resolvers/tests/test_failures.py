@@ -12,7 +12,7 @@ from pkgcache.web.credentials import Credentials, Login
 from resolvers import errors
 from resolvers.testing import FakeIndex, make_wheel
 
-from .helpers import LINUX, THIS_PYTHON, resolve, spec_of
+from .helpers import LINUX, ONCE_MORE, THIS_PYTHON, resolve, spec_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,7 +147,7 @@ def test_an_index_that_refuses_us_is_unreachable(tmp_path: Path, status: int, re
 def test_an_index_that_is_broken_may_be_asked_again(tmp_path: Path) -> None:
     with FakeIndex(make_wheel("a", "1")) as index:
         index.failures["/simple"] = 503
-        found = failure(spec_of("a", index=index.url), tmp_path)
+        found = failure(spec_of("a", index=index.url), tmp_path, patience=ONCE_MORE)
     assert isinstance(found, errors.IndexUnreachable)
     assert (found.status, found.retryable) == (503, True)
 
@@ -155,13 +155,15 @@ def test_an_index_that_is_broken_may_be_asked_again(tmp_path: Path) -> None:
 def test_an_index_that_is_not_there_may_be_asked_again(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    found = failure(spec_of("a", index=f"http://127.0.0.1:{port}/simple"), tmp_path)
+    url = f"http://127.0.0.1:{port}/simple"
+    found = failure(spec_of("a", index=url), tmp_path, patience=ONCE_MORE)
     assert isinstance(found, errors.IndexUnreachable)
     assert (found.reason, found.status, found.retryable) == ("connection refused", None, True)
 
 
 def test_an_index_whose_name_nobody_knows_is_unreachable(tmp_path: Path) -> None:
-    found = failure(spec_of("a", index="http://index.invalid/simple"), tmp_path)
+    url = "http://index.invalid/simple"
+    found = failure(spec_of("a", index=url), tmp_path, patience=ONCE_MORE)
     assert isinstance(found, errors.IndexUnreachable)
     assert found.where.startswith("http://index.invalid/")
 

@@ -196,7 +196,7 @@ def test_an_odd_server_is_one_clear_error(ask: Ask, kind: str) -> None:
     answer, words = ODD[kind]
     started = time.monotonic()
     with Odd(answer) as server:
-        found = ask(server.origin, patience=Patience(silence=1.0))
+        found = ask(server.origin, patience=Patience(silence=1.0, tries=2))
         assert time.monotonic() - started < 200
         assert type(found) is errors.IndexUnreachable
         assert found.where.startswith(server.origin)
@@ -251,7 +251,7 @@ def test_a_proxy_that_refuses_is_one_clear_error(
 ) -> None:
     with Proxy(number) as proxy:
         monkeypatch.setenv(f"{scheme}_proxy", proxy.origin.replace("://", "://me:s3cret@"))
-        found = ask(f"{scheme}://demo.invalid/x", patience=Patience(silence=2.0))
+        found = ask(f"{scheme}://demo.invalid/x", patience=Patience(silence=2.0, tries=2))
     assert type(found) is errors.IndexUnreachable
     assert found.where.startswith(f"{scheme}://demo.invalid/x")
     if scheme == "https":
@@ -267,7 +267,7 @@ def test_a_proxy_that_is_not_there_is_one_clear_error(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     for scheme in ("http", "https"):
-        found = ask(f"{scheme}://demo.invalid/x", patience=Patience(silence=2.0))
+        found = ask(f"{scheme}://demo.invalid/x", patience=Patience(silence=2.0, tries=2))
         assert type(found) is errors.IndexUnreachable
         assert found.reason == "the proxy `127.0.0.1` cannot be used"
 
