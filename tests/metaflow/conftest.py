@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ from .helpers import Pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 # As much of it as Metaflow needs when it is imported.
@@ -72,3 +74,18 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         return program
 
     return make
+
+
+@pytest.fixture
+def locked(pad: Pad, tmp_path: Path) -> Pad:
+    """A flow with the uv.lock of a project above it, and a list of conda packages beside it."""
+    pad.lock_project(tmp_path, '"app", "requests"')
+    flows = tmp_path / "src" / "flows"
+    (flows / "conda").mkdir(parents=True)
+    shutil.copy(pad.flows / "locked.py", flows)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    words = ("--conda", "colours", "--conda", "requests", "--python", python)
+    env = pad.mfenv("resolve", *words)
+    listed = pad.mfenv("export", env, "--format", "explicit")
+    (flows / "conda" / "list.txt").write_text(f"{listed}\n")
+    return pad.at(flows)

@@ -12,10 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uv import find_uv_bin
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FLOWS = Path(__file__).with_name("flows")
+PROJECT = """
+[project]
+name = "ours"
+version = "1"
+requires-python = ">=3.10"
+dependencies = [{asked}]
+[dependency-groups]
+more = ["other"]
+train = ["other"]
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,3 +125,16 @@ class Pad:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def lock_project(self, folder: Path, asked: str) -> None:
+        """Make a project that asks for these packages, with its uv.lock."""
+        (folder / "pyproject.toml").write_text(PROJECT.format(asked=asked))
+        subprocess.run(
+            [
+                *(find_uv_bin(), "lock", "-q", "--no-config", "--python", sys.executable),
+                *("--default-index", self.environ["MFENV_INDEX_URL"]),
+            ],
+            cwd=folder,
+            env={**self.environ, "UV_CACHE_DIR": str(folder / "uv")},
+            check=True,
+        )

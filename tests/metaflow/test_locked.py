@@ -5,57 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from uv import find_uv_bin
 
 if TYPE_CHECKING:
     from .helpers import Pad
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-PROJECT = """
-[project]
-name = "ours"
-version = "1"
-requires-python = ">=3.10"
-dependencies = [{asked}]
-[dependency-groups]
-more = ["other"]
-train = ["other"]
-"""
 README = Path(__file__).parents[2] / "apps" / "metaflow-ext" / "README.md"
-
-
-@pytest.fixture
-def locked(pad: Pad, tmp_path: Path) -> Pad:
-    """A flow with the uv.lock of a project above it, and a list of conda packages beside it."""
-    project(pad, tmp_path, '"app", "requests"')
-    flows = tmp_path / "src" / "flows"
-    (flows / "conda").mkdir(parents=True)
-    shutil.copy(pad.flows / "locked.py", flows)
-    words = ("--conda", "colours", "--conda", "requests", "--python", PYTHON)
-    env = pad.mfenv("resolve", *words)
-    listed = pad.mfenv("export", env, "--format", "explicit")
-    (flows / "conda" / "list.txt").write_text(f"{listed}\n")
-    return pad.at(flows)
-
-
-def project(pad: Pad, folder: Path, asked: str) -> None:
-    (folder / "pyproject.toml").write_text(PROJECT.format(asked=asked))
-    subprocess.run(
-        [
-            *(find_uv_bin(), "lock", "-q", "--no-config", "--python", sys.executable),
-            *("--default-index", pad.environ["MFENV_INDEX_URL"]),
-        ],
-        cwd=folder,
-        env={**pad.environ, "UV_CACHE_DIR": str(folder / "uv")},
-        check=True,
-    )
 
 
 def test_steps_run_in_what_locks_have(locked: Pad) -> None:
@@ -79,7 +38,7 @@ def test_a_flow_that_says_nothing_runs_in_its_lock(locked: Pad, pad: Pad) -> Non
 def test_a_lock_without_what_metaflow_needs_is_refused_before_the_run(
     pad: Pad, locked: Pad, tmp_path: Path
 ) -> None:
-    project(pad, tmp_path, '"app"')
+    pad.lock_project(tmp_path, '"app"')
     ran = locked.run("locked")
     assert ran.status == 1
     assert "has no `requests>=2.21.0`, which Metaflow needs in a task" in ran.out
@@ -284,34 +243,6 @@ def test_a_lock_may_come_through_a_config(locked: Pad, tmp_path: Path) -> None:
     assert tempfile.gettempdir() + "/metaflow-mfenv" not in ran.out
 
 
-MUTATED = """
-from metaflow import Config, FlowMutator, FlowSpec, lock_parser, resolved_lock, step
-
-class Locks(FlowMutator):
-    def pre_mutate(self, flow):
-        flow.add_decorator(resolved_lock, deco_kwargs=dict(flow.lock))
-        for name, one in flow.steps:
-            if name == "start":
-                one.add_decorator("resolved_lock", deco_kwargs={**flow.lock, "groups": ["more"]})
-
-@Locks
-class Mutated(FlowSpec):
-    lock = Config("lock", default="../../uv.lock", parser=lock_parser)
-
-    @step
-    def start(self):
-        import app, other
-        self.next(self.end)
-
-    @step
-    def end(self):
-        import app
-
-if __name__ == "__main__":
-    Mutated()
-"""
-
-
-def test_a_mutator_may_say_which_lock(locked: Pad) -> None:
-    (locked.flows / "mutated.py").write_text(MUTATED)
+def test_a_mutator_may_say_which_lock(locked: Pad, pad: Pad) -> None:
+    shutil.copy(pad.flows / "mutated.py", locked.flows)
     locked.ok("mutated")

@@ -6,6 +6,7 @@ They are the oldest, the last of every minor version, and the first and the last
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.helpers import of_the_machine
 from tests.nodes.kubernetes import Kubernetes
 
 from metaflow_extensions.mfenv.releases import OLDEST
+
+from .helpers import FLOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +89,24 @@ def test_a_release_shows_and_resolves_the_environments_of_a_flow(release: Pad) -
     assert shown["middle"]["env"] == one["env"]
     ran = release.python("-m", "metaflow.cmd.main_cli", "environment", "list", "--json")
     assert one["full_id"] in ran.out
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_release_takes_locks(release: Pad, locked: Pad) -> None:
+    pad = locked.of(release.program)
+    shutil.copy(FLOWS / "mutated.py", pad.flows)
+    pad.ok("mutated")
+    pad.ok("mutated", command="environment lock")
+    ran = pad.python("mutated.py", "--no-pylint", "--environment=locked", "run")
+    assert ran.status == 0, ran.out
+    assert "as mfenv.lock has it" in ran.out
+    text = (pad.flows / "mutated.py").read_text()
+    (pad.flows / "mutated.py").write_text(text.replace('"groups"', '"group"'))
+    ran = pad.run("mutated")
+    assert ran.status == 1
+    assert "@resolved_lock of step `start` takes no `group`" in ran.out
+    assert "Traceback" not in ran.out
 
 
 @pytest.mark.network

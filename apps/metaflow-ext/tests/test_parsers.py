@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,6 @@ from reqparse import KINDS, parse_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def arguments(kind: str, text: str, say: Callable[[str], None] = print) -> dict[str, object]:
@@ -255,6 +256,9 @@ def test_there_is_an_example_of_every_kind_of_lock() -> None:
 def test_a_lock_of_any_kind_is_known_by_what_is_in_it(kind: str, tmp_path: Path) -> None:
     said = statement("resolved_lock", "step", "@resolved_lock", lock_parser(LOCKS[kind]))
     (path,) = said.attributes.values()
+    # What a lock names by a path upwards is not looked for where others may put something.
+    beside = Path(os.path.normpath(f"{path}/../../../../../other"))
+    assert any(part.startswith("metaflow-mfenv-") for part in beside.parts)
     assert shown(f"{path}:1: wrong") == "config:1: wrong"
     (tmp_path / kind).write_text(LOCKS[kind])
     by_content, by_name = parse_file(str(path)), parse_file(tmp_path / kind, kind=kind)

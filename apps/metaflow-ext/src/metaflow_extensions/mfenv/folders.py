@@ -25,6 +25,8 @@ __all__ = ["RunFolder", "clear", "hold", "outlive", "shown", "written"]
 
 _PREFIX = "metaflow-mfenv-"
 _LOCK = ".lock"
+# What a file names by `../..` is then looked for where nobody else can put anything.
+_BELOW = ("_",) * 16
 _UNLOCKED = 3600.0  # seconds that one may be without it, while it is made
 
 
@@ -56,8 +58,9 @@ def written(name: str, content: str) -> str:
     """The path of a file with this name and content, which is there as long as this process."""
     if not _written:
         _written.append(RunFolder())
-    folder = Path(_written[0].name, hashlib.sha256(content.encode()).hexdigest()[:16])
-    folder.mkdir(exist_ok=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    folder = Path(_written[0].name, digest, *_BELOW)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(content, encoding="utf-8")
     return str(folder / name)
 
@@ -65,7 +68,7 @@ def written(name: str, content: str) -> str:
 def shown(text: str) -> str:
     """A text with the names of files that were `written`, and not their places."""
     for folder in _written:
-        text = re.sub(rf"{re.escape(folder.name)}/[0-9a-f]+/", "", text)
+        text = re.sub(rf"{re.escape(folder.name)}/[0-9a-f]+/(?:_/)*", "", text)
     return text
 
 
