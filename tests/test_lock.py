@@ -484,6 +484,38 @@ def test_it_is_not_taken_for_a_file_of_requirements(machine: Machine) -> None:
         assert "mfenv create --lock" in said
 
 
+def test_its_environments_are_imported_as_they_are(machine: Machine, index: FakeIndex) -> None:
+    machine.ok("lock", "--pypi", "app", "--platform", "linux-64", "--platform", "osx-arm64")
+    machine.ok("lock", "--pypi", "dep", "--environment", "other", "--platform", "linux-64")
+    whole = machine.json("import", "mfenv.lock")["environments"]
+    new = {
+        "MFENV_HOME": str(machine.root / "new"),
+        "MFENV_STORE": (machine.root / "shared").as_uri(),
+    }
+    index.requests.clear()
+    every = machine.ok("import", "mfenv.lock", env=new).split()
+    assert len(every) == len({(env["req_id"], env["full_id"]) for env in whole}) == 2
+    assert every == list(dict.fromkeys(f"{env['req_id']}:{env['full_id']}" for env in whole))
+    words = ("import", "mfenv.lock", "--environment", "default", "--platform", "osx-arm64")
+    assert machine.ok(*words, "--alias", "team/app:v1", env=new).split() == every[:1]
+    assert "osx-arm64" in machine.ok("show", "team/app:v1", env=new)
+    # The bare id means it, and the store has it.
+    assert machine.ok("show", every[1].partition(":")[0], env=new)
+    third = {**new, "MFENV_HOME": str(machine.root / "third")}
+    assert machine.ok("show", "team/app:v1", env=third)
+    assert not [path for path in index.requests if "simple" in path]
+    for more, told in (
+        (("--group", "x"), "`--group` is for those of others"),
+        (("--locked",), "mfenv lock --check"),
+        (("--no-default-groups",), "`--no-default-groups` is for"),
+        (("--dry-run",), "`--dry-run` is for"),
+        (("--alias", "a:v1"), "has default, other, and a name is for one of them"),
+        (("--environment", "absent"), "`absent`"),
+        (("mfenv.lock",), "`mfenv import mfenv.lock` alone"),
+    ):
+        assert told in machine.fails("import", "mfenv.lock", *more, env=new)
+
+
 def test_files_of_others_are_left_as_they_are(machine: Machine) -> None:
     """A lock replaces a lock file of mfenv alone, and sends to the command that takes others."""
     others = {
@@ -524,7 +556,7 @@ def test_a_mark_or_a_lost_comment_does_no_harm(machine: Machine) -> None:
     for other in ("\ufeff" + text, "\ufeff" + plain, plain):
         machine.file("mfenv.lock", other)
         hello(machine)
-        assert "is a lock file of mfenv itself" in machine.fails("import", "mfenv.lock")
+        assert "is a lock file of mfenv itself" in machine.fails("resolve", "--lock", "mfenv.lock")
         machine.ok("lock")
         assert lock_text(machine) == text
 

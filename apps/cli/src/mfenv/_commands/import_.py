@@ -23,6 +23,7 @@ Examples:
   mfenv import pixi.lock --environment test --platform linux-64
   mfenv import uv.lock --package api --no-group dev
   mfenv import requirements.txt --python 3.12 --locked
+  mfenv import mfenv.lock --environment train
   mfenv import conda-linux-64.lock conda-osx-arm64.lock --alias team/etl:v2
 """
 _ASKED = (
@@ -37,7 +38,8 @@ _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
 @click.option(
     "--environment",
     metavar="E",
-    help="Environment of a pixi.lock, or ENV@PLATFORM.  [default: default]",
+    help="Environment of a pixi.lock, or ENV@PLATFORM, or of an mfenv.lock.  [default: default, or"
+    " all of an mfenv.lock]",
 )
 @click.option(
     "--group", "groups", multiple=True, metavar="G", help="Dependency group or category of it."
@@ -79,13 +81,20 @@ def import_(files: tuple[Any, ...], platforms: tuple[str, ...], **options: Any) 
 
     FILE is a uv.lock, pylock.toml, poetry.lock, Pipfile.lock, pixi.lock, conda-lock.yml, an
     @EXPLICIT list, or pinned requirements, or its URL. Prints REQ_ID:FULL_ID, which names the
-    environment everywhere: the same lock has the same everywhere.
+    environment everywhere: the same lock has the same everywhere. Of an mfenv.lock it takes the
+    environments as they are, and prints the ids of each.
     """
+    from mfenv.lockfile.refusing import is_own
     from mfenv.request import Request
 
     asked = {name: options.pop(name) for name in _ASKED}
     run = {name: options.pop(name) for name in _RUN}
     options["platforms"] = platforms
+    if len(files) == 1 and is_own(files[0]):
+        from mfenv._commands._own_lock import import_own
+
+        import_own(files[0], asked, run, options)
+        return 0
     with open_environments(options) as environments:
         outcome = environments.resolve(
             current_host().request(Request(locks=files, **asked)),

@@ -47,11 +47,12 @@ def is_own(file: Path | str) -> bool:
 
 
 def refuse_own(file: Path | str) -> None:
-    """Raise `InvalidRequest` for a file that `mfenv lock` wrote; a URL is not looked at."""
+    """Raise `InvalidRequest` for a file that `mfenv lock` wrote."""
     if is_own(file):
         raise InvalidRequest(
             f"`{file}` is a lock file of mfenv itself",
-            "`mfenv create --lock` takes environments from it, and `mfenv lock` renews it",
+            f"`mfenv import {file}` alone, and `mfenv create --lock`, take environments from it;"
+            " `mfenv lock` renews it",
         )
 
 
