@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from mfenv.lockfile.reading import read
 from mfenv.lockfile.refusing import check_own
 from mfenv.lockfile.writing import written
 from mfenv.replacing import replace_file
+from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -367,10 +368,19 @@ class Locks:
             yield
 
 
-def _at_once(work: Sequence[Callable[[], _T]]) -> Iterator[_T]:
-    """What functions give, in their order, which are called all at once."""
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        yield from [future.result() for future in [pool.submit(function) for function in work]]
+def _at_once(work: Sequence[Callable[[], _T]]) -> list[_T]:
+    """What functions give, in their order, which are called all at once.
+
+    After one failed no other is begun.
+    """
+    with Threads(_AT_ONCE) as pool:
+        futures = [pool.submit(function) for function in work]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        pool.shutdown(wait=False, cancel_futures=True)
+        for future in futures:
+            if future.done() and not future.cancelled():
+                future.result()
+        return [future.result() for future in futures]
 
 
 def _text(path: Path) -> str:

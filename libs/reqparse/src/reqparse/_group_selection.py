@@ -43,8 +43,7 @@ def _each_once(selection: Selection, listed: Iterable[LockedPackage]) -> dict[st
     for package in listed:
         other = chosen.setdefault(package.name, package)
         if (other.version, other.artifacts) != (package.version, package.artifacts):
-            text = f"both {other.version} and {package.version} of `{package.name}` are selected"
-            selection.problem(package.origin, text, "lock again")
+            selection.both(other, package, "lock again")
     return chosen
 
 

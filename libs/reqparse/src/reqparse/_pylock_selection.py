@@ -22,8 +22,7 @@ def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
         if not selection.holds(package.marker, package.origin, extras=extras, groups=groups):
             continue
         if (other := chosen.setdefault(package.name, package)) is not package:
-            text = f"both {other.version} and {package.version} of `{package.name}` are selected"
-            selection.problem(package.origin, text, "PEP 751 allows one")
+            selection.both(other, package, "PEP 751 allows one")
     return {
         package: tuple(sorted({e.name for e in package.dependencies if e.name in chosen}))
         for package in chosen.values()

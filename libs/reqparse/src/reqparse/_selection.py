@@ -158,6 +158,11 @@ class Selection:
     def problem(self, origin: Origin, message: str, hint: str | None = None) -> None:
         self._problems.setdefault(problem_of(origin, message, hint))
 
+    def both(self, other: LockedPackage, package: LockedPackage, hint: str) -> None:
+        """Refuse two packages of one name."""
+        text = f"both {other.version} and {package.version} of `{package.name}` are selected"
+        self.problem(package.origin, text, hint)
+
     def start_over(self) -> None:
         """Forget every problem."""
         self._problems = {}

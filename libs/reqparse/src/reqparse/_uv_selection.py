@@ -180,10 +180,7 @@ class _Walk:
         for package in installed:
             other = versions.setdefault(package.name, package)
             if other is not package:
-                text = (
-                    f"both {other.version} and {package.version} of `{package.name}` are selected"
-                )
-                self._selection.problem(package.origin, text, "their markers hold both")
+                self._selection.both(other, package, "their markers hold both")
 
 
 def _is(package: LockedPackage, edge: LockedEdge) -> bool:
