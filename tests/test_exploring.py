@@ -260,3 +260,30 @@ def test_two_platforms_of_one_environment(machine: Machine, index: FakeIndex) ->
     assert said == machine.ok("diff", "a:v1@linux-64", "a:v1@osx-arm64")
     assert "name both with `--platform`" in machine.fails("diff", "a:v1")
     assert "`win-64` behind the `@` is no platform" in machine.fails("diff", "a:v1@win-64", "a:v1")
+
+
+def test_a_search_and_a_list_find_what_is_known(moved: Machine) -> None:
+    now, before = (moved.json("show", name)["environments"][0] for name in ("team/a", "team/a~1"))
+    head, line = moved.ok("search", "dep>=2").splitlines()
+    assert head.split() == ["package", "version", "kind", "environment", "platform", "known", "as"]
+    ids = f"{now['req_id'][:12]}:{now['full_id'][:12]}"
+    assert line.split() == ["dep", "2.0", "pypi", ids, HERE, "team/a:latest"]
+    found = moved.json("search", "dep")["packages"]
+    assert [one["full_id"] for one in found] == [now["full_id"], before["full_id"]]
+    assert found[0] == {
+        **{name: now[name] for name in ("req_id", "full_id", "platform")},
+        **package("dep", "2.0"),
+        "aliases": ["team/a:latest"],
+    }
+    assert moved.json("search", "team/")["aliases"] == [
+        {"alias": "team/a:latest", "req_id": now["req_id"], "full_id": now["full_id"]}
+    ]
+    done = moved.run("search", "nowhere")
+    assert (done.status, done.out) == (0, "")
+    assert "nothing here is called `nowhere`" in done.err
+    assert "is not a package and its version" in moved.fails("search", "dep>>1")
+    (row,) = moved.json("list", "team/*", "--package", "dep<3", "--platform", HERE)["environments"]
+    assert row["size"] == sum(one["size"] for one in now["packages"])
+    assert row["full_id"] == now["full_id"]
+    assert moved.json("list", "--created")["environments"] == []
+    assert "--shared goes with" in moved.fails("list", "--shared", "--created", status=2)

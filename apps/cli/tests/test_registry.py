@@ -16,7 +16,7 @@ from envid.aliases import FullRef
 from envid.packages import BuiltFrom
 from mfenv import contents
 from mfenv.errors import RegistryError
-from mfenv.past import Given, meanings
+from mfenv.past import Given
 from mfenv.registry import Registry
 from pkgcache.share.digests import DigestSet
 
@@ -221,7 +221,7 @@ def test_an_older_format_is_brought_up_and_says_what_it_knew(tmp_path: Path) -> 
     with contextlib.closing(Registry(path)) as registry:
         registry.add([env], default=True)
         registry.set_alias("a:v1", target, mutable=False, by="ada")
-        assert [given[1:] for given in meanings(registry, "a:v1")] == [("ada", target)]
+        assert [given[1:] for given in registry.meanings("a:v1")] == [("ada", target)]
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript("drop table history; drop table contents; pragma user_version=1")
     path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
@@ -229,18 +229,43 @@ def test_an_older_format_is_brought_up_and_says_what_it_knew(tmp_path: Path) -> 
     copy.parent.mkdir()
     copy.write_bytes(path.read_bytes())
     with contextlib.closing(Registry(path)) as registry:
-        assert meanings(registry, "a:v1") == [Given(None, None, target)]
+        assert registry.meanings("a:v1") == [Given(None, None, target)]
         assert list(contents.holders(registry, "a")) == []
         assert contents.complete(registry, registry.environment) == 0
         (held,) = contents.holders(registry, "a")
         assert held[0] == env.env_id
         registry.forget(*target)
         assert registry.all("select * from contents", ()) == []
-        assert [given.target for given in meanings(registry, "a:v1")] == [None, target]
+        assert [given.target for given in registry.meanings("a:v1")] == [None, target]
     # Where nothing can be written, it is read as if it had been.
     with contextlib.closing(Unwritable(copy)) as registry:
-        assert meanings(registry, "a:v1") == [Given(None, None, target)]
+        assert registry.meanings("a:v1") == [Given(None, None, target)]
         assert contents.complete(registry, registry.environment) == 1
+
+
+def test_a_damaged_row_of_the_past_or_of_contents_is_passed_over(registry: Registry) -> None:
+    env = resolved("a")
+    target = FullRef(env.req_id, env.full_id)
+    registry.add([env], default=True)
+    registry.set_alias("a:latest", target, mutable=True, by="ada")
+    with registry.write() as db:
+        more = [
+            (b"x", "x", 1, None),
+            ("x", "y", None, None),
+            (*target, "late", None),
+            (*target, 1, b"x"),
+        ]
+        db.executemany(
+            "insert into history (alias, req_id, full_id, given_at, given_by)"
+            " values ('a:latest',?,?,?,?)",
+            more,
+        )
+    assert [given.target for given in registry.meanings("a:latest")] == [target]
+    for damaged in (b"\na\t", "\na\tpypi\ta", "", None, 7):
+        with registry.write() as db:
+            db.execute("pragma ignore_check_constraints=on")
+            db.execute("update contents set packages=coalesce(?, '')", (damaged,))
+        assert list(contents.holders(registry, "a")) == []
 
 
 class Unwritable(Registry):

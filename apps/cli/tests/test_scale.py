@@ -71,6 +71,12 @@ def test_a_list_costs_what_it_shows(machines: Machines) -> None:
     assert hundred <= ten * 11
 
 
+def test_a_search_reads_each_environment_once_and_no_description(machines: Machines) -> None:
+    few, many = (steps(found, lambda one: one.search("nothing")) for found, _ in machines.values())
+    assert many <= few * (MANY / FEW) * 1.2
+    assert many < 100 * MANY
+
+
 def test_there_are_as_many_as_is_said(machines: Machines) -> None:
     for count, (found, env) in machines.items():
         assert len(list(found._site.registry.rows())) == count

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from envid.ids import EnvId
 from envid.requirements import normal_name
 from mfenv.errors import DamagedRow
+from mfenv.rows import is_env_id
 
 if TYPE_CHECKING:
     import sqlite3
@@ -96,8 +97,8 @@ def holders(database: Database, name: str) -> Iterator[Held]:
         (sign,),
     )
     letters = r"[^\t\n]*".join(map(re.escape, name.split("*")))
-    pattern = re.compile(rf"\n{letters}\t([^\n]*)")
+    pattern = re.compile(rf"\n{letters}((?:\t[^\t\n]*){{4}})(?=\n)")
     for *env_id, packages in rows:
-        for found in pattern.finditer(packages):
-            kind, own, version, build = found[1].split("\t")
-            yield Held(EnvId(*env_id), kind, own, version, build)
+        if is_env_id(env_id) and isinstance(packages, str):
+            for found in pattern.finditer(packages):
+                yield Held(EnvId(*env_id), *found[1].split("\t")[1:])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
     from mfenv.histories import Meaning
+    from mfenv.listing import Filter, Found
     from mfenv.lockfile.differences import Difference
     from mfenv.lockfile.inputs import Inputs
     from mfenv.lockfile.model import LockFile
@@ -399,9 +400,24 @@ class Environments:
         """The aliases that an environment has here."""
         return tuple(self._site.registry.aliases_of(env.req_id, env.full_id))
 
-    def rows(self, limit: int | None = None) -> list[EnvRow]:
-        """What is known here, the newest first, and at most `limit` of it."""
-        return list(self._site.registry.rows(limit))
+    def rows(self, limit: int | None = None, meant: Filter | None = None) -> list[EnvRow]:
+        """What is known here, or of that what is `meant`: the newest first, at most `limit` of it.
+
+        Raises `InvalidRequest` for a package or a version that is none.
+        """
+        from mfenv.listing import Filter, listed
+
+        return listed(self._site, limit, meant or Filter())
+
+    def search(self, text: str) -> Found:
+        """Aliases that hold a text, and environments that hold a package; `*` is any letters.
+
+        A package is `numpy`, `numpy>=1.26`, `conda:numpy`. What is known here is searched, the
+        newest first. Raises `InvalidRequest` for a text that is no package.
+        """
+        from mfenv.listing import search
+
+        return search(self._site, text)
 
     def shared_aliases(self, start: str = "") -> list[tuple[Alias, float]]:
         """The aliases in the store that start so, and when each was given, as POSIX times.

@@ -16,7 +16,6 @@ from mfenv.errors import (
     NoStore,
     UnknownEnvironment,
 )
-from mfenv.past import meanings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -258,7 +257,7 @@ class Finder:
     def _past(self, ref: PastRef) -> FullRef:
         # Where the store has moved it since, that is what it means now.
         self._alias(ref.alias, fresh=False)
-        known = [given.target for given in meanings(self._registry, str(ref.alias)) if given.target]
+        known = [given.target for given in self._registry.meanings(str(ref.alias)) if given.target]
         if ref.back < len(known):
             return known[ref.back]
         raise UnknownEnvironment(

@@ -33,6 +33,7 @@ _ELSEWHERE = {
     "resolve --using": ("add",),
     "rm": ("del", "delete", "destroy", "remove", "uninstall"),
     "run": ("exec", "python", "start"),
+    "search": ("find", "grep", "query", "which"),
     "shell": ("activate",),
     "show": ("describe", "info", "inspect", "status"),
     "transmute": ("convert",),

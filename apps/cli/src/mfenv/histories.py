@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from envid.ids import EnvId
 from mfenv.changes import changes
 from mfenv.errors import DamagedRow, UnknownEnvironment
-from mfenv.past import meanings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +42,11 @@ def history(registry: Registry, finder: Finder, alias: Alias) -> tuple[Meaning, 
     try:
         finder.target(str(alias))
     except UnknownEnvironment:
-        if not meanings(registry, str(alias)):
+        if not registry.meanings(str(alias)):
             raise
     found: list[Meaning] = []
     back = 0
-    for at, by, target in meanings(registry, str(alias)):
+    for at, by, target in registry.meanings(str(alias)):
         found.append(Meaning(target=target, back=back if target else None, at=at, by=by))
         back += target is not None
     # The one before may be further down: what was taken away was nothing in between.

@@ -30,6 +30,7 @@ __all__ = ["Damage", "look_through"]
 _TABLES: dict[str, tuple[tuple[str, ...], str, Callable[[Any], bool]]] = {
     "defaults": (("req_id", "platform"), "req_id, full_id, platform", _rows.is_env_id),
     "aliases": (("alias",), "req_id, full_id, alias", _rows.is_env_id),
+    "history": (("number",), "req_id, full_id, given_at, given_by, number", _rows.is_given),
     "prefixes": (
         ("path",),
         "path, name, req_id, full_id, platform, used_at",

@@ -6,16 +6,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from envid.aliases import FullRef
-from mfenv.rows import is_target
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from mfenv._database import Database
+NOBODY = FullRef("", "")
+"""What an alias that was taken away is given to."""
 
-_NOBODY = FullRef("", "")
-
-__all__ = ["Given", "give", "meanings", "take_away"]
+__all__ = ["NOBODY", "Given", "give", "take_away"]
 
 
 class Given(NamedTuple):
@@ -40,25 +38,4 @@ def take_away(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> No
     """Write down that the aliases are taken away which `where` says of the table `aliases`."""
     names = db.execute(f"select alias from aliases where {where}", values)  # noqa: S608 - constants
     for (alias,) in names.fetchall():
-        give(db, alias, _NOBODY, None)
-
-
-def meanings(database: Database, alias: str) -> list[Given]:
-    """What an alias was given to, the latest first."""
-    sql = (
-        "select given_at, given_by, req_id, full_id from history where alias=? order by number desc"
-    )
-    return [
-        Given(at, by, None if tuple(target) == _NOBODY else FullRef(*target))
-        for at, by, *target in database.all(sql, (alias,))
-        if _is_given(at, by, target)
-    ]
-
-
-def _is_given(at: object, by: object, target: list[object]) -> bool:
-    """Whether a row holds what it must, whoever wrote it."""
-    return (
-        (at is None or isinstance(at, int))
-        and (by is None or isinstance(by, str))
-        and (tuple(target) == _NOBODY or is_target(target))
-    )
+        give(db, alias, NOBODY, None)

@@ -140,17 +140,21 @@ class Registry(Database):
     def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
         """The known environments, newest first."""
         sql = (
-            "select e.req_id, e.full_id, e.platform, env_type, python, packages, resolved_at,"
+            "select e.req_id, e.full_id, e.platform, env_type, python, e.packages, resolved_at,"
             " resolved_by, d.full_id is not null,"
             " (select group_concat(alias, char(0)) from aliases a"
             "   where a.req_id = e.req_id and a.full_id = e.full_id),"
             " (select group_concat(coalesce(name, path), char(0)) from prefixes p"
-            "   where p.req_id = e.req_id and p.full_id = e.full_id and p.platform = e.platform)"
+            "   where p.req_id = e.req_id and p.full_id = e.full_id and p.platform = e.platform),"
+            " (select max(p.used_at) from prefixes p"
+            "   where p.req_id = e.req_id and p.full_id = e.full_id and p.platform = e.platform),"
+            " e.used_at, c.size, c.unsized"
             " from environments e left join defaults d"
             "  on d.req_id = e.req_id and d.platform = e.platform and d.full_id = e.full_id"
+            " left join contents c on c.full_id = e.full_id and c.platform = e.platform"
             " order by resolved_at desc, e.req_id, e.full_id, e.platform limit ?"
         )
-        for row in self._sound(sql, (-1 if limit is None else limit,), _rows.is_environment):
+        for row in self._sound(sql, (-1 if limit is None else limit,), _rows.is_listed):
             yield EnvRow(
                 env_id=EnvId(*row[:3]),
                 env_type=row[3],
@@ -161,6 +165,9 @@ class Registry(Database):
                 is_default=bool(row[8]),
                 aliases=_together(row[9]),
                 prefixes=_together(row[10]),
+                used_at=max(row[11] or 0, row[12] or 0),
+                size=row[13],
+                unsized=row[14] or 0,
             )
 
     def forget(self, req_id: str, full_id: str) -> None:
@@ -302,6 +309,11 @@ class Registry(Database):
                 past.give(db, alias, target, by)
         return None
 
+    def aliases(self) -> list[tuple[str, FullRef]]:
+        """All aliases, by name, and what they are given to."""
+        sql = "select req_id, full_id, alias from aliases order by alias"
+        return [(row[2], FullRef(*row[:2])) for row in self._sound(sql, (), _rows.is_target)]
+
     def aliases_of(self, req_id: str, full_id: str) -> list[str]:
         sql = "select alias from aliases where req_id=? and full_id=? order by 1"
         return [row[0] for row in self.all(sql, (req_id, full_id))]
@@ -310,6 +322,15 @@ class Registry(Database):
         """The aliases of an environment, and the names of its prefixes."""
         named = (row.name for row in self.prefixes_of(req_id, full_id) if row.name)
         return [*self.aliases_of(req_id, full_id), *named]
+
+    def meanings(self, alias: str) -> list[past.Given]:
+        """What an alias was given to, the latest first."""
+        columns = "req_id, full_id, given_at, given_by"
+        sql = f"select {columns} from history where alias=? order by number desc"  # noqa: S608 - constants
+        return [
+            past.Given(at, by, FullRef(req_id, full_id) if req_id else None)
+            for req_id, full_id, at, by in self._sound(sql, (alias,), _rows.is_given)
+        ]
 
     def remove_alias(self, alias: str) -> bool:
         """Take a name away; whether it was known here."""

@@ -18,7 +18,11 @@ _WIDTH = 8  # of a digest, as `pkgcache.share.digests` packs it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvRow:
-    """A resolved environment as a listing shows it."""
+    """A resolved environment as a listing shows it.
+
+    `size` is that of its packages in bytes, without the `unsized` whose size is not known; None
+    where it was not counted. `used_at` is a POSIX time.
+    """
 
     env_id: EnvId
     env_type: str
@@ -29,6 +33,9 @@ class EnvRow:
     is_default: bool
     aliases: tuple[str, ...]
     prefixes: tuple[str, ...]
+    used_at: int
+    size: int | None
+    unsized: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,23 @@ def is_environment(row: Sequence[Any]) -> bool:
         is_env_id(row)
         and all(isinstance(value, str) for value in (*row[3:5], *row[6:8]))
         and isinstance(row[5], int)
+    )
+
+
+def is_listed(row: Sequence[Any]) -> bool:
+    """Whether it is an environment as a listing has it, with numbers at its end."""
+    return is_environment(row) and all(
+        value is None or isinstance(value, int) for value in row[11:]
+    )
+
+
+def is_given(row: Sequence[Any]) -> bool:
+    """Whether it is what an alias was given to, or nothing, when, and by whom."""
+    *target, at, by = row[:4]
+    return (
+        (target == ["", ""] or is_target(target))
+        and (at is None or isinstance(at, int))
+        and (by is None or isinstance(by, str))
     )
 
 

@@ -77,14 +77,19 @@ def reached(needs: Mapping[_T, Iterable[_T]], roots: Iterable[_T]) -> set[_T]:
 
 
 def top_level(needs: Mapping[_T, Iterable[_T]]) -> list[_T]:
-    """Those that no other one needs, and one of each circle that is reached by none, in order."""
+    """Those that no other one needs, and one of each circle that is reached by none.
+
+    They lead to all there is, and none of them to another.
+    """
     needed = {need for key, others in needs.items() for need in others if need != key}
     top: list[_T] = []
     seen: set[_T] = set()
     for key in sorted(needs, key=lambda key: key in needed):
         if key not in seen:
-            top.append(key)
-            seen |= reached(needs, [key])
+            below = reached(needs, [key])
+            # A circle may lead to what was taken before it was known to be reached.
+            top = [*(other for other in top if other not in below), key]
+            seen |= below
     return top
 
 
