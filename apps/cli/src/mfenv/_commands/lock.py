@@ -20,6 +20,8 @@ from mfenv._commands.resolve import resolve
 from mfenv.lockfile.names import ASKED, DEFAULT, FILE, SETTINGS, locking
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mfenv.changes import Change
     from mfenv.lockfile.inputs import Inputs
     from mfenv.lockfile.outcomes import Checked, Locked, Relocked
@@ -185,24 +187,24 @@ def _why_unchecked(flow: str) -> str:
 
 
 def _tell(path: Path, outcome: Locked, *, as_json: bool) -> None:
+    changed = {done.name: _changes(done) for done in outcome.environments}
     for done in outcome.environments:
         say(f"{done.name}:")
         for note in done.notes:
             say(f"note: {note}")
-        _tell_environment(done)
+        _tell_environment(done, changed[done.name])
     for name in outcome.removed:
         say(f"- environment {name}")
     say(f"{path} is {'written' if outcome.written else 'as it was'}")
     if as_json:
-        print_json({"file": str(path), "written": outcome.written, **_data(outcome)})
+        print_json({"file": str(path), "written": outcome.written, **_data(outcome, changed)})
         return
     for done in outcome.environments:
         click.echo(f"{done.name} {done.envs[0].req_id}:{done.envs[0].full_id}")
 
 
-def _tell_environment(done: Relocked) -> None:
+def _tell_environment(done: Relocked, changed: Mapping[str, Sequence[Change]]) -> None:
     before = {env.platform for env in done.before}
-    changed = _changes(done)
     for env in done.envs:
         say_packages(env, "as it was locked" if done.kept else "resolved")
         if done.before and env.platform not in before:
@@ -221,7 +223,7 @@ def _changes(done: Relocked) -> dict[str, tuple[Change, ...]]:
     return {} if done.kept else changes(done.before, done.envs)
 
 
-def _data(outcome: Locked) -> dict[str, Any]:
+def _data(outcome: Locked, changed: Mapping[str, Mapping[str, Sequence[Change]]]) -> dict[str, Any]:
     environments = {
         done.name: {
             "req_id": done.envs[0].req_id,
@@ -230,7 +232,7 @@ def _data(outcome: Locked) -> dict[str, Any]:
             "resolved": not done.kept,
             "changes": {
                 platform: [change.to_dict() for change in between]
-                for platform, between in _changes(done).items()
+                for platform, between in changed[done.name].items()
             },
             "notes": list(done.notes),
         }

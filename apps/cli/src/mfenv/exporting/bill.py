@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from envid.graph import needs_of
 from mfenv.errors import NotExportable
-from mfenv.exporting.exported import named, notes_on_places, what_systems_need
+from mfenv.exporting.exported import is_local, named, notes_on_places, what_systems_need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NOASSERTION",
     "Part",
-    "is_local",
     "missing",
     "moment",
     "notes_on_parts",
@@ -87,11 +86,6 @@ def serial(envs: Sequence[ResolvedEnv]) -> UUID:
 def moment(envs: Sequence[ResolvedEnv]) -> datetime:
     """When the environments were resolved."""
     return datetime.fromisoformat(max(env.resolved_at for env in envs).replace("Z", "+00:00"))
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL is a place on some machine, which an audit has nothing from."""
-    return url.startswith("file:")
 
 
 def purl(package: Package) -> PackageURL:

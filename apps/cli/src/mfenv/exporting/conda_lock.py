@@ -19,6 +19,7 @@ from mfenv.exporting.exported import (
     heading,
     named,
     sha256_of,
+    url_of,
     what_systems_need,
 )
 
@@ -82,7 +83,7 @@ def _entry(platform: str, package: Package) -> Iterator[str]:
     # Of any version: which one it is stands in its own entry. These are the tool's own words.
     needed = dict.fromkeys(package.depends, "" if conda else "*")
     yield f"  dependencies: {json.dumps(needed)}"
-    url = origin.url if origin else package.url
+    url = url_of(package)
     yield f"  url: {json.dumps(url)}"
     yield "  hash:"
     if conda and package.hashes.md5:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from envid.graph import top_level
 from mfenv.exporting.bill import (
     NOASSERTION,
-    is_local,
     missing,
     moment,
     notes_on_parts,
@@ -19,7 +18,7 @@ from mfenv.exporting.bill import (
     purl,
     serial,
 )
-from mfenv.exporting.exported import Exported
+from mfenv.exporting.exported import Exported, is_local, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,7 +126,7 @@ def _references(package: Package) -> Iterator[ExternalReference]:
     from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
 
     origin = package.built_from
-    url = origin.url if origin else package.url
+    url = url_of(package)
     if is_local(url):
         return
     kind, hashes = ExternalReferenceType.DISTRIBUTION, _hashes(package.hashes.sha256)

@@ -22,12 +22,14 @@ __all__ = [
     "conda_packages",
     "facts_without_words",
     "heading",
+    "is_local",
     "marker_for",
     "named",
     "notes_on_places",
     "one_platform",
     "pypi_packages",
     "sha256_of",
+    "url_of",
     "what_systems_need",
 ]
 
@@ -177,7 +179,7 @@ def channels_of(envs: Sequence[ResolvedEnv]) -> list[str]:
 
 def notes_on_places(packages: Iterable[Package]) -> Iterator[str]:
     """A note on the packages whose URLs are files of some machine."""
-    if local := [package for package in packages if package.url.startswith("file:")]:
+    if local := [package for package in packages if is_local(package.url)]:
         yield f"it lies where only some machines have it: {named(local)}"
 
 
@@ -192,6 +194,16 @@ def one_platform(envs: Sequence[ResolvedEnv], what: str) -> ResolvedEnv:
     return envs[0]
 
 
+def is_local(url: str) -> bool:
+    """Whether a URL is of a file of some machine."""
+    return url.startswith("file:")
+
+
+def url_of(package: Package) -> str:
+    """Where others get a package: its file, or the source that it was built from."""
+    return package.built_from.url if package.built_from else package.url
+
+
 def sha256_of(package: Package) -> str | None:
     """The sha256 of the file to install from: a wheel, or the sdist that it was built from.
 
@@ -199,8 +211,8 @@ def sha256_of(package: Package) -> str | None:
     """
     origin = package.built_from
     if origin:
-        file = origin.kind == "sdist" and not origin.url.startswith("file:")
+        file = origin.kind == "sdist" and not is_local(origin.url)
         return origin.sha256 if file else None
     # Without a source, the file itself was asked for, by its place.
-    local = package.source is None and package.url.startswith("file:")
+    local = package.source is None and is_local(package.url)
     return None if local else package.hashes.sha256

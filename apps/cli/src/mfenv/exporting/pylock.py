@@ -17,9 +17,11 @@ from mfenv.exporting.exported import (
     Exported,
     facts_without_words,
     heading,
+    is_local,
     marker_for,
     pypi_packages,
     sha256_of,
+    url_of,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _entries(
 def _file(package: Package) -> tuple[str, str]:
     """The name of the file to install from, and what the lock says of it."""
     origin = package.built_from
-    url = origin.url if origin else package.url
+    url = url_of(package)
     name = unquote(url.partition("#")[0].rpartition("/")[2]) if origin else package.filename
     # The size is that of the wheel, whatever it was built from.
     size = f", size = {package.size}" if package.size is not None and not origin else ""
@@ -111,7 +113,7 @@ def _direct(package: Package) -> Iterator[str]:
         yield f"commit-id = {_text(origin.commit or '')}"
     else:
         yield "[packages.archive]"
-        yield f"url = {_text(origin.url if origin else package.url)}"
+        yield f"url = {_text(url_of(package))}"
         yield _hashes(package)
     if origin and origin.subdirectory:
         yield f"subdirectory = {_text(origin.subdirectory)}"
@@ -121,7 +123,7 @@ def _has_file(package: Package) -> bool:
     """Whether others can get what to install from: a file, or a repository."""
     origin = package.built_from
     if origin and origin.kind == "vcs":
-        return not origin.url.startswith("file:")
+        return not is_local(origin.url)
     return sha256_of(package) is not None
 
 

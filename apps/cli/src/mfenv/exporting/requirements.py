@@ -17,6 +17,7 @@ from mfenv.exporting.exported import (
     marker_for,
     pypi_packages,
     sha256_of,
+    url_of,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _text(package: Package) -> str:
     if package.source is not None:
         return f"{package.name}=={package.version}"
     origin = package.built_from
-    url = origin.url if origin else package.url
+    url = url_of(package)
     inside = f"#subdirectory={origin.subdirectory}" if origin and origin.subdirectory else ""
     return f"{package.name} @ {url}{inside}"
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from mfenv.exporting.bill import (
     NOASSERTION,
-    is_local,
     missing,
     moment,
     notes_on_parts,
@@ -21,7 +20,7 @@ from mfenv.exporting.bill import (
     purl,
     serial,
 )
-from mfenv.exporting.exported import Exported, named
+from mfenv.exporting.exported import Exported, is_local, named, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -178,7 +177,7 @@ def _location(package: Package) -> str | None:
 def _place(package: Package) -> str | None:
     """Where to download it; None for a place of some machine."""
     origin = package.built_from
-    url = origin.url if origin else package.url
+    url = url_of(package)
     if is_local(url):
         return None
     if origin and origin.kind == "vcs":
