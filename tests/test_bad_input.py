@@ -132,6 +132,7 @@ def test_a_bad_request(machine: Machine, unchanged: None, words: list[str], mess
     assert "\nhint: " in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["-f ./nowhere", "-i http://127.0.0.1:9/s"])
 def test_who_named_a_source_is_named(machine: Machine, unchanged: None, source: str) -> None:
     machine.file("requirements.txt", f"app\n{source}\n")
@@ -200,6 +201,7 @@ def test_an_alias_for_ever_is_not_given_twice(
     assert sum(index.requests.values()) == 0
 
 
+@pytest.mark.slow
 def test_an_alias_for_ever_is_not_taken_from_another_home(
     machine: Machine, known: str, machines: Callable[[str], Machine]
 ) -> None:
@@ -230,6 +232,7 @@ def test_no_message_shows_credentials(machine: Machine, unchanged: None, text: s
     assert "s3cret" not in machine.fails("resolve", "-r", "requirements.txt")
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_is_told_whole(machine: Machine, unchanged: None) -> None:
     tree = make_project(machine.work / "project", "thing", "1.0")
     code = (
@@ -277,6 +280,7 @@ def test_an_index_that_wants_credentials(
     assert "it asks for credentials (401)\nhint: give a user name and a password" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "message"),
     [
@@ -324,6 +328,7 @@ def test_bytes_that_are_not_those_of_the_index(
     assert whole.filename not in [path.name for path in files(machine.root)]
 
 
+@pytest.mark.slow
 def test_a_package_that_was_changed_in_the_store(
     machine: Machine, known: str, machines: Callable[[str], Machine], index: FakeIndex
 ) -> None:
@@ -361,6 +366,7 @@ def test_a_package_that_was_changed_in_the_cache_is_fetched_again(
     assert cached.read_bytes() == good
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_none(machine: Machine, known: str) -> None:
     (machine.home / "registry.sqlite").write_bytes(b"not a database" * 100)
     for path in machine.home.glob("registry.sqlite-*"):
@@ -375,6 +381,7 @@ def test_a_registry_that_is_none(machine: Machine, known: str) -> None:
 # The disk
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_become_so_large(machine: Machine, index: FakeIndex) -> None:
     index.add(make_wheel("large", "1.0", module="x = 1\n" * 250_000))
     before = machine.state()
@@ -389,6 +396,7 @@ def test_a_file_that_may_not_become_so_large(machine: Machine, index: FakeIndex)
     tidy(machine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", ["MFENV_HOME", "MFENV_STORE"])
 def test_a_disk_that_is_full(machine: Machine, index: FakeIndex, full: str) -> None:
     """In a file system of 2 MB, in a name space of its own that ends with the processes in it."""
@@ -421,6 +429,7 @@ def test_a_disk_that_is_full(machine: Machine, index: FakeIndex, full: str) -> N
 # Prefixes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["taken", "file", "link"])
 def test_a_prefix_that_exists(machine: Machine, known: str, unchanged: None, name: str) -> None:
     make_foreign(machine.work)
@@ -431,6 +440,7 @@ def test_a_prefix_that_exists(machine: Machine, known: str, unchanged: None, nam
     assert contents(machine.work) == FOREIGN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["taken", "file", "link", ".", "..", "~", "/"])
 def test_a_directory_that_is_not_ours_is_not_deleted(
     machine: Machine, known: str, unchanged: None, name: str
@@ -445,6 +455,7 @@ def test_a_directory_that_is_not_ours_is_not_deleted(
     assert (machine.user / "precious").exists()
 
 
+@pytest.mark.slow
 def test_a_home_that_looks_like_an_environment_is_not_deleted(machine: Machine, known: str) -> None:
     machine.ok("create", "a:v1", "--prefix", "env")
     shutil.copy(machine.work / "env" / ".mfenv.json", machine.user)
@@ -452,6 +463,7 @@ def test_a_home_that_looks_like_an_environment_is_not_deleted(machine: Machine, 
     assert machine.user.exists()
 
 
+@pytest.mark.slow
 def test_a_link_to_an_environment_of_ours_is_not_deleted(machine: Machine, known: str) -> None:
     machine.ok("create", "a:v1", "--prefix", "env")
     (machine.work / "link").symlink_to("env")
@@ -460,6 +472,7 @@ def test_a_link_to_an_environment_of_ours_is_not_deleted(machine: Machine, known
     assert (machine.work / "env" / "bin" / "hello").exists()
 
 
+@pytest.mark.slow
 def test_a_named_prefix_with_another_environment_is_kept(machine: Machine, known: str) -> None:
     machine.ok("create", "a:v1", "--name", "e")
     machine.ok("resolve", "--pypi", "other", "--alias", "b")
@@ -469,11 +482,13 @@ def test_a_named_prefix_with_another_environment_is_kept(machine: Machine, known
     assert machine.run("run", "e", "--", "hello").status == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "../e", "a/b", ".hidden", "-x", "x" * 300])
 def test_a_name_that_is_none(machine: Machine, known: str, unchanged: None, name: str) -> None:
     machine.fails("create", "a:v1", f"--name={name}")
 
 
+@pytest.mark.slow
 def test_a_program_that_is_not_there(machine: Machine, known: str) -> None:
     for name in ("no-such-program", "./no-such-program"):
         said = machine.fails("run", "a:v1", "--", name, status=127)  # as shells have it
@@ -482,6 +497,7 @@ def test_a_program_that_is_not_there(machine: Machine, known: str) -> None:
     assert "write `python train.py`" in machine.fails("run", "a:v1", "--", "train.py", status=127)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "mode", "message"),
     [

@@ -58,6 +58,7 @@ def test_repodata_tells_the_truth_about_every_package(channels: Channels) -> Non
                 assert record["sha256"] == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.slow
 def test_every_python_runs_from_where_it_is_put(channels: Channels, tmp_path: Path) -> None:
     packages = sorted(channels.main.glob("linux-64/python-3*.conda"))
     assert packages

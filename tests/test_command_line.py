@@ -55,6 +55,7 @@ def test_help_is_quick_to_start(machine: Machine) -> None:
     assert found & (HEAVY | {"sqlite3", "envid.spec", "mfenv.environments"}) == set()
 
 
+@pytest.mark.slow
 def test_show_and_list_import_only_what_they_need(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
     for words in (
@@ -144,6 +145,7 @@ def test_config_names_every_setting_and_hides_credentials(machine: Machine) -> N
 # Streams
 
 
+@pytest.mark.slow
 def test_progress_goes_to_standard_error(machine: Machine) -> None:
     done = machine.run("resolve", "--pypi", "app", "--alias", "a", "--json")
     assert [one["platform"] for one in json.loads(done.out)["environments"]]
@@ -156,6 +158,7 @@ def test_progress_goes_to_standard_error(machine: Machine) -> None:
         assert done.err
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_bars_go_away(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     inner, outer = os.openpty()
@@ -174,6 +177,7 @@ def test_on_a_terminal_the_bars_go_away(machine: Machine) -> None:
     assert "\x1b[2K" in shown  # lines of bars, erased
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(machine: Machine, closed: str) -> None:
     """A file that is opened next must not get the number of a standard stream."""
@@ -187,6 +191,7 @@ def test_output_that_cannot_be_written(machine: Machine) -> None:
     assert (done.status, done.err) == (1, "error: no space left on device\n")
 
 
+@pytest.mark.slow
 def test_words_that_cannot_be_written(machine: Machine) -> None:
     """Are no reason to end what is done, and to keep its result back."""
     words = ("resolve", "--pypi", "app", "--alias", "a")
@@ -198,6 +203,7 @@ def test_words_that_cannot_be_written(machine: Machine) -> None:
     assert done.out == f"{found.out}0\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     for words in ("list", "show a --json", "--help"):
@@ -225,16 +231,19 @@ def everything(machine: Machine, before: str = ":", **env: str) -> None:
     assert (done.status, done.out) == (7, f"hello from {machine.prefix('e')}\n")
 
 
+@pytest.mark.slow
 def test_in_the_c_locale_and_a_narrow_window(machine: Machine) -> None:
     plain = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     everything(machine, **plain, COLUMNS="40")
 
 
+@pytest.mark.slow
 def test_without_a_home_directory(machine: Machine) -> None:
     everything(machine, before="unset HOME")
     assert files(machine.user) == []
 
 
+@pytest.mark.slow
 def test_as_a_user_whom_nobody_knows(machine: Machine) -> None:
     """As in containers that run with any number; neither a name nor a home is known."""
     unknown = ["unshare", "--user", "--map-user=12345"]
@@ -248,6 +257,7 @@ def test_as_a_user_whom_nobody_knows(machine: Machine) -> None:
     assert "this user has no home directory\nhint: set MFENV_HOME" in said
 
 
+@pytest.mark.slow
 def test_under_a_strict_umask_nobody_else_can_read(machine: Machine) -> None:
     everything(machine, before="umask 077")
     # A lock has no content; those who share a cache must be able to take it.
@@ -257,6 +267,7 @@ def test_under_a_strict_umask_nobody_else_can_read(machine: Machine) -> None:
     assert machine.home.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_under_no_umask_the_cache_is_ours_alone(machine: Machine) -> None:
     everything(machine, before="umask 000")
     found = [path for path in (machine.home / "cache").rglob("*") if path.suffix != ".lock"]
@@ -280,6 +291,7 @@ def completed(machine: Machine, typed: str) -> list[str]:
     return [line.partition(",")[2] for line in done.out.split()]
 
 
+@pytest.mark.slow
 def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Machine]) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "team/app:v1", "--alias", "app:v2")
     machine.ok("create", "app:v2", "--name", "application")
@@ -322,6 +334,7 @@ def test_a_wrong_setting_is_refused_by_every_command_before_it_does_anything(
     assert machine.objects() == set()
 
 
+@pytest.mark.slow
 def test_a_variable_that_is_no_setting_is_said_by_every_command(machine: Machine) -> None:
     note = "note: the variable MFENV_DOWNLOAD is no setting: did you mean MFENV_DOWNLOADS?\n"
     for command in (["config"], ["list"], ["gc"], ["resolve", "--pypi", "app"]):
@@ -329,6 +342,7 @@ def test_a_variable_that_is_no_setting_is_said_by_every_command(machine: Machine
         assert (done.status, done.err.count(note)) == (0, 1), done.err
 
 
+@pytest.mark.slow
 def test_what_is_asked_of_whom_is_told(machine: Machine, index: FakeIndex) -> None:
     login = index.url.replace("//", "//ada:geheim@")
     plain = machine.run("resolve", "--pypi", "app", "--dry-run")
@@ -345,6 +359,7 @@ def test_what_is_asked_of_whom_is_told(machine: Machine, index: FakeIndex) -> No
     assert f"pkgcache: GET {index.origin}" in done.err
 
 
+@pytest.mark.slow
 def test_nothing_but_data_and_errors_is_said(machine: Machine) -> None:
     for words in (["-q", "resolve"], ["resolve", "--quiet"]):
         done = machine.run(*words, "--pypi", "app")
@@ -354,6 +369,7 @@ def test_nothing_but_data_and_errors_is_said(machine: Machine) -> None:
     assert said.startswith("error: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "words", "coloured"),
     [

@@ -13,6 +13,8 @@ from .helpers import Done, Machine, consistent, failure, finish, tidy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+pytestmark = pytest.mark.slow
+
 MANY = 8
 PARTS = 8
 

@@ -145,6 +145,7 @@ def test_a_package_that_is_not_what_the_channel_says(
     assert "greeter-1.1-h1_0.conda" in said
 
 
+@pytest.mark.slow
 def test_a_package_that_was_changed_after_the_resolve(conda: Machine, tmp_path: Path) -> None:
     channel = channel_of(tmp_path / "channel", Recipe(name="thing", version="1", subdir=HOST))
     local = {"MFENV_CHANNELS": channel.as_uri(), "MFENV_STORE": ""}
@@ -172,6 +173,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files_", HOSTILE.values(), ids=HOSTILE)
 def test_an_archive_that_escapes(conda: Machine, tmp_path: Path, files_: dict[str, Entry]) -> None:
     outside = tmp_path / "evil"
@@ -207,6 +209,7 @@ def test_an_unsatisfiable_request_is_a_tree(conda: Machine, unchanged: None) -> 
     assert "\nhint: " in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "messages"),
     [
@@ -249,6 +252,7 @@ def test_a_request_that_cannot_be_met(
     assert "\nhint: " in said or "; write for example" in said
 
 
+@pytest.mark.slow
 def test_a_python_that_pypi_packages_refuse(
     conda: Machine, index: FakeIndex, unchanged: None
 ) -> None:
@@ -278,6 +282,7 @@ def test_two_pythons_are_a_contradiction_that_names_both_places(
     assert "\nhint: " in said
 
 
+@pytest.mark.slow
 def test_what_failed_once_succeeds_later(
     conda: Machine, server: ChannelServer, machines: Callable[[str], Machine]
 ) -> None:
@@ -300,6 +305,7 @@ def test_an_extra_that_is_asked_for_on_a_condition_and_is_not_there_is_noted(
     assert [note for note in noted if "brings no extra `nosuch`: greeter 1.1 has none" in note]
 
 
+@pytest.mark.slow
 def test_who_needs_nothing_but_python_of_a_channel_hears_of_the_machines_own(
     conda: Machine, server: ChannelServer
 ) -> None:

@@ -13,6 +13,8 @@ from .helpers import files
 if TYPE_CHECKING:
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 SECRET = "s3cret"
 
 

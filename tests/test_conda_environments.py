@@ -54,6 +54,7 @@ def run(machine: Machine, env: str, *words: str) -> str:
     return machine.ok("run", env, "--", *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minor", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_an_environment_of_every_python_is_whole(
     conda: Machine, channels: Channels, minor: str
@@ -78,6 +79,7 @@ def test_an_environment_of_every_python_is_whole(
     tidy(conda)
 
 
+@pytest.mark.slow
 def test_another_machine_needs_only_the_store(
     machines: Callable[[str], Machine], channels: Channels
 ) -> None:
@@ -91,6 +93,7 @@ def test_another_machine_needs_only_the_store(
     )
 
 
+@pytest.mark.slow
 def test_wheels_on_conda_python_and_beside_conda_packages(
     conda: Machine, channels: Channels
 ) -> None:
@@ -111,6 +114,7 @@ def test_wheels_on_conda_python_and_beside_conda_packages(
     assert {"app", "dep", "rich", "pip"} <= names
 
 
+@pytest.mark.slow
 def test_activation_is_honoured(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--alias", "team/env:v1")
     prefix = Path(conda.ok("create", "team/env:v1", "--name", "env"))
@@ -126,6 +130,7 @@ def test_activation_is_honoured(conda: Machine) -> None:
     assert "`bad.sh`" in conda.fails("run", "env", "--", "greeter")
 
 
+@pytest.mark.slow
 def test_a_shell_runs_in_the_environment(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--alias", "team/env:v1")
     conda.file("input", "greeter; echo $GREETER_HOME\n")
@@ -137,6 +142,7 @@ def test_a_shell_runs_in_the_environment(conda: Machine) -> None:
     assert "is not a shell" in conda.fails("shell", "team/env:v1", "--shell", "tcsh")
 
 
+@pytest.mark.slow
 def test_link_scripts_run_only_where_they_are_allowed(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--alias", "team/env:v1")
     done = conda.run("create", "team/env:v1", "--name", "one")
@@ -156,6 +162,7 @@ def own_channel(machine: Machine, *recipes: Recipe) -> None:
     machine.environ["MFENV_CHANNELS"] = f"{folder.as_uri()},{known}"
 
 
+@pytest.mark.slow
 def test_link_scripts_of_a_package_for_every_python(conda: Machine) -> None:
     script = Entry(data=b'echo linked > "$PREFIX/told"\n', executable=True)
     own_channel(
@@ -177,6 +184,7 @@ def test_link_scripts_of_a_package_for_every_python(conda: Machine) -> None:
     assert (prefix / "told").read_text() == "linked\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
 def test_packages_that_are_noarch_in_the_old_way(conda: Machine, suffix: str) -> None:
     """`noarch: true`, and `True` as a text in link.json, as font-ttf-inconsolata has it."""
@@ -198,6 +206,7 @@ def test_packages_that_are_noarch_in_the_old_way(conda: Machine, suffix: str) ->
     assert "old-font" in check_records(prefix)
 
 
+@pytest.mark.slow
 def test_an_environment_is_frozen_for_conda_and_not_for_us(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--alias", "team/env:v1")
     prefix = Path(conda.ok("create", "team/env:v1", "--name", "env"))
@@ -241,6 +250,7 @@ def test_compiling_runs_nothing_of_conda_packages(conda: Machine) -> None:
     assert "spy" in check_records(Path(done.out.strip()))
 
 
+@pytest.mark.slow
 def test_other_tools_read_what_is_recorded(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--conda", "colours", "--alias", "team/env:v1")
     prefix = Path(conda.ok("create", "team/env:v1", "--name", "env"))
@@ -269,6 +279,7 @@ def test_conda_list_agrees(conda: Machine, tool: str) -> None:
     assert {one["name"] for one in json.loads(done.stdout)} == check_records(prefix)
 
 
+@pytest.mark.slow
 def test_a_file_changed_in_one_environment_does_not_reach_the_next(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "greeter", "--alias", "team/env:v1")
     one = Path(conda.ok("create", "team/env:v1", "--name", "one"))
@@ -280,6 +291,7 @@ def test_a_file_changed_in_one_environment_does_not_reach_the_next(conda: Machin
     assert "poison" not in run(conda, "two", "greeter")
 
 
+@pytest.mark.slow
 def test_two_processes_create_the_same_at_once(conda: Machine) -> None:
     conda.ok("resolve", "--conda", "colours", "--alias", "team/env:v1")
     shutil.rmtree(conda.home / "cache")
@@ -309,6 +321,7 @@ def test_a_create_killed_at_any_moment_is_done_by_the_next_one(conda: Machine) -
         shutil.rmtree(prefix)
 
 
+@pytest.mark.slow
 def test_python_is_the_one_that_is_named_among_the_packages(
     conda: Machine, channels: Channels
 ) -> None:

@@ -6,10 +6,14 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .channel import cached
 
 if TYPE_CHECKING:
     from .helpers import Machine
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_package_by_its_file(conda: Machine) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from resolvers.testing import FakeIndex
 
+pytestmark = pytest.mark.slow
+
 HOST = host_platform()
 THREE = (HOST, *[one for one in PLATFORMS if one != HOST][:2])
 ASKED = {

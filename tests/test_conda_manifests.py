@@ -50,6 +50,7 @@ def resolved(machine: Machine, text: str, *words: str, name: str = "pixi.toml") 
 WORKSPACE = 'workspace.channels = ["FAR", "MAIN"]\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "packages"),
     [
@@ -99,6 +100,7 @@ def test_a_manifest_comes_to_what_it_says(
     assert resolved(conda, WORKSPACE + text) == packages
 
 
+@pytest.mark.slow
 def test_an_environment_of_a_manifest_is_a_group(conda: Machine) -> None:
     text = (
         WORKSPACE

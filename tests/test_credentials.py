@@ -22,6 +22,8 @@ from .helpers import distributions, files, finish
 if TYPE_CHECKING:
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 PLACES = ("url", "netrc", "token", "query", "store", "cloud")
 
 

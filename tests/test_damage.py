@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 
 def one(prefix: Path, pattern: str) -> Path:
     return next(iter(sorted(prefix.glob(pattern))))

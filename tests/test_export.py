@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 LINUX = ("--platform", "linux-64", "--platform", "linux-aarch64", "--platform", "osx-arm64")
 MARKERS = {
     "linux-64": {"sys_platform": "linux", "platform_machine": "x86_64"},

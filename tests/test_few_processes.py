@@ -13,6 +13,8 @@ from .helpers import Machine, consistent, failure, tidy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+pytestmark = pytest.mark.slow
+
 PYPI, CONDA = ("--pypi", "app"), ("--conda", "greeter")
 
 

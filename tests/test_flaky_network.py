@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .channel import ChannelServer
 
+pytestmark = pytest.mark.slow
+
 HOST = host_platform()
 
 

@@ -13,9 +13,13 @@ from .helpers import COMMAND, Done, Machine, failure, finish, private_mounts, ti
 if TYPE_CHECKING:
     from resolvers.testing import FakeIndex
 
-pytestmark = pytest.mark.skipif(
-    not private_mounts(), reason="this user may not mount a file system in a name space of its own"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not private_mounts(),
+        reason="this user may not mount a file system in a name space of its own",
+    ),
+]
 
 # The command on the small disk, and again once there is enough room.
 SCRIPT = """

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from .helpers import Machine, Process
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400
 
 

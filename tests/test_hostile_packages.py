@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Change = Callable[[dict[str, bytes]], object]
 
+pytestmark = pytest.mark.slow
+
 HOST = host_platform()
 INFO = "thing-1.0.dist-info"
 

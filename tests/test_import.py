@@ -40,6 +40,7 @@ def locked(machine: Machine, index: FakeIndex) -> Path:
     return machine.file("pylock.toml", text)
 
 
+@pytest.mark.slow
 def test_a_lock_is_imported_named_created_and_run(
     machine: Machine, machines: Callable[[str], Machine], index: FakeIndex
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_lock_is_imported_named_created_and_run(
     )
 
 
+@pytest.mark.slow
 def test_what_a_server_gives_is_compared_with_the_lock(machine: Machine, index: FakeIndex) -> None:
     lock = locked(machine, index)
     machine.environ |= {"MFENV_HOME": str(machine.root / "new"), "MFENV_STORE": ""}
@@ -76,6 +78,7 @@ def test_what_a_server_gives_is_compared_with_the_lock(machine: Machine, index: 
     assert "sha256" in said or "hash" in said
 
 
+@pytest.mark.slow
 def test_what_stands_beside_a_lock(machine: Machine, index: FakeIndex) -> None:
     lock = locked(machine, index)
     assert "leave out --pypi, --update" in machine.fails(
@@ -89,6 +92,7 @@ def test_what_stands_beside_a_lock(machine: Machine, index: FakeIndex) -> None:
     assert machine.run("import", lock, "--dry-run").status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["explicit", "conda-lock", "pixi"])
 def test_conda_locks_are_created(conda: Machine, server: ChannelServer, form: str) -> None:
     conda.ok("resolve", "--conda", "greeter", "--alias", "made:v1")
@@ -108,6 +112,7 @@ def test_conda_locks_are_created(conda: Machine, server: ChannelServer, form: st
     assert (prefix / "conda-meta").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["conda-lock", "pixi"])
 def test_conda_and_pypi_packages_come_back_as_they_were(conda: Machine, form: str) -> None:
     conda.ok("resolve", "--conda", "greeter", "--pypi", "app", "--alias", "made:v1")

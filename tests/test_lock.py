@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 TWO = ("--platform", "linux-64", "--platform", "osx-arm64")
 NOWHERE = "http://127.0.0.1:9/simple"
 ENV = re.compile(r"(\w+) ([0-9a-f]{40}:[0-9a-f]{40})")

@@ -92,6 +92,7 @@ def facts(lock: LockFile) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 @law
 @given(locks())
 def test_what_is_read_is_what_was_written(lock: LockFile) -> None:
@@ -102,6 +103,7 @@ def test_what_is_read_is_what_was_written(lock: LockFile) -> None:
     assert {env.resolved_by for one in again.environments for env in one.envs} == {RESOLVED_BY}
 
 
+@pytest.mark.slow
 @law
 @given(locks())
 def test_order_means_nothing(lock: LockFile) -> None:
@@ -113,6 +115,7 @@ def test_order_means_nothing(lock: LockFile) -> None:
     assert written(turned) == written(lock)
 
 
+@pytest.mark.slow
 @law
 @given(locks())
 def test_it_is_toml_with_a_package_in_a_line(lock: LockFile) -> None:
@@ -128,6 +131,7 @@ def test_it_is_toml_with_a_package_in_a_line(lock: LockFile) -> None:
         assert len({str(row) for row in rows}) == len(rows)
 
 
+@pytest.mark.slow
 @law
 @given(locks(), st.data())
 def test_a_line_that_is_lost_or_there_twice_is_noticed(lock: LockFile, data: st.DataObject) -> None:
@@ -142,6 +146,7 @@ def test_a_line_that_is_lost_or_there_twice_is_noticed(lock: LockFile, data: st.
         assert caught.value.line
 
 
+@pytest.mark.slow
 @law
 @given(locks(), st.data())
 def test_whatever_is_left_of_it_can_be_locked_again(lock: LockFile, data: st.DataObject) -> None:

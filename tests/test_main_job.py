@@ -72,6 +72,7 @@ def versions(description: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one["version"] for one in description["packages"]}
 
 
+@pytest.mark.slow
 def test_a_requirements_file_becomes_an_environment_that_runs(machine: Machine) -> None:
     machine.file("requirements.txt", "app\ndep < 2  # not yet\n")
     ids = machine.ok("resolve", "-r", "requirements.txt", "--alias", "team/app:v1")
@@ -102,6 +103,7 @@ def test_json_describes_every_package(machine: Machine, index: FakeIndex) -> Non
     assert versions(resolved) == {"app": "1.0", "dep": "2.0"}
 
 
+@pytest.mark.slow
 def test_every_platform_gets_its_own_wheels(machine: Machine, index: FakeIndex) -> None:
     tags = {
         "linux-64": "py3-none-manylinux_2_17_x86_64",
@@ -121,6 +123,7 @@ def test_every_platform_gets_its_own_wheels(machine: Machine, index: FakeIndex) 
     assert machine.ok("create", "n")
 
 
+@pytest.mark.slow
 def test_what_is_known_starts_no_process_and_asks_nobody(
     machine: Machine, index: FakeIndex
 ) -> None:
@@ -134,6 +137,7 @@ def test_what_is_known_starts_no_process_and_asks_nobody(
     assert sum(index.requests.values()) == 0
 
 
+@pytest.mark.slow
 def test_force_resolves_again(machine: Machine, index: FakeIndex) -> None:
     first = machine.ok("resolve", "--pypi", "dep", "--alias", "old:v1")
     index.add(make_wheel("dep", "3.0", module="version = 3\n"))
@@ -154,6 +158,7 @@ def test_a_dry_run_records_nothing(machine: Machine) -> None:
     assert not machine.store.exists()
 
 
+@pytest.mark.slow
 def test_the_default_stays_if_so_asked(machine: Machine, index: FakeIndex) -> None:
     first = machine.ok("resolve", "--pypi", "dep")
     index.add(make_wheel("dep", "3.0"))
@@ -164,6 +169,7 @@ def test_the_default_stays_if_so_asked(machine: Machine, index: FakeIndex) -> No
     assert described(machine, "show", second)[0]["full_id"] == second.split(":")[1]
 
 
+@pytest.mark.slow
 def test_using_keeps_the_packages_of_the_base(machine: Machine, index: FakeIndex) -> None:
     machine.ok("resolve", "--pypi", "dep", "--alias", "base:v1")
     index.add(make_wheel("dep", "3.0"))
@@ -173,6 +179,7 @@ def test_using_keeps_the_packages_of_the_base(machine: Machine, index: FakeIndex
     assert "dep" in message
 
 
+@pytest.mark.slow
 def test_an_environment_has_one_prefix_of_its_own(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     prefix = machine.ok("create", "a")
@@ -182,6 +189,7 @@ def test_an_environment_has_one_prefix_of_its_own(machine: Machine) -> None:
     assert Path(prefix).stat().st_ino == inode
 
 
+@pytest.mark.slow
 def test_create_says_what_it_did_as_json(machine: Machine) -> None:
     req_id, full_id = machine.ok("resolve", "--pypi", "app", "--alias", "a").split(":")
     expected = {
@@ -197,6 +205,7 @@ def test_create_says_what_it_did_as_json(machine: Machine) -> None:
     assert again == {**expected, "created": False}
 
 
+@pytest.mark.slow
 def test_force_replaces_an_environment(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "dep<2", "--alias", "old")
     machine.ok("resolve", "--pypi", "dep", "--alias", "new")
@@ -208,6 +217,7 @@ def test_force_replaces_an_environment(machine: Machine) -> None:
     tidy(machine)
 
 
+@pytest.mark.slow
 def test_a_second_machine_needs_only_the_store(
     machine: Machine, machines: Callable[[str], Machine], index: FakeIndex
 ) -> None:
@@ -223,6 +233,7 @@ def test_a_second_machine_needs_only_the_store(
     assert sum(index.requests.values()) == 0
 
 
+@pytest.mark.slow
 def test_run_is_the_program(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     prefix = machine.ok("create", "a")
@@ -233,6 +244,7 @@ def test_run_is_the_program(machine: Machine) -> None:
     assert machine.ok("run", "a", "python", *words) == repr(words[2:])
 
 
+@pytest.mark.slow
 def test_run_leads_the_program_into_the_environment(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     prefix = machine.ok("create", "a")
@@ -252,6 +264,7 @@ def test_run_leads_the_program_into_the_environment(machine: Machine) -> None:
     assert not {"CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH"} & set(shown)
 
 
+@pytest.mark.slow
 def test_run_runs_no_program_of_another_environment(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     prefix = Path(machine.ok("create", "a", "--name", "e"))
@@ -273,6 +286,7 @@ def test_run_runs_no_program_of_another_environment(machine: Machine) -> None:
         assert said.startswith(f"error: `{prefix}` is not what it was created as: `bin/hello` is")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["pyvenv.cfg", "conda-meta/history"])
 def test_programs_of_other_environments_are_out_of_reach(machine: Machine, mark: str) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
@@ -288,6 +302,7 @@ def test_programs_of_other_environments_are_out_of_reach(machine: Machine, mark:
     assert (done.status, done.out) == (127, "")
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_be_on_path_is_refused(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     assert "cannot be on PATH" in machine.fails("create", "a", "--prefix", "one:two")
@@ -298,6 +313,7 @@ def test_a_directory_that_cannot_be_on_path_is_refused(machine: Machine) -> None
         assert "cannot be on PATH" in done.err
 
 
+@pytest.mark.slow
 def test_a_program_learns_no_login_of_ours(machine: Machine, index: FakeIndex) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     secret = {"MFENV_INDEX_URL": index.url.replace("//", "//ada:geheim@"), "MFENV_DOWNLOADS": "4"}
@@ -307,6 +323,7 @@ def test_a_program_learns_no_login_of_ours(machine: Machine, index: FakeIndex) -
     assert "geheim" not in str(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGPIPE])
 def test_a_signal_reaches_the_program(machine: Machine, number: signal.Signals) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
@@ -318,6 +335,7 @@ def test_a_signal_reaches_the_program(machine: Machine, number: signal.Signals) 
     assert finish(process).status == -number
 
 
+@pytest.mark.slow
 def test_rm_deletes_a_prefix_by_its_name(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     machine.ok("create", "a", "--name", "one")
@@ -327,6 +345,7 @@ def test_rm_deletes_a_prefix_by_its_name(machine: Machine) -> None:
     assert machine.json("list")["environments"][0]["prefixes"] == ["two"]
 
 
+@pytest.mark.slow
 def test_rm_deletes_a_prefix_by_its_directory(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     machine.ok("create", "a", "--prefix", "env")
@@ -335,6 +354,7 @@ def test_rm_deletes_a_prefix_by_its_directory(machine: Machine) -> None:
     assert machine.json("list")["environments"][0]["prefixes"] == []
 
 
+@pytest.mark.slow
 def test_rm_forgets_an_environment_and_the_store_keeps_it(machine: Machine) -> None:
     ids = machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
     machine.ok("create", "a:v1", "--name", "one")
@@ -348,6 +368,7 @@ def test_rm_forgets_an_environment_and_the_store_keeps_it(machine: Machine) -> N
     assert [one["full_id"] for one in described(machine, "show", "a:v1")] == [ids.split(":")[1]]
 
 
+@pytest.mark.slow
 def test_rm_takes_no_other_name_with_it_unasked(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a:v1", "--alias", "b")
     machine.ok("create", "a:v1", "--name", "one")
@@ -362,6 +383,7 @@ def test_rm_takes_no_other_name_with_it_unasked(machine: Machine) -> None:
         assert (machine.rows() == {}) is gone
 
 
+@pytest.mark.slow
 def test_a_refused_name_changes_nothing(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
     before = machine.rows(), machine.objects()
@@ -373,6 +395,7 @@ def test_a_refused_name_changes_nothing(machine: Machine) -> None:
         assert (machine.rows(), machine.objects()) == before
 
 
+@pytest.mark.slow
 def test_a_name_is_taken_away_alone(machine: Machine, machines: Callable[[str], Machine]) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a:v1", "--alias", "b")
     machine.ok("create", "a:v1", "--name", "one")
@@ -392,6 +415,7 @@ def test_a_name_is_taken_away_alone(machine: Machine, machines: Callable[[str], 
         assert machine.run("alias", *words).status == 2
 
 
+@pytest.mark.slow
 def test_an_alias_that_may_move_moves(machine: Machine, machines: Callable[[str], Machine]) -> None:
     old = machine.ok("resolve", "--pypi", "dep<2", "--alias", "team/dep")
     there = machines("two")
@@ -402,6 +426,7 @@ def test_an_alias_that_may_move_moves(machine: Machine, machines: Callable[[str]
         assert described(one, "show", "team/dep")[0]["full_id"] == new.split(":")[1]
 
 
+@pytest.mark.slow
 def test_all_local_state_is_in_the_home(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a")
     machine.ok("create", "a", "--name", "e")

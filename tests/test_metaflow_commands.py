@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from .helpers import Done, Process
 
+pytestmark = pytest.mark.slow
+
 SECRET = "geheim-4711"
 METAFLOW = Path(sys.executable).with_name("metaflow")
 if not METAFLOW.exists():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from .helpers import Done
 
+pytestmark = pytest.mark.slow
+
 FLOW = """
 from metaflow import FlowSpec, pypi, step
 

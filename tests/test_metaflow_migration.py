@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from .helpers import Process
 
+pytestmark = pytest.mark.slow
+
 METAFLOW = Path(sys.executable).with_name("metaflow")
 if not METAFLOW.exists():
     pytest.skip("there is no Metaflow", allow_module_level=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import pytest
+
 from envid.platforms import PLATFORMS
 from resolvers.testing import FakeIndex, make_wheel
 
@@ -13,6 +15,8 @@ from .helpers import Machine, consistent, failure
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 
 class MovingIndex(FakeIndex):

@@ -11,6 +11,8 @@ from mfenv._cli import cli
 if TYPE_CHECKING:
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 NARROW = 40
 
 

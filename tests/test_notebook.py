@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
 ASK = """
 import jupyter_client, sys

@@ -31,6 +31,7 @@ def notes(done: str) -> list[str]:
     return [line for line in done.splitlines() if line.startswith("note: ")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("withdrawn")
 def test_a_note_is_said_again_by_whoever_asks_again(
     machine: Machine, machines: Callable[[str], Machine]
@@ -53,6 +54,7 @@ def test_a_note_is_said_again_by_whoever_asks_again(
     assert notes(taken.err) == first
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("withdrawn")
 def test_a_note_is_part_of_the_description(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "old-tool==1.0", "--alias", "team/old:v1")
@@ -80,6 +82,7 @@ def test_what_is_plain_has_no_notes(machine: Machine) -> None:
     assert machine.json("resolve", "--pypi", "app")["notes"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("withdrawn")
 def test_notes_beside_conda_packages(machine: Machine) -> None:
     machine.environ |= {

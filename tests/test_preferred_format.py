@@ -15,6 +15,8 @@ from .helpers import Machine, check_records, tidy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 ASKED = ("--conda", "greeter", "--python", "3")
 
 

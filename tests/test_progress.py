@@ -58,6 +58,7 @@ def test_a_terminal_shows_what_is_being_done(machine: Machine, slow: SlowIndex) 
     assert not [line for line in drawn if re.search(r"\b0 packages", line)]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_what_is_unpacked_and_of_how_many(
     machine: Machine, slow: SlowIndex
 ) -> None:

@@ -13,6 +13,8 @@ from .helpers import Machine, failure, finish, private_mounts, tidy, unprivilege
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.slow
+
 # Whoever is in a name space of mounts already starts the command.
 MOUNTED = (
     '[ "$MOUNTED" ] || exec env MOUNTED=1 unshare --map-root-user --mount sh -c'

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=KINDS)
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:

@@ -23,6 +23,7 @@ def versions(machine: Machine, *words: str) -> dict[str, str]:
     return {one["name"]: one["version"] for one in found["packages"]}
 
 
+@pytest.mark.slow
 def test_files_of_several_kinds_make_one_request(machine: Machine) -> None:
     pyproject = machine.file(
         "pyproject.toml",
@@ -69,6 +70,7 @@ def test_a_lock_file_is_no_request(machine: Machine) -> None:
     assert "is a lock file" in machine.fails("resolve", "-r", path)
 
 
+@pytest.mark.slow
 def test_a_base_that_is_enough_is_the_answer(machine: Machine, index: FakeIndex) -> None:
     base = machine.ok("resolve", "--pypi", "app", "--alias", "x/base:v1")
     before = len(index.requests)
@@ -79,6 +81,7 @@ def test_a_base_that_is_enough_is_the_answer(machine: Machine, index: FakeIndex)
     assert machine.ok("resolve", "--using", "x/base:v1", "--pypi", "dep>=1", "--force") != base
 
 
+@pytest.mark.slow
 def test_the_same_request_for_another_platform(machine: Machine) -> None:
     first = machine.json("resolve", "--pypi", "app", "--platform", "linux-64")["environments"][0]
     again = machine.json("resolve", "--from", first["full_id"], "--platform", "osx-arm64")
@@ -88,6 +91,7 @@ def test_the_same_request_for_another_platform(machine: Machine) -> None:
     assert "--from takes the whole request" in said
 
 
+@pytest.mark.slow
 def test_an_update_moves_what_it_names_and_keeps_the_rest(
     machine: Machine, index: FakeIndex
 ) -> None:
@@ -107,6 +111,7 @@ def test_an_update_moves_what_it_names_and_keeps_the_rest(
     assert "nothing to update" in said
 
 
+@pytest.mark.slow
 def test_a_requirements_file_at_a_url(machine: Machine, index: FakeIndex) -> None:
     texts = {
         "a.txt": "-r more/b.txt\nother\n",
@@ -134,6 +139,7 @@ def test_a_requirements_file_at_a_url(machine: Machine, index: FakeIndex) -> Non
     assert "downloads are switched off" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [("--update", "other"), ("--force",)])
 def test_what_resolving_again_changed_is_said(
     machine: Machine, index: FakeIndex, again: tuple[str, ...]
@@ -160,6 +166,7 @@ def test_what_resolving_again_changed_is_said(
     assert machine.json(*asked, *again)["changes"] == {platform: [] for platform in changes}
 
 
+@pytest.mark.slow
 def test_all_that_was_asked_is_shown(machine: Machine) -> None:
     machine.file("constraints.txt", "dep<2\n")
     machine.file("requirements.txt", "-c constraints.txt\n--only-binary :all:\n--pre\napp[x]\n")
@@ -192,6 +199,7 @@ def test_all_that_was_asked_is_shown(machine: Machine) -> None:
     assert "__osx" not in str(shown)
 
 
+@pytest.mark.slow
 def test_what_targets_offer_has_defaults_that_a_request_or_a_setting_replaces(
     machine: Machine,
 ) -> None:
@@ -214,6 +222,7 @@ def test_what_targets_offer_has_defaults_that_a_request_or_a_setting_replaces(
     assert "`__glibc=2.35` and `__glibc=2.36` are both asked for" in said
 
 
+@pytest.mark.slow
 def test_what_derives_has_the_floors_of_its_base_unless_it_states_others(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--sys", "__glibc=2.31", "--alias", "x/base:v1")
     asked = ("resolve", "--using", "x/base:v1", "--pypi", "other", "--platform", host_platform())
@@ -227,6 +236,7 @@ def test_what_derives_has_the_floors_of_its_base_unless_it_states_others(machine
     assert glibc("--sys", "__glibc=2.35") == "__glibc=2.35"
 
 
+@pytest.mark.slow
 def test_wheels_for_a_newer_system_are_not_put_into_a_prefix(
     machine: Machine, index: FakeIndex
 ) -> None:
@@ -253,6 +263,7 @@ def test_a_python_in_an_environment_file_is_the_python_of_the_system(machine: Ma
     assert found["python"].startswith(f"{running}.")
 
 
+@pytest.mark.slow
 def test_offline_resolves_from_what_was_seen_before(machine: Machine, index: FakeIndex) -> None:
     first = machine.ok("resolve", "--pypi", "app")
     before = len(index.requests)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from .helpers import Machine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def two(machines: Callable[[str], Machine]) -> Machine:

@@ -54,6 +54,7 @@ def test_a_statement_is_used_noted_or_refused(row: Row, tmp_path: Path) -> None:
         assert not [note for note in plain.notes if row.says in note], plain.notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", tables.named("runs"), ids=str)
 def test_an_option_of_the_run_makes_a_difference(
     row: Row, machines: Callable[[str], Machine]
@@ -135,6 +136,7 @@ def test_every_field_of_what_a_file_says_has_a_row() -> None:
     assert tables.statements("stated") - {"source"} == known
 
 
+@pytest.mark.slow
 def test_every_option_that_pip_knows_in_a_file_has_a_row() -> None:
     bundled = list((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
     if not bundled:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .helpers import Done
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "a:v1", "--", "hello")
 
 

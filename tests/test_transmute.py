@@ -88,6 +88,7 @@ def test_wrong_usage_is_told(machine: Machine, words: list[str], status: int, sa
     assert machine.fails("transmute", *words, status=status).startswith(f"error: {said}")
 
 
+@pytest.mark.slow
 def test_level_and_memory_are_settings(machine: Machine, tmp_path: Path) -> None:
     words = b" ".join(b"%d" % (n * n % 99_991) for n in range(200_000))
     content = {"share/words": Entry(data=words)}
@@ -104,6 +105,7 @@ def test_level_and_memory_are_settings(machine: Machine, tmp_path: Path) -> None
     assert "MFENV_TRANSMUTE_MEMORY: `plenty` is not a size" in said
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_all_of_them_at_once(machine: Machine, tmp_path: Path) -> None:
     sources = packages(tmp_path, *NAMES, size=6_000_000)
     out = tmp_path / "out"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .helpers import Pad
 
+pytestmark = pytest.mark.slow
+
 # Writes what the processes of a Python do, but for tasks.
 WATCHING = """
 import os, sys

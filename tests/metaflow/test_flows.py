@@ -43,6 +43,7 @@ def named(pad: Pad) -> Pad:
     return pad
 
 
+@pytest.mark.slow
 def test_steps_run_in_conda_environments_of_different_pythons(
     pad: Pad, pythons: dict[str, str]
 ) -> None:
@@ -54,10 +55,12 @@ def test_steps_run_in_conda_environments_of_different_pythons(
     assert ", new" not in again.out
 
 
+@pytest.mark.slow
 def test_flows_for_metaflows_own_decorators_run_as_they_are(pad: Pad) -> None:
     assert pad.ok("own", env={"EXACT": python_version()}).fact("done")
 
 
+@pytest.mark.slow
 def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
     ran = named.ok("kinds", "--whose", "team", env={"KIND": "colours"})
     assert ran.fact("colours") == "1.0"
@@ -66,10 +69,12 @@ def test_environments_of_every_kind_are_made_and_found(named: Pad) -> None:
     assert "*DEPRECATED*: @conda of step `end`: use `@pypi`" in ran.out
 
 
+@pytest.mark.slow
 def test_a_step_may_name_the_environment_of_the_next(named: Pad) -> None:
     assert named.ok("builds").fact("shared") == "3.0"
 
 
+@pytest.mark.slow
 def test_what_metaflow_lacks_in_an_environment_is_said(named: Pad) -> None:
     lack = "has no `requests>=2.21.0`, which Metaflow needs in a task"
     asked = ("--with", 'conda:libraries={"colours": "1.0"}')
@@ -85,14 +90,17 @@ def test_what_metaflow_lacks_in_an_environment_is_said(named: Pad) -> None:
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.slow
 def test_needs_may_stand_in_files(pad: Pad) -> None:
     assert pad.ok("configured").fact("colours") == "1.0"
 
 
+@pytest.mark.slow
 def test_a_flow_has_what_the_flows_that_it_inherits_from_ask_for(pad: Pad) -> None:
     assert pad.ok("heir").fact("found") == ["1.0", "1.5"]
 
 
+@pytest.mark.slow
 def test_what_decorators_put_beside_a_flow_is_there(pad: Pad, tmp_path: Path) -> None:
     (tmp_path / "elsewhere.py").write_text("ADDED = 1\n")
     ran = pad.ok("adding", env={"ADDED": str(tmp_path / "elsewhere.py")})
@@ -125,11 +133,13 @@ def test_other_decorators_still_work_and_runs_can_be_resumed(pad: Pad) -> None:
     assert [one["step"] for one in resumed.told] == ["end"]
 
 
+@pytest.mark.slow
 def test_a_step_can_run_another_flow(pad: Pad, pythons: dict[str, str]) -> None:
     ran = pad.ok("outer", env=pythons)
     assert ran.fact("inner") != ran.fact("outer")
 
 
+@pytest.mark.slow
 def test_steps_run_in_virtual_environments_of_the_systems_python(pad: Pad) -> None:
     metaflow = Path(str(distribution("metaflow").locate_file("metaflow")))
     library = metaflow / "plugins" / "env_escape" / "configurations" / "test_lib_impl"
@@ -137,6 +147,7 @@ def test_steps_run_in_virtual_environments_of_the_systems_python(pad: Pad) -> No
     assert "Task finished successfully" in ran.out
 
 
+@pytest.mark.slow
 def test_what_the_command_line_adds_is_in_every_step(pad: Pad) -> None:
     ran = pad.ok(
         "bare",
@@ -149,6 +160,7 @@ def test_what_the_command_line_adds_is_in_every_step(pad: Pad) -> None:
     assert ran.fact("prefix").startswith(str(pad.home))
 
 
+@pytest.mark.slow
 def test_a_step_can_be_spun(pad: Pad) -> None:
     pad.ok("bare", "--with", 'conda:libraries={"colours": "1.0"}')
     ran = pad.ok("bare", command="--with conda:libraries={} spin end")
@@ -169,6 +181,7 @@ def test_decorators_need_the_environment(pad: Pad) -> None:
     assert "requires --environment=conda" in ran.out
 
 
+@pytest.mark.slow
 def test_a_client_gets_the_description_back(pad: Pad, pythons: dict[str, str]) -> None:
     ran = pad.ok("pythons", env=pythons)
     code = (

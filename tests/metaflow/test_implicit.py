@@ -9,6 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from .helpers import Pad
 
+pytestmark = pytest.mark.slow
+
 NOTE = "has `requests` 2.20.0, and Metaflow asks for `requests>=2.21.0`: what you ask for is taken"
 
 

@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from .helpers import Pad
 
+pytestmark = pytest.mark.slow
+
 OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
 # What these import, but for what Metaflow itself cannot do without.
 OTHERS = (

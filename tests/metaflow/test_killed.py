@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .helpers import Pad
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = Path("/proc")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 README = Path(__file__).parents[2] / "apps" / "metaflow-ext" / "README.md"
 
 
+@pytest.mark.slow
 def test_steps_run_in_what_locks_have(locked: Pad) -> None:
     ran = locked.ok("locked")
     assert (ran.fact("app"), ran.fact("other"), ran.fact("dep")) == ("app", "other", "2.0")
@@ -28,6 +29,7 @@ def test_steps_run_in_what_locks_have(locked: Pad) -> None:
     assert "error" not in shown.out
 
 
+@pytest.mark.slow
 def test_a_flow_that_says_nothing_runs_in_its_lock(locked: Pad, pad: Pad) -> None:
     for name in ("bare.py", "inside.py"):
         shutil.copy(pad.flows / name, locked.flows)
@@ -35,6 +37,7 @@ def test_a_flow_that_says_nothing_runs_in_its_lock(locked: Pad, pad: Pad) -> Non
     assert ran.fact("modules") == ["app", "requests"]
 
 
+@pytest.mark.slow
 def test_a_lock_without_what_metaflow_needs_is_refused_before_the_run(
     pad: Pad, locked: Pad, tmp_path: Path
 ) -> None:
@@ -147,6 +150,7 @@ def test_an_argument_that_a_decorator_has_not_is_one_line(
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.slow
 def test_a_lock_excludes_what_else_says_what_there_is(locked: Pad) -> None:
     ran = locked.run("locked", "--with", 'pypi:packages={"app": ""}')
     assert ran.status == 1
@@ -154,6 +158,7 @@ def test_a_lock_excludes_what_else_says_what_there_is(locked: Pad) -> None:
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.slow
 def test_steps_are_resolved_from_a_lock_file(locked: Pad, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     ran = locked.ok(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from .helpers import Pad
 
+pytestmark = pytest.mark.slow
+
 GONE = {"MFENV_CHANNELS": "file:///gone", "MFENV_INDEX_URL": "http://127.0.0.1:9/simple"}
 PYTHON = ("--python", f"{sys.version_info.major}.{sys.version_info.minor}")
 GPU = {"METAFLOW_CONDA_SYS_DEFAULT_GPU_PACKAGES": '{"__cuda": "12.4"}'}

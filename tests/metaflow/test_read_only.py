@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .helpers import Pad
 
+pytestmark = pytest.mark.slow
+
 READ_ONLY = 'mount --bind "$MFENV_HOME" "$MFENV_HOME" && mount -o remount,ro,bind "$MFENV_HOME"'
 FULL = 'mount -t tmpfs -o size=100k none "$MFENV_HOME"'
 OUTSIDE = {"OUTSIDE_PREFIX": sys.prefix}

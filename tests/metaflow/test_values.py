@@ -21,6 +21,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *author, *words], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
 def test_a_branch_of_a_repository_is_asked_for_as_metaflow_does(pad: Pad, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "trunk")
@@ -77,6 +78,7 @@ def test_a_setting_that_cannot_be_meant_is_one_line(pad: Pad, variable: str, val
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.slow
 def test_a_setting_that_means_nothing_is_said(pad: Pad) -> None:
     ran = pad.ok("bare", env={"METAFLOW_CONDA_LOCK_TIMEOUT": "3"})
     assert ran.out.count("METAFLOW_CONDA_LOCK_TIMEOUT means nothing here: a lock ends with") == 1

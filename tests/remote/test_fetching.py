@@ -75,6 +75,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield found
 
 
+@pytest.mark.slow
 def test_a_store_may_be_read_as_a_role(
     s3: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def read(text: str, **options: Any) -> EnvSpec:
         return prepare(Request(files=(path,)), settings, lambda *_: ()).spec
 
 
+@pytest.mark.slow
 @given(specs())
 def test_a_request_is_read_as_it_was(spec: EnvSpec) -> None:
     try:

@@ -89,6 +89,7 @@ def edges(env: ResolvedEnv) -> set[tuple[Any, Any]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=30)  # their validation takes its time
 @given(licensed())
 def test_cyclonedx_says_all_packages(
@@ -129,6 +130,7 @@ def test_cyclonedx_says_all_packages(
     assert document["metadata"]["timestamp"].startswith(envs[0].resolved_at[:-1])
 
 
+@pytest.mark.slow
 @settings(max_examples=30)  # their validation takes its time
 @given(licensed())
 def test_spdx_says_all_packages(

@@ -245,6 +245,7 @@ def test_a_login_in_a_channel_stays_out_of_the_spec(tmp_path: Path) -> None:
     assert (login.user, login.password) == ("ann", "s3cret")
 
 
+@pytest.mark.slow
 def test_sources_are_built_with_conda_s_python_in_an_environment_that_is_used_again(
     tmp_path: Path, channels: Channels
 ) -> None:

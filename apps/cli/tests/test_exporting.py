@@ -127,6 +127,7 @@ def test_a_pylock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...])
             ]
 
 
+@pytest.mark.slow
 @given(whole())
 def test_what_is_for_one_platform_says_all_of_it(envs: tuple[ResolvedEnv, ...]) -> None:
     for env in envs:
@@ -158,6 +159,7 @@ def strongest(package: Package) -> str:
     return f"sha256:{hashes.sha256}" if hashes.sha256 else f"md5:{hashes.md5}"
 
 
+@pytest.mark.slow
 @given(whole())
 def test_a_conda_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
     if any(p.kind == "conda" and not p.hashes.md5 for env in envs for p in env.packages):
@@ -171,6 +173,7 @@ def test_a_conda_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, .
     assert [source.url for source in read(text, "conda-lock.yml").sources] == [f"{CHANNEL}/"]
 
 
+@pytest.mark.slow
 @given(whole())
 def test_a_pixi_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
     text = export(envs, "pixi").text

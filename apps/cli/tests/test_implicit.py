@@ -139,6 +139,7 @@ def test_it_is_asked_for_on_platforms_where_it_is_not_named(place: Place, tmp_pa
     assert spec.for_platform("osx-arm64")["conda"] == ("colours", "shared 1.0.*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "name", "version"),
     [

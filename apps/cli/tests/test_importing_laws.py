@@ -81,6 +81,7 @@ def edges(env: ResolvedEnv) -> dict[tuple[str, str], tuple[str, ...]]:
     return {(p.kind, p.name): p.depends for p in env.packages}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", NAMES)
 @given(whole(), st.randoms())
 def test_what_was_exported_comes_back(

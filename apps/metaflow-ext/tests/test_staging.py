@@ -97,6 +97,7 @@ def needed(name: str, python: str) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_every_platform_and_python_gets_what_our_code_imports(known: Launcher) -> None:
     runtime, memory = known.runtime, known.memory
     assert tuple(runtime.wheels) == PLATFORMS
@@ -140,6 +141,7 @@ def test_a_known_runtime_costs_one_look_up_and_no_process(
     assert (list(index.requests), processes) == ([], [])
 
 
+@pytest.mark.slow
 def test_what_another_machine_staged_is_not_sent_again(
     known: Launcher, index: FakeIndex, tmp_path: Path
 ) -> None:
@@ -151,6 +153,7 @@ def test_what_another_machine_staged_is_not_sent_again(
     assert put == [known.runtime.code.key]
 
 
+@pytest.mark.slow
 def test_what_was_deleted_in_the_store_or_cut_off_here_comes_back(
     index: FakeIndex, tmp_path: Path
 ) -> None:
@@ -165,6 +168,7 @@ def test_what_was_deleted_in_the_store_or_cut_off_here_comes_back(
         assert one.stage() == one.runtime
 
 
+@pytest.mark.slow
 def test_a_setting_that_can_change_the_wheels_asks_for_them_anew(
     known: Launcher, index: FakeIndex, tmp_path: Path
 ) -> None:

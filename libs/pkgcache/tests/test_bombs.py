@@ -72,6 +72,7 @@ def good(kind: str, content: bytes = b"demo\n") -> bytes:
     return conda.conda() if kind == "conda" else conda.tar_bz2()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NAMES)
 def test_what_is_far_too_large_is_stopped_early(tmp_path: Path, kind: str) -> None:
     said, written, memory = unpacked(tmp_path, kind, good(kind, bytes(LARGE)))
@@ -80,6 +81,7 @@ def test_what_is_far_too_large_is_stopped_early(tmp_path: Path, kind: str) -> No
     assert memory < FLAT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NAMES)
 def test_what_is_large_and_allowed_takes_no_more_memory(tmp_path: Path, kind: str) -> None:
     said, written, memory = unpacked(tmp_path, kind, good(kind, bytes(LARGE)), ratio=1 << 40)
@@ -126,6 +128,7 @@ PIECES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["conda", "tar.bz2"])
 @pytest.mark.parametrize("piece", PIECES)
 def test_what_is_no_file_and_never_ends_is_stopped(tmp_path: Path, kind: str, piece: str) -> None:

@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pkgcache.local._fetch import interleaved
 from pkgcache.local.cache import PackageCache
 from pkgcache.stores import layout
@@ -76,6 +78,7 @@ def test_large_and_small_ones_in_turn_and_those_between_last() -> None:
     assert interleaved(packages[:1]) == packages[:1]
 
 
+@pytest.mark.slow
 def test_four_processes_on_one_cold_cache_download_each_package_once(tmp_path: Path) -> None:
     with serving() as server:
         packages = []

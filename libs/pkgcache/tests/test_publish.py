@@ -614,6 +614,7 @@ def _publish_large(root: Path, size: int, answers: multiprocessing.Queue[int]) -
     answers.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
 def test_memory_stays_the_same_whatever_the_size(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")

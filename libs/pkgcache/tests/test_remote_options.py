@@ -125,6 +125,7 @@ def test_operations_cost_one_request_each(url: str, relay: Relay) -> None:
     assert requests(lambda: store.exists([f"k/{number}" for number in range(40)])) == 40
 
 
+@pytest.mark.slow
 @all_services
 def test_of_several_processes_one_wins(service: Service, url: str) -> None:
     environ = dict(service.environ)

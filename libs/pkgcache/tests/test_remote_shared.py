@@ -85,6 +85,7 @@ def test_a_damaged_package_is_not_believed(url: str, cache: PackageCache, tmp_pa
     assert not other.has(package)
 
 
+@pytest.mark.slow
 def test_of_several_processes_that_give_an_immutable_alias_one_wins(
     service: Service, url: str
 ) -> None:

@@ -341,6 +341,7 @@ FILES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=SUPPRESSED)
 @given(
     files=st.dictionaries(PATHS.map("f/".__add__), FILES, max_size=8),
@@ -422,6 +423,7 @@ def worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_bz2_read, "_WORTH_A_PROCESS", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worth_a_process")
 @settings(max_examples=30, suppress_health_check=SUPPRESSED)
 @given(
@@ -444,6 +446,7 @@ def test_several_processors_read_what_one_alone_reads(
     assert outcome(decompressed(path, 2)) == outcome(decompressed(path, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worth_a_process")
 @pytest.mark.parametrize("level", [1, 9])
 @pytest.mark.parametrize("count", [1, 3])
@@ -456,6 +459,7 @@ def test_a_process_reads_what_bzip2_writes(tmp_path: Path, count: int, level: in
     assert b"".join(decompressed(path, 2)) == count * data
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worth_a_process")
 @settings(max_examples=60, suppress_health_check=SUPPRESSED)
 @given(
@@ -493,6 +497,7 @@ def test_blocks_that_are_larger_than_their_stream_allows_are_refused(tmp_path: P
     assert outcome(decompressed(path, 2)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worth_a_process")
 def test_a_process_that_needs_too_much_memory_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.bz2"
@@ -568,6 +573,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("large"), Conda(files={"a": text}), "tar.bz2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_whoever_ends_it_sees_nothing_half_done(tmp_path: Path, large: Path, number: int) -> None:
     with child(large, tmp_path, 19) as process:
@@ -593,6 +599,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, large: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("form", ["conda", "tar.bz2"])
 def test_memory_does_not_grow_with_the_package(tmp_path: Path, form: str) -> None:

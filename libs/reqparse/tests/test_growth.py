@@ -134,6 +134,7 @@ def grows_as_it_should(desk: Desk, name: str, small: str, large: str) -> bool:
     return any(seconds(desk, name, large) < allowed for _ in range(TRIES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_time_grows_with_the_input(desk: Desk, case: str) -> None:
     name, make = CASES[case]

@@ -235,6 +235,7 @@ def test_a_conflict_names_the_distribution_and_the_package_that_has_it(solve: So
     assert "conda brings `demo` 1.5 in `psycopg` 3.2.1 for `psycopg`" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "accepted", "refused"),
     [

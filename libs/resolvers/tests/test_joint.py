@@ -292,6 +292,7 @@ def test_what_is_held_does_not_move(world: World) -> None:
     assert world.resolve(["shared"], ["needsold"], preferred=held)["conda:shared"] == "1.0"
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_same_with_other_caches_and_another_order(world: World) -> None:
     names = ("a", "b", "c", "d")
     world.conda(*(library(name, one) for name in names for one in ("1.0", "2.0", "3.0")))
@@ -327,6 +328,7 @@ def test_platforms_move_each_for_itself(world: World) -> None:
     assert found["osx-arm64"]["conda:shared"] == "1.0"
 
 
+@pytest.mark.slow
 def test_what_several_conflicts_move_is_not_tried_in_all_combinations(world: World) -> None:
     names = [f"{side}{number}" for number in range(3) for side in ("left", "right")]
     world.conda(*(library(name, one) for name in names for one in ("1.0", "2.0")))
@@ -396,6 +398,7 @@ def test_the_bound_is_named_where_an_extra_is_looked_for(world: World) -> None:
     assert world.resolve(["shared"], ["shared[fast]"], joint_rounds=3)["conda:shared"] == "1.0"
 
 
+@pytest.mark.slow
 def test_a_bound_of_conda_is_named_where_pypi_lacks_the_package(world: World) -> None:
     world.conda(*(library("shared", one) for one in ("1.0", "1.5", "2.0")), library("b", "2.0"))
     world.pypi("needsold", "1.0", "shared<2")

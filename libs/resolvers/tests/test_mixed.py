@@ -230,6 +230,7 @@ def test_an_extra_of_a_conda_package_brings_what_it_needs(solve: Solver) -> None
         solve(conda=["shared=1.0"], pypi=["shared[fast]"])
 
 
+@pytest.mark.slow
 def test_a_conflict_names_both_sides(solve: Solver) -> None:
     with pytest.raises(NoSolution) as caught:
         solve(
@@ -251,6 +252,7 @@ def test_a_conflict_names_the_way_to_the_conda_package(solve: Solver) -> None:
         solve(conda=["left"], pypi=["modern"])
 
 
+@pytest.mark.slow
 def test_what_conda_builds_never_satisfies_is_said(solve: Solver) -> None:
     with pytest.raises(NoSolution) as caught:
         solve(conda=["shared=1.5"], pypi=["shared===1.5"])
@@ -349,6 +351,7 @@ def test_without_a_builder_a_python_of_the_minor_version_must_be_here(
     assert "on this machine to build it with" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_wheels_are_built_with_conda_s_own_python(
     solve: Solver, tmp_path: Path, absent: str, workshop: Workshop
 ) -> None:
@@ -397,6 +400,7 @@ def test_compiled_code_for_a_foreign_platform_needs_that(
     assert (caught.value.platform, caught.value.packages) == (FOREIGN, ("crafted",))
 
 
+@pytest.mark.slow
 def test_an_sdist_is_asked_for_its_metadata_with_the_right_python_if_need_be(
     solve: Solver, tmp_path: Path, absent: str, workshop: Workshop
 ) -> None:

@@ -191,6 +191,7 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
     return ask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ODD)
 def test_an_odd_server_is_one_clear_error(ask: Ask, kind: str) -> None:
     answer, words = ODD[kind]
@@ -210,6 +211,7 @@ def asked_of(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*ODD, "204", "gzip", "empty", "other"])
 def test_an_odd_page_of_find_links_or_a_package_at_a_url(
     asked_of: str, kind: str, tmp_path: Path
@@ -244,6 +246,7 @@ def test_who_is_waited_for_is_told(ask: Ask) -> None:
     assert "waiting for `127.0.0.1`" in progress.notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [403, 407])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_refuses_is_one_clear_error(

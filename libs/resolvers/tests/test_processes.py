@@ -106,6 +106,7 @@ def test_nothing_is_left_whatever_ends_us(tmp_path: Path, ending: signal.Signals
         wait_for_end(pid)
 
 
+@pytest.mark.slow
 def test_an_interrupted_resolve_leaves_no_process_and_works_next_time(tmp_path: Path) -> None:
     program = f"""
         import sys

@@ -77,6 +77,7 @@ def test_all_platforms_are_resolved_with_their_own_markers_and_tags(tmp_path: Pa
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sys", "expected"),
     [

@@ -31,6 +31,7 @@ BOUNDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_release_that_is_not_for_this_python_is_passed_over(

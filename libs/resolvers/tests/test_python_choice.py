@@ -175,6 +175,7 @@ def compiled(name: str, version: str, *minors: int, requires: Iterable[str] = ()
     return [make_wheel(name, version, tag=tag, requires=requires) for tag in tags]
 
 
+@pytest.mark.slow
 def test_a_python_that_wheels_are_for_comes_before_building(solve: Solver, tmp_path: Path) -> None:
     solve.has(*map(python, PYTHONS))
     with FakeIndex(

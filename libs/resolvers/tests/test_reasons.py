@@ -34,6 +34,7 @@ def why(folder: Path, asked: str, *wheels: Any, sdist: Any = None, **spec: Any) 
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_must_be_built_says_why(tmp_path: Path) -> None:
     if not ARCH:
         pytest.skip("the tags are those of Linux")

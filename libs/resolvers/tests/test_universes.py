@@ -88,6 +88,7 @@ def solve(worker: Worker, tmp_path: Path) -> Iterator[Solver]:
         yield Solver(worker, tmp_path, stack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", CHUNKS)
 def test_what_can_be_solved_is_solved(solve: Solver, first: int) -> None:
     for seed in range(first, min(first + CHUNK, CHUNKS.stop)):
@@ -103,6 +104,7 @@ def test_what_can_be_solved_is_solved(solve: Solver, first: int) -> None:
             pytest.fail("\n".join(("there is", *ways, str(found), about)), pytrace=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", CHUNKS[::3])
 def test_beside_the_only_choice_of_conda_packages(solve: Solver, first: int) -> None:
     """Where conda has one answer, the oracle reads all that PyPI says as the engines do."""

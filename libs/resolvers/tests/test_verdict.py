@@ -78,6 +78,7 @@ class TestWhatTheIndexSaysBesideAWheel:
             "`dep>2; extra == 'fast'` of `app` 1.0[fast] is not met: `dep` 2.0 is there"
         )
 
+    @pytest.mark.slow
     def test_has_another_python(self, tmp_path: Path) -> None:
         wheel = make_wheel("app", "1.0", requires_python=">=3.99")
         index = FakeIndex(described_as(wheel, make_wheel("app", "1.0")))
