@@ -34,7 +34,6 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["activate", "x"], "mfenv shell"),
         (["resovle"], "mfenv resolve"),
         (["cache", "verfy"], "mfenv cache verify"),
-        (["tree"], None),
         (["help"], None),
         (["cache", "remove"], None),
     ],

@@ -129,7 +129,8 @@ def _of_sources(then: list[tuple[str, str]], now: list[tuple[str, str]]) -> Iter
 
 
 def _name(what: str, text: str) -> str:
-    return name_of("pypi" if what == "constraint" else what, text) or text
+    # A directory has no name here, and its content is in the fragment.
+    return name_of("pypi" if what == "constraint" else what, text) or text.partition("#")[0]
 
 
 def _placed(change: Difference, origins: Mapping[str, str]) -> Difference:
