@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators import Service, running, why_not
+from tests.emulators.relay import Relay
 from tests.session import pytest_configure
 
 from pkgcache.local.cache import PackageCache
-
-from .relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

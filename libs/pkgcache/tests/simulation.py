@@ -111,10 +111,15 @@ class World:
 class SimulatedStore:
     """A store in memory whose requests take turns, and whose clock is that of the world."""
 
+    endpoint = ""
+
     def __init__(self, world: World, objects: MemoryStore, *, dies: float = 0.0) -> None:
         self.url = objects.url
         self._world, self._objects, self._dies = world, objects, dies
         self._dead = False
+
+    def login(self) -> str:
+        return ""
 
     def head(self, key: str) -> ObjectInfo | None:
         self._turn()

@@ -67,8 +67,10 @@ def test_netrc_has_the_logins_that_are_not_stated(netrc: Path) -> None:
         assert credentials.find(url) == LOGIN
     for url in ("https://host.evil/", "https://evil/host", "file:///host", "s3://host/x"):
         assert credentials.find(url) is None
+    assert getattr(credentials.find("https://host/"), "source", "") == "netrc"
     credentials.add("https://me:stated@host/")
     assert credentials.find("https://host/") == Login(user="me", password="stated")
+    assert getattr(credentials.find("https://host/"), "source", "") == "its URL"
 
 
 def test_netrc_has_the_password_of_a_user_that_is_stated(netrc: Path) -> None:

@@ -581,3 +581,33 @@ def test_a_download_can_be_called_off(server: Server, target: Path) -> None:
         threading.Timer(0.2, stop.set).start()
         with pytest.raises(Cancelled):
             downloader.download(server.url(FILE), target, hashes=HASHES, stop=stop)
+
+
+def test_a_server_is_asked_what_it_has_and_what_time_it_is(
+    server: Server, downloader: Downloader
+) -> None:
+    # It knows no HEAD.
+    for path, answered in ((FILE, 200), ("/nothing", 404)):
+        looked = downloader.look(server.url(path))
+        assert looked.status == answered
+        assert looked.date is not None
+        assert abs(looked.date - time.time()) < 60
+    server.script[FILE] = [raw("HTTP/1.1 200 OK", "Content-Length: 0", "Date: today")]
+    assert downloader.look(server.url(FILE)).date is None
+    server.server_close()
+    with pytest.raises(DownloadError) as caught:
+        downloader.look("http://127.0.0.1:9/")
+    assert caught.value.reason == "connection refused"
+    with Downloader(offline=True) as offline, pytest.raises(DownloadError):
+        offline.look(server.url(FILE))
+
+
+def test_a_proxy_is_named_without_its_login(
+    downloader: Downloader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://me:geheim@proxy:3128")
+    monkeypatch.setenv("no_proxy", "inside")
+    assert downloader.proxy("http://outside/x") == "http://***@proxy:3128"
+    assert downloader.proxy("http://inside/x") is None

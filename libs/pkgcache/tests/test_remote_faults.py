@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.emulators.relay import Relay, cut, forget, lose_answer, refuse, reset
 
 from pkgcache.errors import Conflict, NotInStore, PkgcacheError, StoreError
 from pkgcache.stores.azure import AzureStore
@@ -17,8 +18,6 @@ from pkgcache.stores.gcs import GcsStore
 from pkgcache.stores.opening import open_store
 from pkgcache.stores.s3 import S3Store
 from pkgcache.web.patience import Patience
-
-from .relay import Relay, cut, forget, lose_answer, refuse, reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

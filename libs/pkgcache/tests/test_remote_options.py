@@ -9,12 +9,12 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.emulators.relay import Relay, refuse
 
 from pkgcache.errors import NotInStore, StoreError, UnsupportedStore
 from pkgcache.stores.opening import open_store
 
 from .children import SPAWN, race
-from .relay import Relay, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +135,18 @@ def test_of_several_processes_one_wins(service: Service, url: str) -> None:
     for child in children:
         child.join()
     assert sorted(child.exitcode or 0 for child in children) == [0, 1, 1]
+
+
+@all_services
+def test_a_store_says_whom_it_asks_and_who_asks(service: Service) -> None:
+    store = open_store(service.url("whom"))
+    assert store.endpoint.startswith(service.endpoint)
+    expected = {
+        "s3": "AWS_ACCESS_KEY_ID",
+        "azure": "AZURE_STORAGE_KEY",
+        "gcs": "nowhere: anonymous",
+    }
+    assert store.login() == expected[service.kind]
 
 
 @s3_alone

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 _STEP = 100
 
-Unit = Literal["bytes", "files", "packages"]
+Unit = Literal["bytes", "checks", "files", "packages"]
 
 
 class Task(Protocol):

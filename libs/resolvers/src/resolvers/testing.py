@@ -288,6 +288,8 @@ class FakeIndex(LocalServer):
             as_json = self._as_json and _JSON in request.headers.get("Accept", "")
             page = self._json(name) if as_json else self._html(name)
             _send(request, 200, _JSON if as_json else "text/html", page.encode())
+        elif path == "/simple/":
+            _send(request, 200, "text/html", b"<a href='app/'>app</a>")
         elif area == "files" and name in self._files:
             _send_file(request, self._tampered.get(name, self._files[name].data), self.ranges)
         elif area == "files" and name.removesuffix(".metadata") in self._files:

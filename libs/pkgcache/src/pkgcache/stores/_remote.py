@@ -127,6 +127,15 @@ class RemoteStore(Store, ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
+    @property
+    def endpoint(self) -> str:
+        with self._refusals("find", ""):
+            return self._call("find the endpoint", lambda: self._asked(self._client()))
+
+    def login(self) -> str:
+        with self._refusals("log in to", ""):
+            return self._call("find credentials", lambda: self._whose(self._client()))
+
     def head(self, key: str) -> ObjectInfo | None:
         name = self._name(key)
         with self._refusals("look up", key):
@@ -238,6 +247,14 @@ class RemoteStore(Store, ABC):
     @abstractmethod
     def _connect(self) -> Any:
         """A client of the service's library, for all threads. Made when first needed."""
+
+    @abstractmethod
+    def _asked(self, client: Any) -> str:
+        """The URL that a client asks."""
+
+    @abstractmethod
+    def _whose(self, client: Any) -> str:
+        """Where the credentials of a client come from, by name."""
 
     @property
     @abstractmethod

@@ -81,7 +81,7 @@ class AzureStore(PartedStore):
         from requests.adapters import HTTPAdapter
 
         quiet("msal", "urllib3")
-        endpoint, credential = self._login()
+        endpoint, credential, _ = self._found()
         session = requests.Session()
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(CONNECTIONS, CONNECTIONS))
@@ -102,8 +102,14 @@ class AzureStore(PartedStore):
             max_single_put_size=_LARGEST_PUT,
         )
 
-    def _login(self) -> tuple[str, Any]:
-        """The endpoint and the credential of the account."""
+    def _asked(self, client: Any) -> str:
+        return str(client.url)
+
+    def _whose(self, client: Any) -> str:  # noqa: ARG002  (it does not tell)
+        return self._found()[2]
+
+    def _found(self) -> tuple[str, Any, str]:
+        """The endpoint, the credential of the account, and where that comes from."""
         account = self._at.host
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
         fields = dict(field.partition("=")[::2] for field in text.split(";") if field)
@@ -114,19 +120,22 @@ class AzureStore(PartedStore):
         endpoint = self._at.options.get("endpoint") or fields.get("BlobEndpoint")
         endpoint = endpoint or f"https://{account}.blob.{suffix}"
         if self._anonymous:
-            return endpoint, None
+            return endpoint, None, "nowhere: `anonymous=true`"
         environ = os.environ if os.environ.get("AZURE_STORAGE_ACCOUNT", account) == account else {}
+        whole = "AZURE_STORAGE_CONNECTION_STRING"
         if key := fields.get("AccountKey") or environ.get("AZURE_STORAGE_KEY"):
-            return endpoint, {"account_name": account, "account_key": key}
+            place = whole if fields.get("AccountKey") else "AZURE_STORAGE_KEY"
+            return endpoint, {"account_name": account, "account_key": key}, place
         if sas := fields.get("SharedAccessSignature") or environ.get("AZURE_STORAGE_SAS_TOKEN"):
             from azure.core.credentials import AzureSasCredential
 
-            return endpoint, AzureSasCredential(sas)
+            place = whole if fields.get("SharedAccessSignature") else "AZURE_STORAGE_SAS_TOKEN"
+            return endpoint, AzureSasCredential(sas), place
         from azure.identity import DefaultAzureCredential
 
         # It warns, in many lines, of what its error says as well.
         logging.getLogger("azure.identity").addHandler(logging.NullHandler())
-        return endpoint, DefaultAzureCredential()
+        return endpoint, DefaultAzureCredential(), "azure-identity (a variable, a role, `az login`)"
 
     def _blob(self, name: str) -> Any:
         return self._client().get_blob_client(name)

@@ -6,6 +6,7 @@ application-default login`, or the machine's. STORAGE_EMULATOR_HOST is honoured.
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -82,6 +83,22 @@ class GcsStore(RemoteStore):
         for scheme in ("http://", "https://"):
             _session(client).mount(scheme, HTTPAdapter(CONNECTIONS, CONNECTIONS))
         return client
+
+    def _asked(self, client: Any) -> str:
+        return str(client.api_endpoint)
+
+    def _whose(self, client: Any) -> str:
+        from google.auth import compute_engine
+        from google.auth.credentials import AnonymousCredentials
+
+        credentials = client._credentials  # noqa: SLF001  (it has no public name)
+        if isinstance(credentials, AnonymousCredentials):
+            return "nowhere: anonymous"
+        if "GOOGLE_APPLICATION_CREDENTIALS" in os.environ:
+            return "GOOGLE_APPLICATION_CREDENTIALS"
+        if isinstance(credentials, compute_engine.Credentials):
+            return "the service account of this machine"
+        return "`gcloud auth application-default login`"
 
     @property
     def _once(self) -> dict[str, Any]:

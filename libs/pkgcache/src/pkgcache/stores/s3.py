@@ -78,15 +78,18 @@ class S3Store(PartedStore):
             raise missing(url, "s3") from None
         self._probed: set[str] = set()
 
-    def _connect(self) -> Any:
+    def _session(self) -> Any:
         import boto3
+
+        options = self._at.options
+        return boto3.Session(profile_name=options.get("profile"), region_name=options.get("region"))
+
+    def _connect(self) -> Any:
         from botocore.config import Config
 
         quiet("botocore")
         options = self._at.options
-        session = boto3.Session(
-            profile_name=options.get("profile"), region_name=options.get("region")
-        )
+        session = self._session()
         if role := options.get("role"):
             session = _assuming(session, role)
         own = "endpoint" in options or not _ENDPOINTS.isdisjoint(os.environ)
@@ -106,6 +109,21 @@ class S3Store(PartedStore):
                 **(_WHEN_REQUIRED if own else {}),
             ),
         )
+
+    def _asked(self, client: Any) -> str:
+        return str(client.meta.endpoint_url)
+
+    def _whose(self, client: Any) -> str:  # noqa: ARG002  (it does not tell)
+        from botocore.exceptions import NoCredentialsError
+
+        session = self._session()
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        place = _PLACES.get(credentials.method, f"boto3's `{credentials.method}`")
+        profile = f", profile `{session.profile_name}`" if credentials.method != "env" else ""
+        role = ", for the role of the URL" if "role" in self._at.options else ""
+        return f"{place}{profile}{role}"
 
     @property
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -288,6 +306,13 @@ class S3Store(PartedStore):
         return {name: options[option] for name, option in named.items() if option in options}
 
 
+_PLACES = {
+    "env": "AWS_ACCESS_KEY_ID",
+    "shared-credentials-file": "the file of shared credentials",
+    "config-file": "the configuration file",
+    "iam-role": "the role of this machine",
+    "container-role": "the role of this container",
+}
 _ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
 _WHEN_REQUIRED = {
     "request_checksum_calculation": "when_required",

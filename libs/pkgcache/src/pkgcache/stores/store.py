@@ -55,6 +55,18 @@ class Store(Protocol):
     def url(self) -> str:
         """Where the store is, without credentials."""
 
+    @property
+    def endpoint(self) -> str:
+        """The URL of the service that is asked; empty where none is."""
+        return ""
+
+    def login(self) -> str:
+        """Where the credentials come from, by name; empty where none are needed.
+
+        They may be looked for at this, and none is returned.
+        """
+        return ""
+
     def head(self, key: str) -> ObjectInfo | None:
         """The object's facts, None where there is none. One request."""
 

@@ -25,7 +25,7 @@ from pkgcache.lacking import lacking
 from pkgcache.web._pages import is_page
 from pkgcache.web.credentials import split_userinfo
 from pkgcache.web.patience import Pace, waiting
-from pkgcache.web.receiving import Body
+from pkgcache.web.receiving import Body, Looked
 
 if TYPE_CHECKING:
     import io
@@ -119,6 +119,18 @@ class Client:
         except _BROKEN as error:
             raise self._explain(url, error) from None
 
+    def look(self, url: str) -> Looked:
+        """What the server answers about `url`, in a single attempt; raises `DownloadError`."""
+        try:
+            # Some servers refuse what only asks for the head of an answer.
+            for method in ("HEAD", "GET"):
+                with self._open(url, None, method) as response:
+                    if response.status_code not in (405, 501):
+                        break
+        except _BROKEN as error:
+            raise self._explain(url, error) from None
+        return Looked(status=response.status_code, date=_date(response.headers.get("Date")))
+
     def _pieces(
         self,
         url: str,
@@ -142,14 +154,15 @@ class Client:
                 reason = f"the server sent less than {self._patience.speed} bytes per second"
                 raise DownloadError(redact(url), reason, retry_after=0.0, slow=True)
 
-    def _open(self, url: str, span: str | None) -> requests.Response:
+    def _open(self, url: str, span: str | None, method: str = "GET") -> requests.Response:
         headers = {"Range": span} if span else {}
         here = split_userinfo(url)[0]
         for _ in range(_REDIRECTS):
             login, started = self._credentials.find(here), time.monotonic()
             try:
                 with waiting(self._patience, _host(here)):
-                    response = self._session.get(
+                    response = self._session.request(
+                        method,
                         self._credentials.with_token(here),
                         headers=headers,
                         auth=(login.user, login.password) if login else _nobody,
@@ -164,7 +177,7 @@ class Client:
                 # `requests` looks at where a redirect leads also where it need not follow it.
                 raise _failure(url, "the server redirects to what is not a URL") from None
             took = time.monotonic() - started
-            _log.info("GET %s: %d, %.3f s", redact(here), response.status_code, took)
+            _log.info("%s %s: %d, %.3f s", method, redact(here), response.status_code, took)
             if not response.is_redirect:
                 return response
             response.close()
@@ -288,6 +301,12 @@ def why_broken(error: Exception, timeout: float) -> tuple[str, str | None]:
     return reason, None
 
 
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment has for `url`, as `requests` chooses it, without its login."""
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    return redact(proxy) if proxy else None
+
+
 def _host(url: str) -> str:
     return f"`{urlsplit(url).hostname}`"
 
@@ -326,11 +345,16 @@ def retry_after(text: str | None) -> float:
     text = (text or "").strip()
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
         return float(text)
+    moment = _date(text)
+    return 0.0 if moment is None else max(moment - time.time(), 0.0)
+
+
+def _date(text: str | None) -> float | None:
+    """The moment of a Date header (RFC 9110, 6.6.1); None if it makes no sense."""
     try:
-        wait = parsedate_to_datetime(text).timestamp() - time.time()
+        return parsedate_to_datetime(text or "").timestamp()
     except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return max(wait, 0.0)
+        return None
 
 
 def _is_page(data: bytes, response: requests.Response, url: str) -> bool:

@@ -46,10 +46,11 @@ _Origin = tuple[str, str, "int | None"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """A user name and a password or token; its repr shows neither."""
+    """A user name and a password or token; its repr shows neither. `source` says whence it is."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
+    source: str = field(default="the settings", compare=False)
 
 
 class Credentials:
@@ -131,7 +132,7 @@ class Credentials:
         # netrc has a single entry for a host, so that a user name that was given may be of another.
         if not entry or not entry[2] or user not in (None, entry[0]):
             return None
-        return Login(user=entry[0] or "", password=entry[2])
+        return Login(user=entry[0] or "", password=entry[2], source="netrc")
 
     @lazy
     def _netrc(self) -> netrc | None:
@@ -170,7 +171,7 @@ def split_userinfo(url: str) -> tuple[str, Login | None]:
         return url, None
     user, _, password = userinfo.partition(":")
     clean = parts._replace(netloc=host).geturl()
-    return clean, Login(user=unquote(user), password=unquote(password))
+    return clean, Login(user=unquote(user), password=unquote(password), source="its URL")
 
 
 def _from_keyring(parts: SplitResult, user: str) -> Login | None:
@@ -184,7 +185,7 @@ def _from_keyring(parts: SplitResult, user: str) -> Login | None:
     try:
         for service in (f"{parts.scheme}://{host}", host):
             if password := keyring.get_password(service, user):
-                return Login(user=user, password=password)
+                return Login(user=user, password=password, source="the keyring")
     except KeyringError:
         pass  # there is none, or it stays locked
     return None

@@ -14,7 +14,7 @@ from pkgcache._files import open_file
 from pkgcache.errors import CacheError, DownloadError, HashMismatch
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience, Tries
-from pkgcache.web.receiving import Body, Cancelled, Partial, Received, T
+from pkgcache.web.receiving import Body, Cancelled, Looked, Partial, Received, T
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,6 +129,22 @@ class Downloader:
                 raise Cancelled
 
         return self._retried(url, lambda: client.read(url, start, end, heed, page=page), pause)
+
+    def look(self, url: str) -> Looked:
+        """What a server answers about `url`, whatever its status; asked once, and nothing is read.
+
+        Raises `DownloadError` where it does not answer.
+        """
+        _check_scheme(url)
+        if self._offline:
+            raise DownloadError(redact(url), "downloads are switched off")
+        return self._http().look(url)
+
+    def proxy(self, url: str) -> str | None:
+        """The proxy that requests to `url` go through, without its login; None for none."""
+        from pkgcache.web._http import proxy_of
+
+        return proxy_of(url)
 
     def _receive(self, url: str, partial: Partial) -> Received:
         # A beginning left by an earlier attempt may be wrong, and so may a proxy once.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from envid.packages import Hashes
     from pkgcache.progress import Task
 
-__all__ = ["Body", "Cancelled", "Partial", "Received"]
+__all__ = ["Body", "Cancelled", "Looked", "Partial", "Received"]
 
 _CHUNK = 1 << 18
 
@@ -50,6 +50,14 @@ class Body(NamedTuple):
     start: int
     total: int | None
     pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a server answered. `date` is its clock, as a POSIX time, None where it does not say."""
+
+    status: int
+    date: float | None
 
 
 class Partial:
