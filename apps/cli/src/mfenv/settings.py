@@ -31,6 +31,7 @@ __all__ = [
     "describe",
     "package_limits",
     "patience",
+    "project_files",
     "transmute_memory",
 ]
 
@@ -310,21 +311,29 @@ def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str
 
     with suppress(RuntimeError):  # a user without a home directory has no file there
         yield _from_file(user_config_path("mfenv") / "mfenv.toml", ())
+    # The nearest one alone: files further up add nothing to it.
+    for path, table in project_files(directory):
+        yield _from_file(path, table)
+        return
+
+
+def project_files(directory: Path | None = None) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The files of projects with settings for a directory, and the table; the first one counts.
+
+    Raises `InvalidSetting` where the current directory is gone.
+    """
     try:
         start = directory or Path.cwd()
     except FileNotFoundError:
         raise InvalidSetting("the current directory is gone", "change to another one") from None
-    # The nearest one alone: files further up add nothing to it.
     for folder in (start, *start.parents):
         if (folder / "mfenv.toml").is_file():
-            yield _from_file(folder / "mfenv.toml", ())
-            return
+            yield folder / "mfenv.toml", ()
         # Not parsed before something of ours is in it: whether the project's own file is whole is
         # not for us to say.
         project = folder / "pyproject.toml"
         if project.is_file() and b"[tool.mfenv" in project.read_bytes():
-            yield _from_file(project, ("tool", "mfenv"))
-            return
+            yield project, ("tool", "mfenv")
 
 
 def _from_file(path: Path, table: tuple[str, ...]) -> Iterator[tuple[str, Any, str]]:

@@ -1,0 +1,1 @@
+"""Whether mfenv can work here: checks that read, ask and try, and change nothing."""

@@ -1,0 +1,170 @@
+"""What is looked at: the settings in force, what stands on them, and the servers in them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mfenv.diagnosing.together import together
+from mfenv.site import Site
+from pkgcache.lazy import lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mfenv.settings import Settings
+    from pkgcache.stores.store import Store
+    from pkgcache.web.patience import Patience
+    from resolvers.request import ResolveContext
+
+__all__ = ["Answer", "Server", "Subject", "existing"]
+
+# Seconds: for an answer, and for those of all servers.
+_SILENCE, _SERVERS = 3.0, 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What is asked over the network: `url` is what it is known by, `page` what is asked for."""
+
+    kind: str
+    url: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server answered: a status, or the `error` in its place.
+
+    `skew` is how many seconds its clock is ahead of ours, None where it does not say.
+    """
+
+    server: Server
+    proxy: str | None
+    seconds: float = 0.0
+    status: int | None = None
+    skew: float | None = None
+    error: Exception | None = None
+
+
+class Subject:
+    """An installation. What cannot be had raises each time that it is asked for.
+
+    With `offline`, nothing is asked over the network.
+    """
+
+    def __init__(self, load: Callable[[], Settings], *, offline: bool = False) -> None:
+        self._load, self._offline = load, offline
+
+    @lazy
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._load()
+
+    @lazy
+    def site(self) -> Site:
+        """The place of this user; nothing is made by it."""
+        return Site(self.settings)
+
+    @property
+    def offline(self) -> str | None:
+        """Why no channel and no index is asked, None where they are."""
+        if self._offline:
+            return "--offline"
+        names = (name for name in ("local_only", "offline") if getattr(self.settings, name))
+        return next((self.settings.origins.get(name, name) for name in names), None)
+
+    @property
+    def no_store(self) -> str | None:
+        """Why the store is not asked, None where it is."""
+        if self.settings.local_only:
+            return self.settings.origins.get("local_only", "local_only")
+        remote = not self.settings.store.startswith("file:")
+        return "--offline" if self._offline and remote else None
+
+    @property
+    def patience(self) -> Patience:
+        """Little: somebody waits for what is found."""
+        from pkgcache.web.patience import Patience
+
+        return Patience(silence=min(_SILENCE, self.settings.network_silence), tries=1)
+
+    @property
+    def context(self) -> ResolveContext:
+        """What engines are asked with."""
+        from resolvers.request import ResolveContext
+
+        return ResolveContext(cache_dir=self.site.home / "engines", patience=self.patience)
+
+    @lazy
+    def store(self) -> Store:
+        """The shared store, where there is one."""
+        from pkgcache.stores.opening import open_store
+
+        return open_store(self.settings.store, self.patience)
+
+    @lazy
+    def servers(self) -> tuple[Server, ...]:
+        """The channels, indexes and pages that are asked where a request names none."""
+        from mfenv.sources import sources_of
+        from resolvers.channels import CHANNEL_ALIAS, channel_urls
+        from resolvers.indexes import index_url
+
+        servers = []
+        for source in sources_of((), self.settings, self.site.credentials):
+            if source.kind == "channel":
+                urls = channel_urls(source.url, self.settings.channel_alias or CHANNEL_ALIAS)
+                servers += [
+                    Server(kind=source.kind, url=url, page=f"{url}/noarch/repodata.json")
+                    for url in urls
+                ]
+                continue
+            url = index_url(source.url, self.context) if source.kind == "index" else source.url
+            page = f"{url}/" if source.kind == "index" else url
+            servers.append(Server(kind=source.kind, url=url, page=page))
+        return tuple(servers)
+
+    @lazy
+    def asked(self) -> tuple[Answer, ...]:
+        """What all servers answer, the store's service at the end."""
+        servers = [] if self.offline else [*self.servers]
+        servers += [server for server in self._service() if not self.no_store]
+        remote = [server for server in servers if not server.page.startswith("file:")]
+        answers = together([partial(self._ask, server) for server in remote], _SERVERS)
+        return tuple(
+            answer or Answer(server=server, proxy=None, error=TimeoutError())
+            for server, answer in zip(remote, answers, strict=True)
+        )
+
+    def _service(self) -> Iterator[Server]:
+        if self.settings.store and not self.no_store:
+            from pkgcache.errors import PkgcacheError
+
+            try:
+                endpoint = self.store.endpoint
+            except PkgcacheError:  # which the check of the store says
+                return
+            if endpoint:
+                yield Server(kind="store", url=endpoint, page=endpoint)
+
+    def _ask(self, server: Server) -> Answer:
+        from pkgcache.web.download import Downloader
+
+        started, proxy = time.time(), None
+        with Downloader(self.site.credentials, patience=self.patience) as downloader:
+            try:
+                proxy = downloader.proxy(server.page)
+                looked = downloader.look(server.page)
+            except Exception as error:  # noqa: BLE001 - is told by who looks at the answers
+                return Answer(server=server, proxy=proxy, error=error)
+        seconds = time.time() - started
+        skew = None if looked.date is None else looked.date - started - seconds / 2
+        return Answer(server=server, proxy=proxy, seconds=seconds, status=looked.status, skew=skew)
+
+
+def existing(path: Path) -> Path:
+    """The path, or the nearest above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
