@@ -249,6 +249,14 @@ def test_an_environment_beside_files(moved: Machine) -> None:
     assert "nothing differs" in moved.ok("diff", "team/a~1", "pylock.toml")
 
 
+def test_a_file_that_is_called_as_an_environment_is_not_taken_for_it(moved: Machine) -> None:
+    moved.ok("alias", "team/a~1", "r.txt")
+    said = moved.fails("diff", "team/a", "r.txt")
+    assert "write `./r.txt` or `r.txt:latest`" in said
+    assert "asked" not in moved.ok("diff", "team/a", "./r.txt")
+    assert "~ dep 2.0 -> 1.0" in moved.ok("diff", "team/a", "r.txt:latest")
+
+
 def test_two_platforms_of_one_environment(machine: Machine, index: FakeIndex) -> None:
     index.add(make_wheel("mac", "1.0"))
     machine.file("r.txt", "app\nmac; sys_platform == 'darwin'\n")

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envid.aliases import DEFAULT_TAG
 from envid.resolved import ResolvedEnv
-from mfenv.errors import InvalidRequest, IsLock
+from mfenv.errors import Ambiguous, InvalidRequest, IsLock
 from mfenv.exploring.comparing import Compared, compare, compare_asked
 from mfenv.exploring.sides import Part, Side, pairs, part
 from mfenv.lockfile.refusing import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mfenv.answering import Answers
     from mfenv.finding import Finder
@@ -35,10 +36,13 @@ class Comparison:
 
 
 class Comparisons:
-    """Compares; what is known here or in the store is read, and nothing is resolved."""
+    """Compares; what is known here or in the store is read, and nothing is resolved.
 
-    def __init__(self, finder: Finder, answers: Answers) -> None:
-        self._finder, self._answers = finder, answers
+    `aliases` gives what an alias is given to here, if it is.
+    """
+
+    def __init__(self, finder: Finder, answers: Answers, aliases: Callable[[str], object]) -> None:
+        self._finder, self._answers, self._is_alias = finder, answers, aliases
 
     def platforms(self, name: str, platforms: Sequence[str]) -> Comparison:
         """Two platforms of one environment."""
@@ -73,6 +77,11 @@ class Comparisons:
             wanted = (named.platform,) if named.platform else platforms
             return Side(name=named.name, envs=self._finder.find(named.name, wanted))
         path = _path(named)
+        if self._is_alias(f"{named.name}:{DEFAULT_TAG}"):
+            raise Ambiguous(
+                f"`{named.name}` is a file here, and an alias",
+                f"write `./{named.name}` or `{named.name}:{DEFAULT_TAG}`",
+            )
         if isinstance(path, Path) and is_own(path):
             from mfenv.locking import locked
 

@@ -221,7 +221,7 @@ class Environments:
         """
         from mfenv.comparisons import Comparisons
 
-        comparisons = Comparisons(self._finder, self._answers)
+        comparisons = Comparisons(self._finder, self._answers, self._site.registry.alias)
         if after is None:
             return comparisons.platforms(before, platforms)
         return comparisons.of(before, after, platforms, environment)

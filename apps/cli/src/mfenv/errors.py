@@ -106,7 +106,7 @@ class UnknownEnvironment(MfenvError, LookupError):
 
 
 class Ambiguous(MfenvError, LookupError):
-    """The first digits of an id fit several environments."""
+    """A text fits several environments, or an environment and a file."""
 
 
 class ImmutableAlias(MfenvError, ValueError):

@@ -40,7 +40,7 @@ _ELSEWHERE = {
     "tree": ("dependencies", "deps", "deptree", "graph", "pipdeptree"),
     "why": ("depends", "explain", "repoquery", "whoneeds", "whoneed"),
 }
-# With less, `help` is near `shell`, and `tree` near `create`.
+# With less, `help` is near `shell`.
 _NEAR = 0.7
 
 

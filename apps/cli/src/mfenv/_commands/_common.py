@@ -112,7 +112,7 @@ def complete_package(
 
     try:
         with Environments(Settings.load({"local_only": True})) as environments:
-            envs = environments.find(context.params["env"])
+            envs = environments.find(context.params.get("env") or "")
     except (MfenvError, EnvidError):
         return []
     names = {package.name for env in envs for package in env.packages}
