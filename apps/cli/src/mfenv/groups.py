@@ -19,7 +19,7 @@ _ELSEWHERE = {
     "alias": ("name", "rename", "tag"),
     "cache info": ("du",),
     "config": ("configure", "settings"),
-    "create": ("clone", "init", "install", "make", "new", "sync", "venv", "virtualenv"),
+    "create": ("clone", "install", "make", "new", "sync", "venv", "virtualenv"),
     "diff": ("changes", "compare"),
     "export": ("freeze", "requirements"),
     "gc": ("clean", "cleanup", "prune"),
