@@ -2,56 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mfenv._commands._become import become
 from mfenv._commands._common import (
     check_one,
+    current_host,
     env_argument,
     local_only_option,
     lock_options,
     named,
     open_environments,
+    say,
+    say_packages,
 )
+from mfenv._commands.resolve import resolve
 from mfenv.groups import WrongUsage
+from mfenv.lockfile.names import ASKED, SETTINGS
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+
+    from envid.resolved import ResolvedEnv
+    from mfenv.environments import Environments
+
+_ASKED = tuple(field for field in ASKED.values() if field != "sys")
+# Programs run on this machine alone.
+_SETTINGS = tuple(field for field in SETTINGS.values() if field != "platforms")
 
 
 @click.command(
     context_settings={"allow_interspersed_args": False},
     epilog="\b\nExamples:\n  mfenv run team/etl:v1 -- python train.py --epochs 3\n"
-    "  mfenv run --lock mfenv.lock -- python train.py",
+    "  mfenv run --lock mfenv.lock -- python train.py\n"
+    "  mfenv run -r requirements.txt --python 3.12 -- python train.py\n"
+    "  mfenv run --script job.py -- --epochs 3",
 )
 @env_argument(required=False)
-@click.argument("command", metavar="CMD [ARG]...", nargs=-1)
+@click.argument("command", metavar="[CMD] [ARG]...", nargs=-1)
 @lock_options
+@click.option("--offline", is_flag=True, default=None, help="Ask no channel and no index.")
 @local_only_option
 def run(
-    env: str | None, command: tuple[str, ...], lock: Path | None, environment: str | None
+    env: str | None,
+    command: tuple[str, ...],
+    lock: Path | None,
+    environment: str | None,
+    offline: bool | None,
+    **options: Any,
 ) -> None:
     """Run a program in an environment.
 
     The environment is created if it is not there. The program takes the place of this process. With
-    --lock it is one of a lock file, nothing is resolved, and ENV is left out.
+    --lock it is one of a lock file, nothing is resolved, and ENV is left out. With what is asked for
+    in place of ENV, such as -r FILE, it is resolved if it is not known; with --script FILE, the
+    program is that script, and all words are its arguments.
     """
-    if lock and env:
+    asked = {name: options[name] for name in _ASKED}
+    settings = {name: options[name] for name in _SETTINGS}
+    _check_asked(asked, settings, lock, offline)
+    if env and (lock or any(asked.values())):
         # With no name in front of it, the program is the first word.
         command, env = (env, *command), None
-    check_one(env, lock, environment)
+    if not any(asked.values()):
+        check_one(env, lock, environment)
     words = command[1:] if command[:1] == ("--",) else command
-    if not words:
+    if asked["scripts"]:
+        words = ("python", str(asked["scripts"][0]), *words)
+    elif not words:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
-    if words is command and words[0].startswith("-"):
+    elif words is command and words[0].startswith("-"):
         hint = "options of `mfenv run` stand in front of ENV, those of a program behind its name"
         raise WrongUsage(f"`{words[0]}` stands where a program is expected", hint)
     from mfenv.activation import program
 
-    with open_environments() as environments:
-        chosen = named(environments, env, lock, environment)
+    with open_environments({**settings, "offline": offline}) as environments:
+        if any(asked.values()):
+            chosen: str | ResolvedEnv = _resolved(environments, asked)
+        else:
+            chosen = named(environments, env, lock, environment)
         if isinstance(chosen, str):
             prefix = environments.prefix_for(chosen)
         else:
@@ -59,3 +91,44 @@ def run(
         variables = environments.activation(prefix)
     # With everything closed: nothing of this process is left in the program.
     become(program(prefix, words[0], variables), list(words), variables)
+
+
+# What is asked for has the very options that it has in `mfenv resolve`.
+run.params[2:2] = [option for option in resolve.params if option.name in {*_ASKED, *_SETTINGS}]
+
+
+def _check_asked(
+    asked: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    lock: Path | None,
+    offline: bool | None,
+) -> None:
+    if any(asked.values()):
+        if lock:
+            raise click.UsageError("A lock says what is there: ask for nothing beside --lock.")
+    elif offline or any(value not in (None, ()) for value in settings.values()):
+        raise click.UsageError(
+            "Nothing is resolved for ENV or --lock: leave out what says how, or say what to resolve."
+        )
+    if (asked["groups"] or asked["extras"]) and not asked["pyprojects"]:
+        raise click.UsageError("--group and --extra are of a pyproject.toml: give it with -p FILE.")
+    scripts: Sequence[object] = asked["scripts"]
+    if len(scripts) > 1:
+        raise click.UsageError("Give one --script: it is the program that runs.")
+    if any(not isinstance(script, Path) for script in scripts):
+        raise click.UsageError("A script that runs is a file: fetch it first.")
+
+
+def _resolved(environments: Environments, asked: Mapping[str, Any]) -> ResolvedEnv:
+    """What is asked for, on this machine; told of in so far as it is new."""
+    from envid.platforms import host_platform
+    from mfenv.request import Request
+
+    request = Request(**asked, platforms=(host_platform(),))
+    outcome = environments.resolve(current_host().request(request))
+    for note in outcome.notes:
+        say(f"note: {note}")
+    env = outcome.envs[0]
+    if not outcome.known:
+        say_packages(env, "resolved")
+    return env

@@ -1,0 +1,74 @@
+"""Programs run in what is asked for, in one step: resolved, created, known again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from resolvers.testing import FakeIndex
+
+    from .helpers import Machine
+
+JOB = """\
+# /// script
+# requires-python = ">=3.9"
+# dependencies = ["dep<2"]
+# ///
+import sys
+from importlib.metadata import version
+print(version("dep"), *sys.argv[1:])
+"""
+SHOW = ("python", "-c", "import importlib.metadata as m; print(m.version('dep'))")
+
+
+def test_a_file_is_resolved_created_and_known_again(machine: Machine, index: FakeIndex) -> None:
+    machine.file("requirements.txt", "dep\n")
+    first = machine.run("run", "-r", "requirements.txt", "--", *SHOW)
+    assert (first.status, "1 package on Python" in first.err) == (0, True)
+    index.requests.clear()
+    second = machine.run("run", "-r", "requirements.txt", "--", *SHOW)
+    assert (second.status, second.out, second.err) == (0, first.out, "")
+    assert not index.requests
+    # The same environment as anybody else's who asks for it.
+    resolved = machine.ok("resolve", "-r", "requirements.txt")
+    assert "there already" in machine.run("create", resolved).err
+
+
+def test_a_script_is_the_program_and_words_are_its_arguments(machine: Machine) -> None:
+    machine.file("job.py", JOB)
+    assert machine.ok("run", "--script", "job.py", "--", "--epochs", "3") == "1.0 --epochs 3"
+    assert machine.ok("run", "--script", "job.py", "a", "--epochs") == "1.0 a --epochs"
+    assert machine.ok("run", "--script", "job.py") == "1.0"
+
+
+def test_what_is_asked_for_on_the_command_line(machine: Machine) -> None:
+    assert machine.ok("run", "--pypi", "dep<2", "--", *SHOW) == "1.0"
+
+
+def test_this_machine_alone_counts(machine: Machine) -> None:
+    machine.environ["MFENV_PLATFORMS"] = "osx-arm64,linux-64,linux-aarch64,osx-64"
+    machine.ok("run", "--pypi", "dep", "--", *SHOW)
+    assert len(machine.json("list")["environments"]) == 1
+
+
+def test_the_status_is_that_of_the_program(machine: Machine) -> None:
+    command = ("--pypi", "dep", "--", "python", "-c", "raise SystemExit(7)")
+    assert machine.run("run", *command).status == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["-r", "r.txt"], "missing argument `CMD [ARG]...`"),
+        (["-r", "r.txt", "--lock", "mfenv.lock", "--", "x"], "ask for nothing beside --lock"),
+        (["--pre", "team/etl", "--", "x"], "nothing is resolved for ENV"),
+        (["--group", "g", "--pypi", "dep", "--", "x"], "--group and --extra are of"),
+        (["--script", "a.py", "--script", "b.py"], "give one --script"),
+        (["--script", "http://127.0.0.1:9/a.py"], "a script that runs is a file"),
+    ],
+)
+def test_wrong_usage_is_told(machine: Machine, words: list[str], problem: str) -> None:
+    done = machine.run("run", *words)
+    assert (done.status, problem in done.err) == (2, True), done.err
