@@ -71,7 +71,8 @@ def test_it_has_the_ids_that_resolve_gives(machine: Machine) -> None:
     machine.ok("create", "--lock", "mfenv.lock")
     (again,) = machine.json("show", found, "--platform", "linux-64")["environments"]
     (before,) = (one for one in described if one["platform"] == "linux-64")
-    assert before.pop("origins")["pypi"] == {"app": "pyproject.toml:6"}  # a lock has no lines of these
+    # A lock has no lines of these.
+    assert before.pop("origins")["pypi"] == {"app": "pyproject.toml:6"}
     told = {"resolved_at": "1970-01-01T00:00:00Z", "resolved_by": "mfenv.lock"}
     assert again == {**before, **told}
 
