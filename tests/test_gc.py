@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mfenv._commands._common import size_text
+from pkgcache.local.collecting import disk_use
+
 from .helpers import consistent, files, finish, tidy
 
 if TYPE_CHECKING:
@@ -66,10 +69,12 @@ def test_what_was_removed_leaves_the_cache(machine: Machine) -> None:
     age(machine)
     before = held(machine)
     said = machine.json("gc", "--dry-run")
+    assert f", which frees {size_text(said['freed'])}\n" in machine.run("gc", "--dry-run").err
     assert held(machine) == before
+    size = disk_use([machine.home / "cache"])
     done = machine.json("gc")
     assert {**said, "dry_run": False} == done
-    assert done["freed"] > 0
+    assert done["freed"] == size - disk_use([machine.home / "cache"]) > 0
     assert {one["digest"] for one in done["packages"]} == before - held(machine) != set()
     machine.ok("create", kept)
     assert "there already" in machine.run("create", kept).err

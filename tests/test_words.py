@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from mfenv._cli import cli
+from mfenv.command_line import run
 
 if TYPE_CHECKING:
     from .helpers import Machine
@@ -29,8 +35,17 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["update"], "mfenv resolve --update"),
         (["env", "list"], "mfenv list"),
         (["ls"], "mfenv list"),
-        (["info"], "mfenv show"),
+        (["env", "create", "-f", "x"], "mfenv create"),
+        (["env", "remove"], "mfenv rm"),
+        (["env", "update"], "mfenv resolve --update"),
+        (["env", "--help"], "mfenv list"),
+        (["pip", "install", "x"], "mfenv create"),
+        (["pip", "tree"], "mfenv tree"),
+        (["info"], "mfenv doctor"),
         (["clean"], "mfenv gc"),
+        (["cache", "clean"], "mfenv gc"),
+        (["cache", "remove"], "mfenv gc"),
+        (["cache", "dir"], "mfenv cache info"),
         (["activate", "x"], "mfenv shell"),
         (["resovle"], "mfenv resolve"),
         (["cache", "verfy"], "mfenv cache verify"),
@@ -39,7 +54,7 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["compare", "x", "y"], "mfenv diff"),
         (["explain", "x"], "mfenv why"),
         (["help"], None),
-        (["cache", "remove"], None),
+        (["cache", "frobnicate"], None),
     ],
 )
 def test_a_command_of_another_tool(machine: Machine, words: list[str], meant: str | None) -> None:
@@ -49,6 +64,57 @@ def test_a_command_of_another_tool(machine: Machine, words: list[str], meant: st
     assert said.endswith(f"`{group} --help` lists the commands\n")
     assert (f"did you mean `{meant}`?" if meant else "hint: `") in said
     assert ("did you mean" in said) == bool(meant)
+
+
+# Those that their own documentation lists; uv is asked, since it is here.
+OTHERS = {
+    "conda": "activate clean commands compare config content-trust create deactivate doctor env export"
+    " info init install list notices package remove rename repoquery run search token uninstall update"
+    " upgrade build convert debug develop index inspect metapackage pack render skeleton",
+    "mamba": "activate auth clean completion config constructor create deactivate env info install list"
+    " package ps reinit remove repoquery run search self-update server shell uninstall update",
+    "pip": "cache check completion config debug download freeze hash help index inspect install list"
+    " lock search show uninstall wheel",
+    "pixi": "add auth build clean completion config diff exec global help import info init install list"
+    " lock project publish reinstall remove run search self-update shell shell-hook task tree update"
+    " upgrade upload workspace",
+    "poetry": "about add build cache check config debug env export help init install list lock new"
+    " publish remove run search self shell show source sync update version",
+    "uv": "",
+}
+
+
+def of_uv() -> list[str]:
+    command = (sys.executable, "-m", "uv", "--help")
+    shown = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    section = shown.partition("Commands:\n")[2].partition("\n\n")[0]
+    found = re.findall(r"^  ([a-z-]+) ", section, re.MULTILINE)
+    assert {"pip", "venv"} <= {*found}
+    return found
+
+
+@pytest.mark.parametrize("tool", OTHERS)
+def test_every_command_of_other_tools_has_an_answer(
+    tool: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = OTHERS[tool].split() or of_uv()
+    for word in words:
+        if word in cli.commands:
+            continue
+        assert run(cli, [word], name="mfenv") == 2
+        first, hint = capsys.readouterr().err.splitlines()
+        assert first == f"error: there is no command `{word}`"
+        answer = hint.removeprefix("hint: ").removesuffix("`mfenv --help` lists the commands")
+        # Whoever asks for help is told where it is.
+        assert answer or word in ("help", "commands"), word
+        assert answer == "" or answer.endswith(("? ", "; ")), word
+        for line in re.findall(r"`mfenv ([a-z][a-z -]*)`", answer):
+            # What is named is there, with its options.
+            named = line.split()
+            subcommands = [one for one in named if not one.startswith("-")]
+            assert run(cli, [*subcommands, "--help"], name="mfenv") == 0
+            shown = capsys.readouterr().out
+            assert all(one in shown for one in named if one.startswith("-")), answer
 
 
 @pytest.mark.parametrize(

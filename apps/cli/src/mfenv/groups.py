@@ -10,35 +10,69 @@ from mfenv._layout import Context
 from mfenv._output import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Sequence
 
 __all__ = ["Commands", "WrongUsage", "nearest"]
 
-# What other tools call what a command does, by how it is written here.
+# What conda, mamba, pixi, uv, pip, poetry and others call what a command does, by how it is written
+# here; of two words, the first is a group of theirs.
 _ELSEWHERE = {
     "alias": ("name", "rename", "tag"),
-    "cache info": ("du",),
-    "config": ("configure", "settings"),
-    "create": ("clone", "install", "make", "new", "sync", "venv", "virtualenv"),
+    "cache info": ("cache dir", "cache list", "cache show", "cache size", "du"),
+    "cache verify": ("hash", "validate", "verify"),
+    "completion install": ("autocomplete", "completions", "generate-shell-completion"),
+    "config": ("configure", "project", "settings", "workspace"),
+    "create": (
+        *("clone", "install", "make", "new", "sync", "venv", "virtualenv"),
+        *("global", "reinstall", "tool"),
+    ),
     "diff": ("changes", "compare"),
-    "export": ("freeze", "requirements"),
-    "gc": ("clean", "cleanup", "prune"),
+    "doctor": ("about", "check", "debug", "diagnose", "health", "info"),
+    "export": ("freeze", "pack", "requirements"),
+    "gc": (
+        *("cache clean", "cache clear", "cache prune", "cache purge", "cache remove"),
+        *("clean", "cleanup", "prune"),
+    ),
     "get": ("download", "fetch", "pull"),
     "history": ("log", "reflog", "revisions", "versions"),
     "import": ("from-lock", "load", "read"),
-    "list": ("env", "envs", "ls"),
+    "list": ("env", "envs", "ls", "ps"),
     "publish": ("push", "upload"),
-    "resolve": ("compile", "solve"),
+    "resolve": ("compile", "pip", "solve"),
     "resolve --update": ("update", "upgrade"),
     "resolve --using": ("add",),
     "rm": ("del", "delete", "destroy", "remove", "uninstall"),
-    "run": ("exec", "python", "start"),
-    "search": ("find", "grep", "query", "which"),
-    "shell": ("activate",),
-    "show": ("describe", "info", "inspect", "status"),
+    "run": ("exec", "python", "start", "task"),
+    "search": ("find", "grep", "index", "query", "which"),
+    "shell": ("activate", "reinit", "shell-hook", "shellenv"),
+    "show": ("describe", "inspect", "metadata", "status"),
     "transmute": ("convert",),
     "tree": ("dependencies", "deps", "deptree", "graph", "pipdeptree"),
     "why": ("depends", "explain", "repoquery", "whoneeds", "whoneed"),
+}
+# Groups of theirs that say no more than what is meant anyway: `env list`, `pip install`.
+_GROUPS = ("env", "envs", "pip", "project", "workspace")
+# What there is nothing for, by what to do instead.
+_OTHERWISE = {
+    "`exit` leaves the shell that `mfenv shell` started": ("deactivate",),
+    "`mfenv --version` says which one this is": ("version",),
+    "mfenv is upgraded by what installed it, such as `pip install --upgrade mfenv`": (
+        *("self", "self-update"),
+    ),
+    "logins stand in URLs, netrc or the keyring, and those of stores where their services have"
+    " them: `mfenv doctor` says which are found": (
+        *("auth", "content-trust", "login", "logout", "token"),
+    ),
+    "sources are settings, `channels` and `index_url`: `mfenv config` shows them": (
+        *("channel", "channels", "source", "sources"),
+    ),
+    "mfenv builds wheels where a request needs them, and packages of your own are built elsewhere": (
+        *("build", "constructor", "develop", "metapackage", "package", "render", "skeleton"),
+        "wheel",
+    ),
+    "advisories, formatting, news and servers are other tools'": (
+        *("audit", "format", "notices", "server"),
+    ),
 }
 # With less, `help` is near `shell`.
 _NEAR = 0.7
@@ -69,14 +103,35 @@ class Commands(click.Group):
         name = args[0]
         if self.get_command(ctx, name) or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        called = (here for here, others in _ELSEWHERE.items() if name.lower() in others)
-        meant = next((name for name in called if name.split()[0] in self.commands), None)
-        meant = meant or nearest(name, self.commands)
+        root = ctx.find_root()
+        known = root.command.commands if isinstance(root.command, click.Group) else self.commands
+        group = ctx.command_path.removeprefix(root.command_path).split()
         every = f"`{ctx.command_path} --help` lists the commands"
+        hint = _hint([*group, *args], known)
+        if hint in _OTHERWISE:
+            raise WrongUsage(f"there is no command `{name}`", f"{hint}; {every}")
+        meant = f"{root.command_path} {hint}" if hint else None
+        if near := None if hint else nearest(name, self.commands):
+            meant = f"{ctx.command_path} {near}"
         raise WrongUsage(
-            f"there is no command `{name}`",
-            f"did you mean `{ctx.command_path} {meant}`? {every}" if meant else every,
+            f"there is no command `{name}`", f"did you mean `{meant}`? {every}" if meant else every
         )
+
+
+def _hint(words: Sequence[str], known: Container[str]) -> str | None:
+    """What a command line of another tool is called here, or what to do instead; None: neither."""
+    first, *rest = (word.lower() for word in words)
+    if first in _GROUPS and rest:
+        inner = rest[0] if rest[0] in known else _hint(rest, known)
+        if inner:
+            return inner
+    ours = {here: others for here, others in _ELSEWHERE.items() if here.split()[0] in known}
+    # What is said of two words goes before what is said of the first.
+    for phrase in (" ".join((first, *rest[:1])), first):
+        for here, others in {**ours, **_OTHERWISE}.items():
+            if phrase in others:
+                return here
+    return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -94,7 +94,11 @@ def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
         (garbage.leftovers, "leftovers"),
     )
     done = ", ".join(f"{count} {what}" for count, what in counts if count)
-    say(f"{word} {done}: {size_text(garbage.freed)}" if done else "there is nothing to collect")
+    say(
+        f"{word} {done}, which frees {size_text(garbage.freed)}"
+        if done
+        else "there is nothing to collect"
+    )
     if garbage.cache.recent:
         say(f"{garbage.cache.recent} more were used within the last hour, and stay")
 
@@ -117,7 +121,7 @@ def _report_store(swept: Swept, *, dry_run: bool, as_json: bool) -> None:
         say("another process collects in this store; nothing was done")
         return
     word = "would delete" if dry_run else "deleted"
-    say(f"{word} {len(swept.deleted)} objects: {size_text(swept.deleted_size)}")
+    say(f"{word} {len(swept.deleted)} objects, which frees {size_text(swept.deleted_size)}")
     if swept.listed:
         # Rounded up, so that who comes back at the minute that is named is not too early.
         minutes = int(swept.due // 60) + 1
