@@ -23,8 +23,8 @@ _ELSEWHERE = {
     "completion install": ("autocomplete", "completions", "generate-shell-completion"),
     "config": ("configure", "project", "settings", "workspace"),
     "create": (
-        *("clone", "install", "make", "new", "sync", "venv", "virtualenv"),
-        *("global", "reinstall", "tool"),
+        *("clone", "global", "install", "make", "new", "reinstall", "sync", "tool", "venv"),
+        "virtualenv",
     ),
     "diff": ("changes", "compare"),
     "doctor": ("about", "check", "debug", "diagnose", "health", "info"),
@@ -56,23 +56,19 @@ _GROUPS = ("env", "envs", "pip", "project", "workspace")
 _OTHERWISE = {
     "`exit` leaves the shell that `mfenv shell` started": ("deactivate",),
     "`mfenv --version` says which one this is": ("version",),
-    "mfenv is upgraded by what installed it, such as `pip install --upgrade mfenv`": (
-        *("self", "self-update"),
+    "mfenv is upgraded by what installed it: `pip install --upgrade mfenv`": (
+        "self",
+        "self-update",
     ),
-    "logins stand in URLs, netrc or the keyring, and those of stores where their services have"
-    " them: `mfenv doctor` says which are found": (
+    "logins stand in URLs, netrc, the keyring: `mfenv doctor` says which are found": (
         *("auth", "content-trust", "login", "logout", "token"),
     ),
-    "sources are settings, `channels` and `index_url`: `mfenv config` shows them": (
-        *("channel", "channels", "source", "sources"),
-    ),
+    "sources are settings: `mfenv config` shows them": ("channel", "channels", "source", "sources"),
     "mfenv builds wheels where a request needs them, and packages of your own are built elsewhere": (
         *("build", "constructor", "develop", "metapackage", "package", "render", "skeleton"),
         "wheel",
     ),
-    "advisories, formatting, news and servers are other tools'": (
-        *("audit", "format", "notices", "server"),
-    ),
+    "for that there are other tools": ("audit", "format", "notices", "server"),
 }
 # With less, `help` is near `shell`.
 _NEAR = 0.7

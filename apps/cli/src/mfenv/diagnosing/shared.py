@@ -49,7 +49,8 @@ def check_store(subject: Subject) -> Iterator[Finding]:
     yield from wrong
     if not wrong:
         state = "" if used else "; nothing was published there yet"
-        yield ok(f"{store.url}: reads, lists, writes, heeds conditions, deletes{state}")
+        at = f" at {store.endpoint}" if store.endpoint else ""
+        yield ok(f"{store.url}{at}: reads, lists, writes, heeds conditions, deletes{state}")
 
 
 def _writing(store: Store) -> Iterator[Finding]:
