@@ -105,6 +105,7 @@ def test_why_names_each_statement_and_its_shortest_ways(known: Machine) -> None:
     assert why["bound"] == [{"category": "constraints", "text": "dep<2", "place": "limits.txt:1"}]
 
 
+@pytest.mark.slow
 def test_conda_and_pypi_are_told_apart(conda: Machine, index: FakeIndex) -> None:
     index.add(make_wheel("mine", "1.0", requires=["pytool"]))
     conda.ok("resolve", "--conda", "pytool", "--pypi", "mine", "--alias", "team/m:v1")
@@ -137,6 +138,7 @@ def moved(machine: Machine) -> Machine:
     return machine
 
 
+@pytest.mark.slow
 def test_a_history_tells_what_an_alias_meant_and_what_changed(moved: Machine) -> None:
     before, now = (moved.json("show", name)["environments"][0] for name in ("team/a~1", "team/a"))
     assert before["full_id"] != now["full_id"]
@@ -164,6 +166,7 @@ def test_an_alias_goes_back_and_what_is_taken_away_is_told(moved: Machine) -> No
     assert "(taken away)" in moved.ok("history", "team/a")
 
 
+@pytest.mark.slow
 def test_what_others_moved_is_seen(moved: Machine, machines: Callable[[str], Machine]) -> None:
     other = machines("two")
     other.ok("show", "team/a")
@@ -224,6 +227,7 @@ def test_a_diff_as_json_and_its_status(moved: Machine) -> None:
     assert (done.status, done.out) == (0, f"{HERE}:\n  nothing differs\n")
 
 
+@pytest.mark.slow
 def test_an_environment_beside_files(moved: Machine) -> None:
     moved.file("r.txt", "dep<2\napp\n")
     done = moved.run("diff", "team/a", "r.txt")

@@ -70,6 +70,7 @@ def refused_everywhere(pad: Pad, *said: str) -> None:
         assert "(run-id " not in ran.out
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_lock_names_it_and_its_steps(locked: Pad, tmp_path: Path) -> None:
     locked.ok("locked", command="environment lock")
     good = (locked.flows / "locked.py").read_text()
@@ -174,6 +175,7 @@ def test_steps_are_resolved_from_a_lock_file(locked: Pad, tmp_path: Path) -> Non
     assert {"colours", "python"} <= names
 
 
+@pytest.mark.slow
 def test_what_is_taken_of_a_lock_file_may_be_said(locked: Pad, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
 
@@ -218,6 +220,7 @@ def test_a_lock_file_and_a_decorator_that_names_it_mean_the_same(
     assert "conda needs nothing resolved" in ran.out
 
 
+@pytest.mark.slow
 def test_a_lock_may_come_through_a_config(locked: Pad, tmp_path: Path) -> None:
     """As the README has it."""
     examples = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
