@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,6 +28,7 @@ from pkgcache.progress import NoProgress
 from pkgcache.web.credentials import Credentials
 from reqparse import ParseErrors, parse_file
 from resolvers.errors import (
+    BuildFailed,
     NeedsPlatform,
     NoMatchingFile,
     RequirementsUnmet,
@@ -670,6 +673,56 @@ def test_files_that_are_named_by_hashes_are_confirmed_by_the_index(
         outcome = resolved(place, lacking)
         (note,) = [note for note in outcome.notes if "as the lock says" in note]
         assert note.endswith("there is no `dep`")
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+@pytest.mark.parametrize("inside", ["out", "member/../../other", "member/up/other"])
+def test_nothing_outside_a_source_is_built_for_it(
+    tmp_path: Path, place: dict[str, Any], inside: str
+) -> None:
+    source = tmp_path / "source"
+    make_project(source / "member", "member", "1.0", module="a = 1\n")
+    make_project(tmp_path / "other", "member", "6.0", module="a = 6\n")
+    for link, target in (("in", "member"), ("out", "../other"), ("member/up", "../..")):
+        (source / link).symlink_to(target)
+    for words in ("init --quiet", "add .", "-c user.name=n -c user.email=e@localhost commit -qm a"):
+        subprocess.run(["git", *words.split()], cwd=source, check=True)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=source, text=True).strip()
+    lock = tmp_path / "requirements.txt"
+    text = f"member @ git+{source.as_uri()}@{head}#subdirectory="
+    lock.write_text(f"{text}{inside}\n")
+    with pytest.raises(BuildFailed, match="leads out of its source"):
+        envs(place, lock)
+    lock.write_text(f"{text}in\n")
+    (env,) = envs(place, lock).values()
+    assert [(package.name, package.version) for package in env.packages] == [("member", "1.0")]
+
+
+def test_what_the_extras_of_a_lock_need_must_be_in_it(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any]
+) -> None:
+    needs = ["dep; extra == 'more'", "win; extra == 'more' and sys_platform == 'win32'"]
+    app, dep = make_wheel("app", "1.0", requires=needs, extras=["more"]), make_wheel("dep", "2.0")
+    index.add(app, dep)
+    lock = requirements(tmp_path, index, app, dep)
+    lock.write_text(lock.read_text().replace("app==", "app[more]=="))
+    # What an extra of another entry needs is needed, too.
+    twice = requirements(
+        tmp_path / "twice", index, app, more=f"app[more]==1.0 --hash=sha256:{app.sha256}"
+    )
+    pipfile = tmp_path / "Pipfile.lock"
+    entry = {"version": "==1.0", "hashes": [f"sha256:{app.sha256}"], "extras": ["more"]}
+    meta = {
+        "hash": {"sha256": "x"},
+        "pipfile-spec": 6,
+        "sources": [{"name": "a", "url": index.url}],
+    }
+    pipfile.write_text(json.dumps({"_meta": meta, "default": {"app": entry}}))
+    for lacking in (twice, pipfile):
+        with pytest.raises(RequirementsUnmet, match=r"\[more\] is not met: there is no `dep`"):
+            envs(place, lacking)
+    (env,) = envs(place, lock).values()
+    assert facts(env) == {("app", "1.0", app.sha256), ("dep", "2.0", dep.sha256)}
 
 
 def test_a_poetry_lock_chooses_by_groups_extras_and_file_names(

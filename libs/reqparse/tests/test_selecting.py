@@ -459,6 +459,20 @@ def test_a_conda_lock(desk: Desk) -> None:
     assert "no group `x`; it has main, dev" in refused(locked, Choice(groups=("x",)))[0]
 
 
+def test_a_conda_package_for_another_platform(desk: Desk) -> None:
+    text = CONDA_LOCK.replace("{libc: '>=2', any: ''}", "{}")
+    assert "/linux-64/" in text
+    for subdir, problems in (
+        ("noarch", []),
+        ("osx-64", ["`zlib` is for osx-64, not for linux-64; lock again"]),
+    ):
+        locked = desk.read(text.replace("/linux-64/", f"/{subdir}/"), "conda-lock.yml")
+        if problems:
+            assert [p.partition(": ")[2] for p in refused(locked)] == problems
+        else:
+            assert names(select(locked, target())) == ["zlib"]
+
+
 def test_a_package_of_several_categories_is_one(desk: Desk) -> None:
     entry = CONDA_LOCK[CONDA_LOCK.index("- name: zlib") : CONDA_LOCK.index("- name: Foo_bar")]
     entry = entry.replace("{libc: '>=2', any: ''}", "{}")
@@ -501,8 +515,13 @@ def test_an_explicit_list(desk: Desk) -> None:
     twice = desk.read("@EXPLICIT\n" + url.format("noarch") * 2, "env.txt")
     assert "both 1.2 and 1.2 of `zlib` are listed" in refused(twice)[0]
     text = "@EXPLICIT\n" + url.format("linux-64") + url.format("osx-64").replace("zlib", "z")
-    problem = refused(desk.read(text, "env.txt"))[0]
-    assert "the list mixes packages for linux-64, osx-64" in problem
+    assert refused(desk.read(text, "env.txt")) == [
+        "3: `z` is for osx-64, not for linux-64; lock again"
+    ]
+    stated = desk.read("# platform: osx-64\n@EXPLICIT\n" + url.format("linux-64"), "env.txt")
+    assert refused(stated, platform="osx-64") == [
+        "3: `zlib` is for linux-64, not for osx-64; lock again"
+    ]
 
 
 def test_what_is_no_lock(desk: Desk) -> None:

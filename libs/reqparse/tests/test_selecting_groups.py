@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reqparse.selecting import Choice, pythons, select
+from reqparse.selecting import Choice, as_lock, pythons, select
 
 from .targets import target
 from .test_locks import SHA
@@ -73,6 +73,29 @@ def test_a_poetry_lock_has_no_other_groups(desk: Desk) -> None:
         "the lock has no extra `y`; it has more",
         "the lock has no group `x`; it has main, dev, docs",
     ]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "problem"),
+    [
+        ("idna<3", "`idna` is pinned otherwise than the constraint `idna<3` has it (c.txt:1)"),
+        ("idna>=3", None),
+        ("idna<3; sys_platform == 'darwin'", None),
+        ("other<3", None),
+        (
+            "idna @ https://h.org/i-3-py3-none-any.whl",
+            "`idna` is pinned otherwise than the constraint `idna @ https://h.org/i-3-py3-none-any.whl` has it (c.txt:1)",
+        ),
+    ],
+)
+def test_a_pin_that_a_constraint_forbids(desk: Desk, constraint: str, problem: str | None) -> None:
+    desk.put("c.txt", constraint)
+    locked = as_lock(desk.read("idna==3.7\n-c c.txt\n", "requirements.txt"))
+    if problem is None:
+        assert names(select(locked, target())) == ["idna"]
+    else:
+        (told,) = refused(locked)
+        assert told.replace(f"{desk.root}/", "") == f"1: {problem}; lock again"
 
 
 OLD = (

@@ -31,6 +31,9 @@ def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
         if package.category == "conda" and not _is_built(package):
             text = f"`{package.name}` is to be built from source, so its content is not exact"
             selection.problem(package.origin, text, "publish it to a channel and lock again")
+        if others := set(subdirs(package)) - {selection.target.platform}:
+            text = f"`{package.name}` is for {others.pop()}, not for {selection.target.platform}"
+            selection.problem(package.origin, text, "lock again")
     _check_python(selection, chosen.get(("conda", "python")))
     return {package: _needs(selection, package, chosen) for package in chosen.values()}
 
@@ -92,9 +95,6 @@ def _of_list(selection: Selection) -> list[LockedPackage]:
     platforms = {s for p in listed for s in p.platforms or subdirs(p)}
     if platforms:
         _check_platform(selection, sorted(platforms), "the list")
-    if len(platforms) > 1:
-        text = f"the list mixes packages for {', '.join(sorted(platforms))}"
-        selection.problem(selection.lock.origin, text)
     return listed
 
 

@@ -41,8 +41,7 @@ def _each_once(selection: Selection, listed: Iterable[LockedPackage]) -> dict[st
     """The packages by name; one that several categories list alike is one."""
     chosen: dict[str, LockedPackage] = {}
     for package in listed:
-        other = chosen.setdefault(package.name, package)
-        if (other.version, other.artifacts) != (package.version, package.artifacts):
+        if other := selection.once(chosen, package):
             selection.both(other, package, "lock again")
     return chosen
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from reqparse._reading import problem_of
@@ -13,7 +14,7 @@ from reqparse.errors import SelectionErrors
 from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reqparse._selection import Selection
     from reqparse.errors import Problem
@@ -57,11 +58,33 @@ def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:
     for package in selection.locked.packages:
         if not selection.holds(package.marker, package.origin):
             continue
-        other = chosen.setdefault(package.name, package)
-        if (other.version, other.artifacts) != (package.version, package.artifacts):
+        if other := selection.once(chosen, package):
             text = f"`{package.name}` is pinned twice, here and at {other.origin}"
             selection.problem(package.origin, text, "lock again")
+    for constraint in selection.locked.constraints:
+        if selection.holds(constraint.marker, constraint.origin):
+            _constrain(selection, constraint, chosen)
     return dict.fromkeys(chosen.values(), ())
+
+
+def _constrain(
+    selection: Selection, constraint: Requirement, chosen: Mapping[str, LockedPackage]
+) -> None:
+    """Refuse a pin that a constraint forbids, as pip does."""
+    package = chosen.get(canonicalize_name(constraint.name or ""))
+    if package is None:
+        return
+    if constraint.url or constraint.path:
+        places = {place for a in package.artifacts for place in (a.url, a.path)}
+        fits = bool({constraint.url, constraint.path} - {None} & places)
+    else:
+        version = package.version or ""
+        fits = not version or SpecifierSet(constraint.specifier).contains(version, prereleases=True)
+    if not fits:
+        text = (
+            f"`{package.name}` is pinned otherwise than the constraint `{constraint.text}` has it"
+        )
+        selection.problem(package.origin, f"{text} ({constraint.origin})", "lock again")
 
 
 def _open(requirement: Requirement) -> tuple[str, str] | None:
@@ -110,6 +133,7 @@ def _package(requirement: Requirement) -> LockedPackage:
         version=exact[1] if exact else None,
         artifacts=tuple(_artifacts(requirement)),
         marker=requirement.marker,
+        extras=requirement.extras,
         editable=requirement.editable,
         origin=requirement.origin,
     )

@@ -163,6 +163,17 @@ class Selection:
         text = f"both {other.version} and {package.version} of `{package.name}` are selected"
         self.problem(package.origin, text, hint)
 
+    def once(
+        self, chosen: dict[str, LockedPackage], package: LockedPackage
+    ) -> LockedPackage | None:
+        """Keep a package by its name, with the extras of all its entries; gives another one there."""
+        other = chosen.setdefault(package.name, package)
+        if (other.version, other.artifacts) != (package.version, package.artifacts):
+            return other
+        extras = tuple(sorted({*other.extras, *package.extras}))
+        chosen[package.name] = replace(other, extras=extras)
+        return None
+
     def start_over(self) -> None:
         """Forget every problem."""
         self._problems = {}

@@ -220,6 +220,9 @@ class LockedPackage:
     requires_python: str | None = None
     source: str | None = None
     """The channel or index it was found on."""
+    extras: tuple[str, ...] = ()
+    """Those that it is locked with, by a requirements file or a Pipfile.lock; what they need is
+    listed like everything else."""
     groups: tuple[str, ...] = ()
     """The environments, categories, extras or groups that include it, as the lock names them."""
     dependencies: tuple[LockedEdge, ...] = ()

@@ -30,7 +30,6 @@ _UNREAD = {
     "_meta.hash": None,  # of the Pipfile
     "_meta.hash.*": None,
     "_meta.sources.verify_ssl": "servers are always checked",
-    "*.*.extras": "what extras need is listed by itself",
 }
 _EXACT = re.compile(r"===?([^*]+)")
 _REPOSITORIES = ("git", "hg", "svn", "bzr")
@@ -96,6 +95,7 @@ def _package(
         artifacts=tuple(_artifacts(place, node)),
         marker=node.opt("markers"),
         source=indexes[index] if index is not None else None,
+        extras=tuple(node.get("extras").texts()),
         groups=(category,),
         editable=node.get("editable").flag,
         origin=place.at(node),

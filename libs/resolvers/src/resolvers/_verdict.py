@@ -37,7 +37,8 @@ class Verdict:
     """What there is to say of what was found for each platform.
 
     `provided` is what conda packages bring there, by PyPI name, `overridden` the names of what is
-    meant to be otherwise than it is required, with a `*` for any.
+    meant to be otherwise than it is required, with a `*` for any, `extras` those that are asked of
+    packages beside what the spec says, by name.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Verdict:
         resolutions: Mapping[str, Resolution],
         context: ResolveContext,
         provided: Mapping[str, Mapping[str, Provided]] | None = None,
+        *,
         overridden: Mapping[str, Collection[str]] | None = None,
+        extras: Mapping[str, Mapping[str, Collection[str]]] | None = None,
     ) -> None:
         """Look into the wheels; raises `IndexUnreachable`."""
         self._resolutions, self._context = resolutions, context
@@ -64,6 +67,7 @@ class Verdict:
                 platform,
                 (provided or {}).get(platform, _NOWHERE),
                 (overridden or {}).get(platform, ()),
+                (extras or {}).get(platform, {}),
             )
             for platform in resolutions
         }
@@ -97,6 +101,7 @@ class Verdict:
         platform: str,
         provided: Mapping[str, Provided],
         overridden: Collection[str],
+        extras: Mapping[str, Collection[str]],
     ) -> Checked:
         resolution = self._resolutions[platform]
         return check(
@@ -112,6 +117,7 @@ class Verdict:
             conda=provided,
             origins=self._context.origins,
             overridden=overridden,
+            extras=extras,
         )
 
     def _owners(self, resolution: Resolution, contents: Sequence[Contents]) -> Iterator[Owner]:

@@ -163,7 +163,7 @@ class Builder:
         tree = fetch(work / "source")
         if source.subdirectory:
             # uv builds what lies at the top of an archive.
-            tree = _unpacked(tree, work) / source.subdirectory
+            tree = _inside(_unpacked(tree, work), source.subdirectory, name)
         settings = index_settings(self._uv, self._spec, self._context.credentials)
         arguments: list[str | Path] = [
             "--out-dir",
@@ -276,6 +276,19 @@ def _unpacked(tree: Path, work: Path) -> Path:
     # An sdist has a single folder at its top.
     inner = list(into.iterdir())
     return inner[0] if len(inner) == 1 else into
+
+
+def _inside(tree: Path, subdirectory: str, name: str) -> Path:
+    """A directory of a source; raises `BuildFailed` for one that lies elsewhere on this machine."""
+    inside = (tree / subdirectory).resolve()
+    # A link in the source may lead out of it: what is built there is not what its hash names.
+    if not inside.is_relative_to(tree.resolve()):
+        raise BuildFailed(
+            name,
+            f"`{subdirectory}` leads out of its source",
+            hint="name a directory of the source",
+        )
+    return inside
 
 
 def _locked(file: TextIO) -> bool:

@@ -71,16 +71,18 @@ def check(
     conda: Mapping[str, Provided],
     origins: Mapping[str, str] | None = None,
     overridden: Collection[str] = (),
+    extras: Mapping[str, Collection[str]] | None = None,
 ) -> Checked:
     """Check what was chosen of a spec for a platform.
 
     `metadata` is that of each PyPI package that could be looked into, `conda` what the conda packages provide, both by
     normalised PyPI name; `origins` says where a requirement of the spec was written. Of `overridden`
     names, with a `*` for any, it is noted where what is there is not what another package requires.
+    `extras` are those that a lock has of packages, by name, which the spec does not say.
     """
     run = _Check(spec, platform, chosen.python, chosen.packages, metadata, conda, origins or {})
     run.overridden = frozenset(overridden)
-    run.all()
+    run.all(extras or {})
     return Checked(
         problems=tuple(dict.fromkeys(run.problems)),
         notes=tuple(dict.fromkeys(run.notes)),
@@ -102,7 +104,7 @@ class _Check:
     notes: list[str] = field(default_factory=list)
     extras: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def all(self) -> None:
+    def all(self, extras: Mapping[str, Collection[str]]) -> None:
         self.markers = Markers(self.platform, self.python)
         self.pypi = {package.name: package for package in self.packages if package.kind == "pypi"}
         # Each distribution and each extra of it once: requirements go round in circles.
@@ -110,6 +112,8 @@ class _Check:
         self.todo: list[tuple[str, str]] = []
         for text in self.spec.for_platform(self.platform).get("pypi", ()):
             self._request(text)
+        for name, own in extras.items():
+            self._visit(name, own, "the lock")
         while self.todo:
             self._follow(*self.todo.pop())
         for text in self.spec.constraints:

@@ -84,13 +84,14 @@ class Pins:
 
     `packages` are wholly known, and taken as they are; `sources` are not. Requirements of the spec
     that are no direct references are looked for in its indexes. `depends` has the edges of the lock
-    by PyPI name. `python` is the full version of the Python among the packages, None where it is
-    not among them.
+    by PyPI name, `extras` those that packages are locked with. `python` is the full version of the
+    Python among the packages, None where it is not among them.
     """
 
     packages: tuple[Package, ...] = ()
     sources: tuple[PinnedSource, ...] = ()
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     python: str | None = None
     pythons: str = ""
     overridden: frozenset[str] = frozenset()
@@ -175,7 +176,8 @@ class PinnedResolver:
     ) -> dict[str, Resolution]:
         """The same, after a look at all wheels, of which an index has just given some."""
         overridden = {platform: self._pins[platform].overridden for platform in chosen}
-        return Verdict(spec, chosen, context, overridden=overridden).given()
+        extras = {platform: self._pins[platform].extras for platform in chosen}
+        return Verdict(spec, chosen, context, overridden=overridden, extras=extras).given()
 
     def _pythons(
         self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext

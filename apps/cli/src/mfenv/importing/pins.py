@@ -35,6 +35,7 @@ class PinnedPlatform:
     packages: list[Package] = field(default_factory=list)
     sources: list[PinnedSource] = field(default_factory=list)
     depends: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    extras: dict[str, tuple[str, ...]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
     channels: set[str] = field(default_factory=set)
@@ -62,6 +63,7 @@ class PinnedPlatform:
             packages=tuple(self.packages),
             sources=tuple(self.sources),
             depends=dict(self.depends),
+            extras=dict(self.extras),
             python=self.python,
             pythons=self.pythons,
             overridden=self.overridden,
@@ -161,6 +163,8 @@ def _pypi(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> st
     """A PyPI package as the spec has it: where it lies and its hash, else version and hashes."""
     package, artifact = one.package, one.artifact
     pinned.depends[package.name] = one.depends
+    if package.extras:
+        pinned.extras[package.name] = package.extras
     index = package.source if package.source and "://" in package.source else None
     index = credentials.add(index).rstrip("/") if index else None
     # An index on this machine's disk is none for others, and its files are taken by their content.
