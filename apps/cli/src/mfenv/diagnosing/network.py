@@ -49,7 +49,7 @@ def check_proxy(subject: Subject) -> Iterator[Finding]:
         yield skipped(f"not tried: {subject.offline}")
         return
     through: dict[str, list[str]] = {}
-    for answer in subject.asked:
+    for answer in subject.network.answers:
         if answer.proxy:
             through.setdefault(answer.proxy, []).append(_host(answer.server.url))
     for name, text in sorted(environ.items()):
@@ -113,14 +113,14 @@ def _unread(path: str) -> str | None:
 
 def check_servers(subject: Subject) -> Iterator[Finding]:
     """Ask each channel and each index, once."""
-    for server in subject.servers:
+    for server in subject.network.servers:
         if server.page.startswith("file:"):
             there = Path(unquote(urlsplit(server.url).path)).exists()
             told = f"{server.kind} {server.url}"
             yield ok(told) if there else failure(f"{told} is not there", "correct its URL")
     if subject.offline:
         yield skipped(f"none is asked: {subject.offline}")
-    for answer in subject.asked:
+    for answer in subject.network.answers:
         if answer.server.kind != "store":
             yield _judged(answer)
 
@@ -150,7 +150,9 @@ def _judged(answer: Answer) -> Finding:
 
 def check_clock(subject: Subject) -> Iterator[Finding]:
     """Compare the clock of this machine with those of the servers."""
-    clocks = [(abs(answer.skew), answer) for answer in subject.asked if answer.skew is not None]
+    clocks = [
+        (abs(answer.skew), answer) for answer in subject.network.answers if answer.skew is not None
+    ]
     if not clocks:
         why = subject.offline or "no server said what time it is"
         yield skipped(f"not compared: {why}")

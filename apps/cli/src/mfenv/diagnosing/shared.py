@@ -107,7 +107,7 @@ def _store_login(subject: Subject) -> Iterator[Finding]:
 
 
 def _logins(subject: Subject) -> Iterator[Finding]:
-    for server in subject.servers:
+    for server in subject.network.servers:
         host = urlsplit(server.url).hostname
         if login := subject.site.credentials.find(server.url):
             lacks = "" if login.password else ", a user name without a password"

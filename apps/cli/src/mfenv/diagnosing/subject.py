@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pkgcache.web.patience import Patience
     from resolvers.request import ResolveContext
 
-__all__ = ["Answer", "Server", "Subject", "existing"]
+__all__ = ["Answer", "Network", "Server", "Subject", "existing"]
 
 # Seconds: for an answer, and for those of all servers.
 _SILENCE, _SERVERS = 3.0, 5.0
@@ -58,6 +58,7 @@ class Subject:
 
     def __init__(self, load: Callable[[], Settings], *, offline: bool = False) -> None:
         self._load, self._offline = load, offline
+        self.network = Network(self)
 
     @lazy
     def settings(self) -> Settings:
@@ -106,6 +107,13 @@ class Subject:
 
         return open_store(self.settings.store, self.patience)
 
+
+class Network:
+    """The servers of a subject. Apart from it: what waits for one keeps nobody from the rest."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
     @lazy
     def servers(self) -> tuple[Server, ...]:
         """The channels, indexes and pages that are asked where a request names none."""
@@ -113,25 +121,29 @@ class Subject:
         from resolvers.channels import CHANNEL_ALIAS, channel_urls
         from resolvers.indexes import index_url
 
-        servers = []
-        for source in sources_of((), self.settings, self.site.credentials):
+        settings, site, servers = self._subject.settings, self._subject.site, []
+        for source in sources_of((), settings, site.credentials):
             if source.kind == "channel":
-                urls = channel_urls(source.url, self.settings.channel_alias or CHANNEL_ALIAS)
+                urls = channel_urls(source.url, settings.channel_alias or CHANNEL_ALIAS)
                 servers += [
                     Server(kind=source.kind, url=url, page=f"{url}/noarch/repodata.json")
                     for url in urls
                 ]
                 continue
-            url = index_url(source.url, self.context) if source.kind == "index" else source.url
+            url = (
+                index_url(source.url, self._subject.context)
+                if source.kind == "index"
+                else source.url
+            )
             page = f"{url}/" if source.kind == "index" else url
             servers.append(Server(kind=source.kind, url=url, page=page))
         return tuple(servers)
 
     @lazy
-    def asked(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[Answer, ...]:
         """What all servers answer, the store's service at the end."""
-        servers = [] if self.offline else [*self.servers]
-        servers += [server for server in self._service() if not self.no_store]
+        servers = [] if self._subject.offline else [*self.servers]
+        servers += self._service()
         remote = [server for server in servers if not server.page.startswith("file:")]
         answers = together([partial(self._ask, server) for server in remote], _SERVERS)
         return tuple(
@@ -140,11 +152,11 @@ class Subject:
         )
 
     def _service(self) -> Iterator[Server]:
-        if self.settings.store and not self.no_store:
+        if self._subject.settings.store and not self._subject.no_store:
             from pkgcache.errors import PkgcacheError
 
             try:
-                endpoint = self.store.endpoint
+                endpoint = self._subject.store.endpoint
             except PkgcacheError:  # which the check of the store says
                 return
             if endpoint:
@@ -154,7 +166,9 @@ class Subject:
         from pkgcache.web.download import Downloader
 
         started, proxy = time.time(), None
-        with Downloader(self.site.credentials, patience=self.patience) as downloader:
+        with Downloader(
+            self._subject.site.credentials, patience=self._subject.patience
+        ) as downloader:
             try:
                 proxy = downloader.proxy(server.page)
                 looked = downloader.look(server.page)

@@ -103,7 +103,7 @@ class AzureStore(PartedStore):
         )
 
     def _asked(self, client: Any) -> str:
-        return str(client.url)
+        return str(client.url).partition("?")[0]
 
     def _whose(self, client: Any) -> str:  # noqa: ARG002  (it does not tell)
         return self._found()[2]
