@@ -268,6 +268,26 @@ def test_real_environments_are_read_by_rattler(tmp_path: Path) -> None:
     assert len(paths) > 20
 
 
+def test_packages_of_a_channel_on_disk_are_read_by_rattler(tmp_path: Path) -> None:
+    channel = (tmp_path / "main").as_uri()
+    packages = [
+        replace(package, url=package.url.replace(CHANNEL, channel), source=channel)
+        for name, subdir in (("python", "linux-64"), ("tzdata", "noarch"))
+        for package in [conda(name, "3.11.7", "h1_0", subdir, ending="conda", hashes=("sha256",))]
+    ]
+    envs = ResolvedEnv.co_resolve(
+        EnvSpec.make(requirements={"conda": ["tzdata"]}, python="3.11"),
+        {"linux-64": ("3.11.7", packages)},
+        resolved_by="me",
+    )
+    lock = tmp_path / "pixi.lock"
+    lock.write_text(export(envs, "pixi").text)
+    command = [sys.executable, "-c", READ_BY_RATTLER, str(lock)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = {tuple(package[2:]) for package in json.loads(done.stdout)}
+    assert said == {(package.hashes.sha256, None) for package in packages}
+
+
 READ_BY_CONDA_LOCK = """
 import json, pathlib, sys
 from conda_lock.lockfile import parse_conda_lock_file

@@ -13,7 +13,7 @@ from mfenv.importing.pythons import WantedPython, candidates, in_words
 from reqparse import ParseErrors
 from resolvers.testing import FakeIndex, make_wheel
 
-from .test_importing import LINUX, MINOR, OSX, Needs, envs, requirements, uv_lock
+from .test_importing import LINUX, MINOR, OSX, Needs, envs, requirements, resolved, uv_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +136,8 @@ def test_groups_are_left_out_and_members_chosen(
     assert names(without_groups=("dev",)) == names(default_groups=False) == {"own"}
     assert names(only_groups=("dev",)) == {"grouped"}
     assert names(members=("api",)) == {"other"}
+    notes = resolved(place, lock, platforms=(LINUX,), members=("API",)).notes
+    assert [note for note in notes if "`api` is not installed" in note]
     with pytest.raises(InvalidRequest, match="only some groups"):
         names(only_groups=("dev",), extras=("some",))
 

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from uv import find_uv_bin
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SHA = "0" * 64
 
 
-def notes(lock: Path, *, strict: bool = False, groups: tuple[str, ...] = ()) -> tuple[str, ...]:
-    request = Request(locks=(lock,), groups=groups)
+def notes(lock: Path, *, strict: bool = False, **asked: Any) -> tuple[str, ...]:
+    request = Request(locks=(lock,), **asked)
     credentials = Credentials()
     settings = Settings.load(environ={}, directory=lock.parent)
     locks = read_locks(request, settings, credentials, lambda _: None)
@@ -160,8 +160,12 @@ def test_groups_of_poetry(tmp_path: Path) -> None:
     assert "`more` is asked for" in note
     source.write_text(f"{same}[tool.poetry.group.docs]\noptional = true\n")
     (note,) = notes(lock, strict=True)
-    assert "optional for poetry: `docs`" in note
-    assert notes(lock, strict=True, groups=("main",)) == ()
+    assert "`docs`; `--no-group` leaves one out" in note
+    # All groups come along, whichever else is named.
+    assert notes(lock, strict=True, groups=("main",)) == (note,)
+    assert notes(lock, strict=True, groups=("docs",)) == ()
+    assert notes(lock, strict=True, without_groups=("docs",)) == ()
+    assert notes(lock, strict=True, only_groups=("dev",)) == ()
 
 
 def test_a_manifest_of_pixi_asks_for_more_than_its_lock_has(tmp_path: Path) -> None:

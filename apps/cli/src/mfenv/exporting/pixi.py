@@ -86,13 +86,16 @@ def _entry(held: Mapping[str, Package]) -> Iterator[str]:
     package = next(iter(held.values()))
     conda = package.kind == "conda"
     yield f"  - {package.kind}: {json.dumps(_url(package))}"
-    # pixi writes what the URL does not say, and no more.
+    # pixi writes what the URL does not say, and no more. One of a file is a path for it, which says
+    # nothing of a subdir.
     place = f"/{package.subdir}/{package.name}-{package.version}-{package.build}."
-    if not conda or place not in package.url:
+    said = conda and place in package.url
+    if not said:
         yield f"    name: {json.dumps(package.name)}"
         yield f"    version: {json.dumps(package.version)}"
-    if conda and place not in package.url:
+    if conda and not said:
         yield f"    build: {json.dumps(package.build)}"
+    if conda and (not said or package.url.startswith("file:")):
         yield f"    subdir: {json.dumps(package.subdir)}"
     if sha256 := package.hashes.sha256 if conda else sha256_of(package):
         yield f"    sha256: {sha256}"

@@ -120,6 +120,7 @@ def prepare_import(
         notes=(
             *check_fresh(locks, strict=request.locked),
             *unused(sets, (*request.groups, *request.only_groups, *request.extras)),
+            *_not_installed(locks),
             *unlocked_platforms(locks, platforms),
             *dict.fromkeys(text for own in pinned.values() for text in own.notes),
             *unused_virtual_packages(stated, platforms, settings),
@@ -129,6 +130,16 @@ def prepare_import(
             *_unhashed(pinned),
         ),
     )
+
+
+def _not_installed(locks: Iterable[LockFile]) -> Iterator[str]:
+    """A note on each member of a workspace that was chosen; those of no choice reqparse notes."""
+    for lock in locks:
+        chosen = set(map(canonicalize_name, lock.choice.packages))
+        chosen.difference_update(lock.said.lock.roots if lock.said.lock else ())
+        for package in lock.said.packages:
+            if package.name in chosen:
+                yield f"{package.origin}: `{package.name}` is not installed: it was chosen to be run"
 
 
 def _stated(own: PinnedPlatform, virtual: Sequence[Requirement]) -> Iterator[Stated]:

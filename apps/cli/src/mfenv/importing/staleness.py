@@ -76,16 +76,17 @@ def _otherwise(lock: LockFile) -> Iterator[str]:
         with suppress(*_SHAPES):  # told where staleness is
             yield from built_by_uv(source)
     choice = lock.choice
-    if source and kind == "poetry.lock" and choice.default_groups and not choice.groups:
+    if source and kind == "poetry.lock" and choice.default_groups and not choice.only_groups:
+        said = {canonicalize_name(name) for name in (*choice.groups, *choice.without_groups)}
         try:
-            groups = [name for name in optional_groups(source) if name not in choice.without_groups]
+            groups = [n for n in optional_groups(source) if canonicalize_name(n) not in said]
         except (ValueError, *_SHAPES):  # told where staleness is
             return
         names = ", ".join(f"`{name}`" for name in groups)
         if names:
             yield (
-                f"{source}: optional for poetry: {names}; all groups are taken here where none is"
-                " named with `--group`"
+                f"{source}: optional for poetry, and taken here as all groups are: {names};"
+                " `--no-group` leaves one out"
             )
 
 
