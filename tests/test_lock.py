@@ -121,7 +121,8 @@ def test_what_fits_stays_and_nothing_is_asked(machine: Machine, index: FakeIndex
     assert re.findall(r"^  [-+~] .*", done.err, re.MULTILINE) == ["  + new 1.0"] * 2
     assert 'name = "dep", version = "2.0"' in lock_text(machine)
     assert "there is no package `nothing`" in machine.fails("lock", "--update", "nothing")
-    done = machine.run("lock", "--update", "dep", env=home)
+    assert "did you mean `dep`?" in machine.fails("lock", "--update", "deps")
+    done = machine.run("lock", "--update", "Dep", env=home)
     assert "  ~ dep 2.0 -> 3.0\n" in done.err
 
 
@@ -185,6 +186,20 @@ def test_conda_packages_are_locked(
     other.environ |= {key: conda.environ[key] for key in conda.environ if "CHANNELS" in key}
     other.environ |= {"MFENV_PYTHON_PROVIDER": "conda", "MFENV_INDEX_URL": index.url}
     assert other.run("lock", "--check").status == 0
+
+
+def test_what_it_was_made_from_is_gone(machine: Machine) -> None:
+    project(machine, "app")
+    machine.ok("lock", "-p", "pyproject.toml", "--environment", "one")
+    machine.ok("lock", "--pypi", "dep", "--environment", "two")
+    (machine.work / "pyproject.toml").rename(machine.work / "moved.toml")
+    for words in (("--check",), (), ("--upgrade", "--environment", "one")):
+        said = machine.fails("lock", *words)
+        assert "environment `one` of `mfenv.lock` is made from `pyproject.toml`" in said
+        assert "mfenv lock -p FILE --environment one" in said
+    machine.ok("lock", "--check", "--environment", "two")
+    machine.ok("lock", "-p", "moved.toml", "--environment", "one")
+    machine.ok("lock", "--check")
 
 
 def test_check_says_what_changed_and_asks_nobody(machine: Machine, index: FakeIndex) -> None:

@@ -136,7 +136,10 @@ def test_a_step_that_is_not_as_it_was_locked_is_named(user: User) -> None:
     assert "steps `other`, `same`, `start`: there is no lock file `mfenv.lock`" in refused(
         flow(user, "run", METAFLOW_CONDA_LOCKED="1")
     )
-    assert "there is no lock file" in refused(lock(user, "--check"))
+    for words in (("--check",), ("--update", "dep")):
+        said = refused(lock(user, *words))
+        assert "there is no lock file" in said
+        assert "`python flow.py --environment=conda environment lock` makes it" in said
     assert lock(user).status == 0
     done = lock(user, "--check")
     assert (done.status, done.out) == (0, "")

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from envid.requirements import normal_name
 from envid.resolved import ResolvedEnv
 from mfenv.errors import InvalidRequest
 from mfenv.user import user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from envid.spec import EnvSpec
     from mfenv.request import Prepared
     from mfenv.site import Site
     from resolvers.request import Resolver
 
-__all__ = ["all_but", "find_packages"]
+__all__ = ["all_but", "find_packages", "names_there"]
 
 
 def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[ResolvedEnv, ...]:
@@ -30,16 +32,30 @@ def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[R
             "there is nothing to update: this request was not resolved for these platforms",
             "leave out `--update`",
         )
-    there = {package.name for env in envs for package in env.packages}
-    for name in names:
-        if name not in there:
-            raise InvalidRequest(f"there is no package `{name}` to update")
+    freed = names_there(names, envs)
     return tuple(
-        replace(
-            env, packages=tuple(package for package in env.packages if package.name not in names)
-        )
+        replace(env, packages=tuple(package for package in env.packages if package.name not in freed))
         for env in envs
     )
+
+
+def names_there(names: Iterable[str], envs: Iterable[ResolvedEnv]) -> tuple[str, ...]:
+    """The packages to update by their names in environments, which may be spelt as on an index.
+
+    Raises `InvalidRequest` for what is in none of them.
+    """
+    there = {package.name for env in envs for package in env.packages}
+    found = []
+    for name in names:
+        called = there & {name, name.lower(), normal_name(name)}
+        if not called:
+            near = get_close_matches(normal_name(name), sorted(there), n=1)
+            raise InvalidRequest(
+                f"there is no package `{name}` to update",
+                f"did you mean `{near[0]}`?" if near else "name one that is there already",
+            )
+        found += sorted(called)
+    return tuple(found)
 
 
 def find_packages(

@@ -104,6 +104,11 @@ class Inputs:
             asked[name] = tuple(file if "://" in file else folder / file for file in files)
         return Request(**asked, platforms_unstated=tuple(platforms))
 
+    def gone(self, folder: Path) -> list[str]:
+        """The files that it was made from and that are not there."""
+        files = (file for name in FILES.values() for file in self.asked.get(name, ()))
+        return [file for file in files if "://" not in file and not (folder / file).exists()]
+
     def options(self, folder: Path) -> dict[str, Any]:
         """The settings that they state, as seen from here."""
         links = self.settings.get("find_links", ())

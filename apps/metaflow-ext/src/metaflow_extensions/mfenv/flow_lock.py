@@ -12,7 +12,7 @@ from metaflow_extensions.mfenv.locked_steps import name_of
 from metaflow_extensions.mfenv.records import FlowLocked, LockedStep
 from metaflow_extensions.mfenv.step_requests import asking_for
 from mfenv.changes import changes
-from mfenv.errors import StaleLock
+from mfenv.errors import StaleLock, UnknownEnvironment
 from mfenv.lockfile.names import locking
 
 if TYPE_CHECKING:
@@ -29,9 +29,13 @@ __all__ = ["flow_lock"]
 def flow_lock(asked: FlowLock, say: Say) -> FlowLocked:
     """Lock the environments of steps in the file beside their flow; or check what it has.
 
-    Raises `mfenv.errors.StaleLock` where that does not fit.
+    Raises `mfenv.errors.StaleLock` where that does not fit, and `UnknownEnvironment` where there is
+    no file to check, or to update a package in.
     """
     place, path = asked.place, Path(asked.place.file)
+    if (asked.check or asked.update) and not path.exists():
+        hint = f"`{locking(place.program)}` makes it"
+        raise UnknownEnvironment(f"there is no lock file `{place.file}`", hint)
     requests = requests_of(asked.steps, datastore=asked.datastore, say=say)
     with opened(asked.datastore, say) as environments:
         if asked.check:
