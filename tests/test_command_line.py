@@ -292,6 +292,40 @@ def completed(machine: Machine, typed: str) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_shell_completes_what_a_lock_has(machine: Machine) -> None:
+    machine.file(
+        "uv.lock",
+        'version = 1\n[manifest]\nmembers = ["app", "api"]\n'
+        '[[package]]\nname = "app"\nversion = "0"\nsource = { virtual = "." }\n'
+        "[package.metadata]\nprovides-extras = ['plots']\n"
+        "[package.metadata.requires-dev]\ntest = []\ndocs = []\n"
+        '[[package]]\nname = "api"\nversion = "0"\nsource = { virtual = "api" }\n',
+    )
+    machine.file("pixi.lock", "version: 6\nenvironments:\n  prod: {channels: []}\npackages: []\n")
+    machine.file(
+        "pyproject.toml",
+        "[project]\nname = 'x'\nversion = '1'\ndependencies = ['app']\n"
+        "optional-dependencies = {more = []}\n[dependency-groups]\nown = []\n",
+    )
+    machine.ok("lock", "-p", "pyproject.toml", "--environment", "train")
+    for typed, expected in (
+        ("import uv.lock --group ", ["docs", "test"]),
+        ("import uv.lock --no-group t", ["test"]),
+        ("resolve --lock uv.lock --only-group d", ["docs"]),
+        ("import uv.lock --extra ", ["plots"]),
+        ("import uv.lock --package ", ["api", "app"]),
+        ("import pixi.lock --environment ", ["prod"]),
+        ("import mfenv.lock --environment ", ["train"]),
+        ("resolve -p pyproject.toml --group ", ["own"]),
+        ("lock -p pyproject.toml --extra ", ["more"]),
+        ("lock --update ", ["app", "dep"]),
+        ("import absent.lock --group ", []),
+        ("resolve -p pyproject.toml --package ", []),
+    ):
+        assert completed(machine, f"mfenv {typed}") == expected, typed
+
+
+@pytest.mark.slow
 def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Machine]) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "team/app:v1", "--alias", "app:v2")
     machine.ok("create", "app:v2", "--name", "application")

@@ -34,7 +34,9 @@ def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[R
         )
     freed = names_there(names, envs)
     return tuple(
-        replace(env, packages=tuple(package for package in env.packages if package.name not in freed))
+        replace(
+            env, packages=tuple(package for package in env.packages if package.name not in freed)
+        )
         for env in envs
     )
 

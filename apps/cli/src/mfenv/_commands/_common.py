@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
+    from mfenv.lockfile.model import LockedEnvironment
     from mfenv.settings import Settings
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
@@ -103,8 +105,6 @@ def complete_package(
     context: click.Context, _: click.Parameter, typed: str
 ) -> list[CompletionItem]:
     """The packages, of the environment that was named if one was, that start with what was typed."""
-    from click.shell_completion import CompletionItem
-
     from envid.errors import EnvidError
     from mfenv.environments import Environments
     from mfenv.errors import MfenvError
@@ -115,26 +115,73 @@ def complete_package(
             envs = environments.find(context.params.get("env") or "")
     except (MfenvError, EnvidError):
         return []
-    names = {package.name for env in envs for package in env.packages}
-    return [CompletionItem(name) for name in sorted(names) if name.startswith(typed.lower())]
+    return _starting(typed.lower(), {package.name for env in envs for package in env.packages})
 
 
 def complete_locked(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
     """The names in the lock file that the command line names, or usually has, that start so."""
-    from click.shell_completion import CompletionItem
+    locked = _locked(context.params.get("lock") or context.params.get("path"))
+    return _starting(typed, [environment.name for environment in locked])
 
+
+def complete_locked_package(
+    context: click.Context, _: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """The packages in that lock file that start with what was typed."""
+    envs = [env for locked in _locked(context.params.get("path")) for env in locked.envs]
+    return _starting(typed, {package.name for env in envs for package in env.packages})
+
+
+# What the options that choose in a lock name, as `reqparse.Lock` has it.
+_CHOSEN = {
+    "groups": "groups",
+    "without_groups": "groups",
+    "only_groups": "groups",
+    "extras": "extras",
+    "members": "members",
+    "environment": "environments",
+}
+
+
+def complete_choice(
+    context: click.Context, parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """What may be chosen by an option in the locks, or pyproject.toml, that the line names."""
+    from mfenv.importing.sources_beside import poetry_choice
+    from reqparse import ReqparseError, parse_file
+
+    kind, names = _CHOSEN[str(parameter.name)], set[str]()
+    params = context.params
+    # What stands before an option without its value is no argument for click yet.
+    for file in params.get("locks") or params.get("files") or context.args:
+        with suppress(OSError, ReqparseError):
+            names.update(getattr(parse_file(str(file)).lock, kind, ()))
+        if kind == "environments":
+            names.update(environment.name for environment in _locked(file))
+    for file in params.get("pyprojects") or ():
+        with suppress(OSError, ValueError, AttributeError):
+            groups, extras = poetry_choice(file)
+            names.update({"groups": groups, "extras": extras}.get(kind, ()))
+    return _starting(typed, names)
+
+
+def _locked(path: Path | str | None) -> tuple[LockedEnvironment, ...]:
+    """The environments of a lock file of mfenv's, by default of the usual one."""
     from mfenv.errors import MfenvError
     from mfenv.lockfile.names import FILE
     from mfenv.lockfile.reading import read
 
-    path = Path(context.params.get("lock") or context.params.get("path") or FILE)
     try:
-        lock = read(path.read_text(encoding="utf-8"), forgiving=True)
+        return read(Path(path or FILE).read_text(encoding="utf-8"), forgiving=True).environments
     # As above: who presses Tab gets no names, and no error.
     except (OSError, UnicodeDecodeError, MfenvError):
-        return []
-    names = [locked.name for locked in lock.environments]
-    return [CompletionItem(name) for name in names if name.startswith(typed)]
+        return ()
+
+
+def _starting(typed: str, names: Iterable[str]) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(typed)]
 
 
 def platform_option(text: str) -> Callable[[Any], Any]:
@@ -149,6 +196,16 @@ def platform_option(text: str) -> Callable[[Any], Any]:
     )
 
 
+extra_option = click.option(
+    "--extra",
+    "extras",
+    multiple=True,
+    metavar="E",
+    shell_complete=complete_choice,
+    help="Optional dependencies of it.",
+)
+
+
 def choice_options(function: _F) -> _F:
     """The options, named as uv's, that say what of a lock is not wanted."""
     options = (
@@ -157,6 +214,7 @@ def choice_options(function: _F) -> _F:
             "without_groups",
             multiple=True,
             metavar="G",
+            shell_complete=complete_choice,
             help="Dependency group or category of a lock to leave out.",
         ),
         click.option(
@@ -169,6 +227,7 @@ def choice_options(function: _F) -> _F:
             "only_groups",
             multiple=True,
             metavar="G",
+            shell_complete=complete_choice,
             help="Take this group of a lock alone, without the project's own dependencies.",
         ),
         click.option(
@@ -176,6 +235,7 @@ def choice_options(function: _F) -> _F:
             "members",
             multiple=True,
             metavar="NAME",
+            shell_complete=complete_choice,
             help="Member of the workspace that a uv.lock is for.",
         ),
     )

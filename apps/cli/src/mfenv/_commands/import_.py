@@ -9,7 +9,9 @@ import click
 from mfenv._commands._common import (
     FileOrUrl,
     choice_options,
+    complete_choice,
     current_host,
+    extra_option,
     json_option,
     local_only_option,
     open_environments,
@@ -38,13 +40,19 @@ _RUN = ("alias", "force", "dry_run", "set_default", "as_json")
 @click.option(
     "--environment",
     metavar="E",
+    shell_complete=complete_choice,
     help="Environment of a pixi.lock, or ENV@PLATFORM, or of an mfenv.lock.  [default: default, or"
     " all of an mfenv.lock]",
 )
 @click.option(
-    "--group", "groups", multiple=True, metavar="G", help="Dependency group or category of it."
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="G",
+    shell_complete=complete_choice,
+    help="Dependency group or category of it.",
 )
-@click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
+@extra_option
 @choice_options
 @platform_option(
     "Platform; may be repeated.  [default: all that the lock names, or else this machine's]"

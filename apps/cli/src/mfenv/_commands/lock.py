@@ -9,6 +9,7 @@ import click
 
 from mfenv._commands._common import (
     complete_locked,
+    complete_locked_package,
     json_option,
     local_only_option,
     open_environments,
@@ -67,6 +68,7 @@ Examples:
     "--update",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_locked_package,
     help="A package that may be another version; others stay if they can.",
 )
 @click.option("--upgrade", is_flag=True, help="Take the newest of all packages.")

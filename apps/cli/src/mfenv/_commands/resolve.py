@@ -10,8 +10,10 @@ import click
 from mfenv._commands._common import (
     FileOrUrl,
     choice_options,
+    complete_choice,
     complete_env,
     current_host,
+    extra_option,
     json_option,
     local_only_option,
     open_environments,
@@ -66,9 +68,10 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
     "groups",
     multiple=True,
     metavar="G",
+    shell_complete=complete_choice,
     help="Dependency group, or feature or environment of pixi, of it.",
 )
-@click.option("--extra", "extras", multiple=True, metavar="E", help="Optional dependencies of it.")
+@extra_option
 @choice_options
 @_files_option(
     "--lock",
@@ -78,6 +81,7 @@ def _files_option(*names: str, help: str) -> Callable[[_F], _F]:  # noqa: A002 -
 @click.option(
     "--environment",
     metavar="E",
+    shell_complete=complete_choice,
     help="Environment of a pixi.lock, or ENV@PLATFORM.  [default: default]",
 )
 @click.option("--locked", is_flag=True, help="Refuse a lock that its source has left behind.")

@@ -150,7 +150,9 @@ class Fetcher:
             return Fetched(from_store=1, size=received.size)
         # Its URL is that of a source, not of these bytes.
         if package.built_from:
-            hint = "it was built where it was resolved: name the store that has it, or resolve again"
+            hint = (
+                "it was built where it was resolved: name the store that has it, or resolve again"
+            )
             raise NotInCache(package.filename, hint)
         part = self._cache.part_path(package)
         received = self._downloader.download(
