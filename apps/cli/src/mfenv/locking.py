@@ -14,6 +14,7 @@ from mfenv.errors import InvalidLock, InvalidRequest, UnknownEnvironment
 from mfenv.lockfile.choosing import (
     chosen_environments,
     for_platforms,
+    names_to_update,
     usual_platforms,
     why_kept,
 )
@@ -29,7 +30,7 @@ from mfenv.replacing import replace_file
 from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -88,11 +89,9 @@ class Locks:
                 _text(path)  # says so where there is none
             old, whole = self._old(path)
             chosen = chosen_environments(path, old, name, inputs)
-            if inputs is None:
-                _check_sources(path, chosen)
             if platforms:
                 chosen = for_platforms(path, chosen, platforms)
-            update = _names_there(update, chosen)
+            update = names_to_update(update, chosen)
             if not whole:
                 again = {
                     environment.name
@@ -146,7 +145,7 @@ class Locks:
             old, whole = self._old(path)
             locked = {environment.name: environment for environment in old.environments}
             names = {name for together, _ in wanted for name in together}
-            update = _names_there(update, [locked[name] for name in names & locked.keys()])
+            update = names_to_update(update, [locked[name] for name in names & locked.keys()])
             # A step that the flow no longer has, or that needs nothing any more.
             gone = [
                 name
@@ -216,10 +215,7 @@ class Locks:
         lock = read_lock(path)
         differing: dict[str, tuple[Difference, ...]] = {}
         unchecked: dict[str, str] = {}
-        chosen = chosen_environments(path, lock, name, inputs)
-        if inputs is None:
-            _check_sources(path, chosen)
-        for environment in chosen:
+        for environment in chosen_environments(path, lock, name, inputs):
             if not environment.envs:
                 absent = Difference(what="environment", before=None, after=environment.name)
                 differing[environment.name] = (absent,)
@@ -281,7 +277,7 @@ class Locks:
             if not changed:
                 return before, prepared.notes, True
         there = {package.name for env in before for package in env.packages}
-        # Another environment of the file has the others: `_names_there` saw to that.
+        # Another environment of the file has the others: `names_to_update` saw to that.
         chosen = [name for name in update if name in there]
         outcome = answers.resolve(
             request,
@@ -400,24 +396,6 @@ def _text(path: Path) -> str:
         raise InvalidLock(str(path), 0, "is not UTF-8", hint) from None
     check_own(text, path)
     return text
-
-
-def _check_sources(path: Path, chosen: Sequence[LockedEnvironment]) -> None:
-    """Refuse to read again what environments were made from where it is gone."""
-    for environment in chosen:
-        if environment.inputs and (gone := environment.inputs.gone(path.parent)):
-            name = environment.name
-            raise InvalidRequest(
-                f"environment `{name}` of `{path}` is made from `{gone[0]}`, which is not there",
-                f"name what it is made from by now, such as `mfenv lock -p FILE --environment {name}`,"
-                f" or take it out: `mfenv lock --remove --environment {name}`",
-            )
-
-
-def _names_there(names: Sequence[str], chosen: Iterable[LockedEnvironment]) -> Sequence[str]:
-    from mfenv.resolving import names_there
-
-    return names_there(names, [env for environment in chosen for env in environment.envs])
 
 
 def _check_whole(path: Path, old: LockFile, again: Collection[str]) -> None:

@@ -10,18 +10,21 @@ from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
 from mfenv.lockfile.names import DEFAULT, locking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from mfenv.lockfile.inputs import Inputs
 
-__all__ = ["chosen_environments", "for_platforms", "usual_platforms", "why_kept"]
+__all__ = ["chosen_environments", "for_platforms", "names_to_update", "usual_platforms", "why_kept"]
 
 
 def chosen_environments(
     path: Path, lock: LockFile, name: str | None, inputs: Inputs | None
 ) -> tuple[LockedEnvironment, ...]:
-    """The environments that are meant: one with new inputs, one, or all."""
+    """The environments that are meant: one with new inputs, one, or all.
+
+    Raises `InvalidRequest` where a file that one was made from is gone.
+    """
     if inputs is not None:
         there = lock.get(check_name(name or DEFAULT))
         if there:
@@ -32,7 +35,23 @@ def chosen_environments(
             f"`{path}` says nothing of what to lock",
             "name it, such as `mfenv lock -p pyproject.toml`",
         )
-    return (lock.chosen(name),) if name else lock.environments
+    chosen = (lock.chosen(name),) if name else lock.environments
+    for environment in chosen:
+        if environment.inputs and (gone := environment.inputs.gone(path.parent)):
+            name = environment.name
+            raise InvalidRequest(
+                f"environment `{name}` of `{path}` is made from `{gone[0]}`, which is not there",
+                f"name what it is made from by now, such as `mfenv lock -p FILE --environment {name}`,"
+                f" or take it out: `mfenv lock --remove --environment {name}`",
+            )
+    return chosen
+
+
+def names_to_update(names: Sequence[str], chosen: Iterable[LockedEnvironment]) -> tuple[str, ...]:
+    """Packages by their names in environments. Raises `InvalidRequest` for what none has."""
+    from mfenv.resolving import names_there
+
+    return names_there(names, [env for environment in chosen for env in environment.envs])
 
 
 def for_platforms(
