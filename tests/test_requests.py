@@ -180,7 +180,9 @@ def test_all_that_was_asked_is_shown(machine: Machine) -> None:
         python,
     )
     machine.ok("resolve", *asked, "--platform", "linux-64", "--sys", "__cuda=12.4", "--alias", "a")
-    shown = [line.split(None, 1) for line in machine.ok("show", "a").splitlines()]
+    lines = machine.ok("show", "a").splitlines()
+    assert "  (requirements.txt:4)" in str(lines)
+    shown = [line.partition("  (")[0].split(None, 1) for line in lines]
     for row in (
         ["asked", "pypi app[x]"],
         ["asked", f"python {python}"],
