@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from .helpers import finish
 
 if TYPE_CHECKING:
     from resolvers.testing import FakeIndex
@@ -72,3 +75,31 @@ def test_the_status_is_that_of_the_program(machine: Machine) -> None:
 def test_wrong_usage_is_told(machine: Machine, words: list[str], problem: str) -> None:
     done = machine.run("run", *words)
     assert (done.status, problem in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize("named", ["team/app:v1", "ids", "etl"])
+def test_a_shell_is_led_into_an_environment_and_out(machine: Machine, named: str) -> None:
+    ids = machine.ok("resolve", "--pypi", "dep<2", "--alias", "team/app:v1")
+    machine.ok("create", ids, "--name", "etl")
+    name = ids if named == "ids" else named
+    mfenv = f"{sys.executable} -m mfenv"
+    lines = [
+        "PS1='$ '",
+        f'eval "$({mfenv} activate {name})"',
+        "python -c 'import dep; print(dep.version)'",
+        'echo "$PS1"',
+        "deactivate",
+        'echo "$PS1${VIRTUAL_ENV-}"',
+    ]
+    done = finish(machine.spawn("bash", "--norc", "-euc", "\n".join(lines)))
+    shown = "team/app:v1" if named == "ids" else named
+    assert (done.status, done.out) == (0, f"1\n({shown}) $ \n$ \n"), done.err
+
+
+def test_what_cannot_be_activated_leaves_the_shell_as_it_is(machine: Machine) -> None:
+    done = finish(
+        machine.spawn("bash", "-c", f'eval "$({sys.executable} -m mfenv activate no/such)"; env')
+    )
+    assert ("error: `no/such`" in done.err, "deactivate" in done.out) == (True, False)
+    machine.ok("resolve", "--pypi", "dep", "--alias", "a:v1")
+    assert "is not a shell" in machine.fails("activate", "a:v1", "--shell", "tcsh")

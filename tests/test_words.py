@@ -46,7 +46,7 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["cache", "clean"], "mfenv gc"),
         (["cache", "remove"], "mfenv gc"),
         (["cache", "dir"], "mfenv cache info"),
-        (["activate", "x"], "mfenv shell"),
+        (["shell-hook"], "mfenv activate"),
         (["resovle"], "mfenv resolve"),
         (["cache", "verfy"], "mfenv cache verify"),
         (["deptree", "x"], "mfenv tree"),

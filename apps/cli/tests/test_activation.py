@@ -11,6 +11,7 @@ import pytest
 
 from mfenv.activation import activated, scripts, shell_command, variables
 from mfenv.errors import InvalidRequest
+from mfenv.shell_code import shell_code
 
 OUTSIDE = {
     "CONDA_DEFAULT_ENV": "base",
@@ -145,3 +146,83 @@ def test_a_shell_is_led_into_the_environment_after_its_own_configuration(
     assert found["HOOKED"] == f"by {prefix}"
     assert not [key for key in found if key.startswith("_MFENV")]
     assert not found.keys() & {"CONDA_PREFIX_1", "PYTHONHOME", "VIRTUAL_ENV", "ZDOTDIR"}
+
+
+PROMPT = {
+    "bash": 'echo "PROMPT $PS1"',
+    "zsh": 'echo "PROMPT $PS1"',
+    "fish": "echo PROMPT (fish_prompt)",
+}
+EVALUATE = {"bash": '. "{}"', "zsh": '. "{}"', "fish": 'source "{}"'}
+STRICT = {"bash": ["--norc", "-eu"], "zsh": ["-feu"], "fish": ["--no-config"]}
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_a_shell_evaluates_its_way_in_and_out_again(
+    tmp_path: Path, prefix: Path, name: str
+) -> None:
+    shell = shutil.which(name)
+    if not shell:
+        pytest.skip(f"there is no {name}")
+    other, fish = tmp_path / "other", name == "fish"
+    suffix = "fish" if fish else "sh"
+    (other / "conda-meta").mkdir(parents=True)
+    export, unset = ("set -gx", "set -e") if fish else ("export", "unset")
+    write(prefix, "etc/conda/env_vars.d/a.json", {"SAME": "1", "QUOTED": 'it\'s \\ "so" $HOME'})
+    write(prefix, "conda-meta/state", {"env_vars": {"OWN": "***unset***"}})
+    write(other, "etc/conda/env_vars.d/a.json", {"SAME": "1"})
+    equals = " " if fish else "="
+    write(prefix, f"etc/conda/activate.d/a.{suffix}", f"{export} HOOKED{equals}yes\n")
+    write(prefix, f"etc/conda/deactivate.d/a.{suffix}", f"{unset} HOOKED\n")
+    outside = OUTSIDE | {"MFENV_STORE": "s3://of/the/user", "MANY": "a b:c"}
+    outside = {key: value for key, value in outside.items() if key != "PYTHONHOME"}
+    dump = f"{sys.executable} -I -c \"import json, os; print('VARIABLES', json.dumps(dict(os.environ)))\""
+    into = tmp_path / "into"
+    lines = ["PS1='$ '" if not fish else "function fish_prompt; echo '$ '; end", dump]
+    for target, prompt in ((prefix, "team/etl:v1"), (other, "b"), (None, "")):
+        if target is None:
+            lines.append("deactivate")
+        else:
+            # As the shell is by then: led into what was activated before.
+            environ = outside | ({} if target is prefix else variables(prefix, outside))
+            script = tmp_path / f"{prompt.partition('/')[0]}.code"
+            script.write_text(shell_code(target, environ, shell, prompt))
+            lines.append(EVALUATE[name].format(script))
+        lines += [dump, PROMPT[name]]
+    into.write_text("\n".join(lines))
+    done = subprocess.run(
+        [shell, *STRICT[name], str(into)],
+        env=outside,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout.splitlines()
+    before, first, second, after = (
+        {
+            key: value
+            for key, value in json.loads(line[10:]).items()
+            if key not in ("_", "SHLVL", "PWD", "OLDPWD")
+        }
+        for line in said
+        if line.startswith("VARIABLES ")
+    )
+    assert [line.rstrip() for line in said if line.startswith("PROMPT")] == [
+        "PROMPT (team/etl:v1) $",
+        "PROMPT (b) $",
+        "PROMPT $",
+    ]
+    assert first["PATH"] == f"{prefix}/bin:{os.defpath}"
+    assert (first["QUOTED"], first["SAME"], first["HOOKED"]) == ('it\'s \\ "so" $HOME', "1", "yes")
+    assert first["CONDA_PROMPT_MODIFIER"] == "(team/etl:v1) "
+    assert "OWN" not in first
+    assert not first.keys() & {"CONDA_PREFIX_1", "PYTHONPATH", "VIRTUAL_ENV"}
+    assert second["CONDA_PREFIX"] == str(other)
+    assert second["PATH"] == f"{other}/bin:{os.defpath}"
+    assert (second["SAME"], second["OWN"]) == ("1", "kept")
+    assert not second.keys() & {"HOOKED", "QUOTED"}
+    # With the settings of the user all the time, and in the end as it was.
+    assert first["MFENV_STORE"] == "s3://of/the/user"
+    assert after == before

@@ -22,7 +22,17 @@ from pkgcache.web.credentials import Credentials
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["SHELLS", "activated", "check_place", "program", "scripts", "shell_command", "variables"]
+__all__ = [
+    "SHELLS",
+    "activated",
+    "check_place",
+    "check_shell",
+    "fish_quote",
+    "program",
+    "scripts",
+    "shell_command",
+    "variables",
+]
 
 # What would lead a program out of its environment.
 _NOT_INHERITED = re.compile(
@@ -39,10 +49,10 @@ _HOOK = "_MFENV_ACTIVATE"
 SHELLS = ("bash", "zsh", "fish")
 
 
-def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def variables(prefix: Path, environ: Mapping[str, str], name: str = "") -> dict[str, str]:
     """The variables of a process that runs in `prefix`, those of `environ` led there.
 
-    Raises `InvalidRequest` for a file of the prefix that cannot be read.
+    Prompts show it as `name`, or by the name of its directory. Raises `InvalidRequest` for a file of the prefix that cannot be read.
     """
     check_place(prefix)
     environment = {
@@ -55,11 +65,12 @@ def variables(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     environment["PATH"] = os.pathsep.join((str(prefix / "bin"), *_outside(environ)))
     # A virtual environment has no more: neither variables of packages nor scripts.
     if not (prefix / "conda-meta").is_dir():
-        return environment | {"VIRTUAL_ENV": str(prefix)}
+        prompt = {"VIRTUAL_ENV_PROMPT": name} if name else {}
+        return environment | {"VIRTUAL_ENV": str(prefix)} | prompt
     environment |= {
         "CONDA_DEFAULT_ENV": str(prefix),
         "CONDA_PREFIX": str(prefix),
-        "CONDA_PROMPT_MODIFIER": f"({prefix.name}) ",
+        "CONDA_PROMPT_MODIFIER": f"({name or prefix.name}) ",
         "CONDA_SHLVL": "1",
     }
     for key, value in _own(prefix):
@@ -112,9 +123,12 @@ def program(prefix: Path, name: str, environment: Mapping[str, str]) -> str:
     return path
 
 
-def scripts(prefix: Path, suffix: str = ".sh") -> list[Path]:
-    """The activation scripts of a conda prefix for the shells that read `suffix`, in order."""
-    return sorted((prefix / "etc" / "conda" / "activate.d").glob(f"*{suffix}"))
+def scripts(prefix: Path, suffix: str = ".sh", folder: str = "activate.d") -> list[Path]:
+    """The scripts of a conda prefix, to activate it or in another folder, for shells that read `suffix`.
+
+    In the order in which they are read to activate it.
+    """
+    return sorted((prefix / "etc" / "conda" / folder).glob(f"*{suffix}"))
 
 
 def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -159,27 +173,35 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in after.items() if key not in _OF_THE_SHELL} | own
 
 
-def shell_command(
-    prefix: Path, environ: Mapping[str, str], shell: str
-) -> tuple[list[str], dict[str, str]]:
-    """The command line and variables of an interactive shell in `prefix`.
-
-    `shell` is the path of one of `SHELLS`. The user's own configuration is read first, so that it
-    cannot lead out of the environment. Raises `InvalidRequest` for another shell.
-    """
+def check_shell(shell: str) -> str:
+    """The one of `SHELLS` that a name or path means. Raises `InvalidRequest` for another."""
     name = Path(shell).name
     if name not in SHELLS:
         raise InvalidRequest(
             f"`{shell}` is not a shell that can be led into an environment",
             f"known are {', '.join(SHELLS)}; `--shell` takes one",
         )
-    environment = variables(prefix, environ)
+    return name
+
+
+def shell_command(
+    prefix: Path, environ: Mapping[str, str], shell: str, prompt: str = ""
+) -> tuple[list[str], dict[str, str]]:
+    """The command line and variables of an interactive shell in `prefix`.
+
+    `shell` is the path of one of `SHELLS`, `prompt` what its prompt calls the environment in place
+    of the name of the directory. The user's own configuration is read first, so that it
+    cannot lead out of the environment. Raises `InvalidRequest` for another shell.
+    """
+    name = check_shell(shell)
+    environment = variables(prefix, environ, prompt)
+    prompt = prompt or prefix.name
     if name == "fish":
-        environment[_HOOK] = "\n".join(_fish_lines(prefix, environ, environment))
+        environment[_HOOK] = "\n".join(_fish_lines(prefix, environ, environment, prompt))
         # Read once and taken away at once, so that no program in the shell inherits it.
         arguments = ["--init-command", f"set -l hook ${_HOOK}; set -e {_HOOK}; eval $hook"]
     else:
-        environment[_HOOK] = "\n".join(_posix_lines(prefix, environ, environment))
+        environment[_HOOK] = "\n".join(_posix_lines(prefix, environ, environment, prompt))
         arguments = ["--rcfile", str(_CONFIGURATION / "bashrc")] if name == "bash" else []
     if name == "zsh":
         environment |= {
@@ -190,7 +212,7 @@ def shell_command(
 
 
 def _posix_lines(
-    prefix: Path, environ: Mapping[str, str], environment: Mapping[str, str]
+    prefix: Path, environ: Mapping[str, str], environment: Mapping[str, str], prompt: str
 ) -> Iterator[str]:
     quote = shlex.quote
     for key in environ.keys() - environment.keys():
@@ -203,13 +225,13 @@ def _posix_lines(
         yield f". {quote(str(script))}"
     # The shell may remember where it found a program before.
     yield "hash -r"
-    yield f"PS1={quote(f'({prefix.name}) ')}$PS1"
+    yield f"PS1={quote(f'({prompt}) ')}$PS1"
 
 
 def _fish_lines(
-    prefix: Path, environ: Mapping[str, str], environment: Mapping[str, str]
+    prefix: Path, environ: Mapping[str, str], environment: Mapping[str, str], prompt: str
 ) -> Iterator[str]:
-    quote = _fish_quote
+    quote = fish_quote
     for key in environ.keys() - environment.keys():
         yield f"set -e {key}"
     for key, value in _changed(environ, environment):
@@ -220,7 +242,7 @@ def _fish_lines(
     # fish has no variable for its prompt: the function is wrapped, if there is one.
     yield "if functions -q fish_prompt; functions -c fish_prompt _mfenv_prompt"
     yield "else; function _mfenv_prompt; end; end"
-    yield f"function fish_prompt; echo -n {quote(f'({prefix.name}) ')}; _mfenv_prompt; end"
+    yield f"function fish_prompt; echo -n {quote(f'({prompt}) ')}; _mfenv_prompt; end"
 
 
 def _changed(
@@ -231,7 +253,8 @@ def _changed(
             yield key, value
 
 
-def _fish_quote(text: str) -> str:
+def fish_quote(text: str) -> str:
+    """A text as a word of fish."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

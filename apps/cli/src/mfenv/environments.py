@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 
+_IN_IDS = frozenset("0123456789abcdef:")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
@@ -476,6 +478,16 @@ class Environments:
         # Deleted by hand, or moved aside by a replacement that was killed.
         full = f"{row.env_id.req_id}:{row.env_id.full_id}"
         return self.create(full, as_name=name, exist_ok=True).prefix
+
+    def prompt_name(self, name: str) -> str:
+        """What the prompt of a shell calls the environment or prefix that `name` names.
+
+        The name itself; of ids an alias, or the start of them where there is none.
+        """
+        if not set(name) <= _IN_IDS or self._site.registry.prefix_named(name):
+            return name
+        aliases = self.aliases_of(self.find(name, (host_platform(),))[0])
+        return aliases[0] if aliases else name[:8]
 
     def activation(self, prefix: Path) -> dict[str, str]:
         """The variables of a process that runs in `prefix`: our own, led there.

@@ -17,6 +17,7 @@ __all__ = ["Commands", "WrongUsage", "nearest"]
 # What conda, mamba, pixi, uv, pip, poetry and others call what a command does, by how it is written
 # here; of two words, the first is a group of theirs.
 _ELSEWHERE = {
+    "activate": ("shell-hook", "shellenv"),
     "alias": ("name", "rename", "tag"),
     "cache info": ("cache dir", "cache list", "cache show", "cache size", "du"),
     "cache verify": ("hash", "validate", "verify"),
@@ -44,7 +45,7 @@ _ELSEWHERE = {
     "rm": ("del", "delete", "destroy", "remove", "uninstall"),
     "run": ("exec", "python", "start", "task"),
     "search": ("find", "grep", "index", "query", "which"),
-    "shell": ("activate", "reinit", "shell-hook", "shellenv"),
+    "shell": ("reinit",),
     "show": ("describe", "inspect", "metadata", "status"),
     "transmute": ("convert",),
     "tree": ("dependencies", "deps", "deptree", "graph", "pipdeptree"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mfenv._commands import (
+    activate,
     alias,
     cache,
     completion,
@@ -56,6 +57,7 @@ COMMANDS = tuple(
         create.create,
         run.run,
         shell.shell,
+        activate.activate,
         alias.alias,
         rm.rm,
         show.show,

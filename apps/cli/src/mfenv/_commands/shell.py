@@ -33,6 +33,7 @@ def shell(env: str, shell: str | None) -> None:
 
     with open_environments() as environments:
         prefix = environments.prefix_for(env)
+        prompt = environments.prompt_name(env)
     chosen = shell or os.environ.get("SHELL", "bash")
-    words, environment = shell_command(prefix, os.environ, shutil.which(chosen) or chosen)
+    words, environment = shell_command(prefix, os.environ, shutil.which(chosen) or chosen, prompt)
     become(words[0], words, environment)

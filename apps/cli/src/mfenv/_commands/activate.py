@@ -1,0 +1,54 @@
+"""`mfenv activate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from mfenv._commands._common import (
+    env_argument,
+    local_only_option,
+    open_environments,
+    say,
+)
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    '  eval "$(mfenv activate team/etl:v1)"\n'
+    "  mfenv activate etl --shell fish | source\n"
+    "  deactivate"
+)
+@env_argument()
+@click.option(
+    "--shell", metavar="S", help="bash, zsh or fish.  [default: the one that runs this command]"
+)
+@local_only_option
+def activate(env: str, shell: str | None) -> None:
+    """Print what a shell evaluates to be in an environment.
+
+    The environment is created if it is not there. In the shell, `deactivate` undoes it. What is
+    active already is undone first.
+    """
+    from mfenv.shell_code import shell_code
+
+    with open_environments() as environments:
+        prefix = environments.prefix_for(env)
+        prompt = environments.prompt_name(env)
+    click.echo(shell_code(prefix, os.environ, shell or _parent(), prompt), nl=False)
+    if sys.stdout.isatty():
+        say(f'`eval "$(mfenv activate {env})"` takes the shell there; this only shows how')
+
+
+def _parent() -> str:
+    """The shell that runs us; $SHELL, which is only where the user begins, if that cannot be told."""
+    from mfenv.activation import SHELLS
+
+    try:
+        name = Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        name = ""
+    return name if name in SHELLS else os.environ.get("SHELL", "bash")

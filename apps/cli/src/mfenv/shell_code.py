@@ -1,0 +1,95 @@
+"""What a shell evaluates to be in an environment, with a function `deactivate` that undoes it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from mfenv.activation import check_shell, fish_quote, scripts, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["shell_code"]
+
+_SAVED = "_MFENV_SAVED_"
+
+
+def shell_code(prefix: Path, environ: Mapping[str, str], shell: str, prompt: str) -> str:
+    """The lines that lead the shell with `environ` into `prefix`; its prompt calls that `prompt`.
+
+    `shell` is the name or path of one of `mfenv.activation.SHELLS`. What is active is undone first.
+    The lines define `deactivate`, and hold no value of `environ` but PATH. Raises `InvalidRequest`
+    for another shell, and as `mfenv.activation.variables` does.
+    """
+    name = check_shell(shell)
+    environment = variables(prefix, environ, prompt)
+    # The same value may be another environment's, which takes it away when it is undone.
+    ours = variables(prefix, {}, prompt)
+    values = {key: environment[key] for key in ours}
+    # The shell is the user's, who goes on with mfenv in it: its settings stay.
+    gone = [key for key in environ if key not in environment and not key.startswith("MFENV_")]
+    lines = _fish if name == "fish" else _posix
+    return "\n".join(lines(prefix, values, gone, f"({prompt}) ")) + "\n"
+
+
+def _posix(
+    prefix: Path, values: Mapping[str, str], gone: Sequence[str], prompt: str
+) -> Iterator[str]:
+    yield "if typeset -f deactivate > /dev/null; then deactivate; fi"
+    for key in (*values, *gone):
+        yield f'if [ -n "${{{key}+x}}" ]; then {_SAVED}{key}="${key}"; fi'
+    for key, value in values.items():
+        yield f"export {key}={shlex.quote(value)}"
+    for key in gone:
+        yield f"unset {key}"
+    for script in scripts(prefix):
+        yield f". {shlex.quote(str(script))}"
+    yield f'{_SAVED}PS1="${{PS1-}}"'
+    yield f'PS1={shlex.quote(prompt)}"${{PS1-}}"'
+    # The shell may remember where it found a program before.
+    yield "hash -r"
+    yield "deactivate() {"
+    for script in reversed(scripts(prefix, folder="deactivate.d")):
+        yield f"  . {shlex.quote(str(script))}"
+    for key in (*values, *gone):
+        saved = f"{_SAVED}{key}"
+        yield f'  if [ -n "${{{saved}+x}}" ]; then export {key}="${saved}"; unset {saved}'
+        yield f"  else unset {key}; fi"
+    yield f'  PS1="${_SAVED}PS1"; unset {_SAVED}PS1'
+    yield "  hash -r"
+    yield "  unset -f deactivate"
+    yield "}"
+
+
+def _fish(
+    prefix: Path, values: Mapping[str, str], gone: Sequence[str], prompt: str
+) -> Iterator[str]:
+    yield "if functions -q deactivate; deactivate; end"
+    for key in (*values, *gone):
+        yield f"if set -q {key}; set -g {_SAVED}{key} ${key}; end"
+    for key, value in values.items():
+        # A list: no other variable is split where fish sets it.
+        words = value.split(os.pathsep) if key == "PATH" else [value]
+        yield f"set -gx {key} {' '.join(map(fish_quote, words))}"
+    for key in gone:
+        yield f"set -e {key}"
+    for script in scripts(prefix, ".fish"):
+        yield f"source {fish_quote(str(script))}"
+    # fish has no variable for its prompt: the function is wrapped.
+    yield "functions -q fish_prompt; or function fish_prompt; end"
+    yield "functions -c fish_prompt _mfenv_prompt"
+    yield f"function fish_prompt; echo -n {fish_quote(prompt)}; _mfenv_prompt; end"
+    yield "function deactivate"
+    for script in reversed(scripts(prefix, ".fish", "deactivate.d")):
+        yield f"  source {fish_quote(str(script))}"
+    for key in (*values, *gone):
+        saved = f"{_SAVED}{key}"
+        yield f"  if set -q {saved}; set -gx {key} ${saved}; set -e {saved}"
+        yield f"  else; set -e {key}; end"
+    yield "  functions -e fish_prompt"
+    yield "  functions -c _mfenv_prompt fish_prompt; functions -e _mfenv_prompt"
+    yield "  functions -e deactivate"
+    yield "end"
