@@ -48,6 +48,8 @@ def test_a_lock_is_imported_named_created_and_run(
     lock = locked(machine, index)
     full = machine.ok("import", lock, "--alias", "team/app:v1")
     assert machine.ok("resolve", "--lock", lock) == full
+    for command in (("import", lock), ("resolve", "--lock", lock)):
+        assert ", imported" in machine.run(*command, "--force").err
     (made,), (env,) = described(machine, "made:v1"), described(machine, "team/app:v1")
     assert env.full_id == made.full_id
     done = machine.run("run", "team/app:v1", "--", "hello")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mfenv.errors import InvalidLock, InvalidRequest, StaleLock, UnknownEnvironment
-from mfenv.lockfile.differences import differences
+from mfenv.lockfile.differences import Difference, differences
 from mfenv.lockfile.inputs import Inputs
 from mfenv.lockfile.names import ASKED, SETTINGS
 from mfenv.lockfile.reading import read
@@ -183,6 +183,25 @@ def test_what_differs_is_told_by_name() -> None:
         "- platform osx-64",
         "- pypi iniconfig",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, "a==1 --hash=sha256:00", "+ pypi a==1 with 1 hash"),
+        ("a==1 --hash=sha256:00 --hash=sha256:01", None, "- pypi a==1 with 2 hashes"),
+        ("a==1", "a==2 --hash=sha256:00", "~ pypi a==1 -> a==2 with 1 hash"),
+        (
+            "a==1 --hash=sha256:00",
+            "a==1 --hash=sha256:01",
+            "~ pypi a==1 with 1 hash -> a==1 with 1 hash, which are others",
+        ),
+    ],
+)
+def test_hashes_are_told_by_their_number(before: str | None, after: str | None, said: str) -> None:
+    difference = Difference(what="pypi", before=before, after=after)
+    assert str(difference) == said
+    assert (difference.to_dict()["before"], difference.to_dict()["after"]) == (before, after)
 
 
 def test_a_stale_lock_survives_pickling() -> None:

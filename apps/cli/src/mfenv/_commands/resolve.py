@@ -191,7 +191,8 @@ def resolve(**options: Any) -> int:
             dry_run=run["dry_run"],
             set_default=run["set_default"],
         )
-    tell(outcome, as_json=run["as_json"])
+    done = "imported" if asked["locks"] else "resolved"
+    tell(outcome, as_json=run["as_json"], done=done)
     return 0
 
 

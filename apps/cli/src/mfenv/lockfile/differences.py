@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "differences"]
 
+_HASH = " --hash="
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
@@ -34,10 +36,13 @@ class Difference:
         place = f" ({self.place})" if self.place else ""
         on = f" on {self.platform}" if self.platform else ""
         if self.before is None:
-            return f"+ {self.what} {self.after}{on}{place}"
+            return f"+ {self.what} {_read(self.after)}{on}{place}"
         if self.after is None:
-            return f"- {self.what} {self.before}{on}"
-        return f"~ {self.what} {self.before} -> {self.after}{on}{place}"
+            return f"- {self.what} {_read(self.before)}{on}"
+        before, after = _read(self.before), _read(self.after)
+        alike = before == after and self.before != self.after
+        other = ", which are others" if alike else ""
+        return f"~ {self.what} {before} -> {after}{other}{on}{place}"
 
     def to_dict(self) -> dict[str, str | None]:
         return {
@@ -76,6 +81,14 @@ def differences(
     for name, value in then["options"].items():
         parts.append(_of_values(name, value, now["options"][name]))
     return tuple(_placed(change, origins or {}) for change in chain(*parts))
+
+
+def _read(text: str | None) -> str:
+    """A requirement as a person reads it, for whom its hashes are a number."""
+    body, *hashes = (text or "").split(_HASH)
+    if not hashes:
+        return body
+    return f"{body} with {len(hashes)} hash{'es' if len(hashes) > 1 else ''}"
 
 
 def _of_values(what: str, then: Any, now: Any) -> Iterator[Difference]:
