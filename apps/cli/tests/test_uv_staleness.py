@@ -196,6 +196,30 @@ def test_a_member_that_is_no_longer_as_the_lock_says(  # noqa: PLR0917
     assert told in note
 
 
+@pytest.mark.parametrize(
+    ("members", "more", "fresh"),
+    [
+        ('members = ["libx", "new"]', "", False),
+        ('members = ["*"]\nexclude = ["other"]', "", False),
+        ('members = ["*"]\nexclude = ["other", "new"]', "", True),
+        ('members = ["lib*", "./libx", "docs"]', "", True),
+        ('members = ["libx", "new"]', "[tool.uv]\nmanaged = false\n", True),
+    ],
+)
+def test_a_workspace_has_the_members_of_its_lock(
+    project: Path, locked: tuple[Path, dict[str, str]], members: str, more: str, *, fresh: bool
+) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace('members = ["libx"]', members))
+    (project / "docs").mkdir()
+    (project / "new").mkdir()
+    text = f'[project]\nname = "new"\nversion = "1"\nrequires-python = ">=3.10"\n{more}'
+    (project / "new" / "pyproject.toml").write_text(text)
+    assert (uv(project, locked[1], "lock", "--check").returncode == 0) is fresh
+    told = f"{file}: `workspace` is not what `{project / 'uv.lock'}` was made for"
+    assert stale(project) == ([] if fresh else [told])
+
+
 def test_groups_that_include_each_other_twice_are_read_once(project: Path) -> None:
     """There are a thousand million ways to the last of them."""
     file = project / "pyproject.toml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from glob import glob
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +97,35 @@ def _differences(
         [(p.package.get("name", ""), p.uv) for p in within], root.uv, locked, facts
     ):
         yield f"{project}: {text} is not what `{lock}` was made for"
+    if _members(project.parent, stated) != {places[name] for name in members & places.keys()}:
+        yield f"{project}: `workspace` is not what `{lock}` was made for"
     if locked.get("revision", 0) >= _HAS_DEFAULTS and _defaults(root.uv) != _defaults(root.package):
         yield f"{project}: `default-groups` is not what `{lock}` was made for"
+
+
+def _members(top: Path, stated: Mapping[str, Any]) -> set[str]:
+    """The folders of a workspace's members, as its globs find them; none where it is no workspace."""
+    workspace = uv_table(stated).get("workspace")
+    if workspace is None:
+        return set()
+
+    def found(key: str) -> set[str]:
+        patterns = workspace.get(key, ())
+        return {
+            normpath(place)
+            for pattern in patterns
+            for place in glob(pattern, root_dir=top, recursive=True)  # noqa: PTH207 - it may lead up
+        }
+
+    matched = found("members") - found("exclude")
+    files = {place: top / place / "pyproject.toml" for place in matched - {"."}}
+    members = {
+        place
+        for place, file in files.items()
+        if file.is_file() and uv_table(_read(file)).get("managed") is not False
+    }
+    # Of a project by itself uv writes none.
+    return members | {"."} if members and "project" in stated else members
 
 
 def built_by_uv(project: Path) -> Iterator[str]:
