@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mfenv.lockfile.model import LockFile
     from mfenv.lockfile.outcomes import Checked, Locked
     from mfenv.locking import Locks
+    from mfenv.outdated import Outdated
     from mfenv.request import Prepared, Request
     from mfenv.rows import EnvRow
     from mfenv.runtime import Runtime
@@ -236,6 +237,16 @@ class Environments:
         from mfenv.histories import history
 
         return history(self._site.registry, self._finder, parse_alias(alias))
+
+    def outdated(self, name: str, platforms: Sequence[str] = ()) -> tuple[Outdated, ...]:
+        """The packages of an environment that its sources have something newer of by now.
+
+        It is resolved again, with nothing kept, recorded or published. Raises as `find` and
+        `resolve` do, and `InvalidRequest` where settings forbid to ask sources.
+        """
+        from mfenv.outdated import outdated
+
+        return outdated(self._site, self._answers, self.find(name, platforms))
 
     def get(
         self, name: str, platforms: Sequence[str] = (), *, default: bool = True

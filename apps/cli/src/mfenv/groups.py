@@ -38,6 +38,7 @@ _ELSEWHERE = {
     "history": ("log", "reflog", "revisions", "versions"),
     "import": ("from-lock", "load", "read"),
     "list": ("env", "envs", "ls", "ps"),
+    "outdated": ("check-updates", "newer", "outdate"),
     "publish": ("push", "upload"),
     "resolve": ("compile", "pip", "solve"),
     "resolve --update": ("update", "upgrade"),

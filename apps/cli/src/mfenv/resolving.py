@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from mfenv.request import Prepared
     from mfenv.site import Site
-    from resolvers.request import Resolver
+    from resolvers.request import ResolveContext, Resolver
 
-__all__ = ["all_but", "find_packages", "names_there"]
+__all__ = ["all_but", "channel_alias", "context_of", "find_packages", "names_there", "pypi_table"]
 
 
 def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[ResolvedEnv, ...]:
@@ -72,30 +72,11 @@ def find_packages(
     The packages of `preferred`, and its Python, are kept where that is possible. Wheels that had to
     be built are kept in the cache and, unless it is a `dry_run`, in the store.
     """
-    from mfenv.building import builder_python, keep_built, known_wheel, shared_wheel
+    from mfenv.building import keep_built
     from resolvers.errors import IndexUnreachable, ResolveError, UnknownChannel
-    from resolvers.request import ResolveContext
 
     cache, store = site.cache, site.store
-    context = ResolveContext(
-        cache_dir=site.home / "engines",
-        local_paths=prepared.local_paths,
-        credentials=site.credentials,
-        origins=prepared.origins,
-        held={base.platform: base.packages for base in prepared.bases},
-        preferred={env.platform: env.packages for env in preferred},
-        preferred_python=_preferred_python(prepared, preferred),
-        built_wheel=lambda key: shared_wheel(key, cache, store),
-        listing=cache.listing,
-        wheel=lambda package: known_wheel(package, cache, store),
-        keep=lambda package, path: cache.add(path, package.filename),
-        builder_python=lambda packages: builder_python(packages, site),
-        patience=site.patience,
-        progress=site.progress,
-        offline=site.settings.offline or site.settings.local_only,
-        clobber=site.settings.clobber,
-        joint_rounds=site.settings.joint_rounds,
-    )
+    context = context_of(site, prepared, preferred)
     label = f"resolving for {', '.join(prepared.platforms)}"
     task = site.progress.start(label, None, "packages")
     try:
@@ -135,6 +116,35 @@ def find_packages(
     )
 
 
+def context_of(
+    site: Site, prepared: Prepared, preferred: Sequence[ResolvedEnv] = ()
+) -> ResolveContext:
+    """What resolvers may use of this machine for a request."""
+    from mfenv.building import builder_python, known_wheel, shared_wheel
+    from resolvers.request import ResolveContext
+
+    cache, store = site.cache, site.store
+    return ResolveContext(
+        cache_dir=site.home / "engines",
+        local_paths=prepared.local_paths,
+        credentials=site.credentials,
+        origins=prepared.origins,
+        held={base.platform: base.packages for base in prepared.bases},
+        preferred={env.platform: env.packages for env in preferred},
+        preferred_python=_preferred_python(prepared, preferred),
+        built_wheel=lambda key: shared_wheel(key, cache, store),
+        listing=cache.listing,
+        wheel=lambda package: known_wheel(package, cache, store),
+        keep=lambda package, path: cache.add(path, package.filename),
+        builder_python=lambda packages: builder_python(packages, site),
+        patience=site.patience,
+        progress=site.progress,
+        offline=site.settings.offline or site.settings.local_only,
+        clobber=site.settings.clobber,
+        joint_rounds=site.settings.joint_rounds,
+    )
+
+
 def _preferred_python(prepared: Prepared, preferred: Sequence[ResolvedEnv]) -> str:
     """The version of Python to stay with, where several of this machine will do.
 
@@ -161,11 +171,21 @@ def _origin(where: str, prepared: Prepared) -> str | None:
     return None
 
 
-def _resolver(site: Site, prepared: Prepared) -> Resolver:
+def channel_alias(site: Site) -> str:
+    """Where a channel is that has no URL."""
     from resolvers.channels import CHANNEL_ALIAS
 
-    spec = prepared.spec
-    alias = site.credentials.add(site.settings.channel_alias) or CHANNEL_ALIAS
+    return site.credentials.add(site.settings.channel_alias) or CHANNEL_ALIAS
+
+
+def pypi_table(site: Site) -> Path | None:
+    """The table of PyPI names that is to be used, if one is set."""
+    table = site.settings.pypi_names
+    return Path(table).expanduser() if table else None
+
+
+def _resolver(site: Site, prepared: Prepared) -> Resolver:
+    spec, alias = prepared.spec, channel_alias(site)
     if prepared.pins:
         from resolvers.pinned import PinnedResolver
 
@@ -181,9 +201,8 @@ def _resolver(site: Site, prepared: Prepared) -> Resolver:
         return CondaResolver(site.worker, channel_alias=alias)
     from resolvers.mixed import MixedResolver
 
-    table = site.settings.pypi_names
     return MixedResolver(
         site.worker,
         channel_alias=alias,
-        pypi_names=Path(table).expanduser() if table else None,
+        pypi_names=pypi_table(site),
     )

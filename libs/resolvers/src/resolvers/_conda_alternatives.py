@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from resolvers._conda_repodata import Logins
 
-__all__ = ["alternatives"]
+__all__ = ["alternatives", "newest"]
 
 # A build that names another version of these is for another Python.
 _PYTHON = frozenset({"python", "python_abi"})
@@ -40,36 +40,21 @@ async def alternatives(
     what has no such build there is one that does not. The newest versions come first. Of a channel
     without end only some names that were not chosen are looked at, the nearest ones.
     """
-    patience = Patience(**limits)
-    source = repodata(cache_dir, patience, logins, tokens, offline=offline, sharded=True)
-    subdirs = [question["platform"], "noarch"]
-    roots = [rattler.MatchSpec(text) for text in question["specs"]]
-    sources = [
-        place
-        for url in channels_of(question["channels"], roots)
-        for place in source.sources(url, subdirs)
-    ]
-    cutoff = question["exclude_newer"]
-    before = datetime.fromisoformat(cutoff) if cutoff else None
+    channels = _Channels(cache_dir, logins, tokens, limits, question, offline=offline)
     builds = {name: (version, build) for name, version, build in chosen}
     pythons = [
         record
-        for record in await source.records(
-            sources, subdirs, [rattler.MatchSpec(name) for name in sorted(_PYTHON & set(builds))]
-        )
+        for record in await channels.records(sorted(_PYTHON & set(builds)))
         if builds[record.name.normalized] == (str(record.version), str(record.build))
     ]
     by_name: dict[str, list[rattler.RepoDataRecord]] = {}
     # Round by round, so that of too many names those are looked at that few steps lead to.
-    names = [*dict.fromkeys([*(root.name.normalized for root in roots), *builds])]
+    names = [*dict.fromkeys([*(root.name.normalized for root in channels.roots), *builds])]
     while names and len(by_name) < len(builds) + _MOST:
-        records = await source.records(
-            sources, subdirs, [rattler.MatchSpec(name) for name in names]
-        )
+        records = await channels.records(names)
         by_name |= {name: [] for name in names}
         for record in records:
-            late = before and record.timestamp and record.timestamp > before
-            if not late:
+            if channels.in_time(record):
                 by_name[record.name.normalized].append(record)
         needed = (
             match[0].lower()
@@ -95,6 +80,143 @@ async def alternatives(
             described([record for record, _ in builds_given]), builds_given, strict=True
         )
     ]
+
+
+async def newest(
+    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    *,
+    cache_dir: str,
+    offline: bool,
+    logins: Logins,
+    tokens: Mapping[str, str],
+    limits: Mapping[str, Any],
+    question: Mapping[str, Any],
+    chosen: Sequence[Sequence[str]],
+    names: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Of each of `names` that has a newer version than it maps to, that, and what excludes it.
+
+    `chosen` are the names, versions and builds of an answer. `holders` are pairs of a name and a
+    MatchSpec that does not match: of who states it, empty for the question; `needs` are those of the
+    newest build that `chosen` does not match, each with the name of what it is about.
+    """
+    channels = _Channels(cache_dir, logins, tokens, limits, question, offline=offline)
+    builds = {name: (version, build) for name, version, build in chosen}
+    records = await channels.records([*dict.fromkeys([*names, *builds])])
+    there = {
+        record.name.normalized: record
+        for record in records
+        if builds.get(record.name.normalized) == (str(record.version), str(record.build))
+    }
+    stated = [
+        *(("", text) for text in (*question["specs"], *question["constraints"])),
+        *(
+            (name, text)
+            for name, record in there.items()
+            for text in (*record.depends, *record.constrains)
+        ),
+    ]
+    by_name: dict[str, list[tuple[str, str, rattler.MatchSpec]]] = {}
+    for by, text in stated:
+        spec = _spec(text)
+        if spec and spec.name.normalized != by:
+            by_name.setdefault(spec.name.normalized, []).append((by, text, spec))
+    found = {}
+    for name, version in names.items():
+        # Strictly, the channel that a package comes from is the only one that is looked at for it.
+        only = there[name].channel if question["priority"] == "strict" and name in there else None
+        own = [
+            record
+            for record in records
+            if record.name.normalized == name
+            and channels.in_time(record)
+            and only in (None, record.channel)
+        ]
+        last = max((record.version for record in own), default=None)
+        if last and last > rattler.Version(version):
+            newest_builds = [record for record in own if record.version == last]
+            found[name] = {
+                "version": str(last),
+                "holders": [
+                    (by, text)
+                    for by, text, spec in by_name.get(name, ())
+                    if not any(map(spec.matches, newest_builds))
+                ],
+                "needs": min(
+                    (_unmet(record, there, channels.virtual) for record in newest_builds), key=len
+                ),
+            }
+    return found
+
+
+def _unmet(
+    record: rattler.RepoDataRecord,
+    there: Mapping[str, rattler.RepoDataRecord],
+    virtual: Mapping[str, rattler.PackageRecord],
+) -> list[tuple[str, str]]:
+    """What a build needs otherwise than it is there: names and MatchSpecs."""
+    unmet = []
+    for text in record.depends:
+        spec = _spec(text)
+        if spec:
+            name = spec.name.normalized
+            other = there.get(name) or virtual.get(name)
+            if not spec.matches(other) if other else name.startswith("__"):
+                unmet.append((name, text))
+    return unmet
+
+
+def _spec(text: str) -> rattler.MatchSpec | None:
+    """A MatchSpec of a package, None for what nobody can read, or is of no single name."""
+    try:
+        spec = rattler.MatchSpec(text)
+    except (InvalidMatchSpecError, InvalidVersionError):
+        return None
+    return spec if NAME.match(text.rpartition("::")[2]) else None
+
+
+class _Channels:
+    """What the channels of a question have."""
+
+    def __init__(
+        self,
+        cache_dir: str,
+        logins: Logins,
+        tokens: Mapping[str, str],
+        limits: Mapping[str, Any],
+        question: Mapping[str, Any],
+        *,
+        offline: bool,
+    ) -> None:
+        patience = Patience(**limits)
+        self._repodata = repodata(
+            cache_dir, patience, logins, tokens, offline=offline, sharded=True
+        )
+        self._subdirs = [question["platform"], "noarch"]
+        self.roots = [rattler.MatchSpec(text) for text in question["specs"]]
+        self._sources = [
+            place
+            for url in channels_of(question["channels"], self.roots)
+            for place in self._repodata.sources(url, self._subdirs)
+        ]
+        cutoff = question["exclude_newer"]
+        self._before = datetime.fromisoformat(cutoff) if cutoff else None
+        self.virtual = {
+            name: rattler.PackageRecord(
+                name, version, rattler.BuildString(build), 0, question["platform"]
+            )
+            for name, version, build in question["virtual"]
+        }
+
+    async def records(self, names: Iterable[str]) -> list[rattler.RepoDataRecord]:
+        """All builds of packages."""
+        return await self._repodata.records(
+            self._sources, self._subdirs, [rattler.MatchSpec(name) for name in names]
+        )
+
+    def in_time(self, record: rattler.RepoDataRecord) -> bool:
+        """Whether a build was there before the cut-off."""
+        return not (self._before and record.timestamp and record.timestamp > self._before)
 
 
 def _of_each_version(

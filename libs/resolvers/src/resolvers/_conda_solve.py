@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from resolvers._conda_question import Move
     from resolvers.request import ResolveContext
 
-__all__ = ["Alternative", "Solved", "conda_alternatives", "solve_conda"]
+__all__ = ["Alternative", "Newer", "Solved", "conda_alternatives", "conda_newer", "solve_conda"]
 
 _log = logging.getLogger(__name__)
 
 _HANDLER = "resolvers._conda_engine:solve"
 _ALTERNATIVES = "resolvers._conda_alternatives:alternatives"
+_NEWEST = "resolvers._conda_alternatives:newest"
 _SCHEMES = ("https", "http", "file")
 _FORMATS = (".conda", ".tar.bz2")
 
@@ -62,6 +63,19 @@ class Alternative(NamedTuple):
     package: Package
     pypi_names: tuple[str, ...] | None
     fits: bool
+
+
+class Newer(NamedTuple):
+    """The newest version of a package, and what of an answer excludes it.
+
+    `holders` are requirements, each with the package that states it, empty for the spec, where it
+    has the spec's own words. `needs` are the newest one's own that are not met, each with the name
+    that it is about.
+    """
+
+    version: str
+    holders: tuple[tuple[str, str], ...]
+    needs: tuple[tuple[str, str], ...]
 
 
 def solve_conda(
@@ -160,6 +174,43 @@ def conda_alternatives(
         )
         for record in records
     ]
+
+
+def conda_newer(
+    worker: Worker,
+    spec: EnvSpec,
+    platform: str,
+    context: ResolveContext,
+    *,
+    chosen: Iterable[Package],
+    versions: Mapping[str, str],
+    alias: str,
+) -> dict[str, Newer]:
+    """What channels have that is newer than these versions, by name; raises `ResolveError`.
+
+    What excludes it is looked for in the spec and in what was `chosen` for it.
+    """
+    question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
+    found = _call(
+        worker,
+        _NEWEST,
+        [question],
+        context,
+        question=question.to_dict(),
+        chosen=[[package.name, package.version, package.build] for package in chosen],
+        names=dict(versions),
+    )
+    return {
+        name: Newer(
+            version=newer["version"],
+            holders=tuple(
+                (by, text if by else question.specs.get(text, text))
+                for by, text in newer["holders"]
+            ),
+            needs=tuple((other, text) for other, text in newer["needs"]),
+        )
+        for name, newer in found.items()
+    }
 
 
 def _call(

@@ -12,10 +12,11 @@ import json
 import re
 import threading
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -26,13 +27,16 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from envid.redaction import redact
 from pkgcache.errors import DownloadError
 from pkgcache.web.download import Downloader
 from resolvers._index import PUBLIC_INDEX, public_index
 from resolvers._kept import write_whole
+from resolvers.errors import IndexUnreachable
+from resolvers.metadata import Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from envid.spec import EnvSpec
     from pkgcache.web.receiving import Body
@@ -41,40 +45,75 @@ if TYPE_CHECKING:
 
 __all__ = ["ListedFile", "ProjectFiles"]
 
+_T = TypeVar("_T")
+
+_GONE = (404, 410)
+# JSON (PEP 691) alone says when files were uploaded.
+_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedFile:
     """A wheel or an sdist of some version, and the Python that its index says it needs.
 
-    `place` is the source that has it.
+    `place` is the source that has it, `uploaded` when it came there, where that is said; what is
+    `yanked` is not to be taken any more (PEP 592), `described` where its metadata is (PEP 658).
     """
 
     filename: str
     place: str
     version: Version
     requires_python: str | None
+    yanked: bool
+    uploaded: datetime | None
+    described: str | None
 
     @property
     def is_wheel(self) -> bool:
         return self.filename.endswith(".whl")
 
 
+class _Link(NamedTuple):
+    filename: str
+    requires_python: str | None = None
+    yanked: bool = False
+    uploaded: str | None = None
+    described: str | None = None
+
+    @classmethod
+    def of(cls, file: Mapping[str, Any], page: str) -> _Link:
+        """Read an entry of a page in JSON."""
+        described = file.get("core-metadata") or file.get("dist-info-metadata")
+        return cls(
+            filename=str(file["filename"]),
+            requires_python=file.get("requires-python"),
+            # A reason, or true where none is given.
+            yanked=file.get("yanked", False) is not False,
+            uploaded=str(file.get("upload-time") or ""),
+            described=_metadata_url(page, str(file["url"])) if described else None,
+        )
+
+
 class ProjectFiles:
     """Looks up each project once; safe to use from several threads.
 
-    A source that does not answer counts as if it did not have the project: what is said of it
-    here is said beside what uv has found.
+    A source that does not answer counts as if it did not have the project, unless it is `needed`:
+    what is said of it here is mostly said beside what uv has found.
     """
 
-    def __init__(self, uv: Uv, spec: EnvSpec, context: ResolveContext) -> None:
+    def __init__(
+        self, uv: Uv, spec: EnvSpec, context: ResolveContext, *, needed: bool = False
+    ) -> None:
         self._uv, self._spec = uv, spec
         self._pages = context.cache_dir / "pages"
         self._offline = context.offline
         self._downloader = Downloader(
             context.credentials, patience=context.telling_patience, offline=context.offline
         )
-        self._known: dict[str, tuple[ListedFile, ...]] = {}
-        self._lock = threading.Lock()
+        self._needed = needed
+        self._projects: dict[str, tuple[ListedFile, ...]] = {}
+        self._found: dict[str, tuple[_Link, ...]] = {}
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
 
     def __enter__(self) -> ProjectFiles:
         return self
@@ -83,12 +122,24 @@ class ProjectFiles:
         self._downloader.close()
 
     def of(self, name: str) -> tuple[ListedFile, ...]:
-        """All files of a project, by its normal name."""
-        with self._lock:
-            # The lock is held meanwhile, so that no project is fetched twice.
-            if name not in self._known:
-                self._known[name] = tuple(self._look(name))
-            return self._known[name]
+        """All files of a project, by its normal name.
+
+        Raises `IndexUnreachable` for a source that is needed and does not answer.
+        """
+        return self._once(self._projects, "project", name, self._look)
+
+    def _once(
+        self,
+        known: dict[str, tuple[_T, ...]],
+        kind: str,
+        key: str,
+        look: Callable[[str], Iterable[_T]],
+    ) -> tuple[_T, ...]:
+        # Held meanwhile, so that nothing is fetched twice; `setdefault` of a dict is atomic.
+        with self._locks.setdefault((kind, key), threading.Lock()):
+            if key not in known:
+                known[key] = tuple(look(key))
+            return known[key]
 
     def wheels(self, name: str, version: str) -> tuple[str, ...]:
         """The file names of all wheels of a version; of none that is not of PEP 440."""
@@ -100,14 +151,23 @@ class ProjectFiles:
             file.filename for file in self.of(name) if file.is_wheel and file.version == wanted
         )
 
+    def metadata(self, name: str, version: Version) -> Metadata | None:
+        """What a wheel of a version says of itself, if an index has that beside it."""
+        urls = (file.described for file in self.of(name) if file.version == version)
+        url = next(filter(None, urls), None)
+        try:
+            return Metadata.parse(self._downloader.read(url, _decoded)) if url else None
+        except (DownloadError, ValueError):
+            return None
+
     def misnamed(self, name: str) -> Iterator[tuple[str, str]]:
         """What find-links have that may be meant for a project, and has no file name of PyPI's."""
         for source in self._spec.sources:
             if source.kind == "find-links":
-                for filename, _ in self._links(source.url):
-                    start = canonicalize_name(re.split(r"-\d|\.(?:whl|tar|zip)", filename)[0])
-                    if start == name and _parsed(filename) is None:
-                        yield filename, source.url
+                for link in self._links(source.url):
+                    start = canonicalize_name(re.split(r"-\d|\.(?:whl|tar|zip)", link.filename)[0])
+                    if start == name and _parsed(link.filename) is None:
+                        yield link.filename, source.url
 
     def _look(self, name: str) -> Iterator[ListedFile]:
         for source in self._spec.sources:
@@ -122,7 +182,10 @@ class ProjectFiles:
                 if files and self._spec.options.index_strategy == "first-index":
                     return
 
-    def _links(self, url: str) -> Iterator[tuple[str, str | None]]:
+    def _links(self, url: str) -> tuple[_Link, ...]:
+        return self._once(self._found, "links", url, self._listed)
+
+    def _listed(self, url: str) -> Iterator[_Link]:
         parts = urlsplit(url)
         folder = Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
         if folder is None or not folder.is_dir():
@@ -130,58 +193,88 @@ class ProjectFiles:
             return
         for path in folder.iterdir():
             # A directory says nothing of Python; of wheels, they themselves do.
-            yield path.name, None
+            yield _Link(path.name)
 
-    def _page(self, url: str) -> Iterator[tuple[str, str | None]]:
+    def _page(self, url: str) -> list[_Link]:
         try:
             text = self._text(url)
             # JSON (PEP 691) or HTML (PEP 503): told by its look, whatever a server calls it.
             if text.lstrip().startswith("{"):
-                files = json.loads(text)["files"]
-                listed = [(file["filename"], file.get("requires-python")) for file in files]
-                return iter(listed)
-        except (DownloadError, FileNotFoundError, ValueError, KeyError, TypeError):
-            return iter(())
-        links = _Links()
+                return [_Link.of(file, url) for file in json.loads(text)["files"]]
+        except DownloadError as error:
+            if self._needed and error.status not in _GONE:
+                raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+            return []
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if self._needed:
+                raise IndexUnreachable(redact(url), "its list of files cannot be read") from error
+            return []
+        links = _Links(url)
         links.feed(text)
-        return iter(links.files)
+        return links.files
 
     def _text(self, url: str) -> str:
         """A page, which is kept for when there is no network."""
         kept = self._pages / hashlib.sha256(url.encode()).hexdigest()
         if self._offline:
             return kept.read_text(encoding="utf-8")
-        text = self._downloader.read(url, _decoded, page=True)
+        text = self._downloader.read(url, _decoded, page=True, accept=_ACCEPT)
         self._pages.mkdir(parents=True, exist_ok=True)
         write_whole(kept, text)
         return text
 
 
 class _Links(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
-        self.files: list[tuple[str, str | None]] = []
+        self._page = page
+        self.files: list[_Link] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         known = dict(attrs)
         if tag == "a" and known.get("href"):
-            name = unquote(urlsplit(str(known["href"])).path).rpartition("/")[2]
-            self.files.append((name, known.get("data-requires-python")))
+            url = str(known["href"])
+            described = {"data-core-metadata", "data-dist-info-metadata"} & known.keys()
+            self.files.append(
+                _Link(
+                    unquote(urlsplit(url).path).rpartition("/")[2],
+                    known.get("data-requires-python"),
+                    yanked="data-yanked" in known,
+                    described=_metadata_url(self._page, url) if described else None,
+                )
+            )
+
+
+def _metadata_url(page: str, url: str) -> str:
+    return f"{urldefrag(urljoin(page, url)).url}.metadata"
 
 
 def _decoded(body: Body) -> str:
     return b"".join(body.pieces).decode("utf-8", "replace")
 
 
-def _of_project(
-    name: str, place: str, files: Iterator[tuple[str, str | None]]
-) -> Iterator[ListedFile]:
-    for filename, requires_python in files:
-        own, version = _parsed(filename) or ("", None)
+def _of_project(name: str, place: str, files: Iterable[_Link]) -> Iterator[ListedFile]:
+    for link in files:
+        own, version = _parsed(link.filename) or ("", None)
         if version and canonicalize_name(own) == name:
             yield ListedFile(
-                filename=filename, place=place, version=version, requires_python=requires_python
+                filename=link.filename,
+                place=place,
+                version=version,
+                requires_python=link.requires_python,
+                yanked=link.yanked,
+                uploaded=_moment(link.uploaded),
+                described=link.described,
             )
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        # Python 3.10 reads neither a `Z` nor any number of digits of a fraction.
+        moment = datetime.fromisoformat(re.sub(r"(\.\d+)?Z?$", "", text or ""))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc)
 
 
 def _parsed(filename: str) -> tuple[str, Version] | None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from resolvers.metadata import Metadata
     from resolvers.request import Resolution
 
-__all__ = ["Checked", "Provided", "check"]
+__all__ = ["Checked", "Provided", "Required", "check"]
 
 # A URL without a name, with extras and a marker behind it; a URL with a revision and a fragment.
 _URL = re.compile(r"(\S+?)(\[[^]]*\])?( ;.*)?")
@@ -50,15 +50,28 @@ class Provided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Required:
+    """A requirement that counts, as it is written, and the distribution that states it.
+
+    `by` is None for the request, constraints included.
+    """
+
+    by: str | None
+    text: str
+    requirement: Requirement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What was found: `problems` a line for each; `notes` of what nobody can read.
 
     `extras` are those that are asked of conda packages whose metadata is not known, each with who
-    asks for it, by PyPI name.
+    asks for it, by PyPI name. `required` is all that was checked.
     """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    required: tuple[Required, ...]
     extras: Mapping[str, Mapping[str, str]]
 
 
@@ -86,6 +99,7 @@ def check(
     return Checked(
         problems=tuple(dict.fromkeys(run.problems)),
         notes=tuple(dict.fromkeys(run.notes)),
+        required=tuple(run.required),
         extras=run.extras,
     )
 
@@ -102,6 +116,7 @@ class _Check:
     overridden: frozenset[str] = frozenset()
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    required: list[Required] = field(default_factory=list)
     extras: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def all(self, extras: Mapping[str, Collection[str]]) -> None:
@@ -140,6 +155,7 @@ class _Check:
         asked_by = self.origins.get(text) or "the request"
         if requirement := read_requirement(plain):
             if self.markers.hold(requirement):
+                self.required.append(Required(by=None, text=text, requirement=requirement))
                 self._require(requirement, f"`{plain}` ({asked_by})", asked_by)
             return
         # `packaging` reads no URL without a name: extras and marker are read with one that stands
@@ -215,6 +231,7 @@ class _Check:
             if requirement is None:
                 self.notes.append(f"`{text}` of {label} cannot be read, and was not checked")
             elif self._counts(requirement, extra):
+                self.required.append(Required(by=name, text=text, requirement=requirement))
                 asked_by = f"{label}[{extra}]" if extra else label
                 self._require(requirement, f"`{text}` of {asked_by}", asked_by)
 
@@ -235,6 +252,7 @@ class _Check:
         requirement = read_requirement(plain_requirement(text))
         if requirement is None or not self.markers.hold(requirement):
             return
+        self.required.append(Required(by=None, text=text, requirement=requirement))
         name = canonicalize_name(requirement.name)
         if name in self.pypi or name in self.conda:
             origin = self.origins.get(text)

@@ -99,6 +99,7 @@ class Client:
         reader: Callable[[Body], T],
         *,
         page: bool = False,
+        accept: str | None = None,
     ) -> T:
         """Give a part of `url` to `reader` in a single attempt; raises `DownloadError`."""
         span = None
@@ -107,7 +108,7 @@ class Client:
         elif start or stop:
             span = f"bytes={start}-{'' if stop is None else stop - 1}"
         try:
-            with self._open(url, span) as response:
+            with self._open(url, span, accept=accept) as response:
                 _check_status(url, response)
                 # Later nothing tells a part that was not asked for from the whole.
                 if span is None and response.status_code == requests.codes.partial_content:
@@ -154,8 +155,11 @@ class Client:
                 reason = f"the server sent less than {self._patience.speed} bytes per second"
                 raise DownloadError(redact(url), reason, retry_after=0.0, slow=True)
 
-    def _open(self, url: str, span: str | None, method: str = "GET") -> requests.Response:
-        headers = {"Range": span} if span else {}
+    def _open(
+        self, url: str, span: str | None, method: str = "GET", accept: str | None = None
+    ) -> requests.Response:
+        wanted = {"Range": span, "Accept": accept}
+        headers = {name: value for name, value in wanted.items() if value}
         here = split_userinfo(url)[0]
         for _ in range(_REDIRECTS):
             login, started = self._credentials.find(here), time.monotonic()

@@ -106,12 +106,14 @@ class Downloader:
         *,
         stop: threading.Event | None = None,
         page: bool = False,
+        accept: str | None = None,
     ) -> T:
         """What `reader` makes of the bytes of `url` from `start` up to `end`.
 
         A negative `start` counts from the end.
         They are in no way checked. `reader` need not take them all, and is called again, with a new
-        body, where an attempt fails on its way. A web page is an error unless a `page` is asked for. Setting `stop` ends it with `Cancelled`. Raises
+        body, where an attempt fails on its way. A web page is an error unless a `page` is asked for;
+        `accept` are the kinds of content to ask for (RFC 9110, 12.5.1). Setting `stop` ends it with `Cancelled`. Raises
         `DownloadError` where the URL cannot be read, and whatever `reader` does.
         """
         _check_scheme(url)
@@ -128,7 +130,10 @@ class Downloader:
             if asked.wait(seconds):
                 raise Cancelled
 
-        return self._retried(url, lambda: client.read(url, start, end, heed, page=page), pause)
+        def attempt() -> T:
+            return client.read(url, start, end, heed, page=page, accept=accept)
+
+        return self._retried(url, attempt, pause)
 
     def look(self, url: str) -> Looked:
         """What a server answers about `url`, whatever its status; asked once, and nothing is read.
