@@ -78,6 +78,16 @@ def test_everything_that_is_open_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_directory_without_a_name_may_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    for line, left_out in (("-e ./app", True), ("https://files.test/main.zip", False)):
+        with pytest.raises(SelectionErrors) as caught:
+            locked(tmp_path, line)
+        (problem,) = caught.value.problems
+        assert problem.message == f"nothing says what `{line}` is"
+        assert ("--no-emit-local" in str(problem.hint)) is left_out
+
+
 def test_what_is_pinned_twice_is_refused(tmp_path: Path) -> None:
     lines = (f"app=={version} --hash=sha256:{DIGEST}" for version in ("1", "2"))
     found = locked(tmp_path, *lines)

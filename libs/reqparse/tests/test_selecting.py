@@ -360,7 +360,7 @@ def test_a_pylock_that_does_not_suffice(desk: Desk, text: str, problem: str) -> 
 def test_a_pylock_has_no_members(desk: Desk) -> None:
     choice = Choice(packages=("a",), groups=("no",))
     assert [p.partition(": ")[2] for p in refused(desk.read(PYLOCK, "pylock.toml"), choice)] == [
-        "pylock.toml has no workspace members to choose from; None",
+        "pylock.toml has no workspace members to choose from; leave that choice out",
         "the lock has no group `no`; it has dev, docs, main",
     ]
 

@@ -69,7 +69,7 @@ def test_a_poetry_lock_has_no_other_groups(desk: Desk) -> None:
     locked = desk.read(POETRY_2, "poetry.lock")
     problems = refused(locked, Choice(groups=("x",), extras=("y",), environment="z"))
     assert [p.partition(": ")[2] for p in problems] == [
-        "poetry.lock has no environments to choose from; None",
+        "poetry.lock has no environments to choose from; leave that choice out",
         "the lock has no extra `y`; it has more",
         "the lock has no group `x`; it has main, dev, docs",
     ]

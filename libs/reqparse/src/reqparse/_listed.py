@@ -93,7 +93,9 @@ def _open(requirement: Requirement) -> tuple[str, str] | None:
     if requirement.category != "pypi":
         return f"`{text}` is not of PyPI", "give a lock file that has the exact build"
     if not _name(requirement):
-        return f"nothing says what `{text}` is", "name it: `NAME @ URL`"
+        named = "name it: `NAME @ URL`"
+        hint = f"{named}, or leave it out, as `uv export --no-emit-local` does"
+        return f"nothing says what `{text}` is", hint if requirement.path else named
     # What is local has no hash; its own content is what is built or installed.
     if requirement.path:
         return None

@@ -189,9 +189,8 @@ class Selection:
         nothing = Choice()
         for name in (one.name for one in fields(Choice)):
             if name not in names and getattr(self.choice, name) != getattr(nothing, name):
-                self.problem(
-                    self.lock.origin, f"{self.lock.kind} has no {_WORDS[name]} to choose from"
-                )
+                text = f"{self.lock.kind} has no {_WORDS[name]} to choose from"
+                self.problem(self.lock.origin, text, "leave that choice out")
 
     def offered(
         self, what: Literal["group", "extra", "environment", "member"], names: Iterable[str]
