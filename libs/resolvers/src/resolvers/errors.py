@@ -226,7 +226,14 @@ class NoMatchingFile(ValueError, ResolveError):
     ) -> None:
         super().__init__(package, expected, found, origin)
         self.package, self.expected, self.found, self.origin = package, expected, found, origin
-        self.hint = "check where the hashes come from, or take them out of the request"
+        asked, stated = ({text.partition(":")[0] for text in own} for own in (expected, found))
+        # Who has a hash of another kind is not wrong: nobody can tell.
+        unknown = asked and stated and asked.isdisjoint(stated)
+        self.hint = (
+            f"no {' or '.join(sorted(asked))} of its files is known: give {' or '.join(sorted(stated))}"
+            if unknown
+            else "check where the hashes come from, or take them out of the request"
+        )
 
     def __str__(self) -> str:
         if not self.expected:
