@@ -220,6 +220,33 @@ def test_a_workspace_has_the_members_of_its_lock(
     assert stale(project) == ([] if fresh else [told])
 
 
+@pytest.mark.parametrize("key", ["index-url = ", "[[tool.uv.index]]\ndefault = true\nurl = "])
+def test_a_lock_is_of_the_indexes_of_its_project(tmp_path: Path, key: str) -> None:
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("UV_")}
+    environ |= {"UV_PYTHON": sys.executable, "UV_CACHE_DIR": str(tmp_path / "cache")}
+    folder, file = tmp_path / "p", tmp_path / "p" / "pyproject.toml"
+    folder.mkdir()
+
+    def project(url: str, more: str = "") -> None:
+        file.write_text(
+            '[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.10"\n'
+            f'dependencies = ["app"]\n[tool.uv]\n{key}"{url}"\n{more}'
+        )
+
+    with FakeIndex(make_wheel("app", "1")) as index, FakeIndex(make_wheel("app", "1")) as other:
+        project(index.url)
+        assert uv(folder, environ, "lock").returncode == 0
+        for url, more, fresh in (
+            (index.url, "", True),
+            (other.url, "", False),
+            (other.url, f'[[tool.uv.index]]\nurl = "{index.url}"\n', True),
+        ):
+            project(url, more)
+            assert (uv(folder, environ, "lock", "--check").returncode == 0) is fresh
+            told = f"{file}: `index` is not what `{folder / 'uv.lock'}` was made for"
+            assert stale(folder) == ([] if fresh else [told])
+
+
 def test_groups_that_include_each_other_twice_are_read_once(project: Path) -> None:
     """There are a thousand million ways to the last of them."""
     file = project / "pyproject.toml"

@@ -19,7 +19,7 @@ from mfenv.python_statements import MARKERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["PYTHONS", "Asked", "Facts", "Section", "holds_for"]
+__all__ = ["PYTHONS", "Asked", "Facts", "Section", "holds_for", "plain_address"]
 
 Section = tuple[str, str]
 """`dist` and nothing, `extra` and its name, or `group` and its name."""
@@ -116,7 +116,7 @@ class Facts:
             return ("local", self.places.get(name, name))
         if "index" in source:
             url = self.indexes.get(source["index"])
-            return ("index", _address(url) if url else source["index"])
+            return ("index", plain_address(url) if url else source["index"])
         if "path" in source:
             return ("local", normpath(f"{self.folders[name]}/{source['path']}"))
         if "git" in source:
@@ -168,7 +168,7 @@ def _locked_place(entry: Mapping[str, Any]) -> Place:
         if kind in entry:
             return ("local", normpath(entry[kind]))
     if "index" in entry:
-        return ("index", _address(entry["index"]))
+        return ("index", plain_address(entry["index"]))
     if "git" in entry:
         address, _, query = urldefrag(entry["git"])[0].partition("?")
         return _git(address, dict(parse_qsl(query)))
@@ -179,7 +179,7 @@ def _of_url(text: str) -> Place:
     """A URL as it stands in a requirement or a source."""
     address, fragment = urldefrag(text)
     if not address.startswith("git+"):
-        return ("url", _address(address))
+        return ("url", plain_address(address))
     parts = dict(parse_qsl(fragment))
     repository, at, reference = address.rpartition("@")
     # The `@` of a login is before the path.
@@ -189,11 +189,11 @@ def _of_url(text: str) -> Place:
 
 
 def _git(address: str, parts: Mapping[str, Any]) -> Place:
-    place = _address(address.removeprefix("git+")).removesuffix(".git")
+    place = plain_address(address.removeprefix("git+")).removesuffix(".git")
     return ("git", place, tuple((key, parts[key]) for key in _GIT if key in parts))
 
 
-def _address(url: str) -> str:
+def plain_address(url: str) -> str:
     """A URL without its login, which no lock has."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")

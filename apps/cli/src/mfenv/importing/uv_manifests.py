@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from mfenv.importing.uv_facts import holds_for
+from mfenv.importing.uv_facts import holds_for, plain_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,7 +59,28 @@ def differences(
         yield "`dependency-metadata`"
     if not _conflicts_alike(projects, locked):
         yield "`conflicts`"
+    if _elsewhere([own for _, own in projects], uv, locked):
+        yield "`index`"
     yield from _options(uv, locked.get("options", {}))
+
+
+def _elsewhere(
+    projects: Iterable[Mapping[str, Any]], uv: Mapping[str, Any], locked: Mapping[str, Any]
+) -> bool:
+    """Whether packages are from an index that is none any more.
+
+    Only where a default one is stated: what else uv looks through, its user and variables say.
+    """
+    listed = uv.get("index", ())
+    if "index-url" not in uv and not any(index.get("default") for index in listed):
+        return False
+    every = [index for own in (uv, *projects) for index in own.get("index", ())]
+    urls = [index.get("url", "") for index in every] + list(uv.get("extra-index-url", ()))
+    urls += [uv["index-url"]] if "index-url" in uv else []
+    sources = (package.get("source", {}) for package in locked.get("package", ()))
+    found = {source["registry"] for source in sources if "registry" in source}
+    # Those at a path are relative to the lock.
+    return not {url for url in found if "://" in url} <= set(map(plain_address, urls))
 
 
 def _together(markers: str | Sequence[str], facts: Facts) -> list[bool] | None:
