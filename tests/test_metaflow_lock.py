@@ -140,9 +140,11 @@ def test_a_step_that_is_not_as_it_was_locked_is_named(user: User) -> None:
         said = refused(lock(user, *words))
         assert "there is no lock file" in said
         assert "`python flow.py --environment=conda environment lock` makes it" in said
-    assert lock(user).status == 0
+    assert "mfenv.lock is written" in lock(user).err
+    assert "mfenv.lock is as it was" in lock(user).err
     done = lock(user, "--check")
     assert (done.status, done.out) == (0, "")
+    assert "mfenv.lock is" not in done.err
     before = (user.work / "mfenv.lock").read_text()
     changed = FLOW.replace('{"other": "1.0"}', '{"dep": "1.0"}').replace(
         "import other", "import dep"

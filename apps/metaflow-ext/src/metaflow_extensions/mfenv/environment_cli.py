@@ -152,6 +152,8 @@ def lock(
                 obj.echo(f"  {platform}: {change}")
     for name in done.removed:
         obj.echo(f"{name} is no more in {place.file}")
+    if not check:
+        obj.echo(f"{place.file} is {'written' if done.written else 'as it was'}")
     _write(done, output)
 
 
