@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from envid.packages import Package
+    from mfenv.auditing import Audited
     from mfenv.collecting import Garbage
     from mfenv.comparisons import Comparison
     from mfenv.exploring.graph import Graph
@@ -247,6 +248,16 @@ class Environments:
         from mfenv.outdated import outdated
 
         return outdated(self._site, self._answers, self.find(name, platforms))
+
+    def audit(self, name: str, platforms: Sequence[str] = ()) -> tuple[Audited, ...]:
+        """What the sources of an environment say by now against its packages; see `mfenv.auditing`.
+
+        Raises as `find` does, `InvalidRequest` where settings forbid to ask sources, and
+        `resolvers.errors` where one fails.
+        """
+        from mfenv.auditing import audit
+
+        return audit(self._site, self._answers, self.find(name, platforms))
 
     def get(
         self, name: str, platforms: Sequence[str] = (), *, default: bool = True

@@ -19,6 +19,7 @@ __all__ = ["Commands", "WrongUsage", "nearest"]
 _ELSEWHERE = {
     "activate": ("shell-hook", "shellenv"),
     "alias": ("name", "rename", "tag"),
+    "audit": ("pip-audit", "safety", "scan", "security", "vulnerabilities"),
     "cache info": ("cache dir", "cache list", "cache show", "cache size", "du"),
     "cache verify": ("hash", "validate", "verify"),
     "completion install": ("autocomplete", "completions", "generate-shell-completion"),
@@ -70,7 +71,7 @@ _OTHERWISE = {
         *("build", "constructor", "develop", "metapackage", "package", "render", "skeleton"),
         "wheel",
     ),
-    "for that there are other tools": ("audit", "format", "notices", "server"),
+    "for that there are other tools": ("format", "notices", "server"),
 }
 # With less, `help` is near `shell`.
 _NEAR = 0.7

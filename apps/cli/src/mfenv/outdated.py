@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mfenv.errors import InvalidRequest
 from mfenv.exploring.graph import Graph
 
 if TYPE_CHECKING:
@@ -15,10 +14,11 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.answering import Answers
     from mfenv.exploring.graph import Statement
+    from mfenv.request import Request
     from mfenv.site import Site
     from resolvers.newer import Holder, Newer
 
-__all__ = ["Held", "Outdated", "Row", "outdated"]
+__all__ = ["Held", "Outdated", "Row", "again", "outdated"]
 
 _SAID = {
     "base": "the environment {} that this is derived from",
@@ -96,23 +96,12 @@ def outdated(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple
 
     Raises `InvalidRequest` where no source may be asked, and the errors of resolving.
     """
-    from mfenv.request import Request
     from mfenv.resolving import channel_alias, context_of, pypi_table
     from resolvers.names import PypiNames
     from resolvers.newer import find_newer
 
-    settings = site.settings
-    for name in ("local_only", "offline"):
-        if getattr(settings, name):
-            origin = settings.origins.get(name, "default")
-            raise InvalidRequest(
-                f"what is newer, only sources know, and `{name}` ({origin}) forbids to ask them",
-                f"ask without `{name}`; `mfenv show` has what is known here",
-            )
-    first = envs[0]
-    request = Request(
-        same_as=f"{first.req_id}:{first.full_id}", platforms=tuple(env.platform for env in envs)
-    )
+    site.check_may_ask("what is newer")
+    request = again(envs)
     now = answers.resolve(
         request, aliases=(), update=(), force=True, dry_run=True, default=False
     ).envs
@@ -135,6 +124,14 @@ def outdated(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple
         )
         for env, then, known in zip(envs, taken, newer, strict=True)
     )
+
+
+def again(envs: Sequence[ResolvedEnv]) -> Request:
+    """The request that environments were found for, for their platforms."""
+    from mfenv.request import Request
+
+    first, platforms = envs[0], tuple(env.platform for env in envs)
+    return Request(same_as=f"{first.req_id}:{first.full_id}", platforms=platforms)
 
 
 def _rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mfenv.errors import InvalidRequest
 from mfenv.registry import Registry
 from mfenv.settings import Settings, package_limits, patience
 from pkgcache.lazy import lazy
@@ -97,6 +98,16 @@ class Site:
         from pkgcache.stores.opening import open_store
 
         return EnvStore(open_store(self.store_url, self.patience))
+
+    def check_may_ask(self, what: str) -> None:
+        """Raise `InvalidRequest` where settings forbid to ask sources, which alone know `what`."""
+        for name in ("local_only", "offline"):
+            if getattr(self.settings, name):
+                origin = self.settings.origins.get(name, "default")
+                raise InvalidRequest(
+                    f"{what}, only sources know, and `{name}` ({origin}) forbids to ask them",
+                    f"ask without `{name}`; `mfenv show` has what is known here",
+                )
 
     def downloader(self) -> Downloader:
         """What downloads packages, with the logins of the settings; or refuses, `local_only`."""

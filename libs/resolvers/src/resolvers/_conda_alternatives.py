@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from resolvers._conda_repodata import Logins
 
-__all__ = ["alternatives", "newest"]
+__all__ = ["alternatives", "listed", "newest"]
 
 # A build that names another version of these is for another Python.
 _PYTHON = frozenset({"python", "python_abi"})
@@ -149,6 +149,43 @@ async def newest(
     return found
 
 
+async def listed(
+    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    *,
+    cache_dir: str,
+    offline: bool,
+    logins: Logins,
+    tokens: Mapping[str, str],
+    limits: Mapping[str, Any],
+    question: Mapping[str, Any],
+    files: Sequence[Sequence[str]],
+) -> list[dict[str, Any]]:
+    """What channels have by now of `files`, each a name of a package, a subdir and a file name.
+
+    Of each channel that has one, its URL, and the digests there.
+    """
+    channels = _Channels(cache_dir, logins, tokens, limits, question, offline=offline)
+    found = []
+    wanted = {(subdir, filename) for _, subdir, filename in files}
+    for record in await channels.records(sorted({name for name, _, _ in files})):
+        older = f"{record.file_name.removesuffix('.conda')}.tar.bz2"
+        both = [record]
+        if (str(record.subdir), older) in wanted:
+            both.append(await channels.as_tar_bz2(record))
+        found += [
+            {
+                "channel": (one.channel or "").rstrip("/"),
+                "subdir": str(one.subdir),
+                "filename": one.file_name,
+                "sha256": one.sha256.hex() if one.sha256 else None,
+                "md5": one.md5.hex() if one.md5 else None,
+            }
+            for one in both
+            if (str(one.subdir), one.file_name) in wanted
+        ]
+    return found
+
+
 def _unmet(
     record: rattler.RepoDataRecord,
     there: Mapping[str, rattler.RepoDataRecord],
@@ -213,6 +250,10 @@ class _Channels:
         return await self._repodata.records(
             self._sources, self._subdirs, [rattler.MatchSpec(name) for name in names]
         )
+
+    async def as_tar_bz2(self, record: rattler.RepoDataRecord) -> rattler.RepoDataRecord:
+        """The record of the same build in the older format, or itself where there is none."""
+        return await self._repodata.as_tar_bz2(record)
 
     def in_time(self, record: rattler.RepoDataRecord) -> bool:
         """Whether a build was there before the cut-off."""

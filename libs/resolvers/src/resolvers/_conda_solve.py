@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from envid.errors import InvalidDescription
-from envid.packages import Package
+from envid.packages import Hashes, Package
 from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from pkgcache.lacking import lacking
@@ -27,12 +27,21 @@ if TYPE_CHECKING:
     from resolvers._conda_question import Move
     from resolvers.request import ResolveContext
 
-__all__ = ["Alternative", "Newer", "Solved", "conda_alternatives", "conda_newer", "solve_conda"]
+__all__ = [
+    "Alternative",
+    "Newer",
+    "Solved",
+    "conda_alternatives",
+    "conda_listed",
+    "conda_newer",
+    "solve_conda",
+]
 
 _log = logging.getLogger(__name__)
 
 _HANDLER = "resolvers._conda_engine:solve"
 _ALTERNATIVES = "resolvers._conda_alternatives:alternatives"
+_LISTED = "resolvers._conda_alternatives:listed"
 _NEWEST = "resolvers._conda_alternatives:newest"
 _SCHEMES = ("https", "http", "file")
 _FORMATS = (".conda", ".tar.bz2")
@@ -210,6 +219,38 @@ def conda_newer(
             needs=tuple((other, text) for other, text in newer["needs"]),
         )
         for name, newer in found.items()
+    }
+
+
+def conda_listed(
+    worker: Worker,
+    spec: EnvSpec,
+    platform: str,
+    context: ResolveContext,
+    packages: Iterable[Package],
+    *,
+    alias: str,
+) -> dict[tuple[str | None, str | None, str], Hashes]:
+    """What channels have by now of conda packages: hashes by source, subdir and file name.
+
+    Raises `ResolveError`.
+    """
+    question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
+    found = _call(
+        worker,
+        _LISTED,
+        [question],
+        context,
+        question=question.to_dict(),
+        files=[[package.name, package.subdir, package.filename] for package in packages],
+    )
+    return {
+        (
+            question.channels.get(one["channel"], one["channel"]),
+            one["subdir"],
+            one["filename"],
+        ): Hashes(sha256=one["sha256"], md5=one["md5"])
+        for one in found
     }
 
 

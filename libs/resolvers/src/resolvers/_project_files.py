@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -38,7 +39,7 @@ from resolvers.metadata import Metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from envid.spec import EnvSpec
+    from envid.spec import EnvSpec, Source
     from pkgcache.web.receiving import Body
     from resolvers._uv import Uv
     from resolvers.request import ResolveContext
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["ListedFile", "ProjectFiles"]
 
 _T = TypeVar("_T")
+
+_NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 
 _GONE = (404, 410)
 # JSON (PEP 691) alone says when files were uploaded.
@@ -57,16 +60,18 @@ class ListedFile:
     """A wheel or an sdist of some version, and the Python that its index says it needs.
 
     `place` is the source that has it, `uploaded` when it came there, where that is said; what is
-    `yanked` is not to be taken any more (PEP 592), `described` where its metadata is (PEP 658).
+    `yanked` is not to be taken any more, for that reason (PEP 592), `described` where its metadata is
+    (PEP 658). `digests` are its hashes by their kind, as far as they are told.
     """
 
     filename: str
     place: str
     version: Version
     requires_python: str | None
-    yanked: bool
+    yanked: str | None
     uploaded: datetime | None
     described: str | None
+    digests: Mapping[str, str]
 
     @property
     def is_wheel(self) -> bool:
@@ -76,21 +81,24 @@ class ListedFile:
 class _Link(NamedTuple):
     filename: str
     requires_python: str | None = None
-    yanked: bool = False
+    yanked: str | None = None
     uploaded: str | None = None
     described: str | None = None
+    digests: Mapping[str, str] = _NO_DIGESTS
 
     @classmethod
     def of(cls, file: Mapping[str, Any], page: str) -> _Link:
         """Read an entry of a page in JSON."""
+        yanked = file.get("yanked", False)
         described = file.get("core-metadata") or file.get("dist-info-metadata")
         return cls(
             filename=str(file["filename"]),
             requires_python=file.get("requires-python"),
             # A reason, or true where none is given.
-            yanked=file.get("yanked", False) is not False,
+            yanked={False: None, True: ""}.get(yanked, str(yanked)),
             uploaded=str(file.get("upload-time") or ""),
             described=_metadata_url(page, str(file["url"])) if described else None,
+            digests={str(kind): str(digest) for kind, digest in (file.get("hashes") or {}).items()},
         )
 
 
@@ -151,6 +159,18 @@ class ProjectFiles:
             file.filename for file in self.of(name) if file.is_wheel and file.version == wanted
         )
 
+    def at(self, name: str, source: Source) -> tuple[ListedFile, ...]:
+        """The files that one source has of a project; asked for each time."""
+        if source.kind == "find-links":
+            return tuple(_of_project(name, source.url, self._links(source.url)))
+        page = f"{self.root(source)}/{name}/"
+        return tuple(_of_project(name, source.url, self._page(page)))
+
+    def root(self, source: Source) -> str:
+        """The URL of an index."""
+        url = public_index(self._uv) if source.url == PUBLIC_INDEX else source.url
+        return url.rstrip("/")
+
     def metadata(self, name: str, version: Version) -> Metadata | None:
         """What a wheel of a version says of itself, if an index has that beside it."""
         urls = (file.described for file in self.of(name) if file.version == version)
@@ -172,11 +192,10 @@ class ProjectFiles:
     def _look(self, name: str) -> Iterator[ListedFile]:
         for source in self._spec.sources:
             if source.kind == "find-links":
-                yield from _of_project(name, source.url, self._links(source.url))
+                yield from self.at(name, source)
         for source in self._spec.sources:
             if source.kind == "index":
-                root = public_index(self._uv) if source.url == PUBLIC_INDEX else source.url
-                files = [*_of_project(name, source.url, self._page(f"{root.rstrip('/')}/{name}/"))]
+                files = self.at(name, source)
                 yield from files
                 # As uv has it: the first index that has a project decides.
                 if files and self._spec.options.index_strategy == "first-index":
@@ -234,13 +253,15 @@ class _Links(HTMLParser):
         known = dict(attrs)
         if tag == "a" and known.get("href"):
             url = str(known["href"])
+            kind, _, digest = urlsplit(url).fragment.partition("=")
             described = {"data-core-metadata", "data-dist-info-metadata"} & known.keys()
             self.files.append(
                 _Link(
                     unquote(urlsplit(url).path).rpartition("/")[2],
                     known.get("data-requires-python"),
-                    yanked="data-yanked" in known,
+                    yanked=(known["data-yanked"] or "") if "data-yanked" in known else None,
                     described=_metadata_url(self._page, url) if described else None,
+                    digests={kind: digest} if digest else _NO_DIGESTS,
                 )
             )
 
@@ -265,6 +286,7 @@ def _of_project(name: str, place: str, files: Iterable[_Link]) -> Iterator[Liste
                 yanked=link.yanked,
                 uploaded=_moment(link.uploaded),
                 described=link.described,
+                digests=link.digests,
             )
 
 

@@ -280,5 +280,5 @@ def _allowed(files: Iterable[ListedFile], name: str, options: Options) -> Iterat
     for file in files:
         # As uv has it: with a cut-off date, what does not say when it came is not there.
         late = before and (file.uploaded is None or file.uploaded >= before)
-        if not file.yanked and not late and (wheels if file.is_wheel else sources):
+        if file.yanked is None and not late and (wheels if file.is_wheel else sources):
             yield file

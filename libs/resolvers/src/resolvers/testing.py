@@ -263,6 +263,10 @@ class FakeIndex(LocalServer):
             self._files[distribution.filename] = distribution
             self._uploaded[distribution.filename] = uploaded
 
+    def remove(self, distribution: Distribution) -> None:
+        """Take a file away."""
+        del self._files[distribution.filename]
+
     def tamper(self, other: Distribution) -> None:
         """Serve other bytes under the name of a file, which the pages go on describing."""
         self._tampered[other.filename] = other.data

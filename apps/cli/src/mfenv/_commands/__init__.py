@@ -7,6 +7,7 @@ import click
 from mfenv._commands import (
     activate,
     alias,
+    audit,
     cache,
     completion,
     config,
@@ -67,6 +68,7 @@ COMMANDS = tuple(
         diff.diff,
         history.history,
         outdated.outdated,
+        audit.audit,
         export.export,
         list_.list_,
         search.search,

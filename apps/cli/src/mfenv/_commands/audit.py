@@ -1,0 +1,183 @@
+"""`mfenv audit`: what sources say against the packages of an environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfenv._commands._common import (
+    env_argument,
+    json_option,
+    open_environments,
+    platform_option,
+    print_json,
+    say,
+    title,
+)
+from mfenv._layout import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envid.packages import Package
+    from mfenv.auditing import Audited
+    from resolvers.auditing import Advisory, Finding, Unaudited
+
+_FEW = 10
+_SUMMARY = 60
+_SAID = {
+    "changed": "its source has another file under this name",
+    "gone": "its source does not have this file any more",
+}
+_EXAMPLES = """\b
+Examples:
+  mfenv audit team/etl:v1
+  mfenv audit team/etl:v1 --ignore PYSEC-2024-1 --ignore CVE-2024-2 --json
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@env_argument()
+@platform_option("Platform; may be repeated.  [default: all that are known]")
+@click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="ID",
+    help="Advisory, by its id or an alias, that is no failure; may be repeated.",
+)
+@json_option
+def audit(env: str, platforms: tuple[str, ...], ignored: tuple[str, ...], as_json: bool) -> int:
+    """Ask the sources of an environment what is known against its packages.
+
+    Told are advisories, from the JSON interface beside a PyPI index, files that were yanked, files
+    that their source does not have any more, and those that it has with other content. Of what
+    nobody could be asked, that is said: for conda packages there are no advisories to ask for. The
+    status is 1 where something was found that is neither ignored nor withdrawn.
+    """
+    with open_environments() as environments:
+        found = environments.audit(env, platforms)
+    ignoring = {text.casefold() for text in ignored}
+    met = {
+        name.casefold()
+        for one in found
+        for finding in one.findings
+        for name in _names(finding.advisory)
+    }
+    for text in ignored:
+        if text.casefold() not in met:
+            say(f"note: there is no advisory `{text}` to ignore")
+    if as_json:
+        print_json({"environments": [_plain(one, ignoring) for one in found]})
+    else:
+        for number, one in enumerate(found):
+            if number:
+                click.echo()
+            _tell(one, ignoring)
+    return int(any(_counts(finding, ignoring) for one in found for finding in one.findings))
+
+
+def _names(advisory: Advisory | None) -> tuple[str, ...]:
+    return (advisory.id, *advisory.aliases) if advisory else ()
+
+
+def _is_ignored(finding: Finding, ignoring: set[str]) -> bool:
+    return any(name.casefold() in ignoring for name in _names(finding.advisory))
+
+
+def _counts(finding: Finding, ignoring: set[str]) -> bool:
+    withdrawn = finding.advisory and finding.advisory.withdrawn
+    return not withdrawn and not _is_ignored(finding, ignoring)
+
+
+def _tell(one: Audited, ignoring: set[str]) -> None:
+    for line in _unaudited(one.unaudited):
+        say(f"note: {one.env.platform}: {line}")
+    click.echo(f"{title(one.env)}:")
+    if not one.findings:
+        click.echo("  nothing is known against what could be asked about")
+        return
+    table(
+        ("package", "kind", "version", "what", "fixed in"),
+        (
+            (
+                finding.package.name,
+                finding.package.kind,
+                finding.package.version,
+                _said(finding, ignoring),
+                ", ".join(finding.advisory.fixed_in) if finding.advisory else "",
+            )
+            for finding in one.findings
+        ),
+    )
+
+
+def _said(finding: Finding, ignoring: set[str]) -> str:
+    advisory = finding.advisory
+    if finding.what == "yanked":
+        return f"yanked: {finding.reason}" if finding.reason else "yanked"
+    if advisory is None:
+        return _SAID[finding.what]
+    named = f"{advisory.id} ({', '.join(advisory.aliases)})" if advisory.aliases else advisory.id
+    if advisory.withdrawn:
+        return f"{named}, withdrawn"
+    if _is_ignored(finding, ignoring):
+        return f"{named}, ignored"
+    summary = advisory.summary
+    return f"{named}: {summary[:_SUMMARY]}{'...' * (len(summary) > _SUMMARY)}".rstrip(": ")
+
+
+def _unaudited(missing: Iterable[Unaudited]) -> list[str]:
+    """A line for each reason why something could not be asked."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for one in missing:
+        by_reason.setdefault((one.what, one.reason), []).append(one.package.name)
+    return [
+        f"{what} were not looked at, since {reason}: {', '.join(names[:_FEW])}"
+        + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+        for (what, reason), names in by_reason.items()
+    ]
+
+
+def _plain(one: Audited, ignoring: set[str]) -> dict[str, Any]:
+    return {
+        **one.env.env_id._asdict(),
+        "python": one.env.python,
+        "findings": [
+            {
+                **_package(finding.package),
+                "what": finding.what,
+                "reason": finding.reason or None,
+                "advisory": _advisory(finding.advisory),
+                "ignored": _is_ignored(finding, ignoring),
+            }
+            for finding in one.findings
+        ],
+        "unaudited": [
+            {**_package(missing.package), "what": missing.what, "reason": missing.reason}
+            for missing in one.unaudited
+        ],
+    }
+
+
+def _package(package: Package) -> dict[str, str | None]:
+    return {
+        "kind": package.kind,
+        "name": package.name,
+        "version": package.version,
+        "build": package.build,
+    }
+
+
+def _advisory(advisory: Advisory | None) -> dict[str, Any] | None:
+    if advisory is None:
+        return None
+    return {
+        "id": advisory.id,
+        "aliases": list(advisory.aliases),
+        "fixed_in": list(advisory.fixed_in),
+        "summary": advisory.summary,
+        "link": advisory.link or None,
+        "withdrawn": advisory.withdrawn,
+    }
