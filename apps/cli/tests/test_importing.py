@@ -869,6 +869,15 @@ def test_a_python_that_may_do_is_named_where_another_does_not(
     assert "may do" not in hint(requirements(tmp_path / "none", index, native, never))
     place |= {"python_provider": "system"}
     assert f"`--python {MINOR}` may do" in hint(lock, python="3.8")
+    pylock = tmp_path / "pylock.toml"
+    pylock.write_text(
+        "lock-version = '1.0'\ncreated-by = 'me'\nrequires-python = '>=3.9'\n[[packages]]\n"
+        "name = 'pure'\nversion = '1.0'\nrequires-python = '>=3.14'\n"
+        f"wheels = [{{name = '{pure.filename}', url = '{index.origin}/files/{pure.filename}',"
+        f" hashes = {{sha256 = '{pure.sha256}'}}}}]\n"
+    )
+    place |= {"python_provider": "conda"}
+    assert "may do" not in hint(pylock)
 
 
 # Beside what

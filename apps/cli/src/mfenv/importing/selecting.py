@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envid.errors import InvalidSpec
+from envid.requirements import normalize_python
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.importing.pins import pin
 from mfenv.importing.pythons import WantedPython, candidates, in_words, wanted_python
@@ -76,10 +78,21 @@ def select_all(
         series = ".".join(version.split(".")[:2])
         python = wanted.asked if wanted.asked.startswith("==") else f"=={series}.*"
     pinned = {
-        platform: pin(some, credentials, locks=_said(chosen[platform]), pythons=wanted.made_for)
+        platform: pin(
+            some, credentials, locks=_said(chosen[platform]), pythons=_made_for(wanted, some)
+        )
         for platform, some in selections.items()
     }
     return python, pinned
+
+
+def _made_for(wanted: WantedPython, selected: Selection) -> str:
+    """The Pythons for which the lock and all that was selected of it is."""
+    required = {one.package.requires_python for one in selected} - {None}
+    try:
+        return normalize_python(",".join(filter(None, (wanted.made_for, *map(str, required)))))
+    except InvalidSpec:  # spelled as before PEP 440 was enforced
+        return wanted.made_for
 
 
 def _said(locks: Iterable[LockFile]) -> list[Lock]:
@@ -224,8 +237,6 @@ def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, _Python]
 
 def _check_python(request: Request, own: Mapping[str, _Python]) -> None:
     from packaging.specifiers import SpecifierSet
-
-    from envid.requirements import normalize_python
 
     if not request.python:
         return
