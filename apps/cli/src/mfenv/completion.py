@@ -6,6 +6,7 @@ What is completed is asked of the command itself, as `click` has it.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,13 +29,9 @@ __all__ = ["SHELLS", "Installed", "install", "script"]
 SHELLS = ("bash", "zsh", "fish")
 _VARIABLE = "_MFENV_COMPLETE"
 _BEGIN, _END = b"# >>> completion of mfenv >>>", b"# <<< completion of mfenv <<<"
-# Where the package bash-completion is, which loads a user's files; without it bash loads none.
-_LOADERS = (
-    "/usr/share/bash-completion/bash_completion",
-    "/usr/local/share/bash-completion/bash_completion",
-    "/opt/homebrew/share/bash-completion/bash_completion",
-    "/etc/bash_completion",
-)
+# A line that loads the package bash-completion, which loads the files of a user; that the package is
+# there is not enough, and bash by itself loads none.
+_LOADER = re.compile(rb"^[^#\n]*bash[-_]completion", re.MULTILINE)
 _BASH = """\
 %(complete_func)s() {
     local line typed before completion type value IFS=$'\\n'
@@ -115,9 +112,15 @@ def _places(shell: str, environ: Mapping[str, str]) -> tuple[Path, Path | None, 
         return path, Path(environ.get("ZDOTDIR") or home) / ".zshrc", f"{begin}\n{_sourced(path)}"
     own = environ.get("BASH_COMPLETION_USER_DIR", "").partition(":")[0]
     path = Path(own or data / "bash-completion") / "completions/mfenv"
-    if any(map(os.path.exists, _LOADERS)):
+    rc = home / ".bashrc"
+    if any(_loads_all(file) for file in (rc, Path("/etc/bash.bashrc"))):
         return path, None, ""
-    return path, home / ".bashrc", _sourced(path)
+    return path, rc, _sourced(path)
+
+
+def _loads_all(file: Path) -> bool:
+    text = file.read_bytes() if file.exists() else b""
+    return bool(_LOADER.search(text.partition(_BEGIN)[0]))
 
 
 def _sourced(path: Path) -> str:

@@ -43,9 +43,9 @@ def install(shell: str | None) -> None:
     installed = put(click.get_current_context().find_root().command, chosen, os.environ)
     for path in installed.changed:
         click.echo(path)
-    how = f", loaded by `{installed.loader}`" if installed.loader else ""
+    how = f", loaded by `{installed.loader}`," if installed.loader else ""
     state = "is written" if installed.changed else "is there already"
-    say(f"`{installed.script}`{how}, {state}: {chosen} completes `mfenv` from its next start on")
+    say(f"`{installed.script}`{how} {state}: {chosen} completes `mfenv` from its next start on")
 
 
 @completion.command(epilog='\b\nExamples:\n  eval "$(mfenv completion show --shell bash)"')
