@@ -143,6 +143,9 @@ def test_yanked_lost_and_replaced_files_are_found(
     words = [word for name in names for word in ("--pypi", name)]
     machine.ok("resolve", *words, "--alias", "team/a:v1")
     assert findings(machine, "team/a:v1", status=0) == []
+    # A directory says nothing of hashes.
+    (env,) = machine.json("audit", "team/a:v1")["environments"]
+    assert [one["name"] for one in env["unaudited"] if one["what"] == "files"] == ["linked"]
     index.yank(wheels["yanked"], "it is broken")
     index.remove(wheels["gone"])
     index.add(make_wheel("changed", "1.0", module="import evil\n"))
@@ -154,6 +157,18 @@ def test_yanked_lost_and_replaced_files_are_found(
     assert "yanked: it is broken" in out
     assert "its source does not have this file any more" in out
     assert "its source has another file under this name" in out
+
+
+def test_what_has_a_place_of_its_own_is_named(machine: Machine, index: FakeIndex) -> None:
+    direct = make_wheel("direct", "1.0")
+    index.add(direct)
+    url = f"direct @ {index.origin}/files/{direct.filename}#sha256={direct.sha256}"
+    machine.ok("resolve", "--pypi", url, "--alias", "team/a:v1")
+    (env,) = machine.json("audit", "team/a:v1")["environments"]
+    assert env["findings"] == []
+    said = {(one["name"], one["what"], one["reason"]) for one in env["unaudited"]}
+    reason = "it comes from no source of the environment"
+    assert said == {("direct", "files", reason), ("direct", "advisories", reason)}
 
 
 def test_all_platforms_are_asked_for_once(machine: Machine, index: FakeIndex) -> None:

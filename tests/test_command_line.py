@@ -338,6 +338,8 @@ def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Mac
         "alias",
         "get",
         "publish",
+        "outdated",
+        "audit",
         "resolve --using",
     )
     for command in commands:

@@ -104,9 +104,11 @@ def test_nothing_is_recorded_or_published_and_each_package_is_asked_for_once(age
     pages = Counter(re.findall(r"GET \S+/simple/(\S+)/: 200", done.err))
     names = ("app", "built", "calm", "dep", "drawn", "lib", "needy", "other", "pythonic", "top")
     assert pages == dict.fromkeys(names, 1)
-    # Of one alone nothing but its own metadata can tell why it is not taken.
-    described = re.findall(r"GET \S+/files/(\S+)\.metadata: 200", done.err)
-    assert described == ["needy-2.0-py3-none-any.whl"]
+    # Of one alone nothing but what it says itself can tell why it is not taken; that is kept.
+    wheel = r"GET \S+/files/(needy-2\.0\S+): 20"
+    assert {*re.findall(wheel, done.err)} == {"needy-2.0-py3-none-any.whl"}
+    assert re.findall(r"GET \S+/files/(?!needy-2\.0|app-1\.1)", done.err) == []
+    assert re.findall(wheel, aged.run("outdated", "team/a:v1", "-v").err) == []
 
 
 def test_what_nobody_can_tell_is_unknown_by_name(machine: Machine, tmp_path: Path) -> None:
@@ -132,6 +134,11 @@ def test_pre_releases_and_a_cut_off_are_heeded(machine: Machine, index: FakeInde
     index.add(make_wheel("calm", "1.5b1"), uploaded="2023-12-31T23:59:59.25Z")
     assert rows_of(machine, "team/old:v1") == {}
     assert told(rows_of(machine, "team/eager:v1")["calm"]) == ("1.0", "1.5b1", "1.5b1", [])
+    machine.ok("resolve", "--pypi", "calm<1.1", *until, "--alias", "team/held:v1")
+    assert rows_of(machine, "team/held:v1") == {}
+    index.add(make_wheel("calm", "1.4"), uploaded="2023-12-31T23:59:59Z")
+    held = [("statement", "calm<1.1")]
+    assert told(rows_of(machine, "team/held:v1")["calm"]) == ("1.0", "1.0", "1.4", held)
 
 
 @pytest.mark.parametrize("name", ["MFENV_OFFLINE", "MFENV_LOCAL_ONLY"])
@@ -153,6 +160,20 @@ def test_a_source_that_fails_is_named_without_its_login(machine: Machine) -> Non
         assert "127.0.0.1" in said
         assert "403" in said
         assert "s3cret" not in said
+
+
+def test_what_is_derived_from_another_environment_has_its_packages(
+    machine: Machine, index: FakeIndex
+) -> None:
+    machine.ok("resolve", "--pypi", "dep", "--alias", "team/base:v1")
+    machine.ok("resolve", "--using", "team/base:v1", "--pypi", "other", "--alias", "team/a:v1")
+    index.add(make_wheel("dep", "3.0"), make_wheel("other", "2.0"))
+    (base,) = machine.json("show", "team/base:v1")["environments"]
+    rows = {name: told(row) for name, row in rows_of(machine, "team/a:v1").items()}
+    assert rows == {
+        "dep": ("2.0", "2.0", "3.0", [("base", base["full_id"])]),
+        "other": ("1.0", "2.0", "2.0", []),
+    }
 
 
 def test_find_links_are_listed_and_what_has_a_place_of_its_own_is_not(

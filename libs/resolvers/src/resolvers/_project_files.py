@@ -34,7 +34,6 @@ from pkgcache.web.download import Downloader
 from resolvers._index import PUBLIC_INDEX, public_index
 from resolvers._kept import write_whole
 from resolvers.errors import IndexUnreachable
-from resolvers.metadata import Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,8 +59,8 @@ class ListedFile:
     """A wheel or an sdist of some version, and the Python that its index says it needs.
 
     `place` is the source that has it, `uploaded` when it came there, where that is said; what is
-    `yanked` is not to be taken any more, for that reason (PEP 592), `described` where its metadata is
-    (PEP 658). `digests` are its hashes by their kind, as far as they are told.
+    `yanked` is not to be taken any more, for that reason (PEP 592).
+    It lies at `url`; `digests` are its hashes by their kind, as far as they are told.
     """
 
     filename: str
@@ -70,7 +69,7 @@ class ListedFile:
     requires_python: str | None
     yanked: str | None
     uploaded: datetime | None
-    described: str | None
+    url: str
     digests: Mapping[str, str]
 
     @property
@@ -83,21 +82,20 @@ class _Link(NamedTuple):
     requires_python: str | None = None
     yanked: str | None = None
     uploaded: str | None = None
-    described: str | None = None
+    url: str = ""
     digests: Mapping[str, str] = _NO_DIGESTS
 
     @classmethod
     def of(cls, file: Mapping[str, Any], page: str) -> _Link:
         """Read an entry of a page in JSON."""
         yanked = file.get("yanked", False)
-        described = file.get("core-metadata") or file.get("dist-info-metadata")
         return cls(
             filename=str(file["filename"]),
             requires_python=file.get("requires-python"),
             # A reason, or true where none is given.
             yanked={False: None, True: ""}.get(yanked, str(yanked)),
             uploaded=str(file.get("upload-time") or ""),
-            described=_metadata_url(page, str(file["url"])) if described else None,
+            url=urljoin(page, str(file["url"])),
             digests={str(kind): str(digest) for kind, digest in (file.get("hashes") or {}).items()},
         )
 
@@ -170,15 +168,6 @@ class ProjectFiles:
         """The URL of an index."""
         url = public_index(self._uv) if source.url == PUBLIC_INDEX else source.url
         return url.rstrip("/")
-
-    def metadata(self, name: str, version: Version) -> Metadata | None:
-        """What a wheel of a version says of itself, if an index has that beside it."""
-        urls = (file.described for file in self.of(name) if file.version == version)
-        url = next(filter(None, urls), None)
-        try:
-            return Metadata.parse(self._downloader.read(url, _decoded)) if url else None
-        except (DownloadError, ValueError):
-            return None
 
     def misnamed(self, name: str) -> Iterator[tuple[str, str]]:
         """What find-links have that may be meant for a project, and has no file name of PyPI's."""
@@ -254,20 +243,15 @@ class _Links(HTMLParser):
         if tag == "a" and known.get("href"):
             url = str(known["href"])
             kind, _, digest = urlsplit(url).fragment.partition("=")
-            described = {"data-core-metadata", "data-dist-info-metadata"} & known.keys()
             self.files.append(
                 _Link(
                     unquote(urlsplit(url).path).rpartition("/")[2],
                     known.get("data-requires-python"),
                     yanked=(known["data-yanked"] or "") if "data-yanked" in known else None,
-                    described=_metadata_url(self._page, url) if described else None,
+                    url=urljoin(self._page, urldefrag(url).url),
                     digests={kind: digest} if digest else _NO_DIGESTS,
                 )
             )
-
-
-def _metadata_url(page: str, url: str) -> str:
-    return f"{urldefrag(urljoin(page, url)).url}.metadata"
 
 
 def _decoded(body: Body) -> str:
@@ -285,7 +269,7 @@ def _of_project(name: str, place: str, files: Iterable[_Link]) -> Iterator[Liste
                 requires_python=link.requires_python,
                 yanked=link.yanked,
                 uploaded=_moment(link.uploaded),
-                described=link.described,
+                url=link.url,
                 digests=link.digests,
             )
 

@@ -211,7 +211,9 @@ class _Answers:
         for advisory in known:
             yield Finding(package=package, what="advisory", advisory=advisory)
 
-    def _about_file(self, package: Package, files: Iterable[ListedFile]) -> Iterator[Finding]:
+    def _about_file(
+        self, package: Package, files: Iterable[ListedFile]
+    ) -> Iterator[Finding | Unaudited]:
         origin = package.built_from
         # Of a wheel that was built here, the index has the sdist.
         name = unquote(urlsplit(origin.url).path.rpartition("/")[2]) if origin else package.filename
@@ -220,7 +222,10 @@ class _Answers:
         if file is None:
             yield Finding(package=package, what="gone")
             return
-        if digest and file.digests.get("sha256", digest) != digest:
+        if not digest or "sha256" not in file.digests:
+            reason = f"`{redact(file.place)}` does not say their sha256"
+            yield Unaudited(package=package, what="files", reason=reason)
+        elif file.digests["sha256"] != digest:
             yield Finding(package=package, what="changed")
         if file.yanked is not None:
             yield Finding(package=package, what="yanked", reason=_text(file.yanked))

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Literal
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from envid.errors import InvalidDescription
+from envid.packages import Package
 from pkgcache.threads import Threads
 from resolvers._conda_solve import conda_newer
 from resolvers._markers import Markers
 from resolvers._project_files import ProjectFiles
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
+from resolvers._wheel_listings import WheelListings
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.conda_python import is_free_threaded
 from resolvers.metadata import read_requirement, read_specifiers
@@ -27,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from envid.graph import Key
-    from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from envid.spec import Options
     from pkgcache.worker import Worker
     from resolvers._project_files import ListedFile
     from resolvers.checking import Required
+    from resolvers.metadata import Metadata
     from resolvers.request import ResolveContext
 
 __all__ = ["By", "Holder", "Newer", "find_newer"]
@@ -149,6 +152,7 @@ class _Platform:
         context: ResolveContext,
     ) -> None:
         self._env, self._projects, self._names = env, projects, names
+        self._context = context
         self._there = {(package.kind, package.name): package for package in env.packages}
         self._held = {
             (package.kind, package.name) for package in context.held.get(env.platform, ())
@@ -181,7 +185,7 @@ class _Platform:
         held = [*self._base(key), *self._requirements(key[1], last)]
         held += self._system([file for file in files if file.version == last])
         needs = () if held else self._needs(key[1], last)
-        return Newer(version=str(last), held_by=(*held, *needs))
+        return Newer(version=str(last), held_by=tuple(dict.fromkeys((*held, *needs))))
 
     def conda(
         self,
@@ -242,6 +246,29 @@ class _Platform:
         elif not any(map(self._is_for_here, fit)):
             yield Holder(by="platform", text=self._system_text)
 
+    def _metadata(self, name: str, version: Version) -> Metadata | None:
+        """What a wheel of a version says of itself; None where no index has one with its hash."""
+        wheels = [
+            file
+            for file in self._projects.of(name)
+            if file.version == version and file.is_wheel and file.digests.get("sha256")
+        ]
+        for file in sorted(wheels, key=self._is_for_here, reverse=True)[:1]:
+            try:
+                wheel = Package.make(
+                    kind="pypi",
+                    name=name,
+                    version=str(version),
+                    filename=file.filename,
+                    url=file.url,
+                    sha256=file.digests["sha256"],
+                )
+            except InvalidDescription:  # such as a hash that is none
+                return None
+            facts = WheelListings((), self._context).facts([wheel])
+            return next((one.metadata for one in facts.values()), None)
+        return None
+
     def _is_for_here(self, file: ListedFile) -> bool:
         try:
             tags = parse_wheel_filename(file.filename)[3]
@@ -252,7 +279,7 @@ class _Platform:
     def _needs(self, name: str, version: Version) -> Iterator[Holder]:
         """What a version itself requires, and is not there in that way."""
         there = {canonicalize_name(name): (kind, name) for kind, name in sorted(self._there)}
-        metadata = self._projects.metadata(name, version)
+        metadata = self._metadata(name, version)
         for text in metadata.requires if metadata else ():
             requirement = read_requirement(text)
             key = there.get(canonicalize_name(requirement.name)) if requirement else None
