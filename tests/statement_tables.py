@@ -202,6 +202,8 @@ def _read_request(example: Mapping[str, Any], place: Place) -> Outcome:
 def _field(key: str, value: Any, place: Place) -> Any:
     if key == "stated":
         return _stated(value)
+    if key == "contents":
+        return place.folder / value[0], value[1].encode()
     if isinstance(value, list):
         return tuple(value)
     return place.folder / value if "." in value and (place.folder / value).is_file() else value

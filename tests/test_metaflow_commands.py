@@ -134,7 +134,7 @@ def test_what_goes_wrong_is_a_line_and_a_hint(user: User) -> None:
     assert "there is no step `No/1/start`" in user.fails("show", "--pathspec", "No/1/start")
     assert "`bogus` is not one of" in user.fails("--datastore", "bogus", "list", status=2)
     assert "there is no command `bogus`" in user.fails("bogus", status=2)
-    assert "did you mean `metaflow environment rm`?" in user.fails("-v", "remove", status=2)
+    assert "did you mean `metaflow environment rm`?" in user.fails("-v", "delete", status=2)
     assert "--metadata" in user.fails("--metadata", "nowhere", "list", status=2)
     assert "--using or --using-pathspec" in user.fails(
         *("resolve", "--using", "a", "--using-pathspec", "F/1/s"), status=2

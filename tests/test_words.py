@@ -26,12 +26,11 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        (["remove", "x"], "mfenv rm"),
-        (["uninstall", "x"], "mfenv rm"),
+        (["uninstall", "x"], "mfenv remove"),
+        (["pip", "uninstall", "x"], "mfenv remove"),
         (["delete", "x"], "mfenv rm"),
         (["install", "x"], "mfenv create"),
         (["sync"], "mfenv create"),
-        (["add", "x"], "mfenv resolve --using"),
         (["update"], "mfenv resolve --update"),
         (["env", "list"], "mfenv list"),
         (["ls"], "mfenv list"),

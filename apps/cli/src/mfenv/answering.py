@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from envid.aliases import parse_alias
 from mfenv.errors import InvalidRequest, UnknownEnvironment
@@ -14,9 +15,11 @@ from mfenv.publishing import refuse_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from envid.aliases import Alias, FullRef
     from envid.resolved import ResolvedEnv
+    from mfenv.editing.edits import Edited, Where
     from mfenv.finding import Finder
     from mfenv.implicit import Placement, Side
     from mfenv.publishing import Publisher
@@ -169,6 +172,37 @@ class Answers:
             for name in names:
                 self._publisher.give(name, answer.envs)
         return replace(answer, before=before)
+
+    def edit(
+        self, path: Path, how: Literal["add", "remove"], packages: Sequence[str], where: Where
+    ) -> Edited:
+        """See `Environments.edit`."""
+        from mfenv.editing.edits import edit
+        from mfenv.fetching import fetching
+
+        site = self._site
+        fetch = fetching(self._settings, site.credentials, site.progress.note)
+        return edit(path, how, packages, where, fetch)
+
+    def resolve_edited(self, edited: Edited, request: Request, *, dry_run: bool) -> Resolved:
+        """See `Environments.resolve_edited`."""
+        from reqparse import ParseErrors
+
+        before: tuple[ResolvedEnv, ...] | None = None
+        # As it was, it may lack the group, ask for nothing, or for what excludes each other.
+        with suppress(InvalidRequest, ParseErrors):
+            _, before = self.known(edited.request(request, after=False))
+        answer = self.resolve(
+            edited.request(request),
+            aliases=(),
+            update=(),
+            force=False,
+            dry_run=dry_run,
+            default=True,
+        )
+        if not dry_run:
+            edited.write()
+        return replace(answer, before=before or ())
 
     def _understood(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """What a request asks for, and its answer where that is known here.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from envid.aliases import Alias, FullRef, parse_alias, parse_ref
 from envid.errors import InvalidAlias
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mfenv.auditing import Audited
     from mfenv.collecting import Garbage
     from mfenv.comparisons import Comparison
+    from mfenv.editing.edits import Edited, Where
     from mfenv.exploring.graph import Graph
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
@@ -139,6 +140,23 @@ class Environments:
             dry_run=dry_run,
             default=set_default,
         )
+
+    def edit(
+        self, path: Path, how: Literal["add", "remove"], packages: Sequence[str], where: Where
+    ) -> Edited:
+        """A requirement file with packages added or removed; nothing is written yet.
+
+        Raises `InvalidRequest` for what is not edited, and the errors of reading a request.
+        """
+        return self._answers.edit(path, how, packages, where)
+
+    def resolve_edited(self, edited: Edited, request: Request, *, dry_run: bool) -> Resolved:
+        """Resolve what an edited file asks for beside `request`, then write the file.
+
+        What is known of the file as it was is `before` of the answer. Where something fails, the
+        file stays as it was. Raises as `resolve` does.
+        """
+        return self._answers.resolve_edited(edited, request, dry_run=dry_run)
 
     def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """A request as it is understood, and its environments where they are known.

@@ -41,10 +41,11 @@ _ELSEWHERE = {
     "list": ("env", "envs", "ls", "ps"),
     "outdated": ("check-updates", "newer", "outdate"),
     "publish": ("push", "upload"),
+    "remove": ("uninstall",),
     "resolve": ("compile", "pip", "solve"),
     "resolve --update": ("update", "upgrade"),
     "resolve --using": ("add",),
-    "rm": ("del", "delete", "destroy", "remove", "uninstall"),
+    "rm": ("del", "delete", "destroy", "env remove", "envs remove", "remove"),
     "run": ("exec", "python", "start", "task"),
     "search": ("find", "grep", "index", "query", "which"),
     "shell": ("reinit",),
@@ -120,17 +121,16 @@ class Commands(click.Group):
 def _hint(words: Sequence[str], known: Container[str]) -> str | None:
     """What a command line of another tool is called here, or what to do instead; None: neither."""
     first, *rest = (word.lower() for word in words)
+    ours = {here: others for here, others in _ELSEWHERE.items() if here.split()[0] in known}
+    meant = {other: here for here, others in {**ours, **_OTHERWISE}.items() for other in others}
+    # What is said of two words goes before what is said of the first, and of their group.
+    if both := meant.get(" ".join((first, *rest[:1]))):
+        return both
     if first in _GROUPS and rest:
         inner = rest[0] if rest[0] in known else _hint(rest, known)
         if inner:
             return inner
-    ours = {here: others for here, others in _ELSEWHERE.items() if here.split()[0] in known}
-    # What is said of two words goes before what is said of the first.
-    for phrase in (" ".join((first, *rest[:1])), first):
-        for here, others in {**ours, **_OTHERWISE}.items():
-            if phrase in others:
-                return here
-    return None
+    return meant.get(first)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
@@ -16,7 +17,7 @@ __all__ = ["replace_file"]
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that others see as it was, or as it is to be, whenever this is interrupted.
 
-    Raises `InvalidRequest` for what is there and no file, and where none can be made.
+    Who may read and write it stays as it was.     Raises `InvalidRequest` for what is there and no file, and where none can be made.
     """
     if path.exists() and not path.is_file():
         raise InvalidRequest(f"`{path}` is no file", "name a file with `--output`")
@@ -34,6 +35,8 @@ def replace_file(path: Path, data: bytes) -> None:
         ) from error
     try:
         with opened as file:
+            if place.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -102,6 +102,7 @@ class Request:
     stated: tuple[RequirementSet, ...] = ()
     virtual: tuple[str, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
+    contents: tuple[tuple[File, bytes], ...] = ()
     locks: tuple[File, ...] = ()
     environment: str | None = None
     without_groups: tuple[str, ...] = ()
@@ -363,7 +364,14 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
         refuse_own(path)
         try:
             chosen = (request.groups, request.extras) if path in request.pyprojects else ((), ())
-            file = parse_file(path, kind=kind, fetch=fetch, groups=chosen[0], extras=chosen[1])
+            file = parse_file(
+                path,
+                kind=kind,
+                data=dict(request.contents).get(path),
+                fetch=fetch,
+                groups=chosen[0],
+                extras=chosen[1],
+            )
             _check_no_lock(path, file)
             # A project is not asked for by its name; an environment's says how it was called.
             named = not str(path).endswith((".toml", ".py"))

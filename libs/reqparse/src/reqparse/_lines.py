@@ -23,7 +23,7 @@ _BOMS = (  # UTF-32 first: its little-endian mark starts with UTF-16's
 )
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)", re.ASCII)
 _SLOW = ("punycode", "idna")  # quadratic in the length of their input
-_COMMENT = re.compile(r"(?:^|\s)#.*$")
+COMMENT = re.compile(r"(?:^|\s)#.*$")
 # As pip has it: `$NAME` and names in lower case are no variables, and stay as they are written.
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
@@ -75,20 +75,20 @@ def logical_lines(text: str, env: Mapping[str, str]) -> Iterator[Line]:
     """The lines that say something, joined over trailing backslashes and without comments."""
     # In pip's order: continuations, comments, then variables, so that a `#` in the value of one
     # begins no comment.
-    for number, joined in _join(text):
-        raw = _COMMENT.sub("", joined, count=1).strip()
+    for number, line in joined(text):
+        raw = COMMENT.sub("", line, count=1).strip()
         if raw:
             yield _expand(number, raw, env)
 
 
-def _join(text: str) -> Iterator[tuple[int, str]]:
+def joined(text: str) -> Iterator[tuple[int, str]]:
     """Join continued lines; a line that is only a comment always ends a continuation."""
     parts: list[str] = []
     start = 0
     for number, line in enumerate(text.splitlines(), start=1):
         start = start if parts else number
         comment = line.lstrip().startswith("#")
-        if line.endswith("\\") and not comment:
+        if continued(line):
             # At both ends, as pip does.
             parts.append(line.strip("\\"))
             continue
@@ -97,6 +97,11 @@ def _join(text: str) -> Iterator[tuple[int, str]]:
         parts = []
     if parts:
         yield start, "".join(parts)
+
+
+def continued(line: str) -> bool:
+    """Whether the next line belongs to this one."""
+    return line.endswith("\\") and not line.lstrip().startswith("#")
 
 
 def _expand(number: int, raw: str, env: Mapping[str, str]) -> Line:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["KINDS", "parse_file", "parse_requirement"]
+__all__ = ["KINDS", "kind_of", "parse_file", "parse_requirement"]
 
 # By name, so that a reader's libraries are imported for its own kind alone.
 _READERS = {
@@ -70,6 +70,7 @@ def parse_file(
     path: str | Path,
     *,
     kind: str | None = None,
+    data: bytes | None = None,
     env: Mapping[str, str] | None = None,
     fetch: Callable[[str], bytes] | None = None,
     groups: Sequence[str] = (),
@@ -77,7 +78,8 @@ def parse_file(
 ) -> RequirementSet:
     """Read a requirement or lock file and the files it includes.
 
-    `kind` is one of `KINDS`, or None to tell by name and content. `env` gives the variables for
+    `kind` is one of `KINDS`, or None to tell by name and content. `data` is read in place of what
+    the file has, such as what is to be written there. `env` gives the variables for
     `${NAME}` in requirements files (default: the process environment). `fetch` gets http(s)
     URLs that `-r` and `-c` name; it raises OSError when it cannot. `groups` and `extras` are the
     dependency groups and optional dependencies to include.
@@ -90,8 +92,9 @@ def parse_file(
         env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras
     )
     with reading.guard(Origin(file=redact(str(path)))):
-        _check_no_pipe(str(path))
-        data = reading.load(str(path), included=False)
+        if data is None:
+            _check_no_pipe(str(path))
+            data = reading.load(str(path), included=False)
         kind = kind or kind_of(str(path), data)
         if kind != "script":  # whose texts may show such lines
             _check_merged(data)

@@ -6,6 +6,7 @@ import click
 
 from mfenv._commands import (
     activate,
+    add,
     alias,
     audit,
     cache,
@@ -52,6 +53,8 @@ COMMANDS = tuple(
     _with_output_options(command)
     for command in (
         resolve.resolve,
+        add.add,
+        add.remove,
         import_.import_,
         lock.lock,
         get.get,

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mfenv._commands._common import print_descriptions, say, say_packages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Resolved
 
 __all__ = ["tell"]
 
 
-def tell(outcome: Resolved, *, as_json: bool, done: str = "resolved") -> None:
-    """Tell the user of an outcome, and print its ids or, `as_json`, its descriptions."""
+def tell(
+    outcome: Resolved,
+    *,
+    as_json: bool,
+    done: str = "resolved",
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Tell the user of an outcome, and print its ids or, `as_json`, its descriptions and `more`."""
     for note in outcome.notes:
         say(f"note: {note}")
     changed = {}
@@ -38,8 +46,8 @@ def tell(outcome: Resolved, *, as_json: bool, done: str = "resolved") -> None:
             platform: [change.to_dict() for change in between]
             for platform, between in changed.items()
         }
-        more = {"changes": listed} if outcome.before else {}
-        print_descriptions(outcome.envs, notes=list(outcome.notes), **more)
+        difference = {"changes": listed} if outcome.before else {}
+        print_descriptions(outcome.envs, notes=list(outcome.notes), **difference, **(more or {}))
     else:
         click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
 

@@ -1,0 +1,139 @@
+"""`mfenv add` and `mfenv remove`: what a requirement file asks for, edited and resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from mfenv._commands._common import (
+    current_host,
+    json_option,
+    local_only_option,
+    open_environments,
+    print_json,
+    say,
+)
+from mfenv._commands._outcome import tell
+from mfenv._commands.resolve import resolve
+from mfenv.groups import WrongUsage
+from mfenv.lockfile.names import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mfenv.editing.edits import Edited
+
+_ASKED = ("sys", "python")
+_SETTINGS = (*SETTINGS.values(), "offline", "store")
+
+
+def _options(command: Callable[..., Any]) -> Any:
+    for option in (
+        json_option,
+        local_only_option,
+        click.option("--no-resolve", is_flag=True, help="Edit the file, and resolve nothing."),
+        click.option(
+            "--dry-run", is_flag=True, help="Resolve, and write, record and publish nothing."
+        ),
+        click.option("--conda", is_flag=True, help="Packages of conda, in a requirements.txt."),
+        click.option("--extra", metavar="E", help="Optional dependencies of a pyproject.toml."),
+        click.option("--group", metavar="G", help="Dependency group of a pyproject.toml."),
+        click.argument("packages", metavar="PACKAGE...", nargs=-1),
+        click.argument("file", metavar="FILE", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="\b\nExamples:\n  mfenv add requirements.txt 'numpy>=2' pandas\n"
+    "  mfenv add pyproject.toml pytest --group test\n"
+    "  mfenv add requirements.txt 'git>=2.40' --conda\n"
+    "  mfenv add requirements.txt numpy --no-resolve"
+)
+@_options
+def add(**options: Any) -> int:
+    """Add packages to a requirement file, or change them there.
+
+    FILE is a requirements.txt or a pyproject.toml, told as by `mfenv resolve -r`. A PACKAGE is
+    written as it is typed, without a version if that has none, at the end of its list, or in the
+    place of the one of its name; all else in the file stays as it is. Then it is resolved, as by
+    `mfenv resolve -r FILE`: where that fails the file stays as it was. Prints REQ_ID:FULL_ID.
+    """
+    return _edit("add", options)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  mfenv remove requirements.txt pandas\n"
+    "  mfenv remove pyproject.toml pytest --group test"
+)
+@_options
+def remove(**options: Any) -> int:
+    """Remove packages from a requirement file.
+
+    FILE is as in `mfenv add`, and so is all the rest: the file is resolved without each PACKAGE,
+    and where that fails it stays as it was. `mfenv rm` deletes environments.
+    """
+    return _edit("remove", options)
+
+
+# How it is resolved is said by the very options that `mfenv resolve` has.
+for _command in (add, remove):
+    _command.params[2:2] = [one for one in resolve.params if one.name in {*_ASKED, *_SETTINGS}]
+
+
+def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
+    from mfenv.editing.edits import Where
+    from mfenv.request import Request
+
+    path: Path = options["file"]
+    packages: tuple[str, ...] = options["packages"]
+    if not path.is_file():
+        raise _no_file(how, str(path), packages)
+    if not packages:
+        raise click.UsageError("Missing argument 'PACKAGE...'.")
+    if options["group"] and options["extra"]:
+        raise click.UsageError("Give --group or --extra, not both.")
+    if options["no_resolve"]:
+        _check_unresolved(options)
+    outcome = None
+    with open_environments({name: options[name] for name in _SETTINGS}) as environments:
+        where = Where(group=options["group"], extra=options["extra"], conda=options["conda"])
+        edited = environments.edit(path, how, packages, where)
+        if not options["no_resolve"]:
+            request = current_host().request(Request(**{name: options[name] for name in _ASKED}))
+            outcome = environments.resolve_edited(edited, request, dry_run=options["dry_run"])
+        elif not options["dry_run"]:
+            edited.write()
+    _tell(edited, dry_run=options["dry_run"])
+    more = {"edits": [one.to_dict() for one in edited.edits]}
+    if outcome:
+        tell(outcome, as_json=options["as_json"], more=more)
+    elif options["as_json"]:
+        print_json(more)
+    return 0
+
+
+def _no_file(how: str, word: str, packages: tuple[str, ...]) -> WrongUsage:
+    shown = packages[0] if packages else word
+    if how == "add":
+        hint = f"; `mfenv resolve --using ENV --pypi {shown}` adds to an environment"
+    else:
+        hint = "; `mfenv rm ENV` deletes an environment"
+    return WrongUsage(f"`{word}` is no file", f"`mfenv {how} requirements.txt {shown}`{hint}")
+
+
+def _check_unresolved(options: dict[str, Any]) -> None:
+    if any(options[name] not in (None, (), "") for name in (*_ASKED, *_SETTINGS)):
+        raise click.UsageError("--no-resolve resolves nothing: leave out what says how.")
+
+
+def _tell(edited: Edited, *, dry_run: bool) -> None:
+    if not edited.edits:
+        say(f"`{edited.path}` has that already")
+    elif dry_run:
+        say(f"`{edited.path}` stays as it is; without --dry-run:")
+    for one in edited.edits:
+        say(f"  {one}")

@@ -1,0 +1,305 @@
+"""What `mfenv add` and `mfenv remove` make of a file, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal
+
+from envid.redaction import redact
+from mfenv.errors import InvalidRequest
+from mfenv.lockfile.refusing import refuse_own
+from mfenv.replacing import replace_file
+from reqparse import ParseErrors, parse_file, parse_requirement
+from reqparse.files import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from mfenv.editing.listed import Listed, Requirements
+    from mfenv.request import Request
+    from reqparse import Requirement, RequirementSet
+
+__all__ = ["Edit", "Edited", "Where", "edit"]
+
+_EDITED = ("requirements.txt", "pyproject.toml")
+_BOM = "\ufeff"
+_NEAR = 0.7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which list of a file is meant: that of a group, of an extra, else the main one."""
+
+    group: str | None = None
+    extra: str | None = None
+    conda: bool = False
+    """The packages are conda's, and not PyPI's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A requirement that came, went or changed; `place` is FILE:LINE, where it is or was."""
+
+    place: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"{self.place}: + {self.after}"
+        if self.after is None:
+            return f"{self.place}: - {self.before}"
+        return f"{self.place}: ~ {self.before} -> {self.after}"
+
+    def to_dict(self) -> dict[str, str | None]:
+        return {"place": self.place, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edited:
+    """A file as it was and as it is to be, of which nothing is written yet."""
+
+    path: Path
+    kind: str
+    where: Where
+    before: bytes
+    after: bytes
+    edits: tuple[Edit, ...]
+
+    def request(self, request: Request, *, after: bool = True) -> Request:
+        """`request` with what the file asks for as it is to be, or else as it was."""
+        content = ((self.path, self.after if after else self.before),)
+        if self.kind != "pyproject.toml":
+            return replace(request, files=(self.path,), contents=content)
+        return replace(
+            request,
+            pyprojects=(self.path,),
+            groups=(self.where.group,) if self.where.group else (),
+            extras=(self.where.extra,) if self.where.extra else (),
+            contents=content,
+        )
+
+    def write(self) -> None:
+        """Write it. Raises `InvalidRequest` where that fails, or where it is another one by now."""
+        if self.path.read_bytes() != self.before:
+            raise InvalidRequest(
+                f"`{self.path}` has changed meanwhile, and stays as it is", "do it again"
+            )
+        if self.after != self.before:
+            replace_file(self.path, self.after)
+
+
+def edit(
+    path: Path,
+    how: Literal["add", "remove"],
+    packages: Sequence[str],
+    where: Where,
+    fetch: Callable[[str], bytes],
+) -> Edited:
+    """A file with requirements added, or changed where they are there, or with some removed.
+
+    Requirements are written as they stand in `packages`; what is removed is said by name. `fetch`
+    gets files that it includes by their URL. Raises
+    `InvalidRequest` for what is not edited, and `reqparse.ParseErrors` for what cannot be read.
+    """
+    before = _read(path)
+    editor = _Editor(path, before, where, fetch)
+    data, edits = before, []
+    for package in packages:
+        data, made = (editor.add if how == "add" else editor.remove)(data, package)
+        edits += [made] if made else []
+    return Edited(
+        path=path, kind=editor.kind, where=where, before=before, after=data, edits=tuple(edits)
+    )
+
+
+def _read(path: Path) -> bytes:
+    refuse_own(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"cannot read `{path}`: {error.strerror}", "name a file") from None
+
+
+class _Editor:
+    def __init__(
+        self, path: Path, data: bytes, where: Where, fetch: Callable[[str], bytes]
+    ) -> None:
+        self._path, self._where, self._fetch = path, where, fetch
+        self.kind = kind = kind_of(str(path), data)
+        self._file = redact(str(path))
+        self._mark = _BOM if data.startswith(_BOM.encode()) else ""
+        if kind not in _EDITED:
+            raise InvalidRequest(
+                f"`{path}` is read as {kind}, which is not edited here",
+                f"edit it by hand; edited are {' and '.join(_EDITED)}",
+            )
+        if kind == "requirements.txt" and (where.group or where.extra):
+            raise InvalidRequest(
+                "groups and extras are of a pyproject.toml", "leave out `--group` and `--extra`"
+            )
+        if kind == "pyproject.toml" and where.conda:
+            raise InvalidRequest("the lists of a pyproject.toml are PyPI's", "leave out `--conda`")
+
+    def add(self, data: bytes, package: str) -> tuple[bytes, Edit | None]:
+        wanted = self._wanted(package)
+        said, listed = self._open(data)
+        same = self._named(said, listed, str(wanted.name))
+        if not same:
+            after = listed.append(package)
+        elif same[0].requirement.text == wanted.text:
+            return data, None
+        else:
+            self._check_whole(same[0].requirement, wanted, same[0].place)
+            after = listed.replace(same[0], package)
+        new, there = self._checked(said, after, str(wanted.name))
+        found = [one for one in there.listed if one.requirement.name == wanted.name]
+        if [one.requirement.text for one in found] != [wanted.text]:
+            raise self._not_safe(package)
+        before = same[0].requirement.original if same else None
+        return new, Edit(place=found[0].place, before=before, after=package)
+
+    def remove(self, data: bytes, package: str) -> tuple[bytes, Edit]:
+        wanted = self._wanted(package)
+        name = str(wanted.name)
+        if wanted.text != name:
+            raise InvalidRequest(f"`{package}` is more than a name", f"say `{name}`")
+        said, listed = self._open(data)
+        same = self._named(said, listed, name)
+        if not same:
+            raise self._absent(package, name, said, listed)
+        new, there = self._checked(said, listed.remove(same[0]), name)
+        if any(one.requirement.name == name for one in there.listed):
+            raise self._not_safe(package)
+        original = same[0].requirement.original
+        return new, Edit(place=same[0].place, before=original, after=None)
+
+    def _wanted(self, package: str) -> Requirement:
+        if len(package.splitlines()) != 1 or package.strip() != package:
+            raise InvalidRequest(f"{package!r} is not one line", "name a package, as `numpy>=2`")
+        wanted = parse_requirement(package, category="conda" if self._where.conda else "pypi")
+        if wanted.name is None:
+            raise InvalidRequest(f"`{package}` says no name", "write `NAME @ URL`")
+        if wanted.name == "python":
+            raise InvalidRequest(
+                "the version of Python is no package",
+                "say it with `--python`, or by hand in the file",
+            )
+        return wanted
+
+    def _open(self, data: bytes) -> tuple[RequirementSet, Requirements]:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InvalidRequest(f"`{self._path}` is not UTF-8", "save it as UTF-8") from None
+        # First, since it says of every file what is wrong with it.
+        said = self._parsed(data)
+        group, extra = self._where.group, self._where.extra
+        if self.kind == "requirements.txt":
+            from mfenv.editing.requirements_txt import RequirementsText
+
+            self._check_written(said)
+            return said, RequirementsText(text, said, self._file, conda=self._where.conda)
+        from mfenv.editing.project import ProjectArray
+
+        listed = ProjectArray(text, self._file, group=group, extra=extra)
+        if (group or extra) and not listed.is_new:
+            said = self._parsed(data, (group,) if group else (), (extra,) if extra else ())
+        return said, listed
+
+    def _parsed(
+        self, data: bytes, groups: tuple[str, ...] = (), extras: tuple[str, ...] = ()
+    ) -> RequirementSet:
+        return parse_file(
+            self._path, kind=self.kind, data=data, fetch=self._fetch, groups=groups, extras=extras
+        )
+
+    def _check_written(self, said: RequirementSet) -> None:
+        """Raise `InvalidRequest` for what another program wrote, and would write again."""
+        own = [one for one in said.requirements if one.origin.file == self._file]
+        hashed = next((str(one.origin) for one in own if one.hashes), "")
+        if said.compiled or hashed or said.require_hashes:
+            reason = f"{hashed} has hashes" if hashed else f"`{self._path}` is compiled"
+            raise InvalidRequest(
+                f"{reason}: compiled files are not edited",
+                "edit the file that it was made from, and compile that again",
+            )
+
+    def _named(self, said: RequirementSet, listed: Requirements, name: str) -> list[Listed]:
+        """Those of a name in the list, at most one."""
+        same = [one for one in listed.listed if one.requirement.name == name]
+        if len(same) > 1:
+            places = ", ".join(f"{one.place} `{one.requirement.original}`" for one in same)
+            raise InvalidRequest(f"`{name}` is there more than once: {places}", "edit it by hand")
+        if same or self.kind != "requirements.txt":
+            return same
+        for other in said.requirements:
+            if other.name != name:
+                continue
+            if other.origin.file != self._file:
+                raise InvalidRequest(
+                    f"`{other.original}` stands in {other.origin}, which is included",
+                    f"edit `{other.origin.file}` in place of `{self._file}`",
+                )
+            raise InvalidRequest(
+                f"{other.origin}: `{name}` is asked of {'PyPI' if self._where.conda else 'conda'}",
+                "leave out `--conda`" if self._where.conda else "say `--conda`",
+            )
+        return same
+
+    @staticmethod
+    def _check_whole(there: Requirement, wanted: Requirement, place: str) -> None:
+        """Raise `InvalidRequest` where a change would drop what is not typed again."""
+        if there.marker != wanted.marker:
+            raise InvalidRequest(
+                f"{place}: `{there.original}` has another marker",
+                "remove it first, or type the marker again",
+            )
+        if there.config_settings or there.global_options or there.editable:
+            raise InvalidRequest(f"{place}: `{there.original}` has options", "edit it by hand")
+
+    def _checked(self, said: RequirementSet, after: str, name: str) -> tuple[bytes, Requirements]:
+        """An edited text, read again: it says of everything else what it said before."""
+        data = (self._mark + after).encode()
+        try:
+            again, listed = self._open(data)
+        except ParseErrors:
+            raise self._not_safe(name) from None
+        if _others(again, name) != _others(said, name):
+            raise self._not_safe(name)
+        unread = [one for one in listed.listed if one.requirement.name == name]
+        if unread and name not in {one.name for one in again.requirements}:
+            # A tool's table may say that a project's own list is not meant.
+            raise InvalidRequest(
+                f"{unread[0].place}: what stands there is not asked for", "edit it by hand"
+            )
+        return data, listed
+
+    def _not_safe(self, package: str) -> InvalidRequest:
+        return InvalidRequest(
+            f"`{self._path}` would not say what it should with an edit for `{package}`",
+            "edit it by hand",
+        )
+
+    def _absent(
+        self, package: str, name: str, said: RequirementSet, listed: Requirements
+    ) -> InvalidRequest:
+        bound = next((one for one in said.constraints if one.name == name), None)
+        if bound:
+            return InvalidRequest(
+                f"`{package}` is only constrained, in {bound.origin}", "edit that by hand"
+            )
+        names = {str(one.requirement.name) for one in listed.listed}
+        near = get_close_matches(name, names, n=1, cutoff=_NEAR)
+        known = f"there is: {', '.join(sorted(names))}" if names else "the list is empty"
+        return InvalidRequest(
+            f"`{package}` is not in `{self._path}`", f"did you mean `{near[0]}`?" if near else known
+        )
+
+
+def _others(said: RequirementSet, name: str) -> tuple[object, ...]:
+    """All that is said but for the requirements of a name."""
+    rest = tuple(one for one in said.requirements if one.name != name)
+    return rest, replace(said, requirements=())

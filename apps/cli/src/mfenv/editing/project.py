@@ -1,0 +1,104 @@
+"""A list of requirements in a pyproject.toml, by PEP 621 or PEP 735."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from packaging.utils import canonicalize_name
+from tomlkit.exceptions import TOMLKitError
+
+from mfenv.editing import arrays
+from mfenv.editing.listed import Listed
+from mfenv.errors import InvalidRequest
+from reqparse import Origin, ParseErrors, parse_requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+__all__ = ["ProjectArray"]
+
+# No file has it, and TOML takes it as it is.
+_HERE = "mfenv: here is the array that is edited"
+
+
+class ProjectArray:
+    """The dependencies of the project, or of one of its groups or extras.
+
+    `is_new`: it is not in the file.
+    """
+
+    def __init__(self, text: str, file: str, *, group: str | None, extra: str | None) -> None:
+        try:
+            document = tomlkit.parse(text)
+        except TOMLKitError as error:
+            raise InvalidRequest(f"{file}: {error}", "mend it by hand first") from None
+        table, key = _table(document, group, extra, file)
+        self.is_new = key not in table
+        if self.is_new:
+            table[key] = tomlkit.array()
+        array = table[key]
+        if not isinstance(array, tomlkit.items.Array):
+            raise InvalidRequest(f"{file}: `{key}` is no list", "write it as a list first")
+        self._array = array.as_string()
+        table[key] = _HERE
+        self._before, found, self._after = tomlkit.dumps(document).partition(json.dumps(_HERE))
+        if not found or not (self.is_new or self._with(self._array) == text):
+            raise InvalidRequest(f"{file}: this list cannot be edited", "edit it by hand")
+        self.listed = list(self._listed(array.unwrap(), file))
+
+    def _listed(self, values: list[Any], file: str) -> Iterator[Listed]:
+        line = self._before.count("\n") + 1
+        at = 0
+        for index, (value, written) in enumerate(
+            zip(values, arrays.items(self._array), strict=True)
+        ):
+            at = self._array.index(written, at)
+            origin = Origin(file, line + self._array.count("\n", 0, at))
+            at += len(written)
+            if isinstance(value, str):
+                try:
+                    requirement = parse_requirement(value, origin=origin)
+                # Whatever else is understood there is told where the file is read.
+                except ParseErrors:
+                    continue
+                yield Listed(requirement=requirement, at=index, place=str(origin))
+
+    def append(self, text: str) -> str:
+        return self._with(arrays.append(self._array, _quoted(text)))
+
+    def replace(self, one: Listed, text: str) -> str:
+        literal = arrays.items(self._array)[one.at].startswith("'") and "'" not in text
+        written = f"'{text}'" if literal else _quoted(text)
+        return self._with(arrays.replace(self._array, one.at, written))
+
+    def remove(self, one: Listed) -> str:
+        return self._with(arrays.remove(self._array, one.at))
+
+    def _with(self, array: str) -> str:
+        return f"{self._before}{array}{self._after}"
+
+
+def _quoted(text: str) -> str:
+    # JSON's strings are TOML's, too.
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _table(
+    document: Any, group: str | None, extra: str | None, file: str
+) -> tuple[MutableMapping[str, Any], str]:
+    """The table that has the list, and its key there, as it is written if it is there."""
+    if group is not None:
+        table = document.setdefault("dependency-groups", tomlkit.table())
+    elif "project" not in document:
+        raise InvalidRequest(
+            f"{file}: there is no `[project]`",
+            "write one, or edit the tables of other tools by hand",
+        )
+    elif extra is None:
+        return document["project"], "dependencies"
+    else:
+        table = document["project"].setdefault("optional-dependencies", tomlkit.table())
+    name = canonicalize_name(str(group if group is not None else extra))
+    return table, next((key for key in table if canonicalize_name(key) == name), name)

@@ -1,0 +1,136 @@
+"""Files of other projects, edited: nothing but what is asked for changes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mfenv.editing import arrays
+from mfenv.editing.edits import Where, edit
+from mfenv.errors import InvalidRequest
+from reqparse import ParseErrors, UnknownKind, parse_file
+from reqparse.files import kind_of
+
+DATA = Path(__file__).resolve().parents[4] / "shared/data"
+NEW = "mfenv-of-nobody"
+
+
+def no_url(url: str) -> bytes:
+    raise OSError(f"{url} is not asked for")
+
+
+def files() -> list[Any]:
+    found = [
+        pytest.param(path, id=str(path.relative_to(DATA)))
+        for folder in (
+            "requirements",
+            "wild",
+            "environment-yml",
+            "resolved-projects",
+            "public-locks",
+        )
+        for path in sorted((DATA / folder).rglob("*"))
+        if path.suffix in (".txt", ".in", ".toml") and path.is_file()
+        if kind_of(path.name, path.read_bytes()) in ("requirements.txt", "pyproject.toml")
+    ]
+    return found or [pytest.param(DATA, marks=pytest.mark.skip(reason="no ../shared/data"))]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("original", files())
+def test_what_is_added_can_be_removed_again(original: Path, tmp_path: Path) -> None:
+    path = tmp_path / original.name
+    shutil.copyfile(original, path)
+    before = path.read_bytes()
+    try:
+        said = parse_file(path)
+        added = edit(path, "add", [f"{NEW}>=1"], Where(), no_url)
+    # That others parse or not is told by the tests of reqparse.
+    except (ParseErrors, UnknownKind):
+        return
+    except InvalidRequest as error:
+        why = str(error)
+    else:
+        why = ""
+    if why:
+        reasons = ("compiled", "no `[project]`", "goes on behind", "not asked for", "has hashes")
+        assert any(reason in why for reason in reasons), why
+        return
+    assert path.read_bytes() == before
+    added.write()
+    again = parse_file(path)
+    here = str(path)
+    assert [one.text for one in again.requirements if one.name == NEW] == [f"{NEW}>=1"]
+    assert [one for one in again.requirements if one.name != NEW] == [*said.requirements]
+    changed = edit(path, "add", [f"{NEW}[x]<7"], Where(), no_url)
+    assert [(one.before, one.after) for one in changed.edits] == [(f"{NEW}>=1", f"{NEW}[x]<7")]
+    changed.write()
+    edit(path, "remove", [NEW.upper()], Where(), no_url).write()
+    # The first requirement makes a list where there was none.
+    if path.read_bytes() != before:
+        assert "dependencies" not in before.decode()
+        assert path.read_text().replace("dependencies = []\n", "", 1) == before.decode()
+    path.write_bytes(before)
+    names = [one.name for one in said.requirements if one.origin.file == here]
+    for name in [one for one in names if one and names.count(one) == 1][:3]:
+        if name == "python" or any(
+            one.name == name and one.category != "pypi" for one in said.requirements
+        ):
+            continue
+        edit(path, "remove", [name], Where(), no_url).write()
+        assert name not in [one.name for one in parse_file(path).requirements]
+
+
+@pytest.mark.parametrize(
+    ("array", "added"),
+    [
+        ("[]", '["b"]'),
+        ("[ ]", '["b" ]'),
+        ("[\n]", '[\n    "b",\n]'),
+        ("[\r\n]", '[\r\n    "b",\r\n]'),
+        ('["a"]', '["a", "b"]'),
+        ('["a",]', '["a", "b",]'),
+        ('["a,]#"]', '["a,]#", "b"]'),
+        ('[\n  "a"\n]', '[\n  "a",\n  "b"\n]'),
+        ('[\n\t"a",\n]', '[\n\t"a",\n\t"b",\n]'),
+        ('[\n  "a", # c, "d"]\n]', '[\n  "a", # c, "d"]\n  "b",\n]'),
+        ('[\n  "a" # c\n]', '[\n  "a", # c\n  "b"\n]'),
+        ('[\r\n  "a",\r\n]', '[\r\n  "a",\r\n  "b",\r\n]'),
+        ('["a",\n "c"]', '["a",\n "c", "b"]'),
+        ('[\n  {include-group = "a", x = ["y", 1]},\n]', None),
+        ("['''a''']", "['''a''', \"b\"]"),
+        ("[\n  'a',\n  # the end\n]", "[\n  'a',\n  \"b\",\n  # the end\n]"),
+        ("[\n  'a'\n  # the end\n]", None),
+        ("[\n  'a'\n  ,\n]", None),
+    ],
+)
+def test_an_item_of_an_array(array: str, added: str | None) -> None:
+    known = arrays.items(array)
+    more = arrays.append(array, '"b"')
+    assert more == (added or more)
+    assert arrays.items(more) == [*known, '"b"']
+    assert arrays.remove(more, len(known)) == array
+
+
+@pytest.mark.parametrize(
+    ("array", "index", "left"),
+    [
+        ('["a", "b", "c"]', 0, '["b", "c"]'),
+        ('["a", "b", "c"]', 1, '["a", "c"]'),
+        ('["a", "b", "c"]', 2, '["a", "b"]'),
+        ('["a", "b",]', 1, '["a",]'),
+        ('["a"]', 0, "[]"),
+        ('[\n  "a", # x\n  "b",\n]', 0, '[\n  "b",\n]'),
+        ('[\n  "a", # x\n  "b" # y\n]', 1, '[\n  "a" # x\n]'),
+        ('[\n  "a", "b",\n  "c",\n]', 1, '[\n  "a",\n  "c",\n]'),
+        ('["a",\n "b"]', 0, '[\n "b"]'),
+    ],
+)
+def test_an_item_is_taken_out(array: str, index: int, left: str) -> None:
+    rest = arrays.remove(array, index)
+    known = arrays.items(array)
+    assert arrays.items(rest) == known[:index] + known[index + 1 :]
+    assert rest == left
