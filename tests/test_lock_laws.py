@@ -81,11 +81,14 @@ def locks(draw: st.DrawFn) -> LockFile:
 
 
 def facts(lock: LockFile) -> dict[str, object]:
-    """All that a lock file holds, but for when and by whom it was resolved."""
+    """All that a lock file holds: not when and by whom it was resolved, nor from which lines."""
     return {
         locked.name: (
             locked.inputs,
-            {env.platform: replace(env, resolved_at="", resolved_by="") for env in locked.envs},
+            {
+                env.platform: replace(env, resolved_at="", resolved_by="", origins={})
+                for env in locked.envs
+            },
             {env.env_id for env in locked.envs},
         )
         for locked in lock.environments

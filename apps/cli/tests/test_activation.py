@@ -176,6 +176,7 @@ def test_a_shell_evaluates_its_way_in_and_out_again(
     write(prefix, f"etc/conda/deactivate.d/a.{suffix}", f"{unset} HOOKED\n")
     outside = OUTSIDE | {"MFENV_STORE": "s3://of/the/user", "MANY": "a b:c"}
     outside = {key: value for key, value in outside.items() if key != "PYTHONHOME"}
+    outside["HOME"] = str(tmp_path)  # where fish makes what it needs
     dump = f"{sys.executable} -I -c \"import json, os; print('VARIABLES', json.dumps(dict(os.environ)))\""
     into = tmp_path / "into"
     lines = ["PS1='$ '" if not fish else "function fish_prompt; echo '$ '; end", dump]
