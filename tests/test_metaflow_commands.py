@@ -340,6 +340,7 @@ def test_the_environments_of_a_flow_are_shown_and_resolved(user: User) -> None:
     assert one["req_id"] == shown["start"]["requested_hash"]
     assert not many(user, "resolve", "start")["start"][host_platform()]["newly_resolved"]
     assert user.json("show", "team/start:v1")["environments"] == [one["env"]]
+    assert one["env"]["origins"]["pypi"]["app>=1"] == "@pypi of step `start`"
 
     user.ok("create", "team/start:v1")
     after = many(user, "show", "--local-only")
