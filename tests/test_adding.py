@@ -174,3 +174,64 @@ def test_what_is_there_already_is_said(machine: Machine) -> None:
     done = machine.run("add", "requirements.txt", "dep>=1")
     assert (done.status, file.read_text()) == (0, "dep >= 1\n")
     assert "has that already" in done.err
+
+
+ENVIRONMENT = """\
+channels: [nowhere]
+dependencies:
+  - numpy <2  # for now
+  - git  # [linux]
+  - pip
+
+  - pip:
+      # of PyPI
+      - other
+"""
+
+
+def test_an_environment_has_lists_of_conda_and_of_pip(machine: Machine) -> None:
+    file = machine.file("environment.yml", ENVIRONMENT)
+    words = ("environment.yml", "--no-resolve")
+    machine.ok("add", *words, "SciPy>=1.10", "numpy>=2", "zlib[build=h*]")
+    text = ENVIRONMENT.replace("numpy <2", "numpy>=2")
+    text = text.replace("- pip\n\n", "- pip\n  - SciPy>=1.10\n  - zlib[build=h*]\n\n")
+    assert file.read_text() == text
+    done = machine.run("add", *words, "dep; python_version<'4'", "--pypi")
+    assert (done.status, done.err) == (0, "  environment.yml:12: + dep; python_version<'4'\n")
+    assert file.read_text() == f"{text}      - dep; python_version<'4'\n"
+    machine.ok("remove", *words, "scipy", "ZLIB")
+    machine.ok("remove", *words, "dep", "--pypi")
+    assert file.read_text() == ENVIRONMENT.replace("numpy <2", "numpy>=2")
+    assert "is asked of PyPI" in machine.fails("add", *words, "other")
+    assert "`git` is asked for on some platforms alone, linux-64" in machine.fails(
+        "add", *words, "git>=2"
+    )
+    assert file.read_text() == ENVIRONMENT.replace("numpy <2", "numpy>=2")
+    assert "say `--conda`" in machine.fails("remove", *words, "numpy", "--pypi")
+    assert "no other package has a line" in machine.fails("remove", *words, "other", "--pypi")
+
+
+def test_an_environment_is_resolved(machine: Machine) -> None:
+    text = "dependencies:\n- pip:\n  - 'other'"
+    file = machine.file("environment.yml", text)
+    ids = machine.ok("add", "environment.yml", "--pypi", "dep")
+    assert file.read_text() == f"{text}\n  - dep"
+    assert ids == machine.ok("resolve", "-f", "environment.yml")
+    machine.ok("remove", "environment.yml", "--pypi", "dep")
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dependencies: [numpy]\n",
+        "dependencies:\n  - sel(linux): numpy\n",
+        "dependencies:\n  - pip: [numpy]\n",
+        "dependencies:\n",
+    ],
+)
+def test_a_list_of_an_environment_that_is_not_edited(machine: Machine, text: str) -> None:
+    file = machine.file("environment.yml", text)
+    said = machine.fails("add", "environment.yml", "scipy", "--no-resolve")
+    assert "no list of dependencies that can be edited" in said
+    assert file.read_text() == text

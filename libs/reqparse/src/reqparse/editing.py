@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from reqparse._lines import COMMENT, continued, joined
 
-__all__ = ["append_line", "remove_line", "replace_line"]
+__all__ = ["append_line", "insert_line", "remove_line", "remove_lines", "replace_line"]
 
 _ENDS = ("\r\n", "\n", "\r")
 
@@ -21,9 +21,17 @@ def append_line(text: str, line: str) -> str:
     lines = text.splitlines(keepends=True)
     if lines and continued(lines[-1].rstrip("\r\n")):
         raise ValueError(f"line {len(lines)} goes on behind the end of the file")
+    return insert_line(text, len(lines), line)
+
+
+def insert_line(text: str, number: int, line: str) -> str:
+    """The text with a line more behind that of a number, which ends as the first one does."""
+    lines = text.splitlines(keepends=True)
     end = next((end for end in _ENDS if lines and lines[0].endswith(end)), "\n")
-    unended = lines and not lines[-1].endswith(_ENDS)
-    return f"{text}{end}{line}" if unended else f"{text}{line}{end}"
+    # A file whose last line has no end has none again.
+    unended = number == len(lines) and lines and not lines[-1].endswith(_ENDS)
+    lines.insert(number, f"{end}{line}" if unended else f"{line}{end}")
+    return "".join(lines)
 
 
 def replace_line(text: str, number: int, line: str) -> str:
@@ -44,6 +52,11 @@ def replace_line(text: str, number: int, line: str) -> str:
 def remove_line(text: str, number: int) -> str:
     """The text without a line, and without its comment."""
     start, stop = _extent(text, number)
+    return remove_lines(text, start, stop)
+
+
+def remove_lines(text: str, start: int, stop: int) -> str:
+    """The text without the lines of the file from `start` to before `stop`, counted from 0."""
     lines = text.splitlines(keepends=True)
     unended = stop == len(lines) and not lines[-1].endswith(_ENDS)
     del lines[start:stop]

@@ -37,7 +37,11 @@ def _options(command: Callable[..., Any]) -> Any:
         click.option(
             "--dry-run", is_flag=True, help="Resolve, and write, record and publish nothing."
         ),
-        click.option("--conda", is_flag=True, help="Packages of conda, in a requirements.txt."),
+        click.option(
+            "--conda/--pypi",
+            default=None,
+            help="Whose the packages are.  [default: conda's in an environment.yml, else PyPI's]",
+        ),
         click.option("--extra", metavar="E", help="Optional dependencies of a pyproject.toml."),
         click.option("--group", metavar="G", help="Dependency group of a pyproject.toml."),
         click.argument("packages", metavar="PACKAGE...", nargs=-1),
@@ -51,13 +55,15 @@ def _options(command: Callable[..., Any]) -> Any:
     epilog="\b\nExamples:\n  mfenv add requirements.txt 'numpy>=2' pandas\n"
     "  mfenv add pyproject.toml pytest --group test\n"
     "  mfenv add requirements.txt 'git>=2.40' --conda\n"
+    "  mfenv add environment.yml 'numpy>=2'\n"
+    "  mfenv add environment.yml rich --pypi\n"
     "  mfenv add requirements.txt numpy --no-resolve"
 )
 @_options
 def add(**options: Any) -> int:
     """Add packages to a requirement file, or change them there.
 
-    FILE is a requirements.txt or a pyproject.toml, told as by `mfenv resolve -r`. A PACKAGE is
+    FILE is a requirements.txt, a pyproject.toml or an environment.yml. A PACKAGE is
     written as it is typed, without a version if that has none, at the end of its list, or in the
     place of the one of its name; all else in the file stays as it is. Then it is resolved, as by
     `mfenv resolve -r FILE`: where that fails the file stays as it was. Prints REQ_ID:FULL_ID.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Edit", "Edited", "Where", "edit"]
 
-_EDITED = ("requirements.txt", "pyproject.toml")
+_EDITED = ("requirements.txt", "pyproject.toml", "environment.yml")
 _BOM = "\ufeff"
 _NEAR = 0.7
 
@@ -34,8 +34,8 @@ class Where:
 
     group: str | None = None
     extra: str | None = None
-    conda: bool = False
-    """The packages are conda's, and not PyPI's."""
+    conda: bool | None = None
+    """The packages are conda's, or PyPI's; None for those that such a file is for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,17 +130,18 @@ class _Editor:
         self._path, self._where, self._fetch = path, where, fetch
         self.kind = kind = kind_of(str(path), data)
         self._file = redact(str(path))
+        self._conda = kind == "environment.yml" if where.conda is None else where.conda
         self._mark = _BOM if data.startswith(_BOM.encode()) else ""
         if kind not in _EDITED:
             raise InvalidRequest(
                 f"`{path}` is read as {kind}, which is not edited here",
-                f"edit it by hand; edited are {' and '.join(_EDITED)}",
+                f"edit it by hand; edited are {', '.join(_EDITED)}",
             )
-        if kind == "requirements.txt" and (where.group or where.extra):
+        if kind != "pyproject.toml" and (where.group or where.extra):
             raise InvalidRequest(
                 "groups and extras are of a pyproject.toml", "leave out `--group` and `--extra`"
             )
-        if kind == "pyproject.toml" and where.conda:
+        if kind == "pyproject.toml" and self._conda:
             raise InvalidRequest("the lists of a pyproject.toml are PyPI's", "leave out `--conda`")
 
     def add(self, data: bytes, package: str) -> tuple[bytes, Edit | None]:
@@ -179,7 +180,7 @@ class _Editor:
     def _wanted(self, package: str) -> Requirement:
         if len(package.splitlines()) != 1 or package.strip() != package:
             raise InvalidRequest(f"{package!r} is not one line", "name a package, as `numpy>=2`")
-        wanted = parse_requirement(package, category="conda" if self._where.conda else "pypi")
+        wanted = parse_requirement(package, category="conda" if self._conda else "pypi")
         if wanted.name is None:
             raise InvalidRequest(f"`{package}` says no name", "write `NAME @ URL`")
         if wanted.name == "python":
@@ -201,7 +202,11 @@ class _Editor:
             from mfenv.editing.requirements_txt import RequirementsText
 
             self._check_written(said)
-            return said, RequirementsText(text, said, self._file, conda=self._where.conda)
+            return said, RequirementsText(text, said, self._file, conda=self._conda)
+        if self.kind == "environment.yml":
+            from mfenv.editing.environment_yml import EnvironmentText
+
+            return said, EnvironmentText(text, self._file, conda=self._conda)
         from mfenv.editing.project import ProjectArray
 
         listed = ProjectArray(text, self._file, group=group, extra=extra)
@@ -233,7 +238,7 @@ class _Editor:
         if len(same) > 1:
             places = ", ".join(f"{one.place} `{one.requirement.original}`" for one in same)
             raise InvalidRequest(f"`{name}` is there more than once: {places}", "edit it by hand")
-        if same or self.kind != "requirements.txt":
+        if same or self.kind == "pyproject.toml":
             return same
         for other in said.requirements:
             if other.name != name:
@@ -243,9 +248,14 @@ class _Editor:
                     f"`{other.original}` stands in {other.origin}, which is included",
                     f"edit `{other.origin.file}` in place of `{self._file}`",
                 )
+            if (other.category == "pypi") != self._conda:
+                raise InvalidRequest(
+                    f"{other.origin}: `{other.original}` has no line of its own in a list",
+                    "edit it by hand",
+                )
             raise InvalidRequest(
-                f"{other.origin}: `{name}` is asked of {'PyPI' if self._where.conda else 'conda'}",
-                "leave out `--conda`" if self._where.conda else "say `--conda`",
+                f"{other.origin}: `{name}` is asked of {'PyPI' if self._conda else 'conda'}",
+                f"say `{'--pypi' if self._conda else '--conda'}`",
             )
         return same
 
@@ -269,6 +279,14 @@ class _Editor:
             raise self._not_safe(name) from None
         if _others(again, name) != _others(said, name):
             raise self._not_safe(name)
+        for one in again.requirements:
+            if one.name == name and one.platforms is not None:
+                # By a selector beside it, or beside its list, which an edit would leave there.
+                raise InvalidRequest(
+                    f"{one.origin}: `{name}` is asked for on some platforms alone,"
+                    f" {', '.join(one.platforms) or 'none known'}",
+                    "edit it by hand",
+                )
         unread = [one for one in listed.listed if one.requirement.name == name]
         if unread and name not in {one.name for one in again.requirements}:
             # A tool's table may say that a project's own list is not meant.

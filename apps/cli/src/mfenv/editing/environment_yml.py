@@ -1,0 +1,97 @@
+"""The dependencies of an environment.yml, and its list for pip: a line each."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import yaml
+
+from mfenv.editing.listed import Listed
+from mfenv.errors import InvalidRequest
+from reqparse import Origin, ParseErrors, parse_requirement
+from reqparse.editing import insert_line, remove_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["EnvironmentText"]
+
+# Line breaks that YAML knows and other readers of lines do not, or the other way round.
+_STRANGE = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
+_DASH = re.compile(r"\s*- +")
+
+
+class EnvironmentText:
+    """The dependencies or, without `conda`, the list for pip."""
+
+    def __init__(self, text: str, file: str, *, conda: bool) -> None:
+        self._text, self._file, self._conda = text, file, conda
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        self._lines = text.splitlines()
+        self._nodes = [node for node in _items(root, conda=conda) if self._is_line(node)]
+        if not self._nodes or _STRANGE.search(text):
+            raise InvalidRequest(
+                f"`{file}` has no list of {'dependencies' if conda else 'pip'} that can be edited",
+                "write it by hand, an item a line",
+            )
+        self.listed = list(self._listed())
+
+    def _listed(self) -> Iterator[Listed]:
+        for index, node in enumerate(self._nodes):
+            origin = Origin(self._file, node.start_mark.line + 1)
+            try:
+                found = parse_requirement(
+                    node.value, category="conda" if self._conda else "pypi", origin=origin
+                )
+            except ParseErrors:  # whatever is understood there is told where the file is read
+                continue
+            yield Listed(requirement=found, at=index, place=str(origin))
+
+    def _is_line(self, node: yaml.Node) -> bool:
+        """Whether a node is a text that has a line of its own."""
+        start, end = node.start_mark, node.end_mark
+        if not isinstance(node, yaml.ScalarNode) or start.line != end.line:
+            return False
+        return bool(_DASH.fullmatch(self._lines[start.line][: start.column]))
+
+    def append(self, text: str) -> str:
+        last = self._nodes[-1].start_mark
+        dash = self._lines[last.line][: last.column]
+        return insert_line(self._text, last.line + 1, f"{dash}{_scalar(text)}")
+
+    def replace(self, one: Listed, text: str) -> str:
+        node = self._nodes[one.at]
+        start, end = node.start_mark.index, node.end_mark.index
+        return f"{self._text[:start]}{_scalar(text)}{self._text[end:]}"
+
+    def remove(self, one: Listed) -> str:
+        if len(self._nodes) == 1:
+            hint = "delete it by hand, with what is around it"
+            raise InvalidRequest(f"{one.place}: no other package has a line of its list", hint)
+        line = self._nodes[one.at].start_mark.line
+        return remove_lines(self._text, line, line + 1)
+
+
+def _items(root: yaml.Node | None, *, conda: bool) -> list[yaml.Node]:
+    found = _value(root, "dependencies")
+    if not conda and isinstance(found, yaml.SequenceNode):
+        found = next(filter(None, (_value(item, "pip") for item in found.value)), None)
+    is_list = isinstance(found, yaml.SequenceNode) and not found.flow_style
+    return found.value if found and is_list else []
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return next((value for name, value in pairs if name.value == key), None)
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML has it: as it is where that reads as the same."""
+    try:
+        plain = yaml.safe_load(f"- {text}") == [text]
+    except yaml.YAMLError:
+        plain = False
+    # JSON's strings are YAML's, too.
+    return text if plain else json.dumps(text)
