@@ -150,7 +150,7 @@ def test_a_file_without_one_of_the_given_hashes_is_refused(tmp_path: Path) -> No
     text = f"a==1 --hash=sha512:{hashlib.sha512(wheel.data).hexdigest()}"
     with FakeIndex(wheel) as index, pytest.raises(errors.NoMatchingFile) as caught:
         resolve(spec_of(text, index=index.url), tmp_path)
-    assert caught.value.hint == "no sha512 of its files is known: give sha256"
+    assert str(caught.value.hint).startswith("no sha512 of its files is known: give sha256")
 
 
 def test_a_direct_reference_must_have_one_of_its_hashes(tmp_path: Path) -> None:

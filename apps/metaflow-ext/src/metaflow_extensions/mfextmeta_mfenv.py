@@ -1,5 +1,7 @@
 """What of the extension goes into code packages: what runs in mfenv's own process stays out.
 
+So does what only commands need that are run where a flow is written.
+
 Where that process is on another machine, this is part of the runtime: see `mfenv.staging`.
 """
 
@@ -11,6 +13,7 @@ APART = (
     *("_configuration", "_options", "_parse", "_statements", "_values", "commands", "create_into"),
     *(
         "engine",
+        "environment_commands",
         "flow_commands",
         "host",
         "import_netflixext",

@@ -1,36 +1,20 @@
-"""`python flow.py --environment=conda environment resolve|lock|show`."""
+"""`python flow.py --environment=conda environment resolve|lock|show`: their options."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 from metaflow._vendor import click
 from metaflow.exception import CommandException
 
-from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.bridge import call
-from metaflow_extensions.mfenv.collect import lock_place, statements_of
-from metaflow_extensions.mfenv.conda_environment import CondaEnvironment, say
-from metaflow_extensions.mfenv.records import FlowLock, FlowResolve, FlowShow
+from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from types import ModuleType
 
-    from metaflow import FlowSpec
-
-    from metaflow_extensions.mfenv.records import ShownStep, StepStatements
+    from metaflow_extensions.mfenv.environment_commands import State
 
 __all__ = ["cli"]
-
-
-class _State(Protocol):
-    """What Metaflow's own commands hand to those below them."""
-
-    flow: FlowSpec
-    environment: CondaEnvironment
-    echo: Callable[..., None]
-    echo_always: Callable[..., None]
 
 
 @click.group()
@@ -40,7 +24,7 @@ def cli() -> None:
 
 @cli.group(help="Resolve and show the environments of the steps of this flow.")
 @click.pass_obj
-def environment(obj: _State) -> None:
+def environment(obj: State) -> None:
     if not isinstance(obj.environment, CondaEnvironment):
         raise CommandException("The environments of steps need --environment=conda")
 
@@ -70,44 +54,8 @@ def environment(obj: _State) -> None:
 @click.option("--dry-run/--no-dry-run", default=False, help="Record, publish and name nothing.")
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
-def resolve(
-    obj: _State,
-    steps: tuple[str, ...],
-    alias: tuple[str, ...],
-    arch: tuple[str, ...],
-    lockfile: str | None,
-    force: bool,
-    dry_run: bool,
-    output: str | None,
-    **choice: object,
-) -> None:
-    chosen = {name: value for name, value in choice.items() if value not in (None, ())}
-    if chosen and not lockfile:
-        options = click.get_current_context().command.params
-        given = ", ".join(option.opts[0] for option in options if option.name in chosen)
-        raise CommandException(f"Give a lock with --lockfile beside {given}")
-    by_step = call(
-        FlowResolve(
-            datastore=obj.environment.datastore_type,
-            steps=_statements(obj, steps),
-            aliases=alias,
-            platforms=arch,
-            force=force,
-            dry_run=dry_run,
-            lockfile=_from_here(lockfile),
-            chosen=chosen,
-        ),
-        say,
-    )
-    for name, by_platform in by_step.items():
-        for platform, step in by_platform.items():
-            state = "resolved" if step.newly_resolved else "known already"
-            count = len(step.env["packages"])
-            ids = f"{step.req_id}:{step.full_id}"
-            obj.echo_always(f"{name} {ids} {platform}, {count} packages, {state}", err=False)
-        if not by_platform:
-            obj.echo(f"{name} needs nothing resolved")
-    _write(by_step, output)
+def resolve(obj: State, **options: Any) -> None:
+    _commands().resolve(obj, **options)
 
 
 @environment.command(help="Write the environments of STEPS, or of all, into mfenv.lock beside it.")
@@ -118,43 +66,8 @@ def resolve(
 @click.option("--check/--no-check", default=False, help="Write nothing; fail where it differs.")
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
-def lock(
-    obj: _State,
-    steps: tuple[str, ...],
-    arch: tuple[str, ...],
-    update: tuple[str, ...],
-    upgrade: bool,
-    check: bool,
-    output: str | None,
-) -> None:
-    if check + upgrade + bool(update) > 1:
-        raise CommandException("Give one of --check, --update and --upgrade")
-    place = lock_place(obj.flow)
-    done = call(
-        FlowLock(
-            datastore=obj.environment.datastore_type,
-            place=place,
-            steps=_statements(obj, steps),
-            every=not steps,
-            platforms=arch,
-            update=update,
-            upgrade=upgrade,
-            check=check,
-        ),
-        say,
-    )
-    for name, step in done.steps.items():
-        state = "resolved" if step.resolved else "as it was locked"
-        ids = f"{step.req_id}:{step.full_id}"
-        obj.echo_always(f"{name} {ids} {' '.join(step.platforms)}, {state}", err=False)
-        for platform, changes in step.changes.items():
-            for change in changes:
-                obj.echo(f"  {platform}: {change}")
-    for name in done.removed:
-        obj.echo(f"{name} is no more in {place.file}")
-    if not check:
-        obj.echo(f"{place.file} is {'written' if done.written else 'as it was'}")
-    _write(done, output)
+def lock(obj: State, **options: Any) -> None:
+    _commands().lock(obj, **options)
 
 
 @environment.command(help="Show what is known of the environments of STEPS, or of all steps.")
@@ -162,50 +75,13 @@ def lock(
 @click.option("--local-only/--no-local-only", default=False, help="Do not ask the store.")
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
-def show(obj: _State, steps: tuple[str, ...], local_only: bool, output: str | None) -> None:
-    by_step = call(
-        FlowShow(
-            datastore=obj.environment.datastore_type,
-            steps=_statements(obj, steps),
-            local_only=local_only,
-        ),
-        say,
-    )
-    for name, step in by_step.items():
-        obj.echo_always(f"{name} {_state(step)}", err=False)
-    _write(by_step, output)
+def show(obj: State, **options: Any) -> None:
+    _commands().show(obj, **options)
 
 
-def _state(step: ShownStep) -> str:
-    if step.is_disabled:
-        return "disabled"
-    if step.error:
-        return f"error: {step.error}"
-    if step.is_fetch_at_exec:
-        return f"looked up as {step.from_env_name} when its tasks start"
-    derived = f", derived from {step.from_env_name}" if step.from_env_name else ""
-    if not step.env or not step.env_id:
-        return f"{step.requested_hash} unresolved{derived}"
-    created = f", created in {', '.join(step.prefixes)}" if step.prefixes else ""
-    count = len(step.env["packages"])
-    return f"{step.env_id.name} {step.env_id.platform}, {count} packages{derived}{created}"
-
-
-def _from_here(lockfile: str | None) -> str | None:
-    """A file by its absolute path: a relative one starts where the command is run."""
-    here = lockfile is not None and "://" not in lockfile
-    return str(Path(str(lockfile)).absolute()) if here else lockfile
-
-
-def _statements(obj: _State, names: tuple[str, ...]) -> tuple[StepStatements, ...]:
-    steps = {step.name: step for step in obj.flow}
-    for name in names:
-        if name not in steps:
-            raise CommandException(f"There is no step *{name}*; there are {', '.join(steps)}")
-    return tuple(statements_of(obj.flow, steps[name]) for name in names or steps)
-
-
-def _write(by_step: object, output: str | None) -> None:
-    if output:
-        text = encoding.write(by_step, indent=2)
-        Path(output).write_text(f"{text}\n", encoding="utf-8")
+def _commands() -> ModuleType:
+    try:
+        from metaflow_extensions.mfenv import environment_commands
+    except ImportError:  # as in a code package: see `mfextmeta_mfenv`
+        raise CommandException("Tasks have no commands for environments") from None
+    return environment_commands
