@@ -350,7 +350,7 @@ def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Mac
         assert completed(machine, f"mfenv {words} --environment a") == ["apart"]
     assert completed(machine, "mfenv why team/app:v1 d") == ["dep"]
     assert completed(machine, "mfenv tree nothing d") == []
-    assert completed(machine, "mfenv re") == ["resolve"]
+    assert completed(machine, "mfenv res") == ["resolve"]
     assert "--platform" in completed(machine, "mfenv resolve --pl")
     assert completed(machines("two"), "mfenv show a") == []
 

@@ -181,7 +181,8 @@ class Database:
         try:
             if missing := self.schemas[self._version(db) :]:
                 # Of an older format, or nothing yet: as it would be if it could be brought up.
-                db = _in_memory(db)
+                with closing(db) as older:
+                    db = _in_memory(older)
                 db.executescript("".join(missing))
         except BaseException:
             db.close()
