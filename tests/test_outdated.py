@@ -73,7 +73,12 @@ def test_each_package_is_told_with_what_holds_it_back(aged: Machine) -> None:
     (statement,) = rows["dep"]["held_by"]
     place = {"category": "constraints", "text": "dep<2", "place": "limits.txt:1"}
     assert statement["statement"] == place
-    assert rows["lib"]["held_by"][0]["package"] == {"kind": "pypi", "name": "top", "version": "1.0"}
+    assert rows["lib"]["held_by"][0]["package"] == {
+        "kind": "pypi",
+        "name": "top",
+        "version": "1.0",
+        "build": None,
+    }
     assert rows["needy"]["held_by"][0]["package"]["name"] == "dep"
     assert rows["built"]["kind"] == "pypi"
 
@@ -192,7 +197,7 @@ def test_find_links_are_listed_and_what_has_a_place_of_its_own_is_not(
     (env,) = machine.json("outdated", "team/a:v1")["environments"]
     (row,) = env["outdated"]
     assert (row["name"], *told(row)) == ("found", "1.0", "1.0", "2.0", [("statement", "found<2")])
-    assert env["unlisted"] == [{"kind": "pypi", "name": "direct", "version": "1.0"}]
+    assert env["unlisted"] == [{"kind": "pypi", "name": "direct", "version": "1.0", "build": None}]
     assert "no source lists what is newer: direct\n" in machine.run("outdated", "team/a:v1").err
     machine.ok("resolve", "--pypi", url, "--alias", "team/b:v1")
     assert machine.ok("outdated", "team/b:v1").splitlines()[1:] == ["  no source lists any of it"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mfenv.exploring.graph import Graph
+from mfenv.exploring.graph import Graph, package_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,14 +52,11 @@ class Held:
         return f"{named} ({self.text})" if self.text else named
 
     def to_dict(self) -> dict[str, Any]:
-        package = self.package
         return {
             "by": self.by,
             "text": self.text,
             "statement": self.statement.to_dict() if self.statement else None,
-            "package": {"kind": package.kind, "name": package.name, "version": package.version}
-            if package
-            else None,
+            "package": package_document(self.package) if self.package else None,
         }
 
 

@@ -20,7 +20,6 @@ from mfenv._layout import table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envid.packages import Package
     from mfenv.auditing import Audited
     from resolvers.auditing import Advisory, Finding, Unaudited
 
@@ -141,12 +140,14 @@ def _unaudited(missing: Iterable[Unaudited]) -> list[str]:
 
 
 def _plain(one: Audited, ignoring: set[str]) -> dict[str, Any]:
+    from mfenv.exploring.graph import package_document
+
     return {
         **one.env.env_id._asdict(),
         "python": one.env.python,
         "findings": [
             {
-                **_package(finding.package),
+                **package_document(finding.package),
                 "what": finding.what,
                 "reason": finding.reason or None,
                 "advisory": _advisory(finding.advisory),
@@ -155,18 +156,9 @@ def _plain(one: Audited, ignoring: set[str]) -> dict[str, Any]:
             for finding in one.findings
         ],
         "unaudited": [
-            {**_package(missing.package), "what": missing.what, "reason": missing.reason}
+            {**package_document(missing.package), "what": missing.what, "reason": missing.reason}
             for missing in one.unaudited
         ],
-    }
-
-
-def _package(package: Package) -> dict[str, str | None]:
-    return {
-        "kind": package.kind,
-        "name": package.name,
-        "version": package.version,
-        "build": package.build,
     }
 
 

@@ -85,24 +85,20 @@ def _tell(one: Outdated) -> None:
 
 
 def _plain(one: Outdated) -> dict[str, Any]:
+    from mfenv.exploring.graph import package_document
+
     return {
         **one.env.env_id._asdict(),
         "python": one.env.python,
         "fitting_python": one.python,
         "outdated": [
             {
-                "kind": row.package.kind,
-                "name": row.package.name,
-                "version": row.package.version,
-                "build": row.package.build,
+                **package_document(row.package),
                 "fits": row.fits,
                 "newest": row.newest,
                 "held_by": [held.to_dict() for held in row.held_by],
             }
             for row in one.rows
         ],
-        "unlisted": [
-            {"kind": package.kind, "name": package.name, "version": package.version}
-            for package in one.unlisted
-        ],
+        "unlisted": [package_document(package) for package in one.unlisted],
     }

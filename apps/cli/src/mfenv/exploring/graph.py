@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
 
-__all__ = ["Graph", "Statement", "called"]
+__all__ = ["Graph", "Statement", "called", "package_document"]
 
 _DIGEST = re.compile(r"#sha256=([0-9a-f]{64})\b")
 
@@ -114,13 +114,17 @@ class Graph:
 
     def to_dict(self, key: Key) -> dict[str, str | None]:
         """A package, as the commands' JSON names it."""
-        package = self.packages[key]
-        return {
-            "kind": package.kind,
-            "name": package.name,
-            "version": package.version,
-            "build": package.build,
-        }
+        return package_document(self.packages[key])
+
+
+def package_document(package: Package) -> dict[str, str | None]:
+    """A package, as the commands' JSON names it."""
+    return {
+        "kind": package.kind,
+        "name": package.name,
+        "version": package.version,
+        "build": package.build,
+    }
 
 
 def called(name: str, graphs: Sequence[Graph]) -> list[tuple[Graph, tuple[Key, ...]]]:
