@@ -6,6 +6,8 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from .helpers import make_wheel, package_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
 
@@ -58,19 +60,20 @@ run(root, do)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A directory that everybody can reach, with a cache of the group and a wheel."""
-    path = tmp_path
-    while path.stat().st_uid == 0 and path != path.parent:
-        if not path.stat().st_mode & stat.S_IXOTH:
-            path.chmod(path.stat().st_mode | 0o055)
-        path = path.parent
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    os.chown(cache, ANN, GROUP)
-    cache.chmod(0o2775)
-    (tmp_path / "demo-1.0-py3-none-any.whl").write_bytes(make_wheel("demo"))
-    return tmp_path
+def place() -> Iterator[Path]:
+    """A directory that everybody can reach, with a cache of the group and a wheel.
+
+    It is not below that of pytest, which every pytest that starts closes to other users.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        cache = place / "cache"
+        cache.mkdir()
+        os.chown(cache, ANN, GROUP)
+        cache.chmod(0o2775)
+        (place / "demo-1.0-py3-none-any.whl").write_bytes(make_wheel("demo"))
+        yield place
 
 
 def by(user: int, place: Path, do: str, *, group: int = GROUP) -> str:
