@@ -98,6 +98,7 @@ def test_every_list_names_the_members() -> None:
     envs = CONFIG["tool"]["hatch"]["envs"]
     assert tuple(envs["default"]["workspace"]["members"]) == MEMBERS
     assert tuple(envs["hatch-test"]["workspace"]["members"]) == MEMBERS
+    assert tuple(envs["docs"]["workspace"]["members"]) == MEMBERS
     assert tuple(envs["alone"]["matrix"][0]["member"]) == MEMBERS
     assert tuple(CONFIG["tool"]["mypy"]["mypy_path"]) == tuple(f"{m}/src" for m in MEMBERS)
     assert tuple(CONFIG["tool"]["coverage"]["run"]["source_pkgs"]) == tuple(IMPORTS.values())

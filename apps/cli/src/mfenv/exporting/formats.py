@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.exporting.exported import Exported
 
-__all__ = ["ASKED", "FORMATS", "LICENSED", "export"]
+__all__ = ["ASKED", "FORMATS", "LICENSED", "export", "module_of"]
 
 _MODULES = {
     "requirements": "requirements",
@@ -39,6 +39,11 @@ LICENSED = ("cyclonedx", "spdx")
 """The formats that state licences."""
 
 
+def module_of(form: str, *, asked: bool = False) -> str:
+    """The name of the module that writes a format. Raises `KeyError` for what is no such format."""
+    return f"mfenv.exporting.{(_ASKED if asked else _MODULES)[form]}"
+
+
 def export(
     envs: Sequence[ResolvedEnv],
     form: str,
@@ -52,7 +57,7 @@ def export(
     where it states none; they are said by `LICENSED`. Raises `NotExportable` where the file would
     be wrong, and `KeyError` for what is no such format.
     """
-    module = import_module(f"mfenv.exporting.{(_ASKED if asked else _MODULES)[form]}")
+    module = import_module(module_of(form, asked=asked))
     more = [licences or {}] if form in LICENSED else []
     exported: Exported = module.write(sorted(envs, key=lambda env: env.platform), *more)
     return exported

@@ -1,0 +1,196 @@
+"""What pages say that the code knows: a Sphinx extension that fills in `<!-- generated: NAME -->`.
+
+Each part is MyST Markdown, a pure function of the code, so that tests read it without Sphinx.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+__all__ = ["LIBRARIES", "PARTS", "commands", "filled", "public_modules", "setup"]
+
+_ROOT = Path(__file__).parent.parent
+_MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
+
+LIBRARIES = {
+    "envid": "libs/envid",
+    "reqparse": "libs/reqparse",
+    "pkgcache": "libs/pkgcache",
+    "resolvers": "libs/resolvers",
+    "mfenv": "apps/cli",
+}
+"""The libraries, and where they are."""
+
+
+def filled(text: str) -> str:
+    """The text of a page with what is generated in it; raises `KeyError` for no such part."""
+    return _MARK.sub(lambda mark: PARTS[mark[1]](), text)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command by what is typed, such as `mfenv cache verify`, groups included."""
+    from mfenv._cli import cli
+
+    yield from _below("mfenv", cli)
+
+
+def public_modules(library: str) -> list[str]:
+    """The modules of a library that others may import."""
+    source = _ROOT / LIBRARIES[library] / "src"
+    if library == "mfenv":
+        readme = (_ROOT / LIBRARIES[library] / "README.md").read_text(encoding="utf-8")
+        rows = readme.partition("| public name |")[2].partition("\n\n")[0]
+        firsts = "".join(row.split(" | ")[0] for row in rows.splitlines())
+        return re.findall(r"`(mfenv\.\w+)`", firsts)
+    found = []
+    for path in sorted((source / library).rglob("*.py")):
+        parts = path.relative_to(source).with_suffix("").parts
+        # A package only names again what its modules have.
+        if not any(part.startswith("_") for part in parts):
+            found.append(".".join(parts))
+    return found
+
+
+def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for word, subcommand in sorted(command.commands.items()):
+            yield from _below(f"{name} {word}", subcommand)
+
+
+def _of_commands() -> str:
+    (_, whole), *others = commands()
+    common = {option for one in whole.params for option in one.opts}
+    parts = [_table(("option of every command", "does"), _options(whole, "mfenv", set()))]
+    parts += [_of_command(name, command, common) for name, command in others]
+    return "\n\n".join(parts)
+
+
+def _of_command(name: str, command: click.Command, common: set[str]) -> str:
+    context = click.Context(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    parts = [f"## {name}", f"```text\n{usage}\n```", _prose(command.help or "")]
+    if options := list(_options(command, name, common)):
+        parts.append(_table(("option", "does"), options))
+    if command.epilog:
+        lines = command.epilog.replace("\b", "").strip().splitlines()[1:]
+        examples = "\n".join(line.removeprefix("  ") for line in lines)
+        parts.append(f"```text\n{examples}\n```")
+    return "\n\n".join(parts)
+
+
+def _options(command: click.Command, name: str, left_out: set[str]) -> Iterator[tuple[str, str]]:
+    context = click.Context(command, info_name=name)
+    for one in command.params:
+        if isinstance(one, click.Option) and not left_out.intersection(one.opts):
+            record = one.get_help_record(context)
+            if record:
+                yield f"`{record[0]}`", _escaped(record[1])
+
+
+def _of_settings() -> str:
+    from mfenv.settings import Settings
+
+    rows = []
+    for one in fields(Settings):
+        if one.metadata:
+            choices = one.metadata["choices"]
+            meaning = one.metadata["help"]
+            if isinstance(choices, range):
+                meaning += f" ({choices[0]} to {choices[-1]})"
+            rows.append((f"`{one.name}`", f"`{_toml(one.default)}`", meaning))
+    return _table(("setting", "default", "is"), rows)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(one) for one in value)}]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _of_exports() -> str:
+    from mfenv.exporting.formats import ASKED, FORMATS, LICENSED, module_of
+
+    rows = []
+    for name in FORMATS:
+        text = import_module(module_of(name)).__doc__ or ""
+        more = ["`--asked`"] * (name in ASKED) + ["licences"] * (name in LICENSED)
+        rows.append((f"`{name}`", text.partition("\n\n")[0].replace("\n", " "), ", ".join(more)))
+    return _table(("`--format`", "is", "also"), rows)
+
+
+def _of_library(library: str) -> Callable[[], str]:
+    def part() -> str:
+        found = (
+            f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n```"
+            for module in public_modules(library)
+        )
+        return "\n\n".join(found)
+
+    return part
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "commands": _of_commands,
+    "settings": _of_settings,
+    "exports": _of_exports,
+    **{f"api-{library}": _of_library(library) for library in LIBRARIES},
+}
+"""What makes each part."""
+
+
+def _prose(text: str) -> str:
+    """The help of a command, whose paragraphs click would fill."""
+    paragraphs = text.replace("\f", "").split("\n\n")
+    return "\n\n".join(
+        f"```text\n{one.removeprefix(chr(8)).strip()}\n```"
+        if one.startswith("\b")
+        else _escaped(one)
+        for one in paragraphs
+    )
+
+
+def _escaped(text: str) -> str:
+    """Plain text as Markdown: what stands in backticks is code, all else means itself."""
+    parts = " ".join(text.split()).split("`")
+    parts[::2] = [re.sub(r"([\\*_<>\[\]$#])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
+
+
+def _plain_docstring(*arguments: Any) -> None:
+    """Make reStructuredText of a docstring, whose only markup is code in backticks."""
+    lines: list[str] = arguments[-1]
+    text = re.sub(r"\n\n(?=    )", "\n\n::\n\n", "\n".join(lines))  # an example
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([\\*_|])", r"\\\1", part) for part in parts[::2]]
+    parts[1::2] = [f"``{part}``\\ " for part in parts[1::2]]
+    lines[:] = "".join(parts).splitlines()
+
+
+def _fill(_: Any, __: str, content: list[str]) -> None:
+    content[0] = filled(content[0])
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect what is generated with Sphinx."""
+    app.connect("source-read", _fill)
+    app.connect("autodoc-process-docstring", _plain_docstring)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,107 @@
+"""The reference of the site names all that the code has, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from docs.generated import LIBRARIES, PARTS, filled, public_modules
+
+from mfenv._cli import cli
+from mfenv.command_line import run
+from mfenv.exporting.formats import FORMATS
+
+if TYPE_CHECKING:
+    from .helpers import Machine
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+LINK = re.compile(r"\[[^\]`]*(?:`[^`]*`[^\]`]*)*\]\(([^)\s]+)\)")
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(cli, [*words, "--help"], name="mfenv") == 0
+    return capsys.readouterr().out
+
+
+def options_in(said: str) -> set[str]:
+    listed = said.partition("\nOptions:\n")[2].partition("\n\n")[0]
+    return {*re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", listed, re.MULTILINE)}
+
+
+def test_every_command_and_option_of_the_help_is_described(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = filled((DOCS / "reference" / "commands.md").read_text())
+    sections = {one.split("\n", 1)[0]: one for one in page.split("\n## ")[1:]}
+    common = options_in(help_of(capsys))
+    assert all(one in page.split("\n## ")[0] for one in common - {"--help"})
+    waiting: list[tuple[str, ...]] = [()]
+    seen = set()
+    while waiting:
+        words = waiting.pop()
+        said = help_of(capsys, *words)
+        if words:
+            name = " ".join(("mfenv", *words))
+            seen.add(name)
+            assert all(one in sections[name] for one in options_in(said) - common), name
+        listed = said.partition("\nCommands:\n")[2].partition("\n\n")[0]
+        waiting += [(*words, one) for one in re.findall(r"^  ([a-z-]+)", listed, re.MULTILINE)]
+    assert seen == {*sections}
+    assert len(seen) > 30
+
+
+def test_every_setting_is_described(machine: Machine) -> None:
+    page = filled((DOCS / "reference" / "settings.md").read_text())
+    rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.+) \|$", page, re.MULTILINE)
+    settings = machine.json("config")
+    assert [row[0] for row in rows] == [*settings]
+
+
+def test_every_format_is_described() -> None:
+    page = filled((DOCS / "reference" / "files.md").read_text())
+    assert re.findall(r"^\| `(\w[\w.-]+)` \| .", page, re.MULTILINE) == [*FORMATS]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_public_module_is_described(library: str) -> None:
+    page = filled((DOCS / "reference" / f"api-{library}.md").read_text())
+    told = re.findall(r"^\.\. automodule:: ([\w.]+)$", page, re.MULTILINE)
+    assert told == public_modules(library)
+    assert told
+    for module in told:
+        assert importlib.import_module(module).__doc__
+
+
+def test_every_part_is_on_a_page() -> None:
+    marks = [
+        mark for page in PAGES for mark in re.findall(r"<!-- generated: (.+) -->", page.read_text())
+    ]
+    assert sorted(marks) == sorted(PARTS)
+
+
+def anchors(path: Path) -> set[str]:
+    """The names that GitHub and MyST give to the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", filled(path.read_text()), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles)
+    return {*plain}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*PAGES, *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*/README.md"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for link in LINK.findall(text):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (path.parent / target).resolve() if target else path
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there), link
