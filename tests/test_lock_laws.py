@@ -19,7 +19,7 @@ from envid import EnvSpec, Package, ResolvedEnv
 from mfenv.errors import InvalidLock
 from mfenv.exporting.formats import export
 from mfenv.lockfile.inputs import Inputs
-from mfenv.lockfile.model import RESOLVED_BY, LockedEnvironment, LockFile
+from mfenv.lockfile.model import RESOLVED_BY, LockedEnv, LockFile
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.writing import written
 
@@ -70,7 +70,7 @@ def locks(draw: st.DrawFn) -> LockFile:
     shared = draw(ENVIRONMENTS)
     return LockFile(
         environments=tuple(
-            LockedEnvironment(
+            LockedEnv(
                 name=name,
                 envs=notes_of(shared if draw(st.booleans()) else draw(ENVIRONMENTS), draw(texts)),
                 inputs=draw(st.none() | INPUTS),
@@ -185,7 +185,7 @@ def sides(draw: st.DrawFn) -> tuple[LockFile, LockFile, LockFile, set[str]]:
         ]
         found = dict.fromkeys(("linux-64", "osx-arm64"), ("3.12.1", packages))
         envs = ResolvedEnv.co_resolve(spec, found, resolved_by="me")
-        return LockFile(environments=(LockedEnvironment(name="default", envs=envs),))
+        return LockFile(environments=(LockedEnv(name="default", envs=envs),))
 
     added = {f"p{number:02}" for number in ours | theirs}
     return lock(known), lock(known | ours), lock(known | theirs), added

@@ -239,6 +239,19 @@ def test_resolvers_see_no_room_that_keeps_packages() -> None:
     assert beside == {"errors", "lacking", "lazy", "progress", "threads", "worker"}
 
 
+def test_a_class_has_a_name_of_its_own() -> None:
+    defined: dict[str, list[str]] = {}
+    for member in MEMBERS:
+        for path in modules(member):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    defined.setdefault(node.name, []).append(f"{member}: {path.name}")
+    twins = {name: places for name, places in defined.items() if len(places) > 1}
+    # The extension's records, which import nothing, of what the libraries have under these names.
+    assert twins.keys() == {"EnvId", "Runtime", "RuntimeObject"}, twins
+    assert all(any("records.py" in place for place in places) for places in twins.values())
+
+
 def test_commands_and_the_extension_see_the_face_alone() -> None:
     below = {"_database", "answering", "building", "finding", "publishing", "registry", "resolving"}
     below |= {"locking", "runtime", "site", "usage"}

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.graph import Key
-    from mfenv.exploring.graph import Statement
-    from mfenv.exploring.trees import Row
+    from mfenv.exploring.graph import AskedStatement
+    from mfenv.exploring.trees import TreeRow
 
 
-def edges(listed: list[Row]) -> list[tuple[Key, Key]]:
+def edges(listed: list[TreeRow]) -> list[tuple[Key, Key]]:
     """The steps that a tree shows, from a line to one that is directly below it."""
     way: list[Key] = []
     found = []
@@ -202,7 +202,7 @@ class TestDiff:
         for caused in compare(before, after).changes:
             goal = (caused.change.kind, caused.change.name)
 
-            def steps(graph: Graph, said: Iterable[Statement], goal: Key = goal) -> set[int]:
+            def steps(graph: Graph, said: Iterable[AskedStatement], goal: Key = goal) -> set[int]:
                 roots = [key for one in said for key in one.keys]
                 ways = (shortest_path(graph.needs, [root], goal) for root in roots)
                 return {len(way) - 1 for way in ways if way}

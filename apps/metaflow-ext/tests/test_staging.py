@@ -22,7 +22,7 @@ from mfenv.errors import InvalidRequest
 from mfenv.runtime import PYTHONS
 from mfenv.settings import Settings
 from pkgcache.share.shared import EnvStore
-from pkgcache.stores.testing import MemoryStore, Request
+from pkgcache.stores.testing import MemoryStore, StoreRequest
 from resolvers.errors import NoSolution
 from resolvers.testing import FakeIndex, make_wheel
 
@@ -137,7 +137,7 @@ def test_a_known_runtime_costs_one_look_up_and_no_process(
     index.requests.clear()
     processes.clear()
     assert known.stage() == known.runtime
-    assert known.memory.requests == [Request("head", known.runtime.code.key)]
+    assert known.memory.requests == [StoreRequest("head", known.runtime.code.key)]
     assert (list(index.requests), processes) == ([], [])
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 
-from reqparse.selecting import Target
+from reqparse.selecting import SelectionTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,9 @@ _MACHINES = {
 }
 
 
-def target(platform: str = "linux-64", python: str = "3.12.4", *, pinned: bool = False) -> Target:
+def target(
+    platform: str = "linux-64", python: str = "3.12.4", *, pinned: bool = False
+) -> SelectionTarget:
     """A target with glibc 2.28 or macOS 13; `pinned` leaves the Python to the lock."""
     linux, machine = platform.startswith("linux"), _MACHINES.get(platform, "x86_64")
     markers = {
@@ -38,7 +40,7 @@ def target(platform: str = "linux-64", python: str = "3.12.4", *, pinned: bool =
     platforms = list(_linux(machine) if linux else mac_platforms((13, 0), machine))
     ranks = {tag: rank for rank, tag in enumerate(tags(python, platforms))}
     stated = None if pinned else python
-    return Target(platform=platform, python=stated, markers=markers, ranks=ranks)
+    return SelectionTarget(platform=platform, python=stated, markers=markers, ranks=ranks)
 
 
 def tags(python: str, platforms: list[str]) -> Iterator[Tag]:

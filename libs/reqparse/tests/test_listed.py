@@ -9,7 +9,7 @@ import pytest
 from packaging.tags import Tag
 
 from reqparse import Compiled, SelectionErrors, parse_file
-from reqparse.selecting import Target, as_lock, select
+from reqparse.selecting import SelectionTarget, as_lock, select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,9 @@ def locked(folder: Path, *lines: str) -> RequirementSet:
 
 
 def selected(said: RequirementSet) -> tuple[Selected, ...]:
-    return select(said, Target(platform="linux-64", python="3.12.4", markers=MARKERS, ranks=RANKS))
+    return select(
+        said, SelectionTarget(platform="linux-64", python="3.12.4", markers=MARKERS, ranks=RANKS)
+    )
 
 
 def test_what_is_pinned_with_hashes_is_a_lock(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 import reqparse
-from reqparse.selecting import Choice, Target, select
+from reqparse.selecting import Choice, SelectionTarget, select
 
 from .targets import target
 
@@ -66,7 +66,7 @@ class Uv:
         return done.stdout.splitlines() if done.returncode == 0 else None
 
 
-def installed(lines: Iterable[str], goal: Target) -> dict[str, str]:
+def installed(lines: Iterable[str], goal: SelectionTarget) -> dict[str, str]:
     """What exported lines install on a target: names and versions."""
     found = {}
     for line in lines:

@@ -11,7 +11,7 @@ from resolvers._diagnosis import diagnose
 from resolvers._lock import read_notes
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
-from resolvers._question import Question
+from resolvers._question import UvQuestion
 from resolvers._story import Story
 from resolvers._uv import Uv
 from resolvers.errors import BuildFailed, IndexUnreachable, ResolveError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Nobody can make a directory there.
 CONTEXT = ResolveContext(cache_dir=Path("/dev/null/engines"))
 PROJECTS = ProjectFiles(Uv(CONTEXT), spec_of("a"), CONTEXT)
-QUESTION = Question.make(
+QUESTION = UvQuestion.make(
     spec_of("a"),
     Target.make("linux-64"),
     Python(path=Path("/python"), version="3.11.7"),
@@ -118,7 +118,7 @@ def test_annotations_are_read_in_both_their_forms() -> None:
 
 
 def test_what_is_not_told_where_is_named_by_what_was_asked() -> None:
-    def asking(spec: EnvSpec) -> Question:
+    def asking(spec: EnvSpec) -> UvQuestion:
         return replace(QUESTION, spec=spec)
 
     told = (

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.answering import Answers
     from mfenv.site import Site
-    from resolvers.auditing import Finding, Unaudited
+    from resolvers.auditing import AuditFinding, Unaudited
 
-__all__ = ["Audited", "audit"]
+__all__ = ["AuditedEnv", "audit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class AuditedEnv:
     """What was found of an environment, and of what nobody could be asked."""
 
     env: ResolvedEnv
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     unaudited: tuple[Unaudited, ...]
 
 
-def audit(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple[Audited, ...]:
+def audit(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple[AuditedEnv, ...]:
     """Ask sources; nothing is resolved or recorded. See `resolvers.auditing.audit`."""
     from mfenv.resolving import channel_alias, context_of
     from resolvers import auditing
@@ -36,6 +36,6 @@ def audit(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple[Au
     context = context_of(site, answers.prepared(again(envs)))
     found = auditing.audit(site.worker, envs, context, alias=channel_alias(site))
     return tuple(
-        Audited(env=env, findings=one.findings, unaudited=one.unaudited)
+        AuditedEnv(env=env, findings=one.findings, unaudited=one.unaudited)
         for env, one in zip(envs, found, strict=True)
     )

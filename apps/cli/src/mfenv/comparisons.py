@@ -10,7 +10,7 @@ from envid.aliases import DEFAULT_TAG
 from envid.resolved import ResolvedEnv
 from mfenv.errors import Ambiguous, InvalidRequest, IsLock
 from mfenv.exploring.comparing import Compared, compare, compare_asked
-from mfenv.exploring.sides import Part, Side, pairs, part
+from mfenv.exploring.sides import NamedSide, Side, pairs, part
 from mfenv.lockfile.refusing import is_own
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Comparisons:
         wanted = _of(one, platforms) if second.is_file else platforms
         return _compared(one, self._side(second, wanted, environment))
 
-    def _side(self, named: Part, platforms: Sequence[str], environment: str | None) -> Side:
+    def _side(self, named: NamedSide, platforms: Sequence[str], environment: str | None) -> Side:
         if not named.is_file:
             wanted = (named.platform,) if named.platform else platforms
             return Side(name=named.name, envs=self._finder.find(named.name, wanted))
@@ -107,7 +107,7 @@ class Comparisons:
         return Side(name=name, asked=prepared.spec, places=prepared.places, notes=(note,))
 
 
-def _path(named: Part) -> Path | str:
+def _path(named: NamedSide) -> Path | str:
     """Where a file is; a URL is a text."""
     return named.name if "://" in named.name else Path(named.name).expanduser()
 

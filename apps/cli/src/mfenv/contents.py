@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv._database import Database
 
-__all__ = ["Held", "complete", "drop_unheld", "holders", "put"]
+__all__ = ["HeldPackage", "complete", "drop_unheld", "holders", "put"]
 
 
-class Held(NamedTuple):
+class HeldPackage(NamedTuple):
     """A package of an environment."""
 
     env_id: EnvId
@@ -86,7 +86,7 @@ def complete(registry: Database, read: Callable[[EnvId], ResolvedEnv | None]) ->
     return left
 
 
-def holders(database: Database, name: str) -> Iterator[Held]:
+def holders(database: Database, name: str) -> Iterator[HeldPackage]:
     """The packages of a name (as PEP 503 has it; `*` for any letters), the newest environments first."""
     plain = max(name.split("*"), key=len)
     sign = f"\n{name}\t" if plain == name else plain
@@ -101,4 +101,4 @@ def holders(database: Database, name: str) -> Iterator[Held]:
     for *env_id, packages in rows:
         if is_env_id(env_id) and isinstance(packages, str):
             for found in pattern.finditer(packages):
-                yield Held(EnvId(*env_id), *found[1].split("\t")[1:])
+                yield HeldPackage(EnvId(*env_id), *found[1].split("\t")[1:])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from envid.packages import Package
-    from mfenv.auditing import Audited
+    from mfenv.auditing import AuditedEnv
     from mfenv.collecting import Garbage
     from mfenv.comparisons import Comparison
     from mfenv.editing.edits import Edited, Where
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from mfenv.exporting.exported import Exported
     from mfenv.finding import StepFinder
     from mfenv.histories import Meaning
-    from mfenv.listing import Filter, Found
+    from mfenv.listing import Filter, SearchResult
     from mfenv.lockfile.differences import Difference
     from mfenv.lockfile.inputs import Inputs
     from mfenv.lockfile.model import LockFile
-    from mfenv.lockfile.outcomes import Checked, Locked
+    from mfenv.lockfile.outcomes import LockCheck, LockOutcome
     from mfenv.locking import Locks
     from mfenv.outdated import Outdated
     from mfenv.request import Prepared, Request
@@ -267,7 +267,7 @@ class Environments:
 
         return outdated(self._site, self._answers, self.find(name, platforms))
 
-    def audit(self, name: str, platforms: Sequence[str] = ()) -> tuple[Audited, ...]:
+    def audit(self, name: str, platforms: Sequence[str] = ()) -> tuple[AuditedEnv, ...]:
         """What the sources of an environment say by now against its packages; see `mfenv.auditing`.
 
         Raises as `find` does, `InvalidRequest` where settings forbid to ask sources, and
@@ -326,7 +326,7 @@ class Environments:
         platforms: Sequence[str] = (),
         update: Sequence[str] = (),
         upgrade: bool = False,
-    ) -> Locked:
+    ) -> LockOutcome:
         """Resolve what a lock file says that it was made from, and write it again.
 
         With `inputs` it is the environment `name` that is made from them (`default` without a
@@ -340,7 +340,7 @@ class Environments:
             path, name=name, inputs=inputs, platforms=platforms, update=update, upgrade=upgrade
         )
 
-    def unlock(self, path: Path, names: Sequence[str]) -> Locked:
+    def unlock(self, path: Path, names: Sequence[str]) -> LockOutcome:
         """Take environments out of a lock file. Raises `UnknownEnvironment` and `InvalidLock`."""
         return self._locks.remove(path, names)
 
@@ -354,7 +354,7 @@ class Environments:
         whole_flow: bool = True,
         update: Sequence[str] = (),
         upgrade: bool = False,
-    ) -> Locked:
+    ) -> LockOutcome:
         """Lock the steps of a flow: requests, each with the names of the environments of it.
 
         `flow` is the file of the flow. What goes wrong with one of `wanted` does so in what `about`
@@ -389,7 +389,7 @@ class Environments:
 
     def check_lock(
         self, path: Path, inputs: Inputs | None = None, *, name: str | None = None
-    ) -> Checked:
+    ) -> LockCheck:
         """Compare a lock file with what is asked for by now; nothing is resolved or asked for.
 
         `inputs` and `name` are as `lock` has them. Raises `UnknownEnvironment` where there is no
@@ -451,7 +451,7 @@ class Environments:
 
         return listed(self._site, limit, meant or Filter())
 
-    def search(self, text: str) -> Found:
+    def search(self, text: str) -> SearchResult:
         """Aliases that hold a text, and environments that hold a package; `*` is any letters.
 
         A package is `numpy`, `numpy>=1.26`, `conda:numpy`. What is known here is searched, the

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envid.ids import EnvId
-    from mfenv.contents import Held
+    from mfenv.contents import HeldPackage
     from mfenv.rows import EnvRow
     from mfenv.site import Site
 
-__all__ = ["Filter", "Found", "listed", "search"]
+__all__ = ["Filter", "SearchResult", "listed", "search"]
 
 _ORDERS = {
     "packages": lambda row: row.packages,
@@ -48,11 +48,11 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchResult:
     """What a search found: aliases, and packages with the aliases of their environments."""
 
     aliases: tuple[tuple[str, FullRef], ...]
-    packages: tuple[tuple[Held, tuple[str, ...]], ...]
+    packages: tuple[tuple[HeldPackage, tuple[str, ...]], ...]
 
 
 def listed(site: Site, limit: int | None, meant: Filter) -> list[EnvRow]:
@@ -83,7 +83,7 @@ def _is_meant(row: EnvRow, meant: Filter, holding: set[EnvId] | None) -> bool:
     )
 
 
-def search(site: Site, text: str) -> Found:
+def search(site: Site, text: str) -> SearchResult:
     """See `Environments.search`."""
     registry = site.registry
     aliases = [
@@ -98,10 +98,10 @@ def search(site: Site, text: str) -> Found:
         if target not in named:
             named[target] = tuple(registry.aliases_of(*target))
         packages.append((held, named[target]))
-    return Found(aliases=tuple(aliases), packages=tuple(packages))
+    return SearchResult(aliases=tuple(aliases), packages=tuple(packages))
 
 
-def _holders(site: Site, text: str) -> Iterator[Held]:
+def _holders(site: Site, text: str) -> Iterator[HeldPackage]:
     """The packages that are looked for; what cannot be told of is noted."""
     asked = wanted(text)
     if left := contents.complete(site.registry, site.registry.environment):

@@ -20,9 +20,9 @@ from mfenv.lockfile.choosing import (
 )
 from mfenv.lockfile.differences import Difference, differences
 from mfenv.lockfile.inputs import Inputs
-from mfenv.lockfile.model import LockedEnvironment, LockFile
+from mfenv.lockfile.model import LockedEnv, LockFile
 from mfenv.lockfile.names import locking
-from mfenv.lockfile.outcomes import Checked, Locked, Relocked
+from mfenv.lockfile.outcomes import LockCheck, LockOutcome, Relocked
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.refusing import check_own
 from mfenv.lockfile.writing import written
@@ -82,7 +82,7 @@ class Locks:
         platforms: Sequence[str],
         update: Sequence[str],
         upgrade: bool,
-    ) -> Locked:
+    ) -> LockOutcome:
         """See `Environments.lock`."""
         with self._alone(path):
             if inputs is None:
@@ -119,7 +119,7 @@ class Locks:
             text = written(LockFile(environments=tuple(locked.values())))
             return self._write(path, text, tuple(relocked.values()))
 
-    def remove(self, path: Path, names: Sequence[str]) -> Locked:
+    def remove(self, path: Path, names: Sequence[str]) -> LockOutcome:
         """See `Environments.unlock`."""
         with self._alone(path):
             old = read_lock(path)
@@ -139,7 +139,7 @@ class Locks:
         whole_flow: bool,
         update: Sequence[str],
         upgrade: bool,
-    ) -> Locked:
+    ) -> LockOutcome:
         """See `Environments.lock_requests`."""
         with self._alone(path):
             old, whole = self._old(path)
@@ -171,7 +171,7 @@ class Locks:
             ]
             for done in (done for alike in _at_once(work) for done in alike):
                 relocked[done.name] = done
-                locked[done.name] = LockedEnvironment(
+                locked[done.name] = LockedEnv(
                     name=done.name, envs=done.envs, inputs=Inputs(flow=flow)
                 )
             for name in removed:
@@ -183,7 +183,7 @@ class Locks:
         self,
         names: Sequence[str],
         request: Request,
-        locked: dict[str, LockedEnvironment],
+        locked: dict[str, LockedEnv],
         *,
         about: Callable[[Request, Sequence[str]], AbstractContextManager[None]],
         whole: bool,
@@ -210,7 +210,7 @@ class Locks:
             for name in names
         )
 
-    def check(self, path: Path, *, name: str | None, inputs: Inputs | None) -> Checked:
+    def check(self, path: Path, *, name: str | None, inputs: Inputs | None) -> LockCheck:
         """See `Environments.check_lock`."""
         lock = read_lock(path)
         differing: dict[str, tuple[Difference, ...]] = {}
@@ -228,12 +228,12 @@ class Locks:
                 environment.envs,
             )[0]:
                 differing[environment.name] = changed
-        return Checked(differences=differing, unchecked=unchecked)
+        return LockCheck(differences=differing, unchecked=unchecked)
 
     def _relock(
         self,
         path: Path,
-        environment: LockedEnvironment,
+        environment: LockedEnv,
         *,
         unstated: Sequence[str],
         whole: bool,
@@ -345,13 +345,13 @@ class Locks:
         text: str,
         environments: tuple[Relocked, ...],
         removed: tuple[str, ...] = (),
-    ) -> Locked:
+    ) -> LockOutcome:
         data = text.encode()
         # A file that says the same keeps its time, by which builds and editors go.
         new = not path.is_file() or path.read_bytes() != data
         if new:
             replace_file(path, data)
-        return Locked(environments=environments, removed=removed, written=new)
+        return LockOutcome(environments=environments, removed=removed, written=new)
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
@@ -424,5 +424,5 @@ def _places(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
     yield from notes_on_places(package for env in envs for package in env.packages)
 
 
-def _is_of(environment: LockedEnvironment, flow: str) -> bool:
+def _is_of(environment: LockedEnv, flow: str) -> bool:
     return environment.inputs is not None and environment.inputs.flow == flow

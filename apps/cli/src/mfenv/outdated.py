@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.answering import Answers
-    from mfenv.exploring.graph import Statement
+    from mfenv.exploring.graph import AskedStatement
     from mfenv.request import Request
     from mfenv.site import Site
     from resolvers.newer import Holder, Newer
 
-__all__ = ["Held", "Outdated", "Row", "again", "outdated"]
+__all__ = ["HoldReason", "Outdated", "OutdatedPackage", "again", "outdated"]
 
 _SAID = {
     "base": "the environment {} that this is derived from",
@@ -29,7 +29,7 @@ _SAID = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HoldReason:
     """What holds a package back; see `resolvers.newer.Holder`.
 
     A `statement` is one that was asked for, a `package` one of those that would be taken.
@@ -37,7 +37,7 @@ class Held:
 
     by: str
     text: str
-    statement: Statement | None = None
+    statement: AskedStatement | None = None
     package: Package | None = None
 
     @property
@@ -61,7 +61,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class OutdatedPackage:
     """A package, the version that `fits`, and the `newest` one.
 
     `fits` is what would be taken if all was resolved now, None where that goes without the package.
@@ -71,7 +71,7 @@ class Row:
     package: Package
     fits: str | None
     newest: str
-    held_by: tuple[Held, ...]
+    held_by: tuple[HoldReason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Outdated:
 
     env: ResolvedEnv
     python: str
-    rows: tuple[Row, ...]
+    rows: tuple[OutdatedPackage, ...]
     unlisted: tuple[Package, ...]
 
 
@@ -133,7 +133,7 @@ def again(envs: Sequence[ResolvedEnv]) -> Request:
 
 def _rows(
     env: ResolvedEnv, then: ResolvedEnv, newer: dict[tuple[str, str], Newer]
-) -> Iterator[Row]:
+) -> Iterator[OutdatedPackage]:
     graph = Graph.of(then)
     for package in sorted(env.packages, key=lambda package: (package.kind, package.name)):
         key = (package.kind, package.name)
@@ -141,7 +141,7 @@ def _rows(
         fits = taken.version if taken else None
         if known is None and (fits is None or fits == package.version):
             continue
-        yield Row(
+        yield OutdatedPackage(
             package=package,
             fits=fits,
             newest=known.version if known else fits or package.version,
@@ -149,18 +149,18 @@ def _rows(
         )
 
 
-def _held(newer: Newer, graph: Graph) -> list[Held]:
+def _held(newer: Newer, graph: Graph) -> list[HoldReason]:
     found = [_named(holder, graph) for holder in newer.held_by]
-    return found or [Held(by="unknown", text="")]
+    return found or [HoldReason(by="unknown", text="")]
 
 
-def _named(holder: Holder, graph: Graph) -> Held:
+def _named(holder: Holder, graph: Graph) -> HoldReason:
     statements = (
         statement
         for statement in (*graph.asked, *graph.bound)
         if holder.text in (statement.text, f"{statement.category} {statement.text}")
     )
-    return Held(
+    return HoldReason(
         by=holder.by,
         text=holder.text,
         statement=next(statements, None) if holder.by == "statement" else None,

@@ -28,7 +28,7 @@ COMMENT = re.compile(r"(?:^|\s)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
-class Line(NamedTuple):
+class LogicalLine(NamedTuple):
     """A logical line: where it starts, as written, and with its variables put in."""
 
     number: int
@@ -71,7 +71,7 @@ def _decode(data: bytes, encoding: str, reason: str) -> str:
         ) from None
 
 
-def logical_lines(text: str, env: Mapping[str, str]) -> Iterator[Line]:
+def logical_lines(text: str, env: Mapping[str, str]) -> Iterator[LogicalLine]:
     """The lines that say something, joined over trailing backslashes and without comments."""
     # In pip's order: continuations, comments, then variables, so that a `#` in the value of one
     # begins no comment.
@@ -104,12 +104,12 @@ def continued(line: str) -> bool:
     return line.endswith("\\") and not line.lstrip().startswith("#")
 
 
-def _expand(number: int, raw: str, env: Mapping[str, str]) -> Line:
+def _expand(number: int, raw: str, env: Mapping[str, str]) -> LogicalLine:
     if "${" not in raw:
-        return Line(number, raw, raw, (), ())
+        return LogicalLine(number, raw, raw, (), ())
     names = dict.fromkeys(_VARIABLE.findall(raw))
     # To pip, a variable that is set to nothing is not set.
     values = {name: value for name in names if (value := env.get(name))}
     text = _VARIABLE.sub(lambda variable: values.get(variable[1], variable[0]), raw)
     unset = tuple(name for name in names if name not in values)
-    return Line(number, raw, text, tuple(values.items()), unset)
+    return LogicalLine(number, raw, text, tuple(values.items()), unset)

@@ -67,7 +67,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class SelectionTarget:
     """The machine and the Python that packages are selected for."""
 
     platform: str
@@ -94,7 +94,7 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pythons:
+class LockPythons:
     """What a lock says of Python."""
 
     requires: tuple[str, ...] = ()
@@ -145,7 +145,9 @@ def group_pythons(lock: Lock, choice: Choice) -> Iterator[tuple[str, PythonRequi
 class Selection:
     """A lock, a target and a choice, and every problem that there is with the three."""
 
-    def __init__(self, locked: RequirementSet, lock: Lock, target: Target, choice: Choice) -> None:
+    def __init__(
+        self, locked: RequirementSet, lock: Lock, target: SelectionTarget, choice: Choice
+    ) -> None:
         self.locked, self.lock, self.target = locked, lock, target
         self.choice = normalised(lock, choice)
         self._evaluation: Evaluation | None = None

@@ -18,7 +18,7 @@ from envid.redaction import redact
 from reqparse._compiled import read_compiled
 from reqparse._conda import conda_requirement, sys_requirement
 from reqparse._flaw import Flaw
-from reqparse._lines import Line, decode, logical_lines
+from reqparse._lines import LogicalLine, decode, logical_lines
 from reqparse._options import PER_REQUIREMENT, SPELLING, LineOptions, split_options
 from reqparse._pypi import pypi_requirement
 from reqparse._strange import check_file, of_lines
@@ -122,7 +122,7 @@ class RequirementsReader:
             return
         self._push(location, self._reading.load(location), origin, constraint=constraint)
 
-    def _line(self, file: _File, line: Line, origin: Origin) -> None:
+    def _line(self, file: _File, line: LogicalLine, origin: Origin) -> None:
         for name in line.unset:
             self._reading.note(origin, f"environment variable `{name}` is not set; left as written")
         try:
@@ -136,7 +136,7 @@ class RequirementsReader:
             self._reading.problem(origin, line.hide(flaw.message), flaw.hint)
 
     def _requirement(
-        self, file: _File, line: Line, origin: Origin, text: str, options: LineOptions
+        self, file: _File, line: LogicalLine, origin: Origin, text: str, options: LineOptions
     ) -> None:
         if misplaced := [o for o in options.values if o not in (*PER_REQUIREMENT, "editable")]:
             raise Flaw(
@@ -159,7 +159,7 @@ class RequirementsReader:
                 _check_constraint(requirement)
             self._reading.add(requirement, constraint=file.constraint)
 
-    def _global(self, file: _File, line: Line, origin: Origin, options: LineOptions) -> None:
+    def _global(self, file: _File, line: LogicalLine, origin: Origin, options: LineOptions) -> None:
         for name in PER_REQUIREMENT:
             if options.flag(name):
                 raise Flaw(
@@ -202,7 +202,7 @@ class _File:
     __slots__ = ("base", "constraint", "data", "lines", "location", "read")
 
     def __init__(
-        self, location: str, lines: Iterator[Line], *, constraint: bool, data: bytes = b""
+        self, location: str, lines: Iterator[LogicalLine], *, constraint: bool, data: bytes = b""
     ) -> None:
         self.location, self.lines, self.constraint = location, lines, constraint
         self.base = absolute(directory(location))
@@ -218,7 +218,7 @@ def _key(location: str) -> str:
 def _with_options(
     requirement: Requirement,
     origin: Origin,
-    line: Line,
+    line: LogicalLine,
     *,
     hashes: Sequence[str],
     config: Sequence[str],

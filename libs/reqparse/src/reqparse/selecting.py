@@ -13,10 +13,10 @@ from reqparse._conda_selection import subdirs
 from reqparse._listed import as_lock
 from reqparse._selection import (
     Choice,
-    Pythons,
+    LockPythons,
     Selected,
     Selection,
-    Target,
+    SelectionTarget,
     group_pythons,
     normalised,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from reqparse.model import Lock, LockedPackage, RequirementSet
 
-__all__ = ["Choice", "Pythons", "Selected", "Target", "as_lock", "pythons", "select"]
+__all__ = ["Choice", "LockPythons", "Selected", "SelectionTarget", "as_lock", "pythons", "select"]
 
 _SELECTORS = {
     "uv.lock": "_uv_selection",
@@ -44,7 +44,7 @@ _SELECTORS = {
 
 def select(
     locked: RequirementSet,
-    target: Target,
+    target: SelectionTarget,
     choice: Choice = Choice(),  # noqa: B008 - frozen
 ) -> tuple[Selected, ...]:
     """The packages of a lock on one target, sorted by category and name, each with its file.
@@ -75,7 +75,7 @@ def select(
     return tuple(sorted(selected, key=lambda s: (s.package.category, s.package.name)))
 
 
-def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # noqa: B008 - frozen
+def pythons(locked: RequirementSet, choice: Choice = Choice()) -> LockPythons:  # noqa: B008 - frozen
     """What a lock says of Python: what it requires, and which Python is among its packages.
 
     Of the choice the environment and its platform count, and uv's groups, which may be for fewer
@@ -92,7 +92,7 @@ def pythons(locked: RequirementSet, choice: Choice = Choice()) -> Pythons:  # no
             for platform in package.platforms or subdirs(package) or ("noarch",):
                 if choice.platform in (None, platform):
                     pinned.setdefault(lock.subdirs.get(platform, platform), []).append(package)
-    return Pythons(
+    return LockPythons(
         requires=tuple(dict.fromkeys(python.specifier for python in (*locked.python, *of_groups))),
         pinned={
             platform: tuple(sorted(found, key=lambda package: package.name))

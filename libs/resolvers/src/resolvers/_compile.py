@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from subprocess import CompletedProcess
 
-    from resolvers._lock import File, Locked, Notes
-    from resolvers._question import Question
+    from resolvers._lock import File, Notes, UvPackage
+    from resolvers._question import UvQuestion
     from resolvers._uv import Uv
 
 __all__ = ["compile_alone", "compile_exactly", "compile_lock", "compile_notes", "compile_versions"]
@@ -33,7 +33,7 @@ _LOCK = ("--format", "pylock.toml")
 _ROUNDS = 60
 
 
-def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
+def compile_lock(uv: Uv, question: UvQuestion) -> tuple[UvPackage, ...]:
     """The packages that answer a question, each for the very Python that it is about.
 
     Raises `ResolveError` with uv's reason, `PythonRefused` where what would answer is not for it.
@@ -63,7 +63,7 @@ def compile_lock(uv: Uv, question: Question) -> tuple[Locked, ...]:
     raise _refused(refused, question, "too many releases are not for it")
 
 
-def _free(locked: Iterable[Locked], question: Question) -> Iterator[tuple[str, File]]:
+def _free(locked: Iterable[UvPackage], question: UvQuestion) -> Iterator[tuple[str, File]]:
     """The packages in whose place another release may come, and the file that each is taken from."""
     for package in locked:
         file = question.wheel(package) or package.sdist
@@ -73,7 +73,7 @@ def _free(locked: Iterable[Locked], question: Question) -> Iterator[tuple[str, F
 
 
 def _refused(
-    refused: Mapping[str, tuple[str, str]], question: Question, reason: str
+    refused: Mapping[str, tuple[str, str]], question: UvQuestion, reason: str
 ) -> PythonRefused:
     texts = (
         f"`{name}` {version} is for Python {bound}" for name, (version, bound) in refused.items()
@@ -86,19 +86,21 @@ def _refused(
     )
 
 
-def compile_versions(uv: Uv, question: Question, exact: Iterable[Locked]) -> tuple[Locked, ...]:
+def compile_versions(
+    uv: Uv, question: UvQuestion, exact: Iterable[UvPackage]
+) -> tuple[UvPackage, ...]:
     """The files of exact versions that uv has just seen."""
     lines = tuple(f"{package.name}=={package.version}" for package in exact)
     exactly = replace(question, lines=lines)
     return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")).stdout)
 
 
-def compile_exactly(uv: Uv, question: Question) -> tuple[Locked, ...]:
+def compile_exactly(uv: Uv, question: UvQuestion) -> tuple[UvPackage, ...]:
     """The files of the exact versions that a question names, and of nothing that they need."""
     return read_lock(_compile(uv, question, (*_LOCK, "--no-deps")).stdout)
 
 
-def compile_alone(uv: Uv, question: Question, name: str) -> tuple[Locked, ...]:
+def compile_alone(uv: Uv, question: UvQuestion, name: str) -> tuple[UvPackage, ...]:
     """The newest version of a package that has a wheel; raises `NoSolution` if none has."""
     # Without pins, since it is asked about any version.
     alone = replace(question, lines=(name,), pins=(), only_binary=(name,))
@@ -106,7 +108,7 @@ def compile_alone(uv: Uv, question: Question, name: str) -> tuple[Locked, ...]:
 
 
 def compile_notes(
-    uv: Uv, question: Question, locked: Iterable[Locked]
+    uv: Uv, question: UvQuestion, locked: Iterable[UvPackage]
 ) -> tuple[dict[str, Notes], tuple[str, ...]]:
     """Who needs what, and where it was found, of packages that uv has just chosen.
 
@@ -121,7 +123,7 @@ def compile_notes(
     return read_notes(done.stdout), warnings(done.stderr, question.origin)
 
 
-def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> CompletedProcess[str]:
+def _recall(uv: Uv, question: UvQuestion, options: tuple[str, ...]) -> CompletedProcess[str]:
     """Ask without network what uv has just seen; it forgets files that no index describes."""
     try:
         return _compile(uv, question, options, offline=True)
@@ -130,7 +132,7 @@ def _recall(uv: Uv, question: Question, options: tuple[str, ...]) -> CompletedPr
 
 
 def _compile(
-    uv: Uv, question: Question, options: tuple[str, ...], *, offline: bool = False
+    uv: Uv, question: UvQuestion, options: tuple[str, ...], *, offline: bool = False
 ) -> CompletedProcess[str]:
     stubs = [question.stubs.folder] if question.stubs else []
     settings = index_settings(uv, question.spec, question.context.credentials, stubs)
@@ -161,14 +163,14 @@ def _compile(
     return done
 
 
-def _indexes(uv: Uv, question: Question) -> Iterator[str]:
+def _indexes(uv: Uv, question: UvQuestion) -> Iterator[str]:
     """The URLs of all indexes of the spec."""
     for source in question.spec.sources:
         if source.kind == "index":
             yield public_index(uv) if source.url == PUBLIC_INDEX else source.url
 
 
-def _earlier_answer(question: Question, work: Path) -> tuple[str | Path, ...]:
+def _earlier_answer(question: UvQuestion, work: Path) -> tuple[str | Path, ...]:
     """An output file that is there already: uv stays with the versions in it where it can."""
     preferred = question.context.preferred.get(question.target.platform, ())
     rows = [

@@ -82,7 +82,7 @@ class CondaQuestion:
                 python_spec(spec.python): f"python {spec.python}".strip(),
                 **{with_channel_urls(text, alias): text for text in texts},
             },
-            # PyPI's packages among these are told to uv; see `Question`.
+            # PyPI's packages among these are told to uv; see `UvQuestion`.
             held=_exactly(context.held.get(platform, ())),
             preferred=_exactly(context.preferred.get(platform, ())),
             barred=tuple(move.spec for move in moves),

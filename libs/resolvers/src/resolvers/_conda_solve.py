@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alternative",
-    "Newer",
+    "CondaNewest",
     "Solved",
     "conda_alternatives",
     "conda_listed",
@@ -74,7 +74,7 @@ class Alternative(NamedTuple):
     fits: bool
 
 
-class Newer(NamedTuple):
+class CondaNewest(NamedTuple):
     """The newest version of a package, and what of an answer excludes it.
 
     `holders` are requirements, each with the package that states it, empty for the spec, where it
@@ -194,7 +194,7 @@ def conda_newer(
     chosen: Iterable[Package],
     versions: Mapping[str, str],
     alias: str,
-) -> dict[str, Newer]:
+) -> dict[str, CondaNewest]:
     """What channels have that is newer than these versions, by name; raises `ResolveError`.
 
     What excludes it is looked for in the spec and in what was `chosen` for it.
@@ -210,7 +210,7 @@ def conda_newer(
         names=dict(versions),
     )
     return {
-        name: Newer(
+        name: CondaNewest(
             version=newer["version"],
             holders=tuple(
                 (by, text if by else question.specs.get(text, text))

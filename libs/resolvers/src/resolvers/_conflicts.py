@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from resolvers._stubs import Stub
     from resolvers.errors import Refusal
 
-__all__ = ["Conflict", "find_conflict"]
+__all__ = ["MoveConflict", "find_conflict"]
 
 # A bound on Python that tells the releases of one minor version apart.
 _RELEASE = re.compile(r"Python[^;\n]*?[<>=!~]=? *3\.\d+\.\d")
 
 
-class Conflict(NamedTuple):
+class MoveConflict(NamedTuple):
     """In each solution one of the `moves` is made; `error` is how uv refused a choice without any."""
 
     moves: tuple[Move, ...]
@@ -39,7 +39,7 @@ class Conflict(NamedTuple):
 
 def find_conflict(
     side: CondaSide, error: Refusal, pypi: PypiSide, others: Alternatives
-) -> Conflict | None:
+) -> MoveConflict | None:
     """The conflict that a choice of conda's is in, which uv refused; None if it is in none.
 
     What uv says names packages, and these are asked about first; it is not relied on.
@@ -47,7 +47,7 @@ def find_conflict(
     if isinstance(error, NoExtra):
         # Which extras other versions have is known when they are chosen.
         package = side.provider(error.name).package
-        return Conflict((Move(package=package.name, versions=(package.version,)),), error)
+        return MoveConflict((Move(package=package.name, versions=(package.version,)),), error)
     if isinstance(error, BuildFailed):
         pypi.leave_out(error)
     # The words of uv itself: in the error that was made of them, names are replaced by conda's.
@@ -58,7 +58,7 @@ def find_conflict(
         return None
     if isinstance(said, NoSolution) and _RELEASE.search(said.reason):
         moves = [*moves, *_other_releases(side, pypi, others)]
-    return Conflict(tuple(dict.fromkeys(moves)), error)
+    return MoveConflict(tuple(dict.fromkeys(moves)), error)
 
 
 class _Analysis:

@@ -25,7 +25,7 @@ from resolvers.errors import (
 
 if TYPE_CHECKING:
     from pkgcache.web.credentials import Credentials
-    from resolvers._question import Question
+    from resolvers._question import UvQuestion
     from resolvers.errors import ResolveError
 
 __all__ = ["diagnose", "unreachable"]
@@ -83,7 +83,7 @@ _HINTS = (
 )
 
 
-def diagnose(stderr: str, question: Question) -> ResolveError:
+def diagnose(stderr: str, question: UvQuestion) -> ResolveError:
     """The error that a failed `uv pip compile` means."""
     story = Story.read(stderr)
     # The cause before what follows from it: where a source does not answer, uv may also say that a
@@ -100,7 +100,7 @@ def diagnose(stderr: str, question: Question) -> ResolveError:
 
 
 def unreachable(
-    story: Story, credentials: Credentials, question: Question | None = None
+    story: Story, credentials: Credentials, question: UvQuestion | None = None
 ) -> IndexUnreachable | None:
     """The error of a source that does not answer; the `question` has the names of all of them."""
     refused = story.search(r"(?:An index|An index URL) \((\S+)\) .*?(401|403)")
@@ -146,7 +146,7 @@ def unreachable(
     return None
 
 
-def _no_page(story: Story, question: Question) -> IndexUnreachable | None:
+def _no_page(story: Story, question: UvQuestion) -> IndexUnreachable | None:
     other = story.search(r"`Content-Type`.* for `(\S+?)`")
     if other:
         reason = "the server sends what is no page of an index"
@@ -162,7 +162,7 @@ def _no_page(story: Story, question: Question) -> IndexUnreachable | None:
     return None
 
 
-def _failed_build(story: Story, question: Question) -> BuildFailed | None:
+def _failed_build(story: Story, question: UvQuestion) -> BuildFailed | None:
     if story.search(_NO_GIT):
         return BuildFailed("a git reference", "git is not on PATH", story.log, "install git")
     failed = story.search(r"Failed to (?:download and )?(?:build|prepare) `([^`]+)`")
@@ -181,7 +181,7 @@ def _failed_build(story: Story, question: Question) -> BuildFailed | None:
     return error
 
 
-def _unreadable(story: Story, question: Question) -> PackageUnreadable | None:
+def _unreadable(story: Story, question: UvQuestion) -> PackageUnreadable | None:
     failed = story.search(
         r"Failed to (?:download|download and build|read) `([^`]+)`"
         r"|(?:distribution metadata for|match given name) `?([^`\s,]+)"
@@ -207,7 +207,7 @@ def _broken(said: str) -> str | None:
     return None
 
 
-def _files(name: str, version: str, question: Question, only: str = "") -> tuple[str, str]:
+def _files(name: str, version: str, question: UvQuestion, only: str = "") -> tuple[str, str]:
     """The files of a version, of any if it is not known, and the sources that have them.
 
     If it has wheels they are meant, and of several files `only` that which uv names.
@@ -220,7 +220,7 @@ def _files(name: str, version: str, question: Question, only: str = "") -> tuple
     return "` or `".join(file.filename for file in files), "` or `".join(places)
 
 
-def _no_solution(story: Story, question: Question) -> NoSolution | None:
+def _no_solution(story: Story, question: UvQuestion) -> NoSolution | None:
     if not story.search("No solution found"):
         return None
     reason = story.reason
@@ -269,7 +269,7 @@ def _hint(story: Story) -> str | None:
     return "; ".join(hints) or None
 
 
-def _hidden(story: Story, reason: str, question: Question) -> str | None:
+def _hidden(story: Story, reason: str, question: UvQuestion) -> str | None:
     """The floors that would let in what the failure speaks of, and the options for them."""
     # Not what has a label such as `+conda`: those are stubs of ours, and have no wheels.
     named = re.findall(r"([A-Za-z0-9][\w.-]*)==([^\s,;()+]+)(?![^\s,;()])", reason)
@@ -281,7 +281,7 @@ def _hidden(story: Story, reason: str, question: Question) -> str | None:
     return "; ".join(sorted(filter(None, hints))) or None
 
 
-def _held(reason: str, question: Question) -> str | None:
+def _held(reason: str, question: UvQuestion) -> str | None:
     names = [
         f"`{package.name}`"
         for package in question.held

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from envid.spec import EnvSpec
-    from resolvers._lock import Locked, Vcs
-    from resolvers._question import LocalSource, Question
+    from resolvers._lock import UvPackage, Vcs
+    from resolvers._question import LocalSource, UvQuestion
     from resolvers._uv import Uv
     from resolvers.pythons import Python
     from resolvers.request import ResolveContext
@@ -96,7 +96,7 @@ class Files:
         return LocalWheel(artifact=built, url=source.url, origin=origin)
 
     def package(
-        self, locked: Locked, question: Question, depends: Iterable[str], source: str | None
+        self, locked: UvPackage, question: UvQuestion, depends: Iterable[str], source: str | None
     ) -> tuple[Package, Artifact | None]:
         """The package and, where its URL does not give it, its file.
 
@@ -122,7 +122,9 @@ class Files:
         )
         return package, artifact
 
-    def _check_fits(self, locked: Locked, file: File, question: Question, *, built: bool) -> None:
+    def _check_fits(
+        self, locked: UvPackage, file: File, question: UvQuestion, *, built: bool
+    ) -> None:
         """What was built here may need more than the floor: it runs here, and not everywhere."""
         if best_wheel([file], question.ranks):
             return
@@ -136,7 +138,7 @@ class Files:
             f" {target.platform} is taken to have ({target.spoken_floor}): it does not run everywhere"
         )
 
-    def _choose(self, locked: Locked, question: Question) -> Choice:
+    def _choose(self, locked: UvPackage, question: UvQuestion) -> Choice:
         for local in question.wheels.values():
             if locked.path == local.artifact.path:
                 return _as_file(local.artifact, local.url), local.artifact, local.origin
@@ -154,7 +156,7 @@ class Files:
             raise _needs_platform(locked, question, why_built(locked, question))
         return self._from_sdist(locked, locked.sdist, question)
 
-    def _from_commit(self, locked: Locked, vcs: Vcs, question: Question) -> Choice:
+    def _from_commit(self, locked: UvPackage, vcs: Vcs, question: UvQuestion) -> Choice:
         # The URL becomes part of the package, and its login must not; in ssh's it is a name alone.
         place, login = vcs.url, None
         if place.startswith(("http:", "https:")):
@@ -164,7 +166,7 @@ class Files:
         fetch = partial(checkout, self._uv, origin, login)
         return self._built(locked, url, origin, question, fetch)
 
-    def _from_sdist(self, locked: Locked, sdist: File, question: Question) -> Choice:
+    def _from_sdist(self, locked: UvPackage, sdist: File, question: UvQuestion) -> Choice:
         # The hash is what names the state of the source, so it must be known beforehand.
         sha256 = sdist.sha256 or self._fetch(sdist).sha256
         origin = BuiltFrom(
@@ -175,10 +177,10 @@ class Files:
 
     def _built(
         self,
-        locked: Locked,
+        locked: UvPackage,
         url: str,
         origin: BuiltFrom,
-        question: Question,
+        question: UvQuestion,
         fetch: Callable[[Path], Path],
     ) -> Choice:
         why = why_built(locked, question)
@@ -194,7 +196,7 @@ class Files:
             raise
         return _as_file(artifact, url), artifact, origin
 
-    def _check_hashes(self, locked: Locked, question: Question) -> None:
+    def _check_hashes(self, locked: UvPackage, question: UvQuestion) -> None:
         expected = question.hashes.get(locked.name, ())
         missing = question.spec.options.require_hashes and not expected
         if missing or not question.allowed(locked.name, locked.files):
@@ -243,14 +245,14 @@ def _as_file(artifact: Artifact, url: str) -> File:
     )
 
 
-def _needs_platform(locked: Locked, question: Question, why: str) -> NeedsPlatform:
+def _needs_platform(locked: UvPackage, question: UvQuestion, why: str) -> NeedsPlatform:
     floor = _hiding_floor(locked, question)
     return NeedsPlatform(
         question.target.platform, (locked.name,), (why,), (floor,) if floor else ()
     )
 
 
-def _hiding_floor(locked: Locked, question: Question) -> str | None:
+def _hiding_floor(locked: UvPackage, question: UvQuestion) -> str | None:
     """What would let in the wheels of a chosen version, where only the floor keeps them out."""
     if locked.vcs or locked.direct or locked.version is None or question.must_build(locked.name):
         return None

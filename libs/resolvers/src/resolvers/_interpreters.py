@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from resolvers.request import ResolveContext
 
-__all__ = ["Interpreter", "Interpreters"]
+__all__ = ["CPython", "Interpreters"]
 
 _NAME = re.compile(r"python(3(?:\.(?P<minor>\d+))?)?")
 _UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class CPython:
     """A CPython with its full version."""
 
     path: Path
@@ -70,7 +70,7 @@ class Interpreters:
         return paths
 
     @lazy
-    def _unnamed(self) -> list[Interpreter]:
+    def _unnamed(self) -> list[CPython]:
         """Those that do not say their minor version in their name."""
         return self._listed(self._paths.get(_UNKNOWN, ()))
 
@@ -89,14 +89,14 @@ class Interpreters:
             named | {_minor(interpreter.version) for interpreter in self._unnamed}, reverse=True
         )
 
-    def of(self, minor: int) -> list[Interpreter]:
+    def of(self, minor: int) -> list[CPython]:
         """Those of a minor version; raises `EngineFailed`."""
         if find_spec("uv") is None:  # as where environments are created, and nothing is resolved
-            return [Interpreter(path=_ours(), version=platform.python_version())]
+            return [CPython(path=_ours(), version=platform.python_version())]
         some = [*self._listed(self._paths.get(minor, ())), *self._unnamed]
         return [interpreter for interpreter in some if _minor(interpreter.version) == minor]
 
-    def _listed(self, paths: Sequence[Path]) -> list[Interpreter]:
+    def _listed(self, paths: Sequence[Path]) -> list[CPython]:
         if not paths:
             return []
         with ExitStack() as stack:
@@ -115,7 +115,7 @@ class Interpreters:
             )
             listed = [] if done.returncode else json.loads(done.stdout)
             interpreters = [
-                Interpreter(path=path, version=entry["version"])
+                CPython(path=path, version=entry["version"])
                 for link, path in links.items()
                 for entry in listed
                 if Path(entry["path"]).absolute() == link  # uv shortens what is below here

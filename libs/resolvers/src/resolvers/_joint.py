@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from resolvers._alternatives import Alternatives
     from resolvers._conda_question import Move
     from resolvers._conda_side import CondaSide
-    from resolvers._conflicts import Conflict
+    from resolvers._conflicts import MoveConflict
     from resolvers._pypi_side import PypiSide
     from resolvers.errors import Refusal
     from resolvers.request import Resolution
 
-__all__ = ["Found", "Rounds", "Search", "Steps"]
+__all__ = ["JointChoice", "Rounds", "Search", "Steps"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Rounds:
         return self.tried >= self.most
 
 
-class Found(NamedTuple):
+class JointChoice(NamedTuple):
     """A choice of conda's, how it was asked for, and what goes with it."""
 
     side: CondaSide
@@ -99,11 +99,11 @@ class Search:
     ) -> None:
         self._base, self._steps, self._pypi = base, steps, pypi
         self._others, self._rounds = alternatives, rounds
-        self.conflicts: list[Conflict] = []
+        self.conflicts: list[MoveConflict] = []
         self.complete = True
         self.obstacle: ResolveError | None = None
 
-    def run(self, error: Refusal) -> Found | None:
+    def run(self, error: Refusal) -> JointChoice | None:
         """A choice beside which PyPI's requirements hold, after the first one was refused."""
         numbers = count()
         seen: set[frozenset[Move]] = set()
@@ -124,7 +124,7 @@ class Search:
                         self.complete = False
                         return None
                     answer = self._beside(node)
-                    if isinstance(answer, Found):
+                    if isinstance(answer, JointChoice):
                         return answer
                     refused = answer
                 if refused:
@@ -145,13 +145,13 @@ class Search:
                         heapq.heappush(waiting, self._node(next(numbers), moves, side))
         return None
 
-    def _beside(self, node: _Node) -> Found | Refusal | None:
+    def _beside(self, node: _Node) -> JointChoice | Refusal | None:
         """What goes with a choice, or why nothing does; None for a reason that no move is known for."""
         self._rounds.tried += 1
         moves = ", ".join(move.spec for move in node.moves)
         _log.info("round %d: conda's choice with %s", self._rounds.tried, moves)
         try:
-            return Found(node.side, node.moves, self._steps.beside(node.side))
+            return JointChoice(node.side, node.moves, self._steps.beside(node.side))
         except REFUSALS as error:
             return error
         except ResolveError as error:
@@ -165,7 +165,7 @@ class Search:
         least = max(self._cost(side), self._least(moves, unmet))
         return _Node(least, len(unmet), number, moves, side)
 
-    def _unmet(self, side: CondaSide) -> list[Conflict]:
+    def _unmet(self, side: CondaSide) -> list[MoveConflict]:
         versions = side.versions
         return [conflict for conflict in self.conflicts if not conflict.is_met(versions)]
 
@@ -174,7 +174,7 @@ class Search:
         moved = sum(now.get(name) != version for name, version in before.items())
         return moved + len(now.keys() - before.keys())
 
-    def _least(self, moves: Sequence[Move], unmet: Iterable[Conflict]) -> int:
+    def _least(self, moves: Sequence[Move], unmet: Iterable[MoveConflict]) -> int:
         """How many packages are moved, whatever conda chooses, by some moves and by these conflicts."""
         before = self._base.versions
         moved = {move.package for move in moves if not move.holds(before)}

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["File", "Locked", "Notes", "Vcs", "best_wheel", "plain_url", "read_lock", "read_notes"]
+__all__ = [
+    "File",
+    "Notes",
+    "UvPackage",
+    "Vcs",
+    "best_wheel",
+    "plain_url",
+    "read_lock",
+    "read_notes",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +66,7 @@ class Vcs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Locked:
+class UvPackage:
     """A package that uv chose. A direct reference may lack a version; `path` is a local file's."""
 
     name: str
@@ -82,7 +91,7 @@ class Notes:
     index: str | None
 
 
-def read_lock(text: str) -> tuple[Locked, ...]:
+def read_lock(text: str) -> tuple[UvPackage, ...]:
     """The packages of a pylock.toml."""
     return tuple(_locked(package) for package in tomllib.loads(text).get("packages", ()))
 
@@ -129,13 +138,13 @@ def plain_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
-def _locked(package: Mapping[str, Any]) -> Locked:
+def _locked(package: Mapping[str, Any]) -> UvPackage:
     # An `archive` is what a URL or a path leads to: a wheel or an sdist, as its name says.
     archive, vcs = package.get("archive", {}), package.get("vcs")
     files = [
         _file(data) for data in (*package.get("wheels", ()), *_some(package.get("sdist"), archive))
     ]
-    return Locked(
+    return UvPackage(
         name=canonicalize_name(package["name"]),
         version=package.get("version"),
         wheels=tuple(file for file in files if file.is_wheel),

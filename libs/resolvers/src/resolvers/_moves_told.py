@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from envid.spec import EnvSpec
     from resolvers._conda_side import CondaSide
-    from resolvers._conflicts import Conflict
-    from resolvers._joint import Found
+    from resolvers._conflicts import MoveConflict
+    from resolvers._joint import JointChoice
     from resolvers.request import Resolution, ResolveContext
 
 __all__ = ["told"]
@@ -28,7 +28,7 @@ _SHOWN = 4
 
 
 def told(
-    base: CondaSide, found: Found, conflicts: Iterable[Conflict], context: ResolveContext
+    base: CondaSide, found: JointChoice, conflicts: Iterable[MoveConflict], context: ResolveContext
 ) -> tuple[str, ...]:
     """Which packages moved for PyPI's, with the reason, and which moved with them."""
     side = found.side
@@ -75,7 +75,7 @@ def _why(package: str, base: CondaSide, asked: Iterable[tuple[str, Requirement]]
     return None
 
 
-def _spoken_of(package: str, conflicts: Iterable[Conflict]) -> str:
+def _spoken_of(package: str, conflicts: Iterable[MoveConflict]) -> str:
     for conflict in conflicts:
         if any(move.package == package for move in conflict.moves):
             if isinstance(conflict.error, NoSolution) and conflict.error.asked:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Moving"]
 
 
-class Refused(NamedTuple):
+class RefusedAnswer(NamedTuple):
     """An answer of conda's that uv found nothing for, with what both sides had learned by then."""
 
     base: Mapping[str, Solved]
@@ -55,7 +55,7 @@ class Moving:
     def resolve(
         self,
         beside: Beside,
-        refused: Iterable[Refused],
+        refused: Iterable[RefusedAnswer],
         base: Mapping[str, Solved],
         *,
         final: bool,

@@ -16,7 +16,7 @@ from resolvers._compile import compile_lock
 from resolvers._files import Files
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
-from resolvers._question import Question
+from resolvers._question import UvQuestion
 from resolvers._stubs import Stubs
 from resolvers._uv import Uv
 from resolvers.errors import BuildFailed, NoSolution
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 class PypiSide:
     """The PyPI requirements of a spec, for one platform and one Python."""
 
-    def __init__(self, uv: Uv, question: Question) -> None:
+    def __init__(self, uv: Uv, question: UvQuestion) -> None:
         self._uv, self._question = uv, question
         self._left_out: tuple[str, ...] = ()
 
@@ -128,7 +128,7 @@ def pypi_side(
         ProjectFiles(uv, spec, context) as projects,
         Threads(1) as work,
     ):
-        question = Question.make(
+        question = UvQuestion.make(
             spec,
             target,
             python,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from envid.packages import BuiltFrom, Package
     from envid.spec import EnvSpec
-    from resolvers._lock import File, Locked
+    from resolvers._lock import File, UvPackage
     from resolvers._project_files import ProjectFiles
     from resolvers._python_bounds import PythonBounds
     from resolvers._stubs import Stubs
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LocalSource",
     "LocalWheel",
-    "Question",
+    "UvQuestion",
     "local_source",
     "named_package",
     "plain_requirement",
@@ -65,7 +65,7 @@ class LocalWheel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class UvQuestion:
     """What uv is asked.
 
     `wheels` maps the digest of each local source to the wheel that stands for it, `hashes` each
@@ -103,7 +103,7 @@ class Question:
         bounds: PythonBounds,
         stubs: Stubs | None = None,
         final: bool = True,
-    ) -> Question:
+    ) -> UvQuestion:
         """Ask for what the spec asks for."""
         requirements = spec.for_platform(target.platform).get("pypi", ())
         question = cls(
@@ -134,7 +134,7 @@ class Question:
         """The packages that must stay at their version."""
         return tuple(self.context.held.get(self.target.platform, ()))
 
-    def held_as(self, package: Locked) -> Package | None:
+    def held_as(self, package: UvPackage) -> Package | None:
         """The held package that a chosen one is."""
         # The same version of another commit is another package, and has a wheel of its own.
         commit = package.vcs.commit if package.vcs else None
@@ -148,7 +148,7 @@ class Question:
                 return held
         return None
 
-    def stable(self, locked: Iterable[Locked]) -> Question:
+    def stable(self, locked: Iterable[UvPackage]) -> UvQuestion:
         """The question without pre-releases, unless an answer has some that it cannot do without."""
         versions = [Version(package.version) for package in locked if package.version]
         # Of what has nothing but pre-releases uv takes one unasked; forbidden, there is no answer.
@@ -220,7 +220,7 @@ class Question:
         """Whether a package is asked for by a URL or a path."""
         return any(" @ " in line and named_package(line) == name for line in self.lines)
 
-    def wheel(self, package: Locked) -> File | None:
+    def wheel(self, package: UvPackage) -> File | None:
         """The best wheel of a package that the target accepts and the spec allows."""
         if self.must_build(package.name) and not package.direct:
             return None

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from resolvers._lock import Locked
-    from resolvers._question import Question
+    from resolvers._lock import UvPackage
+    from resolvers._question import UvQuestion
 
 __all__ = [
     "floor_hint",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def why_built(package: Locked, question: Question) -> str:
+def why_built(package: UvPackage, question: UvQuestion) -> str:
     """Why a chosen package must be built."""
     if package.vcs:
         return "it is asked for as a commit"
@@ -34,7 +34,7 @@ def why_built(package: Locked, question: Question) -> str:
     return why_no_wheel(package.name, package.version, question)
 
 
-def why_no_wheel(name: str, version: str, question: Question) -> str:
+def why_no_wheel(name: str, version: str, question: UvQuestion) -> str:
     """Why no wheel of a version serves."""
     if question.must_build(name):
         return "`no_binary` forbids its wheels"
@@ -62,7 +62,7 @@ def why_no_wheel(name: str, version: str, question: Question) -> str:
     )
 
 
-def floor_hint(name: str, version: str, question: Question) -> str | None:
+def floor_hint(name: str, version: str, question: UvQuestion) -> str | None:
     """The option that lets the wheels of a version in which only the floor keeps out."""
     wheels = question.projects.wheels(name, version)
     floor = needed_floor(wheels, question)
@@ -77,7 +77,7 @@ def floor_hint(name: str, version: str, question: Question) -> str | None:
     )
 
 
-def needed_floor(wheels: Iterable[str], question: Question) -> tuple[int, int] | None:
+def needed_floor(wheels: Iterable[str], question: UvQuestion) -> tuple[int, int] | None:
     """The lowest floor that any of the wheels accepts, where all of them are above the target's."""
     # What is not even among these lacks more than a floor.
     ranks = question.target.highest.ranks(question.python.series)
@@ -92,7 +92,7 @@ def needed_floor(wheels: Iterable[str], question: Question) -> tuple[int, int] |
     return min(floors, default=None)
 
 
-def has_for_older_python(package: Locked, question: Question) -> bool:
+def has_for_older_python(package: UvPackage, question: UvQuestion) -> bool:
     """Whether the version that was chosen has a wheel for the target and an older Python."""
     own = int(question.python.version.split(".")[1])
     return any(
@@ -101,7 +101,7 @@ def has_for_older_python(package: Locked, question: Question) -> bool:
     )
 
 
-def is_bound(package: Locked, question: Question) -> bool:
+def is_bound(package: UvPackage, question: UvQuestion) -> bool:
     """Whether each wheel of the version that was chosen is for some platform, and none for all.
 
     What has been built for platforms before is no pure package when it is built once more.
@@ -110,7 +110,7 @@ def is_bound(package: Locked, question: Question) -> bool:
     return bool(tags) and not any(tag.platform == "any" for tag in tags)
 
 
-def _wheels(package: Locked, question: Question) -> tuple[str, ...]:
+def _wheels(package: UvPackage, question: UvQuestion) -> tuple[str, ...]:
     return question.projects.wheels(package.name, package.version) if package.version else ()
 
 
@@ -122,7 +122,7 @@ def _tags(wheels: Iterable[str]) -> Iterator[Tag]:
             continue
 
 
-def _fits_platform(tag: Tag, question: Question) -> bool:
+def _fits_platform(tag: Tag, question: UvQuestion) -> bool:
     return tag.platform == "any" or tag.platform in question.target.platform_tags
 
 

@@ -15,16 +15,16 @@ from resolvers.errors import NeedsBuild, NoSolution
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from resolvers._lock import Locked
-    from resolvers._question import Question
+    from resolvers._lock import UvPackage
+    from resolvers._question import UvQuestion
     from resolvers._uv import Uv
 
 __all__ = ["solve"]
 
-Lock = tuple["Locked", ...]
+Lock = tuple["UvPackage", ...]
 
 
-def solve(uv: Uv, question: Question) -> Lock:
+def solve(uv: Uv, question: UvQuestion) -> Lock:
     """The packages of an environment; raises `ResolveError`.
 
     uv takes the newest versions, and an sdist is as good as a wheel to it. Where that leaves
@@ -67,7 +67,7 @@ def solve(uv: Uv, question: Question) -> Lock:
     )
 
 
-def _offered(uv: Uv, question: Question, names: Iterable[str]) -> set[str]:
+def _offered(uv: Uv, question: UvQuestion, names: Iterable[str]) -> set[str]:
     """Those packages that have a wheel for the target in any version."""
     offered = set()
     for name in names:
@@ -77,14 +77,14 @@ def _offered(uv: Uv, question: Question, names: Iterable[str]) -> set[str]:
     return offered
 
 
-def _lacks_wheel(package: Locked, question: Question) -> bool:
+def _lacks_wheel(package: UvPackage, question: UvQuestion) -> bool:
     if package.direct or question.is_there(package.name) or question.must_build(package.name):
         return False
     return question.wheel(package) is None
 
 
 def _without_building(
-    uv: Uv, question: Question, names: set[str], pins: Iterable[str]
+    uv: Uv, question: UvQuestion, names: set[str], pins: Iterable[str]
 ) -> Lock | None:
     names = set(names)
     while names:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from resolvers._project_files import ListedFile
     from resolvers.request import ResolveContext
 
-__all__ = ["Advisory", "Audited", "Finding", "Unaudited", "audit"]
+__all__ = ["Advisory", "AuditFinding", "Audited", "Unaudited", "audit"]
 
 _AT_ONCE = 16
 # What servers answer where there is no such interface, or nothing under a name.
@@ -64,7 +64,7 @@ class Advisory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AuditFinding:
     """What is said against a package.
 
     Its version has an `advisory`, its file is `yanked` for `reason`, `gone` from its source, or
@@ -90,7 +90,7 @@ class Unaudited:
 class Audited:
     """What was found of an environment, and what could not be asked."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     unaudited: tuple[Unaudited, ...]
 
 
@@ -125,7 +125,7 @@ def audit(
 def _audited(
     worker: Worker, env: ResolvedEnv, context: ResolveContext, answers: _Answers, alias: str
 ) -> Audited:
-    said: list[Finding | Unaudited] = []
+    said: list[AuditFinding | Unaudited] = []
     conda = [package for package in env.packages if package.kind == "conda"]
     if conda:
         listed = conda_listed(worker, env.spec, env.platform, context, conda, alias=alias)
@@ -137,18 +137,18 @@ def _audited(
                 reason = "it was asked for by its URL"
                 said.append(Unaudited(package=package, what="files", reason=reason))
             elif there is None:
-                said.append(Finding(package=package, what="gone"))
+                said.append(AuditFinding(package=package, what="gone"))
             elif any(
                 own and other and own != other
                 for own, other in ((hashes.sha256, there.sha256), (hashes.md5, there.md5))
             ):
-                said.append(Finding(package=package, what="changed"))
+                said.append(AuditFinding(package=package, what="changed"))
             said.append(Unaudited(package=package, what="advisories", reason=_NOT_OF_CONDA))
     for package in env.packages:
         if package.kind == "pypi":
             said += answers.about(package)
     return Audited(
-        findings=tuple(one for one in said if isinstance(one, Finding)),
+        findings=tuple(one for one in said if isinstance(one, AuditFinding)),
         unaudited=tuple(one for one in said if isinstance(one, Unaudited)),
     )
 
@@ -195,7 +195,7 @@ class _Answers:
                 pool.shutdown(wait=False, cancel_futures=True)
                 task.done()
 
-    def about(self, package: Package) -> Iterator[Finding | Unaudited]:
+    def about(self, package: Package) -> Iterator[AuditFinding | Unaudited]:
         """What was said of a package."""
         source = self._sources.get(package.source)
         if source is None:
@@ -209,26 +209,26 @@ class _Answers:
             yield Unaudited(package=package, what="advisories", reason=known)
             return
         for advisory in known:
-            yield Finding(package=package, what="advisory", advisory=advisory)
+            yield AuditFinding(package=package, what="advisory", advisory=advisory)
 
     def _about_file(
         self, package: Package, files: Iterable[ListedFile]
-    ) -> Iterator[Finding | Unaudited]:
+    ) -> Iterator[AuditFinding | Unaudited]:
         origin = package.built_from
         # Of a wheel that was built here, the index has the sdist.
         name = unquote(urlsplit(origin.url).path.rpartition("/")[2]) if origin else package.filename
         digest = origin.sha256 if origin else package.hashes.sha256
         file = next((file for file in files if file.filename == name), None)
         if file is None:
-            yield Finding(package=package, what="gone")
+            yield AuditFinding(package=package, what="gone")
             return
         if not digest or "sha256" not in file.digests:
             reason = f"`{redact(file.place)}` does not say their sha256"
             yield Unaudited(package=package, what="files", reason=reason)
         elif file.digests["sha256"] != digest:
-            yield Finding(package=package, what="changed")
+            yield AuditFinding(package=package, what="changed")
         if file.yanked is not None:
-            yield Finding(package=package, what="yanked", reason=_text(file.yanked))
+            yield AuditFinding(package=package, what="yanked", reason=_text(file.yanked))
 
     def _list(self, key: tuple[str, str], source: Source) -> None:
         self._files[key] = self._projects.at(key[0], source)

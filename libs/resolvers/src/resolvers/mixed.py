@@ -12,7 +12,7 @@ from resolvers._beside import Beside
 from resolvers._contents import notes
 from resolvers._joint import Rounds
 from resolvers._joint_diagnosis import clash
-from resolvers._moving import Moving, Refused
+from resolvers._moving import Moving, RefusedAnswer
 from resolvers._python_choice import conda_answers, first_that_solves, open_minors
 from resolvers.channels import CHANNEL_ALIAS
 from resolvers.errors import REFUSALS, NoSolution, UnknownPackage, UnsupportedRequest
@@ -77,7 +77,7 @@ class MixedResolver:
             spec=spec,
             context=context,
         )
-        moving, refused = Moving(Rounds(context.joint_rounds)), list[Refused]()
+        moving, refused = Moving(Rounds(context.joint_rounds)), list[RefusedAnswer]()
         try:
             return _resolve(beside, platforms, moving, refused)
         except NoSolution as error:
@@ -107,7 +107,7 @@ class MixedResolver:
 
 
 def _resolve(
-    beside: Beside, platforms: Sequence[str], moving: Moving, refused: list[Refused]
+    beside: Beside, platforms: Sequence[str], moving: Moving, refused: list[RefusedAnswer]
 ) -> dict[str, Resolution]:
     """What goes with conda's own choice, for any Python; else what goes with another choice.
 
@@ -124,7 +124,7 @@ def _resolve(
         try:
             return beside.settle(sides, beside.pythons(base), final=final)
         except REFUSALS as error:
-            refused.append(Refused(base, sides, error))
+            refused.append(RefusedAnswer(base, sides, error))
             raise
 
     only = len(open_minors(spec.python)) <= 1

@@ -20,11 +20,11 @@ from resolvers._built_needs import with_built_checked
 from resolvers._compile import compile_exactly
 from resolvers._conda_solve import Solved, solve_conda
 from resolvers._files import Files
-from resolvers._lock import File, Locked, Vcs
+from resolvers._lock import File, UvPackage, Vcs
 from resolvers._pinned_pythons import OtherPythons, alone, for_listed, only_listed
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
-from resolvers._question import Question, local_source, plain_requirement
+from resolvers._question import UvQuestion, local_source, plain_requirement
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
 from resolvers.channels import CHANNEL_ALIAS
@@ -266,7 +266,7 @@ class PinnedResolver:
             try:
                 wheels = local_wheels(spec, platforms, files, work)
                 make = partial(
-                    Question.make,
+                    UvQuestion.make,
                     spec,
                     python=python,
                     context=context,
@@ -293,7 +293,7 @@ class PinnedResolver:
     def _of_platform(
         self,
         uv: Uv,
-        question: Question,
+        question: UvQuestion,
         files: Files,
         work: Threads,
         asked: Sequence[str],
@@ -348,13 +348,13 @@ def _locked(pins: Pins) -> Solved:
     )
 
 
-def _source(source: PinnedSource, question: Question) -> Locked:
+def _source(source: PinnedSource, question: UvQuestion) -> UvPackage:
     """A source of a lock in the words that uv has for it."""
     plain = plain_requirement(source.requirement)
     url = plain.partition(" @ ")[2].partition(" ;")[0]
     inside = _SUBDIRECTORY.search(url)
     subdirectory = inside[1] if inside else None
-    base = Locked(
+    base = UvPackage(
         name=source.name,
         version=source.version,
         wheels=(),
@@ -386,7 +386,7 @@ def _source(source: PinnedSource, question: Question) -> Locked:
     return replace(base, sdist=file, direct=direct)
 
 
-def _place(package: Locked, question: Question) -> str | None:
+def _place(package: UvPackage, question: UvQuestion) -> str | None:
     """The source of the spec that has a package, which uv does not tell."""
     sources = [source.url for source in question.spec.sources if source.kind != "channel"]
     if len(sources) == 1:

@@ -14,7 +14,7 @@ from resolvers._index import PUBLIC_INDEX
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
 from resolvers._python_choice import first_that_solves
-from resolvers._question import Question, local_source
+from resolvers._question import UvQuestion, local_source
 from resolvers._solve import solve
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.spec import EnvSpec
-    from resolvers._lock import Locked, Notes
+    from resolvers._lock import Notes, UvPackage
     from resolvers._python_choice import Attempt
     from resolvers._question import LocalWheel
     from resolvers._stubs import Stubs
@@ -109,7 +109,7 @@ def _resolve_for(
             # platforms.
             wheels = local_wheels(spec, platforms, files, work)
             questions = [
-                Question.make(
+                UvQuestion.make(
                     spec,
                     target,
                     python,
@@ -162,7 +162,7 @@ def local_wheels(
     return {digest: future.result() for digest, future in pending.items()}
 
 
-def _resolve(uv: Uv, question: Question, files: Files, work: Threads) -> Resolution:
+def _resolve(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Resolution:
     label = f"choosing PyPI packages for {question.target.platform}"
     task = question.context.progress.start(label, None, "packages")
     try:
@@ -171,7 +171,7 @@ def _resolve(uv: Uv, question: Question, files: Files, work: Threads) -> Resolut
         task.done()
 
 
-def _resolved(uv: Uv, question: Question, files: Files, work: Threads) -> Resolution:
+def _resolved(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Resolution:
     try:
         locked = solve(uv, question)
     except BuildFailed as error:
@@ -226,7 +226,7 @@ def _resolved(uv: Uv, question: Question, files: Files, work: Threads) -> Resolu
     )
 
 
-def _source(package: Locked, notes: Mapping[str, Notes], spec: EnvSpec) -> str | None:
+def _source(package: UvPackage, notes: Mapping[str, Notes], spec: EnvSpec) -> str | None:
     """The source of the spec that uv's annotation means; direct references have none."""
     index = notes[package.name].index if package.name in notes else None
     if package.direct or index is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from resolvers._interpreters import Interpreter
+    from resolvers._interpreters import CPython
     from resolvers.request import ResolveContext
 
 __all__ = ["Python", "Pythons", "find_python", "minor", "named_pythons", "stand_in"]
@@ -104,7 +104,7 @@ class Pythons:
         return len(self._minors) <= 1
 
     def __iter__(self) -> Iterator[Python]:
-        early: list[Interpreter] = []
+        early: list[CPython] = []
         none = True
         for number in self._minors:
             newest = self._newest(self._interpreters.of(number))
@@ -122,7 +122,7 @@ class Pythons:
             seen = {interpreter.version for some in every for interpreter in some}
             raise PythonNotFound(self._specifier, tuple(sorted(seen, key=Version, reverse=True)))
 
-    def _newest(self, interpreters: Iterable[Interpreter]) -> Interpreter | None:
+    def _newest(self, interpreters: Iterable[CPython]) -> CPython | None:
         """The newest that satisfies, a release before any pre-release."""
         fitting = [
             interpreter
@@ -132,7 +132,7 @@ class Pythons:
         return max(fitting, key=_rank, default=None)
 
 
-def _rank(interpreter: Interpreter) -> tuple[bool, Version]:
+def _rank(interpreter: CPython) -> tuple[bool, Version]:
     version = Version(interpreter.version)
     return not version.is_prerelease, version
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
-    from mfenv.lockfile.model import LockedEnvironment
+    from mfenv.lockfile.model import LockedEnv
     from mfenv.settings import Settings
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
@@ -165,7 +165,7 @@ def complete_choice(
     return _starting(typed, names)
 
 
-def _locked(path: Path | str | None) -> tuple[LockedEnvironment, ...]:
+def _locked(path: Path | str | None) -> tuple[LockedEnv, ...]:
     """The environments of a lock file of mfenv's, by default of the usual one."""
     from mfenv.errors import MfenvError
     from mfenv.lockfile.names import FILE

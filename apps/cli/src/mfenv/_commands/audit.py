@@ -20,8 +20,8 @@ from mfenv._layout import table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mfenv.auditing import Audited
-    from resolvers.auditing import Advisory, Finding, Unaudited
+    from mfenv.auditing import AuditedEnv
+    from resolvers.auditing import Advisory, AuditFinding, Unaudited
 
 _FEW = 10
 _SUMMARY = 60
@@ -81,16 +81,16 @@ def _names(advisory: Advisory | None) -> tuple[str, ...]:
     return (advisory.id, *advisory.aliases) if advisory else ()
 
 
-def _is_ignored(finding: Finding, ignoring: set[str]) -> bool:
+def _is_ignored(finding: AuditFinding, ignoring: set[str]) -> bool:
     return any(name.casefold() in ignoring for name in _names(finding.advisory))
 
 
-def _counts(finding: Finding, ignoring: set[str]) -> bool:
+def _counts(finding: AuditFinding, ignoring: set[str]) -> bool:
     withdrawn = finding.advisory and finding.advisory.withdrawn
     return not withdrawn and not _is_ignored(finding, ignoring)
 
 
-def _tell(one: Audited, ignoring: set[str]) -> None:
+def _tell(one: AuditedEnv, ignoring: set[str]) -> None:
     for line in _unaudited(one.unaudited):
         say(f"note: {one.env.platform}: {line}")
     click.echo(f"{title(one.env)}:")
@@ -112,7 +112,7 @@ def _tell(one: Audited, ignoring: set[str]) -> None:
     )
 
 
-def _said(finding: Finding, ignoring: set[str]) -> str:
+def _said(finding: AuditFinding, ignoring: set[str]) -> str:
     advisory = finding.advisory
     if finding.what == "yanked":
         return f"yanked: {finding.reason}" if finding.reason else "yanked"
@@ -139,7 +139,7 @@ def _unaudited(missing: Iterable[Unaudited]) -> list[str]:
     ]
 
 
-def _plain(one: Audited, ignoring: set[str]) -> dict[str, Any]:
+def _plain(one: AuditedEnv, ignoring: set[str]) -> dict[str, Any]:
     from mfenv.exploring.graph import package_document
 
     return {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mfenv.changes import Change
     from mfenv.lockfile.inputs import Inputs
-    from mfenv.lockfile.outcomes import Checked, Locked, Relocked
+    from mfenv.lockfile.outcomes import LockCheck, LockOutcome, Relocked
 
 _EXAMPLES = """\b
 Examples:
@@ -145,7 +145,7 @@ def _check_usage(options: dict[str, Any], asked: dict[str, Any], settings: dict[
         raise click.UsageError("--remove takes nothing but --environment NAME.")
 
 
-def _report(path: Path, checked: Checked, *, as_json: bool, allowed: bool) -> int:
+def _report(path: Path, checked: LockCheck, *, as_json: bool, allowed: bool) -> int:
     for name, flow in checked.unchecked.items() if allowed else ():
         say(f"note: `{name}` {_why_unchecked(flow)}, and is not checked")
     if as_json:
@@ -188,7 +188,7 @@ def _why_unchecked(flow: str) -> str:
     return f"is of the flow `{flow}`" if flow else "does not say what it was made from"
 
 
-def _tell(path: Path, outcome: Locked, *, as_json: bool) -> None:
+def _tell(path: Path, outcome: LockOutcome, *, as_json: bool) -> None:
     changed = {done.name: _changes(done) for done in outcome.environments}
     for done in outcome.environments:
         say(f"{done.name}:")
@@ -225,7 +225,9 @@ def _changes(done: Relocked) -> dict[str, tuple[Change, ...]]:
     return {} if done.kept else changes(done.before, done.envs)
 
 
-def _data(outcome: Locked, changed: Mapping[str, Mapping[str, Sequence[Change]]]) -> dict[str, Any]:
+def _data(
+    outcome: LockOutcome, changed: Mapping[str, Mapping[str, Sequence[Change]]]
+) -> dict[str, Any]:
     environments = {
         done.name: {
             "req_id": done.envs[0].req_id,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from envid.graph import Key
     from mfenv.exploring.graph import Graph
-    from mfenv.exploring.trees import Row
+    from mfenv.exploring.trees import TreeRow
 
 _EXAMPLES = """\b
 Examples:
@@ -88,7 +88,7 @@ def _asked(graph: Graph) -> dict[Key, list[Any]]:
     return {key: [one for _, one in of_key] for key, of_key in groupby(pairs, lambda pair: pair[0])}
 
 
-def _draw(graph: Graph, listed: Iterable[Row]) -> None:
+def _draw(graph: Graph, listed: Iterable[TreeRow]) -> None:
     across, nothing, branch, end = _LINES if _can_draw() else _PLAIN
     asked = _asked(graph)
     for row in listed:
@@ -110,7 +110,7 @@ def _can_draw() -> bool:
     return True
 
 
-def _plain(graph: Graph, listed: Iterable[Row]) -> dict[str, Any]:
+def _plain(graph: Graph, listed: Iterable[TreeRow]) -> dict[str, Any]:
     asked = _asked(graph)
     return {
         **graph.env.env_id._asdict(),

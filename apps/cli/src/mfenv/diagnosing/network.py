@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mfenv.diagnosing.findings import Finding
-    from mfenv.diagnosing.subject import Answer, Subject
+    from mfenv.diagnosing.subject import ServerAnswer, Subject
 
 __all__ = ["check_certificates", "check_clock", "check_proxy", "check_servers"]
 
@@ -125,7 +125,7 @@ def check_servers(subject: Subject) -> Iterator[Finding]:
             yield _judged(answer)
 
 
-def _judged(answer: Answer) -> Finding:
+def _judged(answer: ServerAnswer) -> Finding:
     server = answer.server
     way = f" through {answer.proxy}" if answer.proxy else ""
     told = f"{server.kind} {server.url}{way}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pkgcache.web.patience import Patience
     from resolvers.request import ResolveContext
 
-__all__ = ["Answer", "Network", "Server", "Subject", "existing"]
+__all__ = ["Network", "Server", "ServerAnswer", "Subject", "existing"]
 
 # Seconds: for an answer, and for those of all servers.
 _SILENCE, _SERVERS = 3.0, 5.0
@@ -36,7 +36,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ServerAnswer:
     """What a server answered: a status, or the `error` in its place.
 
     `skew` is how many seconds its clock is ahead of ours, None where it does not say.
@@ -140,14 +140,14 @@ class Network:
         return tuple(servers)
 
     @lazy
-    def answers(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[ServerAnswer, ...]:
         """What all servers answer, the store's service at the end."""
         servers = [] if self._subject.offline else [*self.servers]
         servers += self._service()
         remote = [server for server in servers if not server.page.startswith("file:")]
         answers = together([partial(self._ask, server) for server in remote], _SERVERS)
         return tuple(
-            answer or Answer(server=server, proxy=None, error=TimeoutError())
+            answer or ServerAnswer(server=server, proxy=None, error=TimeoutError())
             for server, answer in zip(remote, answers, strict=True)
         )
 
@@ -162,7 +162,7 @@ class Network:
             if endpoint:
                 yield Server(kind="store", url=endpoint, page=endpoint)
 
-    def _ask(self, server: Server) -> Answer:
+    def _ask(self, server: Server) -> ServerAnswer:
         from pkgcache.web.download import Downloader
 
         started, proxy = time.time(), None
@@ -173,10 +173,12 @@ class Network:
                 proxy = downloader.proxy(server.page)
                 looked = downloader.look(server.page)
             except Exception as error:  # noqa: BLE001 - is told by who looks at the answers
-                return Answer(server=server, proxy=proxy, error=error)
+                return ServerAnswer(server=server, proxy=proxy, error=error)
         seconds = time.time() - started
         skew = None if looked.date is None else looked.date - started - seconds / 2
-        return Answer(server=server, proxy=proxy, seconds=seconds, status=looked.status, skew=skew)
+        return ServerAnswer(
+            server=server, proxy=proxy, seconds=seconds, status=looked.status, skew=skew
+        )
 
 
 def existing(path: Path) -> Path:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from envid.spec import EnvSpec
     from mfenv.changes import Change
-    from mfenv.exploring.graph import Statement
+    from mfenv.exploring.graph import AskedStatement
     from mfenv.lockfile.differences import Difference
 
 __all__ = ["Caused", "Compared", "compare", "compare_asked"]
@@ -32,7 +32,7 @@ class Caused:
     """
 
     change: Change
-    statement: Statement | None
+    statement: AskedStatement | None
     difference: Difference | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,8 +142,8 @@ class _Causes:
     @staticmethod
     def _near(
         graph: Graph, wanted: Collection[tuple[str, str]]
-    ) -> dict[Key, tuple[int, Statement]]:
-        by_key: dict[Key, Statement] = {}
+    ) -> dict[Key, tuple[int, AskedStatement]]:
+        by_key: dict[Key, AskedStatement] = {}
         for statement in (*graph.asked, *graph.bound):
             if (statement.category, statement.text) in wanted:
                 for key in statement.keys:

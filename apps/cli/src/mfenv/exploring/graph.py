@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
 
-__all__ = ["Graph", "Statement", "called", "package_document"]
+__all__ = ["AskedStatement", "Graph", "called", "package_document"]
 
 _DIGEST = re.compile(r"#sha256=([0-9a-f]{64})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class AskedStatement:
     """Something that was asked for: its category, `constraints` and `python` among them, and text.
 
     `place` says where, if that is known. `keys` are the packages that it names; none for what is of
@@ -59,8 +59,8 @@ class Graph:
     env: ResolvedEnv
     packages: Mapping[Key, Package]
     needs: Mapping[Key, tuple[Key, ...]]
-    asked: tuple[Statement, ...]
-    bound: tuple[Statement, ...]
+    asked: tuple[AskedStatement, ...]
+    bound: tuple[AskedStatement, ...]
     others: tuple[Key, ...] = field(default=())
 
     @classmethod
@@ -68,13 +68,13 @@ class Graph:
         """The graph of an environment."""
         packages = {(package.kind, package.name): package for package in env.packages}
         needs = needs_of(env.packages)
-        asked: list[Statement] = []
-        bound: list[Statement] = []
+        asked: list[AskedStatement] = []
+        bound: list[AskedStatement] = []
         for category, texts in env.spec.statements(env.platform).items():
             if category == "sys":
                 continue
             for text in texts:
-                statement = Statement(
+                statement = AskedStatement(
                     category=category,
                     text=text,
                     place=env.origins.get(category, {}).get(text),
@@ -85,7 +85,7 @@ class Graph:
         if ("conda", "python") in packages.keys() - there and not env.spec.python:
             # It is there though nothing is said of it.
             asked.append(
-                Statement(category="python", text="", place=None, keys=(("conda", "python"),))
+                AskedStatement(category="python", text="", place=None, keys=(("conda", "python"),))
             )
             there |= reached(needs, asked[-1].keys)
         beyond = {key: needed for key, needed in needs.items() if key not in there}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from envid.spec import EnvSpec
 
-__all__ = ["Part", "Side", "pairs", "part"]
+__all__ = ["NamedSide", "Side", "pairs", "part"]
 
 _FILES = (".txt", ".in", ".yml", ".yaml", ".toml", ".lock", ".py", ".json")
 
@@ -38,7 +38,7 @@ class Side:
     notes: tuple[str, ...] = ()
 
 
-class Part(NamedTuple):
+class NamedSide(NamedTuple):
     """What a text names: an environment, its platform if one is said, or a file."""
 
     name: str
@@ -46,22 +46,22 @@ class Part(NamedTuple):
     is_file: bool
 
 
-def part(text: str) -> Part:
+def part(text: str) -> NamedSide:
     """Read `ENV`, `ENV@PLATFORM` or `FILE`.
 
     A file is what begins as a path or a URL does, and what is there and ends as one. Raises
     `InvalidRequest` for a platform that is none.
     """
     if text.startswith(("/", "./", "../", "~")) or "://" in text:
-        return Part(text, None, is_file=True)
+        return NamedSide(text, None, is_file=True)
     if text.endswith(_FILES) and Path(text).is_file():
-        return Part(text, None, is_file=True)
+        return NamedSide(text, None, is_file=True)
     name, at, platform = text.rpartition("@")
     if at and platform not in PLATFORMS:
         raise InvalidRequest(
             f"`{platform}` behind the `@` is no platform", f"known: {', '.join(PLATFORMS)}"
         )
-    return Part(name, platform, is_file=False) if at else Part(text, None, is_file=False)
+    return NamedSide(name, platform, is_file=False) if at else NamedSide(text, None, is_file=False)
 
 
 def pairs(

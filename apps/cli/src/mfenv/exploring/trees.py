@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from envid.graph import Key
     from mfenv.exploring.graph import Graph
 
-__all__ = ["Row", "rows"]
+__all__ = ["TreeRow", "rows"]
 
 
-class Row(NamedTuple):
+class TreeRow(NamedTuple):
     """A line of a tree. `last` says of each level whether nothing follows on it.
 
     `repeated`: what is below stands elsewhere in the tree.
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 def rows(
     graph: Graph, start: Sequence[Key] = (), *, invert: bool = False, depth: int | None = None
-) -> Iterator[Row]:
+) -> Iterator[TreeRow]:
     """The tree below packages, or with `invert` of what needs them, at most `depth` levels of it.
 
     Without packages below what was asked for and what nothing of that leads to, or inverted, above
@@ -47,7 +47,7 @@ def rows(
 
 def _below(
     needs: Mapping[Key, tuple[Key, ...]], start: Sequence[Key], depth: int | None
-) -> Iterator[Row]:
+) -> Iterator[TreeRow]:
     # How many levels were shown below each: a package that was cut off is shown again with more.
     shown: dict[Key, float] = {}
     # Not by recursion: descriptions come from outside, and their chains may be long.
@@ -59,7 +59,7 @@ def _below(
         left = float("inf") if depth is None else depth - len(last) + 1
         below = needs.get(key, ())
         repeated = bool(below) and left > 0 and shown.get(key, 0) >= left
-        yield Row(key, last, repeated)
+        yield TreeRow(key, last, repeated)
         if below and left > 0 and not repeated:
             shown[key] = left
             ahead.extend((need, (*last, need == below[-1])) for need in reversed(below))

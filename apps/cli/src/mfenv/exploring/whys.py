@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envid.graph import Key
-    from mfenv.exploring.graph import Graph, Statement
+    from mfenv.exploring.graph import AskedStatement, Graph
 
 __all__ = ["Why", "whys"]
 
@@ -20,7 +20,7 @@ __all__ = ["Why", "whys"]
 class Why:
     """A statement and its shortest ways to a package: `count` of them, of as many steps each."""
 
-    statement: Statement
+    statement: AskedStatement
     count: int
     paths: tuple[tuple[Key, ...], ...]
 

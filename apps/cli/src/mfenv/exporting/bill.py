@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOASSERTION",
-    "Part",
+    "BillPart",
     "missing",
     "moment",
     "notes_on_parts",
@@ -40,7 +40,7 @@ NOASSERTION = "NOASSERTION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class BillPart:
     """A file, the platforms that have it, and the keys of those that it needs on any of them."""
 
     key: str
@@ -49,7 +49,7 @@ class Part:
     needs: tuple[str, ...]
 
 
-def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, Part]:
+def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, BillPart]:
     """The parts of environments by their keys, sorted."""
     packages: dict[str, Package] = {}
     platforms: dict[str, list[str]] = defaultdict(list)
@@ -63,7 +63,7 @@ def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, Part]:
             platforms[key].append(env.platform)
             needs[key].update(keys[need] for need in needed[package.kind, package.name])
     return {
-        key: Part(
+        key: BillPart(
             key=key,
             package=package,
             platforms=tuple(platforms[key]),

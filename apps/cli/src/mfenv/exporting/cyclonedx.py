@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from mfenv.exporting.bill import Part
+    from mfenv.exporting.bill import BillPart
 
 __all__ = ["write"]
 
@@ -93,7 +93,7 @@ def _dependency(key: str, needs: Iterable[str]) -> Dependency:
     return Dependency(BomRef(key), [Dependency(BomRef(needed)) for needed in needs])
 
 
-def _component(part: Part, licence: str | None) -> Component:
+def _component(part: BillPart, licence: str | None) -> Component:
     from cyclonedx.model.component import Component, ComponentType
 
     package = part.package

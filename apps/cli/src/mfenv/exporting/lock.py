@@ -16,10 +16,10 @@ __all__ = ["write"]
 
 def write(envs: Sequence[ResolvedEnv]) -> Exported:
     """An environment as `mfenv create --lock` reads it, with the ids that it has."""
-    from mfenv.lockfile.model import LockedEnvironment, LockFile
+    from mfenv.lockfile.model import LockedEnv, LockFile
     from mfenv.lockfile.names import DEFAULT
     from mfenv.lockfile.writing import written
 
-    text = written(LockFile(environments=(LockedEnvironment(name=DEFAULT, envs=tuple(envs)),)))
+    text = written(LockFile(environments=(LockedEnv(name=DEFAULT, envs=tuple(envs)),)))
     packages = (package for env in envs for package in env.packages)
     return Exported(text=text, notes=tuple(notes_on_places(packages)))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from mfenv.exporting.bill import Part
+    from mfenv.exporting.bill import BillPart
 
 __all__ = ["write"]
 
@@ -97,7 +97,7 @@ class _Licence:
         self.expression = spdx_licensing.parse(stated)
 
 
-def _reference(part: Part) -> str:
+def _reference(part: BillPart) -> str:
     # SPDX ids have these letters alone; the digest keeps apart what they make alike.
     name = re.sub(r"[^A-Za-z0-9.-]", "-", part.package.name)
     digest = hashlib.sha256(part.key.encode()).hexdigest()[:16]
@@ -126,7 +126,7 @@ def _environment(env: ResolvedEnv) -> Any:
     )
 
 
-def _package(part: Part, licence: _Licence | None) -> Any:
+def _package(part: BillPart, licence: _Licence | None) -> Any:
     from spdx_tools.spdx.model import (
         Checksum,
         ChecksumAlgorithm,
@@ -194,7 +194,7 @@ def _source(package: Package) -> str | None:
     return f"built from a source ({origin.kind}, {proof}{inside})"
 
 
-def _relationships(envs: Sequence[ResolvedEnv], parts: Mapping[str, Part]) -> Iterator[Any]:
+def _relationships(envs: Sequence[ResolvedEnv], parts: Mapping[str, BillPart]) -> Iterator[Any]:
     from spdx_tools.spdx.model import Relationship, RelationshipType
 
     for env in envs:

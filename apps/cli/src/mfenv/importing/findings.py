@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Finding"]
+__all__ = ["StaleFinding"]
 
 
-class Finding(NamedTuple):
+class StaleFinding(NamedTuple):
     """A line for a user: in what a lock is behind its source or, if not `known`, may be."""
 
     text: str
     known: bool = True
 
     @classmethod
-    def untold(cls, lock: object, source: object, why: object) -> Finding:
+    def untold(cls, lock: object, source: object, why: object) -> StaleFinding:
         """What nobody can tell, and why."""
         return cls(f"whether `{lock}` is behind `{source}` cannot be told: {why}", known=False)

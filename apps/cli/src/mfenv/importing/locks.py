@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reqparse import Lock, LockedPackage, Problem, RequirementSet
     from reqparse.selecting import Choice
 
-__all__ = ["LockFile", "locks_for", "platforms_of_locks", "read_locks", "unlocked_platforms"]
+__all__ = ["ForeignLock", "locks_for", "platforms_of_locks", "read_locks", "unlocked_platforms"]
 
 # What decides which packages run there; the rest of what pixi states is so on every machine.
 _NEEDED = ("__cuda", "__glibc", "__linux", "__osx")
@@ -32,7 +32,7 @@ _NEEDED = ("__cuda", "__glibc", "__linux", "__osx")
 
 # Without slots: `cached_property` keeps what many ask for in the instance.
 @dataclass(frozen=True, kw_only=True)
-class LockFile:
+class ForeignLock:
     """A lock file, and what is wanted of it."""
 
     file: File
@@ -108,7 +108,7 @@ class LockFile:
 
 def read_locks(
     request: Request, settings: Settings, credentials: Credentials, note: Callable[[str], None]
-) -> list[LockFile]:
+) -> list[ForeignLock]:
     """Read the locks of a request; raises `reqparse.ParseErrors` with all that is wrong in them."""
     from reqparse import ParseErrors, parse_file
     from reqparse.selecting import Choice
@@ -137,7 +137,7 @@ def read_locks(
         refuse_own(file)
         try:
             said = parse_file(file, fetch=fetch)
-            locks.append(LockFile(file=file, said=_as_lock(file, said), choice=choice))
+            locks.append(ForeignLock(file=file, said=_as_lock(file, said), choice=choice))
         except ParseErrors as error:
             problems.extend(error.problems)
     if problems:
@@ -163,12 +163,12 @@ def _as_lock(file: File, said: RequirementSet) -> RequirementSet:
     return as_lock(said)
 
 
-def platforms_of_locks(locks: Iterable[LockFile]) -> tuple[str, ...]:
+def platforms_of_locks(locks: Iterable[ForeignLock]) -> tuple[str, ...]:
     """The platforms that locks name, each once."""
     return tuple(dict.fromkeys(platform for lock in locks for platform in lock.platforms))
 
 
-def locks_for(platform: str, locks: Sequence[LockFile]) -> list[LockFile]:
+def locks_for(platform: str, locks: Sequence[ForeignLock]) -> list[ForeignLock]:
     """The locks that are for a platform; raises `InvalidRequest` where none is."""
     chosen = [lock for lock in locks if not lock.platforms or platform in lock.platforms]
     if not chosen:
@@ -180,7 +180,7 @@ def locks_for(platform: str, locks: Sequence[LockFile]) -> list[LockFile]:
     return chosen
 
 
-def unlocked_platforms(locks: Iterable[LockFile], platforms: Sequence[str]) -> Iterator[str]:
+def unlocked_platforms(locks: Iterable[ForeignLock], platforms: Sequence[str]) -> Iterator[str]:
     """A note on each platform of a lock that is not asked for, or that there is none of here."""
     for lock in locks:
         for platform in lock.platforms:

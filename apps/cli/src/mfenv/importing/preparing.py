@@ -32,7 +32,7 @@ from reqparse import Origin, parse_requirement
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from mfenv.importing.locks import LockFile
+    from mfenv.importing.locks import ForeignLock
     from mfenv.importing.pins import PinnedPlatform
     from mfenv.request import Request
     from mfenv.settings import Settings
@@ -132,7 +132,7 @@ def prepare_import(
     )
 
 
-def _not_installed(locks: Iterable[LockFile]) -> Iterator[str]:
+def _not_installed(locks: Iterable[ForeignLock]) -> Iterator[str]:
     """A note on each member of a workspace that was chosen; those of no choice reqparse notes."""
     for lock in locks:
         chosen = set(map(canonicalize_name, lock.choice.packages))
@@ -160,7 +160,9 @@ def _check_alone(request: Request) -> None:
             )
 
 
-def _platforms(request: Request, settings: Settings, locks: Sequence[LockFile]) -> tuple[str, ...]:
+def _platforms(
+    request: Request, settings: Settings, locks: Sequence[ForeignLock]
+) -> tuple[str, ...]:
     """Those asked for, else those that the locks name, else as for any request."""
     named = [platform for platform in platforms_of_locks(locks) if platform in PLATFORMS]
     by_hand = settings.origins.get("platforms") == "--platform"
@@ -179,7 +181,7 @@ def _platforms(request: Request, settings: Settings, locks: Sequence[LockFile]) 
     return tuple(sorted({check_platform(platform) for platform in named}))
 
 
-def _check_markers(locks: Sequence[LockFile], platforms: Sequence[str]) -> None:
+def _check_markers(locks: Sequence[ForeignLock], platforms: Sequence[str]) -> None:
     """Refuse a lock that is for none of the usual platforms, where no others are asked for."""
     for lock in locks:
         allowed = allowed_by_markers(lock.said.lock.supported if lock.said.lock else ())
@@ -236,7 +238,7 @@ def _common(
 
 def _sources(
     pinned: Mapping[str, PinnedPlatform],
-    locks: Sequence[LockFile],
+    locks: Sequence[ForeignLock],
     settings: Settings,
     credentials: Credentials,
     *,

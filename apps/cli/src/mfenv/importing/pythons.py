@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-    from mfenv.importing.locks import LockFile
+    from mfenv.importing.locks import ForeignLock
     from mfenv.request import Request
     from mfenv.settings import Settings
 
@@ -54,7 +54,9 @@ class WantedPython:
         return normalize_python(",".join(filter(None, (self.asked, self.required))))
 
 
-def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile]) -> WantedPython:
+def wanted_python(
+    request: Request, settings: Settings, locks: Sequence[ForeignLock]
+) -> WantedPython:
     """What `--python` says, else the lock, else a `.python-version` beside it, else the settings.
 
     What is behind the first that says anything is not read: it may well contradict that. Raises `envid.errors.InvalidSpec` for what is no version.
@@ -79,7 +81,7 @@ def wanted_python(request: Request, settings: Settings, locks: Sequence[LockFile
     )
 
 
-def _beside(lock: LockFile) -> tuple[str, str]:
+def _beside(lock: ForeignLock) -> tuple[str, str]:
     """The version in a `.python-version` beside a lock for PyPI packages, and where it stands."""
     if isinstance(lock.file, str):  # from a URL
         return "", ""

@@ -15,7 +15,7 @@ from mfenv.importing.pythons import WantedPython, candidates, in_words, wanted_p
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mfenv.importing.locks import LockFile
+    from mfenv.importing.locks import ForeignLock
     from mfenv.importing.pins import PinnedPlatform
     from mfenv.request import Request
     from mfenv.settings import Settings
@@ -32,7 +32,7 @@ def select_all(
     request: Request,
     settings: Settings,
     credentials: Credentials,
-    chosen: Mapping[str, Sequence[LockFile]],
+    chosen: Mapping[str, Sequence[ForeignLock]],
     virtual: Mapping[str, Sequence[str]],
 ) -> tuple[str, dict[str, PinnedPlatform]]:
     """The Python of the spec, and what its locks have for each platform.
@@ -95,7 +95,7 @@ def _made_for(wanted: WantedPython, selected: Selection) -> str:
         return wanted.made_for
 
 
-def _said(locks: Iterable[LockFile]) -> list[Lock]:
+def _said(locks: Iterable[ForeignLock]) -> list[Lock]:
     return [lock.said.lock for lock in locks if lock.said.lock]
 
 
@@ -192,14 +192,14 @@ class _Python:
 
 
 def _select(
-    locks: Iterable[LockFile], platform: str, python: _Python, virtual: Sequence[str]
+    locks: Iterable[ForeignLock], platform: str, python: _Python, virtual: Sequence[str]
 ) -> Selection:
     """What locks have for a platform and a Python; raises `reqparse.ParseErrors`."""
-    from reqparse.selecting import Target, select
+    from reqparse.selecting import SelectionTarget, select
     from resolvers.targets import Target as Machine
 
     machine = Machine.make(platform, virtual)
-    target = Target(
+    target = SelectionTarget(
         platform=platform,
         python=None if python.own else python.version,
         shown=in_words(python.version),
@@ -209,7 +209,7 @@ def _select(
     return tuple(one for lock in locks for one in select(lock.said, target, lock.choice))
 
 
-def _own_pythons(chosen: Mapping[str, Sequence[LockFile]]) -> dict[str, _Python]:
+def _own_pythons(chosen: Mapping[str, Sequence[ForeignLock]]) -> dict[str, _Python]:
     """The Python among the packages of the locks for each platform; empty for a lock of PyPI's.
 
     Raises `UnsupportedRequest` for one that is not CPython, where there are packages of PyPI.

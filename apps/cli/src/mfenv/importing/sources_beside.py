@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from mfenv.importing.locks import LockFile
+    from mfenv.importing.locks import ForeignLock
 
 __all__ = [
     "optional_groups",
@@ -75,7 +75,7 @@ def removed(lock: Path, source: Path, asked: Iterable[str]) -> Iterator[str]:
             name = ""
 
 
-def stale_manifest(lock: LockFile, source: Path) -> Iterator[str]:
+def stale_manifest(lock: ForeignLock, source: Path) -> Iterator[str]:
     """The environments and platforms of a pixi manifest that its lock has not."""
     locked = lock.said.lock
     stated = _read(source)

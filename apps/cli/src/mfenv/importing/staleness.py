@@ -18,7 +18,7 @@ from envid.platforms import PLATFORMS
 from envid.requirements import normalize
 from mfenv.errors import InvalidRequest
 from mfenv.importing.content_hashes import conda_lock_hashes
-from mfenv.importing.findings import Finding
+from mfenv.importing.findings import StaleFinding
 from mfenv.importing.sources_beside import (
     optional_groups,
     poetry_choice,
@@ -33,7 +33,7 @@ from resolvers.satisfied import contradicts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from mfenv.importing.locks import LockFile
+    from mfenv.importing.locks import ForeignLock
     from reqparse import Lock, LockedPackage, Requirement, RequirementSet
 
 __all__ = ["check_fresh"]
@@ -43,7 +43,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHAPES = (AttributeError, KeyError, TypeError)
 
 
-def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
+def check_fresh(locks: Iterable[ForeignLock], *, strict: bool) -> tuple[str, ...]:
     """A note on everything in which a lock is behind its source, or in which that is not known.
 
     Raises `InvalidRequest` with all of it where that must not be. What is made otherwise than by
@@ -60,7 +60,7 @@ def check_fresh(locks: Iterable[LockFile], *, strict: bool) -> tuple[str, ...]:
     return (*stale, *unchecked, *(text for lock in every for text in _otherwise(lock)))
 
 
-def _source(lock: LockFile) -> Path | None:
+def _source(lock: ForeignLock) -> Path | None:
     """The file that a lock was made from, where it lies beside that."""
     if isinstance(lock.file, str) or lock.said.lock is None:  # what comes from a URL stands alone
         return None
@@ -68,7 +68,7 @@ def _source(lock: LockFile) -> Path | None:
     return next((s for s in find(Path(lock.file)) if s.is_file()), None) if find else None
 
 
-def _otherwise(lock: LockFile) -> Iterator[str]:
+def _otherwise(lock: ForeignLock) -> Iterator[str]:
     """A note on what the lock's own tool makes otherwise, as its source says."""
     source = _source(lock)
     kind = lock.said.lock.kind if lock.said.lock else ""
@@ -90,7 +90,7 @@ def _otherwise(lock: LockFile) -> Iterator[str]:
             )
 
 
-def _unchecked(locks: Iterable[LockFile]) -> Iterator[str]:
+def _unchecked(locks: Iterable[ForeignLock]) -> Iterator[str]:
     """A note on each lock that has nothing beside it to be compared with."""
     for lock in locks:
         if _source(lock) is None:
@@ -100,13 +100,13 @@ def _unchecked(locks: Iterable[LockFile]) -> Iterator[str]:
             )
 
 
-def _stale(lock: LockFile) -> Iterator[Finding]:
+def _stale(lock: ForeignLock) -> Iterator[StaleFinding]:
     source = _source(lock)
     if source is None or lock.said.lock is None:
         return
     from reqparse import ParseErrors
 
-    untold = partial(Finding.untold, lock.shown, source)
+    untold = partial(StaleFinding.untold, lock.shown, source)
     try:
         yield from _compared(lock, Path(lock.file), source, lock.said.lock)
     except ParseErrors as error:
@@ -117,7 +117,7 @@ def _stale(lock: LockFile) -> Iterator[Finding]:
         yield untold("a key there has a value of another kind than it can have")
 
 
-def _compared(lock: LockFile, path: Path, source: Path, about: Lock) -> Iterator[Finding]:
+def _compared(lock: ForeignLock, path: Path, source: Path, about: Lock) -> Iterator[StaleFinding]:
     """Everything in which a lock is behind its source; raises what reading that raises."""
     from reqparse import parse_file
 
@@ -126,7 +126,7 @@ def _compared(lock: LockFile, path: Path, source: Path, about: Lock) -> Iterator
         yield from stale_project(path, source)
         return
     if kind == "Pipfile.lock":
-        yield from map(Finding, stale_pipfile(path, source))
+        yield from map(StaleFinding, stale_pipfile(path, source))
         return
     if kind == "pylock.toml":
         raise ValueError("a pylock.toml does not say what it was made for")
@@ -134,23 +134,25 @@ def _compared(lock: LockFile, path: Path, source: Path, about: Lock) -> Iterator
     own = (lock.choice.environment,) if lock.choice.environment else ()
     groups, extras = poetry_choice(source) if kind == "poetry.lock" else (own, ())
     said = parse_file(source, groups=groups, extras=extras)
-    unmet = [Finding(text) for text in _unmet(lock, said)]
+    unmet = [StaleFinding(text) for text in _unmet(lock, said)]
     yield from unmet
     if kind == "poetry.lock" and not unmet:
         digest = about.content_hash.get("", "")
         if _SHA256.fullmatch(digest) and digest != poetry_hash_of(source, about.made_by):
-            yield Finding(f"{source}: what it asks for is not what `{lock.shown}` was made for")
+            yield StaleFinding(
+                f"{source}: what it asks for is not what `{lock.shown}` was made for"
+            )
     if kind == "conda-lock.yml" and not unmet:
         _check_hashes(lock, source, about, said)
     if kind == "pixi.lock":
-        yield from map(Finding, stale_manifest(lock, source))
+        yield from map(StaleFinding, stale_manifest(lock, source))
     named = [canonicalize_name(r.name) for r in said.requirements if r.name]
     # What has no name in its source may be any.
     if kind == "requirements.txt" and len(named) == len(said.requirements):
-        yield from map(Finding, removed(path, source, named))
+        yield from map(StaleFinding, removed(path, source, named))
 
 
-def _check_hashes(lock: LockFile, source: Path, about: Lock, said: RequirementSet) -> None:
+def _check_hashes(lock: ForeignLock, source: Path, about: Lock, said: RequirementSet) -> None:
     """Raise ValueError where conda-lock's hash does not say that the same was asked for."""
     if list(about.made_from) not in ([], [source.name]):
         raise ValueError(f"it was made from {', '.join(about.made_from)}")
@@ -190,7 +192,7 @@ _SOURCES: dict[str, Callable[[Path], Sequence[Path]]] = {
 }
 
 
-def _unmet(lock: LockFile, said: RequirementSet) -> Iterator[str]:
+def _unmet(lock: ForeignLock, said: RequirementSet) -> Iterator[str]:
     """What a source asks for, and no package of the lock is."""
     for requirement in said.requirements:
         if requirement.name is None or requirement.category == "sys":
@@ -210,7 +212,7 @@ def _unmet(lock: LockFile, said: RequirementSet) -> Iterator[str]:
                     break
 
 
-def _pypi(lock: LockFile, requirement: Requirement, here: list[LockedPackage]) -> Iterator[str]:
+def _pypi(lock: ForeignLock, requirement: Requirement, here: list[LockedPackage]) -> Iterator[str]:
     if requirement.url or requirement.path:
         if not here:
             yield _line(lock, requirement, here)
@@ -227,7 +229,7 @@ def _pypi(lock: LockFile, requirement: Requirement, here: list[LockedPackage]) -
         yield _line(lock, requirement, here)
 
 
-def _conda(lock: LockFile, platform: str) -> Iterator[LockedPackage]:
+def _conda(lock: ForeignLock, platform: str) -> Iterator[LockedPackage]:
     """The conda packages of a platform in the environment that is imported."""
     for package in lock.packages:
         if package.category == "conda" and platform in (package.platforms or (platform,)):
@@ -235,7 +237,7 @@ def _conda(lock: LockFile, platform: str) -> Iterator[LockedPackage]:
 
 
 def _line(
-    lock: LockFile, requirement: Requirement, here: Sequence[LockedPackage], where: str = ""
+    lock: ForeignLock, requirement: Requirement, here: Sequence[LockedPackage], where: str = ""
 ) -> str:
     versions = ", ".join(dict.fromkeys(package.version or "one" for package in here))
     have = f"has {versions}" if versions else "has none"

@@ -19,7 +19,7 @@ from mfenv.python_statements import MARKERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["PYTHONS", "Asked", "Facts", "Section", "holds_for", "plain_address"]
+__all__ = ["PYTHONS", "Asked", "Section", "UvFacts", "holds_for", "plain_address"]
 
 Section = tuple[str, str]
 """`dist` and nothing, `extra` and its name, or `group` and its name."""
@@ -41,7 +41,7 @@ _GIT = ("rev", "tag", "branch", "subdirectory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class UvFacts:
     """Reads what one project states and what its lock says of that, so that they compare.
 
     `sources` are those of uv by canonical name, `folders` says to which directory, as seen from the

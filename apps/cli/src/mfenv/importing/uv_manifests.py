@@ -11,7 +11,7 @@ from mfenv.importing.uv_facts import holds_for, plain_address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from mfenv.importing.uv_facts import Facts
+    from mfenv.importing.uv_facts import UvFacts
 
 __all__ = ["differences"]
 
@@ -33,7 +33,7 @@ def differences(
     projects: Sequence[tuple[str, Mapping[str, Any]]],
     uv: Mapping[str, Any],
     locked: Mapping[str, Any],
-    facts: Facts,
+    facts: UvFacts,
 ) -> Iterator[str]:
     """The settings that are not as the lock has them.
 
@@ -83,7 +83,7 @@ def _elsewhere(
     return not {url for url in found if "://" in url} <= set(map(plain_address, urls))
 
 
-def _together(markers: str | Sequence[str], facts: Facts) -> list[bool] | None:
+def _together(markers: str | Sequence[str], facts: UvFacts) -> list[bool] | None:
     """Where any of the markers holds; nothing where there is none."""
     texts = [markers] if isinstance(markers, str) else markers
     every = [holds_for(marker, facts.pythons) for marker in texts]

@@ -13,8 +13,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from mfenv.importing.findings import Finding
-from mfenv.importing.uv_facts import PYTHONS, Asked, Facts, Section
+from mfenv.importing.findings import StaleFinding
+from mfenv.importing.uv_facts import PYTHONS, Asked, Section, UvFacts
 from mfenv.importing.uv_manifests import differences
 
 if sys.version_info >= (3, 11):
@@ -51,16 +51,16 @@ class _Project:
         return uv_table(self.stated)
 
 
-def stale_project(lock: Path, project: Path) -> Iterator[Finding]:
+def stale_project(lock: Path, project: Path) -> Iterator[StaleFinding]:
     """What the projects of a uv.lock ask for otherwise than it says that they do, a line for each."""
     try:
         locked, stated = _read(lock), _with_settings(project)
         projects, untold = _projects(lock, locked, stated)
     except (OSError, ValueError) as error:
-        yield Finding.untold(lock, project, error)
+        yield StaleFinding.untold(lock, project, error)
         return
-    yield from (Finding.untold(lock, project, text) for text in untold)
-    yield from map(Finding, _differences(lock, project, locked, stated, projects))
+    yield from (StaleFinding.untold(lock, project, text) for text in untold)
+    yield from map(StaleFinding, _differences(lock, project, locked, stated, projects))
 
 
 def _differences(
@@ -193,11 +193,11 @@ def _projects(
     return projects, untold
 
 
-def _facts(own: _Project, root: _Project, places: Mapping[str, str], pythons: str) -> Facts:
+def _facts(own: _Project, root: _Project, places: Mapping[str, str], pythons: str) -> UvFacts:
     sources = {**root.uv.get("sources", {}), **own.uv.get("sources", {})}
     listed = [*root.uv.get("index", ()), *own.uv.get("index", ())]
     allowed = SpecifierSet(pythons)
-    return Facts(
+    return UvFacts(
         sources={canonicalize_name(name): source for name, source in sources.items()},
         # A source that a workspace hands down is relative to its top.
         folders={
@@ -210,7 +210,7 @@ def _facts(own: _Project, root: _Project, places: Mapping[str, str], pythons: st
     )
 
 
-def _of(own: _Project, facts: Facts) -> Iterator[str]:
+def _of(own: _Project, facts: UvFacts) -> Iterator[str]:
     """What of a project is not as its lock says."""
     table = own.stated.get("project", {})
     dynamic = table.get("dynamic", ())
@@ -238,7 +238,7 @@ def _same_version(stated: str | None, locked: str | None, dynamic: bool) -> bool
         return stated == locked
 
 
-def _of_project(own: _Project, facts: Facts) -> dict[Section, Asked]:
+def _of_project(own: _Project, facts: UvFacts) -> dict[Section, Asked]:
     table = own.stated.get("project", {})
     sections: dict[Section, list[tuple[str, str]]] = {
         ("dist", ""): [(text, "") for text in table.get("dependencies", ())]
@@ -284,7 +284,7 @@ def _of_group(
                 left.append((canonicalize_name(entry.get("include-group", "")), held))
 
 
-def _of_lock(own: _Project, facts: Facts) -> dict[Section, Asked]:
+def _of_lock(own: _Project, facts: UvFacts) -> dict[Section, Asked]:
     metadata = own.package.get("metadata", {})
     asked: dict[Section, Asked] = defaultdict(dict)
     asked |= facts.locked(metadata.get("requires-dist", ()), ("dist", ""))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
-from mfenv.lockfile.model import LockedEnvironment, LockFile, check_name
+from mfenv.lockfile.model import LockedEnv, LockFile, check_name
 from mfenv.lockfile.names import DEFAULT, locking
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["chosen_environments", "for_platforms", "names_to_update", "usual_pla
 
 def chosen_environments(
     path: Path, lock: LockFile, name: str | None, inputs: Inputs | None
-) -> tuple[LockedEnvironment, ...]:
+) -> tuple[LockedEnv, ...]:
     """The environments that are meant: one with new inputs, one, or all.
 
     Raises `InvalidRequest` where a file that one was made from is gone.
@@ -29,7 +29,7 @@ def chosen_environments(
         there = lock.get(check_name(name or DEFAULT))
         if there:
             return (replace(there, inputs=inputs),)
-        return (LockedEnvironment(name=name or DEFAULT, envs=(), inputs=inputs),)
+        return (LockedEnv(name=name or DEFAULT, envs=(), inputs=inputs),)
     if not lock.environments:
         raise InvalidRequest(
             f"`{path}` says nothing of what to lock",
@@ -47,7 +47,7 @@ def chosen_environments(
     return chosen
 
 
-def names_to_update(names: Sequence[str], chosen: Iterable[LockedEnvironment]) -> tuple[str, ...]:
+def names_to_update(names: Sequence[str], chosen: Iterable[LockedEnv]) -> tuple[str, ...]:
     """Packages by their names in environments. Raises `InvalidRequest` for what none has."""
     from mfenv.resolving import names_there
 
@@ -55,8 +55,8 @@ def names_to_update(names: Sequence[str], chosen: Iterable[LockedEnvironment]) -
 
 
 def for_platforms(
-    path: Path, chosen: Sequence[LockedEnvironment], platforms: Sequence[str]
-) -> tuple[LockedEnvironment, ...]:
+    path: Path, chosen: Sequence[LockedEnv], platforms: Sequence[str]
+) -> tuple[LockedEnv, ...]:
     """Environments that are to be for other platforms, of what they were made from before."""
     changed = []
     for environment in chosen:

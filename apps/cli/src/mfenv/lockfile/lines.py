@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from envid.resolved import ResolvedEnv
-    from mfenv.lockfile.model import LockedEnvironment
+    from mfenv.lockfile.model import LockedEnv
 
 __all__ = ["KINDS", "Place", "content_of", "package_lines", "read_package"]
 
@@ -28,7 +28,7 @@ Place = tuple[str, str]
 """The name of an environment, and a platform of it."""
 
 
-def package_lines(environments: Sequence[LockedEnvironment]) -> dict[str, list[dict[str, Any]]]:
+def package_lines(environments: Sequence[LockedEnv]) -> dict[str, list[dict[str, Any]]]:
     """The lines of all packages by kind, sorted."""
     places: dict[Package, set[Place]] = defaultdict(set)
     for locked in environments:

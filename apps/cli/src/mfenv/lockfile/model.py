@@ -18,7 +18,7 @@ __all__ = [
     "RESOLVED_AT",
     "RESOLVED_BY",
     "LockFile",
-    "LockedEnvironment",
+    "LockedEnv",
     "check_name",
 ]
 
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockedEnvironment:
+class LockedEnv:
     """An environment of a lock file: one for each platform, of one spec, resolved together.
 
     `inputs` are None where it was not made from files of the repository.
@@ -52,13 +52,13 @@ class LockedEnvironment:
 class LockFile:
     """The environments of a lock file, by name."""
 
-    environments: tuple[LockedEnvironment, ...]
+    environments: tuple[LockedEnv, ...]
 
-    def get(self, name: str) -> LockedEnvironment | None:
+    def get(self, name: str) -> LockedEnv | None:
         """The environment of that name, if there is one."""
         return next((locked for locked in self.environments if locked.name == name), None)
 
-    def chosen(self, name: str | None) -> LockedEnvironment:
+    def chosen(self, name: str | None) -> LockedEnv:
         """The environment of that name; without one the default, or else the only one.
 
         That of a step may be named without its flow where no other flow has one of that name.

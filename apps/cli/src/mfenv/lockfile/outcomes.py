@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv.lockfile.differences import Difference
 
-__all__ = ["Checked", "Locked", "Relocked"]
+__all__ = ["LockCheck", "LockOutcome", "Relocked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Relocked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Locked:
+class LockOutcome:
     """What locking gave: each environment of the file, and the names of those that left it.
 
     `written` says whether the file is another one now.
@@ -41,7 +41,7 @@ class Locked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class LockCheck:
     """Where a lock file does not fit what is asked for, by environment; empty where it does.
 
     `unchecked` are the environments that do not say here what they were made from, each with the

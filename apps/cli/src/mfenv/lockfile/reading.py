@@ -17,7 +17,7 @@ from mfenv.lockfile.lines import KINDS, content_of, read_package
 from mfenv.lockfile.model import (
     RESOLVED_AT,
     RESOLVED_BY,
-    LockedEnvironment,
+    LockedEnv,
     LockFile,
     check_name,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from mfenv.lockfile.lines import Place
-    from mfenv.lockfile.toml import Document, Entry
+    from mfenv.lockfile.toml import Document, TomlValue
 
 __all__ = ["read"]
 
@@ -137,7 +137,7 @@ class _Reader:
         }
 
     def _places(
-        self, kind: str, row: Entry, platforms: Mapping[str, set[str]]
+        self, kind: str, row: TomlValue, platforms: Mapping[str, set[str]]
     ) -> list[tuple[Place, Package]]:
         try:
             package, names, on = read_package(kind, row.value)
@@ -166,7 +166,7 @@ class _Reader:
         head: _Head,
         own: Mapping[tuple[str, ...], Section],
         held: Mapping[Place, list[Package]],
-    ) -> LockedEnvironment:
+    ) -> LockedEnv:
         spec = self._spec(head, own)
         found = {
             platform: (python, held.get((head.name, platform), []))
@@ -205,7 +205,7 @@ class _Reader:
                 inputs = Inputs.from_table(said)
             except InvalidDescription as error:
                 self.pass_over(self.wrong(lines[error.path], str(error)))
-        return LockedEnvironment(name=head.name, envs=envs, inputs=inputs)
+        return LockedEnv(name=head.name, envs=envs, inputs=inputs)
 
     def _spec(self, head: _Head, own: Mapping[tuple[str, ...], Section]) -> EnvSpec:
         asked = own.get(("asked",), Section(line=head.line))
@@ -234,13 +234,13 @@ class _Reader:
 
     # values
 
-    def rows(self, entry: Entry, name: str) -> list[Entry]:
+    def rows(self, entry: TomlValue, name: str) -> list[TomlValue]:
         """The entries of a list."""
         if entry.rows is None:
             self.pass_over(self.wrong(entry.line, f"`{name}` has no line for each entry"))
         return entry.rows or []
 
-    def plain(self, entry: Entry) -> Any:
+    def plain(self, entry: TomlValue) -> Any:
         """The value of a key, be it a list."""
         return entry.value if entry.rows is None else [row.value for row in entry.rows]
 
@@ -255,7 +255,7 @@ class _Head:
         self.digests: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._contents: dict[str, str] = {}
-        self._noted: list[Entry] = []
+        self._noted: list[TomlValue] = []
         for key, entry in section.entries.items():
             if key in PLATFORMS:
                 self._read_platform(key, entry)
@@ -265,7 +265,7 @@ class _Head:
                 reader.pass_over(reader.wrong(entry.line, f"there is no key `{key}` or platform"))
         self.notes = self._notes()
 
-    def _read_platform(self, platform: str, entry: Entry) -> None:
+    def _read_platform(self, platform: str, entry: TomlValue) -> None:
         facts = entry.value if isinstance(entry.value, dict) else {}
         digest, content, count, python = (facts.get(name) for name in _FACTS)
         elsewhere = facts.keys() == {"digest"}

@@ -22,7 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Document", "Entry", "Section", "header", "key", "listed", "parse", "value"]
+__all__ = ["Document", "Section", "TomlValue", "header", "key", "listed", "parse", "value"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})( |$)")
@@ -30,12 +30,12 @@ _OPENS = re.compile(r"(?P<key>[^=]+)= *\[")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TomlValue:
     """A value, and the line that it stands in. `rows` are the entries of a list."""
 
     line: int
     value: Any = None
-    rows: list[Entry] | None = None
+    rows: list[TomlValue] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Section:
     """A table: the line of its head, and its keys."""
 
     line: int
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, TomlValue] = field(default_factory=dict)
 
 
 Document = dict[tuple[str, ...], Section]
@@ -97,7 +97,7 @@ def parse(text: str, where: str, *, forgiving: bool = False) -> Document:
     """
     document: Document = {(): Section(line=1)}
     section = document[()]
-    rows: list[Entry] | None = None
+    rows: list[TomlValue] | None = None
     for number, text_of_line in enumerate(text.split("\n"), 1):
         line = text_of_line.strip()
         if not line or line.startswith("#"):
@@ -109,7 +109,7 @@ def parse(text: str, where: str, *, forgiving: bool = False) -> Document:
             elif line.startswith("[") and (rows is None or forgiving):
                 rows, section = None, _opened(document, line, where, number, forgiving=forgiving)
             elif rows is not None and not (forgiving and _OPENS.fullmatch(line)):
-                rows.append(Entry(line=number, value=_row(line, where, number)))
+                rows.append(TomlValue(line=number, value=_row(line, where, number)))
             else:
                 rows = _keyed(section, line, where, number, forgiving=forgiving)
         except InvalidLock:
@@ -148,7 +148,7 @@ def _row(line: str, where: str, number: int) -> Any:
 
 def _keyed(
     section: Section, line: str, where: str, number: int, *, forgiving: bool
-) -> list[Entry] | None:
+) -> list[TomlValue] | None:
     """Add a key to a table; the rows of its list where one begins."""
     opens = _OPENS.fullmatch(line)
     text = f"{opens['key']} = 0" if opens else line
@@ -158,10 +158,10 @@ def _keyed(
     if there and not forgiving:
         raise InvalidLock(where, number, f"`{name}` is there already, in line {there.line}")
     if not opens:
-        section.entries[name] = Entry(line=number, value=content)
+        section.entries[name] = TomlValue(line=number, value=content)
         return None
     if not there or there.rows is None:
-        section.entries[name] = there = Entry(line=number, rows=[])
+        section.entries[name] = there = TomlValue(line=number, rows=[])
     return there.rows
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from envid.resolved import ResolvedEnv
-    from mfenv.lockfile.model import LockedEnvironment, LockFile
+    from mfenv.lockfile.model import LockedEnv, LockFile
 
 __all__ = ["VERSION", "written"]
 
@@ -37,7 +37,7 @@ def written(lock: LockFile) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _environment(locked: LockedEnvironment) -> Iterator[str]:
+def _environment(locked: LockedEnv) -> Iterator[str]:
     envs = sorted(locked.envs, key=lambda env: env.platform)
     path, env = ("environment", locked.name), envs[0]
     yield from header(*path)

@@ -17,7 +17,7 @@ _NAMED = ("name", "pathspec", "fetch_at_exec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class StatementReading:
     """What a `Statement` means: its `kind`, whether a `step` or a `flow` has it, and its `place`."""
 
     kind: str
@@ -26,12 +26,12 @@ class Reading:
     arguments: Arguments
 
 
-def readings(stated: Iterable[Statement]) -> tuple[list[Reading], tuple[str, ...]]:
+def readings(stated: Iterable[Statement]) -> tuple[list[StatementReading], tuple[str, ...]]:
     """Statements without deprecated arguments, and notes on those that were there.
 
     Raises `InvalidRequest` for an argument that cannot be read.
     """
-    present: list[Reading] = []
+    present: list[StatementReading] = []
     notes: list[str] = []
     for statement in stated:
         own = "pypi" if statement.kind == "pip" else statement.kind
@@ -40,7 +40,7 @@ def readings(stated: Iterable[Statement]) -> tuple[list[Reading], tuple[str, ...
             if deprecated:
                 notes.append(f"*DEPRECATED*: {statement.place}: use {deprecated}")
             present.append(
-                Reading(
+                StatementReading(
                     kind=kind, level=statement.level, place=statement.place, arguments=arguments
                 )
             )

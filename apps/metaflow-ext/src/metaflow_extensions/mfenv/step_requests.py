@@ -13,7 +13,7 @@ from envid.aliases import parse_ref
 from envid.errors import InvalidAlias
 from envid.platforms import host_platform
 from envid.requirements import normalize_python
-from metaflow_extensions.mfenv._statements import Reading, readings, refuse
+from metaflow_extensions.mfenv._statements import StatementReading, readings, refuse
 from metaflow_extensions.mfenv.lock_files import lock_of
 from metaflow_extensions.mfenv.names import expand
 from mfenv.errors import InvalidRequest
@@ -130,7 +130,7 @@ def _asked_for(
 
 
 def _stated(
-    statements: Sequence[Reading], requirements: Sequence[Requirement], settings: Settings
+    statements: Sequence[StatementReading], requirements: Sequence[Requirement], settings: Settings
 ) -> RequirementSet:
     from metaflow_extensions.mfenv._options import options
     from reqparse import Origin, PythonRequirement, RequirementSet, StatedSource
@@ -159,7 +159,7 @@ def _stated(
 
 
 def _nearest(
-    statements: Sequence[Reading], key: str, get: Callable[[Arguments], _V | None]
+    statements: Sequence[StatementReading], key: str, get: Callable[[Arguments], _V | None]
 ) -> tuple[_V, str] | None:
     """The nearest statement of something that can be said once, and its place."""
     for level in _LEVELS:
@@ -179,7 +179,7 @@ def _nearest(
     return None
 
 
-def _named(statements: Sequence[Reading]) -> _Placed | None:
+def _named(statements: Sequence[StatementReading]) -> _Placed | None:
     """The environment to start from, and the place that names it."""
     for level in _LEVELS:
         placed = [
@@ -201,7 +201,7 @@ def _names(arguments: Arguments) -> list[str]:
     return names + ([f"step:{arguments.pathspec}"] if arguments.pathspec else [])
 
 
-def _at_exec(statements: Sequence[Reading], named: _Placed | None) -> str | None:
+def _at_exec(statements: Sequence[StatementReading], named: _Placed | None) -> str | None:
     flag = _nearest(statements, "fetch_at_exec", lambda arguments: arguments.fetch_at_exec)
     if not flag or not flag[0]:
         return None
@@ -219,7 +219,7 @@ def _at_exec(statements: Sequence[Reading], named: _Placed | None) -> str | None
 
 
 def _packages(
-    statements: Iterable[Reading],
+    statements: Iterable[StatementReading],
     kind: str,
     get: Callable[[Arguments], tuple[Requirement, ...] | None],
 ) -> list[Requirement]:
@@ -243,7 +243,9 @@ def _identity(requirement: Requirement) -> str:
 
 
 def _listed(
-    statements: Iterable[Reading], kind: str, get: Callable[[Arguments], tuple[str, ...] | None]
+    statements: Iterable[StatementReading],
+    kind: str,
+    get: Callable[[Arguments], tuple[str, ...] | None],
 ) -> list[_Placed]:
     """Every item of a list that decorators give, the step's first, each once, with its place."""
     places: dict[str, str] = {}

@@ -33,7 +33,7 @@ _MEMORY, _MEMORY_OF_EACH = 40 << 20, 20 << 20
 _LIMITS_MEMORY = sys.platform == "linux"  # others take the limit and do not keep it
 
 
-class NotUnderstood(Exception):
+class Bz2Unreadable(Exception):
     """The file is damaged, or not to be read in this way."""
 
 
@@ -48,7 +48,7 @@ def decompressed(archive: Path, threads: int) -> Generator[bytes, None, None]:
             for piece in by_process(archive, threads):
                 given += len(piece)
                 yield piece
-        except NotUnderstood:
+        except Bz2Unreadable:
             pass  # the library checked each block before it gave it; `bz2` judges the rest
         else:
             return
@@ -70,14 +70,14 @@ def _by_bz2(archive: Path) -> Iterator[bytes]:
 
 
 def by_process(archive: Path, threads: int) -> Iterator[bytes]:
-    """By `indexed_bzip2`; raises `NotUnderstood`, also where there is no use for it.
+    """By `indexed_bzip2`; raises `Bz2Unreadable`, also where there is no use for it.
 
     It keeps some decompressed blocks of up to 46 MB, and cannot be told not to. Where it needs more
     memory than it does for any usual package, it is not what should read it.
     """
     engine = find_spec("indexed_bzip2") if _LIMITS_MEMORY else None
     if not engine or not engine.origin or archive.stat().st_size < _WORTH_A_PROCESS:
-        raise NotUnderstood
+        raise Bz2Unreadable
     with archive.open("rb") as file:
         memory = _MEMORY + threads * _MEMORY_OF_EACH
         options = (file.fileno(), threads, memory, Path(engine.origin).parent)
@@ -93,7 +93,7 @@ def by_process(archive: Path, threads: int) -> Iterator[bytes]:
                 start_new_session=True,  # Ctrl-C is for us to handle
             )
         except OSError:
-            raise NotUnderstood from None
+            raise Bz2Unreadable from None
     with process:
         output = cast("IO[bytes]", process.stdout)
         with suppress(OSError, AttributeError):
@@ -103,6 +103,6 @@ def by_process(archive: Path, threads: int) -> Iterator[bytes]:
                 yield piece
             # What came of a process that failed is checked by whoever reads it again.
             if process.wait():
-                raise NotUnderstood
+                raise Bz2Unreadable
         finally:
             process.kill()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pkgcache.archives._tar import Member
+    from pkgcache.archives._tar import TarMember
     from pkgcache.archives.records import EntryPoint, PackageLimits
 
 RATIO_FLOOR = 64 << 20
@@ -132,7 +132,7 @@ class CondaWalk:
             for _ in content:
                 pass
 
-    def _keep(self, member: Member, content: Iterator[bytes], *, is_info: bool) -> None:
+    def _keep(self, member: TarMember, content: Iterator[bytes], *, is_info: bool) -> None:
         if _is_root(member):
             return
         self._check(member)
@@ -145,7 +145,7 @@ class CondaWalk:
         else:
             self._keep_link(member)
 
-    def _check(self, member: Member) -> None:
+    def _check(self, member: TarMember) -> None:
         if issue := path_issue(member.name):
             raise BadTar(f"has the name {member.name!r}, which {issue}")
         self._count += 1
@@ -167,7 +167,7 @@ class CondaWalk:
                 raise BadTar(f"has the name `{member.name}` twice")
             self._names.add(folded)
 
-    def _keep_info(self, member: Member, content: Iterator[bytes]) -> None:
+    def _keep_info(self, member: TarMember, content: Iterator[bytes]) -> None:
         name = member.name.removeprefix("info/")
         if name not in _conda_info.READ:
             return
@@ -191,7 +191,7 @@ class CondaWalk:
         if path in self._folders:
             raise BadTar(f"has `{path}` as a file and as a folder")
 
-    def _keep_file(self, member: Member, content: Iterator[bytes]) -> None:
+    def _keep_file(self, member: TarMember, content: Iterator[bytes]) -> None:
         self._place(member.name)
         digest = hashlib.sha256()
         size, mtime_ns, mode = self._stored(member, _hashed(content, digest))
@@ -208,7 +208,7 @@ class CondaWalk:
             no_link=False,
         )
 
-    def _keep_link(self, member: Member) -> None:
+    def _keep_link(self, member: TarMember) -> None:
         target = member.link
         if member.kind == "hardlink":
             # Only a file that was checked before can be linked to, so that no order of members
@@ -256,13 +256,13 @@ class CondaWalk:
 
     _threads = 1
 
-    def _content(self, member: Member, reader: TarReader, *, is_info: bool) -> Iterator[bytes]:  # noqa: ARG002
+    def _content(self, member: TarMember, reader: TarReader, *, is_info: bool) -> Iterator[bytes]:  # noqa: ARG002
         return reader.content()
 
     def _made(self, folder: str) -> None:
         pass
 
-    def _stored(self, member: Member, content: Iterator[bytes]) -> tuple[int, int, int]:
+    def _stored(self, member: TarMember, content: Iterator[bytes]) -> tuple[int, int, int]:
         """Size, time and mode of a file, after all of its content was read."""
         for _ in content:
             pass
@@ -282,7 +282,7 @@ class _Unpacking(CondaWalk):
     def _made(self, folder: str) -> None:
         os.mkdir(f"{self._tree}/{folder}", self._mode)  # noqa: PTH102  of many
 
-    def _stored(self, member: Member, content: Iterator[bytes]) -> tuple[int, int, int]:
+    def _stored(self, member: TarMember, content: Iterator[bytes]) -> tuple[int, int, int]:
         # Not writable, even by us: prefixes have hard links to these very files.
         mode = 0o555 if member.mode & 0o111 else 0o444
         # `O_EXCL`: what is there already is another member's, on disks that fold names.
@@ -313,7 +313,7 @@ class _Unpacking(CondaWalk):
             shutil.copy2(f"{self._tree}/{source}", f"{self._tree}/{path}")
 
 
-def _is_root(member: Member) -> bool:
+def _is_root(member: TarMember) -> bool:
     return member.name in ("", ".") and member.kind == "directory"
 
 
@@ -323,9 +323,9 @@ def _hashed(content: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
         yield piece
 
 
-def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.Member]:
+def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.ZipMember]:
     """The three parts of a `.conda` file, after a look at the version of its format."""
-    parts: dict[str, _zip.Member] = {}
+    parts: dict[str, _zip.ZipMember] = {}
     for member in _zip.members(data):
         if member.name in parts:
             raise _zip.BadZip(f"has `{member.name}` twice")

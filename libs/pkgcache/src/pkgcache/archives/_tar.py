@@ -39,7 +39,7 @@ class BadTar(ValueError):
     """The stream is not a tar archive, or not one that everybody reads alike."""
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """A file, hard link, symbolic link or directory; `link` is what the links lead to."""
 
     name: str
@@ -63,7 +63,7 @@ class TarReader:
         self._longest = longest
         self.header = b""
 
-    def __iter__(self) -> Iterator[Member]:
+    def __iter__(self) -> Iterator[TarMember]:
         extra: dict[str, str] = {}
         blocks = b""
         while True:
@@ -150,7 +150,7 @@ def _header(block: bytes) -> tuple[tuple[bytes, ...], bytes]:
     return raw, raw[7]
 
 
-def _member(raw: tuple[bytes, ...], flag: bytes, size: int, extra: dict[str, str]) -> Member:
+def _member(raw: tuple[bytes, ...], flag: bytes, size: int, extra: dict[str, str]) -> TarMember:
     name = _field(raw[0])
     # GNU tar has other fields where POSIX has the prefix.
     posix = raw[9][:6] == b"ustar\0"
@@ -165,7 +165,7 @@ def _member(raw: tuple[bytes, ...], flag: bytes, size: int, extra: dict[str, str
     size = _size(name, size, extra)
     if size and kind != "file":
         raise BadTar(f"has content in {name!r}, which is none of its files")
-    return Member(
+    return TarMember(
         name.rstrip("/") if kind == "directory" else name,
         kind,
         size,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pkgcache.archives._dist_info import DistInfo
-    from pkgcache.archives._zip import Member
+    from pkgcache.archives._zip import ZipMember
     from pkgcache.archives.records import PackageLimits
 
 _RATIO_FLOOR = 64 << 20
@@ -95,11 +95,11 @@ class _Wheel:
             raise _dist_info.BadMetadata((f"`{path}` is larger than {_METADATA_SIZE} bytes",))
         return b"".join(_zip.content(self._data, member))
 
-    def digest(self, member: Member) -> hashlib._Hash:
+    def digest(self, member: ZipMember) -> hashlib._Hash:
         """Of the kind that RECORD has of a file."""
         return hashlib.new(self.metadata.record.get(member.name, "").partition("=")[0] or "sha256")
 
-    def content(self, member: Member, digest: hashlib._Hash) -> Iterator[bytes]:
+    def content(self, member: ZipMember, digest: hashlib._Hash) -> Iterator[bytes]:
         """The bytes of a file; refused at their end if they do not have the right hash."""
         for piece in _zip.content(self._data, member):
             digest.update(piece)
@@ -124,7 +124,7 @@ class _Wheel:
             os.mkdir(folder, mode)  # noqa: PTH102  of many
         return tuple(self._write_file(tree, member) for _, member in sorted(self.files.items()))
 
-    def _write_file(self, tree: Path, member: Member) -> UnpackedFile:
+    def _write_file(self, tree: Path, member: ZipMember) -> UnpackedFile:
         # Many builders do not mark scripts as executable; installers do.
         script = member.name.startswith(f"{self.metadata.data_folder}/{_SCRIPTS}/")
         mode = 0o555 if script or member.mode & 0o111 else 0o444
@@ -149,7 +149,7 @@ def _recorded(digest: hashlib._Hash) -> str:
     return f"{digest.name}={text}"
 
 
-def _member_issues(members: list[Member]) -> list[str]:
+def _member_issues(members: list[ZipMember]) -> list[str]:
     issues = []
     for member in members:
         folder = member.name.endswith("/")
@@ -166,7 +166,7 @@ def _member_issues(members: list[Member]) -> list[str]:
     return [f"`{name}` collides with another member" for name in collisions(names)]
 
 
-def _size_issues(files: list[Member], packed: int, limits: PackageLimits) -> list[str]:
+def _size_issues(files: list[ZipMember], packed: int, limits: PackageLimits) -> list[str]:
     total = sum(member.size for member in files)
     checks = [
         (len(files) > limits.files, f"it has more than {limits.files} files"),
@@ -179,7 +179,7 @@ def _size_issues(files: list[Member], packed: int, limits: PackageLimits) -> lis
     return [issue for over, issue in checks if over]
 
 
-def _record_issues(files: dict[str, Member], metadata: DistInfo) -> list[str]:
+def _record_issues(files: dict[str, ZipMember], metadata: DistInfo) -> list[str]:
     exempt = {f"{metadata.folder}/{name}" for name in _UNLISTED}
     record = metadata.record
     return [

@@ -41,7 +41,7 @@ class BadZip(ValueError):
     """The file is not a zip, or not one that everybody reads alike."""
 
 
-class Member(NamedTuple):
+class ZipMember(NamedTuple):
     """A file or folder of a zip. `mode` holds the Unix permissions and file type, 0 if unknown."""
 
     name: str
@@ -64,7 +64,7 @@ class Entry(NamedTuple):
     offset: int
 
 
-def members(data: mmap.mmap) -> list[Member]:
+def members(data: mmap.mmap) -> list[ZipMember]:
     """All members, in the order of their bytes; raises `BadZip`."""
     try:
         start, end, count = _directory(data)
@@ -103,7 +103,7 @@ def listed(data: mmap.mmap, start: int, end: int, count: int) -> dict[str, tuple
     return entries_by_name
 
 
-def local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
+def local(data: mmap.mmap, entry: Entry, stop: int) -> ZipMember:
     """The member of an entry, of which the bytes are there; raises `BadZip`."""
     try:
         return _local(data, entry, stop)
@@ -111,7 +111,7 @@ def local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
         raise BadZip("ends in the middle of a header") from None
 
 
-def content(data: mmap.mmap, member: Member) -> Iterator[bytes]:
+def content(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
     """The bytes of a member in pieces of at most 256 KiB, never more than `member.size` of them."""
     crc, received = 0, 0
     for piece in _pieces(data, member):
@@ -126,7 +126,7 @@ def content(data: mmap.mmap, member: Member) -> Iterator[bytes]:
         raise BadZip(f"`{member.name}` does not have the checksum that is written down")
 
 
-def _pieces(data: mmap.mmap, member: Member) -> Iterator[bytes]:
+def _pieces(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
     if member.method == _STORED:
         yield from _packed(data, member)
         return
@@ -144,7 +144,7 @@ def _pieces(data: mmap.mmap, member: Member) -> Iterator[bytes]:
         raise BadZip(f"`{member.name}` does not end where its header says")
 
 
-def _packed(data: mmap.mmap, member: Member) -> Iterator[bytes]:
+def _packed(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
     stop = member.start + member.packed
     for at in range(member.start, stop, _CHUNK):
         yield data[at : min(at + _CHUNK, stop)]
@@ -226,7 +226,7 @@ def _widen(extra: bytes, *fields: int) -> Iterator[int]:
             raise BadZip("has a header without the size that it refers to")
 
 
-def _local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
+def _local(data: mmap.mmap, entry: Entry, stop: int) -> ZipMember:
     magic, _, flags, method, _, _, crc, packed, size, names, extras = _LOCAL.unpack_from(
         data, entry.offset
     )
@@ -251,7 +251,9 @@ def _local(data: mmap.mmap, entry: Entry, stop: int) -> Member:
     rest = data[start + entry.packed : stop]
     if start + entry.packed > stop or rest not in _tails(entry, described=bool(described)):
         raise BadZip(f"has unlisted bytes behind `{name}`")
-    return Member(name, entry.size, entry.packed, entry.crc, method, entry.attributes >> 16, start)
+    return ZipMember(
+        name, entry.size, entry.packed, entry.crc, method, entry.attributes >> 16, start
+    )
 
 
 def _tails(entry: Entry, *, described: bool) -> set[bytes]:

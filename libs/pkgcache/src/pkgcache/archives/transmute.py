@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pkgcache.archives._conda_write import PackageWriter
-    from pkgcache.archives._tar import Member, TarReader
+    from pkgcache.archives._tar import TarMember, TarReader
     from pkgcache.archives.records import PackageLimits
     from pkgcache.progress import Progress, Task
 
@@ -151,7 +151,7 @@ class _Transmuting(CondaWalk):
         self._info_files: set[str] = set()
         self._unsaid = 0
 
-    def _content(self, member: Member, reader: TarReader, *, is_info: bool) -> Iterator[bytes]:
+    def _content(self, member: TarMember, reader: TarReader, *, is_info: bool) -> Iterator[bytes]:
         if is_info:
             self._check_info(member)
         write = self._writer.write
@@ -167,7 +167,7 @@ class _Transmuting(CondaWalk):
             self._task.advance(self._unsaid)
             self._unsaid = 0
 
-    def _check_info(self, member: Member) -> None:
+    def _check_info(self, member: TarMember) -> None:
         # In a `.conda` the two parts are archives of their own.
         link = member.link.removeprefix("./")
         if member.kind == "hardlink" and link not in self._info_files:

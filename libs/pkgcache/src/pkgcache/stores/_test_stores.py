@@ -23,7 +23,7 @@ _PAGE = 1000
 _HEADS = 32
 
 
-class Request(NamedTuple):
+class StoreRequest(NamedTuple):
     """A request that a store for tests answered: `head`, `get`, `put`, `list` or `delete`."""
 
     operation: str
@@ -35,7 +35,7 @@ class MemoryStore(Store):
 
     def __init__(self, url: str = "memory://store") -> None:
         self._url = url
-        self.requests: list[Request] = []
+        self.requests: list[StoreRequest] = []
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
         self._written = 0
@@ -98,7 +98,7 @@ class MemoryStore(Store):
     def _request(self, operation: str, key: str, *, check: bool = True) -> threading.Lock:
         if check:
             check_key(key)
-        self.requests.append(Request(operation, key))
+        self.requests.append(StoreRequest(operation, key))
         return self._lock
 
 
@@ -111,7 +111,7 @@ class SlowStore(Store):
 
     def __init__(self, store: Store, *, latency: float = 0.0, bandwidth: float = math.inf) -> None:
         self._store, self._latency, self._bandwidth = store, latency, bandwidth
-        self.requests: list[Request] = []
+        self.requests: list[StoreRequest] = []
         self._lock = threading.Lock()
         self._free = 0.0
 
@@ -157,7 +157,7 @@ class SlowStore(Store):
         self._store.delete(key)
 
     def _ask(self, operation: str, key: str) -> None:
-        self.requests.append(Request(operation, key))
+        self.requests.append(StoreRequest(operation, key))
         time.sleep(self._latency)
 
     def _move(self, size: int) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pkgcache.errors import Conflict, InvalidKey, NotInStore
-from pkgcache.stores._test_stores import MemoryStore, Request, SlowStore
+from pkgcache.stores._test_stores import MemoryStore, SlowStore, StoreRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pkgcache.stores.store import Store
 
-__all__ = ["MemoryStore", "Request", "SlowStore", "StoreConformance", "work"]
+__all__ = ["MemoryStore", "SlowStore", "StoreConformance", "StoreRequest", "work"]
 
 
 class StoreConformance:
