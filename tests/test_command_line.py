@@ -62,6 +62,7 @@ def test_show_and_list_import_only_what_they_need(machine: Machine) -> None:
         *(["show", "a:v1"], ["show", "a:v1", "--json"], ["list"], ["alias", "a:v1", "b"]),
         *(["tree", "a:v1"], ["why", "a:v1", "dep"], ["diff", "a:v1", "a:v1"]),
         *(["history", "a:v1"], ["search", "dep"], ["list", "a*"]),
+        *(["report", "a:v1"], ["report", "a:v1", "--json"]),
     ):
         assert imported(machine, *words) & (HEAVY - {"packaging"}) == set()
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mfenv.exploring.graph import package_document
 from mfenv.outdated import again
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from envid.resolved import ResolvedEnv
     from mfenv.answering import Answers
     from mfenv.site import Site
-    from resolvers.auditing import AuditFinding, Unaudited
+    from resolvers.auditing import Advisory, AuditFinding, Unaudited
 
 __all__ = ["AuditedEnv", "audit"]
 
@@ -25,6 +26,48 @@ class AuditedEnv:
     env: ResolvedEnv
     findings: tuple[AuditFinding, ...]
     unaudited: tuple[Unaudited, ...]
+
+    def unasked(self) -> dict[tuple[str, str], list[str]]:
+        """The names of packages that could not be asked about, by what and for what reason."""
+        names: dict[tuple[str, str], list[str]] = {}
+        for one in self.unaudited:
+            names.setdefault((one.what, one.reason), []).append(one.package.name)
+        return names
+
+    def to_dict(
+        self, is_ignored: Callable[[AuditFinding], bool] = lambda _: False
+    ) -> dict[str, Any]:
+        return {
+            **self.env.env_id._asdict(),
+            "python": self.env.python,
+            "findings": [
+                {
+                    **package_document(finding.package),
+                    "what": finding.what,
+                    "reason": finding.reason or None,
+                    "advisory": _advisory(finding.advisory),
+                    "ignored": is_ignored(finding),
+                }
+                for finding in self.findings
+            ],
+            "unaudited": [
+                {**package_document(one.package), "what": one.what, "reason": one.reason}
+                for one in self.unaudited
+            ],
+        }
+
+
+def _advisory(advisory: Advisory | None) -> dict[str, Any] | None:
+    if advisory is None:
+        return None
+    return {
+        "id": advisory.id,
+        "aliases": list(advisory.aliases),
+        "fixed_in": list(advisory.fixed_in),
+        "summary": advisory.summary,
+        "link": advisory.link or None,
+        "withdrawn": advisory.withdrawn,
+    }
 
 
 def audit(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple[AuditedEnv, ...]:

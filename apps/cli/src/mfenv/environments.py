@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mfenv.lockfile.outcomes import LockCheck, LockOutcome
     from mfenv.locking import Locks
     from mfenv.outdated import Outdated
+    from mfenv.reporting.overview import Overview
     from mfenv.request import Prepared, Request
     from mfenv.rows import EnvRow
     from mfenv.runtime import Runtime
@@ -277,6 +278,24 @@ class Environments:
 
         return audit(self._site, self._answers, self.find(name, platforms))
 
+    def report(
+        self, names: Sequence[str], platforms: Sequence[str] = (), *, audited: bool = False
+    ) -> Overview:
+        """What there is to see of environments, on `platforms` or all that are known of each.
+
+        Where they are `audited`, sources are asked as `audit` does; nothing else asks the network.
+        Licences are said as far as the cache has the packages. Raises as `find` and `audit` do.
+        """
+        from mfenv.licences import licences_of
+        from mfenv.reporting.overview import overview
+
+        envs = {name: self.find(name, platforms) for name in names}
+        every = [env for found in envs.values() for env in found]
+        licences = licences_of({p for env in every for p in env.packages}, self._site.cache)
+        aliases = {env.env_id: self.aliases_of(env) for env in every}
+        asked = [one for name in envs for one in self.audit(name, platforms)] if audited else None
+        return overview(envs, aliases=aliases, licences=licences, audited=asked)
+
     def get(
         self, name: str, platforms: Sequence[str] = (), *, default: bool = True
     ) -> tuple[ResolvedEnv, ...]:
@@ -300,20 +319,10 @@ class Environments:
         known. Licences are said as far as the cache has the packages. Raises as `find` does, and
         `NotExportable` where the file would be wrong.
         """
-        from mfenv.exporting.formats import LICENSED, export
-        from mfenv.licences import licences_of
+        from mfenv.exports import exported
 
         envs = self.find(name, platforms)
-        packages = {p for env in envs for p in env.packages} if form in LICENSED else ()
-        licences = licences_of(packages, self._site.cache) if packages else {}
-        exported = export(envs, form, asked=asked, licences=licences)
-        absent = sorted(set(envs[0].co_resolved) - {env.platform for env in envs})
-        if platforms or not absent:
-            return exported
-        note = (
-            f"resolved together with it, and neither known here nor exported: {', '.join(absent)}"
-        )
-        return replace(exported, notes=(*exported.notes, note))
+        return exported(self._site, envs, form, asked=asked, every=not platforms)
 
     # lock files
 

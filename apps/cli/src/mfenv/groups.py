@@ -42,6 +42,7 @@ _ELSEWHERE = {
     "outdated": ("check-updates", "newer", "outdate"),
     "publish": ("push", "upload"),
     "remove": ("uninstall",),
+    "report": ("html", "licenses", "licences", "treemap", "visualize"),
     "resolve": ("compile", "pip", "solve"),
     "resolve --update": ("update", "upgrade"),
     "resolve --using": ("add",),

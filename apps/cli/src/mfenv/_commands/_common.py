@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 DAY = 86400.0
-_KILO = 1000
 _LOCAL_ONLY = "mfenv.local_only"
 
 
@@ -326,13 +325,6 @@ def print_json(data: Any) -> None:
 
 def print_descriptions(envs: Iterable[ResolvedEnv], **more: Any) -> None:
     print_json({"environments": [env.to_dict() for env in envs], **more})
-
-
-def size_text(count: int) -> str:
-    if count < _KILO:
-        return f"{count} B"
-    power = min(4, (len(str(count)) - 1) // 3)
-    return f"{count / _KILO**power:.1f} {' kMGT'[power]}B"
 
 
 def check_store_allowed(environments: Environments) -> None:

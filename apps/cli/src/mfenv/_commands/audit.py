@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +18,8 @@ from mfenv._commands._common import (
 from mfenv._layout import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mfenv.auditing import AuditedEnv
-    from resolvers.auditing import Advisory, AuditFinding, Unaudited
+    from resolvers.auditing import Advisory, AuditFinding
 
 _FEW = 10
 _SUMMARY = 60
@@ -68,7 +66,9 @@ def audit(env: str, platforms: tuple[str, ...], ignored: tuple[str, ...], as_jso
         if text.casefold() not in met:
             say(f"note: there is no advisory `{text}` to ignore")
     if as_json:
-        print_json({"environments": [_plain(one, ignoring) for one in found]})
+        print_json(
+            {"environments": [one.to_dict(lambda f: _is_ignored(f, ignoring)) for one in found]}
+        )
     else:
         for number, one in enumerate(found):
             if number:
@@ -91,7 +91,7 @@ def _counts(finding: AuditFinding, ignoring: set[str]) -> bool:
 
 
 def _tell(one: AuditedEnv, ignoring: set[str]) -> None:
-    for line in _unaudited(one.unaudited):
+    for line in _unaudited(one):
         say(f"note: {one.env.platform}: {line}")
     click.echo(f"{title(one.env)}:")
     if not one.findings:
@@ -127,49 +127,10 @@ def _said(finding: AuditFinding, ignoring: set[str]) -> str:
     return f"{named}: {summary[:_SUMMARY]}{'...' * (len(summary) > _SUMMARY)}".rstrip(": ")
 
 
-def _unaudited(missing: Iterable[Unaudited]) -> list[str]:
+def _unaudited(audited: AuditedEnv) -> list[str]:
     """A line for each reason why something could not be asked."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
-    for one in missing:
-        by_reason.setdefault((one.what, one.reason), []).append(one.package.name)
     return [
         f"{what} were not looked at, since {reason}: {', '.join(names[:_FEW])}"
         + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
-        for (what, reason), names in by_reason.items()
+        for (what, reason), names in audited.unasked().items()
     ]
-
-
-def _plain(one: AuditedEnv, ignoring: set[str]) -> dict[str, Any]:
-    from mfenv.exploring.graph import package_document
-
-    return {
-        **one.env.env_id._asdict(),
-        "python": one.env.python,
-        "findings": [
-            {
-                **package_document(finding.package),
-                "what": finding.what,
-                "reason": finding.reason or None,
-                "advisory": _advisory(finding.advisory),
-                "ignored": _is_ignored(finding, ignoring),
-            }
-            for finding in one.findings
-        ],
-        "unaudited": [
-            {**package_document(missing.package), "what": missing.what, "reason": missing.reason}
-            for missing in one.unaudited
-        ],
-    }
-
-
-def _advisory(advisory: Advisory | None) -> dict[str, Any] | None:
-    if advisory is None:
-        return None
-    return {
-        "id": advisory.id,
-        "aliases": list(advisory.aliases),
-        "fixed_in": list(advisory.fixed_in),
-        "summary": advisory.summary,
-        "link": advisory.link or None,
-        "withdrawn": advisory.withdrawn,
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,11 +14,10 @@ from mfenv._commands._common import (
     platform_option,
     print_json,
     say,
-    size_text,
 )
+from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
-    from envid.resolved import ResolvedEnv
     from mfenv.exploring.comparing import Caused, Compared
 
 _EXAMPLES = """\b
@@ -57,7 +56,7 @@ def diff(
     for note in found.notes:
         say(f"note: {note}")
     if as_json:
-        compared = [_plain(one) for one in found.compared]
+        compared = [one.to_dict() for one in found.compared]
         print_json({"compared": compared, "notes": list(found.notes)})
     else:
         for number, one in enumerate(found.compared):
@@ -108,24 +107,3 @@ def _cause(caused: Caused) -> str:
     if caused.difference:
         return f" <- {caused.difference}"
     return f" <- {caused.statement.said}" if caused.statement else ""
-
-
-def _plain(one: Compared) -> dict[str, Any]:
-    return {
-        "before": _side(one.before),
-        "after": _side(one.after),
-        "asked": [difference.to_dict() for difference in one.asked],
-        "changes": [caused.to_dict() for caused in one.changes]
-        if one.before and one.after
-        else None,
-    }
-
-
-def _side(env: ResolvedEnv | None) -> dict[str, Any] | None:
-    if env is None:
-        return None
-    return {
-        **env.env_id._asdict(),
-        "python": env.python,
-        "size": sum(package.size or 0 for package in env.packages),
-    }

@@ -15,9 +15,9 @@ from mfenv._commands._common import (
     platform_option,
     print_json,
     say,
-    size_text,
 )
 from mfenv._layout import table
+from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
     from mfenv.rows import EnvRow

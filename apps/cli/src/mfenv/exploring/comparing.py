@@ -59,6 +59,15 @@ class Compared:
     def differ(self) -> bool:
         return bool(self.asked or self.changes)
 
+    def to_dict(self) -> dict[str, Any]:
+        both = self.before and self.after
+        return {
+            "before": _side(self.before),
+            "after": _side(self.after),
+            "asked": [difference.to_dict() for difference in self.asked],
+            "changes": [caused.to_dict() for caused in self.changes] if both else None,
+        }
+
 
 def compare(before: ResolvedEnv, after: ResolvedEnv, *, with_asked: bool = True) -> Compared:
     """What is otherwise in `after`; of what was asked for only `with_asked`."""
@@ -93,6 +102,13 @@ def compare_asked(
     if after:
         return Compared(before=env, after=None, asked=_asked(there, asked, places))
     return Compared(before=None, after=env, asked=_asked(asked, there, env.origins))
+
+
+def _side(env: ResolvedEnv | None) -> dict[str, Any] | None:
+    if env is None:
+        return None
+    size = sum(package.size or 0 for package in env.packages)
+    return {**env.env_id._asdict(), "python": env.python, "size": size}
 
 
 def _asked(
