@@ -1,10 +1,12 @@
-"""What pages say that the code knows: a Sphinx extension that fills in `<!-- generated: NAME -->`.
+"""What pages say that is known elsewhere: a Sphinx extension that fills in two kinds of comments.
 
-Each part is MyST Markdown, a pure function of the code, so that tests read it without Sphinx.
+`<!-- generated: NAME -->` is made from the code, `<!-- table: README: HEAD -->` is the table of a README
+whose first head is HEAD. Each part is MyST Markdown, so that tests read it without Sphinx.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields
 from importlib import import_module
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["LIBRARIES", "PARTS", "commands", "filled", "public_modules", "setup"]
 
 _ROOT = Path(__file__).parent.parent
-_MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
+_GENERATED = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
+_TABLE = re.compile(r"^<!-- table: (\S+): (.+) -->$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)#]+)(#[^)]*)?\)")
 
 LIBRARIES = {
     "envid": "libs/envid",
@@ -31,9 +35,30 @@ LIBRARIES = {
 """The libraries, and where they are."""
 
 
-def filled(text: str) -> str:
-    """The text of a page with what is generated in it; raises `KeyError` for no such part."""
-    return _MARK.sub(lambda mark: PARTS[mark[1]](), text)
+def filled(text: str, folder: Path) -> str:
+    """The text of a page in `folder` with what belongs into it.
+
+    Raises `KeyError` for a part that is none, and `ValueError` for a table that is not there.
+    """
+    text = _GENERATED.sub(lambda mark: PARTS[mark[1]](), text)
+    return _TABLE.sub(lambda mark: _table_of(_ROOT / mark[1], mark[2], folder), text)
+
+
+def _table_of(readme: Path, head: str, folder: Path) -> str:
+    """A table of a README, with its links to other pages of the site, and without its others."""
+    lines = readme.read_text(encoding="utf-8").splitlines()
+    start = next((n for n, line in enumerate(lines) if line.startswith(f"| {head} |")), None)
+    if start is None:
+        raise ValueError(f"{readme}: there is no table `{head}`")
+    end = next(n for n in range(start, len(lines) + 1) if n == len(lines) or not lines[n])
+
+    def link(match: re.Match[str]) -> str:
+        there = (readme.parent / match[2]).resolve()
+        if not there.is_relative_to(_ROOT / "docs"):
+            return match[1]
+        return f"[{match[1]}]({os.path.relpath(there, folder)}{match[3] or ''})"
+
+    return _LINK.sub(link, "\n".join(lines[start:end]))
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -185,8 +210,8 @@ def _plain_docstring(*arguments: Any) -> None:
     lines[:] = "".join(parts).splitlines()
 
 
-def _fill(_: Any, __: str, content: list[str]) -> None:
-    content[0] = filled(content[0])
+def _fill(app: Any, page: str, content: list[str]) -> None:
+    content[0] = filled(content[0], Path(app.env.doc2path(page)).parent)
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -23,6 +23,10 @@ PAGES = sorted(DOCS.rglob("*.md"))
 LINK = re.compile(r"\[[^\]`]*(?:`[^`]*`[^\]`]*)*\]\(([^)\s]+)\)")
 
 
+def text_of(page: Path) -> str:
+    return filled(page.read_text(), page.parent)
+
+
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert run(cli, [*words, "--help"], name="mfenv") == 0
     return capsys.readouterr().out
@@ -36,7 +40,7 @@ def options_in(said: str) -> set[str]:
 def test_every_command_and_option_of_the_help_is_described(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    page = filled((DOCS / "reference" / "commands.md").read_text())
+    page = text_of(DOCS / "reference" / "commands.md")
     sections = {one.split("\n", 1)[0]: one for one in page.split("\n## ")[1:]}
     common = options_in(help_of(capsys))
     assert all(one in page.split("\n## ")[0] for one in common - {"--help"})
@@ -56,20 +60,20 @@ def test_every_command_and_option_of_the_help_is_described(
 
 
 def test_every_setting_is_described(machine: Machine) -> None:
-    page = filled((DOCS / "reference" / "settings.md").read_text())
+    page = text_of(DOCS / "reference" / "settings.md")
     rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.+) \|$", page, re.MULTILINE)
     settings = machine.json("config")
     assert [row[0] for row in rows] == [*settings]
 
 
 def test_every_format_is_described() -> None:
-    page = filled((DOCS / "reference" / "files.md").read_text())
+    page = text_of(DOCS / "reference" / "files.md")
     assert re.findall(r"^\| `(\w[\w.-]+)` \| .", page, re.MULTILINE) == [*FORMATS]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_public_module_is_described(library: str) -> None:
-    page = filled((DOCS / "reference" / f"api-{library}.md").read_text())
+    page = text_of(DOCS / "reference" / f"api-{library}.md")
     told = re.findall(r"^\.\. automodule:: ([\w.]+)$", page, re.MULTILINE)
     assert told == public_modules(library)
     assert told
@@ -86,7 +90,7 @@ def test_every_part_is_on_a_page() -> None:
 
 def anchors(path: Path) -> set[str]:
     """The names that GitHub and MyST give to the headings of a page."""
-    titles = re.findall(r"^#+ (.+)$", filled(path.read_text()), re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text_of(path), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles)
     return {*plain}
 

@@ -21,7 +21,7 @@ from mfenv.locking import _at_once
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "lock-format.md"
 TEXT = DOCUMENT.read_text()
-EXAMPLE = TEXT.partition("```toml\n")[2].partition("```")[0]
+EXAMPLE = TEXT.partition(":caption: mfenv.lock\n")[2].partition("```")[0]
 
 
 def refused(old: str, new: str) -> InvalidLock:
