@@ -172,6 +172,7 @@ WRONG = {
     "platforms": ("linux", "win-64", "linux-64 osx"),
     "pre": ("maybe",),
     "preferred_format": ("zip", ".conda"),
+    "pypi_resolver": ("poetry", "pip3", ""),
     "python": ("three", "3.x", "python3"),
     "python_provider": ("magic", "pyenv"),
     "seed": ("maybe",),

@@ -77,6 +77,12 @@ class Settings:
     index_strategy: str = _setting(
         "first-index", "`first-index`: the first index that has a name decides its versions"
     )
+    pypi_resolver: str = _setting(
+        "uv",
+        "what chooses PyPI packages: `uv`, which comes with mfenv, or the `pip` on PATH with its own"
+        " configuration",
+        ("uv", "pip"),
+    )
     pre: bool = _setting(False, "accept pre-releases")
     exclude_newer: str = _setting("", "ignore what was published at or after this moment")
     virtual_packages: tuple[str, ...] = _setting(

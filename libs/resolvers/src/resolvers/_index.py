@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from pkgcache.web.credentials import Credentials
     from resolvers._uv import Uv
 
-__all__ = ["PUBLIC_INDEX", "IndexSettings", "index_settings", "public_index", "with_login"]
+__all__ = [
+    "PUBLIC_INDEX",
+    "IndexSettings",
+    "index_settings",
+    "link",
+    "public_index",
+    "with_login",
+]
 
 PUBLIC_INDEX = "pypi"
 """The name under which a spec's sources hold the public index: uv's default."""
@@ -45,7 +52,7 @@ def index_settings(
         arguments += ["--exclude-newer", options.exclude_newer]
     places = [source.url for source in spec.sources if source.kind == "find-links"]
     links = [
-        *(_link(place, credentials) for place in places),
+        *(link(place, credentials) for place in places),
         *(folder.as_uri() for folder in folders),
     ]
     config = [f"find-links = [{', '.join(map(_toml, links))}]"]
@@ -74,7 +81,8 @@ def with_login(url: str, credentials: Credentials) -> str:
     return url.replace("://", f"://{account}@", 1)
 
 
-def _link(url: str, credentials: Credentials) -> str:
+def link(url: str, credentials: Credentials) -> str:
+    """The URL of a find-links location, with the login that belongs to it."""
     return with_login(url, credentials) if "://" in url else Path(url).absolute().as_uri()
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
 __all__ = [
+    "ChosenWheels",
     "File",
     "Notes",
     "UvPackage",
@@ -89,6 +90,14 @@ class Notes:
 
     via: tuple[str, ...]
     index: str | None
+
+
+class ChosenWheels(NamedTuple):
+    """An engine's answer: the packages, who needs each and where it is from, and what it warns of."""
+
+    locked: tuple[UvPackage, ...]
+    notes: Mapping[str, Notes]
+    warnings: tuple[str, ...]
 
 
 def read_lock(text: str) -> tuple[UvPackage, ...]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
-from resolvers._compile import compile_alone, compile_lock, compile_versions
+from resolvers._compile import compile_alone, compile_lock, compile_notes, compile_versions
+from resolvers._lock import ChosenWheels
 from resolvers._reasons import has_for_older_python
 from resolvers.errors import NeedsBuild, NoSolution
 
@@ -19,12 +20,24 @@ if TYPE_CHECKING:
     from resolvers._question import UvQuestion
     from resolvers._uv import Uv
 
-__all__ = ["solve"]
+__all__ = ["choose"]
 
 Lock = tuple["UvPackage", ...]
 
 
-def solve(uv: Uv, question: UvQuestion) -> Lock:
+def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
+    """What the engine of the context takes for a question; raises `ResolveError`."""
+    if question.context.pypi_engine == "pip":
+        # Of other engines, only the one that was chosen is ever loaded.
+        from resolvers import _pip
+
+        return _pip.choose(uv, question)
+    locked = _solve(uv, question)
+    # A second question about the same packages: the lock file does not say who needs what.
+    return ChosenWheels(locked, *compile_notes(uv, question, locked))
+
+
+def _solve(uv: Uv, question: UvQuestion) -> Lock:
     """The packages of an environment; raises `ResolveError`.
 
     uv takes the newest versions, and an sdist is as good as a wheel to it. Where that leaves

@@ -69,14 +69,9 @@ class MixedResolver:
             raise UnsupportedRequest(
                 "this resolver takes Python from conda, and the spec asks for the system's"
             )
-        beside = Beside(
-            worker=self._worker,
-            alias=self._alias,
-            package_format=self._format,
-            names=self._names,
-            spec=spec,
-            context=context,
-        )
+        if context.pypi_engine != "uv":
+            return self._beside_first(spec, platforms, context)
+        beside = self._beside(spec, context)
         moving, refused = Moving(Rounds(context.joint_rounds)), list[RefusedAnswer]()
         try:
             return _resolve(beside, platforms, moving, refused)
@@ -103,6 +98,31 @@ class MixedResolver:
         except REFUSALS as error:
             if moving.rounds.over:
                 error.hint = moving.hint(error)
+            raise
+
+    def _beside(self, spec: EnvSpec, context: ResolveContext) -> Beside:
+        return Beside(
+            worker=self._worker,
+            alias=self._alias,
+            package_format=self._format,
+            names=self._names,
+            spec=spec,
+            context=context,
+        )
+
+    def _beside_first(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """What goes with conda's own choice: other engines do not tell what else there would be."""
+        context = replace(context, joint_rounds=0)
+        try:
+            return _resolve(self._beside(spec, context), platforms, Moving(Rounds(0)), [])
+        except REFUSALS as error:
+            if {"conda", "npconda"} & {*spec.requirements} and not isinstance(
+                error, UnknownPackage
+            ):
+                hint = "`pypi_resolver = uv` also looks for other choices of conda packages"
+                error.hint = "; ".join(filter(None, (error.hint, hint)))
             raise
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
 from pkgcache.threads import Threads
-from resolvers._compile import compile_notes
 from resolvers._files import Files
 from resolvers._index import PUBLIC_INDEX
 from resolvers._project_files import ProjectFiles
 from resolvers._python_bounds import PythonBounds
 from resolvers._python_choice import first_that_solves
 from resolvers._question import UvQuestion, local_source
-from resolvers._solve import solve
+from resolvers._solve import choose
 from resolvers._uv import Uv
 from resolvers._verdict import Verdict
 from resolvers.errors import BuildFailed, NeedsPlatform, UnsupportedRequest
@@ -173,7 +172,7 @@ def _resolve(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Resol
 
 def _resolved(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Resolution:
     try:
-        locked = solve(uv, question)
+        chosen = choose(uv, question)
     except BuildFailed as error:
         # Where uv is told of another machine by an interpreter, it builds for that machine too.
         if question.target.uv_platform or question.target.platform == host_platform():
@@ -185,9 +184,7 @@ def _resolved(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Reso
             f" {nearest.spoken_floor}"
         )
         question = replace(question, target=nearest)
-        locked = solve(uv, question)
-    # A second question about the same packages: the lock file does not say who needs what.
-    notes, warned = compile_notes(uv, question, locked)
+        chosen = choose(uv, question)
     pending = [
         work.submit(
             files.package,
@@ -195,12 +192,12 @@ def _resolved(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Reso
             question,
             [
                 question.package_of(name)
-                for name, other in notes.items()
+                for name, other in chosen.notes.items()
                 if package.name in other.via
             ],
-            _source(package, notes, question.spec),
+            _source(package, chosen.notes, question.spec),
         )
-        for package in locked
+        for package in chosen.locked
         if not question.is_there(package.name)
     ]
     taken: list[tuple[Package, Artifact | None]] = []
@@ -222,7 +219,7 @@ def _resolved(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Reso
         python=question.python.version,
         packages=tuple(package for package, _ in taken),
         artifacts=tuple(artifact for _, artifact in taken if artifact),
-        notes=warned,
+        notes=chosen.warnings,
     )
 
 

@@ -47,6 +47,12 @@ _IDLE = (
         "there is no store",
     ),
     _Idle(
+        ("joint_rounds",),
+        "pypi_resolver",
+        lambda settings: settings.pypi_resolver != "uv",
+        "it does not tell what else there would be",
+    ),
+    _Idle(
         ("channels", "channel_priority", "channel_alias", "pypi_names", "joint_rounds"),
         "python_provider",
         lambda settings: settings.python_provider == "system",

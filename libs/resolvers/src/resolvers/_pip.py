@@ -1,0 +1,301 @@
+"""pip in the place of uv: what it would install, by its own report and configuration.
+
+It is asked with nothing of ours but the request: its configuration files, `PIP_*` variables and
+key rings hold, and its own index stands for the public one. What may hold a credential is on its
+standard input. pip builds no wheel here; what has none is built as ever.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
+
+from envid.platforms import host_platform
+from resolvers._index import PUBLIC_INDEX, link, with_login
+from resolvers._lock import ChosenWheels, File, Notes
+from resolvers._markers import Markers
+from resolvers._pip_diagnosis import diagnose
+from resolvers._pip_report import PipReport, plain
+from resolvers._programs import find_program, users_environment
+from resolvers._reasons import has_for_older_python
+from resolvers.errors import (
+    EngineFailed,
+    NeedsBuild,
+    NoSolution,
+    RequirementsUnmet,
+    UnsupportedRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from resolvers._lock import UvPackage
+    from resolvers._question import UvQuestion
+    from resolvers._uv import Uv
+
+__all__ = ["LEAST", "choose"]
+
+LEAST = "23.0"
+"""The first pip whose report has all hashes, and that is asked about other platforms in a dry run."""
+_WITH_CUTOFF = "26.0"
+_SETTING = "`pypi_resolver` to `uv`"
+# Each round asks for something that no round before did, and what there is has an end.
+_ROUNDS = 20
+
+
+def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
+    """What pip takes for a question, who needs it and where it is from; raises `ResolveError`."""
+    pip = _Pip(uv, question)
+    first, *then = pip.ways
+    chosen = pip.choose(wheels=first)
+    # Told of the target, it may take another version, which has a wheel that serves.
+    if then and any(not package.sdist for package in pip.unserved(chosen)):
+        with suppress(NoSolution):
+            chosen = pip.choose(wheels=True)
+    older = tuple(
+        package.name
+        for package in pip.unserved(chosen)
+        if not question.final and has_for_older_python(package, question)
+    )
+    if older:
+        raise NeedsBuild(question.target.platform, older)
+    return chosen
+
+
+class _Pip:
+    """pip, and what it is asked for one platform."""
+
+    def __init__(self, uv: Uv, question: UvQuestion) -> None:
+        self._uv, self._question = uv, question
+        self._program = find_program("pip", LEAST, _SETTING, uv.processes)
+        self._check()
+        self._markers = Markers(question.target.platform, question.python.version)
+        self._lines = tuple(self._held(question.lines))
+
+    @property
+    def ways(self) -> tuple[bool, ...]:
+        """Whether to ask for wheels alone: only so, or at last.
+
+        Told of a platform, or of a Python that it does not run under, pip takes nothing else. Here
+        it may also take sources, but then knows nothing of the floor.
+        """
+        if self._is_elsewhere:
+            return (True,)
+        return (False,) if self._question.spec.options.no_binary else (False, True)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        question = self._question
+        return question.target.platform != host_platform() or not question.python.is_near
+
+    def choose(self, *, wheels: bool) -> ChosenWheels:
+        """The answer with wheels alone, or with sources as well."""
+        preferred = self._question.context.preferred.get(self._question.target.platform, ())
+        kept = [f"{one.name}=={one.version}" for one in preferred if one.kind == "pypi"]
+        if kept:
+            # Versions stay where they were if all of them can: pip has constraints, and no wishes.
+            with suppress(NoSolution):
+                return self._choose(kept, wheels=wheels)
+        return self._choose((), wheels=wheels)
+
+    def _choose(self, kept: Sequence[str], *, wheels: bool) -> ChosenWheels:
+        added: list[str] = []
+        for _ in range(_ROUNDS):
+            report = self._ask((*self._lines, *added), kept, wheels=wheels)
+            walk = report.walk(self._lines, added, self._markers)
+            lacking = [text for text in dict.fromkeys(walk.lacking) if text not in added]
+            if not lacking:
+                break
+            added += lacking
+        if walk.lacking:
+            raise RequirementsUnmet(
+                self._question.target.platform,
+                tuple(f"`{text}` is needed there, and pip finds none" for text in walk.lacking),
+            )
+        locked = tuple(
+            self._whole(package) for name, package in report.packages.items() if name in walk.needed
+        )
+        notes = {
+            package.name: Notes(
+                via=tuple(sorted(walk.via[package.name])), index=self._place(package)
+            )
+            for package in locked
+        }
+        withdrawn = sorted(report.yanked & walk.needed)
+        warnings = tuple(self._withdrawn(report.packages[name]) for name in withdrawn)
+        return ChosenWheels(locked, notes, warnings)
+
+    def unserved(self, chosen: ChosenWheels) -> list[UvPackage]:
+        """The packages that have no wheel for the target, and are not to be built anyway."""
+        question = self._question
+        return [
+            package
+            for package in chosen.locked
+            if not package.direct
+            and not question.is_there(package.name)
+            and not question.must_build(package.name)
+            and question.wheel(package) is None
+        ]
+
+    def _check(self) -> None:
+        question, options = self._question, self._question.spec.options
+        if self._is_elsewhere and options.no_binary:
+            raise UnsupportedRequest(
+                f"`no_binary` is asked for, and for {question.target.platform} and Python"
+                f" {question.python.version} pip looks at wheels alone",
+                f"set {_SETTING}",
+            )
+        if options.exclude_newer and self._program.version < Version(_WITH_CUTOFF):
+            raise UnsupportedRequest(
+                f"a cut-off date is asked for, and pip {self._program.version} knows of none",
+                f"install pip {_WITH_CUTOFF}, or set {_SETTING}",
+            )
+        places = [source.url for source in question.spec.sources if source.kind != "channel"]
+        away = [place for place in places if place == PUBLIC_INDEX or place.startswith("http")]
+        if question.context.offline and away:
+            raise UnsupportedRequest("pip cannot do without the network", f"set {_SETTING}")
+
+    def _held(self, lines: Sequence[str]) -> Iterator[str]:
+        """The requirements whose markers hold for the target, without these."""
+        for line in lines:
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:  # a bare URL
+                yield line
+                continue
+            if self._markers.hold(requirement):
+                yield plain(requirement)
+
+    def _ask(self, lines: Sequence[str], kept: Sequence[str], *, wheels: bool) -> PipReport:
+        question = self._question
+        with tempfile.TemporaryDirectory() as work:
+            report, constraints = Path(work) / "report.json", Path(work) / "constraints.txt"
+            constraints.write_text("\n".join((*self._constraints(), *kept)))
+            text = "\n".join((*self._sources(), *lines, ""))
+            done = self._uv.processes.run(
+                f"pip install --dry-run {question.target.platform}",
+                (
+                    *(self._program.path, "--python", question.python.path, "install"),
+                    *("--dry-run", "--ignore-installed", "--no-input", "--progress-bar", "off"),
+                    *("--disable-pip-version-check", "--report", report),
+                    *self._options(wheels=wheels),
+                    *("--constraint", constraints, "--requirement", "/dev/stdin"),
+                ),
+                text=text,
+                environment={**users_environment(), **self._uv.network},
+                directory=Path(work),
+            )
+            if done.returncode:
+                raise self._uv.named(diagnose(done.stdout, done.stderr, question, lines))
+            try:
+                return PipReport.read(json.loads(report.read_bytes()))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                reason = "its report cannot be read"
+                raise EngineFailed("pip", reason, f"{done.stdout}\n{done.stderr}") from error
+
+    def _constraints(self) -> Iterator[str]:
+        for text in self._question.pins:
+            # A constraint is about versions; pip refuses one with extras.
+            yield re.sub(r"^([\w.-]+)\s*\[[^]]*\]", r"\1", text)
+
+    def _sources(self) -> Iterator[str]:
+        """Where to look, as lines of a requirements.txt."""
+        question = self._question
+        credentials = question.context.credentials
+        indexes = [source.url for source in question.spec.sources if source.kind == "index"]
+        if not indexes:
+            yield "--no-index"
+        # The public index is whatever pip has in its place, and what it has of others stays.
+        own = PUBLIC_INDEX in indexes
+        option = "--extra-index-url" if own else "--index-url"
+        for url in indexes:
+            if url != PUBLIC_INDEX:
+                yield f"{option} {with_login(url, credentials)}"
+                option = "--extra-index-url"
+        for source in question.spec.sources:
+            if source.kind == "find-links":
+                yield f"--find-links {link(source.url, credentials)}"
+        if question.stubs:
+            yield f"--find-links {question.stubs.folder.as_uri()}"
+
+    def _options(self, *, wheels: bool) -> Iterator[str]:
+        question, options = self._question, self._question.spec.options
+        if options.prereleases:
+            yield "--pre"
+        if options.exclude_newer:
+            yield from ("--uploaded-prior-to", options.exclude_newer)
+        if not wheels:
+            for name in options.no_binary:
+                yield from ("--no-binary", name)
+            # Conda's own are wheels here, whatever is said of others.
+            stubs = question.stubs.by_name if question.stubs else ()
+            for name in (*options.only_binary, *question.only_binary, *stubs):
+                yield from ("--only-binary", name)
+            return
+        version = Version(question.python.version)
+        released = version.base_version if not version.is_prerelease else version.base_version[:4]
+        yield from ("--only-binary", ":all:", "--implementation", "cp")
+        yield from ("--python-version", released)
+        tags = list(question.ranks)
+        for platform in dict.fromkeys(tag.platform for tag in tags if tag.platform != "any"):
+            yield from ("--platform", platform)
+        own = f"cp{question.python.series.replace('.', '')}"
+        for abi in dict.fromkeys(tag.abi for tag in tags if tag.interpreter == own.rstrip("t")):
+            yield from ("--abi", abi)
+
+    def _whole(self, package: UvPackage) -> UvPackage:
+        """The package with all files of its version, where another one of them may be wanted."""
+        question = self._question
+        wanted = package.name in question.hashes or not question.wheel(package)
+        if package.direct or package.version is None or not wanted:
+            return package
+        version, there = Version(package.version), {file.filename for file in package.files}
+        files = [
+            File(filename=one.filename, url=one.url, size=None, hashes=one.digests)
+            for one in question.projects.of(package.name)
+            if one.version == version and one.filename not in there and one.url
+        ]
+        sdists = [file for file in files if not file.is_wheel]
+        return replace(
+            package,
+            wheels=(*package.wheels, *(file for file in files if file.is_wheel)),
+            sdist=package.sdist or next(iter(sdists), None),
+        )
+
+    def _place(self, package: UvPackage) -> str | None:
+        """The source of the spec that a package is from; raises `NoSolution` for a wrong one."""
+        question = self._question
+        sources = [source.url for source in question.spec.sources if source.kind != "channel"]
+        if package.direct or question.is_there(package.name) or not sources:
+            return None
+        if len(sources) == 1:
+            # Its own configuration may name folders beside that.
+            local = all(file.url.startswith("file:") for file in package.files)
+            return None if local and sources[0].startswith("http") else sources[0]
+        # By our reading of the sources, of which the first that has a name decides unless it is said
+        # otherwise, and pip knows of no order.
+        listed = question.projects.of(package.name)
+        names = {file.filename for file in package.files}
+        place = next((file.place for file in listed if file.filename in names), None)
+        if listed and place is None:
+            raise NoSolution(
+                question.target.platform,
+                f"pip takes `{min(names)}`, and the first source that has"
+                f" `{package.name}`, which decides, is {listed[0].place}",
+                question.asked({package.name}),
+                f"set `index_strategy` to `unsafe-best-match`, or {_SETTING}",
+            )
+        return place
+
+    def _withdrawn(self, package: UvPackage) -> str:
+        text = f"`{package.name}=={package.version}` was withdrawn (yanked)"
+        where = self._question.origin(package.name)
+        return f"{text} ({where})" if where else text

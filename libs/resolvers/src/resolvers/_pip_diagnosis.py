@@ -1,0 +1,172 @@
+"""What pip's failures mean."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from envid.platforms import host_platform
+from envid.redaction import redact
+from resolvers._build_logs import build_failed
+from resolvers._network import seen
+from resolvers._question import named_package
+from resolvers._refusals import REFUSED, refusal
+from resolvers._story import Story
+from resolvers.errors import (
+    EngineFailed,
+    IndexUnreachable,
+    NoSolution,
+    PythonRefused,
+    UnknownPackage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resolvers._question import UvQuestion
+    from resolvers.errors import ResolveError
+
+__all__ = ["diagnose"]
+
+_NONE = re.compile(
+    r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*?)\)"
+)
+_WHO = re.compile(r"^(?P<text>.*?)(?: \(from (?P<by>.*)\))?$")
+_CONFLICT = re.compile(r"^The conflict is caused by:\n((?: {4}.*\n)+)", re.MULTILINE)
+_CANNOT = re.compile(r"Cannot install (.+?) because these package versions have conflicting")
+_PYTHON = re.compile(r"Package '([^']+)' requires a different Python: (\S+) not in '([^']*)'")
+_IGNORED = re.compile(
+    r"Ignored the following versions that require a different python version: (.*)"
+)
+_STATUS = re.compile(r"(?:HTTP error (\d{3})\b.*? for url:? |(401) Error.*? for )(\S+)")
+_SILENT = re.compile(r"Retrying \(Retry\(.*?\)\) after connection broken by '(.*?)': (\S+)")
+_GONE = (404, 410)
+_BUILD = re.compile(r"metadata-generation-failed|subprocess-exited-with-error|build-.*-failed")
+_SAID = re.compile(r"^(?:ERROR|error|CRITICAL): (.*)", re.MULTILINE)
+
+
+def diagnose(stdout: str, stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError:
+    """The error that a failed `pip install` means; `lines` are what it was asked for."""
+    log = redact(f"{stdout}\n{stderr}")
+    return (
+        _unreachable(stderr, question)
+        or _other_python(stderr, question)
+        or _failed_build(stdout, stderr, question)
+        or _not_there(stderr, question, lines)
+        or _conflict(stdout, stderr, question)
+        or EngineFailed("pip", _last(stderr), log)
+    )
+
+
+def _unreachable(stderr: str, question: UvQuestion) -> ResolveError | None:
+    if answered := _STATUS.search(stderr):
+        return _answered(answered[3], int(answered[1] or answered[2]), question)
+    # It goes on as if the index were empty; of several that fail, the last is as good as any.
+    if silent := _SILENT.search(stderr):
+        sources = [source.url for source in question.spec.sources if source.kind == "index"]
+        where = redact(sources[0]) if sources else silent[2]
+        return IndexUnreachable(where, redact(silent[1]), hint="check the address and the network")
+    return None
+
+
+def _answered(url: str, status: int, question: UvQuestion) -> IndexUnreachable:
+    where = redact(url)
+    if status in REFUSED:
+        reason, hint = refusal(status, where, question.context.credentials)
+        return IndexUnreachable(where, reason, status, hint)
+    return IndexUnreachable(where, f"HTTP status {status}", status, "check the address")
+
+
+def _unread(name: str, question: UvQuestion) -> IndexUnreachable | None:
+    """Why an index does not show a project, if not because it has none: pip passes that over."""
+    for source in question.spec.sources:
+        if source.kind == "index":
+            page = f"{question.projects.root(source)}/{name}/"
+            failure = seen(page, question.context)
+            if failure and failure.status in REFUSED:
+                return _answered(page, int(failure.status or 0), question)
+            if failure and failure.status not in _GONE:
+                return IndexUnreachable(
+                    redact(source.url), failure.reason, failure.status, failure.hint
+                )
+    return None
+
+
+def _other_python(stderr: str, question: UvQuestion) -> ResolveError | None:
+    other = _PYTHON.search(stderr)
+    if not other:
+        return None
+    name = named_package(other[1])
+    return PythonRefused(
+        question.target.platform,
+        f"`{name}` is for Python {other[3]}, and this is {other[2]}",
+        question.asked({name}),
+        "ask for another Python, or for other versions",
+    )
+
+
+def _failed_build(stdout: str, stderr: str, question: UvQuestion) -> ResolveError | None:
+    if not _BUILD.search(stderr):
+        return None
+    named = re.search(
+        r"^ *╰─> (\S+)$|Getting .* for (\S+)|Failed to build (\S+)", stderr, re.MULTILINE
+    )
+    package = next(filter(None, named.groups()), "a source") if named else "a source"
+    story = Story.read(f"error: pip cannot ask it for what it needs\n\n[stderr]\n{stdout}{stderr}")
+    return build_failed(redact(package), story, question.context.cache_dir)
+
+
+def _not_there(stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError | None:
+    none = _NONE.search(stderr)
+    if not none:
+        return None
+    who = _WHO.fullmatch(none[1])
+    text = who["text"] if who else none[1]
+    by = (who and who["by"]) or ""
+    name = canonicalize_name(named_package(text) or text)
+    known = question.projects.of(name)
+    platform, asked = question.target.platform, question.asked({name})
+    needed = f"`{redact(text)}`" + (f", which {by} needs," if by and "/dev/stdin" not in by else "")
+    if not known:
+        return _unread(name, question) or UnknownPackage(
+            platform, f"{needed} is not in any of the sources", asked
+        )
+    ignored = _IGNORED.search(stderr)
+    if ignored and none[2] == "none":
+        reason = f"{needed} is for other Pythons: {' '.join(ignored[1].split())}"
+        return PythonRefused(
+            platform,
+            f"{reason}, and this is {question.python.version}",
+            asked,
+            "ask for another Python, or for other versions",
+        )
+    versions = f"there is {none[2]}" if none[2] != "none" else f"no wheel of it is for {platform}"
+    hint = None
+    asked_itself = any(named_package(line) == name for line in lines)
+    if platform != host_platform() and not asked_itself:
+        hint = (
+            "pip reads markers as this machine does, and may want what only this machine needs:"
+            f" resolve on {platform}, or set `pypi_resolver` to `uv`"
+        )
+    return NoSolution(platform, f"{needed} cannot be had: {versions}", asked, hint)
+
+
+def _conflict(stdout: str, stderr: str, question: UvQuestion) -> ResolveError | None:
+    caused, cannot = _CONFLICT.search(stdout), _CANNOT.search(stderr)
+    if not caused and not cannot:
+        return None
+    texts = caused[1].splitlines() if caused else [cannot[1] if cannot else ""]
+    said = [re.sub(r"\+conda\b", "", redact(" ".join(text.split()))) for text in texts]
+    said = [text.replace("The user requested (constraint)", "held is") for text in said]
+    said = [text.replace("The user requested", "asked is") for text in said]
+    names = {named_package(word) for text in said for word in text.split()}
+    return NoSolution(
+        question.target.platform, "; ".join(said), question.asked(names - {"", "asked", "is"})
+    )
+
+
+def _last(stderr: str) -> str:
+    said = _SAID.findall(stderr)
+    return redact(" ".join(said[-1].split())) if said else "it does not say why"

@@ -1,0 +1,141 @@
+"""What pip says that it would install (`--report`), as the target sees it.
+
+pip reads markers as the interpreter that it runs under does, whatever platform it is asked about.
+So all requirements are read again here, by the markers of the target: what they need beside, pip is
+asked for by name, and what only this machine needs is left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from resolvers._lock import File, UvPackage, Vcs, plain_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from resolvers._markers import Markers
+
+__all__ = ["PipReport", "plain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipReport:
+    """The packages by name, what they require, and which were withdrawn."""
+
+    packages: Mapping[str, UvPackage]
+    requires: Mapping[str, tuple[Requirement, ...]]
+    requested: frozenset[str]
+    yanked: frozenset[str]
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> PipReport:
+        """Read the JSON of pip; raises `KeyError` or `TypeError` for what is not pip's."""
+        items = [(canonicalize_name(item["metadata"]["name"]), item) for item in data["install"]]
+        return cls(
+            packages={name: _locked(name, item) for name, item in items},
+            requires={
+                name: tuple(_requirements(item["metadata"].get("requires_dist") or ()))
+                for name, item in items
+            },
+            requested=frozenset(name for name, item in items if item["requested"]),
+            yanked=frozenset(name for name, item in items if item.get("is_yanked")),
+        )
+
+    def walk(self, lines: Iterable[str], added: Iterable[str], markers: Markers) -> PipWalk:
+        """What the lines need of these packages, by the markers; `added` are lines of ours."""
+        walk = PipWalk()
+        asked = [*_requirements(lines)]
+        ours = {canonicalize_name(one.name) for one in _requirements(added)}
+        # What has no name in its line, such as a bare URL, pip has found the name of.
+        pending = [(name, "") for name in sorted(self.requested - ours)]
+        for one in asked:
+            pending += [(canonicalize_name(one.name), extra) for extra in ("", *one.extras)]
+        seen = set(pending)
+        while pending:
+            name, extra = pending.pop()
+            if name not in self.packages:
+                continue
+            walk.needed.add(name)
+            for requirement in self.requires[name]:
+                if not markers.hold(requirement, extra):
+                    continue
+                other = canonicalize_name(requirement.name)
+                walk.via[other].add(name)
+                if not self._meets(requirement):
+                    walk.lacking.append(plain(requirement))
+                more = {(other, wanted) for wanted in ("", *requirement.extras)} - seen
+                seen |= more
+                pending += sorted(more)
+        return walk
+
+    def _meets(self, requirement: Requirement) -> bool:
+        chosen = self.packages.get(canonicalize_name(requirement.name))
+        if chosen is None or chosen.version is None:
+            return chosen is not None
+        return requirement.specifier.contains(chosen.version, prereleases=True)
+
+
+@dataclass(slots=True)
+class PipWalk:
+    """What is `needed`, by whom (`via`), and the requirements that nothing meets."""
+
+    needed: set[str] = field(default_factory=set)
+    via: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    lacking: list[str] = field(default_factory=list)
+
+
+def plain(requirement: Requirement) -> str:
+    """A requirement without its marker."""
+    own = Requirement(str(requirement))
+    own.marker = None
+    return str(own)
+
+
+def _requirements(texts: Iterable[str]) -> Sequence[Requirement]:
+    found = []
+    for text in texts:
+        try:
+            found.append(Requirement(text))
+        except InvalidRequirement:  # a bare URL, or old metadata; the last check reads that again
+            continue
+    return found
+
+
+def _locked(name: str, item: Mapping[str, Any]) -> UvPackage:
+    info = item["download_info"]
+    url, archive, vcs = plain_url(info["url"]), info.get("archive_info"), info.get("vcs_info")
+    base = UvPackage(
+        name=name,
+        version=item["metadata"]["version"],
+        wheels=(),
+        sdist=None,
+        direct=bool(item["is_direct"]),
+        subdirectory=info.get("subdirectory"),
+        path=None,
+        vcs=None,
+    )
+    if vcs:
+        commit = Vcs(
+            url=info["url"], commit=vcs["commit_id"], subdirectory=info.get("subdirectory")
+        )
+        return replace(base, vcs=commit)
+    hashes = dict((archive or {}).get("hashes") or {})
+    file = File(
+        filename=unquote(urlsplit(url).path).rpartition("/")[2], url=url, size=None, hashes=hashes
+    )
+    local = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
+    return replace(
+        base,
+        wheels=(file,) if file.is_wheel else (),
+        sdist=None if file.is_wheel else file,
+        path=local if base.direct else None,
+    )

@@ -1,0 +1,85 @@
+"""Programs of the user that were chosen in the place of our engines: found on PATH, and asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from resolvers.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resolvers._processes import Processes
+
+__all__ = ["ChosenProgram", "find_program", "users_environment"]
+
+# What is ours, and what would decide what a program of Python's imports.
+_OURS = re.compile(r"(?:_?MFENV|METAFLOW|PYTHON)(?:_.*|[A-Z]*)")
+
+_found: dict[tuple[str, int], ChosenProgram] = {}
+_looking = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProgram:
+    """A program where it is, and its version."""
+
+    name: str
+    path: Path
+    version: Version
+
+
+def find_program(name: str, least: str, setting: str, processes: Processes) -> ChosenProgram:
+    """The program of a name on PATH, or at a path, once it has said that it is new enough.
+
+    `setting` is the one that chose it, and what it is set to without that. Raises `EngineFailed`.
+    """
+    found = shutil.which(Path(name).expanduser())
+    if not found:
+        place = "there is none at that path" if os.sep in name else "it is not on PATH"
+        raise EngineFailed(name, place, hint=f"install it, or set {setting}")
+    path = Path(found)
+    # It says its version once in a process; a file that was replaced is another one.
+    key = str(path), path.stat().st_mtime_ns
+    with _looking:
+        if key not in _found:
+            said = processes.run(
+                f"{path.name} --version", (path, "--version"), environment=users_environment()
+            )
+            _found[key] = ChosenProgram(path.name, path, _version(name, said.stdout, said.stderr))
+    program = _found[key]
+    if program.version < Version(least):
+        raise EngineFailed(
+            name,
+            f"{path} is {program.version}, and {least} is the oldest that will do",
+            hint=f"install a newer one, or set {setting}",
+        )
+    return program
+
+
+def users_environment() -> Mapping[str, str]:
+    """The variables that such a program gets: the user's own, by which it is configured.
+
+    A program that is chosen for its logins finds them there, as in the user's shell; ours it does
+    not get.
+    """
+    return {name: value for name, value in os.environ.items() if not _OURS.fullmatch(name)}
+
+
+def _version(name: str, *said: str) -> Version:
+    # `pip 26.3 from ...`, `conda 26.7.0`, `micromamba`'s bare `2.8.1`, and mamba's two lines.
+    for text in said:
+        if match := re.search(r"\b\d+(?:\.\d+)+(?:[a-z]+\d+)?\b", text):
+            try:
+                return Version(match[0])
+            except InvalidVersion:
+                break
+    raise EngineFailed(name, "it does not say its version", "\n".join(said))

@@ -1,0 +1,482 @@
+"""One suite of cases for every engine that is here, and how each differs from ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envid.platforms import host_platform
+from envid.spec import EnvSpec, Source
+from pkgcache.web.credentials import Credentials
+from resolvers.errors import (
+    BuildFailed,
+    EngineFailed,
+    IndexUnreachable,
+    NoMatchingFile,
+    NoSolution,
+    PythonRefused,
+    ResolveError,
+    UnknownPackage,
+    UnsupportedRequest,
+)
+from resolvers.mixed import MixedResolver
+from resolvers.testing import Distribution, FakeIndex, make_project, make_sdist, make_wheel
+
+from .helpers import THIS_PYTHON, resolve, resolve_all, spec_of, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.channel import Channels
+
+    from pkgcache.worker import Worker
+
+HOST = host_platform()
+FOREIGN = "osx-arm64" if HOST != "osx-arm64" else "linux-64"
+PYPI = ("uv", "pip")
+SYSTEM = {"linux-64": "linux", "osx-arm64": "darwin"}
+
+needs_pip = pytest.mark.skipif(shutil.which("pip") is None, reason="there is no pip on PATH")
+
+
+@pytest.fixture(autouse=True)
+def plain_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pip without the configuration of whoever runs the tests."""
+    for name in os.environ:
+        if name.startswith("PIP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+@pytest.fixture(
+    params=[pytest.param("uv"), pytest.param("pip", marks=[needs_pip, pytest.mark.slow])]
+)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked, and what any engine gives, but for those in `otherwise`."""
+
+    there: tuple[Distribution, ...]
+    asked: tuple[str, ...]
+    found: Mapping[str, str] | type[ResolveError]
+    platform: str = HOST
+    python: str = THIS_PYTHON
+    constraints: tuple[str, ...] = ()
+    pre: bool = False
+    otherwise: Mapping[str, Mapping[str, str] | type[ResolveError]] = field(default_factory=dict)
+
+
+_A1, _A2 = make_wheel("a", "1"), make_wheel("a", "2")
+_NEEDY = make_wheel("b", "2", requires=["a<2"])
+CASES = {
+    "the newest version": Case((_A1, _A2), ("a",), {"a": "2"}),
+    "an older one that goes": Case((_A1, _A2, _NEEDY), ("a", "b"), {"a": "1", "b": "2"}),
+    "a conflict": Case((_A1, _A2, _NEEDY), ("a>=2", "b"), NoSolution),
+    "a constraint": Case((_A1, _A2), ("a",), {"a": "1"}, constraints=("a<2",)),
+    "no such package": Case((_A1,), ("nowhere",), UnknownPackage),
+    "no such version": Case((_A1,), ("a>=3",), NoSolution),
+    "an extra": Case(
+        (make_wheel("e", "1", extras=["x"], requires=["a; extra == 'x'"]), _A1),
+        ("e[x]",),
+        {"a": "1", "e": "1"},
+    ),
+    "no pre-release": Case((_A1, make_wheel("a", "2rc1")), ("a",), {"a": "1"}),
+    "pre-releases": Case((_A1, make_wheel("a", "2rc1")), ("a",), {"a": "2rc1"}, pre=True),
+    "for another Python": Case(
+        (make_wheel("old", "1", requires_python="<3.8"),), ("old",), PythonRefused
+    ),
+    "a marker that holds there": Case(
+        (make_wheel("m", "1", requires=[f"a; sys_platform == '{SYSTEM[FOREIGN]}'"]), _A1),
+        ("m",),
+        {"a": "1", "m": "1"},
+        FOREIGN,
+    ),
+    "a marker that holds here alone": Case(
+        (make_wheel("m", "1", requires=[f"a; sys_platform == '{SYSTEM[HOST]}'"]), _A1),
+        ("m",),
+        {"m": "1"},
+        FOREIGN,
+    ),
+    "what this machine alone needs, and has": Case(
+        (
+            make_wheel("m", "1", requires=[f"n; sys_platform == '{SYSTEM[HOST]}'"]),
+            make_wheel("n", "1", tag="py3-none-manylinux_2_17_x86_64"),
+        ),
+        ("m",),
+        {"m": "1"},
+        FOREIGN,
+        otherwise={"pip": NoSolution},
+    ),
+    "a version that a marker bounds": Case(
+        (make_wheel("m", "1", requires=["a", f"a<2; sys_platform == '{SYSTEM[FOREIGN]}'"]), _A1, _A2),
+        ("m",),
+        {"a": "1", "m": "1"},
+        FOREIGN,
+    ),
+    "a marker of the request": Case(
+        (_A1, make_wheel("b", "1")),
+        (f"a; sys_platform == '{SYSTEM[FOREIGN]}'", "b; sys_platform == 'win32'"),
+        {"a": "1"},
+        FOREIGN,
+    ),
+    "the wheel of the target": Case(
+        (
+            make_wheel("t", "1", tag="py3-none-macosx_11_0_arm64"),
+            make_wheel("t", "1", tag="py3-none-manylinux_2_17_x86_64"),
+            make_wheel("t", "2", tag="py3-none-win_amd64"),
+        ),
+        ("t",),
+        {"t": "1"},
+        FOREIGN,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_engine_answers_alike(tmp_path: Path, engine: str, name: str) -> None:
+    case = CASES[name]
+    expected = case.otherwise.get(engine, case.found)
+    with FakeIndex(*case.there) as index:
+        spec = spec_of(
+            *case.asked,
+            index=index.url,
+            python=case.python,
+            constraints=case.constraints,
+            prereleases=case.pre,
+        )
+        if isinstance(expected, type):
+            with pytest.raises(expected) as caught:
+                resolve(spec, tmp_path, case.platform, pypi_engine=engine)
+            assert caught.type is expected
+            return
+        found = resolve(spec, tmp_path, case.platform, pypi_engine=engine)
+    assert versions(found) == expected
+
+
+def _table() -> str:
+    """The cases by engine, as the README has them."""
+    rows = ["| case | " + " | ".join(PYPI) + " |", "|---" * (1 + len(PYPI)) + "|"]
+    for name, case in CASES.items():
+        cells = [_cell(case.found)]
+        cells += [_cell(case.otherwise[one]) if one in case.otherwise else "=" for one in PYPI[1:]]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _cell(expected: Mapping[str, str] | type[ResolveError]) -> str:
+    if isinstance(expected, type):
+        return f"`{expected.__name__}`"
+    return ", ".join(f"{name} {version}" for name, version in expected.items())
+
+
+def test_the_readme_has_the_cases() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    assert text.partition("<!-- cases -->")[2].partition("<!-- /cases -->")[0].strip() == _table()
+
+
+@pytest.mark.slow
+def test_every_engine_describes_a_package_alike(tmp_path: Path) -> None:
+    found = {}
+    wheel = make_wheel("app", "1.0", requires=["c>=1"])
+    with FakeIndex(wheel, make_wheel("c", "2.0")) as index:
+        spec = spec_of("App", index=index.url)
+        for engine in PYPI:
+            if engine == "uv" or shutil.which(engine):
+                one = resolve(spec, tmp_path, pypi_engine=engine)["app"]
+                # pip's report has no sizes.
+                found[engine] = one.to_dict() | {"size": None}
+    assert len({json.dumps(each) for each in found.values()}) == 1
+
+
+def test_a_wheel_below_the_floor_is_taken_and_others_are_not(tmp_path: Path, engine: str) -> None:
+    machine = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}.get(HOST)
+    if not machine:
+        pytest.skip("glibc is Linux's")
+    tags = [f"py3-none-manylinux_2_{minor}_{machine}" for minor in (17, 28, 30)]
+    wheels = [make_wheel("a", "1", tag=tag) for tag in tags]
+    newer = make_wheel("b", "2", tag=tags[-1])
+    with FakeIndex(*wheels, make_wheel("b", "1"), newer) as index:
+        found = resolve(spec_of("a", "b", index=index.url), tmp_path, HOST, pypi_engine=engine)
+    assert (found["a"].filename, found["b"].version) == (f"a-1-{tags[1]}.whl", "1")
+
+
+def test_sources_are_built_by_us(tmp_path: Path, engine: str) -> None:
+    sdist = make_sdist(tmp_path / "src", "a", "1", requires=["b"])
+    tree = make_project(tmp_path / "tree", "d", "3")
+    subprocess.run(["git", "init", "-q", tree], check=True)
+    subprocess.run(["git", "-C", tree, "add", "."], check=True)
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", *who, "-C", tree, "commit", "-qm", "x"], check=True)
+    with FakeIndex(sdist, make_wheel("b", "1")) as index:
+        spec = spec_of("a", f"d @ git+{tree.as_uri()}", index=index.url, python=THIS_PYTHON)
+        resolution = resolve_all(spec, tmp_path, (HOST,), pypi_engine=engine)[HOST]
+    built = {one.name: one.built_from for one in resolution.packages if one.built_from}
+    assert {name: made.kind for name, made in built.items()} == {"a": "sdist", "d": "vcs"}
+    assert built["a"].sha256 == sdist.sha256
+    assert {one.filename for one in resolution.artifacts} == {
+        "a-1-py3-none-any.whl",
+        "d-3-py3-none-any.whl",
+    }
+
+
+def test_a_source_that_cannot_say_what_it_needs_is_named(tmp_path: Path, engine: str) -> None:
+    tree = make_project(tmp_path / "src" / "x-1", "x", "1")
+    (tree / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (tree / "backend.py").write_text("raise SystemExit('no compiler at all')\n")
+    (tree / "PKG-INFO").unlink()
+    archive = shutil.make_archive(str(tmp_path / "x-1"), "gztar", tree.parent, tree.name)
+    sdist = Distribution(
+        name="x", filename="x-1.tar.gz", data=Path(archive).read_bytes(), metadata=""
+    )
+    with FakeIndex(sdist) as index, pytest.raises(BuildFailed) as caught:
+        resolve(
+            spec_of("x", index=index.url, python=THIS_PYTHON), tmp_path, HOST, pypi_engine=engine
+        )
+    assert "no compiler at all" in caught.value.log
+
+
+def test_hashes_choose_the_file(tmp_path: Path, engine: str) -> None:
+    tagged = f"py3-none-{'manylinux_2_17_x86_64' if HOST == 'linux-64' else 'any'}"
+    plain, special = make_wheel("a", "1"), make_wheel("a", "1", tag=tagged)
+    with FakeIndex(plain, special) as index:
+        given = spec_of(f"a --hash=sha256:{plain.sha256}", index=index.url)
+        found = resolve(given, tmp_path, HOST, pypi_engine=engine)
+        assert found["a"].hashes.sha256 == plain.sha256
+        with pytest.raises(NoMatchingFile):
+            resolve(
+                spec_of(f"a --hash=sha256:{'0' * 64}", index=index.url), tmp_path, HOST,
+                pypi_engine=engine,
+            )  # fmt: skip
+
+
+def test_a_folder_is_a_source(tmp_path: Path, engine: str) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    make_wheel("a", "1").write(links)
+    found = resolve(spec_of("a", find_links=[str(links)]), tmp_path, HOST, pypi_engine=engine)
+    assert (found["a"].version, found["a"].url) == (
+        "1",
+        (links / "a-1-py3-none-any.whl").as_uri(),
+    )
+
+
+def test_a_login_is_sent_and_shown_nowhere(
+    tmp_path: Path, engine: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    with FakeIndex(_A1, login=("ada", "s3cret")) as index:
+        with pytest.raises(IndexUnreachable) as caught:
+            resolve(spec_of("a", index=index.url), tmp_path / "1", HOST, pypi_engine=engine)
+        assert caught.value.status == 401
+        credentials = Credentials()
+        credentials.add(index.url.replace("://", "://ada:s3cret@"))
+        seen: list[str] = []
+        found = resolve(
+            spec_of("a", index=index.url),
+            tmp_path / "2",
+            HOST,
+            pypi_engine=engine,
+            credentials=credentials,
+            on_process=seen.append,
+        )
+    assert "s3cret" not in json.dumps([found["a"].to_dict(), seen]) + caplog.text
+
+
+def test_an_index_that_is_not_there_is_named(tmp_path: Path, engine: str) -> None:
+    with FakeIndex() as index:
+        gone = index.url
+    with pytest.raises(IndexUnreachable):
+        resolve(spec_of("a", index=gone), tmp_path, HOST, pypi_engine=engine)
+
+
+def test_a_withdrawn_version_is_noted(tmp_path: Path, engine: str) -> None:
+    with FakeIndex(_A1) as index:
+        index.yank(_A1, "broken")
+        resolution = resolve_all(
+            spec_of("a==1", index=index.url), tmp_path, (HOST,), pypi_engine=engine
+        )[HOST]
+    assert any("yanked" in note and "a==1" in note for note in resolution.notes)
+
+
+def test_versions_stay_where_they_can(tmp_path: Path, engine: str) -> None:
+    with FakeIndex(_A1, _A2, make_wheel("b", "1")) as index:
+        stay = resolve(spec_of("a==1", index=index.url), tmp_path, HOST)["a"]
+        for key in ("held", "preferred"):
+            asked = spec_of("a", "b", index=index.url)
+            found = resolve(asked, tmp_path, HOST, pypi_engine=engine, **{key: {HOST: [stay]}})
+            assert versions(found) == {"a": "1", "b": "1"}
+        # What is preferred gives way.
+        found = resolve(
+            spec_of("a>1", index=index.url), tmp_path, HOST, pypi_engine=engine,
+            preferred={HOST: [stay]},
+        )  # fmt: skip
+        assert versions(found) == {"a": "2"}
+
+
+def test_conda_packages_are_held_for_every_engine(
+    tmp_path: Path, engine: str, channels: Channels, worker: Worker
+) -> None:
+    from resolvers.request import ResolveContext
+
+    with FakeIndex(
+        make_wheel("top", "1", requires=["requests>=2"]), make_wheel("requests", "99")
+    ) as index:
+        spec = EnvSpec.make(
+            requirements={"conda": ["requests"], "pypi": ["top"]},
+            python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+            sources=[
+                Source.make("channel", channels.main.as_uri()), Source.make("index", index.url),
+            ],
+        )  # fmt: skip
+        context = ResolveContext(cache_dir=tmp_path, pypi_engine=engine)
+        found = MixedResolver(worker).resolve(spec, [HOST, FOREIGN], context)
+    for each in found.values():
+        kinds = {one.name: one.kind for one in each.packages}
+        assert (kinds["requests"], kinds["top"]) == ("conda", "pypi")
+
+
+@needs_pip
+@pytest.mark.slow
+class TestPip:
+    def test_its_configuration_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its own index stands for the public one."""
+        with FakeIndex(make_wheel("only-at-this-site", "1")) as index:
+            config = tmp_path / "pip.conf"
+            config.write_text(f"[global]\nindex-url = {index.url}\n")
+            monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+            found = resolve(spec_of("only-at-this-site", index="pypi"), tmp_path, pypi_engine="pip")
+            assert found["only-at-this-site"].url.startswith(index.origin)
+            monkeypatch.delenv("PIP_CONFIG_FILE")
+            monkeypatch.setenv("PIP_INDEX_URL", index.url)
+            found = resolve(spec_of("only-at-this-site", index="pypi"), tmp_path, pypi_engine="pip")
+        assert versions(found) == {"only-at-this-site": "1"}
+
+    def test_what_the_first_index_does_not_decide_is_refused(self, tmp_path: Path) -> None:
+        with FakeIndex(_A1) as first, FakeIndex(_A2, make_wheel("b", "1")) as second:
+            indexes = (first.url, second.url)
+            with pytest.raises(NoSolution, match=r"takes `a-2-.*decides, is http") as caught:
+                resolve(spec_of("a", index=indexes), tmp_path, HOST, pypi_engine="pip")
+            assert "unsafe-best-match" in str(caught.value.hint)
+            found = resolve(spec_of("a<2", "b", index=indexes), tmp_path, HOST, pypi_engine="pip")
+            assert found["b"].source == second.url
+            spec = spec_of("a", index=indexes, index_strategy="unsafe-best-match")
+            assert resolve(spec, tmp_path, HOST, pypi_engine="pip")["a"].version == "2"
+
+    def test_what_it_cannot_do_is_refused_by_name(self, tmp_path: Path) -> None:
+        for spec, platform, more in (
+            (spec_of("a", index="http://host.test/simple"), HOST, {"offline": True}),
+            (spec_of("a", index="http://host.test/simple", no_binary=["a"]), FOREIGN, {}),
+        ):
+            with pytest.raises(UnsupportedRequest) as caught:
+                resolve(spec, tmp_path, platform, pypi_engine="pip", **more)
+            assert "`pypi_resolver`" in str(caught.value.hint)
+
+    def test_what_this_machine_alone_needs_is_explained(self, tmp_path: Path) -> None:
+        case = CASES["what this machine alone needs, and has"]
+        with FakeIndex(*case.there) as index, pytest.raises(NoSolution, match="`n`") as caught:
+            resolve(spec_of("m", index=index.url), tmp_path, FOREIGN, pypi_engine="pip")
+        assert "pip reads markers as this machine does" in str(caught.value.hint)
+
+    def test_a_conflict_has_its_sides(self, tmp_path: Path) -> None:
+        with FakeIndex(_A1, _A2, _NEEDY) as index, pytest.raises(NoSolution) as caught:
+            resolve(
+                spec_of("a>=2", "b", index=index.url), tmp_path, HOST, pypi_engine="pip",
+                origins={"a>=2": "file:3"},
+            )  # fmt: skip
+        said = str(caught.value)
+        assert "\n" not in said
+        for part in ("a>=2", "b 2 depends on a<2", "file:3"):
+            assert part in said
+
+    def test_conda_is_not_asked_again(
+        self, tmp_path: Path, channels: Channels, worker: Worker
+    ) -> None:
+        from resolvers.request import ResolveContext
+
+        with FakeIndex(make_wheel("top", "1", requires=["requests<1"])) as index:
+            spec = EnvSpec.make(
+                requirements={"conda": ["requests"], "pypi": ["top"]},
+                python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+                sources=[
+                    Source.make("channel", channels.main.as_uri()),
+                    Source.make("index", index.url),
+                ],
+            )
+            context = ResolveContext(cache_dir=tmp_path, pypi_engine="pip")
+            with pytest.raises(NoSolution) as caught:
+                MixedResolver(worker).resolve(spec, [HOST], context)
+        assert "other choices of conda packages" in str(caught.value.hint)
+
+
+def _program(folder: Path, name: str, text: str) -> Path:
+    """A program that answers with a text, whatever it is asked."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\nimport sys\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "pip failed: it is not on PATH"),
+        ("print('pip 22.1 from x')", "is 22.1, and 23.0 is the oldest that will do"),
+        ("print('hello')", "it does not say its version"),
+        ("print('pip 26.3')", "its report cannot be read"),
+        ("print('pip 26.3'); sys.exit('ERROR: odd' if len(sys.argv) > 2 else 0)", "failed: odd"),
+    ],
+)
+def test_a_program_that_will_not_do_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, said: str
+) -> None:
+    if text:
+        _program(tmp_path / "bin", "pip", text)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with FakeIndex(_A1) as index, pytest.raises(EngineFailed) as caught:
+        resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_nothing_of_it_is_loaded_or_started_unless_it_is_chosen(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from envid.spec import EnvSpec, Options, Source
+from resolvers.mixed import MixedResolver
+from resolvers.pypi import PypiResolver
+from resolvers.request import ResolveContext
+started = []
+context = ResolveContext(cache_dir=Path(sys.argv[1]), on_process=started.append)
+spec = EnvSpec.make(
+    requirements={"pypi": ["a"]}, python=sys.argv[3], sources=[Source.make("index", sys.argv[2])],
+    options=Options.make(python_provider="system"),
+)
+PypiResolver().resolve(spec, [sys.argv[4]], context)
+ours = ("_pip", "_programs", "_conda_tools", "conda_lock")
+print([name for name in sys.modules if name.startswith("resolvers.") and name[10:].startswith(ours)])
+print(sorted({name.split()[0] for name in started}))
+"""
+    with FakeIndex(_A1) as index:
+        done = subprocess.run(
+            [sys.executable, "-c", code, tmp_path, index.url, THIS_PYTHON, HOST],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    modules, started = done.stdout.splitlines()
+    assert modules == "[]"
+    assert "pip" not in started.replace("uv pip", "")
