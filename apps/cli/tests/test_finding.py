@@ -1,4 +1,4 @@
-"""What finding asks of the store, counted; the store is in memory."""
+"""What finding and publishing ask of the store, counted; the store is in memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from envid.aliases import FullRef, parse_alias
 from envid.packages import Package
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
+from mfenv import contents
 from mfenv.environments import Environments
 from mfenv.errors import Ambiguous, NoStore, NotHere, UnknownEnvironment
 from mfenv.prefixes import fetch_env
+from mfenv.registry import Registry
 from mfenv.request import Request
 from mfenv.settings import Settings
 from pkgcache.progress import NoProgress
@@ -75,13 +77,13 @@ def machine(tmp_path: Path, memory: MemoryStore) -> Iterator[Callable[..., Envir
         one.close()
 
 
-def wheel(tmp_path: Path, version: str) -> Package:
-    made = make_wheel("app", version)
+def wheel(tmp_path: Path, version: str, name: str = "app") -> Package:
+    made = make_wheel(name, version)
     path = tmp_path / made.filename
     path.write_bytes(made.data)
     return Package.make(
         kind="pypi",
-        name="app",
+        name=name,
         version=version,
         filename=made.filename,
         url=path.as_uri(),
@@ -515,3 +517,45 @@ class TestLocalOnly:
         archive.write_bytes(b"\0" * archive.stat().st_size)
         with pytest.raises(NotHere, match=r"fetch it: `app-1-py3-none-any\.whl`"):
             fetch_env(two._site, env)
+
+
+class TestPublishing:
+    def test_what_shares_most_with_what_is_there_costs_few_requests(
+        self, machine: Callable[..., Environments], memory: MemoryStore, tmp_path: Path
+    ) -> None:
+        def env(*names: str) -> ResolvedEnv:
+            packages = [wheel(tmp_path, "1", name) for name in names]
+            spec = EnvSpec.make(requirements={"pypi": [names[0]]}, python="3.11")
+            found = {"linux-64": ("3.11.7", packages)}
+            return ResolvedEnv.co_resolve(spec, found, resolved_by="ada")[0]
+
+        def published(*names: str) -> int:
+            made = env(*names)
+            one._site.registry.add([made], default=False)
+            found = one.publish([made])
+            assert found
+            return found.packages
+
+        names = [f"p{number}" for number in range(300)]
+        one = machine("one")
+        published("other", *names[:40])
+        published(*names)
+        before = len(memory.requests)
+        assert published("more", *names[1:]) == 1
+        assert len(memory.requests) - before <= 10
+        # What the store has lost in the meantime is noticed, be the registry as sure as it may.
+        for key in [info.key for info in memory.list("")]:
+            if not key.startswith("layout"):
+                memory.delete(key)
+        assert published("another", *names[1:]) == 300
+
+
+def test_a_damaged_row_is_no_environment_to_compare_with(tmp_path: Path) -> None:
+    (env,) = resolved(tmp_path, "1", platforms=("linux-64",))
+    registry = Registry(tmp_path / "registry.sqlite")
+    registry.add([env], default=False)
+    registry.set_published(URL, [env.env_id])
+    with registry.write() as db:
+        db.execute("update contents set packages=x'00'")
+    assert contents.alike(registry, env, URL) == []
+    registry.close()

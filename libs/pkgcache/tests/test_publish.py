@@ -444,6 +444,29 @@ class TestTransmuting:
         assert len(store.requests) == 4 + 2
         complete(store)
 
+    def test_a_known_environment_says_what_its_packages_were_transmuted_to(
+        self, tmp_path: Path, server: Server, store: MemoryStore, shared: EnvStore
+    ) -> None:
+        packages = [offer_conda(server, f"p{number}") for number in range(5)]
+        how, known = Transmuting(to="conda"), conda_env(*packages)
+        (there,) = shared.publish(
+            [known], cache=PackageCache(tmp_path / "one"), transmuting=how
+        ).envs
+        store.requests.clear()
+        for to, asked in (("conda", 0), ("", 4)):
+            found = EnvStore(store).publish(
+                [conda_env(*packages[1:])],
+                cache=PackageCache(tmp_path / "two"),
+                transmuting=Transmuting(to=to),
+                alike=[known.env_id],
+            )
+            made = {package.name: package for package in there.packages}
+            if to:
+                assert all(package == made[package.name] for package in found.envs[0].packages)
+                store.delete(layout.description_key(found.envs[0].env_id))
+            # Who wants them as they came needs the archives that nobody has put there.
+            assert count(store, "put", "packages/") == asked
+
     def test_who_finds_it_described_gets_the_description_of_the_store(
         self, tmp_path: Path, server: Server, store: MemoryStore, shared: EnvStore
     ) -> None:

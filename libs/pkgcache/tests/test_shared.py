@@ -86,6 +86,48 @@ class TestPublish:
         assert count(store, "head", "packages/") == 300
         assert len(store.requests) == 303  # and the description looked for
 
+    def test_what_a_known_environment_has_costs_no_request_of_its_own(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        names = [f"p{number}" for number in range(299)]
+        known = env_with(cache, *names)
+        shared.publish([known], cache=cache)
+        store.requests.clear()
+        env = env_with(cache, "more", *names)
+        found = EnvStore(store).publish([env], cache=cache, alike=[known.env_id])
+        assert (found.environments, found.packages) == (1, 1)
+        assert [(one.operation, one.key.partition("/")[0]) for one in store.requests] == [
+            ("get", "layout.json"),
+            ("get", "environments"),
+            ("get", "environments"),
+            ("head", "packages"),
+            ("put", "packages"),
+            ("put", "environments"),
+        ]
+
+    def test_an_environment_that_the_store_has_lost_says_nothing_of_packages(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        known, damaged = env_with(cache, "one", "two"), env_with(cache, "two", "three")
+        shared.publish([known, damaged], cache=cache)
+        store.delete(layout.description_key(known.env_id))
+        store.put(layout.description_key(damaged.env_id), b"{}")
+        for package in known.packages:
+            store.delete(layout.package_key(package))
+        env = env_with(cache, "one", "two", "three")
+        alike = [known.env_id, damaged.env_id]
+        found = EnvStore(store).publish([env], cache=cache, alike=alike)
+        assert (found.environments, found.packages) == (1, 2)
+
+    def test_to_verify_is_to_ask_for_every_package(
+        self, store: MemoryStore, shared: EnvStore, cache: PackageCache
+    ) -> None:
+        known, env = env_with(cache, "one", "two"), env_with(cache, "two", "three")
+        shared.publish([known], cache=cache)
+        store.delete(layout.package_key(known.packages[1]))
+        found = shared.publish([env], cache=cache, alike=[known.env_id], verify=True)
+        assert (found.environments, found.packages) == (1, 2)
+
     def test_whether_an_environment_is_complete_costs_one_request(
         self, store: MemoryStore, shared: EnvStore, cache: PackageCache
     ) -> None:

@@ -430,7 +430,7 @@ def model(objects: MemoryStore) -> tuple[Callable[[], None], list[ResolvedEnv]]:
     return check, envs
 
 
-def publish(world: World, shared: EnvStore, env: ResolvedEnv) -> None:
+def publish(world: World, shared: EnvStore, env: ResolvedEnv, alike: ResolvedEnv) -> None:
     """What `EnvStore.publish` asks of a store, with breaks."""
 
     def pause() -> None:
@@ -441,10 +441,12 @@ def publish(world: World, shared: EnvStore, env: ResolvedEnv) -> None:
     shared._prepare()
     claims.claim(key)
     if not store.head(key):
+        claims.claim(layout.description_key(alike.env_id))
+        described = alike.packages if store.head(layout.description_key(alike.env_id)) else ()
         for package in env.packages:
             pause()
             claims.claim(layout.package_key(package))
-            if not store.head(layout.package_key(package)):
+            if package not in described and not store.head(layout.package_key(package)):
                 pause()
                 claims.claim(layout.package_key(package))
                 store.put(layout.package_key(package), b"content")
@@ -472,7 +474,7 @@ def test_no_interleaving_takes_a_package_from_a_description(seed: int) -> None:
         own = shared(dies=world.random.choice([0, 0.01]))
         for _ in range(6):
             with suppress(StoreError):  # it took too long, and says so
-                publish(world, own, world.random.choice(envs))
+                publish(world, own, world.random.choice(envs), world.random.choice(envs))
             world.sleep(world.random.choice([0, 600, SETTLE]))
 
     def collector() -> None:
@@ -494,5 +496,5 @@ def patient(world: World, shared: EnvStore, env: ResolvedEnv) -> None:
     done = False
     while not done:
         with suppress(StoreError):
-            publish(world, shared, env)
+            publish(world, shared, env, env)
             done = True

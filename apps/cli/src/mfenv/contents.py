@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from mfenv._database import Database
 
-__all__ = ["HeldPackage", "complete", "drop_unheld", "holders", "put"]
+__all__ = ["HeldPackage", "alike", "complete", "drop_unheld", "holders", "put"]
+
+# How many published environments are compared with one that is to be, and how many may be asked for.
+_RECENT, _ALIKE = 50, 3
+# Packages: to ask for a description costs as much as to ask for one of them.
+_WORTH = 3
 
 
 class HeldPackage(NamedTuple):
@@ -37,10 +42,7 @@ class HeldPackage(NamedTuple):
 def put(db: sqlite3.Connection, env: ResolvedEnv) -> None:
     """Write down what an environment holds."""
     sizes = [package.size for package in env.packages]
-    lines = sorted(
-        f"\n{normal_name(p.name)}\t{p.kind}\t{p.name}\t{p.version}\t{p.build or ''}"
-        for p in env.packages
-    )
+    lines = sorted(f"\n{line}" for line in _lines(env))
     db.execute(
         "insert or replace into contents values (?,?,?,?,?)",
         (
@@ -51,6 +53,40 @@ def put(db: sqlite3.Connection, env: ResolvedEnv) -> None:
             f"{''.join(lines)}\n",
         ),
     )
+
+
+def _lines(env: ResolvedEnv) -> Iterator[str]:
+    for package in env.packages:
+        name, build = normal_name(package.name), package.build or ""
+        yield f"{name}\t{package.kind}\t{package.name}\t{package.version}\t{build}"
+
+
+def alike(database: Database, env: ResolvedEnv, store: str) -> list[EnvId]:
+    """Environments that a store was known to have which share most packages with another.
+
+    They are few, and of the newest, each with some packages that those before it lack.
+    """
+    rows = database.all(
+        "select p.req_id, p.full_id, p.platform, c.packages from published p"
+        " join environments e using (req_id, full_id, platform)"
+        " join contents c on c.full_id=p.full_id and c.platform=p.platform"
+        " where p.store=? and p.platform=? order by e.resolved_at desc limit ?",
+        (store, env.platform, _RECENT),
+    )
+    held = [
+        (EnvId(*env_id), {*packages.splitlines()})
+        for *env_id, packages in rows
+        if is_env_id(env_id) and isinstance(packages, str)
+    ]
+    missing = {*_lines(env)}
+    chosen: list[EnvId] = []
+    while held and len(chosen) < _ALIKE:
+        env_id, packages = max(held, key=lambda pair: len(pair[1] & missing))
+        if len(packages & missing) < _WORTH:
+            break
+        chosen.append(env_id)
+        missing -= packages
+    return chosen
 
 
 def drop_unheld(db: sqlite3.Connection, full_ids: Iterable[str]) -> None:

@@ -7,9 +7,11 @@ published again where the store has lost it.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from envid.aliases import Alias, FullRef, parse_ref
+from mfenv import contents
 from mfenv.errors import NoStore, UnknownEnvironment
 from mfenv.finding import taken
 from mfenv.settings import transmute_memory
@@ -61,6 +63,7 @@ class Publisher:
                 progress=site.progress,
                 transmuting=self._transmuting(),
                 verify=verify,
+                alike=self._alike(wanted),
             )
         # What was transmuted, here or by somebody else, is described otherwise there.
         if changed := [env for env in published.envs if env not in wanted]:
@@ -74,6 +77,11 @@ class Publisher:
         self._registry.set_published(site.store_url, [env.env_id for env in wanted])
         self._seen.update(env.env_id for env in wanted)
         return published
+
+    def _alike(self, envs: Sequence[ResolvedEnv]) -> list[EnvId]:
+        """Environments that the store was known to have and that share packages with `envs`."""
+        found = (contents.alike(self._registry, env, self._site.store_url) for env in envs)
+        return [*dict.fromkeys(chain.from_iterable(found))]
 
     def _transmuting(self) -> Transmuting:
         from pkgcache.share.shared import Transmuting

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from envid.ids import EnvId
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from pkgcache.local._fetch import Fetched
@@ -102,12 +103,16 @@ class Publishing:
         *,
         transmuting: Transmuting,
         verify: bool,
+        alike: Iterable[EnvId],
         progress: Progress,
     ) -> None:
         self._shared, self._store, self._cache = shared, shared.store, cache
         self._claims = shared.claims
         self._verify, self._progress = verify, progress
         self._transmuting = transmuting
+        self._alike = () if verify else tuple(alike)
+        # What environments that the store describes have, which is there as long as they are.
+        self._described: dict[str, Package] = {}
         # Without the store: what is brought is what that lacks, or has wrong.
         self._fetcher = Fetcher(cache, downloader, None, progress=progress)
         # One transmutation at a time, which takes all processors and bounded memory.
@@ -138,6 +143,7 @@ class Publishing:
         for package in packages.values():
             check_name(package)
         if self._open:
+            self._read_alike(description.there for description in descriptions)
             with self._cache.room_for(packages.values()):
                 self._put(packages)
         published = {description.key: description.env for description in descriptions}
@@ -183,16 +189,40 @@ class Publishing:
             damaged = True
         return _Description(key=key, env=there or env, there=there, damaged=damaged)
 
+    def _read_alike(self, there: Iterable[ResolvedEnv | None]) -> None:
+        """Learn which packages are there from descriptions, of which each costs a request at most.
+
+        What a description names is listed as garbage a pass after the description at the earliest
+        (see `sweeping`): one that is claimed, and then found, keeps its packages.
+        """
+        self._claims.claim(*map(layout.description_key, self._alike))
+        jobs = [Job(NETWORK, partial(self._alike_there, env_id)) for env_id in self._alike]
+        for env in (*there, *self._jobs(jobs)):
+            for package in env.packages if env and not self._verify else ():
+                self._described.setdefault(_name(package), package)
+
+    def _alike_there(self, env_id: EnvId) -> ResolvedEnv | None:
+        try:
+            return self._shared.fetch_description(env_id)
+        except DamagedObject:  # then its packages are asked for one by one
+            return None
+
     def _format(self, package: Package) -> str:
         """The format that a package has to be transmuted to; empty if it has not."""
         if package.transmuted:
-            return _format_of(package.transmuted.filename)
+            return _format_in(package)
         if package.kind != "conda" or _format_of(package.filename) == self._transmuting.to:
             return ""
         return self._transmuting.to
 
     def _look(self, wanted: _Wanted) -> Step[None]:
-        """Whether the store has a package, in the format it should. One request."""
+        """Whether the store has a package, in the format it should. One request at most."""
+        described = self._described.get(_name(wanted.package))
+        if described and _format_in(described) == wanted.to:
+            there = replace(wanted.package, transmuted=described.transmuted)
+            self._claims.claim(layout.package_key(there))
+            self._place(wanted, there)
+            return None
         placed: Package | None = wanted.package
         if wanted.to:
             placed = self._transmuted(wanted)
@@ -375,6 +405,11 @@ class _Hashing:
 
 def _name(package: Package) -> str:
     return layout.archive_key(package.digest, package.filename)
+
+
+def _format_in(package: Package) -> str:
+    """The format that a package was transmuted to; empty if it was not."""
+    return _format_of(package.transmuted.filename) if package.transmuted else ""
 
 
 def _format_of(filename: str) -> str:

@@ -17,6 +17,7 @@ from pkgcache.web.download import Downloader
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress
@@ -42,6 +43,7 @@ class EnvStore(SharedRecords):
         downloader: Downloader | None = None,
         transmuting: Transmuting = ANY_FORMAT,
         verify: bool = False,
+        alike: Iterable[EnvId] = (),
         progress: Progress | None = None,
     ) -> Published:
         """Put environments into the store, and those of their packages that it lacks.
@@ -50,7 +52,8 @@ class EnvStore(SharedRecords):
         `transmuting` says so, each once for all environments; an environment is described as soon
         as all of its packages are there. A known environment costs a single request, unless `verify`
         asks to read all of its packages back from the store, and to put those right that are
-        missing or damaged.
+        missing or damaged. What the store describes already has its packages there, so that those
+        shared with `alike` environments, if they are there, are not asked for one by one.
 
         The first error, of a download, of an archive, or of the store, ends it; what arrived
         stays, and a repetition goes on from there.
@@ -64,6 +67,7 @@ class EnvStore(SharedRecords):
                 own,
                 transmuting=transmuting,
                 verify=verify,
+                alike=alike,
                 progress=progress or NoProgress(),
             ).run(envs)
         finally:
