@@ -360,5 +360,6 @@
   });
   addEventListener("hashchange", () => show(true));
   byId("pictures").hidden = false;
+  byId("undrawn").remove();
   show(false);
 })();

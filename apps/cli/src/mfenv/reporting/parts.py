@@ -43,7 +43,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str | Nu
                 element("tbody", *body),
             ),
             class_="scroll",
-            role="region",
+            role="group",
             aria_label=caption,
         ),
         element("p", "Nothing in this table fits what is looked for.", class_="faint", hidden=True),

@@ -153,8 +153,9 @@ def _pictures(_: Overview) -> Html:
     return joined(
         element("div", graph, sizes, id="pictures", hidden=True),
         element(
-            "noscript",
-            element("p", "What needs what, and sizes as areas, are drawn by JavaScript."),
+            "p",
+            "What needs what, and sizes as areas, are drawn by JavaScript, which does not run here.",
+            id="undrawn",
         ),
     )
 
