@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mfenv.sizes import size_text
+from envid.sizes import size_text
 from pkgcache.local.collecting import disk_use
 
 from .helpers import consistent, files, finish, tidy

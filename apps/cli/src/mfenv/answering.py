@@ -48,6 +48,14 @@ class Resolved:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: every environment, and the notes."""
+        from envid.markup import Html, element, joined
+
+        own = [note for note in self.notes if not any(note in env.notes for env in self.envs)]
+        notes = (element("p", f"note: {note}") for note in own)
+        return joined(*notes, *(Html(env._repr_html_()) for env in self.envs))
+
 
 @dataclass(frozen=True, kw_only=True)
 class _How:

@@ -38,6 +38,19 @@ class Created:
     new: bool
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: where it is, and what is in it."""
+        from envid.notebook import terms
+
+        ids = f"{self.env_id.req_id[:12]}:{self.env_id.full_id[:12]}"
+        rows = (
+            ("prefix", str(self.prefix)),
+            ("name", self.name or ""),
+            ("environment", ids),
+            ("platform", self.env_id.platform),
+        )
+        return terms(rows)
+
 
 class Prefixes:
     """The prefixes of a site."""

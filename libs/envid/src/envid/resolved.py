@@ -125,6 +125,27 @@ class ResolvedEnv:
     def env_type(self) -> str:
         return self.spec.env_type
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; no credential is in it, and every text is escaped."""
+        from envid.markup import joined
+        from envid.notebook import packages_table, terms
+
+        asked = (
+            (category, f"{text or 'any'} ({place})" if place else text or "any")
+            for category, texts in self.spec.statements(self.platform).items()
+            for text in texts
+            for place in [self.origins.get(category, {}).get(text)]
+        )
+        rows = (
+            ("environment", f"{self.req_id[:12]}:{self.full_id[:12]}"),
+            ("platform", self.platform),
+            ("Python", self.python),
+            ("resolved", f"{self.resolved_at} by {self.resolved_by}"),
+            *asked,
+            *(("note", note) for note in self.notes),
+        )
+        return joined(terms(rows), packages_table(self.packages))
+
     def to_dict(self) -> dict[str, Any]:
         """The description as plain data, in the form of `description.schema.json`."""
         return {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envid.sizes import size_text
 from mfenv._commands._common import DAY, json_option, open_environments, print_json, say
 from mfenv._layout import pairs
 from mfenv._output import output
 from mfenv.groups import Commands
-from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
     from mfenv.verifying import Report

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envid.sizes import size_text
 from mfenv._commands._common import (
     complete_env_or_file,
     json_option,
@@ -15,7 +16,6 @@ from mfenv._commands._common import (
     print_json,
     say,
 )
-from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
     from mfenv.exploring.comparing import Caused, Compared

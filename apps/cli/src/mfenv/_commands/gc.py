@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envid.sizes import size_text
 from mfenv._commands._common import DAY, json_option, open_environments, print_json, say
-from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
     from mfenv.collecting import Garbage

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envid.sizes import size_text
 from mfenv._commands._common import (
     DAY,
     complete_env,
@@ -17,7 +18,6 @@ from mfenv._commands._common import (
     say,
 )
 from mfenv._layout import table
-from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
     from mfenv.rows import EnvRow

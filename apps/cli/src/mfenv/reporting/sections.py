@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from envid.markup import Html, element, joined
+from envid.sizes import size_text
 from envid.spec import Options
 from mfenv.reporting.overview import key_text
 from mfenv.reporting.parts import Number, counted, listed, pairs, section, table
-from mfenv.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
