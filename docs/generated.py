@@ -6,6 +6,7 @@ whose first head is HEAD. Each part is MyST Markdown, so that tests read it with
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import fields
@@ -155,6 +156,53 @@ def _of_exports() -> str:
     return _table(("`--format`", "is", "also"), rows)
 
 
+def _of_json() -> str:
+    schema = json.loads((_ROOT / "docs/schemas/commands.schema.json").read_text(encoding="utf-8"))
+    shared = {
+        name: one
+        for name, one in schema["$defs"].items()
+        if f'"#/$defs/{name}"' in json.dumps(schema)
+    }
+    parts = []
+    for name, one in schema["$defs"].items():
+        if name not in shared:
+            outline = "\n".join(_outline(one, shared, ""))
+            parts.append(f"## mfenv {name}\n\n```text\n{outline}\n```")
+    return "\n\n".join(parts)
+
+
+def _outline(schema: dict[str, Any], shared: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """The fields of an object, a line each; those of objects in them are indented."""
+    fields = schema.get("properties") or {"NAME": schema["additionalProperties"]}
+    for name, field in fields.items():
+        kind, inner = _kind(field, shared)
+        about = f"  # {field['description']}" if "description" in field else ""
+        yield f"{indent}{name}: {kind}{about}"
+        if inner:
+            yield from _outline(inner, shared, f"{indent}  ")
+
+
+def _kind(schema: dict[str, Any], shared: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """How the values of a field are called, and the schema of the objects in it, if any."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        found = shared.get(name, {})
+        called = "object" if "properties" in found else name
+        return called if found else "description", found if called == "object" else None
+    if "anyOf" in schema:
+        kind, inner = _kind(schema["anyOf"][0], shared)
+        return f"{kind}?", inner
+    if "enum" in schema:
+        return " | ".join(schema["enum"]), None
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])
+    null = "?" if "null" in kinds else ""
+    kinds = [one for one in kinds if one != "null"]
+    if kinds == ["array"]:
+        kind, inner = _kind(schema["items"], shared)
+        return f"list{null} of {kind}", inner
+    return " | ".join(kinds) + null, schema if kinds == ["object"] else None
+
+
 def _of_library(library: str) -> Callable[[], str]:
     def part() -> str:
         found = (
@@ -170,6 +218,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": _of_commands,
     "settings": _of_settings,
     "exports": _of_exports,
+    "json": _of_json,
     **{f"api-{library}": _of_library(library) for library in LIBRARIES},
 }
 """What makes each part."""

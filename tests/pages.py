@@ -4,7 +4,7 @@ A block is one of these; the page of another one is refused:
 
 - `console`: what is typed after `$ `, a line that ends with a backslash goes on in the next, and
   what is said to that. Where nothing is shown, anything may be said. A command fails where `error: `
-  is shown, and only there. A line `...` stands for any lines.
+  is shown, and only there. A line `...` stands for any lines, and `…` for anything in a line.
 - with a `:caption:`: the file of that name, as it is from there on.
 - `python`: a program, which a block `text` after it shows the output of.
 - after a line `*Not tested: REASON*`, anything, which is not run.
@@ -104,7 +104,10 @@ def commands_of(block: Block) -> Iterator[Command]:
 def said_as_shown(said: str, shown: str) -> bool:
     """Whether a page shows what was said, but for what differs between machines and days."""
     lines = _constant(shown).splitlines()
-    patterns = [r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n" for line in lines]
+    patterns = [
+        r"(?:.*\n)*?" if line == "..." else re.escape(line).replace("…", ".*") + r"\n"
+        for line in lines
+    ]
     lines = _constant(said).splitlines()
     return re.fullmatch("".join(patterns), "".join(f"{line}\n" for line in lines)) is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_every_setting_is_described(machine: Machine) -> None:
 
 
 def test_every_format_is_described() -> None:
-    page = text_of(DOCS / "reference" / "files.md")
+    page = PARTS["exports"]()
     assert re.findall(r"^\| `(\w[\w.-]+)` \| .", page, re.MULTILINE) == [*FORMATS]
 
 
@@ -109,3 +110,31 @@ def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
         there = (path.parent / target).resolve() if target else path
         assert there.exists(), link
         assert not anchor or anchor in anchors(there), link
+
+
+def messages() -> set[str]:
+    """Every text in the source; what is filled in is `…`."""
+    found = set()
+    for source in (*ROOT.glob("libs/*/src"), *ROOT.glob("apps/*/src")):
+        for path in source.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (
+                        one.value if isinstance(one, ast.Constant) else "…" for one in node.values
+                    )
+                    found.add(re.sub("…+", "…", "".join(map(str, parts))))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.add(node.value)
+    return found
+
+
+@pytest.mark.slow
+def test_the_messages_of_troubleshooting_are_those_of_the_code() -> None:
+    page = (DOCS / "troubleshooting.md").read_text()
+    headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    assert len(headings) > 20
+    said = messages()
+    unknown = [
+        one for one in headings if len(one) < 14 or not any(one in message for message in said)
+    ]
+    assert unknown == []
