@@ -150,6 +150,7 @@ WRONG = {
     "always_verify": ("maybe",),
     "clobber": ("maybe",),
     "compile_bytecode": ("maybe",),
+    "conda_resolver": ("pixi", "conda3", "/usr/bin/solver", "bin/"),
     "detect_cuda": ("12.4",),
     "downloads": ("0", "many", "1.5"),
     "exclude_newer": ("yesterday", "2026-13-01", "2026-01-31T00:00"),
@@ -223,6 +224,8 @@ def test_a_login_in_a_wrong_value_is_not_shown(tmp_path: Path) -> None:
     ("name", "value"),
     [
         ("channels", "conda-forge/label/rc"),
+        ("conda_resolver", "/opt/conda/bin/mamba"),
+        ("conda_resolver", "~/bin/micromamba-2"),
         ("channels", "./local ~/mine /srv/channel file:///srv/channel"),
         ("channels", "https://me:pass@host/t/abc/channel"),
         ("find_links", "./wheels https://host/links.html"),

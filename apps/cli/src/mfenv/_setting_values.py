@@ -201,6 +201,16 @@ def _channel_alias(value: str) -> None:
         raise InvalidSetting(f"`{value}` is not a URL", "write it like `https://host`")
 
 
+def _conda_resolver(value: str) -> None:
+    family = ("micromamba", "mamba", "conda")
+    name = value.rpartition("/")[2]
+    if value not in ("rattler", *family) and not ("/" in value and name.startswith(family)):
+        raise InvalidSetting(
+            f"`{value}` is no resolver of conda packages",
+            f"choose rattler, {', '.join(family)}, or the path of one of the last three",
+        )
+
+
 def _store(value: str) -> None:
     if not _STORE.fullmatch(value):
         raise InvalidSetting(
@@ -224,6 +234,7 @@ _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "channel_alias": _channel_alias,
     "channel_priority": _option("channel_priority"),
     "channels": _channels,
+    "conda_resolver": _conda_resolver,
     "exclude_newer": _option("exclude_newer"),
     "extra_index_url": _indexes,
     "find_links": _links,

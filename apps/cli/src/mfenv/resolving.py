@@ -142,6 +142,7 @@ def context_of(
         offline=site.settings.offline or site.settings.local_only,
         clobber=site.settings.clobber,
         joint_rounds=site.settings.joint_rounds,
+        conda_engine=site.settings.conda_resolver,
         pypi_engine=site.settings.pypi_resolver,
     )
 

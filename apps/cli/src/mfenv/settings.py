@@ -66,6 +66,11 @@ class Settings:
     channel_priority: str = _setting(
         "strict", "`strict`: the first channel that has a name decides; or `flexible`, `disabled`"
     )
+    conda_resolver: str = _setting(
+        "rattler",
+        "what chooses conda packages: `rattler`, which comes with mfenv, or `micromamba`, `mamba` or"
+        " `conda` on PATH, or the path of one of these, with its own configuration",
+    )
     channel_alias: str = _setting("", "where channels named without a URL are; empty for conda's")
     pypi_names: str = _setting(
         "", "JSON file with the PyPI names of conda packages, in place of looking into them"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from resolvers._conda_repodata import Logins
 
-__all__ = ["alternatives", "listed", "newest"]
+__all__ = ["Listings", "alternatives", "listed", "newest"]
 
 # A build that names another version of these is for another Python.
 _PYTHON = frozenset({"python", "python_abi"})
@@ -40,7 +40,7 @@ async def alternatives(
     what has no such build there is one that does not. The newest versions come first. Of a channel
     without end only some names that were not chosen are looked at, the nearest ones.
     """
-    channels = _Channels(cache_dir, logins, tokens, limits, question, offline=offline)
+    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     builds = {name: (version, build) for name, version, build in chosen}
     pythons = [
         record
@@ -100,7 +100,7 @@ async def newest(
     MatchSpec that does not match: of who states it, empty for the question; `needs` are those of the
     newest build that `chosen` does not match, each with the name of what it is about.
     """
-    channels = _Channels(cache_dir, logins, tokens, limits, question, offline=offline)
+    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     builds = {name: (version, build) for name, version, build in chosen}
     records = await channels.records([*dict.fromkeys([*names, *builds])])
     there = {
@@ -164,7 +164,7 @@ async def listed(
 
     Of each channel that has one, its URL, and the digests there.
     """
-    channels = _Channels(cache_dir, logins, tokens, limits, question, offline=offline)
+    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     found = []
     wanted = {(subdir, filename) for _, subdir, filename in files}
     for record in await channels.records(sorted({name for name, _, _ in files})):
@@ -212,7 +212,7 @@ def _spec(text: str) -> rattler.MatchSpec | None:
     return spec if NAME.match(text.rpartition("::")[2]) else None
 
 
-class _Channels:
+class Listings:
     """What the channels of a question have."""
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -115,24 +116,10 @@ def solve_conda(
                 f"`{redact(url)}` is not the URL of a conda channel",
                 f"channels are read by {', '.join(_SCHEMES)}, such as `https://host/channel`",
             )
-    # Only looked for, never imported: it may crash the process that it is loaded into.
-    if find_spec("rattler") is None:
-        hint = "install the package `py-rattler`"
-        raise EngineFailed("py-rattler", "it is not installed", hint=hint)
-    context.on_process("py-rattler solve")
-    urls = ", ".join(map(redact, _channels(questions)))
-    _log.info("py-rattler asks %s for %s", urls, ", ".join(platforms))
-    # All platforms in one call: they share the repodata of `noarch`.
     label = f"solving conda packages for {', '.join(platforms)}"
     task = context.progress.start(label, None, "packages")
     try:
-        answers = _call(
-            worker,
-            _HANDLER,
-            questions,
-            context,
-            questions=[question.to_dict() for question in questions],
-        )
+        answers = _answers(worker, questions, context)
     finally:
         task.done()
     place = str(context.cache_dir / "conda")
@@ -151,6 +138,34 @@ def solve_conda(
         notes = check_asked(question.specs.values(), solved.packages, extras, context.origins)
         solutions[question.platform] = replace(solved, notes=notes)
     return solutions
+
+
+def _answers(
+    worker: Worker, questions: Sequence[CondaQuestion], context: ResolveContext
+) -> list[dict[str, Any]]:
+    """What the engine of the context answers."""
+    # Only looked for, never imported: it may crash the process that it is loaded into.
+    if find_spec("rattler") is None:
+        hint = "install the package `py-rattler`"
+        raise EngineFailed("py-rattler", "it is not installed", hint=hint)
+    name = "py-rattler" if context.conda_engine == "rattler" else context.conda_engine
+    urls = ", ".join(map(redact, _channels(questions)))
+    _log.info("%s asks %s for %s", name, urls, ", ".join(one.platform for one in questions))
+    if context.conda_engine != "rattler":
+        # Of other engines, only the one that was chosen is ever loaded.
+        from resolvers import _conda_tools
+
+        return _conda_tools.answers(questions, context, partial(_call, worker))
+    context.on_process("py-rattler solve")
+    # All platforms in one call: they share the repodata of `noarch`.
+    answers: list[dict[str, Any]] = _call(
+        worker,
+        _HANDLER,
+        questions,
+        context,
+        questions=[question.to_dict() for question in questions],
+    )
+    return answers
 
 
 def conda_alternatives(

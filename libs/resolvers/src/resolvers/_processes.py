@@ -75,10 +75,11 @@ class Processes:
         directory: Path | None = None,
         git: bool = False,
         pass_fds: tuple[int, ...] = (),
+        limit: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end with `text` as its standard input.
 
-        It gets no secret of ours, but what is configured for git, if it is `git` or will run it.
+        What still runs after `limit` seconds is ended, and raises `TimeoutError`. It gets no secret of ours, but what is configured for git, if it is `git` or will run it.
         Raises `CancelledError` once this is closed.
         """
         started = time.monotonic()
@@ -107,7 +108,9 @@ class Processes:
                 self._running.add(child)
             _tie(leash, child.pid)
             try:
-                out, err = child.communicate(text)
+                out, err = child.communicate(text, timeout=limit)
+            except subprocess.TimeoutExpired:
+                raise TimeoutError(name) from None
             finally:
                 with self._lock:
                     self._running.discard(child)

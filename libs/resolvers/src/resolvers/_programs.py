@@ -54,7 +54,9 @@ def find_program(name: str, least: str, setting: str, processes: Processes) -> C
             said = processes.run(
                 f"{path.name} --version", (path, "--version"), environment=users_environment()
             )
-            _found[key] = ChosenProgram(path.name, path, _version(name, said.stdout, said.stderr))
+            _found[key] = ChosenProgram(
+                path.name, path, _version(name, setting, said.stdout, said.stderr)
+            )
     program = _found[key]
     if program.version < Version(least):
         raise EngineFailed(
@@ -74,7 +76,7 @@ def users_environment() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if not _OURS.fullmatch(name)}
 
 
-def _version(name: str, *said: str) -> Version:
+def _version(name: str, setting: str, *said: str) -> Version:
     # `pip 26.3 from ...`, `conda 26.7.0`, `micromamba`'s bare `2.8.1`, and mamba's two lines.
     for text in said:
         if match := re.search(r"\b\d+(?:\.\d+)+(?:[a-z]+\d+)?\b", text):
@@ -82,4 +84,4 @@ def _version(name: str, *said: str) -> Version:
                 return Version(match[0])
             except InvalidVersion:
                 break
-    raise EngineFailed(name, "it does not say its version", "\n".join(said))
+    raise EngineFailed(name, "it does not say its version", "\n".join(said), f"set {setting}")

@@ -69,7 +69,7 @@ class MixedResolver:
             raise UnsupportedRequest(
                 "this resolver takes Python from conda, and the spec asks for the system's"
             )
-        if context.pypi_engine != "uv":
+        if (context.conda_engine, context.pypi_engine) != ("rattler", "uv"):
             return self._beside_first(spec, platforms, context)
         beside = self._beside(spec, context)
         moving, refused = Moving(Rounds(context.joint_rounds)), list[RefusedAnswer]()
@@ -121,7 +121,10 @@ class MixedResolver:
             if {"conda", "npconda"} & {*spec.requirements} and not isinstance(
                 error, UnknownPackage
             ):
-                hint = "`pypi_resolver = uv` also looks for other choices of conda packages"
+                hint = (
+                    "`conda_resolver = rattler` with `pypi_resolver = uv` also looks for other"
+                    " choices of conda packages"
+                )
                 error.hint = "; ".join(filter(None, (error.hint, hint)))
             raise
 

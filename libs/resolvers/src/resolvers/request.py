@@ -55,8 +55,9 @@ class ResolveContext:
     machine from conda packages and returns its interpreter, to build wheels for that Python with;
     without it a Python that is here must do. With `clobber`, packages may bring the same module with
     different content, and a note says which. `joint_rounds` is how many other choices of conda
-    packages may be tried where PyPI packages do not go with the first. `pypi_engine`
-    chooses PyPI packages: `uv` or `pip`. `on_process` is told the name of each process that is started.
+    packages may be tried where PyPI packages do not go with the first. `conda_engine` chooses conda
+    packages: `rattler`, or `micromamba`, `mamba`, `conda`, or the path of one of these; `pypi_engine`
+    chooses PyPI's: `uv` or `pip`. `on_process` is told the name of each process that is started.
     `patience` is had with servers, by the engines as well; the `progress` is told of waits.
     """
 
@@ -78,6 +79,7 @@ class ResolveContext:
     offline: bool = False
     clobber: bool = False
     joint_rounds: int = 50
+    conda_engine: str = "rattler"
     pypi_engine: str = "uv"
 
     @property

@@ -48,12 +48,21 @@ _IDLE = (
     ),
     _Idle(
         ("joint_rounds",),
+        "conda_resolver",
+        lambda settings: settings.conda_resolver != "rattler",
+        "it does not tell what else there would be",
+    ),
+    _Idle(
+        ("joint_rounds",),
         "pypi_resolver",
         lambda settings: settings.pypi_resolver != "uv",
         "it does not tell what else there would be",
     ),
     _Idle(
-        ("channels", "channel_priority", "channel_alias", "pypi_names", "joint_rounds"),
+        (
+            *("channels", "channel_priority", "channel_alias", "conda_resolver", "pypi_names"),
+            "joint_rounds",
+        ),
         "python_provider",
         lambda settings: settings.python_provider == "system",
         "nothing comes from conda where Python is the system's",

@@ -1,0 +1,169 @@
+"""What failures of the conda family mean."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from envid.redaction import redact
+from resolvers.errors import (
+    EngineFailed,
+    IndexUnreachable,
+    NoSolution,
+    PythonRefused,
+    ResolveError,
+    UnknownChannel,
+    UnknownPackage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from subprocess import CompletedProcess
+
+    from resolvers._conda_question import CondaQuestion
+    from resolvers.request import ResolveContext
+
+__all__ = ["diagnose", "unknown"]
+
+_UNSOLVABLE = re.compile(r"Unsatisfiable|SpecsConfigurationConflict|ResolvePackageNotFound")
+_NOT_FOUND = re.compile(r"PackagesNotFound|ResolvePackageNotFound")
+_NETWORK = re.compile(r"HTTP|Connection|SSL|Proxy|Timeout|Unavailable|InvalidChannel|Offline")
+_URL = re.compile(r"(?:https?|file)://[^\s<>'\"`]+")
+_STATUS = re.compile(
+    r"\b(?:HTTP|status|code|error)\W{0,3}(?:code\W{0,3})?([45]\d\d)\b", re.IGNORECASE
+)
+_DOWNLOAD = re.compile(
+    r"(?:download|transfer|fetch|retriev|resolve host|connect|repodata).*", re.IGNORECASE
+)
+_SHOWN = 6
+_NAMED = re.compile(r"nothing provides (?:requested )?([a-z0-9_][a-z0-9_.-]*)")
+
+
+def diagnose(
+    kind: str,
+    data: Mapping[str, Any] | None,
+    done: CompletedProcess[str],
+    question: CondaQuestion,
+    context: ResolveContext,
+) -> ResolveError:
+    """The error that an answer without packages means: in JSON, or in none."""
+    log = redact(f"{done.stdout}\n{done.stderr}".strip())
+    said = redact(done.stderr.strip())
+    if data is None:
+        return _by_network(said, question) or EngineFailed(
+            kind, f"its answer is not JSON: {_last(said or log)}", log, _by_itself(kind)
+        )
+    if "solver_problems" in data:
+        texts = [" ".join(str(one).split()) for one in data["solver_problems"]]
+        return _unsolvable("; ".join(texts) or "it does not say why", question, context)
+    name = str(data.get("exception_name") or "")
+    text = redact(str(data.get("message") or data.get("error") or ""))
+    if _NOT_FOUND.search(name):
+        names = [str(one) for one in data.get("packages") or ()]
+        reason = "there is no " + " and no ".join(names) if names else _first(text)
+        return UnknownPackage(
+            question.platform, reason, _asked(reason, question, context), "check the name"
+        )
+    if _UNSOLVABLE.search(name):
+        return _unsolvable(text, question, context)
+    if _NETWORK.search(name):
+        return _by_network(text, question) or IndexUnreachable(
+            ", ".join(question.channels), _first(text)
+        )
+    return _by_network(said, question) or EngineFailed(
+        kind, _first(text) or _last(said) or "it does not say why", log, _by_itself(kind)
+    )
+
+
+def unknown(
+    error: ResolveError,
+    question: CondaQuestion,
+    context: ResolveContext,
+    there: Callable[[Sequence[str]], Sequence[Mapping[str, Any]]],
+) -> ResolveError:
+    """The error, or that of what no channel has: of that the family says little, each otherwise."""
+    if not isinstance(error, NoSolution):
+        return error
+    texts = {text: _name(text) for text in question.specs if not text.startswith("__")}
+    with suppress(ResolveError):
+        found = there(sorted(set(texts.values())))
+        names = {each["name"] for each in found}
+        if lacking := sorted({*texts.values()} - names):
+            reason = "there is no " + " and no ".join(lacking)
+            hint = (
+                f"no channel has `{lacking[0]}` for {question.platform}; check the spelling; looked"
+                f" in {', '.join(question.channels)}"
+            )
+            return UnknownPackage(
+                question.platform, reason, _asked(reason, question, context), hint
+            )
+        matched = {text for each in found for text in each["matched"]}
+        if unmatched := [text for text in texts if text not in matched]:
+            name = texts[unmatched[0]]
+            versions = dict.fromkeys(each["version"] for each in found if each["name"] == name)
+            reason = f"there is no {question.specs[unmatched[0]]}"
+            hint = f"there is `{name}` {', '.join([*versions][:_SHOWN])}"
+            return NoSolution(question.platform, reason, _asked(reason, question, context), hint)
+    return error
+
+
+def _unsolvable(text: str, question: CondaQuestion, context: ResolveContext) -> NoSolution:
+    reason = "\n".join(line.rstrip(". ") for line in text.strip().splitlines() if line.strip())
+    reason = reason.replace("Cannot solve the request because of: ", "")
+    kind: type[NoSolution] = NoSolution
+    lacking = _NAMED.search(reason)
+    if lacking and lacking[1] in map(_name, question.specs):
+        kind = UnknownPackage
+    elif re.search(r"\bpython\b", reason) and "python_abi" not in reason:
+        kind = PythonRefused if _is_about_python(reason, question) else NoSolution
+    return kind(question.platform, reason, _asked(reason, question, context))
+
+
+def _is_about_python(reason: str, question: CondaQuestion) -> bool:
+    """Whether all that the solver speaks of is a package that does not go with this Python."""
+    names = {_name(text) for text in question.specs} & set(re.findall(r"[a-z0-9_.-]+", reason))
+    return "python" in names and len(names) <= 2  # noqa: PLR2004 - Python and the other
+
+
+def _by_network(text: str, question: CondaQuestion) -> ResolveError | None:
+    said, url = _DOWNLOAD.search(text), _URL.search(text)
+    status = _STATUS.search(text)
+    if not said or not (url or status):
+        return None
+    where = url[0].rstrip(".,)") if url else ", ".join(question.channels)
+    code = int(status[1]) if status else None
+    if code in (404, 410):
+        channel = next((one for one in question.channels if where.startswith(one)), where)
+        return UnknownChannel(channel, f"HTTP status {code}")
+    reason = f"HTTP status {code}" if code else _first(said[0])
+    return IndexUnreachable(where, reason, code, "check the address and the network")
+
+
+def _asked(
+    reason: str, question: CondaQuestion, context: ResolveContext
+) -> tuple[tuple[str, str | None], ...]:
+    names = set(re.findall(r"[a-z0-9_][a-z0-9_.-]*", reason))
+    return tuple(
+        (asked, context.origins.get(asked))
+        for spec, asked in question.specs.items()
+        if _name(spec) in names
+    )
+
+
+def _name(text: str) -> str:
+    match = re.match(r"(?:.*::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)", text)
+    return match[1].lower() if match else ""
+
+
+def _by_itself(kind: str) -> str:
+    return f"see what `{kind}` says by itself, or set `conda_resolver` to `rattler`"
+
+
+def _first(text: str) -> str:
+    return next((line.strip().rstrip(".") for line in text.splitlines() if line.strip()), "")
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it says nothing"

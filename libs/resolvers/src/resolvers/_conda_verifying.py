@@ -1,0 +1,138 @@
+"""Whether an answer of another engine is one, by py-rattler's reading of MatchSpecs; in the worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rattler
+from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError
+
+from resolvers._conda_alternatives import Listings
+from resolvers._conda_engine import NAME, described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from resolvers._conda_repodata import Logins
+
+__all__ = ["problems", "records"]
+
+
+async def records(
+    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    *,
+    cache_dir: str,
+    offline: bool,
+    logins: Logins,
+    tokens: Mapping[str, str],
+    limits: Mapping[str, Any],
+    question: Mapping[str, Any],
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    """All builds that the channels of a question have of some packages, newest first.
+
+    Each with what it states, and which of the question's specs it has `matched`.
+    """
+    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
+    found = sorted(await channels.records(names), key=lambda record: record.version, reverse=True)
+    specs = {text: _match(text) for text in question["specs"]}
+    return [
+        {
+            **build,
+            "build_number": record.build_number,
+            "depends": list(record.depends),
+            "constrains": list(record.constrains),
+            "channel": (record.channel or "").rstrip("/"),
+            "matched": [text for text, spec in specs.items() if spec and spec.matches(record)],
+        }
+        for record, build in zip(found, described(found), strict=True)
+    ]
+
+
+async def problems(
+    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    *,
+    question: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
+    **_: Any,
+) -> list[str]:
+    """What an answer does not hold of the question, or its packages of each other: a line each."""
+    there = {each["name"]: _as_record(each) for each in records}
+    virtual = {
+        name: rattler.PackageRecord(
+            name, version, rattler.BuildString(build), 0, question["platform"]
+        )
+        for name, version, build in question["virtual"]
+    }
+    known = {**virtual, **there}
+    channels = {each["name"]: each["channel"].rstrip("/") for each in records}
+    found = [f"{each['name']} is there twice" for each in _twice(records)]
+    # Strictly, another channel is not looked at for a name that the first has; of that nobody can
+    # judge who has not read them all, and the program was told.
+    for text in question["specs"]:
+        channel, mark, _own = text.rpartition("::")
+        spec = _match(text)
+        if spec is None:
+            continue
+        name = spec.name.normalized
+        wrong = mark and channels.get(name) != channel.rstrip("/")
+        if name not in known or wrong or not spec.matches(known[name]):
+            found.append(f"`{text}` is asked for, and there is {_shown(known.get(name))}")
+    for text in question["constraints"]:
+        spec = _match(text)
+        other = known.get(spec.name.normalized) if spec else None
+        if spec and other and not spec.matches(other):
+            found.append(f"`{text}` is held, and there is {_shown(other)}")
+    for each in records:
+        for text in each["depends"]:
+            spec = _match(text)
+            if spec and not ((other := known.get(spec.name.normalized)) and spec.matches(other)):
+                other = known.get(spec.name.normalized)
+                found.append(f"{each['name']} needs `{text}`, and there is {_shown(other)}")
+        for text in each["constrains"]:
+            spec = _match(text)
+            other = known.get(spec.name.normalized) if spec else None
+            if spec and other and not spec.matches(other):
+                found.append(f"{each['name']} goes with `{text}`, and there is {_shown(other)}")
+    subdirs = (question["platform"], "noarch")
+    found += [
+        f"{each['name']} is for {each['subdir']}"
+        for each in records
+        if each["subdir"] not in subdirs
+    ]
+    return found
+
+
+def _twice(records: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    seen: set[str] = set()
+    for each in records:
+        if each["name"] in seen:
+            yield each
+        seen.add(each["name"])
+
+
+def _as_record(each: Mapping[str, Any]) -> rattler.PackageRecord:
+    return rattler.PackageRecord(
+        each["name"],
+        each["version"],
+        rattler.BuildString(each["build"]),
+        each["build_number"],
+        each["subdir"],
+    )
+
+
+def _match(text: str) -> rattler.MatchSpec | None:
+    """A MatchSpec without its channel; None for what is read by no one or holds on a condition."""
+    own = text.rpartition("::")[2]
+    if not NAME.match(own) or "when=" in own or "; if " in own:
+        return None
+    try:
+        return rattler.MatchSpec(own)
+    except (InvalidMatchSpecError, InvalidVersionError):
+        return None
+
+
+def _shown(record: rattler.PackageRecord | None) -> str:
+    if record is None:
+        return "none"
+    return f"{record.name.normalized} {record.version} {record.build}"

@@ -1,0 +1,626 @@
+"""The conda family in the place of py-rattler: stand-ins, recordings of the real ones, or those."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.channel import ChannelServer, Recipe, pack, write_channel
+from tests.channel.standin import write_standin
+
+from envid.platforms import host_platform
+from envid.spec import EnvSpec, Options, Source
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.patience import Patience
+from resolvers.conda import CondaResolver
+from resolvers.errors import (
+    EngineFailed,
+    NoSolution,
+    RequirementsUnmet,
+    ResolveError,
+    UnknownPackage,
+    UnsupportedRequest,
+)
+from resolvers.mixed import MixedResolver
+from resolvers.request import ResolveContext
+from resolvers.testing import FakeIndex, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.channel import Channels
+
+    from pkgcache.worker import Worker
+    from resolvers.request import Resolution
+
+LINUX, MAC = "linux-64", "osx-arm64"
+HOST = host_platform()
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+FAMILY = ("micromamba", "mamba", "conda")
+RECORDINGS = Path(__file__).resolve().parents[4] / "shared/data/recordings"
+RECORDED = {"micromamba": "micromamba-2.8.1", "conda": "conda-26.7.0"}
+
+
+def _engines() -> list[Any]:
+    real = [
+        pytest.param(
+            kind,
+            True,
+            id=kind,
+            marks=pytest.mark.skipif(not shutil.which(kind), reason=f"{kind} is not on PATH"),
+        )
+        for kind in FAMILY
+    ]
+    return [pytest.param(kind, False, id=f"{kind}-stand-in") for kind in FAMILY] + real
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The path of a stand-in, or the name of what is on PATH."""
+    kind, real = request.param
+    return str(kind) if real else str(write_standin(tmp_path / "bin", kind, tmp_path / "log"))
+
+
+every_engine = pytest.mark.parametrize(
+    "engine", [pytest.param(tuple(one.values), id=one.id, marks=one.marks) for one in _engines()],
+    indirect=True,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CondaCase:
+    """What is asked of two channels, and what any engine gives of it."""
+
+    asked: tuple[str, ...]
+    found: Mapping[str, str] | type[ResolveError]
+    sys: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    platform: str = LINUX
+
+
+_TREE = (
+    Recipe(name="leaf", version="1", build="a_0"),
+    Recipe(name="leaf", version="2", build="a_0", depends=("__glibc >=2.30",)),
+    Recipe(name="twig", version="2", build="a_0", depends=("leaf <2",)),
+    Recipe(name="fork", version="1", build="a_0", constrains=("leaf <2",)),
+    Recipe(name="gpu", version="1", build="cuda_0", build_number=1, depends=("__cuda >=12",)),
+    Recipe(name="gpu", version="1", build="cpu_0"),
+    Recipe(name="mac", version="1", build="m_0", depends=("__osx >=12",)),
+    Recipe(name="both", version="1", build="first_0"),
+)
+_OTHER = (
+    Recipe(name="both", version="2", build="second_0"),
+    Recipe(name="far", version="1", build="second_0"),
+)
+CASES = {
+    "the newest version": CondaCase(("leaf",), {"leaf": "2"}, ("__glibc=2.35",)),
+    "a virtual package bounds": CondaCase(("leaf",), {"leaf": "1"}, ("__glibc=2.28",)),
+    "an older one that goes": CondaCase(
+        ("leaf", "twig"), {"leaf": "1", "twig": "2"}, ("__glibc=2.35",)
+    ),
+    "what a package goes with": CondaCase(
+        ("leaf", "fork"), {"fork": "1", "leaf": "1"}, ("__glibc=2.35",)
+    ),
+    "a conflict": CondaCase(("leaf >=2", "twig"), NoSolution, ("__glibc=2.35",)),
+    "no such package": CondaCase(("nowhere",), UnknownPackage),
+    "no such version": CondaCase(("leaf >=3",), NoSolution),
+    "a build": CondaCase(("gpu==1=cpu_0",), {"gpu": "1"}),
+    "no GPU": CondaCase(("gpu",), {"gpu": "1"}),
+    "a GPU": CondaCase(("gpu", "gpu * cuda*"), {"gpu": "1"}, ("__cuda=12.4",)),
+    "the first channel decides": CondaCase(("both",), {"both": "1"}),
+    "the newest of all channels": CondaCase(
+        ("both",), {"both": "2"}, options={"channel_priority": "disabled"}
+    ),
+    "the second channel": CondaCase(("far",), {"far": "1"}),
+    "another platform": CondaCase(("mac",), {"mac": "1"}, platform=MAC),
+    "not for this platform": CondaCase(("mac",), NoSolution),
+}
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The URLs of two channels."""
+    root = tmp_path_factory.mktemp("tree")
+    for name, recipes in (("first", _TREE), ("second", _OTHER)):
+        records: dict[str, Any] = {}
+        for recipe in recipes:
+            records |= pack(recipe, root / name)
+        write_channel(root / name, records)
+    return (root / "first").as_uri(), (root / "second").as_uri()
+
+
+def spec_of(*conda: str, channels: tuple[str, ...], **more: Any) -> EnvSpec:
+    options = more.pop("options", {})
+    return EnvSpec.make(
+        requirements={"conda": conda, "sys": more.pop("sys", ())},
+        python=more.pop("python", MINOR),
+        sources=[Source.make("channel", url) for url in channels],
+        options=Options.make(**options),
+    )
+
+
+class Asking:
+    def __init__(self, worker: Worker, folder: Path) -> None:
+        self.worker, self.folder = worker, folder
+
+    def __call__(
+        self, spec: EnvSpec, engine: str, platform: str = LINUX, **context: Any
+    ) -> Resolution:
+        own = ResolveContext(cache_dir=self.folder / "cache", conda_engine=engine, **context)
+        return CondaResolver(self.worker).resolve(spec, [platform], own)[platform]
+
+
+@pytest.fixture
+def ask(worker: Worker, tmp_path: Path) -> Asking:
+    return Asking(worker, tmp_path)
+
+
+@every_engine
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_every_engine_answers_as_rattler_does(
+    ask: Asking, engine: str, name: str, tree: tuple[str, str], channels: Channels
+) -> None:
+    case = CASES[name]
+    spec = spec_of(
+        *case.asked,
+        channels=(*tree, channels.main.as_uri()),
+        sys=case.sys,
+        options=case.options,
+    )
+    if isinstance(case.found, type):
+        for one in ("rattler", engine):
+            with pytest.raises(case.found) as caught:
+                ask(spec, one, case.platform)
+            assert caught.type is case.found
+        return
+    ours, theirs = (ask(spec, one, case.platform) for one in ("rattler", engine))
+    names = {one.name: one.version for one in theirs.packages if one.name in case.found}
+    assert names == case.found
+    described = [
+        sorted((one.to_dict() for one in each.packages), key=lambda one: str(one["name"]))
+        for each in (ours, theirs)
+    ]
+    assert described[0] == described[1]
+
+
+def _table() -> str:
+    """The cases by engine, as the README has them."""
+    rows = [
+        "| case | rattler | " + " | ".join(FAMILY) + " |",
+        "|---" * (2 + len(FAMILY)) + "|",
+    ]
+    for name, case in CASES.items():
+        if isinstance(case.found, type):
+            found = f"`{case.found.__name__}`"
+        else:
+            found = ", ".join(f"{one} {version}" for one, version in case.found.items())
+        rows.append(f"| {name} | {found} |" + " = |" * len(FAMILY))
+    return "\n".join(rows)
+
+
+def test_the_readme_has_the_cases() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    own = text.partition("<!-- conda cases -->")[2].partition("<!-- /conda cases -->")[0]
+    assert own.strip() == _table()
+
+
+@every_engine
+@pytest.mark.slow
+def test_pypi_packages_stand_beside_its_choice(
+    worker: Worker, tmp_path: Path, engine: str, channels: Channels
+) -> None:
+    with FakeIndex(make_wheel("top", "1", requires=["requests>=2"])) as index:
+        spec = EnvSpec.make(
+            requirements={"conda": ["requests"], "pypi": ["top"]},
+            python="",
+            sources=[
+                Source.make("channel", channels.main.as_uri()),
+                Source.make("index", index.url),
+            ],
+        )
+        found = {
+            one: MixedResolver(worker).resolve(
+                spec, [HOST], ResolveContext(cache_dir=tmp_path / "cache", conda_engine=one)
+            )[HOST]
+            for one in ("rattler", engine)
+        }
+    assert {one.name for one in found[engine].packages} >= {"top", "requests", "python"}
+    assert found[engine].python == found["rattler"].python
+
+
+@every_engine
+@pytest.mark.slow
+def test_packages_stay_where_they_can(
+    ask: Asking, engine: str, tree: tuple[str, str], channels: Channels
+) -> None:
+    urls = (*tree, channels.main.as_uri())
+    newer = ("__glibc=2.35",)
+    old = ask(spec_of("leaf <2", channels=urls, sys=newer), "rattler").packages
+    gone = ask(spec_of("far", channels=urls, sys=newer), "rattler").packages
+    for key in ("held", "preferred"):
+        stay: dict[str, Any] = {key: {LINUX: [*old, *gone]}}
+        kept = ask(spec_of("leaf", channels=urls, sys=newer), engine, **stay)
+        # What nothing needs any more is not kept.
+        assert {one.name: one.version for one in kept.packages if one.name in ("leaf", "far")} == {
+            "leaf": "1"
+        }
+    with pytest.raises(NoSolution):
+        ask(spec_of("leaf >=2", channels=urls, sys=newer), engine, held={LINUX: old})
+    moved = ask(spec_of("leaf >=2", channels=urls, sys=newer), engine, preferred={LINUX: old})
+    assert {one.name: one.version for one in moved.packages}["leaf"] == "2"
+
+
+class Told:
+    """What a stand-in was given when it was last asked to solve."""
+
+    def __init__(self, log: Path) -> None:
+        starts = [json.loads(line) for line in log.read_text().splitlines()]
+        last = [one for one in starts if "create" in one["argv"]][-1]
+        self.argv: list[str] = last["argv"]
+        self.env: dict[str, str] = last["env"]
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_its_configuration_is_what_it_finds_and_ours_is_not(
+    ask: Asking,
+    *,
+    kind: str,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = write_standin(tmp_path / "bin", kind, tmp_path / "log")
+    kept = {
+        "HOME": str(tmp_path),
+        "CONDARC": "/some/condarc",
+        "MAMBARC": "/some/mambarc",
+        "CONDA_SSL_VERIFY": "/some/certificates",
+        "SITE_TOKEN": "of-its-plugin",
+    }
+    for name, value in kept.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MFENV_STORE", "METAFLOW_SERVICE_AUTH_KEY", "CONDA_OVERRIDE_CUDA", "PYTHONPATH"):
+        monkeypatch.setenv(name, "9.9")
+    seen: list[str] = []
+    spec = spec_of("leaf", channels=(*tree, channels.main.as_uri()), sys=("__glibc=2.31",))
+    ask(spec, str(engine), on_process=seen.append)
+    told = Told(tmp_path / "log")
+    assert {name: told.env[name] for name in kept} == kept
+    assert not {"MFENV_STORE", "METAFLOW_SERVICE_AUTH_KEY", "PYTHONPATH"} & told.env.keys()
+    assert told.env["CONDA_SUBDIR"] == LINUX
+    assert (told.env["CONDA_OVERRIDE_GLIBC"], told.env["CONDA_OVERRIDE_CUDA"]) == ("2.31", "")
+    assert told.env["CONDA_OVERRIDE_ARCHSPEC"] == "x86_64"
+    assert told.env["CONDA_CHANNEL_PRIORITY"] == told.env["MAMBA_CHANNEL_PRIORITY"] == "strict"
+    places = [told.argv[at + 1] for at, one in enumerate(told.argv) if one == "--channel"]
+    assert places == [*tree, channels.main.as_uri()]
+    assert seen[-1] == f"{kind} create --dry-run {LINUX}"
+    assert not Path(told.argv[told.argv.index("--prefix") + 1]).exists()
+
+
+@pytest.mark.slow
+def test_a_login_is_in_no_argument_and_no_answer(
+    worker: Worker,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(0)
+    root = Path(tree[0].removeprefix("file://"))
+    ask = Asking(worker, tmp_path)
+    with ChannelServer(root) as server:
+        credentials = Credentials()
+        credentials.add(server.url.replace("://", "://ada:s3cret word@"))
+        spec = spec_of("leaf", channels=(server.url, channels.main.as_uri()))
+        for kind in FAMILY:
+            engine = str(write_standin(tmp_path / "bin", kind, tmp_path / "log"))
+            if kind != "conda":
+                with pytest.raises(UnsupportedRequest, match="takes from its own configuration"):
+                    ask(spec, engine, credentials=credentials)
+                continue
+            found = ask(spec, engine, credentials=credentials)
+        told = Told(tmp_path / "log")
+        assert "s3cret" not in json.dumps(told.argv) + json.dumps(told.env) + caplog.text
+        assert not Path(told.env["NETRC"]).exists()
+        assert "s3cret" not in json.dumps([one.to_dict() for one in found.packages])
+        credentials = Credentials()
+        plain = credentials.add(f"{server.url}/t/abcdefgh/c")
+        with pytest.raises(UnsupportedRequest, match="has a token") as caught:
+            ask(spec_of("leaf", channels=(plain,)), engine, credentials=credentials)
+        assert "abcdefgh" not in str(caught.value)
+
+
+def test_the_login_lies_in_a_file_of_this_user_alone(
+    ask: Asking, tmp_path: Path, channels: Channels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "netrc-of-the-user"
+    own.write_text("machine other.test login bob password hidden\n")
+    monkeypatch.setenv("NETRC", str(own))
+    engine = program(
+        tmp_path / "bin",
+        "conda",
+        "import os, shutil; shutil.copy2(os.environ['NETRC'], sys.argv[0] + '.netrc')\n"
+        "print('garbage')",
+    )
+    credentials = Credentials()
+    credentials.add("http://ada:it%27s+%22x%22@channel.test/c")
+    with pytest.raises(EngineFailed):
+        ask(spec_of("leaf", channels=("http://channel.test/c",)), engine, credentials=credentials)
+    from netrc import netrc
+
+    copy = Path(f"{engine}.netrc")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    read = netrc(copy)
+    assert read.authenticators("channel.test") == ("ada", "", 'it\'s+"x"')
+    assert read.authenticators("other.test") == ("bob", "", "hidden")
+
+
+def program(folder: Path, name: str, text: str, version: str = "26.7.0") -> str:
+    """A program that says its version, and whose text decides about the rest."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"if '--version' in sys.argv: print({version!r}); sys.exit()\n{text}\n"
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("print('hello')", "its answer is not JSON: hello"),
+        ("print('{\"success\": tr')", "its answer is not JSON"),
+        ("pass", "its answer is not JSON: it says nothing"),
+        ("sys.exit('Segmentation fault')", "its answer is not JSON: Segmentation fault"),
+        ("print('[1]')", "its answer is not JSON"),
+        ("print(json.dumps({'success': True, 'actions': {'LINK': [1]}}))", "has another form"),
+        (
+            "print(json.dumps({'exception_name': 'OddError', 'message': 'it is\\n\\nodd.'}))",
+            "failed: it is",
+        ),
+        ("import time; time.sleep(60)", "has not answered within 1 s"),
+    ],
+)
+def test_an_answer_that_is_none_is_one_line(
+    ask: Asking, *, tmp_path: Path, channels: Channels, kind: str, text: str, said: str
+) -> None:
+    engine = program(tmp_path / "bin", kind, text)
+    patience = Patience(silence=0.02)
+    with pytest.raises(EngineFailed) as caught:
+        ask(spec_of("leaf", channels=(channels.main.as_uri(),)), engine, patience=patience)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "conda_resolver" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "said"),
+    [
+        ("conda", None, "conda failed: it is not on PATH"),
+        ("/nowhere/micromamba", None, "there is none at that path"),
+        ("micromamba", "1.3.1", "is 1.3.1, and 1.4 is the oldest that will do"),
+        ("conda", "22.9.0", "is 22.9.0, and 23.1 is the oldest that will do"),
+        ("mamba", "none at all", "it does not say its version"),
+    ],
+)
+def test_a_program_that_will_not_do_is_named(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    version: str | None,
+    said: str,
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    if version:
+        program(tmp_path / "bin", engine, "", version)
+    with pytest.raises(EngineFailed) as caught:
+        ask(spec_of("leaf", channels=(channels.main.as_uri(),)), engine)
+    assert said in str(caught.value)
+    assert "conda_resolver" in str(caught.value.hint)
+
+
+def test_what_it_cannot_be_told_is_refused(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str]
+) -> None:
+    engine = str(write_standin(tmp_path / "bin", "micromamba"))
+    for more, said in (
+        ({"options": {"exclude_newer": "2026-01-01"}}, "cut-off date"),
+        ({"sys": ("__rocm=6",)}, "cannot be told of `__rocm=6=0`"),
+    ):
+        with pytest.raises(UnsupportedRequest, match=said):
+            ask(spec_of("leaf", channels=tree, **more), engine)
+    with pytest.raises(UnsupportedRequest, match="is not called like a program"):
+        ask(spec_of("leaf", channels=tree), str(tmp_path / "solver"))
+
+
+CHANGES = {
+    "no sha256": "del one['sha256']",
+    "no URL": "one['url'] = ''",
+    "neither": "del one['sha256'], one['url']",
+}
+
+
+def changed(folder: Path, change: str) -> str:
+    """micromamba's stand-in, with a change in all that it says of `leaf`."""
+    inner = write_standin(folder / "inner", "micromamba")
+    return program(
+        folder / "bin",
+        "micromamba",
+        "import subprocess\n"
+        f"done = subprocess.run([{str(inner)!r}, *sys.argv[1:]], capture_output=True, text=True)\n"
+        "answer = json.loads(done.stdout)\n"
+        "for key in ('LINK', 'FETCH'):\n"
+        "    for one in answer['actions'][key]:\n"
+        "        if one['name'] == 'leaf':\n"
+        f"            {change}\n"
+        "print('warning  libmamba is noisy')\nprint(json.dumps(answer))",
+        "2.8.1",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_record_lacks_comes_from_the_channel(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels, change: str
+) -> None:
+    spec = spec_of("leaf", channels=(*tree, channels.main.as_uri()))
+    ours = {one.name: one for one in ask(spec, "rattler").packages}
+    theirs = {one.name: one for one in ask(spec, changed(tmp_path, CHANGES[change])).packages}
+    assert theirs["leaf"] == ours["leaf"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ("one['url'] = 'http://evil.test/c/noarch/' + one['fn']", EngineFailed, "no channel of"),
+        ("del one['url']; one['build_string'] = one['build'] = 'x'", EngineFailed, "no channel does"),
+        ("one['version'] = '0.5'", EngineFailed, "says that `leaf-1-a_0.conda` is leaf 0.5 a_0"),
+        (
+            "one |= {'version': '0.5', 'fn': 'x', 'url': one['url'].replace('leaf-1', 'leaf-0.5')}",
+            RequirementsUnmet,
+            "`leaf>=1` is asked for, and there is leaf 0.5",
+        ),
+        ("one['depends'] = ['stem']", RequirementsUnmet, "leaf needs `stem`, and there is none"),
+        (
+            "one['depends'] = ['__glibc >=2.99']",
+            RequirementsUnmet,
+            r"needs `__glibc >=2.99`, and there is __glibc 2\.28",
+        ),
+        ("one['constrains'] = ['python <3']", RequirementsUnmet, "leaf goes with `python <3`"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_hold_is_refused(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    change: str,
+    error: type[ResolveError],
+    said: str,
+) -> None:
+    spec = spec_of("leaf >=1", channels=(*tree, channels.main.as_uri()))
+    with pytest.raises(error, match=said) as caught:
+        ask(spec, changed(tmp_path, change))
+    assert caught.value.hint
+
+
+def _recorded(folder: Path, kind: str, name: str) -> str:
+    """A program that prints what the real one did."""
+    source = RECORDINGS / RECORDED[kind]
+    code = 0 if name == "ok" else 1
+    stderr = source / f"{name}.stderr"
+    said = stderr.read_text() if stderr.exists() else ""
+    return program(
+        folder,
+        kind,
+        f"print(open({str(source / f'{name}.json')!r}).read())\n"
+        f"sys.stderr.write({said!r})\nsys.exit({code})",
+    )
+
+
+needs_recordings = pytest.mark.skipif(not RECORDINGS.exists(), reason="no ../shared/data")
+_RECORDED_SPECS = {
+    "ok": ("rich", "requests"),
+    "unsat": ("python_abi=3.12",),
+    "missing": ("nosuchpackage",),
+}
+
+
+@needs_recordings
+@pytest.mark.shared
+@pytest.mark.parametrize("kind", RECORDED)
+class TestRecordings:
+    def test_an_answer(self, ask: Asking, tmp_path: Path, kind: str) -> None:
+        engine = _recorded(tmp_path / "bin", kind, "ok")
+        spec = spec_of(
+            *_RECORDED_SPECS["ok"],
+            channels=("http://channel.test",),
+            sys=("__glibc=2.36",),
+            python="3.11",
+        )
+        found = ask(spec, engine)
+        assert found.python == "3.11.7"
+        by_name = {one.name: one for one in found.packages}
+        assert {"python", "rich", "requests", "tzdata"} <= by_name.keys()
+        rich = by_name["rich"]
+        assert rich.url == "http://channel.test/noarch/rich-13.7.0-pyhd8ed1ab_0.conda"
+        assert rich.hashes.sha256
+        assert rich.hashes.sha256.startswith("bbaac5e9")
+        assert (rich.source, rich.subdir, rich.size) == ("http://channel.test", "noarch", 195247)
+        assert rich.depends == ("markdown-it-py", "pygments", "python")
+
+    @pytest.mark.parametrize("name", ["unsat", "missing"])
+    def test_a_failure(self, ask: Asking, tmp_path: Path, kind: str, name: str) -> None:
+        engine = _recorded(tmp_path / "bin", kind, name)
+        spec = spec_of(*_RECORDED_SPECS[name], channels=("http://channel.test",), python="3.11")
+        with pytest.raises(NoSolution) as caught:
+            ask(spec, engine, patience=Patience(tries=1, silence=5))
+        said = str(caught.value)
+        if name == "unsat":
+            assert "python_abi" in said
+            assert ("\n" in said) == (kind == "conda")  # a tree
+        else:
+            # Of a name that no channel has, micromamba says nothing, and this channel cannot be read.
+            assert ("nosuchpackage" in said) == (kind == "conda")
+
+    def test_the_stand_in_speaks_alike(
+        self, tmp_path: Path, kind: str, channels: Channels, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import subprocess
+
+        engine = write_standin(tmp_path / "bin", kind)
+        monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path))
+        monkeypatch.setenv("CONDA_OVERRIDE_GLIBC", "2.36")
+        options = ("--dry-run", "--json", "-y", "--override-channels", "-p", tmp_path / "p")
+        base = (engine, "create", *options, "-c", channels.main.as_uri(), f"python={MINOR}")
+        for name, specs in _RECORDED_SPECS.items():
+            done = subprocess.run([*base, *specs], capture_output=True, text=True, check=False)
+            mine = json.loads(done.stdout)
+            real = json.loads((RECORDINGS / RECORDED[kind] / f"{name}.json").read_text())
+            assert done.returncode == (0 if name == "ok" else 1)
+            if name != "ok":
+                shown = ("exception_name", "solver_problems", "success", "packages")
+                assert {key for key in shown if key in mine} == {
+                    key for key in shown if key in real
+                }
+                continue
+            assert mine.keys() == real.keys()
+            for action in ("LINK", "FETCH"):
+                alike = [
+                    {key for one in each["actions"][action] for key in one} for each in (mine, real)
+                ]
+                assert alike[0] == alike[1]
+
+
+def test_it_ends_with_us(ask: Asking, tmp_path: Path, channels: Channels) -> None:
+    """One of two platforms fails: the other's process is not waited for."""
+    engine = program(
+        tmp_path / "bin",
+        "conda",
+        "import os, time\n"
+        f"if os.environ['CONDA_SUBDIR'] == '{MAC}': print('garbage'); sys.exit(1)\n"
+        "time.sleep(120)",
+    )
+    spec = spec_of("leaf", channels=(channels.main.as_uri(),))
+    own = ResolveContext(cache_dir=tmp_path / "cache", conda_engine=engine)
+    started = os.times().elapsed
+    with pytest.raises(EngineFailed, match="not JSON"):
+        CondaResolver(ask.worker).resolve(spec, [MAC, LINUX], own)
+    assert os.times().elapsed - started < 60
