@@ -83,6 +83,10 @@ class Placer:
         """Where a path of the root is."""
         return f"{self._root}/{path}"
 
+    def source(self, path: str) -> str:
+        """Where the content of a file that was placed can be read."""
+        return f"{self._root}/{path}"
+
     def make_folders(self, folders: Iterable[str]) -> None:
         """Make these folders, and those above them, once each."""
         needed: set[str] = set()

@@ -6,14 +6,12 @@ while the package is checked as it is when it is unpacked.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import secrets
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
+from pkgcache._new_files import new_file
 from pkgcache.archives._conda_unpack import CondaWalk
 from pkgcache.archives._conda_write import CondaWriter, TarBz2Writer
 from pkgcache.archives._tar import BadTar
@@ -91,7 +89,7 @@ def transmute(
     count = min(threads, count) if threads else count
     task = (progress or NoProgress()).start(source.name, None, "bytes")
     try:
-        with _new_file(target) as file:
+        with new_file(target) as file:
             writer: PackageWriter
             if to == "conda":
                 # Before the sizes are known: the header of a zip member that was not announced as
@@ -173,43 +171,6 @@ class _Transmuting(CondaWalk):
         if member.kind == "hardlink" and link not in self._info_files:
             raise BadTar(f"has the hard link `{member.name}` to {link!r}, no file of info/ before")
         self._info_files.add(member.name)
-
-
-@contextmanager
-def _new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file that gets the name `target` in the end, or none."""
-    _remove_abandoned(target)
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    while True:
-        beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-        file = cast("BinaryIO", os.fdopen(os.open(beside, flags, 0o666), "w+b"))
-        # Gone with the process, so whatever is not locked is abandoned.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            break
-        file.close()  # taken for abandoned in the moment before it was locked
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _remove_abandoned(target: Path) -> None:
-    """Delete what killed processes left of this file: they hold no lock any more."""
-    start = f".{target.name}."
-    for path in target.parent.iterdir():
-        if path.name.startswith(start) and path.suffix == ".new":
-            with suppress(OSError):  # it is held, gone, or not ours
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-                finally:
-                    os.close(descriptor)
 
 
 def _sha256(file: BinaryIO) -> str:

@@ -196,7 +196,8 @@ def _lay_out(
     task = progress.start("linking files", len(items), "files")
     try:
         placer.make_folders(folders)
-        in_threads(items, partial(_place, placer, os.fsencode(site.final), task))
+        prefix = None if site.packed else os.fsencode(site.final)
+        in_threads(items, partial(_place, placer, prefix, task))
     except FileExistsError as error:
         path = posixpath.relpath(str(error.filename2 or error.filename), str(site.root))
         owner = plan[path].owner.name if path in plan else "a package"
@@ -219,7 +220,9 @@ class _NoRoomFor(ValueError):
         self.path, self.longest = path, longest
 
 
-def _place(placer: Placer, final: bytes, task: Task, items: Sequence[tuple[str, _Planned]]) -> None:
+def _place(
+    placer: Placer, prefix: bytes | None, task: Task, items: Sequence[tuple[str, _Planned]]
+) -> None:
     # No two threads have the same path, so that each writes into entries of its own.
     for path, planned in counted(items, task):
         file = planned.file
@@ -239,11 +242,11 @@ def _place(placer: Placer, final: bytes, task: Task, items: Sequence[tuple[str, 
             placer.symlink(file.link, path)
             planned.entry |= {"path_type": "softlink", "size_in_bytes": 0}
         else:
-            _place_file(placer, final, path, planned, file)
+            _place_file(placer, prefix, path, planned, file)
 
 
 def _place_file(
-    placer: Placer, final: bytes, path: str, planned: _Planned, file: CondaFile
+    placer: Placer, prefix: bytes | None, path: str, planned: _Planned, file: CondaFile
 ) -> None:
     source = f"{planned.owner.tree}/{file.path}"
     entry = planned.entry
@@ -256,20 +259,21 @@ def _place_file(
     # Programs that change such a file in place must not change that of the cache.
     if file.no_link:
         entry["no_link"] = True
-    if not file.placeholder:
+    if file.placeholder:
+        entry |= {"file_mode": file.file_mode, "prefix_placeholder": file.placeholder}
+    if not file.placeholder or prefix is None:
         (placer.copy if file.no_link else placer.link)(source, path)
         return
     with open_cached(source) as old:
         data = old.read()
     try:
-        content = _placeholder.replaced(data, file.placeholder, final, file.file_mode)
+        content = _placeholder.replaced(data, file.placeholder, prefix, file.file_mode)
     except _placeholder.NoRoom as error:
         raise _NoRoomFor(path, error.longest) from None
     placer.write(path, content, executable=bool(file.mode & 0o100))
     if file.file_mode == "binary" and sys.platform == "darwin":
         # Before the digest is taken, since signing changes the file.
         content = _signed(placer.absolute(path), content)
-    entry |= {"file_mode": file.file_mode, "prefix_placeholder": file.placeholder}
     entry["sha256_in_prefix"] = hashlib.sha256(content).hexdigest()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from envid.packages import Package
@@ -32,36 +32,42 @@ def write(
     cache: PackageCache,
 ) -> None:
     """Write a record for each package with its paths, the history, and that it is frozen."""
-    folder = root / _FOLDER
-    folder.mkdir(exist_ok=True)
+    (root / _FOLDER).mkdir(exist_ok=True)
+    for path, text in documents(env, linked, cache, datetime.now(timezone.utc)):
+        # Nothing can be there, since no package may bring a record; if there is, that is an error.
+        with (root / path).open("x", encoding="utf-8") as file:
+            file.write(text)
+
+
+def documents(
+    env: ResolvedEnv,
+    linked: Iterable[tuple[Package, UnpackedConda, Sequence[Mapping[str, Any]]]],
+    cache: PackageCache | None,
+    moment: datetime,
+) -> Iterator[tuple[str, str]]:
+    """The paths and texts of what `write` writes; without a cache they name no place on a disk."""
     asked = _requested(env)
     # A commit of conda's own history, from which `conda env export --from-history` reads.
     lines = [
-        f"==> {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} <==",
+        f"==> {moment:%Y-%m-%d %H:%M:%S} <==",
         "# cmd: mfenv create",
     ]
     for package, unpacked, paths in linked:
         document = {
-            **_record(package, unpacked, paths),
-            "package_tarball_full_path": str(cache.archive_path(package)),
+            **_record(package, unpacked, paths, str(unpacked.tree) if cache else ""),
+            "package_tarball_full_path": str(cache.archive_path(package)) if cache else "",
             "requested_spec": asked.get(package.name, ""),
         }
         name = f"{package.name}-{package.version}-{package.build}"
-        _create(folder / f"{name}.json", json.dumps(document))
+        yield f"{_FOLDER}/{name}.json", json.dumps(document)
         lines.append(f"+{_channel(package)}::{name}")
     lines.append(f"# update specs: {json.dumps(list(asked.values()))}")
-    _create(folder / "history", "".join(f"{line}\n" for line in lines))
-    _create(folder / "frozen", json.dumps(_FROZEN))
-
-
-def _create(path: Path, text: str) -> None:
-    # Nothing can be there, since no package may bring a record; if there is, that is an error.
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+    yield f"{_FOLDER}/history", "".join(f"{line}\n" for line in lines)
+    yield f"{_FOLDER}/frozen", json.dumps(_FROZEN)
 
 
 def _record(
-    package: Package, unpacked: UnpackedConda, paths: Sequence[Mapping[str, Any]]
+    package: Package, unpacked: UnpackedConda, paths: Sequence[Mapping[str, Any]], tree: str
 ) -> dict[str, Any]:
     """The package's own `index.json`, and what only an installer knows."""
     hashes = {"md5": package.hashes.md5, "sha256": package.hashes.sha256}
@@ -69,10 +75,10 @@ def _record(
     return {
         **unpacked.index,
         "channel": channel,
-        "extracted_package_dir": str(unpacked.tree),
+        "extracted_package_dir": tree,
         "files": [entry["_path"] for entry in paths],
         "fn": package.filename,
-        "link": {"source": str(unpacked.tree), "type": 1},
+        "link": {"source": tree, "type": 1},
         "paths_data": {"paths": paths, "paths_version": 1},
         "subdir": unpacked.index.get("subdir") or package.subdir or channel.rpartition("/")[2],
         "url": package.url,

@@ -48,10 +48,14 @@ _BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone|lock)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSite:
-    """Where an environment is built, and where it will be; `in_place` is done there, in order."""
+    """Where an environment is built, and where it will be; `in_place` is done there, in order.
+
+    One that is `packed` is for any place: what holds a prefix stays as its package brought it.
+    """
 
     root: Path
     final: Path
+    packed: bool = False
     in_place: list[Callable[[], None]] = field(default_factory=list)
 
 

@@ -7,6 +7,8 @@ and only what was checked when it was unpacked is linked.
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envid.errors import InvalidSpec
@@ -22,7 +24,7 @@ from pkgcache.prefixes.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
     from pkgcache.archives.records import UnpackedConda
     from pkgcache.local.cache import PackageCache
     from pkgcache.prefixes._making import BuildSite
+    from pkgcache.prefixes.linking import Clobber
     from pkgcache.progress import Progress
 
-__all__ = ["create_conda_env"]
+__all__ = ["LaidOut", "check_platform", "create_conda_env", "lay_out"]
 
 
 def create_conda_env(
@@ -57,43 +60,83 @@ def create_conda_env(
     error `prefix` is as it was.
     """
     progress = progress or NoProgress()
-    _check_platform(env, prefix)
-    chosen = _in_order([package for package in env.packages if package.kind == "conda"])
+    check_platform(env, prefix)
     with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
-        unpacked = [cache.unpacked_conda(package, progress=progress) for package in chosen]
-        wheels = [
-            installable(package, cache, progress)
-            for package in env.packages
-            if package.kind == "pypi"
-        ]
-        python = _python(unpacked)
-        # The same for both kinds, so that it is told once only that files are copied.
         placer = Placer(str(site.root), progress)
-        laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
-        files, clobbers, owners = sum(map(len, laid.paths)), laid.clobbers, laid.owners
-        if wheels:
-            on_top = link_wheels(
-                wheels,
-                _scheme(python, site),
-                present=laid.present(),
-                placer=placer,
-                progress=progress,
-            )
-            files, clobbers = files + on_top.files, clobbers + on_top.clobbers
-            owners = {**owners, **on_top.owners}
-        paths = laid.paths
-        if compile and python:
-            compile_modules(site, site.root / "bin" / "python", owners, progress)
-            paths = tuple((*entries, *_compiled(entries, python, site)) for entries in paths)
-        records = zip(chosen, unpacked, paths, strict=True)
+        laid = lay_out(env, site, cache=cache, placer=placer, progress=progress)
+        if compile and laid.python:
+            laid = _with_modules(laid, laid.python, site, progress)
         # After the wheels and the modules: the records say what there is, clobbered paths too.
-        _conda_meta.write(site.root, env, records, cache)
-        own = zip(unpacked, paths, strict=True)
+        _conda_meta.write(site.root, env, laid.records(), cache)
+        own = zip(laid.unpacked, laid.paths, strict=True)
         plan_scripts(own, site, allowed=link_scripts, progress=progress)
-    return Linked(files=files, clobbers=clobbers, owners=owners)
+    return Linked(files=laid.files, clobbers=laid.clobbers, owners=laid.owners)
 
 
-def _check_platform(env: ResolvedEnv, prefix: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class LaidOut:
+    """Conda packages, in the order in which they were laid out, each with its paths, and all files.
+
+    `owners` are the packages whose files there are, those of wheels too, by path.
+    """
+
+    chosen: tuple[Package, ...]
+    unpacked: tuple[UnpackedConda, ...]
+    paths: tuple[tuple[dict[str, Any], ...], ...]
+    python: PythonPlace | None
+    files: int
+    clobbers: tuple[Clobber, ...]
+    owners: Mapping[str, str]
+
+    def records(self) -> Iterator[tuple[Package, UnpackedConda, tuple[dict[str, Any], ...]]]:
+        """What `conda-meta` is made of."""
+        return zip(self.chosen, self.unpacked, self.paths, strict=True)
+
+
+def lay_out(
+    env: ResolvedEnv, site: BuildSite, *, cache: PackageCache, placer: Placer, progress: Progress
+) -> LaidOut:
+    """Lay out the packages of an environment. Raises as `create_conda_env`."""
+    chosen = _in_order([package for package in env.packages if package.kind == "conda"])
+    unpacked = [cache.unpacked_conda(package, progress=progress) for package in chosen]
+    wheels = [
+        installable(package, cache, progress) for package in env.packages if package.kind == "pypi"
+    ]
+    python = _python(unpacked)
+    # One placer for both kinds, so that it is told once only that files are copied.
+    laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
+    files, clobbers, owners = sum(map(len, laid.paths)), laid.clobbers, laid.owners
+    if wheels:
+        on_top = link_wheels(
+            wheels,
+            _scheme(python, site),
+            present=laid.present(),
+            placer=placer,
+            progress=progress,
+        )
+        files, clobbers = files + on_top.files, clobbers + on_top.clobbers
+        owners = {**owners, **on_top.owners}
+    return LaidOut(
+        chosen=tuple(chosen),
+        unpacked=tuple(unpacked),
+        paths=laid.paths,
+        python=python,
+        files=files,
+        clobbers=clobbers,
+        owners=owners,
+    )
+
+
+def _with_modules(
+    laid: LaidOut, python: PythonPlace, site: BuildSite, progress: Progress
+) -> LaidOut:
+    compile_modules(site, site.root / "bin" / "python", laid.owners, progress)
+    paths = ((*entries, *_compiled(entries, python, site)) for entries in laid.paths)
+    return dataclasses.replace(laid, paths=tuple(paths))
+
+
+def check_platform(env: ResolvedEnv, prefix: Path) -> None:
+    """Raise `PrefixError` where this machine is of another platform."""
     try:
         host = host_platform()
     except InvalidSpec as error:

@@ -142,6 +142,7 @@ def link_wheels(
     Where several bring the same path with different content, the last wheel's is kept; but what is
     `present` stays. Raises `PrefixError` where another path exists already or cannot be made.
     """
+    placer = placer or Placer(str(scheme.root), progress)
     plan: dict[str, _Planned] = {}
     clobbers: list[Clobber] = []
     paths: list[list[str]] = []
@@ -151,7 +152,7 @@ def link_wheels(
         for path, planned in own.items():
             before = plan.get(path)
             if not before and present and path in present:
-                before = _Planned.there(present[path], f"{scheme.root}/{path}")
+                before = _Planned.there(present[path], placer.source(path))
             plan[path] = _kept(path, before, planned, clobbers) if before else planned
     for installable, own_paths in zip(wheels, paths, strict=True):
         # At the end, since RECORD lists what is there in the end, whoever's file it is.
@@ -163,7 +164,6 @@ def link_wheels(
     report(clobbers, progress)
     task = progress.start("linking files", len(plan), "files")
     try:
-        placer = placer or Placer(str(scheme.root), progress)
         placer.make_folders(folders)
         in_threads(list(plan.items()), partial(_place, placer, task))
     except FileExistsError as error:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
     from pkgcache.local.cache import PackageCache
+    from pkgcache.prefixes._making import BuildSite
     from pkgcache.progress import Progress
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "check_prefix",
     "create_venv",
     "interrupted",
+    "make_venv",
     "read_marker",
     "remove_prefix",
     "settled_prefix",
@@ -141,6 +143,15 @@ def check_prefix(prefix: Path) -> tuple[str, ...]:
 def tidy_prefixes(folder: Path, *, cache: PackageCache, dry_run: bool = False) -> int:
     """Put right what killed processes left in a directory of prefixes, and count it."""
     return leftovers(folder, cache, dry_run=dry_run)
+
+
+def make_venv(env: ResolvedEnv, python: Path, site: BuildSite, progress: Progress) -> None:
+    """Make the virtual environment that `env` lies in where it was laid out elsewhere before.
+
+    Raises `PrefixError` where `python` is not for it.
+    """
+    facts = _make_venv(python, site.root, site.final)
+    _check_interpreter(env, facts, site.final, progress)
 
 
 def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""What `bin/mfenv-unpack` of an environment that was unpacked runs, Python 3.8 or later.
+
+Takes the directory of the environment. For one whose Python is that of the machine, the interpreter
+that runs this becomes its own.
+"""
+
+# ruff: noqa: PTH108, PTH114, PTH118, PTH123, PTH208, T201  (few imports; it talks to a user)
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from pkgcache.prefixes import _setting
+
+
+def main(root: str) -> int:
+    """Set the prefix to `root`; gives the exit status."""
+    try:
+        with open(os.path.join(root, _setting.MANIFEST), encoding="utf-8") as file:
+            manifest: dict[str, Any] = json.load(file)
+        _setting.check_machine(manifest)
+        before = _setting.prefix_set(root)
+        if manifest["system_python"]:
+            _make_venv(root, manifest)
+        notes = _setting.set_prefix(root, root, manifest)
+    except (_setting.CannotSet, OSError, ValueError, LookupError, TypeError) as error:
+        print(f"error: `{root}` is not set up: {error}", file=sys.stderr)
+        return 1
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if before == root:
+        print(f"the prefix is `{root}`, as it was")
+    else:
+        was = f", and was `{before}`" if before else ""
+        print(f"the prefix is `{root}` now{was}")
+    return 0
+
+
+def _make_venv(root: str, manifest: dict[str, Any]) -> None:
+    from pkgcache.prefixes import _venv_child
+
+    places = _venv_child.scheme(root)
+    if any(places[part] != place for part, place in manifest["places"].items()):
+        raise _setting.CannotSet(
+            f"`{sys.executable}` installs into other places than it was packed for"
+        )
+    folder = os.path.join(root, "bin")
+    for name in os.listdir(folder):
+        # Links to the interpreter of another machine, or of another place.
+        path = os.path.join(folder, name)
+        if name.startswith("python") and os.path.islink(path):
+            os.unlink(path)
+    _venv_child.VenvBuilder(root).create(root)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

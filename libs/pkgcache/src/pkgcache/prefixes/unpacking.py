@@ -1,0 +1,303 @@
+"""Unpacking an archive of `packing`: a prefix that is whole, set to its place, and checked.
+
+The archive comes from outside. What is read of it is read by readers of our own, nothing of it is
+run, and it is laid out beside its place, which it gets when every file has its digest.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import posixpath
+import unicodedata
+import zlib
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from envid.errors import EnvidError
+from envid.resolved import ResolvedEnv
+from pkgcache.archives._conda_unpack import INFO_SIZE, RATIO_FLOOR, decompressed_zstd
+from pkgcache.archives._links import first_escape
+from pkgcache.archives._members import path_issue
+from pkgcache.archives._tar import BadTar, TarReader
+from pkgcache.archives.records import PackageLimits
+from pkgcache.errors import BadArchive, PrefixError
+from pkgcache.prefixes import _setting
+from pkgcache.prefixes._making import absolute, building
+from pkgcache.prefixes.conda_prefix import check_platform
+from pkgcache.prefixes.packing import DESCRIPTION
+from pkgcache.prefixes.prefix import make_venv
+from pkgcache.progress import NoProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pkgcache.archives._tar import TarMember
+    from pkgcache.local.cache import PackageCache
+    from pkgcache.prefixes._making import BuildSite
+    from pkgcache.progress import Progress, Task
+
+__all__ = ["LIMITS", "unpack_env"]
+
+LIMITS = PackageLimits(files=1_000_000, size=1 << 40)
+"""Where the archive of an environment counts as a bomb."""
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_CHUNK, _BUFFER = 1 << 20, 256 << 10
+_HEADERS_SIZE = 1 << 10  # of a member, in all forms of them together
+_SHORTEST = 8
+
+
+def unpack_env(
+    archive: Path,
+    prefix: Path,
+    *,
+    cache: PackageCache,
+    find_python: Callable[[ResolvedEnv], Path],
+    limits: PackageLimits = LIMITS,
+    progress: Progress | None = None,
+) -> ResolvedEnv:
+    """Unpack an archive at `prefix`, which is not there or is empty; gives what it is.
+
+    `find_python` gives the interpreter of an environment that has none. Raises `BadArchive`,
+    `PrefixExists`, `PrefixError` where it cannot be on this machine or in this place, and `OSError`
+    where the archive cannot be read. Nothing is left then.
+    """
+    progress = progress or NoProgress()
+    prefix = absolute(prefix)
+    with _refusing(archive), archive.open("rb") as file, _stream(file) as stream:
+        task = progress.start("unpacking", os.fstat(file.fileno()).st_size, "bytes")
+        try:
+            unpacking = _Unpacking(archive, file, stream, limits, task)
+            env = unpacking.description()
+            check_platform(env, prefix)
+            if prefix.is_dir() and not prefix.is_symlink() and not any(prefix.iterdir()):
+                prefix.rmdir()
+            with building(prefix, env, cache=cache, replace=False, progress=progress) as site:
+                if env.spec.options.python_provider == "system":
+                    make_venv(env, find_python(env), site, progress)
+                unpacking.run(site)
+                unpacking.set(env, site, progress)
+        finally:
+            task.done()
+    return env
+
+
+class _Unpacking:
+    """One pass over an archive."""
+
+    def __init__(
+        self, archive: Path, file: BinaryIO, stream: BinaryIO, limits: PackageLimits, task: Task
+    ) -> None:
+        self._file, self._task, self._limits = file, task, limits
+        packed = archive.stat().st_size
+        self._largest = min(limits.size, max(RATIO_FLOOR, packed * limits.ratio))
+        self._reader = TarReader(stream, self._largest + _HEADERS_SIZE * limits.files)
+        self._members = iter(self._reader)
+        self._told = self._count = self._size = 0
+        self._names: set[str] = set()
+        self._folders: set[str] = set()
+        self._digests: dict[str, str] = {}
+        self._links: dict[str, str] = {}
+        self._kept: dict[str, bytes] = {}
+
+    def description(self) -> ResolvedEnv:
+        """What the archive is of, from its first member."""
+        member = next(self._members, None)
+        if not member or member.name != DESCRIPTION or member.kind != "file":
+            raise BadTar("is no environment that `mfenv pack` made")
+        self._check(member)
+        content = self._content(member)
+        self._kept[DESCRIPTION] = content
+        try:
+            return ResolvedEnv.from_json(content)
+        except EnvidError as error:
+            raise BadTar(f"has a description that cannot be used: {error}") from None
+
+    def run(self, site: BuildSite) -> None:
+        """Lay it out in the root of `site`."""
+        root = str(site.root)
+        self._place(root, DESCRIPTION)
+        self._write(
+            root, DESCRIPTION, iter([self._kept[DESCRIPTION]]), executable=False, mtime=None
+        )
+        for member in self._members:
+            self._check(member)
+            if member.kind == "directory":
+                self._make_folder(root, member.name)
+            elif member.kind == "softlink":
+                self._links[member.name] = self._checked_link(member)
+            elif member.kind == "file":
+                self._place(root, member.name)
+                pieces = self._reader.content()
+                if member.name == _setting.MANIFEST:
+                    self._kept[member.name] = self._content(member)
+                    pieces = iter([self._kept[member.name]])
+                runs = bool(member.mode & 0o111)
+                self._write(root, member.name, pieces, executable=runs, mtime=member.mtime_ns)
+            else:
+                raise BadTar(f"has the hard link `{member.name}`, which none of ours has")
+            self._tell()
+        # Last of all: through none of them anything was written.
+        for path, target in self._links.items():
+            self._place(root, path)
+            self._made(f"{root}/{path}", path, partial(os.symlink, target))
+        if escape := first_escape(self._links):
+            raise BadTar(f"has the symbolic link `{escape}`, which leads out of the prefix")
+
+    def set(self, env: ResolvedEnv, site: BuildSite, progress: Progress) -> None:
+        """Compare it with its manifest, and lead it to its place."""
+        try:
+            manifest = json.loads(self._kept[_setting.MANIFEST])
+            self._compare(env, manifest)
+        except BadTar:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise BadTar("has no manifest, or one that cannot be read") from None
+        try:
+            _setting.check_machine(manifest)
+            notes = _setting.set_prefix(str(site.root), str(site.final), manifest)
+        except _setting.CannotSet as error:
+            raise PrefixError(str(site.final), str(error)) from None
+        except (ValueError, LookupError, TypeError, AttributeError, csv.Error):
+            raise BadTar("has records of its packages that cannot be read") from None
+        for note in notes:
+            progress.note(note)
+
+    def _compare(self, env: ResolvedEnv, manifest: dict[str, Any]) -> None:
+        version = manifest["schema_version"]
+        if version != _setting.SCHEMA_VERSION:
+            raise BadTar(f"has a manifest of the unknown version {version!r}")
+        if manifest["sha256"] != _setting.manifest_digest(manifest):
+            raise ValueError
+        if any(manifest[key] != value for key, value in env.env_id._asdict().items()):
+            raise BadTar("has a manifest of another environment")
+        listed = manifest["files"]
+        del self._digests[_setting.MANIFEST]
+        for path in sorted(listed.keys() ^ self._digests.keys()):
+            raise BadTar(f"{'lacks' if path in listed else 'has also'} `{path}`")
+        for path, digest in listed.items():
+            if self._digests[path] != digest:
+                raise BadTar(f"has `{path}`, which is not the file that its manifest lists")
+        if not isinstance(manifest["system_python"], bool) or not _is_glibc(manifest["glibc"]):
+            raise ValueError
+        for path, placeholder, mode, digest in manifest["holders"]:
+            # What is changed is a file of the archive, and no link that leads elsewhere.
+            wrong = listed[path] != digest or mode not in ("text", "binary")
+            # A short one could be anywhere, as often as there are bytes.
+            if wrong or not placeholder.startswith("/") or len(placeholder) < _SHORTEST:
+                raise ValueError(path)
+        if any(path not in listed for path in manifest["records"]):
+            raise ValueError
+
+    def _check(self, member: TarMember) -> None:
+        if issue := path_issue(member.name):
+            raise BadTar(f"has the name {member.name!r}, which {issue}")
+        first, _, rest = member.name.partition("/")
+        ours = first == _setting.FOLDER and rest and not _setting.is_state(member.name)
+        if first.startswith(".mfenv") and not (ours and member.kind == "file"):
+            raise BadTar(f"has `{member.name}`, which belongs to the environment")
+        self._count += 1
+        self._size += member.size
+        if self._count > self._limits.files:
+            raise BadTar(f"has more than {self._limits.files} files")
+        if self._size > self._largest:
+            raise BadTar(f"unpacks to more than {self._largest} bytes")
+        if member.kind != "directory":
+            folded = unicodedata.normalize("NFC", member.name)
+            if folded in self._names:
+                raise BadTar(f"has the name `{member.name}` twice")
+            self._names.add(folded)
+
+    def _content(self, member: TarMember) -> bytes:
+        if member.size > INFO_SIZE:
+            raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
+        return b"".join(self._reader.content())
+
+    def _checked_link(self, member: TarMember) -> str:
+        target = member.link
+        if not target or posixpath.isabs(target) or not target.isprintable():
+            raise BadTar(f"has the symbolic link `{member.name}` to {target!r}")
+        return target
+
+    def _place(self, root: str, path: str) -> None:
+        self._make_folder(root, path.rpartition("/")[0])
+
+    def _make_folder(self, root: str, path: str) -> None:
+        if not path or path in self._folders:
+            return
+        self._make_folder(root, path.rpartition("/")[0])
+        at = f"{root}/{path}"
+        # A virtual environment has some already. What is a link is none that we go through.
+        if os.path.islink(at) or not os.path.isdir(at):  # noqa: PTH112, PTH114  of very many
+            self._made(at, path, os.mkdir)
+        self._folders.add(path)
+
+    def _made(self, at: str, path: str, make: Callable[[str], object]) -> None:
+        try:
+            make(at)
+        except FileExistsError:
+            raise BadTar(f"has `{path}`, which is another file's name here") from None
+
+    def _write(
+        self, root: str, path: str, pieces: Iterator[bytes], *, executable: bool, mtime: int | None
+    ) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        mode = 0o777 if executable else 0o666
+        try:
+            descriptor = os.open(f"{root}/{path}", flags, mode)
+        except FileExistsError:
+            raise BadTar(f"has `{path}`, which is another file's name here") from None
+        digest = hashlib.sha256()
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in pieces:
+                digest.update(piece)
+                file.write(piece)
+            file.flush()
+            if mtime is not None:
+                os.utime(descriptor, ns=(mtime, mtime))
+        self._digests[path] = digest.hexdigest()
+
+    def _tell(self) -> None:
+        at = self._file.tell()
+        if at - self._told >= _CHUNK:
+            self._task.advance(at - self._told)
+            self._told = at
+
+
+def _is_glibc(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and [type(part) for part in value] == [int, int]
+    )
+
+
+@contextmanager
+def _refusing(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except BadTar as error:
+        raise BadArchive(archive.name, (f"it {error}",)) from None
+
+
+@contextmanager
+def _stream(file: BinaryIO) -> Iterator[BinaryIO]:
+    start = file.read(len(_ZSTD))
+    file.seek(0)
+    if start == _ZSTD:
+        pieces = iter(lambda: file.read(_CHUNK), b"")
+        with decompressed_zstd(pieces) as stream:
+            yield stream
+    elif start.startswith(_GZIP):
+        try:
+            with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
+                yield cast("BinaryIO", io.BufferedReader(cast("Any", unpacked), _BUFFER))
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise BadTar("cannot be decompressed") from None
+    else:
+        raise BadTar("is neither a `.tar.zst` nor a `.tar.gz`")
