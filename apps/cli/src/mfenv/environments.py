@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mfenv.settings import Settings
     from mfenv.usage import Usage
     from mfenv.verifying import Report
+    from pkgcache.prefixes.packing import PackedEnv
     from pkgcache.progress import Progress
     from pkgcache.share.shared import Published
     from pkgcache.share.sweeping import Swept
@@ -371,15 +372,8 @@ class Environments:
         `whole_flow` what is of this flow and not among them. They are locked for the platforms that
         they ask for and those that they are locked for. The rest is as `lock` has it.
         """
-        return self._locks.lock_requests(
-            path,
-            flow,
-            wanted,
-            about=about,
-            whole_flow=whole_flow,
-            update=update,
-            upgrade=upgrade,
-        )
+        how = {"whole_flow": whole_flow, "upgrade": upgrade}
+        return self._locks.lock_requests(path, flow, wanted, about=about, update=update, **how)
 
     def lock_file(self, path: Path) -> LockFile:
         """Read a lock file. Raises `UnknownEnvironment` where there is none, and `InvalidLock`."""
@@ -510,6 +504,27 @@ class Environments:
         return self._prefixes.create(
             env, as_name=as_name, prefix=prefix, force=force, exist_ok=exist_ok
         )
+
+    def pack(self, env: ResolvedEnv, target: Path, *, force: bool = False) -> PackedEnv:
+        """Write an environment to an archive, for machines without the store and without mfenv.
+
+        Nothing of it is run, so that it may be for any platform. Its name ends as one of
+        `pkgcache.prefixes.packing.FORMATS`; `force` replaces what is there. Raises the errors of
+        fetching its packages, `InvalidRequest`, and as `pkgcache.prefixes.packing.pack_env`.
+        """
+        from mfenv.packing import pack
+
+        return pack(self._site, env, target, force=force)
+
+    def unpack(self, archive: Path, prefix: Path) -> Created:
+        """Unpack what `pack` wrote at `prefix`, which is not there or empty, and make it known here.
+
+        Nothing of it is run. Raises `InvalidRequest`, and as
+        `pkgcache.prefixes.unpacking.unpack_env`.
+        """
+        from mfenv.packing import unpack
+
+        return unpack(self._site, self._prefixes, archive, prefix)
 
     def prefixes_of(self, env: ResolvedEnv) -> tuple[Path, ...]:
         """Where an environment was created here."""

@@ -30,7 +30,7 @@ _ELSEWHERE = {
     ),
     "diff": ("changes", "compare"),
     "doctor": ("about", "check", "debug", "diagnose", "health", "info"),
-    "export": ("freeze", "pack", "requirements"),
+    "export": ("freeze", "requirements"),
     "gc": (
         *("cache clean", "cache clear", "cache prune", "cache purge", "cache remove"),
         *("clean", "cleanup", "prune"),
@@ -40,6 +40,7 @@ _ELSEWHERE = {
     "import": ("from-lock", "load", "read"),
     "list": ("env", "envs", "ls", "ps"),
     "outdated": ("check-updates", "newer", "outdate"),
+    "pack": ("archive", "bundle"),
     "publish": ("push", "upload"),
     "remove": ("uninstall",),
     "report": ("html", "licenses", "licences", "treemap", "visualize"),
@@ -53,6 +54,7 @@ _ELSEWHERE = {
     "show": ("describe", "inspect", "metadata", "status"),
     "transmute": ("convert",),
     "tree": ("dependencies", "deps", "deptree", "graph", "pipdeptree"),
+    "unpack": ("extract", "unarchive"),
     "why": ("depends", "explain", "repoquery", "whoneeds", "whoneed"),
 }
 # Groups of theirs that say no more than what is meant anyway: `env list`, `pip install`.

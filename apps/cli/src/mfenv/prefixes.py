@@ -197,7 +197,7 @@ class Prefixes:
 
         site = self._site
         create = (
-            partial(create_venv, python=self._python(env))
+            partial(create_venv, python=self.python(env))
             if env.spec.options.python_provider == "system"
             else partial(create_conda_env, link_scripts=site.settings.link_scripts)
         )
@@ -210,7 +210,8 @@ class Prefixes:
             progress=site.progress,
         )
 
-    def _python(self, env: ResolvedEnv) -> Path:
+    def python(self, env: ResolvedEnv) -> Path:
+        """The interpreter of this machine for an environment that brings none."""
         minor = ".".join(env.python.split(".")[:2])
         if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
             # The interpreter that runs us is there for certain, and takes no process to find.
