@@ -152,12 +152,19 @@ PROMPT = {
     "bash": 'echo "PROMPT $PS1"',
     "zsh": 'echo "PROMPT $PS1"',
     "fish": "echo PROMPT (fish_prompt)",
+    "dash": 'echo "PROMPT $PS1"',
 }
-EVALUATE = {"bash": '. "{}"', "zsh": '. "{}"', "fish": 'source "{}"'}
-STRICT = {"bash": ["--norc", "-eu"], "zsh": ["-feu"], "fish": ["--no-config"]}
+EVALUATE = {"bash": '. "{}"', "zsh": '. "{}"', "fish": 'source "{}"', "dash": '. "{}"'}
+# bash without the memory of where programs are, which `hash` is told to forget.
+STRICT = {
+    "bash": ["--norc", "-eu", "+h"],
+    "zsh": ["-feu"],
+    "fish": ["--no-config"],
+    "dash": ["-eu"],
+}
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish", "dash"])
 def test_a_shell_evaluates_its_way_in_and_out_again(
     tmp_path: Path, prefix: Path, name: str
 ) -> None:
@@ -177,6 +184,9 @@ def test_a_shell_evaluates_its_way_in_and_out_again(
     outside = OUTSIDE | {"MFENV_STORE": "s3://of/the/user", "MANY": "a b:c"}
     outside = {key: value for key, value in outside.items() if key != "PYTHONHOME"}
     outside["HOME"] = str(tmp_path)  # where fish makes what it needs
+    # Whatever else is there stays, such as the virtual environment that mfenv itself is in.
+    write(tmp_path, "venv/pyvenv.cfg", "")
+    outside["PATH"] = path = f"{tmp_path}/venv/bin:{os.defpath}"
     dump = f"{sys.executable} -I -c \"import json, os; print('VARIABLES', json.dumps(dict(os.environ)))\""
     into = tmp_path / "into"
     lines = ["PS1='$ '" if not fish else "function fish_prompt; echo '$ '; end", dump]
@@ -215,15 +225,29 @@ def test_a_shell_evaluates_its_way_in_and_out_again(
         "PROMPT (b) $",
         "PROMPT $",
     ]
-    assert first["PATH"] == f"{prefix}/bin:{os.defpath}"
+    assert first["PATH"] == f"{prefix}/bin:{path}"
     assert (first["QUOTED"], first["SAME"], first["HOOKED"]) == ('it\'s \\ "so" $HOME', "1", "yes")
     assert first["CONDA_PROMPT_MODIFIER"] == "(team/etl:v1) "
     assert "OWN" not in first
     assert not first.keys() & {"CONDA_PREFIX_1", "PYTHONPATH", "VIRTUAL_ENV"}
     assert second["CONDA_PREFIX"] == str(other)
-    assert second["PATH"] == f"{other}/bin:{os.defpath}"
+    assert second["PATH"] == f"{other}/bin:{path}"
     assert (second["SAME"], second["OWN"]) == ("1", "kept")
     assert not second.keys() & {"HOOKED", "QUOTED"}
     # With the settings of the user all the time, and in the end as it was.
     assert first["MFENV_STORE"] == "s3://of/the/user"
     assert after == before
+
+
+@pytest.mark.parametrize("name", ["bash", "dash"])
+def test_a_prompt_that_was_none_is_none_again(tmp_path: Path, prefix: Path, name: str) -> None:
+    shell = shutil.which(name)
+    if not shell:
+        pytest.skip(f"there is no {name}")
+    script = tmp_path / "code"
+    script.write_text(shell_code(prefix, OUTSIDE, shell, "a"))
+    words = f'unset PS1; . "{script}"; echo "$PS1"; deactivate; echo "${{PS1-none}}"'
+    done = subprocess.run(
+        [shell, "-euc", words], env=OUTSIDE, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["(a) ", "none"]

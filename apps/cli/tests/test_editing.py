@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mfenv.editing import arrays
 from mfenv.editing.edits import Where, edit
@@ -73,6 +75,7 @@ def test_what_is_added_can_be_removed_again(original: Path, tmp_path: Path) -> N
             "not asked for",
             "has hashes",
             "has no list",
+            "is dynamic",
         )
         assert any(reason in why for reason in reasons), why
         return
@@ -156,3 +159,54 @@ def test_an_item_is_taken_out(array: str, index: int, left: str) -> None:
     known = arrays.items(array)
     assert arrays.items(rest) == known[:index] + known[index + 1 :]
     assert rest == left
+
+
+@pytest.mark.parametrize(
+    ("field", "where"),
+    [("dependencies", Where()), ("optional-dependencies", Where(extra="test"))],
+)
+def test_a_field_that_a_build_backend_says_is_not_written(
+    tmp_path: Path, field: str, where: Where
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(f'[project]\nname = "x"\nversion = "1"\ndynamic = ["{field}"]\n')
+    with pytest.raises(InvalidRequest, match=f"`{field}` is dynamic"):
+        edit(path, "add", ["six"], where, no_url)
+    edit(path, "add", ["six"], Where(group="test"), no_url)
+
+
+def test_a_tab_before_a_comment_is_white_space(tmp_path: Path) -> None:
+    path = tmp_path / "environment.yml"
+    path.write_text("dependencies:\n  - numpy\t# x\n  - scipy\n")
+    if not yaml.__with_libyaml__:
+        with pytest.raises(InvalidRequest, match="cannot be edited as YAML"):
+            edit(path, "add", ["zlib"], Where(), no_url)
+        return
+    edit(path, "add", ["zlib"], Where(), no_url).write()
+    edit(path, "remove", ["scipy"], Where(), no_url).write()
+    assert path.read_text() == "dependencies:\n  - numpy\t# x\n  - zlib\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_stays_its_owners(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy\n")
+    os.chown(path, 12345, 54321)
+    path.chmod(0o2640)
+    edit(path, "add", ["six"], Where(), no_url).write()
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (12345, 54321, 0o2640)
+
+
+def test_a_login_is_written_and_not_said(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy\n")
+    package = "six @ https://joe:geheim@host/six-1-py3-none-any.whl?sig=geheim"
+    made = edit(path, "add", [package], Where(), no_url)
+    made.write()
+    assert package in path.read_text()
+    changed = edit(path, "add", [package.replace("six-1", "six-2")], Where(), no_url)
+    removed = edit(path, "remove", ["six"], Where(), no_url)
+    for one in (*made.edits, *changed.edits, *removed.edits):
+        assert "geheim" not in f"{one} {one.to_dict()}"
+        assert "https://***@host/six-" in str(one)

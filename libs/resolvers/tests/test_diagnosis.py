@@ -107,12 +107,12 @@ def test_a_repository_that_is_not_there_is_named() -> None:
 
 def test_annotations_are_read_in_both_their_forms() -> None:
     notes = read_notes(
-        "viapy==1\n    # via\n    #   -r -\n    #   b\n    #   viapy\n    # from http://h/simple/\n"
-        "b @ file:///b\n    # via viapy\nc==1\n"
+        "viapy==1\n    # via\n    #   -r -\n    #   b\n    #   via\n    #   viapy\n    # from http://h/simple/\n"
+        "b @ file:///b\n    # via via\nc==1\n"
     )
     assert {name: (one.via, one.index) for name, one in notes.items()} == {
-        "viapy": (("b", "viapy"), "http://h/simple/"),
-        "b": (("viapy",), None),
+        "viapy": (("b", "via", "viapy"), "http://h/simple/"),
+        "b": (("via",), None),
         "c": ((), None),
     }
 

@@ -136,3 +136,9 @@ def test_the_newest_python_that_has_wheels_is_taken(
             spec = spec_of(asked, index=index.url, python=">=3.9")
             found = resolve_all(spec, tmp_path)[LINUX]
             assert minor(found.python) == expected
+
+
+def test_a_directory_that_path_would_split_is_none_to_look_in(tmp_path: Path) -> None:
+    context = ResolveContext(cache_dir=tmp_path / "a:b")
+    version = ".".join(map(str, sys.version_info[:2]))
+    assert find_python(f"=={version}.*", context).version.startswith(version)

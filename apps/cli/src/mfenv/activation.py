@@ -20,7 +20,7 @@ from mfenv.errors import InvalidRequest, NoProgram
 from pkgcache.web.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "SHELLS",
@@ -173,13 +173,13 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in after.items() if key not in _OF_THE_SHELL} | own
 
 
-def check_shell(shell: str) -> str:
-    """The one of `SHELLS` that a name or path means. Raises `InvalidRequest` for another."""
+def check_shell(shell: str, known: Sequence[str] = SHELLS) -> str:
+    """The one of the `known` that a name or path means. Raises `InvalidRequest` for another."""
     name = Path(shell).name
-    if name not in SHELLS:
+    if name not in known:
         raise InvalidRequest(
             f"`{shell}` is not a shell that can be led into an environment",
-            f"known are {', '.join(SHELLS)}; `--shell` takes one",
+            f"known are {', '.join(known)}; `--shell` takes one",
         )
     return name
 

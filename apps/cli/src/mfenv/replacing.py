@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
@@ -17,7 +18,9 @@ __all__ = ["replace_file"]
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that others see as it was, or as it is to be, whenever this is interrupted.
 
-    Who may read and write it stays as it was.     Raises `InvalidRequest` for what is there and no file, and where none can be made.
+    Who may read and write it stays as it was, and so do its owner and group, as far as that is
+    allowed; another hard link to it keeps what was there. Raises `InvalidRequest` for what is there
+    and no file, and where none can be made.
     """
     if path.exists() and not path.is_file():
         raise InvalidRequest(f"`{path}` is no file", "name a file with `--output`")
@@ -36,7 +39,12 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         with opened as file:
             if place.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
+                there, made = place.stat(), os.fstat(file.fileno())
+                if (there.st_uid, there.st_gid) != (made.st_uid, made.st_gid):
+                    with suppress(OSError):  # only root may give a file away
+                        os.fchown(file.fileno(), there.st_uid, there.st_gid)
+                # Last, since a change of the owner takes bits away.
+                os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

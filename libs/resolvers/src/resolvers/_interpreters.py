@@ -131,12 +131,13 @@ class Interpreters:
     def _links(self, paths: Iterable[Path], stack: ExitStack) -> dict[Path, Path]:
         """A folder for each executable, with a link to it alone: uv looks at whole folders."""
         root = self._context.cache_dir.absolute() / "pythons"
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            return dict(_linked(root, paths))
-        except OSError:  # nothing can be kept there
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            return dict(_linked(root, paths))
+        # With a colon it would be two directories where uv looks.
+        if os.pathsep not in str(root):
+            with suppress(OSError):  # nothing can be kept there
+                root.mkdir(parents=True, exist_ok=True)
+                return dict(_linked(root, paths))
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        return dict(_linked(root, paths))
 
 
 def _ours() -> Path:

@@ -114,9 +114,14 @@ def read_notes(text: str) -> dict[str, Notes]:
         name = re.match(r"\s*([A-Za-z0-9._-]+)", block)
         if not name:
             continue
-        lines = [line.strip(" #\t") for line in block.splitlines()[1:]]
-        index = next((line[5:] for line in lines if line.startswith("from ")), None)
-        via = [re.sub(r"^via( |$)", "", line) for line in lines if not line.startswith("from ")]
+        lines = [line.strip().removeprefix("#") for line in block.splitlines()[1:]]
+        index = next((line[6:].strip() for line in lines if line.startswith(" from ")), None)
+        # `# via NAME`, or `# via` and names below it that are indented: one may be `via`.
+        via = [
+            re.sub(r"^ via( |$)", "", line).strip()
+            for line in lines
+            if not line.startswith(" from ")
+        ]
         by_name[canonicalize_name(name[1])] = Notes(
             # Beside names there are inputs, such as `-r -`.
             via=tuple(canonicalize_name(text) for text in via if re.fullmatch(r"[\w.-]*\w", text)),

@@ -24,7 +24,7 @@ from mfenv._commands._common import (
 )
 @env_argument()
 @click.option(
-    "--shell", metavar="S", help="bash, zsh or fish.  [default: the one that runs this command]"
+    "--shell", metavar="S", help="bash, zsh, fish or sh.  [default: the one that runs this command]"
 )
 @local_only_option
 def activate(env: str, shell: str | None) -> None:
@@ -45,10 +45,10 @@ def activate(env: str, shell: str | None) -> None:
 
 def _parent() -> str:
     """The shell that runs us; $SHELL, which is only where the user begins, if that cannot be told."""
-    from mfenv.activation import SHELLS
+    from mfenv.shell_code import EVALUATED
 
     try:
         name = Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         name = ""
-    return name if name in SHELLS else os.environ.get("SHELL", "bash")
+    return name if name in EVALUATED else os.environ.get("SHELL", "bash")

@@ -160,7 +160,8 @@ class _Editor:
         if [one.requirement.text for one in found] != [wanted.text]:
             raise self._not_safe(package)
         before = same[0].requirement.original if same else None
-        return new, Edit(place=found[0].place, before=before, after=package)
+        # What is typed may hold a login, which is for the file alone; what was read has none.
+        return new, Edit(place=found[0].place, before=before, after=redact(package))
 
     def remove(self, data: bytes, package: str) -> tuple[bytes, Edit]:
         wanted = self._wanted(package)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -21,6 +21,8 @@ __all__ = ["EnvironmentText"]
 # Line breaks that YAML knows and other readers of lines do not, or the other way round.
 _STRANGE = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
 _DASH = re.compile(r"\s*- +")
+# As reqparse reads it.
+_LOADER = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 class EnvironmentText:
@@ -28,7 +30,10 @@ class EnvironmentText:
 
     def __init__(self, text: str, file: str, *, conda: bool) -> None:
         self._text, self._file, self._conda = text, file, conda
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        try:
+            root = yaml.compose(text, Loader=_LOADER)
+        except yaml.YAMLError:  # libyaml reads tabs where PyYAML's own parser does not
+            raise InvalidRequest(f"`{file}` cannot be edited as YAML", "edit it by hand") from None
         self._lines = text.splitlines()
         self._nodes = [node for node in _items(root, conda=conda) if self._is_line(node)]
         if not self._nodes or _STRANGE.search(text):

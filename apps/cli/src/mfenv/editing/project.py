@@ -96,9 +96,16 @@ def _table(
             f"{file}: there is no `[project]`",
             "write one, or edit the tables of other tools by hand",
         )
-    elif extra is None:
-        return document["project"], "dependencies"
     else:
-        table = document["project"].setdefault("optional-dependencies", tomlkit.table())
+        key = "dependencies" if extra is None else "optional-dependencies"
+        if key in document["project"].get("dynamic", ()):
+            # PEP 621: a build backend must refuse a field that is both stated and dynamic.
+            raise InvalidRequest(
+                f"{file}: `{key}` is dynamic: the project's build backend says it",
+                "write it where that reads it",
+            )
+        if extra is None:
+            return document["project"], key
+        table = document["project"].setdefault(key, tomlkit.table())
     name = canonicalize_name(str(group if group is not None else extra))
     return table, next((key for key in table if canonicalize_name(key) == name), name)
