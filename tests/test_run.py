@@ -46,6 +46,25 @@ def test_a_script_is_the_program_and_words_are_its_arguments(machine: Machine) -
     assert machine.ok("run", "--script", "job.py") == "1.0"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--script", "job.py", "--epochs", "3"], "--epochs 3"),
+        (["--script=job.py", "-q", "--offline", "--help"], "-q --offline --help"),
+        (["--offline", "--script", "job.py", "--python", "2"], "--python 2"),
+        (["--python", "3", "--script", "job.py", "--script", "b.py"], "--script b.py"),
+        (["--script", "job.py", "--", "--", "-x"], "-- -x"),
+        (["--script", "job.py", "--epochs", "--", "-x"], "--epochs -- -x"),
+        (["--script", "job.py", "--", "", "x"], " x"),
+        (["--pypi", "dep", "--", "python", "job.py", "--script", "x"], "--script x"),
+    ],
+)
+def test_all_behind_a_script_is_its_own(machine: Machine, words: list[str], said: str) -> None:
+    machine.file("job.py", JOB)
+    machine.ok("run", "--script", "job.py")
+    assert machine.ok("run", *words).removeprefix("1.0 ").removeprefix("2.0 ") == said.rstrip()
+
+
 def test_what_is_asked_for_on_the_command_line(machine: Machine) -> None:
     assert machine.ok("run", "--pypi", "dep<2", "--", *SHOW) == "1.0"
 
@@ -68,11 +87,17 @@ def test_the_status_is_that_of_the_program(machine: Machine) -> None:
         (["-r", "r.txt", "--lock", "mfenv.lock", "--", "x"], "ask for nothing beside --lock"),
         (["--pre", "team/etl", "--", "x"], "nothing is resolved for ENV"),
         (["--group", "g", "--pypi", "dep", "--", "x"], "--group and --extra are of"),
-        (["--script", "a.py", "--script", "b.py"], "give one --script"),
+        (["-r", "r.txt", "--script", "a.py"], "leave out -r"),
+        (["-p", "pyproject.toml", "--script", "a.py", "-x"], "leave out -p"),
+        (["-f", "e.yml", "--script", "a.py"], "leave out -f"),
+        (["--lock", "mfenv.lock", "--script", "a.py"], "ask for nothing beside --lock"),
+        (["--epochs", "3", "--script", "a.py"], "behind it: `--script FILE --epochs`"),
+        (["job.py", "--epochs", "3"], "`mfenv run --script FILE` runs one"),
         (["--script", "http://127.0.0.1:9/a.py"], "a script that runs is a file"),
     ],
 )
 def test_wrong_usage_is_told(machine: Machine, words: list[str], problem: str) -> None:
+    machine.file("job.py", JOB)
     done = machine.run("run", *words)
     assert (done.status, problem in done.err) == (2, True), done.err
 

@@ -34,12 +34,46 @@ _ASKED = tuple(field for field in ASKED.values() if field != "sys")
 _SETTINGS = tuple(field for field in SETTINGS.values() if field != "platforms")
 
 
+class _RunCommand(click.Command):
+    """Takes what stands behind the path of a script as that script's, as `python` does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = self._behind_script(args)
+        if at is not None and args[at : at + 1] != ["--"]:
+            args = [*args[:at], "--", *args[at:]]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if at is None and "--script" not in args:
+                raise
+            hint = f"what is a script's stands behind it: `--script FILE {error.option_name}`"
+            raise WrongUsage(f"there is no option `{error.option_name}`", hint) from None
+
+    def _behind_script(self, args: Sequence[str]) -> int | None:
+        """Where the words of a script start; None where none is named in front of a program."""
+        options = [one for one in self.params if isinstance(one, click.Option)]
+        flags = {
+            name for one in options if one.is_flag for name in (*one.opts, *one.secondary_opts)
+        }
+        others = {name for one in options if not one.is_flag for name in one.opts}
+        at = 0
+        while at < len(args) and args[at].startswith("-") and args[at] != "--":
+            word = args[at]
+            if word.startswith("--script="):
+                return at + 1
+            at += 2 if word in others and word not in flags else 1
+            if word == "--script":
+                return at if at <= len(args) else None
+        return None
+
+
 @click.command(
+    cls=_RunCommand,
     context_settings={"allow_interspersed_args": False},
     epilog="\b\nExamples:\n  mfenv run team/etl:v1 -- python train.py --epochs 3\n"
     "  mfenv run --lock mfenv.lock -- python train.py\n"
     "  mfenv run -r requirements.txt --python 3.12 -- python train.py\n"
-    "  mfenv run --script job.py -- --epochs 3",
+    "  mfenv run --script job.py --epochs 3",
 )
 @env_argument(required=False)
 @click.argument("command", metavar="[CMD] [ARG]...", nargs=-1)
@@ -59,19 +93,22 @@ def run(
     The environment is created if it is not there. The program takes the place of this process. With
     --lock it is one of a lock file, nothing is resolved, and ENV is left out. With what is asked for
     in place of ENV, such as -r FILE, it is resolved if it is not known; with --script FILE, the
-    program is that script, and all words are its arguments.
+    program is that script, and all that stands behind it is the script's.
     """
     asked = {name: options[name] for name in _ASKED}
     settings = {name: options[name] for name in _SETTINGS}
     _check_asked(asked, settings, lock, offline)
-    if env and (lock or any(asked.values())):
+    if env is not None and (lock or any(asked.values())):
         # With no name in front of it, the program is the first word.
         command, env = (env, *command), None
     if not any(asked.values()):
         check_one(env, lock, environment)
+    if env and not asked["scripts"] and env.endswith(".py") and Path(env).is_file():
+        hint = "`mfenv run --script FILE` runs one in what it asks for, `mfenv run ENV python FILE` in ENV"
+        raise WrongUsage(f"`{env}` is a script, and no environment", hint)
     words = command[1:] if command[:1] == ("--",) else command
     if asked["scripts"]:
-        words = ("python", str(asked["scripts"][0]), *words)
+        words = ("python", str(asked["scripts"][0]), *command)
     elif not words:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
     elif words is command and words[0].startswith("-"):
@@ -113,8 +150,14 @@ def _check_asked(
     if (asked["groups"] or asked["extras"]) and not asked["pyprojects"]:
         raise click.UsageError("--group and --extra are of a pyproject.toml: give it with -p FILE.")
     scripts: Sequence[object] = asked["scripts"]
-    if len(scripts) > 1:
-        raise click.UsageError("Give one --script: it is the program that runs.")
+    if scripts:
+        others = {"-r": asked["files"], "-f": asked["environment_files"], "-p": asked["pyprojects"]}
+        for option, given in others.items():
+            if given:
+                hint = (
+                    f"name more by --pypi or --conda, or run it by `{option} FILE -- python FILE`"
+                )
+                raise WrongUsage(f"--script says itself what it needs: leave out {option}", hint)
     if any(not isinstance(script, Path) for script in scripts):
         raise click.UsageError("A script that runs is a file: fetch it first.")
 
