@@ -19,7 +19,7 @@ myst_heading_anchors = 4
 # Docstrings are made into reStructuredText by `generated`, and have no types of Sphinx's own.
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 
 # Annotations name types without their modules, and some names are those of several.
 suppress_warnings = ["ref.python"]

@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import fields
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,13 +251,30 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain_docstring(*arguments: Any) -> None:
-    """Make reStructuredText of a docstring, whose only markup is code in backticks."""
+    """Make reStructuredText of a docstring: plain text with code in backticks, and tables."""
     lines: list[str] = arguments[-1]
+    made: list[str] = []
+    for is_table, group in groupby(lines, lambda line: line.startswith("|")):
+        part = list(group)
+        made += _list_table(part) if is_table else _plain_text(part)
+    lines[:] = made
+
+
+def _plain_text(lines: Sequence[str]) -> list[str]:
     text = re.sub(r"\n\n(?=    )", "\n\n::\n\n", "\n".join(lines))  # an example
     parts = text.split("`")
     parts[::2] = [re.sub(r"([\\*_|])", r"\\\1", part) for part in parts[::2]]
     parts[1::2] = [f"``{part}``\\ " for part in parts[1::2]]
-    lines[:] = "".join(parts).splitlines()
+    return "".join(parts).split("\n")
+
+
+def _list_table(lines: Sequence[str]) -> list[str]:
+    made = [".. list-table::", "   :header-rows: 1", ""]
+    for line in (lines[0], *lines[2:]):
+        for number, cell in enumerate(line.strip("| ").split(" | ")):
+            (text,) = _plain_text([cell.strip()])
+            made.append(f"   {' ' if number else '*'} - {text}")
+    return made
 
 
 def _fill(app: Any, page: str, content: list[str]) -> None:
