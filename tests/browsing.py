@@ -76,7 +76,7 @@ def drawn(
 def seen(licence: str = "MIT", **envs: Sequence[ResolvedEnv]) -> Overview:
     """What there is to see of them; every package states this licence."""
     every = [package for found in envs.values() for env in found for package in env.packages]
-    return overview(envs, aliases={}, licences=dict.fromkeys(every, licence))
+    return overview(envs, lambda _: (), dict.fromkeys(every, licence))
 
 
 def program() -> str | None:

@@ -41,9 +41,10 @@ def in_tasks() -> list[Path]:
     """The modules that Metaflow loads of the extension, and those that they load."""
     described = [*plugins.STEP_DECORATORS_DESC, *plugins.FLOW_DECORATORS_DESC]
     described += [*plugins.ENVIRONMENTS_DESC, *plugins.TL_PLUGINS_DESC]
-    described += [*plugins.CLIS_DESC, *plugins.RUNNER_CLIS_DESC]
+    described += plugins.CLIS_DESC
     names = [path.rpartition(".")[0] for _, path in described]
     names += [f"{PACKAGE}.{one}" for one in ("toplevel.toplevel", "config.mfextinit_mfenv")]
+    names += [f"{PACKAGE}.plugins.cards.mfextinit_mfenv"]
     names += [f"{PACKAGE}.{one}" for one in ("bootstrap", "environment_cmd", "isolated", "serving")]
     found: dict[str, Path] = {}
     while names:

@@ -287,15 +287,18 @@ class Environments:
         Where they are `audited`, sources are asked as `audit` does; nothing else asks the network.
         Licences are said as far as the cache has the packages. Raises as `find` and `audit` do.
         """
-        from mfenv.licences import licences_of
         from mfenv.reporting.overview import overview
 
         envs = {name: self.find(name, platforms) for name in names}
         every = [env for found in envs.values() for env in found]
-        licences = licences_of({p for env in every for p in env.packages}, self._site.cache)
-        aliases = {env.env_id: self.aliases_of(env) for env in every}
         asked = [one for name in envs for one in self.audit(name, platforms)] if audited else None
-        return overview(envs, aliases=aliases, licences=licences, audited=asked)
+        return overview(envs, self.aliases_of, self.licences(every), audited=asked)
+
+    def licences(self, envs: Iterable[ResolvedEnv]) -> dict[Package, str]:
+        """What packages state, as far as the cache has them; empty where they state none."""
+        from mfenv.licences import licences_of
+
+        return licences_of({p for env in envs for p in env.packages}, self._site.cache)
 
     def get(
         self, name: str, platforms: Sequence[str] = (), *, default: bool = True

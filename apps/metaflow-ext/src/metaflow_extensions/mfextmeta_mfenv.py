@@ -22,7 +22,7 @@ APART = (
         "migration",
         "needs",
     ),
-    *("staging", "step_requests", "flow_lock", "locked_steps"),
+    *("run_report", "runner", "staging", "step_requests", "flow_lock", "locked_steps"),
 )
 
 exclude_suffixes = [f"mfenv/{name}.py" for name in APART]

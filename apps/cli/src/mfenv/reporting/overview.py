@@ -12,10 +12,9 @@ from mfenv.exploring.graph import Graph
 from mfenv.exploring.sides import Side, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from envid.graph import Key
-    from envid.ids import EnvId
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from mfenv.auditing import AuditedEnv
@@ -72,6 +71,7 @@ class Overview:
 
     `licences` has what packages state, as `mfenv.licences` does: packages that are not in it are
     those of which nobody here knows. `notes` say, a line each, what is not compared.
+    `title` is what the page is called, where that is not by the names of environments.
     """
 
     environments: tuple[SeenEnvironment, ...]
@@ -79,11 +79,16 @@ class Overview:
     differences: tuple[SeenDifference, ...] = ()
     audited: tuple[AuditedEnv, ...] | None = None
     notes: tuple[str, ...] = ()
+    title: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """By which the environments were asked for."""
         return tuple(dict.fromkeys(one.name for one in self.environments))
+
+    @property
+    def heading(self) -> str:
+        return self.title or ", ".join(self.names)
 
     def to_dict(self) -> dict[str, Any]:
         audited = self.audited
@@ -133,14 +138,14 @@ def key_text(key: Key) -> str:
 
 def overview(
     envs: Mapping[str, Sequence[ResolvedEnv]],
-    *,
-    aliases: Mapping[EnvId, tuple[str, ...]],
+    aliases: Callable[[ResolvedEnv], tuple[str, ...]],
     licences: Mapping[Package, str],
+    *,
     audited: Sequence[AuditedEnv] | None = None,
 ) -> Overview:
     """What there is to see of environments, by the names that they were asked for by.
 
-    Each is compared with the one before it; one that is alone, on each of its platforms with the
+    `aliases` gives those of an environment. Each is compared with the one before it; one that is alone, on each of its platforms with the
     first of these.
     """
     notes: list[str] = []
@@ -157,7 +162,7 @@ def overview(
         ]
     return Overview(
         environments=tuple(
-            SeenEnvironment(name=name, graph=Graph.of(env), aliases=aliases.get(env.env_id, ()))
+            SeenEnvironment(name=name, graph=Graph.of(env), aliases=aliases(env))
             for name, found in envs.items()
             for env in found
         ),

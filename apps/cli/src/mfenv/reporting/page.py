@@ -34,7 +34,7 @@ def page(view: Overview) -> str:
     return Template(_file("page.html")).substitute(
         policy=policy,
         generator=GENERATOR,
-        title=joined(", ".join(view.names)),
+        title=joined(view.heading),
         style=style,
         body=_body(view),
         data=data,
@@ -54,7 +54,7 @@ def _body(view: Overview) -> Html:
     return joined(
         element(
             "header",
-            element("h1", ", ".join(view.names)),
+            element("h1", view.heading),
             element("p", ", ".join(said), class_="faint"),
             element("nav", element("ul", *links), aria_label="Sections"),
         ),

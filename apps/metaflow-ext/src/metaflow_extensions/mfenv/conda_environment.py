@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from metaflow import FlowSpec
     from metaflow.package import MetaflowPackage
 
-    from metaflow_extensions.mfenv.records import Description, Interpreter
+    from metaflow_extensions.mfenv.documents import Description
+    from metaflow_extensions.mfenv.records import Interpreter
 
 __all__ = [
     "EXPORTS",

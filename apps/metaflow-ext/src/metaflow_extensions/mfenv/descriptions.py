@@ -9,7 +9,8 @@ from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.records import FlowEnvironments
 
 if TYPE_CHECKING:
-    from metaflow_extensions.mfenv.records import Description, EnvId, EnvironmentInfo
+    from metaflow_extensions.mfenv.documents import Description, EnvironmentInfo
+    from metaflow_extensions.mfenv.records import EnvId
 
 __all__ = ["DESCRIPTIONS", "description", "descriptions", "environment_info"]
 

@@ -32,10 +32,10 @@ from mfenv.lockfile.model import RESOLVED_BY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from metaflow_extensions.mfenv.documents import Description
     from metaflow_extensions.mfenv.records import (
         Create,
         Describe,
-        Description,
         Parse,
         Resolve,
         Say,

@@ -20,9 +20,11 @@ from typing import (
     Optional,
     Tuple,
     Type,
-    TypedDict,
     TypeVar,
 )
+
+# Not for types alone: they are read when a program runs.
+from metaflow_extensions.mfenv.documents import Description
 
 __all__ = [
     "ANSWERED_BY_METAFLOW",
@@ -37,10 +39,8 @@ __all__ = [
     "CopyMetaflow",
     "Create",
     "Describe",
-    "Description",
     "EnvId",
     "EnvOfStep",
-    "EnvironmentInfo",
     "Facts",
     "FlowEnvironments",
     "FlowLock",
@@ -55,15 +55,16 @@ __all__ = [
     "Opening",
     "Outlive",
     "Outside",
-    "PackageDescription",
     "Parse",
     "ParsedFile",
     "Prepare",
     "Question",
     "Record",
     "Reply",
+    "ReportedStep",
     "Resolve",
     "ResolvedStep",
+    "RunReport",
     "Runtime",
     "RuntimeObject",
     "Say",
@@ -110,60 +111,6 @@ class EnvId(NamedTuple):
     def short(self) -> str:
         """For people to read."""
         return f"{self.req_id[:12]}:{self.full_id[:12]}"
-
-
-# Descriptions are envid's documents, which have a version of their own and pass as they are. These
-# are views of them: what is read here, where envid itself is not.
-
-
-class SourceDescription(TypedDict):
-    """A channel or an index where packages were looked for."""
-
-    kind: str
-    url: str
-
-
-class SpecDescription(TypedDict):
-    """What was asked for."""
-
-    options: Dict[str, object]
-    platform_requirements: Dict[str, Dict[str, List[str]]]
-    python: str
-    requirements: Dict[str, List[str]]
-    sources: List[SourceDescription]
-
-
-class PackageDescription(TypedDict):
-    """A package that was found."""
-
-    build: Optional[str]
-    filename: str
-    hashes: Dict[str, str]
-    name: str
-    url: str
-    version: str
-
-
-class Description(TypedDict):
-    """A resolved environment, as envid describes it."""
-
-    req_id: str
-    full_id: str
-    platform: str
-    env_type: str
-    resolved_at: str
-    resolved_by: str
-    co_resolved: Dict[str, str]
-    spec: SpecDescription
-    packages: List[PackageDescription]
-
-
-class EnvironmentInfo(Description):
-    """A description with what metaflow-netflixext has in its place."""
-
-    type: str
-    user_deps: str
-    all_packages: str
 
 
 # what steps ask for
@@ -371,6 +318,30 @@ class Describe(Question[Description]):
 
 
 @dataclass(frozen=True)
+class ReportedStep(Record):
+    """The environments of a step in a run, and in the run `before`, if it ran in any."""
+
+    step: str
+    env_id: Optional[EnvId]
+    before: Optional[EnvId]
+
+
+@dataclass(frozen=True)
+class RunReport(Question[str]):
+    """Make a page of the environments of a run, `Flow/run`, and of what differs from the `earlier`.
+
+    `descriptions` are of some that mfenv may not know.
+    """
+
+    function: ClassVar[str] = "run_report"
+    datastore: str
+    run: str
+    earlier: Optional[str]
+    steps: Tuple[ReportedStep, ...]
+    descriptions: Tuple[Description, ...] = ()
+
+
+@dataclass(frozen=True)
 class Prepare(Question[ContainerInterpreter]):
     """Fetch the runtime, and have it create an environment."""
 
@@ -449,7 +420,7 @@ ANSWERED_BY_MFENV: Dict[str, Type[Question[Any]]] = {
     kind.function: kind
     for kind in (
         *(Create, Describe, FlowLock, FlowResolve, FlowShow),
-        *(Outlive, Parse, Prepare, Resolve),
+        *(Outlive, Parse, Prepare, Resolve, RunReport),
     )
 }
 """Every question of a `Call`, by its function."""

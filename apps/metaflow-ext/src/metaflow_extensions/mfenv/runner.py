@@ -15,7 +15,7 @@ from metaflow_extensions.mfenv.records import ResolvedStep, ShownStep
 if TYPE_CHECKING:
     from metaflow import Runner
 
-    from metaflow_extensions.mfenv.records import Description, PackageDescription
+    from metaflow_extensions.mfenv.documents import Description, PackageDescription
 
 __all__ = [
     "EnvID",

@@ -44,6 +44,7 @@ _MODULES = {
     "parse": "engine",
     "prepare": "container",
     "resolve": "engine",
+    "run_report": "run_report",
 }
 _M = TypeVar("_M")
 

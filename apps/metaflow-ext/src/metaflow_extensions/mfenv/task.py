@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from metaflow.package import MetaflowPackage
     from metaflow.runtime import CLIArgs, Task
 
+    from metaflow_extensions.mfenv.documents import EnvironmentInfo
     from metaflow_extensions.mfenv.local import LocalRun
-    from metaflow_extensions.mfenv.records import EnvironmentInfo, Interpreter
+    from metaflow_extensions.mfenv.records import Interpreter
 
 __all__ = ["TaskEnvironment"]
 

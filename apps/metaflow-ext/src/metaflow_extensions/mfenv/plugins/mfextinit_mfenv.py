@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 __all__ = [
     "CLIS_DESC",
     "ENVIRONMENTS_DESC",
@@ -15,7 +17,10 @@ _HERE = "metaflow_extensions.mfenv"
 
 CLIS_DESC = [("environment", f"{_HERE}.environment_cli.cli")]
 
-RUNNER_CLIS_DESC = [("environment", f"{_HERE}.runner.EnvironmentRunner")]
+# Its commands are not in code packages, and neither is it: see `mfextmeta_mfenv`.
+RUNNER_CLIS_DESC = (
+    [("environment", f"{_HERE}.runner.EnvironmentRunner")] if find_spec(f"{_HERE}.runner") else []
+)
 
 STEP_DECORATORS_DESC = [
     ("conda", f"{_HERE}.decorators.Conda"),
