@@ -188,6 +188,9 @@ def _described(kind: str, record: Any) -> dict[str, Any]:
         "timestamp": 0,
         "size": record.size,
     }
+    # What repodata does not say, such as of the virtual packages that conda-lock makes a channel of,
+    # is not there.
+    one = {key: value for key, value in one.items() if value is not None}
     if known.get("noarch"):
         one["noarch"] = known["noarch"]
     if kind == "conda":

@@ -162,6 +162,7 @@ WRONG = {
     "link_scripts": ("2",),
     "locked": ("maybe",),
     "local_only": ("perhaps",),
+    "mixed_resolver": ("poetry", "conda_lock", ""),
     "network_silence": ("0", "-1", "0.5", "long"),
     "network_speed": ("0", "fast"),
     "network_tries": ("0", "thrice"),

@@ -201,6 +201,16 @@ def _resolver(site: Site, prepared: Prepared) -> Resolver:
         from resolvers.conda import CondaResolver
 
         return CondaResolver(site.worker, channel_alias=alias)
+    if spec.env_type == "mixed" and site.settings.mixed_resolver == "conda-lock":
+        from mfenv.importing.conda_lock import pins_of
+        from resolvers.conda_lock import CondaLockResolver
+
+        return CondaLockResolver(
+            site.worker,
+            lambda path, platform: pins_of(path, platform, site.credentials),
+            channel_alias=alias,
+            pypi_names=pypi_table(site),
+        )
     from resolvers.mixed import MixedResolver
 
     return MixedResolver(

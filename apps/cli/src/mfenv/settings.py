@@ -82,6 +82,12 @@ class Settings:
     index_strategy: str = _setting(
         "first-index", "`first-index`: the first index that has a name decides its versions"
     )
+    mixed_resolver: str = _setting(
+        "joint",
+        "what chooses conda and PyPI packages for one environment: `joint`, which comes with mfenv,"
+        " or the `conda-lock` on PATH",
+        ("joint", "conda-lock"),
+    )
     pypi_resolver: str = _setting(
         "uv",
         "what chooses PyPI packages: `uv`, which comes with mfenv, or the `pip` on PATH with its own"

@@ -32,6 +32,7 @@ __all__ = [
     "Alternative",
     "CondaNewest",
     "Solved",
+    "call_engine",
     "conda_alternatives",
     "conda_listed",
     "conda_newer",
@@ -155,10 +156,10 @@ def _answers(
         # Of other engines, only the one that was chosen is ever loaded.
         from resolvers import _conda_tools
 
-        return _conda_tools.answers(questions, context, partial(_call, worker))
+        return _conda_tools.answers(questions, context, partial(call_engine, worker))
     context.on_process("py-rattler solve")
     # All platforms in one call: they share the repodata of `noarch`.
-    answers: list[dict[str, Any]] = _call(
+    answers: list[dict[str, Any]] = call_engine(
         worker,
         _HANDLER,
         questions,
@@ -182,7 +183,7 @@ def conda_alternatives(
     Raises `ResolveError`.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    records = _call(
+    records = call_engine(
         worker,
         _ALTERNATIVES,
         [question],
@@ -215,7 +216,7 @@ def conda_newer(
     What excludes it is looked for in the spec and in what was `chosen` for it.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    found = _call(
+    found = call_engine(
         worker,
         _NEWEST,
         [question],
@@ -251,7 +252,7 @@ def conda_listed(
     Raises `ResolveError`.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    found = _call(
+    found = call_engine(
         worker,
         _LISTED,
         [question],
@@ -269,14 +270,14 @@ def conda_listed(
     }
 
 
-def _call(
+def call_engine(
     worker: Worker,
     handler: str,
     about: Sequence[CondaQuestion],
     context: ResolveContext,
     **more: Any,
 ) -> Any:
-    """Call the engine about some questions; raises `EngineFailed` and `MachineLacks`."""
+    """Call py-rattler about some questions; raises `EngineFailed` and `MachineLacks`."""
     place = str(context.cache_dir / "conda")
     try:
         return worker.call(

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
     Ask = Callable[..., Any]
 
-__all__ = ["LEAST", "SETTING", "answers", "kind_of"]
+__all__ = ["LEAST", "SETTING", "answers", "kind_of", "records_of"]
 
 LEAST = {"micromamba": "1.4", "mamba": "1.4", "conda": "23.1"}
 """The oldest version of each that its answers are understood of."""
@@ -99,6 +99,16 @@ def answers(
                 processes.close()
     finally:
         processes.close()
+
+
+def records_of(
+    question: CondaQuestion, names: Sequence[str], context: ResolveContext, ask: Ask
+) -> list[Record]:
+    """All builds that the channels of a question have of some packages; raises `ResolveError`."""
+    found: list[Record] = ask(
+        _RECORDS, [question], context, question=question.to_dict(), names=names
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +258,7 @@ class _Tool:
             yield {"NETRC": str(path)}
 
     def _there(self, question: CondaQuestion, names: Sequence[str]) -> list[Record]:
-        found: list[Record] = self.ask(
-            _RECORDS, [question], self.context, question=question.to_dict(), names=names
-        )
-        return found
+        return records_of(question, names, self.context, self.ask)
 
     def _complete(self, records: list[Record], question: CondaQuestion) -> list[Record]:
         """The records with what an answer may lack, by the channels; raises `EngineFailed`."""

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
 
-__all__ = ["Guess", "PypiNames"]
+__all__ = ["Guess", "PypiNames", "conda_names"]
 
+_SEEDS = ("pip", "setuptools", "wheel")
 _PYTHON = frozenset({"python", "python_abi"})
 # `2024a` would be a pre-release.
 _PLAIN_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
@@ -76,6 +77,17 @@ class PypiNames:
         if not _PLAIN_VERSION.fullmatch(package.version):
             plain = set()
         return Guess(tuple(sorted(plain)), frozenset(names - plain))
+
+
+def conda_names() -> dict[str, str]:
+    """The conda package that a PyPI name most likely is, where that is called otherwise."""
+    # Of a package with several names, most are what it vendors; of several packages, the shortest
+    # name is what the others are variants of, as `pytorch` is of `pytorch-cpu`.
+    single = {conda: names[0] for conda, names in _shipped().items() if len(names) == 1}
+    found: dict[str, str] = {}
+    for conda in sorted(single, key=lambda name: (len(name), name), reverse=True):
+        found[single[conda]] = conda
+    return {pypi: conda for pypi, conda in found.items() if pypi not in _SEEDS}
 
 
 @cache

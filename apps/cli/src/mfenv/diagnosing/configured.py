@@ -48,6 +48,12 @@ _IDLE = (
     ),
     _Idle(
         ("joint_rounds",),
+        "mixed_resolver",
+        lambda settings: settings.mixed_resolver != "joint",
+        "it chooses by itself",
+    ),
+    _Idle(
+        ("joint_rounds",),
         "conda_resolver",
         lambda settings: settings.conda_resolver != "rattler",
         "it does not tell what else there would be",
@@ -60,8 +66,8 @@ _IDLE = (
     ),
     _Idle(
         (
-            *("channels", "channel_priority", "channel_alias", "conda_resolver", "pypi_names"),
-            "joint_rounds",
+            *("channels", "channel_priority", "channel_alias", "conda_resolver", "joint_rounds"),
+            *("mixed_resolver", "pypi_names"),
         ),
         "python_provider",
         lambda settings: settings.python_provider == "system",

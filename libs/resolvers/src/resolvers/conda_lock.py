@@ -1,0 +1,349 @@
+"""Choosing conda and PyPI packages together through conda-lock, held against what both have."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from envid.redaction import redact
+from pkgcache.web.watch import Watch
+from resolvers._conda_question import CondaQuestion
+from resolvers._conda_solve import call_engine
+from resolvers._conda_tools import LEAST, kind_of, records_of
+from resolvers._conda_tools_diagnosis import unknown
+from resolvers._index import PUBLIC_INDEX
+from resolvers._markers import Markers
+from resolvers._processes import Processes
+from resolvers._programs import find_program, users_environment
+from resolvers._python_choice import open_minors
+from resolvers._question import local_source, plain_requirement
+from resolvers.channels import CHANNEL_ALIAS
+from resolvers.errors import EngineFailed, NoSolution, RequirementsUnmet, UnsupportedRequest
+from resolvers.mixed import MixedResolver
+from resolvers.names import conda_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from subprocess import CompletedProcess
+
+    from envid.packages import Package
+    from envid.spec import EnvSpec
+    from pkgcache.worker import Worker
+    from resolvers.pinned import Pins
+    from resolvers.request import Resolution, ResolveContext
+
+    Read = Callable[[Path, str], Pins]
+
+__all__ = ["LEAST_CONDA_LOCK", "CondaLockResolver"]
+
+LEAST_CONDA_LOCK = "2.4"
+"""The oldest conda-lock whose files have what is read of them."""
+_SETTING = "`mixed_resolver` to `joint`"
+_SILENCES = 120
+_POETRY = re.compile(r"SolverProblemError: (Because .*?version solving failed)", re.DOTALL)
+_NOT_FOUND = re.compile(r"PackageNotFoundError: Package (\S+) \((\S+)\) not found")
+
+
+class CondaLockResolver:
+    """Resolves specs of type `mixed`: conda-lock makes a lock, of one platform after the other.
+
+    It runs the tool of the conda family that the context names, else the first of them on PATH.
+    `read` reads the packages of a platform from its file. Its choice is given if py-rattler and uv,
+    held to it, come to the same; the other options are those of `MixedResolver`.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        read: Read,
+        *,
+        channel_alias: str = CHANNEL_ALIAS,
+        pypi_names: Path | None = None,
+    ) -> None:
+        self._worker, self._read, self._alias = worker, read, channel_alias
+        self._mixed = MixedResolver(worker, channel_alias=channel_alias, pypi_names=pypi_names)
+
+    def resolve(
+        self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """Choose exact packages for each platform; raises `ResolveError`."""
+        if spec.env_type != "mixed":
+            raise UnsupportedRequest(
+                f"this resolver is for both kinds, and the spec is {spec.env_type}"
+            )
+        _check(spec, platforms, context)
+        processes = Processes(context.on_process)
+        pins: dict[str, Pins] = {}
+        try:
+            lock = _Locking(spec, self._alias, context, processes, self._worker)
+            python = ""
+            for platform in platforms:
+                pins[platform] = self._read(lock.write(platform, python), platform)
+                # All platforms have the same Python, where that is left open.
+                if len(open_minors(spec.python)) > 1 and (found := pins[platform].python):
+                    python = f"{'.'.join(found.split('.')[:2])}.*"
+        finally:
+            processes.close()
+        return self._verified(spec, pins, context)
+
+    def _verified(
+        self, spec: EnvSpec, pins: Mapping[str, Pins], context: ResolveContext
+    ) -> dict[str, Resolution]:
+        """The packages that are needed of those locked; raises `RequirementsUnmet` for others."""
+        found: dict[str, Resolution] = {}
+        for platform, own in pins.items():
+            conda = [package for package in own.packages if package.kind == "conda"]
+            engines = replace(
+                context,
+                held={platform: [*context.held.get(platform, ()), *conda]},
+                joint_rounds=0,
+                conda_engine="rattler",
+                pypi_engine="uv",
+            )
+            constraints = {*spec.constraints, *_as_constraints(own)}
+            asked = replace(spec, constraints=tuple(sorted(constraints)))
+            try:
+                found |= self._mixed.resolve(asked, [platform], engines)
+            except NoSolution as error:
+                # The lock is the reason, and what it is held against says so.
+                error.hint = f"conda-lock's lock does not hold; set {_SETTING}"
+                raise
+            _check_locked(platform, found[platform].packages, own)
+        return found
+
+
+def _check(spec: EnvSpec, platforms: Sequence[str], context: ResolveContext) -> None:
+    """Refuse, by name, what there is no way to tell conda-lock."""
+    options, hint = spec.options, f"set {_SETTING}"
+    if context.offline:
+        raise UnsupportedRequest("conda-lock cannot do without the network", hint)
+    told = {
+        "pre-releases": options.prereleases,
+        "`no_binary`": options.no_binary,
+        "`only_binary`": options.only_binary,
+        "a cut-off date": options.exclude_newer,
+    }
+    for what, asked in told.items():
+        if asked:
+            raise UnsupportedRequest(f"{what} cannot be asked of conda-lock", hint)
+    places = [source for source in spec.sources if source.kind != "channel"]
+    if len(places) > 1 or any(source.kind == "find-links" for source in places):
+        raise UnsupportedRequest(
+            "conda-lock does not say which of several sources a package is from, nor reads folders",
+            f"name one index alone, or set {_SETTING}",
+        )
+    for source in spec.sources:
+        login = context.credentials.find(source.url) if "://" in source.url else None
+        if (login and login.source != "netrc") or context.credentials.with_token(
+            source.url
+        ) != source.url:
+            raise UnsupportedRequest(
+                f"`{source.url}` has a login, which conda-lock would write down",
+                f"give it in netrc and not here, or set {_SETTING}",
+            )
+    for platform in platforms:
+        for text in spec.for_platform(platform).get("pypi", ()):
+            if " --hash=" in text or local_source(text):
+                raise UnsupportedRequest(
+                    f"`{plain_requirement(text)}` is asked for by its content, which conda-lock"
+                    " cannot be told",
+                    hint,
+                )
+
+
+class _Locking:
+    """conda-lock, and what it is told of a spec."""
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        alias: str,
+        context: ResolveContext,
+        processes: Processes,
+        worker: Worker,
+    ) -> None:
+        self._spec, self._alias, self._context = spec, alias, context
+        self._processes, self._worker = processes, worker
+        self._program = find_program("conda-lock", LEAST_CONDA_LOCK, _SETTING, processes)
+        self._tool = find_program(*_family(context), processes)
+        self._folder = context.cache_dir / "conda-lock"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, platform: str, python: str) -> Path:
+        """Make the lock of a platform, for a minor version of Python if one is given."""
+        question = CondaQuestion.make(
+            self._spec, platform, self._context, alias=self._alias, format_=".conda"
+        )
+        with tempfile.TemporaryDirectory() as work, Watch(self._context.telling_patience) as watch:
+            files = {
+                # What JSON has, YAML has as well.
+                "environment.yml": self._asked(question, python),
+                "virtual.yml": {"subdirs": {platform: {"packages": _virtual(question)}}},
+                "names.json": {
+                    pypi: {"conda_name": conda, "pypi_name": pypi}
+                    for pypi, conda in conda_names().items()
+                },
+            }
+            for name, data in files.items():
+                (Path(work) / name).write_text(json.dumps(data), encoding="utf-8")
+            done = self._run(platform, question, Path(work), watch.environment)
+            lock = Path(work) / "conda-lock.yml"
+            if done.returncode or not lock.is_file():
+                there = partial(
+                    records_of,
+                    question,
+                    context=self._context,
+                    ask=partial(call_engine, self._worker),
+                )
+                raise unknown(_failure(done, question), question, self._context, there)
+            # Beside, so that it stands while it is read, and for who wonders.
+            return Path(shutil.move(lock, self._folder / f"{platform}.conda-lock.yml"))
+
+    def _run(
+        self,
+        platform: str,
+        question: CondaQuestion,
+        work: Path,
+        network: Mapping[str, str],
+    ) -> CompletedProcess[str]:
+        limit = self._context.patience.silence * _SILENCES
+        priority = dict.fromkeys(
+            ("CONDA_CHANNEL_PRIORITY", "MAMBA_CHANNEL_PRIORITY"), question.priority
+        )
+        try:
+            return self._processes.run(
+                f"conda-lock {platform}",
+                (
+                    *(self._program.path, "lock", "--conda", self._tool.path),
+                    *("--file", "environment.yml", "--platform", platform),
+                    *("--virtual-package-spec", "virtual.yml", "--strip-auth"),
+                    *("--pypi_to_conda_lookup_file", "names.json", "--lockfile", "conda-lock.yml"),
+                ),
+                environment={**users_environment(), **network, **priority},
+                directory=work,
+                limit=limit,
+            )
+        except TimeoutError:
+            raise EngineFailed(
+                "conda-lock", f"it has not answered within {limit:.0f} s", hint=f"set {_SETTING}"
+            ) from None
+
+    def _asked(self, question: CondaQuestion, python: str) -> dict[str, object]:
+        """An environment.yml."""
+        conda = [*question.specs, *([f"python {python}"] if python else [])]
+        if python:
+            conda.remove(next(text for text in conda if text.partition(" ")[0] == "python"))
+        indexes = [source.url for source in self._spec.sources if source.kind == "index"]
+        return {
+            "channels": list(question.channels),
+            "dependencies": [*conda, {"pip": list(self._pypi(question.platform))}],
+            "pip-repositories": [url for url in indexes if url != PUBLIC_INDEX],
+            "allow-pypi-requests": PUBLIC_INDEX in indexes,
+        }
+
+    def _pypi(self, platform: str) -> Iterator[str]:
+        """The requirements whose markers hold for the target, without these."""
+        # The full version is not known yet; a marker that asks for more than the minor one is read
+        # again by the last check.
+        minors = open_minors(self._spec.python)
+        markers = Markers(platform, f"3.{minors[0] if minors else 0}.0")
+        for text in self._spec.for_platform(platform).get("pypi", ()):
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:  # a bare URL
+                yield text
+                continue
+            if markers.hold(requirement):
+                requirement.marker = None
+                yield str(requirement)
+
+
+def _family(context: ResolveContext) -> tuple[str, str, str]:
+    """The tool of the conda family: its name or path, the oldest that will do, and the setting."""
+    engine = context.conda_engine
+    if engine == "rattler":
+        engine = next((name for name in LEAST if shutil.which(name)), "")
+        if not engine:
+            raise EngineFailed(
+                "conda-lock",
+                f"it needs {', '.join(LEAST)}, and none of these is on PATH",
+                hint=f"install one, name one by `conda_resolver`, or set {_SETTING}",
+            )
+    return engine, LEAST[kind_of(engine)], _SETTING
+
+
+def _virtual(question: CondaQuestion) -> dict[str, str]:
+    return {
+        name: f"{version} {build}" if build != "0" else version
+        for name, version, build in question.virtual
+    }
+
+
+def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFailed | NoSolution:
+    """The error that a run without a lock means."""
+    log = redact(f"{done.stdout}\n{done.stderr}".strip())
+    if poetry := _POETRY.search(log):
+        said = " ".join(poetry[1].split()).replace("-dummy-package- depends on", "you ask for")
+        return NoSolution(question.platform, said)
+    if absent := _NOT_FOUND.search(log):
+        name, version = absent.groups()
+        return NoSolution(
+            question.platform,
+            f"conda has `{name}` {version}, which conda-lock looks for on the index as well, and the"
+            " index has none",
+            hint=f"ask conda for a version that the index has, or set {_SETTING}",
+        )
+    after = log.partition("Could not lock the environment")[2].partition("\n")[2]
+    if after:
+        # What the tool that it ran said stands between its own words.
+        said = " ".join(after.partition("    Command:")[0].split())
+        return NoSolution(question.platform, said or "the conda side has none")
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return EngineFailed(
+        "conda-lock", lines[-1][:300] if lines else "it says nothing", log, f"set {_SETTING}"
+    )
+
+
+def _as_constraints(pins: Pins) -> Iterator[str]:
+    """What holds uv to the files of a lock: a commit has a version alone."""
+    for package in pins.packages:
+        if package.kind == "pypi":
+            yield f"{package.name}=={package.version} --hash=sha256:{package.hashes.sha256}"
+    for source in pins.sources:
+        if source.version:
+            hashes = [f"--hash={text}" for text in source.hashes if text.startswith("sha256:")]
+            yield " ".join((f"{source.name}=={source.version}", *hashes))
+
+
+def _check_locked(platform: str, packages: Sequence[Package], pins: Pins) -> None:
+    """Raise `RequirementsUnmet` for what is needed and is not, as it is, in the lock."""
+    locked = {(one.kind, one.name): one for one in pins.packages}
+    built = {one.name for one in pins.sources}
+    problems = []
+    for package in packages:
+        own = locked.get((package.kind, package.name))
+        if own is None and package.name not in built:
+            problems.append(f"`{package.name}` {package.version} is needed, and the lock has none")
+        elif own and not _same(own, package):
+            problems.append(
+                f"`{package.name}` is {own.filename} in the lock, and {package.filename} where it is"
+                " read"
+            )
+    if problems:
+        error = RequirementsUnmet(platform, tuple(problems))
+        error.hint = f"what conda-lock found does not suffice; set {_SETTING}"
+        raise error
+
+
+def _same(own: Package, other: Package) -> bool:
+    if own.hashes.sha256 and other.hashes.sha256:
+        return own.hashes.sha256 == other.hashes.sha256
+    return (own.filename, own.hashes.md5) == (other.filename, other.hashes.md5)

@@ -1,0 +1,257 @@
+"""conda-lock in the place of the joint solve: it runs for real, over a stand-in for conda."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.channel import Channels, cached
+from tests.channel.standin import write_standin
+
+from envid.platforms import host_platform
+from envid.spec import EnvSpec, Options, Source
+from mfenv.importing.conda_lock import pins_of
+from pkgcache.web.credentials import Credentials
+from pkgcache.worker import Worker
+from resolvers.conda_lock import CondaLockResolver
+from resolvers.errors import (
+    EngineFailed,
+    NoSolution,
+    RequirementsUnmet,
+    ResolveError,
+    UnknownPackage,
+    UnsupportedRequest,
+)
+from resolvers.mixed import MixedResolver
+from resolvers.request import ResolveContext
+from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from resolvers.pinned import Pins
+    from resolvers.request import Resolution
+
+HOST = host_platform()
+FOREIGN = "osx-arm64" if HOST != "osx-arm64" else "linux-64"
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+needs_conda_lock = pytest.mark.skipif(
+    not shutil.which("conda-lock"), reason="conda-lock is not on PATH"
+)
+
+
+@pytest.fixture(scope="module")
+def channels() -> Channels:
+    return cached()
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeIndex]:
+    folder = tmp_path_factory.mktemp("sdists")
+    with FakeIndex(
+        make_wheel("top", "1", requires=["requests>=2", "low; sys_platform != 'win32'"]),
+        make_wheel("low", "1"),
+        make_wheel("low", "2"),
+        # conda-lock looks for what conda has on the index as well, and wants it in that version.
+        make_wheel("requests", "2.32.3"),
+        make_wheel("requests", "99"),
+        make_wheel("bad", "1", requires=["requests<1"]),
+        make_sdist(folder, "crafted", "3", requires=["low"]),
+    ) as found:
+        yield found
+
+
+class Asking:
+    def __init__(self, worker: Worker, folder: Path, channels: Channels, index: FakeIndex) -> None:
+        self.worker, self.folder, self.channels, self.index = worker, folder, channels, index
+        self.started: list[str] = []
+
+    def spec(self, conda: list[str], pypi: list[str], **more: Any) -> EnvSpec:
+        options = more.pop("options", {})
+        return EnvSpec.make(
+            requirements={"conda": conda, "pypi": pypi},
+            python=more.pop("python", MINOR),
+            sources=[
+                Source.make("channel", self.channels.main.as_uri()),
+                Source.make("index", more.pop("index", self.index.url)),
+            ],
+            options=Options.make(**options),
+            **more,
+        )
+
+    def context(self, **context: Any) -> ResolveContext:
+        return ResolveContext(
+            cache_dir=self.folder / "cache", on_process=self.started.append, **context
+        )
+
+    def read(self, path: Path, platform: str) -> Pins:
+        return pins_of(path, platform, Credentials())
+
+    def __call__(self, spec: EnvSpec, *platforms: str, **context: Any) -> dict[str, Resolution]:
+        resolver = CondaLockResolver(self.worker, self.read)
+        return resolver.resolve(spec, platforms or (HOST,), self.context(**context))
+
+
+@pytest.fixture
+def ask(
+    worker: Worker,
+    tmp_path: Path,
+    channels: Channels,
+    index: FakeIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Asking:
+    """Asks conda-lock, over a stand-in that comes first on PATH."""
+    write_standin(tmp_path / "bin", "micromamba", tmp_path / "log")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    return Asking(worker, tmp_path, channels, index)
+
+
+def described(found: dict[str, Resolution]) -> dict[str, list[Any]]:
+    return {
+        platform: sorted((one.to_dict() for one in each.packages), key=lambda one: str(one["name"]))
+        for platform, each in found.items()
+    }
+
+
+@needs_conda_lock
+@pytest.mark.slow
+class TestCondaLock:
+    def test_the_same_request_has_the_same_description(self, ask: Asking) -> None:
+        spec = ask.spec(["rich", "requests"], ["top", "low<2; python_version >= '3'"])
+        theirs = ask(spec, HOST, FOREIGN)
+        ours = MixedResolver(ask.worker).resolve(spec, [HOST, FOREIGN], ask.context())
+        assert described(theirs) == described(ours)
+        assert {one.name: one.version for one in theirs[FOREIGN].packages}["low"] == "1"
+        assert f"conda-lock {HOST}" in ask.started
+        # The one that was found first was run, for both platforms, and told of nothing of ours.
+        starts = [json.loads(line) for line in (ask.folder / "log").read_text().splitlines()]
+        solves = [one for one in starts if "create" in one["argv"]]
+        assert [one["env"]["CONDA_SUBDIR"] for one in solves] == [HOST, FOREIGN]
+
+    def test_all_platforms_have_one_python(self, ask: Asking) -> None:
+        found = ask(ask.spec(["rich"], ["low"], python=">=3.10"), HOST, FOREIGN)
+        assert len({each.python for each in found.values()}) == 1
+
+    def test_what_has_no_wheel_is_built_by_us(self, ask: Asking, tmp_path: Path) -> None:
+        tree = make_project(tmp_path / "tree", "d", "3")
+        for arguments in (
+            ("init", "-q", "-b", "main"),
+            ("add", "."),
+            ("-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"),
+        ):
+            subprocess.run(["git", "-C", tree, *arguments], check=True)
+        found = ask(ask.spec(["rich"], ["crafted", f"d @ git+{tree.as_uri()}@main"]))[HOST]
+        built = {one.name: one.built_from for one in found.packages if one.built_from}
+        assert {name: one.kind for name, one in built.items()} == {"crafted": "sdist", "d": "vcs"}
+        assert sorted(one.filename for one in found.artifacts) == [
+            "crafted-3-py3-none-any.whl",
+            "d-3-py3-none-any.whl",
+        ]
+
+    @pytest.mark.parametrize(
+        ("conda", "pypi", "error", "said"),
+        [
+            (["nosuch"], ["low"], UnknownPackage, "there is no nosuch"),
+            (["rich>=99"], ["low"], NoSolution, "there is no rich>=99"),
+            (["rich"], ["low>=3"], NoSolution, "low .* which doesn't match any versions"),
+            (["rich", "requests"], ["bad"], NoSolution, r"bad \(1\) depends on requests \(<1\)"),
+            (["idna"], ["idna"], NoSolution, "looks for on the index as well"),
+        ],
+    )
+    def test_a_failure_says_why(
+        self,
+        ask: Asking,
+        *,
+        conda: list[str],
+        pypi: list[str],
+        error: type[ResolveError],
+        said: str,
+    ) -> None:
+        with pytest.raises(error, match=said) as caught:
+            ask(ask.spec(conda, pypi))
+        assert caught.type is error
+        assert "\n" not in str(caught.value)
+
+    def test_a_lock_that_does_not_hold_is_refused(self, ask: Asking) -> None:
+        class Wrong(Asking):
+            def read(self, path: Path, platform: str) -> Pins:
+                import yaml
+
+                lock = yaml.safe_load(path.read_text())
+                lock["package"] = [one for one in lock["package"] if one["name"] != "low"]
+                path.write_text(yaml.safe_dump(lock))
+                return super().read(path, platform)
+
+        wrong = Wrong(ask.worker, ask.folder, ask.channels, ask.index)
+        with pytest.raises(RequirementsUnmet, match="`low` 2 is needed, and the lock has none"):
+            wrong(wrong.spec(["rich", "requests"], ["top"]))
+
+    def test_what_it_cannot_be_told_is_refused_by_name(self, ask: Asking) -> None:
+        digest = "0" * 64
+        for more, said in (
+            ({"options": {"prereleases": True}}, "pre-releases cannot be asked"),
+            ({"options": {"exclude_newer": "2026-01-01"}}, "a cut-off date cannot be asked"),
+            ({"pypi": [f"low --hash=sha256:{digest}"]}, "`low` is asked for by its content"),
+            ({"pypi": [f"low @ file:low#sha256={digest}"]}, "is asked for by its content"),
+        ):
+            pypi: list[str] = more.pop("pypi", ["low"])  # type: ignore[assignment]  # as it is above
+            with pytest.raises(UnsupportedRequest, match=said) as caught:
+                ask(ask.spec(["rich"], pypi, **more))
+            assert "`mixed_resolver`" in str(caught.value.hint)
+        credentials = Credentials()
+        credentials.add(ask.index.url.replace("://", "://ada:s3cret@"))
+        with pytest.raises(UnsupportedRequest, match="has a login") as caught:
+            ask(ask.spec(["rich"], ["low"]), credentials=credentials)
+        assert "s3cret" not in str(caught.value)
+        with pytest.raises(UnsupportedRequest, match="without the network"):
+            ask(ask.spec(["rich"], ["low"]), offline=True)
+
+    def test_it_needs_a_tool_of_the_family(
+        self, ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alone = tmp_path / "alone"
+        alone.mkdir()
+        (alone / "conda-lock").symlink_to(str(shutil.which("conda-lock")))
+        monkeypatch.setenv("PATH", str(alone))
+        with pytest.raises(EngineFailed, match="none of these is on PATH") as caught:
+            ask(ask.spec(["rich"], ["low"]))
+        assert "`conda_resolver`" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "it is not on PATH"),
+        ("echo conda-lock, version 1.4.0", "is 1.4.0, and 2.4 is the oldest"),
+        (
+            'case "$*" in *--version*) echo conda-lock, version 4.0.3;; *) echo odd >&2; exit 1;; esac',
+            "conda-lock failed: odd",
+        ),
+    ],
+)
+def test_a_conda_lock_that_will_not_do_is_named(
+    ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, said: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    if text:
+        program = tmp_path / "bin/conda-lock"
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    with pytest.raises(EngineFailed) as caught:
+        ask(ask.spec(["rich"], ["low"]))
+    assert said in str(caught.value)
+    assert "`mixed_resolver`" in str(caught.value.hint)
