@@ -235,3 +235,35 @@ def test_a_list_of_an_environment_that_is_not_edited(machine: Machine, text: str
     said = machine.fails("add", "environment.yml", "scipy", "--no-resolve")
     assert "no list of dependencies that can be edited" in said
     assert file.read_text() == text
+
+
+def test_a_script_is_resolved(machine: Machine) -> None:
+    file = machine.file("job.py", '# /// script\n# dependencies = ["app"]\n# ///\n')
+    ids = machine.ok("add", "job.py", "dep<2")
+    assert file.read_text() == '# /// script\n# dependencies = ["app", "dep<2"]\n# ///\n'
+    assert ids == machine.ok("resolve", "--script", "job.py")
+
+
+@pytest.mark.slow
+def test_a_manifest_of_pixi_is_resolved(conda: Machine) -> None:
+    channel = conda.environ["MFENV_CHANNELS"]
+    text = f'[workspace]\nchannels = ["{channel}"]\nplatforms = ["linux-64"]\n\n[dependencies]\npython = "*"\n'
+    file = conda.file("pixi.toml", text)
+    ids = conda.ok("add", "pixi.toml", "greeter")
+    assert file.read_text() == f'{text}greeter = "*"\n'
+    assert ids == conda.ok("resolve", "-p", "pixi.toml")
+
+
+def test_an_environment_leads_to_its_file(machine: Machine) -> None:
+    file = machine.file("requirements.txt", "app\n")
+    machine.ok("resolve", "-r", "requirements.txt", "--alias", "team/app:v1")
+    done = machine.run("add", "team/app:v1", "dep<2")
+    assert "`team/app:v1` was asked for in `requirements.txt`" in done.err
+    assert file.read_text() == "app\ndep<2\n"
+    assert done.out.strip() == machine.ok("resolve", "-r", "requirements.txt")
+    file.rename(file.with_name("other.txt"))
+    assert "which is not here" in machine.fails("add", "team/app:v1", "dep")
+    machine.ok("resolve", "--pypi", "app<9", "--alias", "team/app:v2")
+    said = machine.fails("remove", "team/app:v2", "app")
+    assert "asked for by `--pypi`" in said
+    assert "`mfenv resolve --using team/app:v2 --pypi app`" in said

@@ -210,3 +210,119 @@ def test_a_login_is_written_and_not_said(tmp_path: Path) -> None:
     for one in (*made.edits, *changed.edits, *removed.edits):
         assert "geheim" not in f"{one} {one.to_dict()}"
         assert "https://***@host/six-" in str(one)
+
+
+PIXI = """\
+# of the team
+[workspace]
+name = "x"
+channels = [
+  "conda-forge",
+]
+platforms = ["linux-64"]
+
+[dependencies]
+python = "3.11.*"
+  numpy = '>=1.26'   # why
+
+# behind
+[pypi-dependencies]
+"rich" = ">=13"
+black = { version = ">=23", extras = ["d"] }
+
+[target.linux-64.dependencies]
+zlib = "*"
+"""
+SCRIPT = """\
+#!/usr/bin/env python
+# /// script
+# requires-python = ">=3.9"
+#
+# dependencies = [
+#   "rich",  # why
+# \x20
+# ]
+# ///
+print("# dependencies = []")
+"""
+INSIDE = (
+    PIXI.replace("[w", "[tool.pixi.w").replace("[d", "[tool.pixi.d").replace("[py", "[tool.pixi.py")
+)
+EDITED = [
+    ("pixi.toml", PIXI, Where()),
+    ("pixi.toml", PIXI, Where(conda=False)),
+    ("pixi.toml", PIXI.replace("\n", "\r\n"), Where()),
+    ("pyproject.toml", INSIDE.replace("[target", "[tool.pixi.target"), Where(conda=True)),
+    ("pyproject.toml", INSIDE.replace("[target", "[tool.pixi.target"), Where()),
+    ("job.py", SCRIPT, Where()),
+    ("job.py", SCRIPT.replace("\n", "\r\n"), Where()),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "where"), EDITED)
+def test_pixis_tables_and_scripts_stay_as_they_are(
+    tmp_path: Path, name: str, text: str, where: Where
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    before = [one.text for one in parse_file(path).requirements]
+    edit(path, "add", [f"{NEW}>=1"], where, no_url).write()
+    after = path.read_bytes().decode()
+    assert len(after.splitlines()) == len(text.splitlines()) + 1
+    assert after.count("\r\n") in (0, after.count("\n"))
+    edit(path, "add", [f"{NEW}<7"], where, no_url).write()
+    (there,) = [one for one in parse_file(path).requirements if one.name == NEW]
+    assert there.text.replace(" ", "") == f"{NEW}<7"
+    edit(path, "remove", [NEW], where, no_url).write()
+    assert path.read_bytes() == text.encode()
+    assert [one.text for one in parse_file(path).requirements] == before
+
+
+def test_what_pixi_writes_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "pixi.toml"
+    path.write_text(PIXI)
+    edit(path, "add", ["numpy>=2,<3", "polars"], Where(), no_url).write()
+    edit(path, "add", ["rich>=14", "httpx[http2,brotli]>=1"], Where(conda=False), no_url).write()
+    edit(path, "remove", ["black"], Where(conda=False), no_url).write()
+    text = PIXI.replace("'>=1.26'   # why\n", "'>=2,<3'   # why\n  polars = \"*\"\n")
+    text = text.replace('">=13"', '">=14"').replace(
+        'black = { version = ">=23", extras = ["d"] }',
+        'httpx = { version = ">=1", extras = ["http2", "brotli"] }',
+    )
+    assert path.read_text() == text
+    path.write_text(PIXI.partition("[dep")[0])
+    edit(path, "add", ["numpy"], Where(), no_url).write()
+    assert path.read_text().endswith('\n[dependencies]\nnumpy = "*"\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "package", "where", "said"),
+    [
+        ("pixi.toml", PIXI, "black>=24", Where(conda=False), "more than a version"),
+        ("pixi.toml", PIXI, "rich", Where(), "is asked of PyPI"),
+        ("pixi.toml", PIXI, "zlib>=1", Where(), "no line of its own"),
+        ("pixi.toml", PIXI, "conda-forge::scipy", Where(), "more than a name and a version"),
+        ("pixi.toml", PIXI, "x; python_version > '3'", Where(conda=False), "more than a name"),
+        ("pixi.toml", PIXI, "x", Where(group="g"), "groups and extras are of"),
+        ("pyproject.toml", "[project]\nname = 'x'\n", "x", Where(conda=True), "`[tool.pixi]`"),
+        ("job.py", SCRIPT, "x", Where(conda=True), "the list of a script is PyPI's"),
+        ("job.py", SCRIPT.replace("\n", "\r\n", 1), "x", Where(), "mixes ends of lines"),
+    ],
+)
+def test_what_pixi_and_scripts_do_not_take(
+    tmp_path: Path, name: str, text: str, package: str, *, where: Where, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    with pytest.raises(InvalidRequest) as caught:
+        edit(path, "add", [package], where, no_url)
+    assert said in str(caught.value) + str(caught.value.hint)
+    assert path.read_bytes() == text.encode()
+
+
+def test_a_script_without_a_list_gets_one(tmp_path: Path) -> None:
+    path = tmp_path / "job.py"
+    path.write_text('# /// script\n# requires-python = ">=3.9"\n# ///\n')
+    edit(path, "add", ["rich"], Where(), no_url).write()
+    lines = '# requires-python = ">=3.9"\n# dependencies = ["rich"]\n'
+    assert path.read_text() == f"# /// script\n{lines}# ///\n"

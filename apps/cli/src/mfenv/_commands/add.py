@@ -40,7 +40,7 @@ def _options(command: Callable[..., Any]) -> Any:
         click.option(
             "--conda/--pypi",
             default=None,
-            help="Whose the packages are.  [default: conda's in an environment.yml, else PyPI's]",
+            help="Whose the packages are.  [default: conda's in an environment.yml or pixi.toml, else PyPI's]",
         ),
         click.option("--extra", metavar="E", help="Optional dependencies of a pyproject.toml."),
         click.option("--group", metavar="G", help="Dependency group of a pyproject.toml."),
@@ -57,13 +57,17 @@ def _options(command: Callable[..., Any]) -> Any:
     "  mfenv add requirements.txt 'git>=2.40' --conda\n"
     "  mfenv add environment.yml 'numpy>=2'\n"
     "  mfenv add environment.yml rich --pypi\n"
+    "  mfenv add pixi.toml 'numpy>=2'\n"
+    "  mfenv add job.py rich\n"
+    "  mfenv add team/etl:v1 rich\n"
     "  mfenv add requirements.txt numpy --no-resolve"
 )
 @_options
 def add(**options: Any) -> int:
     """Add packages to a requirement file, or change them there.
 
-    FILE is a requirements.txt, a pyproject.toml or an environment.yml. A PACKAGE is
+    FILE is a requirements.txt, pyproject.toml, environment.yml, pixi.toml or a script with inline
+    metadata, or in place of it an environment that was asked for in one such file. A PACKAGE is
     written as it is typed, without a version if that has none, at the end of its list, or in the
     place of the one of its name; all else in the file stays as it is. Then it is resolved, as by
     `mfenv resolve -r FILE`: where that fails the file stays as it was. Prints REQ_ID:FULL_ID.
@@ -96,10 +100,12 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
 
     path: Path = options["file"]
     packages: tuple[str, ...] = options["packages"]
-    if not path.is_file():
-        raise _no_file(how, str(path), packages)
     if not packages:
+        if not path.is_file():
+            raise _no_file(how, str(path), packages)
         raise click.UsageError("Missing argument 'PACKAGE...'.")
+    if not path.is_file():
+        path = _source(how, str(path), packages)
     if options["group"] and options["extra"]:
         raise click.UsageError("Give --group or --extra, not both.")
     if options["no_resolve"]:
@@ -120,6 +126,22 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
     elif options["as_json"]:
         print_json(more)
     return 0
+
+
+def _source(how: str, name: str, packages: tuple[str, ...]) -> Path:
+    """The file that the environment called `name` is of."""
+    from envid.errors import InvalidAlias
+    from mfenv.editing.sources import source_of
+    from mfenv.errors import UnknownEnvironment
+
+    try:
+        with open_environments() as environments:
+            envs = environments.find(name)
+    except (InvalidAlias, UnknownEnvironment):
+        raise _no_file(how, name, packages) from None
+    path = source_of(name, envs, packages[0])
+    say(f"`{name}` was asked for in `{path}`")
+    return path
 
 
 def _no_file(how: str, word: str, packages: tuple[str, ...]) -> WrongUsage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Edit", "Edited", "Where", "edit"]
 
-_EDITED = ("requirements.txt", "pyproject.toml", "environment.yml")
+_EDITED = ("requirements.txt", "pyproject.toml", "environment.yml", "pixi.toml", "script")
+# Whose packages are conda's where nothing else is said.
+_CONDA = ("environment.yml", "pixi.toml")
 _BOM = "\ufeff"
+_PROJECT = re.compile(r"^[ \t]*\[[ \t]*project[ \t]*\]", re.MULTILINE)
 _NEAR = 0.7
 
 
@@ -71,7 +75,9 @@ class Edited:
     def request(self, request: Request, *, after: bool = True) -> Request:
         """`request` with what the file asks for as it is to be, or else as it was."""
         content = ((self.path, self.after if after else self.before),)
-        if self.kind != "pyproject.toml":
+        if self.kind == "script":
+            return replace(request, scripts=(self.path,), contents=content)
+        if self.kind not in ("pyproject.toml", "pixi.toml"):
             return replace(request, files=(self.path,), contents=content)
         return replace(
             request,
@@ -130,7 +136,7 @@ class _Editor:
         self._path, self._where, self._fetch = path, where, fetch
         self.kind = kind = kind_of(str(path), data)
         self._file = redact(str(path))
-        self._conda = kind == "environment.yml" if where.conda is None else where.conda
+        self._conda = kind in _CONDA if where.conda is None else where.conda
         self._mark = _BOM if data.startswith(_BOM.encode()) else ""
         if kind not in _EDITED:
             raise InvalidRequest(
@@ -141,8 +147,10 @@ class _Editor:
             raise InvalidRequest(
                 "groups and extras are of a pyproject.toml", "leave out `--group` and `--extra`"
             )
-        if kind == "pyproject.toml" and self._conda:
-            raise InvalidRequest("the lists of a pyproject.toml are PyPI's", "leave out `--conda`")
+        if kind == "script" and self._conda:
+            raise InvalidRequest("the list of a script is PyPI's", "leave out `--conda`")
+        if kind == "pyproject.toml" and self._conda and (where.group or where.extra):
+            raise InvalidRequest("groups and extras are PyPI's", "leave out `--conda`")
 
     def add(self, data: bytes, package: str) -> tuple[bytes, Edit | None]:
         wanted = self._wanted(package)
@@ -208,12 +216,35 @@ class _Editor:
             from mfenv.editing.environment_yml import EnvironmentText
 
             return said, EnvironmentText(text, self._file, conda=self._conda)
+        if self.kind == "script":
+            from mfenv.editing.script import ScriptArray
+
+            return said, ScriptArray(text, self._file)
+        if table := self._pixi(text, said):
+            return said, table
         from mfenv.editing.project import ProjectArray
 
         listed = ProjectArray(text, self._file, group=group, extra=extra)
         if (group or extra) and not listed.is_new:
             said = self._parsed(data, (group,) if group else (), (extra,) if extra else ())
         return said, listed
+
+    def _pixi(self, text: str, said: RequirementSet) -> Requirements | None:
+        """The table of pixi that is meant; None where that of the project is."""
+        from mfenv.editing.pixi import PixiTable, has_pixi
+
+        inside = self.kind == "pyproject.toml"
+        if inside:
+            known = has_pixi(text)
+            if self._conda and not known:
+                raise InvalidRequest(
+                    "the lists of a pyproject.toml are PyPI's, but for those in `[tool.pixi]`",
+                    "leave out `--conda`",
+                )
+            own = self._where.group or self._where.extra or _PROJECT.search(text)
+            if not self._conda and (own or not known):
+                return None
+        return PixiTable(text, said, self._file, conda=self._conda, inside=inside)
 
     def _parsed(
         self, data: bytes, groups: tuple[str, ...] = (), extras: tuple[str, ...] = ()

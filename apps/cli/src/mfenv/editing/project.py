@@ -1,4 +1,4 @@
-"""A list of requirements in a pyproject.toml, by PEP 621 or PEP 735."""
+"""A list of requirements in TOML, by PEP 621, PEP 735 or PEP 723."""
 
 from __future__ import annotations
 
@@ -24,17 +24,28 @@ _HERE = "mfenv: here is the array that is edited"
 
 
 class ProjectArray:
-    """The dependencies of the project, or of one of its groups or extras.
+    """The dependencies of the project, of one of its groups or extras, or of a script.
 
     `is_new`: it is not in the file.
     """
 
-    def __init__(self, text: str, file: str, *, group: str | None, extra: str | None) -> None:
+    def __init__(
+        self,
+        text: str,
+        file: str,
+        *,
+        group: str | None = None,
+        extra: str | None = None,
+        script: bool = False,
+    ) -> None:
         try:
             document = tomlkit.parse(text)
         except TOMLKitError as error:
             raise InvalidRequest(f"{file}: {error}", "mend it by hand first") from None
-        table, key = _table(document, group, extra, file)
+        table: MutableMapping[str, Any] = document
+        key = "dependencies"
+        if not script:
+            table, key = _table(document, group, extra, file)
         self.is_new = key not in table
         if self.is_new:
             table[key] = tomlkit.array()

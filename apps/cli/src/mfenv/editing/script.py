@@ -1,0 +1,60 @@
+"""The dependencies in the inline metadata of a script (PEP 723)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfenv.editing.project import ProjectArray
+from mfenv.errors import InvalidRequest
+from reqparse.pyproject import script_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mfenv.editing.listed import Listed
+
+__all__ = ["ScriptArray"]
+
+
+class ScriptArray:
+    """A list whose TOML stands in the comments of a script, which has one block of them."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._newline = "\r\n" if "\r\n" in text else "\n"
+        if self._newline == "\r\n" and text.count("\n") != text.count("\r\n"):
+            raise InvalidRequest(f"`{file}` mixes ends of lines", "save it with one kind of them")
+        self._lines = text.replace("\r\n", "\n").split("\n")
+        ((self._start, content),) = script_blocks("\n".join(self._lines))
+        self._before = content.split("\n")
+        # With as many empty lines in front, lines keep their numbers.
+        self._array = ProjectArray("\n" * self._start + content + "\n", file, script=True)
+
+    @property
+    def listed(self) -> Sequence[Listed]:
+        return self._array.listed
+
+    def append(self, text: str) -> str:
+        return self._with(self._array.append(text))
+
+    def replace(self, one: Listed, text: str) -> str:
+        return self._with(self._array.replace(one, text))
+
+    def remove(self, one: Listed) -> str:
+        return self._with(self._array.remove(one))
+
+    def _with(self, toml: str) -> str:
+        after = toml.removesuffix("\n").split("\n")[self._start :]
+        old = self._lines[self._start : self._start + len(self._before)]
+        # What did not change stays as it was written: a comment may have a space at its end.
+        same = 0
+        while same < min(len(old), len(after)) and after[same] == self._before[same]:
+            same += 1
+        rest = 0
+        while (
+            rest < min(len(old), len(after)) - same and after[-1 - rest] == self._before[-1 - rest]
+        ):
+            rest += 1
+        changed = [f"# {line}" if line else "#" for line in after[same : len(after) - rest]]
+        block = [*old[:same], *changed, *old[len(old) - rest :]]
+        end = self._start + len(self._before)
+        return self._newline.join([*self._lines[: self._start], *block, *self._lines[end:]])
