@@ -97,16 +97,37 @@ def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Comma
 def _of_commands() -> str:
     (_, whole), *others = commands()
     common = {option for one in whole.params for option in one.opts}
-    parts = [_table(("option of every command", "does"), _options(whole, "mfenv", set()))]
+    context = click.Context(whole, info_name="mfenv")
+    parts = [_table(("option of every command", "does"), _options(whole, context, set()))]
     parts += [_of_command(name, command, common) for name, command in others]
     return "\n\n".join(parts)
 
 
-def _of_command(name: str, command: click.Command, common: set[str]) -> str:
-    context = click.Context(command, info_name=name)
+def _of_metaflow() -> str:
+    """The commands that Metaflow has beside those of `mfenv`."""
+    from metaflow._vendor import click as its_click
+
+    from metaflow_extensions.mfenv.commands import environment
+    from metaflow_extensions.mfenv.environment_cli import environment as of_flow
+
+    common = {option for one in environment.params for option in one.opts}
+    ours = {command.name for _, command in commands()}
+    own = [one for name, one in sorted(environment.commands.items()) if name not in ours]
+    flow = "python flow.py --environment=conda environment"
+    parts = [_of_command(f"metaflow environment {one.name}", one, common) for one in own]
+    parts += [
+        _of_command(f"{flow} {one.name}", one, set(), of=its_click)
+        for one in of_flow.commands.values()
+    ]
+    return "\n\n".join(parts).replace("## ", "### ")
+
+
+def _of_command(name: str, command: Any, common: set[str], *, of: Any = click) -> str:
+    """A section on a command, which is made with `of`: Metaflow has a click of its own."""
+    context = of.Context(command, info_name=name)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     parts = [f"## {name}", f"```text\n{usage}\n```", _prose(command.help or "")]
-    if options := list(_options(command, name, common)):
+    if options := list(_options(command, context, common)):
         parts.append(_table(("option", "does"), options))
     if command.epilog:
         lines = command.epilog.replace("\b", "").strip().splitlines()[1:]
@@ -115,13 +136,12 @@ def _of_command(name: str, command: click.Command, common: set[str]) -> str:
     return "\n\n".join(parts)
 
 
-def _options(command: click.Command, name: str, left_out: set[str]) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, info_name=name)
+def _options(command: Any, context: Any, left_out: set[str]) -> Iterator[tuple[str, str]]:
     for one in command.params:
-        if isinstance(one, click.Option) and not left_out.intersection(one.opts):
-            record = one.get_help_record(context)
-            if record:
-                yield f"`{record[0]}`", _escaped(record[1])
+        record = one.get_help_record(context)
+        # Of arguments nothing is told.
+        if record and record[1] and not left_out.intersection(one.opts):
+            yield f"`{record[0]}`", _escaped(record[1])
 
 
 def _of_settings() -> str:
@@ -217,6 +237,7 @@ def _of_library(library: str) -> Callable[[], str]:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": _of_commands,
+    "metaflow": _of_metaflow,
     "settings": _of_settings,
     "exports": _of_exports,
     "json": _of_json,

@@ -26,7 +26,7 @@ RUN = [
     for name, text in PAGES.items()
     if any(block.kind in ("console", "python") for block in blocks(text))
 ]
-FEW = 12
+FEW = 10
 
 pytestmark = pytest.mark.skipif(
     host_platform() != "linux-64", reason="the pages show what is said on linux-64"

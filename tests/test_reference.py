@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,9 @@ LINK = re.compile(r"\[[^\]`]*(?:`[^`]*`[^\]`]*)*\]\(([^)\s]+)\)")
 
 
 def text_of(page: Path) -> str:
-    return filled(page.read_text(), page.parent)
+    # Metaflow is not imported here: it warns of what others do.
+    text = page.read_text().replace("<!-- generated: metaflow -->", "")
+    return filled(text, page.parent)
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -58,6 +62,27 @@ def test_every_command_and_option_of_the_help_is_described(
         waiting += [(*words, one) for one in re.findall(r"^  ([a-z-]+)", listed, re.MULTILINE)]
     assert seen == {*sections}
     assert len(seen) > 30
+
+
+@pytest.mark.slow
+def test_every_command_that_metaflow_has_alone_is_described() -> None:
+    program = "from docs.generated import PARTS; print(PARTS['metaflow']())"
+    page = said_by(sys.executable, "-c", program)
+    told = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    metaflow = Path(sys.executable).with_name("metaflow")
+    listed = said_by(metaflow, "environment", "--help").partition("\nCommands:\n")[2]
+    names = re.findall(r"^  ([a-z-]+)", listed.partition("\n\n")[0], re.MULTILINE)
+    assert len(names) > 30
+    alone = [f"metaflow environment {name}" for name in names if name not in cli.commands]
+    flow = [
+        f"python flow.py --environment=conda environment {x}" for x in ("resolve", "lock", "show")
+    ]
+    assert sorted(told) == sorted(alone + flow)
+
+
+def said_by(*command: str | Path) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    return done.stdout
 
 
 def test_every_setting_is_described(machine: Machine) -> None:
