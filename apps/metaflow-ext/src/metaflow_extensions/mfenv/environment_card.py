@@ -21,7 +21,8 @@ __all__ = ["EnvironmentCard"]
 
 _TASKS = 3  # of a step that are looked at: a foreach has thousands, which are alike
 _NONE = (
-    "<!doctype html><title>{0}</title><p>No step of {0} ran in an environment of mfenv so far.</p>"
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title>'
+    "<p>No step of {0} ran in an environment of mfenv so far.</p></html>"
 )
 
 
