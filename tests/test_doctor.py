@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import pytest
+from tests.channel.standin import write_standin
 
 import mfenv
 from mfenv.diagnosing.checks import CHECKS
@@ -133,6 +134,31 @@ def test_it_is_made_to_be_pasted(machine: Machine) -> None:
         *(line.state for found in diagnosed(machine, env=env).values() for line in found)
     ]
     assert all(line.startswith("hint: ") for line in map(str.strip, lines) if line not in lines)
+
+
+def test_the_resolvers_are_named(machine: Machine, tmp_path: Path) -> None:
+    found = diagnosed(machine)["engines"]
+    assert [line.state for line in found] == ["ok"]
+    assert found[0].message.startswith("rattler, uv, joint, which come with mfenv; on PATH: ")
+    log = tmp_path / "log"
+    write_standin(tmp_path / "bin", "micromamba", log)
+    env = {
+        "MFENV_CONDA_RESOLVER": "micromamba",
+        "MFENV_PYPI_RESOLVER": "pip",
+        "MFENV_MIXED_RESOLVER": "conda-lock",
+        "PATH": str(tmp_path / "bin"),
+    }
+    found = diagnosed(machine, env=env)["engines"]
+    assert [(line.state, line.message.split("`")[0]) for line in found] == [
+        ("ok", "micromamba 2.8.1, "),
+        ("failure", "MFENV_PYPI_RESOLVER: pip failed: it is not on PATH"),
+        ("failure", "MFENV_MIXED_RESOLVER: conda-lock failed: it is not on PATH"),
+    ]
+    assert "(`conda_resolver`: MFENV_CONDA_RESOLVER)" in found[0].message
+    assert found[1].hint == "install it, or set `pypi_resolver` to `uv`"
+    assert [json.loads(line)["argv"][1:] for line in log.read_text().splitlines()] == [
+        ["--version"]
+    ]
 
 
 def test_readme_names_every_check() -> None:

@@ -274,24 +274,68 @@ def test_the_glibc_that_conda_is_told_of_is_a_version(monkeypatch: pytest.Monkey
     assert load_settings("local").virtual_packages == ()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "setting", "means"),
+    [
+        ("CONDA_DEPENDENCY_RESOLVER", "mamba", "conda_resolver", "mamba"),
+        ("CONDA_DEPENDENCY_RESOLVER", "micromamba", "conda_resolver", "micromamba"),
+        ("CONDA_DEPENDENCY_RESOLVER", "conda", "conda_resolver", "conda"),
+        ("CONDA_DEPENDENCY_RESOLVER", "/opt/bin/mamba", "conda_resolver", "/opt/bin/mamba"),
+        ("CONDA_DEPENDENCY_RESOLVER", "none", "conda_resolver", "rattler"),
+        ("CONDA_PIP_DEPENDENCY_RESOLVER", "pip", "pypi_resolver", "pip"),
+        ("CONDA_PYPI_DEPENDENCY_RESOLVER", "pip", "pypi_resolver", "pip"),
+        ("CONDA_PYPI_DEPENDENCY_RESOLVER", "uv", "pypi_resolver", "uv"),
+        ("CONDA_PYPI_DEPENDENCY_RESOLVER", "none", "pypi_resolver", "uv"),
+        ("CONDA_MIXED_DEPENDENCY_RESOLVER", "conda-lock", "mixed_resolver", "conda-lock"),
+        ("CONDA_MIXED_DEPENDENCY_RESOLVER", "none", "mixed_resolver", "joint"),
+    ],
+)
+def test_a_resolver_of_the_reference_is_ours_by_another_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, setting: str, means: str
+) -> None:
+    monkeypatch.setenv(f"METAFLOW_{variable}", value)
+    settings = load_settings("local")
+    assert getattr(settings, setting) == means
+    assert settings.origins[setting] == f"METAFLOW_{variable}"
+    assert list(unheeded()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CONDA_DEPENDENCY_RESOLVER", "pixi"),
+        ("CONDA_DEPENDENCY_RESOLVER", "/opt/bin/solver"),
+        ("CONDA_PYPI_DEPENDENCY_RESOLVER", "poetry"),
+        ("CONDA_MIXED_DEPENDENCY_RESOLVER", "mamba"),
+    ],
+)
+def test_what_is_no_resolver_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"METAFLOW_{variable}", value)
+    with pytest.raises(InvalidSetting, match=f"^METAFLOW_{variable}: `{value}`") as caught:
+        load_settings("local")
+    assert caught.value.hint
+
+
 def test_settings_that_mean_nothing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(unheeded()) == []
-    monkeypatch.setenv("METAFLOW_CONDA_DEPENDENCY_RESOLVER", "mamba")
+    monkeypatch.setenv("METAFLOW_PYLOCK_TOML_DEPENDENCY_RESOLVER", "pylock_toml")
     monkeypatch.setenv("METAFLOW_CONDA_CHANELS", "a")
     monkeypatch.setenv("METAFLOW_MFENV_DOWNLOAD", "3")
     monkeypatch.setenv("METAFLOW_MFENV_DOWNLOADS", "3")
     monkeypatch.setenv("METAFLOW_DEFAULT_DATASTORE", "local")
     assert list(unheeded()) == [
         "METAFLOW_CONDA_CHANELS means nothing here: did you mean METAFLOW_CONDA_CHANNELS?",
-        "METAFLOW_CONDA_DEPENDENCY_RESOLVER means nothing here: resolvers come with mfenv",
         "METAFLOW_MFENV_DOWNLOAD means nothing here: did you mean METAFLOW_MFENV_DOWNLOADS?",
+        "METAFLOW_PYLOCK_TOML_DEPENDENCY_RESOLVER means nothing here: mfenv reads pylock.toml itself",
     ]
 
 
 def test_the_settings_of_the_readme_are_those_that_are_known() -> None:
     text = (Path(__file__).parent.parent / "README.md").read_text()
     for name in UNHEEDED:
-        short = name.removeprefix("CONDA").removesuffix("_DEPENDENCY_RESOLVER")
+        short = name.removeprefix("CONDA")
         assert name in text or f"`{short}" in text, name
 
 

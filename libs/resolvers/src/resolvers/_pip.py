@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from resolvers._question import UvQuestion
     from resolvers._uv import Uv
 
-__all__ = ["LEAST", "choose"]
+__all__ = ["LEAST", "SETTING", "choose"]
 
 LEAST = "23.0"
 """The first pip whose report has all hashes, and that is asked about other platforms in a dry run."""
 _WITH_CUTOFF = "26.0"
-_SETTING = "`pypi_resolver` to `uv`"
+SETTING = "`pypi_resolver` to `uv`"
 # Each round asks for something that no round before did, and what there is has an end.
 _ROUNDS = 20
 
@@ -75,7 +75,7 @@ class _Pip:
 
     def __init__(self, uv: Uv, question: UvQuestion) -> None:
         self._uv, self._question = uv, question
-        self._program = find_program("pip", LEAST, _SETTING, uv.processes)
+        self._program = find_program("pip", LEAST, SETTING, uv.processes)
         self._check()
         self._markers = Markers(question.target.platform, question.python.version)
         self._lines = tuple(self._held(question.lines))
@@ -151,17 +151,17 @@ class _Pip:
             raise UnsupportedRequest(
                 f"`no_binary` is asked for, and for {question.target.platform} and Python"
                 f" {question.python.version} pip looks at wheels alone",
-                f"set {_SETTING}",
+                f"set {SETTING}",
             )
         if options.exclude_newer and self._program.version < Version(_WITH_CUTOFF):
             raise UnsupportedRequest(
                 f"a cut-off date is asked for, and pip {self._program.version} knows of none",
-                f"install pip {_WITH_CUTOFF}, or set {_SETTING}",
+                f"install pip {_WITH_CUTOFF}, or set {SETTING}",
             )
         places = [source.url for source in question.spec.sources if source.kind != "channel"]
         away = [place for place in places if place == PUBLIC_INDEX or place.startswith("http")]
         if question.context.offline and away:
-            raise UnsupportedRequest("pip cannot do without the network", f"set {_SETTING}")
+            raise UnsupportedRequest("pip cannot do without the network", f"set {SETTING}")
 
     def _held(self, lines: Sequence[str]) -> Iterator[str]:
         """The requirements whose markers hold for the target, without these."""
@@ -291,7 +291,7 @@ class _Pip:
                 f"pip takes `{min(names)}`, and the first source that has"
                 f" `{package.name}`, which decides, is {listed[0].place}",
                 question.asked({package.name}),
-                f"set `index_strategy` to `unsafe-best-match`, or {_SETTING}",
+                f"set `index_strategy` to `unsafe-best-match`, or {SETTING}",
             )
         return place
 

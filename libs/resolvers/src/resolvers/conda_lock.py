@@ -42,11 +42,12 @@ if TYPE_CHECKING:
 
     Read = Callable[[Path, str], Pins]
 
-__all__ = ["LEAST_CONDA_LOCK", "CondaLockResolver"]
+__all__ = ["CONDA_LOCK_SETTING", "LEAST_CONDA_LOCK", "CondaLockResolver", "family"]
 
 LEAST_CONDA_LOCK = "2.4"
-"""The oldest conda-lock whose files have what is read of them."""
-_SETTING = "`mixed_resolver` to `joint`"
+"""The oldest conda-lock that has all options which it is given."""
+CONDA_LOCK_SETTING = "`mixed_resolver` to `joint`"
+"""The setting that chose it, and what that is without."""
 _SILENCES = 120
 _POETRY = re.compile(r"SolverProblemError: (Because .*?version solving failed)", re.DOTALL)
 _NOT_FOUND = re.compile(r"PackageNotFoundError: Package (\S+) \((\S+)\) not found")
@@ -114,7 +115,7 @@ class CondaLockResolver:
                 found |= self._mixed.resolve(asked, [platform], engines)
             except NoSolution as error:
                 # The lock is the reason, and what it is held against says so.
-                error.hint = f"conda-lock's lock does not hold; set {_SETTING}"
+                error.hint = f"conda-lock's lock does not hold; set {CONDA_LOCK_SETTING}"
                 raise
             _check_locked(platform, found[platform].packages, own)
         return found
@@ -122,7 +123,7 @@ class CondaLockResolver:
 
 def _check(spec: EnvSpec, platforms: Sequence[str], context: ResolveContext) -> None:
     """Refuse, by name, what there is no way to tell conda-lock."""
-    options, hint = spec.options, f"set {_SETTING}"
+    options, hint = spec.options, f"set {CONDA_LOCK_SETTING}"
     if context.offline:
         raise UnsupportedRequest("conda-lock cannot do without the network", hint)
     told = {
@@ -138,7 +139,7 @@ def _check(spec: EnvSpec, platforms: Sequence[str], context: ResolveContext) -> 
     if len(places) > 1 or any(source.kind == "find-links" for source in places):
         raise UnsupportedRequest(
             "conda-lock does not say which of several sources a package is from, nor reads folders",
-            f"name one index alone, or set {_SETTING}",
+            f"name one index alone, or set {CONDA_LOCK_SETTING}",
         )
     for source in spec.sources:
         login = context.credentials.find(source.url) if "://" in source.url else None
@@ -147,7 +148,7 @@ def _check(spec: EnvSpec, platforms: Sequence[str], context: ResolveContext) -> 
         ) != source.url:
             raise UnsupportedRequest(
                 f"`{source.url}` has a login, which conda-lock would write down",
-                f"give it in netrc and not here, or set {_SETTING}",
+                f"give it in netrc and not here, or set {CONDA_LOCK_SETTING}",
             )
     for platform in platforms:
         for text in spec.for_platform(platform).get("pypi", ()):
@@ -172,8 +173,8 @@ class _Locking:
     ) -> None:
         self._spec, self._alias, self._context = spec, alias, context
         self._processes, self._worker = processes, worker
-        self._program = find_program("conda-lock", LEAST_CONDA_LOCK, _SETTING, processes)
-        self._tool = find_program(*_family(context), processes)
+        self._program = find_program("conda-lock", LEAST_CONDA_LOCK, CONDA_LOCK_SETTING, processes)
+        self._tool = find_program(*family(context), processes)
         self._folder = context.cache_dir / "conda-lock"
         self._folder.mkdir(parents=True, exist_ok=True)
 
@@ -233,7 +234,9 @@ class _Locking:
             )
         except TimeoutError:
             raise EngineFailed(
-                "conda-lock", f"it has not answered within {limit:.0f} s", hint=f"set {_SETTING}"
+                "conda-lock",
+                f"it has not answered within {limit:.0f} s",
+                hint=f"set {CONDA_LOCK_SETTING}",
             ) from None
 
     def _asked(self, question: CondaQuestion, python: str) -> dict[str, object]:
@@ -266,8 +269,11 @@ class _Locking:
                 yield str(requirement)
 
 
-def _family(context: ResolveContext) -> tuple[str, str, str]:
-    """The tool of the conda family: its name or path, the oldest that will do, and the setting."""
+def family(context: ResolveContext) -> tuple[str, str, str]:
+    """The tool of the conda family: its name or path, the oldest that will do, and the setting.
+
+    Raises `EngineFailed` where there is none.
+    """
     engine = context.conda_engine
     if engine == "rattler":
         engine = next((name for name in LEAST if shutil.which(name)), "")
@@ -275,9 +281,9 @@ def _family(context: ResolveContext) -> tuple[str, str, str]:
             raise EngineFailed(
                 "conda-lock",
                 f"it needs {', '.join(LEAST)}, and none of these is on PATH",
-                hint=f"install one, name one by `conda_resolver`, or set {_SETTING}",
+                hint=f"install one, name one by `conda_resolver`, or set {CONDA_LOCK_SETTING}",
             )
-    return engine, LEAST[kind_of(engine)], _SETTING
+    return engine, LEAST[kind_of(engine)], CONDA_LOCK_SETTING
 
 
 def _virtual(question: CondaQuestion) -> dict[str, str]:
@@ -299,7 +305,7 @@ def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFail
             question.platform,
             f"conda has `{name}` {version}, which conda-lock looks for on the index as well, and the"
             " index has none",
-            hint=f"ask conda for a version that the index has, or set {_SETTING}",
+            hint=f"ask conda for a version that the index has, or set {CONDA_LOCK_SETTING}",
         )
     after = log.partition("Could not lock the environment")[2].partition("\n")[2]
     if after:
@@ -308,7 +314,10 @@ def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFail
         return NoSolution(question.platform, said or "the conda side has none")
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return EngineFailed(
-        "conda-lock", lines[-1][:300] if lines else "it says nothing", log, f"set {_SETTING}"
+        "conda-lock",
+        lines[-1][:300] if lines else "it says nothing",
+        log,
+        f"set {CONDA_LOCK_SETTING}",
     )
 
 
@@ -339,7 +348,7 @@ def _check_locked(platform: str, packages: Sequence[Package], pins: Pins) -> Non
             )
     if problems:
         error = RequirementsUnmet(platform, tuple(problems))
-        error.hint = f"what conda-lock found does not suffice; set {_SETTING}"
+        error.hint = f"what conda-lock found does not suffice; set {CONDA_LOCK_SETTING}"
         raise error
 
 

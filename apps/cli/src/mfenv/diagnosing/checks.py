@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mfenv.diagnosing.configured import check_settings
 from mfenv.diagnosing.disk import check_disk, check_files
+from mfenv.diagnosing.engines import check_engines
 from mfenv.diagnosing.findings import failure, skipped
 from mfenv.diagnosing.installed import check_metaflow, check_versions
 from mfenv.diagnosing.kept import check_prefixes, check_registry
@@ -50,6 +51,7 @@ CHECKS = (
     Check("registry", check_registry, ("settings", "site")),
     Check("environments", check_prefixes, ("settings", "site")),
     Check("pythons", check_pythons, ("settings", "site")),
+    Check("engines", check_engines, ("settings", "site")),
     Check("certificates", check_certificates),
     Check("proxy", check_proxy, ("settings", "site")),
     Check("servers", check_servers, ("settings", "site")),

@@ -98,7 +98,11 @@ class Subject:
         """What engines are asked with."""
         from resolvers.request import ResolveContext
 
-        return ResolveContext(cache_dir=self.site.home / "engines", patience=self.patience)
+        return ResolveContext(
+            cache_dir=self.site.home / "engines",
+            patience=self.patience,
+            conda_engine=self.settings.conda_resolver,
+        )
 
     @lazy
     def store(self) -> Store:

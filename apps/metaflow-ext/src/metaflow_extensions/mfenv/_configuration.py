@@ -43,25 +43,22 @@ _CONDA = (
     *("CONDA_IGNORE_CACHING_DATASTORES", "CONDA_PREFERRED_FORMAT", "CONDA_SKIP_METAFLOW_DEPS"),
     *("CONDA_SRCS_AUTH_INFO", "CONDA_SYS_DEFAULT_GPU_PACKAGES", "CONDA_SYS_DEFAULT_PACKAGES"),
     *("CONDA_ENVS_DIRNAME", "CONDA_MAGIC_FILE_V2", "CONDA_USE_REMOTE_LATEST"),
+    *("CONDA_DEPENDENCY_RESOLVER", "CONDA_MIXED_DEPENDENCY_RESOLVER"),
+    *("CONDA_PIP_DEPENDENCY_RESOLVER", "CONDA_PYPI_DEPENDENCY_RESOLVER"),
     "CONDA_LOCKED",
 )
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 _NO_CONDA = "there is no conda to install"
-_RESOLVERS = "resolvers come with mfenv"
 UNHEEDED: Mapping[str, str] = {
     "CONDA_ALL_ARCHS": "`--from` finds a request by any platform it was resolved for",
     "CONDA_BUILDER_ENV_PACKAGES": "a builder holds what the source asks for",
-    "CONDA_DEPENDENCY_RESOLVER": _RESOLVERS,
     "CONDA_HACK_CHANNEL_ALIAS": "the setting `channel_alias` names a mirror",
     "CONDA_LOCAL_DIST": _NO_CONDA,
     "CONDA_LOCAL_DIST_DIRNAME": _NO_CONDA,
     "CONDA_LOCAL_PATH": _NO_CONDA,
     "CONDA_LOCK_TIMEOUT": "a lock ends with the process that holds it",
-    "CONDA_MIXED_DEPENDENCY_RESOLVER": _RESOLVERS,
     "CONDA_PACKAGES_DIRNAME": "packages lie by their hash",
-    "CONDA_PIP_DEPENDENCY_RESOLVER": _RESOLVERS,
-    "CONDA_PYPI_DEPENDENCY_RESOLVER": _RESOLVERS,
     "CONDA_REMOTE_COMMANDS": "a decorator that sends tasks away says so itself",
     "CONDA_REMOTE_INSTALLER": _NO_CONDA,
     "CONDA_REMOTE_INSTALLER_DIRNAME": _NO_CONDA,
@@ -69,7 +66,7 @@ UNHEEDED: Mapping[str, str] = {
     "CONDA_SYS_MARKERS": "the markers of the target decide",
     "CONDA_TEST": "a local store is used where one is configured",
     "CONDA_USE_FAST_INIT": _NO_CONDA,
-    "PYLOCK_TOML_DEPENDENCY_RESOLVER": _RESOLVERS,
+    "PYLOCK_TOML_DEPENDENCY_RESOLVER": "mfenv reads pylock.toml itself",
 }
 """Settings of Metaflow or metaflow-netflixext that mean nothing here, and why."""
 
@@ -211,6 +208,23 @@ def _format(name: str, value: object) -> str:
     return _FORMATS[value]
 
 
+def _resolver(name: str, value: object) -> str:
+    """A resolver; `none`, which is that of no site, is ours."""
+    mixed, conda = name == "CONDA_MIXED_DEPENDENCY_RESOLVER", name == "CONDA_DEPENDENCY_RESOLVER"
+    usual = "joint" if mixed else "rattler" if conda else "uv"
+    known = ("conda-lock",) if mixed else ("mamba", "micromamba", "conda") if conda else ("pip",)
+    chosen = _text(name, value)
+    if chosen in ("none", ""):
+        return usual
+    # A path is looked at by whoever reads the setting that this becomes.
+    if chosen not in (usual, *known) and not (conda and "/" in chosen):
+        raise InvalidSetting(
+            f"METAFLOW_{name}: `{chosen}` is no resolver",
+            f"say {', '.join((*known, usual))} or none",
+        )
+    return chosen
+
+
 def _latest(name: str, value: object) -> list[str]:
     users = _list(name, value)
     known = f"say {', '.join(f'`{word}`' for word in _LATEST)} or names of users"
@@ -253,7 +267,11 @@ SETTINGS: tuple[tuple[str, str, Callable[[str, object], object]], ...] = (
     ("CONDA_CHANNELS", "channels", _list),
     ("CONDA_DEFAULT_PIP_SOURCE", "index_url", _text),
     ("CONDA_DEFAULT_PYPI_SOURCE", "index_url", _text),
+    ("CONDA_DEPENDENCY_RESOLVER", "conda_resolver", _resolver),
     ("CONDA_LOCKED", "locked", _flag),
+    ("CONDA_MIXED_DEPENDENCY_RESOLVER", "mixed_resolver", _resolver),
+    ("CONDA_PIP_DEPENDENCY_RESOLVER", "pypi_resolver", _resolver),
+    ("CONDA_PYPI_DEPENDENCY_RESOLVER", "pypi_resolver", _resolver),
     ("CONDA_PREFERRED_FORMAT", "preferred_format", _format),
     ("CONDA_USE_REMOTE_LATEST", "use_remote_latest", _latest),
     ("CONDA_SYS_DEFAULT_PACKAGES", "virtual_packages", _virtual),
