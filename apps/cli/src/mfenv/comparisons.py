@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +92,9 @@ class Comparisons:
         return self._of_file(named.name, path, platforms)
 
     def _of_file(self, name: str, file: Path | str, platforms: Sequence[str]) -> Side:
+        from mfenv.importing.locks import is_compiled
         from mfenv.request import Request
+        from reqparse import ParseErrors
 
         request = Request(files=(file,), platforms=tuple(platforms))
         try:
@@ -99,11 +102,23 @@ class Comparisons:
         except IsLock:
             request = replace(request, files=(), locks=(file,))
             prepared, envs = self._answers.known(request)
+        compiled = not envs and not request.locks and is_compiled(file)
+        if compiled:
+            # What was imported says which files there are; such a file names versions alone.
+            as_lock = replace(request, files=(), locks=(file,))
+            with suppress(InvalidRequest, ParseErrors):  # a lock for another machine, say
+                _, envs = self._answers.known(as_lock)
+            request = as_lock if envs else request
         if envs:
             return Side(name=name, envs=envs, lock=bool(request.locks))
         if prepared.pins:
             return _of_lock(name, prepared)
         note = f"what `{name}` asks for is not resolved, so that only this is compared"
+        if compiled:
+            note = (
+                f"`{name}` is compiled, and its versions are compared as what is asked for;"
+                f" `mfenv import {name}` makes it known, package by package"
+            )
         return Side(name=name, asked=prepared.spec, places=prepared.places, notes=(note,))
 
 

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from reqparse import Lock, LockedPackage, Problem, RequirementSet
     from reqparse.selecting import Choice
 
-__all__ = ["ForeignLock", "locks_for", "platforms_of_locks", "read_locks", "unlocked_platforms"]
+__all__ = [
+    "ForeignLock",
+    "is_compiled",
+    "locks_for",
+    "platforms_of_locks",
+    "read_locks",
+    "unlocked_platforms",
+]
 
 # What decides which packages run there; the rest of what pixi states is so on every machine.
 _NEEDED = ("__cuda", "__glibc", "__linux", "__osx")
@@ -106,11 +113,20 @@ class ForeignLock:
         return tuple(name for name in every if self.choice.platform in (None, name))
 
 
+# What a file is read as that neither its name nor its content says more of.
+_PLAIN = "requirements.txt"
+_TAKEN = (
+    "locks are pylock.toml, uv.lock, poetry.lock, Pipfile.lock, conda-lock.yml, pixi.lock, conda's"
+    " explicit lists, and requirements that are all pinned; `mfenv resolve -r FILE` reads others"
+)
+
+
 def read_locks(
     request: Request, settings: Settings, credentials: Credentials, note: Callable[[str], None]
 ) -> list[ForeignLock]:
     """Read the locks of a request; raises `reqparse.ParseErrors` with all that is wrong in them."""
     from reqparse import ParseErrors, parse_file
+    from reqparse.files import kind_of
     from reqparse.selecting import Choice
 
     # pixi may have several variants of a platform, each with a name of its own.
@@ -141,8 +157,24 @@ def read_locks(
         except ParseErrors as error:
             problems.extend(error.problems)
     if problems:
-        raise ParseErrors(tuple(problems))
+        told = ParseErrors(tuple(problems))
+        if told.hint is None and any(kind_of(str(file), b"") == _PLAIN for file in request.locks):
+            told.hint = _TAKEN
+        raise told
     return locks
+
+
+def is_compiled(file: File) -> bool:
+    """Whether a requirements file here is what a program made of others, or has all hashes."""
+    from reqparse import ParseErrors, parse_file
+
+    try:
+        said = parse_file(file) if "://" not in str(file) else None
+    except ParseErrors:
+        return False
+    if said is None or said.lock is not None or not said.requirements:
+        return False
+    return said.compiled is not None or all(one.hashes for one in said.requirements)
 
 
 def _as_lock(file: File, said: RequirementSet) -> RequirementSet:
