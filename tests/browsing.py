@@ -73,6 +73,32 @@ def drawn(
     return ResolvedEnv.co_resolve(spec, found, resolved_by="ada", origins=places)
 
 
+def without_packages() -> tuple[ResolvedEnv, ...]:
+    """An environment that is a Python of the system, and nothing else."""
+    spec = EnvSpec.make(requirements={}, python="3.11")
+    return ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", ())}, resolved_by="ada")
+
+
+def circle() -> tuple[ResolvedEnv, ...]:
+    """An environment of two packages of conda that need each other."""
+    packages = [
+        Package.make(
+            kind="conda",
+            name=name,
+            version="1",
+            build="0",
+            filename=f"{name}-1-0.conda",
+            url=f"https://files.test/{name}",
+            sha256=digit * 64,
+            size=1500,
+            depends=[other],
+        )
+        for name, other, digit in (("one", "two", "1"), ("two", "one", "2"))
+    ]
+    spec = EnvSpec.make(requirements={"conda": ["one"]}, python="")
+    return ResolvedEnv.co_resolve(spec, {"linux-64": ("3.11.7", packages)}, resolved_by="ada")
+
+
 def seen(licence: str = "MIT", **envs: Sequence[ResolvedEnv]) -> Overview:
     """What there is to see of them; every package states this licence."""
     every = [package for found in envs.values() for env in found for package in env.packages]

@@ -10,7 +10,7 @@ import pytest
 
 from mfenv.reporting.page import page as page_of
 
-from .browsing import drawn, named, opened, seen, started, stops
+from .browsing import circle, drawn, named, opened, seen, started, stops, without_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -247,6 +247,18 @@ def test_five_hundred_packages(look: Callable[..., Page]) -> None:
     assert focus.locator("path").count() == 40
     page.get_by_label("Find").fill("part499")
     assert column(page, "Packages", 1) == ["part499"]
+
+
+def test_an_environment_of_nothing_and_packages_in_a_circle(look: Callable[..., Page]) -> None:
+    page = look(seen(nothing=without_packages(), circle=circle()))
+    assert page.locator("#treemap g").count() == 0
+    page.get_by_label("Show").select_option("circle linux-64")
+    page.locator("#focus").get_by_role("button", name="one 1").click()
+    shows(page, "one 1")
+    here = page.locator("#focus .here").inner_text()
+    assert "With all that it needs: 2\u00a0packages, 3.0\u00a0kB" in here
+    assert page.locator("#focus .reasons").inner_text() == "conda one: one 1"
+    assert page.locator("#focus .before button").all_inner_texts() == ["two 1"]
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])

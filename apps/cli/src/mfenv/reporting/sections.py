@@ -238,7 +238,7 @@ def _shared(view: Overview) -> Html:
         f"{len(files)} environments {counted(len(common), 'file')}, "
         f"{size_text(sum(common.values()))}. A store and a cache keep each once."
     )
-    columns = ("Environment", "#Shared", "#Size of these", "#Its alone", "#Size of these")
+    columns = ("Environment", "#Shared", "#Size of these", "#Its own", "#Size of these")
     found = table("Files that environments share", columns, rows)
     return section("shared", "Shared between environments", element("p", said), found)
 
