@@ -52,8 +52,11 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["log", "x"], "mfenv history"),
         (["compare", "x", "y"], "mfenv diff"),
         (["explain", "x"], "mfenv why"),
-        (["help"], None),
         (["cache", "frobnicate"], None),
+        (["help", "env", "list"], "mfenv list"),
+        (["help", "cache", "nope"], None),
+        (["conda", "install", "numpy"], "mfenv create"),
+        (["uv", "tool", "run", "x"], "mfenv run"),
     ],
 )
 def test_a_command_of_another_tool(machine: Machine, words: list[str], meant: str | None) -> None:
@@ -153,3 +156,9 @@ def test_a_store_that_is_not_there_is_told_from_one_that_must_not_be_asked(
 )
 def test_an_option_that_there_is_not(machine: Machine, words: list[str], message: str) -> None:
     assert message in machine.fails(*words, status=2)
+
+
+def test_help_is_that_of_the_command(machine: Machine) -> None:
+    for words in ((), ("tree",), ("cache", "verify")):
+        assert machine.ok("help", *words) == machine.ok(*words, "--help")
+    assert "has no command `x`" in machine.fails("help", "tree", "x", status=2)

@@ -48,7 +48,7 @@ _ELSEWHERE = {
     "resolve --update": ("update", "upgrade"),
     "resolve --using": ("add",),
     "rm": ("del", "delete", "destroy", "env remove", "envs remove", "remove"),
-    "run": ("exec", "python", "start", "task"),
+    "run": ("exec", "python", "start", "task", "tool run", "uvx"),
     "search": ("find", "grep", "index", "query", "which"),
     "shell": ("reinit",),
     "show": ("describe", "inspect", "metadata", "status"),
@@ -58,7 +58,7 @@ _ELSEWHERE = {
     "why": ("depends", "explain", "repoquery", "whoneeds", "whoneed"),
 }
 # Groups of theirs that say no more than what is meant anyway: `env list`, `pip install`.
-_GROUPS = ("env", "envs", "pip", "project", "workspace")
+_GROUPS = ("conda", "env", "envs", "mamba", "pip", "pixi", "poetry", "project", "uv", "workspace")
 # What there is nothing for, by what to do instead.
 _OTHERWISE = {
     "`exit` leaves the shell that `mfenv shell` started": ("deactivate",),

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from envid._text import is_safe, shown
 from envid.errors import InvalidAlias
 from envid.ids import is_id
+from envid.platforms import PLATFORMS
 
 __all__ = [
     "DEFAULT_TAG",
@@ -182,6 +183,10 @@ def _alias(text: str) -> Alias:
         raise InvalidAlias(text, "the name starts or ends with a slash", _grammar(text))
     if "//" in name:
         raise InvalidAlias(text, "the name has two slashes in a row", _grammar(text))
+    named, _, platform = text.partition("@")
+    if named and platform in PLATFORMS:
+        hint = f"write `{named}`: a platform is said elsewhere, if it is not that of this machine"
+        raise InvalidAlias(text, "it names a platform", hint)
     # What is wrong in particular was told above; this is for all else.
     for part in (*name.split("/"), tag or DEFAULT_TAG):
         if not _PART.fullmatch(part):

@@ -18,6 +18,7 @@ from mfenv._commands import (
     export,
     gc,
     get,
+    help,
     history,
     import_,
     init,
@@ -87,5 +88,6 @@ COMMANDS = tuple(
         transmute.transmute,
         gc.gc,
         cache.cache,
+        help.help_,
     )
 )
