@@ -160,7 +160,11 @@ def test_an_alias_goes_back_and_what_is_taken_away_is_told(moved: Machine) -> No
     moved.ok("alias", "team/a~1", "team/a")
     moved.ok("alias", "--delete", "team/a", "--shared")
     told = moved.json("history", "team/a")["meanings"]
-    assert [one["back"] for one in told] == [None, 0, 1, 2]
+    # Without a meaning now, the last one is that before.
+    assert [one["back"] for one in told] == [None, 1, 2, 3]
+    assert told[0]["given_by"] == told[1]["given_by"]
+    last = moved.json("show", "team/a~1")["environments"][0]
+    assert last["full_id"] == told[1]["full_id"]
     assert told[1]["full_id"] == told[3]["full_id"] != told[2]["full_id"]
     assert told[0]["full_id"] is None
     assert "(taken away)" in moved.ok("history", "team/a")
@@ -205,12 +209,26 @@ def test_a_diff_as_json_and_its_status(moved: Machine) -> None:
     assert [one[side]["size"] for side in ("before", "after")] == [
         sum(size.values()) for size in sizes.values()
     ]
+    hashes = {
+        name: next(
+            f"sha256:{package['hashes']['sha256']}"
+            for package in moved.json("show", name)["environments"][0]["packages"]
+            if package["name"] == "dep"
+        )
+        for name in sizes
+    }
     (dep,) = [change for change in one["changes"] if change["name"] == "dep"]
     assert dep == {
         "kind": "pypi",
         "name": "dep",
         "before": "1.0",
+        "build_before": None,
+        "filename_before": "dep-1.0-py3-none-any.whl",
+        "hash_before": hashes["team/a~1"],
         "after": "2.0",
+        "build_after": None,
+        "filename_after": "dep-2.0-py3-none-any.whl",
+        "hash_after": hashes["team/a"],
         "size_before": sizes["team/a~1"]["dep"],
         "size_after": sizes["team/a"]["dep"],
         "cause": {"category": "pypi", "text": "dep<2", "place": "r.txt:1", "differs": True},

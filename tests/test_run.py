@@ -46,6 +46,21 @@ def test_a_script_is_the_program_and_words_are_its_arguments(machine: Machine) -
     assert machine.ok("run", "--script", "job.py") == "1.0"
 
 
+@pytest.mark.parametrize("asked", ["# dependencies = []\n", ""])
+def test_a_script_that_asks_for_nothing_runs(machine: Machine, asked: str) -> None:
+    machine.file("job.py", f"# /// script\n{asked}# ///\nprint('runs')\n")
+    assert machine.ok("run", "--script", "job.py") == "runs"
+
+
+def test_what_is_left_out_of_the_environment_is_said(machine: Machine) -> None:
+    for words in (("run", "--pypi", "dep", "--", "env"), ("activate", "a:v1", "--shell", "sh")):
+        machine.ok("resolve", "--pypi", "dep", "--alias", "a:v1")
+        assert "PYTHONPATH" not in machine.run(*words).err
+        done = machine.run(*words, env={"PYTHONPATH": "/x"})
+        assert "note: PYTHONPATH is left out" in done.err
+        assert "PYTHONPATH=/x" not in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -54,7 +54,6 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["explain", "x"], "mfenv why"),
         (["cache", "frobnicate"], None),
         (["help", "env", "list"], "mfenv list"),
-        (["help", "cache", "nope"], None),
         (["conda", "install", "numpy"], "mfenv create"),
         (["uv", "tool", "run", "x"], "mfenv run"),
     ],

@@ -251,3 +251,24 @@ def test_a_prompt_that_was_none_is_none_again(tmp_path: Path, prefix: Path, name
         [shell, "-euc", words], env=OUTSIDE, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["(a) ", "none"]
+
+
+@pytest.mark.parametrize("options", ["-eu", "-e", "-u", ""])
+@pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
+def test_a_strict_shell_outlives_the_scripts_of_packages(
+    tmp_path: Path, prefix: Path, name: str, options: str
+) -> None:
+    shell = shutil.which(name)
+    if not shell:
+        pytest.skip(f"there is no {name}")
+    write(prefix, "etc/conda/activate.d/a.sh", 'export OLD="$NOTHING"\nfalse\nexport HOOKED=1\n')
+    write(prefix, "etc/conda/deactivate.d/a.sh", 'export OLD="$NOTHING"\nfalse\nunset HOOKED\n')
+    script = tmp_path / "code"
+    script.write_text(shell_code(prefix, OUTSIDE, shell, "a"))
+    lines = [f'. "{script}"', 'echo "$HOOKED"', "deactivate", 'echo "${HOOKED-gone}"', 'echo "$-"']
+    program = tmp_path / "program"
+    program.write_text("\n".join(['echo "$-"', *lines]))
+    words = [shell, *([options] if options else []), str(program)]
+    done = subprocess.run(words, env=OUTSIDE, capture_output=True, text=True, check=True)
+    before, *said, after = done.stdout.splitlines()
+    assert (said, after) == (["1", "gone"], before)

@@ -326,3 +326,10 @@ def test_a_script_without_a_list_gets_one(tmp_path: Path) -> None:
     edit(path, "add", ["rich"], Where(), no_url).write()
     lines = '# requires-python = ">=3.9"\n# dependencies = ["rich"]\n'
     assert path.read_text() == f"# /// script\n{lines}# ///\n"
+
+
+def test_a_name_that_is_none_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy\n")
+    with pytest.raises(InvalidRequest, match="`D3_` is no name"):
+        edit(path, "add", ["D3_"], Where(), no_url)

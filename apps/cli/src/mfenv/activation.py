@@ -29,6 +29,7 @@ __all__ = [
     "check_shell",
     "fish_quote",
     "program",
+    "say_left_out",
     "scripts",
     "shell_command",
     "variables",
@@ -79,6 +80,14 @@ def variables(prefix: Path, environ: Mapping[str, str], name: str = "") -> dict[
         else:
             environment[key] = value
     return environment
+
+
+def say_left_out(environ: Mapping[str, str]) -> str:
+    """What a user may miss of `environ` in an environment; empty for nothing."""
+    if not environ.get("PYTHONPATH"):
+        return ""
+    hint = "`env PYTHONPATH=DIRECTORY CMD` sets it for a program"
+    return f"PYTHONPATH is left out, which leads out of the environment; {hint}"
 
 
 def _outside(environ: Mapping[str, str]) -> Iterator[str]:

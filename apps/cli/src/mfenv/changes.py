@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,22 +11,36 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
 
-__all__ = ["Change", "between", "changes"]
+__all__ = ["PARTS", "Change", "between", "changes"]
+
+PARTS = ("version", "build", "filename", "hash")
+"""What tells a package from others of its name, the first that a person would look at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A package that differs between two environments, or that either lacks.
 
-    Sizes are in bytes, and None where that is not known or it is not there.
+    `then` and `now` have what tells it from others, as `PARTS` names it, and are None where it is
+    not there. Sizes are in bytes, and None where that is not known or it is not there.
     """
 
     kind: str
     name: str
-    before: str | None
-    after: str | None
+    then: tuple[str, ...] | None
+    now: tuple[str, ...] | None
     size_before: int | None = None
     size_after: int | None = None
+
+    @property
+    def before(self) -> str | None:
+        """As a person reads it: the version, and what more tells the two apart."""
+        return _shown(self.then, self.now)
+
+    @property
+    def after(self) -> str | None:
+        """As `before`."""
+        return _shown(self.now, self.then)
 
     def __str__(self) -> str:
         if self.before is None:
@@ -36,7 +50,12 @@ class Change:
         return f"~ {self.name} {self.before} -> {self.after}"
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        document: dict[str, Any] = {"kind": self.kind, "name": self.name}
+        for side, words in (("before", self.then), ("after", self.now)):
+            known = dict(zip(PARTS, words or (), strict=False))
+            document[side] = known.get("version")
+            document |= {f"{part}_{side}": known.get(part) or None for part in PARTS[1:]}
+        return document | {"size_before": self.size_before, "size_after": self.size_after}
 
 
 def changes(
@@ -61,8 +80,8 @@ def _between(before: ResolvedEnv, after: ResolvedEnv) -> Iterator[Change]:
             yield Change(
                 kind=kind,
                 name=name,
-                before=_shown(then, now),
-                after=_shown(now, then),
+                then=then,
+                now=now,
                 size_before=sizes[0].get((kind, name)),
                 size_after=sizes[1].get((kind, name)),
             )
@@ -78,7 +97,7 @@ def _packages(env: ResolvedEnv) -> dict[tuple[str, str], tuple[str, ...]]:
 
 def _words(package: Package) -> tuple[str, ...]:
     identity = package.identity
-    return tuple(identity[field] or "" for field in ("version", "build", "filename", "hash"))
+    return tuple(identity[field] or "" for field in PARTS)
 
 
 def _shown(words: tuple[str, ...] | None, other: tuple[str, ...] | None) -> str | None:

@@ -9,6 +9,7 @@ from envid.aliases import Alias, FullRef, PastRef, PrefixRef, ReqRef, StepRef, p
 from envid.errors import InvalidAlias
 from envid.ids import EnvId
 from envid.platforms import host_platform
+from mfenv import past
 from mfenv.errors import (
     Ambiguous,
     DamagedRow,
@@ -257,9 +258,9 @@ class Finder:
     def _past(self, ref: PastRef) -> FullRef:
         # Where the store has moved it since, that is what it means now.
         self._alias(ref.alias, fresh=False)
-        known = [given.target for given in self._registry.meanings(str(ref.alias)) if given.target]
-        if ref.back < len(known):
-            return known[ref.back]
+        for given, back in past.numbered(self._registry.meanings(str(ref.alias))):
+            if given.target and back == ref.back:
+                return given.target
         raise UnknownEnvironment(
             f"what `{ref}` was is not known here",
             f"`mfenv history {ref.alias}` lists what is",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from envid.ids import EnvId
+from mfenv import past
 from mfenv.changes import changes
 from mfenv.errors import DamagedRow, UnknownEnvironment
 
@@ -44,11 +45,10 @@ def history(registry: Registry, finder: Finder, alias: Alias) -> tuple[Meaning, 
     except UnknownEnvironment:
         if not registry.meanings(str(alias)):
             raise
-    found: list[Meaning] = []
-    back = 0
-    for at, by, target in registry.meanings(str(alias)):
-        found.append(Meaning(target=target, back=back if target else None, at=at, by=by))
-        back += target is not None
+    found = [
+        Meaning(target=given.target, back=back, at=given.at, by=given.by)
+        for given, back in past.numbered(registry.meanings(str(alias)))
+    ]
     # The one before may be further down: what was taken away was nothing in between.
     before: FullRef | None = None
     for number in reversed(range(len(found))):

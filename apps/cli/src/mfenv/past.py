@@ -9,11 +9,12 @@ from envid.aliases import FullRef
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator, Sequence
 
 NOBODY = FullRef("", "")
 """What an alias that was taken away is given to."""
 
-__all__ = ["NOBODY", "Given", "give", "take_away"]
+__all__ = ["NOBODY", "Given", "give", "numbered", "take_away"]
 
 
 class Given(NamedTuple):
@@ -28,14 +29,27 @@ class Given(NamedTuple):
     target: FullRef | None
 
 
+def numbered(meanings: Sequence[Given]) -> Iterator[tuple[Given, int | None]]:
+    """Each with the number of later ones, as in `ALIAS~1`; the latest comes first.
+
+    A name that was taken away last means nothing now: what it meant before is `ALIAS~1`.
+    """
+    back = 1 if meanings and not meanings[0].target else 0
+    for given in meanings:
+        yield given, back if given.target else None
+        back += given.target is not None
+
+
 def give(db: sqlite3.Connection, alias: str, target: FullRef, by: str | None) -> None:
     """Write down that an alias is given to an environment from now on."""
     sql = "insert into history (alias, given_at, given_by, req_id, full_id) values (?,?,?,?,?)"
     db.execute(sql, (alias, int(time.time()), by, *target))
 
 
-def take_away(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> None:
+def take_away(
+    db: sqlite3.Connection, where: str, values: tuple[str, ...], by: str | None = None
+) -> None:
     """Write down that the aliases are taken away which `where` says of the table `aliases`."""
     names = db.execute(f"select alias from aliases where {where}", values)  # noqa: S608 - constants
     for (alias,) in names.fetchall():
-        give(db, alias, NOBODY, None)
+        give(db, alias, NOBODY, by)

@@ -139,7 +139,7 @@ class Publisher:
         # Asked before anything is taken away: where the store does not answer, the name stays as it
         # was here, too.
         there = store is not None and store.alias(alias) is not None
-        here = self._registry.remove_alias(str(alias))
+        here = self._registry.remove_alias(str(alias), user_name())
         if not here and not there:
             raise UnknownEnvironment(
                 f"there is no alias `{alias}`", "`mfenv list` shows what is known here"

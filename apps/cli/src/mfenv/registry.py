@@ -332,10 +332,10 @@ class Registry(Database):
             for req_id, full_id, at, by in self._sound(sql, (alias,), _rows.is_given)
         ]
 
-    def remove_alias(self, alias: str) -> bool:
+    def remove_alias(self, alias: str, by: str | None = None) -> bool:
         """Take a name away; whether it was known here."""
         with self.write() as db:
-            past.take_away(db, "alias=?", (alias,))
+            past.take_away(db, "alias=?", (alias,), by)
             return db.execute("delete from aliases where alias=?", (alias,)).rowcount > 0
 
     def names(self, start: str = "") -> list[str]:

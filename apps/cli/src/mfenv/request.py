@@ -184,8 +184,8 @@ def prepare(
     constraints = [r for file in sets for r in beside_python(file.constraints)]
     # PyPI has constraints, as uv takes them; for conda they become requirements on a condition.
     of_pypi = [*pypi_bounds(constraints)]
-    # Python by itself is something, of whatever version.
-    alone = any(file.python or file.requirements for file in sets)
+    # Python by itself is something, of whatever version, and all that a script may need.
+    alone = any(file.python or file.requirements for file in sets) or bool(request.scripts)
     alone = alone or bool(request.python and not request.all_files)
     if not requirements and not base and not alone and not pythons:
         raise _nothing(request)

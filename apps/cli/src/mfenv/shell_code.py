@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mfenv.activation import SHELLS, check_shell, fish_quote, scripts, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["EVALUATED", "shell_code"]
@@ -51,15 +51,13 @@ def _posix(
     yield f'export PATH={shlex.quote(str(prefix / "bin"))}:"${{PATH:-{os.defpath}}}"'
     for key in gone:
         yield f"unset {key}"
-    for script in scripts(prefix):
-        yield f". {shlex.quote(str(script))}"
+    yield from _read(scripts(prefix))
     yield f'if [ -n "${{PS1+x}}" ]; then {_SAVED}PS1="$PS1"; fi'
     yield f'PS1={shlex.quote(prompt)}"${{PS1-}}"'
     # The shell may remember where it found a program before, or be told to remember nothing.
     yield "hash -r 2> /dev/null || :"
     yield "deactivate() {"
-    for script in reversed(scripts(prefix, folder="deactivate.d")):
-        yield f"  . {shlex.quote(str(script))}"
+    yield from _read(reversed(scripts(prefix, folder="deactivate.d")))
     for key in ("PATH", *values, *gone, "PS1"):
         saved, export = f"{_SAVED}{key}", "" if key == "PS1" else "export "
         yield f'  if [ -n "${{{saved}+x}}" ]; then {export}{key}="${saved}"; unset {saved}'
@@ -67,6 +65,17 @@ def _posix(
     yield "  hash -r 2> /dev/null || :"
     yield "  unset -f deactivate"
     yield "}"
+
+
+def _read(files: Iterable[Path]) -> Iterator[str]:
+    """Read scripts of packages, which are not written for shells that end at the first failure."""
+    words = [f". {shlex.quote(str(file))}" for file in files]
+    if words:
+        yield f"{_SAVED}OPTIONS=$-; set +eu"
+        yield from words
+        for letter in "eu":
+            yield f'case "${_SAVED}OPTIONS" in *{letter}*) set -{letter};; esac'
+        yield f"unset {_SAVED}OPTIONS"
 
 
 def _fish(

@@ -183,10 +183,6 @@ def _alias(text: str) -> Alias:
         raise InvalidAlias(text, "the name starts or ends with a slash", _grammar(text))
     if "//" in name:
         raise InvalidAlias(text, "the name has two slashes in a row", _grammar(text))
-    named, _, platform = text.partition("@")
-    if named and platform in PLATFORMS:
-        hint = f"write `{named}`: a platform is said elsewhere, if it is not that of this machine"
-        raise InvalidAlias(text, "it names a platform", hint)
     # What is wrong in particular was told above; this is for all else.
     for part in (*name.split("/"), tag or DEFAULT_TAG):
         if not _PART.fullmatch(part):
@@ -201,6 +197,9 @@ def _alias(text: str) -> Alias:
 
 def _grammar(text: str) -> str:
     """What names are made of, and the name that is nearest to a text, if there is any."""
+    name, _, platform = text.partition("@")
+    if name and platform in PLATFORMS:
+        return f"write `{name}`: a platform is said by an option, where a command has one"
     name, _, tag = text.lower().partition(":")
     parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
     # Its errors come back to this, once: what is nearest to `near` is itself.

@@ -18,7 +18,7 @@ from mfenv._commands import (
     export,
     gc,
     get,
-    help,
+    help_,
     history,
     import_,
     init,
@@ -88,6 +88,6 @@ COMMANDS = tuple(
         transmute.transmute,
         gc.gc,
         cache.cache,
-        help.help_,
+        help_.help_,
     )
 )

@@ -33,7 +33,11 @@ def activate(env: str, shell: str | None) -> None:
     The environment is created if it is not there. In the shell, `deactivate` undoes it. What is
     active already is undone first.
     """
+    from mfenv.activation import say_left_out
     from mfenv.shell_code import shell_code
+
+    if left_out := say_left_out(os.environ):
+        say(f"note: {left_out}")
 
     with open_environments() as environments:
         prefix = environments.prefix_for(env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,10 @@ def run(
     elif words is command and words[0].startswith("-"):
         hint = "options of `mfenv run` stand in front of ENV, those of a program behind its name"
         raise WrongUsage(f"`{words[0]}` stands where a program is expected", hint)
-    from mfenv.activation import program
+    from mfenv.activation import program, say_left_out
+
+    if left_out := say_left_out(os.environ):
+        say(f"note: {left_out}")
 
     with open_environments({**settings, "offline": offline}) as environments:
         if any(asked.values()):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
+from packaging.utils import is_normalized_name
+
 from envid.redaction import redact
 from mfenv.errors import InvalidRequest
 from mfenv.lockfile.refusing import refuse_own
@@ -192,6 +194,10 @@ class _Editor:
         wanted = parse_requirement(package, category="conda" if self._conda else "pypi")
         if wanted.name is None:
             raise InvalidRequest(f"`{package}` says no name", "write `NAME @ URL`")
+        if wanted.category == "pypi" and not is_normalized_name(wanted.name):
+            raise InvalidRequest(
+                f"`{package}` is no name of a PyPI package", "names end with a letter or a digit"
+            )
         if wanted.name == "python":
             raise InvalidRequest(
                 "the version of Python is no package",
