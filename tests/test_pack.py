@@ -292,6 +292,7 @@ def test_where_an_archive_is_not_right(conda: Machine) -> None:
     conda.file("text.tar.gz", "not at all")
     assert "neither a `.tar.zst` nor a `.tar.gz`" in conda.fails("unpack", "text.tar.gz")
     assert "no such file" in conda.fails("unpack", "none.tar.gz")
+    assert "say where with `--prefix DIR`" in conda.fails("unpack", "text")
     full = conda.work / "full"
     full.mkdir()
     (full / "mine").touch()
@@ -315,6 +316,16 @@ def test_where_it_cannot_be_written(conda: Machine) -> None:
     before = unprivileged()
     words = ("pack", "a:v1", "-o", "read/env.tar.gz")
     assert "permission denied" in conda.fails(*words, before=before)
+    prefix = conda.root / "elsewhere"
+    by_tar(conda.work / "env.tar.gz", prefix)
+    manifest = json.loads((prefix / ".mfenv-pack/manifest.json").read_text())
+    kept = (prefix / manifest["holders"][0][0]).parent
+    kept.chmod(0o555)
+    script = finish(conda.spawn("/bin/sh", "-c", f'{before}; exec "$0"', prefix / SCRIPT))
+    kept.chmod(0o755)
+    assert (script.status, script.out) == (1, "")
+    assert "is not set up: permission denied: `" in script.err
+    assert set_up(prefix).status == 0
     words = ("unpack", "env.tar.gz", "-p", "read/env")
     assert "permission denied" in conda.fails(*words, before=before)
     assert list(folder.iterdir()) == []

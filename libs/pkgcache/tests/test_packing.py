@@ -249,6 +249,7 @@ def test_contents_that_are_not_right(
     assert said in refused(remade(archive, change), cache)
 
 
+@pytest.mark.slow
 def test_bombs(archive: Path, cache: PackageCache) -> None:
     large = special("large")
     large.size = 80 << 20
@@ -273,6 +274,7 @@ def test_cut_anywhere(cache: PackageCache, env: ResolvedEnv, tmp_path: Path, end
         assert "`cut" in refused(cut, cache)
 
 
+@pytest.mark.slow
 def test_flipped_bits(cache: PackageCache, archive: Path) -> None:
     plain = gzip.decompress(archive.read_bytes())
     flipped = archive.with_name("flipped.tar.gz")

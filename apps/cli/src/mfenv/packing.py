@@ -71,7 +71,7 @@ def unpack(site: Site, prefixes: Prefixes, archive: Path, prefix: Path) -> Creat
     return Created(prefix=path, name=None, env_id=env.env_id, new=True, seconds=seconds)
 
 
-def stem(archive: Path) -> str:
+def stem(archive: Path, hint: str = "") -> str:
     """The name of an archive without its ending. Raises `InvalidRequest` for another ending."""
     from pkgcache.prefixes.packing import FORMATS
 
@@ -80,5 +80,5 @@ def stem(archive: Path) -> str:
             return archive.name.removesuffix(ending)
     raise InvalidRequest(
         f"`{archive.name}` does not say how it is compressed",
-        f"name an archive with the ending {', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
+        hint or f"name an archive with the ending {', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
     )

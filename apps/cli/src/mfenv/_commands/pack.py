@@ -111,7 +111,9 @@ def unpack(file: Path, prefix: Path | None, as_json: bool) -> None:
     from mfenv.packing import stem
 
     with open_environments() as environments:
-        created = environments.unpack(file, prefix or Path(stem(file)))
+        created = environments.unpack(
+            file, prefix or Path(stem(file, "say where with `--prefix DIR`"))
+        )
     for phase, seconds in created.seconds.items():
         say(f"{phase} took {seconds:.2f} s")
     if as_json:

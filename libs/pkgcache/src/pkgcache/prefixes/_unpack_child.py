@@ -27,7 +27,10 @@ def main(root: str) -> int:
             _make_venv(root, manifest)
         notes = _setting.set_prefix(root, root, manifest)
     except (_setting.CannotSet, OSError, ValueError, LookupError, TypeError) as error:
-        print(f"error: `{root}` is not set up: {error}", file=sys.stderr)
+        reason = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.strerror.lower()}: `{error.filename or root}`"
+        print(f"error: `{root}` is not set up: {reason}", file=sys.stderr)
         return 1
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -7,7 +7,7 @@ Beside the files of packages it holds:
 - `bin/mfenv-unpack`, which sets the prefix to where it lies, and what it needs in `.mfenv-pack`;
 - `.mfenv-pack/manifest.json`, which comes last: the digest of every file, and which hold a prefix.
 
-The same environment gives the same bytes.
+The same environment gives the same bytes, with the same zlib or zstd.
 """
 
 from __future__ import annotations
