@@ -41,7 +41,7 @@ LOCK = (DOCS / "lock-format.md").read_text().partition(":caption: mfenv.lock\n")
 LOCK = LOCK.partition("```")[0]
 WRONG = [[1.5]]
 # Objects whose keys are names, and no fields.
-OPEN = ("changes", "differences", "environment", "condemned")
+OPEN = ("changes", "differences", "environment", "condemned", "lost", "prefixes")
 
 
 def validator(name: str, definition: str | None = None) -> Draft202012Validator:
@@ -106,6 +106,8 @@ SAID = {
     "config": ("config",),
     "doctor": ("doctor", "--offline"),
     "cache info": ("cache", "info"),
+    "cache verify": ("cache", "verify", "--no-repair"),
+    "report": ("report", "team/a:v1", "team/a:v2", "--audit"),
 }
 
 
@@ -133,6 +135,10 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "withdrawn": None,
         }
         index.serve("pypi/app/1.0/json", json.dumps({"vulnerabilities": [advisory]}))
+        for archive in machine.home.glob("cache/archives/*/*/other-*"):
+            archive.unlink()
+            archive.write_bytes(b"damaged")
+        (machine.prefix("a") / "bin" / "hello").unlink()
         found = {}
         for name, words in SAID.items():
             done = machine.run(*words, "--json")
@@ -173,12 +179,17 @@ def test_the_documents_say_something(documents: dict[str, Any]) -> None:
     assert documents["history"]["meanings"][0]["changes"][host_platform()]
     assert documents["lock --check"]["differences"]["default"]
     assert documents["search"]["aliases"]
+    assert documents["report"]["audited"]
+    assert documents["report"]["differences"][0]["changes"]
+    assert documents["cache verify"]["damaged"]
+    assert documents["cache verify"]["prefixes"]
     assert documents["list --shared"]["aliases"]
 
 
 def test_every_schema_of_a_command_is_compared() -> None:
     shared = {"id", "platform", "time", "kind", "package", "statement", "change", "difference"}
-    assert {*SCHEMAS["commands"]["$defs"]} - shared - {"side"} == {*SAID}
+    shared |= {"side", "audited"}
+    assert {*SCHEMAS["commands"]["$defs"]} - shared == {*SAID}
 
 
 def test_a_lock_fits_its_schema() -> None:
