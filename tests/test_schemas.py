@@ -188,7 +188,7 @@ def test_the_documents_say_something(documents: dict[str, Any]) -> None:
 
 def test_every_schema_of_a_command_is_compared() -> None:
     shared = {"id", "platform", "time", "kind", "package", "statement", "change", "difference"}
-    shared |= {"side", "audited"}
+    shared |= {"side", "audited", "caused"}
     assert {*SCHEMAS["commands"]["$defs"]} - shared == {*SAID}
 
 
