@@ -29,6 +29,8 @@ dependencies = [
 test = ["other"]
 """
 
+PROJECT_OF_ONE = '[project]\nname = "x"\nversion = "1"\ndependencies = ["dep"]\n'
+
 
 def test_a_package_is_added_resolved_and_compared(machine: Machine) -> None:
     file = machine.file("requirements.txt", "other\n")
@@ -142,6 +144,7 @@ def test_a_project_its_groups_and_extras(machine: Machine) -> None:
         ("dep\\\n>=1\n", ["add", "dep<2"], "joined from several"),
         ("dep ==\n", ["add", "app"], "requirements.txt:1"),
         ("@EXPLICIT\n", ["add", "app"], "read as explicit"),
+        ("dep\n", ["add", f"app @ http://h/app-1-py3-none-any.whl#sha256={'0' * 64}"], "has a hash"),
     ],
 )  # fmt: skip
 def test_what_is_not_edited_is_told(
@@ -162,6 +165,7 @@ def test_what_is_not_edited_is_told(
         (["remove", "team/etl:v1"], "`mfenv rm ENV` deletes an environment"),
         (["remove", "requirements.txt"], "missing argument `PACKAGE...`"),
         (["add", "requirements.txt", "dep", "--group", "a", "--extra", "b"], "not both"),
+        (["add", "requirements.txt", "dep", "--group", "a", "--group", "b"], "one --group"),
     ],
 )
 def test_wrong_usage_is_told(machine: Machine, words: list[str], problem: str) -> None:
@@ -225,8 +229,6 @@ def test_an_environment_is_resolved(machine: Machine) -> None:
     "text",
     [
         "dependencies: [numpy]\n",
-        "dependencies:\n  - sel(linux): numpy\n",
-        "dependencies:\n  - pip: [numpy]\n",
         "dependencies:\n",
     ],
 )
@@ -267,3 +269,57 @@ def test_an_environment_leads_to_its_file(machine: Machine) -> None:
     said = machine.fails("remove", "team/app:v2", "app")
     assert "asked for by `--pypi`" in said
     assert "`mfenv resolve --using team/app:v2 --pypi app`" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("requirements.txt", "# of us\ndep\n", "# of us\n"),
+        ("pyproject.toml", PROJECT_OF_ONE, PROJECT_OF_ONE.replace('"dep"', "")),
+    ],
+)
+def test_the_last_package_goes_too(machine: Machine, name: str, text: str, left: str) -> None:
+    file = machine.file(name, text)
+    assert "without --dry-run" in machine.run("remove", name, "dep", "--dry-run").err
+    assert file.read_text() == text
+    done = machine.run("remove", name, "dep")
+    assert (done.status, done.out, file.read_text()) == (0, "", left)
+    assert "asks for nothing by now" in done.err
+    assert "nothing is asked for" in machine.fails("resolve", "-r", name)
+
+
+def test_the_last_conda_package_beside_a_list_of_pip(machine: Machine) -> None:
+    text = "dependencies:\n  - zlib\n  - pip:\n    - dep\n"
+    file = machine.file("environment.yml", text)
+    machine.ok("remove", "environment.yml", "zlib", "--no-resolve")
+    assert file.read_text() == "dependencies:\n  - pip:\n    - dep\n"
+    machine.ok("add", "environment.yml", "zlib", "--no-resolve")
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("item", ["  - sel(linux): numpy\n", "  - pip: [numpy]\n"])
+def test_a_list_without_a_package_gets_its_first(machine: Machine, item: str) -> None:
+    file = machine.file("environment.yml", f"dependencies:\n{item}")
+    machine.ok("add", "environment.yml", "scipy", "--no-resolve")
+    assert file.read_text() == f"dependencies:\n  - scipy\n{item}"
+
+
+def test_another_list_of_a_project_is_named(machine: Machine) -> None:
+    machine.file(
+        "pyproject.toml",
+        f'{PROJECT_OF_ONE}optional-dependencies = {{more = ["app"]}}\n'
+        '[dependency-groups]\ndev = ["other"]\n',
+    )
+    for package, words, hint in (
+        ("other", (), "say `--group dev`"),
+        ("app", ("--group", "dev"), "say `--extra more`"),
+        ("dep", ("--extra", "more"), "leave out `--group` and `--extra`"),
+        ("six", (), "there is: dep"),
+    ):
+        assert hint in machine.fails("remove", "pyproject.toml", package, *words)
+
+
+def test_what_has_no_list_does_not_have_it(machine: Machine) -> None:
+    machine.file("environment.yml", "dependencies: [numpy]\n")
+    said = machine.fails("remove", "environment.yml", "dep", "--pypi", "--no-resolve")
+    assert "`dep` is not in `environment.yml`" in said

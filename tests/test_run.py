@@ -52,6 +52,21 @@ def test_a_script_that_asks_for_nothing_runs(machine: Machine, asked: str) -> No
     assert machine.ok("run", "--script", "job.py") == "runs"
 
 
+def test_a_file_in_place_of_an_environment_is_told(machine: Machine) -> None:
+    files = {"job.py": "--script job.py", "r.txt": "-r r.txt", "e.yml": "-f e.yml", "p.toml": "-p"}
+    for name, hint in files.items():
+        machine.file(name, "")
+        for words in ([name], [f"./{name}", "--", "x"]):
+            said = machine.fails("run", *words, status=2)
+            assert f"`{words[0]}` is a file, and no environment" in said
+            assert f"`mfenv run {hint.split()[0]} {words[0]}" in said
+
+
+def test_a_script_may_be_called_like_an_option(machine: Machine) -> None:
+    machine.file("-x.py", JOB)
+    assert machine.ok("run", "--script", "./-x.py", "a") == "1.0 a"
+
+
 def test_what_is_left_out_of_the_environment_is_said(machine: Machine) -> None:
     for words in (("run", "--pypi", "dep", "--", "env"), ("activate", "a:v1", "--shell", "sh")):
         machine.ok("resolve", "--pypi", "dep", "--alias", "a:v1")
@@ -107,7 +122,7 @@ def test_the_status_is_that_of_the_program(machine: Machine) -> None:
         (["-f", "e.yml", "--script", "a.py"], "leave out -f"),
         (["--lock", "mfenv.lock", "--script", "a.py"], "ask for nothing beside --lock"),
         (["--epochs", "3", "--script", "a.py"], "behind it: `--script FILE --epochs`"),
-        (["job.py", "--epochs", "3"], "`mfenv run --script FILE` runs one"),
+        (["job.py", "--epochs", "3"], "`mfenv run --script job.py` runs it"),
         (["--script", "http://127.0.0.1:9/a.py"], "a script that runs is a file"),
     ],
 )

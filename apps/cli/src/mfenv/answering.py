@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from envid.aliases import parse_alias
-from mfenv.errors import InvalidRequest, UnknownEnvironment
+from mfenv.errors import InvalidRequest, NothingAsked, UnknownEnvironment
 from mfenv.finding import taken
 from mfenv.prefixes import timed
 from mfenv.publishing import refuse_taken
@@ -192,7 +192,7 @@ class Answers:
         fetch = fetching(self._settings, site.credentials, site.progress.note)
         return edit(path, how, packages, where, fetch)
 
-    def resolve_edited(self, edited: Edited, request: Request, *, dry_run: bool) -> Resolved:
+    def resolve_edited(self, edited: Edited, request: Request, *, dry_run: bool) -> Resolved | None:
         """See `Environments.resolve_edited`."""
         from reqparse import ParseErrors
 
@@ -200,17 +200,20 @@ class Answers:
         # As it was, it may lack the group, ask for nothing, or for what excludes each other.
         with suppress(InvalidRequest, ParseErrors):
             _, before = self.known(edited.request(request, after=False))
-        answer = self.resolve(
-            edited.request(request),
-            aliases=(),
-            update=(),
-            force=False,
-            dry_run=dry_run,
-            default=True,
-        )
+        answer = None
+        # Where the last package was taken out, nothing is left to resolve.
+        with suppress(*([NothingAsked] if edited.only_removes else [])):
+            answer = self.resolve(
+                edited.request(request),
+                aliases=(),
+                update=(),
+                force=False,
+                dry_run=dry_run,
+                default=True,
+            )
         if not dry_run:
             edited.write()
-        return replace(answer, before=before or ())
+        return answer and replace(answer, before=before or ())
 
     def _understood(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """What a request asks for, and its answer where that is known here.

@@ -152,11 +152,12 @@ class Environments:
         """
         return self._answers.edit(path, how, packages, where)
 
-    def resolve_edited(self, edited: Edited, request: Request, *, dry_run: bool) -> Resolved:
+    def resolve_edited(self, edited: Edited, request: Request, *, dry_run: bool) -> Resolved | None:
         """Resolve what an edited file asks for beside `request`, then write the file.
 
-        What is known of the file as it was is `before` of the answer. Where something fails, the
-        file stays as it was. Raises as `resolve` does.
+        What is known of the file as it was is `before` of the answer, which is None for a file that
+        lost its last requirement. Where something fails, the file stays as it was. Raises as
+        `resolve` does.
         """
         return self._answers.resolve_edited(edited, request, dry_run=dry_run)
 

@@ -54,6 +54,10 @@ class Contradiction(InvalidRequest):
     """Two parts of one request exclude each other; the message names both places."""
 
 
+class NothingAsked(InvalidRequest):
+    """A request asks for nothing at all."""
+
+
 class IsLock(InvalidRequest):
     """A file says what is there, where one was to say what is asked for."""
 

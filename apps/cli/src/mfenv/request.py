@@ -16,7 +16,7 @@ from envid.redaction import redact
 from envid.resolved import ResolvedEnv
 from envid.spec import EnvSpec
 from mfenv.bounds import conda_bounds, pypi_bounds, unused_bounds
-from mfenv.errors import Contradiction, InvalidRequest, IsLock
+from mfenv.errors import Contradiction, InvalidRequest, IsLock, NothingAsked
 from mfenv.fetching import fetching
 from mfenv.implicit import Implicit, Placement, implicit_packages
 from mfenv.lockfile.refusing import refuse_own
@@ -399,14 +399,14 @@ def _check_no_lock(path: File, file: RequirementSet) -> None:
         )
 
 
-def _nothing(request: Request) -> InvalidRequest:
+def _nothing(request: Request) -> NothingAsked:
     if request.all_files:
         names = ", ".join(f"`{redact(str(path))}`" for path, _ in request.all_files)
-        return InvalidRequest(
+        return NothingAsked(
             f"nothing is asked for: no requirement in {names}",
             "write one in a line, such as `pandas>=2`",
         )
-    return InvalidRequest("nothing is asked for", "name requirements with `-r FILE` or `--pypi`")
+    return NothingAsked("nothing is asked for", "name requirements with `-r FILE` or `--pypi`")
 
 
 def _check_provider(requirements: Iterable[Requirement], settings: Settings) -> None:

@@ -23,7 +23,7 @@ from mfenv.lockfile.names import SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfenv.editing.edits import Edited
+    from mfenv.editing.edits import Edited, Where
 
 _ASKED = ("sys", "python")
 _SETTINGS = (*SETTINGS.values(), "offline", "store")
@@ -42,8 +42,12 @@ def _options(command: Callable[..., Any]) -> Any:
             default=None,
             help="Whose the packages are.  [default: conda's in an environment.yml or pixi.toml, else PyPI's]",
         ),
-        click.option("--extra", metavar="E", help="Optional dependencies of a pyproject.toml."),
-        click.option("--group", metavar="G", help="Dependency group of a pyproject.toml."),
+        click.option(
+            "--extra", metavar="E", multiple=True, help="Optional dependencies of a pyproject.toml."
+        ),
+        click.option(
+            "--group", metavar="G", multiple=True, help="Dependency group of a pyproject.toml."
+        ),
         click.argument("packages", metavar="PACKAGE...", nargs=-1),
         click.argument("file", metavar="FILE", type=click.Path(path_type=Path)),
     ):
@@ -95,7 +99,6 @@ for _command in (add, remove):
 
 
 def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
-    from mfenv.editing.edits import Where
     from mfenv.request import Request
 
     path: Path = options["file"]
@@ -106,13 +109,11 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
         raise click.UsageError("Missing argument 'PACKAGE...'.")
     if not path.is_file():
         path = _source(how, str(path), packages)
-    if options["group"] and options["extra"]:
-        raise click.UsageError("Give --group or --extra, not both.")
+    where = _where(options)
     if options["no_resolve"]:
         _check_unresolved(options)
     outcome = None
     with open_environments({name: options[name] for name in _SETTINGS}) as environments:
-        where = Where(group=options["group"], extra=options["extra"], conda=options["conda"])
         edited = environments.edit(path, how, packages, where)
         if not options["no_resolve"]:
             request = current_host().request(Request(**{name: options[name] for name in _ASKED}))
@@ -121,11 +122,25 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
             edited.write()
     _tell(edited, dry_run=options["dry_run"])
     more = {"edits": [one.to_dict() for one in edited.edits]}
+    if not outcome and not options["no_resolve"]:
+        say(f"`{edited.path}` asks for nothing by now, so that nothing is resolved")
     if outcome:
         tell(outcome, as_json=options["as_json"], more=more)
     elif options["as_json"]:
         print_json(more)
     return 0
+
+
+def _where(options: dict[str, Any]) -> Where:
+    from mfenv.editing.edits import Where
+
+    if options["group"] and options["extra"]:
+        raise click.UsageError("Give --group or --extra, not both.")
+    for name in ("group", "extra"):
+        if len(set(options[name])) > 1:
+            raise click.UsageError(f"Give one --{name}: a list at a time is edited.")
+    group, extra = (next(iter(options[name]), None) for name in ("group", "extra"))
+    return Where(group=group, extra=extra, conda=options["conda"])
 
 
 def _source(how: str, name: str, packages: tuple[str, ...]) -> Path:

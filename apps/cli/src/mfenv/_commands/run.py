@@ -68,6 +68,16 @@ class _RunCommand(click.Command):
         return None
 
 
+# What takes a file that is named where an environment is expected.
+_OPTIONS = {
+    **dict.fromkeys((".txt", ".in"), "-r"),
+    **dict.fromkeys((".yml", ".yaml"), "-f"),
+    ".toml": "-p",
+    ".lock": "--lock",
+    ".py": "--script",
+}
+
+
 @click.command(
     cls=_RunCommand,
     context_settings={"allow_interspersed_args": False},
@@ -104,12 +114,12 @@ def run(
         command, env = (env, *command), None
     if not any(asked.values()):
         check_one(env, lock, environment)
-    if env and not asked["scripts"] and env.endswith(".py") and Path(env).is_file():
-        hint = "`mfenv run --script FILE` runs one in what it asks for, `mfenv run ENV python FILE` in ENV"
-        raise WrongUsage(f"`{env}` is a script, and no environment", hint)
+    if env and not any(asked.values()):
+        _check_no_file(env)
     words = command[1:] if command[:1] == ("--",) else command
     if asked["scripts"]:
-        words = ("python", str(asked["scripts"][0]), *command)
+        # A path, and no option of Python's, whatever it begins with.
+        words = ("python", os.path.join(os.curdir, asked["scripts"][0]), *command)  # noqa: PTH118
     elif not words:
         raise click.UsageError("Missing argument 'CMD [ARG]...'.")
     elif words is command and words[0].startswith("-"):
@@ -136,6 +146,17 @@ def run(
 
 # What is asked for has the very options that it has in `mfenv resolve`.
 run.params[2:2] = [option for option in resolve.params if option.name in {*_ASKED, *_SETTINGS}]
+
+
+def _check_no_file(env: str) -> None:
+    """Raise `WrongUsage` for a file that is there, and that an option takes."""
+    option = _OPTIONS.get(Path(env).suffix)
+    if not option or not Path(env).is_file():
+        return
+    hint = f"`mfenv run {option} {env} -- CMD` runs a program in what it says"
+    if option == "--script":
+        hint = f"`mfenv run --script {env}` runs it in what it asks for, `mfenv run ENV python {env}` in ENV"
+    raise WrongUsage(f"`{env}` is a file, and no environment", hint)
 
 
 def _check_asked(

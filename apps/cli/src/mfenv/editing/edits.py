@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
@@ -88,6 +89,11 @@ class Edited:
             extras=(self.where.extra,) if self.where.extra else (),
             contents=content,
         )
+
+    @property
+    def only_removes(self) -> bool:
+        """Whether requirements went, and none came."""
+        return bool(self.edits) and all(edit.after is None for edit in self.edits)
 
     def write(self) -> None:
         """Write it. Raises `InvalidRequest` where that fails, or where it is another one by now."""
@@ -178,10 +184,17 @@ class _Editor:
         name = str(wanted.name)
         if wanted.text != name:
             raise InvalidRequest(f"`{package}` is more than a name", f"say `{name}`")
-        said, listed = self._open(data)
+        try:
+            said, listed = self._open(data)
+        except InvalidRequest:
+            # What has no list has not got it either.
+            if any(one.name == name for one in self._parsed(data).requirements):
+                raise
+            raise self._absent(package, name, self._parsed(data), ()) from None
         same = self._named(said, listed, name)
         if not same:
-            raise self._absent(package, name, said, listed)
+            other = _other_list(data, self._file, name) if self.kind == "pyproject.toml" else ""
+            raise self._absent(package, name, said, listed.listed, other)
         new, there = self._checked(said, listed.remove(same[0]), name)
         if any(one.requirement.name == name for one in there.listed):
             raise self._not_safe(package)
@@ -194,6 +207,11 @@ class _Editor:
         wanted = parse_requirement(package, category="conda" if self._conda else "pypi")
         if wanted.name is None:
             raise InvalidRequest(f"`{package}` says no name", "write `NAME @ URL`")
+        if wanted.hashes:
+            raise InvalidRequest(
+                f"`{package}` has a hash: files with hashes are compiled, not edited",
+                "leave the hash out",
+            )
         if wanted.category == "pypi" and not is_normalized_name(wanted.name):
             raise InvalidRequest(
                 f"`{package}` is no name of a PyPI package", "names end with a letter or a digit"
@@ -340,19 +358,51 @@ class _Editor:
         )
 
     def _absent(
-        self, package: str, name: str, said: RequirementSet, listed: Requirements
+        self,
+        package: str,
+        name: str,
+        said: RequirementSet,
+        listed: Sequence[Listed],
+        other: str = "",
     ) -> InvalidRequest:
         bound = next((one for one in said.constraints if one.name == name), None)
         if bound:
             return InvalidRequest(
                 f"`{package}` is only constrained, in {bound.origin}", "edit that by hand"
             )
-        names = {str(one.requirement.name) for one in listed.listed}
+        if other:
+            return InvalidRequest(f"`{package}` is not in this list of `{self._path}`", other)
+        names = {str(one.requirement.name) for one in listed}
         near = get_close_matches(name, names, n=1, cutoff=_NEAR)
         known = f"there is: {', '.join(sorted(names))}" if names else "the list is empty"
         return InvalidRequest(
             f"`{package}` is not in `{self._path}`", f"did you mean `{near[0]}`?" if near else known
         )
+
+
+def _other_list(data: bytes, file: str, name: str) -> str:
+    """How to say the list of a pyproject.toml that has a package; empty for none."""
+    import tomlkit
+
+    from mfenv.editing.project import ProjectArray
+
+    text = data.decode("utf-8-sig")
+    document = tomlkit.parse(text).unwrap()
+    extras = document.get("project", {}).get("optional-dependencies", {})
+    lists: list[tuple[str, str | None, str | None]] = [
+        *(
+            (f"say `--group {group}`", group, None)
+            for group in document.get("dependency-groups", ())
+        ),
+        *((f"say `--extra {extra}`", None, extra) for extra in extras),
+        ("leave out `--group` and `--extra`", None, None),
+    ]
+    for hint, group, extra in lists:
+        with suppress(InvalidRequest):
+            listed = ProjectArray(text, file, group=group, extra=extra).listed
+            if any(one.requirement.name == name for one in listed):
+                return hint
+    return ""
 
 
 def _others(said: RequirementSet, name: str) -> tuple[object, ...]:

@@ -35,12 +35,15 @@ class EnvironmentText:
         except yaml.YAMLError:  # libyaml reads tabs where PyYAML's own parser does not
             raise InvalidRequest(f"`{file}` cannot be edited as YAML", "edit it by hand") from None
         self._lines = text.splitlines()
-        self._nodes = [node for node in _items(root, conda=conda) if self._is_line(node)]
-        if not self._nodes or _STRANGE.search(text):
+        self._items = _items(root, conda=conda)
+        self._nodes = [node for node in self._items if self._is_line(node)]
+        head = self._first()
+        if not head or _STRANGE.search(text):
             raise InvalidRequest(
                 f"`{file}` has no list of {'dependencies' if conda else 'pip'} that can be edited",
                 "write it by hand, an item a line",
             )
+        self._head = head
         self.listed = list(self._listed())
 
     def _listed(self) -> Iterator[Listed]:
@@ -62,9 +65,18 @@ class EnvironmentText:
         return bool(_DASH.fullmatch(self._lines[start.line][: start.column]))
 
     def append(self, text: str) -> str:
-        last = self._nodes[-1].start_mark
-        dash = self._lines[last.line][: last.column]
-        return insert_line(self._text, last.line + 1, f"{dash}{_scalar(text)}")
+        if self._nodes:
+            last = self._nodes[-1].start_mark
+            line, dash = last.line + 1, self._lines[last.line][: last.column]
+        else:  # in front of what is no package, such as the list for pip
+            line, dash = self._head
+        return insert_line(self._text, line, f"{dash}{_scalar(text)}")
+
+    def _first(self) -> tuple[int, str] | None:
+        """The line of the first item, and what stands before it there; None where it has none."""
+        start = self._items[0].start_mark if self._items else None
+        dash = self._lines[start.line][: start.column] if start else ""
+        return (start.line, dash) if start and _DASH.fullmatch(dash) else None
 
     def replace(self, one: Listed, text: str) -> str:
         node = self._nodes[one.at]
@@ -72,7 +84,7 @@ class EnvironmentText:
         return f"{self._text[:start]}{_scalar(text)}{self._text[end:]}"
 
     def remove(self, one: Listed) -> str:
-        if len(self._nodes) == 1:
+        if len(self._items) == 1:
             hint = "delete it by hand, with what is around it"
             raise InvalidRequest(f"{one.place}: no other package has a line of its list", hint)
         line = self._nodes[one.at].start_mark.line
