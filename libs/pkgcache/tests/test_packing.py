@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +135,35 @@ def test_its_prefix_is_set_again_and_again(
     with pytest.raises(CannotSet):
         set_prefix(str(tmp_path / "env"), "/a:b", manifest)
     assert tree(tmp_path / "env") == before
+
+
+@pytest.mark.parametrize("minor", ["3.8", "3.13"])
+def test_the_oldest_and_the_newest_python_of_a_machine(
+    archive: Path, cache: PackageCache, tmp_path: Path, minor: str
+) -> None:
+    pythons = sorted(Path.home().glob(f".pyenv/versions/{minor}.*/bin/python"))
+    if not pythons:
+        pytest.skip(f"there is no Python {minor} of pyenv")
+    prefix, programs = tmp_path / "env", tmp_path / "programs"
+    unpack_env(archive, prefix, cache=cache, find_python=nowhere)
+    expected = tree(prefix)
+    shutil.rmtree(prefix)
+    with tarfile.open(archive) as tar:
+        tar.extractall(prefix, filter="fully_trusted")
+    own = prefix / "bin/python3.11"
+    own.rename(tmp_path / "own")
+    programs.mkdir()
+    (programs / "python3").symlink_to(pythons[0])
+    done = subprocess.run(
+        ["/bin/sh", prefix / "bin/mfenv-unpack"],
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"the prefix is `{prefix}` now\n", "")
+    (tmp_path / "own").rename(own)
+    assert tree(prefix) == expected
 
 
 def original(archive: Path, path: str) -> bytes:
