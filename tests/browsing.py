@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mfenv.reporting.overview import Overview
 
+PATIENCE = 300_000  # milliseconds, of which a busy machine may need many
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -133,6 +134,7 @@ def opened(browser: Browser, path: Path, **options: object) -> Iterator[Page]:
         dialog.dismiss()
 
     page = browser.new_page(**options)  # type: ignore[arg-type]
+    page.set_default_timeout(PATIENCE)
     page.on("console", lambda message: faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("dialog", dismissed)

@@ -101,6 +101,7 @@ def test_the_first_link_skips_to_the_content(look: Callable[..., Page]) -> None:
     page = look(small())
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.id === 'content'")
     page.keyboard.press("Tab")
     assert named(page) == "button Environment"
 
@@ -155,6 +156,7 @@ def test_a_package_is_shown_with_its_needs_and_those_who_need_it(look: Callable[
     reason = "pypi top0 (requirements.txt:1): top0 1.0 → part000 0.1"
     assert focus.locator(".reasons li").all_inner_texts() == [reason]
     # A line to each of them.
+    focus.locator("path").nth(1).wait_for(state="attached")
     assert focus.locator("path").count() == 2
     page.go_back()
     shows(page, "top0 1.0")
