@@ -200,6 +200,9 @@ def _grammar(text: str) -> str:
     name, _, platform = text.partition("@")
     if name and platform in PLATFORMS:
         return f"write `{name}`: a platform is said by an option, where a command has one"
+    name, tilde, _ = text.partition("~")
+    if name and tilde:
+        return f"write `{name}`, or, where a past one is taken, `{name}~1` for what it named before"
     name, _, tag = text.lower().partition(":")
     parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
     # Its errors come back to this, once: what is nearest to `near` is itself.
