@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,7 +33,6 @@ from resolvers.testing import FakeIndex, make_project, make_sdist, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from resolvers.pinned import Pins
     from resolvers.request import Resolution
@@ -42,9 +41,9 @@ HOST = host_platform()
 FOREIGN = "osx-arm64" if HOST != "osx-arm64" else "linux-64"
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-needs_conda_lock = pytest.mark.skipif(
-    not shutil.which("conda-lock"), reason="conda-lock is not on PATH"
-)
+# That of this Python, which the tests ask for; what else may be on PATH is of any age.
+CONDA_LOCK = Path(sys.executable).with_name("conda-lock")
+needs_conda_lock = pytest.mark.skipif(not CONDA_LOCK.exists(), reason=f"there is no `{CONDA_LOCK}`")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +114,8 @@ def ask(
 ) -> Asking:
     """Asks conda-lock, over a stand-in that comes first on PATH."""
     write_standin(tmp_path / "bin", "micromamba", tmp_path / "log")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    folders = (str(tmp_path / "bin"), str(CONDA_LOCK.parent), os.environ["PATH"])
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     return Asking(worker, tmp_path, channels, index)
 
@@ -169,7 +169,7 @@ class TestCondaLock:
             (["rich>=99"], ["low"], NoSolution, "there is no rich>=99"),
             (["rich"], ["low>=3"], NoSolution, "low .* which doesn't match any versions"),
             (["rich", "requests"], ["bad"], NoSolution, r"bad \(1\) depends on requests \(<1\)"),
-            (["idna"], ["idna"], NoSolution, "looks for on the index as well"),
+            (["idna"], ["idna"], NoSolution, r"finds no `idna` \(?[0-9.]+\)? on the index"),
         ],
     )
     def test_a_failure_says_why(
@@ -225,7 +225,7 @@ class TestCondaLock:
     ) -> None:
         alone = tmp_path / "alone"
         alone.mkdir()
-        (alone / "conda-lock").symlink_to(str(shutil.which("conda-lock")))
+        (alone / "conda-lock").symlink_to(CONDA_LOCK)
         monkeypatch.setenv("PATH", str(alone))
         with pytest.raises(EngineFailed, match="none of these is on PATH") as caught:
             ask(ask.spec(["rich"], ["low"]))
@@ -236,7 +236,7 @@ class TestCondaLock:
     ("text", "said"),
     [
         (None, "it is not on PATH"),
-        ("echo conda-lock, version 1.4.0", "is 1.4.0, and 2.4 is the oldest"),
+        ("echo conda-lock, version 1.4.0", "is 1.4.0, and 4.0 is the oldest"),
         (
             'case "$*" in *--version*) echo conda-lock, version 4.0.3;; *) echo odd >&2; exit 1;; esac',
             "conda-lock failed: odd",

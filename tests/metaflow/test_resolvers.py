@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import sys
+from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ import pytest
 from tests.channel.standin import write_standin
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .helpers import Pad
 
 
@@ -33,7 +32,7 @@ def test_a_flow_is_resolved_by_micromamba_and_pip(pad: Pad, tmp_path: Path) -> N
         "MFENV_HOME": str(tmp_path / "home"),
         "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}",
     }
-    if pip := shutil.which("pip"):
+    if (pip := Path(sys.executable).with_name("pip")).exists():
         (tmp_path / "bin/pip").symlink_to(pip)
         env["METAFLOW_CONDA_PYPI_DEPENDENCY_RESOLVER"] = "pip"
     ran = pad.ok("own", env=env)

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envid.platforms import host_platform
 from resolvers._index import PUBLIC_INDEX, link, with_login
 from resolvers._lock import ChosenWheels, File, Notes
 from resolvers._markers import Markers
-from resolvers._pip_diagnosis import diagnose
+from resolvers._pip_diagnosis import diagnose, yanked
 from resolvers._pip_report import PipReport, plain
 from resolvers._programs import find_program, users_environment
 from resolvers._reasons import has_for_older_python
@@ -33,6 +34,7 @@ from resolvers.errors import (
     RequirementsUnmet,
     UnsupportedRequest,
 )
+from resolvers.pythons import minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -187,6 +189,9 @@ class _Pip:
                     *("--dry-run", "--ignore-installed", "--no-input", "--progress-bar", "off"),
                     *("--disable-pip-version-check", "--report", report),
                     *self._options(wheels=wheels),
+                    # Before 23.1 pip wants a place for what is for another platform, also if nothing is
+                    # put there.
+                    *(("--target", Path(work) / "target") if wheels else ()),
                     *("--constraint", constraints, "--requirement", "/dev/stdin"),
                 ),
                 text=text,
@@ -196,7 +201,8 @@ class _Pip:
             if done.returncode:
                 raise self._uv.named(diagnose(done.stdout, done.stderr, question, lines))
             try:
-                return PipReport.read(json.loads(report.read_bytes()))
+                data = json.loads(report.read_bytes())
+                return PipReport.read(data, frozenset(map(canonicalize_name, yanked(done.stderr))))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 reason = "its report cannot be read"
                 raise EngineFailed("pip", reason, f"{done.stdout}\n{done.stderr}") from error
@@ -240,10 +246,11 @@ class _Pip:
             for name in (*options.only_binary, *question.only_binary, *stubs):
                 yield from ("--only-binary", name)
             return
-        version = Version(question.python.version)
-        released = version.base_version if not version.is_prerelease else version.base_version[:4]
+        version = question.python.version
+        # It takes numbers alone.
+        number = minor(version) if Version(version).is_prerelease else version
         yield from ("--only-binary", ":all:", "--implementation", "cp")
-        yield from ("--python-version", released)
+        yield from ("--python-version", number)
         tags = list(question.ranks)
         for platform in dict.fromkeys(tag.platform for tag in tags if tag.platform != "any"):
             yield from ("--platform", platform)

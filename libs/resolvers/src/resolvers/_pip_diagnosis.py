@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from resolvers._question import UvQuestion
     from resolvers.errors import ResolveError
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "yanked"]
 
 _NONE = re.compile(
     r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*?)\)"
@@ -40,6 +40,7 @@ _PYTHON = re.compile(r"Package '([^']+)' requires a different Python: (\S+) not 
 _IGNORED = re.compile(
     r"Ignored the following versions that require a different python version: (.*)"
 )
+_YANKED = re.compile(r"is a yanked version: '([^']+)' candidate")
 _STATUS = re.compile(r"(?:HTTP error (\d{3})\b.*? for url:? |(401) Error.*? for )(\S+)")
 _SILENT = re.compile(r"Retrying \(Retry\(.*?\)\) after connection broken by '(.*?)': (\S+)")
 _GONE = (404, 410)
@@ -58,6 +59,11 @@ def diagnose(stdout: str, stderr: str, question: UvQuestion, lines: Sequence[str
         or _conflict(stdout, stderr, question)
         or EngineFailed("pip", _last(stderr), log)
     )
+
+
+def yanked(stderr: str) -> list[str]:
+    """The names of what was taken though it was withdrawn."""
+    return _YANKED.findall(stderr)
 
 
 def _unreachable(stderr: str, question: UvQuestion) -> ResolveError | None:

@@ -37,8 +37,8 @@ class PipReport:
     yanked: frozenset[str]
 
     @classmethod
-    def read(cls, data: Mapping[str, Any]) -> PipReport:
-        """Read the JSON of pip; raises `KeyError` or `TypeError` for what is not pip's."""
+    def read(cls, data: Mapping[str, Any], yanked: frozenset[str]) -> PipReport:
+        """Read the JSON of pip, which does not always say what was withdrawn; raises `KeyError` or `TypeError` for what is not pip's."""
         items = [(canonicalize_name(item["metadata"]["name"]), item) for item in data["install"]]
         return cls(
             packages={name: _locked(name, item) for name, item in items},
@@ -47,7 +47,7 @@ class PipReport:
                 for name, item in items
             },
             requested=frozenset(name for name, item in items if item["requested"]),
-            yanked=frozenset(name for name, item in items if item.get("is_yanked")),
+            yanked=yanked,
         )
 
     def walk(self, lines: Iterable[str], added: Iterable[str], markers: Markers) -> PipWalk:

@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CONDA_LOCK_SETTING", "LEAST_CONDA_LOCK", "CondaLockResolver", "family"]
 
-LEAST_CONDA_LOCK = "2.4"
-"""The oldest conda-lock that has all options which it is given."""
+LEAST_CONDA_LOCK = "4.0"
+"""The oldest conda-lock that asks no index but the one that it is told of."""
 CONDA_LOCK_SETTING = "`mixed_resolver` to `joint`"
 """The setting that chose it, and what that is without."""
 _SILENCES = 120
 _POETRY = re.compile(r"SolverProblemError: (Because .*?version solving failed)", re.DOTALL)
-_NOT_FOUND = re.compile(r"PackageNotFoundError: Package (\S+) \((\S+)\) not found")
+_NOT_FOUND = re.compile(r"PackageNotFound(?:Error)?: Package (\S+) \((\S+)\) not found")
 
 
 class CondaLockResolver:
@@ -303,9 +303,9 @@ def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFail
         name, version = absent.groups()
         return NoSolution(
             question.platform,
-            f"conda has `{name}` {version}, which conda-lock looks for on the index as well, and the"
-            " index has none",
-            hint=f"ask conda for a version that the index has, or set {CONDA_LOCK_SETTING}",
+            f"conda-lock finds no `{name}` {version} on the index",
+            hint="what conda has, the index must have in the same version, and the public one must"
+            f" answer at `/pypi/NAME/VERSION/json`; or set {CONDA_LOCK_SETTING}",
         )
     after = log.partition("Could not lock the environment")[2].partition("\n")[2]
     if after:
