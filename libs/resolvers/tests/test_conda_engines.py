@@ -22,6 +22,7 @@ from pkgcache.web.patience import Patience
 from resolvers.conda import CondaResolver
 from resolvers.errors import (
     EngineFailed,
+    IndexUnreachable,
     NoSolution,
     RequirementsUnmet,
     ResolveError,
@@ -390,6 +391,11 @@ def program(folder: Path, name: str, text: str, version: str = "26.7.0") -> str:
             "print(json.dumps({'exception_name': 'OddError', 'message': 'it is\\n\\nodd.'}))",
             "failed: it is",
         ),
+        ("print(json.dumps({'success': True, 'actions': {}})); sys.exit('odd')", "failed: odd"),
+        (
+            "print(json.dumps({'success': False, 'log_records': [{'message': 'no root prefix'}]}))",
+            "failed: no root prefix",
+        ),
         ("import time; time.sleep(60)", "has not answered within 1 s"),
     ],
 )
@@ -403,6 +409,33 @@ def test_an_answer_that_is_none_is_one_line(
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "conda_resolver" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sys.exit('critical libmamba Download error (7) Could not connect to server [URL]')",
+        (
+            "print(json.dumps({'success': False, 'log_records':"
+            " [{'message': 'Could not resolve host for URL'}]}))"
+        ),
+        (
+            "print(json.dumps({'exception_name': 'CondaHTTPError',"
+            " 'message': 'HTTP 000 CONNECTION FAILED for url <URL>\\nElapsed: -'}))"
+        ),
+        (
+            "print(json.dumps({'exception_name': 'UnavailableInvalidChannel',"
+            " 'message': 'HTTP 503 BUSY for channel x <URL>'}))"
+        ),
+    ],
+)
+def test_a_channel_that_it_cannot_read_is_named(ask: Asking, tmp_path: Path, text: str) -> None:
+    with ChannelServer(tmp_path) as server:
+        gone = server.url
+    engine = program(tmp_path / "bin", "conda", text.replace("URL", f"{gone}/noarch/repodata.json"))
+    with pytest.raises(IndexUnreachable) as caught:
+        ask(spec_of("leaf", channels=(gone,)), engine, patience=Patience(tries=1, silence=5))
+    assert gone in caught.value.where
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,8 @@ class _Tool:
                 directory=Path(work),
             )
         data = _data(done.stdout)
-        if data is None or not data.get("success"):
+        # Some say that they succeeded, and end otherwise.
+        if data is None or done.returncode or not data.get("success"):
             error = diagnose(self.kind, data, done, question, context)
             raise unknown(error, question, context, partial(self._there, question))
         return _linked(data, self.kind)

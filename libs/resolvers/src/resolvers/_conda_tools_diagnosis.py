@@ -18,7 +18,7 @@ from resolvers.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from subprocess import CompletedProcess
 
     from resolvers._conda_question import CondaQuestion
@@ -49,12 +49,12 @@ def diagnose(
 ) -> ResolveError:
     """The error that an answer without packages means: in JSON, or in none."""
     log = redact(f"{done.stdout}\n{done.stderr}".strip())
-    said = redact(done.stderr.strip())
+    said = redact("\n".join((done.stderr.strip(), *_logged(data or {}))).strip())
     if data is None:
         return _by_network(said, question) or EngineFailed(
             kind, f"its answer is not JSON: {_last(said or log)}", log, _by_itself(kind)
         )
-    if "solver_problems" in data:
+    if data.get("solver_problems"):
         texts = [" ".join(str(one).split()) for one in data["solver_problems"]]
         return _unsolvable("; ".join(texts) or "it does not say why", question, context)
     name = str(data.get("exception_name") or "")
@@ -74,6 +74,14 @@ def diagnose(
     return _by_network(said, question) or EngineFailed(
         kind, _first(text) or _last(said) or "it does not say why", log, _by_itself(kind)
     )
+
+
+def _logged(data: Mapping[str, Any]) -> Iterator[str]:
+    """What micromamba has logged, which it may write into its answer in place of standard error."""
+    for one in data.get("log_records") or ():
+        text = one.get("message") or one.get("msg") if isinstance(one, dict) else one
+        if isinstance(text, str):
+            yield text
 
 
 def unknown(
