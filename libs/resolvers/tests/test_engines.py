@@ -456,30 +456,67 @@ def test_a_program_that_will_not_do_is_named(
     assert caught.value.hint
 
 
-def test_nothing_of_it_is_loaded_or_started_unless_it_is_chosen(tmp_path: Path) -> None:
+def test_nothing_of_it_is_loaded_or_started_unless_it_is_chosen(
+    tmp_path: Path, channels: Channels
+) -> None:
     code = """
 import sys
 from pathlib import Path
 from envid.spec import EnvSpec, Options, Source
+from pkgcache.worker import Worker
+from resolvers.conda import CondaResolver
+from resolvers.engines import there
 from resolvers.mixed import MixedResolver
 from resolvers.pypi import PypiResolver
 from resolvers.request import ResolveContext
+folder, index, channel, python, platform = sys.argv[1:]
 started = []
-context = ResolveContext(cache_dir=Path(sys.argv[1]), on_process=started.append)
-spec = EnvSpec.make(
-    requirements={"pypi": ["a"]}, python=sys.argv[3], sources=[Source.make("index", sys.argv[2])],
-    options=Options.make(python_provider="system"),
-)
-PypiResolver().resolve(spec, [sys.argv[4]], context)
-ours = ("_pip", "_programs", "_conda_tools", "conda_lock")
-print([name for name in sys.modules if name.startswith("resolvers.") and name[10:].startswith(ours)])
-print(sorted({name.split()[0] for name in started}))
+context = ResolveContext(cache_dir=Path(folder), on_process=started.append)
+sources = [Source.make("index", index), Source.make("channel", channel)]
+def spec(requirements, provider="conda"):
+    options = Options.make(python_provider=provider)
+    return EnvSpec.make(
+        requirements=requirements, python=python, sources=sources, options=options
+    )
+PypiResolver().resolve(spec({"pypi": ["a"]}, "system"), [platform], context)
+with Worker(on_process=started.append) as worker:
+    CondaResolver(worker).resolve(spec({"conda": ["idna"]}), [platform], context)
+    MixedResolver(worker).resolve(spec({"conda": ["idna"], "pypi": ["a"]}), [platform], context)
+there()
+others = ("_pip", "_programs", "_conda_tools", "_conda_verifying", "conda_lock")
+print([name for name in sys.modules if name.removeprefix("resolvers.").startswith(others)])
+print(sorted({name.partition(" ")[0] for name in started}))
 """
     with FakeIndex(_A1) as index:
         done = subprocess.run(
-            [sys.executable, "-c", code, tmp_path, index.url, THIS_PYTHON, HOST],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            [
+                *(sys.executable, "-c", code, tmp_path, index.url),
+                *(channels.main.as_uri(), THIS_PYTHON, HOST),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     modules, started = done.stdout.splitlines()
     assert modules == "[]"
-    assert "pip" not in started.replace("uv pip", "")
+    # A Python may be asked for its version.
+    assert started.replace("'python', ", "") == "['py-rattler', 'uv', 'worker']"
+
+
+def test_a_cut_off_date_is_told(tmp_path: Path, engine: str) -> None:
+    with FakeIndex() as index:
+        index.add(_A1, uploaded="2020-01-01T00:00:00Z")
+        index.add(_A2, uploaded="2024-01-01T00:00:00Z")
+        spec = spec_of("a", index=index.url, exclude_newer="2022-01-01T00:00:00Z")
+        assert versions(resolve(spec, tmp_path, HOST, pypi_engine=engine)) == {"a": "1"}
+
+
+def test_an_older_pip_knows_no_cut_off_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _program(tmp_path / "bin", "pip", "print('pip 25.3 from x')")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    spec = spec_of("a", index="http://host.test/simple", exclude_newer="2022-01-01")
+    with pytest.raises(UnsupportedRequest, match=r"pip 25\.3 knows of none") as caught:
+        resolve(spec, tmp_path, HOST, pypi_engine="pip")
+    assert "install pip 26.0" in str(caught.value.hint)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from resolvers._conda_tools import LEAST, SETTING, kind_of
-from resolvers._pip import LEAST as LEAST_PIP
-from resolvers._pip import SETTING as PIP_SETTING
-from resolvers._processes import Processes
-from resolvers._programs import find_program
-from resolvers.conda_lock import CONDA_LOCK_SETTING, LEAST_CONDA_LOCK, family
-
 if TYPE_CHECKING:
     from resolvers.request import ResolveContext
 
 __all__ = ["find_engine", "there"]
+
+_NAMES = ("micromamba", "mamba", "conda", "pip", "conda-lock")
 
 
 def find_engine(name: str, context: ResolveContext) -> str:
@@ -24,6 +19,13 @@ def find_engine(name: str, context: ResolveContext) -> str:
     Raises `EngineFailed` where it is missing or too old, or where conda-lock has nothing to run,
     and `UnsupportedRequest` for a path of none of the conda family.
     """
+    from resolvers._conda_tools import LEAST, SETTING, kind_of
+    from resolvers._pip import LEAST as LEAST_PIP
+    from resolvers._pip import SETTING as PIP_SETTING
+    from resolvers._processes import Processes
+    from resolvers._programs import find_program
+    from resolvers.conda_lock import CONDA_LOCK_SETTING, LEAST_CONDA_LOCK, family
+
     processes = Processes(context.on_process)
     try:
         if name == "pip":
@@ -42,5 +44,5 @@ def find_engine(name: str, context: ResolveContext) -> str:
 
 
 def there() -> tuple[str, ...]:
-    """Those that are on PATH, by their names; none is started."""
-    return tuple(name for name in (*LEAST, "pip", "conda-lock") if shutil.which(name))
+    """Those that are on PATH, by their names; nothing of any is loaded or started."""
+    return tuple(name for name in _NAMES if shutil.which(name))
