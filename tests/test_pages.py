@@ -129,6 +129,20 @@ def servers(forge: Path) -> Iterator[Mapping[str, str]]:
         }
 
 
+def a_desk(
+    root: Path, servers: Mapping[str, str], environ: Mapping[str, str] | None = None
+) -> Desk:
+    """A desk at which the usual channel and index are those of the tests."""
+    desk = Desk(root, servers, environ or {})
+    config = desk.home / ".config" / "mfenv" / "mfenv.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        f'channel_alias = "{servers["https://conda.anaconda.org"]}"\n'
+        f'index_url = "{servers["https://pypi.org"]}/simple"\n'
+    )
+    return desk
+
+
 def lines_of(page: list[Block]) -> Iterator[tuple[Block, int, tuple[str, ...], str | None]]:
     """What is done in turn: its block and line, what is typed or written, what is shown."""
     for number, block in enumerate(page):
@@ -155,13 +169,7 @@ def test_a_page_runs(name: str, servers: Mapping[str, str], tmp_path: Path) -> N
                 pytest.skip(reason)
             service = stack.enter_context(running("s3"))
             environ |= {**service.environ, "AWS_ENDPOINT_URL": service.endpoint}
-        desk = Desk(tmp_path, servers, environ)
-        config = desk.home / ".config" / "mfenv" / "mfenv.toml"
-        config.parent.mkdir(parents=True)
-        config.write_text(
-            f'channel_alias = "{servers["https://conda.anaconda.org"]}"\n'
-            f'index_url = "{servers["https://pypi.org"]}/simple"\n'
-        )
+        desk = a_desk(tmp_path, servers, environ)
         doing = list(lines_of(page))
         answers = desk.type([line for _, _, line, _ in doing])
     for (_, number, line, shown), (said, status) in zip(doing, answers, strict=True):
@@ -169,6 +177,18 @@ def test_a_page_runs(name: str, servers: Mapping[str, str], tmp_path: Path) -> N
         fails = any(one.startswith("error: ") for one in (shown or "").splitlines())
         assert (status != 0) == fails, at
         assert shown is None or said_as_shown(said, shown), f"{at}\n-- is shown as:\n{shown}"
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(servers: Mapping[str, str], tmp_path: Path) -> None:
+    readme = (DOCS.parent / "apps" / "cli" / "README.md").read_text()
+    (block,) = (one for one in blocks(readme) if one.kind == "python")
+    desk = a_desk(tmp_path, servers)
+    (written, _), (said, status) = desk.type([("program.py", block.text), ("python program.py",)])
+    assert (written, status) == ("", 0), said
+    full_id, prefix = said.split()
+    assert len(full_id) == 40
+    assert prefix.startswith("/home/ada/")
 
 
 def test_every_block_is_of_a_kind_that_is_known() -> None:
