@@ -142,6 +142,13 @@ class TestCondaLock:
         solves = [one for one in starts if "create" in one["argv"]]
         assert [one["env"]["CONDA_SUBDIR"] for one in solves] == [HOST, FOREIGN]
 
+    def test_it_runs_the_tool_that_is_named(self, ask: Asking, tmp_path: Path) -> None:
+        conda = write_standin(tmp_path / "other", "conda", tmp_path / "log")
+        found = ask(ask.spec(["rich"], ["low"]), conda_engine=str(conda))
+        assert {one.name: one.version for one in found[HOST].packages}["low"] == "2"
+        starts = [json.loads(line)["argv"] for line in (tmp_path / "log").read_text().splitlines()]
+        assert {Path(words[0]).name for words in starts} == {"conda"}
+
     def test_all_platforms_have_one_python(self, ask: Asking) -> None:
         found = ask(ask.spec(["rich"], ["low"], python=">=3.10"), HOST, FOREIGN)
         assert len({each.python for each in found.values()}) == 1
