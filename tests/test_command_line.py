@@ -39,14 +39,16 @@ HEAVY = {
 
 def imported(machine: Machine, *words: str) -> set[str]:
     """The modules that a command imports, beside those that its interpreter starts with."""
-
-    def by(*arguments: str) -> set[str]:
-        done = finish(machine.spawn(sys.executable, "-X", "importtime", *arguments))
-        assert done.status == 0, done.err
-        lines = [line for line in done.err.splitlines() if line.startswith("import time:")]
-        return {line.rpartition("|")[2].strip() for line in lines}
-
-    return by("-m", "mfenv", *words) - by("-c", "")
+    program = """
+import atexit, sys
+before = set(sys.modules)
+atexit.register(lambda: print("MODULES", *(sys.modules.keys() - before), file=sys.stderr))
+from mfenv.__main__ import main
+main()
+"""
+    done = finish(machine.spawn(sys.executable, "-c", program, *words))
+    assert done.status == 0, done.err
+    return set(done.err.rpartition("MODULES ")[2].split())
 
 
 def test_help_is_quick_to_start(machine: Machine) -> None:
@@ -64,7 +66,11 @@ def test_show_and_list_import_only_what_they_need(machine: Machine) -> None:
         *(["history", "a:v1"], ["search", "dep"], ["list", "a*"]),
         *(["report", "a:v1"], ["report", "a:v1", "--json"]),
     ):
-        assert imported(machine, *words) & (HEAVY - {"packaging"}) == set()
+        found = imported(machine, *words)
+        assert found & (HEAVY - {"packaging"}) == set()
+        # Its own module, and none of another command's.
+        own = {name for name in found if name.startswith("mfenv._commands.")}
+        assert len({name for name in own if not name.startswith("mfenv._commands._")}) == 1, own
 
 
 def test_what_is_known_is_answered_without_the_resolver(machine: Machine) -> None:

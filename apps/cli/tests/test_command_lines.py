@@ -31,7 +31,7 @@ class Other(Host):
 
 
 def group(host: Host) -> click.Group:
-    found = click.Group("other", commands={str(one.name): one for one in commands()})
+    found = click.Group("other", commands=commands())
     found.context_settings = {"obj": host}
     return found
 

@@ -21,6 +21,7 @@ Examples:
 
 @click.group(
     cls=Commands,
+    commands=commands(),
     epilog=_EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -28,7 +29,3 @@ Examples:
 @click.version_option(__version__, prog_name="mfenv")
 def cli() -> None:
     """Resolve, share, create and run exact environments of conda and PyPI packages."""
-
-
-for command in commands():
-    cli.add_command(command)

@@ -16,7 +16,7 @@ from mfenv._output import output, output_options
 from mfenv.groups import WrongUsage, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import MutableMapping, Sequence
     from typing import TextIO
 
 __all__ = [
@@ -27,8 +27,11 @@ __all__ = [
 ]
 
 
-def commands() -> tuple[click.Command, ...]:
-    """All commands of `mfenv`, for a group of the caller's; do not change them."""
+def commands() -> MutableMapping[str, click.Command]:
+    """All commands of `mfenv` by name, for a group of the caller's; do not change them.
+
+    Each is imported when it is asked for.
+    """
     from mfenv._commands import COMMANDS
 
     return COMMANDS

@@ -178,6 +178,6 @@ def _step(pathspec: str) -> str:
     return pathspec if pathspec.startswith("step:") else f"step:{pathspec}"
 
 
-for command in commands():
+for command in commands().values():
     environment.add_command(_adapted(command))
 environment.add_command(output_options(import_netflixext))
