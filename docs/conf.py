@@ -21,6 +21,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 
+# Beside a page of the Python API stand its modules, not every name in them.
+toc_object_entries = False
+
 # Annotations name types without their modules, and some names are those of several.
 suppress_warnings = ["ref.python"]
 
