@@ -217,6 +217,20 @@ def test_a_page_is_a_file_that_is_replaced_whole(known: Machine) -> None:
     assert json.loads((known.work / "report.json").read_text()) == known.json("report", "team/a:v1")
 
 
+def test_a_terminal_gets_no_page(known: Machine) -> None:
+    said = known.on_terminal("report", "team/a:v1", "team/a:v2")
+    assert "<" not in said
+    assert "the page is for a browser" in said
+    assert "`mfenv report team/a:v1 team/a:v2 -o report.html`" in " ".join(said.split())
+    assert '"audited": null' in known.on_terminal("report", "team/a:v1", "--json")
+    known.on_terminal("report", "team/a:v1", "-o", "report.html")
+    assert (known.work / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_help_says_that_it_takes_several(machine: Machine) -> None:
+    assert "Usage: mfenv report [OPTIONS] ENV...\n" in machine.ok("report", "--help")
+
+
 def test_advisories_are_asked_for_and_never_a_link_that_runs(
     known: Machine, index: FakeIndex
 ) -> None:

@@ -278,6 +278,50 @@ def test_a_window_of_any_width_is_enough(look: Callable[..., Page], width: int) 
     assert boxes == 0
 
 
+def below_the_tools(page: Page, selector: str) -> bool:
+    """Whether an element is seen, and not behind what stays at the top of the window."""
+    edges: list[float] = page.evaluate(
+        """selector => [
+          document.getElementById("tools").getBoundingClientRect().bottom,
+          document.querySelector(selector).getBoundingClientRect().top,
+          innerHeight,
+        ]""",
+        selector,
+    )
+    return edges == sorted(edges)
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_what_is_gone_to_is_not_behind_the_tools(look: Callable[..., Page], width: int) -> None:
+    page = look(small(), viewport={"width": width, "height": 600}, reduced_motion="reduce")
+    page.get_by_role("link", name="part009").first.click()
+    shows(page, "part009 2.1")
+    assert below_the_tools(page, "#look-title")
+    page.get_by_role("navigation").get_by_role("link", name="Packages").click()
+    page.wait_for_function("location.hash === '#packages'")
+    assert below_the_tools(page, "#packages-title")
+
+
+def test_rows_stay_low_in_a_narrow_window(look: Callable[..., Page]) -> None:
+    licence = "BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0"
+    page = look(seen(licence, one=drawn(12)), viewport={"width": 360, "height": 700})
+    rows = page.locator("#packages tbody tr").evaluate_all(
+        "all => all.map(one => one.offsetHeight)"
+    )
+    assert max(rows) <= 60  # two lines
+
+
+def test_drawings_say_which_environment_they_are_of(look: Callable[..., Page]) -> None:
+    page = look(small())
+    page.get_by_label("Show").select_option("newer linux-64")
+    page.wait_for_function("location.hash === '#2/'")
+    page.emulate_media(media="print")
+    for section in ("#look", "#sizes"):
+        whose = page.locator(section).get_by_text("newer linux-64, one of 3")
+        assert whose.is_visible()
+    assert look(seen(one=drawn(3))).get_by_text("one of 1").count() == 0
+
+
 def test_texts_of_packages_never_run(look: Callable[..., Page]) -> None:
     text = "</script></style><img src=x onerror=alert(1)><script>alert(2)</script>\n<svg onload=alert(3)>"
     page = look(seen(licence=text, **{f"<b>{text}": drawn(3)}))

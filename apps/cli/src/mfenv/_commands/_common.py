@@ -244,8 +244,10 @@ def choice_options(function: _F) -> _F:
 
 
 def env_argument(**options: Any) -> Callable[[Any], Any]:
-    """An argument that names an environment."""
+    """An argument that names an environment, or several."""
     shown = "ENV" if options.get("required", True) else "[ENV]"
+    if options.get("nargs") == -1:
+        shown += "..."
     return click.argument("env", metavar=shown, shell_complete=complete_env, **options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from mfenv._commands._common import (
     platform_option,
     say,
 )
+from mfenv.groups import WrongUsage
 
 _EXAMPLES = """\b
 Examples:
@@ -36,7 +38,7 @@ Examples:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="File to write, and to replace.  [default: standard output]",
+    help="File to write, and to replace.  [default: standard output, if that is no terminal]",
 )
 @local_only_option
 @json_option
@@ -55,6 +57,9 @@ def report(
     """
     from mfenv.replacing import replace_file
 
+    if output is None and not as_json and sys.stdout.isatty():
+        hint = f"`mfenv report {' '.join(env)} -o report.html` writes it to a file"
+        raise WrongUsage("the page is for a browser, and no terminal shows it", hint)
     with open_environments() as environments:
         seen = environments.report(tuple(dict.fromkeys(env)), platforms, audited=audited)
     for note in seen.notes:

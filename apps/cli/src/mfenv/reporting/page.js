@@ -37,7 +37,13 @@
   });
   system.addEventListener("change", nameTheme);
   nameTheme();
-  byId("tools").hidden = false;
+  const tools = byId("tools");
+  tools.hidden = false;
+
+  // What is gone to stands below the tools, which take more rows where the window is narrow.
+  const setTools = () => root.style.setProperty("--tools", `${tools.offsetHeight}px`);
+  setTools();
+  new ResizeObserver(setTools).observe(tools);
 
   // Tables: each heading sorts, numbers the largest first.
   for (const table of document.querySelectorAll("table")) {
@@ -339,6 +345,10 @@
     const changed = part !== other;
     part = other;
     select.value = String(parts.indexOf(part));
+    for (const whose of parts.length > 1 ? document.querySelectorAll(".whose") : []) {
+      whose.hidden = false;
+      whose.textContent = `${select.selectedOptions[0].textContent}, one of ${parts.length} to choose from on a screen`;
+    }
     showPackage(part.packages.has(key) ? key : "");
     if (changed) showSizes();
     // Whoever chose another environment goes on from there.

@@ -122,9 +122,11 @@ def _asked(view: Overview) -> Html:
 
 
 def _pictures(_: Overview) -> Html:
+    whose = element("p", class_="whose", hidden=True)
     graph = section(
         "look",
         "What needs what",
+        whose,
         element("h3", "", id="focus-title", tabindex=-1),
         element(
             "button",
@@ -139,6 +141,7 @@ def _pictures(_: Overview) -> Html:
     sizes = section(
         "sizes",
         "Sizes",
+        whose,
         element(
             "p",
             _swatch("conda"),
