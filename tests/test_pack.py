@@ -45,10 +45,10 @@ def by_tar(archive: Path, prefix: Path) -> None:
     subprocess.run(["tar", "-xf", archive, "-C", prefix], check=True)
 
 
-def set_up(prefix: Path, path: str = os.defpath) -> Done:
+def set_up(prefix: Path, path: str = os.defpath, script: Path | None = None) -> Done:
     environ = {"PATH": path, "LANG": "C.UTF-8"}
     done = subprocess.run(
-        [prefix / SCRIPT], capture_output=True, text=True, env=environ, check=False
+        [script or prefix / SCRIPT], capture_output=True, text=True, env=environ, check=False
     )
     return Done(status=done.returncode, out=done.stdout, err=done.stderr)
 
@@ -425,3 +425,84 @@ def test_what_was_interrupted_and_what_somebody_changed_is_led_on(
     assert (done.status, done.err) == (0, note)
     assert (one / "bin/greeter").read_text().endswith(f"# mine: {one}\n")
     assert said(one, "bin/greeter").splitlines()[0] == f"hello from {one}"
+
+
+def test_what_somebody_changed_and_added_is_led_once_whatever_happens(
+    conda: Machine, tmp_path: Path
+) -> None:
+    """To a place whose name begins with that of the one before, and stopped halfway there."""
+    one, two = tmp_path / "env", tmp_path / "env2"
+    by_tar(packed(conda, *GREETER), one)
+    assert set_up(one).status == 0
+    script, later = one / "bin/greeter", one / "bin/later"
+    text = script.read_text()
+    script.write_text(f"{text}# mine: {one}, and beside it {one}-data\n")
+    later.write_text(f"#!{one}/bin/greeter\n")  # as pip writes what it installs
+    later.chmod(0o755)
+    expected = text.replace(str(one), str(two)) + f"# mine: {two}, and beside it {one}-data\n"
+    one.rename(two)
+    # Its records come after the files.
+    manifest = json.loads((two / ".mfenv-pack/manifest.json").read_text())
+    records = {(two / path).parent for path in manifest["records"]}
+    for path in records:
+        path.chmod(0o555)
+    before = unprivileged()
+    words = ("/bin/sh", "-c", f'{before}; exec "$0"', two / SCRIPT)
+    assert finish(conda.spawn(*words)).status == 1
+    for path in records:
+        path.chmod(0o755)
+    assert (two / "bin/greeter").read_text() == expected
+    done = set_up(two)
+    assert done.status == 0
+    assert "note: `bin/greeter` was changed, and is led there as it is\n" in done.err
+    assert "note: `bin/later` came later, and is led there as it is\n" in done.err
+    assert (two / "bin/greeter").read_text() == expected
+    assert said(two, "bin/later").splitlines()[0] == f"hello from {two}"
+    link = tmp_path / "folder/link"
+    link.parent.mkdir()
+    link.symlink_to("../env2/bin/mfenv-unpack")
+    done = set_up(two, script=link)
+    assert (done.status, done.out) == (0, f"the prefix is `{two}`, as it was\n")
+
+
+@pytest.mark.parametrize("python", ["conda", "machine"])
+def test_it_has_nothing_to_do_where_nobody_can_write(
+    request: pytest.FixtureRequest, tmp_path: Path, python: str
+) -> None:
+    """As in a container, whose entry point runs it, or in a directory of somebody else."""
+    before = unprivileged()
+    machine: Machine = request.getfixturevalue(python)
+    prefix = tmp_path / "env"
+    by_tar(packed(machine, "--pypi", "app"), prefix)
+    interpreter = Path(machine.ok("create", "a:v1")) / "bin/python"
+    path = f"{Path(os.path.realpath(interpreter)).parent}:{os.defpath}"
+    assert set_up(prefix, path).status == 0
+    expected = tree(prefix)
+    folders = [prefix, *(one for one in prefix.rglob("*") if one.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    words = ("/bin/sh", "-c", f'PATH={path}; {before}; exec "$0"', prefix / SCRIPT)
+    done = finish(machine.spawn(*words))
+    for folder in folders:
+        folder.chmod(0o755)
+    assert (done.status, done.out) == (0, f"the prefix is `{prefix}`, as it was\n"), done.err
+    assert tree(prefix) == expected
+
+
+def test_where_it_is_damaged_its_script_says_which_file(conda: Machine, tmp_path: Path) -> None:
+    prefix = tmp_path / "env"
+    by_tar(packed(conda, "--conda", "greeter"), prefix)
+    record = next(prefix.glob("conda-meta/greeter-*.json"))
+    for path in (record, prefix / ".mfenv-pack/manifest.json"):
+        kept = path.read_bytes()
+        path.write_bytes(b"")
+        done = set_up(prefix)
+        name = path.relative_to(prefix)
+        text = f"error: `{prefix}` is not set up: `{name}` cannot be read: unpack the archive again"
+        assert (done.status, done.out, done.err) == (1, "", f"{text}\n")
+        path.write_bytes(kept)
+    assert set_up(prefix).status == 0
+    (prefix / ".mfenv-pack/manifest.json").unlink()
+    done = set_up(prefix)
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert f"`{prefix}` is no environment" in done.err

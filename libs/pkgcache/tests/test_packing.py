@@ -137,6 +137,37 @@ def test_its_prefix_is_set_again_and_again(
     assert tree(tmp_path / "env") == before
 
 
+@pytest.mark.parametrize(
+    ("text", "mode", "expected"),
+    [
+        ("#!/a/e/bin/x\n", "text", "#!/a/e2/bin/x\n"),
+        ("at '/a/e':/a/e;/a/e\n", "text", "at '/a/e2':/a/e2;/a/e2\n"),
+        (
+            "In /a/e. -I/a/e/include file:///a/e/x",
+            "text",
+            "In /a/e2. -I/a/e2/include file:///a/e2/x",
+        ),
+        ("/a/e-data /a/e.old /a/e_x /a/ee /a/e~", "text", "/a/e-data /a/e.old /a/e_x /a/ee /a/e~"),
+        ("/b/a/e/x ./a/e/x ~/a/e/x", "text", "/b/a/e/x ./a/e/x ~/a/e/x"),
+        ("/a/e2/x /a/e/x", "text", "/a/e2/x /a/e2/x"),
+        ("1/a/before/x\0\0/a/e-data\0", "binary", "1/a/e2/x\0\0\0\0\0\0/a/e-data\0"),
+    ],
+)
+def test_what_somebody_changed_is_led_once(text: str, mode: Any, expected: str) -> None:
+    before = ["/a/before", "/a/e", "/a/e2"]
+    led = _placeholder.led(text.encode(), before, "/a/e2", mode).decode()
+    assert led == expected
+    assert _placeholder.led(led.encode(), before, "/a/e2", mode).decode() == expected
+
+
+def test_into_itself_it_is_led_once() -> None:
+    first = _placeholder.led(b"/a/e/x", ["/a/e"], "/a/e/e", "text")
+    assert first == b"/a/e/e/x"
+    assert _placeholder.led(first, ["/a/e/e", "/a/e"], "/a/e/e", "text") == first
+    with pytest.raises(_placeholder.NoRoom):
+        _placeholder.led(b"/a/e/x\0", ["/a/e"], "/a/e2", "binary")
+
+
 @pytest.mark.parametrize("minor", ["3.8", "3.13"])
 def test_the_oldest_and_the_newest_python_of_a_machine(
     archive: Path, cache: PackageCache, tmp_path: Path, minor: str
@@ -271,7 +302,10 @@ def manifest(change: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
         (manifest(lambda one: one["holders"][0].__setitem__(1, "/")), "has no manifest"),
         (manifest(lambda one: one["holders"][0].__setitem__(2, "other")), "has no manifest"),
         (manifest(lambda one: one["records"].append("../x")), "has no manifest"),
-        (manifest(lambda one: one["records"].append("bin/tool")), "records of its packages"),
+        (
+            manifest(lambda one: one["records"].append("bin/tool")),
+            "`bin/tool`, which cannot be read",
+        ),
     ],
 )
 def test_contents_that_are_not_right(

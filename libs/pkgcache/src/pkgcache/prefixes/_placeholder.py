@@ -9,12 +9,18 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pkgcache.archives.records import FileMode
 
 # What the kernel reads of a first line, with `#!` and the end of the line.
 _LONGEST_SHEBANG = 127 if sys.platform == "linux" else 512
 _FIRST_LINE = re.compile(rb"#![ \t]*([^\n\r]*)")
 _PYTHON = re.compile(rb"(?:python|pypy)[0-9.]*w?")
+
+# Around a path: no more of a name. But `-I/path` is one, and a full stop may end a sentence.
+_BEFORE = rb"(?:(?<![\w.~\x80-\xff-])|(?<=[^\w./-]-[A-Za-z]))"
+_BEHIND = rb"(?!\.*[\w~+@%\x80-\xff-])"
 
 
 class NoRoom(ValueError):
@@ -34,6 +40,29 @@ def replaced(data: bytes, placeholder: str, prefix: bytes, mode: FileMode) -> by
     if mode == "binary":
         return _in_strings(data, old, prefix)
     return _short_shebang(data.replace(old, prefix), prefix)
+
+
+def led(data: bytes, prefixes: Sequence[str], final: str, mode: FileMode) -> bytes:
+    """`data`, whatever is in it, with `final` for each of `prefixes` and where that stands already.
+
+    They count where they stand as paths, and not as the start of the names of others. Raises
+    `NoRoom` where that cannot be without moving a byte, in mode `binary`.
+    """
+    new = os.fsencode(final)
+    # All in one pass, the longest first: none is found again in what was put there before.
+    olds = sorted({new, *map(os.fsencode, prefixes)}, key=len, reverse=True)
+    names = b"(?:" + b"|".join(map(re.escape, olds)) + b")" + _BEHIND
+
+    def shortened(match: re.Match[bytes]) -> bytes:
+        text = re.sub(names, lambda _: new, match[0])
+        if len(text) > len(match[0]):
+            raise NoRoom(len(match[0]))
+        return text.ljust(len(match[0]), b"\0")
+
+    if mode == "binary":
+        # In front there may be anything, such as the length of the text.
+        return re.sub(names + rb"[^\0]*", shortened, data)
+    return _short_shebang(re.sub(_BEFORE + names, lambda _: new, data), new)
 
 
 def _in_strings(data: bytes, old: bytes, new: bytes) -> bytes:

@@ -23,14 +23,14 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 from pkgcache.prefixes import _placeholder
 
 if TYPE_CHECKING:
     from pkgcache.archives.records import FileMode
 
-# ruff: noqa: PTH103, PTH105, PTH108, PTH113, PTH114, PTH117, PTH118, PTH123  (as few imports as possible)
+# ruff: noqa: PTH103, PTH105, PTH108, PTH112, PTH113, PTH114, PTH117, PTH118, PTH123, PTH208  (as few imports as possible)
 # ruff: noqa: UP006, UP035  (aliases of types are made when it is run, by Python 3.8)
 
 FOLDER = ".mfenv-pack"
@@ -38,6 +38,7 @@ MANIFEST = FOLDER + "/manifest.json"
 SCHEMA_VERSION = 1
 _STATE = FOLDER + "/prefix.json"
 _KEPT = FOLDER + "/kept"
+_SCRIPT = b"#!"
 _PLATFORMS = {
     "linux-64": ("linux", "x86_64"),
     "linux-aarch64": ("linux", "aarch64"),
@@ -50,6 +51,14 @@ Digests = Dict[str, Tuple[bytes, int]]
 
 class CannotSet(Exception):
     """The prefix cannot be set; nothing was changed, or another run goes on from here."""
+
+
+class CannotRead(CannotSet):
+    """What says what is in the environment cannot be read: the file `path` of it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"`{path}` cannot be read: unpack the archive again")
+        self.path = path
 
 
 class PrefixFile(NamedTuple):
@@ -70,7 +79,8 @@ def set_prefix(root: str, final: str, manifest: Dict[str, Any]) -> List[str]:
     _check(final, holders)
     before = _prefixes(root)
     # First: whatever is done of it when it is interrupted, the next run knows from what to what.
-    _write(root, _STATE, _json({"prefixes": [final, *(one for one in before if one != final)]}))
+    on_the_way = [final, *(one for one in before if one != final)]
+    _write_state(root, on_the_way, before)
     notes = []
     digests: Digests = {}
     for holder in holders:
@@ -82,8 +92,8 @@ def set_prefix(root: str, final: str, manifest: Dict[str, Any]) -> List[str]:
             there = file.read()
         packed = _packed(root, there, holder, [final, *before])
         if packed is None:
-            notes.append(f"`{holder.path}` was changed, and is led there as it is")
-            _move_changed(root, there, holder, final, before)
+            led = _lead(root, there, holder, [holder.placeholder, *before], final)
+            notes.append(f"`{holder.path}` was changed, and {led}")
             continue
         content = _placeholder.replaced(packed, holder.placeholder, os.fsencode(final), holder.mode)
         if content != there:
@@ -91,7 +101,8 @@ def set_prefix(root: str, final: str, manifest: Dict[str, Any]) -> List[str]:
         digests[holder.path] = (hashlib.sha256(content).digest(), len(content))
     for path in manifest["records"]:
         _correct(root, path, digests)
-    _write(root, _STATE, _json({"prefixes": [final]}))
+    notes += _lead_later(root, {holder.path for holder in holders}, before, final)
+    _write_state(root, [final], on_the_way)
     return notes
 
 
@@ -99,6 +110,20 @@ def prefix_set(root: str) -> str:
     """The prefix that an environment was set to, empty where it was to none, or to that in part."""
     prefixes = _prefixes(root)
     return prefixes[0] if len(prefixes) == 1 else ""
+
+
+def read_manifest(root: str) -> Dict[str, Any]:
+    """The manifest of the environment in `root`. Raises `CannotSet` where it is damaged."""
+    try:
+        with open(os.path.join(root, MANIFEST), encoding="utf-8") as file:
+            manifest: Dict[str, Any] = json.load(file)
+        if manifest["sha256"] != manifest_digest(manifest):
+            raise CannotSet(f"`{MANIFEST}` was changed: unpack the archive again")
+    except FileNotFoundError:
+        raise CannotSet(f"it has no `{MANIFEST}`, as what `mfenv pack` made has") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise CannotRead(MANIFEST) from None
+    return manifest
 
 
 def manifest_digest(manifest: Dict[str, Any]) -> str:
@@ -113,9 +138,7 @@ def is_state(path: str) -> bool:
 
 
 def check_machine(manifest: Dict[str, Any]) -> None:
-    """Raise `CannotSet` where the environment is for another machine, or its manifest is damaged."""
-    if manifest["sha256"] != manifest_digest(manifest):
-        raise CannotSet(f"`{MANIFEST}` was changed")
+    """Raise `CannotSet` where the environment is for another machine."""
     wanted = manifest["platform"]
     system, machine = _PLATFORMS[wanted]
     if (sys.platform, platform.machine()) != (system, machine):
@@ -161,7 +184,13 @@ def _prefixes(root: str) -> List[str]:
     except FileNotFoundError:
         return []
     except (ValueError, LookupError, TypeError):
-        raise CannotSet(f"`{_STATE}` cannot be read") from None
+        raise CannotRead(_STATE) from None
+
+
+def _write_state(root: str, prefixes: List[str], before: List[str]) -> None:
+    # Where there is nothing to do, the environment may be one that nobody can write.
+    if prefixes != before:
+        _write(root, _STATE, _json({"prefixes": prefixes}))
 
 
 def _packed(root: str, there: bytes, holder: PrefixFile, prefixes: List[str]) -> Any:
@@ -220,20 +249,39 @@ def _put(root: str, packed: bytes, content: bytes, holder: PrefixFile, final: st
     return content
 
 
-def _move_changed(
-    root: str, there: bytes, holder: PrefixFile, final: str, before: List[str]
-) -> None:
-    """Lead a file that somebody changed from where it was to `final`, as far as it can be."""
-    content = there
-    for prefix in (holder.placeholder, *before):
-        if prefix == final:
-            continue
-        try:
-            content = _placeholder.replaced(content, prefix, os.fsencode(final), holder.mode)
-        except _placeholder.NoRoom:
-            continue
+def _lead(root: str, there: bytes, holder: PrefixFile, prefixes: Sequence[str], final: str) -> str:
+    """Lead a file that cannot be made anew from `prefixes` to `final`; says how it went."""
+    try:
+        content = _placeholder.led(there, prefixes, final, holder.mode)
+    except _placeholder.NoRoom:
+        return "is not led there: the path is too long for it"
     if content != there:
         _write(root, holder.path, content, like=True)
+    return "is led there as it is"
+
+
+def _lead_later(root: str, known: Set[str], prefixes: Sequence[str], final: str) -> List[str]:
+    """Lead the scripts that came later, as pip writes them; gives a note for each."""
+    notes: List[str] = []
+    folder = os.path.join(root, "bin")
+    if not prefixes or not os.path.isdir(folder):
+        return notes
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if f"bin/{name}" in known or os.path.islink(path) or not os.path.isfile(path):
+            continue
+        try:
+            with open(path, "rb") as file:
+                start = file.read(len(_SCRIPT))
+                there = start + file.read() if start == _SCRIPT else b""
+        except PermissionError:
+            notes.append(f"`bin/{name}` may not be read, and stays as it is")
+            continue
+        content = _placeholder.led(there, prefixes, final, "text")
+        if content != there:
+            _write(root, f"bin/{name}", content, like=True)
+            notes.append(f"`bin/{name}` came later, and is led there as it is")
+    return notes
 
 
 def _correct(root: str, path: str, digests: Digests) -> None:
@@ -241,12 +289,14 @@ def _correct(root: str, path: str, digests: Digests) -> None:
     try:
         with open(os.path.join(root, path), encoding="utf-8", newline="") as file:
             text = file.read()
+        if path.endswith(".json"):
+            content = _conda_record(root, text, digests)
+        else:
+            content = _wheel_record(root, path, text, digests)
     except FileNotFoundError:
         return
-    if path.endswith(".json"):
-        content = _conda_record(root, text, digests)
-    else:
-        content = _wheel_record(root, path, text, digests)
+    except (ValueError, LookupError, TypeError, AttributeError, csv.Error):
+        raise CannotRead(path) from None
     if content != text:
         _write(root, path, content.encode(), like=True)
 

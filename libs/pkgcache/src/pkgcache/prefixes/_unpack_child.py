@@ -4,29 +4,30 @@ Takes the directory of the environment. For one whose Python is that of the mach
 that runs this becomes its own.
 """
 
-# ruff: noqa: PTH108, PTH114, PTH118, PTH123, PTH208, T201  (few imports; it talks to a user)
+# ruff: noqa: PTH108, PTH113, PTH114, PTH118, PTH208, T201  (few imports; it talks to a user)
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pkgcache.prefixes import _setting
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(root: str) -> int:
     """Set the prefix to `root`; gives the exit status."""
     try:
-        with open(os.path.join(root, _setting.MANIFEST), encoding="utf-8") as file:
-            manifest: dict[str, Any] = json.load(file)
+        manifest = _setting.read_manifest(root)
         _setting.check_machine(manifest)
         before = _setting.prefix_set(root)
-        if manifest["system_python"]:
+        if manifest["system_python"] and not (before == root and _is_venv(root)):
             _make_venv(root, manifest)
         notes = _setting.set_prefix(root, root, manifest)
-    except (_setting.CannotSet, OSError, ValueError, LookupError, TypeError) as error:
+    except (_setting.CannotSet, OSError) as error:
         reason = str(error)
         if isinstance(error, OSError) and error.strerror:
             reason = f"{error.strerror.lower()}: `{error.filename or root}`"
@@ -40,6 +41,15 @@ def main(root: str) -> int:
         was = f", and was `{before}`" if before else ""
         print(f"the prefix is `{root}` now{was}")
     return 0
+
+
+def _is_venv(root: str) -> bool:
+    """Whether it is a virtual environment of the interpreter that runs this."""
+    names = ("python", "python3", "python{}.{}".format(*sys.version_info))
+    links = [os.path.join(root, "bin", name) for name in names]
+    own = os.path.realpath(sys.executable)
+    made = os.path.isfile(os.path.join(root, "pyvenv.cfg"))
+    return made and all(os.path.realpath(link) == own for link in links)
 
 
 def _make_venv(root: str, manifest: dict[str, Any]) -> None:

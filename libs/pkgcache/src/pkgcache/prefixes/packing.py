@@ -67,11 +67,26 @@ _STUB = """\
 #!/bin/sh
 # Sets the prefix of this environment to where it lies: after `tar -x`, and whenever it was moved.
 set -eu
-case $0 in
-*/*) bin=${{0%/*}} ;;
-*) bin=. ;;
-esac
-root=$(CDPATH= cd -- "$bin/.." && pwd)
+at=$0
+while :; do
+    case $at in
+    */*) bin=${{at%/*}}/ ;;
+    *) bin=./ ;;
+    esac
+    # A link to it may be anywhere; `ls` is in every system, `readlink` is not.
+    [ -L "$at" ] || break
+    to=$(ls -ld -- "$at")
+    to=${{to#*" -> "}}
+    case $to in
+    /*) at=$to ;;
+    *) at=$bin$to ;;
+    esac
+done
+root=$(CDPATH= cd -- "$bin.." && pwd)
+if [ ! -f "$root/{manifest}" ]; then
+    echo "error: \\`$root\\` is no environment: there is no {manifest} in it" >&2
+    exit 1
+fi
 theirs=${{LD_LIBRARY_PATH-}}
 for python in {candidates}; do
     case $python in
@@ -226,7 +241,11 @@ class _Contents:
         )
         own = [f'"$root/bin/python{self._minor}"'] if self.has_python else []
         stub = _STUB.format(
-            candidates=" ".join([*own, *names]), test=version, code=_CODE, wanted=self.wanted
+            candidates=" ".join([*own, *names]),
+            test=version,
+            code=_CODE,
+            manifest=_setting.MANIFEST,
+            wanted=self.wanted,
         )
         self._own(_SCRIPT, stub.encode(), executable=True)
         here = Path(__file__).parent

@@ -6,7 +6,6 @@ run, and it is laid out beside its place, which it gets when every file has its 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import io
@@ -163,10 +162,10 @@ class _Unpacking:
         try:
             _setting.check_machine(manifest)
             notes = _setting.set_prefix(str(site.root), str(site.final), manifest)
+        except _setting.CannotRead as error:
+            raise BadTar(f"has `{error.path}`, which cannot be read") from None
         except _setting.CannotSet as error:
             raise PrefixError(str(site.final), str(error)) from None
-        except (ValueError, LookupError, TypeError, AttributeError, csv.Error):
-            raise BadTar("has records of its packages that cannot be read") from None
         for note in notes:
             progress.note(note)
 
