@@ -12,6 +12,8 @@ import pytest
 from mfenv._cli import cli
 from mfenv.command_line import run
 
+from .helpers import finish
+
 if TYPE_CHECKING:
     from .helpers import Machine
 
@@ -29,7 +31,7 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["uninstall", "x"], "mfenv remove"),
         (["pip", "uninstall", "x"], "mfenv remove"),
         (["delete", "x"], "mfenv rm"),
-        (["install", "x"], "mfenv create"),
+        (["install", "x"], None),
         (["sync"], "mfenv create"),
         (["update"], "mfenv resolve --update"),
         (["env", "list"], "mfenv list"),
@@ -38,7 +40,7 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["env", "remove"], "mfenv rm"),
         (["env", "update"], "mfenv resolve --update"),
         (["env", "--help"], "mfenv list"),
-        (["pip", "install", "x"], "mfenv create"),
+        (["pip", "install", "x"], None),
         (["pip", "tree"], "mfenv tree"),
         (["info"], "mfenv doctor"),
         (["clean"], "mfenv gc"),
@@ -54,7 +56,7 @@ def test_without_a_command_the_help_is_shown(machine: Machine, words: list[str])
         (["explain", "x"], "mfenv why"),
         (["cache", "frobnicate"], None),
         (["help", "env", "list"], "mfenv list"),
-        (["conda", "install", "numpy"], "mfenv create"),
+        (["conda", "install", "numpy"], None),
         (["uv", "tool", "run", "x"], "mfenv run"),
     ],
 )
@@ -155,6 +157,47 @@ def test_a_store_that_is_not_there_is_told_from_one_that_must_not_be_asked(
 )
 def test_an_option_that_there_is_not(machine: Machine, words: list[str], message: str) -> None:
     assert message in machine.fails(*words, status=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["create", "-n", "x"], "did you mean `--name`?"),
+        (["config", "set", "store", "x"], "write `NAME = VALUE` into mfenv.toml"),
+        (["add", "new.txt", "six"], "`touch new.txt` makes an empty one"),
+    ],
+)
+def test_what_is_typed_elsewhere_is_led_here(machine: Machine, words: list[str], hint: str) -> None:
+    assert hint in machine.fails(*words, status=2)
+
+
+def test_what_is_nearly_a_name_is_told(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "dep", "--alias", "team/a:v1")
+    machine.ok("alias", "team/a:v1", "team/a:v2")
+    machine.file("r.txt", "dep\n")
+    for command in ("show", "tree", "history"):
+        assert "known are `team/a:v1`, `team/a:v2`" in machine.fails(command, "team/a")
+    assert "`r.txt` is a file, and no environment" in machine.fails("tree", "r.txt")
+
+
+def test_a_directory_stands_for_its_environment(machine: Machine) -> None:
+    ids = machine.ok("resolve", "--pypi", "dep", "--alias", "team/a:v1")
+    path = machine.ok("create", "team/a:v1", "--prefix", "mine")
+    for name in ("./mine", path, "../work/mine/"):
+        assert machine.json("show", name)["environments"][0]["full_id"] == ids.partition(":")[2]
+        program = ("python", "-c", "import sys; print(sys.prefix)")
+        assert machine.ok("run", name, "--", *program) == path
+    assert "(mine) " in machine.ok("activate", "./mine", "--shell", "sh")
+    assert "no directory of an environment" in machine.fails("show", "./other")
+    machine.ok("rm", "./mine")
+    assert "no directory of an environment" in machine.fails("run", "./mine", "--", "python")
+
+
+def test_a_failed_activation_ends_a_strict_script(machine: Machine) -> None:
+    code = f'set -e; eval "$({sys.executable} -m mfenv activate nobody)"; echo goes on'
+    done = finish(machine.spawn("/bin/sh", "-c", code))
+    assert (done.status, done.out) == (1, "")
+    assert "`nobody` is not known here" in done.err or "neither known here" in done.err
 
 
 def test_help_is_that_of_the_command(machine: Machine) -> None:

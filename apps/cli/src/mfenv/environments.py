@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Created", "Environments", "Removed", "Resolved"]
 
-_IN_IDS = frozenset("0123456789abcdef:")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
@@ -536,24 +534,27 @@ class Environments:
         return tuple(Path(row.path) for row in rows)
 
     def prefix_for(self, name: str) -> Path:
-        """The prefix that `name` names: by its own name, or as that of an environment."""
-        row = self._site.registry.prefix_named(name)
+        """The prefix that `name` names: by its own name or path, or as that of an environment."""
+        row = self._site.registry.prefix_meant(name)
         if row is None:
             return self.create(name).prefix
-        if Path(row.path).is_dir():
-            self._prefixes.check(Path(row.path), name, row.env_id)
-            return Path(row.path)
+        path, full = Path(row.path), ":".join(row.env_id[:2])
+        if path.is_dir():
+            self._prefixes.check(path, name, row.env_id)
+            return path
         # Deleted by hand, or moved aside by a replacement that was killed.
-        full = f"{row.env_id.req_id}:{row.env_id.full_id}"
-        return self.create(full, as_name=name, exist_ok=True).prefix
+        place = None if row.name else path
+        return self.create(full, as_name=row.name, prefix=place, exist_ok=True).prefix
 
     def prompt_name(self, name: str) -> str:
         """What the prompt of a shell calls the environment or prefix that `name` names.
 
-        The name itself; of ids an alias, or the start of them where there is none.
+        The name itself; of a directory its last part; of ids an alias, or the start of them where
+        there is none.
         """
-        if not set(name) <= _IN_IDS or self._site.registry.prefix_named(name):
-            return name
+        row = self._site.registry.prefix_meant(name)
+        if row or not set(name) <= set("0123456789abcdef:"):
+            return (row.name or Path(row.path).name) if row else name
         aliases = self.aliases_of(self.find(name, (host_platform(),))[0])
         return aliases[0] if aliases else name[:8]
 
@@ -583,8 +584,7 @@ class Environments:
         `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
         self._site.registry.check_writable(freeing=True)
-        row = self._site.registry.prefix_named(name)
-        if row:
+        if row := self._site.registry.prefix_meant(name):
             return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))
         path = Path(name).expanduser().absolute()
         try:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envid.aliases import Alias, FullRef, PastRef, PrefixRef, ReqRef, StepRef, parse_ref
+from envid.aliases import (
+    DEFAULT_TAG,
+    Alias,
+    FullRef,
+    PastRef,
+    PrefixRef,
+    ReqRef,
+    StepRef,
+    parse_ref,
+)
 from envid.errors import InvalidAlias
 from envid.ids import EnvId
 from envid.platforms import host_platform
@@ -17,6 +27,7 @@ from mfenv.errors import (
     NoStore,
     UnknownEnvironment,
 )
+from mfenv.registry import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finder", "StepFinder", "taken"]
 
+_TAGS = 5
 StepFinder = Callable[[StepRef], FullRef]
 """Gives the environment that a step ran in; raises `UnknownEnvironment`."""
 
@@ -160,7 +172,12 @@ class Finder:
         is the name of a created prefix and nothing else means the environment in it. With `fresh`
         only the store is asked.
         """
-        created = None if fresh else self._registry.prefix_named(name)
+        created = None if fresh else self._registry.prefix_meant(name)
+        if name.startswith(PATHS) and created is None and not fresh:
+            raise UnknownEnvironment(
+                f"`{name}` is no directory of an environment that is known here",
+                "`mfenv list` shows what is known here, with its directories",
+            )
         try:
             return self._target(name, platforms, fresh=fresh)
         # After all else: an alias or an id means the same on every machine, the name of a prefix on
@@ -309,6 +326,13 @@ class Finder:
         )
 
     def _unknown(self, name: str) -> UnknownEnvironment:
+        if Path(name).is_file():
+            hint = "`mfenv resolve`, `mfenv run` and `mfenv create --lock` take a file as an option"
+            return UnknownEnvironment(f"`{name}` is a file, and no environment", hint)
+        base = name.removesuffix(f":{DEFAULT_TAG}")
+        if ":" not in base and (tags := self._registry.names(f"{base}:")):
+            hint = f"known are {', '.join(f'`{alias}`' for alias in tags[:_TAGS])}"
+            return UnknownEnvironment(f"`{base}:{DEFAULT_TAG}` is not known here", hint)
         if self._settings.local_only:
             hint = "leave out `local_only`, or run `mfenv get` once"
             return UnknownEnvironment(

@@ -25,7 +25,7 @@ _ELSEWHERE = {
     "completion install": ("autocomplete", "completions", "generate-shell-completion"),
     "config": ("configure", "project", "settings", "workspace"),
     "create": (
-        *("clone", "global", "install", "make", "new", "reinstall", "sync", "tool", "venv"),
+        *("clone", "global", "make", "new", "reinstall", "sync", "tool", "venv"),
         "virtualenv",
     ),
     "diff": ("changes", "compare"),
@@ -63,6 +63,8 @@ _GROUPS = ("conda", "env", "envs", "mamba", "pip", "pixi", "poetry", "project", 
 _OTHERWISE = {
     "`exit` leaves the shell that `mfenv shell` started": ("deactivate",),
     "`mfenv --version` says which one this is": ("version",),
+    "`mfenv resolve -r FILE` or `--pypi PACKAGE` finds packages, `mfenv create` makes what was found, "
+    "and `mfenv run -r FILE -- CMD` does both": ("install",),
     "mfenv is upgraded by what installed it: `pip install --upgrade mfenv`": (
         "self",
         "self-update",

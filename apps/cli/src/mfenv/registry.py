@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.aliases import FullRef
@@ -24,7 +25,6 @@ from mfenv.rows import EnvRow, PrefixRow, Remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
     from typing import Any
 
 __all__ = ["Registry"]
@@ -38,6 +38,9 @@ _UNUSED = (
     " (select 1 from defaults d where d.req_id=p.req_id and d.full_id=p.full_id"
     "   and d.platform=p.platform))"
 )
+
+PATHS = (os.sep, f"{os.curdir}{os.sep}", f"{os.pardir}{os.sep}", f"~{os.sep}")
+"""How a text begins that is the path of a directory, and never the name of an environment."""
 
 
 class Registry(Database):
@@ -368,6 +371,12 @@ class Registry(Database):
 
     def prefix_named(self, name: str) -> PrefixRow | None:
         return next(self._prefixes("where name=cast(? as text)", (os.fsencode(name),)), None)
+
+    def prefix_meant(self, text: str) -> PrefixRow | None:
+        """The prefix of that name, or the one in the directory of a path that says it is one."""
+        if text.startswith(PATHS):
+            return self.prefix_at(Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100
+        return self.prefix_named(text)
 
     def prefix_at(self, path: Path) -> PrefixRow | None:
         return next(self._prefixes("where path=cast(? as text)", (os.fsencode(path),)), None)

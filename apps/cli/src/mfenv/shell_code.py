@@ -34,8 +34,10 @@ def shell_code(prefix: Path, environ: Mapping[str, str], shell: str, prompt: str
     values = {key: environment[key] for key in ours if key != "PATH"}
     # The shell is the user's, who goes on with mfenv in it: its settings stay.
     gone = [key for key in environ if key not in environment and not key.startswith("MFENV_")]
-    lines = _fish if name == "fish" else _posix
-    return "\n".join(lines(prefix, values, gone, f"({prompt}) ")) + "\n"
+    if name == "fish":
+        # `eval (mfenv activate ENV)` gives fish the lines as words of one.
+        return "".join(f"{line};\n" for line in _fish(prefix, values, gone, f"({prompt}) "))
+    return "".join(f"{line}\n" for line in _posix(prefix, values, gone, f"({prompt}) "))
 
 
 def _posix(

@@ -39,10 +39,17 @@ def activate(env: str, shell: str | None) -> None:
     if left_out := say_left_out(os.environ):
         say(f"note: {left_out}")
 
-    with open_environments() as environments:
-        prefix = environments.prefix_for(env)
-        prompt = environments.prompt_name(env)
-    click.echo(shell_code(prefix, os.environ, shell or _parent(), prompt), nl=False)
+    try:
+        with open_environments() as environments:
+            prefix = environments.prefix_for(env)
+            prompt = environments.prompt_name(env)
+        code = shell_code(prefix, os.environ, shell or _parent(), prompt)
+    except Exception:
+        # For `eval`, whose status is that of what it is given: else a script would go on outside.
+        if not sys.stdout.isatty():
+            click.echo("false")
+        raise
+    click.echo(code, nl=False)
     if sys.stdout.isatty():
         say(f'`eval "$(mfenv activate {env})"` takes the shell there; this only shows how')
 

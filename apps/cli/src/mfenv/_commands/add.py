@@ -124,6 +124,8 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
     more = {"edits": [one.to_dict() for one in edited.edits]}
     if not outcome and not options["no_resolve"]:
         say(f"`{edited.path}` asks for nothing by now, so that nothing is resolved")
+    if outcome and not outcome.before and not outcome.known:
+        say("what it asked for before is not known resolved, so that no packages are compared")
     if outcome:
         tell(outcome, as_json=options["as_json"], more=more)
     elif options["as_json"]:
@@ -161,6 +163,8 @@ def _source(how: str, name: str, packages: tuple[str, ...]) -> Path:
 
 def _no_file(how: str, word: str, packages: tuple[str, ...]) -> WrongUsage:
     shown = packages[0] if packages else word
+    if how == "add" and Path(word).suffix in (".txt", ".in"):
+        return WrongUsage(f"there is no file `{word}`", f"`touch {word}` makes an empty one")
     if how == "add":
         hint = f"; `mfenv resolve --using ENV --pypi {shown}` adds to an environment"
     else:

@@ -12,13 +12,19 @@ from mfenv._commands._common import (
     settings_in_force,
 )
 from mfenv._layout import table
+from mfenv.groups import WrongUsage
 
 
 @click.command(epilog="\b\nExamples:\n  MFENV_PLATFORMS=linux-64,osx-arm64 mfenv config")
+@click.argument("words", metavar="", nargs=-1)
 @json_option
-def config(as_json: bool) -> None:
+def config(words: tuple[str, ...], as_json: bool) -> None:
     """Show every setting, its value, and where that came from."""
     from mfenv.settings import describe
+
+    if words:  # `set NAME VALUE`, as with other tools
+        hint = "write `NAME = VALUE` into mfenv.toml, which `mfenv init` makes, or set MFENV_NAME"
+        raise WrongUsage("`mfenv config` shows settings, and takes no words", hint)
 
     described = list(describe(settings_in_force()))
     if as_json:
