@@ -362,6 +362,40 @@ def test_a_shell_completes_names(machine: Machine, machines: Callable[[str], Mac
     assert completed(machines("two"), "mfenv show a") == []
 
 
+@pytest.mark.slow
+def test_a_shell_completes_what_a_requirement_file_has(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "top")
+    machine.file("r.txt", "dep<2\nother\nDep.Two\n")
+    machine.file(
+        "pyproject.toml",
+        "[project]\nname = 'x'\nversion = '1'\ndependencies = ['app']\n"
+        "[dependency-groups]\ntest = ['other']\n",
+    )
+    machine.ok("lock", "--pypi", "app")
+    for typed, expected in (
+        ("remove r.txt ", ["dep", "dep-two", "other"]),
+        ("remove r.txt dep O", ["other"]),
+        ("remove pyproject.toml ", ["app"]),
+        ("add pyproject.toml --group test o", ["other"]),
+        ("remove absent.txt ", []),
+        ("remove mfenv.lock ", []),
+        # What takes the place of an environment.
+        ("run t", ["top:latest"]),
+        ("run -r r.txt t", []),
+        ("run --lock mfenv.lock t", []),
+        ("create --lock mfenv.lock t", []),
+    ):
+        assert completed(machine, f"mfenv {typed}") == expected, typed
+
+
+def test_a_shell_gets_descriptions_that_are_whole(machine: Machine) -> None:
+    variables = {"COMP_WORDS": "mfenv t", "COMP_CWORD": "1", "_MFENV_COMPLETE": "zsh_complete"}
+    kind, name, text = machine.run(env=variables).out.splitlines()[:3]
+    assert (kind, name) == ("plain", "transmute")
+    assert text.startswith("Turn conda packages from .tar.bz2 into .conda")
+    assert not text.endswith("...")
+
+
 def test_completion_fails_silently(machine: Machine) -> None:
     machine.environ["MFENV_HOME"] = "/proc/none"
     assert completed(machine, "mfenv show a") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +62,23 @@ def test_a_tree_of_one_package_goes_down_or_up_as_far_as_is_asked(known: Machine
     said = known.fails("tree", "team/a:v1", "depp")
     assert "`depp` is not in this environment" in said
     assert "did you mean `dep`?" in said
+
+
+def test_a_python_of_the_machine_is_said_to_be_one(known: Machine) -> None:
+    version = known.json("show", "team/a:v1")["environments"][0]["python"]
+    for command in ("why", "tree"):
+        said = known.fails(command, "team/a:v1", "python")
+        assert f"Python {version} is no package of this environment: it comes from the" in said
+    known.ok("resolve", "--pypi", "dep", "--python", ">=3.8", "--alias", "p:v1")
+    assert "asked for by `python >=3.8 (--python)`" in known.fails("why", "p:v1", "python")
+    series = ".".join(version.split(".")[:2])
+    done = known.run("search", f"python={series}")
+    assert (done.status, done.out) == (0, "")
+    (command,) = re.findall("`mfenv (list .*)`", done.err)
+    assert "team/a:v1" in known.ok(*shlex.split(command))
+    assert "from the machine" in known.run("search", "python").err
+    for other in ("python=2.7", "pypi:python", "dep"):
+        assert "from the machine" not in known.run("search", other).err
 
 
 def test_a_tree_as_json(known: Machine) -> None:

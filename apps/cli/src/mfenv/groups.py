@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from mfenv._output import output
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
+
+    from click.shell_completion import CompletionItem
 
 __all__ = ["Commands", "WrongUsage", "nearest"]
 
@@ -101,6 +104,14 @@ class Commands(click.Group):
             output.say(ctx.get_help())
             ctx.exit(2)
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click has it, but with whole sentences: a shell cuts what its window has no room for."""
+        found = super().shell_complete(ctx, incomplete)
+        for item in found:
+            if command := self.get_command(ctx, item.value):
+                item.help = command.get_short_help_str(sys.maxsize)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

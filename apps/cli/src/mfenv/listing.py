@@ -11,7 +11,7 @@ from mfenv import contents
 from mfenv.exploring.searching import fits, is_called, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from envid.ids import EnvId
     from mfenv.contents import HeldPackage
@@ -49,10 +49,15 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """What a search found: aliases, and packages with the aliases of their environments."""
+    """What a search found: aliases, and packages with the aliases of their environments.
+
+    `machine_python` is a specifier of Python where one was looked for that some environments have
+    from the machine, as no package: by it they can be listed.
+    """
 
     aliases: tuple[tuple[str, FullRef], ...]
     packages: tuple[tuple[HeldPackage, tuple[str, ...]], ...]
+    machine_python: str | None = None
 
 
 def listed(site: Site, limit: int | None, meant: Filter) -> list[EnvRow]:
@@ -98,7 +103,23 @@ def search(site: Site, text: str) -> SearchResult:
         if target not in named:
             named[target] = tuple(registry.aliases_of(*target))
         packages.append((held, named[target]))
-    return SearchResult(aliases=tuple(aliases), packages=tuple(packages))
+    return SearchResult(
+        aliases=tuple(aliases),
+        packages=tuple(packages),
+        machine_python=None if is_alias else _machine_python(site, text, packages),
+    )
+
+
+def _machine_python(
+    site: Site, text: str, packages: Sequence[tuple[HeldPackage, tuple[str, ...]]]
+) -> str | None:
+    asked = wanted(text)
+    if asked.name != "python" or asked.kind == "pypi":
+        return None
+    packaged = {held.env_id for held, _ in packages}
+    others = (row for row in site.registry.rows() if row.env_id not in packaged)
+    there = any(fits(asked.specifier, row.python) for row in others)
+    return asked.specifier or ">=3" if there else None
 
 
 def _holders(site: Site, text: str) -> Iterator[HeldPackage]:

@@ -91,6 +91,13 @@ def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     return [CompletionItem(name) for name in names]
 
 
+def complete_named_env(
+    context: click.Context, parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """Those names, where no lock file takes the place of an environment."""
+    return [] if context.params.get("lock") else complete_env(context, parameter, typed)
+
+
 def complete_env_or_file(
     context: click.Context, parameter: click.Parameter, typed: str
 ) -> list[CompletionItem]:
@@ -115,6 +122,20 @@ def complete_package(
     except (MfenvError, EnvidError):
         return []
     return _starting(typed.lower(), {package.name for env in envs for package in env.packages})
+
+
+def complete_listed(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
+    """What the requirement file that the line names asks for, but for what is named already."""
+    from reqparse import ReqparseError, parse_file
+
+    params = context.params
+    groups, extras = (params.get(name) or () for name in ("group", "extra"))
+    try:
+        said = parse_file(str(params.get("file")), groups=groups, extras=extras)
+    except (OSError, ReqparseError):  # as above
+        return []
+    names = {one.name for one in said.requirements if one.name}
+    return _starting(typed.lower(), names.difference(params.get("packages") or ()))
 
 
 def complete_locked(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -248,7 +269,7 @@ def env_argument(**options: Any) -> Callable[[Any], Any]:
     shown = "ENV" if options.get("required", True) else "[ENV]"
     if options.get("nargs") == -1:
         shown += "..."
-    return click.argument("env", metavar=shown, shell_complete=complete_env, **options)
+    return click.argument("env", metavar=shown, **{"shell_complete": complete_named_env, **options})
 
 
 def package_argument(*, required: bool = True) -> Callable[[Any], Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mfenv._commands._common import (
+    complete_listed,
     current_host,
     json_option,
     local_only_option,
@@ -48,7 +49,7 @@ def _options(command: Callable[..., Any]) -> Any:
         click.option(
             "--group", metavar="G", multiple=True, help="Dependency group of a pyproject.toml."
         ),
-        click.argument("packages", metavar="PACKAGE...", nargs=-1),
+        click.argument("packages", metavar="PACKAGE...", nargs=-1, shell_complete=complete_listed),
         click.argument("file", metavar="FILE", type=click.Path(path_type=Path)),
     ):
         command = option(command)

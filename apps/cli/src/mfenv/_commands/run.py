@@ -11,6 +11,7 @@ import click
 from mfenv._commands._become import become
 from mfenv._commands._common import (
     check_one,
+    complete_named_env,
     current_host,
     env_argument,
     local_only_option,
@@ -26,6 +27,8 @@ from mfenv.lockfile.names import ASKED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from click.shell_completion import CompletionItem
 
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
@@ -68,6 +71,14 @@ class _RunCommand(click.Command):
         return None
 
 
+def _complete(
+    context: click.Context, parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    if any(context.params.get(name) for name in _ASKED):
+        return []
+    return complete_named_env(context, parameter, typed)
+
+
 # What takes a file that is named where an environment is expected.
 _OPTIONS = {
     **dict.fromkeys((".txt", ".in"), "-r"),
@@ -86,7 +97,7 @@ _OPTIONS = {
     "  mfenv run -r requirements.txt --python 3.12 -- python train.py\n"
     "  mfenv run --script job.py --epochs 3",
 )
-@env_argument(required=False)
+@env_argument(required=False, shell_complete=_complete)
 @click.argument("command", metavar="[CMD] [ARG]...", nargs=-1)
 @lock_options
 @click.option("--offline", is_flag=True, default=None, help="Ask no channel and no index.")

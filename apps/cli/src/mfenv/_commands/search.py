@@ -28,6 +28,11 @@ def search(text: str, limit: int | None, as_json: bool) -> None:
     """
     with open_environments() as environments:
         found = environments.search(text)
+    if found.machine_python:
+        say(
+            "note: where Python comes from the machine, it is no package: "
+            f"`mfenv list --python '{found.machine_python}'` lists these environments, too"
+        )
     shown = limit or (None if as_json else _SHOWN)
     aliases, packages = found.aliases[:shown], found.packages[:shown]
     if as_json:

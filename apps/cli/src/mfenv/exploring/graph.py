@@ -131,6 +131,9 @@ def called(name: str, graphs: Sequence[Graph]) -> list[tuple[Graph, tuple[Key, .
     """The graphs that have packages of a name, and these. Raises `NotInEnvironment` for none."""
     found = [(graph, keys) for graph in graphs if (keys := graph.called(name))]
     if not found:
+        kind, _, plain = name.rpartition(":")
+        if normal_name(plain) == "python" and kind in ("", "conda"):
+            raise NotInEnvironment(*_python_of_the_machine(graphs))
         names = sorted({key[1] for graph in graphs for key in graph.packages})
         near = get_close_matches(normal_name(name.rpartition(":")[2]), names, n=1)
         raise NotInEnvironment(
@@ -138,6 +141,22 @@ def called(name: str, graphs: Sequence[Graph]) -> list[tuple[Graph, tuple[Key, .
             f"did you mean `{near[0]}`?" if near else "`mfenv show ENV` lists what is",
         )
     return found
+
+
+def _python_of_the_machine(graphs: Sequence[Graph]) -> tuple[str, str]:
+    """What is said of a Python that is no package."""
+    versions = ", ".join(dict.fromkeys(graph.env.python for graph in graphs))
+    asked = dict.fromkeys(
+        statement.said
+        for graph in graphs
+        for statement in graph.asked
+        if statement.category == "python"
+    )
+    because = f", asked for by `{'`, `'.join(asked)}`" if asked else ""
+    return (
+        f"Python {versions} is no package of this environment: it comes from the machine{because}",
+        "`mfenv show ENV` lists the packages; with the setting `python_provider = conda` Python is one",
+    )
 
 
 def _named(category: str, text: str, packages: Mapping[Key, Package]) -> Iterator[Key]:
