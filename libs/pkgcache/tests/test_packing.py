@@ -23,6 +23,7 @@ from pkgcache.prefixes._setting import CannotSet, set_prefix
 from pkgcache.prefixes.packing import pack_env
 from pkgcache.prefixes.prefix import check_prefix, read_marker
 from pkgcache.prefixes.unpacking import unpack_env
+from pkgcache.progress import NoProgress
 
 from .conda_helpers import PLACEHOLDER, Conda, Entry, env_of, package_of
 
@@ -312,6 +313,125 @@ def test_contents_that_are_not_right(
     archive: Path, cache: PackageCache, change: Any, said: str
 ) -> None:
     assert said in refused(remade(archive, change), cache)
+
+
+def lied(
+    change: Callable[[str, bytes], bytes | None], extra: dict[str, bytes] | None = None
+) -> Callable[..., Any]:
+    """Changes files, and what the manifest says of them: as who wants it to be believed."""
+    digests: dict[str, str | None] = {}
+
+    def changed(name: str, _: tarfile.TarInfo, content: bytes) -> Any:
+        if name != _setting.MANIFEST:
+            new = change(name, content)
+            if new != content:
+                digests[name] = None if new is None else hashlib.sha256(new).hexdigest()
+            return new
+        document = json.loads(content)
+        for path, data in (extra or {}).items():
+            digests[path] = hashlib.sha256(data).hexdigest()
+        for path, digest in digests.items():
+            if digest:
+                document["files"][path] = digest
+            else:
+                del document["files"][path]
+        document["sha256"] = _setting.manifest_digest(document)
+        return json.dumps(document).encode()
+
+    return changed
+
+
+PURE = "lib/python3.11/site-packages/pure.py"
+EVIL = b"def main(): print('EVIL')\n"
+
+
+def evil(path: str = PURE, *, record: bool = False) -> Callable[[str, bytes], bytes | None]:
+    """A module that is another one; with `record`, the record of its package says so, too."""
+
+    def change(name: str, content: bytes) -> bytes | None:
+        if name == path:
+            return EVIL
+        if record and name.startswith("conda-meta/pure"):
+            old = hashlib.sha256(b"def main(): ...\n").hexdigest().encode()
+            assert old in content
+            return content.replace(old, hashlib.sha256(EVIL).hexdigest().encode())
+        return content
+
+    return change
+
+
+def test_what_is_not_of_the_packages_is_refused_whatever_the_manifest_says(
+    archive: Path, cache: PackageCache, tmp_path: Path
+) -> None:
+    elsewhere = PackageCache(tmp_path / "other cache")
+    pth = special("lib/python3.11/site-packages/evil.pth")
+    pth.size = 1
+    link = special("lib/python3.11/site-packages/os.py", tarfile.SYMTYPE, "pure.py")
+    other = remade(archive, lied(evil()))
+    for one in (cache, elsewhere):
+        assert "is not the file that its package lists" in refused(other, one)
+    added = remade(archive, lied(lambda _, data: data, {pth.name: b"x"}), pth)
+    for one in (cache, elsewhere):
+        assert "evil.pth`, which is of none of its packages" in refused(added, one)
+    # The packages know better.
+    believed = remade(archive, lied(evil(record=True)))
+    assert "is not the file of its package" in refused(believed, cache)
+    linked = remade(archive, same, link)
+    assert "os.py`, which is of none of its packages" in refused(linked, cache)
+    moved = remade(archive, same)
+    with tarfile.open(moved) as tar:
+        assert tar.getmember("bin/python").linkname == "python3.11"
+
+    def elsewhere_led(name: str, member: tarfile.TarInfo, content: bytes) -> bytes:
+        if name == "bin/python":
+            member.linkname = "tool"
+        return content
+
+    assert "leads elsewhere" in refused(remade(archive, elsewhere_led), cache)
+    lacking = remade(archive, lied(lambda name, data: None if name == PURE else data))
+    assert f"lacks `{PURE}`" in refused(lacking, cache)
+    more = manifest(lambda one: one["holders"].pop())
+    assert "does not fit its packages" in refused(remade(archive, more), cache)
+
+
+def test_who_has_none_of_the_packages_is_told_that_the_archive_is_believed(
+    archive: Path, tmp_path: Path
+) -> None:
+    believed = remade(archive, lied(evil(record=True)))
+    notes: list[str] = []
+
+    class Noted(NoProgress):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    elsewhere = PackageCache(tmp_path / "other cache")
+    for one, expected in ((archive, b"def main(): ...\n"), (believed, EVIL)):
+        prefix = tmp_path / one.name.partition(".")[0]
+        unpack_env(one, prefix, cache=elsewhere, find_python=nowhere, progress=Noted())
+        assert (prefix / PURE).read_bytes() == expected
+        assert "take it from somebody whom you trust" in notes.pop()
+    assert notes == []
+
+
+def test_the_script_and_its_code_are_not_those_of_the_archive(
+    archive: Path, cache: PackageCache, tmp_path: Path
+) -> None:
+    unpack_env(archive, tmp_path / "env", cache=cache, find_python=nowhere)
+    expected = tree(tmp_path / "env")
+    stray = special(".mfenv-pack/lib/json.py")
+    stray.size = 1
+
+    def change(name: str, data: bytes) -> bytes:
+        code = name.startswith(".mfenv-pack/lib/") and name != stray.name
+        return b"#!/bin/sh\necho EVIL\n" if code or name == "bin/mfenv-unpack" else data
+
+    other = remade(archive, lied(change, {stray.name: b"x"}), stray)
+    (tmp_path / "env").rename(tmp_path / "first")
+    unpack_env(other, tmp_path / "env", cache=cache, find_python=nowhere)
+    found = tree(tmp_path / "env")
+    del found[_setting.MANIFEST], expected[_setting.MANIFEST]
+    assert found == expected
+    assert (tmp_path / "env/bin/mfenv-unpack").stat().st_mode & 0o100
 
 
 @pytest.mark.slow

@@ -54,8 +54,8 @@ def pack(
     """Write an environment to one archive that needs neither mfenv nor a store.
 
     Prints the file. Where it is unpacked, bin/mfenv-unpack in it sets the prefix, and does so
-    again when it was moved; `mfenv unpack` does both and checks every byte. The same environment
-    gives the same bytes.
+    again when it was moved; `mfenv unpack` does both and compares every file. The same
+    environment gives the same bytes.
     """
     check_one(env, lock, environment)
     if len(platforms) > 1:

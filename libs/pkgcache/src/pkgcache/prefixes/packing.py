@@ -19,10 +19,8 @@ import io
 import json
 import os
 import posixpath
-import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -32,6 +30,7 @@ from pkgcache.archives._changes import parsed
 from pkgcache.archives._links import first_escape
 from pkgcache.errors import NotInCache, PrefixError, TargetExists
 from pkgcache.prefixes import _conda_meta, _setting
+from pkgcache.prefixes._env_tar import DAY, EnvTar
 from pkgcache.prefixes._gathering import Gathered, Gathering
 from pkgcache.prefixes._making import BuildSite, installable
 from pkgcache.prefixes.conda_prefix import lay_out
@@ -43,21 +42,19 @@ if TYPE_CHECKING:
 
     from envid.resolved import ResolvedEnv
     from pkgcache.local.cache import PackageCache
-    from pkgcache.progress import Progress, Task
+    from pkgcache.progress import Progress
 
-__all__ = ["DESCRIPTION", "FORMATS", "PackedEnv", "pack_env"]
+__all__ = ["DESCRIPTION", "FORMATS", "SCRIPT", "PackedContents", "PackedEnv", "pack_env"]
 
 FORMATS = (".tar.zst", ".tar.gz", ".tgz")
 """How the names of archives end."""
 
 DESCRIPTION = f"{_setting.FOLDER}/environment.json"
-_SCRIPT = "bin/mfenv-unpack"
+SCRIPT = "bin/mfenv-unpack"
+"""What sets the prefix where there is no mfenv."""
 _CODE = f"{_setting.FOLDER}/lib"
 # Short enough for a `#!` line of its own, which the prefix that takes its place may not be.
 _PREFIX = "/mfenv-prefix"
-# What is made here has no time of its own; tar complains of 1970.
-_DAY = datetime(1980, 1, 1, tzinfo=timezone.utc)
-_MOMENT = int(_DAY.timestamp())
 _LEVEL, _GZIP_LEVEL, _CHUNK = 9, 6, 1 << 20
 _OLDEST = (3, 8)
 _TRAVELS = ("_placeholder", "_setting", "_unpack_child", "_venv_child")
@@ -142,7 +139,7 @@ def pack_env(
     progress = progress or NoProgress()
     if os.path.lexists(target) and not force:
         raise TargetExists(str(target))
-    contents = _Contents(env, glibc)
+    contents = PackedContents(env, glibc)
     contents.gather(cache, progress)
     contents.add_own()
     with new_file(target) as file:
@@ -159,10 +156,10 @@ def pack_env(
     )
 
 
-class _Contents:
+class PackedContents:
     """What goes into an archive."""
 
-    def __init__(self, env: ResolvedEnv, glibc: tuple[int, int] | None) -> None:
+    def __init__(self, env: ResolvedEnv, glibc: tuple[int, int] | None = None) -> None:
         self._env, self._glibc = env, glibc
         self._system = env.spec.options.python_provider == "system"
         self._site = BuildSite(root=Path(_PREFIX), final=Path(_PREFIX), packed=True)
@@ -227,7 +224,7 @@ class _Contents:
                         f"the post-link script of `{unpacked.name}` is in the archive, and is not"
                         " run where that is unpacked"
                     )
-        for path, text in _conda_meta.documents(self._env, laid.records(), None, _DAY):
+        for path, text in _conda_meta.documents(self._env, laid.records(), None, DAY):
             self._gathered.write(path, text.encode(), executable=False)
 
     def add_own(self) -> None:
@@ -247,7 +244,7 @@ class _Contents:
             manifest=_setting.MANIFEST,
             wanted=self.wanted,
         )
-        self._own(_SCRIPT, stub.encode(), executable=True)
+        self._own(SCRIPT, stub.encode(), executable=True)
         here = Path(__file__).parent
         # Packages that are not quite those of their names, with their own words about what they are.
         for name in ("pkgcache", "pkgcache/prefixes"):
@@ -255,6 +252,27 @@ class _Contents:
         for name in _TRAVELS:
             code = (here / f"{name}.py").read_bytes()
             self._own(f"{_CODE}/pkgcache/prefixes/{name}.py", code)
+
+    @property
+    def files(self) -> Mapping[str, Gathered]:
+        """What was gathered and added, by path."""
+        return self._gathered.files
+
+    @property
+    def holders(self) -> Mapping[str, tuple[str, str]]:
+        """The files that hold a prefix: what stands for it, and the mode."""
+        return self._holders
+
+    def expected(self, path: str) -> tuple[str, str]:
+        """The algorithm and digest that a file has, by what the packages say."""
+        gathered = self.files[path]
+        if listed := self._digests.get(path):
+            return parsed(listed)
+        content = gathered.content
+        if gathered.source:
+            with open_cached(gathered.source) as file:
+                content = file.read()
+        return "sha256", hashlib.sha256(content).hexdigest()
 
     def _own(self, path: str, content: bytes, *, executable: bool = False) -> None:
         try:
@@ -267,11 +285,11 @@ class _Contents:
         files = self._gathered.files
         sizes = (os.stat(one.source).st_size for one in files.values() if one.source)  # noqa: PTH116
         task = progress.start("packing", sum(sizes), "bytes")
-        archive = _Archive(stream, task)
+        archive = EnvTar(stream, task)
         try:
             # Without what differs between two that resolved the same.
             told = replace(
-                self._env, resolved_at=f"{_DAY:%Y-%m-%dT%H:%M:%SZ}", resolved_by="mfenv pack",
+                self._env, resolved_at=f"{DAY:%Y-%m-%dT%H:%M:%SZ}", resolved_by="mfenv pack",
                 notes=(), origins={},
             )  # fmt: skip
             archive.add(DESCRIPTION, Gathered(content=told.to_json().encode()))
@@ -321,72 +339,6 @@ class _Contents:
                 listed = set(_listed(path, gathered.content))
             if not listed.isdisjoint(moving):
                 yield path
-
-
-class _Archive:
-    """A tar that is written, with the digests of its files."""
-
-    def __init__(self, stream: BinaryIO, task: Task) -> None:
-        self._stream, self._task = stream, task
-        self._written = 0
-        self.digests: dict[str, str] = {}
-        self.links: dict[str, str] = {}
-        self.size = 0
-
-    def add(self, path: str, gathered: Gathered, *, timed: bool = False) -> None:
-        if gathered.link:
-            self._header(path, tarfile.SYMTYPE, 0o777, link=gathered.link)
-            self.links[path] = gathered.link
-            return
-        mtime, executable, size = _MOMENT, gathered.executable, len(gathered.content)
-        file = cast("BinaryIO", io.BytesIO(gathered.content))
-        if gathered.source:
-            file = open_cached(gathered.source)
-            status = os.fstat(file.fileno())
-            executable, size = bool(status.st_mode & 0o100), status.st_size
-            # Compiled Python files hold the time of the source that they are valid for.
-            mtime = int(status.st_mtime) if timed else _MOMENT
-        digest = hashlib.sha256()
-        with file:
-            mode = 0o755 if executable else 0o644
-            self._header(path, tarfile.REGTYPE, mode, mtime=mtime, size=size)
-            left = size
-            while left and (piece := file.read(min(left, _CHUNK))):
-                digest.update(piece)
-                self._write(piece)
-                self._task.advance(len(piece))
-                left -= len(piece)
-        if left:
-            raise NotInCache(path, "it was changed meanwhile: fetch it again")
-        self._write(bytes(-size % tarfile.BLOCKSIZE))
-        self.digests[path] = digest.hexdigest()
-        self.size += size
-
-    def add_folder(self, path: str) -> None:
-        self._header(path, tarfile.DIRTYPE, 0o755)
-
-    def close(self) -> None:
-        self._write(bytes(2 * tarfile.BLOCKSIZE))
-        self._write(bytes(-self._written % tarfile.RECORDSIZE))
-
-    def _header(
-        self,
-        path: str,
-        kind: bytes,
-        mode: int,
-        *,
-        mtime: int = _MOMENT,
-        size: int = 0,
-        link: str = "",
-    ) -> None:
-        member = tarfile.TarInfo(path)
-        member.type, member.mode, member.mtime = kind, mode, mtime
-        member.size, member.linkname = size, link
-        self._write(member.tobuf(tarfile.PAX_FORMAT))
-
-    def _write(self, data: bytes) -> None:
-        self._stream.write(data)
-        self._written += len(data)
 
 
 def _listed(path: str, record: bytes) -> dict[str, str]:

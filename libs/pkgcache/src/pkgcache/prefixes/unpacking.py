@@ -1,7 +1,8 @@
 """Unpacking an archive of `packing`: a prefix that is whole, set to its place, and checked.
 
 The archive comes from outside. What is read of it is read by readers of our own, nothing of it is
-run, and it is laid out beside its place, which it gets when every file has its digest.
+run, and it is laid out beside its place, which it gets when every file has its digest. That digest
+is the archive's own word: where the packages are in the cache, they are asked.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from envid.errors import EnvidError
 from envid.resolved import ResolvedEnv
+from pkgcache.archives._changes import digest
 from pkgcache.archives._conda_unpack import INFO_SIZE, RATIO_FLOOR, decompressed_zstd
 from pkgcache.archives._links import first_escape
 from pkgcache.archives._members import path_issue
 from pkgcache.archives._tar import BadTar, TarReader
 from pkgcache.archives.records import PackageLimits
-from pkgcache.errors import BadArchive, PrefixError
-from pkgcache.prefixes import _setting
+from pkgcache.errors import BadArchive, NotInCache, PrefixError
+from pkgcache.prefixes import _setting, verifying
+from pkgcache.prefixes._env_tar import MOMENT
 from pkgcache.prefixes._making import absolute, building
 from pkgcache.prefixes.conda_prefix import check_platform
-from pkgcache.prefixes.packing import DESCRIPTION
+from pkgcache.prefixes.packing import DESCRIPTION, SCRIPT, PackedContents
 from pkgcache.prefixes.prefix import make_venv
 from pkgcache.progress import NoProgress
 
@@ -51,6 +54,7 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK, _BUFFER = 1 << 20, 256 << 10
 _HEADERS_SIZE = 1 << 10  # of a member, in all forms of them together
 _SHORTEST = 8
+_META, _RECORD = "conda-meta/", ".dist-info/RECORD"
 
 
 def unpack_env(
@@ -63,6 +67,10 @@ def unpack_env(
     progress: Progress | None = None,
 ) -> ResolvedEnv:
     """Unpack an archive at `prefix`, which is not there or is empty; gives what it is.
+
+    Every file is compared with the manifest of the archive and with the records of its packages, and
+    with the packages themselves where `cache` has all of them; else there is a note. The script that
+    sets the prefix, and its code, are not the archive's.
 
     `find_python` gives the interpreter of an environment that has none. Raises `BadArchive`,
     `PrefixExists`, `PrefixError` where it cannot be on this machine or in this place, and `OSError`
@@ -82,7 +90,7 @@ def unpack_env(
                 if env.spec.options.python_provider == "system":
                     make_venv(env, find_python(env), site, progress)
                 unpacking.run(site)
-                unpacking.set(env, site, progress)
+                unpacking.set(env, site, cache, progress)
         finally:
             task.done()
     return env
@@ -150,8 +158,10 @@ class _Unpacking:
         if escape := first_escape(self._links):
             raise BadTar(f"has the symbolic link `{escape}`, which leads out of the prefix")
 
-    def set(self, env: ResolvedEnv, site: BuildSite, progress: Progress) -> None:
-        """Compare it with its manifest, and lead it to its place."""
+    def set(
+        self, env: ResolvedEnv, site: BuildSite, cache: PackageCache, progress: Progress
+    ) -> None:
+        """Compare it with its manifest and its packages, and lead it to its place."""
         try:
             manifest = json.loads(self._kept[_setting.MANIFEST])
             self._compare(env, manifest)
@@ -159,6 +169,13 @@ class _Unpacking:
             raise
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise BadTar("has no manifest, or one that cannot be read") from None
+        self._compare_records(site)
+        if not self._compare_packages(env, site, manifest, cache):
+            progress.note(
+                "not all of its packages are in the cache, so that the archive was compared with its"
+                " own records alone: take it from somebody whom you trust"
+            )
+        self._replace_code(env, site)
         try:
             _setting.check_machine(manifest)
             notes = _setting.set_prefix(str(site.root), str(site.final), manifest)
@@ -181,19 +198,85 @@ class _Unpacking:
         del self._digests[_setting.MANIFEST]
         for path in sorted(listed.keys() ^ self._digests.keys()):
             raise BadTar(f"{'lacks' if path in listed else 'has also'} `{path}`")
-        for path, digest in listed.items():
-            if self._digests[path] != digest:
+        for path, sha256 in listed.items():
+            if self._digests[path] != sha256:
                 raise BadTar(f"has `{path}`, which is not the file that its manifest lists")
         if not isinstance(manifest["system_python"], bool) or not _is_glibc(manifest["glibc"]):
             raise ValueError
-        for path, placeholder, mode, digest in manifest["holders"]:
+        for path, placeholder, mode, sha256 in manifest["holders"]:
             # What is changed is a file of the archive, and no link that leads elsewhere.
-            wrong = listed[path] != digest or mode not in ("text", "binary")
+            wrong = listed[path] != sha256 or mode not in ("text", "binary")
             # A short one could be anywhere, as often as there are bytes.
             if wrong or not placeholder.startswith("/") or len(placeholder) < _SHORTEST:
                 raise ValueError(path)
         if any(path not in listed for path in manifest["records"]):
             raise ValueError
+
+    def _compare_records(self, site: BuildSite) -> None:
+        try:
+            recorded = verifying.recorded(site.root)
+        except (OSError, ValueError, TypeError, LookupError):
+            raise BadTar("has records of its packages that cannot be read") from None
+        for path, sha256 in self._digests.items():
+            # Records are in no record, and neither is what is mfenv's.
+            if _is_ours(path) or path.startswith(_META) or path.endswith(_RECORD):
+                continue
+            if path not in recorded:
+                raise BadTar(f"has `{path}`, which is of none of its packages")
+            if not any(self._is(site, path, sha256, one) for one in recorded[path]):
+                raise BadTar(f"has `{path}`, which is not the file that its package lists")
+
+    def _compare_packages(
+        self, env: ResolvedEnv, site: BuildSite, manifest: dict[str, Any], cache: PackageCache
+    ) -> bool:
+        """Whether it could be compared with the packages themselves."""
+        if not all(cache.has_unpacked(one) or cache.has(one) for one in env.packages):
+            return False
+        contents = PackedContents(env)
+        try:
+            contents.gather(cache, NoProgress())
+        except NotInCache:  # it was damaged
+            return False
+        ours = {path for path in self._digests if _is_ours(path)}
+        there = (self._digests.keys() | self._links.keys()) - ours
+        for path in sorted(there ^ contents.files.keys()):
+            if path in there:
+                raise BadTar(f"has `{path}`, which is of none of its packages")
+            raise BadTar(f"lacks `{path}`")
+        for path, gathered in contents.files.items():
+            if gathered.link != self._links.get(path, ""):
+                raise BadTar(f"has `{path}`, which leads elsewhere than that of its package")
+            if gathered.link:
+                continue
+            right = self._is(site, path, self._digests[path], contents.expected(path))
+            if not right and (path.startswith(_META) or path.endswith(_RECORD)):
+                # Another release may have written records otherwise.
+                (site.root / path).write_bytes(gathered.content)
+            elif not right:
+                raise BadTar(f"has `{path}`, which is not the file of its package")
+        holders = {path: (text, mode) for path, text, mode, _ in manifest["holders"]}
+        if holders != contents.holders:
+            raise BadTar("has a manifest that does not fit its packages")
+        return True
+
+    def _is(self, site: BuildSite, path: str, sha256: str, listed: tuple[str, str]) -> bool:
+        algorithm, expected = listed
+        if algorithm == "sha256":
+            return expected == sha256
+        return digest(site.root / path, algorithm) == expected
+
+    def _replace_code(self, env: ResolvedEnv, site: BuildSite) -> None:
+        """Put our own script in the place of the archive's, and our own code."""
+        contents = PackedContents(env)
+        contents.add_own()
+        for path in filter(_is_ours, self._digests):
+            if path not in (DESCRIPTION, _setting.MANIFEST):
+                (site.root / path).unlink()
+        for path, gathered in contents.files.items():
+            self._place(str(site.root), path)
+            content = iter([gathered.content])
+            runs = gathered.executable
+            self._write(str(site.root), path, content, executable=runs, mtime=MOMENT * 10**9)
 
     def _check(self, member: TarMember) -> None:
         if issue := path_issue(member.name):
@@ -268,6 +351,10 @@ class _Unpacking:
         if at - self._told >= _CHUNK:
             self._task.advance(at - self._told)
             self._told = at
+
+
+def _is_ours(path: str) -> bool:
+    return path == SCRIPT or path.startswith(f"{_setting.FOLDER}/")
 
 
 def _is_glibc(value: object) -> bool:

@@ -37,6 +37,7 @@ __all__ = [
     "Damaged",
     "Verified",
     "changed_files",
+    "recorded",
     "verify_cache",
     "verify_here",
     "verify_prefix",
@@ -153,17 +154,14 @@ def changed_files(
 
     Those that are `known` to be wrong are not looked at.
     """
-    expected: dict[str, set[tuple[str, str]]] = {}
     try:
-        for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
-            if path not in known and (only is None or path in only):
-                # Two packages may list a path, and the file of either is there: either digest is
-                # right.
-                expected.setdefault(path, set()).add(parsed(listed))
+        expected = recorded(prefix)
     except (OSError, ValueError, TypeError, LookupError) as error:
         return (f"a record of its packages cannot be read: {error}",)
     problems = []
     for path, digests in sorted(expected.items()):
+        if path in known or (only is not None and path not in only):
+            continue
         file = prefix / path
         try:
             status = file.stat()
@@ -177,6 +175,21 @@ def changed_files(
             if not right:
                 problems.append(f"`{path}` was changed")
     return tuple(problems)
+
+
+def recorded(prefix: Path) -> dict[str, set[tuple[str, str]]]:
+    """The algorithms and digests of the files of an environment, as the records of packages say.
+
+    Raises `OSError`, `ValueError`, `TypeError` or `LookupError` for records that cannot be read.
+    """
+    expected: dict[str, set[tuple[str, str]]] = {}
+    try:
+        for path, listed in (*_of_conda(prefix), *_of_wheels(prefix)):
+            # Two packages may list a path, and the file of either is there: either digest is right.
+            expected.setdefault(path, set()).add(parsed(listed))
+    except (csv.Error, AttributeError) as error:
+        raise ValueError(str(error)) from None
+    return expected
 
 
 async def verify_here(
