@@ -123,6 +123,14 @@ def test_fish_completes(known: Machine, line: str, completed: str) -> None:
     assert [row.partition("\t")[0] for row in done.out.splitlines()] == completed.split()
 
 
+def test_fish_shows_descriptions_with_commas_whole(known: Machine) -> None:
+    needs("fish")
+    known.ok("completion", "install", "--shell", "fish")
+    done = finish(known.spawn("fish", "--command", "complete --do-complete 'mfenv comple'"))
+    wanted = "Complete commands, options and names of environments in bash, zsh and fish."
+    assert done.out == f"completion\t{wanted}\n"
+
+
 def test_bash_loads_the_file_of_a_user_by_itself(known: Machine) -> None:
     needs("bash")
     loader = next((path for path in LOADERS if Path(path).exists()), None)

@@ -83,7 +83,7 @@ def test_a_page_shows_an_environment(known: Machine) -> None:
     assert page.says("asked", "pypi dep<2 r.txt:1", "pypi other r.txt:2")
     assert page.says("packages", "dep pypi 1.0", "other pypi 1.0")
     assert page.says("licences", "2 packages state none: dep, other")
-    assert page.says("advisories", "Sources were not asked")
+    assert page.says("advisories", "Sources were not asked", "`mfenv audit`")
     assert {"shared", "differences"} & page.sections.keys() == set()
 
 
@@ -118,6 +118,26 @@ def test_a_licence_that_nobody_here_knows_is_told_from_one_that_is_not_stated(
     page = read(machine, "l:v1")
     assert page.says("licences", "0BSD 1 free", "1 package state none: other")
     assert page.says("packages", "free pypi 1.0", "0BSD")
+
+
+@pytest.mark.parametrize(
+    ("headers", "licence"),
+    [
+        ({"Classifier": "License :: OSI Approved :: BSD License"}, "BSD License"),
+        ({"Classifier": "License :: Public Domain", "License": "UNKNOWN"}, "Public Domain"),
+        ({"Classifier": "License :: OSI Approved :: MIT License", "License": "MIT"}, "MIT"),
+        ({"Classifier": "License :: OSI Approved"}, ""),
+        ({"Classifier": "Topic :: Internet"}, ""),
+    ],
+)
+def test_a_licence_may_be_stated_by_a_classifier(
+    machine: Machine, index: FakeIndex, headers: dict[str, str], licence: str
+) -> None:
+    index.add(make_wheel("free", "1.0", headers=headers))
+    machine.ok("resolve", "--pypi", "free", "--alias", "l:v1")
+    machine.ok("create", "l:v1")
+    (package,) = machine.json("report", "l:v1")["environments"][0]["packages"]
+    assert package["licence"] == licence
 
 
 @pytest.mark.slow
@@ -205,6 +225,8 @@ def test_a_page_is_a_file_that_is_replaced_whole(known: Machine) -> None:
     assert path.read_text().strip() == known.ok("report", "team/a:v1")
     assert path.stat().st_mode & 0o777 == 0o640
     was = path.read_bytes()
+    assert known.ok("report", "team/a:v1", "-o", "-") == was.decode().strip()
+    assert not (known.work / "-").exists()
     known.ok("report", "team/a:v1", "-o", "report.html")
     assert path.read_bytes() == was
     assert "neither known here" in known.fails("report", "team/b:v1", "-o", "report.html")

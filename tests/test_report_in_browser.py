@@ -263,6 +263,21 @@ def test_an_environment_of_nothing_and_packages_in_a_circle(look: Callable[..., 
     assert page.locator("#focus .before button").all_inner_texts() == ["two 1"]
 
 
+def test_what_has_no_size_takes_no_room(look: Callable[..., Page]) -> None:
+    page = look(seen(unsized=drawn(1), sized=drawn(4)))
+    here = page.locator("#focus .here")
+    assert here.inner_text() == "2\u00a0packages, 5.0\u00a0kB+"
+    page.get_by_role("link", name="part000").first.click()
+    shows(page, "part000 0.1")
+    assert "With all that it needs: 1\u00a0package, 0\u00a0B+" in here.inner_text()
+    page = look(seen(nothing=without_packages(), sized=drawn(4)))
+    treemap = page.locator("#treemap")
+    assert treemap.evaluate("one => one.clientHeight") == 0
+    page.get_by_label("Show").select_option("sized linux-64")
+    page.locator("#treemap g").first.wait_for()
+    assert treemap.evaluate("one => one.clientHeight") > 300
+
+
 @pytest.mark.parametrize("width", [360, 800, 1600])
 def test_a_window_of_any_width_is_enough(look: Callable[..., Page], width: int) -> None:
     page = look(small(), viewport={"width": width, "height": 700})

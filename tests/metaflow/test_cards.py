@@ -63,6 +63,15 @@ def test_a_card_shows_the_environments_of_a_run_and_what_differs(pad: Pad, tmp_p
     assert data_of(page)["differences"] == []
 
 
+def test_a_step_that_did_not_begin_is_not_said_to_have_had_none(pad: Pad, tmp_path: Path) -> None:
+    failed = pad.run("carded", env={"FAILS": "1"})
+    assert failed.status == 1, failed.out
+    second = run_id(pad.ok("carded"))
+    page = card(pad, "carded", f"{second}/end", tmp_path / "card.html")
+    said = f"Step `end` did not run in an environment of mfenv in run {run_id(failed)}."
+    assert said in page
+
+
 def test_a_card_of_a_run_without_environments_says_so(pad: Pad, tmp_path: Path) -> None:
     flow = pad.flows / "plain_card.py"
     flow.write_text(

@@ -28,6 +28,14 @@ def test_an_environment_shows_what_was_asked_for_and_found() -> None:
     assert {name for _, attributes in seen.tags for name, _ in attributes} == {"scope"}
 
 
+def test_what_the_target_has_is_one_row() -> None:
+    target = {"linux-64": {"sys": ["__glibc==2.36=0", "__linux==6.1=0"]}}
+    seen = Seen(resolved(spec=spec(platform_requirements=target))._repr_html_())
+    assert seen.text.count("target") == 1
+    assert "target__glibc=2.36, __linux=6.1" in seen.text
+    assert "sys" not in seen.text
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (10**16, "10000.0 TB")],

@@ -17,6 +17,8 @@ class Carded(FlowSpec):
     @conda(disabled=True)
     @step
     def middle(self):
+        if os.environ.get("FAILS"):
+            raise ValueError
         self.next(self.end)
 
     @card(type="environment")

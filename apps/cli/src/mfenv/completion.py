@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import (
     BashComplete,
+    FishComplete,
     add_completion_class,
     get_completion_class,
 )
@@ -62,6 +63,15 @@ class _Bash(BashComplete):
     """As click has it, but for names with colons, which bash takes apart."""
 
     source_template = _BASH
+
+
+@add_completion_class
+class _Fish(FishComplete):
+    """As click has it, but for descriptions with commas, which it cuts at the first."""
+
+    source_template = FishComplete.source_template.replace(
+        'string split ","', 'string split --max 1 ","'
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from email.message import Message
 
     from envid.packages import Package
     from pkgcache.local.cache import PackageCache
@@ -20,7 +21,8 @@ def licences_of(packages: Iterable[Package], cache: PackageCache) -> dict[Packag
     """What the metadata of each package states, empty where it states none.
 
     Nothing is fetched: packages that `cache` does not have are left out. Of a conda package it is
-    `license` of its `info/index.json`, of a wheel `License-Expression` or else `License` (PEP 639).
+    `license` of its `info/index.json`, of a wheel `License-Expression` or else `License` (PEP 639), or
+    else what its classifiers call it.
     """
     licences: dict[Package, str] = {}
     for package in packages:
@@ -29,7 +31,7 @@ def licences_of(packages: Iterable[Package], cache: PackageCache) -> dict[Packag
         if stated is not None:
             lines = (line.rstrip() for line in stated.strip().splitlines())
             text = "\n".join(lines)
-            licences[package] = "" if text.lower() in _UNKNOWN else text
+            licences[package] = text if _says(text) else ""
     return licences
 
 
@@ -43,4 +45,19 @@ def _of_wheel(package: Package, cache: PackageCache) -> str | None:
     if metadata is None:
         return None
     headers = HeaderParser().parsestr(metadata)
-    return str(headers.get("License-Expression") or headers.get("License") or "")
+    stated = (headers.get("License-Expression"), headers.get("License"))
+    classified = ", ".join(dict.fromkeys(_classified(headers)))
+    return next((text for text in stated if text and _says(text)), classified)
+
+
+def _classified(headers: Message) -> Iterator[str]:
+    """The last parts of classifiers such as `License :: OSI Approved :: BSD License`."""
+    for classifier in headers.get_all("Classifier", ()):
+        kind, *parts = classifier.split(" :: ")
+        # Of that alone one knows nothing more.
+        if kind == "License" and parts != ["OSI Approved"]:
+            yield parts[-1]
+
+
+def _says(text: str) -> bool:
+    return text.strip().lower() not in _UNKNOWN

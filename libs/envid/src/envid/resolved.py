@@ -130,9 +130,12 @@ class ResolvedEnv:
         from envid.markup import joined
         from envid.notebook import packages_table, terms
 
+        statements = self.spec.statements(self.platform)
+        # Many, and hardly ever said by anybody.
+        target = ", ".join(statements.pop("sys", ()))
         asked = (
             (category, f"{text or 'any'} ({place})" if place else text or "any")
-            for category, texts in self.spec.statements(self.platform).items()
+            for category, texts in statements.items()
             for text in texts
             for place in [self.origins.get(category, {}).get(text)]
         )
@@ -142,6 +145,7 @@ class ResolvedEnv:
             ("Python", self.python),
             ("resolved", f"{self.resolved_at} by {self.resolved_by}"),
             *asked,
+            ("target", target),
             *(("note", note) for note in self.notes),
         )
         return joined(terms(rows), packages_table(self.packages))

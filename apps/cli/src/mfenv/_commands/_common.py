@@ -75,6 +75,16 @@ def current_host() -> Host:
     return click.get_current_context().find_object(Host) or Host()
 
 
+def write_out(output: Path | None, data: bytes) -> None:
+    """Write a file whole, or to standard output for no file, or `-`."""
+    from mfenv.replacing import replace_file
+
+    if output is None or str(output) == "-":
+        click.echo(data, nl=False)
+    else:
+        replace_file(output, data)
+
+
 def complete_env(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
     """The names and aliases that start with what was typed."""
     from click.shell_completion import CompletionItem

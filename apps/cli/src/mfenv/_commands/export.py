@@ -12,9 +12,9 @@ from mfenv._commands._common import (
     open_environments,
     platform_option,
     say,
+    write_out,
 )
 from mfenv.exporting.formats import ASKED, FORMATS
-from mfenv.replacing import replace_file
 
 
 @click.command(
@@ -60,8 +60,4 @@ def export(
         exported = environments.export(env, form, platforms, asked=asked)
     for note in exported.notes:
         say(f"note: {note}")
-    data = exported.text.encode()
-    if output is None:
-        click.echo(data, nl=False)
-    else:
-        replace_file(output, data)
+    write_out(output, exported.text.encode())

@@ -15,6 +15,7 @@ from mfenv._commands._common import (
     open_environments,
     platform_option,
     say,
+    write_out,
 )
 from mfenv.groups import WrongUsage
 
@@ -55,8 +56,6 @@ def report(
     differs from each to the next one; of one environment alone, between its platforms. Only
     --audit asks the network. With --json it is the data of the page.
     """
-    from mfenv.replacing import replace_file
-
     if output is None and not as_json and sys.stdout.isatty():
         hint = f"`mfenv report {' '.join(env)} -o report.html` writes it to a file"
         raise WrongUsage("the page is for a browser, and no terminal shows it", hint)
@@ -70,7 +69,4 @@ def report(
         from mfenv.reporting.page import page
 
         text = page(seen)
-    if output is None:
-        click.echo(text.encode(), nl=False)
-    else:
-        replace_file(output, text.encode())
+    write_out(output, text.encode())

@@ -185,7 +185,10 @@
     if (one) {
       const beside = reached([key]);
       const alone = [...beside].filter(((others) => (other) => !others.has(other))(reached(part.top, key)));
-      const sizeOf = (keys) => sizeText(sum([...keys].map((other) => part.packages.get(other).size || 0)));
+      const sizeOf = (keys) => {
+        const sizes = [...keys].map((other) => part.packages.get(other).size);
+        return sizeText(sum(sizes)) + (sizes.includes(null) ? "+" : "");
+      };
       facts.push(
         [one.kind === "conda" ? "conda package" : "PyPI package", one.build, sizeText(one.size)].filter(Boolean).join(", "),
         one.licence ? one.licence.split("\n")[0] : "",
@@ -194,7 +197,7 @@
         `Of these nothing else brings in: ${packagesText(alone.length)}, ${sizeOf(alone)}`,
       );
     } else {
-      facts.push(`${packagesText(part.packages.size)}, ${sizeText(part.env.size)}`);
+      facts.push(`${packagesText(part.packages.size)}, ${sizeText(part.env.size)}${part.env.unsized ? "+" : ""}`);
     }
     const here = make("div", { className: "here" }, ...facts.filter(Boolean).map((fact) => make("p", {}, fact)));
     const ways = make("div", { className: "ways" });
@@ -262,8 +265,9 @@
 
   const treemap = byId("treemap");
   const showSizes = () => {
-    const [width, height] = [treemap.clientWidth, treemap.clientHeight];
     const sized = [...part.packages].filter(([, one]) => one.size).sort(([, one], [, other]) => other.size - one.size);
+    treemap.classList.toggle("nothing", !sized.length);
+    const [width, height] = [treemap.clientWidth, treemap.clientHeight];
     const boxes = width && sized.length ? squarified(sized.map(([, one]) => one.size), width, height) : [];
     treemap.setAttribute("viewBox", `0 0 ${width || 1} ${height || 1}`);
     treemap.replaceChildren(

@@ -351,7 +351,10 @@ def _licences(view: Overview) -> Html:
 
 def _advisories(view: Overview) -> Html:
     if view.audited is None:
-        said = "Sources were not asked what is known against these packages: `--audit` does it."
+        said = (
+            "Sources were not asked what is known against these packages: `mfenv audit` asks them,"
+            " and so does `mfenv report --audit`."
+        )
         return section("advisories", "Advisories", element("p", said))
     found = table(
         "What sources say against packages",

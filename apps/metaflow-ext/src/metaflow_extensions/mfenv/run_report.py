@@ -45,7 +45,9 @@ def _overview(asked: RunReport, environments: Environments) -> Overview:
         elif one.before:
             pairs.setdefault((one.before, one.env_id), []).append(one.step)
         elif asked.earlier:
-            notes.append(f"Step `{one.step}` had no environment of mfenv in run {asked.earlier}.")
+            notes.append(
+                f"Step `{one.step}` did not run in an environment of mfenv in run {asked.earlier}."
+            )
     envs = {env_id: _found(env_id, environments) for env_id in steps}
     differences = []
     for (before, after), names in pairs.items():
