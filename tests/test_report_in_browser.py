@@ -337,6 +337,17 @@ def test_drawings_say_which_environment_they_are_of(look: Callable[..., Page]) -
     assert look(seen(one=drawn(3))).get_by_text("one of 1").count() == 0
 
 
+@pytest.mark.parametrize(("width", "size"), [(180, "100%"), (360, "200%")])
+def test_large_letters_stay_in_a_narrow_window(
+    look: Callable[..., Page], width: int, size: str
+) -> None:
+    page = look(small(), viewport={"width": width, "height": 700})
+    page.evaluate("size => { document.documentElement.style.fontSize = size }", size)
+    page.locator("#focus").get_by_role("button", name="top0").click()
+    shows(page, "top0 1.0")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_texts_of_packages_never_run(look: Callable[..., Page]) -> None:
     text = "</script></style><img src=x onerror=alert(1)><script>alert(2)</script>\n<svg onload=alert(3)>"
     page = look(seen(licence=text, **{f"<b>{text}": drawn(3)}))
