@@ -48,6 +48,8 @@ def exported(machine: Machine, env: str, form: str, *words: str) -> tuple[str, s
     done = machine.run("export", env, "--format", form, *words)
     assert done.status == 0, done.err
     assert machine.run("export", env, "--format", form, *words, "-o", "again").out == ""
+    shown = machine.run("export", env, "--format", form, *words, "-o", "-").out
+    assert shown == (machine.work / "again").read_text()
     assert (machine.work / "again").read_text() == done.out
     assert str(machine.root) not in done.out
     return done.out, done.err

@@ -44,7 +44,7 @@ from mfenv.exporting.formats import ASKED, FORMATS
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="File to write, and to replace.  [default: standard output]",
+    help="File to write, and to replace.  [default: `-`, standard output]",
 )
 @local_only_option
 def export(

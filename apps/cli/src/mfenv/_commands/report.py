@@ -39,7 +39,7 @@ Examples:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="File to write, and to replace.  [default: standard output, if that is no terminal]",
+    help="File to write, and to replace; `-` is standard output.  [default: that, if it is no terminal]",
 )
 @local_only_option
 @json_option
