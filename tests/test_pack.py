@@ -151,6 +151,7 @@ def test_it_is_what_create_makes(conda: Machine, tmp_path: Path, length: int) ->
     by_tar(archive, prefix)
     assert set_up(prefix) == Done(status=0, out=f"the prefix is `{prefix}` now\n", err="")
     assert tree(prefix) == expected
+    assert not list(prefix.rglob("__pycache__"))
     assert said(prefix, "bin/greeter").splitlines()[0] == f"hello from {prefix}"
     elsewhere = tmp_path / "moved"
     prefix.rename(elsewhere)
@@ -292,16 +293,30 @@ def test_where_an_archive_is_not_right(conda: Machine) -> None:
     conda.file("text.tar.gz", "not at all")
     assert "neither a `.tar.zst` nor a `.tar.gz`" in conda.fails("unpack", "text.tar.gz")
     assert "no such file" in conda.fails("unpack", "none.tar.gz")
+    shutil.copy(archive, conda.work / "text")
     assert "say where with `--prefix DIR`" in conda.fails("unpack", "text")
+    (conda.work / "behind.tar.gz").write_bytes(data + b"garbage")
+    assert "`behind.tar.gz` is refused: it cannot be" in conda.fails("unpack", "behind.tar.gz")
+    for none in (".", "-"):
+        assert "name a file that `mfenv pack` wrote" in conda.fails("unpack", none)
+        assert "name a file that `mfenv pack` wrote" in conda.fails("unpack", none, "-p", "env")
+    for words in (("unpack", archive, "-p", "/"), ("create", "a:v1", "--prefix", "/", "--force")):
+        told = conda.fails(*words)
+        assert "`/`: is no place for an environment\nhint: choose a directory below it" in told
     full = conda.work / "full"
     full.mkdir()
     (full / "mine").touch()
-    assert "exists already" in conda.fails("unpack", archive, "-p", full)
+    told = conda.fails("unpack", archive, "-p", full)
+    assert "exists already\nhint: choose a directory that is not there, or is empty" in told
     assert [path.name for path in full.iterdir()] == ["mine"]
     assert conda.rows() == state
     assert [path.name for path in conda.work.iterdir() if path.is_dir()] == ["full"]
     empty = conda.work / "empty"
     empty.mkdir()
+    link = conda.work / "link"
+    link.symlink_to("empty")
+    told = conda.fails("unpack", archive, "-p", link)
+    assert f"hint: name the directory itself: `{empty}`" in told
     conda.ok("unpack", archive, "-p", empty)
     assert (empty / "bin/greeter").exists()
 
@@ -311,6 +326,9 @@ def test_where_it_cannot_be_written(conda: Machine) -> None:
     assert "`env.tar.gz` exists already" in conda.fails("pack", "a:v1", "-o", "env.tar.gz")
     assert "how it is compressed" in conda.fails("pack", "a:v1", "-o", "env.zip")
     assert "is no directory" in conda.fails("pack", "a:v1", "-o", "none/env.tar.gz")
+    (conda.work / "folder.tar.gz").mkdir()
+    told = conda.fails("pack", "a:v1", "-o", "folder.tar.gz", "--force")
+    assert "`folder.tar.gz` is a directory\nhint: name a file: `-o folder.tar.gz/env" in told
     folder = conda.work / "read"
     folder.mkdir(mode=0o555)
     before = unprivileged()

@@ -62,6 +62,7 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
     (NotInCache("a.whl"), "`a.whl` is not in the package cache"),
     (PrefixError("/p", "bad"), "`/p`: bad"),
     (PrefixExists("/p"), "`/p`: exists already"),
+    (PrefixExists("/p", "another"), "`/p`: exists already"),
     (NotOurPrefix("/p"), "`/p`: is not deleted: it has no environment marker"),
     (NotOurPrefix("/p", "is a file"), "`/p`: is not deleted: it is a file"),
 ]

@@ -106,6 +106,8 @@ def test_the_smallest_environment(cache: PackageCache, env: ResolvedEnv, tmp_pat
         assert packed.files == len(tree(prefix)) - 1  # that says to where it was set
         with pytest.raises(TargetExists):
             pack_env(env, packed.path, cache=cache)
+        with pytest.raises(IsADirectoryError):
+            pack_env(env, tmp_path, cache=cache, force=True)
         with pytest.raises(PrefixExists):
             unpack_env(packed.path, prefix, cache=cache, find_python=nowhere)
 
@@ -465,7 +467,11 @@ def test_flipped_bits(cache: PackageCache, archive: Path) -> None:
     flipped = archive.with_name("flipped.tar.gz")
     expected: dict[str, bytes | str] = {}
     place = archive.parent / "place" / "env"
-    for at in range(0, len(plain), len(plain) // 60):
+    with tarfile.open(archive) as tar:
+        script = tar.getmember("bin/mfenv-unpack")
+    padding = script.offset_data + script.size
+    assert plain[padding] == 0
+    for at in {*range(0, len(plain), len(plain) // 60), padding}:
         changed = bytearray(plain)
         changed[at] ^= 1
         flipped.write_bytes(gzip.compress(bytes(changed), 1))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mfenv.site import Site
     from pkgcache.prefixes.packing import PackedEnv
 
-__all__ = ["pack", "stem", "unpack"]
+__all__ = ["check_archive", "pack", "stem", "unpack"]
 
 
 def pack(site: Site, env: ResolvedEnv, target: Path, *, force: bool) -> PackedEnv:
@@ -24,6 +24,10 @@ def pack(site: Site, env: ResolvedEnv, target: Path, *, force: bool) -> PackedEn
     from pkgcache.prefixes.packing import pack_env
     from resolvers.targets import needed_glibc
 
+    if target.is_dir():
+        raise InvalidRequest(
+            f"`{target}` is a directory", f"name a file: `-o {target / 'env.tar.gz'}`"
+        )
     stem(target)
     if not target.absolute().parent.is_dir():
         raise InvalidRequest(
@@ -56,6 +60,7 @@ def unpack(site: Site, prefixes: Prefixes, archive: Path, prefix: Path) -> Creat
     from mfenv.activation import check_place
     from pkgcache.prefixes.unpacking import unpack_env
 
+    check_archive(archive)
     path = prefix.expanduser().absolute()
     check_place(path)
     seconds: dict[str, float] = {}
@@ -69,6 +74,19 @@ def unpack(site: Site, prefixes: Prefixes, archive: Path, prefix: Path) -> Creat
         registry.add([] if registry.knows(env.env_id) else [env], default=False)
         registry.add_prefix(path, None, env.env_id)
     return Created(prefix=path, name=None, env_id=env.env_id, new=True, seconds=seconds)
+
+
+def check_archive(archive: Path) -> None:
+    """Raise `InvalidRequest` where there is nothing that could be one."""
+    if archive.is_dir():
+        raise InvalidRequest(
+            f"`{archive}` is a directory, and no archive", "name a file that `mfenv pack` wrote"
+        )
+    if not archive.exists():
+        piped = "" if str(archive) != "-" else ": it is not read from standard input"
+        raise InvalidRequest(
+            f"no such file: `{archive}`", f"name a file that `mfenv pack` wrote{piped}"
+        )
 
 
 def stem(archive: Path, hint: str = "") -> str:

@@ -291,9 +291,9 @@ class PrefixError(_SystemError):
 class PrefixExists(PrefixError):
     """Something lies where a prefix should be created."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "exists already")
-        self.hint = "choose another place, or make it again with `--force` if it is an environment"
+    def __init__(self, path: str, hint: str | None = None) -> None:
+        again = "choose another place, or make it again with `--force` if it is an environment"
+        super().__init__(path, "exists already", hint=hint or again)
 
 
 class NotOurPrefix(PrefixError):

@@ -108,8 +108,9 @@ def unpack(file: Path, prefix: Path | None, as_json: bool) -> None:
 
     Prints the directory, which is there when all of it is. Nothing of the archive is run.
     """
-    from mfenv.packing import stem
+    from mfenv.packing import check_archive, stem
 
+    check_archive(file)
     with open_environments() as environments:
         created = environments.unpack(
             file, prefix or Path(stem(file, "say where with `--prefix DIR`"))

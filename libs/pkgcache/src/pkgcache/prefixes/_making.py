@@ -67,7 +67,7 @@ def building(
 
     On any error `prefix` is as it was. Raises `PrefixExists`, `NotOurPrefix`, `PrefixError`.
     """
-    prefix = absolute(prefix)
+    prefix = place(prefix)
     with _working_on(prefix, cache, progress):
         if os.path.lexists(prefix):
             # Seen under the lock, so that it stays as it is until the end.
@@ -160,6 +160,16 @@ def absolute(prefix: Path) -> Path:
     if not path.name:
         raise NotOurPrefix(str(path), "is not only an environment")
     return path
+
+
+def place(prefix: Path) -> Path:
+    """The absolute path of a prefix that shall be; raises `PrefixError` where none can be."""
+    try:
+        return absolute(prefix)
+    except NotOurPrefix as error:
+        raise PrefixError(
+            error.path, "is no place for an environment", hint="choose a directory below it"
+        ) from None
 
 
 def installable(package: Package, cache: PackageCache, progress: Progress) -> Installable:

@@ -13,6 +13,7 @@ The same environment gives the same bytes, with the same zlib or zstd.
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
 import io
@@ -92,7 +93,7 @@ for python in {candidates}; do
     *) LD_LIBRARY_PATH=$theirs ;;
     esac
     export LD_LIBRARY_PATH
-    if "$python" -I -S -c 'import sys; sys.exit(not ({test}))' >/dev/null 2>&1; then
+    if "$python" -I -S -B -c 'import sys; sys.exit(not ({test}))' >/dev/null 2>&1; then
         exec "$python" -I -S -B -c \\
             'import runpy, sys; sys.path.insert(0, sys.argv[1] + "/{code}"); sys.argv.pop(0)
 runpy.run_module("pkgcache.prefixes._unpack_child", run_name="__main__")' "$root" "$root"
@@ -137,6 +138,8 @@ def pack_env(
     `BadArchive` for its packages, and `OSError` where it cannot be written. Nothing is left then.
     """
     progress = progress or NoProgress()
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if os.path.lexists(target) and not force:
         raise TargetExists(str(target))
     contents = PackedContents(env, glibc)

@@ -27,10 +27,10 @@ from pkgcache.archives._links import first_escape
 from pkgcache.archives._members import path_issue
 from pkgcache.archives._tar import BadTar, TarReader
 from pkgcache.archives.records import PackageLimits
-from pkgcache.errors import BadArchive, NotInCache, PrefixError
+from pkgcache.errors import BadArchive, NotInCache, PrefixError, PrefixExists
 from pkgcache.prefixes import _setting, verifying
 from pkgcache.prefixes._env_tar import MOMENT
-from pkgcache.prefixes._making import absolute, building
+from pkgcache.prefixes._making import building, place
 from pkgcache.prefixes.conda_prefix import check_platform
 from pkgcache.prefixes.packing import DESCRIPTION, SCRIPT, PackedContents
 from pkgcache.prefixes.prefix import make_venv
@@ -77,15 +77,13 @@ def unpack_env(
     where the archive cannot be read. Nothing is left then.
     """
     progress = progress or NoProgress()
-    prefix = absolute(prefix)
     with _refusing(archive), archive.open("rb") as file, _stream(file) as stream:
         task = progress.start("unpacking", os.fstat(file.fileno()).st_size, "bytes")
         try:
             unpacking = _Unpacking(archive, file, stream, limits, task)
             env = unpacking.description()
             check_platform(env, prefix)
-            if prefix.is_dir() and not prefix.is_symlink() and not any(prefix.iterdir()):
-                prefix.rmdir()
+            _make_room(place(prefix))
             with building(prefix, env, cache=cache, replace=False, progress=progress) as site:
                 if env.spec.options.python_provider == "system":
                     make_venv(env, find_python(env), site, progress)
@@ -353,6 +351,38 @@ class _Unpacking:
             self._told = at
 
 
+def _make_room(prefix: Path) -> None:
+    """Take an empty directory away, in whose place another is moved; raise for what else is there."""
+    if prefix.is_symlink():
+        hint = f"name the directory itself: `{prefix.resolve()}`"
+        raise PrefixExists(str(prefix), f"{hint}, if there is none yet or it is empty")
+    try:
+        prefix.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError:
+        if not prefix.is_dir() or any(prefix.iterdir()):
+            hint = "choose a directory that is not there, or is empty"
+            raise PrefixExists(str(prefix), hint) from None
+        raise
+
+
+class _Gzip(io.RawIOBase):
+    """What a gzip file holds; one that is damaged is no error of the disk, as it is in gzip."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._unpacked = gzip.GzipFile(fileobj=file, mode="rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return self._unpacked.readinto(buffer)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise BadTar("cannot be decompressed, to its very end") from None
+
+
 def _is_ours(path: str) -> bool:
     return path == SCRIPT or path.startswith(f"{_setting.FOLDER}/")
 
@@ -380,10 +410,6 @@ def _stream(file: BinaryIO) -> Iterator[BinaryIO]:
         with decompressed_zstd(pieces) as stream:
             yield stream
     elif start.startswith(_GZIP):
-        try:
-            with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-                yield cast("BinaryIO", io.BufferedReader(cast("Any", unpacked), _BUFFER))
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise BadTar("cannot be decompressed") from None
+        yield cast("BinaryIO", io.BufferedReader(_Gzip(file), _BUFFER))
     else:
         raise BadTar("is neither a `.tar.zst` nor a `.tar.gz`")
