@@ -323,3 +323,15 @@ def test_what_has_no_list_does_not_have_it(machine: Machine) -> None:
     machine.file("environment.yml", "dependencies: [numpy]\n")
     said = machine.fails("remove", "environment.yml", "dep", "--pypi", "--no-resolve")
     assert "`dep` is not in `environment.yml`" in said
+
+
+def test_a_file_of_the_same_name_elsewhere_is_not_edited(machine: Machine) -> None:
+    file = machine.file("r.txt", "dep\n")
+    machine.ok("resolve", "-r", "r.txt", "--alias", "team/a:v1")
+    file.write_text("app\n")
+    said = machine.fails("add", "team/a:v1", "other")
+    assert "what stands there here is not what it asks for" in said
+    assert file.read_text() == "app\n"
+    file.write_text("# a comment is no request\ndep\n")
+    machine.ok("add", "team/a:v1", "other")
+    assert file.read_text().endswith("dep\nother\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -139,6 +140,24 @@ def test_a_prefix_in_which_a_process_runs_stays(machine: Machine) -> None:
         sleeper.kill()
         sleeper.communicate()
     assert machine.json("gc", "--older-than", "30")["prefixes"] == [prefix]
+
+
+def test_what_is_a_kernel_of_jupyter_stays(machine: Machine) -> None:
+    prefix = machine.ok("create", resolve(machine, "app"))
+    kernels = machine.user / ".local/share/jupyter/kernels"
+    for name, text in (
+        ("ours", json.dumps({"argv": [f"{prefix}/bin/python", "-m", "ipykernel_launcher"]})),
+        *(("broken", "{"), ("other", "[]"), ("empty", '{"argv": []}')),
+    ):
+        (kernels / name).mkdir(parents=True)
+        (kernels / name / "kernel.json").write_text(text)
+    age(machine, 100 * DAY)
+    found = machine.json("gc", "--older-than", "30")
+    assert (found["prefixes"], found["unnamed"]) == ([], 1)
+    assert "1 created environments without a name stay" in machine.run("gc").err
+    shutil.rmtree(kernels / "ours")
+    found = machine.json("gc", "--older-than", "30")
+    assert (found["prefixes"], found["unnamed"]) == ([prefix], 0)
 
 
 def test_leftovers_and_rows_of_what_is_gone_are_removed(machine: Machine) -> None:

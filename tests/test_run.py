@@ -124,6 +124,7 @@ def test_the_status_is_that_of_the_program(machine: Machine) -> None:
         (["--epochs", "3", "--script", "a.py"], "behind it: `--script FILE --epochs`"),
         (["job.py", "--epochs", "3"], "`mfenv run --script job.py` runs it"),
         (["--script", "http://127.0.0.1:9/a.py"], "a script that runs is a file"),
+        (["--script", "/dev/stdin"], "write it to a file first"),
     ],
 )
 def test_wrong_usage_is_told(machine: Machine, words: list[str], problem: str) -> None:

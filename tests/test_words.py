@@ -180,6 +180,22 @@ def test_what_is_nearly_a_name_is_told(machine: Machine) -> None:
     assert "`r.txt` is a file, and no environment" in machine.fails("tree", "r.txt")
 
 
+def test_a_program_in_place_of_an_environment_is_told(machine: Machine) -> None:
+    said = machine.fails("run", "cat", "x.py")
+    assert "`mfenv run ENV -- cat …`" in said
+
+
+def test_a_name_of_two_environments_is_told(machine: Machine) -> None:
+    machine.ok("resolve", "--pypi", "dep", "--alias", "team/a:v1")
+    machine.ok("create", "team/a:v1", "--name", "demo")
+    note = "`demo` is the"
+    assert note not in machine.run("show", "demo").err
+    machine.ok("resolve", "--pypi", "other", "--alias", "demo")
+    assert f"{note} alias here" in machine.run("tree", "demo").err
+    done = machine.run("run", "demo", "--", "python", "-c", "import dep")
+    assert (done.status, f"{note} environment that was created" in done.err) == (0, True)
+
+
 def test_a_directory_stands_for_its_environment(machine: Machine) -> None:
     ids = machine.ok("resolve", "--pypi", "dep", "--alias", "team/a:v1")
     path = machine.ok("create", "team/a:v1", "--prefix", "mine")

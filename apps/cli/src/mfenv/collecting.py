@@ -37,7 +37,8 @@ class Garbage:
     """What was collected, or would be.
 
     `gone` are prefixes without a name that somebody else deleted, `leftovers` counts what killed
-    processes left, `freed` is in bytes.
+    processes left, `freed` is in bytes. `unnamed` counts the prefixes without a name that stay: only
+    their age makes them garbage.
     """
 
     prefixes: tuple[Path, ...]
@@ -46,6 +47,7 @@ class Garbage:
     cache: Collected
     leftovers: int
     freed: int
+    unnamed: int
 
 
 def collect(site: Site, *, older_than: float | None = None, dry_run: bool = False) -> Garbage:
@@ -102,6 +104,7 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
         cache=collected,
         leftovers=leftovers + collected.leftovers,
         freed=collected.freed + (0 if dry_run else freed),
+        unnamed=len({*_own_places(site)} - {*prefixes}),
     )
 
 
@@ -196,15 +199,17 @@ def _gone(site: Site) -> list[Path]:
 
 
 def _unused(site: Site, since: dict[str, float]) -> list[Path]:
+    from mfenv.kernels import kernel_prefixes
     from mfenv.processes import in_use
 
     folder = site.home / "envs"
     rows: list[PrefixRow] = site.registry.unused_prefixes(**since)
     # What lies elsewhere was asked for there, and is its user's to delete.
     paths = [path for row in rows if (path := Path(row.path)).parent == folder and path.is_dir()]
-    running = in_use(paths)
-    # A process of an environment that nothing names may have run for days.
-    return [path for path in paths if path not in running]
+    # A process of an environment that nothing names may have run for days; kernels are started by
+    # Jupyter, which tells nobody.
+    kept = {*in_use(paths), *kernel_prefixes()}
+    return [path for path in paths if path not in kept]
 
 
 def _remove(site: Site, path: Path, since: dict[str, float]) -> bool:

@@ -179,13 +179,18 @@ class Finder:
                 "`mfenv list` shows what is known here, with its directories",
             )
         try:
-            return self._target(name, platforms, fresh=fresh)
+            target = self._target(name, platforms, fresh=fresh)
         # After all else: an alias or an id means the same on every machine, the name of a prefix on
         # this one alone.
         except (UnknownEnvironment, InvalidAlias):
             if created is None:
                 raise
             return FullRef(created.env_id.req_id, created.env_id.full_id)
+        if created and target != created.env_id[:2]:
+            self._site.progress.note(
+                f"`{name}` is the alias here; what was created as `{name}` is another environment"
+            )
+        return target
 
     def _target(self, name: str, platforms: Sequence[str], *, fresh: bool) -> FullRef:
         ref = parse_ref(name)

@@ -8,18 +8,17 @@ write it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
+from mfenv.kernels import data_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from envid.resolved import ResolvedEnv
     from mfenv.environments import Environments
@@ -63,7 +62,7 @@ def install_kernel(
     `directory` is a data directory of Jupyter, by default that of this user.
     """
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    kernels = (directory or _data_directory()) / "kernels"
+    kernels = (directory or data_directory()) / "kernels"
     kernels.mkdir(parents=True, exist_ok=True)
     place = kernels / name
     beside = kernels / f".{name}.{secrets.token_hex(4)}.new"
@@ -81,12 +80,3 @@ def install_kernel(
     shutil.rmtree(place, ignore_errors=True)
     beside.rename(place)
     return place
-
-
-def _data_directory() -> Path:
-    if given := os.environ.get("JUPYTER_DATA_DIR"):
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path("~/Library/Jupyter").expanduser()
-    home = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
-    return Path(home) / "jupyter"

@@ -13,6 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from envid.aliases import DEFAULT_TAG
 from mfenv.errors import DamagedPrefix, InvalidRequest, NotHere
 from pkgcache.errors import PkgcacheError
 
@@ -109,9 +110,17 @@ class Prefixes:
         return Created(prefix=path, name=as_name, env_id=env.env_id, new=new, seconds=seconds)
 
     def check(self, path: Path, name: str | None, env_id: EnvId) -> None:
-        """Raise `DamagedPrefix` where an environment lacks what it was created with."""
+        """Raise `DamagedPrefix` where an environment lacks what it was created with.
+
+        Notes where `name` is an alias, too, and that of another environment.
+        """
         from pkgcache.prefixes.prefix import check_prefix
 
+        if name and self._site.registry.alias(f"{name}:{DEFAULT_TAG}") not in (None, env_id[:2]):
+            self._site.progress.note(
+                f"`{name}` is the environment that was created as that; the alias"
+                f" `{name}:{DEFAULT_TAG}` is another one"
+            )
         # First without the lock of the prefix: nearly always all is well.
         if not check_prefix(path):
             return

@@ -150,14 +150,20 @@ def _source(how: str, name: str, packages: tuple[str, ...]) -> Path:
     """The file that the environment called `name` is of."""
     from envid.errors import InvalidAlias
     from mfenv.editing.sources import source_of
-    from mfenv.errors import UnknownEnvironment
+    from mfenv.errors import InvalidRequest, UnknownEnvironment
 
     try:
         with open_environments() as environments:
-            envs = environments.find(name)
+            path = source_of(name, environments.find(name), packages[0])
+            # Another project may have a file of that name.
+            asked = environments.compare(name, str(path)).compared
     except (InvalidAlias, UnknownEnvironment):
         raise _no_file(how, name, packages) from None
-    path = source_of(name, envs, packages[0])
+    if any(compared.asked for compared in asked):
+        raise InvalidRequest(
+            f"`{name}` was asked for in `{path}`, and what stands there here is not what it asks for",
+            f"`mfenv {how} {path} {packages[0]}` edits the file as it is",
+        )
     say(f"`{name}` was asked for in `{path}`")
     return path
 

@@ -77,6 +77,7 @@ def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
                 "leftovers": garbage.leftovers,
                 "recent": garbage.cache.recent,
                 "freed": garbage.freed,
+                "unnamed": garbage.unnamed,
             }
         )
         return
@@ -102,6 +103,9 @@ def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
     )
     if garbage.cache.recent:
         say(f"{garbage.cache.recent} more were used within the last hour, and stay")
+    if garbage.unnamed:
+        stay = "created environments without a name stay"
+        say(f"{garbage.unnamed} {stay}: `--older-than DAYS` deletes what was not used for so long")
 
 
 def _report_store(swept: Swept, *, dry_run: bool, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,7 @@ def run(
         else:
             chosen = named(environments, env, lock, environment)
         if isinstance(chosen, str):
-            prefix = environments.prefix_for(chosen)
+            prefix = _prefix(environments, chosen)
         else:
             prefix = environments.create(chosen).prefix
         variables = environments.activation(prefix)
@@ -196,6 +197,21 @@ def _check_asked(
                 raise WrongUsage(f"--script says itself what it needs: leave out {option}", hint)
     if any(not isinstance(script, Path) for script in scripts):
         raise click.UsageError("A script that runs is a file: fetch it first.")
+    if any(isinstance(one, Path) and one.exists() and not one.is_file() for one in scripts):
+        raise click.UsageError("A script that runs is read twice: write it to a file first.")
+
+
+def _prefix(environments: Environments, name: str) -> Path:
+    from mfenv.errors import UnknownEnvironment
+
+    try:
+        return environments.prefix_for(name)
+    except UnknownEnvironment as error:
+        if shutil.which(name):  # as one types it where a directory says which environment is meant
+            error.hint = (
+                f"the environment stands in front: `mfenv run ENV -- {name} …`, or `-r FILE`"
+            )
+        raise
 
 
 def _resolved(environments: Environments, asked: Mapping[str, Any]) -> ResolvedEnv:
