@@ -386,9 +386,28 @@ def program(folder: Path, name: str, text: str, version: str = "26.7.0") -> str:
     ("text", "said"),
     [
         ("print('hello')", "its answer is not JSON: hello"),
-        ("print('{\"success\": tr')", "its answer is not JSON"),
+        ("print('{\"success\": tr')", "its answer ends early, after 15 characters"),
+        (
+            'print(\'{\\n "actions": {\\n  "LINK": [\\n   {"name": "leaf"}\'); sys.exit(3)',
+            "its answer ends early, after 48 characters (exit code 3)",
+        ),
+        ("print(json.dumps({'fetch': 'x'}) + '\\n\\0'); print('{')", "its answer ends early"),
         ("pass", "its answer is not JSON: it says nothing"),
-        ("sys.exit('Segmentation fault')", "its answer is not JSON: Segmentation fault"),
+        ("sys.exit(139)", "its answer is not JSON: it says nothing (exit code 139)"),
+        ("import os; os.kill(os.getpid(), 9)", "it says nothing (ended by signal 9)"),
+        (
+            "print(json.dumps({'success': True, 'actions': {}})); sys.exit(1)",
+            "its answer is whole, and it does not say what failed (exit code 1)",
+        ),
+        ("print(json.dumps({'success': False, 'actions': {}}))", "does not say what failed"),
+        (
+            "print(json.dumps({'exception_name': 'Odd', 'log_records': 5}))",
+            "does not say what failed",
+        ),
+        (
+            "sys.exit('Segmentation fault')",
+            "its answer is not JSON: Segmentation fault (exit code 1)",
+        ),
         ("print('[1]')", "its answer is not JSON"),
         ("print(json.dumps({'success': True, 'actions': {'LINK': [1]}}))", "has another form"),
         (
@@ -492,8 +511,8 @@ CHANGES = {
 }
 
 
-def changed(folder: Path, change: str) -> str:
-    """micromamba's stand-in, with a change in all that it says of `leaf`."""
+def changed(folder: Path, change: str, name: str = "leaf") -> str:
+    """micromamba's stand-in, with a change in all that it says of a package."""
     inner = write_standin(folder / "inner", "micromamba")
     return program(
         folder / "bin",
@@ -503,7 +522,7 @@ def changed(folder: Path, change: str) -> str:
         "answer = json.loads(done.stdout)\n"
         "for key in ('LINK', 'FETCH'):\n"
         "    for one in answer['actions'][key]:\n"
-        "        if one['name'] == 'leaf':\n"
+        f"        if one['name'] == {name!r}:\n"
         f"            {change}\n"
         "print('warning  libmamba is noisy')\nprint(json.dumps(answer))",
         "2.8.1",
@@ -531,15 +550,41 @@ def test_what_a_record_lacks_comes_from_the_channel(
         (
             "one |= {'version': '0.5', 'fn': 'x', 'url': one['url'].replace('leaf-1', 'leaf-0.5')}",
             RequirementsUnmet,
-            "`leaf>=1` is asked for, and there is leaf 0.5",
+            "`leaf-0.5-a_0.conda` is not in file:",
         ),
-        ("one['depends'] = ['stem']", RequirementsUnmet, "leaf needs `stem`, and there is none"),
         (
-            "one['depends'] = ['__glibc >=2.99']",
+            "one['sha256'] = '0' * 64",
             RequirementsUnmet,
-            r"needs `__glibc >=2.99`, and there is __glibc 2\.28",
+            "`leaf-1-a_0.conda` has the sha256 0{64}, and [0-9a-f]{64} in its channel",
         ),
-        ("one['constrains'] = ['python <3']", RequirementsUnmet, "leaf goes with `python <3`"),
+        ("one['md5'] = '0' * 32", RequirementsUnmet, "has the md5 0{32}, and "),
+        ("one['size'] = 1", RequirementsUnmet, "has the size 1, and "),
+        ("one['build_number'] = -7", RequirementsUnmet, "has the build_number -7, and 0"),
+        ("one['noarch'] = 'python'", RequirementsUnmet, "has the noarch python, and none in its channel"),
+        (
+            "one['depends'] = ['stem']",
+            RequirementsUnmet,
+            "`leaf-1-a_0.conda` needs `stem` here, and not in its channel",
+        ),
+        (
+            "one['constrains'] = ['python <3']",
+            RequirementsUnmet,
+            "goes with `python <3` here, and not in its channel",
+        ),
+        *(
+            (f"one[{key!r}] = {value!r}", EngineFailed, "has another form than is known")
+            for key, value in {
+                "build_number": "x",
+                "size": "1",
+                "depends": "python",
+                "constrains": [1],
+                "sha256": 7,
+                "url": ["x"],
+                "noarch": True,
+                "version": 1,
+                "purls": {},
+            }.items()
+        ),
     ],
 )  # fmt: skip
 def test_an_answer_that_does_not_hold_is_refused(
@@ -558,6 +603,45 @@ def test_an_answer_that_does_not_hold_is_refused(
     assert caught.value.hint
 
 
+@pytest.mark.slow
+def test_what_a_package_needs_is_what_its_channel_says(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels
+) -> None:
+    spec = spec_of("twig", channels=(*tree, channels.main.as_uri()))
+    engine = changed(tmp_path, "one['depends'] = []", "twig")
+    with pytest.raises(
+        RequirementsUnmet, match=r"`twig-2-a_0\.conda` needs `leaf <2` in its channel"
+    ):
+        ask(spec, engine)
+    # However it writes that.
+    engine = changed(tmp_path, "one['depends'] = ['leaf  < 2']", "twig")
+    assert {one.name for one in ask(spec, engine).packages} >= {"leaf", "twig"}
+
+
+@pytest.mark.slow
+def test_an_answer_to_another_question_is_refused(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels
+) -> None:
+    """Each package is what its channel has, and they are not what was asked for."""
+    channel = channels.main.as_uri()
+    inner = write_standin(tmp_path / "inner", "micromamba")
+    for change, asked, said in (
+        ("argv = [one for one in argv if one != 'leaf>=2']; argv += ['leaf <2']", "leaf>=2",
+         "`leaf>=2` is asked for, and there is leaf 1"),
+        ("os.environ['CONDA_OVERRIDE_GLIBC'] = '2.99'", "leaf",
+         r"leaf needs `__glibc >=2.30`, and there is __glibc 2\.28"),
+    ):  # fmt: skip
+        engine = program(
+            tmp_path / "bin",
+            "micromamba",
+            f"import os\nargv = sys.argv[1:]\n{change}\n"
+            f"os.execv({str(inner)!r}, [{str(inner)!r}, *argv])",
+            "2.8.1",
+        )
+        with pytest.raises(RequirementsUnmet, match=said):
+            ask(spec_of(asked, channels=(*tree, channel)), engine)
+
+
 def _recorded(folder: Path, kind: str, name: str) -> str:
     """A program that prints what the real one did."""
     source = RECORDINGS / RECORDED[kind]
@@ -570,6 +654,17 @@ def _recorded(folder: Path, kind: str, name: str) -> str:
         f"print(open({str(source / f'{name}.json')!r}).read())\n"
         f"sys.stderr.write({said!r})\nsys.exit({code})",
     )
+
+
+def _channel_of(folder: Path, kind: str) -> Path:
+    """A channel that says of the recorded packages what the real one did."""
+    answer = json.loads((RECORDINGS / RECORDED[kind] / "ok.json").read_text())
+    for subdir in (LINUX, "noarch"):
+        records = {one["fn"]: one for one in answer["actions"]["FETCH"] if one["subdir"] == subdir}
+        data = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": records}
+        (folder / subdir).mkdir(parents=True)
+        (folder / subdir / "repodata.json").write_text(json.dumps(data))
+    return folder
 
 
 needs_recordings = pytest.mark.skipif(not RECORDINGS.exists(), reason="no ../shared/data")
@@ -586,21 +681,27 @@ _RECORDED_SPECS = {
 class TestRecordings:
     def test_an_answer(self, ask: Asking, tmp_path: Path, kind: str) -> None:
         engine = _recorded(tmp_path / "bin", kind, "ok")
-        spec = spec_of(
-            *_RECORDED_SPECS["ok"],
-            channels=("http://channel.test",),
-            sys=("__glibc=2.36",),
-            python="3.11",
-        )
-        found = ask(spec, engine)
+        with ChannelServer(_channel_of(tmp_path / "channel", kind)) as server:
+            program_ = Path(engine)
+            said = program_.read_text()
+            program_.write_text(
+                said.replace(".read()", f".read().replace('http://channel.test', {server.url!r})")
+            )
+            spec = spec_of(
+                *_RECORDED_SPECS["ok"],
+                channels=(server.url,),
+                sys=("__glibc=2.36",),
+                python="3.11",
+            )
+            found = ask(spec, engine)
         assert found.python == "3.11.7"
         by_name = {one.name: one for one in found.packages}
         assert {"python", "rich", "requests", "tzdata"} <= by_name.keys()
         rich = by_name["rich"]
-        assert rich.url == "http://channel.test/noarch/rich-13.7.0-pyhd8ed1ab_0.conda"
+        assert rich.url == f"{server.url}/noarch/rich-13.7.0-pyhd8ed1ab_0.conda"
         assert rich.hashes.sha256
         assert rich.hashes.sha256.startswith("bbaac5e9")
-        assert (rich.source, rich.subdir, rich.size) == ("http://channel.test", "noarch", 195247)
+        assert (rich.source, rich.subdir, rich.size) == (server.url, "noarch", 195247)
         assert rich.depends == ("markdown-it-py", "pygments", "python")
 
     @pytest.mark.parametrize("name", ["unsat", "missing"])

@@ -11,17 +11,18 @@ import json
 import os
 import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from envid.redaction import redact
 from pkgcache.threads import Threads
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.watch import Watch
-from resolvers._conda_tools_diagnosis import diagnose, unknown
+from resolvers._conda_tools_diagnosis import diagnose, is_cut_off, unknown
 from resolvers._network import named
 from resolvers._processes import Processes
 from resolvers._programs import find_program, users_environment
@@ -56,6 +57,8 @@ _OVERRIDES = ("__archspec", "__cuda", "__glibc", "__linux", "__osx")
 _FORMATS = (".conda", ".tar.bz2")
 _NAME = re.compile(r"(?:.*::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+# What begins a line is no part of another object, also where that is cut off.
+_OBJECT = re.compile(r"(?:^|(?<=[\n\r\0])){")
 # A solve may take long, and a server is given up sooner: so many silences, and it is stuck.
 _SILENCES = 60
 
@@ -311,16 +314,13 @@ def _quoted(text: str) -> str:
 
 def _data(stdout: str) -> dict[str, Any] | None:
     """The last JSON object of what it wrote: conda writes one for each progress, too."""
-    decoder, found, at = json.JSONDecoder(), None, stdout.find("{")
-    while at >= 0:
-        try:
-            value, end = decoder.raw_decode(stdout, at)
-        except ValueError:
-            end = at + 1
-        else:
-            found = value
-        at = stdout.find("{", end)
-    return found if isinstance(found, dict) else None
+    decoder, found, end = json.JSONDecoder(), None, 0
+    for start in _OBJECT.finditer(stdout):
+        if start.start() >= end:
+            with suppress(ValueError, RecursionError):
+                found, end = decoder.raw_decode(stdout, start.start())
+    # An answer that is cut off is none, whatever progress was told of before it.
+    return None if is_cut_off(stdout[end:]) else found
 
 
 def _linked(data: Mapping[str, Any], kind: str) -> list[Record]:
@@ -335,20 +335,44 @@ def _linked(data: Mapping[str, Any], kind: str) -> list[Record]:
             for each in links
         ]
     except (AttributeError, KeyError, TypeError) as error:
-        reason = "its answer has another form than is known"
-        hint = f"set {SETTING}"
-        raise EngineFailed(kind, reason, json.dumps(data)[:2000], hint) from error
+        raise _odd(kind, data) from error
 
 
-def _build(record: Mapping[str, Any]) -> str:
-    return str(record.get("build_string") or record["build"])
+def _odd(kind: str, said: Mapping[str, Any]) -> EngineFailed:
+    reason, log = "its answer has another form than is known", redact(json.dumps(said)[:2000])
+    return EngineFailed(kind, reason, log, f"set {SETTING}")
+
+
+def _build(record: Mapping[str, Any]) -> Any:
+    return record.get("build_string") or record["build"]
+
+
+_TEXTS = ("url", "subdir", "platform", "sha256", "md5", "noarch", "python_site_packages_path")
+_NUMBERS = ("build_number", "size")
+_LISTS = ("depends", "constrains", "purls")
+
+
+def _is_known(said: Mapping[str, Any]) -> bool:
+    """Whether all that is read of a record is of its type."""
+    stated = [said.get("name"), said.get("version"), said.get("build_string") or said.get("build")]
+    lists = [said[key] for key in _LISTS if said.get(key) is not None]
+    return (
+        all(isinstance(text, str) for text in stated)
+        and bool(_NAME.fullmatch(str(stated[0])))
+        and all(isinstance(said.get(key) or "", str) for key in _TEXTS)
+        and all(type(said.get(key) or 0) is int for key in _NUMBERS)
+        and all(isinstance(each, list) for each in lists)
+        and all(isinstance(text, str) for each in lists for text in each)
+    )
 
 
 def _record(said: Mapping[str, Any], question: CondaQuestion, kind: str) -> Record:
     """A record as `_conda_engine` describes it; raises `EngineFailed` for one from elsewhere."""
+    if not _is_known(said):
+        raise _odd(kind, said)
     # A login or a token of its configuration may stand in it.
-    url = Credentials().add(str(said.get("url") or ""))
-    subdir = str(said.get("subdir") or said.get("platform") or "")
+    url = Credentials().add(said.get("url") or "")
+    subdir = said.get("subdir") or said.get("platform") or ""
     filename = unquote(url.rpartition("/")[2])
     channel = url.removesuffix(f"/{subdir}/{url.rpartition('/')[2]}")
     if url and channel not in [one.rstrip("/") for one in _channels(question)]:
@@ -357,8 +381,8 @@ def _record(said: Mapping[str, Any], question: CondaQuestion, kind: str) -> Reco
             f"it takes `{filename}` from {channel or url}, which is no channel of the request",
             hint="ask for that channel, or change what its configuration says of channels",
         )
-    digest = str(said.get("sha256") or "")
-    name, version, build = str(said["name"]), str(said["version"]), _build(said)
+    digest = said.get("sha256") or ""
+    name, version, build = said["name"], said["version"], _build(said)
     if url and filename not in [f"{name}-{version}-{build}{end}" for end in _FORMATS]:
         raise EngineFailed(
             kind, f"it says that `{filename}` is {name} {version} {build}", hint=f"set {SETTING}"
@@ -367,15 +391,15 @@ def _record(said: Mapping[str, Any], question: CondaQuestion, kind: str) -> Reco
         "name": name,
         "version": version,
         "build": build,
-        "build_number": int(said.get("build_number") or 0),
+        "build_number": said.get("build_number") or 0,
         "subdir": subdir,
         "filename": filename,
         "url": url,
         "sha256": digest if _DIGEST.fullmatch(digest) else None,
         "md5": said.get("md5") or None,
         "size": said.get("size") or None,
-        "depends": [text for text in said.get("depends") or () if isinstance(text, str)],
-        "constrains": [text for text in said.get("constrains") or () if isinstance(text, str)],
+        "depends": said.get("depends") or [],
+        "constrains": said.get("constrains") or [],
         "channel": channel,
         "extras": [],
         "noarch": said.get("noarch") or None,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from resolvers._programs import ended
 from resolvers.errors import (
     EngineFailed,
     IndexUnreachable,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from resolvers._conda_question import CondaQuestion
     from resolvers.request import ResolveContext
 
-__all__ = ["diagnose", "unknown"]
+__all__ = ["diagnose", "is_cut_off", "unknown"]
 
 _UNSOLVABLE = re.compile(r"Unsatisfiable|SpecsConfigurationConflict|ResolvePackageNotFound")
 _NOT_FOUND = re.compile(r"PackagesNotFound|ResolvePackageNotFound")
@@ -51,16 +52,20 @@ def diagnose(
     log = redact(f"{done.stdout}\n{done.stderr}".strip())
     said = redact("\n".join((done.stderr.strip(), *_logged(data or {}))).strip())
     if data is None:
+        if is_cut_off(done.stdout):
+            reason = f"its answer ends early, after {len(done.stdout)} characters"
+        else:
+            reason = f"its answer is not JSON: {_last(said or log) or 'it says nothing'}"
         return _by_network(said, question) or EngineFailed(
-            kind, f"its answer is not JSON: {_last(said or log)}", log, _by_itself(kind)
+            kind, reason + ended(done), log, _by_itself(kind)
         )
     if data.get("solver_problems"):
-        texts = [" ".join(str(one).split()) for one in data["solver_problems"]]
+        texts = [" ".join(str(one).split()) for one in _listed(data["solver_problems"])]
         return _unsolvable("; ".join(texts) or "it does not say why", question, context)
     name = str(data.get("exception_name") or "")
     text = redact(str(data.get("message") or data.get("error") or ""))
     if _NOT_FOUND.search(name):
-        names = [str(one) for one in data.get("packages") or ()]
+        names = [str(one) for one in _listed(data.get("packages") or ())]
         reason = "there is no " + " and no ".join(names) if names else _first(text)
         return UnknownPackage(
             question.platform, reason, _asked(reason, question, context), "check the name"
@@ -71,14 +76,25 @@ def diagnose(
         return _by_network(text, question) or IndexUnreachable(
             ", ".join(question.channels), _first(text)
         )
+    silent = "its answer is whole, and it does not say what failed"
+    reason = _first(text) or _last(said) or silent
     return _by_network(said, question) or EngineFailed(
-        kind, _first(text) or _last(said) or "it does not say why", log, _by_itself(kind)
+        kind, reason + ended(done), log, _by_itself(kind)
     )
+
+
+def is_cut_off(stdout: str) -> bool:
+    """Whether what a program wrote ends within an object of JSON, which begins a line."""
+    return bool(re.search("^{", stdout, re.MULTILINE)) and stdout.count("{") > stdout.count("}")
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _logged(data: Mapping[str, Any]) -> Iterator[str]:
     """What micromamba has logged, which it may write into its answer in place of standard error."""
-    for one in data.get("log_records") or ():
+    for one in _listed(data.get("log_records") or ()):
         text = one.get("message") or one.get("msg") if isinstance(one, dict) else one
         if isinstance(text, str):
             yield text
@@ -174,4 +190,4 @@ def _first(text: str) -> str:
 
 def _last(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it says nothing"
+    return lines[-1][:300] if lines else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import rattler
 from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError
@@ -11,7 +12,7 @@ from resolvers._conda_alternatives import Listings
 from resolvers._conda_engine import NAME, described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from resolvers._conda_repodata import Logins
 
@@ -52,11 +53,84 @@ async def records(
 async def problems(
     report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
     *,
+    cache_dir: str,
+    offline: bool,
+    logins: Logins,
+    tokens: Mapping[str, str],
+    limits: Mapping[str, Any],
     question: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
-    **_: Any,
 ) -> list[str]:
-    """What an answer does not hold of the question, or its packages of each other: a line each."""
+    """What an answer does not hold of the question, its packages of their channels or each other.
+
+    A line each.
+    """
+    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
+    # What is not what the channels have may be of any form, and is not looked at further.
+    return await _unlike(records, channels) or _unmet(question, records)
+
+
+async def _unlike(records: Sequence[Mapping[str, Any]], channels: Listings) -> list[str]:
+    """Where an answer says of packages what their channels do not."""
+    there = await channels.records(sorted({each["name"] for each in records}))
+    known = {_place(record.channel or "", record): record for record in there}
+    found = []
+    for each in records:
+        filename = each["filename"]
+        stem = filename.removesuffix(".tar.bz2")
+        place = unquote(each["channel"]).rstrip("/"), each["subdir"]
+        record = known.get((*place, filename)) or known.get((*place, f"{stem}.conda"))
+        if record and record.file_name != filename:
+            record = await channels.as_tar_bz2(record)
+        if record is None or record.file_name != filename:
+            found.append(f"`{filename}` is not in {each['channel']}")
+            continue
+        (own,) = described([record])
+        own["build_number"] = record.build_number
+        # What only one of them says is no difference, but that a package is for any machine.
+        found += [
+            f"`{filename}` has the {key} {_said(each[key])}, and {_said(own[key])} in its channel"
+            for key in ("sha256", "md5", "size", "build_number", "noarch")
+            if each[key] != own[key] and (key == "noarch" or None not in (each[key], own[key]))
+        ]
+        for key, verb in (("depends", "needs"), ("constrains", "goes with")):
+            said, stated = _readings(each[key]), _readings(getattr(record, key))
+            if each["name"] == "python":
+                # The family may add that by itself; see `add_pip_as_python_dependency`.
+                said.pop("pip", None)
+                stated.pop("pip", None)
+            found += [
+                f"`{filename}` {verb} `{text}` in its channel, and not here"
+                for reading, text in stated.items()
+                if reading not in said
+            ]
+            found += [
+                f"`{filename}` {verb} `{text}` here, and not in its channel"
+                for reading, text in said.items()
+                if reading not in stated
+            ]
+    return found
+
+
+def _place(channel: str, record: rattler.RepoDataRecord) -> tuple[str, str, str]:
+    return unquote(channel).rstrip("/"), str(record.subdir), record.file_name
+
+
+def _said(value: object) -> object:
+    return "none" if value is None else value
+
+
+def _readings(texts: Iterable[str]) -> dict[str, str]:
+    """What MatchSpecs mean, however they are written, and how they are."""
+    read = {}
+    for text in texts:
+        spec = _match(text)
+        read[" ".join(text.split()) if spec is None else str(spec)] = text
+    return read
+
+
+def _unmet(question: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What an answer does not hold of the question, or its packages of each other."""
     there = {each["name"]: _as_record(each) for each in records}
     virtual = {
         name: rattler.PackageRecord(

@@ -16,10 +16,11 @@ from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from subprocess import CompletedProcess
 
     from resolvers._processes import Processes
 
-__all__ = ["ChosenProgram", "find_program", "users_environment"]
+__all__ = ["ChosenProgram", "ended", "find_program", "users_environment"]
 
 # What is ours, and what would decide what a program of Python's imports.
 _OURS = re.compile(r"(?:_?MFENV|METAFLOW|PYTHON)(?:_.*|[A-Z]*)")
@@ -74,6 +75,14 @@ def users_environment() -> Mapping[str, str]:
     not get.
     """
     return {name: value for name, value in os.environ.items() if not _OURS.fullmatch(name)}
+
+
+def ended(done: CompletedProcess[str]) -> str:
+    """How a program ended, to stand behind what it said: nothing where all is well."""
+    code = done.returncode
+    if not code:
+        return ""
+    return f" (exit code {code})" if code > 0 else f" (ended by signal {-code})"
 
 
 def _version(name: str, setting: str, *said: str) -> Version:

@@ -22,7 +22,7 @@ from resolvers._conda_tools_diagnosis import unknown
 from resolvers._index import PUBLIC_INDEX
 from resolvers._markers import Markers
 from resolvers._processes import Processes
-from resolvers._programs import find_program, users_environment
+from resolvers._programs import ended, find_program, users_environment
 from resolvers._python_choice import open_minors
 from resolvers._question import local_source, plain_requirement
 from resolvers.channels import CHANNEL_ALIAS
@@ -315,7 +315,7 @@ def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFail
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return EngineFailed(
         "conda-lock",
-        lines[-1][:300] if lines else "it says nothing",
+        (lines[-1][:300] if lines else "it says nothing") + ended(done),
         log,
         f"set {CONDA_LOCK_SETTING}",
     )
