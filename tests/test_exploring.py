@@ -329,7 +329,11 @@ def test_two_platforms_of_one_environment(machine: Machine, index: FakeIndex) ->
     assert said.startswith("linux-64 -> osx-arm64:\n")
     assert "+ mac 1.0 (pypi)" in said
     assert said == machine.ok("diff", "a:v1@linux-64", "a:v1@osx-arm64")
-    assert "name both with `--platform`" in machine.fails("diff", "a:v1")
+    assert said == machine.ok("diff", "a:v1")
+    machine.ok("resolve", "--pypi", "dep", "--alias", "one:v1")
+    said = machine.fails("diff", "one:v1")
+    assert f"and not on {HERE}\n" in said
+    assert "name both with `--platform`" in said
     assert "`win-64` behind the `@` is no platform" in machine.fails("diff", "a:v1@win-64", "a:v1")
 
 

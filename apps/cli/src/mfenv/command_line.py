@@ -103,9 +103,7 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
         }
         asked = error.option_name.lstrip("-")
         # Of one letter, the long option that alone begins with it.
-        begun = [name for name in names if name.startswith(asked) and name[:3] != "no-"]
-        if len(asked) > 1:
-            begun = []
+        begun = [name for name in names if name[:1] == asked and name[:3] != "no-"]
         near = begun[0] if len(begun) == 1 else nearest(asked, names)
         hint = f"did you mean `--{near}`? {hint}" if near else hint
     return message, hint

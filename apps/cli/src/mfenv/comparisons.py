@@ -46,10 +46,12 @@ class Comparisons:
         self._finder, self._answers, self._is_alias = finder, answers, aliases
 
     def platforms(self, name: str, platforms: Sequence[str]) -> Comparison:
-        """Two platforms of one environment."""
+        """Two platforms of one environment; its own, if it has no more than two."""
+        platforms = platforms or [env.platform for env in self._finder.find(name)]
         if len(set(platforms)) != 2:  # noqa: PLR2004 - two sides
             raise InvalidRequest(
-                "one environment is compared with itself on two platforms",
+                "one environment is compared with itself on two platforms,"
+                f" and not on {', '.join(platforms)}",
                 "name both with `--platform`, or another environment",
             )
         before, after = self._finder.find(name, platforms)

@@ -48,7 +48,7 @@ def diff(
     """Compare environments: what is asked for otherwise, and which packages that changed.
 
     A and B are ENV, ENV@PLATFORM, or files: an mfenv.lock, a lock of another tool, or one that says
-    what is asked for. With A alone, two platforms of it. Each change names the statement that leads
+    what is asked for. With A alone, two platforms of it: its own, if there are two. Each change names the statement that leads
     to it. Nothing is resolved. The status is 0, with or without differences.
     """
     with open_environments() as environments:
