@@ -507,6 +507,26 @@ def test_it_has_nothing_to_do_where_nobody_can_write(
     assert tree(prefix) == expected
 
 
+def test_its_script_is_interrupted(conda: Machine, tmp_path: Path) -> None:
+    prefix = tmp_path / "env"
+    by_tar(packed(conda, "--conda", "greeter"), prefix)
+    record = next(prefix.glob("conda-meta/greeter-*.json"))
+    content = record.read_bytes()
+    record.unlink()
+    os.mkfifo(record)
+    process = conda.spawn(prefix / SCRIPT)
+    # Open when the other end is: now it waits for what to read.
+    with record.open("wb"):
+        process.send_signal(signal.SIGINT)
+        done = finish(process)
+    said_last = f"error: `{prefix}` is not set up: interrupted\nhint: run it again: it goes on\n"
+    assert (done.status, done.out, done.err) == (130, "", said_last)
+    record.unlink()
+    record.write_bytes(content)
+    assert set_up(prefix).status == 0
+    assert said(prefix, "bin/greeter").splitlines()[0] == f"hello from {prefix}"
+
+
 def test_where_it_is_damaged_its_script_says_which_file(conda: Machine, tmp_path: Path) -> None:
     prefix = tmp_path / "env"
     by_tar(packed(conda, "--conda", "greeter"), prefix)

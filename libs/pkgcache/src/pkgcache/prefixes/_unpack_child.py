@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 def main(root: str) -> int:
     """Set the prefix to `root`; gives the exit status."""
     try:
+        return _set_prefix(root)
+    except KeyboardInterrupt:
+        hint = "run it again: it goes on"
+        print(f"error: `{root}` is not set up: interrupted\nhint: {hint}", file=sys.stderr)
+        return 130
+
+
+def _set_prefix(root: str) -> int:
+    try:
         manifest = _setting.read_manifest(root)
         _setting.check_machine(manifest)
         before = _setting.prefix_set(root)
