@@ -401,6 +401,13 @@ def program(folder: Path, name: str, text: str, version: str = "26.7.0") -> str:
         ),
         ("print(json.dumps({'success': False, 'actions': {}}))", "does not say what failed"),
         (
+            (
+                "print(json.dumps({'exception_name': 'ToSError', 'message': 'not accepted for:\\n  - main',"
+                " 'error': 'ToSError: not accepted for:\\n  - main\\nrun `conda tos accept`'}))"
+            ),
+            "failed: not accepted for: - main run `conda tos accept`",
+        ),
+        (
             "print(json.dumps({'exception_name': 'Odd', 'log_records': 5}))",
             "does not say what failed",
         ),

@@ -16,6 +16,7 @@ import pytest
 from envid.platforms import host_platform
 from envid.spec import EnvSpec, Source
 from pkgcache.web.credentials import Credentials
+from resolvers import _programs
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -367,6 +368,31 @@ class TestPip:
             found = resolve(spec_of("only-at-this-site", index="pypi"), tmp_path, pypi_engine="pip")
         assert versions(found) == {"only-at-this-site": "1"}
 
+    def test_what_asks_or_guards_what_is_installed_into_does_not_count(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config, asked = tmp_path / "pip.conf", tmp_path / "asked.txt"
+        config.write_text("[global]\nrequire-virtualenv = true\n")
+        asked.write_text("nowhere\n")
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+        monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "1")
+        monkeypatch.setenv("PIP_REQUIREMENT", str(asked))
+        with FakeIndex(_A1) as index:
+            found = resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+        assert versions(found) == {"a": "1"}
+
+    def test_what_its_configuration_refuses_leads_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor is it blamed on the platform."""
+        for name, error in (("REQUIRE_HASHES", EngineFailed), ("NO_INDEX", NoSolution)):
+            with monkeypatch.context() as own, FakeIndex(_A1) as index:
+                own.setenv(f"PIP_{name}", "1")
+                with pytest.raises(error) as caught:
+                    resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+            assert "`pip` and its configuration" in str(caught.value.hint)
+            assert "no wheel" not in str(caught.value)
+
     def test_what_the_first_index_does_not_decide_is_refused(self, tmp_path: Path) -> None:
         with FakeIndex(_A1) as first, FakeIndex(_A2, make_wheel("b", "1")) as second:
             indexes = (first.url, second.url)
@@ -440,7 +466,15 @@ def _program(folder: Path, name: str, text: str) -> Path:
         ("print('pip 22.1 from x')", "is 22.1, and 23.0 is the oldest that will do"),
         ("print('hello')", "it does not say its version"),
         ("print('pip 26.3')", "its report cannot be read"),
-        ("print('pip 26.3'); sys.exit('ERROR: odd' if len(sys.argv) > 2 else 0)", "failed: odd"),
+        (
+            "print('pip 26.3'); sys.exit('ERROR: odd' if len(sys.argv) > 2 else 0)",
+            "failed: odd (exit code 1)",
+        ),
+        (
+            "sys.exit('Traceback\\nConfiguration file contains invalid line 3.11')",
+            "failed: Configuration file contains invalid line 3.11 (exit code 1)",
+        ),
+        ("sys.exit(127)", "failed: it says nothing (exit code 127)"),
     ],
 )
 def test_a_program_that_will_not_do_is_named(
@@ -454,6 +488,70 @@ def test_a_program_that_will_not_do_is_named(
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.hint
+
+
+def test_a_program_that_cannot_start_or_hangs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(_programs, "PATIENCE", 0.5)
+    spec = spec_of("a", index="http://host.test/simple")
+    program = _program(tmp_path / "bin", "pip", "import time; time.sleep(60)")
+    with pytest.raises(EngineFailed, match="has not said its version within"):
+        resolve(spec, tmp_path, HOST, pypi_engine="pip")
+    program.write_text("#!/nowhere/python\n")
+    with pytest.raises(EngineFailed, match="pip cannot be started: No such file"):
+        resolve(spec, tmp_path, HOST, pypi_engine="pip")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "item['metadata']['version'] = 1",
+        "item['metadata']['version'] = 'x y'",
+        "item['metadata'] = 'x'",
+        "item['download_info']['archive_info'] = {'hashes': {'sha256': 5}}",
+        "item['download_info']['archive_info'] = 'x'",
+        "item['download_info']['url'] = 5",
+        "report['install'] = 5",
+        "report = [1]",
+        "report['version'] = '7'",
+    ],
+)
+def test_a_report_of_another_form_is_pips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    _reporting(tmp_path / "bin", change)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with FakeIndex(_A1) as index, pytest.raises(EngineFailed, match="report cannot be") as caught:
+        resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+    assert "`pip`" in str(caught.value.hint)
+
+
+def test_a_file_of_another_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for filename in ("b-1-py3-none-any.whl", "a-2-py3-none-any.whl"):
+        url = f"http://host.test/{filename}"
+        _reporting(tmp_path / "bin", f"item['download_info']['url'] = {url!r}")
+        with FakeIndex(_A1) as index, pytest.raises(EngineFailed) as caught:
+            resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+        assert f"it says that `{filename}` is a 1" in str(caught.value)
+
+
+def _reporting(folder: Path, change: str) -> None:
+    """A pip that reports one wheel, with a change."""
+    _program(
+        folder,
+        "pip",
+        "import json\nprint('pip 26.3')\n"
+        "if '--version' in sys.argv: sys.exit()\n"
+        "url = 'http://host.test/a-1-py3-none-any.whl'\n"
+        "item = {'metadata': {'name': 'a', 'version': '1'}, 'is_direct': False,\n"
+        "        'requested': True, 'download_info': {'url': url, 'archive_info': {}}}\n"
+        f"report = {{'install': [item]}}\n{change}\n"
+        "with open(sys.argv[sys.argv.index('--report') + 1], 'w') as file:\n"
+        "    json.dump(report, file)\n",
+    )
 
 
 def test_nothing_of_it_is_loaded_or_started_unless_it_is_chosen(

@@ -38,6 +38,7 @@ _DOWNLOAD = re.compile(
     r"(?:download|transfer|fetch|retriev|resolve host|connect|repodata).*", re.IGNORECASE
 )
 _SHOWN = 6
+_LONGEST = 1000
 _NAMED = re.compile(r"nothing provides (?:requested )?([a-z0-9_][a-z0-9_.-]*)")
 
 
@@ -77,7 +78,10 @@ def diagnose(
             ", ".join(question.channels), _first(text)
         )
     silent = "its answer is whole, and it does not say what failed"
-    reason = _first(text) or _last(said) or silent
+    # What follows its first line may be what there is to do.
+    stated = redact(str(data.get("error") or "")).removeprefix(f"{name}: ")
+    whole = " ".join(max(text, stated, key=len).split())
+    reason = whole[:_LONGEST].rstrip(".") or _last(said) or silent
     return _by_network(said, question) or EngineFailed(
         kind, reason + ended(done), log, _by_itself(kind)
     )

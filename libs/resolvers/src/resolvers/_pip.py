@@ -20,10 +20,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envid.platforms import host_platform
+from envid.redaction import redact
 from resolvers._index import PUBLIC_INDEX, link, with_login
 from resolvers._lock import ChosenWheels, File, Notes
 from resolvers._markers import Markers
-from resolvers._pip_diagnosis import diagnose, yanked
+from resolvers._pip_diagnosis import BY_ITSELF, diagnose, yanked
 from resolvers._pip_report import PipReport, plain
 from resolvers._programs import find_program, users_environment
 from resolvers._reasons import has_for_older_python
@@ -70,6 +71,14 @@ def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
     if older:
         raise NeedsBuild(question.target.platform, older)
     return chosen
+
+
+def _environment() -> dict[str, str]:
+    """The variables that pip gets: the user's, but for those that ask for something."""
+    requests = ("PIP_EDITABLE", "PIP_GROUP", "PIP_REQUIREMENT")
+    env = {name: value for name, value in users_environment().items() if name not in requests}
+    # That guards what is installed into, and nothing is.
+    return env | {"PIP_REQUIRE_VIRTUALENV": "false"}
 
 
 class _Pip:
@@ -195,17 +204,17 @@ class _Pip:
                     *("--constraint", constraints, "--requirement", "/dev/stdin"),
                 ),
                 text=text,
-                environment={**users_environment(), **self._uv.network},
+                environment={**_environment(), **self._uv.network},
                 directory=Path(work),
             )
             if done.returncode:
-                raise self._uv.named(diagnose(done.stdout, done.stderr, question, lines))
+                raise self._uv.named(diagnose(done, question, lines))
             try:
                 data = json.loads(report.read_bytes())
                 return PipReport.read(data, frozenset(map(canonicalize_name, yanked(done.stderr))))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                reason = "its report cannot be read"
-                raise EngineFailed("pip", reason, f"{done.stdout}\n{done.stderr}") from error
+            except (AttributeError, OSError, ValueError, KeyError, TypeError) as error:
+                reason, log = "its report cannot be read", redact(f"{done.stdout}\n{done.stderr}")
+                raise EngineFailed("pip", reason, log, BY_ITSELF) from error
 
     def _constraints(self) -> Iterator[str]:
         for text in self._question.pins:

@@ -11,6 +11,7 @@ from envid.platforms import host_platform
 from envid.redaction import redact
 from resolvers._build_logs import build_failed
 from resolvers._network import seen
+from resolvers._programs import ended
 from resolvers._question import named_package
 from resolvers._refusals import REFUSED, refusal
 from resolvers._story import Story
@@ -24,11 +25,14 @@ from resolvers.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from subprocess import CompletedProcess
 
     from resolvers._question import UvQuestion
     from resolvers.errors import ResolveError
 
-__all__ = ["diagnose", "yanked"]
+__all__ = ["BY_ITSELF", "diagnose", "yanked"]
+
+BY_ITSELF = "see what `pip` and its configuration say by themselves, or set `pypi_resolver` to `uv`"
 
 _NONE = re.compile(
     r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*?)\)"
@@ -48,8 +52,11 @@ _BUILD = re.compile(r"metadata-generation-failed|subprocess-exited-with-error|bu
 _SAID = re.compile(r"^(?:ERROR|error|CRITICAL): (.*)", re.MULTILINE)
 
 
-def diagnose(stdout: str, stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError:
+def diagnose(
+    done: CompletedProcess[str], question: UvQuestion, lines: Sequence[str]
+) -> ResolveError:
     """The error that a failed `pip install` means; `lines` are what it was asked for."""
+    stdout, stderr = done.stdout, done.stderr
     log = redact(f"{stdout}\n{stderr}")
     return (
         _unreachable(stderr, question)
@@ -57,7 +64,7 @@ def diagnose(stdout: str, stderr: str, question: UvQuestion, lines: Sequence[str
         or _failed_build(stdout, stderr, question)
         or _not_there(stderr, question, lines)
         or _conflict(stdout, stderr, question)
-        or EngineFailed("pip", _last(stderr), log)
+        or EngineFailed("pip", _last(stderr) + ended(done), log, BY_ITSELF)
     )
 
 
@@ -148,8 +155,9 @@ def _not_there(stderr: str, question: UvQuestion, lines: Sequence[str]) -> Resol
             asked,
             "ask for another Python, or for other versions",
         )
-    versions = f"there is {none[2]}" if none[2] != "none" else f"no wheel of it is for {platform}"
-    hint = None
+    # What is withdrawn, or lies where its configuration does not look, it does not tell of either.
+    versions = f"there is {none[2]}" if none[2] != "none" else f"pip finds no file for {platform}"
+    hint = BY_ITSELF if none[2] == "none" else None
     asked_itself = any(named_package(line) == name for line in lines)
     if platform != host_platform() and not asked_itself:
         hint = (

@@ -8,6 +8,7 @@ asked for by name, and what only this machine needs is left out.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,11 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from resolvers._lock import File, UvPackage, Vcs, plain_url
+from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +41,9 @@ class PipReport:
 
     @classmethod
     def read(cls, data: Mapping[str, Any], yanked: frozenset[str]) -> PipReport:
-        """Read the JSON of pip, which does not always say what was withdrawn; raises `KeyError` or `TypeError` for what is not pip's."""
+        """Read the JSON of pip, which does not always say what was withdrawn; raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for what is not pip's."""
+        if data.get("version", "1") != "1":
+            raise ValueError(data["version"])
         items = [(canonicalize_name(item["metadata"]["name"]), item) for item in data["install"]]
         return cls(
             packages={name: _locked(name, item) for name, item in items},
@@ -110,12 +115,29 @@ def _requirements(texts: Iterable[str]) -> Sequence[Requirement]:
     return found
 
 
+def _check_name(file: File, name: str, version: str | None) -> None:
+    """Raise `EngineFailed` for a wheel that is called like another package or version."""
+    if file.is_wheel and version:
+        # What has no name of a wheel is refused where it is chosen.
+        with suppress(InvalidWheelFilename):
+            own = parse_wheel_filename(file.filename)
+            if own[:2] != (name, Version(version)):
+                reason = f"it says that `{file.filename}` is {name} {version}"
+                raise EngineFailed("pip", reason, hint="set `pypi_resolver` to `uv`")
+
+
+def _version(text: str) -> str:
+    """The version as it is written; raises `InvalidVersion` or `TypeError` for none."""
+    Version(text)
+    return text
+
+
 def _locked(name: str, item: Mapping[str, Any]) -> UvPackage:
     info = item["download_info"]
     url, archive, vcs = plain_url(info["url"]), info.get("archive_info"), info.get("vcs_info")
     base = UvPackage(
         name=name,
-        version=item["metadata"]["version"],
+        version=_version(item["metadata"]["version"]),
         wheels=(),
         sdist=None,
         direct=bool(item["is_direct"]),
@@ -129,9 +151,12 @@ def _locked(name: str, item: Mapping[str, Any]) -> UvPackage:
         )
         return replace(base, vcs=commit)
     hashes = dict((archive or {}).get("hashes") or {})
+    if not all(isinstance(digest, str) for digest in hashes.values()):
+        raise TypeError(hashes)
     file = File(
         filename=unquote(urlsplit(url).path).rpartition("/")[2], url=url, size=None, hashes=hashes
     )
+    _check_name(file, name, base.version)
     local = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
     return replace(
         base,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from envid.redaction import redact
 from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _OURS = re.compile(r"(?:_?MFENV|METAFLOW|PYTHON)(?:_.*|[A-Z]*)")
 
 _found: dict[tuple[str, int], ChosenProgram] = {}
 _looking = threading.Lock()
+
+PATIENCE = 60.0
+"""How many seconds a program may take to say its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,8 @@ def find_program(name: str, least: str, setting: str, processes: Processes) -> C
     key = str(path), path.stat().st_mtime_ns
     with _looking:
         if key not in _found:
-            said = processes.run(
-                f"{path.name} --version", (path, "--version"), environment=users_environment()
-            )
-            _found[key] = ChosenProgram(
-                path.name, path, _version(name, setting, said.stdout, said.stderr)
-            )
+            version = _version(name, setting, _asked(name, path, setting, processes))
+            _found[key] = ChosenProgram(path.name, path, version)
     program = _found[key]
     if program.version < Version(least):
         raise EngineFailed(
@@ -85,7 +85,31 @@ def ended(done: CompletedProcess[str]) -> str:
     return f" (exit code {code})" if code > 0 else f" (ended by signal {-code})"
 
 
-def _version(name: str, setting: str, *said: str) -> Version:
+def _asked(name: str, path: Path, setting: str, processes: Processes) -> CompletedProcess[str]:
+    try:
+        return processes.run(
+            f"{path.name} --version",
+            (path, "--version"),
+            environment=users_environment(),
+            limit=PATIENCE,
+        )
+    except TimeoutError:
+        reason = f"{path} has not said its version within {PATIENCE:.0f} s"
+        raise EngineFailed(name, reason, hint=f"see why, or set {setting}") from None
+    except OSError as error:
+        reason = f"{path} cannot be started: {error.strerror}"
+        raise EngineFailed(name, reason, hint=f"see why, or set {setting}") from error
+
+
+def _version(name: str, setting: str, done: CompletedProcess[str]) -> Version:
+    said = done.stdout, done.stderr
+    log = redact("\n".join(said))
+    if done.returncode:
+        # Its own configuration may be broken, and it says where.
+        lines = [line.strip() for line in log.splitlines()]
+        last = next(filter(None, reversed(lines)), "it says nothing")
+        hint = f"see what `{name} --version` says by itself, or set {setting}"
+        raise EngineFailed(name, f"{last[:300]}{ended(done)}", log, hint)
     # `pip 26.3 from ...`, `conda 26.7.0`, `micromamba`'s bare `2.8.1`, and mamba's two lines.
     for text in said:
         if match := re.search(r"\b\d+(?:\.\d+)+(?:[a-z]+\d+)?\b", text):
@@ -93,4 +117,4 @@ def _version(name: str, setting: str, *said: str) -> Version:
                 return Version(match[0])
             except InvalidVersion:
                 break
-    raise EngineFailed(name, "it does not say its version", "\n".join(said), f"set {setting}")
+    raise EngineFailed(name, "it does not say its version", log, f"set {setting}")
