@@ -464,6 +464,7 @@ def _program(folder: Path, name: str, text: str) -> Path:
     [
         (None, "pip failed: it is not on PATH"),
         ("print('pip 22.1 from x')", "is 22.1, and 23.0 is the oldest that will do"),
+        ("print('WARNING: wrapper 99.1\\npip 22.1 from x')", "is 22.1, and 23.0 is the oldest"),
         ("print('hello')", "it does not say its version"),
         ("print('pip 26.3')", "its report cannot be read"),
         (

@@ -26,6 +26,8 @@ __all__ = ["ChosenProgram", "ended", "find_program", "users_environment"]
 # What is ours, and what would decide what a program of Python's imports.
 _OURS = re.compile(r"(?:_?MFENV|METAFLOW|PYTHON)(?:_.*|[A-Z]*)")
 
+_NUMBER = r"(\d+(?:\.\d+)+(?:[a-z]+\d+)?)\b"
+
 _found: dict[tuple[str, int], ChosenProgram] = {}
 _looking = threading.Lock()
 
@@ -111,10 +113,12 @@ def _version(name: str, setting: str, done: CompletedProcess[str]) -> Version:
         hint = f"see what `{name} --version` says by itself, or set {setting}"
         raise EngineFailed(name, f"{last[:300]}{ended(done)}", log, hint)
     # `pip 26.3 from ...`, `conda 26.7.0`, `micromamba`'s bare `2.8.1`, and mamba's two lines.
+    # What stands behind the name is meant, where a warning has another number.
+    own = re.compile(rf"^{re.escape(Path(name).name)}\b\W+(?:version )?{_NUMBER}", re.MULTILINE)
     for text in said:
-        if match := re.search(r"\b\d+(?:\.\d+)+(?:[a-z]+\d+)?\b", text):
+        if match := own.search(text) or re.search(rf"\b{_NUMBER}", text):
             try:
-                return Version(match[0])
+                return Version(match[1])
             except InvalidVersion:
                 break
     raise EngineFailed(name, "it does not say its version", log, f"set {setting}")
