@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -139,3 +140,38 @@ def test_an_interrupted_resolve_leaves_no_process_and_works_next_time(tmp_path: 
         assert child.returncode != 0
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.endswith("done\n")
+
+
+# A daemon in a session of its own, which ends when the test does and keeps what it was given open.
+DAEMON = """
+import subprocess, sys
+print("before", flush=True)
+child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+print(child.pid, file=sys.stderr, flush=True)
+"""
+
+
+def test_what_a_program_leaves_behind_is_not_waited_for() -> None:
+    started = time.monotonic()
+    done = Processes(lambda _: None).run("x", [sys.executable, "-c", DAEMON + "sys.exit(3)"])
+    took = time.monotonic() - started
+    os.kill(int(done.stderr), signal.SIGKILL)
+    assert (done.returncode, done.stdout) == (3, "before\n")
+    assert took < 20
+
+
+def test_a_limit_ends_a_program_beside_what_it_leaves_behind(tmp_path: Path) -> None:
+    text = DAEMON.replace("file=sys.stderr", f"file=open({str(tmp_path / 'pid')!r}, 'w')")
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        Processes(lambda _: None).run(
+            "x", [sys.executable, "-c", f"{text}import time; time.sleep(60)"], limit=2
+        )
+    took = time.monotonic() - started
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert took < 20
+
+
+def test_much_passes_through() -> None:
+    text = "ä\n" * 1_000_000
+    assert Processes(lambda _: None).run("cat", ["cat"], text=text).stdout == text

@@ -42,6 +42,8 @@ _SETTINGS = {
     "UV_PYTHON_DOWNLOADS": "never",
 }
 _F_SETSIG = 10
+# How often, in seconds, a program whose output is open is looked after.
+_LOOK = 0.5
 
 
 class Processes:
@@ -108,19 +110,50 @@ class Processes:
                 self._running.add(child)
             _tie(leash, child.pid)
             try:
-                out, err = child.communicate(text, timeout=limit)
-            except subprocess.TimeoutExpired:
-                raise TimeoutError(name) from None
+                out, err = _said(child, name, text, limit)
             finally:
                 with self._lock:
                     self._running.discard(child)
                 if child.returncode is None:
                     _kill(child.pid)
-                    child.communicate()
+                    child.wait()
+                for stream in (child.stdin, child.stdout, child.stderr):
+                    if stream:
+                        with suppress(OSError):
+                            stream.close()
         took = time.monotonic() - started
         _log.info("%s: ended with %d after %.3f s", name, child.returncode, took)
         _log.debug("%s", redact(err.rstrip()))
         return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def _said(
+    child: subprocess.Popen[str], name: str, text: str, limit: float | None
+) -> tuple[str, str]:
+    """What a program writes until it ends; raises `TimeoutError` if it does not within the limit.
+
+    It may leave another one behind that keeps its output open, such as an agent for logins: that is
+    not waited for.
+    """
+    end = None if limit is None else time.monotonic() + limit
+    given: str | None = text
+    while child.poll() is None:
+        left = _LOOK if end is None else min(_LOOK, max(end - time.monotonic(), 0))
+        try:
+            return child.communicate(given, timeout=left)
+        except subprocess.TimeoutExpired:
+            given = None
+            if end is not None and time.monotonic() >= end and child.poll() is None:
+                raise TimeoutError(name) from None
+    try:
+        return child.communicate(given, timeout=_LOOK)
+    except subprocess.TimeoutExpired as kept:
+        # It holds bytes, whatever was asked for, and None for nothing.
+        out, err = (
+            part.decode("utf-8", "replace") if isinstance(part, bytes) else ""
+            for part in (kept.stdout, kept.stderr)
+        )
+        return out, err
 
 
 def _kill(session: int) -> None:
