@@ -263,6 +263,17 @@ def test_packages_stay_where_they_can(
     assert {one.name: one.version for one in moved.packages}["leaf"] == "2"
 
 
+@pytest.mark.slow
+def test_a_channel_that_a_requirement_names_is_read(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels
+) -> None:
+    engine = str(write_standin(tmp_path / "bin", "micromamba"))
+    spec = spec_of(f"{tree[1]}::far", channels=(tree[0], channels.main.as_uri()))
+    found = {one.name: one for one in ask(spec, engine).packages}
+    assert found == {one.name: one for one in ask(spec, "rattler").packages}
+    assert found["far"].source == tree[1]
+
+
 class Told:
     """What a stand-in was given when it was last asked to solve."""
 

@@ -172,7 +172,8 @@ class _Tool:
             command = [
                 *(str(self.program.path), "create", "--dry-run", "--json", "--yes"),
                 *("--prefix", f"{work}/prefix", "--override-channels"),
-                *(part for url in question.channels for part in ("--channel", url)),
+                # Those that a requirement names come last: not all of the family add them.
+                *(part for url in _channels(question) for part in ("--channel", url)),
                 *(("--offline",) if context.offline else ()),
                 *dict.fromkeys((*question.specs, *question.barred, *stay)),
             ]
