@@ -19,6 +19,7 @@ from envid.platforms import host_platform
 from envid.spec import EnvSpec, Options, Source
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience
+from resolvers._conda_tools import _word
 from resolvers.conda import CondaResolver
 from resolvers.errors import (
     EngineFailed,
@@ -375,9 +376,18 @@ def test_the_login_lies_in_a_file_of_this_user_alone(
 
     copy = Path(f"{engine}.netrc")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    read = netrc(copy)
-    assert read.authenticators("channel.test") == ("ada", "", 'it\'s+"x"')
-    assert read.authenticators("other.test") == ("bob", "", "hidden")
+    found = {host: (login, password) for host, (login, _, password) in netrc(copy).hosts.items()}
+    assert found == {"channel.test": ("ada", 'it\'s+"x"'), "other.test": ("bob", "hidden")}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="netrc of this Python reads no quoted words")
+@pytest.mark.parametrize("password", ["a b", '"a"', "#a", "a\\b", ""])
+def test_a_login_that_must_be_quoted(tmp_path: Path, password: str) -> None:
+    from netrc import netrc
+
+    file = tmp_path / "netrc"
+    file.write_text(f"machine host.test login ada password {_word(password)}\n")
+    assert netrc(file).authenticators("host.test") == ("ada", "", password)
 
 
 def program(folder: Path, name: str, text: str, version: str = "26.7.0") -> str:

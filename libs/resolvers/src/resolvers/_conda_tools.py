@@ -256,7 +256,7 @@ class _Tool:
             own = Path(os.environ.get("NETRC") or Path("~/.netrc").expanduser())
             # The first entry of a host counts.
             lines = [
-                f"machine {host} login {_quoted(user)} password {_quoted(password)}\n"
+                f"machine {host} login {_word(user)} password {_word(password)}\n"
                 for host, (user, password) in logins.items()
             ]
             path.write_text("".join(lines) + (own.read_text() if own.is_file() else ""))
@@ -308,7 +308,10 @@ def _name(text: str) -> str:
     return match[1].lower() if match else ""
 
 
-def _quoted(text: str) -> str:
+def _word(text: str) -> str:
+    """A value as netrc has it: as it is, where it can be; Python reads quoted ones since 3.11."""
+    if re.fullmatch(r'[^\s"#\\][^\s\\]*', text):
+        return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
