@@ -48,7 +48,7 @@ def known(machine: Machine) -> str:
         (["resolve"], "nothing is asked for"),
         (["resolve", "--pypi", "app", "--platform", "win-64"], "`win-64` is not one of"),
         (["resolve", "--pypi"], "`--pypi` requires an argument"),
-        (["show"], "missing argument `ENV`"),
+        (["show"], "missing argument `ENV...`"),
         (["run", "a"], "missing argument `CMD [ARG]...`"),
         (["run", "a", "--"], "missing argument `CMD [ARG]...`"),
         (["create", "a", "--name", "n", "--prefix", "p"], "--name or --prefix"),
@@ -449,7 +449,7 @@ def test_a_directory_that_is_not_ours_is_not_deleted(
     (machine.user / "precious").write_text("precious")
     for words in (["rm", name], ["create", "a:v1", "--prefix", name, "--force"]):
         said = machine.fails(*words)
-        assert "is not deleted" in said
+        assert "is not deleted" in said or "is no place for an environment" in said
         assert "\nhint: " in said
     assert contents(machine.work) == FOREIGN
     assert (machine.user / "precious").exists()

@@ -198,19 +198,23 @@ def _alias(text: str) -> Alias:
 def _grammar(text: str) -> str:
     """What names are made of, and the name that is nearest to a text, if there is any."""
     name, _, platform = text.partition("@")
-    if name and platform in PLATFORMS:
+    if platform in PLATFORMS and _is_alias(name):
         return f"write `{name}`: a platform is said by an option, where a command has one"
     name, tilde, _ = text.partition("~")
-    if name and tilde:
+    if tilde and _is_alias(name):
         return f"write `{name}`, or, where a past one is taken, `{name}~1` for what it named before"
     name, _, tag = text.lower().partition(":")
     parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
     # Its errors come back to this, once: what is nearest to `near` is itself.
     near = "/".join(filter(None, parts[:-1])) + (f":{parts[-1]}" if parts[-1] else "")
-    try:
-        if "://" not in text and near != text:
-            _alias(near)
-            return f"write `{near}`; {_GRAMMAR}"
-    except InvalidAlias:
-        pass
+    if "://" not in text and near != text and _is_alias(near):
+        return f"write `{near}`; {_GRAMMAR}"
     return _GRAMMAR
+
+
+def _is_alias(text: str) -> bool:
+    try:
+        _alias(text)
+    except InvalidAlias:
+        return False
+    return True

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from envid import EnvSpec, Package, ResolvedEnv
@@ -234,7 +234,9 @@ class TestDescription:
 
 
 class TestAliases:
-    @given(st.text(st.sampled_from("aB9_-. /:é\n")) | st.text())
+    @given(st.text(st.sampled_from("aB9_-. /:é\n~@")) | st.text())
+    @example("~~1")
+    @example(" @linux-64")
     def test_a_name_that_is_proposed_can_be_given(self, text: str) -> None:
         try:
             parse_alias(text)
