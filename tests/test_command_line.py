@@ -230,7 +230,9 @@ def everything(machine: Machine, before: str = ":", **env: str) -> None:
         ["create", "a:v1", "--name", "e"],
         ["create", "a:v1", "--prefix", "\u00fcmlaut"],
         ["list"],
+        ["show", "./\u00fcmlaut"],
         ["rm", "\u00fcmlaut"],
+        ["gc"],
     ):
         done = machine.run(*words, before=before, env=env)
         assert done.status == 0, done.err

@@ -178,6 +178,8 @@ def test_what_is_nearly_a_name_is_told(machine: Machine) -> None:
     for command in ("show", "tree", "history"):
         assert "known are `team/a:v1`, `team/a:v2`" in machine.fails(command, "team/a")
     assert "`r.txt` is a file, and no environment" in machine.fails("tree", "r.txt")
+    assert "is not known here" in machine.fails("tree", "a/" * 3000 + "b", "--local-only")
+    assert "a tag" in machine.fails("run", "a:" + "b" * 300 + ".py", "x")
 
 
 def test_a_program_in_place_of_an_environment_is_told(machine: Machine) -> None:

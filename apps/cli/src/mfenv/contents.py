@@ -76,7 +76,7 @@ def alike(database: Database, env: ResolvedEnv, store: str) -> list[EnvId]:
     held = [
         (EnvId(*env_id), {*packages.splitlines()})
         for *env_id, packages in rows
-        if is_env_id(env_id) and isinstance(packages, str)
+        if is_env_id(env_id) and tuple(env_id) != env.env_id and isinstance(packages, str)
     ]
     missing = {*_lines(env)}
     chosen: list[EnvId] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envid.aliases import (
@@ -331,7 +331,7 @@ class Finder:
         )
 
     def _unknown(self, name: str) -> UnknownEnvironment:
-        if Path(name).is_file():
+        if os.path.isfile(name):  # noqa: PTH113 - what is too long for a path is none
             hint = "`mfenv resolve`, `mfenv run` and `mfenv create --lock` take a file as an option"
             return UnknownEnvironment(f"`{name}` is a file, and no environment", hint)
         base = name.removesuffix(f":{DEFAULT_TAG}")

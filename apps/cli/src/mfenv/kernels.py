@@ -25,7 +25,8 @@ def data_directory() -> Path:
     """The data directory of this user's Jupyter, as jupyter_core has it."""
     if given := os.environ.get("JUPYTER_DATA_DIR"):
         return Path(given)
+    # Not by pathlib, which fails for a user who has no home; then there is none of these.
     if sys.platform == "darwin":
-        return Path("~/Library/Jupyter").expanduser()
-    home = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
+        return Path(os.path.expanduser("~/Library/Jupyter"))  # noqa: PTH111
+    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111
     return Path(home) / "jupyter"

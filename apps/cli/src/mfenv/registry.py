@@ -375,7 +375,8 @@ class Registry(Database):
     def prefix_meant(self, text: str) -> PrefixRow | None:
         """The prefix of that name, or the one in the directory of a path that says it is one."""
         if text.startswith(PATHS):
-            return self.prefix_at(Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100
+            # Not by pathlib, which fails for a user who has no home.
+            return self.prefix_at(Path(os.path.abspath(os.path.expanduser(text))))  # noqa: PTH100, PTH111
         return self.prefix_named(text)
 
     def prefix_at(self, path: Path) -> PrefixRow | None:

@@ -253,7 +253,7 @@ class _Tool:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "netrc"
             path.touch(mode=0o600)
-            own = Path(os.environ.get("NETRC") or Path("~/.netrc").expanduser())
+            own = Path(os.environ.get("NETRC") or os.path.expanduser("~/.netrc"))  # noqa: PTH111
             # The first entry of a host counts.
             lines = [
                 f"machine {host} login {_word(user)} password {_word(password)}\n"

@@ -49,7 +49,7 @@ def find_program(name: str, least: str, setting: str, processes: Processes) -> C
 
     `setting` is the one that chose it, and what it is set to without that. Raises `EngineFailed`.
     """
-    found = shutil.which(Path(name).expanduser())
+    found = shutil.which(os.path.expanduser(name))  # noqa: PTH111 - which works without a home
     if not found:
         place = "there is none at that path" if os.sep in name else "it is not on PATH"
         raise EngineFailed(name, place, hint=f"install it, or set {setting}")

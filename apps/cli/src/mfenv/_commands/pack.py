@@ -100,7 +100,7 @@ def pack(
     "--prefix",
     metavar="DIR",
     type=_FILE,
-    help="Where: a directory that is not there, or empty.  [default: by the name of FILE]",
+    help="Where: a directory that is not there or empty, and no link.  [default: by the name of FILE]",
 )
 @json_option
 def unpack(file: Path, prefix: Path | None, as_json: bool) -> None:

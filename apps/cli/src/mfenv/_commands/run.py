@@ -163,7 +163,7 @@ run.params[2:2] = [option for option in resolve.params if option.name in {*_ASKE
 def _check_no_file(env: str) -> None:
     """Raise `WrongUsage` for a file that is there, and that an option takes."""
     option = _OPTIONS.get(Path(env).suffix)
-    if not option or not Path(env).is_file():
+    if not option or not os.path.isfile(env):  # noqa: PTH113 - what is too long is none
         return
     hint = f"`mfenv run {option} {env} -- CMD` runs a program in what it says"
     if option == "--script":

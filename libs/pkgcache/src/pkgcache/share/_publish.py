@@ -110,7 +110,7 @@ class Publishing:
         self._claims = shared.claims
         self._verify, self._progress = verify, progress
         self._transmuting = transmuting
-        self._alike = () if verify else tuple(alike)
+        self._alike = tuple(alike)
         # What environments that the store describes have, which is there as long as they are.
         self._described: dict[str, Package] = {}
         # Without the store: what is brought is what that lacks, or has wrong.
@@ -142,8 +142,9 @@ class Publishing:
             description.missing = set(map(_name, description.env.packages))
         for package in packages.values():
             check_name(package)
-        if self._open:
+        if self._open and not self._verify:
             self._read_alike(description.there for description in descriptions)
+        if self._open:
             with self._cache.room_for(packages.values()):
                 self._put(packages)
         published = {description.key: description.env for description in descriptions}
@@ -198,7 +199,7 @@ class Publishing:
         self._claims.claim(*map(layout.description_key, self._alike))
         jobs = [Job(NETWORK, partial(self._alike_there, env_id)) for env_id in self._alike]
         for env in (*there, *self._jobs(jobs)):
-            for package in env.packages if env and not self._verify else ():
+            for package in env.packages if env else ():
                 self._described.setdefault(_name(package), package)
 
     def _alike_there(self, env_id: EnvId) -> ResolvedEnv | None:
