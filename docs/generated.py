@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import fields
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -145,16 +144,14 @@ def _options(command: Any, context: Any, left_out: set[str]) -> Iterator[tuple[s
 
 
 def _of_settings() -> str:
-    from mfenv.settings import Settings
+    from mfenv.settings import ALL_SETTINGS
 
     rows = []
-    for one in fields(Settings):
-        if one.metadata:
-            choices = one.metadata["choices"]
-            meaning = one.metadata["help"]
-            if isinstance(choices, range):
-                meaning += f" ({choices[0]} to {choices[-1]})"
-            rows.append((f"`{one.name}`", f"`{_toml(one.default)}`", meaning))
+    for name, setting in ALL_SETTINGS.items():
+        meaning = setting.help
+        if isinstance(setting.choices, range):
+            meaning += f" ({setting.choices[0]} to {setting.choices[-1]})"
+        rows.append((f"`{name}`", f"`{_toml(setting.default)}`", meaning))
     return _table(("setting", "default", "is"), rows)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-__all__ = ["pytest_configure"]
+__all__ = ["pytest_configure", "pytest_xdist_auto_num_workers"]
 
 # A busy machine must not refute a law.
 settings.register_profile(
@@ -19,3 +21,9 @@ def pytest_configure() -> None:
     # What tests start is interrupted by Ctrl-C, also where we were started in the background.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-p` is: half of their time tests wait, for servers and what has limits."""
+    return 2 * (os.cpu_count() or 1)

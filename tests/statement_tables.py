@@ -275,7 +275,7 @@ def _read_here(example: Mapping[str, str], place: Place) -> Outcome:
 def _read_decorators(example: Mapping[str, Mapping[str, Any]], place: Place) -> Outcome:
     """The decorators of a step, and of its flow (`_base`), by name, each with its arguments."""
     from metaflow_extensions.mfenv.collect import statement
-    from metaflow_extensions.mfenv.records import StepStatements
+    from metaflow_extensions.mfenv.run_records import StepStatements
     from metaflow_extensions.mfenv.step_requests import step_request
 
     settings = Settings.load(environ=place.environ, directory=place.folder)

@@ -32,6 +32,7 @@ test = ["other"]
 PROJECT_OF_ONE = '[project]\nname = "x"\nversion = "1"\ndependencies = ["dep"]\n'
 
 
+@pytest.mark.slow
 def test_a_package_is_added_resolved_and_compared(machine: Machine) -> None:
     file = machine.file("requirements.txt", "other\n")
     machine.ok("resolve", "-r", "requirements.txt")
@@ -96,6 +97,7 @@ def test_without_a_resolve_no_index_is_asked(machine: Machine, index: FakeIndex)
     assert machine.run("add", "requirements.txt", "x", "--no-resolve", "--pre").status == 2
 
 
+@pytest.mark.slow
 def test_json_has_edits_changes_and_descriptions(machine: Machine) -> None:
     machine.file("requirements.txt", "other\n")
     machine.ok("resolve", "-r", "requirements.txt")
@@ -106,6 +108,7 @@ def test_json_has_edits_changes_and_descriptions(machine: Machine) -> None:
     assert len(said["environments"]) == 1
 
 
+@pytest.mark.slow
 def test_a_project_its_groups_and_extras(machine: Machine) -> None:
     file = machine.file("pyproject.toml", PROJECT)
     machine.ok("add", "pyproject.toml", "app")
@@ -193,6 +196,7 @@ dependencies:
 """
 
 
+@pytest.mark.slow
 def test_an_environment_has_lists_of_conda_and_of_pip(machine: Machine) -> None:
     file = machine.file("environment.yml", ENVIRONMENT)
     words = ("environment.yml", "--no-resolve")
@@ -215,6 +219,7 @@ def test_an_environment_has_lists_of_conda_and_of_pip(machine: Machine) -> None:
     assert "no other package has a line" in machine.fails("remove", *words, "other", "--pypi")
 
 
+@pytest.mark.slow
 def test_an_environment_is_resolved(machine: Machine) -> None:
     text = "dependencies:\n- pip:\n  - 'other'"
     file = machine.file("environment.yml", text)
@@ -239,6 +244,7 @@ def test_a_list_of_an_environment_that_is_not_edited(machine: Machine, text: str
     assert file.read_text() == text
 
 
+@pytest.mark.slow
 def test_a_script_is_resolved(machine: Machine) -> None:
     file = machine.file("job.py", '# /// script\n# dependencies = ["app"]\n# ///\n')
     ids = machine.ok("add", "job.py", "dep<2")
@@ -256,6 +262,7 @@ def test_a_manifest_of_pixi_is_resolved(conda: Machine) -> None:
     assert ids == conda.ok("resolve", "-p", "pixi.toml")
 
 
+@pytest.mark.slow
 def test_an_environment_leads_to_its_file(machine: Machine) -> None:
     file = machine.file("requirements.txt", "app\n")
     machine.ok("resolve", "-r", "requirements.txt", "--alias", "team/app:v1")
@@ -325,6 +332,7 @@ def test_what_has_no_list_does_not_have_it(machine: Machine) -> None:
     assert "`dep` is not in `environment.yml`" in said
 
 
+@pytest.mark.slow
 def test_a_file_of_the_same_name_elsewhere_is_not_edited(machine: Machine) -> None:
     file = machine.file("r.txt", "dep\n")
     machine.ok("resolve", "-r", "r.txt", "--alias", "team/a:v1")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from typing import TYPE_CHECKING, Any
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +17,6 @@ from resolvers.testing import FakeIndex, make_sdist, make_wheel
 from .channel import Recipe
 from .helpers import Machine, distributions, of_the_machine
 from .test_conda_environments import own_channel
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE = host_platform()
 NOT_OF_CONDA = "no source knows any of conda packages"
@@ -59,6 +59,7 @@ def known(machine: Machine, index: FakeIndex) -> Machine:
     return machine
 
 
+@pytest.mark.slow
 def test_what_is_clean_and_what_is_not(known: Machine, index: FakeIndex) -> None:
     _, *lines = known.ok("audit", "team/a:v1").splitlines()
     assert lines == ["  nothing is known against what could be asked about"]
@@ -93,6 +94,7 @@ def test_what_is_clean_and_what_is_not(known: Machine, index: FakeIndex) -> None
     }
 
 
+@pytest.mark.slow
 def test_advisories_are_ignored_by_any_of_their_names(known: Machine, index: FakeIndex) -> None:
     know(index, "dep", advisory("PYSEC-1", "CVE-1"), advisory("PYSEC-2", "CVE-2"))
     assert known.run("audit", "team/a:v1", "--ignore", "PYSEC-1").status == 1
@@ -105,6 +107,7 @@ def test_advisories_are_ignored_by_any_of_their_names(known: Machine, index: Fak
     assert findings(known, "team/a:v1", status=0) == [("dep", "advisory")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["", "[]", '{"vulnerabilities": [{"id": 7}]}', "[" * 100_000])
 def test_an_index_without_advisories_is_not_clean_but_named(
     known: Machine, index: FakeIndex, said: str
@@ -123,12 +126,14 @@ def test_an_index_without_advisories_is_not_clean_but_named(
     assert env["unaudited"] == [{**dep, "what": "advisories", "reason": reason}]
 
 
+@pytest.mark.slow
 def test_what_a_server_says_does_nothing_to_a_terminal(known: Machine, index: FakeIndex) -> None:
     know(index, "dep", advisory("PYSEC-1\x1b[2J", summary="red \x1b[31m\u202eand\x07 more"))
     out = known.run("audit", "team/a:v1").out
     assert "PYSEC-1[2J: red [31mand more" in out
 
 
+@pytest.mark.slow
 def test_yanked_lost_and_replaced_files_are_found(
     machine: Machine, index: FakeIndex, tmp_path: Path
 ) -> None:
@@ -159,6 +164,7 @@ def test_yanked_lost_and_replaced_files_are_found(
     assert "its source has another file under this name" in out
 
 
+@pytest.mark.slow
 def test_what_has_a_place_of_its_own_is_named(machine: Machine, index: FakeIndex) -> None:
     direct = make_wheel("direct", "1.0")
     index.add(direct)
@@ -171,6 +177,7 @@ def test_what_has_a_place_of_its_own_is_named(machine: Machine, index: FakeIndex
     assert said == {("direct", "files", reason), ("direct", "advisories", reason)}
 
 
+@pytest.mark.slow
 def test_all_platforms_are_asked_for_once(machine: Machine, index: FakeIndex) -> None:
     platforms = ("--platform", "linux-64", "--platform", "osx-arm64")
     machine.ok("resolve", "--pypi", "app", *platforms, "--alias", "team/a:v1")
@@ -190,6 +197,7 @@ def test_all_platforms_are_asked_for_once(machine: Machine, index: FakeIndex) ->
     assert env["platform"] == "osx-arm64"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MFENV_OFFLINE", "MFENV_LOCAL_ONLY"])
 def test_no_source_may_be_asked(known: Machine, name: str) -> None:
     known.environ[name] = "true"
@@ -197,6 +205,7 @@ def test_no_source_may_be_asked(known: Machine, name: str) -> None:
     assert f"`{name.removeprefix('MFENV_').lower()}` ({name}) forbids to ask them" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("area", ["simple", "pypi"])
 def test_a_source_that_fails_is_named_without_its_login(machine: Machine, area: str) -> None:
     with FakeIndex(*distributions(), login=("ann", "s3cret")) as index:
@@ -227,8 +236,38 @@ def test_conda_packages_are_compared_with_their_channel(conda: Machine) -> None:
     other = Recipe(name="changed", version="1.0", depends=("python",))
     own_channel(conda, Recipe(name="good", version="1.0"), other)
     assert sorted(findings(conda, "team/a:v1")) == [("changed", "changed"), ("gone", "gone")]
+    shutil.rmtree(conda.root / "own")
+    for command in ("audit", "outdated"):
+        said = conda.fails(command, "team/a:v1")
+        assert f"`{(conda.root / 'own').as_uri()}` is not a conda channel" in said
 
 
+@pytest.mark.slow
+@pytest.mark.network
+def test_what_only_pip_knows_the_place_of_is_not_gone(machine: Machine, index: FakeIndex) -> None:
+    """The public index, which we ask, has no such package, and neither says so nor denies it."""
+    pip = Path(sys.executable).with_name("pip")
+    if not pip.exists():
+        pytest.skip(f"there is no `{pip}`")
+    config = machine.file("pip.conf", f"[global]\nindex-url = {index.url}\n")
+    (machine.root / "bin").mkdir()
+    (machine.root / "bin/pip").symlink_to(pip)
+    machine.environ |= {
+        **of_the_machine(),
+        "MFENV_INDEX_URL": "pypi",
+        "MFENV_PYPI_RESOLVER": "pip",
+        "PATH": f"{machine.root / 'bin'}{os.pathsep}{os.defpath}",
+        "PIP_CONFIG_FILE": str(config),
+    }
+    index.add(make_wheel("of-nobody-else", "1"))
+    machine.ok("resolve", "--pypi", "of-nobody-else", "--alias", "team/a:v1")
+    (env,) = json.loads(machine.ok("audit", "team/a:v1", "--json"))["environments"]
+    assert env["findings"] == []
+    reason = "`pypi` lies where the configuration of pip says"
+    assert reason in [one["reason"] for one in env["unaudited"] if one["what"] == "files"]
+
+
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_public_index_is_asked(machine: Machine) -> None:
     machine.environ |= {**of_the_machine(), "MFENV_INDEX_URL": "pypi"}

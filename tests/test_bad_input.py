@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 
 from resolvers.testing import make_project, make_wheel
 
+from .emulators import closed_port
 from .helpers import COMMAND, Machine, files, finish, private_mounts, tidy
 
 if TYPE_CHECKING:
@@ -186,11 +186,13 @@ def test_an_environment_that_nobody_knows(machine: Machine, unchanged: None, com
         assert "\nhint: " in said
 
 
+@pytest.mark.slow
 def test_an_environment_for_another_platform(machine: Machine, known: str, unchanged: None) -> None:
     said = machine.fails("show", "a:v1", "--platform", "osx-64")
     assert "is resolved for linux-64, and not for osx-64" in said
 
 
+@pytest.mark.slow
 def test_an_alias_for_ever_is_not_given_twice(
     machine: Machine, known: str, unchanged: None, index: FakeIndex
 ) -> None:
@@ -257,14 +259,14 @@ def test_a_build_that_fails_is_told_whole(machine: Machine, unchanged: None) -> 
 
 
 def test_an_index_that_refuses_connections(machine: Machine, unchanged: None) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/simple"
-    said = machine.fails("resolve", "--pypi", "app", "--index-url", url)
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}/simple"
+        said = machine.fails("resolve", "--pypi", "app", "--index-url", url)
     assert f"cannot read `{url}/app/`: connection refused" in said
     assert "\nhint: check the address and the network" in said
 
 
+@pytest.mark.slow
 def test_an_index_that_fails(machine: Machine, unchanged: None, index: FakeIndex) -> None:
     index.failures["/simple/"] = 500
     said = machine.fails("resolve", "--pypi", "app")
@@ -346,6 +348,7 @@ def test_a_package_that_was_changed_in_the_store(
     assert "prefixes" not in third.rows()
 
 
+@pytest.mark.slow
 def test_a_description_that_was_changed_in_the_store(
     machine: Machine, known: str, machines: Callable[[str], Machine]
 ) -> None:
@@ -356,6 +359,7 @@ def test_a_description_that_was_changed_in_the_store(
     assert "\nhint: " in said
 
 
+@pytest.mark.slow
 def test_a_package_that_was_changed_in_the_cache_is_fetched_again(
     machine: Machine, known: str
 ) -> None:

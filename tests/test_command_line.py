@@ -73,6 +73,7 @@ def test_show_and_list_import_only_what_they_need(machine: Machine) -> None:
         assert len({name for name in own if not name.startswith("mfenv._commands._")}) == 1, own
 
 
+@pytest.mark.slow
 def test_what_is_known_is_answered_without_the_resolver(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app")
     found = imported(machine, "resolve", "--pypi", "app")
@@ -129,6 +130,7 @@ def test_a_setting_comes_from_the_nearest_place(machine: Machine) -> None:
     assert "`soon` is neither a date" in done.err
 
 
+@pytest.mark.slow
 def test_settings_in_a_file_resolve_as_options_do(machine: Machine) -> None:
     by_option = machine.ok(
         "resolve", "--pypi", "app", "--exclude-newer", "2024-01-01", "--platform", "osx-64"

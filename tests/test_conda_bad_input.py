@@ -115,6 +115,7 @@ def test_repodata_on_disk_that_is_none(
     assert "\nhint: " in said
 
 
+@pytest.mark.slow
 def test_a_platform_that_a_channel_does_not_have(
     conda: Machine, tmp_path: Path, unchanged: None
 ) -> None:

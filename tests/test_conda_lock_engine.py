@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,31 @@ class TestCondaLock:
         starts = [json.loads(line) for line in (ask.folder / "log").read_text().splitlines()]
         solves = [one for one in starts if "create" in one["argv"]]
         assert [one["env"]["CONDA_SUBDIR"] for one in solves] == [HOST, FOREIGN]
+
+    def test_names_of_channels_are_where_the_tool_has_them(
+        self, ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        main = ask.channels.main
+        config = tmp_path / ".condarc"
+        places = {"default_channels": [main.as_uri()], "channel_alias": main.parent.as_uri()}
+        config.write_text(json.dumps(places))
+        monkeypatch.setenv("CONDARC", str(config))
+        plain = ask.spec(["rich", "requests"], ["low"])
+        ours = MixedResolver(ask.worker).resolve(plain, [HOST], ask.context())
+        others = [source for source in plain.sources if source.kind != "channel"]
+        for name, rich in (("defaults", "rich"), (main.name, f"{main.name}::rich")):
+            spec = replace(
+                plain,
+                sources=(Source.make("channel", name), *others),
+                requirements={**plain.requirements, "conda": (rich, "requests")},
+            )
+            found = ask(spec)[HOST].packages
+            assert {one.source for one in found if one.kind == "conda"} == {name}
+            alike = [
+                sorted(str(one.to_dict() | {"source": None}) for one in packages)
+                for packages in (found, ours[HOST].packages)
+            ]
+            assert alike[0] == alike[1]
 
     def test_it_runs_the_tool_that_is_named(self, ask: Asking, tmp_path: Path) -> None:
         conda = write_standin(tmp_path / "other", "conda", tmp_path / "log")

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from envid import BuiltFrom, EnvSpec, Options, Package, ResolvedEnv, Source
 from envid.errors import InvalidDescription
 from envid.packages import Transmuted
 
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
 SCHEMA = json.loads((resources.files("envid") / "description.schema.json").read_text("utf-8"))
-VALIDATOR = Draft202012Validator(SCHEMA)
 MISSING = object()
+
+
+@cache
+def validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # of the processes that run these tests alone
+
+    return Draft202012Validator(SCHEMA)
 
 
 def descriptions() -> list[dict[str, Any]]:
@@ -161,12 +170,12 @@ BROKEN: list[tuple[list[Any], Any]] = [
 
 
 def test_the_schema_is_a_json_schema() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
+    validator().check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("data", descriptions(), ids=["linux-64", "osx-64"])
 def test_a_real_description_fits_the_schema_and_the_reader(data: dict[str, Any]) -> None:
-    VALIDATOR.validate(data)
+    validator().validate(data)
     assert ResolvedEnv.from_dict(data).to_dict() == data
 
 
@@ -175,6 +184,6 @@ def test_a_real_description_fits_the_schema_and_the_reader(data: dict[str, Any])
 )
 def test_the_schema_and_the_reader_refuse_the_same(path: list[Any], value: Any) -> None:
     data = changed(WHOLE, path, value)
-    assert not VALIDATOR.is_valid(data)
+    assert not validator().is_valid(data)
     with pytest.raises(InvalidDescription):
         ResolvedEnv.from_dict(data)

@@ -27,7 +27,7 @@ from mfenv.diagnosing.checks import CHECKS
 from mfenv.diagnosing.disk import file_system
 from resolvers.testing import FakeIndex, make_wheel
 
-from .emulators import Service, running, why_not
+from .emulators import Service, closed_port, running, why_not
 from .emulators.relay import Relay, forget, refuse
 from .helpers import COMMAND, Done, Machine, files, finish, private_mounts, unprivileged
 
@@ -161,6 +161,24 @@ def test_the_resolvers_are_named(machine: Machine, tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_resolver_finds_by_its_own_configuration_is_not_asked_elsewhere(
+    machine: Machine, tmp_path: Path
+) -> None:
+    write_standin(tmp_path / "bin", "micromamba")
+    own = "https://host.invalid/c"
+    env = {
+        "MFENV_CHANNELS": f"conda-forge {own}",
+        "MFENV_CONDA_RESOLVER": "micromamba",
+        "MFENV_PYTHON_PROVIDER": "conda",
+        "PATH": str(tmp_path / "bin"),
+    }
+    said = [line.message for line in diagnosed(machine, env=env)["servers"]]
+    assert [line for line in said if "conda-forge" in line] == [
+        "channel `conda-forge`: where it is, the configuration of the resolver says"
+    ]
+    assert any(own in line for line in said)
+
+
 def test_readme_names_every_check() -> None:
     text = (ROOT / "apps/cli/README.md").read_text()
     section = text.partition("## When something does not work")[2].partition("\n## ")[0]
@@ -239,6 +257,15 @@ def test_settings_that_mean_nothing(machine: Machine) -> None:
     assert found[0].hint == "did you mean MFENV_STORE?"
 
 
+def test_a_resolver_that_is_another_one_elsewhere(machine: Machine) -> None:
+    env = {"MFENV_CONDA_RESOLVER": "bin/mamba", "MFENV_PYTHON_PROVIDER": "conda"}
+    (line,) = diagnosed(machine, env=env)["settings"]
+    said = "MFENV_CONDA_RESOLVER: `conda_resolver` is another program wherever mfenv is started"
+    assert line == Line("warning", said, "write it as an absolute path")
+    (line,) = diagnosed(machine, env=env | {"MFENV_CONDA_RESOLVER": "mamba"})["settings"]
+    assert line.state == "ok"
+
+
 def test_a_user_without_a_home(machine: Machine) -> None:
     user = unprivileged()
     for name in ("MFENV_HOME", "HOME"):
@@ -269,15 +296,15 @@ def installed(place: Path, name: str, version: str, **more: Mapping[str, str]) -
 
 
 def test_a_library_that_mfenv_cannot_go_with(machine: Machine) -> None:
-    env = {"PYTHONPATH": installed(machine.root / "old", "filelock", "1.0")}
-    shutil.rmtree(machine.root / "old" / "filelock", ignore_errors=True)
-    (machine.root / "old" / "filelock.py").unlink(missing_ok=True)
+    env = {"PYTHONPATH": installed(machine.root / "old", "tomlkit", "0.1")}
+    shutil.rmtree(machine.root / "old" / "tomlkit", ignore_errors=True)
+    (machine.root / "old" / "tomlkit.py").unlink(missing_ok=True)
     found = diagnosed(machine, env=env)
     for line in found["versions"]:
         assert line.state == "failure"
-        assert line.message.startswith("filelock is 1.0, and ")
+        assert line.message.startswith("tomlkit is 0.1, and ")
     assert "mfenv 0" in "".join(line.message for line in found["versions"])
-    assert (found["versions"][0].hint or "").startswith("`pip install --upgrade 'filelock>=")
+    assert (found["versions"][0].hint or "").startswith("`pip install --upgrade 'tomlkit>=")
 
 
 @pytest.mark.parametrize("name", ["metaflow-netflixext", "a-fork-of-it"])
@@ -305,7 +332,7 @@ def test_a_python_with_neither_metaflow_nor_what_is_declared(machine: Machine) -
     """Nothing that was installed says so: only sources, and the few libraries that run them."""
     place = machine.root / "few"
     place.mkdir()
-    needed = ("click", "platformdirs", "packaging", "filelock", "yaml", "requests", "urllib3")
+    needed = ("click", "packaging", "filelock", "yaml", "requests", "urllib3")
     for name in (*needed, "idna", "certifi", "charset_normalizer", "zstandard", "rich", "tomli"):
         for path in Path(click.__file__).parent.parent.glob(f"{name}*"):
             if not path.name.endswith(".dist-info"):
@@ -528,7 +555,8 @@ def test_a_store_that_says_nothing_or_is_down(remote: Machine, s3: Service) -> N
         started = time.monotonic()
         silent = diagnosed(remote, env={"MFENV_STORE": s3.url("x", f"http://127.0.0.1:{port}")})
         assert time.monotonic() - started < 20
-    down = diagnosed(remote, env={"MFENV_STORE": s3.url("x", f"http://127.0.0.1:{port}")})
+    with closed_port() as port:
+        down = diagnosed(remote, env={"MFENV_STORE": s3.url("x", f"http://127.0.0.1:{port}")})
     assert "no answer for 3 seconds" in silent["store"][0].message
     assert "connection refused" in down["store"][0].message
     for found in (silent, down):

@@ -127,6 +127,7 @@ def test_conda_and_pypi_packages_come_back_as_they_were(conda: Machine, form: st
     assert env.env_type == "mixed"
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("one", "other"),
@@ -187,6 +188,7 @@ docs = ["markdown-it-py"]
 PIP = ("--no-install-project", "--frozen", "--python", sys.executable)
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize(
     "choice",
@@ -212,6 +214,7 @@ def test_a_project_of_uv_is_what_uv_makes_of_it(public: Machine, choice: tuple[s
     assert "asks of `iniconfig`" in public.fails(*("import", "uv.lock", *choice, "--locked"))
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_compiled_requirements_are_what_uv_installs(public: Machine) -> None:
     public.file("requirements.in", "requests>=2.31\nmarkupsafe\n")

@@ -7,6 +7,7 @@ import itertools
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -184,3 +185,38 @@ def test_waiting_for_another_process(machine: Machine) -> None:
 def works(machine: Machine, name: str) -> bool:
     python = machine.prefix(name) / "bin" / "python"
     return finish(machine.spawn(python, "-c", PROGRAM)).status == SUM
+
+
+IN_THE_END = """
+import os, signal, sys, time
+import mfenv.command_line, mfenv.__main__
+
+class Ended:
+    def __del__(self):
+        if sys.argv[1] == "interrupt":
+            signal.raise_signal(signal.SIGINT)
+        raise MemoryError if sys.argv[1] == "memory" else ValueError
+
+def run(*args, **kwargs):
+    Ended()
+    time.sleep(sys.argv[1] == "interrupt" and 60)
+    return 0
+
+mfenv.command_line.run = run
+mfenv.__main__.main()
+"""
+
+
+@pytest.mark.parametrize(("kind", "status"), [("interrupt", 130), ("memory", 0), ("other", 0)])
+def test_where_nothing_can_be_raised(tmp_path: Path, kind: str, status: int) -> None:
+    """Python drops what is raised in the end of an object; a Ctrl-C there is one nonetheless."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_THE_END, kind],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert ("Traceback" in done.stderr) == (kind == "other")
+    assert ("interrupted" in done.stderr) == (kind == "interrupt")

@@ -230,6 +230,7 @@ def test_what_git_merges_is_never_taken_unseen_and_has_all_of_both_sides(
         assert IDS.fullmatch(line) or (name and name[1] in added), line
 
 
+@pytest.mark.slow
 @law
 @given(ENVIRONMENTS)
 def test_an_export_is_a_lock_file(envs: tuple[ResolvedEnv, ...]) -> None:

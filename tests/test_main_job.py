@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 
 from envid.platforms import PLATFORMS, host_platform
@@ -62,6 +61,8 @@ SHAPE = {
 
 
 def described(machine: Machine, *words: str) -> Sequence[dict[str, Any]]:
+    import jsonschema  # its formats take a second, of every process that collects tests
+
     document = machine.json(*words)
     jsonschema.validate(document, SHAPE)
     found: Sequence[dict[str, Any]] = document["environments"]
@@ -93,6 +94,7 @@ def test_resolve_prints_the_ids_and_nothing_else(machine: Machine) -> None:
     assert "2 packages" in done.err
 
 
+@pytest.mark.slow
 def test_json_describes_every_package(machine: Machine, index: FakeIndex) -> None:
     (resolved,) = described(machine, "resolve", "--pypi", "app", "--alias", "a/b:v1")
     (shown,) = described(machine, "show", "a/b:v1")
@@ -149,6 +151,7 @@ def test_force_resolves_again(machine: Machine, index: FakeIndex) -> None:
     assert versions(described(machine, "show", "old:v1")[0]) == {"dep": "2.0"}
 
 
+@pytest.mark.slow
 def test_a_dry_run_records_nothing(machine: Machine) -> None:
     before = machine.state()
     (found,) = described(machine, "resolve", "--pypi", "app", "--dry-run", "--alias", "a/b:v1")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from resolvers.testing import FakeIndex
 
-    from .helpers import Done, Process
+    from .helpers import Done
 
 pytestmark = pytest.mark.slow
 
@@ -69,17 +69,14 @@ class adapters:
 class User(Machine):
     """A user of Metaflow; its commands are those of `metaflow environment`."""
 
+    command = (METAFLOW, "environment")
+
     def __init__(self, root: Path, index: FakeIndex, store: Path) -> None:
         super().__init__(root, index, store)
         self.environ |= {"USER": "ada", "METAFLOW_CONDA_SKIP_METAFLOW_DEPS": "1"}
         self.environ["METAFLOW_DEFAULT_DATASTORE"] = "local"
         # Their index has no pip, nor have most of them a reason to ask for it.
         self.environ["METAFLOW_MFENV_SEED"] = "0"
-
-    def start(
-        self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
-    ) -> Process:
-        return self.spawn(METAFLOW, "environment", *words, env=env)
 
     def flow(self, text: str, *words: str) -> Done:
         path = self.file("flow.py", text)

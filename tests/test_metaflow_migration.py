@@ -23,7 +23,6 @@ from .helpers import Machine, distributions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .helpers import Process
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +34,8 @@ if not METAFLOW.exists():
 class User(Machine):
     """A user whose commands are those of `metaflow environment`."""
 
+    command = (METAFLOW, "environment")
+
     def __init__(self, root: Path, index: FakeIndex, store: Path, channels: Channels) -> None:
         super().__init__(root, index, store)
         self.environ |= {
@@ -43,11 +44,6 @@ class User(Machine):
             "MFENV_CHANNELS": channels.main.as_uri(),
             "MFENV_PYTHON_PROVIDER": "conda",
         }
-
-    def start(
-        self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
-    ) -> Process:
-        return self.spawn(METAFLOW, "environment", *words, env=env)
 
 
 @pytest.fixture(scope="module")

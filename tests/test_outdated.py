@@ -56,6 +56,7 @@ def aged(machine: Machine, index: FakeIndex) -> Machine:
     return machine
 
 
+@pytest.mark.slow
 def test_each_package_is_told_with_what_holds_it_back(aged: Machine) -> None:
     rows = rows_of(aged, "team/a:v1")
     python = aged.json("show", "team/a:v1")["environments"][0]["python"]
@@ -83,6 +84,7 @@ def test_each_package_is_told_with_what_holds_it_back(aged: Machine) -> None:
     assert rows["built"]["kind"] == "pypi"
 
 
+@pytest.mark.slow
 def test_a_table_says_it_in_words_and_the_status_is_asked_for(aged: Machine) -> None:
     head, columns, *lines = aged.ok("outdated", "team/a:v1").splitlines()
     assert head.startswith(f"{HERE}, Python 3.")
@@ -101,6 +103,7 @@ def test_a_table_says_it_in_words_and_the_status_is_asked_for(aged: Machine) -> 
     assert (done.status, done.out.splitlines()[1:]) == (0, ["  nothing is newer"])
 
 
+@pytest.mark.slow
 def test_nothing_is_recorded_or_published_and_each_package_is_asked_for_once(aged: Machine) -> None:
     before = aged.state()
     done = aged.run("outdated", "team/a:v1", "-v")
@@ -116,6 +119,7 @@ def test_nothing_is_recorded_or_published_and_each_package_is_asked_for_once(age
     assert re.findall(wheel, aged.run("outdated", "team/a:v1", "-v").err) == []
 
 
+@pytest.mark.slow
 def test_what_nobody_can_tell_is_unknown_by_name(machine: Machine, tmp_path: Path) -> None:
     with FakeIndex(*distributions(), make_wheel("odd", "1.0"), as_json=False) as plain:
         machine.environ["MFENV_INDEX_URL"] = plain.url
@@ -129,6 +133,7 @@ def test_what_nobody_can_tell_is_unknown_by_name(machine: Machine, tmp_path: Pat
     assert machine.ok("show", "team/a:v1")
 
 
+@pytest.mark.slow
 def test_pre_releases_and_a_cut_off_are_heeded(machine: Machine, index: FakeIndex) -> None:
     index.add(make_wheel("calm", "1.0"))
     until = ("--exclude-newer", "2024-01-01T00:00:00Z")
@@ -146,6 +151,7 @@ def test_pre_releases_and_a_cut_off_are_heeded(machine: Machine, index: FakeInde
     assert told(rows_of(machine, "team/held:v1")["calm"]) == ("1.0", "1.0", "1.4", held)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MFENV_OFFLINE", "MFENV_LOCAL_ONLY"])
 def test_no_source_may_be_asked(aged: Machine, name: str) -> None:
     aged.environ[name] = "true"
@@ -153,6 +159,7 @@ def test_no_source_may_be_asked(aged: Machine, name: str) -> None:
     assert f"`{name.removeprefix('MFENV_').lower()}` ({name}) forbids to ask them" in said
 
 
+@pytest.mark.slow
 def test_a_source_that_fails_is_named_without_its_login(machine: Machine) -> None:
     with FakeIndex(*distributions(), login=("ann", "s3cret")) as index:
         machine.environ["MFENV_INDEX_URL"] = index.url.replace("://", "://ann:s3cret@")
@@ -167,6 +174,7 @@ def test_a_source_that_fails_is_named_without_its_login(machine: Machine) -> Non
         assert "s3cret" not in said
 
 
+@pytest.mark.slow
 def test_what_is_derived_from_another_environment_has_its_packages(
     machine: Machine, index: FakeIndex
 ) -> None:
@@ -181,6 +189,7 @@ def test_what_is_derived_from_another_environment_has_its_packages(
     }
 
 
+@pytest.mark.slow
 def test_find_links_are_listed_and_what_has_a_place_of_its_own_is_not(
     machine: Machine, index: FakeIndex
 ) -> None:
@@ -248,6 +257,7 @@ def test_conda_packages_are_told_by_their_repodata(conda: Machine, index: FakeIn
     assert rows["colours"]["held_by"][0]["package"]["name"] == "wheel-of"
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_public_index_is_asked(machine: Machine) -> None:
     machine.environ |= {**of_the_machine(), "MFENV_INDEX_URL": "pypi"}

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from envid.platforms import host_platform
 from pkgcache.stores.directory import DirectoryStore
@@ -28,15 +26,14 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jsonschema import Draft202012Validator
+
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMAS = {
     name: json.loads((DOCS / "schemas" / f"{name}.schema.json").read_text())
     for name in ("commands", "lock", "store")
 }
 DESCRIPTION = json.loads((resources.files("envid") / "description.schema.json").read_text("utf-8"))
-REGISTRY: Any = Registry().with_resources(
-    [(one["$id"], Resource.from_contents(one)) for one in (*SCHEMAS.values(), DESCRIPTION)]
-)
 LOCK = (DOCS / "lock-format.md").read_text().partition(":caption: mfenv.lock\n")[2]
 LOCK = LOCK.partition("```")[0]
 WRONG = [[1.5]]
@@ -45,12 +42,20 @@ OPEN = ("changes", "differences", "environment", "condemned", "lost", "prefixes"
 
 
 def validator(name: str, definition: str | None = None) -> Draft202012Validator:
+    # Imported by the processes that run these tests, and not by all that collect them.
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+
+    known = (*SCHEMAS.values(), DESCRIPTION)
+    registry: Any = Registry().with_resources(
+        [(one["$id"], Resource.from_contents(one)) for one in known]
+    )
     whole = SCHEMAS[name]
     if definition is None:
-        return Draft202012Validator(whole, registry=REGISTRY)
+        return Draft202012Validator(whole, registry=registry)
     escaped = definition.replace("~", "~0").replace("/", "~1").replace("^", "%5E")
     reference = {"$ref": f"{whole['$id']}#/$defs/{escaped}"}
-    return Draft202012Validator(reference, registry=REGISTRY)
+    return Draft202012Validator(reference, registry=registry)
 
 
 def objects(data: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -88,7 +93,7 @@ def refuses_changes(
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_one(name: str) -> None:
-    Draft202012Validator.check_schema(SCHEMAS[name])
+    validator(name).check_schema(SCHEMAS[name])
 
 
 SAID = {

@@ -18,6 +18,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from . import session
+
 ROOT = Path(__file__).parent.parent
 MEMBERS = (
     "libs/envid",
@@ -124,7 +126,7 @@ def test_tests_do_not_depend_on_how_busy_a_machine_is(folder: str) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("session")
         for alias in node.names
     }
-    assert imported == {"pytest_configure"}, "`tests.session` is not in force"
+    assert imported == {*session.__all__}, "`tests.session` is not in force"
 
 
 @pytest.mark.parametrize("member", MEMBERS)
@@ -236,7 +238,7 @@ def test_resolvers_see_no_room_that_keeps_packages() -> None:
             room, dot, _ = text.partition(".")
             (rooms if dot else beside).add(room)
     assert rooms == {"archives", "web"}
-    assert beside == {"errors", "lacking", "lazy", "progress", "threads", "worker"}
+    assert beside == {"errors", "lacking", "lazy", "locks", "progress", "threads", "worker"}
 
 
 def test_a_class_has_a_name_of_its_own() -> None:
@@ -261,3 +263,14 @@ def test_commands_and_the_extension_see_the_face_alone() -> None:
         assert "._site" not in text, path
         for name in re.findall(r"^ *(?:from|import) mfenv\.(\w+)", text, re.MULTILINE):
             assert name not in below, f"{path.name} imports {name}"
+
+
+def test_every_test_of_the_root_is_in_a_suite_of_its_own() -> None:
+    suites = re.findall(r"hatch test -- (\S+)", (ROOT / ".ci" / "run").read_text())
+    files = [
+        file
+        for suite in suites
+        for path in ROOT.glob(suite)
+        for file in (path.rglob("test_*.py") if path.is_dir() else [path])
+    ]
+    assert sorted(files) == sorted((ROOT / "tests").rglob("test_*.py"))

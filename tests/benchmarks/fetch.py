@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import random
 import shutil
 import statistics
 import time
 from typing import TYPE_CHECKING
+
+from tests.benchmarks.table import TABLE
 
 from envid.packages import Package
 from pkgcache.local.cache import PackageCache
@@ -45,10 +48,13 @@ def fetch(folder: Path, rounds: int) -> None:
         print(f"  {'':40} {'min':>7} {'median':>7}  min/limit")
         print(f"  {'limit: all bytes and one wait':40} {limit:7.3f} {limit:7.3f}  {1:9.2f}")
         for count in (1, PROCESSES):
+            load = os.getloadavg()[0]
             seconds = [_together(folder, store, packages, count) for _ in range(rounds)]
             best, median = min(seconds), statistics.median(seconds)
             name = f"{count} processes on one cold cache" if count > 1 else "one process"
             print(f"  {name:40} {best:7.3f} {median:7.3f}  {best / limit:9.2f}", flush=True)
+            row = f"fetch {PACKAGES} packages {title}{', four processes' if count > 1 else ''}"
+            TABLE.add(row, "the line", seconds, [limit], load=load)
 
 
 class _Line(SlowStore):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import statistics
 import sys
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 
 import zstandard
 from tests import emulators, nodes
+from tests.benchmarks.table import TABLE
 from tests.remote.helpers import Cloud, Objects
 
 if TYPE_CHECKING:
@@ -80,6 +82,10 @@ def remote(folder: Path, rounds: int) -> None:
     print(f"  {'':40} {'min':>7} {'median':>7}")
     for name, found in seconds.items():
         print(f"  {name:40} {min(found):7.3f} {statistics.median(found):7.3f}")
+    more = [mine - bare for mine, bare in zip(seconds[_OURS], seconds[_BARE], strict=True)]
+    alone = [max(pair) for pair in zip(seconds[_DOWNLOAD], seconds[_UNPACK], strict=True)]
+    title, beside = "a container with nothing", "the slower of download and unpacking"
+    TABLE.add(title, beside, more, alone, load=os.getloadavg()[0], detail=f"{size:.0f} MB")
     middle = {name: statistics.median(found) for name, found in seconds.items()}
     slower = max(middle[_DOWNLOAD], middle[_UNPACK])
     print(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .package import PLACEHOLDER, Entry, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Interpreter", "find_interpreters", "python_recipe"]
 
@@ -43,6 +43,14 @@ _LEFT_OUT = re.compile(
     r"|sitecustomize\.py|_distutils_system_mod\.py"
 )
 _HOLDS_PREFIX = re.compile(r"_sysconfigdata.*\.py|.*\.pc|python3.*-config|pydoc3.*|pip3?.*")
+# What conda's packages have too: else each new environment's Python would compile what it imports.
+# The same every time, and right whatever the times of files are.
+_COMPILE = """
+import json, py_compile, sys
+for source, target, name in json.load(sys.stdin):
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(source, target, name, doraise=True, invalidation_mode=mode)
+"""
 _SUPPORTED = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 # Debian's Python looks elsewhere than conda's packages lie. Its `site` is compiled into the program.
@@ -170,6 +178,7 @@ def python_recipe(one: Interpreter, work: Path, subdir: str) -> Recipe:
     for path in _tree(one.dynload) if not one.dynload.is_relative_to(one.stdlib) else ():
         target = f"{lib}/lib-dynload/{path.name}"
         files[target] = _binary(one, path, f"{lib}/lib-dynload", work)
+    files |= _compiled(one, lib, files, work)
     for path in _tree(one.include) if one.include.is_dir() else ():
         files[f"include/python{one.minor}/{path.relative_to(one.include)}"] = Entry(source=path)
     tag = "cp" + one.minor.replace(".", "")
@@ -181,6 +190,25 @@ def python_recipe(one: Interpreter, work: Path, subdir: str) -> Recipe:
         depends=("__glibc >=2.17", f"python_abi {one.minor}.* *_{tag}", "tzdata"),
         files=files,
     )
+
+
+def _compiled(
+    one: Interpreter, lib: str, files: Mapping[str, Entry], work: Path
+) -> dict[str, Entry]:
+    """What Python makes of those modules of it that are packed as they are."""
+    found: dict[str, Entry] = {}
+    asked = []
+    tag = f"cpython-{one.minor.replace('.', '')}"
+    for name, entry in files.items():
+        if not name.endswith(".py") or entry.source is None:
+            continue
+        folder, _, module = name.rpartition("/")
+        target = f"{folder}/__pycache__/{module[:-3]}.{tag}.pyc"
+        found[target] = Entry(source=work / target)
+        asked.append((str(entry.source), str(work / target), f"{PLACEHOLDER}/{name}"))
+    command = [str(one.executable), "-I", "-c", _COMPILE]
+    subprocess.run(command, input=json.dumps(asked), text=True, check=True, capture_output=True)
+    return found
 
 
 def _tree(root: Path) -> Iterator[Path]:

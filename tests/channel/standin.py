@@ -1,7 +1,8 @@
 """Stand-ins for micromamba and conda, which no package index has: what they would print of a solve.
 
 They take the arguments and variables that they are given in this repository, solve by py-rattler,
-and answer in the forms that the recordings of the real ones have.
+and answer in the forms that the recordings of the real ones have. Of what they are configured with
+they heed where channels are.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ def _run(kind: str, argv: list[str]) -> int:
     if "--version" in argv:
         print(VERSIONS[kind] if kind != "conda" else f"conda {VERSIONS[kind]}")
         return 0
+    if argv[0] == "config" and "--show" in argv and "--json" in argv and kind == "conda":
+        print(json.dumps(_shown()))
+        return 0
     parser = argparse.ArgumentParser()
     parser.add_argument("command")
     parser.add_argument("-c", "--channel", action="append", default=[])
@@ -63,7 +67,7 @@ def _run(kind: str, argv: list[str]) -> int:
     parser.add_argument("-y", "--yes", action="store_true")
     parser.add_argument("specs", nargs="*")
     asked = parser.parse_intermixed_args(argv)
-    if asked.command == "info":
+    if asked.command == "info" and kind != "conda":
         print(json.dumps(_info(kind)))
         return 0
     if not (asked.command == "create" and asked.dry_run and asked.json and asked.override_channels):
@@ -76,16 +80,70 @@ def _run(kind: str, argv: list[str]) -> int:
     return code
 
 
+def _configured() -> dict[str, Any]:
+    """What is in the files that two variables lead to: JSON, of all that YAML can be."""
+    found: dict[str, Any] = {}
+    for variable in ("CONDARC", "MAMBARC"):
+        path = Path(os.environ.get(variable) or os.devnull)
+        if path.is_file():
+            found |= json.loads(path.read_text())
+    return found
+
+
+def _places(kind: str, channel: str) -> list[str]:
+    """The URLs of a channel by the configuration, the first mirror alone."""
+    configured = _configured()
+    if "://" in channel:
+        scheme, _, place = channel.rstrip("/").partition("://")
+        host, slash, path = place.partition("/")
+        return [f"{scheme.lower()}://{host.lower()}{slash}{path}"]
+    several = {
+        "defaults": configured.get("default_channels", ["https://repo.anaconda.com/pkgs/main"]),
+        **configured.get("custom_multichannels", {}),
+    }
+    if channel in several:
+        return [url for one in several[channel] for url in _places(kind, one)]
+    mirrors = configured.get("mirrored_channels", {}) if kind != "conda" else {}
+    if channel in mirrors:
+        return [mirrors[channel][0]]
+    own = configured.get("custom_channels", {}).get(channel)
+    return [f"{own or configured.get('channel_alias', 'https://conda.anaconda.org')}/{channel}"]
+
+
 def _info(kind: str) -> dict[str, Any]:
+    """What micromamba says of itself, which of its channels does not show their mirrors."""
     platform = _platform()
-    if kind == "conda":
-        return {
-            "platform": platform,
-            "conda_version": VERSIONS[kind],
-            "channels": [],
-            "virtual_pkgs": [["__unix", "0", "0"]],
-        }
-    return {f"{kind} version": VERSIONS[kind], "platform": platform, "channels": []}
+    channels = [
+        *filter(None, os.environ.get("CONDA_CHANNELS", "").split(",")),
+        *_configured().get("channels", []),
+    ]
+    urls = [url for channel in channels for url in _places("conda", channel)]
+    return {
+        f"{kind} version": VERSIONS[kind],
+        "platform": platform,
+        "channels": [f"{url}/{subdir}" for url in urls for subdir in (platform, "noarch")],
+    }
+
+
+def _shown() -> dict[str, Any]:
+    """What conda shows of its configuration: channels by their parts."""
+
+    def parts(url: str, name: str | None = None) -> dict[str, Any]:
+        scheme, _, place = url.rstrip("/").partition("://")
+        location, _, last = place.rpartition("/") if name is None else (place, "", name)
+        return {"scheme": scheme, "auth": None, "location": location, "token": None, "name": last}
+
+    configured = _configured()
+    several = {"defaults", *configured.get("custom_multichannels", {})}
+    return {
+        "channel_alias": parts(configured.get("channel_alias", "https://conda.anaconda.org"), ""),
+        "custom_channels": {
+            name: parts(url, name) for name, url in configured.get("custom_channels", {}).items()
+        },
+        "custom_multichannels": {
+            name: [parts(url) for url in _places("conda", name)] for name in several
+        },
+    }
 
 
 def _platform() -> str:
@@ -124,10 +182,17 @@ async def _solve(kind: str, asked: argparse.Namespace) -> tuple[dict[str, Any], 
         "disabled": rattler.ChannelPriority.Disabled,
     }.get(own or "", rattler.ChannelPriority.Flexible)
     gateway = rattler.Gateway(cache_dir=Path(os.environ["CONDA_PKGS_DIRS"]) / "standin")
+    # Each place is called as its channel is, but for those of one that has several.
+    names = {
+        url: channel if len(places) == 1 else url
+        for channel in reversed(asked.channel)
+        for places in [_places(kind, channel)]
+        for url in reversed(places)
+    }
     try:
         records = await rattler.solve(
-            [rattler.Channel(url) for url in asked.channel],
-            [rattler.MatchSpec(spec) for spec in asked.specs],
+            [rattler.Channel(url) for url in reversed(names)],
+            [rattler.MatchSpec(_placed(kind, spec)) for spec in asked.specs],
             gateway=gateway,
             platforms=[rattler.Subdir(platform), rattler.Subdir("noarch")],
             virtual_packages=_virtual(platform),
@@ -138,8 +203,8 @@ async def _solve(kind: str, asked: argparse.Namespace) -> tuple[dict[str, Any], 
     except Exception as error:  # noqa: BLE001 - whatever it is, such a program says it in JSON
         name = "CondaHTTPError" if kind == "conda" else "mamba"
         return {"success": False, "exception_name": name, "message": str(error)}, 1
-    described = [_described(kind, record) for record in records]
-    links = described if kind != "conda" else [_link(record) for record in records]
+    described = [_described(kind, record, names) for record in records]
+    links = described if kind != "conda" else [_link(record, names) for record in records]
     actions = {"FETCH": described, "LINK": links, "PREFIX": asked.prefix}
     return {"success": True, "dry_run": True, "prefix": asked.prefix, "actions": actions}, 0
 
@@ -168,7 +233,12 @@ def _failure(kind: str, text: str) -> dict[str, Any]:
     }
 
 
-def _described(kind: str, record: Any) -> dict[str, Any]:
+def _placed(kind: str, spec: str) -> str:
+    channel, mark, rest = spec.rpartition("::")
+    return f"{_places(kind, channel)[0]}::{rest}" if mark else rest
+
+
+def _described(kind: str, record: Any, names: dict[str, str]) -> dict[str, Any]:
     known = json.loads(record.to_json())
     channel = record.channel.rstrip("/")
     one = {
@@ -176,7 +246,7 @@ def _described(kind: str, record: Any) -> dict[str, Any]:
         "version": str(record.version),
         "build": str(record.build),
         "build_number": record.build_number,
-        "channel": f"{channel}/{record.subdir}" if kind == "conda" else channel,
+        "channel": f"{channel}/{record.subdir}" if kind == "conda" else names[channel],
         "subdir": str(record.subdir),
         "fn": record.file_name,
         "md5": record.md5.hex() if record.md5 else None,
@@ -201,13 +271,14 @@ def _described(kind: str, record: Any) -> dict[str, Any]:
     return one | {"build_string": str(record.build), "track_features": ""}
 
 
-def _link(record: Any) -> dict[str, Any]:
+def _link(record: Any, names: dict[str, str]) -> dict[str, Any]:
     """What conda says of a package that it links: not where it is, nor its hashes."""
+    channel = record.channel.rstrip("/")
     return {
-        "base_url": record.channel.rstrip("/"),
+        "base_url": channel,
         "build_number": record.build_number,
         "build_string": str(record.build),
-        "channel": "",
+        "channel": "" if "://" in names[channel] else names[channel],
         "dist_name": f"{record.name.normalized}-{record.version}-{record.build}",
         "name": record.name.normalized,
         "platform": str(record.subdir),

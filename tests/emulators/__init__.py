@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["KINDS", "Service", "azurite", "running", "why_not"]
+__all__ = ["KINDS", "Service", "azurite", "closed_port", "running", "why_not"]
 
 KINDS = ("s3", "azure", "gcs")
 BUCKET = "team-bucket"
@@ -110,3 +111,11 @@ def running(kind: str) -> Iterator[Service]:
             yield Service(kind=kind, endpoint=endpoint, environ=_ENVIRON[kind])
         finally:
             process.stdin.close()
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port of this machine that refuses connections, and that nothing else gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

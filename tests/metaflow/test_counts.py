@@ -28,6 +28,11 @@ def watch(event, arguments):
         told(f"connection to {arguments[1]}")
     elif event == "sqlite3.connect":
         told("registry")
+    elif event == "import" and arguments[0] in (
+        *("asyncio", "difflib", "packaging", "tarfile", "tempfile", "yaml"),
+        "metaflow_extensions.mfenv.command_records",
+    ):
+        told(f"import of {arguments[0]}")
 
 def told(what):
     with open(os.environ["SEEN"], "a") as file:

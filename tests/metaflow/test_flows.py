@@ -124,7 +124,8 @@ def test_a_variable_that_is_not_there_is_named(named: Pad) -> None:
 
 @pytest.mark.slow
 def test_other_decorators_still_work_and_runs_can_be_resumed(pad: Pad) -> None:
-    failed = pad.run("kin", "--fail", "True")
+    # More tasks than run at once.
+    failed = pad.run("kin", "--fail", "True", "--max-workers", "6")
     assert failed.status == 1
     assert [one["step"] for one in failed.told] == ["start"]
     run_id = failed.out.partition("(run-id ")[2].partition(")")[0]

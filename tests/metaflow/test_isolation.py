@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
 # What these import, but for what Metaflow itself cannot do without.
 OTHERS = (
-    *("click", "filelock", "markdown_it", "mdurl", "packaging", "platformdirs", "pygments"),
+    *("click", "markdown_it", "mdurl", "packaging", "pygments"),
     *("rattler", "rich", "tomli", "uv", "yaml"),
 )
 # As modules of the extension are called.

@@ -106,6 +106,7 @@ def test_what_is_wrong_with_a_lock_names_it_and_its_steps(locked: Pad, tmp_path:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flow", "change", "said"),
     [
@@ -196,6 +197,7 @@ def test_what_is_taken_of_a_lock_file_may_be_said(locked: Pad, tmp_path: Path) -
     assert "Give a lock with --lockfile beside --no-group" in ran.out
 
 
+@pytest.mark.slow
 def test_a_lock_file_and_a_decorator_that_names_it_mean_the_same(
     locked: Pad, tmp_path: Path
 ) -> None:
@@ -251,6 +253,7 @@ def test_a_lock_may_come_through_a_config(locked: Pad, tmp_path: Path) -> None:
     assert tempfile.gettempdir() + "/metaflow-mfenv" not in ran.out
 
 
+@pytest.mark.slow
 def test_a_mutator_may_say_which_lock(locked: Pad, pad: Pad) -> None:
     shutil.copy(pad.flows / "mutated.py", locked.flows)
     locked.ok("mutated")

@@ -77,6 +77,7 @@ def test_a_release_runs_and_resumes_flows_with_environments(release: Pad) -> Non
     assert [one["step"] for one in resumed.told] == ["middle", "end"]
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_release_shows_and_resolves_the_environments_of_a_flow(release: Pad) -> None:
     output = str(release.root / "found.json")
@@ -109,6 +110,7 @@ def test_a_release_takes_locks(release: Pad, locked: Pad) -> None:
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_release_sends_flows_away(release: Pad, cloud: dict[str, str]) -> None:
     asked = """--with conda:libraries={"colours":"1.0"}"""

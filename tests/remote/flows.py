@@ -105,7 +105,7 @@ class OuterFlow(FlowSpec):
         from metaflow_extensions.mfenv.bridge import call
         from metaflow_extensions.mfenv.descriptions import descriptions
         from metaflow_extensions.mfenv.collect import lock_place
-        from metaflow_extensions.mfenv.records import Resolve, Statement, StepStatements
+        from metaflow_extensions.mfenv.run_records import Resolve, Statement, StepStatements
 
         packages = {"boto3": "", "requests": "", "idna": "3.7"}
         said = Statement(kind="pypi", level="flow", place="", attributes={"packages": packages})

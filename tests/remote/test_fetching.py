@@ -15,7 +15,7 @@ from tests.emulators import KINDS, Service, running, why_not
 from envid.platforms import host_platform
 from metaflow_extensions.mfenv.container import add_runtime
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
-from metaflow_extensions.mfenv.records import Runtime, RuntimeObject
+from metaflow_extensions.mfenv.run_records import Runtime, RuntimeObject
 from pkgcache.stores.opening import open_store
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ def test_a_container_of_airflow(cloud: Cloud) -> None:
 
 
 def test_modules_beside_a_flow_are_its_own_and_no_others_there(own_cloud: Cloud) -> None:
-    names = "envid mfenv pkgcache reqparse resolvers click filelock packaging rich yaml container"
+    names = "envid mfenv pkgcache reqparse resolvers click packaging rich yaml container"
     for name in names.split():
         (own_cloud.root / "flows" / f"{name}.py").write_text("MINE = True\n")
     container = own_cloud.of_argo(SHADOWED.format(names=names), "start")

@@ -166,6 +166,7 @@ def test_what_has_no_words_at_all_is_refused() -> None:
         exported(spec)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_requests_are_read_as_they_were(tmp_path: Path) -> None:
     if not SHARED.exists():

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 cyclonedx = pytest.importorskip("cyclonedx", reason="it is of the extra `sbom`")
 pytest.importorskip("spdx_tools", reason="it is of the extra `sbom`")
-jsonschema = pytest.importorskip("jsonschema", reason="it checks what is written")
 lib4sbom = pytest.importorskip("lib4sbom", reason="it brings the schema of SPDX")
 
 LICENCES = (
@@ -62,6 +61,8 @@ def bill(form: str, envs: tuple[ResolvedEnv, ...], licences: Mapping[Package, st
     if form == "cyclonedx":
         assert validator().validate_str(exported.text) is None
     else:
+        import jsonschema  # takes a second, which not every process that collects this is to take
+
         schema = importlib.resources.files(lib4sbom) / "schemas/spdx/2.3-schema.json"
         jsonschema.validate(json.loads(exported.text), json.loads(schema.read_text()))
     return json.loads(exported.text)
@@ -293,6 +294,7 @@ def test_without_its_library_it_is_refused(form: str, monkeypatch: pytest.Monkey
     assert caught.value.hint == "pip install 'mfenv[sbom]'"
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_a_real_environment_has_a_bill() -> None:
     if not SHARED.exists():

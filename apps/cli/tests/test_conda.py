@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -331,7 +330,7 @@ def test_a_setting_may_say_what_one_platform_has(tmp_path: Path) -> None:
     )
     assert spec.for_platform("osx-arm64")["sys"] == ("__archspec=1=m1", "__osx=14", "__unix=0")
     assert spec.for_platform("osx-64")["sys"] == (machine, "__osx=13.0", "__unix=0")
-    by_hand = replace(asked, sys=("__osx=12", "__cuda=11"))
+    by_hand = asked._replace(sys=("__osx=12", "__cuda=11"))
     spec = prepare(by_hand, values, nowhere).spec
     assert spec.for_platform("linux-64")["sys"] == (
         *(machine, "__cuda=11", "__glibc=2.31", "__linux=4.18", "__unix=0"),
@@ -351,7 +350,7 @@ def test_a_setting_may_say_what_one_platform_has(tmp_path: Path) -> None:
 def test_what_is_wanted_also_gives_way_to_what_is_named(
     tmp_path: Path, asked: Request, expected: dict[str, tuple[str, ...]]
 ) -> None:
-    prepared = prepare(replace(asked, also=(("numpy>=2", "a host"),)), settings(tmp_path), nowhere)
+    prepared = prepare(asked._replace(also=(("numpy>=2", "a host"),)), settings(tmp_path), nowhere)
     found = prepared.spec.requirements
     assert {category: found[category] for category in found if category != "sys"} == expected
     if "numpy>=2" in str(expected):

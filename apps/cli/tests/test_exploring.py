@@ -59,6 +59,7 @@ def simple_paths(
 
 
 class TestTree:
+    @pytest.mark.slow
     @given(linked(), st.booleans())
     def test_it_has_every_package_and_every_need_once(self, env: ResolvedEnv, invert: bool) -> None:
         graph = Graph.of(env)
@@ -76,6 +77,7 @@ class TestTree:
         opened = {parent for parent, _ in edges(listed)}
         assert all(row.key in opened for row in listed if row.repeated)
 
+    @pytest.mark.slow
     @given(linked(), st.integers(0, 4))
     def test_a_depth_shows_whatever_is_so_near(self, env: ResolvedEnv, depth: int) -> None:
         graph = Graph.of(env)
@@ -89,6 +91,7 @@ class TestTree:
         }
         assert {row.key for row in listed} == near
 
+    @pytest.mark.slow
     @given(linked())
     def test_the_last_line_of_a_level_is_known(self, env: ResolvedEnv) -> None:
         listed = list(rows(Graph.of(env)))
@@ -110,6 +113,7 @@ class TestTree:
 
 
 class TestWhy:
+    @pytest.mark.slow
     @given(linked())
     def test_the_ways_are_all_that_are_shortest(self, env: ResolvedEnv) -> None:
         graph = Graph.of(env)
@@ -150,6 +154,7 @@ class TestDiff:
         compared = compare(env, env)
         assert (compared.asked, compared.changes, compared.differ) == ((), (), False)
 
+    @pytest.mark.slow
     @given(linked(), linked())
     def test_what_changed_makes_the_one_of_the_other(
         self, before: ResolvedEnv, after: ResolvedEnv
@@ -168,6 +173,7 @@ class TestDiff:
                 made[key] = (change.after.split()[0], change.size_after)
         assert made == told(after)
 
+    @pytest.mark.slow
     @given(linked(), linked())
     def test_what_is_asked_otherwise_makes_the_one_of_the_other(
         self, before: ResolvedEnv, after: ResolvedEnv
@@ -186,6 +192,7 @@ class TestDiff:
         # A Python that nobody binds is said to be any, and is no statement.
         assert made - {("python", "any")} == said(after)
 
+    @pytest.mark.slow
     @given(linked(), linked())
     def test_the_cause_of_a_change_is_nearest_and_differs_where_any_that_differs_leads_there(
         self, before: ResolvedEnv, after: ResolvedEnv

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +87,7 @@ def expected(package: Package) -> str:
     return str(origin.sha256 if origin else package.hashes.sha256)
 
 
+@pytest.mark.slow
 @given(environments())
 def test_requirements_say_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
     text = export(envs, "requirements").text
@@ -191,7 +191,7 @@ def test_a_pixi_lock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ..
 
 def test_what_a_wheel_needs_on_some_platforms_has_a_marker() -> None:
     file = wheel("a", "1.0", "pure", "linux-64")
-    more = replace(file, depends=("b",))
+    more = file._replace(depends=("b",))
     python = conda("python", "3.11.7", "0", "linux-64", ending="conda", hashes=("md5",))
     found = {
         "linux-64": ("3.11.7", [python, file]),
@@ -206,6 +206,21 @@ def test_what_a_wheel_needs_on_some_platforms_has_a_marker() -> None:
     assert marker
     where = [platform for platform in found if marker.evaluate(markers(platform))]
     assert where == ["osx-64", "osx-arm64"]
+
+
+def test_a_chain_longer_than_python_can_call_stands_in_its_order() -> None:
+    names = [f"p{n:04}" for n in range(2 * sys.getrecursionlimit())]
+    needs = [*((after,) for after in names[1:]), ("python",)]
+    chain = [
+        conda(name, "1", "0", "linux-64", ending="conda", hashes=("md5",), depends=need)
+        for name, need in zip(names, needs, strict=True)
+    ]
+    python = conda("python", "3.11.7", "0", "linux-64", ending="conda", hashes=("md5",))
+    spec = EnvSpec.make(requirements={"conda": names[:1]}, python="3.11")
+    found = {"linux-64": ("3.11.7", [python, *chain])}
+    text = export(ResolvedEnv.co_resolve(spec, found, resolved_by="me"), "explicit").text
+    urls = [line.partition("#")[0] for line in text.splitlines() if line.startswith("https:")]
+    assert urls == [python.url, *(package.url for package in reversed(chain))]
 
 
 @pytest.mark.parametrize("form", ["conda-lock", "pixi"])
@@ -225,6 +240,7 @@ def real() -> Iterator[tuple[Path, tuple[ResolvedEnv, ...]]]:
             yield path, of_lock(path)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_environments_are_read_as_they_were() -> None:
     checked = 0
@@ -255,6 +271,7 @@ os._exit(0)  # it may crash after its work is done
 """
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_environments_are_read_by_rattler(tmp_path: Path) -> None:
     paths, expected = [], []
@@ -271,7 +288,7 @@ def test_real_environments_are_read_by_rattler(tmp_path: Path) -> None:
 def test_packages_of_a_channel_on_disk_are_read_by_rattler(tmp_path: Path) -> None:
     channel = (tmp_path / "main").as_uri()
     packages = [
-        replace(package, url=package.url.replace(CHANNEL, channel), source=channel)
+        package._replace(url=package.url.replace(CHANNEL, channel), source=channel)
         for name, subdir in (("python", "linux-64"), ("tzdata", "noarch"))
         for package in [conda(name, "3.11.7", "h1_0", subdir, ending="conda", hashes=("sha256",))]
     ]
@@ -298,6 +315,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.shared
 def test_real_environments_are_read_by_conda_lock(tmp_path: Path) -> None:
@@ -349,8 +367,8 @@ def test_an_image_has_what_an_environment_needs() -> None:
     )
     system = Options.make(python_provider="system")
     assert image_for(options=system).endswith("python:3.11-slim-bookworm")
-    newer = replace(
-        wheel("a", "1.0", "pure", "linux-64"), filename="a-1.0-py3-none-manylinux_2_40_x86_64.whl"
+    newer = wheel("a", "1.0", "pure", "linux-64")._replace(
+        filename="a-1.0-py3-none-manylinux_2_40_x86_64.whl"
     )
     assert image_for(packages=[newer]).endswith("trixie")
 

@@ -520,6 +520,7 @@ class TestLocalOnly:
 
 
 class TestPublishing:
+    @pytest.mark.slow
     def test_what_shares_most_with_what_is_there_costs_few_requests(
         self, machine: Callable[..., Environments], memory: MemoryStore, tmp_path: Path
     ) -> None:

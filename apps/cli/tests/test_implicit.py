@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.resolved import ResolvedEnv
-    from mfenv.environments import Resolved
+    from mfenv.results import Resolved
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -170,6 +170,7 @@ def test_a_request_that_fails_by_itself_is_not_about_it(place: Place) -> None:
     assert "left" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_by_force_the_usual_side_is_tried_again(place: Place, index: FakeIndex) -> None:
     request = wants("shared>=1", pypi=("other",))
     assert sides(place.resolve(request))["shared"] == "conda"
@@ -179,6 +180,7 @@ def test_by_force_the_usual_side_is_tried_again(place: Place, index: FakeIndex) 
     assert sides(place.resolve(request))["shared"] == "pypi"
 
 
+@pytest.mark.slow
 def test_a_memory_that_was_deleted_or_damaged_is_made_again(place: Place, tmp_path: Path) -> None:
     request = wants("dep>=1", conda=("colours",))
     first = place.resolve(request)
@@ -224,6 +226,7 @@ def test_a_pip_that_is_stated_wins_over_the_seed(place: Place, channels: Channel
     assert sides(found)["pip"] == "pypi"
 
 
+@pytest.mark.slow
 def test_a_seed_that_nobody_asked_for_by_hand_may_be_left_out(place: Place, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with FakeIndex(*distributions()) as bare:

@@ -381,6 +381,7 @@ def test_what_lies_beside_a_lock_is_taken_by_its_content(
     assert changed.req_id != moved.req_id
 
 
+@pytest.mark.slow
 def test_what_was_built_and_needs_more_than_the_lock_has_is_refused(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any]
 ) -> None:
@@ -642,6 +643,7 @@ def requirements(folder: Path, index: FakeIndex, *wheels: Distribution, more: st
     return path
 
 
+@pytest.mark.slow
 def test_files_that_are_named_by_hashes_are_confirmed_by_the_index(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any], started: list[str]
 ) -> None:
@@ -843,6 +845,7 @@ def test_the_newest_python_with_wheels_is_taken_where_hashes_leave_it_open(
     assert wheel.sha256 in {p.hashes.sha256 for p in env.packages}
 
 
+@pytest.mark.slow
 def test_a_python_that_may_do_is_named_where_another_does_not(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any], channel: ChannelServer
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,7 @@ def settled(envs: Sequence[ResolvedEnv]) -> tuple[ResolvedEnv, ...]:
     def whole(package: Package) -> Package:
         same = (p for held in packages.values() for p in held if p.url == package.url)
         needs = {name for p in same for name in p.depends} & everywhere
-        return replace(package, depends=tuple(sorted(needs)))
+        return package._replace(depends=tuple(sorted(needs)))
 
     found = {env.platform: (env.python, [whole(p) for p in packages[env.platform]]) for env in envs}
     return ResolvedEnv.co_resolve(envs[0].spec, found, resolved_by="me")

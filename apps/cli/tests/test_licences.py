@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +45,7 @@ def test_a_wheel_states_its_licence(
         sha256=received.sha256,
         size=len(made.data),
     )
-    absent = replace(package, hashes=replace(package.hashes, sha256="a" * 64))
+    absent = package._replace(hashes=package.hashes._replace(sha256="a" * 64))
     assert licences_of([package, absent], cache) == {package: stated}
     cache.unpacked(package)
     cache.archive(package).unlink()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from mfenv.lockfile.inputs import Inputs
 from mfenv.lockfile.names import ASKED, SETTINGS
 from mfenv.lockfile.reading import read
 from mfenv.lockfile.writing import written
-from mfenv.locking import _at_once
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "lock-format.md"
 TEXT = DOCUMENT.read_text()
@@ -209,19 +206,3 @@ def test_a_stale_lock_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.hint) == (str(error), error.hint)
     assert re.search(r"\n  default: \+ pypi a$", str(error))
-
-
-def test_after_one_failed_no_other_is_begun() -> None:
-    begun: list[int] = []
-
-    def work(number: int) -> int:
-        begun.append(number)
-        if number == 3:
-            raise InvalidRequest("it fails", None)
-        time.sleep(0.2 * (number < 8))
-        return number
-
-    with pytest.raises(InvalidRequest):
-        _at_once([partial(work, number) for number in range(500)])
-    assert len(begun) < 500
-    assert _at_once([partial(work, number) for number in (2, 1, 9)]) == [2, 1, 9]

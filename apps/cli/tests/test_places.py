@@ -32,7 +32,7 @@ def places(request: Request, *known: ResolvedEnv, **values: Any) -> dict[str, An
         return known
 
     settings = Settings.load({"home": "/nowhere", **values}, environ={})
-    request = replace(request, platforms=request.platforms or (LINUX,))
+    request = request._replace(platforms=request.platforms or (LINUX,))
     return {
         platform: {what: texts for what, texts in found.items() if texts and what != "sys"}
         for platform, found in prepare(request, settings, find).places.items()

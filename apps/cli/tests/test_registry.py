@@ -282,6 +282,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         Registry(path).defaults("0" * 40)
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_on_no_registry_all_write(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     code = (

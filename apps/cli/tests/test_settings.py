@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mfenv.errors import InvalidSetting
 from mfenv.settings import Settings, cache_limits, describe, package_limits
+from mfenv.user import config_folder, data_folder
 from pkgcache.archives.records import PackageLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -213,6 +216,23 @@ def test_a_wrong_value_is_refused_when_it_is_read(tmp_path: Path, name: str, val
         Settings.load(environ={}, directory=tmp_path.parent, inherited=[(name, value, "HOST")])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "means"),
+    [
+        ("conda_resolver", "none", "rattler"),
+        ("conda_resolver", "MicroMamba", "micromamba"),
+        ("conda_resolver", "/opt/Conda/mamba", "/opt/Conda/mamba"),
+        ("mixed_resolver", "None", "joint"),
+        ("pypi_resolver", "PIP", "pip"),
+    ],
+)
+def test_a_resolver_is_named_as_elsewhere(
+    tmp_path: Path, name: str, value: str, means: str
+) -> None:
+    environ = {f"MFENV_{name.upper()}": value}
+    assert getattr(Settings.load(environ=environ, directory=tmp_path), name) == means
+
+
 def test_a_login_in_a_wrong_value_is_not_shown(tmp_path: Path) -> None:
     for name in ("CHANNELS", "CHANNEL_ALIAS", "FIND_LINKS", "INDEX_URL", "STORE"):
         environ = {f"MFENV_{name}": "ftp://me:s3cret@host/x"}
@@ -267,3 +287,27 @@ def test_what_is_none_of_the_choices_is_refused(tmp_path: Path, variable: str, v
         Settings.load(environ={variable: value}, directory=tmp_path)
     assert caught.value.hint
     assert caught.value.hint.startswith("choose ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "folder", "usual"),
+    [("XDG_DATA_HOME", data_folder, ".local/share"), ("XDG_CONFIG_HOME", config_folder, ".config")],
+)
+def test_where_what_is_a_users_own_lies(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    folder: Callable[[], Path],
+    usual: str,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, str(tmp_path / "there"))
+    assert folder() == tmp_path / "there" / "mfenv"
+    # As the XDG specification has it, a relative path is passed over.
+    for none in ("there", "~/there", ""):
+        monkeypatch.setenv(variable, none)
+        assert folder() == tmp_path / usual / "mfenv"
+    monkeypatch.delenv(variable)
+    assert folder() == tmp_path / usual / "mfenv"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert folder() == tmp_path / "Library" / "Application Support" / "mfenv"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mfenv.errors import InvalidRequest
-from mfenv.settings import Settings
+from mfenv.settings import ALL_SETTINGS, Settings
 from mfenv.template import template, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = [setting.name for setting in fields(Settings) if setting.metadata]
+NAMES = list(ALL_SETTINGS)
 LINES = [line[1:] for line in template().splitlines() if re.match("#[a-z]", line)]
 
 
@@ -27,9 +26,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_is_there_once() -> None:
     assert [line.partition(" = ")[0] for line in LINES] == NAMES
     text = " ".join(template().replace("\n# ", " ").split())
-    for setting in fields(Settings):
-        if setting.metadata:
-            assert setting.metadata["help"] in text
+    assert [name for name, setting in ALL_SETTINGS.items() if setting.help not in text] == []
 
 
 @pytest.mark.parametrize("line", LINES, ids=NAMES)

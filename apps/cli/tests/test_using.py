@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,7 +67,7 @@ def answer(
     settings = Settings.load({**place, **values}, environ={})
     with Environments(settings) as environments:
         environments._site.registry.add([base], default=True)
-        asked = replace(request, using=f"{base.req_id}:{base.full_id}")
+        asked = request._replace(using=f"{base.req_id}:{base.full_id}")
         try:
             found = environments.resolve(asked)
         except ResolveError:

@@ -21,7 +21,7 @@ import pytest
 from envid.platforms import host_platform
 from metaflow_extensions.mfenv.container import add_runtime
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
-from metaflow_extensions.mfenv.records import Runtime, RuntimeObject
+from metaflow_extensions.mfenv.run_records import Runtime, RuntimeObject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +84,7 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path) -> None:
     assert add(runtime, tmp_path / "home", tmp_path / "nowhere") == folders
 
 
+@pytest.mark.slow
 def test_containers_that_start_at_once_share_what_they_fetch(tmp_path: Path) -> None:
     modules = {f"module_{number}": f"NUMBER = {number}\n" * 5000 for number in range(12)}
     runtime = staged(tmp_path / "store", **modules)
@@ -118,7 +119,11 @@ def test_a_lost_object_is_named(tmp_path: Path) -> None:
     assert f"`{runtime.code.key}` cannot be fetched" in said(str(caught.value))
 
 
-def test_what_fails_for_a_moment_is_tried_again(tmp_path: Path) -> None:
+def test_what_fails_for_a_moment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How long it waits is chance: of so many times one is long enough.
+    monkeypatch.setenv("MFENV_NETWORK_TRIES", "9")
     runtime = staged(tmp_path / "store", code="CODE = 1")
     path = tmp_path / "store" / runtime.code.key
     away = path.rename(tmp_path / "away")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metaflow_extensions.mfenv.collect import is_remote
+from metaflow_extensions.mfenv.places import is_remote
 
 
 def decorator(name: str, **told: Any) -> Any:

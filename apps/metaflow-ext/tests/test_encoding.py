@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaflow_extensions.mfenv import records
+from metaflow_extensions.mfenv import command_records, messages, records, run_records
 from metaflow_extensions.mfenv._values import read
 from metaflow_extensions.mfenv.encoding import (
     VERSION,
@@ -23,20 +23,9 @@ from metaflow_extensions.mfenv.encoding import (
     write,
 )
 from metaflow_extensions.mfenv.encoding import read as read_text
-from metaflow_extensions.mfenv.records import (
-    Answer,
-    Ask,
-    Call,
-    Create,
-    EnvId,
-    FlowEnvironments,
-    Interpreter,
-    Line,
-    Outside,
-    Record,
-    Statement,
-    StepEnvironment,
-)
+from metaflow_extensions.mfenv.messages import Answer, Ask, Call, Line, Outside
+from metaflow_extensions.mfenv.records import EnvId, Record, StepEnvironment
+from metaflow_extensions.mfenv.run_records import Create, FlowEnvironments, Interpreter, Statement
 from mfenv.errors import InvalidRequest
 
 SOURCE = Path(records.__file__).parents[2]
@@ -54,7 +43,11 @@ JSON = st.recursive(
 WRITTEN = st.recursive(
     PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.none() | st.integers(), inner)
 )
-KINDS: list[Any] = [kind for kind in vars(records).values() if is_dataclass(kind)]
+MODULES = (command_records, messages, records, run_records)
+KINDS: list[Any] = sorted(
+    {kind for module in MODULES for kind in vars(module).values() if is_dataclass(kind)},
+    key=lambda kind: kind.__name__,
+)
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
@@ -149,16 +142,18 @@ def test_records_need_nothing_but_the_standard_library(python: str, tmp_path: Pa
     code = (
         "import sys\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from metaflow_extensions.mfenv import encoding, records\n"
+        "from metaflow_extensions.mfenv import command_records, encoding, messages\n"
+        "from metaflow_extensions.mfenv import records, run_records\n"
         "ours = {name for name in sys.modules if name.startswith('metaflow')}\n"
-        "assert len(ours) == 5, ours\n"
-        "kinds = [kind for kind in vars(records).values() if isinstance(kind, type)]\n"
+        "assert len(ours) == 8, ours\n"
+        "modules = (command_records, messages, records, run_records)\n"
+        "kinds = [kind for one in modules for kind in vars(one).values() if isinstance(kind, type)]\n"
         "for kind in kinds:\n"
         "    if hasattr(kind, '__dataclass_fields__'):\n"
-        "        assert encoding._fields(kind) or kind is records.LocalRoot\n"
+        "        assert encoding._fields(kind) or kind is command_records.LocalRoot\n"
         "step = records.StepEnvironment(env_id=records.EnvId('r', 'f', 'p'))\n"
-        "flow = records.FlowEnvironments(steps={'a': step}, environments={})\n"
-        "assert encoding.read(encoding.write(flow), records.FlowEnvironments) == flow\n"
+        "flow = run_records.FlowEnvironments(steps={'a': step}, environments={})\n"
+        "assert encoding.read(encoding.write(flow), run_records.FlowEnvironments) == flow\n"
     )
     done = subprocess.run(
         [python, "-I", "-S", "-B", "-c", code], capture_output=True, text=True, check=False
@@ -175,6 +170,7 @@ KEYS = st.none() | st.booleans() | st.integers() | st.text()
 WHATEVER = KEYS | st.floats(allow_nan=False)
 
 
+@pytest.mark.slow
 @given(st.recursive(WHATEVER, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)))
 def test_what_json_has_arrives_as_it_was(value: Any) -> None:
     assert sent(value) == value
@@ -186,6 +182,7 @@ def test_what_json_has_arrives_as_it_was(value: Any) -> None:
         {"packages": {"a"}},
         {"packages": {1: "2"}},
         {"packages": {("a", "b"): "2"}},
+        {"packages": {("a", ("b", "c")): "2"}},
         {"packages": {"a": Decimal("1.2")}},
         {"packages": {"a": b"1.2"}},
         {"packages": {"a": None}},

@@ -110,3 +110,24 @@ def test_python_38_imports_it_with_metaflow(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [f"{PACKAGE}.conda_environment"] * 2
+
+
+def test_a_task_imports_nothing_that_asks_mfenv() -> None:
+    """A dataclass takes as long to make as a module, and every task of a run makes them."""
+    code = f"""
+import dataclasses, sys
+made, make = [], dataclasses.dataclass
+def counting(*words, **options):
+    if sys._getframe(1).f_globals["__name__"].startswith("{PACKAGE}"):
+        made.append(1)
+    return make(*words, **options)
+dataclasses.dataclass = counting
+import metaflow, {PACKAGE}.task, {PACKAGE}.conda_environment, {PACKAGE}.decorators
+ours = [name.rpartition(".")[2] for name in sys.modules if name.startswith("{PACKAGE}.")]
+print(len(made), *ours)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    made, *modules = done.stdout.split()
+    assert int(made) == 1
+    asking = {"bridge", "collect", "command_records", "local", "messages", "run_records"}
+    assert asking & set(modules) == set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaflow_extensions.mfenv import answers, isolated, serving
-from metaflow_extensions.mfenv.records import ANSWERED_BY_METAFLOW, ANSWERED_BY_MFENV
+from metaflow_extensions.mfenv.command_records import ANSWERED_BY_METAFLOW, ANSWERED_BY_MFENV
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import pytest
 
 from metaflow_extensions.mfenv._statements import readings
 from metaflow_extensions.mfenv.lock_files import lock_instead, lock_of
-from metaflow_extensions.mfenv.records import Statement
+from metaflow_extensions.mfenv.run_records import Statement
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.request import Request
 

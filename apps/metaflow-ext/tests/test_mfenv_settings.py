@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_configuration_there_is_nothing_of_metaflow() -> None:
     found = load_settings("local")
-    assert found == replace(Settings.load(), seed=True)
+    assert found == Settings.load().replaced(seed=True)
     assert found.origins == {"seed": "Metaflow's default"}
     assert load_settings("local").store == ""
 
@@ -288,6 +287,8 @@ def test_the_glibc_that_conda_is_told_of_is_a_version(monkeypatch: pytest.Monkey
         ("CONDA_PYPI_DEPENDENCY_RESOLVER", "none", "pypi_resolver", "uv"),
         ("CONDA_MIXED_DEPENDENCY_RESOLVER", "conda-lock", "mixed_resolver", "conda-lock"),
         ("CONDA_MIXED_DEPENDENCY_RESOLVER", "none", "mixed_resolver", "joint"),
+        ("CONDA_MIXED_DEPENDENCY_RESOLVER", "None", "mixed_resolver", "joint"),
+        ("CONDA_DEPENDENCY_RESOLVER", "Micromamba", "conda_resolver", "micromamba"),
     ],
 )
 def test_a_resolver_of_the_reference_is_ours_by_another_name(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metaflow_extensions.mfenv import _parse
-from metaflow_extensions.mfenv.bridge import EnvironmentFailed
 from metaflow_extensions.mfenv.collect import statement
+from metaflow_extensions.mfenv.failures import EnvironmentFailed
 from metaflow_extensions.mfenv.folders import shown
 from metaflow_extensions.mfenv.parsers import lock_parser
 from mfenv.errors import InvalidRequest

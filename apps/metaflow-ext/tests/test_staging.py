@@ -8,7 +8,7 @@ import shutil
 import sys
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from resolvers.testing import FakeIndex, make_wheel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metaflow_extensions.mfenv.records import Runtime
+    from metaflow_extensions.mfenv.run_records import Runtime
 
 PLATFORMS = ("linux-64", "linux-aarch64")
 OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
@@ -105,7 +105,7 @@ def test_every_platform_and_python_gets_what_our_code_imports(known: Launcher) -
         assert tuple(runtime.wheels[platform]) == PYTHONS
         for python, wheels in runtime.wheels[platform].items():
             names = {one.key.rpartition("/")[2].partition("-")[0] for one in wheels}
-            assert {"click", "filelock", "packaging", "zstandard"} <= names
+            assert {"click", "packaging", "zstandard"} <= names
             assert ("tomli" in names) == needed("tomli", python)
             # Metaflow itself needs it in a container, and resolving is not done there.
             assert not names & {"requests", "uv", "py_rattler"}
@@ -166,6 +166,11 @@ def test_what_was_deleted_in_the_store_or_cut_off_here_comes_back(
         (note,) = (tmp_path / "runtime").glob("*.json")
         note.write_text(note.read_text()[:40])
         assert one.stage() == one.runtime
+        note.unlink()
+        note.mkdir()
+        with pytest.raises(OSError, match=note.name):
+            one.stage()
+        assert [*note.parent.iterdir()] == [note]
 
 
 @pytest.mark.slow
@@ -174,7 +179,7 @@ def test_a_setting_that_can_change_the_wheels_asks_for_them_anew(
 ) -> None:
     """The wheels of the index were uploaded in 2020; a note of what was staged does not hide it."""
     settings = known.environments._site.settings
-    early = replace(settings, home=str(tmp_path), exclude_newer="2019-01-01")
+    early = settings.replaced(home=str(tmp_path), exclude_newer="2019-01-01")
     with Environments(early) as environments:
         environments._site.store = EnvStore(known.memory)
         shutil.copytree(Path(settings.home) / "runtime", tmp_path / "runtime")

@@ -10,7 +10,7 @@ import pytest
 
 from envid.platforms import host_platform
 from metaflow_extensions.mfenv.needs import unfit
-from metaflow_extensions.mfenv.records import Statement, StepStatements
+from metaflow_extensions.mfenv.run_records import Statement, StepStatements
 from metaflow_extensions.mfenv.step_requests import step_request
 from mfenv.errors import Contradiction, InvalidRequest
 from mfenv.request import prepare
@@ -228,7 +228,7 @@ def test_an_unstated_python_is_the_one_that_starts_the_run_and_is_part_of_the_id
     assert asking.spec().spec.python == f"=={running}.*"
     assert asking.spec(said("pypi", packages={"a": "1"})).spec.python == f"=={running}.*"
     assert asking.spec(said("conda", python=">=3.9")).spec.python == ">=3.9"
-    asking.settings = replace(asking.settings, python="3.12")
+    asking.settings = asking.settings.replaced(python="3.12")
     assert asking.spec().spec.python == "==3.12.*"
 
 
@@ -307,6 +307,15 @@ def test_options_of_pypi_are_those_of_a_requirements_file(asking: Asking) -> Non
     assert spec.options.prereleases
     assert (spec.options.no_binary, spec.options.only_binary) == (("x", "y"), ("z",))
     assert spec.sources[0].url == "https://one.example/l"
+
+
+@pytest.mark.parametrize("between", [" ", "="])
+def test_the_url_of_an_option_may_have_an_equals_sign(asking: Asking, between: str) -> None:
+    url = "https://one.example/l?page=1"
+    spec = asking.spec(
+        said("pypi", packages={"x": ""}, extras=[f"--find-links{between}{url}"])
+    ).spec
+    assert spec.sources[0].url == url
 
 
 @pytest.mark.parametrize("option", ["--upgrade", "--pre=1", "no-binary"])

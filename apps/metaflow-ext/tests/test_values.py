@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from metaflow_extensions.mfenv._values import PACKAGES, READERS, Arguments, read
-from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
+from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.decorators import Conda, NamedEnv, Pypi, SysPackages
-from metaflow_extensions.mfenv.records import LockPlace, Resolve, Statement, StepStatements
+from metaflow_extensions.mfenv.failures import EnvironmentFailed
+from metaflow_extensions.mfenv.run_records import LockPlace, Resolve, Statement, StepStatements
 from mfenv.errors import InvalidRequest
 
 PLACE = "@pypi of step `start`"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,9 +103,9 @@ def built(**changes: Any) -> BuiltFrom:
             ({"built_from": built(subdirectory=path)}, "built_from.subdirectory: `")
             for path in ["", "/a", "a/../..", "a\n"]
         ),
-        ({"transmuted": replace(OTHER, filename="a/b")}, "transmuted.filename: `a/b` is not"),
-        ({"transmuted": replace(OTHER, sha256="a")}, "transmuted.sha256: `a` is not 64"),
-        ({"transmuted": replace(OTHER, size=-1)}, "transmuted.size: is not a number of bytes"),
+        ({"transmuted": OTHER._replace(filename="a/b")}, "transmuted.filename: `a/b` is not"),
+        ({"transmuted": OTHER._replace(sha256="a")}, "transmuted.sha256: `a` is not 64"),
+        ({"transmuted": OTHER._replace(size=-1)}, "transmuted.size: is not a number of bytes"),
     ],
 )
 def test_a_field_that_cannot_be_is_refused_by_name(changes: dict[str, Any], message: str) -> None:

@@ -170,6 +170,7 @@ def test_a_path_of_32000_folders_in_a_wheel_is_refused(tmp_path: Path) -> None:
     assert (written, memory < FLAT) == (0, True)
 
 
+@pytest.mark.slow
 def test_an_archive_in_an_archive_is_a_file(tmp_path: Path) -> None:
     """Nothing is unpacked but the package itself, however deep others are nested in it."""
     data = make_wheel("inner", files={"bomb": bytes(LARGE)})

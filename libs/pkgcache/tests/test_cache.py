@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,7 +97,7 @@ def test_wheels_are_unpacked_as_they_come(
 def test_an_archive_without_a_known_size(
     server: Server, cache: PackageCache, downloader: Downloader
 ) -> None:
-    package = replace(offer(server, "demo"), size=None)
+    package = offer(server, "demo")._replace(size=None)
     cache.fetch([package], downloader=downloader)
     assert cache.archive(package).stat().st_size == len(server.files[f"/{package.filename}"])
 
@@ -186,7 +185,7 @@ class TestStore:
         self, server: Server, cache: PackageCache, downloader: Downloader, store: MemoryStore
     ) -> None:
         origin = BuiltFrom(kind="sdist", url=server.url("/demo.tar.gz"))
-        package = replace(offer(server, "demo"), built_from=origin)
+        package = offer(server, "demo")._replace(built_from=origin)
         with pytest.raises(NotInCache) as caught:
             cache.fetch([package], downloader=downloader, store=store)
         assert "resolve again" in str(caught.value.hint)
@@ -214,7 +213,7 @@ class TestHealing:
     def test_an_empty_file_left_by_a_power_cut_is_a_miss(
         self, server: Server, cache: PackageCache, downloader: Downloader
     ) -> None:
-        package = replace(offer(server, "demo"), size=None)
+        package = offer(server, "demo")._replace(size=None)
         cache.fetch([package], downloader=downloader)
         cache.archive(package).write_bytes(b"")
         assert not cache.has(package)
@@ -348,6 +347,18 @@ def test_waiting_says_what_for(cache: PackageCache) -> None:
     assert progress.notes == [f"waiting for whoever works on `{package.filename}` already"]
 
 
+def test_what_another_process_brings_is_taken_while_that_still_has_the_lock(
+    server: Server, cache: PackageCache, downloader: Downloader
+) -> None:
+    package = offer(server, "p")
+    with ThreadPoolExecutor(1) as pool, cache.locked(package, Recorder()):
+        fetching = pool.submit(cache.fetch, [package], downloader=downloader)
+        part = cache.part_path(package)
+        part.write_bytes(server.files[f"/{package.filename}"])
+        part.rename(cache.archive_path(package))
+        assert fetching.result(60) == Fetched(cached=1)
+
+
 def test_processes_on_one_cold_cache_download_each_object_once(
     server: Server, tmp_path: Path
 ) -> None:
@@ -457,7 +468,7 @@ def test_the_metadata_of_a_wheel_is_known_by_what_is_here_of_it(cache: PackageCa
     assert "Name: demo" in packed.splitlines()
     # Of a built one, too, whose URL is that of its source.
     origin = BuiltFrom(kind="directory", url="file:///absent", sha256="a" * 64)
-    built = replace(package, url=origin.url, built_from=origin)
+    built = package._replace(url=origin.url, built_from=origin)
     assert cache.wheel_metadata(built) == packed
     cache.unpacked(package)
     archive = cache.archive(package)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache._files import Placer
-from pkgcache._locks import file_lock, remove_unheld
 from pkgcache.errors import NotInCache
 from pkgcache.local.collecting import GRACE, CacheLimits, collect, holdings, measure
+from pkgcache.locks import hold, remove_unheld
 from pkgcache.prefixes._making import building
+from pkgcache.prefixes._placing import Placer
 from pkgcache.prefixes.prefix import create_venv, read_marker, remove_prefix, tidy_prefixes
 from pkgcache.progress import NoProgress
 from pkgcache.share.digests import DigestSet, packed
@@ -99,7 +99,7 @@ def test_linking_counts_as_use(cache: PackageCache) -> None:
 
 def test_what_somebody_works_on_stays(cache: PackageCache) -> None:
     package = keep(cache, "demo")
-    with file_lock(cache.lock_path(package.digest)):
+    with hold(cache.lock_path(package.digest)):
         assert collect(cache, NOTHING).holdings == ()
     assert len(here(cache)) == 2
 
@@ -181,7 +181,7 @@ def test_leftovers_of_killed_processes_go(cache: PackageCache) -> None:
     os.utime(beside, (0, 0))
     fresh = cache.root / "archives" / ".4567.tmp"
     fresh.write_bytes(b"half")
-    with file_lock(cache.lock_path(unpacked.digest)):
+    with hold(cache.lock_path(unpacked.digest)):
         assert collect(cache, {package.digest}, dry_run=True).leftovers == 1
     assert collect(cache, {package.digest}).leftovers == 3
     assert [path.exists() for path in (half, gone, beside, fresh)] == [False, False, False, True]
@@ -199,7 +199,7 @@ def test_what_another_version_of_the_program_keeps_is_left_alone(cache: PackageC
 def test_unheld_lock_files_go(cache: PackageCache) -> None:
     keep(cache, "demo")
     held = cache.lock_path("held")
-    with file_lock(held):
+    with hold(held):
         collect(cache, NOTHING)
         assert [path.name for path in (cache.root / "locks").iterdir()] == [held.name]
     assert remove_unheld(cache.root / "locks") == 1
@@ -207,12 +207,13 @@ def test_unheld_lock_files_go(cache: PackageCache) -> None:
 
 def _count(lock: str, counter: str, times: int) -> None:
     for _ in range(times):
-        with file_lock(Path(lock)):
+        with hold(Path(lock)):
             path = Path(counter)
             number = int(path.read_text())
             path.write_text(str(number + 1))
 
 
+@pytest.mark.slow
 def test_a_lock_holds_while_lock_files_are_removed(tmp_path: Path) -> None:
     locks, counter = tmp_path / "locks", tmp_path / "counter"
     locks.mkdir()

@@ -72,7 +72,7 @@ def offered(server: Server, conda: Conda, data: bytes, suffix: str = ".conda") -
     """The record of a package that lies on the server."""
     path = f"/{conda.stem}{suffix}"
     server.files[path] = data
-    return replace(package_of(conda, data, suffix), url=server.url(path))
+    return package_of(conda, data, suffix)._replace(url=server.url(path))
 
 
 def path_of(package: Package) -> str:
@@ -142,7 +142,7 @@ def test_a_small_package_comes_whole_and_is_checked(server: Server, downloader: 
     package = offered(server, conda, conda.conda())
     assert read_listing(package, downloader).paths == ("share/demo.txt",)
     assert server.count(path_of(package)) == 1
-    wrong = replace(package, hashes=replace(package.hashes, sha256="0" * 64))
+    wrong = package._replace(hashes=package.hashes._replace(sha256="0" * 64))
     with pytest.raises(HashMismatch):
         read_listing(wrong, downloader)
 
@@ -253,7 +253,7 @@ def test_a_file_of_another_size_is_another_file(
     data = archive(DEMO, suffix)
     package = offered(server, DEMO, data, suffix)
     with pytest.raises(HashMismatch, match=f"{len(data)} bytes, expected {len(data) + 1} bytes"):
-        read_listing(replace(package, size=len(data) + 1), downloader)
+        read_listing(package._replace(size=len(data) + 1), downloader)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -263,7 +263,7 @@ def test_a_channel_on_this_machine_needs_no_server(
     path = tmp_path / f"{DEMO.stem}{suffix}"
     data = archive(DEMO, suffix)
     path.write_bytes(data)
-    package = replace(package_of(DEMO, data, suffix), url=path.as_uri())
+    package = package_of(DEMO, data, suffix)._replace(url=path.as_uri())
     assert read_listing(package, downloader).paths == tuple(DEMO.files)
     path.unlink()
     with pytest.raises(DownloadError, match="no such file"):
@@ -274,7 +274,7 @@ def test_a_channel_on_this_machine_needs_no_server(
 def test_an_index_may_leave_the_size_out(
     server: Server, downloader: Downloader, suffix: str
 ) -> None:
-    package = replace(offered(server, DEMO, archive(DEMO, suffix), suffix), size=None)
+    package = offered(server, DEMO, archive(DEMO, suffix), suffix)._replace(size=None)
     assert read_listing(package, downloader).paths == tuple(DEMO.files)
 
 
@@ -401,7 +401,12 @@ TARS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", TARS)
+_LARGE = {"zeros", "a bomb", "a long list"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in _LARGE)) for kind in TARS]
+)
 def test_what_is_no_tar_is_refused(server: Server, downloader: Downloader, kind: str) -> None:
     make, reason = TARS[kind]
     package = offered(server, DEMO, make(), ".tar.bz2")
@@ -473,6 +478,7 @@ def test_of_real_packages_the_same_is_known_as_when_they_are_unpacked(
     assert compared >= 70
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_file_of_a_package_is_read_and_checked(
     server: Server, downloader: Downloader, suffix: str
@@ -483,6 +489,6 @@ def test_a_file_of_a_package_is_read_and_checked(
     for absent in ("share/absent", "lib/libdemo.so", "info/index.json"):
         with pytest.raises(BadArchive, match="has no file"):
             read_file(package, absent, downloader)
-    wrong = replace(package, hashes=replace(package.hashes, sha256="0" * 64))
+    wrong = package._replace(hashes=package.hashes._replace(sha256="0" * 64))
     with pytest.raises(HashMismatch):
         read_file(wrong, path, downloader)

@@ -335,7 +335,7 @@ class TestRefuses:
         self, prefix: Path, cache: PackageCache
     ) -> None:
         (package,) = cached(cache, RICH)
-        described = replace(package, version="2.0")
+        described = package._replace(version="2.0")
         with pytest.raises(BadArchive, match=r"it is described as `demo 2\.0 h0_0`"):
             create_conda_env(env_of(described), prefix, cache=cache)
 
@@ -676,7 +676,7 @@ def test_real_packages_of_all_kinds(tmp_path: Path, cache: PackageCache) -> None
             packages += cached(cache, PYTHON)
         if needed := NEEDED.get(packages[0].name):
             packages.append(from_file(cache, next(archive.parent.glob(f"{needed}-1*"))))
-            packages[0] = replace(packages[0], depends=(needed,))
+            packages[0] = packages[0]._replace(depends=(needed,))
         try:
             create_conda_env(env_of(*packages), prefix, cache=cache, link_scripts=True)
         except PkgcacheError as error:

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.web.credentials import Credentials, Login, split_userinfo, without_secrets
+from pkgcache.web.credentials import (
+    BESIDE,
+    Credentials,
+    split_userinfo,
+    without_secrets,
+)
+from pkgcache.web.login import Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +54,28 @@ def test_a_login_is_for_its_scheme_host_and_port_only() -> None:
     assert credentials.find("https://HOST:443/simple/") == LOGIN
     for other in ("http://host/", "https://host:8443/", "https://host.evil/", "https://evil/"):
         assert credentials.find(other) is None
+
+
+def test_another_program_is_asked_last_and_once(netrc: Path) -> None:
+    netrc.write_text("machine named.test login me password geheim\n")
+    asked = []
+
+    def beside() -> list[str]:
+        asked.append(1)
+        return ["https://x:y@given.test/", "https://ada:s3cret@host.test/simple", "no URL"]
+
+    credentials = Credentials(beside)
+    credentials.add("https://me:geheim@given.test/simple")
+    for host in ("given", "named"):
+        assert credentials.find(f"https://{host}.test/x") == LOGIN
+    assert credentials.find("file:///x") is None
+    assert not asked
+    assert credentials.find("https://other.test/") is None
+    found = credentials.find("https://host.test/files/x.whl")
+    assert found == Login(user="ada", password="s3cret")
+    assert (found.source, len(asked)) == (BESIDE, 1)
+    # What is ours stays.
+    assert credentials.find("https://given.test/x") == LOGIN
 
 
 def test_of_several_logins_the_nearest_path_is_used() -> None:

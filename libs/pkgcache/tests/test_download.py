@@ -4,13 +4,13 @@ import gzip
 import hashlib
 import resource
 import signal
-import socket
 import threading
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.emulators import closed_port
 
 from envid.packages import Hashes
 from pkgcache.errors import CacheError, DownloadError, HashMismatch, PkgcacheError
@@ -151,11 +151,8 @@ def test_a_proxy_that_cannot_be_one_is_named(
 
 
 def test_a_refused_connection_is_one_clear_error(downloader: Downloader, target: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/x.whl"
-    with pytest.raises(DownloadError, match="connection refused") as caught:
-        fetch(downloader, url, target)
+    with closed_port() as port, pytest.raises(DownloadError, match="connection refused") as caught:
+        fetch(downloader, f"http://127.0.0.1:{port}/x.whl", target)
     assert caught.value.retryable
 
 

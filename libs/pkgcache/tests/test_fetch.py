@@ -53,6 +53,7 @@ def made(name: str, size: int) -> tuple[Package, bytes]:
     return package_of(data, name), data
 
 
+@pytest.mark.slow
 def test_three_hundred_packages_wait_for_the_line_and_not_for_each_other(tmp_path: Path) -> None:
     chance, store, packages = random.Random(3), MemoryStore(), []
     for number in range(300):

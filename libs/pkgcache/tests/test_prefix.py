@@ -9,6 +9,7 @@ import random
 import shlex
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,9 @@ import pytest
 from envid.packages import BuiltFrom, Package
 from pkgcache.errors import NotInCache, NotOurPrefix, PrefixError, PrefixExists
 from pkgcache.local.cache import PackageCache
+from pkgcache.locks import hold
 from pkgcache.prefixes._bytecode import compile_modules
-from pkgcache.prefixes._making import BuildSite
+from pkgcache.prefixes._making import BuildSite, _lock_path
 from pkgcache.prefixes.prefix import MARKER, create_venv, read_marker, remove_prefix
 
 from .children import create
@@ -37,9 +39,10 @@ from .helpers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from envid.resolved import ResolvedEnv
+    from pkgcache.local._shelves import Known
 
 PYTHON = Path(sys.executable)
 SITE = f"lib/python3.{sys.version_info.minor}/site-packages"
@@ -178,7 +181,7 @@ def test_record_tells_the_truth(prefix: Path, cache: PackageCache) -> None:
 def test_what_was_built_says_from_where(
     prefix: Path, cache: PackageCache, origin: BuiltFrom, expected: object
 ) -> None:
-    package = replace(cached(cache), built_from=origin)
+    package = cached(cache)._replace(built_from=origin)
     create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
     path = prefix / SITE / "demo-1.0.dist-info/direct_url.json"
     assert (json.loads(path.read_bytes()) if path.exists() else None) == expected
@@ -601,6 +604,45 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
         assert len(list((prefix / SITE / "many").iterdir())) == 2000
     create_venv(envs[0], prefix, python=PYTHON, cache=cache, replace=True)
     assert alone(prefix)
+
+
+class EarlyCache(PackageCache):
+    """One at whose files the other process has looked by the time that a lock is there."""
+
+    @contextmanager
+    def looking(self, packages: Iterable[Package]) -> Iterator[Known]:
+        yield self.surely_unpacked(packages)
+
+    def surely_unpacked(self, packages: Iterable[Package]) -> Known:
+        with super().looking(packages) as known:
+            pass
+        return known
+
+
+def test_what_changes_while_another_process_is_waited_for_is_noticed(
+    prefix: Path, cache: PackageCache
+) -> None:
+    env = demo(cache)
+    (package,) = env.packages
+    source = cache.unpacked(package).tree / "demo" / "main.py"
+    held = ExitStack()
+    held.enter_context(hold(_lock_path(prefix, cache)))
+
+    class Meanwhile(Recorder):
+        def note(self, text: str) -> None:
+            super().note(text)
+            status = source.stat()
+            source.chmod(0o644)
+            source.write_bytes(MAIN.replace(b"3", b"4"))
+            source.chmod(status.st_mode)
+            os.utime(source, ns=(status.st_mtime_ns, status.st_mtime_ns))
+            held.close()
+
+    told = Meanwhile()
+    prefix.parent.mkdir()
+    create_venv(env, prefix, python=PYTHON, cache=EarlyCache(cache.root), progress=told)
+    assert told.notes[0].startswith("waiting for another process")
+    assert (prefix / SITE / "demo" / "main.py").read_bytes() == MAIN
 
 
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:

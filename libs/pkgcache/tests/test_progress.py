@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,7 @@ def test_linking_and_unpacking_advance(tmp_path: Path) -> None:
     data = make_wheel("demo", files={f"demo/{number}.py": b"" for number in range(450)})
     wheel = tmp_path / package_of(data, "demo").filename
     wheel.write_bytes(data)
-    package = replace(package_of(data, "demo"), url=wheel.as_uri())
+    package = package_of(data, "demo")._replace(url=wheel.as_uri())
     with Downloader() as downloader:
         cache.fetch([package], downloader=downloader, unpack=True, progress=watch)
     total, unpacking = watch.tasks["unpacking packages"]

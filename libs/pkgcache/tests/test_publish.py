@@ -10,7 +10,6 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,7 +86,7 @@ def offer_conda(server: Server, name: str, suffix: str = ".tar.bz2") -> Package:
         files={f"share/{name}": Entry(name.encode() * 999), "share/link": Entry(link=name)},
     )
     data = made.conda() if suffix == ".conda" else made.tar_bz2()
-    package = replace(conda_package(made, data, suffix), url=server.url(f"/{made.stem}{suffix}"))
+    package = conda_package(made, data, suffix)._replace(url=server.url(f"/{made.stem}{suffix}"))
     server.files[f"/{package.filename}"] = data
     return package
 
@@ -330,6 +329,7 @@ def published_twice(store: Dying, requests: int, publish: Callable[[EnvStore], P
     return killed
 
 
+@pytest.mark.slow
 def test_a_publish_that_ends_between_any_two_requests_is_completed_by_the_next(
     server: Server, cache: PackageCache
 ) -> None:
@@ -355,6 +355,7 @@ def test_a_publish_that_ends_between_any_two_requests_is_completed_by_the_next(
     assert requests == 2 + 2 * 4 + 2 * 4 + 3 * 3
 
 
+@pytest.mark.slow
 def test_publishers_of_overlapping_environments_at_once(tmp_path: Path, server: Server) -> None:
     store = MemoryStore()
     packages = [offer(server, f"p{number}") for number in range(12)]
@@ -402,7 +403,7 @@ class TestTransmuting:
         new, same, wheel = there.packages
         assert (same, wheel) == env.packages[1:]
         assert new.transmuted
-        assert replace(new, transmuted=None) == converted
+        assert new._replace(transmuted=None) == converted
         assert new.transmuted.filename == f"a-1.0-h0_0{FORMATS[to]}"
         assert keys(store, "packages/") == sorted(map(layout.package_key, there.packages))
         assert keys(store, "transmuted/") == [layout.transmuted_key(converted, to)]
@@ -485,7 +486,7 @@ class TestTransmuting:
         data = python.tar_bz2()
         record = conda_package(python, data, ".tar.bz2")
         server.files[f"/{record.filename}"] = data
-        record = replace(record, url=server.url(f"/{record.filename}"))
+        record = record._replace(url=server.url(f"/{record.filename}"))
         env = conda_env(record, offer_conda(server, "a"))
         straight = PackageCache(tmp_path / "straight")
         straight.fetch(env.packages, unpack=True)
@@ -594,7 +595,7 @@ def test_what_is_described_as_another_package_is_not_published(
     store: MemoryStore, shared: EnvStore, cache: PackageCache
 ) -> None:
     data = make_wheel("demo")
-    package = replace(package_of(data, "demo"), version="2.0")
+    package = package_of(data, "demo")._replace(version="2.0")
     cache.add(data, package.filename)
     with pytest.raises(BadArchive, match=r"it is described as `demo 2\.0`"):
         shared.publish([env_of(package)], cache=cache)
@@ -626,8 +627,7 @@ def _publish_large(root: Path, size: int, answers: multiprocessing.Queue[int]) -
     with path.open("rb") as file:
         while read := file.read(len(piece)):
             digest.update(read)
-    package = replace(
-        package_of(b"", "large", url=f"{root.as_uri()}/"),
+    package = package_of(b"", "large", url=f"{root.as_uri()}/")._replace(
         hashes=Hashes(sha256=digest.hexdigest()),
         size=path.stat().st_size,
     )

@@ -46,6 +46,7 @@ def made(cache: PackageCache, *names: str, size: int = 1000) -> ResolvedEnv:
     return env_of(*packages)
 
 
+@pytest.mark.slow
 def test_an_environment_is_created_elsewhere_from_the_store_alone(
     url: str, cache: PackageCache, tmp_path: Path
 ) -> None:

@@ -8,7 +8,9 @@ import shutil
 import ssl
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +23,8 @@ from .server import redirect, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pkgcache.web.receiving import Body
 
     from .server import Server
 
@@ -69,7 +73,7 @@ def test_a_certificate_that_nobody_trusts_is_one_clear_error(
 def test_what_this_machine_lacks_is_not_the_fault_of_certificates(
     server: Server, tmp_path: Path, trusted: None
 ) -> None:
-    """The socket is opened, and then the file of certificates cannot be."""
+    """The file to write is opened, and then that of certificates cannot be."""
     script = f"""
 import os, resource
 from pathlib import Path
@@ -86,7 +90,6 @@ with Downloader(patience=Patience(tries=1)) as downloader:
             last = os.open(os.devnull, os.O_RDONLY)
     except OSError:
         os.close(last)
-        os.close(last - 1)
     try:
         downloader.download({url(server)!r}, Path("x"))
     except DownloadError as error:
@@ -110,6 +113,27 @@ def test_a_trusted_certificate_serves(server: Server, tmp_path: Path, trusted: N
     with Downloader() as downloader:
         downloader.download(url(server), tmp_path / "x", size=len(DATA))
     assert (tmp_path / "x").read_bytes() == DATA
+
+
+def test_what_is_trusted_is_read_once_for_all_connections(
+    server: Server, tmp_path: Path, trusted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, load = [], ssl.SSLContext.load_verify_locations
+
+    def counted(self: ssl.SSLContext, *where: Any, **named: Any) -> None:
+        read.append(where)
+        load(self, *where, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    together = threading.Barrier(4)
+    with Downloader() as downloader, ThreadPoolExecutor(4) as pool:
+
+        def both(body: Body) -> bytes:
+            together.wait(30)  # so that each has a connection
+            return b"".join(body.pieces)
+
+        assert {*pool.map(lambda _: downloader.read(url(server), both), range(4))} == {DATA}
+    assert len(read) == 1
 
 
 def test_a_redirect_out_of_tls_is_refused(server: Server, tmp_path: Path, trusted: None) -> None:

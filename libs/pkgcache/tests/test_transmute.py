@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pkgcache.archives import _bz2_read
@@ -283,6 +283,7 @@ def test_a_hard_link_between_the_two_parts_is_refused(tmp_path: Path) -> None:
         transmute(source, tmp_path)
 
 
+@pytest.mark.slow
 def test_bombs_are_stopped(tmp_path: Path) -> None:
     for form in ("conda", "tar.bz2"):
         source = written(tmp_path / form, Conda(files={"a": bytes(65 << 20)}), form)
@@ -292,6 +293,7 @@ def test_bombs_are_stopped(tmp_path: Path) -> None:
             transmute(source, tmp_path / form, limits=PackageLimits(size=1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["conda", "tar.bz2"])
 def test_what_is_cut_off_is_refused(tmp_path: Path, form: str) -> None:
     source = written(tmp_path, RICH, form)
@@ -366,6 +368,7 @@ def test_any_package_keeps_its_members(
     assert members(transmute(there, tmp_path, threads=1).path) == right
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="there is no ../shared/data")
 def test_real_packages_make_the_round_trip(tmp_path: Path) -> None:
@@ -469,6 +472,8 @@ def test_a_process_reads_what_bzip2_writes(tmp_path: Path, count: int, level: in
     cut=st.integers(0, 20),
     change=st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)),
 )
+# The second stream begins with another word: `bz2` passes over it and the third.
+@example(sizes=[0, 0, 1], level=1, behind=b"", cut=0, change=(0.25, 1))
 def test_what_a_process_reads_is_what_bz2_reads_or_not_believed(
     tmp_path: Path,
     *,
@@ -484,10 +489,14 @@ def test_what_a_process_reads_is_what_bz2_reads_or_not_believed(
         data[int(change[0] * len(data))] ^= change[1]
     path = tmp_path / "a.bz2"
     path.write_bytes(data)
-    right = outcome(decompressed(path, 1))
+    right, given = outcome(decompressed(path, 1)), b""
     with suppress(Bz2Unreadable):
-        assert b"".join(by_process(path, 2)) == right
-    assert outcome(decompressed(path, 2)) == right
+        for piece in by_process(path, 2):
+            given += piece
+        assert given == right
+    # Of what was damaged `bz2` may leave out more than it should, without a word.
+    more = isinstance(right, bytes) and not right.startswith(given)
+    assert outcome(decompressed(path, 2)) == (None if more else right)
 
 
 @pytest.mark.usefixtures("worth_a_process")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from tests.emulators import closed_port
 
 from pkgcache.web.patience import Patience
 from pkgcache.web.watch import Watch
@@ -125,9 +127,7 @@ def test_who_is_waited_for_is_told(server: Server) -> None:
 
 
 def test_who_cannot_be_reached_is_known() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Watch(Patience()) as watch:
+    with closed_port() as port, Watch(Patience()) as watch:
         fetch(watch, f"http://127.0.0.1:{port}/a")
         fetch(watch, "https://no-such-host.invalid/a")
         assert watch.faults["127.0.0.1"] == "connection refused"
@@ -220,6 +220,28 @@ def test_the_proxy_of_the_user_is_asked(server: Server, monkeypatch: pytest.Monk
             assert watch.faults == {"127.0.0.1": "the proxy `127.0.0.1` cannot be used"}
 
 
+def test_who_has_no_proxy_waits_for_no_library_that_knows_of_them(server: Server) -> None:
+    code = f"""
+import os, subprocess, sys
+from pkgcache.web.patience import Patience
+from pkgcache.web.watch import Watch
+with Watch(Patience()) as watch:
+    program = [sys.executable, "-c", {PROGRAM!r}, {server.url("/a")!r}]
+    done = subprocess.run(program, env=watch.environment, capture_output=True, check=True)
+print(len(done.stdout), "requests" in sys.modules)
+"""
+    environ = {**os.environ, "no_proxy": "localhost"}
+    environ = {
+        name: text
+        for name, text in environ.items()
+        if not name.lower().endswith("_proxy") or name == "no_proxy"
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, check=True
+    )
+    assert found.stdout.split() == [b"%d" % len(server.files["/a"]), b"False"]
+
+
 def test_the_variables_of_the_process_are_left_alone(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +286,30 @@ def test_a_socks_proxy_is_left_to_the_program(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
     with Watch(Patience()) as watch:
         assert watch.environment == {}
+
+
+# Of its own process, since a limit holds for all of one.
+_LACKING = """
+import os, resource, sys
+import pkgcache.web._watching
+from pkgcache.web.patience import Patience
+from pkgcache.web.watch import Watch
+there = len(os.listdir("/proc/self/fd")) - 1
+resource.setrlimit(resource.RLIMIT_NOFILE, (there + int(sys.argv[1]),) * 2)
+try:
+    Watch(Patience(silence=1))
+except OSError as error:
+    print(error.errno)
+"""
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_who_cannot_serve_says_so_and_is_not_there(more: int) -> None:
+    """A program that is led to nobody would say that its server refuses connections."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LACKING, str(more)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{errno.EMFILE}\n"
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pkgcache.archives.wheel_listing import read_file, read_listing
-from pkgcache.errors import BadArchive, DownloadError, HashMismatch
+from pkgcache.errors import BadArchive, CacheError, DownloadError, HashMismatch
 from pkgcache.web.download import Downloader
 from pkgcache.web.patience import Patience
 
@@ -67,7 +67,7 @@ def test_what_lies_elsewhere_is_one_request_more(
     server: Server, downloader: Downloader, *, size: bool
 ) -> None:
     package = offered(server, metadata_first({"demo/noise.bin": NOISE}))
-    package = package if size else replace(package, size=None)
+    package = package if size else package._replace(size=None)
     assert read_listing(package, downloader).files["demo/noise.bin"] == record_hash(NOISE)
     assert len(server.seen) == 2
     assert server.sent[FILE] < 70_000
@@ -85,7 +85,7 @@ def test_servers_without_ranges_send_all_of_it_once(server: Server, downloader: 
     for known in (True, False):
         data = make_wheel("demo", files={"demo/noise.bin": NOISE})
         package = offered(server, data)
-        package = package if known else replace(package, size=None)
+        package = package if known else package._replace(size=None)
         assert read_listing(package, downloader).files["demo/noise.bin"] == record_hash(NOISE)
     assert len(server.seen) == 2
     server.files[FILE] = make_wheel("demo", files={"demo/noise.bin": NOISE[::-1]})
@@ -130,7 +130,7 @@ def test_failures_are_tried_again_and_named(server: Server, downloader: Download
 def test_what_is_no_wheel_is_refused(server: Server, downloader: Downloader, data: bytes) -> None:
     package = offered(server, data)
     with pytest.raises(BadArchive):
-        read_listing(replace(package, size=len(data) or None), downloader)
+        read_listing(package._replace(size=len(data) or None), downloader)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_who_wants_a_wheel_that_came_as_a_whole_gets_it(
 ) -> None:
     came: list[bytes] = []
 
-    def keep(path: Path) -> None:
-        came.append(path.read_bytes())
+    def keep(wheel: Path | bytes) -> None:
+        came.append(wheel if isinstance(wheel, bytes) else wheel.read_bytes())
 
     small = make_wheel("demo", files={"demo/noise.bin": NOISE[:200_000]})
     read_listing(offered(server, small), downloader, whole=keep)
@@ -169,6 +169,17 @@ def test_who_wants_a_wheel_that_came_as_a_whole_gets_it(
     server.ranges = False
     read_listing(offered(server, large), downloader, whole=keep)
     assert came == [small, large]
+
+
+def test_what_is_small_needs_no_room_on_a_disk(
+    server: Server, downloader: Downloader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    small = make_wheel("demo", files={"demo/noise.bin": NOISE[:200_000]})
+    assert read_listing(offered(server, small), downloader, whole=lambda _: None).metadata
+    large = make_wheel("demo", files={"demo/noise.bin": NOISE})
+    with pytest.raises(CacheError):
+        read_listing(offered(server, large), downloader)
 
 
 def test_absurd_metadata_is_not_fetched(server: Server, downloader: Downloader) -> None:
@@ -189,7 +200,7 @@ def test_a_file_of_a_wheel(server: Server, downloader: Downloader, tmp_path: Pat
         read_file(package, "demo/absent.py", downloader)
     path = tmp_path / package.filename
     path.write_bytes(data)
-    local = replace(package, url=path.as_uri())
+    local = package._replace(url=path.as_uri())
     assert read_file(local, "demo/noise.bin", downloader) == NOISE
     assert read_listing(local, downloader) == read_listing(package, downloader)
 

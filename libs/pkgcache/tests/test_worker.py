@@ -50,6 +50,39 @@ def test_starts_on_first_use_and_once_for_many_calls() -> None:
     assert started == ["worker"]
 
 
+def test_is_made_ready_before_the_first_call() -> None:
+    started: list[str] = []
+    with Worker(started.append) as worker:
+        worker.prepare("pkgcache.nowhere:nothing")
+        assert started == ["worker"]
+        pid = worker.call(WORK, do="nothing")["pid"]
+        worker.prepare(WORK)
+        assert worker.call(WORK, do="nothing")["pid"] == pid
+    assert started == ["worker"]
+    with Worker() as worker:
+        worker.prepare(WORK)  # nobody calls it after all
+
+
+def test_an_idle_process_ends_when_it_is_let_go_and_another_call_starts_another() -> None:
+    started: list[str] = []
+    with Worker(started.append) as worker:
+        worker.let_go()
+        assert started == []
+        pid = worker.call(WORK, do="nothing")["pid"]
+        worker.let_go()
+        assert worker.call(WORK, do="nothing")["pid"] != pid
+        assert gone(pid)
+        assert started == ["worker", "worker"]
+        with ThreadPoolExecutor(1) as pool:
+            told = threading.Event()
+            running = pool.submit(
+                worker.call, WORK, do="report", value=1, on_event=lambda _: told.set(), seconds=0.5
+            )
+            while not told.wait(0.01):
+                worker.let_go()  # not while it is at work
+            assert running.result()["value"] == 1
+
+
 def test_calls_run_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         with Worker() as worker:
@@ -167,7 +200,150 @@ def test_a_parent_that_forgets_to_close_ends_well() -> None:
     assert gone(int(done.stdout))
 
 
+@pytest.mark.slow
 def test_ctrl_c_reaches_the_parent_alone() -> None:
     with Worker() as worker:
         pid = worker.call(WORK, do="nothing")["pid"]
         assert os.getpgid(pid) != os.getpgid(0)
+
+
+# A copy is made of a process with a single thread, which a run of tests need not be.
+COPIED = """
+import fcntl, os, sys, threading, time
+from pkgcache.errors import WorkerCrashed, WorkerFailed
+from pkgcache.worker import Worker
+
+started = []
+own = os.getpid()
+sys.addaudithook(
+    lambda event, _: os.getpid() == own
+    and event in ("os.fork", "subprocess.Popen")
+    and started.append(event)
+)
+work = "pkgcache.stores.testing:work"
+"""
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux alone")
+
+
+def copied(code: str, *, status: int = 0) -> tuple[str, str]:
+    """What a program says that has a single thread."""
+    done = subprocess.run(
+        [sys.executable, "-c", COPIED + code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout, done.stderr
+
+
+@only_linux
+def test_a_copy_serves_as_a_new_process_does() -> None:
+    said = copied("""
+with Worker(may_fork=True) as worker:
+    worker.prepare("pkgcache.nowhere:nothing")
+    pid = worker.call(work, do="nothing")["pid"]
+    assert pid != own and os.getsid(pid) == pid
+    assert worker.call(work, do="nothing", value="ä" * 3_000_000)["value"] == "ä" * 3_000_000
+    seen = []
+    worker.call(work, do="report", value={"done": 3}, on_event=seen.append)
+    assert seen == [{"done": 3}]
+    assert worker.call(work, do="print", value="noise")["value"] == "noise"
+    try:
+        worker.call(work, do="raise", value="no such thing")
+    except WorkerFailed as error:
+        assert "ValueError: no such thing" in str(error) and "Traceback" in error.log
+    try:
+        worker.call(work, do="crash")
+    except WorkerCrashed as error:
+        assert (error.status, error.log) == (-11, "the engine is on fire"), error.log
+    assert worker.call(work, do="nothing", value=1)["pid"] not in (own, pid)
+assert started[0] == "os.fork" and len(started) == 2
+""")
+    assert said == ("", "")
+
+
+@only_linux
+@pytest.mark.parametrize(
+    ("worker", "before", "expected"),
+    [
+        ("Worker(may_fork=True)", "", "os.fork"),
+        ("Worker()", "", "subprocess.Popen"),
+        (
+            "Worker(may_fork=True)",
+            "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
+            "subprocess.Popen",
+        ),
+    ],
+)
+def test_a_copy_is_made_where_it_may_and_of_a_single_thread(
+    worker: str, before: str, expected: str
+) -> None:
+    copied(f"""
+{before}
+with {worker} as worker:
+    worker.call(work, do="nothing")
+assert started == [{expected!r}], started
+""")
+
+
+@only_linux
+def test_a_copy_keeps_nothing_that_is_ours(tmp_path: Path) -> None:
+    """Neither a lock, nor the end of a pipe, nor what is still to be written."""
+    out, err = copied(f"""
+path = {str(tmp_path / "lock")!r}
+print("once", end="")
+lock = os.open(path, os.O_RDONLY | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+reads, writes = os.pipe()
+worker = Worker(may_fork=True)
+worker.call(work, do="nothing")
+os.close(lock)
+lock = os.open(path, os.O_RDONLY)
+fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+os.close(writes)
+assert os.read(reads, 1) == b""
+worker.close()
+""")
+    assert (out, err) == ("once", "")
+
+
+@only_linux
+@pytest.mark.parametrize("do", ["nothing", "print"])
+def test_killing_the_parent_leaves_no_copy(do: str) -> None:
+    code = (
+        COPIED
+        + f"""
+worker = Worker(may_fork=True)
+print(worker.call(work, do="nothing")["pid"], flush=True)
+worker.call(work, do={do!r}, seconds=600)
+"""
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        assert gone(pid)
+
+
+@only_linux
+def test_ctrl_c_is_nothing_to_a_copy() -> None:
+    """It goes to all of a terminal's processes; the copy has left them."""
+    code = (
+        COPIED
+        + """
+worker = Worker(may_fork=True)
+try:
+    print(worker.call(work, do="nothing")["pid"], flush=True)
+    worker.call(work, do="nothing", seconds=600)
+except KeyboardInterrupt:
+    print(worker.call(work, do="nothing")["pid"], flush=True)
+"""
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout
+        pid = parent.stdout.readline()
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.stdout.readline() == pid
+        assert parent.wait() == 0

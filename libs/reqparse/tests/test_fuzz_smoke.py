@@ -3,6 +3,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ FILES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(kind=st.integers(0, len(reqparse.KINDS) - 1), data=FILES)
 @settings(max_examples=800)
 def test_no_input_breaks_a_parser(kind: int, data: bytes) -> None:

@@ -31,6 +31,7 @@ clause = st.one_of(
 alternative = st.lists(clause, min_size=1, max_size=3).map(",".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(alternatives=st.lists(alternative, min_size=2, max_size=4))
 def test_alternatives_are_said_exactly_or_not_at_all(alternatives: list[str]) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from sys import version_info
 from typing import TYPE_CHECKING, Any
 
+from tests.interpreters import known_interpreters
+
 from envid.spec import EnvSpec, Options, Source
 from pkgcache.web.patience import Patience
 from resolvers.pypi import PypiResolver
@@ -49,7 +51,7 @@ def resolve_all(
     spec: EnvSpec, folder: Path, platforms: Sequence[str] = (LINUX,), **context: Any
 ) -> Mapping[str, Resolution]:
     return PypiResolver().resolve(
-        spec, platforms, ResolveContext(cache_dir=folder / "engines", **context)
+        spec, platforms, ResolveContext(cache_dir=known_interpreters(folder / "engines"), **context)
     )
 
 

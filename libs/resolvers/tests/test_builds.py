@@ -14,7 +14,7 @@ import pytest
 
 from envid.packages import BuiltFrom
 from envid.platforms import host_platform
-from pkgcache.web.credentials import Login
+from pkgcache.web.login import Login
 from resolvers import errors
 from resolvers._uv import Uv
 from resolvers.builds import ANY, checkout, source_key
@@ -90,6 +90,7 @@ def test_a_wheel_that_was_built_before_is_asked_for_first(tmp_path: Path) -> Non
     assert "uv build" not in started
 
 
+@pytest.mark.slow
 @needs_linux
 def test_compiled_code_is_built_for_this_platform_and_refused_for_others(tmp_path: Path) -> None:
     with FakeIndex(
@@ -120,6 +121,7 @@ def test_another_platform_takes_an_older_wheel_before_a_newer_source(tmp_path: P
         assert versions(resolve(spec, tmp_path, OTHER)) == {"a": "1", "b": "1", "c": "1"}
 
 
+@pytest.mark.slow
 def test_another_platform_takes_no_pre_release_where_others_can_move(tmp_path: Path) -> None:
     with FakeIndex(
         make_sdist(tmp_path / "src", "a", "3", requires=["n"]),
@@ -237,7 +239,13 @@ BACKENDS = {
 }
 
 
-@pytest.mark.parametrize(("code", "reason", "tail", "hint"), BACKENDS.values(), ids=BACKENDS)
+@pytest.mark.parametrize(
+    ("code", "reason", "tail", "hint"),
+    [
+        pytest.param(*backend, id=name, marks=[pytest.mark.slow] if name == "megabytes" else [])
+        for name, backend in BACKENDS.items()
+    ],
+)
 def test_a_failed_build_says_why_and_keeps_all_of_it_in_a_file(
     tmp_path: Path, code: str, reason: str, tail: str, hint: str
 ) -> None:
@@ -377,6 +385,7 @@ def repository(folder: Path) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 def test_a_git_reference_is_built_at_its_commit_and_held_there(tmp_path: Path) -> None:
     folder = tmp_path / "repository"

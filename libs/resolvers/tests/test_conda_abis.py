@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.channel import Recipe, pack, write_channel
+from tests.interpreters import known_interpreters
 
 from envid.spec import EnvSpec, Options, Source
 from resolvers.conda import CondaResolver
@@ -75,7 +76,7 @@ class Resolver:
             options=Options.make(),
         )
         kind = MixedResolver if spec.env_type != "conda-only" else CondaResolver
-        context = ResolveContext(cache_dir=self.folder / "engines")
+        context = ResolveContext(cache_dir=known_interpreters(self.folder / "engines"))
         found = kind(self.worker).resolve(spec, [platform], context)[platform]
         return {one.name: one.filename for one in found.packages}
 
@@ -131,6 +132,7 @@ def test_a_free_threaded_python_takes_wheels_of_its_own(
     assert found["pure"] == "pure-1-py3-none-any.whl"
 
 
+@pytest.mark.slow
 def test_what_has_no_wheel_for_free_threads_is_refused_or_built_for_them(
     resolve: Resolver, tmp_path: Path
 ) -> None:

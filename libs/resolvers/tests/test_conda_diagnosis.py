@@ -97,6 +97,8 @@ def test_channels_by_name_and_by_url() -> None:
     assert channel_urls("conda-forge") == ("https://conda.anaconda.org/conda-forge",)
     assert channel_urls("a/label/b", "https://c.test/x/") == ("https://c.test/x/a/label/b",)
     assert channel_urls("https://c.test/x/") == ("https://c.test/x",)
+    # The host alone is the same in small letters.
+    assert channel_urls("HTTPS://User:Word@C.Test/X") == ("https://User:Word@c.test/X",)
     assert len(channel_urls("defaults")) == 2
     alias = "https://c.test"
     for text, expected in {

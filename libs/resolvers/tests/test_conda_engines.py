@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.channel import ChannelServer, Recipe, pack, write_channel
@@ -19,7 +20,10 @@ from envid.platforms import host_platform
 from envid.spec import EnvSpec, Options, Source
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience
+from resolvers._conda_question import CondaQuestion
 from resolvers._conda_tools import _word
+from resolvers._conda_tools_places import Places
+from resolvers.channels import CHANNEL_ALIAS
 from resolvers.conda import CondaResolver
 from resolvers.errors import (
     EngineFailed,
@@ -35,7 +39,7 @@ from resolvers.request import ResolveContext
 from resolvers.testing import FakeIndex, make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.channel import Channels
 
@@ -275,6 +279,197 @@ def test_a_channel_that_a_requirement_names_is_read(
     assert found["far"].source == tree[1]
 
 
+# What a `.condarc` says of channels, `ROOT` being where those of the tree are.
+CONFIGURED = {
+    "channel_alias": ("first", {"channel_alias": "ROOT"}),
+    "custom_channels": ("first", {"custom_channels": {"first": "ROOT"}}),
+    "default_channels": ("defaults", {"default_channels": ["ROOT/second", "ROOT/first"]}),
+    "custom_multichannels": ("site", {"custom_multichannels": {"site": ["ROOT/first"]}}),
+}
+
+
+# Stand-ins know of two ways: one place, and several; and mamba's is micromamba's.
+_CONFIGURED = [
+    pytest.param(tuple(one.values), key, id=f"{one.id}-{key}", marks=one.marks)
+    for one in _engines()
+    for key in CONFIGURED
+    if one.values[1]
+    or (one.values[0] != "mamba" and key in ("custom_channels", "default_channels"))
+]
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    """Have a `.condarc` of that JSON, which YAML is."""
+    path = tmp_path / ".condarc"
+    path.write_text(text)
+    monkeypatch.setenv("CONDARC", str(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "key"), _CONFIGURED, indirect=["engine"])
+def test_its_configuration_says_where_names_are(
+    ask: Asking,
+    *,
+    engine: str,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    """No place of a name is asked but that; what is found is what is there, under that name."""
+    name, configured = CONFIGURED[key]
+    root = tree[0].rpartition("/")[0]
+    configure(monkeypatch, tmp_path, json.dumps(configured).replace("ROOT", root))
+    main = channels.main.as_uri()
+    found = {one.name: one for one in ask(spec_of("twig", channels=(name, main)), engine).packages}
+    ours = ask(spec_of("twig", channels=(tree[0], main)), "rattler").packages
+    assert found["twig"].source == found["leaf"].source == name
+    alike = [one.to_dict() | {"source": None} for one in (*found.values(), *ours)]
+    assert sorted(map(str, alike[: len(found)])) == sorted(map(str, alike[len(found) :]))
+    # What is not there is looked for there, too.
+    with pytest.raises(UnknownPackage) as caught:
+        ask(spec_of("nowhere", channels=(name, main)), engine)
+    if Path(engine).name != "conda":
+        assert f"looked in {root}" in str(caught.value.hint)
+
+
+def test_the_forms_in_which_conda_shows_channels(tmp_path: Path) -> None:
+    """Those of its own code: a place is host and path, and a path below no host is all name."""
+    asked: list[list[str]] = []
+
+    def parts(scheme: str, location: str, name: str) -> dict[str, Any]:
+        return {
+            "auth": "ada:s3cret",
+            "location": location,
+            "name": name,
+            "scheme": scheme,
+            "token": "x",
+        }
+
+    def look(arguments: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
+        assert not variables
+        asked.append([*arguments])
+        return {
+            "channel_alias": parts("https", "mirror.test:8443/conda", ""),
+            "custom_channels": {"pkgs/main": parts("https", "repo.test", "pkgs/main"),
+                                "team": parts("file", "/srv/channels", "team")},
+            "custom_multichannels": {"defaults": [parts("https", "repo.test", "pkgs/main"),
+                                                  parts("file", "", "srv/local")]},
+        }  # fmt: skip
+
+    named = ("defaults", "bioconda", "team/label/dev", "https://other.test/c")
+    question = CondaQuestion.make(
+        spec_of("leaf", channels=named), LINUX, ResolveContext(cache_dir=tmp_path),
+        alias=CHANNEL_ALIAS, format_=".conda",
+    )  # fmt: skip
+    places = Places("conda", question, look)
+    assert places.at().channels == {
+        "https://repo.test/pkgs/main": "defaults",
+        "file:///srv/local": "defaults",
+        "https://mirror.test:8443/conda/bioconda": "bioconda",
+        "file:///srv/channels/team/label/dev": "team/label/dev",
+        "https://other.test/c": "https://other.test/c",
+    }
+    assert places.source("https://repo.test/pkgs/r") is None
+    keys = ["channel_alias", "custom_channels", "custom_multichannels"]
+    assert asked == [["config", "--show", *keys, "--json"]]
+
+
+@pytest.mark.slow
+def test_a_mirror_stands_for_a_channel(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = str(write_standin(tmp_path / "bin", "micromamba"))
+    mirrors = {"first": [tree[0], "http://gone.test/first"]}
+    configure(monkeypatch, tmp_path, json.dumps({"mirrored_channels": mirrors}))
+    found = ask(spec_of("leaf", channels=("first", channels.main.as_uri())), engine)
+    leaf = next(one for one in found.packages if one.name == "leaf")
+    assert (leaf.source, leaf.url) == ("first", f"{tree[0]}/noarch/{leaf.filename}")
+
+
+@pytest.mark.slow
+def test_an_alias_of_ours_decides(
+    worker: Worker,
+    *,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is said of the request, and so holds for who answers it."""
+    engine = str(write_standin(tmp_path / "bin", "conda", tmp_path / "log"))
+    configure(monkeypatch, tmp_path, json.dumps({"channel_alias": "http://gone.test"}))
+    spec = spec_of("second::far", channels=("first", channels.main.as_uri()))
+    resolver = CondaResolver(worker, channel_alias=tree[0].rpartition("/")[0])
+    context = {
+        one: ResolveContext(cache_dir=tmp_path / "cache", conda_engine=one)
+        for one in ("rattler", engine)
+    }
+    ours, theirs = (resolver.resolve(spec, [LINUX], one)[LINUX] for one in context.values())
+    assert {one.name: one for one in ours.packages} == {one.name: one for one in theirs.packages}
+    told = Told(tmp_path / "log")
+    places = [told.argv[at + 1] for at, one in enumerate(told.argv) if one == "--channel"]
+    assert places == [tree[0], channels.main.as_uri(), tree[1]]
+    assert f"{tree[1]}::far" in told.argv
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["micromamba", "conda"])
+def test_a_name_in_a_requirement_is_its_own_too(
+    ask: Asking,
+    *,
+    kind: str,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = str(write_standin(tmp_path / "bin", kind))
+    alias = tree[0].rpartition("/")[0]
+    configure(monkeypatch, tmp_path, json.dumps({"channel_alias": alias}))
+    found = ask(spec_of("second::far", channels=("first", channels.main.as_uri())), engine)
+    far = next(one for one in found.packages if one.name == "far")
+    # The description has what it would have from anybody.
+    assert (far.source, far.url) == (
+        "https://conda.anaconda.org/second",
+        f"{tree[1]}/noarch/{far.filename}",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("http://evil.test/c", "from http://evil.test/c, which is no channel of the request"),
+        ("oci://evil.test/c", "from oci://evil.test/c, and what we can fetch lies at https"),
+    ],
+)
+def test_a_place_that_no_name_has_is_refused(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    said: str,
+) -> None:
+    alias = tree[0].rpartition("/")[0]
+    configure(monkeypatch, tmp_path, json.dumps({"channel_alias": alias, "channels": [place]}))
+    engine = changed(
+        tmp_path, f"one |= {{'channel': {place!r}, 'url': {place!r} + '/noarch/' + one['fn']}}"
+    )
+    with pytest.raises(EngineFailed) as caught:
+        ask(spec_of("leaf", channels=("first", channels.main.as_uri())), engine)
+    assert said in str(caught.value)
+
+
 class Told:
     """What a stand-in was given when it was last asked to solve."""
 
@@ -497,6 +692,8 @@ def test_a_channel_that_it_cannot_read_is_named(ask: Asking, tmp_path: Path, tex
         ("micromamba", "1.3.1", "is 1.3.1, and 1.4 is the oldest that will do"),
         ("conda", "22.9.0", "is 22.9.0, and 23.1 is the oldest that will do"),
         ("mamba", "none at all", "it does not say its version"),
+        ("micromamba", "conda 4.14.0", "it says that it is conda 4.14.0"),
+        ("mamba", "mamba 1.3.0\nconda 23.1.0", "is 1.3.0, and 1.4 is the oldest that will do"),
     ],
 )
 def test_a_program_that_will_not_do_is_named(
@@ -518,6 +715,31 @@ def test_a_program_that_will_not_do_is_named(
     assert "conda_resolver" in str(caught.value.hint)
 
 
+def test_what_is_no_program_is_not_said_to_be_missing(ask: Asking, tmp_path: Path) -> None:
+    (tmp_path / "mamba").mkdir()
+    (tmp_path / "conda").write_text("#!/bin/sh\n")
+    for name in ("mamba", "conda"):
+        with pytest.raises(EngineFailed, match="no program that can be started"):
+            ask(spec_of("leaf", channels=("file:///nowhere",)), str(tmp_path / name))
+
+
+@pytest.mark.parametrize("place", ["bin/micromamba", "./bin/micromamba", None])
+def test_a_relative_path_is_from_where_we_are(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str | None,
+) -> None:
+    """That of the program, or of the folder on PATH that has it."""
+    write_standin(tmp_path / "bin", "micromamba")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"bin{os.pathsep}{os.defpath}")
+    found = ask(spec_of("six", channels=(channels.main.as_uri(),)), place or "micromamba")
+    assert "six" in {one.name for one in found.packages}
+
+
 def test_what_it_cannot_be_told_is_refused(
     ask: Asking, tmp_path: Path, tree: tuple[str, str]
 ) -> None:
@@ -532,10 +754,57 @@ def test_what_it_cannot_be_told_is_refused(
         ask(spec_of("leaf", channels=tree), str(tmp_path / "solver"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change", ["pass", "one['url'] = one['url'].replace('localhost', 'LocalHost')"]
+)
+def test_hosts_in_capitals(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels, change: str
+) -> None:
+    """Are the same, whoever writes them so."""
+    with ChannelServer(Path(tree[0].removeprefix("file://"))) as server:
+        url = server.url.replace("http://127.0.0.1", "HTTP://LocalHost")
+        spec = spec_of("leaf", channels=(url, channels.main.as_uri()))
+        found = [
+            {one.name: one for one in ask(spec, engine).packages}["leaf"]
+            for engine in ("rattler", changed(tmp_path, change))
+        ]
+    assert found[0] == found[1]
+    assert found[0].source == url
+
+
+@every_engine
+@pytest.mark.slow
+def test_a_package_that_is_asked_for_by_its_hash(
+    ask: Asking, engine: str, tree: tuple[str, str], channels: Channels
+) -> None:
+    """Or by what else only its channel says of it."""
+    place = f"{tree[0]}/noarch/leaf-1-a_0.conda"
+    urls = (*tree, channels.main.as_uri())
+    own = {one.name: one for one in ask(spec_of(place, channels=urls), "rattler").packages}["leaf"]
+    for text in (
+        f"{place}#{own.hashes.sha256}",
+        f"{place}#{own.hashes.md5}",
+        f"leaf[sha256={own.hashes.sha256}]",
+    ):
+        found = {one.name: one for one in ask(spec_of(text, channels=urls), engine).packages}
+        assert found["leaf"] == own
+    with pytest.raises(NoSolution):
+        ask(spec_of(f"{place}#{'0' * 64}", channels=urls), engine)
+
+
 CHANGES = {
     "no sha256": "del one['sha256']",
     "no URL": "one['url'] = ''",
+    # As some list what they take this machine to have beside it.
+    "__glibc": (
+        "answer['actions']['LINK'] = [*answer['actions']['LINK'], {'name': '__glibc', 'version':"
+        " '2.28', 'build': '0', 'url': 'installed/__glibc', 'subdir': ''}]"
+    ),
     "neither": "del one['sha256'], one['url']",
+    "a hash behind": "one['url'] += '#' + '0' * 32",
+    "a slash twice": "one['url'] = one['url'].replace('/noarch/', '//noarch/')",
+    "one slash": "one['url'] = one['url'].replace('file:///', 'file:/')",
 }
 
 
@@ -548,13 +817,54 @@ def changed(folder: Path, change: str, name: str = "leaf") -> str:
         "import subprocess\n"
         f"done = subprocess.run([{str(inner)!r}, *sys.argv[1:]], capture_output=True, text=True)\n"
         "answer = json.loads(done.stdout)\n"
-        "for key in ('LINK', 'FETCH'):\n"
+        "for key in ('LINK', 'FETCH') if 'actions' in answer else ():\n"
         "    for one in answer['actions'][key]:\n"
         f"        if one['name'] == {name!r}:\n"
         f"            {change}\n"
         "print('warning  libmamba is noisy')\nprint(json.dumps(answer))",
         "2.8.1",
     )
+
+
+@pytest.mark.slow
+def test_what_is_for_terminals_is_passed_over(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels
+) -> None:
+    """Or says the encoding; what its configuration forces there stands before its answer."""
+    spec = spec_of("leaf", channels=(*tree, channels.main.as_uri()))
+    for before in ("\x1b[?25h\x1b[0m", "\ufeff", '{"progress": 1}\n\0'):
+        engine = changed(tmp_path, "pass")
+        said = Path(engine).read_text()
+        said = said.replace("print('warning  libmamba is noisy')", f"print({before!r}, end='')")
+        Path(engine).write_text(said)
+        assert "leaf" in {one.name for one in ask(spec, engine).packages}
+    # What a plugin writes stands behind it.
+    Path(engine).write_text(f"{Path(engine).read_text()}\nprint(json.dumps({{'fetch': 'x'}}))\n")
+    assert "leaf" in {one.name for one in ask(spec, engine).packages}
+    engine = program(tmp_path / "bin", "conda", "sys.exit('\\x1b[31mno\\x1b[0m root')")
+    with pytest.raises(EngineFailed, match="its answer is not JSON: no root"):
+        ask(spec, engine)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"success": False, "solver_problems": ["nothing provides leaf in SECRET"]},
+        {"exception_name": "PackagesNotFoundInChannelsError", "packages": ["SECRET::leaf"]},
+        {"exception_name": "OddError", "message": "SECRET"},
+        # It is cut off where it is too long to be shown.
+        {"success": True, "actions": {"LINK": [{"pad": "x" * 1920, "url": "SECRET"}, 1]}},
+    ],
+)
+def test_a_secret_that_it_tells_is_shown_nowhere(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels, answer: dict[str, Any]
+) -> None:
+    url = f"https://ada:{'s3cret' * 20}@host.test/t/s3cret-token/c"
+    text = json.dumps(answer).replace("SECRET", url)
+    engine = program(tmp_path / "bin", "micromamba", f"print({text!r})")
+    with pytest.raises(ResolveError) as caught:
+        ask(spec_of("leaf", channels=(tree[0], channels.main.as_uri())), engine)
+    assert "s3cret" not in f"{caught.value} {caught.value.hint} {vars(caught.value)}"
 
 
 @pytest.mark.slow
@@ -573,6 +883,7 @@ def test_what_a_record_lacks_comes_from_the_channel(
     ("change", "error", "said"),
     [
         ("one['url'] = 'http://evil.test/c/noarch/' + one['fn']", EngineFailed, "no channel of"),
+        ("one['url'] = 'http://[x/c/noarch/' + one['fn']", EngineFailed, "no channel of"),
         ("del one['url']; one['build_string'] = one['build'] = 'x'", EngineFailed, "no channel does"),
         ("one['version'] = '0.5'", EngineFailed, "says that `leaf-1-a_0.conda` is leaf 0.5 a_0"),
         (
@@ -629,6 +940,25 @@ def test_an_answer_that_does_not_hold_is_refused(
     with pytest.raises(error, match=said) as caught:
         ask(spec, changed(tmp_path, change))
     assert caught.value.hint
+
+
+@pytest.mark.slow
+def test_a_channel_that_only_the_tool_can_read_is_named(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has chosen, by a login of its own, and we cannot see whether that is in the channel."""
+    root, _, name = tree[0].rpartition("/")
+    configure(monkeypatch, tmp_path, json.dumps({"channel_alias": root}))
+    with ChannelServer(Path(urlsplit(root).path), login=("ada", "s3cret")) as server:
+        engine = changed(tmp_path, f"one['url'] = one['url'].replace({root!r}, {server.url!r})")
+        with pytest.raises(IndexUnreachable) as caught:
+            ask(spec_of("leaf", channels=(name, channels.main.as_uri())), engine)
+    assert (caught.value.where, caught.value.status) == (f"{server.url}/{name}", 401)
 
 
 @pytest.mark.slow

@@ -121,6 +121,7 @@ class TestExtras:
         )
         assert solve(conda=["grid", "array-lib"], pypi=["user"]) == {"user": "1.0"}
 
+    @pytest.mark.slow
     def test_that_cannot_be_met_are_no_solution(self, solve: Solver) -> None:
         solve.have(
             noarch("grid", "1.5", built("grid", "1.5", GRID, extras=EXTRAS)),

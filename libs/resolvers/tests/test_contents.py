@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.utils import canonicalize_name
 from tests.channel import ChannelServer, Entry, Recipe, pack, write_channel
+from tests.interpreters import known_interpreters
 
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
@@ -111,7 +112,7 @@ class Solver:
     ) -> dict[str, Resolution]:
         digest = content_digest(names) if names else None
         context = ResolveContext(
-            cache_dir=self.folder / cache,
+            cache_dir=known_interpreters(self.folder / cache),
             credentials=self.credentials,
             offline=offline,
             **self.context,
@@ -226,6 +227,7 @@ def test_names_of_one_thing_that_pypi_splits_are_those_of_the_build(solve: Solve
     assert solve(conda=["py-opencv"], pypi=[other]) == {other: "9.0"}
 
 
+@pytest.mark.slow
 def test_a_conflict_names_the_distribution_and_the_package_that_has_it(solve: Solver) -> None:
     solve.have(noarch("psycopg", "3.2.1", dist_info("demo", "1.5")))
     with pytest.raises(NoSolution) as caught:
@@ -350,7 +352,7 @@ def test_python_itself_finds_the_same(solve: Solver, tmp_path: Path) -> None:
     if platform != LINUX:
         pytest.skip(f"the packages are made for {LINUX}")
     names = ["native-x", "pure", "generic"]
-    context = ResolveContext(cache_dir=tmp_path / "engines")
+    context = ResolveContext(cache_dir=known_interpreters(tmp_path / "engines"))
     spec = solve.spec(conda=names)
     solved = solve_conda(solve.worker, spec, [LINUX], context, alias="https://channel.test")
     contents = look_into(solved, PypiNames(), context)[LINUX]
@@ -405,6 +407,7 @@ def test_nothing_is_looked_into_without_need(solve: Solver, served: ChannelServe
     assert packages_asked(served) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package_format", [".conda", ".tar.bz2"])
 def test_a_build_is_looked_into_once(
     solve: Solver, served: ChannelServer, package_format: str
@@ -500,6 +503,7 @@ class Notes(NoProgress):
         self.texts.append(text)
 
 
+@pytest.mark.slow
 def test_a_conflict_with_what_was_only_guessed_says_so(
     solve: Solver, served: ChannelServer
 ) -> None:

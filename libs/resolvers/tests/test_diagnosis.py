@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(PIECES | st.text(max_size=5)))
 def test_whatever_uv_says_is_an_error_on_one_line_without_credentials(pieces: list[str]) -> None:
     found = diagnose("".join(pieces), QUESTION)

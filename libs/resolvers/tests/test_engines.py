@@ -16,6 +16,7 @@ import pytest
 from envid.platforms import host_platform
 from envid.spec import EnvSpec, Source
 from pkgcache.web.credentials import Credentials
+from pkgcache.web.patience import Patience
 from resolvers import _programs
 from resolvers.errors import (
     BuildFailed,
@@ -372,14 +373,100 @@ class TestPip:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         config, asked = tmp_path / "pip.conf", tmp_path / "asked.txt"
-        config.write_text("[global]\nrequire-virtualenv = true\n")
+        config.write_text("[global]\nrequire-virtualenv = true\nonly-deps = true\n")
         asked.write_text("nowhere\n")
         monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
         monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "1")
         monkeypatch.setenv("PIP_REQUIREMENT", str(asked))
+        monkeypatch.setenv("PIP_ALL_RELEASES", ":all:")
+        monkeypatch.setenv("PIP_REQUIREMENTS_FROM_SCRIPT", str(asked))
+        monkeypatch.setenv("PIP_USER", "1")
+        with FakeIndex(_A1, make_wheel("a", "2rc1")) as index:
+            spec = spec_of("a", index=index.url)
+            for platform in (HOST, FOREIGN):
+                assert versions(resolve(spec, tmp_path, platform, pypi_engine="pip")) == {"a": "1"}
+            monkeypatch.delenv("PIP_REQUIREMENT")
+            monkeypatch.delenv("PIP_ALL_RELEASES")
+            monkeypatch.delenv("PIP_REQUIREMENTS_FROM_SCRIPT")
+            config.write_text(
+                f"[install]\nrequirement = {asked}\neditable = /nowhere\npre = true\nquiet = 3\n"
+                "all-releases = :all:\n"
+            )
+            assert versions(resolve(spec, tmp_path, HOST, pypi_engine="pip")) == {"a": "1"}
+
+    def test_a_repository_in_a_folder_with_a_blank(self, tmp_path: Path) -> None:
+        """Which pip does not quote; and it is told as uv tells it."""
+        folder = make_project(tmp_path / "a b" / "v", "v", "1")
+        for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "x")):
+            own = ("git", "-c", "user.email=a@b", "-c", "user.name=a")
+            subprocess.run([*own, *command], cwd=folder, check=True)
+        spec = spec_of(f"v @ git+{folder.as_uri()}", index="http://host.test/simple")
+        found = [resolve(spec, tmp_path, HOST, pypi_engine=one)["v"].built_from for one in PYPI]
+        assert found[0] == found[1]
+        assert found[0]
+        assert found[0].url == folder.as_uri()
+
+    def test_what_its_configuration_does_to_its_words_does_no_harm(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = make_wheel("old", "1", requires_python="<3.8")
+        for name, value in (("PIP_ONLY_FINAL", ":all:"), ("FORCE_COLOR", "1")):
+            with monkeypatch.context() as own, FakeIndex(_A1, old) as index:
+                own.setenv(name, value)
+                with pytest.raises(PythonRefused) as caught:
+                    resolve(spec_of("old", index=index.url), tmp_path, HOST, pypi_engine="pip")
+                assert "\x1b" not in str(caught.value)
+
+    def test_a_wrong_value_in_its_configuration_is_shown(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PIP_USE_FEATURE", "no-such-feature")
+        with FakeIndex(_A1) as index, pytest.raises(EngineFailed) as caught:
+            resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+        assert "no-such-feature" in str(caught.value)
+
+    def test_a_dead_proxy_of_its_configuration_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with FakeIndex() as gone:
+            dead = gone.origin
+        monkeypatch.setenv("PIP_PROXY", dead)
+        monkeypatch.setenv("PIP_RETRIES", "1")
+        with FakeIndex(_A1) as index, pytest.raises(IndexUnreachable) as caught:
+            resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+        assert caught.value.where == f"{index.url}/a/"
+        assert caught.value.status is None
+        assert "proxy" in str(caught.value.hint)
+
+    def test_what_is_only_withdrawn_is_said(self, tmp_path: Path) -> None:
         with FakeIndex(_A1) as index:
-            found = resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
-        assert versions(found) == {"a": "1"}
+            index.yank(_A1, "broken")
+            with pytest.raises(NoSolution, match=r"was withdrawn \(yanked\): broken"):
+                resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+
+    def test_a_constraint_of_its_configuration_leads_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site = tmp_path / "site.txt"
+        site.write_text("a<1\n")
+        monkeypatch.setenv("PIP_CONSTRAINT", str(site))
+        with FakeIndex(_A1) as index, pytest.raises(NoSolution) as caught:
+            resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+        assert "`pip` and its configuration" in str(caught.value.hint)
+
+    def test_what_only_its_configuration_finds_is_noted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And is from no source of the request."""
+        links = tmp_path / "links"
+        links.mkdir()
+        make_wheel("b", "1").write(links)
+        monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+        with FakeIndex(_A1) as index:
+            spec = spec_of("a", "b", index=index.url)
+            found = resolve_all(spec, tmp_path, (HOST,), pypi_engine="pip")[HOST]
+        assert {one.name: one.source for one in found.packages} == {"a": index.url, "b": None}
+        assert [note for note in found.notes if f"`b==1` is from {links.as_uri()}/" in note]
 
     def test_what_its_configuration_refuses_leads_there(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -392,6 +479,8 @@ class TestPip:
                     resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
             assert "`pip` and its configuration" in str(caught.value.hint)
             assert "no wheel" not in str(caught.value)
+            if name == "NO_INDEX":
+                assert "asks no index" in str(caught.value)
 
     def test_what_the_first_index_does_not_decide_is_refused(self, tmp_path: Path) -> None:
         with FakeIndex(_A1) as first, FakeIndex(_A2, make_wheel("b", "1")) as second:
@@ -412,6 +501,15 @@ class TestPip:
             with pytest.raises(UnsupportedRequest) as caught:
                 resolve(spec, tmp_path, platform, pypi_engine="pip", **more)
             assert "`pypi_resolver`" in str(caught.value.hint)
+
+    def test_a_source_that_pip_does_not_look_at_is_named(self, tmp_path: Path) -> None:
+        said = rf"`a` cannot be had: only its source .* for {FOREIGN} and Python 3\S+ pip looks"
+        with (
+            FakeIndex(make_sdist(tmp_path, "a", "1")) as index,
+            pytest.raises(NoSolution, match=said) as caught,
+        ):
+            resolve(spec_of("a", index=index.url), tmp_path, FOREIGN, pypi_engine="pip")
+        assert caught.value.hint == "set `pypi_resolver` to `uv`"
 
     def test_what_this_machine_alone_needs_is_explained(self, tmp_path: Path) -> None:
         case = CASES["what this machine alone needs, and has"]
@@ -466,6 +564,7 @@ def _program(folder: Path, name: str, text: str) -> Path:
         ("print('pip 22.1 from x')", "is 22.1, and 23.0 is the oldest that will do"),
         ("print('WARNING: wrapper 99.1\\npip 22.1 from x')", "is 22.1, and 23.0 is the oldest"),
         ("print('hello')", "it does not say its version"),
+        ("print('conda 24.14.0')", "it says that it is conda 24.14.0"),
         ("print('pip 26.3')", "its report cannot be read"),
         (
             "print('pip 26.3'); sys.exit('ERROR: odd' if len(sys.argv) > 2 else 0)",
@@ -505,6 +604,15 @@ def test_a_program_that_cannot_start_or_hangs_is_named(
         resolve(spec, tmp_path, HOST, pypi_engine="pip")
 
 
+def test_a_pip_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import time\nprint('pip 26.3')\ntime.sleep(0 if '--version' in sys.argv else 60)"
+    _program(tmp_path / "bin", "pip", text)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    spec, patience = spec_of("a", index="http://host.test/simple"), Patience(silence=0.01)
+    with pytest.raises(EngineFailed, match="pip failed: it has not answered within 1 s"):
+        resolve(spec, tmp_path, HOST, pypi_engine="pip", patience=patience)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -513,7 +621,12 @@ def test_a_program_that_cannot_start_or_hangs_is_named(
         "item['metadata'] = 'x'",
         "item['download_info']['archive_info'] = {'hashes': {'sha256': 5}}",
         "item['download_info']['archive_info'] = 'x'",
+        "item['download_info']['archive_info'] = {'hashes': {'sha256': '0'}}",
+        "item['download_info']['archive_info'] = {'hashes': {'md5': 'x' * 32}}",
         "item['download_info']['url'] = 5",
+        "item['metadata']['name'] = 'a\\x1b[31m'",
+        "item['download_info'] |= {'vcs_info': {'vcs': 'git', 'commit_id': '--upload-pack=x'}}",
+        "item['download_info'] |= {'vcs_info': {'vcs': 'hg', 'commit_id': '0' * 40}}",
         "report['install'] = 5",
         "report = [1]",
         "report['version'] = '7'",
@@ -531,7 +644,7 @@ def test_a_report_of_another_form_is_pips(
 
 def test_a_file_of_another_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    for filename in ("b-1-py3-none-any.whl", "a-2-py3-none-any.whl"):
+    for filename in ("b-1-py3-none-any.whl", "a-2-py3-none-any.whl", "b-1.tar.gz", "a-2.zip"):
         url = f"http://host.test/{filename}"
         _reporting(tmp_path / "bin", f"item['download_info']['url'] = {url!r}")
         with FakeIndex(_A1) as index, pytest.raises(EngineFailed) as caught:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.emulators import closed_port
 
-from pkgcache.web.credentials import Credentials, Login
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.login import Login
 from resolvers import errors
 from resolvers.testing import FakeIndex, make_wheel
 
@@ -153,10 +154,9 @@ def test_an_index_that_is_broken_may_be_asked_again(tmp_path: Path) -> None:
 
 
 def test_an_index_that_is_not_there_may_be_asked_again(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/simple"
-    found = failure(spec_of("a", index=url), tmp_path, patience=ONCE_MORE)
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}/simple"
+        found = failure(spec_of("a", index=url), tmp_path, patience=ONCE_MORE)
     assert isinstance(found, errors.IndexUnreachable)
     assert (found.reason, found.status, found.retryable) == ("connection refused", None, True)
 

@@ -11,6 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.interpreters import known_interpreters
 
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
@@ -100,7 +101,9 @@ class Solver:
                 **{"pypi_names": content_digest(names) if names else None, **(options or {})}
             ),
         )
-        context = ResolveContext(cache_dir=self.folder, origins=origins or {}, **self.context)
+        context = ResolveContext(
+            cache_dir=known_interpreters(self.folder), origins=origins or {}, **self.context
+        )
         found = MixedResolver(self.worker, pypi_names=names).resolve(spec, platforms, context)
         self.notes = [note for one in found.values() for note in one.notes]
         self.artifacts = [artifact for one in found.values() for artifact in one.artifacts]
@@ -247,6 +250,7 @@ def test_a_conflict_names_both_sides(solve: Solver) -> None:
     assert str(pickle.loads(pickle.dumps(caught.value))) == text
 
 
+@pytest.mark.slow
 def test_a_conflict_names_the_way_to_the_conda_package(solve: Solver) -> None:
     with pytest.raises(NoSolution, match=r"conda brings `shared` 1\.5 for `left`"):
         solve(conda=["left"], pypi=["modern"])
@@ -298,7 +302,7 @@ def test_a_conda_package_is_no_wheel_that_could_be_refused(solve: Solver) -> Non
 @pytest.fixture
 def absent(channels: Channels, tmp_path: Path) -> str:
     """A Python of the channel whose minor version this machine does not have itself."""
-    context = ResolveContext(cache_dir=tmp_path)
+    context = ResolveContext(cache_dir=known_interpreters(tmp_path))
     versions = {path.name.split("-")[1] for path in channels.main.glob(f"{HOST}/python-3*.conda")}
     for one in sorted(versions):
         if not stand_in(one, context).is_near:
@@ -381,6 +385,7 @@ def test_nothing_is_made_where_nothing_is_built(solve: Solver, workshop: Worksho
     assert workshop.made == []
 
 
+@pytest.mark.slow
 def test_a_foreign_platform_is_built_for_with_a_python_of_this_one(
     solve: Solver, tmp_path: Path, absent: str, workshop: Workshop
 ) -> None:
@@ -390,6 +395,7 @@ def test_a_foreign_platform_is_built_for_with_a_python_of_this_one(
     assert [builder_of(one) for one in solve.artifacts] == [workshop.made[0][1]]
 
 
+@pytest.mark.slow
 def test_compiled_code_for_a_foreign_platform_needs_that(
     solve: Solver, tmp_path: Path, workshop: Workshop
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from resolvers._processes import Processes
+from resolvers.errors import EngineFailed
 
 # A program that starts another one, as uv starts build backends, and says so.
 NESTED = "sleep 60 & echo $! > {file}; echo $$ >> {file}; wait"
@@ -170,6 +171,15 @@ def test_a_limit_ends_a_program_beside_what_it_leaves_behind(tmp_path: Path) -> 
     took = time.monotonic() - started
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     assert took < 20
+
+
+@pytest.mark.slow
+def test_what_writes_without_end_is_ended(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    text = f"echo $$ > {file}; exec yes {'x' * 1000}"
+    with pytest.raises(EngineFailed, match="micromamba failed: it has written more than 256 MB"):
+        Processes(lambda _: None).run("micromamba create", ["sh", "-c", text], limit=300)
+    wait_for_end(int(file.read_text()))
 
 
 def test_much_passes_through() -> None:

@@ -114,6 +114,7 @@ def test_the_newest_wheel_below_the_glibc_floor_is_taken(
     assert found["b"].version == expected.replace("_", ".")
 
 
+@pytest.mark.slow
 def test_a_source_that_is_asked_for_what_it_needs_is_asked_here(tmp_path: Path) -> None:
     """uv, told of another machine by an interpreter, wants what builds it to be for that machine."""
     here, other = ("x86_64", "linux-aarch64")
@@ -230,20 +231,17 @@ def test_what_the_user_has_set_for_uv_and_pip_does_not_count(
         assert versions(resolve(spec_of("a", index=index.url), tmp_path)) == {"a": "1"}
 
 
-def test_two_processes_per_platform_and_one_to_find_python(tmp_path: Path) -> None:
+def test_one_process_per_platform_and_none_to_find_our_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # where there may be another of its minor version
     started: list[str] = []
     with FakeIndex(make_wheel("a", "1")) as index:
         resolve_all(
             spec_of("a", index=index.url), tmp_path, (LINUX, "osx-64"), on_process=started.append
         )
         assert index.requests["/simple/a/"] <= 2
-    assert sorted(started) == [
-        "uv pip compile linux-64",
-        "uv pip compile linux-64",
-        "uv pip compile osx-64",
-        "uv pip compile osx-64",
-        "uv python list",
-    ]
+    assert sorted(started) == ["uv pip compile linux-64", "uv pip compile osx-64"]
 
 
 def test_no_requirement_gives_no_package(tmp_path: Path) -> None:
@@ -268,6 +266,7 @@ def test_a_python_that_is_not_here_is_named_with_those_that_are(tmp_path: Path) 
     assert caught.value.found
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_public_index_serves_every_platform(tmp_path: Path) -> None:
     found = resolve_all(spec_of("numpy", "rich", index="pypi"), tmp_path, PLATFORMS)

@@ -91,6 +91,7 @@ def test_what_a_wheel_says_is_asked_once(tmp_path: Path) -> None:
         assert index.requests["/files/a-1-py3-none-any.whl"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_real_releases_that_are_not_for_this_python(tmp_path: Path) -> None:
     context = ResolveContext(cache_dir=tmp_path / "engines")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.channel import Recipe, pack, write_channel
+from tests.interpreters import known_interpreters
 
 from envid.spec import EnvSpec, Options, Source
 from resolvers._python_choice import open_minors
@@ -68,7 +69,9 @@ class Solver:
             options=Options.make(**options),
         )
         resolver = MixedResolver(self.worker) if pypi else CondaResolver(self.worker)
-        context = ResolveContext(cache_dir=self.folder / "engines", preferred=preferred or {})
+        context = ResolveContext(
+            cache_dir=known_interpreters(self.folder / "engines"), preferred=preferred or {}
+        )
         return resolver.resolve(spec, platforms, context)
 
     def __call__(self, *conda: str, **asked: Any) -> str:

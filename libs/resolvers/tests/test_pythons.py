@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,97 @@ def test_only_the_interpreters_are_started_that_may_be_taken(
     assert "python3.8" not in log.read_text().split()
 
 
+def test_python_2_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    old = tmp_path / "bin" / "python2.7"
+    old.parent.mkdir()
+    old.write_text(f"#!/bin/sh\necho started >> {log}\nexit 2\n")
+    old.chmod(0o755)
+    (old.parent / "python").symlink_to("python2")
+    (old.parent / "python2").symlink_to("python2.7")
+    monkeypatch.setenv("PATH", str(old.parent))
+    find_python("", ResolveContext(cache_dir=tmp_path / "engines"))
+    assert not log.exists()
+
+
+def test_an_interpreter_is_started_once_and_ours_not_to_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv keeps what an interpreter says by its path, so that resolving with it asks no more."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    log = tmp_path / "log"
+    other = tmp_path / "bin" / name
+    other.parent.mkdir()
+    ours = Path(sys.base_prefix) / "bin" / name
+    # It says that it is where it is, as an interpreter of its own does.
+    other.write_text(f'#!/bin/bash\necho asked >> {log}\nexec -a "$0" {ours} "$@"\n')
+    other.chmod(0o755)
+    (tmp_path / "lib").symlink_to(Path(sys.base_prefix) / "lib")
+    monkeypatch.setenv("PATH", str(other.parent))
+    started: list[str] = []
+    with FakeIndex(make_wheel("a", "1")) as index:
+        spec = spec_of("a", index=index.url, python=f"=={THIS}")
+        context = ResolveContext(cache_dir=tmp_path / "engines", on_process=started.append)
+        assert (
+            find_python(f"=={THIS}", context).path == other
+        )  # of the same version, and before ours
+        resolve_all(spec, tmp_path)
+    assert log.read_text().split() == ["asked"]
+    assert started == ["uv python list"]
+
+
+def test_what_an_interpreter_said_is_kept_as_long_as_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    other = tmp_path / "bin" / name
+    other.parent.mkdir()
+    ours = Path(sys.base_prefix) / "bin" / name
+    monkeypatch.setenv("PATH", str(other.parent))
+    started: list[str] = []
+
+    def find() -> tuple[Path, int]:
+        started.clear()
+        context = ResolveContext(cache_dir=tmp_path / "engines", on_process=started.append)
+        return find_python(f"=={THIS}", context).path, len(started)
+
+    (tmp_path / "lib").symlink_to(Path(sys.base_prefix) / "lib")
+    for _ in range(2):
+        shutil.copy(ours, other)
+        assert [find(), find()] == [(other, 1), (other, 0)]
+    (tmp_path / "moved").mkdir()
+    other.rename(tmp_path / "moved" / name)
+    other.symlink_to(tmp_path / "moved" / name)
+    assert [find(), find()] == [(other, 1), (other, 0)]
+    for path in (tmp_path / "engines" / "pythons").iterdir():
+        path.write_text("damaged")
+    assert find() == (other, 1)
+
+
+@pytest.mark.parametrize("kind", ["script", "program"])
+def test_what_chooses_an_interpreter_is_asked_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """As version managers have them, which look at the directory: their files stay what they are."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    shim, ours = tmp_path / "bin" / name, Path(sys.base_prefix) / "bin" / name
+    shim.parent.mkdir()
+    if kind == "script":
+        shim.write_text(f'#!/bin/sh\nexec {ours} "$@"\n')
+        shim.chmod(0o755)
+    else:
+        shutil.copy(ours, tmp_path / "manager")
+        shim.symlink_to(tmp_path / "manager")
+        (tmp_path / "lib").symlink_to(Path(sys.base_prefix) / "lib")
+    monkeypatch.setenv("PATH", str(shim.parent))
+    started: list[str] = []
+    for number in (1, 2):
+        context = ResolveContext(cache_dir=tmp_path / "engines", on_process=started.append)
+        assert find_python(f"=={THIS}", context).path == shim
+        assert started == ["uv python list"] * number
+
+
+@pytest.mark.slow
 def test_the_newest_python_that_has_wheels_is_taken(
     several: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_the_option_is_named_where_a_source_cannot_be_built_either(
         assert versions(resolve(mended, tmp_path, platform)) == {"a": "1"}
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_real_wheels_are_taken_at_the_floor_that_they_need(tmp_path: Path) -> None:
     def found(*asked: str, python: str = "3.11", **options: Any) -> dict[str, str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pkgcache.web.credentials import Credentials, Login
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.login import Login
 from resolvers import errors
 from resolvers.testing import FakeIndex, make_sdist, make_wheel
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.tags import sys_tags
 
 from resolvers.errors import UnsupportedRequest
-from resolvers.targets import Target, needed_glibc
+from resolvers.targets import Target, needed_glibc, wheel_tags
 
 FLOORS = st.one_of(
     st.tuples(
@@ -109,3 +109,12 @@ def test_what_wheels_do_not_know_is_refused_with_a_hint(name: str, floors: tuple
 )
 def test_the_glibc_that_a_wheel_asks_for(platform: str, expected: tuple[int, int] | None) -> None:
     assert needed_glibc(f"a-1-cp311-cp311-{platform}.whl") == expected
+
+
+def test_what_is_no_wheel_has_no_tags() -> None:
+    assert {str(tag) for tag in wheel_tags("a-1-py2.py3-none-any.whl")} == {
+        "py2-none-any",
+        "py3-none-any",
+    }
+    for name in ("a-1.tar.gz", "a-1.zip", "a.whl", "a-1-py3-none-any.tar.gz"):
+        assert not wheel_tags(name)

@@ -194,6 +194,7 @@ def test_the_oracle_finds_what_the_checker_accepts(first: int) -> None:
             assert found == choices, f"seed {seed}\n{universe}"
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_universe_and_all_kinds_come() -> None:
     universes = [make_universe(seed) for seed in range(60)]
     assert universes == [make_universe(seed) for seed in range(60)]

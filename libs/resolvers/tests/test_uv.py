@@ -1,5 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from resolvers._uv import _told
 
 _AT_ONCE = """
 import threading
@@ -47,3 +52,11 @@ def test_a_missing_uv_is_named() -> None:
         [sys.executable, "-c", _MISSING], capture_output=True, text=True, check=True
     )
     assert done.stdout == "uv failed: its program is missing; install the package `uv`\n"
+
+
+@pytest.mark.parametrize("size", [1, 5_000, 200_000])
+def test_a_configuration_of_any_size_is_told(size: int) -> None:
+    with _told("é" * size) as end:
+        assert Path(f"/dev/fd/{end}").read_text("utf-8") == "é" * size
+    with _told("é" * size):
+        pass  # and nobody waits for who does not read it

@@ -186,13 +186,13 @@ def test_a_wheel_that_is_none_is_noted_and_left_to_who_unpacks_it(tmp_path: Path
 
 
 def test_a_wheel_that_came_as_a_whole_is_handed_on(tmp_path: Path) -> None:
-    kept: dict[str, bytes] = {}
+    kept: dict[str, object] = {}
     small, large = make_wheel("small", "1.0"), make_wheel("large", "1.0", module="x=1\n" * 99_999)
     with FakeIndex(small, large) as index:
         resolve(
             spec_of("small", "large", index=index.url),
             tmp_path,
-            keep=lambda package, path: kept.update({package.filename: path.read_bytes()}),
+            keep=lambda package, wheel: kept.update({package.filename: wheel}),
         )
     assert kept == {small.filename: small.data}
 

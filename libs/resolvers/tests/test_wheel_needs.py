@@ -135,6 +135,7 @@ def test_a_wheel_is_tagged_by_the_symbols_of_its_files(tmp_path: Path) -> None:
     assert b"Root-Is-Purelib: false" in wheel
 
 
+@pytest.mark.slow
 def test_what_needs_more_than_the_floor_is_noted_here(tmp_path: Path) -> None:
     own = own_glibc()
     assert own
@@ -150,6 +151,7 @@ def test_what_needs_more_than_the_floor_is_noted_here(tmp_path: Path) -> None:
     assert (same.hashes, again.notes) == (package.hashes, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("inside", "tag"),
     [
@@ -194,6 +196,7 @@ def test_libraries_of_the_system_are_noted(tmp_path: Path) -> None:
     assert found.notes == ("native: what was built here needs `libother.so` of the system",)
 
 
+@pytest.mark.slow
 def test_what_was_built_for_a_newer_system_does_not_serve_here(tmp_path: Path) -> None:
     newer = make_wheel("native", "1", tag=f"py3-none-manylinux_2_999_{MACHINE}").write(tmp_path)
     _, package = build(tmp_path, make_native("native"), built_wheel=lambda _: newer)
@@ -204,6 +207,7 @@ def test_what_was_built_for_a_newer_system_does_not_serve_here(tmp_path: Path) -
     assert (package.filename, here.notes) == (newer.name, ())
 
 
+@pytest.mark.slow
 def test_a_wheel_that_nobody_has_looked_into_is_built_again(tmp_path: Path) -> None:
     found, package = build(tmp_path, make_native("native"))
     (artifact,) = found.artifacts
@@ -214,6 +218,7 @@ def test_a_wheel_that_nobody_has_looked_into_is_built_again(tmp_path: Path) -> N
     assert again.filename == package.filename
 
 
+@pytest.mark.slow
 def test_the_reason_of_a_build_stands_with_its_failure(tmp_path: Path) -> None:
     said: list[str] = []
 

@@ -17,7 +17,7 @@ from metaflow import (
     step,
 )
 
-WIDTH = 20
+WIDTH = 8
 
 
 @conda_base(libraries={"colours": "1.0"})

@@ -15,14 +15,16 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; every error that a user can cause is one line and a hint."""
+    sys.unraisablehook = _unraisable
     try:
         _open_streams()
         # A command is over before cycles pile up; looking for them takes a tenth of a creation.
         gc.disable()
         from mfenv._cli import cli
         from mfenv.command_line import run
+        from mfenv.host import Host
 
-        status = run(cli, None, name="mfenv")
+        status = run(cli, None, name="mfenv", host=Host(may_fork=True))
     except KeyboardInterrupt:
         from mfenv.command_line import interrupted
 
@@ -32,7 +34,20 @@ def main() -> None:
         status = 1
     # Whoever presses Ctrl-C now wants the end at once, without a word of the interpreter.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 0)  # nor one that was to come once more
+    # Nor does the interpreter look for them when it ends: all is written and closed.
+    gc.freeze()
     sys.exit(status)
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    """Deal with what came where nothing can be raised, such as in the end of an object."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):  # so it comes once more
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+    # What needs memory for what was asked says so by itself.
+    elif not issubclass(dropped.exc_type, MemoryError):
+        sys.__unraisablehook__(dropped)
 
 
 def _open_streams() -> None:

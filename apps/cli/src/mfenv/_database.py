@@ -5,14 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import sqlite3
-import tempfile
 import threading
 import zlib
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from mfenv.errors import MfenvError, RegistryError
 
@@ -159,6 +156,8 @@ class Database:
 
     def _connect_read_only(self) -> sqlite3.Connection:
         """What can be read where SQLite can make none of the files that it wants beside."""
+        from urllib.parse import quote
+
         log, shared = (
             self.path.with_name(f"{self.path.name}-{ending}") for ending in ("wal", "shm")
         )
@@ -172,6 +171,9 @@ class Database:
         elif shared.exists():
             db = _opened(f"{url}?mode=ro")
         else:
+            import shutil
+            import tempfile
+
             # No index, and none can be made here: so it is read where one can.
             with tempfile.TemporaryDirectory() as folder:
                 for file in (self.path, log):
@@ -191,7 +193,7 @@ class Database:
 
     def _version(self, db: sqlite3.Connection) -> int:
         version = int(db.execute("pragma user_version").fetchone()[0])
-        # A lower one is 0, a file that nobody made tables in: there is no other format yet.
+        # A lower one is brought up by who asks; 0 is that of a file that nobody made tables in.
         if version > len(self.schemas):
             raise RegistryError(
                 f"the registry `{self.path}` was written by a newer mfenv (format {version})",
@@ -201,9 +203,9 @@ class Database:
 
     def _create(self, db: sqlite3.Connection) -> None:
         # Turning WAL on does not wait for others that do the same, so they take turns here.
-        from filelock import FileLock
+        from pkgcache.locks import hold
 
-        with FileLock(f"{self.path}.lock"):
+        with hold(self.path.with_name(f"{self.path.name}.lock")):
             # Somebody else may have made the tables while this process waited.
             if missing := self.schemas[self._version(db) :]:
                 db.execute("pragma journal_mode=wal")

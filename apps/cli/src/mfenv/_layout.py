@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +30,8 @@ class Context(click.Context):
     """The context of a command whose help fits narrow terminals, too."""
 
     def make_formatter(self) -> click.HelpFormatter:
+        import shutil
+
         # click itself writes 50 columns at the least, however few there are.
         columns = min(shutil.get_terminal_size().columns, self.max_content_width or math.inf)
         return _Formatter(width=max(int(columns) - 2, _LEAST))
@@ -59,7 +59,11 @@ def pairs(rows: Iterable[tuple[str, str]], width: int) -> None:
 
 
 def _room() -> float:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+    if not sys.stdout.isatty():
+        return math.inf
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _parts(widths: Sequence[int], room: float) -> Iterator[range]:
@@ -79,6 +83,8 @@ def _folded(text: str, indent: int) -> str:
     room = _room()
     if len(text) <= room:
         return text
+    import textwrap
+
     first = len(text) - len(text.lstrip())
     lines = textwrap.wrap(
         text,

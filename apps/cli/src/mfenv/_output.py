@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,20 +20,17 @@ __all__ = ["Output", "output", "output_options"]
 _LIBRARIES = ("envid", "reqparse", "pkgcache", "resolvers", "mfenv")
 
 
-@dataclass
 class Output:
     """What the options of a command ask for; `color` is None where the terminal decides.
 
     `program` is what the user types in front of a command.
     """
 
-    program: str = "mfenv"
-
-    verbosity: int = 0
-    quiet: bool = False
-    color: bool | None = None
-    bars: bool = True
-    progress: bool = True
+    def __init__(self) -> None:
+        self.program = "mfenv"
+        self.verbosity, self.quiet = 0, False
+        self.color: bool | None = None
+        self.bars = self.progress = True
 
     @property
     def escapes(self) -> bool:

@@ -88,6 +88,7 @@ class _Bars:
             output.say(text)
 
     def advance(self, task: Any, amount: int) -> None:
+        # Without our lock, which is about starting and ending: rich has one of its own.
         self._live.advance(task, amount)
 
     def end(self, task: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from urllib.parse import urlsplit
 
 from envid.errors import InvalidRequirement, InvalidSpec
@@ -13,12 +13,11 @@ from envid.requirements import normalize, normalize_python
 from mfenv.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from dataclasses import Field
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["is_url", "size", "typed"]
+__all__ = ["KnownSetting", "is_url", "size", "typed"]
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)", re.IGNORECASE)
+_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)"
 # As SI and IEC have them: a `KB` is 1000 bytes, a `KiB` 1024.
 _UNITS = {"": 1, "B": 1} | {
     unit: factor**power
@@ -30,25 +29,51 @@ _UNITS = {"": 1, "B": 1} | {
         (f"{letter}IB", 1024),
     )
 }
-_NAME = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
-_STORE = re.compile(
-    r"file://(?:localhost)?/+[^/?#].*|(?:s3|gs)://[^/?#].*|az://[^/?#]+/+[^/?#].*", re.DOTALL
-)
+_NAME = r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
+_STORE = r"(?s)file://(?:localhost)?/+[^/?#].*|(?:s3|gs)://[^/?#].*|az://[^/?#]+/+[^/?#].*"
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True}
 _FLAGS |= {"0": False, "false": False, "no": False, "off": False, "": False}
 
 
-def typed(field: Field[Any], value: Any, origin: str) -> Any:
+_T = TypeVar("_T")
+
+
+class KnownSetting(Generic[_T]):
+    """An attribute of `Settings`: what it is by default, what it is for, and what it may be."""
+
+    name: str
+
+    def __init__(self, default: _T, text: str, choices: Sequence[_T] = ()) -> None:
+        self.default, self.help, self.choices = default, text, choices
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, settings: None, owner: type) -> KnownSetting[_T]: ...
+    @overload
+    def __get__(self, settings: object, owner: type) -> _T: ...
+    def __get__(self, settings: Any, owner: type) -> KnownSetting[_T] | _T:
+        if settings is None:
+            return self
+        value: _T = settings.given.get(self.name, self.default)
+        return value
+
+
+def typed(setting: KnownSetting[Any], value: Any, origin: str) -> Any:
     """The value of a setting in its type; raises `InvalidSetting` naming where it came from."""
-    typed_value = _of_type(field.default, value, origin)
-    choices = field.metadata["choices"]
+    typed_value = _of_type(setting.default, value, origin)
+    if setting.name.endswith("_resolver") and "/" not in typed_value:
+        # As in metaflow-netflixext: `none` is that of no site.
+        typed_value = {"none": setting.default}.get(typed_value.lower(), typed_value.lower())
+    choices = setting.choices
     if choices and typed_value not in choices:
         raise InvalidSetting(
             f"{origin}: `{typed_value}` cannot be chosen", f"choose {', '.join(map(str, choices))}"
         )
-    check = _CHECKS.get(field.name)
+    check = _CHECKS.get(setting.name)
     # Empty stands for what the help of a setting says.
-    nothing = typed_value == () or typed_value == field.default == ""
+    nothing = typed_value == () or typed_value == setting.default == ""
     if check is None or nothing:
         return typed_value
     try:
@@ -62,7 +87,7 @@ def typed(field: Field[Any], value: Any, origin: str) -> Any:
 
 def size(text: str) -> int:
     """A number of bytes from a text such as `20GB`; raises `InvalidSetting`."""
-    parts = _SIZE.fullmatch(text)
+    parts = re.fullmatch(_SIZE, text)
     if not parts:
         raise InvalidSetting(f"`{text}` is not a size", "such as `20GB` or `500 MiB`")
     return int(float(parts[1]) * _UNITS[parts[2].upper()])
@@ -140,6 +165,7 @@ def _virtual_packages(value: tuple[str, ...]) -> None:
         other = seen.setdefault((place, name), normal)
         if other != normal:
             raise InvalidSetting(f"both `{other}` and `{normal}` are there", "keep one of them")
+        # `virtual_packages` leaves out what only another system has.
         able = [
             platform for platform in platforms if normal in virtual_packages(platform, [normal])
         ]
@@ -189,7 +215,7 @@ def _channels(value: tuple[str, ...]) -> None:
                 f"`{channel}` is not the URL of a conda channel",
                 "channels are read by https, http or file, such as `https://host/channel`",
             )
-        if not path and not _NAME.fullmatch(channel) and not is_url(channel):
+        if not path and not re.fullmatch(_NAME, channel) and not is_url(channel):
             raise InvalidSetting(
                 f"`{channel}` is neither the name nor the URL of a conda channel",
                 "write it like `conda-forge` or `https://host/channel`",
@@ -212,7 +238,7 @@ def _conda_resolver(value: str) -> None:
 
 
 def _store(value: str) -> None:
-    if not _STORE.fullmatch(value):
+    if not re.fullmatch(_STORE, value):
         raise InvalidSetting(
             f"`{value}` is not a store",
             "it is like `file:///path/to/store`, `s3://bucket/…`, `az://account/container/…`,"

@@ -11,8 +11,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +148,9 @@ def activated(prefix: Path, environ: Mapping[str, str]) -> dict[str, str]:
     hooks = scripts(prefix)
     if not hooks:
         return environment
+    import subprocess
+    import tempfile
+
     # Many are written with bash in mind; a small image has none.
     shell = shutil.which("bash") or "sh"
     options = ["--noprofile", "--norc"] if shell != "sh" else []

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from envid.aliases import parse_alias
 from mfenv.errors import InvalidRequest, NothingAsked, UnknownEnvironment
 from mfenv.finding import taken
-from mfenv.prefixes import timed
 from mfenv.publishing import refuse_taken
+from mfenv.results import Resolved, timed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,39 +25,13 @@ if TYPE_CHECKING:
     from mfenv.request import Prepared, Request
     from mfenv.settings import Settings
     from mfenv.site import Site
+    from resolvers.ahead import Ahead
     from resolvers.errors import ResolveError
 
-__all__ = ["Answers", "Resolved"]
+__all__ = ["Answers"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """What a resolve gave: an environment per platform.
-
-    `known`: no resolver had to run; `from_store`: because the store had it, and this machine did
-    not. `seconds` says how long each phase took. `notes` are what was read in files and not used,
-    and what is known of the environments: the same whether they were resolved just now or not.
-    `before` is the answer that was known, where it was asked for another one all the same.
-    """
-
-    envs: tuple[ResolvedEnv, ...]
-    before: tuple[ResolvedEnv, ...] = ()
-    known: bool
-    from_store: bool = False
-    notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: every environment, and the notes."""
-        from envid.markup import Html, element, joined
-
-        own = [note for note in self.notes if not any(note in env.notes for env in self.envs)]
-        notes = (element("p", f"note: {note}") for note in own)
-        return joined(*notes, *(Html(env._repr_html_()) for env in self.envs))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _How:
+class _How(NamedTuple):
     """How a request is to be answered."""
 
     latest: bool
@@ -66,6 +39,7 @@ class _How:
     held: Mapping[Alias, FullRef]
     dry_run: bool
     default: bool
+    last: bool
 
 
 class Answers:
@@ -108,7 +82,7 @@ class Answers:
 
     def known(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """See `Environments.known`."""
-        prepared, known = self._understood(request)
+        prepared, known = self._placed(request, self.prepared(request))
         try:
             return prepared, known or self._finder.find(prepared.spec.req_id, prepared.platforms)
         except UnknownEnvironment:
@@ -124,8 +98,9 @@ class Answers:
         dry_run: bool,
         default: bool,
         preferred: Sequence[ResolvedEnv] = (),
+        last: bool = False,
     ) -> Resolved:
-        """See `Environments.resolve`.
+        """See `Environments.resolve`. Nothing is resolved behind the `last`.
 
         With `preferred` it is resolved whatever is known, and keeps the packages of these, of
         another request, where it can.
@@ -137,7 +112,12 @@ class Answers:
             )
         # A name that cannot be given is told before anything is done for it.
         names = [parse_alias(text) for text in aliases]
-        prepared, known = self._understood(request)
+        usual = self.prepared(request)
+        if force:
+            from mfenv.resolving import foresee
+
+            foresee(self._site, usual)
+        prepared, known = self._placed(request, usual)
         # `_known` gives the bases themselves where they are the answer.
         enough = known is not None and known is prepared.bases
         before = known if known and (force or update) else ()
@@ -150,7 +130,7 @@ class Answers:
             preferred = all_but(update, None if enough else known)
         if force:
             # What gave way before need not do so any more.
-            prepared, known, enough = self.prepared(request), None, False
+            prepared, known, enough = usual, None, False
             possible.add(prepared.spec.req_id)
         # What is another's for ever is told now where that is certain, else before publishing.
         held = {name: holder for name in names if (holder := self._publisher.held(name))}
@@ -171,6 +151,7 @@ class Answers:
                 held=held,
                 dry_run=dry_run,
                 default=default,
+                last=last,
             )
             answer = self._alone(request, prepared, known, how)
         if not dry_run:
@@ -179,7 +160,7 @@ class Answers:
             # Last, since whoever reads a name must find everything behind it.
             for name in names:
                 self._publisher.give(name, answer.envs)
-        return replace(answer, before=before)
+        return answer._replace(before=before)
 
     def edit(
         self, path: Path, how: Literal["add", "remove"], packages: Sequence[str], where: Where
@@ -213,14 +194,15 @@ class Answers:
             )
         if not dry_run:
             edited.write()
-        return answer and replace(answer, before=before or ())
+        return answer and answer._replace(before=before or ())
 
-    def _understood(self, request: Request) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
+    def _placed(
+        self, request: Request, usual: Prepared
+    ) -> tuple[Prepared, tuple[ResolvedEnv, ...] | None]:
         """What a request asks for, and its answer where that is known here.
 
         Where implicit packages had to come from elsewhere than usual, that is remembered.
         """
-        usual = self.prepared(request)
         known = self._known(usual)
         placement = None if known else self._remembered(usual)
         if placement is None:
@@ -231,13 +213,13 @@ class Answers:
 
     def _known(self, prepared: Prepared) -> tuple[ResolvedEnv, ...] | None:
         """The bases of a request if they are enough, else its defaults if resolved together."""
-        from resolvers.satisfied import satisfies
+        if beside := prepared.beside:
+            from resolvers.satisfied import satisfies
 
-        beside = prepared.beside
-        # What is asked for beside a base may be in it already: then the base is the answer, and no
-        # new environment.
-        if beside and all(satisfies(base, beside) for base in prepared.bases):
-            return prepared.bases
+            # What is asked for beside a base may be in it already: then the base is the answer, and
+            # no new environment.
+            if all(satisfies(base, beside) for base in prepared.bases):
+                return prepared.bases
         req_id, platforms = prepared.spec.req_id, prepared.platforms
         defaults = self._registry.defaults(req_id)
         full_ids = {defaults.get(platform) for platform in platforms}
@@ -255,19 +237,27 @@ class Answers:
         how: _How,
     ) -> Resolved:
         """Answer while nobody else resolves the same."""
-        from resolvers.errors import ResolveError
-
         # Rather than after minutes of resolving.
         self._registry.check_writable()
+        ahead = None
+        # Unless the store may have the answer.
+        if not known and not (how.latest and self._site.store_url):
+            from mfenv.resolving import foresee, start_uv
+
+            foresee(self._site, prepared)
+            ahead = start_uv(self._site, prepared, how.preferred)
+        from resolvers.errors import ResolveError
+
         req_id = prepared.spec.req_id
-        with self._site.lock(f"resolve-{req_id}", "another process that resolves the same"):
+        lock = self._site.lock(f"resolve-{req_id}", "another process that resolves the same")
+        with ahead or nullcontext(), lock:
             if not known and how.latest:
                 # Whoever held the lock may have done what we are about to do.
                 known = self._known(prepared)
                 if not known and prepared.implicit:
-                    prepared, known = self._understood(request)
+                    prepared, known = self._placed(request, self.prepared(request))
             try:
-                return self._answer(prepared, known, how)
+                return self._answer(prepared, known, how, ahead)
             except ResolveError as error:
                 if known or error.retryable or not prepared.implicit:
                     raise
@@ -280,7 +270,11 @@ class Answers:
             return self._answer(placed, self._known(placed) if how.latest else None, how)
 
     def _answer(
-        self, prepared: Prepared, known: tuple[ResolvedEnv, ...] | None, how: _How
+        self,
+        prepared: Prepared,
+        known: tuple[ResolvedEnv, ...] | None,
+        how: _How,
+        ahead: Ahead | None = None,
     ) -> Resolved:
         """The known answer, else that of the store, else a resolver's: published, and recorded."""
         site = self._site
@@ -295,7 +289,11 @@ class Answers:
             from mfenv.resolving import find_packages
 
             with timed(seconds, "resolve"):
-                envs = find_packages(site, prepared, preferred=how.preferred, dry_run=how.dry_run)
+                envs = find_packages(
+                    site, prepared, preferred=how.preferred, dry_run=how.dry_run, ahead=ahead
+                )
+        if how.last:
+            site.let_go()
         # Now that the answer is known, and before any of it is published, which nothing takes back.
         refuse_taken(how.held, envs)
         if stored and not how.dry_run:

@@ -53,13 +53,13 @@ def builder_python(packages: tuple[Package, ...], site: Site) -> Path:
 
 def keep_built(artifacts: Iterable[Artifact], cache: PackageCache, store: EnvStore | None) -> None:
     """Put wheels that no URL gives into the cache, and built ones into the store."""
-    from pkgcache.share.shared import BuiltWheel
-
     for artifact in artifacts:
         cache.add(artifact.path, artifact.filename)
         # Without a key it is no build but a wheel of this machine, which is published with its
         # environment.
         if store and artifact.source_key:
+            from pkgcache.share.shared import BuiltWheel
+
             wheel = BuiltWheel(
                 filename=artifact.filename, sha256=artifact.sha256, size=artifact.size
             )

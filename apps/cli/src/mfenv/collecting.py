@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Garbage", "collect", "collect_store", "enforce_limits"]
 
+# As `Prefixes` calls those that were given no name.
 _OWN_PLACE = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
+# To look for what is beyond the limits reads through the cache: not after every command.
 _LIMITS_SECONDS = 3600.0
 
 
@@ -100,6 +102,7 @@ def collect(site: Site, *, older_than: float | None = None, dry_run: bool = Fals
     return Garbage(
         prefixes=tuple(prefixes),
         gone=tuple(gone),
+        # On a full disk it was only asked, for the packages: nothing is forgotten yet.
         environments=remaining.forgotten if dry_run or not full else (),
         cache=collected,
         leftovers=leftovers + collected.leftovers,
@@ -194,6 +197,7 @@ def _own_places(site: Site) -> Iterator[Path]:
 def _gone(site: Site) -> list[Path]:
     """Prefixes that are not there any more; a disk that is not mounted is no reason."""
     rows = site.registry.prefixes()
+    # A name stays: `Environments.prefix_for` makes its environment again where it was.
     paths = [Path(row.path) for row in rows if row.name is None]
     return [path for path in paths if not os.path.lexists(path) and path.parent.is_dir()]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,8 @@ from mfenv.groups import WrongUsage, nearest
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
     from typing import TextIO
+
+    from mfenv.host import Host
 
 __all__ = [
     "commands",
@@ -37,18 +39,26 @@ def commands() -> MutableMapping[str, click.Command]:
     return COMMANDS
 
 
-def run(command: click.Command, words: Sequence[str] | None, *, name: str) -> int:
+def run(
+    command: click.Command, words: Sequence[str] | None, *, name: str, host: Host | None = None
+) -> int:
     """Run a command line and return its exit status; every error of a user is a line and a hint.
 
     `words` are the arguments, None for those of this process; `name` is what the user typed first.
+    `host` is who runs it, where that is not for the command to say.
     Raises KeyboardInterrupt, and with `MFENV_DEBUG` in the environment what is no wrong usage.
     """
     output.program = name
+    # Not None for nobody: a group may have its own in its settings.
+    more: dict[str, Any] = {"obj": host} if host else {}
     try:
         # Not click's own way to end: its words for errors, and its exit status of an interruption,
         # are others.
         result = command.main(
-            args=None if words is None else list(words), prog_name=name, standalone_mode=False
+            args=None if words is None else list(words),
+            prog_name=name,
+            standalone_mode=False,
+            **more,
         )
         # While it can still be told that this failed.
         sys.stdout.flush()

@@ -102,12 +102,12 @@ class Comparisons:
         try:
             prepared, envs = self._answers.known(request)
         except IsLock:
-            request = replace(request, files=(), locks=(file,))
+            request = request._replace(files=(), locks=(file,))
             prepared, envs = self._answers.known(request)
         compiled = not envs and not request.locks and is_compiled(file)
         if compiled:
             # What was imported says which files there are; such a file names versions alone.
-            as_lock = replace(request, files=(), locks=(file,))
+            as_lock = request._replace(files=(), locks=(file,))
             with suppress(InvalidRequest, ParseErrors):  # a lock for another machine, say
                 _, envs = self._answers.known(as_lock)
             request = as_lock if envs else request
@@ -136,7 +136,9 @@ def _of(side: Side, platforms: Sequence[str]) -> Sequence[str]:
 def _of_lock(name: str, prepared: Prepared) -> Side:
     """What a lock of another tool says to be there, as far as it says it itself."""
     found = {
-        platform: (pins.python or "3.0", pins.packages) for platform, pins in prepared.pins.items()
+        # A description must have one. What a lock does not say is not compared: see `_comparable`.
+        platform: (pins.python or "3.0", pins.packages)
+        for platform, pins in prepared.pins.items()
     }
     envs = ResolvedEnv.co_resolve(prepared.spec, found, resolved_by=name)
     left = sorted({one.name for pins in prepared.pins.values() for one in pins.sources})

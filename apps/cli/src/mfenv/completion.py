@@ -120,6 +120,7 @@ def _places(shell: str, environ: Mapping[str, str]) -> tuple[Path, Path | None, 
         path = data / "zsh/site-functions/_mfenv"
         begin = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }"
         return path, Path(environ.get("ZDOTDIR") or home) / ".zshrc", f"{begin}\n{_sourced(path)}"
+    # It may be a list, as PATH is.
     own = environ.get("BASH_COMPLETION_USER_DIR", "").partition(":")[0]
     path = Path(own or data / "bash-completion") / "completions/mfenv"
     rc = home / ".bashrc"
@@ -130,6 +131,7 @@ def _places(shell: str, environ: Mapping[str, str]) -> tuple[Path, Path | None, 
 
 def _loads_all(file: Path) -> bool:
     text = file.read_bytes() if file.exists() else b""
+    # Our own lines name the directory `bash-completion`, and load nothing but our file.
     return bool(_LOADER.search(text.partition(_BEGIN)[0]))
 
 

@@ -42,6 +42,7 @@ class HeldPackage(NamedTuple):
 def put(db: sqlite3.Connection, env: ResolvedEnv) -> None:
     """Write down what an environment holds."""
     sizes = [package.size for package in env.packages]
+    # With a break in front, so that a name is looked for where a line starts, in the first as well.
     lines = sorted(f"\n{line}" for line in _lines(env))
     db.execute(
         "insert or replace into contents values (?,?,?,?,?)",
@@ -81,6 +82,7 @@ def alike(database: Database, env: ResolvedEnv, store: str) -> list[EnvId]:
     missing = {*_lines(env)}
     chosen: list[EnvId] = []
     while held and len(chosen) < _ALIKE:
+        # The best at each step: the best of all sets would take trying all of them.
         env_id, packages = max(held, key=lambda pair: len(pair[1] & missing))
         if len(packages & missing) < _WORTH:
             break
@@ -124,6 +126,7 @@ def complete(registry: Database, read: Callable[[EnvId], ResolvedEnv | None]) ->
 
 def holders(database: Database, name: str) -> Iterator[HeldPackage]:
     """The packages of a name (as PEP 503 has it; `*` for any letters), the newest environments first."""
+    # What SQLite looks for is the longest part that stands there as it is; `pattern` decides.
     plain = max(name.split("*"), key=len)
     sign = f"\n{name}\t" if plain == name else plain
     rows = database.all(

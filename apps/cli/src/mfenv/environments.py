@@ -6,28 +6,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from envid.aliases import Alias, FullRef, parse_alias, parse_ref
-from envid.errors import InvalidAlias
+from envid.aliases import FullRef, parse_alias
 from envid.platforms import host_platform
 from envid.resolved import ResolvedEnv
-from mfenv.answering import Answers, Resolved
-from mfenv.errors import NoStore, StillNamed, UnknownEnvironment
+from mfenv.errors import NoStore
 from mfenv.finding import Finder
-from mfenv.prefixes import Created, Prefixes
-from mfenv.publishing import Publisher
 from mfenv.site import Site
-from mfenv.user import user_name
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from envid.aliases import Alias
     from envid.packages import Package
+    from mfenv.answering import Answers
     from mfenv.auditing import AuditedEnv
     from mfenv.collecting import Garbage
     from mfenv.comparisons import Comparison
@@ -43,8 +39,11 @@ if TYPE_CHECKING:
     from mfenv.lockfile.outcomes import LockCheck, LockOutcome
     from mfenv.locking import Locks
     from mfenv.outdated import Outdated
+    from mfenv.prefixes import Prefixes
+    from mfenv.publishing import Publisher
     from mfenv.reporting.overview import Overview
     from mfenv.request import Prepared, Request
+    from mfenv.results import Created, Removed, Resolved
     from mfenv.rows import EnvRow
     from mfenv.runtime import Runtime
     from mfenv.settings import Settings
@@ -57,15 +56,7 @@ if TYPE_CHECKING:
     from pkgcache.stores.store import Store
     from pkgcache.web.credentials import Credentials
 
-__all__ = ["Created", "Environments", "Removed", "Resolved"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removed:
-    """What was deleted here: directories, and the environment that was forgotten, if any."""
-
-    prefixes: tuple[Path, ...]
-    forgotten: FullRef | None = None
+__all__ = ["Environments"]
 
 
 class Environments:
@@ -74,7 +65,8 @@ class Environments:
     Safe to use from several threads, and from several processes on one home and one store. A
     context manager, which closes connections at its end. `credentials` are logins beside those in
     the settings and in what is asked for, which are added to them; `step` finds the environments
-    of Metaflow's steps.
+    of Metaflow's steps. `may_fork` is for a process that is nothing but mfenv, and resolves once:
+    its solver may run in a copy of it, which is ready sooner than a new process, and then ends.
     """
 
     def __init__(
@@ -84,14 +76,12 @@ class Environments:
         progress: Progress | None = None,
         credentials: Credentials | None = None,
         step: StepFinder | None = None,
+        may_fork: bool = False,
     ) -> None:
-        self._site = Site(settings, progress=progress, credentials=credentials)
+        self._site = Site(settings, progress=progress, credentials=credentials, may_fork=may_fork)
         self.settings = self._site.settings
         self._step = step
         self._finder = Finder(self._site, step)
-        self._publisher = Publisher(self._site)
-        self._answers = Answers(self._site, self._finder, self._publisher)
-        self._prefixes = Prefixes(self._site)
 
     def __enter__(self) -> Environments:
         return self
@@ -102,6 +92,32 @@ class Environments:
     def close(self) -> None:
         """Close the registry, and end the worker."""
         self._site.close()
+
+    # What only some of what follows needs is imported and made where it is asked for.
+
+    @lazy
+    def _publisher(self) -> Publisher:
+        from mfenv.publishing import Publisher
+
+        return Publisher(self._site)
+
+    @lazy
+    def _answers(self) -> Answers:
+        from mfenv.answering import Answers
+
+        return Answers(self._site, self._finder, self._publisher)
+
+    @lazy
+    def _prefixes(self) -> Prefixes:
+        from mfenv.prefixes import Prefixes
+
+        return Prefixes(self._site)
+
+    @lazy
+    def _locks(self) -> Locks:
+        from mfenv.locking import Locks
+
+        return Locks(self._site, self._answers)
 
     @property
     def store_url(self) -> str:
@@ -139,6 +155,7 @@ class Environments:
             force=force,
             dry_run=dry_run,
             default=set_default,
+            last=True,
         )
 
     def edit(
@@ -424,18 +441,14 @@ class Environments:
             registry.add([env for env in envs if not registry.knows(env.env_id)], default=False)
             registry.use(envs)
 
-    @lazy
-    def _locks(self) -> Locks:
-        from mfenv.locking import Locks
-
-        return Locks(self._site, self._answers)
-
     def add(self, envs: Sequence[ResolvedEnv], *, default: bool = False) -> None:
         """Make environments known here; with `default` as what their bare `req_id` means."""
         self._site.registry.add(envs, default=default)
 
     def name_here(self, name: str, env: ResolvedEnv) -> None:
         """Give an environment a name that only this machine knows, and that may be any text."""
+        from mfenv.user import user_name
+
         target = FullRef(env.req_id, env.full_id)
         self._site.registry.set_alias(name, target, mutable=True, by=user_name())
 
@@ -583,35 +596,10 @@ class Environments:
         Raises `StillNamed` where an environment has other names, but for `force`, and
         `pkgcache.errors.NotOurPrefix` for a directory that mfenv did not create.
         """
-        self._site.registry.check_writable(freeing=True)
-        if row := self._site.registry.prefix_meant(name):
-            return Removed(prefixes=(self._prefixes.remove(Path(row.path)),))
-        path = Path(name).expanduser().absolute()
-        try:
-            target = Finder(self._site, self._step, ask_store=False).target(name)
-        except (UnknownEnvironment, InvalidAlias) as error:
-            # A text that names nothing here may be a directory.
-            if not os.path.lexists(path):
-                if isinstance(error, UnknownEnvironment):
-                    # The store was not asked, so that advice about it would lead astray.
-                    error.hint = "`mfenv list` shows what is known here"
-                raise
-            return Removed(prefixes=(self._prefixes.remove(path),))
-        if not self._site.registry.platforms(*target):
-            raise UnknownEnvironment(
-                f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
-            )
-        rows = self._site.registry.prefixes_of(*target)
-        parsed = parse_ref(name)
-        # Of an alias without a tag, `names_of` has the whole.
-        given = str(parsed) if isinstance(parsed, Alias) else name
-        names = tuple(other for other in self._site.registry.names_of(*target) if other != given)
-        if names and not force:
-            raise StillNamed(name, names)
-        removed = tuple(self._prefixes.remove(Path(row.path)) for row in rows)
-        # Last: what is interrupted before that is still known, and can be removed again.
-        self._site.registry.forget(*target)
-        return Removed(prefixes=removed, forgotten=target)
+        from mfenv.removing import remove
+
+        finder = Finder(self._site, self._step, ask_store=False)
+        return remove(self._site, self._prefixes, finder, name, force=force)
 
     # keeping house
 
@@ -632,12 +620,16 @@ class Environments:
 
         For the end of work: what was asked for is done, so that it is only noted if this fails.
         """
+        if not self._site.has_used_cache:
+            return
+        from mfenv.settings import cache_limits
+
+        if cache_limits(self.settings) == (None, None):
+            return
         from mfenv.collecting import enforce_limits
         from mfenv.wording import words
         from pkgcache.errors import CacheError
 
-        if not self._site.has_used_cache:
-            return
         try:
             enforce_limits(self._site)
         except (CacheError, OSError) as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fetching"]
 
+# As much as reqparse takes: it refuses what is longer.
 _FILE_SIZE = 64 << 20
 
 

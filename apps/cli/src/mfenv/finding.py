@@ -116,6 +116,7 @@ class Finder:
         self, store: EnvStore, req_id: str, platforms: Sequence[str], *, defaults: bool
     ) -> Iterator[str]:
         """The `full_id`s that a store may have for all platforms: the default, then the newest."""
+        # First, and by itself: whoever takes it does not make the store list all that it has.
         default = self._common_default(store, req_id, platforms) if defaults else None
         if default:
             yield default

@@ -21,13 +21,14 @@ class Host:
     """Who runs the commands. A group of them takes its own as the `obj` of its context.
 
     `name` is what users know it by. `quiet` leaves everything out that is neither data nor an
-    error; `kernel_variables` are for the processes of Jupyter kernels that are made.
+    error; `may_fork` says that its process is for the command alone, and may be copied;
+    `kernel_variables` are for the processes of Jupyter kernels that are made.
     """
 
     name = "mfenv"
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool = False, may_fork: bool = False) -> None:
+        self._quiet, self._may_fork = quiet, may_fork
         self.kernel_variables: dict[str, str] = {}
 
     @property
@@ -45,7 +46,9 @@ class Host:
         """The environments under the settings in force."""
         from mfenv.environments import Environments
 
-        return Environments(self.settings(options), progress=self.progress())
+        return Environments(
+            self.settings(options), progress=self.progress(), may_fork=self._may_fork
+        )
 
     @contextmanager
     def opened(self, options: dict[str, Any] | None = None) -> Iterator[Environments]:

@@ -8,12 +8,16 @@ conda, and if that cannot be, from the other one. The side is in the spec, and s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from envid.requirements import normal_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from envid.resolved import ResolvedEnv
     from mfenv.settings import Settings
@@ -27,19 +31,20 @@ Placement = Mapping[str, Side]
 """By key of what is implicit, from which side it comes."""
 
 _BUILDERS = ("setuptools", "wheel")
+_NEW = 12  # the minor version of Python 3 from which on nobody takes these to be there
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Implicit:
+class Implicit(NamedTuple):
     """What somebody asks for that nobody names: as packages of the usual side, or of the other.
 
-    `other` is empty where there is only one side; what is `optional` may be left out.
+    Those of the other side, none where there is only one, are `read_other` when they are wanted,
+    which they hardly ever are. What is `optional` may be left out.
     """
 
     text: str
     who: str
     usual: tuple[Requirement, ...]
-    other: tuple[Requirement, ...]
+    read_other: Callable[[], tuple[Requirement, ...]]
     optional: bool = False
 
     @property
@@ -50,11 +55,13 @@ class Implicit:
     @property
     def sides(self) -> tuple[Side, ...]:
         """From where it may come, the best first."""
-        return ("usual", "other") if self.other else ("usual",)
+        return ("usual", "other") if self.read_other() else ("usual",)
 
     def at(self, side: Side) -> tuple[Requirement, ...]:
         """The requirements of one side."""
-        return {"usual": self.usual, "other": self.other, "none": ()}[side]
+        if side == "other":
+            return self.read_other()
+        return self.usual if side == "usual" else ()
 
 
 def implicit_packages(
@@ -88,26 +95,29 @@ def implicit_packages(
         asked += ((origin, texts, not by_hand) for texts in _seed(python))
     there = _named(named, base, platforms)
     implicit: dict[str, Implicit] = {}
-    for who, texts, optional in asked:
-        usual, *others = (
-            tuple(_unnamed(who, category, texts[category], there, platforms)) for category in order
+
+    def read(
+        who: str, texts: Mapping[Category, tuple[str, ...]], side: int
+    ) -> tuple[Requirement, ...]:
+        # Of Python alone, there is one side.
+        return tuple(
+            requirement
+            for category in order[side : side + 1]
+            for requirement in _unnamed(who, category, texts[category], there, platforms)
         )
-        if usual:
-            text, other = texts[order[0]][0], others[0] if others else ()
+
+    for who, texts, optional in asked:
+        if usual := read(who, texts, 0):
+            text, other = texts[order[0]][0], partial(read, who, texts, 1)
             implicit[text] = Implicit(
-                text=text, who=who, usual=usual, other=other, optional=optional
+                text=text, who=who, usual=usual, read_other=other, optional=optional
             )
     return tuple(implicit.values())
 
 
 def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
     """What `virtualenv` and `uv venv --seed` put in; a conda package of pip brings what it needs."""
-    from packaging.specifiers import SpecifierSet
-
-    asked = SpecifierSet(python)
-    new = any(
-        asked.contains(f"3.{minor}.{patch}") for minor in range(12, 30) for patch in range(40)
-    )
+    new = _may_be_new(python)
     seeds: list[Mapping[Category, tuple[str, ...]]] = [{"conda": ("pip",), "pypi": ("pip",)}]
     for name in _BUILDERS:
         # conda has no words for `on an older Python`: so only where no newer Python may come.
@@ -116,19 +126,32 @@ def _seed(python: str) -> list[Mapping[Category, tuple[str, ...]]]:
     return seeds
 
 
+def _may_be_new(python: str) -> bool:
+    """Whether a Python as it is asked for may be one that brings no builders, 3.12 or newer."""
+    # What most ask for, told without `packaging`.
+    if series := re.fullmatch(r"==3\.([0-9]+)\.\*", python):
+        return int(series[1]) >= _NEW
+    if not python:
+        return True
+    from packaging.specifiers import SpecifierSet
+
+    asked = SpecifierSet(python)
+    return any(
+        asked.contains(f"3.{minor}.{patch}") for minor in range(_NEW, 30) for patch in range(40)
+    )
+
+
 def _named(
     named: Iterable[Requirement], base: ResolvedEnv | None, platforms: Sequence[str]
 ) -> dict[str, set[str]]:
     """By name of a package, the platforms that it is there or asked for on."""
-    from packaging.utils import canonicalize_name
-
     places: dict[str, set[str]] = {}
     for requirement in named:
         if requirement.name:
             where = platforms if requirement.platforms is None else requirement.platforms
-            places.setdefault(canonicalize_name(requirement.name), set()).update(where)
+            places.setdefault(normal_name(requirement.name), set()).update(where)
     for package in base.packages if base else ():
-        places.setdefault(canonicalize_name(package.name), set()).update(platforms)
+        places.setdefault(normal_name(package.name), set()).update(platforms)
     return places
 
 
@@ -139,13 +162,11 @@ def _unnamed(
     named: Mapping[str, set[str]],
     platforms: Sequence[str],
 ) -> Iterator[Requirement]:
-    from packaging.utils import canonicalize_name
-
     from reqparse import Origin, parse_requirement
 
     for text in texts:
         requirement = parse_requirement(text, category=category, origin=Origin(file=who, line=None))
-        there = named.get(canonicalize_name(requirement.name or ""), set())
+        there = named.get(normal_name(requirement.name or ""), set())
         rest = tuple(platform for platform in platforms if platform not in there)
         # Where it is named on some platforms, it is added on the others alone.
         if rest:

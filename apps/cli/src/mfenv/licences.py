@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["licences_of"]
 
+# What is written where nothing is stated: setuptools wrote `UNKNOWN`, SPDX has `NOASSERTION`.
 _UNKNOWN = ("", "unknown", "none", "noassertion")
 
 

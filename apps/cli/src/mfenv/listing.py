@@ -64,6 +64,7 @@ def listed(site: Site, limit: int | None, meant: Filter) -> list[EnvRow]:
     """See `Environments.rows`."""
     registry = site.registry
     if meant == Filter():
+        # The database stops by itself, so that a listing costs what it shows.
         rows = list(registry.rows(limit))
     else:
         if meant.sort == "size":

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidLock, InvalidRequest, UnknownEnvironment
 from mfenv.lockfile.choosing import (
@@ -27,7 +26,7 @@ from mfenv.lockfile.reading import read
 from mfenv.lockfile.refusing import check_own
 from mfenv.lockfile.writing import written
 from mfenv.replacing import replace_file
-from pkgcache.threads import Threads
+from pkgcache.threads import call_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -45,7 +44,6 @@ __all__ = ["Locks", "locked", "read_lock"]
 # Solves of conda share one process, and each uv takes all cores: more would wait for each other.
 _AT_ONCE = 8
 _OTHER_SIDES: tuple[Side, ...] = ("other", "none")
-_T = TypeVar("_T")
 
 
 def read_lock(path: Path) -> LockFile:
@@ -113,7 +111,7 @@ class Locks:
                 )
                 for environment in chosen
             ]
-            for environment, done in zip(chosen, _at_once(work), strict=True):
+            for environment, done in zip(chosen, call_all(work, _AT_ONCE), strict=True):
                 relocked[environment.name] = done
                 locked[environment.name] = replace(environment, envs=done.envs)
             text = written(LockFile(environments=tuple(locked.values())))
@@ -169,7 +167,7 @@ class Locks:
                 )
                 for together, request in wanted
             ]
-            for done in (done for alike in _at_once(work) for done in alike):
+            for done in (done for alike in call_all(work, _AT_ONCE) for done in alike):
                 relocked[done.name] = done
                 locked[done.name] = LockedEnv(
                     name=done.name, envs=done.envs, inputs=Inputs(flow=flow)
@@ -196,7 +194,7 @@ class Locks:
         # What was locked for more platforms stays so: who locks on a laptop must not drop the
         # cluster's.
         there = {env.platform for envs in before.values() for env in envs}
-        request = replace(request, platforms=tuple(sorted({*request.platforms, *there})))
+        request = request._replace(platforms=tuple(sorted({*request.platforms, *there})))
         # Where the steps have different answers, or one has none yet, keeping them would leave what
         # asks for the same with different packages.
         alike = len(before) == len(names) and all(envs == first for envs in before.values())
@@ -367,21 +365,6 @@ class Locks:
             yield
 
 
-def _at_once(work: Sequence[Callable[[], _T]]) -> list[_T]:
-    """What functions give, in their order, which are called all at once.
-
-    After one failed no other is begun.
-    """
-    with Threads(_AT_ONCE) as pool:
-        futures = [pool.submit(function) for function in work]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        pool.shutdown(wait=False, cancel_futures=True)
-        for future in futures:
-            if future.done() and not future.cancelled():
-                future.result()
-        return [future.result() for future in futures]
-
-
 def _text(path: Path) -> str:
     try:
         # Editors of some systems begin a file with a mark, which means nothing.
@@ -407,6 +390,7 @@ def _check_whole(path: Path, old: LockFile, again: Collection[str]) -> None:
     for name in (e.name for e in old.environments if e.name not in again):
         hint: str | None = "take the file of either side, and lock again"
         if made_from == {""}:
+            # What the error says by itself: `mfenv lock` does.
             hint = None
         elif len(made_from) == 1 and (flow := next(iter(made_from))):
             hint = f"`{locking(flow)}` makes it whole again"

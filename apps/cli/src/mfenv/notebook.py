@@ -73,6 +73,7 @@ def install_kernel(
         "language": "python",
         # Jupyter puts the value that it has itself in the place of `${PATH}`.
         "env": {"PATH": f"{prefix}/bin:${{PATH}}", **(variables or {})},
+        # As in the kernel that ipykernel installs itself: by it JupyterLab offers its debugger.
         "metadata": {"debugger": True},
     }
     (beside / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")

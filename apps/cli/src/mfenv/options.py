@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mfenv.settings import Settings
     from reqparse import RequirementSet, Setting
-    from reqparse.model import SettingName
+    from reqparse.stated import SettingName
 
 __all__ = ["options_of", "overruled"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
-from mfenv.prefixes import Created, fetch_env, timed
+from mfenv.prefixes import fetch_env
+from mfenv.results import Created, timed
 
 if TYPE_CHECKING:
     from pathlib import Path

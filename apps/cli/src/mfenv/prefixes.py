@@ -5,52 +5,25 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from envid.aliases import DEFAULT_TAG
 from mfenv.errors import DamagedPrefix, InvalidRequest, NotHere
+from mfenv.results import Created, timed
 from pkgcache.errors import PkgcacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from envid.ids import EnvId
     from envid.resolved import ResolvedEnv
     from mfenv.site import Site
 
-__all__ = ["Created", "Prefixes", "fetch_env", "timed"]
+__all__ = ["Prefixes", "fetch_env"]
 
+# It becomes the name of a directory, which must be neither hidden nor look like an option.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Created:
-    """A prefix. `new`: it was made by this call; `seconds` says how long each phase took."""
-
-    prefix: Path
-    name: str | None
-    env_id: EnvId
-    new: bool
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: where it is, and what is in it."""
-        from envid.notebook import terms
-
-        ids = f"{self.env_id.req_id[:12]}:{self.env_id.full_id[:12]}"
-        rows = (
-            ("prefix", str(self.prefix)),
-            ("name", self.name or ""),
-            ("environment", ids),
-            ("platform", self.env_id.platform),
-        )
-        return terms(rows)
 
 
 class Prefixes:
@@ -129,6 +102,8 @@ class Prefixes:
         # Once more: whoever held its lock may have put a whole one there.
         if problems := check_prefix(path):
             own = path == self._path(env_id, None, None)
+            from shlex import quote
+
             place = f" --name {name}" if name else "" if own else f" --prefix {quote(str(path))}"
             # By its ids: the name that it was created by may mean another environment by now.
             again = f"mfenv create {env_id.req_id}:{env_id.full_id}{place} --force"
@@ -284,11 +259,3 @@ def _check_glibc(env: ResolvedEnv) -> None:
             "create it on a newer system, or resolve it again with the glibc that this one has:"
             f" `--sys __glibc={own[0]}.{own[1]}`",
         )
-
-
-@contextmanager
-def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    """Write down how long the body took."""
-    started = time.monotonic()
-    yield
-    seconds[phase] = time.monotonic() - started

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from envid.platforms import PLATFORMS
 from envid.requirements import normalize_python
@@ -43,8 +43,7 @@ MARKERS = {
 """What markers see of each platform."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonStatement:
+class PythonStatement(NamedTuple):
     """One statement of the version of Python.
 
     `specifier` is of PEP 440; where only conda can say it, alternatives of them with `||` between.
@@ -145,6 +144,7 @@ def _in_pep440(requirement: Requirement) -> str:
         return ""
     return _OR.join(
         ",".join(
+            # Bare it is an exact version; `=3.11` was read as `3.11.*`.
             f"=={bound}" if bound[:1].isdigit() else bound
             for bound in alternative.split(",")
             if bound != "*"
@@ -191,6 +191,7 @@ def combine(
             ]
         )
     if system:
+        # One interpreter for all: what some platforms alone ask of it is refused, or asked of all.
         stated = list(_of_system(stated, platforms))
     # What holds for all platforms stays one specifier, by which environments are compared and
     # listed.
@@ -253,6 +254,10 @@ def check_together(stated: Sequence[PythonStatement]) -> None:
 
 def _possible(*specifiers: str) -> bool:
     """Whether some Python 3 release, or one that is named, satisfies all of them."""
+    asked = {*specifiers} - {""}
+    # What most requests say, known without `packaging`: nothing, or one series.
+    if asked <= {f"==3.{minor}.*" for minor in _MINORS} and len(asked) <= 1:
+        return True
     from packaging.specifiers import SpecifierSet
 
     alternatives = [[*map(SpecifierSet, specifier.split(_OR))] for specifier in specifiers]

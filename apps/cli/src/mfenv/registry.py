@@ -143,6 +143,7 @@ class Registry(Database):
     def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
         """The known environments, newest first."""
         sql = (
+            # Names by queries inside: joins would give a row for each pair of such names.
             "select e.req_id, e.full_id, e.platform, env_type, python, e.packages, resolved_at,"
             " resolved_by, d.full_id is not null,"
             " (select group_concat(alias, char(0)) from aliases a"
@@ -157,6 +158,7 @@ class Registry(Database):
             " left join contents c on c.full_id = e.full_id and c.platform = e.platform"
             " order by resolved_at desc, e.req_id, e.full_id, e.platform limit ?"
         )
+        # To SQLite, -1 is no limit.
         for row in self._sound(sql, (-1 if limit is None else limit,), _rows.is_listed):
             yield EnvRow(
                 env_id=EnvId(*row[:3]),
@@ -201,6 +203,7 @@ class Registry(Database):
             row = self.first(sql, env.env_id)
             if row is None:
                 self.add([env], default=False)
+            # What is no number is damage, and is written anew.
             elif not isinstance(row[0], int) or row[0] < _now() - _USE_SECONDS:
                 with self.write() as db:
                     db.execute(
@@ -305,6 +308,7 @@ class Registry(Database):
             # ever.
             if held and not mutable and held != target and _rows.is_target(held):
                 return FullRef(*held)
+            # Also for the store alone, by which `alias_in` knows later what was seen where.
             if held != target or store:
                 row = (alias, *target, store)
                 db.execute("insert or replace into aliases values (?,?,?,?)", row)
@@ -359,6 +363,7 @@ class Registry(Database):
         """Record a created prefix; a name moves to it from a prefix that had it before."""
         with self.write() as db:
             # Paths go in as bytes that are cast: Python writes no text that is not UTF-8.
+            # Without a name nothing is found by this: in SQL no `null` equals another.
             db.execute("update prefixes set name=null where name=?", (name,))
             db.execute(
                 "insert or replace into prefixes values (cast(? as text),?,?,?,?,?)",
@@ -450,6 +455,7 @@ class Registry(Database):
         if self.read_only:
             return
         with self.write() as db:
+            # All of them anew, so that objects which are gone from the store leave this, too.
             db.execute("delete from named where store=?", (store,))
             rows = ((store, key, etag, names) for key, (etag, names) in named.items())
             db.executemany("insert into named values (?,?,?,?)", rows)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from envid.platforms import PLATFORMS, check_platform, host_platform
 from envid.redaction import redact
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["File", "Prepared", "Request", "platforms_of", "prepare"]
 
+# The latter is what Modular's `magic` calls it.
 _PIXI = ("pixi.toml", "mojoproject.toml")
 _CATEGORIES: tuple[Category, ...] = ("conda", "npconda", "pypi", "sys")
 
@@ -57,8 +58,7 @@ File = Path | str
 """A path, or the URL of a file."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What one environment must hold, as it was asked for.
 
     `files` are requirement files of any kind that reqparse tells by name and content, each a path
@@ -75,7 +75,8 @@ class Request:
     for it, that hold for packages which nothing else of the request names; they are PyPI packages
     where such are asked for, else conda packages. `python_unstated` is the version where neither
     the request nor a setting states one; empty, it is the newest that solves. `platforms_unstated`
-    are those where none are stated; none, it is this machine's.
+    are those where none are stated; none, it is this machine's. `contents` are what some of the
+    files are read as holding, whatever they hold by now.
 
     `locks` are lock files, beside which nothing else is asked for: of them, `groups`, `extras` and
     pixi's `environment` choose, `without_groups` leaves groups out, `default_groups` all those that
@@ -128,8 +129,7 @@ def _project_kind(file: File) -> str:
     return "pixi.toml" if name in _PIXI else "pyproject.toml"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A spec, and what resolving it needs but no id or description may hold.
 
     `origins` says of each requirement, and of each source, where it was asked for, and `places`, for
@@ -142,13 +142,13 @@ class Prepared:
 
     spec: EnvSpec
     platforms: tuple[str, ...]
+    origins: Mapping[str, str]
     bases: tuple[ResolvedEnv, ...] = ()
     beside: EnvSpec | None = None
-    origins: Mapping[str, str]
-    places: Mapping[str, Places] = field(default_factory=dict)
-    local_paths: Mapping[str, Path] = field(default_factory=dict)
+    places: Mapping[str, Places] = {}
+    local_paths: Mapping[str, Path] = {}
     implicit: tuple[Implicit, ...] = ()
-    pins: Mapping[str, Pins] = field(default_factory=dict)
+    pins: Mapping[str, Pins] = {}
     notes: tuple[str, ...] = ()
 
 
@@ -189,7 +189,7 @@ def prepare(
     alone = alone or bool(request.python and not request.all_files)
     if not requirements and not base and not alone and not pythons:
         raise _nothing(request)
-    texts = Texts(credentials=credentials)
+    texts = Texts(credentials)
     common: dict[str, list[str]] = defaultdict(list)
     special: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
@@ -203,6 +203,7 @@ def prepare(
     add(conda_bounds(constraints, settings))
     sources = sources_of(sets, settings, credentials)
     if request.python:
+        # One statement among others: where a file says otherwise, neither silently wins.
         pythons.append(PythonStatement.make(request.python, "--python"))
     system = settings.python_provider == "system"
     using = f"--using {request.using}"
@@ -246,7 +247,7 @@ def prepare(
     # setting.
     usual = (*settings.virtual_packages, *request.virtual)
     add_virtual_packages(
-        common, special, platforms, replace(settings, virtual_packages=usual), base
+        common, special, platforms, settings.replaced(virtual_packages=usual), base
     )
     _check_provider(requirements, settings)
     # Only now, with all that was added: a base may have brought them, or what nobody names.
@@ -303,7 +304,7 @@ def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Set
             f" `{settings.python_provider}`",
             "leave out `--python-provider`",
         )
-    return replace(settings, python_provider=provider)
+    return settings.replaced(python_provider=provider)
 
 
 def _add_base(

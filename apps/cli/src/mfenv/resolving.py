@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -20,9 +19,19 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from mfenv.request import Prepared
     from mfenv.site import Site
+    from resolvers.ahead import Ahead
     from resolvers.request import ResolveContext, Resolver
 
-__all__ = ["all_but", "channel_alias", "context_of", "find_packages", "names_there", "pypi_table"]
+__all__ = [
+    "all_but",
+    "channel_alias",
+    "context_of",
+    "find_packages",
+    "foresee",
+    "names_there",
+    "pypi_table",
+    "start_uv",
+]
 
 
 def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[ResolvedEnv, ...]:
@@ -51,6 +60,8 @@ def names_there(names: Iterable[str], envs: Iterable[ResolvedEnv]) -> tuple[str,
     for name in names:
         called = there & {name, name.lower(), normal_name(name)}
         if not called:
+            from difflib import get_close_matches
+
             near = get_close_matches(normal_name(name), sorted(there), n=1)
             raise InvalidRequest(
                 f"there is no package `{name}` to update",
@@ -60,27 +71,56 @@ def names_there(names: Iterable[str], envs: Iterable[ResolvedEnv]) -> tuple[str,
     return tuple(found)
 
 
+def foresee(site: Site, prepared: Prepared) -> None:
+    """Start the process of conda's solver, if a request is for that, while all else is made ready."""
+    conda = prepared.spec.options.python_provider == "conda" and not prepared.pins
+    if conda and site.settings.conda_resolver == "rattler":
+        from resolvers.engines import prepare
+
+        prepare(site.worker)
+
+
+def start_uv(site: Site, prepared: Prepared, preferred: Sequence[ResolvedEnv]) -> Ahead | None:
+    """Start uv, if a request is for that, while all else is made ready; it asks no server yet.
+
+    None for a request that is for another engine.
+    """
+    if prepared.spec.options.python_provider != "system" or prepared.pins:
+        return None
+    from resolvers.ahead import Ahead
+
+    return Ahead(prepared.spec, prepared.platforms, context_of(site, prepared, preferred))
+
+
 def find_packages(
     site: Site,
     prepared: Prepared,
     *,
     preferred: Sequence[ResolvedEnv],
     dry_run: bool,
+    ahead: Ahead | None = None,
 ) -> tuple[ResolvedEnv, ...]:
     """Resolve a spec for all its platforms, holding the packages of its bases.
 
     The packages of `preferred`, and its Python, are kept where that is possible. Wheels that had to
-    be built are kept in the cache and, unless it is a `dry_run`, in the store.
+    be built are kept in the cache and, unless it is a `dry_run`, in the store. `ahead` is a uv that
+    was started for it, if it was.
     """
+    if ahead and ahead.is_about(prepared.spec, prepared.platforms):
+        # It is at work while what takes its answer is imported.
+        ahead.ask()
+    else:
+        ahead = None
+        foresee(site, prepared)
     from mfenv.building import keep_built
     from resolvers.errors import IndexUnreachable, ResolveError, UnknownChannel
 
-    cache, store = site.cache, site.store
+    store, resolved_by = site.store, user_name()
     context = context_of(site, prepared, preferred)
     label = f"resolving for {', '.join(prepared.platforms)}"
     task = site.progress.start(label, None, "packages")
     try:
-        resolver = _resolver(site, prepared)
+        resolver = _resolver(site, prepared, context, ahead)
         resolutions = resolver.resolve(prepared.spec, prepared.platforms, context)
     # Engines know URLs; which file or option named one is known here.
     except (IndexUnreachable, UnknownChannel) as error:
@@ -103,14 +143,15 @@ def find_packages(
         task.done()
     # Before the description, which must not name a wheel that nobody has.
     for resolution in resolutions.values():
-        keep_built(resolution.artifacts, cache, None if dry_run else store)
+        if resolution.artifacts:
+            keep_built(resolution.artifacts, site.cache, None if dry_run else store)
     return ResolvedEnv.co_resolve(
         prepared.spec,
         {
             name: (resolution.python, resolution.packages)
             for name, resolution in resolutions.items()
         },
-        resolved_by=user_name(),
+        resolved_by=resolved_by,
         notes={name: resolution.notes for name, resolution in resolutions.items()},
         origins=prepared.places,
     )
@@ -123,7 +164,6 @@ def context_of(
     from mfenv.building import builder_python, known_wheel, shared_wheel
     from resolvers.request import ResolveContext
 
-    cache, store = site.cache, site.store
     return ResolveContext(
         cache_dir=site.home / "engines",
         local_paths=prepared.local_paths,
@@ -132,10 +172,11 @@ def context_of(
         held={base.platform: base.packages for base in prepared.bases},
         preferred={env.platform: env.packages for env in preferred},
         preferred_python=_preferred_python(prepared, preferred),
-        built_wheel=lambda key: shared_wheel(key, cache, store),
-        listing=cache.listing,
-        wheel=lambda package: known_wheel(package, cache, store),
-        keep=lambda package, path: cache.add(path, package.filename),
+        built_wheel=lambda key: shared_wheel(key, site.cache, site.store),
+        # The cache is made by its first use: conda's solver alone needs none.
+        listing=lambda package: site.cache.listing(package),  # noqa: PLW0108
+        wheel=lambda package: known_wheel(package, site.cache, site.store),
+        keep=lambda package, wheel: site.cache.add(wheel, package.filename),
         builder_python=lambda packages: builder_python(packages, site),
         patience=site.patience,
         progress=site.progress,
@@ -186,7 +227,9 @@ def pypi_table(site: Site) -> Path | None:
     return Path(table).expanduser() if table else None
 
 
-def _resolver(site: Site, prepared: Prepared) -> Resolver:
+def _resolver(
+    site: Site, prepared: Prepared, context: ResolveContext, ahead: Ahead | None
+) -> Resolver:
     spec, alias = prepared.spec, channel_alias(site)
     if prepared.pins:
         from resolvers.pinned import PinnedResolver
@@ -194,9 +237,14 @@ def _resolver(site: Site, prepared: Prepared) -> Resolver:
         return PinnedResolver(site.worker, prepared.pins, channel_alias=alias)
     # Before conda's own: such a spec counts as `pypi-only`, which would ask conda for Python.
     if spec.options.python_provider == "system":
+        if not ahead:
+            from resolvers.ahead import Ahead
+
+            ahead = Ahead(spec, prepared.platforms, context)
+            ahead.ask()
         from resolvers.pypi import PypiResolver
 
-        return PypiResolver()
+        return PypiResolver(ahead)
     if spec.env_type == "conda-only":
         from resolvers.conda import CondaResolver
 

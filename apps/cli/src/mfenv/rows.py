@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envid.ids import is_id
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 _WIDTH = 8  # of a digest, as `pkgcache.share.digests` packs it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvRow:
+class EnvRow(NamedTuple):
     """A resolved environment as a listing shows it.
 
     `size` is that of its packages in bytes, without the `unsized` whose size is not known; None
@@ -38,8 +36,7 @@ class EnvRow:
     unsized: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixRow:
+class PrefixRow(NamedTuple):
     """A prefix that was created on this machine; `used_at` is a POSIX time."""
 
     path: str
@@ -48,8 +45,7 @@ class PrefixRow:
     used_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remaining:
+class Remaining(NamedTuple):
     """What is left after a collection: the digests of packages, as `pkgcache.share.digests` packs them.
 
     `only_copies` are those of wheels that were built here and are in no store.

@@ -13,7 +13,7 @@ import json
 import tempfile
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ _OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
 # What Metaflow itself installs in a container, and what only resolving needs.
 _NOT_STAGED = ("auditwheel", "requests", "urllib3", "uv", "py-rattler")
 _AT_ONCE = 8
+# The first moment that an archive of this kind can say.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -96,8 +97,13 @@ def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Ru
     note.parent.mkdir(parents=True, exist_ok=True)
     # Whole or not at all: several runs of one user may stage at once.
     with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-        json.dump(asdict(runtime), file)
-    Path(file.name).replace(note)
+        work = Path(file.name)
+        try:
+            json.dump(asdict(runtime), file)
+            file.flush()
+            work.replace(note)
+        finally:
+            work.unlink(missing_ok=True)
     return runtime
 
 
@@ -136,7 +142,7 @@ def _asked(site: Site, platforms: Sequence[str], python: str) -> Prepared:
         Request(pypi=_imports(), python=python, sys=("__glibc=2.17",), platforms=tuple(platforms)),
         # Of what a user chooses only where packages come from: our code runs on the image's Python,
         # and was tested with releases.
-        replace(site.settings, python_provider="system", pre=False, seed=False),
+        site.settings.replaced(python_provider="system", pre=False, seed=False),
         Finder(site).find,
         site.credentials,
     )

@@ -10,22 +10,22 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
-from mfenv._setting_values import size, typed
+from mfenv._setting_values import KnownSetting, size, typed
 from mfenv.errors import InvalidSetting
+from mfenv.user import config_folder, data_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pkgcache.archives.records import PackageLimits
     from pkgcache.web.patience import Patience
 
 __all__ = [
+    "ALL_SETTINGS",
     "Settings",
     "cache_limits",
     "describe",
@@ -42,137 +42,158 @@ _OPTIONS = {"channels": "--channel", "platforms": "--platform"}
 _NO_SETTINGS = ("MFENV_DEBUG",)
 
 
-def _setting(default: Any, text: str, choices: Sequence[Any] = ()) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices})
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings in force; `origins` says of each where it came from.
 
     `notes` are on variables that look like settings and are none.
     """
 
-    home: str = _setting("", "directory of all local state; empty for the user's data directory")
-    store: str = _setting(
-        "", "URL of the shared store: `file:///DIR`, `s3://…`, `az://…`, `gs://…`"
+    # What was given; all else has its default. Nothing is set by name: settings do not change.
+    __slots__ = ("given", "notes", "origins")
+
+    home = KnownSetting("", "directory of all local state; empty for the user's data directory")
+    store = KnownSetting("", "URL of the shared store: `file:///DIR`, `s3://…`, `az://…`, `gs://…`")
+    platforms: KnownSetting[tuple[str, ...]] = KnownSetting(
+        (), "platforms to resolve for; none for this machine's"
     )
-    platforms: tuple[str, ...] = _setting((), "platforms to resolve for; none for this machine's")
-    python: str = _setting(
+    python = KnownSetting(
         "", "Python version of requests that state none; empty for the newest that solves"
     )
-    python_provider: str = _setting("conda", "where Python comes from: `conda` or `system`")
-    channels: tuple[str, ...] = _setting(("conda-forge",), "conda channels, in order")
-    channel_priority: str = _setting(
+    python_provider = KnownSetting("conda", "where Python comes from: `conda` or `system`")
+    channels: KnownSetting[tuple[str, ...]] = KnownSetting(
+        ("conda-forge",), "conda channels, in order"
+    )
+    channel_priority = KnownSetting(
         "strict", "`strict`: the first channel that has a name decides; or `flexible`, `disabled`"
     )
-    conda_resolver: str = _setting(
+    conda_resolver = KnownSetting(
         "rattler",
         "what chooses conda packages: `rattler`, which comes with mfenv, or `micromamba`, `mamba` or"
         " `conda` on PATH, or the path of one of these, with its own configuration",
     )
-    channel_alias: str = _setting("", "where channels named without a URL are; empty for conda's")
-    pypi_names: str = _setting(
+    channel_alias = KnownSetting("", "where channels named without a URL are; empty for conda's")
+    pypi_names = KnownSetting(
         "", "JSON file with the PyPI names of conda packages, in place of looking into them"
     )
-    index_url: str = _setting("pypi", "first package index; `pypi` is the public one")
-    extra_index_url: tuple[str, ...] = _setting((), "further package indexes, in order")
-    find_links: tuple[str, ...] = _setting((), "directories or pages with archives")
-    no_index: bool = _setting(False, "use no package index")
-    index_strategy: str = _setting(
+    index_url = KnownSetting("pypi", "first package index; `pypi` is the public one")
+    extra_index_url: KnownSetting[tuple[str, ...]] = KnownSetting(
+        (), "further package indexes, in order"
+    )
+    find_links: KnownSetting[tuple[str, ...]] = KnownSetting(
+        (), "directories or pages with archives"
+    )
+    no_index = KnownSetting(False, "use no package index")
+    index_strategy = KnownSetting(
         "first-index", "`first-index`: the first index that has a name decides its versions"
     )
-    mixed_resolver: str = _setting(
+    mixed_resolver = KnownSetting(
         "joint",
         "what chooses conda and PyPI packages for one environment: `joint`, which comes with mfenv,"
         " or the `conda-lock` on PATH",
         ("joint", "conda-lock"),
     )
-    pypi_resolver: str = _setting(
+    pypi_resolver = KnownSetting(
         "uv",
         "what chooses PyPI packages: `uv`, which comes with mfenv, or the `pip` on PATH with its own"
         " configuration",
         ("uv", "pip"),
     )
-    pre: bool = _setting(False, "accept pre-releases")
-    exclude_newer: str = _setting("", "ignore what was published at or after this moment")
-    virtual_packages: tuple[str, ...] = _setting(
+    pre = KnownSetting(False, "accept pre-releases")
+    exclude_newer = KnownSetting("", "ignore what was published at or after this moment")
+    virtual_packages: KnownSetting[tuple[str, ...]] = KnownSetting(
         (),
         "what target machines offer, over the defaults, such as `__glibc=2.28`, or for one platform"
         " `linux-64:__cuda=12.4`",
     )
-    detect_cuda: bool = _setting(
+    detect_cuda = KnownSetting(
         True, "take the CUDA driver of this machine for `__cuda` where it is the target"
     )
-    seed: bool = _setting(
+    seed = KnownSetting(
         False,
         "put the newest pip into environments, with setuptools and wheel where Python is older than"
         " 3.12",
     )
-    offline: bool = _setting(False, "resolve from what the engines have cached, without network")
-    local_only: bool = _setting(
+    offline = KnownSetting(False, "resolve from what the engines have cached, without network")
+    local_only = KnownSetting(
         False, "use what is on this machine: neither store nor channels, indexes or downloads"
     )
-    use_remote_latest: tuple[str, ...] = _setting(
+    use_remote_latest: KnownSetting[tuple[str, ...]] = KnownSetting(
         ("none",),
         "whose environments of the store answer a request that is not known here: `none`, `me`,"
         " `anyone` or the names of users",
     )
-    downloads: int = _setting(48, "downloads at a time")
-    network_silence: int = _setting(
+    downloads = KnownSetting(64, "downloads at a time")
+    network_silence = KnownSetting(
         30, "seconds that a server may be silent, whoever asks it, before it is asked again"
     )
-    network_speed: int = _setting(
+    network_speed = KnownSetting(
         1000, "bytes per second that a server must send over that time, else it is asked again"
     )
-    network_tries: int = _setting(3, "how often a server is asked in all that does not answer")
-    preferred_format: str = _setting(
+    network_tries = KnownSetting(3, "how often a server is asked in all that does not answer")
+    preferred_format = KnownSetting(
         "none",
         "format of conda packages in the store, which others are transmuted to: `conda`,"
         " `tar.bz2`, or `none` for the one they have",
         ("none", "conda", "tar.bz2"),
     )
-    transmute_level: int = _setting(
+    transmute_level = KnownSetting(
         3, "zstd level of what is transmuted to `.conda`, 1 to 19", range(1, 20)
     )
-    transmute_memory: str = _setting(
+    transmute_memory = KnownSetting(
         "100MiB", "what transmuting a package may take, beyond an interpreter; decides its threads"
     )
-    cache_size: str = _setting(
+    cache_size = KnownSetting(
         "", "what the package cache may hold, such as `20GB`; empty for no limit"
     )
-    cache_age: int = _setting(
+    cache_age = KnownSetting(
         0, "days after which an unused package leaves the package cache; 0 for no limit"
     )
-    always_verify: bool = _setting(
+    always_verify = KnownSetting(
         False, "hash every file of a package before it is linked, not only what may have changed"
     )
-    package_files: int = _setting(200_000, "files that one package may unpack to")
-    package_size: str = _setting("32GiB", "what one package may unpack to")
-    package_ratio: int = _setting(
+    package_files = KnownSetting(200_000, "files that one package may unpack to")
+    package_size = KnownSetting("32GiB", "what one package may unpack to")
+    package_ratio = KnownSetting(
         200, "how many times its own size a package may unpack to, beyond 64 MiB"
     )
-    locked: bool = _setting(
+    locked = KnownSetting(
         False,
         "take the environments of a flow's steps from the lock file beside it, or fail",
     )
-    joint_rounds: int = _setting(
+    joint_rounds = KnownSetting(
         50,
         "how many other choices of conda packages are tried where PyPI packages do not go with the"
         " first; 0 to leave it at that",
         range(1001),
     )
-    clobber: bool = _setting(
+    clobber = KnownSetting(
         False,
         "accept packages that bring the same module with different content, of which one will be"
         " there; a note says which",
     )
-    compile_bytecode: bool = _setting(False, "compile Python files when an environment is created")
-    link_scripts: bool = _setting(
+    compile_bytecode = KnownSetting(False, "compile Python files when an environment is created")
+    link_scripts = KnownSetting(
         False, "run the post-link scripts of conda packages, which can do whatever the user can"
     )
-    origins: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
-    notes: tuple[str, ...] = field(default=(), hash=False, compare=False)
+
+    def __init__(
+        self,
+        *,
+        origins: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        **values: Any,
+    ) -> None:
+        for name in values.keys() - ALL_SETTINGS.keys():
+            raise TypeError(f"there is no setting `{name}`")
+        self.given, self.origins, self.notes = values, origins or {}, notes
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all have the same values, wherever these came from."""
+        return isinstance(other, Settings) and all(
+            getattr(self, name) == getattr(other, name) for name in ALL_SETTINGS
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # nothing keeps them by their values
 
     @classmethod
     def load(
@@ -202,7 +223,7 @@ class Settings:
         # What comes later wins.
         for layer in layers:
             for name, value, origin in layer:
-                values[name] = typed(_known()[name], value, origin)
+                values[name] = typed(ALL_SETTINGS[name], value, origin)
                 origins[name] = origin
         return cls(**values, origins=origins, notes=tuple(_unknown(environ)))
 
@@ -210,23 +231,35 @@ class Settings:
         """These settings, and over them what stands on a command line, as `load` takes it."""
         values, origins = {}, dict(self.origins)
         for name, value, origin in _from_options(options):
-            values[name] = typed(_known()[name], value, origin)
+            values[name] = typed(ALL_SETTINGS[name], value, origin)
             origins[name] = origin
-        return replace(self, **values, origins=origins)
+        return self.replaced(**values, origins=origins)
+
+    def replaced(self, *, origins: Mapping[str, str] | None = None, **values: Any) -> Settings:
+        """These settings, but for some values and, where it is given, where they all came from."""
+        return Settings(
+            origins=self.origins if origins is None else origins,
+            notes=self.notes,
+            **{**self.given, **values},
+        )
 
     @property
     def home_path(self) -> Path:
         """The directory that holds the registry, the cache and the environments."""
         if self.home:
             return Path(self.home).expanduser().absolute()
-        from platformdirs import user_data_path
-
         try:
-            return user_data_path("mfenv")
+            return data_folder()
         except RuntimeError:
             raise InvalidSetting(
                 "this user has no home directory", "set MFENV_HOME to a directory of your own"
             ) from None
+
+
+ALL_SETTINGS: Mapping[str, KnownSetting[Any]] = {
+    name: setting for name, setting in vars(Settings).items() if isinstance(setting, KnownSetting)
+}
+"""All settings, by name."""
 
 
 def cache_limits(settings: Settings) -> tuple[int | None, float | None]:
@@ -275,22 +308,12 @@ def _size(name: str, settings: Settings) -> int:
 
 def describe(settings: Settings) -> Iterator[tuple[str, Any, str, str]]:
     """Name, value, origin and meaning of each setting; credentials in URLs are left out."""
-    for setting in _known().values():
-        value = getattr(settings, setting.name)
+    for name, setting in ALL_SETTINGS.items():
+        value = getattr(settings, name)
         shown = tuple(map(_shown, value)) if isinstance(value, tuple) else _shown(value)
-        if setting.name == "home":
+        if name == "home":
             shown = str(settings.home_path)
-        yield (
-            setting.name,
-            shown,
-            settings.origins.get(setting.name, "default"),
-            setting.metadata["help"],
-        )
-
-
-@cache
-def _known() -> dict[str, Any]:
-    return {setting.name: setting for setting in fields(Settings) if setting.metadata}
+        yield name, shown, settings.origins.get(name, "default"), setting.help
 
 
 def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
@@ -301,7 +324,7 @@ def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
-    for name in _known():
+    for name in ALL_SETTINGS:
         variable = f"MFENV_{name.upper()}"
         if variable in environ:
             yield name, environ[variable], variable
@@ -311,7 +334,11 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     """A note on each variable that is named like a setting, and is none."""
     for variable in sorted(environ):
         name = variable.removeprefix("MFENV_").lower()
-        if variable.startswith("MFENV_") and variable not in _NO_SETTINGS and name not in _known():
+        if (
+            variable.startswith("MFENV_")
+            and variable not in _NO_SETTINGS
+            and name not in ALL_SETTINGS
+        ):
             near = _nearest(name)
             meant = f"did you mean MFENV_{near.upper()}?" if near else "`mfenv config` lists them"
             yield f"the variable {variable} is no setting: {meant}"
@@ -320,14 +347,12 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
 def _nearest(name: str) -> str | None:
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(name, _known(), n=1)), None)
+    return next(iter(get_close_matches(name, ALL_SETTINGS, n=1)), None)
 
 
 def _from_files(directory: Path | None) -> Iterator[Iterator[tuple[str, Any, str]]]:
-    from platformdirs import user_config_path
-
     with suppress(RuntimeError):  # a user without a home directory has no file there
-        yield _from_file(user_config_path("mfenv") / "mfenv.toml", ())
+        yield _from_file(config_folder() / "mfenv.toml", ())
     # The nearest one alone: files further up add nothing to it.
     for path, table in project_files(directory):
         yield _from_file(path, table)
@@ -370,7 +395,7 @@ def _from_file(path: Path, table: tuple[str, ...]) -> Iterator[tuple[str, Any, s
     for key, value in data.items():
         name = key.replace("-", "_")
         origin = f"{path}:{_line_of(text, key)}"
-        if name not in _known():
+        if name not in ALL_SETTINGS:
             near = _nearest(name)
             raise InvalidSetting(
                 f"{origin}: there is no setting `{key}`",
@@ -391,6 +416,7 @@ def _toml(path: Path, text: str) -> dict[str, Any]:
 
 
 def _line_of(text: str, key: str) -> int:
+    # `tomllib` keeps no lines. A table further up may have the key, too: it is for messages alone.
     for number, line in enumerate(text.splitlines(), 1):
         if line.split("=", 1)[0].strip().strip("'\"") == key:
             return number

@@ -30,7 +30,7 @@ class Site:
     """One user's place under one set of settings; safe between threads, processes and users.
 
     Each part is made by its first use, once. `credentials` are logins beside those in the
-    settings, which are added to them.
+    settings, which are added to them. `may_fork`: see `pkgcache.worker.Worker`.
     """
 
     def __init__(
@@ -39,18 +39,12 @@ class Site:
         *,
         progress: Progress | None = None,
         credentials: Credentials | None = None,
+        may_fork: bool = False,
     ) -> None:
         from pkgcache.progress import NoProgress
-        from pkgcache.web.credentials import Credentials
 
-        self.credentials = credentials or Credentials()
+        self._credentials, self._may_fork = credentials, may_fork
         self.settings = settings = settings or Settings.load()
-        # Whoever asks these servers has their logins, even where a file names them without.
-        for url in (
-            *(settings.index_url, *settings.extra_index_url, *settings.find_links),
-            *(*settings.channels, settings.channel_alias),
-        ):
-            self.credentials.add(url)
         self.progress = progress or NoProgress()
         # Here, by which all that uses an `Environments` comes.
         for note in settings.notes:
@@ -72,6 +66,25 @@ class Site:
         return "cache" in self.__dict__
 
     @lazy
+    def credentials(self) -> Credentials:
+        """The logins of the settings, and those that were given beside them."""
+        from pkgcache.web.credentials import Credentials
+
+        credentials, settings = self._credentials or Credentials(), self.settings
+        # What it is chosen for may be a login, without which nobody fetches what it chose.
+        if settings.pypi_resolver == "pip" and not (settings.offline or settings.local_only):
+            from resolvers.engines import pip_logins
+
+            credentials.beside = pip_logins
+        # Whoever asks these servers has their logins, even where a file names them without.
+        for url in (
+            *(settings.index_url, *settings.extra_index_url, *settings.find_links),
+            *(*settings.channels, settings.channel_alias),
+        ):
+            credentials.add(url)
+        return credentials
+
+    @lazy
     def cache(self) -> PackageCache:
         """The local package cache."""
         from pkgcache.local.cache import PackageCache
@@ -87,7 +100,13 @@ class Site:
         """The process for what must not run in this one; it starts with its first call."""
         from pkgcache.worker import Worker
 
-        return Worker()
+        return Worker(may_fork=self._may_fork)
+
+    def let_go(self) -> None:
+        """End the worker of a process that is mfenv's alone: its command has asked all."""
+        # A program that may ask again keeps what its worker has read.
+        if self._may_fork and "worker" in self.__dict__:
+            self.worker.let_go()
 
     @lazy
     def store(self) -> EnvStore | None:
@@ -133,6 +152,10 @@ class Site:
 
         With `unpack` they are ready to be linked. Raises the errors of pkgcache.
         """
+        packages = tuple(packages)
+        # Nearly always all is here, and then neither a store nor a server is anybody's concern.
+        if self.cache.in_use(packages, unpacked=unpack):
+            return
         # The store goes before channels and indexes, which may have lost what was resolved once.
         if store is None and self.store:
             store = self.store.store
@@ -144,18 +167,9 @@ class Site:
     @contextmanager
     def lock(self, name: str, other: str) -> Iterator[None]:
         """Hold a lock of this home, which is gone when its holder is; `other` may hold it now."""
-        from filelock import FileLock, Timeout
+        from pkgcache.locks import lock
 
-        folder = self.home / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        mutex = FileLock(folder / f"{name}.lock")
-        try:
-            # Without waiting, so that a wait can be told first.
-            mutex.acquire(timeout=0)
-        except Timeout:
-            self.progress.note(f"waiting for {other}")
-            mutex.acquire()
-        try:
+        # Without a limit: whoever dies loses the lock, and whoever has it is at work.
+        place = self.home / "locks" / f"{name}.lock"
+        with lock(place, waiting_for=other, progress=self.progress):
             yield
-        finally:
-            mutex.release()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
-from mfenv.settings import Settings, project_files
+from mfenv.settings import ALL_SETTINGS, project_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,18 +24,17 @@ _WIDTH = 100
 def template() -> str:
     """The text of an `mfenv.toml` in which every setting has its default, in a comment."""
     parts = [_HEAD]
-    for setting in fields(Settings):
-        if setting.metadata:
-            about = textwrap.fill(
-                setting.metadata["help"],
-                _WIDTH,
-                initial_indent="# ",
-                subsequent_indent="# ",
-                break_on_hyphens=False,
-            )
-            # What JSON calls a text, a number, a list or a truth is one to TOML as well.
-            value = json.dumps(setting.default, ensure_ascii=False)
-            parts.append(f"{about}\n#{setting.name} = {value}\n")
+    for setting in ALL_SETTINGS.values():
+        about = textwrap.fill(
+            setting.help,
+            _WIDTH,
+            initial_indent="# ",
+            subsequent_indent="# ",
+            break_on_hyphens=False,
+        )
+        # What JSON calls a text, a number, a list or a truth is one to TOML as well.
+        value = json.dumps(setting.default, ensure_ascii=False)
+        parts.append(f"{about}\n#{setting.name} = {value}\n")
     return "\n".join(parts)
 
 

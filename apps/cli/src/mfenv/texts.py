@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -20,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["Texts"]
 
 
-@dataclass
 class Texts:
     """Requirements as a spec holds them, gathering what must stay beside the spec.
 
     `origins` and `paths` are as `Prepared` has them, `places` is what `placed_on` takes.
     """
 
-    credentials: Credentials
-    paths: dict[str, Path] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
-    places: list[Stated] = field(default_factory=list)
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self.paths: dict[str, Path] = {}
+        self.origins: dict[str, str] = {}
+        self.places: list[Stated] = []
 
     def of(self, requirement: Requirement, what: str) -> str:
         """The text of a requirement; `what` it is in a spec: a category, or `constraints`."""
@@ -42,7 +41,7 @@ class Texts:
             check_in_channel(requirement, Path(requirement.path))
         # Before its text becomes part of the spec, which has none of it.
         if requirement.secret_url:
-            self.credentials.add(requirement.secret_url)
+            self._credentials.add(requirement.secret_url)
         if requirement.category == "pypi":  # a MatchSpec holds its own
             text = " ".join([text, *(f"--hash={value}" for value in requirement.hashes)])
         return self.placed(what, text, str(requirement.origin), requirement.platforms)

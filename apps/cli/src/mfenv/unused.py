@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from envid.platforms import PLATFORMS
+from envid.requirements import normal_name
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["check_in_channel", "check_used", "unused", "unused_platforms", "unus
 
 _FETCHED = ("https", "http", "file", "git+https", "git+ssh", "git+file")
 # Of the variables of markers, what only the machine itself could tell; not where it is a text.
-_UNKNOWN = re.compile(r"(?<!['\"])\bplatform_(?:release|version)\b(?!['\"])")
+_UNKNOWN = r"(?<!['\"])\bplatform_(?:release|version)\b(?!['\"])"
 
 
 def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[str]:
@@ -29,9 +30,7 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
 
     `chosen` are the groups and extras that were asked for by name.
     """
-    from packaging.utils import canonicalize_name
-
-    chosen = {canonicalize_name(name) for name in chosen}
+    chosen = {normal_name(name) for name in chosen}
     for file in sets:
         yield from (f"{note.origin}: {note.text}" for note in file.notes)
         yield from _of_packages(file)
@@ -43,7 +42,7 @@ def unused(sets: Sequence[RequirementSet], chosen: Collection[str]) -> Iterator[
 
 def _of_packages(file: RequirementSet) -> Iterator[str]:
     for requirement in (*file.requirements, *file.constraints):
-        for variable in dict.fromkeys(_UNKNOWN.findall(requirement.marker or "")):
+        for variable in dict.fromkeys(re.findall(_UNKNOWN, requirement.marker or "")):
             yield (
                 f"{requirement.origin}: the marker of `{requirement.name or requirement.text}` is"
                 f" on `{variable}`, which is not known of a target: it is taken as empty"
@@ -142,14 +141,14 @@ def _check_wheel(requirement: Requirement) -> None:
     place = (requirement.url or requirement.path or "").partition("#")[0].partition("?")[0]
     if requirement.category != "pypi" or not requirement.name or not place.endswith(".whl"):
         return
-    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     filename = unquote(place.rpartition("/")[2])
     try:
         name = parse_wheel_filename(filename)[0]
     except InvalidWheelFilename:  # which is said by whoever reads it
         return
-    if name != canonicalize_name(requirement.name):
+    if name != normal_name(requirement.name):
         raise InvalidRequest(
             f"{requirement.origin}: `{filename}` is a wheel of `{name}`, and is asked for as"
             f" `{requirement.name}`",

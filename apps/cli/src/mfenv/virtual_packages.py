@@ -68,9 +68,6 @@ def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
 
     Raises `InvalidRequest` naming the place.
     """
-    from resolvers.errors import UnsupportedRequest
-    from resolvers.targets import Target
-
     for requirement in requirements:
         if requirement.category != "sys":
             continue
@@ -78,6 +75,9 @@ def check_floors(requirements: Iterable[Requirement], *, wheels: bool) -> None:
         name, _, version = text.partition("=")
         if name not in _OF_WHEELS or (not wheels and version[0].isdigit()):
             continue
+        from resolvers.errors import UnsupportedRequest
+        from resolvers.targets import Target
+
         try:
             Target.make("linux-64" if name == "__glibc" else "osx-64", [text])
         except UnsupportedRequest as error:

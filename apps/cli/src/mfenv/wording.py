@@ -35,6 +35,7 @@ def words(error: BaseException) -> tuple[str, str | None]:
     """The message and the hint for an error; only those that a user can cause have a hint."""
     if told := _of_the_machine(error):
         return told
+    # The errors of all our libraries have one, and none of these need be imported to know them.
     if hasattr(error, "hint"):
         return str(error), error.hint
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):

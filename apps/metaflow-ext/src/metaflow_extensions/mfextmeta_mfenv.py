@@ -2,7 +2,8 @@
 
 So does what only commands need that are run where a flow is written.
 
-Where that process is on another machine, this is part of the runtime: see `mfenv.staging`.
+Where that process is on another machine, this is part of the runtime: see
+`metaflow_extensions.mfenv.staging`.
 """
 
 from __future__ import annotations

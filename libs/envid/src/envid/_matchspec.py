@@ -13,20 +13,20 @@ from envid._text import shown
 from envid._urls import check_url
 from envid.errors import InvalidRequirement, InvalidSpec
 
-_PACKAGE_URL = re.compile(r"[^\s#]+(?:\.conda|\.tar\.bz2)(?:#[0-9a-f]{32}|#[0-9a-f]{64})?")
-_NAME_END = re.compile(r"[\s=<>!~]")
-_NAME = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]*")
+_PACKAGE_URL = r"[^\s#]+(?:\.conda|\.tar\.bz2)(?:#[0-9a-f]{32}|#[0-9a-f]{64})?"
+_NAME_END = r"[\s=<>!~]"
+_NAME = r"[A-Za-z0-9_*][A-Za-z0-9_.*-]*"
 _VALUE = r"[A-Za-z0-9_.*+!-]+"
 _BOUND = rf"(?:[=!~<>]=|[=<>])?{_VALUE}"
-_VERSION = re.compile(rf"\(*{_BOUND}\)*(?:[,|]\(*{_BOUND}\)*)*")
+_VERSION = rf"\(*{_BOUND}\)*(?:[,|]\(*{_BOUND}\)*)*"
 # Behind an operator, a comma or an opening bracket comes a version, and a build behind a version.
-_BUILD = re.compile(r"(.*[^=!~<>,|( ])([ =])([A-Za-z0-9_.*+-]+)")
-_PAIR = re.compile(r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|\[[^\[\]]*\]|[^,'"\s\[\]]+)\s*,""")
+_BUILD = r"(.*[^=!~<>,|( ])([ =])([A-Za-z0-9_.*+-]+)"
+_PAIR = r"""\s*([a-z0-9_]+)\s*=\s*('[^']*'|"[^"]*"|\[[^\[\]]*\]|[^,'"\s\[\]]+)\s*,"""
 
 
 def normal_matchspec(category: str, text: str) -> str:
     """The normal spelling of a MatchSpec; raises `InvalidRequirement`."""
-    if "://" in text and _PACKAGE_URL.fullmatch(text):
+    if "://" in text and re.fullmatch(_PACKAGE_URL, text):
         return _url(category, text, text)
     head, inside = _parts(text)
     # The last of them: the host of a channel may be an IPv6 address with one in it.
@@ -41,11 +41,11 @@ def normal_matchspec(category: str, text: str) -> str:
 
 def matchspec_name(text: str) -> str:
     """The name in a MatchSpec in its normal spelling, which may be a pattern."""
-    if "://" in text and _PACKAGE_URL.fullmatch(text):
+    if "://" in text and re.fullmatch(_PACKAGE_URL, text):
         file = re.sub(r"(?:\.conda|\.tar\.bz2)(?:#.*)?$", "", text).rpartition("/")[2]
         return file.rsplit("-", 2)[0]
     spec = _parts(text)[0].rpartition("::")[2]
-    end = _NAME_END.search(spec)
+    end = re.search(_NAME_END, spec)
     return spec[: end.start()] if end else spec
 
 
@@ -70,9 +70,9 @@ def _url(category: str, text: str, url: str) -> str:
 
 def _name(category: str, text: str, spec: str) -> tuple[str, str]:
     spec = spec.strip()
-    end = _NAME_END.search(spec)
+    end = re.search(_NAME_END, spec)
     name = spec[: end.start()] if end else spec
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise _refused(
             category, text, f"`{shown(name)}` is not a name" if name else "it has no name"
         )
@@ -84,9 +84,9 @@ def _version(category: str, text: str, given: str) -> str:
     squeezed = _squeezed(given)
     if not squeezed:
         return ""
-    with_build = _BUILD.fullmatch(squeezed)
+    with_build = re.fullmatch(_BUILD, squeezed)
     version, separator, build = with_build.groups() if with_build else (squeezed, "", "")
-    if not _VERSION.fullmatch(version) or version.count("(") != version.count(")"):
+    if not re.fullmatch(_VERSION, version) or version.count("(") != version.count(")"):
         raise _refused(category, text, f"`{shown(squeezed)}` is not a version")
     # Without an operator, the version would be part of the name.
     joint = "" if version[0] in "=!~<>" else " "
@@ -110,7 +110,7 @@ def _keys(category: str, text: str, inside: str) -> str:
     rest, at = f"{inside[1:-1]},", 0
     while at < len(rest):
         # The comma at the end, put there above, lets every pair be read alike.
-        pair = _PAIR.match(rest, at)
+        pair = re.compile(_PAIR).match(rest, at)
         if not pair or pair[1] in pairs or inside[-1] != "]":
             raise _refused(category, text, f"`{shown(inside)}` is not `[key='value', ...]`")
         pairs[pair[1]] = _value(category, text, pair[1], pair[2])

@@ -171,6 +171,7 @@ def _source(path: str, kind: str, url: str) -> Source:
 
 def _origin(package: NetflixPackage) -> BuiltFrom | None:
     """What a wheel was built from, where its URL is not that of the wheel."""
+    # The `+` of a local version may stand there as `%2B`.
     if unquote(package.url).endswith(f"/{package.filename}.whl"):
         return None
     if package.url.endswith(_SDISTS):

@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _EXTRAS = rf" ?{_NAME} ?(?:, ?{_NAME} ?)*"
+# Numbers as `Version` writes them, too: `1.01` is `1.1` to PEP 440, and is left to it.
 _N = r"(?:0|[1-9][0-9]{0,17})"
 # Small on purpose: to compile an expression for a whole requirement takes longer than to use it.
-_PLAIN = re.compile(rf"({_NAME})(?: ?\[({_EXTRAS})\])?(| ?[=!<>~].*)")
-_PLAIN_CLAUSE = re.compile(
+_PLAIN = rf"({_NAME})(?: ?\[({_EXTRAS})\])?(| ?[=!<>~].*)"
+_PLAIN_CLAUSE = (
     rf" ?([=!<>~]=|[<>]) ?{_N}(\.{_N})*((?:(?:a|b|rc){_N})?(?:\.post{_N})?(?:\.dev{_N})?)(\.\*)? ?"
 )
-_EXTRA_LIST = re.compile(rf"(?:{_EXTRAS})?")
+_EXTRA_LIST = rf"(?:{_EXTRAS})?"
 
-_URL = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z-]+|https?|ftp|file|ssh|git):", re.IGNORECASE)
-_HASH_OPTION = re.compile(r"\s--hash[=\s]")
+_URL = r"(?i)(?:(?:git|hg|svn|bzr)\+[a-z-]+|https?|ftp|file|ssh|git):"
+_HASH_OPTION = r"\s--hash[=\s]"
+# Those that pip takes in `--hash`; md5 and sha1 are not among them.
 _HASH_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
-_MARKER_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[()]|[<>=!~]+|[A-Za-z_.]+""")
+_MARKER_WORD = r"""'[^']*'|"[^"]*"|[()]|[<>=!~]+|[A-Za-z_.]+"""
+# What PEP 345 and setuptools called them, which `packaging` reads as well.
 _MARKER_NAMES = {
     "os.name": "os_name",
     "sys.platform": "sys_platform",
@@ -48,16 +51,17 @@ def normal_name(name: str) -> str:
 
 def normal_requirement(text: str) -> str:
     """The normal spelling of a requirement; raises `InvalidRequirement`."""
-    body, *hashes = _HASH_OPTION.split(text)
+    body, *hashes = re.split(_HASH_OPTION, text)
     body = body.rstrip()
     # Most requirements are plain, and read without importing `packaging`.
-    normal = _plain(body) or (_unnamed(body) if _URL.match(body) else _pep508(body))
+    normal = _plain(body) or (_unnamed(body) if re.match(_URL, body) else _pep508(body))
     return " ".join([normal, *sorted({f"--hash={_digest(text, digits)}" for digits in hashes})])
 
 
 def normal_specifiers(text: str) -> str:
     """The normal spelling of a PEP 440 specifier set; raises `ValueError`."""
-    if plain := _plain_clauses(text):
+    plain = _plain_clauses(text)
+    if plain or not text:
         return plain
     from packaging.specifiers import SpecifierSet
 
@@ -69,7 +73,7 @@ def normal_specifiers(text: str) -> str:
 
 def _plain(text: str) -> str:
     """The normal spelling if nothing but a name, extras and plain clauses stand there, else none."""
-    plain = _PLAIN.fullmatch(text)
+    plain = re.fullmatch(_PLAIN, text)
     if not plain:
         return ""
     name, extras, rest = plain.groups()
@@ -80,9 +84,9 @@ def _plain(text: str) -> str:
 
 
 def _plain_clauses(text: str) -> str:
-    clauses = text.split(",")
+    clauses = text.split(",") if text else []
     for clause in clauses:
-        parts = _PLAIN_CLAUSE.fullmatch(clause)
+        parts = re.fullmatch(_PLAIN_CLAUSE, clause)
         if not parts:
             return ""
         operator, more, suffix, star = parts.groups()
@@ -135,6 +139,7 @@ def _pep508(text: str) -> str:
         raise _refused(text, _what_is_wrong(text)) from None
     named = _named(requirement.name, requirement.extras)
     if not requirement.url:
+        # Out of the text, not by `requirement.marker`: how that is written is up to `packaging`.
         return f"{named}{clauses}{_marker(';', text.partition(';')[2])}"
     _check_url(text, requirement.url)
     if not has_scheme(requirement.url):
@@ -168,8 +173,9 @@ def _unnamed(text: str) -> str:
 
 
 def _split_extras(url: str) -> tuple[str, str]:
+    # What a bracket at the end holds is no list of names where it is that of an IPv6 host.
     head, bracket, inside = url.removesuffix("]").rpartition("[")
-    if not (url.endswith("]") and bracket and _EXTRA_LIST.fullmatch(inside)):
+    if not (url.endswith("]") and bracket and re.fullmatch(_EXTRA_LIST, inside)):
         return url, ""
     return head.rstrip(), _named("", inside.split(","))
 
@@ -230,7 +236,7 @@ def _wrong_marker(marker: str) -> str:
 
 def _marker(mark: str, text: str) -> str:
     """A marker that `packaging` takes for well-formed, with single spaces between its words."""
-    tokens = [_MARKER_NAMES.get(token, token) for token in _MARKER_TOKEN.findall(text)]
+    tokens = [_MARKER_NAMES.get(token, token) for token in re.findall(_MARKER_WORD, text)]
     marker = mark if tokens else ""
     for at, word in enumerate(tokens):
         tight = word == ")" or (at and tokens[at - 1] == "(")

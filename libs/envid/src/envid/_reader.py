@@ -76,6 +76,7 @@ class Fields:
         value = self.take(name)
         if not is_number(value, 1):
             raise InvalidDescription(name, "is not a version number")
+        # Lower ones are read by every later envid.
         if value > known:
             raise UnknownSchemaVersion(name, value, known)
 
@@ -146,6 +147,7 @@ def parsed(text: str | bytes) -> Any:
         # Python takes the last of two equal names, and NaN; other readers do not, and would see
         # something else under the same id.
         return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    # Raised by the hooks, and a ValueError too: it says what the next clause would not.
     except InvalidDescription:
         raise
     except (ValueError, RecursionError) as error:

@@ -7,18 +7,20 @@ import re
 from envid._text import has_secret_parameter, is_safe
 from envid.errors import InvalidSpec
 
-# Nearly every URL is of this form, which has no place for a credential outside `/t/`.
+# Nearly every URL, and every name in place of one, is of this form, which has no place for a
+# credential outside `/t/`.
 _PLAIN = re.compile(
     r"(?:https?|file)://[A-Za-z0-9.-]*(?::[0-9]+)?(?:/[A-Za-z0-9._~!$'()*+,;=:%/-]*)?"
+    r"|[A-Za-z0-9._-]+"
 )
 # A token of a conda channel, wherever it stands; `/t/` alone is also the letter of a file pool.
-_CHANNEL_TOKEN = re.compile(r"^/?t/[^/]+/|/t/[a-z]{2}-[0-9a-f]{8}-")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]")
+_IN_CHANNEL = r"^/?t/[^/]+/|/t/[a-z]{2}-[0-9a-f]{8}-"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]"
 
 
 def has_scheme(url: str) -> bool:
     """Whether `url` says by which scheme it is read, as RFC 3986 asks of an absolute one."""
-    return _SCHEME.match(url) is not None
+    return re.match(_SCHEME, url) is not None
 
 
 def check_url(field: str, url: str) -> str:
@@ -38,10 +40,11 @@ def check_url(field: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         host = f" at `{parts.hostname}`" if parts.hostname else ""
+    # `from None`, since `urlsplit` quotes the host in its error, and the login in front of it.
     except ValueError:
         raise InvalidSpec(field, "it is not a URL") from None
     secret = parts.password or (parts.username and not parts.scheme.endswith("ssh"))
-    if secret or _CHANNEL_TOKEN.search(f"{parts.path}/") or has_secret_parameter(url):
+    if secret or re.search(_IN_CHANNEL, f"{parts.path}/") or has_secret_parameter(url):
         raise InvalidSpec(
             field,
             f"the URL{host} holds a credential",

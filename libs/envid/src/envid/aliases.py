@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from envid._text import is_safe, shown
@@ -40,19 +39,18 @@ MUTABLE_TAGS = frozenset({"latest", "candidate", "stable"})
 
 # A part becomes a file name in some stores, and those end at 255 bytes.
 _PART = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,127}")
-_PREFIX = re.compile(r"[0-9a-f]{8,40}")
-_PAST = re.compile(r"(.*[^~])~([1-9][0-9]{0,5})")
-_OTHERS = re.compile(r"[^a-z0-9_.-]+")
+_PREFIX = r"[0-9a-f]{8,40}"
+_PAST = r"(.*[^~])~([1-9][0-9]{0,5})"
+_OTHERS = r"[^a-z0-9_.-]+"
 _STEP = "step"
-_STEP_PART = re.compile(r"[^\s/:]+")
+_STEP_PART = r"[^\s/:]+"
 _GRAMMAR = (
     "names and tags are made of `a-z`, `0-9`, `_`, `-` and `.`, "
     "at most 128 between two slashes, as in `team/name:tag`"
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alias:
+class Alias(NamedTuple):
     """A name and a tag, given to a resolved environment."""
 
     name: str
@@ -67,8 +65,7 @@ class Alias:
         return f"{self.name}:{self.tag}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRef:
+class StepRef(NamedTuple):
     """A step of a Metaflow run, or one task of it."""
 
     flow: str
@@ -81,8 +78,7 @@ class StepRef:
         return f"step:{self.flow}/{self.run}/{self.step}{tail}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastRef:
+class PastRef(NamedTuple):
     """What an alias meant before: the meaning that is so many back, one or more, from the present."""
 
     alias: Alias
@@ -102,8 +98,7 @@ class FullRef(NamedTuple):
         return f"{self.req_id}:{self.full_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReqRef:
+class ReqRef(NamedTuple):
     """The default environment of a request."""
 
     req_id: str
@@ -112,8 +107,7 @@ class ReqRef:
         return self.req_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixRef:
+class PrefixRef(NamedTuple):
     """The first digits of an id; which id, only a caller can say who can look up candidates."""
 
     digits: str
@@ -135,12 +129,12 @@ def parse_ref(text: str) -> Ref:
     # Ids before aliases: `_alias` gives out no name that reads like an id.
     if is_id(text):
         return ReqRef(req_id=text)
-    if _PREFIX.fullmatch(text):
+    if re.fullmatch(_PREFIX, text):
         return PrefixRef(digits=text)
     head, _, tail = text.partition(":")
     if is_id(head) and is_id(tail):
         return FullRef(req_id=head, full_id=tail)
-    if past := _PAST.fullmatch(text):
+    if past := re.fullmatch(_PAST, text):
         return PastRef(alias=_alias(past[1]), back=int(past[2]))
     return _alias(text)
 
@@ -157,7 +151,7 @@ def parse_alias(text: str) -> Alias:
 
 def _step(text: str) -> StepRef:
     parts = text.removeprefix(f"{_STEP}:").split("/")
-    fine = is_safe(text) and all(_STEP_PART.fullmatch(part) for part in parts)
+    fine = is_safe(text) and all(re.fullmatch(_STEP_PART, part) for part in parts)
     if not fine or len(parts) not in (3, 4):
         raise InvalidAlias(
             text, "it is not a pathspec", "write `step:Flow/run/step` or `step:Flow/run/step/task`"
@@ -190,7 +184,7 @@ def _alias(text: str) -> Alias:
             raise InvalidAlias(text, f"`{shown(part)}` cannot be a {where}", _grammar(text))
     if name == _STEP:
         raise InvalidAlias(text, f"`{_STEP}:` begins a pathspec", "take another name")
-    if _PREFIX.fullmatch(name):
+    if re.fullmatch(_PREFIX, name):
         raise InvalidAlias(text, "the name reads as the digits of an id", "add a word to the name")
     return Alias(name=name, tag=tag or DEFAULT_TAG)
 
@@ -204,7 +198,7 @@ def _grammar(text: str) -> str:
     if tilde and _is_alias(name):
         return f"write `{name}`, or, where a past one is taken, `{name}~1` for what it named before"
     name, _, tag = text.lower().partition(":")
-    parts = [_OTHERS.sub("-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
+    parts = [re.sub(_OTHERS, "-", part)[:128].strip("-.") for part in (*name.split("/"), tag)]
     # Its errors come back to this, once: what is nearest to `near` is itself.
     near = "/".join(filter(None, parts[:-1])) + (f":{parts[-1]}" if parts[-1] else "")
     if "://" not in text and near != text and _is_alias(near):

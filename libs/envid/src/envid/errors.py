@@ -28,6 +28,7 @@ class InvalidSpec(ValueError, EnvidError):
     """A field of a spec has a value that it cannot have."""
 
     def __init__(self, field: str, reason: str, hint: str | None = None) -> None:
+        # All that was taken, in its order: pickles and copies are made by calling this with `args`.
         super().__init__(field, reason, hint)
         self.field, self.reason, self.hint = field, reason, hint
 

@@ -84,6 +84,7 @@ def top_level(needs: Mapping[_T, Iterable[_T]]) -> list[_T]:
     needed = {need for key, others in needs.items() for need in others if need != key}
     top: list[_T] = []
     seen: set[_T] = set()
+    # Those that nobody needs come first: what is left then is circles with no way into them.
     for key in sorted(needs, key=lambda key: key in needed):
         if key not in seen:
             below = reached(needs, [key])
@@ -141,6 +142,7 @@ class Ways(Generic[_T]):
         waiting = deque([goal])
         while waiting:
             here = waiting.popleft()
+            # Each once: a need that is listed twice is not two ways.
             for key in dict.fromkeys(needing.get(here, ())):
                 if key not in self._far:
                     self._far[key] = self._far[here] + 1
@@ -168,4 +170,5 @@ class Ways(Generic[_T]):
                 continue
             needs = dict.fromkeys(self._needs.get(path[-1], ()))
             nearer = [need for need in needs if self._far.get(need) == left - 1]
+            # The last is taken out first, so that ways come in the order of the needs.
             ahead.extend((*path, need) for need in reversed(nearer))

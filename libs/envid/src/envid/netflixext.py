@@ -43,6 +43,7 @@ __all__ = [
 MANIFEST_VERSION = 1
 """Version of the manifests that are read."""
 
+# Early releases wrote `pip` for what later ones call `pypi`, also in the names of types.
 _KINDS = {"conda": "conda", "pip": "pypi", "pypi": "pypi"}
 _TYPES = {name: name for name in ("conda-only", "mixed", "pypi-only")} | {"pip-only": "pypi-only"}
 _FORMATS = {"conda": (".conda", ".tar.bz2"), "pypi": (".whl", ".tar.gz", ".zip")}
@@ -238,6 +239,7 @@ def _sha1(items: Iterable[str]) -> str:
 
 
 def _fields(data: Any, optional: Mapping[str, Any]) -> Fields:
+    # Nobody closes these: our ids are made anew, and what is passed over is in none of them.
     return Fields({**optional, **_object(data)})
 
 
@@ -333,6 +335,7 @@ def _package(data: Any) -> NetflixPackage:
     fields = _fields(data, {"cache_info": {}})
     kind = _choice("_type", fields.text("_type"), _KINDS)
     filename = fields.text("filename")
+    # In this order: the name of any wheel could also be read as that of an sdist.
     forms = (_CONDA,) if kind == "conda" else (_WHEEL, _SDIST)
     parts = next(filter(None, (form.fullmatch(filename) for form in forms)), None)
     if parts is None:

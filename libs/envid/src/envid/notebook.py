@@ -34,6 +34,7 @@ def packages_table(packages: Iterable[Package]) -> Html:
     """All packages, folded up below their number and the sum of their sizes."""
     every = tuple(packages)
     size = sum(package.size or 0 for package in every)
+    # A sum without those whose size nobody knows is a lower bound.
     unsized = "+" * any(package.size is None for package in every)
     count = f"{len(every)} package{'' if len(every) == 1 else 's'}, {size_text(size)}{unsized}"
     heads = (element("th", title, scope="col") for title in ("package", "version", "kind", "size"))

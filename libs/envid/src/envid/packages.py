@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envid._pypi import normal_name
 from envid._reader import Fields, is_number
@@ -30,16 +29,14 @@ _VERSION = re.compile(r"[A-Za-z0-9_.+!-]+")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hashes:
+class Hashes(NamedTuple):
     """Lower-case hex digests of an artifact. An md5 alone serves channels that have no sha256."""
 
     sha256: str | None = None
     md5: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltFrom:
+class BuiltFrom(NamedTuple):
     """The source that a wheel was built from: an sdist, a commit, or a directory's content.
 
     `sha256` is the digest of an sdist or of a directory's content, `commit` that of a repository.
@@ -52,8 +49,7 @@ class BuiltFrom:
     subdirectory: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transmuted:
+class Transmuted(NamedTuple):
     """The same conda package in the other format, which a store holds in its place.
 
     `sha256` and `size` in bytes are those of the other archive.
@@ -64,8 +60,7 @@ class Transmuted:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class Package(NamedTuple):
     """An artifact: what it is, where it comes from, and the hashes that prove it.
 
     `depends` names the packages of the environment that this needs. `source` is the channel

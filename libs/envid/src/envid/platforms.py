@@ -53,6 +53,7 @@ def check_platform(text: str) -> str:
 def host_platform() -> str:
     """The platform of the running interpreter; raises `InvalidSpec` where that is not known."""
     subdir = _MACHINES.get((sys.platform, platform.machine().lower()))
+    # One that is not in the table is refused by the name that it would have.
     return check_platform(subdir or f"{sys.platform}-{platform.machine().lower()}")
 
 

@@ -15,7 +15,7 @@ _HIDDEN = "***"
 # What ends a URL within a sentence; a single quote may be part of a password.
 _OUT = r" \t\r\n\f\v`\"<>"
 _IN, _HOST = rf"[^{_OUT}]", rf"[^{_OUT}/?#@:\[]"
-_LOGIN = re.compile(
+_LOGIN = (
     r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?:"
     rf"(?P<login>[^{_OUT}/?#]*)@"
     # No port, and an `@` further on: a password with `/`, `?`, `#` or a space as it is.
@@ -27,23 +27,22 @@ _LOGIN = re.compile(
     r")"
 )
 # Behind a login that was hidden: an `@` in the path may be in the password, but for a revision.
-_MORE = re.compile(rf"(?<![\w+])(https?://){re.escape(_HIDDEN)}@{_IN}*@")
+_MORE = rf"(?<![\w+])(https?://){re.escape(_HIDDEN)}@{_IN}*@"
 # A proxy may be given without a scheme.
-_PROXY = re.compile(rf"(?<![^{_OUT}='(])[^{_OUT}:/@='(]+:[^{_OUT}/@']+@(?=[\w.-])")
-_TOKEN = re.compile(rf"(://[^{_OUT}/]*/t/|/t/(?=[a-z]{{2}}-[0-9a-f]{{8}}-))[^{_OUT}/]+")
-_TAIL = re.compile(rf"(://[^{_OUT}?#]*)(\?[^{_OUT}#]*)?(#{_IN}*)?")
+_PROXY = rf"(?<![^{_OUT}='(])[^{_OUT}:/@='(]+:[^{_OUT}/@']+@(?=[\w.-])"
+_TOKEN = rf"(://[^{_OUT}/]*/t/|/t/(?=[a-z]{{2}}-[0-9a-f]{{8}}-))[^{_OUT}/]+"
+_TAIL = rf"(://[^{_OUT}?#]*)(\?[^{_OUT}#]*)?(#{_IN}*)?"
 # Where a URL was taken for a path.
-_COLLAPSED = re.compile(r"\b((?:https?|ssh|git\+[a-z]+):)/(?=[^/\s])")
+_COLLAPSED = r"\b((?:https?|ssh|git\+[a-z]+):)/(?=[^/\s])"
 # Outside of URLs: in a URL that has lost its beginning, in a header, in a connection string.
-_LOOSE = re.compile(
-    r"((?:(?<=[?&;])(?:[\w.-]*(?:token|password|secret|signature|credential|api[_-]?key)|sig)"
+_LOOSE = (
+    r"(?i)((?:(?<=[?&;])(?:[\w.-]*(?:token|password|secret|signature|credential|api[_-]?key)|sig)"
     r"|\b(?:AccountKey|SharedAccessKey|SharedAccessSignature))="
-    rf"|\bauthorization: ?\w+ )(?!{re.escape(_HIDDEN)})[^&#;\s`\"'<>)]+",
-    re.IGNORECASE,
+    rf"|\bauthorization: ?\w+ )(?!{re.escape(_HIDDEN)})[^&#;\s`\"'<>)]+"
 )
 # What was hidden before, of a file whose line is named.
-_WAS_HIDDEN = re.compile(rf"{re.escape(_HIDDEN)}(:\d+)?")
-_END = re.compile(r"[')\],.;:]+$")
+_WAS_HIDDEN = rf"{re.escape(_HIDDEN)}(:\d+)?"
+_END = r"[')\],.;:]+$"
 
 
 def redact(text: str) -> str:
@@ -53,14 +52,16 @@ def redact(text: str) -> str:
     names an account that everybody shares.
     """
     if ":/" in text:
-        text = _COLLAPSED.sub(r"\1//", text)
+        text = re.sub(_COLLAPSED, r"\1//", text)
     if "@" in text:
-        text = _PROXY.sub(f"{_HIDDEN}@", _MORE.sub(rf"\1{_HIDDEN}@", _LOGIN.sub(_no_login, text)))
+        text = re.sub(
+            _PROXY, f"{_HIDDEN}@", re.sub(_MORE, rf"\1{_HIDDEN}@", re.sub(_LOGIN, _no_login, text))
+        )
     if "/t/" in text:
-        text = _TOKEN.sub(rf"\1{_HIDDEN}", text)
+        text = re.sub(_TOKEN, rf"\1{_HIDDEN}", text)
     if "://" in text:
-        text = _TAIL.sub(_no_values, text)
-    return _LOOSE.sub(rf"\1{_HIDDEN}", text) if "=" in text or ": " in text else text
+        text = re.sub(_TAIL, _no_values, text)
+    return re.sub(_LOOSE, rf"\1{_HIDDEN}", text) if "=" in text or ": " in text else text
 
 
 def _no_login(match: re.Match[str]) -> str:
@@ -73,7 +74,7 @@ def _no_login(match: re.Match[str]) -> str:
 def _no_values(match: re.Match[str]) -> str:
     start, query, fragment = match[1], match[2] or "", match[3] or ""
     # A full stop or a quotation mark behind a URL belongs to the sentence.
-    end = _END.search(fragment or query)
+    end = re.search(_END, fragment or query)
     if end and not fragment:
         query = query[: -len(end[0])]
     shown = "&".join(_no_value(*pair.partition("=")) for pair in query[1:].split("&"))
@@ -83,4 +84,6 @@ def _no_values(match: re.Match[str]) -> str:
 def _no_value(name: str, equals: str, value: str) -> str:
     if not equals:
         name, value = "", name
-    return name + equals + (value if _WAS_HIDDEN.fullmatch(value) else _HIDDEN)
+    # Nothing keeps no secret: what stands behind a lone `?` may be a sentence.
+    shown = not value or re.fullmatch(_WAS_HIDDEN, value)
+    return name + equals + (value if shown else _HIDDEN)

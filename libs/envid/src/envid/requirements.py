@@ -20,11 +20,11 @@ __all__ = ["CATEGORIES", "check_url", "name_of", "normal_name", "normalize", "no
 
 CATEGORIES = ("conda", "npconda", "pypi", "sys")
 
-_SYS = re.compile(r"(__[a-z0-9_]+) ?={1,2} ?([a-z0-9_.+!-]+)(?: ?= ?([a-z0-9_.+-]+))?")
-_NAMED = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?(?=$|[ \[<>=!~;@])")
+_SYS = r"(__[a-z0-9_]+) ?={1,2} ?([a-z0-9_.+!-]+)(?: ?= ?([a-z0-9_.+-]+))?"
+_NAMED = r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?(?=$|[ \[<>=!~;@])"
 # conda writes `=3.11` for it.
-_SERIES = re.compile(r"=?([0-9]+(?:\.[0-9]+)?)(?:\.\*)?")
-_RELEASE = re.compile(r"=?([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
+_SERIES = r"=?([0-9]+(?:\.[0-9]+)?)(?:\.\*)?"
+_RELEASE = r"=?([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)"
 
 
 def normalize(category: str, text: str) -> str:
@@ -58,7 +58,7 @@ def name_of(category: str, text: str) -> str:
     """
     if category in ("conda", "npconda"):
         return matchspec_name(text)
-    name = _NAMED.match(text)
+    name = re.match(_NAMED, text)
     return name[0] if name else ""
 
 
@@ -69,9 +69,9 @@ def normalize_python(text: str) -> str:
     Python. Raises `InvalidSpec`.
     """
     text = text.strip()
-    if series := _SERIES.fullmatch(text):
+    if series := re.fullmatch(_SERIES, text):
         text = f"=={series[1]}.*"
-    elif release := _RELEASE.fullmatch(text):
+    elif release := re.fullmatch(_RELEASE, text):
         text = f"=={release[1]}"
     try:
         return normal_specifiers(text)
@@ -84,7 +84,7 @@ def normalize_python(text: str) -> str:
 
 
 def _virtual_package(text: str) -> str:
-    parts = _SYS.fullmatch(" ".join(text.lower().split()))
+    parts = re.fullmatch(_SYS, " ".join(text.lower().split()))
     if not parts:
         raise InvalidRequirement(
             "sys", text, "a virtual package has a name and a version", "write `__glibc=2.28`"

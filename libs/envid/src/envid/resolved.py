@@ -234,6 +234,7 @@ def _moment(text: str) -> str:
     try:
         if not _MOMENT.fullmatch(text):
             raise ValueError(text)  # noqa: TRY301 - both ways of being wrong read the same
+        # For days that no month has. Python 3.10 reads no `Z`.
         datetime.fromisoformat(text[:-1])
     except ValueError:
         raise InvalidDescription(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from envid._canonical import canonical_json, digest
 from envid._pypi import normal_name
@@ -28,10 +28,10 @@ _PROVIDERS = ("conda", "system")
 _PRIORITIES = ("strict", "flexible", "disabled")
 _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_RFC_3339 = re.compile(
+_SHA256 = r"[0-9a-f]{64}"
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_RFC_3339 = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -39,8 +39,7 @@ _RFC_3339 = re.compile(
 Requirements = Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """A place where packages are looked for: a conda channel, a PyPI index, a find-links location.
 
     `url` may be a well-known name: a channel such as `conda-forge`, or `pypi` for the public index.
@@ -67,8 +66,7 @@ class Source:
         return source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """What else decides the outcome of a resolve.
 
     `exclude_newer` is a moment in UTC, `YYYY-MM-DDTHH:MM:SSZ` with a fraction where there is one:
@@ -105,7 +103,7 @@ class Options:
 
         `exclude_newer` is an RFC 3339 moment, or a date, which includes that day in UTC.
         """
-        if pypi_names is not None and not _SHA256.fullmatch(pypi_names):
+        if pypi_names is not None and not re.fullmatch(_SHA256, pypi_names):
             reason = f"`{shown(pypi_names)}` is not a sha256 in hex"
             raise InvalidSpec("pypi_names", reason, "give the digest of the table, 64 hex digits")
         return cls(
@@ -324,8 +322,9 @@ def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
 def _names(option: str, names: Iterable[str]) -> tuple[str, ...]:
     normal = set()
     for name in names:
-        if name != ":all:" and not _NAME.fullmatch(name):
+        if name != ":all:" and not re.fullmatch(_NAME, name):
             raise InvalidSpec(option, f"`{shown(name)}` is not a name", "write names, or `:all:`")
+        # `:all:` has nothing that PEP 503 would change.
         normal.add(normal_name(name))
     return tuple(sorted(normal))
 
@@ -345,9 +344,9 @@ def _moment(text: str) -> str:
 
 def _in_utc(text: str) -> datetime:
     # With the whole of that day, as uv reads it.
-    if _DAY.fullmatch(text):
+    if re.fullmatch(_DAY, text):
         return datetime.fromisoformat(text) + timedelta(days=1)
-    form = _RFC_3339.fullmatch(text.upper())
+    form = re.fullmatch(_RFC_3339, text.upper())
     if not form:
         raise ValueError(text)
     day, time, fraction, zone = form.groups()

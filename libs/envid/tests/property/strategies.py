@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import string
-from typing import Any
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
@@ -12,19 +13,31 @@ from envid.packages import Transmuted
 from envid.platforms import PLATFORMS
 from envid.resolved import ORIGINS as CATEGORIES_PLACED
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 Asked = dict[str, list[str]]
 
 ALNUM = string.ascii_lowercase + string.digits
-DIGITS = st.integers(0, 40)
-NAMES = st.builds("{}{}".format, st.sampled_from(["a", "7", "ab", "x-y", "a-1"]), DIGITS)
-RELEASES = st.builds("{}{}".format, DIGITS, st.sampled_from(["", ".0", ".1", ".20.3"]))
-SUFFIXES = st.sampled_from(["", "rc1", "a0", "b2", ".post1", ".dev0", "rc1.dev2"])
-VERSIONS = st.builds("{}{}".format, RELEASES, SUFFIXES)
+DIGITS = range(41)
+
+
+def texts(form: str, *parts: Iterable[object]) -> st.SearchStrategy[str]:
+    """All texts of a form: one choice among them costs less than one for each part."""
+    return st.sampled_from([form.format(*one) for one in product(*parts)])
+
+
+_RELEASES = [f"{digit}{rest}" for digit in DIGITS for rest in ("", ".0", ".1", ".20.3")]
+_SUFFIXES = ["", "rc1", "a0", "b2", ".post1", ".dev0", "rc1.dev2"]
+_VERSIONS = [f"{release}{suffix}" for release in _RELEASES for suffix in _SUFFIXES]
+NAMES = texts("{}{}", ["a", "7", "ab", "x-y", "a-1"], DIGITS)
+RELEASES = st.sampled_from(_RELEASES)
+VERSIONS = st.sampled_from(_VERSIONS)
 CLAUSES = st.one_of(
-    st.builds("{}{}".format, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), VERSIONS),
-    st.builds("{}{}.*".format, st.sampled_from(["==", "!="]), RELEASES),
-    st.builds("~={}.{}".format, DIGITS, VERSIONS),
-    st.builds("==={}".format, st.sampled_from(["1.0-x", "odd", "1.0"])),
+    texts("{}{}", ["==", "!=", "<", "<=", ">", ">="], _VERSIONS),
+    texts("{}{}.*", ["==", "!="], _RELEASES),
+    st.builds("~={}.{}".format, st.sampled_from(DIGITS), VERSIONS),
+    texts("==={}", ["1.0-x", "odd", "1.0"]),
 )
 MARKERS = st.sampled_from(
     [
@@ -76,12 +89,12 @@ CHANNELS = st.sampled_from(["", "conda-forge::", "conda-forge/linux-64::", "http
 CONDA_VERSIONS = st.one_of(
     st.just(""),
     st.sets(
-        st.builds("{}{}".format, st.sampled_from([">=", "<", "!=", "=="]), RELEASES),
+        texts("{}{}", [">=", "<", "!=", "=="], _RELEASES),
         min_size=1,
         max_size=3,
     ).map(lambda found: ",".join(sorted(found))),
-    st.builds("={}".format, RELEASES),
-    st.builds(" {}.*".format, RELEASES),
+    texts("={}", _RELEASES),
+    texts(" {}.*", _RELEASES),
     st.builds(" {}|>{}".format, RELEASES, RELEASES),
 )
 BUILDS = st.sampled_from(["", "=py38_0", " *_1"])
@@ -96,12 +109,10 @@ def conda(draw: st.DrawFn) -> str:
     return f"{channel}{draw(NAMES)}{version}{build}{draw(KEYS)}"
 
 
-def virtual() -> st.SearchStrategy[str]:
-    names = st.sampled_from(["__glibc", "__cuda", "__osx", "__archspec"])
-    return st.builds("{}={}{}".format, names, RELEASES, st.sampled_from(["", "=x86_64_v3"]))
-
-
-BY_CATEGORY = {"conda": conda(), "npconda": conda(), "pypi": pypi(), "sys": virtual()}
+VIRTUAL = texts(
+    "{}={}{}", ["__glibc", "__cuda", "__osx", "__archspec"], _RELEASES, ["", "=x86_64_v3"]
+)
+BY_CATEGORY = {"conda": conda(), "npconda": conda(), "pypi": pypi(), "sys": VIRTUAL}
 
 
 ASKED = st.fixed_dictionaries(

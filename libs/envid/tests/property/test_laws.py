@@ -151,6 +151,7 @@ def full_id(found: dict[str, Any]) -> str:
 
 
 class TestFullId:
+    @pytest.mark.slow
     @given(st.data(), FOUND)
     def test_the_order_of_packages_and_platforms_means_nothing(
         self, data: st.DataObject, found: dict[str, Any]
@@ -173,10 +174,11 @@ class TestFullId:
     def test_every_digit_of_every_hash_counts(self, chosen: list[Package], digit: str) -> None:
         first, *rest = chosen
         sha256 = digit + (first.hashes.sha256 or "")[1:]
-        other = replace(first, hashes=replace(first.hashes, sha256=sha256))
+        other = first._replace(hashes=first.hashes._replace(sha256=sha256))
         ids = [full_id({"linux-64": ("3.11.7", [one, *rest])}) for one in (first, other)]
         assert (ids[0] == ids[1]) is (first == other)
 
+    @pytest.mark.slow
     @given(FOUND, FOUND)
     def test_environments_with_one_full_id_hold_the_same_artifacts(
         self, one: dict[str, Any], other: dict[str, Any]
@@ -191,6 +193,7 @@ class TestFullId:
 
 
 class TestDescription:
+    @pytest.mark.slow
     @given(ENVIRONMENTS)
     def test_it_reads_back_as_the_same_environment(self, together: tuple[ResolvedEnv, ...]) -> None:
         for found in together:
@@ -209,6 +212,7 @@ class TestDescription:
         with pytest.raises(InvalidDescription):
             ResolvedEnv.from_json(text)
 
+    @pytest.mark.slow
     @given(st.data(), ENVIRONMENTS, JSON)
     def test_any_field_replaced_or_left_out_is_read_the_same_or_refused(
         self, data: st.DataObject, together: tuple[ResolvedEnv, ...], value: Any

@@ -5,6 +5,7 @@ The caller imports this module too, for the form of the messages, and has no use
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -45,6 +46,9 @@ def receive(pipe: IO[bytes]) -> bytes | None:
 
 def main() -> None:
     """Serve calls until the pipe ends."""
+    # Until the first call has what it takes: what is imported stays, and to look for cycles in it
+    # again and again takes a tenth of the time.
+    gc.disable()
     requests = sys.stdin.buffer
     # Whatever an engine prints must not get between our messages: its standard output is the log.
     answers = os.fdopen(os.dup(1), "wb")
@@ -120,6 +124,8 @@ async def _answer(
 
     try:
         handler = _handler(request["handler"])
+        gc.freeze()
+        gc.enable()
         result = await handler(report=report, **request["arguments"])
         send({"call": number, "result": result})
     except BaseException as error:  # noqa: BLE001 - the caller gets it, a panic of Rust's too

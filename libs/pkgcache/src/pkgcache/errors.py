@@ -66,7 +66,10 @@ class HashMismatch(ValueError, PkgcacheError):
     bytes came from.
     """
 
-    hint = "the file was changed after it was resolved, or on its way; resolve again if it is right"
+    hint = (
+        "the file was changed after it was resolved, or on its way; if it is right, resolve again"
+        " with `--force`"
+    )
 
     def __init__(self, filename: str, expected: str, actual: str, origin: str) -> None:
         super().__init__(filename, expected, actual, origin)

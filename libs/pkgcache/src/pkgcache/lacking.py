@@ -16,7 +16,7 @@ _LACKING = (
     *(errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.EROFS),
 )
 # As the standard libraries of Rust and Python write it.
-_NUMBER = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]|\bOs \{ code: (\d+)")
+_NUMBER = r"\(os error (\d+)\)|\[Errno (\d+)\]|\bOs \{ code: (\d+)"
 _LAST = 4096
 _WORDS = {
     # The words of the C library, as programs in other languages print them.
@@ -24,13 +24,15 @@ _WORDS = {
     "database or disk is full": errno.ENOSPC,
     "can't start new thread|can't spawn worker thread|Could not detect either glibc": errno.EAGAIN,
     r"memory allocation of \d+ bytes failed|^\w*MemoryError(?::|$)|map segment from shared": errno.ENOMEM,
+    # What CPython says where it had no memory left to make the exception, or a lock, of.
+    r"\bSystemError: .*(?:without exception set|without setting an exc)|can't allocate \w* ?lock": errno.ENOMEM,
 }
 
 
 def lacking(failure: BaseException | str) -> int | None:
     """The `errno` of what was not to be had, by an error and its causes, or by what was said."""
     if isinstance(failure, str):
-        numbers = (int(next(filter(None, groups))) for groups in _NUMBER.findall(failure))
+        numbers = (int(next(filter(None, groups))) for groups in re.findall(_NUMBER, failure))
         words = (
             number
             for text, number in _WORDS.items()

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["Threads"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Threads", "call_all"]
+
+_T = TypeVar("_T")
 
 
 class Threads(ThreadPoolExecutor):
@@ -22,3 +28,29 @@ class Threads(ThreadPoolExecutor):
         except RuntimeError as error:
             if not self._threads:
                 raise BlockingIOError(errno.EAGAIN, "no thread can be started") from error
+
+
+def call_all(functions: Iterable[Callable[[], _T]], threads: int) -> list[_T]:
+    """Call functions, at most `threads` of them at once, and give their results in their order.
+
+    After one failed no other is begun, and what it raised is raised when those have ended that
+    were running.
+    """
+    failures: list[BaseException] = []
+
+    def begin(function: Callable[[], _T]) -> _T:
+        if failures:
+            raise CancelledError
+        try:
+            return function()
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    with Threads(threads) as pool:
+        futures = [pool.submit(begin, function) for function in functions]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        for error in failures:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise error
+        return [future.result() for future in futures]

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from pkgcache import _worker_main
+from pkgcache._forking import Forked, is_alone
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 
 if TYPE_CHECKING:
@@ -50,10 +51,16 @@ class Worker:
 
     A context manager; at its end the process ends, and with it the calls that still run. It ends
     with this process too, however that ends. `on_process` is told when it starts.
+
+    It is a new interpreter; where the program `may_fork`, and has a single thread by then, a copy of
+    this process, which is ready in half the time. To a program that is not ours as a whole a copy is
+    nothing: it holds on to what it has open, and libraries may not bear it.
     """
 
-    def __init__(self, on_process: Callable[[str], None] = _ignore) -> None:
-        self._on_process = on_process
+    def __init__(
+        self, on_process: Callable[[str], None] = _ignore, *, may_fork: bool = False
+    ) -> None:
+        self._on_process, self._may_fork = on_process, may_fork
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
@@ -73,14 +80,35 @@ class Worker:
         """
         started = time.monotonic()
         with self._lock:
-            if self._child is None or self._child.ended:
-                self._on_process("worker")
-                self._child = _Child()
-            call = self._child.start(handler, arguments, on_event)
+            call = self._there().start(handler, arguments, on_event)
         try:
             return call.result()
         finally:
             _log.info("worker: %s took %.3f s", handler, time.monotonic() - started)
+
+    def prepare(self, handler: str) -> None:
+        """Start the process, if none runs, and have it run a handler for which nobody waits.
+
+        So it is ready by the time of the first call. What goes wrong, that call will tell.
+        """
+        with self._lock, suppress(OSError):
+            if self._child is None or self._child.ended:
+                self._there().start(handler, {}, _ignore)
+
+    def _there(self) -> _Child:
+        if self._child is None or self._child.ended:
+            self._on_process("worker")
+            self._child = _Child(copied=self._may_fork and is_alone())
+        return self._child
+
+    def let_go(self) -> None:
+        """Have the process end, if no call runs, and do not wait for it; another call starts another.
+
+        It takes milliseconds to give back what it has, in which its last caller can go on.
+        """
+        with self._lock:
+            if self._child:
+                self._child.let_go()
 
     def close(self) -> None:
         """End the process; another call would start another."""
@@ -98,17 +126,9 @@ class _Call:
 
 
 class _Child:
-    def __init__(self) -> None:
+    def __init__(self, *, copied: bool) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread below
-        # Isolated, so that neither the current directory nor the folder of the program is searched.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", _worker_main.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # Ctrl-C is for us to handle; the worker ends when we do.
-            start_new_session=True,
-        )
+        self._process = Forked(self._log) if copied else _started(self._log)
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._answers = cast("IO[bytes]", self._process.stdout)
         self._calls: dict[int, _Call] = {}
@@ -121,7 +141,9 @@ class _Child:
             self._reader.start()
         except RuntimeError as error:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            for file in (self._requests, self._answers, self._log):
+                file.close()
             raise BlockingIOError(errno.EAGAIN, "no thread can be started") from error
         paths = [path for path in map(os.path.abspath, sys.path) if Path(path).exists()]
         # It is isolated, so that whoever starts it, not the folder it is started in, says what it
@@ -142,6 +164,13 @@ class _Child:
             self._give_up()
         return call.future
 
+    def let_go(self) -> None:
+        with self._lock:
+            if not self._calls:
+                self.ended = True
+                with suppress(OSError):
+                    self._requests.close()
+
     def end(self) -> None:
         with self._lock:
             busy = bool(self._calls)
@@ -150,11 +179,10 @@ class _Child:
             self._process.kill()
         with suppress(OSError):
             self._requests.close()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        # It waits for the process, and is told of its end at once, where `Popen.wait` with a limit
+        # looks now and then.
+        self._reader.join(_PATIENCE)
+        self._process.kill()
         self._reader.join()
 
     def _send(self, message: Any) -> None:
@@ -194,8 +222,20 @@ class _Child:
             calls, self._calls = list(self._calls.values()), {}
         for call in calls:
             call.future.set_exception(
-                WorkerCrashed(call.handler, self._process.returncode, _tail(self._log))
+                WorkerCrashed(call.handler, self._process.wait(), _tail(self._log))
             )
+
+
+def _started(log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        # Isolated, so that neither the current directory nor the folder of the program is searched.
+        [sys.executable, "-I", _worker_main.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        # Ctrl-C is for us to handle; the worker ends when we do.
+        start_new_session=True,
+    )
 
 
 def _tail(log: IO[bytes]) -> str:

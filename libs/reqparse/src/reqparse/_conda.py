@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import re
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._url import (
@@ -25,37 +23,35 @@ from reqparse._url import (
 )
 from reqparse.model import Requirement
 
-_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+_NAME = r"[a-z0-9_][a-z0-9_.-]*"
 _LIST = r"\[[^\[\]]*\]"
 # Quoted texts and lists may hold brackets themselves: `[version='>=1', extras=[a, b]]`.
-_BRACKETS = re.compile(rf"\[((?:[^\[\]\"']|\"[^\"]*\"|'[^']*'|{_LIST})*)\]")
-_PAIR = re.compile(
-    rf"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|({_LIST})|([^,'\"\[\]]*))\s*(?:,|$)"
-)
-_WORD = re.compile(r"[a-z0-9._+:-]+")
-_JOINT = re.compile(r"\s+(?:and|or)\s+|[()]")
+_BRACKETS = rf"\[((?:[^\[\]\"']|\"[^\"]*\"|'[^']*'|{_LIST})*)\]"
+_PAIR = rf"\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|({_LIST})|([^,'\"\[\]]*))\s*(?:,|$)"
+_WORD = r"[a-z0-9._+:-]+"
+_JOINT = r"\s+(?:and|or)\s+|[()]"
 _PARTS = r"[0-9a-z_]+(?:[.-][0-9a-z_]+)*"
 _VERSION = rf"(?:[0-9]+!)?{_PARTS}(?:\+{_PARTS})?(?:\.?\*)?"
-_CLAUSE = re.compile(rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)")
-_BUILD = re.compile(r"[A-Za-z0-9_.+*]+")
-_BUILD_NUMBER = re.compile(r"(?:==|!=|<=|>=|<|>)?\d+")
+_CLAUSE = rf"(==|!=|<=|>=|~=|=|<|>)?({_VERSION}|\*)"
+_BUILD = r"[A-Za-z0-9_.+*]+"
+_BUILD_NUMBER = r"(?:==|!=|<=|>=|<|>)?\d+"
 _OPERATORS = ("", "=", "==", "!=", "<=", ">=", "~=", "<", ">")
 # What stands before a single colon, where a name follows it: neither `https://...` nor the epoch of
 # a version has a letter there.
-_CHANNEL_COLON = re.compile(r"([^\s=<>!~]*):(?=[\d.]*[A-Za-z_][A-Za-z0-9_.-]*(?:[\s=<>!~]|$))")
-_DIGEST = re.compile(r"(?:(md5|sha256)[:=])?([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})")
+_CHANNEL_COLON = r"([^\s=<>!~]*):(?=[\d.]*[A-Za-z_][A-Za-z0-9_.-]*(?:[\s=<>!~]|$))"
+_DIGEST = r"(?:(md5|sha256)[:=])?([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})"
 # The last `=` or space behind a version begins a build; behind an operator, `,` or `|` it belongs
 # to the version itself.
-_GLUED_BUILD = re.compile(r"(?<![=!<>~|,\s])=(?![=])([^=<>!~,|\s]+)$")
-_SPACED_BUILD = re.compile(r"(?<![=!<>~|,\s])\s+=?([^=<>!~,|\s]+)$")
-_SYS = re.compile(r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?")
+_GLUED_BUILD = r"(?<![=!<>~|,\s])=(?![=])([^=<>!~,|\s]+)$"
+_SPACED_BUILD = r"(?<![=!<>~|,\s])\s+=?([^=<>!~,|\s]+)$"
+_SYS = r"(__[a-z0-9_]+)\s*={1,2}\s*([^=<>!~,|\s]+)(?:=([^=<>!~,|\s]+))?"
 _DIGITS = {"sha256": 64, "md5": 32}
 KEYS = (
     *("version", "build", "build_number", "channel", "subdir", "url", "md5", "sha256", "fn"),
     *("license", "license_family", "track_features", "extras", "flags", "when"),
 )
 # Without a bracket, it would be a clause of the version, as which no package would fit it.
-_LOOSE_KEY = re.compile(rf",({'|'.join(KEYS)})=([^,]*)")
+_LOOSE_KEY = rf",({'|'.join(KEYS)})=([^,]*)"
 _NOT_KEYS = {
     "features": "channels have replaced them by `track_features` and by packages to choose among",
     "name": "the name stands in front of the bracket",
@@ -76,7 +72,7 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     channel, name, rest = _split_head(body, text)
     name = name.lower()
     # A file name alone, without `./`, would be a package that no channel has.
-    if not _NAME.fullmatch(name) or name.endswith((".conda", ".tar.bz2", ".whl")):
+    if not re.fullmatch(_NAME, name) or name.endswith((".conda", ".tar.bz2", ".whl")):
         raise Flaw(f"`{name or text}` is not a conda package name", _looks_like(text))
     if "url" in keys:
         return _by_url(text, name, body, keys)
@@ -89,10 +85,10 @@ def conda_requirement(text: str, *, base: str = "") -> Requirement:
     if "version" in keys:
         bracketed = canonical_version(keys.pop("version"), alone=build is None)
         version = _said_once("version", version or None, bracketed, text) or ""
-    if build and not _BUILD.fullmatch(build):
+    if build and not re.fullmatch(_BUILD, build):
         hint = "write a pattern with `*`" if _is_regular_expression(build) else None
         raise Flaw(f"`{build}` in `{text}` is not a conda build string", hint)
-    if "build_number" in keys and not _BUILD_NUMBER.fullmatch(keys["build_number"]):
+    if "build_number" in keys and not re.fullmatch(_BUILD_NUMBER, keys["build_number"]):
         hint = "write for example `[build_number='>=2']`"
         raise Flaw(f"`{keys['build_number']}` in `{text}` is not a build number", hint)
     # The text of a requirement becomes part of ids and descriptions, which everybody reads.
@@ -158,7 +154,7 @@ def _add_file(text: str, name: str, keys: dict[str, str]) -> None:
 def _words(value: str, text: str) -> tuple[str, ...]:
     """The words of a list such as `[a, b]`, or a single word."""
     words = [w.strip().strip("'\"") for w in value.removeprefix("[").removesuffix("]").split(",")]
-    if wrong := [word for word in words if not _WORD.fullmatch(word)]:
+    if wrong := [word for word in words if not re.fullmatch(_WORD, word)]:
         raise Flaw(f"`{wrong[0]}` in `{text}` is not a name", "write for example `[extras=[a, b]]`")
     return tuple(sorted(set(words)))
 
@@ -169,7 +165,7 @@ def _condition(value: str, text: str) -> str:
     if not value:
         raise Flaw(f"an empty condition in `{text}`", "leave out `when`")
     # Each part has to be a spec of its own; how they are joined is the solver's to read.
-    for part in filter(None, map(str.strip, _JOINT.split(value))):
+    for part in filter(None, map(str.strip, re.split(_JOINT, value))):
         if conda_requirement(part).channel is not None:
             raise Flaw(f"`{part}` in `{text}` names a channel", "a condition is on any package")
     return value
@@ -181,7 +177,7 @@ def _quoted(value: str) -> str:
 
 def sys_requirement(text: str) -> Requirement:
     """Parse a virtual package with its exact version, `__glibc=2.28`. Raises Flaw."""
-    parts = _SYS.fullmatch(text.strip())
+    parts = re.fullmatch(_SYS, text.strip())
     if not parts:
         hint = "write for example `__glibc=2.28`; the name starts with two underscores"
         raise Flaw(f"`{text}` is not a virtual package with an exact version", hint)
@@ -212,7 +208,7 @@ def _archive(text: str, base: str) -> Requirement:
         # What a file at a URL names by a relative path is at a URL, too.
         path = None if is_remote(address) else path
     name, version, build = split_archive_name(os.path.basename(address))  # noqa: PTH119 - may be a URL
-    digest = _DIGEST.fullmatch(fragment.rest)
+    digest = re.fullmatch(_DIGEST, fragment.rest)
     kind = {64: "sha256", 32: "md5"}[len(digest[2])] if digest else ""
     if fragment.rest and (not digest or digest[1] not in (None, kind)):
         raise Flaw(f"what ends `{redact(text)}` is not a hash", "an md5 or a sha256 behind the `#`")
@@ -233,10 +229,10 @@ def _archive(text: str, base: str) -> Requirement:
 def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
     """A spec without its `[key=value]` parts, and those."""
     keys: dict[str, str] = {}
-    for inside in _BRACKETS.findall(text):
+    for inside in re.findall(_BRACKETS, text):
         at = 0
         while at < len(inside):
-            pair = _PAIR.match(inside, at)
+            pair = re.compile(_PAIR).match(inside, at)
             if not pair or pair.end() == at:
                 hint = (
                     None if "#" in text else "extras are of PyPI, whose packages are under `pip:`"
@@ -251,7 +247,7 @@ def _take_brackets(text: str) -> tuple[str, dict[str, str]]:
                 raise Flaw(f"unknown key `{key}` in `{text}`", f"known: {', '.join(KEYS)}")
             keys[key] = (pair[2] or pair[3] or pair[4] or pair[5] or "").strip()
             at = pair.end()
-    body = _BRACKETS.sub("", text).strip()
+    body = re.sub(_BRACKETS, "", text).strip()
     if "[" in body or "]" in body:
         raise Flaw(f"the brackets of `{text}` do not match")
     return body, keys
@@ -266,7 +262,7 @@ def _split_head(body: str, text: str) -> tuple[str | None, str, str]:
     channel, colons, spec = body.rpartition("::")
     spec = spec.strip()
     # A double colon decides first: `https://host/channel::name` has a single one, too.
-    if not colons and (prefix := _CHANNEL_COLON.match(spec)):
+    if not colons and (prefix := re.match(_CHANNEL_COLON, spec)):
         channel, colons, spec = prefix[1], ":", spec[prefix.end() :]
     channel = channel.strip()
     if colons and not channel:
@@ -290,11 +286,11 @@ def _split_version(rest: str, text: str) -> tuple[str, str | None]:
     if not rest:
         return "", None
     rest = _squeezed(rest)
-    if key := _LOOSE_KEY.search(rest):
+    if key := re.search(_LOOSE_KEY, rest):
         hint = f"write it in brackets: `[{key[1]}={key[2]}]`"
         raise Flaw(f"`{key[0][1:]}` in `{text}` is not a version", hint)
     build = None
-    if tail := _SPACED_BUILD.search(rest) or _GLUED_BUILD.search(rest):
+    if tail := re.search(_SPACED_BUILD, rest) or re.search(_GLUED_BUILD, rest):
         build, rest = tail[1], rest[: tail.start()].rstrip()
         # conda reads `=1.2=py38_0` and `1.2=py38_0` as exactly 1.2, unlike `=1.2` alone.
         if rest.startswith("=") and not any(c in rest[1:] for c in "=,|"):
@@ -357,7 +353,7 @@ def _with_one_operator(clause: str) -> str:
 
 
 def _clause(part: str, text: str) -> str:
-    parts = _CLAUSE.fullmatch(part.lower())
+    parts = re.fullmatch(_CLAUSE, part.lower())
     operator, version = (parts[1] or "", parts[2]) if parts else ("", "")
     if not version or (version == "*" and operator not in ("", "=", "==", ">=")):
         hint = _looks_like(part) or "write for example `>=1.2,<2`"
@@ -380,6 +376,8 @@ def pep440(version: str) -> str | None:
     # Without an operator stands `1.2.*` alone, PEP 440's `==1.2.*`; it has no words for `|` and `()`.
     clauses = [f"=={c}" if c[:1].isdigit() else c for c in version.split(",") if c != "*"]
     try:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
         return str(SpecifierSet(",".join(clauses))) or None
     except InvalidSpecifier:
         return None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from reqparse._selection import Selection
-    from reqparse.model import LockedEdge, LockedPackage
+    from reqparse.locked import LockedEdge, LockedPackage
 
 _SUBDIR = re.compile(r"(?:linux|osx|win|emscripten|wasi|freebsd|zos)-[a-z0-9]+")
 

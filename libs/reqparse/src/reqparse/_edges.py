@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from envid.redaction import redact
 from reqparse._flaw import Flaw
-from reqparse.model import LockedEdge
+from reqparse.locked import LockedEdge
 
 # No parser of specs: a lock has thousands of these, its versions were checked by who made it, and a
 # release of conda may write what is not known here.

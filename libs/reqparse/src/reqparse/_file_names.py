@@ -15,7 +15,7 @@ from reqparse._flaw import Flaw
 from reqparse._locked import conda_parts, is_conda_archive
 
 if TYPE_CHECKING:
-    from reqparse.model import LockedArtifact, LockedPackage
+    from reqparse.locked import LockedArtifact, LockedPackage
 
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reqparse._selection import Selection
-    from reqparse.model import LockedEdge, LockedPackage
+    from reqparse.locked import LockedEdge, LockedPackage
 
 
 def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:

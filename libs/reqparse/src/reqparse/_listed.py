@@ -11,7 +11,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from reqparse._reading import problem_of
 from reqparse.errors import SelectionErrors
-from reqparse.model import Lock, LockedArtifact, LockedPackage, Origin
+from reqparse.locked import Lock, LockedArtifact, LockedPackage
+from reqparse.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

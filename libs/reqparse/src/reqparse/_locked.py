@@ -13,7 +13,8 @@ from reqparse._lines import decode
 from reqparse._project import specifier_set
 from reqparse._toml import load_toml
 from reqparse._url import absolute, directory, is_remote, is_url, join, split_secret
-from reqparse.model import LockedArtifact, Origin
+from reqparse.locked import LockedArtifact
+from reqparse.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

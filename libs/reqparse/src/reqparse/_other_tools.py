@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reqparse._node import Node
     from reqparse._project import Project
-    from reqparse.model import SourceKind
+    from reqparse.stated import SourceKind
 
 _NAMES = re.compile(
     r"(?:.*[_-])?"

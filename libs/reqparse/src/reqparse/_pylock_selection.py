@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reqparse._selection import Selection
-    from reqparse.model import LockedPackage
+    from reqparse.locked import LockedPackage
 
 
 def packages(selection: Selection) -> dict[LockedPackage, tuple[str, ...]]:

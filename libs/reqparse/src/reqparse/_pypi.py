@@ -1,24 +1,17 @@
-"""Requirements on Python packages: PEP 508, and the URLs and paths that pip takes beside it."""
+"""Requirements on Python packages: PEP 508, and the URLs and paths that pip takes beside it.
+
+`packaging` judges all but the simplest, and is imported only then: it takes longer than a command
+that finds its answer known.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
-
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Pep508
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from envid.requirements import normal_name
 from reqparse._flaw import Flaw
 from reqparse._reference import check_address, check_editable, split_extras
 from reqparse._url import (
@@ -34,13 +27,17 @@ from reqparse._url import (
 )
 from reqparse.model import Requirement
 
-_NAMED_URL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\[\]]*\]\s*)?@")
-_PATH_EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
-_GENERATED = re.compile(r"/(?:archive|tarball|zipball|-/archive)/")
-_HEAD = re.compile(r"\s*[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s.,-]*\])?\s*")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+if TYPE_CHECKING:
+    from packaging.markers import Marker
+
+_NAMED_URL = r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\[\]]*\]\s*)?@"
+_PATH_EXTRAS = r"\[([^\[\]]*)\]$"
+_GENERATED = r"/(?:archive|tarball|zipball|-/archive)/"
+_HEAD = r"\s*[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s.,-]*\])?\s*"
+_QUOTED = r"'[^']*'|\"[^\"]*\""
 _DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
-_SIMPLE = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(\d+(?:\.\d+)*))?")
+_SIMPLE = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)( ?[=!<>~][=!<>~ 0-9.,]*)?"
+_CLAUSE = r" *(==|!=|<=|>=|~=|<|>) *((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*) *"
 
 
 def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Requirement:
@@ -50,13 +47,14 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
     URL, a VCS URL or a path, whose name comes from `#egg=` or from an archive's file name.
     """
     text = text.strip()
-    simple = None if editable else _SIMPLE.fullmatch(text)
+    simple = None if editable else re.fullmatch(_SIMPLE, text)
     if simple and not is_archive(text):  # most lines of most files, at a tenth of the cost
-        name, version = canonicalize_name(simple[1]), simple[2]
-        specifier = f"=={version}" if version else ""
-        return Requirement(category="pypi", name=name, text=name + specifier, specifier=specifier)
+        name, specifier = normal_name(simple[1]), _simple_specifier(simple[2] or "")
+        if specifier is not None:
+            text = name + specifier
+            return Requirement(category="pypi", name=name, text=text, specifier=specifier)
     # Before the marker is cut off: in `name @ URL` the URL may hold a `;`, too.
-    if not editable and _NAMED_URL.match(text):
+    if not editable and re.match(_NAMED_URL, text):
         return pep508_requirement(text, base)
     body, marker = _split_at_marker(text)
     if editable:
@@ -69,12 +67,24 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
     return pep508_requirement(text, base)
 
 
+def _simple_specifier(text: str) -> str | None:
+    """Releases that are compared, as `packaging` spells them; None for what is left to it."""
+    found: dict[str, str] = {}
+    for clause in text.split(",") if text else ():
+        parts = re.fullmatch(_CLAUSE, clause)
+        # Of two clauses with one operator, one may say what the other says.
+        if not parts or parts[1] in found or (parts[1] == "~=" and "." not in parts[2]):
+            return None
+        found[parts[1]] = parts[2]
+    return ",".join(sorted(map("".join, found.items())))
+
+
 def _is_reference(text: str) -> bool:
     if has_scheme(text) or is_url(text):
         return True
     if "://" in text:  # a URL behind something that is not a name; as a path it would be shown
         return False
-    return "/" in text or text.startswith(".") or is_archive(_PATH_EXTRAS.sub("", text))
+    return "/" in text or text.startswith(".") or is_archive(re.sub(_PATH_EXTRAS, "", text))
 
 
 def _split_at_marker(text: str) -> tuple[str, str | None]:
@@ -90,6 +100,8 @@ def _split_at_marker(text: str) -> tuple[str, str | None]:
 
 def canonical_marker(text: str) -> str:
     """A PEP 508 marker as packaging spells it. Raises Flaw."""
+    from packaging.markers import InvalidMarker, Marker
+
     try:
         return _spelled(Marker(text))
     except (InvalidMarker, RecursionError):
@@ -99,7 +111,7 @@ def canonical_marker(text: str) -> str:
 def _spelled(marker: Marker) -> str:
     """A marker as packaging spells it. Raises Flaw for what only packaging knows."""
     text = str(marker)
-    if "===" in _QUOTED.sub("", text):
+    if "===" in re.sub(_QUOTED, "", text):
         raise Flaw(f"`===` in the marker `{text}` is no operator of markers", "write `==`")
     return text
 
@@ -119,13 +131,16 @@ def with_marker(requirement: Requirement, marker: str | None) -> Requirement:
 
 def pep508_requirement(text: str, base: str) -> Requirement:
     """Parse a requirement as PEP 508 alone allows it; relative paths start at `base`."""
+    from packaging.requirements import InvalidRequirement
+    from packaging.requirements import Requirement as Pep508
+
     try:
         parsed = Pep508(text)
     # Not every release of `packaging` has an error of its own for a marker nested too deeply.
     except (InvalidRequirement, RecursionError):
         reason = _what_is_wrong(text)
         raise Flaw(f"`{text}` is not a requirement: {reason}", _hint(text)) from None
-    name = canonicalize_name(parsed.name)
+    name = normal_name(parsed.name)
     marker = _spelled(parsed.marker) if parsed.marker else None
     extras = _normalise(parsed.extras)
     if parsed.url is not None:
@@ -143,8 +158,12 @@ def pep508_requirement(text: str, base: str) -> Requirement:
 
 def _ends_in_marker(target: str) -> bool:
     _, semicolon, marker = target.partition(";")
+    if not semicolon:
+        return False
+    from packaging.markers import InvalidMarker, Marker
+
     try:
-        return bool(semicolon and Marker(marker))
+        return bool(Marker(marker))
     except (InvalidMarker, RecursionError):
         return False
 
@@ -215,13 +234,20 @@ def _reference(
 
 def from_filename(address: str) -> dict[str, str]:
     """Name and `==version` of a wheel or sdist, unless a code host named the archive by a ref."""
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+
     # The `+` of a local version, as servers and indexes encode it.
     filename = address.rpartition("/")[2].partition("?")[0].replace("%2B", "+")
     try:
         if filename.endswith(".whl"):
             wheel, version, *_ = parse_wheel_filename(filename)
             return {"name": wheel, "specifier": f"=={version}"}
-        if is_archive(filename) and not _GENERATED.search(address):
+        if is_archive(filename) and not re.search(_GENERATED, address):
             stem = filename
             # PEP 625 has .tar.gz alone, and `packaging` reads that and .zip.
             for suffix in (".tgz", ".tar.bz2", ".tar.xz"):
@@ -229,7 +255,7 @@ def from_filename(address: str) -> dict[str, str]:
             sdist, version = parse_sdist_filename(
                 filename if stem == filename else f"{stem}.tar.gz"
             )
-            if _SIMPLE.fullmatch(sdist):
+            if re.fullmatch(_SIMPLE, sdist):
                 return {"name": sdist, "specifier": f"=={version}"}
     except InvalidWheelFilename:
         raise Flaw(f"`{filename}` is not the name of a wheel") from None
@@ -239,6 +265,9 @@ def from_filename(address: str) -> dict[str, str]:
 
 
 def _from_egg(egg: str) -> dict[str, Any]:
+    from packaging.requirements import InvalidRequirement
+    from packaging.requirements import Requirement as Pep508
+
     try:
         parsed = Pep508(egg)
     except InvalidRequirement:
@@ -246,11 +275,11 @@ def _from_egg(egg: str) -> dict[str, Any]:
     if parsed.specifier or parsed.marker or parsed.url:
         hint = f"write `#egg={parsed.name}`; which version it is, the URL says"
         raise Flaw(f"`#egg={egg}` is more than a name", hint)
-    return {"name": canonicalize_name(parsed.name), "extras": _normalise(parsed.extras)}
+    return {"name": normal_name(parsed.name), "extras": _normalise(parsed.extras)}
 
 
 def _normalise(extras: Any) -> tuple[str, ...]:
-    return tuple(sorted({canonicalize_name(e.strip()) for e in extras if e.strip()}))
+    return tuple(sorted({normal_name(e.strip()) for e in extras if e.strip()}))
 
 
 def _bracket(extras: tuple[str, ...]) -> str:
@@ -263,7 +292,7 @@ def _what_is_wrong(text: str) -> str:
     In words of our own: those of `packaging` change from release to release.
     """
     body, semicolon, marker = text.partition(";")
-    head = _HEAD.match(body)
+    head = re.match(_HEAD, body)
     if not head:
         return "it does not start with the name of a package"
     rest = body[head.end() :].strip()
@@ -281,6 +310,8 @@ def _is_specifier(text: str) -> bool:
     inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
     if ",," in re.sub(r"\s", "", inside):  # which SpecifierSet passes over
         return False
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         SpecifierSet(inside)
     except InvalidSpecifier:

@@ -14,26 +14,17 @@ from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._url import is_remote, join, path_to_url, split_secret
 from reqparse.errors import ParseErrors, Problem
-from reqparse.model import (
-    LockedPackage,
-    Note,
-    Origin,
-    PythonRequirement,
-    Requirement,
-    RequirementSet,
-    Setting,
-    SettingName,
-    SourceKind,
-    StatedSource,
-)
+from reqparse.model import Note, Origin, Requirement, RequirementSet
+from reqparse.stated import PythonRequirement, Setting, SettingName, SourceKind, StatedSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from reqparse._node import Node
+    from reqparse.locked import LockedPackage
 
 # conda's kind of variables, in channels: other than those of a requirements file.
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
+_VARIABLE = r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})"
 
 MAX_MESSAGE = 600
 _NAMES = ("no_binary", "only_binary", "trusted_hosts", "features")
@@ -194,7 +185,7 @@ class Reading:
                 self.note(origin, f"environment variable `{name}` is not set; left as written")
             return self.env.get(name, variable[0])
 
-        return _VARIABLE.sub(value, text)
+        return re.sub(_VARIABLE, value, text)
 
     def load(self, location: str, *, included: bool = True) -> bytes:
         """The bytes of a file or, with a fetcher, of a URL; Flaw if they cannot be had."""

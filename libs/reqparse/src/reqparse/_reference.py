@@ -14,22 +14,22 @@ from reqparse._url import VCS, has_scheme, is_archive, is_url, is_vcs
 
 __all__ = ["check_address", "check_editable", "split_extras"]
 
-_SCP = re.compile(r"(?:[a-z]+\+)?([\w.-]+@[\w.-]+)[:/](.+)")
-_HOST_PATH = re.compile(r"[\w.-]+:[^/\\].*")
-_VCS_PATH = re.compile(rf"(?:{'|'.join(VCS)})\+(.*)")
-_SSH_COLON = re.compile(r"([\w+]*ssh://[^/:]+):")
+_SCP = r"(?:[a-z]+\+)?([\w.-]+@[\w.-]+)[:/](.+)"
+_HOST_PATH = r"[\w.-]+:[^/\\].*"
+_VCS_PATH = rf"(?:{'|'.join(VCS)})\+(.*)"
+_SSH_COLON = r"([\w+]*ssh://[^/:]+):"
 _HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
-_EXTRAS = re.compile(r"\[([^\[\]]*)\]$")
-_EXTRA_LIST = re.compile(r"\s*(?:[\w.-]+\s*(?:,\s*[\w.-]+\s*)*)?")
-_SPECIFIER = re.compile(r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*[=<>!~]=")
+_EXTRAS = r"\[([^\[\]]*)\]$"
+_EXTRA_LIST = r"\s*(?:[\w.-]+\s*(?:,\s*[\w.-]+\s*)*)?"
+_SPECIFIER = r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*[=<>!~]="
 
 
 def split_extras(text: str) -> tuple[str, list[str]]:
     """A path and the extras in brackets behind it. Raises Flaw."""
-    bracket = _EXTRAS.search(text)
+    bracket = re.search(_EXTRAS, text)
     if not bracket:
         return text, []
-    if not _EXTRA_LIST.fullmatch(bracket[1]):
+    if not re.fullmatch(_EXTRA_LIST, bracket[1]):
         raise Flaw(f"`[{bracket[1]}]` of `{redact(text)}` are no extras", "write `[a,b]`")
     return text[: bracket.start()], bracket[1].split(",")
 
@@ -39,17 +39,17 @@ def check_address(address: str, *, name: str | None = None) -> None:
 
     `name` is what stands in front of it, with `@` between.
     """
-    if name and _HOST_PATH.fullmatch(address) and not is_url(address):
+    if name and re.fullmatch(_HOST_PATH, address) and not is_url(address):
         # `git@host:a/b.git` looks like a package named `git`.
         address = f"{name}@{address}"
     if has_scheme(address) or is_url(address):
         _check_url(address)
-    elif (parts := _SCP.fullmatch(address)) and ("/" in parts[2] or parts[2].endswith(".git")):
+    elif (parts := re.fullmatch(_SCP, address)) and ("/" in parts[2] or parts[2].endswith(".git")):
         raise Flaw(
             f"`{redact(address)}` seems to be a repository by ssh",
             f"write `git+ssh://{parts[1]}/{parts[2].rstrip('@')}`",
         )
-    elif parts := _VCS_PATH.fullmatch(address):
+    elif parts := re.fullmatch(_VCS_PATH, address):
         raise Flaw(
             f"`{redact(address)}` seems to be a repository, and has no URL",
             "write `git+https://`, `git+ssh://` or, for one on this machine, `git+file:///PATH`",
@@ -74,7 +74,7 @@ def _check_url(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         hint = "a number stands behind the host and its colon"
-        if ssh := _SSH_COLON.match(shown):
+        if ssh := re.match(_SSH_COLON, shown):
             hint = f"write `{ssh[1]}/{shown[ssh.end() :]}`"
         raise Flaw(f"`{shown}` has no number for its port", hint) from None
     transport = scheme.lower().rpartition("+")[2]
@@ -91,7 +91,7 @@ def _check_url(url: str) -> None:
 def check_editable(text: str) -> None:
     """Raise Flaw for what cannot be edited where it lies."""
     what = None
-    if _SPECIFIER.match(text):
+    if re.match(_SPECIFIER, text):
         what = "a requirement by name"
     elif is_url(text) and not is_vcs(text) and not text.lower().startswith("file:"):
         what = "an archive of another machine"

@@ -21,14 +21,9 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from reqparse.errors import Problem
-    from reqparse.model import (
-        Lock,
-        LockedArtifact,
-        LockedPackage,
-        Origin,
-        PythonRequirement,
-        RequirementSet,
-    )
+    from reqparse.locked import Lock, LockedArtifact, LockedPackage
+    from reqparse.model import Origin, RequirementSet
+    from reqparse.stated import PythonRequirement
 
 # conda-lock and pixi compare the names of their categories and environments as they are written.
 _NORMALISED = ("uv.lock", "pylock.toml", "poetry.lock")

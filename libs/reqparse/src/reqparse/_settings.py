@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from reqparse._node import Node
     from reqparse._project import Project
-    from reqparse.model import SettingName
+    from reqparse.stated import SettingName
 
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9:]{5}))?"

@@ -10,11 +10,11 @@ from urllib.parse import quote, unquote, urljoin
 from reqparse._flaw import Flaw
 from reqparse.model import Secret
 
-_USERINFO = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/?#\s'\"]+)@")
+_USERINFO = r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/?#\s'\"]+)@"
 # conda's tokens stand in the path, where no reader of URLs looks for a credential.
-_TOKEN = re.compile(r"(://[^/?#\s]+)/t/[^/?#\s]+(?=/)")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # absolute, though not here
+_IN_CHANNEL = r"(://[^/?#\s]+)/t/[^/?#\s]+(?=/)"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
+_DRIVE = r"[A-Za-z]:[\\/]"  # absolute, though not here
 VCS = ("git", "hg", "svn", "bzr")
 _PLAIN = ("http", "https", "ftp", "file", "git", "ssh")
 _ARCHIVES = (
@@ -35,14 +35,14 @@ def _public_userinfo(match: re.Match[str]) -> str:
 
 def split_secret(url: str) -> tuple[str, Secret | None]:
     """The URL without credentials (RFC 3986 userinfo, conda's `/t/TOKEN/`), and the whole."""
-    public = _TOKEN.sub(r"\1", _USERINFO.sub(_public_userinfo, url))
+    public = re.sub(_IN_CHANNEL, r"\1", re.sub(_USERINFO, _public_userinfo, url))
     return public, (Secret(url) if public != url else None)
 
 
 def is_url(text: str) -> bool:
     """Whether a text is a URL of a scheme that installers know, VCS schemes included."""
     scheme = text.partition(":")[0].lower()
-    return bool(_SCHEME.match(text)) and (scheme in _PLAIN or scheme.partition("+")[0] in VCS)
+    return bool(re.match(_SCHEME, text)) and (scheme in _PLAIN or scheme.partition("+")[0] in VCS)
 
 
 def is_vcs(url: str) -> bool:
@@ -93,7 +93,7 @@ def join(base: str, target: str) -> str:
         raise Flaw(f"{target!r} cannot be a path")
     if target.lower().startswith("file:"):
         target = url_to_path(target)
-    if is_remote(target) or _DRIVE.match(target):
+    if is_remote(target) or re.match(_DRIVE, target):
         return target
     if is_remote(base):
         return urljoin(base + "/", target)

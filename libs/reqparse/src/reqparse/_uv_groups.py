@@ -8,7 +8,8 @@ from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
 from reqparse._project import specifier_set
-from reqparse.model import LockedGroups, PythonRequirement
+from reqparse.locked import LockedGroups
+from reqparse.stated import PythonRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reqparse._selection import Selection
-    from reqparse.model import LockedEdge, LockedPackage
+    from reqparse.locked import LockedEdge, LockedPackage
 
 _EXTRAS = re.compile(r"\bextra\s*[!=]=\s*['\"]([^'\"]*)")
 _Place = tuple[int, str | None]  # a package by its place in the lock, and one of its extras

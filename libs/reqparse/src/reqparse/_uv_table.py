@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reqparse._project import Project
-    from reqparse.model import Requirement, SourceKind
+    from reqparse.model import Requirement
+    from reqparse.stated import SourceKind
 
 _SOURCES: dict[str, SourceKind] = {
     "index-url": "index",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from reqparse.model import LockedArtifact
+    from reqparse.locked import LockedArtifact
 
 _Build = tuple[int, str]
 _Rank = tuple[int, _Build]

@@ -17,7 +17,7 @@ from reqparse._locked import Place, check_version, conda_parts, hash_table
 from reqparse._strange import check_file, check_keys
 from reqparse._url import is_vcs
 from reqparse._yaml import load_yaml
-from reqparse.model import Lock, LockedPackage
+from reqparse.locked import Lock, LockedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

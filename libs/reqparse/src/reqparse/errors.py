@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from reqparse.model import Origin
@@ -26,8 +25,7 @@ class ReqparseError(Exception):
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong with a file; `str()` is `file:line: what, and what to do`."""
 
     origin: Origin

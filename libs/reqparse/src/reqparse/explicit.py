@@ -11,7 +11,8 @@ from reqparse._flaw import Flaw
 from reqparse._lines import decode
 from reqparse._locked import Place, conda_parts, hash_text
 from reqparse._pypi import pypi_requirement
-from reqparse.model import Lock, LockedPackage, Origin
+from reqparse.locked import Lock, LockedPackage
+from reqparse.model import Origin
 
 if TYPE_CHECKING:
     from reqparse._reading import Reading

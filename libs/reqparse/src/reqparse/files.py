@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from envid.redaction import redact
 from reqparse._flaw import Flaw
-from reqparse._reading import Reading, problem_of
 from reqparse.errors import ParseErrors, UnknownKind
 from reqparse.model import Category, Origin, Requirement, RequirementSet
 
@@ -60,7 +59,7 @@ _SIGNS = {
     "conda-lock.yml": (rb"version: \d", rb"package:\s*$"),
 }
 
-_CONFLICT = re.compile(rb"^<{7} (?=.*^={7}\r?$.*^>{7} )", re.MULTILINE | re.DOTALL)
+_CONFLICT = rb"(?ms)^<{7} (?=.*^={7}\r?$.*^>{7} )"
 
 KINDS = tuple(_READERS)
 """What a file can be; see the README for how a kind is told by name and content."""
@@ -88,6 +87,8 @@ def parse_file(
     """
     if kind is not None and kind not in KINDS:
         raise UnknownKind(kind, KINDS)
+    from reqparse._reading import Reading
+
     reading = Reading(
         env=os.environ if env is None else env, fetch=fetch, groups=groups, extras=extras
     )
@@ -116,7 +117,7 @@ def _check_no_pipe(path: str) -> None:
 
 def _check_merged(data: bytes) -> None:
     """Raise Flaw where git has left both sides of a merge."""
-    start = _CONFLICT.search(data)
+    start = re.search(_CONFLICT, data)
     if start:
         hint = "take one of its sides, or make the file again"
         line = data.count(b"\n", 0, start.start()) + 1
@@ -156,16 +157,21 @@ def parse_requirement(
 
     Raises ParseErrors.
     """
-    from reqparse._conda import conda_requirement, sys_requirement
-    from reqparse._pypi import pypi_requirement
-
     try:
         if category == "pypi":
+            from reqparse._pypi import pypi_requirement
+
             requirement = pypi_requirement(text, base=os.getcwd())  # noqa: PTH109 - paths stay strings
         elif category == "sys":
+            from reqparse._conda import sys_requirement
+
             requirement = sys_requirement(text)
         else:
+            from reqparse._conda import conda_requirement
+
             requirement = conda_requirement(text, base=os.getcwd())  # noqa: PTH109 - as above
     except Flaw as flaw:
+        from reqparse._reading import problem_of
+
         raise ParseErrors((problem_of(origin, flaw.message, flaw.hint),)) from None
     return replace(requirement, category=category, origin=origin, original=redact(text))

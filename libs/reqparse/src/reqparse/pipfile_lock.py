@@ -13,14 +13,14 @@ from reqparse._lines import decode
 from reqparse._locked import Place, check_version, hash_text
 from reqparse._project import specifier_set
 from reqparse._yaml import load_yaml
-from reqparse.model import Lock, LockedArtifact, LockedPackage
+from reqparse.locked import Lock, LockedArtifact, LockedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reqparse._node import Node
     from reqparse._reading import Reading
-    from reqparse.model import SourceKind
+    from reqparse.stated import SourceKind
 
 __all__ = ["read"]
 

@@ -23,7 +23,7 @@ from reqparse._locked import (
 )
 from reqparse._url import split_fragment
 from reqparse._yaml import load_yaml
-from reqparse.model import Lock, LockedPackage
+from reqparse.locked import Lock, LockedPackage
 
 if TYPE_CHECKING:
     from reqparse._node import Node

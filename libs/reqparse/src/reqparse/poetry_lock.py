@@ -15,7 +15,7 @@ from reqparse._lines import decode
 from reqparse._locked import Place, check_version, hash_text, without_secret
 from reqparse._poetry_versions import constraint
 from reqparse._toml import load_toml
-from reqparse.model import Lock, LockedArtifact, LockedEdge, LockedPackage
+from reqparse.locked import Lock, LockedArtifact, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from envid.redaction import redact
-from reqparse._compiled import read_compiled
 from reqparse._conda import conda_requirement, sys_requirement
 from reqparse._flaw import Flaw
 from reqparse._lines import LogicalLine, decode, logical_lines
@@ -56,8 +53,12 @@ class RequirementsReader:
 
     def read(self, location: str, data: bytes) -> None:
         """Read a file whose bytes are here already, such as the file that the caller named."""
-        with suppress(Flaw):  # told where its lines are read
-            self._reading.facts["compiled"] = read_compiled(decode(data))
+        # Else no comment says how it was made.
+        if b"#" in data:
+            from reqparse._compiled import read_compiled
+
+            with suppress(Flaw):  # told where its lines are read
+                self._reading.facts["compiled"] = read_compiled(decode(data))
         self._push(location, data, Origin(file=location), constraint=False)
         self._run()
 
@@ -297,6 +298,8 @@ def choose_formats(value: str, chosen: dict[str, None], other: dict[str, None]) 
         elif word.startswith((":", "-")):
             raise Flaw(f"`{word}` is not a package", "write `:all:`, `:none:` or names")
         else:
+            from packaging.utils import canonicalize_name
+
             name = canonicalize_name(word)
             other.pop(name, None)
             chosen[name] = None

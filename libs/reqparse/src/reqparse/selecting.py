@@ -26,7 +26,8 @@ from reqparse.model import Origin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqparse.model import Lock, LockedPackage, RequirementSet
+    from reqparse.locked import Lock, LockedPackage
+    from reqparse.model import RequirementSet
 
 __all__ = ["Choice", "LockPythons", "Selected", "SelectionTarget", "as_lock", "pythons", "select"]
 

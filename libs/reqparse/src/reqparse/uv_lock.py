@@ -12,14 +12,14 @@ from packaging.utils import canonicalize_name
 from reqparse._flaw import Flaw
 from reqparse._locked import Place, hash_text, open_toml, without_secret
 from reqparse._uv_groups import of_project, of_workspace
-from reqparse.model import Lock, LockedEdge, LockedPackage
+from reqparse.locked import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reqparse._node import Node
     from reqparse._reading import Reading
-    from reqparse.model import LockedArtifact
+    from reqparse.locked import LockedArtifact
 
 __all__ = ["read"]
 

@@ -20,12 +20,12 @@ from reqparse._pypi import from_filename
 from reqparse._reading import Reading
 from reqparse._url import is_vcs
 from reqparse.errors import NotExpressible, ParseErrors
-from reqparse.model import PythonRequirement, Requirement, RequirementSet
+from reqparse.model import Requirement, RequirementSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqparse.model import StatedSource
+    from reqparse.stated import PythonRequirement, StatedSource
 
 __all__ = ["to_constraints_txt", "to_environment_yml", "to_requirements_txt"]
 

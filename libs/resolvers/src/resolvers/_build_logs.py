@@ -64,6 +64,7 @@ def _keep(text: str, package: str, folder: Path) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Names begin with the time, so that the oldest come first.
+        # One fewer than are kept: the new one is still to come.
         for old in sorted(folder.glob("*.log"))[: -_KEPT + 1]:
             old.unlink(missing_ok=True)
         start = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-"

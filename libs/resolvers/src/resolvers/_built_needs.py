@@ -73,6 +73,7 @@ def _unmet(
             if name not in there:
                 yield package, requirement, f"`{text}`: the lock has no `{name}`"
             # Of what conda may call otherwise, no version is known that could be compared.
+            # Whether a pre-release is wanted was the lock's to say: it is there.
             elif (version := there[name]) and not requirement.specifier.contains(
                 version, prereleases=True
             ):

@@ -77,6 +77,7 @@ def find_clashes(owners: Sequence[Owner], *, fold: bool) -> Iterator[Clash]:
     for first, second, tops in _pairs(owners, fold=fold):
         paths = list(_differing(first, second, tops, fold=fold))
         lost = [path for path in paths if _is_lost(path, first, second)]
+        # Of an `__init__.py` without code nothing is lost.
         if noted := lost or [path for path in paths if not path.endswith("/__init__.py")]:
             same_names = first.files().keys() >= set(noted)
             how = "with different content" if same_names else "in names that differ in case alone"

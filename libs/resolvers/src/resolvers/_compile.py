@@ -6,10 +6,11 @@ import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from resolvers._asking import LOCK, asking
 from resolvers._diagnosis import diagnose
-from resolvers._index import PUBLIC_INDEX, index_settings, public_index
+from resolvers._index import PUBLIC_INDEX, public_index
 from resolvers._lock import read_lock, read_notes
 from resolvers._network import portal
 from resolvers._python_bounds import excludes
@@ -24,16 +25,29 @@ if TYPE_CHECKING:
     from resolvers._question import UvQuestion
     from resolvers._uv import Uv
 
-__all__ = ["compile_alone", "compile_exactly", "compile_lock", "compile_notes", "compile_versions"]
+__all__ = [
+    "Locked",
+    "compile_alone",
+    "compile_exactly",
+    "compile_lock",
+    "compile_notes",
+    "compile_versions",
+]
 
 _log = logging.getLogger(__name__)
 
-_LOCK = ("--format", "pylock.toml")
 # A round excludes all of a project that is not for this Python, so that few are enough.
 _ROUNDS = 60
 
 
-def compile_lock(uv: Uv, question: UvQuestion) -> tuple[UvPackage, ...]:
+class Locked(NamedTuple):
+    """The packages of an answer, and what uv warns of them."""
+
+    packages: tuple[UvPackage, ...]
+    warnings: tuple[str, ...]
+
+
+def compile_lock(uv: Uv, question: UvQuestion) -> Locked:
     """The packages that answer a question, each for the very Python that it is about.
 
     Raises `ResolveError` with uv's reason, `PythonRefused` where what would answer is not for it.
@@ -42,7 +56,8 @@ def compile_lock(uv: Uv, question: UvQuestion) -> tuple[UvPackage, ...]:
     refused: dict[str, tuple[str, str]] = {}
     for _ in range(_ROUNDS):
         try:
-            locked = read_lock(_compile(uv, question, _LOCK).stdout)
+            done = _compile(uv, question, LOCK)
+            locked = read_lock(done.stdout)
         except NoSolution as error:
             # uv then names our exclusions, and does not know why they are there.
             if not refused:
@@ -52,7 +67,7 @@ def compile_lock(uv: Uv, question: UvQuestion) -> tuple[UvPackage, ...]:
         versions = {package.name: str(package.version) for package in locked}
         excluded = {name: bound for name, bound in stated.items() if excludes(bound, python)}
         if not excluded:
-            return locked
+            return Locked(locked, warnings(done.stderr, question.origin))
         refused |= {name: (versions[name], bound) for name, bound in excluded.items()}
         pins = [
             pin
@@ -92,19 +107,19 @@ def compile_versions(
     """The files of exact versions that uv has just seen."""
     lines = tuple(f"{package.name}=={package.version}" for package in exact)
     exactly = replace(question, lines=lines)
-    return read_lock(_recall(uv, exactly, (*_LOCK, "--no-deps")).stdout)
+    return read_lock(_recall(uv, exactly, (*LOCK, "--no-deps")).stdout)
 
 
 def compile_exactly(uv: Uv, question: UvQuestion) -> tuple[UvPackage, ...]:
     """The files of the exact versions that a question names, and of nothing that they need."""
-    return read_lock(_compile(uv, question, (*_LOCK, "--no-deps")).stdout)
+    return read_lock(_compile(uv, question, (*LOCK, "--no-deps")).stdout)
 
 
 def compile_alone(uv: Uv, question: UvQuestion, name: str) -> tuple[UvPackage, ...]:
     """The newest version of a package that has a wheel; raises `NoSolution` if none has."""
     # Without pins, since it is asked about any version.
     alone = replace(question, lines=(name,), pins=(), only_binary=(name,))
-    return read_lock(_compile(uv, alone, (*_LOCK, "--no-deps")).stdout)
+    return read_lock(_compile(uv, alone, (*LOCK, "--no-deps")).stdout)
 
 
 def compile_notes(
@@ -112,9 +127,8 @@ def compile_notes(
 ) -> tuple[dict[str, Notes], tuple[str, ...]]:
     """Who needs what, and where it was found, of packages that uv has just chosen.
 
-    Also what uv warns of, such as versions that were withdrawn: these very packages are what it
-    warns of here, while the questions before this one may have been about others.
-    A lock file does not say it, the other format does. What uv needs for it is in its cache.
+    Also what uv warns of, such as versions that were withdrawn.
+    A lock file does not say who needs what, the other format does. What uv needs for it is in its cache.
     """
     pins = (f"{package.name}=={package.version}" for package in locked if package.version)
     pinned = replace(question, pins=(*question.pins, *pins))
@@ -134,24 +148,24 @@ def _recall(uv: Uv, question: UvQuestion, options: tuple[str, ...]) -> Completed
 def _compile(
     uv: Uv, question: UvQuestion, options: tuple[str, ...], *, offline: bool = False
 ) -> CompletedProcess[str]:
-    stubs = [question.stubs.folder] if question.stubs else []
-    settings = index_settings(uv, question.spec, question.context.credentials, stubs)
     if not offline:
         sources = [source.url for source in question.spec.sources if source.kind != "channel"]
         _log.info("uv asks %s", ", ".join(sources) or "no index")
     with tempfile.TemporaryDirectory() as work:
-        arguments = question.arguments(Path(work) / "constraints.txt")
         # The other questions name exact versions, and have no choice to make.
-        earlier = _earlier_answer(question, Path(work)) if options == _LOCK else ()
+        earlier = _earlier_answer(question, Path(work)) if options == LOCK else ()
+        expected = question.bounds.expected if options == LOCK and not offline else None
+        constraints = Path(work) / "constraints.txt"
+        asked = asking(uv, question, (*options, *earlier), constraints, logs=expected is not None)
         done = uv.run(
-            f"uv pip compile {question.target.platform}",
-            ("pip", "compile", *arguments, *settings.arguments, *options, *earlier),
-            # What may hold a credential is on standard input: not in an argument, not in a file.
-            text="\n".join((*question.lines, "")),
-            environment=question.target.uv_environment,
+            asked.name,
+            asked.arguments,
+            text=asked.text,
+            environment=asked.environment,
             offline=offline,
-            config=settings.config,
+            config=asked.config,
             git=any("git+" in line for line in question.lines),
+            on_log=expected.note if expected else None,
         )
     if done.returncode:
         error = diagnose(done.stderr, question)

@@ -3,35 +3,60 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import rattler
 from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError
 
 from pkgcache.web.patience import Patience
-from resolvers._conda_engine import NAME, channels_of, described, repodata
+from resolvers._conda_engine import NAME, UNREAD, channels_of, described, repodata, unread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from resolvers._conda_repodata import Logins
+    from resolvers._conda_repodata import Logins, Repodata
 
-__all__ = ["Listings", "alternatives", "listed", "newest"]
+__all__ = ["Listings", "alternatives", "asking", "listed", "newest"]
 
 # A build that names another version of these is for another Python.
 _PYTHON = frozenset({"python", "python_abi"})
 _MOST = 400
 
 
+def asking(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """A handler of the worker that gets the channels of a question; what it gives is `found`.
+
+    Where a channel cannot be read, there is an `error`, as `solve` has it.
+    """
+
+    @wraps(handler)
+    async def answer(
+        report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+        *,
+        cache_dir: str,
+        offline: bool,
+        logins: Logins,
+        tokens: Mapping[str, str],
+        limits: Mapping[str, Any],
+        question: Mapping[str, Any],
+        **more: Any,
+    ) -> dict[str, Any]:
+        read = repodata(
+            cache_dir, Patience(**limits), logins, tokens, offline=offline, sharded=True
+        )
+        try:
+            return {"found": await handler(Listings(read, question), **more)}
+        except UNREAD as error:
+            return unread(error, read)
+
+    return answer
+
+
+@asking
 async def alternatives(
-    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    channels: Listings,
     *,
-    cache_dir: str,
-    offline: bool,
-    logins: Logins,
-    tokens: Mapping[str, str],
-    limits: Mapping[str, Any],
-    question: Mapping[str, Any],
     chosen: Sequence[Sequence[str]],
 ) -> list[dict[str, Any]]:
     """A build of each version of each package that an answer to the question can have.
@@ -40,7 +65,6 @@ async def alternatives(
     what has no such build there is one that does not. The newest versions come first. Of a channel
     without end only some names that were not chosen are looked at, the nearest ones.
     """
-    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     builds = {name: (version, build) for name, version, build in chosen}
     pythons = [
         record
@@ -82,15 +106,10 @@ async def alternatives(
     ]
 
 
+@asking
 async def newest(
-    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    channels: Listings,
     *,
-    cache_dir: str,
-    offline: bool,
-    logins: Logins,
-    tokens: Mapping[str, str],
-    limits: Mapping[str, Any],
-    question: Mapping[str, Any],
     chosen: Sequence[Sequence[str]],
     names: Mapping[str, str],
 ) -> dict[str, dict[str, Any]]:
@@ -100,7 +119,6 @@ async def newest(
     MatchSpec that does not match: of who states it, empty for the question; `needs` are those of the
     newest build that `chosen` does not match, each with the name of what it is about.
     """
-    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     builds = {name: (version, build) for name, version, build in chosen}
     records = await channels.records([*dict.fromkeys([*names, *builds])])
     there = {
@@ -109,7 +127,7 @@ async def newest(
         if builds.get(record.name.normalized) == (str(record.version), str(record.build))
     }
     stated = [
-        *(("", text) for text in (*question["specs"], *question["constraints"])),
+        *(("", text) for text in (*channels.question["specs"], *channels.question["constraints"])),
         *(
             (name, text)
             for name, record in there.items()
@@ -124,7 +142,11 @@ async def newest(
     found = {}
     for name, version in names.items():
         # Strictly, the channel that a package comes from is the only one that is looked at for it.
-        only = there[name].channel if question["priority"] == "strict" and name in there else None
+        only = (
+            there[name].channel
+            if channels.question["priority"] == "strict" and name in there
+            else None
+        )
         own = [
             record
             for record in records
@@ -142,6 +164,7 @@ async def newest(
                     for by, text, spec in by_name.get(name, ())
                     if not any(map(spec.matches, newest_builds))
                 ],
+                # Of several builds, what the one lacks that lacks the least.
                 "needs": min(
                     (_unmet(record, there, channels.virtual) for record in newest_builds), key=len
                 ),
@@ -149,25 +172,20 @@ async def newest(
     return found
 
 
+@asking
 async def listed(
-    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    channels: Listings,
     *,
-    cache_dir: str,
-    offline: bool,
-    logins: Logins,
-    tokens: Mapping[str, str],
-    limits: Mapping[str, Any],
-    question: Mapping[str, Any],
     files: Sequence[Sequence[str]],
 ) -> list[dict[str, Any]]:
     """What channels have by now of `files`, each a name of a package, a subdir and a file name.
 
     Of each channel that has one, its URL, and the digests there.
     """
-    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     found = []
     wanted = {(subdir, filename) for _, subdir, filename in files}
     for record in await channels.records(sorted({name for name, _, _ in files})):
+        # Of a build that has both formats the gateway shows the newer alone.
         older = f"{record.file_name.removesuffix('.conda')}.tar.bz2"
         both = [record]
         if (str(record.subdir), older) in wanted:
@@ -198,6 +216,7 @@ def _unmet(
         if spec:
             name = spec.name.normalized
             other = there.get(name) or virtual.get(name)
+            # What is not there can be brought, but for what only a machine has.
             if not spec.matches(other) if other else name.startswith("__"):
                 unmet.append((name, text))
     return unmet
@@ -215,20 +234,9 @@ def _spec(text: str) -> rattler.MatchSpec | None:
 class Listings:
     """What the channels of a question have."""
 
-    def __init__(
-        self,
-        cache_dir: str,
-        logins: Logins,
-        tokens: Mapping[str, str],
-        limits: Mapping[str, Any],
-        question: Mapping[str, Any],
-        *,
-        offline: bool,
-    ) -> None:
-        patience = Patience(**limits)
-        self._repodata = repodata(
-            cache_dir, patience, logins, tokens, offline=offline, sharded=True
-        )
+    def __init__(self, read: Repodata, question: Mapping[str, Any]) -> None:
+        self._repodata = read
+        self.question = question
         self._subdirs = [question["platform"], "noarch"]
         self.roots = [rattler.MatchSpec(text) for text in question["specs"]]
         self._sources = [
@@ -295,6 +303,7 @@ def _fits(record: rattler.RepoDataRecord, pythons: Iterable[rattler.RepoDataReco
 def _newest_builds(records: Iterable[rattler.RepoDataRecord]) -> list[rattler.RepoDataRecord]:
     """Of each version the newest build, the newest version first."""
     builds: dict[str, rattler.RepoDataRecord] = {}
+    # The last of a version stays, which has the highest number.
     for record in sorted(records, key=lambda record: (record.build_number, str(record.build))):
         builds[str(record.version)] = record
     return sorted(builds.values(), key=lambda record: record.version, reverse=True)

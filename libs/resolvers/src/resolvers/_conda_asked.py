@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["asked_files", "asked_subdirs", "check_asked"]
 
 _SUBDIR = re.compile(r"noarch|(?:linux|osx|win|emscripten|wasi|freebsd|zos)-[a-z0-9_]+")
+# Within the brackets of a MatchSpec.
 _EXTRAS = re.compile(r"(?:^|,)extras=\[([^\]]*)\]")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 

@@ -28,6 +28,7 @@ _NOT_DAMAGE = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # A record that the engine reads, with as few fields as can be.
 _LEAST = {"name": "thing", "version": "1", "build": "0", "build_number": 0, "subdir": "noarch"}
+# Bytes around a name that its record is looked for in, and characters of a value in a message.
 _LONGEST, _SHOWN = 1 << 20, 40
 
 
@@ -137,6 +138,7 @@ def _fault(filename: str, record: Mapping[str, Any]) -> str:
 def _is_read(filename: str, record: Mapping[str, Any]) -> bool:
     """Whether the engine reads a record."""
     index = {"info": {"subdir": "noarch"}, "packages": {}, "packages.conda": {filename: record}}
+    # The engine reads records from files alone.
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "repodata.json"
         path.write_text(json.dumps(index))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from resolvers._conda_question import package_name
 from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
     EngineFailed,
@@ -29,6 +30,7 @@ __all__ = ["BROKE_OFF", "asked_urls", "diagnose"]
 BROKE_OFF = "error decoding response body"
 """What the engine says where an answer ends before all of it is there."""
 _SHOWN_VERSIONS = 6
+# As reqwest says it, by which the engine asks.
 _STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\) for url \((\S+)\)")
 _URL = re.compile(r"\b(?:https?|file)://[^\s)'\"`]+")
 # The engine's phrases, and ours in their place; what is not listed is understood as it is. A phrase
@@ -114,7 +116,7 @@ def _unsolvable(
     asked = tuple(
         (asked, context.origins.get(asked))
         for spec, asked in question.specs.items()
-        if _name(spec) in names
+        if package_name(spec) in names
     )
     # The kind says what may help: another Python, but none where no channel has the name.
     kind: type[NoSolution] = NoSolution
@@ -214,11 +216,6 @@ def _all_channels(question: CondaQuestion) -> str:
 def _channel(url: str, question: CondaQuestion) -> str:
     """The channel that a URL is of."""
     return next((channel for channel in question.channels if url.startswith(f"{channel}/")), url)
-
-
-def _name(spec: str) -> str:
-    match = re.match(r"[A-Za-z0-9_.-]+", spec.rpartition("::")[2])
-    return match[0].lower() if match else ""
 
 
 def _one_line(text: str) -> str:

@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
     from resolvers._conda_repodata import Logins, Source
 
-__all__ = ["NAME", "channels_of", "described", "repodata", "solve"]
+__all__ = ["NAME", "UNREAD", "channels_of", "described", "ready", "repodata", "solve", "unread"]
+
+UNREAD = (ChannelUnreadable, GatewayError, FetchRepoDataError)
+"""What is raised where a channel cannot be read."""
 
 _PRIORITIES = {
     "strict": rattler.ChannelPriority.Strict,
@@ -60,6 +63,11 @@ _listening: list[Callable[[Any], None]] = []
 def _tell(wait: str) -> None:
     for report in _listening:
         report({"wait": wait})
+
+
+async def ready(report: object) -> None:  # noqa: ARG001  every handler gets it
+    """Do what any question needs: this module is imported by now, which takes long."""
+    check_threads()
 
 
 async def solve(
@@ -172,10 +180,8 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
         ]
         records = await _solved(question, repodata, sources, specs)
         records = [await _in_format(record, question, repodata) for record in records]
-    except ChannelUnreadable as error:
-        return {"error": "channel", "channel": error.url, "text": error.reason}
-    except (GatewayError, FetchRepoDataError) as error:
-        return {"error": "gateway", "text": str(error), "faults": dict(repodata.watch.faults)}
+    except UNREAD as error:
+        return unread(error, repodata)
     except SolverError as error:
         # It names what it lacks; what there is instead is looked up while repodata is at hand.
         names = {first or second for first, second in _LACKING.findall(str(error))}
@@ -189,6 +195,13 @@ async def _answer(question: Mapping[str, Any], repodata: Repodata) -> dict[str, 
         ]
         return {"error": "unsolvable", "text": str(error), "versions": versions, "hidden": hidden}
     return {"packages": list(described(records))}
+
+
+def unread(error: Exception, repodata: Repodata) -> dict[str, Any]:
+    """What is answered where a channel cannot be read."""
+    if isinstance(error, ChannelUnreadable):
+        return {"error": "channel", "channel": error.url, "text": error.reason}
+    return {"error": "gateway", "text": str(error), "faults": dict(repodata.watch.faults)}
 
 
 async def _in_format(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from envid.platforms import virtual_packages
 from resolvers._conda_asked import asked_files, asked_subdirs
-from resolvers.channels import channel_urls, with_channel_urls
+from resolvers.channels import CHANNEL_ALIAS, channel_urls, with_channel_urls
 from resolvers.errors import UnsupportedRequest
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from resolvers.request import ResolveContext
 
-__all__ = ["CondaQuestion", "Move", "python_spec"]
+__all__ = ["CondaQuestion", "Move", "package_name", "python_spec"]
 
 _DEFAULT_CHANNEL = "conda-forge"
 
@@ -47,7 +47,9 @@ class CondaQuestion:
 
     `specs` maps each MatchSpec to the requirement behind it, `channels` each URL to the source
     behind it, in order. Of `held` and `preferred` packages the exact build is meant. `barred` are
-    the versions that are not to be chosen.
+    the versions that are not to be chosen. `told_channels` and `told_specs` are the same channels and
+    MatchSpecs for who has a configuration of its own that says where names are: by name, unless an
+    alias of ours decides that.
     """
 
     platform: str
@@ -60,6 +62,8 @@ class CondaQuestion:
     exclude_newer: str | None
     priority: str
     package_format: str
+    told_channels: tuple[str, ...]
+    told_specs: Mapping[str, str]
 
     @classmethod
     def make(
@@ -75,26 +79,32 @@ class CondaQuestion:
         """Ask for what the spec asks for, Python first, and for the `moves` beside."""
         asked = spec.for_platform(platform)
         texts = [*asked.get("conda", ()), *asked.get("npconda", ())]
-        sources = [source.url for source in spec.sources if source.kind == "channel"]
+        stated = [source.url for source in spec.sources if source.kind == "channel"]
+        sources = stated or [_DEFAULT_CHANNEL]
+        channels = {url: source for source in sources for url in channel_urls(source, alias)}
+        # What a site says of its channels to us is said of the request, whoever answers it.
+        own = None if alias == CHANNEL_ALIAS else alias
+        python = python_spec(spec.python)
         return cls(
             platform=platform,
             specs={
-                python_spec(spec.python): f"python {spec.python}".strip(),
+                python: f"python {spec.python}".strip(),
                 **{with_channel_urls(text, alias): text for text in texts},
             },
             # PyPI's packages among these are told to uv; see `UvQuestion`.
             held=_exactly(context.held.get(platform, ())),
             preferred=_exactly(context.preferred.get(platform, ())),
             barred=tuple(move.spec for move in moves),
-            channels={
-                url: source
-                for source in sources or [_DEFAULT_CHANNEL]
-                for url in channel_urls(source, alias)
-            },
+            channels=channels,
             virtual=tuple(map(_virtual, virtual_packages(platform, asked.get("sys", ())))),
             exclude_newer=spec.options.exclude_newer,
             priority=spec.options.channel_priority,
             package_format=format_,
+            told_channels=tuple(channels if own else (url.rstrip("/") for url in sources)),
+            told_specs={
+                python: python,
+                **{with_channel_urls(text, alias): with_channel_urls(text, own) for text in texts},
+            },
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,6 +131,12 @@ def _virtual(text: str) -> tuple[str, str, str]:
     return name, version, build
 
 
+def package_name(spec: str) -> str:
+    """The name in a MatchSpec, empty if it has none."""
+    match = re.match(r"(?:.*::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)", spec)
+    return match[1].lower() if match else ""
+
+
 def python_spec(specifier: str) -> str:
     """A PEP 440 specifier set as a MatchSpec for Python; raises `UnsupportedRequest`."""
     if "===" in specifier:
@@ -145,4 +161,5 @@ def _last_moment(exclude_newer: str | None) -> str | None:
     if exclude_newer is None:
         return None
     moment = datetime.fromisoformat(exclude_newer.removesuffix("Z") + "+00:00")
+    # Repodata has its moments in milliseconds: there is none in between.
     return (moment - timedelta(milliseconds=1)).isoformat()

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from envid.spec import EnvSpec
     from pkgcache.worker import Worker
     from resolvers._conda_question import Move
+    from resolvers.errors import ResolveError
     from resolvers.request import ResolveContext
 
 __all__ = [
     "Alternative",
     "CondaNewest",
     "Solved",
+    "ask_channels",
     "call_engine",
     "conda_alternatives",
     "conda_listed",
@@ -130,10 +132,7 @@ def solve_conda(
             # A solver's reasons are full of names of packages, which may be words for anything.
             if answer["error"] != "unsolvable" and (lack := lacking(answer["text"])):
                 raise MachineLacks("py-rattler", lack, place, answer["text"])
-            failure = diagnose(answer, question, context)
-            if asked := asked_urls(answer, question):
-                failure = named(failure, context, answer.get("faults", {}), *asked)
-            raise failure
+            raise _failure(answer, question, context)
         solved = _solved(answer["packages"], question)
         extras = {record["name"]: record["extras"] for record in answer["packages"]}
         notes = check_asked(question.specs.values(), solved.packages, extras, context.origins)
@@ -156,7 +155,7 @@ def _answers(
         # Of other engines, only the one that was chosen is ever loaded.
         from resolvers import _conda_tools
 
-        return _conda_tools.answers(questions, context, partial(call_engine, worker))
+        return _conda_tools.answers(questions, context, partial(ask_channels, worker))
     context.on_process("py-rattler solve")
     # All platforms in one call: they share the repodata of `noarch`.
     answers: list[dict[str, Any]] = call_engine(
@@ -183,12 +182,11 @@ def conda_alternatives(
     Raises `ResolveError`.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    records = call_engine(
+    records = ask_channels(
         worker,
         _ALTERNATIVES,
-        [question],
+        question,
         context,
-        question=question.to_dict(),
         chosen=[[package.name, package.version, package.build] for package in solved.packages],
     )
     return [
@@ -216,12 +214,11 @@ def conda_newer(
     What excludes it is looked for in the spec and in what was `chosen` for it.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    found = call_engine(
+    found = ask_channels(
         worker,
         _NEWEST,
-        [question],
+        question,
         context,
-        question=question.to_dict(),
         chosen=[[package.name, package.version, package.build] for package in chosen],
         names=dict(versions),
     )
@@ -252,12 +249,11 @@ def conda_listed(
     Raises `ResolveError`.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    found = call_engine(
+    found = ask_channels(
         worker,
         _LISTED,
-        [question],
+        question,
         context,
-        question=question.to_dict(),
         files=[[package.name, package.subdir, package.filename] for package in packages],
     )
     return {
@@ -268,6 +264,24 @@ def conda_listed(
         ): Hashes(sha256=one["sha256"], md5=one["md5"])
         for one in found
     }
+
+
+def ask_channels(
+    worker: Worker, handler: str, question: CondaQuestion, context: ResolveContext, **more: Any
+) -> Any:
+    """Ask py-rattler what the channels of a question have; raises `ResolveError`."""
+    answer = call_engine(worker, handler, [question], context, question=question.to_dict(), **more)
+    if "error" in answer:
+        raise _failure(answer, question, context)
+    return answer["found"]
+
+
+def _failure(
+    answer: Mapping[str, Any], question: CondaQuestion, context: ResolveContext
+) -> ResolveError:
+    failure = diagnose(answer, question, context)
+    asked = asked_urls(answer, question)
+    return named(failure, context, answer.get("faults", {}), *asked) if asked else failure
 
 
 def call_engine(
@@ -372,7 +386,8 @@ def _pypi_names(purls: Sequence[str]) -> tuple[str, ...]:
 
 def _package(record: Mapping[str, Any], question: CondaQuestion) -> Package:
     channel = (record["channel"] or "").rstrip("/")
-    source = question.channels.get(channel, channel or None)
+    # Another engine may have another place for a source.
+    source = record.get("source") or question.channels.get(channel, channel or None)
     try:
         return Package.make(
             kind="conda",

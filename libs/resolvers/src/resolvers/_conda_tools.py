@@ -1,31 +1,41 @@
 """micromamba, mamba or conda in the place of py-rattler: what they would install, by a dry run.
 
 They find the user's own configuration, and are told of the request alone: its channels in their
-order, and what the target has. They may choose; what they chose is checked as ever, and must lie in
-the channels that were asked for.
+order, by name where it has names, and what the target has. They may choose; what they chose is
+checked as ever, and must lie in the channels that were asked for, wherever their configuration says
+that these are.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from envid.redaction import redact
 from pkgcache.threads import Threads
-from pkgcache.web.credentials import Credentials
+from pkgcache.web.credentials import BESIDE
 from pkgcache.web.watch import Watch
-from resolvers._conda_tools_diagnosis import diagnose, is_cut_off, unknown
+from resolvers._conda_question import package_name
+from resolvers._conda_tools_answers import (
+    SETTING,
+    is_same,
+    linked,
+    needed,
+    read_json,
+    read_record,
+)
+from resolvers._conda_tools_diagnosis import diagnose, unknown
+from resolvers._conda_tools_places import Places, told_channels
 from resolvers._network import named
 from resolvers._processes import Processes
-from resolvers._programs import find_program, users_environment
+from resolvers._programs import find_program, readable, users_environment
+from resolvers.channels import split_channel
 from resolvers.errors import (
     EngineFailed,
     NoSolution,
@@ -45,20 +55,14 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
     Ask = Callable[..., Any]
 
-__all__ = ["LEAST", "SETTING", "answers", "kind_of", "records_of"]
+__all__ = ["LEAST", "SETTING", "answers", "kind_of", "places_of", "records_of"]
 
 LEAST = {"micromamba": "1.4", "mamba": "1.4", "conda": "23.1"}
 """The oldest version of each that its answers are understood of."""
-SETTING = "`conda_resolver` to `rattler`"
 _RECORDS = "resolvers._conda_verifying:records"
 _VERIFY = "resolvers._conda_verifying:problems"
 # How the family is told of the virtual packages of another machine; `__unix` goes with the platform.
 _OVERRIDES = ("__archspec", "__cuda", "__glibc", "__linux", "__osx")
-_FORMATS = (".conda", ".tar.bz2")
-_NAME = re.compile(r"(?:.*::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-# What begins a line is no part of another object, also where that is cut off.
-_OBJECT = re.compile(r"(?:^|(?<=[\n\r\0])){")
 # A solve may take long, and a server is given up sooner: so many silences, and it is stuck.
 _SILENCES = 60
 
@@ -108,10 +112,20 @@ def records_of(
     question: CondaQuestion, names: Sequence[str], context: ResolveContext, ask: Ask
 ) -> list[Record]:
     """All builds that the channels of a question have of some packages; raises `ResolveError`."""
-    found: list[Record] = ask(
-        _RECORDS, [question], context, question=question.to_dict(), names=names
-    )
+    found: list[Record] = ask(_RECORDS, question, context, names=names)
     return found
+
+
+def places_of(
+    question: CondaQuestion,
+    program: ChosenProgram,
+    context: ResolveContext,
+    processes: Processes,
+    ask: Ask,
+) -> Places:
+    """Where the channels of a question are by the configuration of a program of the family."""
+    tool = _Tool(kind_of(str(program.path)), program, processes, context, ask)
+    return Places(tool.kind, question, partial(tool.look, question, {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +145,7 @@ class _Tool:
             if name not in (*_OVERRIDES, "__unix"):
                 text = f"{name}={version}={build}"
                 raise UnsupportedRequest(f"{self.kind} cannot be told of `{text}`", hint)
-        for url in _channels(question):
+        for url in _urls(question):
             if self.context.credentials.with_token(url) != url:
                 raise UnsupportedRequest(
                     f"`{url}` has a token, which {self.kind} takes from its own configuration alone",
@@ -141,59 +155,86 @@ class _Tool:
 
     def answer(self, question: CondaQuestion, network: Mapping[str, str]) -> list[Record]:
         """The records of an answer, checked and complete."""
+        places = Places(self.kind, question, partial(self.look, question, network))
         # It has no wishes: what should stay is asked for, and if that cannot be, not.
         for stay in ([*question.held, *question.preferred], question.held):
             try:
-                records = self._solved(question, stay, network)
+                records = self._solved(question, stay, network, places)
                 break
             except NoSolution:
+                # There was nothing to let go of, or it was let go of.
                 if len(stay) == len(question.held):
                     raise
-        chosen = [_record(each, question, self.kind) for each in records]
-        chosen = self._complete(chosen, question)
-        roots = [_name(text) for text in question.specs]
-        needed = _needed(chosen, roots)
-        chosen = [each for each in chosen if each["name"] in needed]
-        self._verify(chosen, question)
+        chosen = [read_record(each, places, self.kind) for each in records]
+        chosen = self._complete(chosen, places)
+        roots = [package_name(text) for text in question.specs]
+        kept = needed(chosen, roots)
+        chosen = [each for each in chosen if each["name"] in kept]
+        self._verify(chosen, question, places)
         names = {each["name"] for each in chosen}
         return [
-            {**each, "depends": sorted(set(map(_name, each["depends"])) & names - {each["name"]})}
+            {
+                **each,
+                "depends": sorted(set(map(package_name, each["depends"])) & names - {each["name"]}),
+            }
             for each in chosen
         ]
 
     def _solved(
-        self, question: CondaQuestion, stay: Sequence[str], network: Mapping[str, str]
+        self,
+        question: CondaQuestion,
+        stay: Sequence[str],
+        network: Mapping[str, str],
+        places: Places,
     ) -> list[Record]:
         """What it would link."""
         context = self.context
-        packages = context.cache_dir / "conda-tools" / self.kind
-        packages.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as work, self._netrc(question) as netrc:
             command = [
                 *(str(self.program.path), "create", "--dry-run", "--json", "--yes"),
                 *("--prefix", f"{work}/prefix", "--override-channels"),
-                # Those that a requirement names come last: not all of the family add them.
-                *(part for url in _channels(question) for part in ("--channel", url)),
+                # Also those that a requirement names: not all of the family add them.
+                *(part for channel in told_channels(question) for part in ("--channel", channel)),
                 *(("--offline",) if context.offline else ()),
-                *dict.fromkeys((*question.specs, *question.barred, *stay)),
+                *dict.fromkeys((*question.told_specs.values(), *question.barred, *stay)),
             ]
             done = self._run(
                 f"{self.kind} create --dry-run {question.platform}",
                 command,
-                environment={**self._environment(question, packages), **network, **netrc},
+                environment={**self._environment(question), **network, **netrc},
                 directory=Path(work),
             )
-        data = _data(done.stdout)
+        data = read_json(done.stdout)
         # Some say that they succeeded, and end otherwise.
         if data is None or done.returncode or not data.get("success"):
             error = diagnose(self.kind, data, done, question, context)
-            raise unknown(error, question, context, partial(self._there, question))
-        return _linked(data, self.kind)
+            if isinstance(error, NoSolution):
+                there = places.at()
+                error = unknown(error, there, context, partial(self._there, there))
+            raise error
+        return linked(data, self.kind)
+
+    def look(
+        self,
+        question: CondaQuestion,
+        network: Mapping[str, str],
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+    ) -> Mapping[str, Any]:
+        """What it says of its configuration; nothing where it cannot."""
+        with tempfile.TemporaryDirectory() as work:
+            done = self._run(
+                f"{self.kind} {arguments[0]}",
+                [str(self.program.path), *arguments],
+                environment={**self._environment(question), **network, **variables},
+                directory=Path(work),
+            )
+        return (not done.returncode and read_json(done.stdout)) or {}
 
     def _run(self, name: str, command: Sequence[str], **more: Any) -> CompletedProcess[str]:
         limit = self.context.patience.silence * _SILENCES
         try:
-            return self.processes.run(name, command, limit=limit, **more)
+            return readable(self.processes.run(name, command, limit=limit, **more))
         except TimeoutError:
             raise EngineFailed(
                 self.kind,
@@ -201,7 +242,9 @@ class _Tool:
                 hint=f"see what it does by itself, or set {SETTING}",
             ) from None
 
-    def _environment(self, question: CondaQuestion, packages: Path) -> dict[str, str]:
+    def _environment(self, question: CondaQuestion) -> dict[str, str]:
+        packages = self.context.cache_dir / "conda-tools" / self.kind
+        packages.mkdir(parents=True, exist_ok=True)
         env = {
             name: value
             for name, value in users_environment().items()
@@ -230,9 +273,10 @@ class _Tool:
     def _logins(self, question: CondaQuestion) -> dict[str, tuple[str, str]]:
         """The logins that it must be given, by host; it has those of netrc already."""
         logins: dict[str, tuple[str, str]] = {}
-        for url in _channels(question):
+        for url in _urls(question):
             login, host = self.context.credentials.find(url), urlsplit(url).hostname
-            if not login or not host or login.source == "netrc":
+            # What pip has is none of its business: it has its own.
+            if not login or not host or login.source in ("netrc", BESIDE):
                 continue
             own = login.user, login.password
             if self.kind != "conda" or logins.setdefault(host, own) != own:
@@ -265,18 +309,22 @@ class _Tool:
     def _there(self, question: CondaQuestion, names: Sequence[str]) -> list[Record]:
         return records_of(question, names, self.context, self.ask)
 
-    def _complete(self, records: list[Record], question: CondaQuestion) -> list[Record]:
+    def _complete(self, records: list[Record], places: Places) -> list[Record]:
         """The records with what an answer may lack, by the channels; raises `EngineFailed`."""
         lacking = [each for each in records if not (each["url"] and each["sha256"])]
         if not lacking:
             return records
+        channels = {each["channel"] for each in lacking}
+        question = places.at(() if "" in channels else channels)
         there = self._there(question, sorted({each["name"] for each in lacking}))
-        known = {_identity(each): each for each in reversed(there)}
         complete = []
         for each in records:
-            own = known.get(_identity(each))
+            # Where several channels have a build, the one that is asked first counts.
+            own = next((one for one in there if is_same(one, each)), None)
             if each in lacking and own:
-                each = own | {"depends": each["depends"] or own["depends"]}  # noqa: PLW2901
+                source = each["source"] or places.source(own["channel"])
+                depends = each["depends"] or own["depends"]
+                each = own | {"depends": depends, "source": source}  # noqa: PLW2901
             if not (each["url"] and (each["sha256"] or each["md5"])):
                 raise EngineFailed(
                     self.kind,
@@ -287,25 +335,25 @@ class _Tool:
             complete.append(each)
         return complete
 
-    def _verify(self, records: list[Record], question: CondaQuestion) -> None:
+    def _verify(self, records: list[Record], question: CondaQuestion, places: Places) -> None:
         """Raise `RequirementsUnmet` where an answer is none to the question."""
-        found = self.ask(
-            _VERIFY, [question], self.context, question=question.to_dict(), records=records
-        )
+        # Read is what it names: what else its configuration has may lie where nobody can read it.
+        where = places.at({each["channel"] for each in records})
+        found = self.ask(_VERIFY, where, self.context, records=records)
+        channels = {each["name"]: each["channel"] for each in records}
+        for text in question.told_specs.values():
+            channel, own = split_channel(text)
+            lies = channels.get(package_name(own))
+            if channel and lies and not places.lies_in(lies, channel):
+                found.append(f"`{text}` is asked for, and there is one from {lies}")
         if found:
             error = RequirementsUnmet(question.platform, tuple(found))
             error.hint = f"{self.kind} may be configured otherwise; or set {SETTING}"
             raise error
 
 
-def _channels(question: CondaQuestion) -> list[str]:
-    named = [text.partition("::")[0] for text in question.specs if "::" in text]
-    return [*dict.fromkeys((*question.channels, *named))]
-
-
-def _name(text: str) -> str:
-    match = _NAME.match(text)
-    return match[1].lower() if match else ""
+def _urls(question: CondaQuestion) -> list[str]:
+    return [channel for channel in told_channels(question) if "://" in channel]
 
 
 def _word(text: str) -> str:
@@ -314,122 +362,3 @@ def _word(text: str) -> str:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _data(stdout: str) -> dict[str, Any] | None:
-    """The last JSON object of what it wrote: conda writes one for each progress, too."""
-    decoder, found, end = json.JSONDecoder(), None, 0
-    for start in _OBJECT.finditer(stdout):
-        if start.start() >= end:
-            with suppress(ValueError, RecursionError):
-                found, end = decoder.raw_decode(stdout, start.start())
-    # An answer that is cut off is none, whatever progress was told of before it.
-    return None if is_cut_off(stdout[end:]) else found
-
-
-def _linked(data: Mapping[str, Any], kind: str) -> list[Record]:
-    """What it would link, with all that it says of that."""
-    try:
-        actions = data.get("actions") or {}
-        links, fetches = actions.get("LINK") or [], actions.get("FETCH") or []
-        # conda tells of what it fetches whole, and of what it links by the parts of its name.
-        whole = {(each["name"], each["version"], _build(each)): each for each in fetches}
-        return [
-            {**each, **whole.get((each["name"], each["version"], _build(each)), {})}
-            for each in links
-        ]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise _odd(kind, data) from error
-
-
-def _odd(kind: str, said: Mapping[str, Any]) -> EngineFailed:
-    reason, log = "its answer has another form than is known", redact(json.dumps(said)[:2000])
-    return EngineFailed(kind, reason, log, f"set {SETTING}")
-
-
-def _build(record: Mapping[str, Any]) -> Any:
-    return record.get("build_string") or record["build"]
-
-
-_TEXTS = ("url", "subdir", "platform", "sha256", "md5", "noarch", "python_site_packages_path")
-_NUMBERS = ("build_number", "size")
-_LISTS = ("depends", "constrains", "purls")
-
-
-def _is_known(said: Mapping[str, Any]) -> bool:
-    """Whether all that is read of a record is of its type."""
-    stated = [said.get("name"), said.get("version"), said.get("build_string") or said.get("build")]
-    lists = [said[key] for key in _LISTS if said.get(key) is not None]
-    return (
-        all(isinstance(text, str) for text in stated)
-        and bool(_NAME.fullmatch(str(stated[0])))
-        and all(isinstance(said.get(key) or "", str) for key in _TEXTS)
-        and all(type(said.get(key) or 0) is int for key in _NUMBERS)
-        and all(isinstance(each, list) for each in lists)
-        and all(isinstance(text, str) for each in lists for text in each)
-    )
-
-
-def _record(said: Mapping[str, Any], question: CondaQuestion, kind: str) -> Record:
-    """A record as `_conda_engine` describes it; raises `EngineFailed` for one from elsewhere."""
-    if not _is_known(said):
-        raise _odd(kind, said)
-    # A login or a token of its configuration may stand in it.
-    url = Credentials().add(said.get("url") or "")
-    subdir = said.get("subdir") or said.get("platform") or ""
-    filename = unquote(url.rpartition("/")[2])
-    channel = url.removesuffix(f"/{subdir}/{url.rpartition('/')[2]}")
-    if url and channel not in [one.rstrip("/") for one in _channels(question)]:
-        raise EngineFailed(
-            kind,
-            f"it takes `{filename}` from {channel or url}, which is no channel of the request",
-            hint="ask for that channel, or change what its configuration says of channels",
-        )
-    digest = said.get("sha256") or ""
-    name, version, build = said["name"], said["version"], _build(said)
-    if url and filename not in [f"{name}-{version}-{build}{end}" for end in _FORMATS]:
-        raise EngineFailed(
-            kind, f"it says that `{filename}` is {name} {version} {build}", hint=f"set {SETTING}"
-        )
-    return {
-        "name": name,
-        "version": version,
-        "build": build,
-        "build_number": said.get("build_number") or 0,
-        "subdir": subdir,
-        "filename": filename,
-        "url": url,
-        "sha256": digest if _DIGEST.fullmatch(digest) else None,
-        "md5": said.get("md5") or None,
-        "size": said.get("size") or None,
-        "depends": said.get("depends") or [],
-        "constrains": said.get("constrains") or [],
-        "channel": channel,
-        "extras": [],
-        "noarch": said.get("noarch") or None,
-        "purls": said.get("purls"),
-        "site_packages": said.get("python_site_packages_path") or _threaded(name, version, build),
-    }
-
-
-def _threaded(name: str, version: str, build: str) -> str | None:
-    """Where a free-threaded Python has its packages, told by its build (CEP 20)."""
-    major_minor = ".".join(version.split(".")[:2])
-    if name == "python" and build.endswith(f"_cp{major_minor.replace('.', '')}t"):
-        return f"lib/python{major_minor}t/site-packages"
-    return None
-
-
-def _identity(record: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(record[key]) for key in ("name", "version", "build", "subdir"))
-
-
-def _needed(records: Sequence[Record], roots: Sequence[str]) -> set[str]:
-    """The names that lead from the requirements: not what was only asked to stay."""
-    by_name, needed, pending = {each["name"]: each for each in records}, set[str](), [*roots]
-    while pending:
-        name = pending.pop()
-        if name in by_name and name not in needed:
-            needed.add(name)
-            pending += map(_name, by_name[name]["depends"])
-    return needed

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
+from resolvers._conda_question import package_name
 from resolvers._programs import ended
 from resolvers.errors import (
     EngineFailed,
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnose", "is_cut_off", "unknown"]
 
+# What kind of failure it is, by the names that conda gives to its own.
 _UNSOLVABLE = re.compile(r"Unsatisfiable|SpecsConfigurationConflict|ResolvePackageNotFound")
 _NOT_FOUND = re.compile(r"PackagesNotFound|ResolvePackageNotFound")
 _NETWORK = re.compile(r"HTTP|Connection|SSL|Proxy|Timeout|Unavailable|InvalidChannel|Offline")
 _URL = re.compile(r"(?:https?|file)://[^\s<>'\"`]+")
+# For releases that say it in a sentence of theirs alone, each otherwise.
 _STATUS = re.compile(
     r"\b(?:HTTP|status|code|error)\W{0,3}(?:code\W{0,3})?([45]\d\d)\b", re.IGNORECASE
 )
@@ -61,12 +64,13 @@ def diagnose(
             kind, reason + ended(done), log, _by_itself(kind)
         )
     if data.get("solver_problems"):
-        texts = [" ".join(str(one).split()) for one in _listed(data["solver_problems"])]
+        problems = _listed(data["solver_problems"])
+        texts = [redact(" ".join(str(one).split())) for one in problems]
         return _unsolvable("; ".join(texts) or "it does not say why", question, context)
     name = str(data.get("exception_name") or "")
     text = redact(str(data.get("message") or data.get("error") or ""))
     if _NOT_FOUND.search(name):
-        names = [str(one) for one in _listed(data.get("packages") or ())]
+        names = [redact(str(one)) for one in _listed(data.get("packages") or ())]
         reason = "there is no " + " and no ".join(names) if names else _first(text)
         return UnknownPackage(
             question.platform, reason, _asked(reason, question, context), "check the name"
@@ -75,7 +79,7 @@ def diagnose(
         return _unsolvable(text, question, context)
     if _NETWORK.search(name):
         return _by_network(text, question) or IndexUnreachable(
-            ", ".join(question.channels), _first(text)
+            ", ".join(question.told_channels), _first(text)
         )
     silent = "its answer is whole, and it does not say what failed"
     # What follows its first line may be what there is to do.
@@ -113,7 +117,8 @@ def unknown(
     """The error, or that of what no channel has: of that the family says little, each otherwise."""
     if not isinstance(error, NoSolution):
         return error
-    texts = {text: _name(text) for text in question.specs if not text.startswith("__")}
+    texts = {text: package_name(text) for text in question.specs if not text.startswith("__")}
+    # Where the channels cannot be asked, what the program itself said stands.
     with suppress(ResolveError):
         found = there(sorted(set(texts.values())))
         names = {each["name"] for each in found}
@@ -141,7 +146,7 @@ def _unsolvable(text: str, question: CondaQuestion, context: ResolveContext) -> 
     reason = reason.replace("Cannot solve the request because of: ", "")
     kind: type[NoSolution] = NoSolution
     lacking = _NAMED.search(reason)
-    if lacking and lacking[1] in map(_name, question.specs):
+    if lacking and lacking[1] in map(package_name, question.specs):
         kind = UnknownPackage
     elif re.search(r"\bpython\b", reason) and "python_abi" not in reason:
         kind = PythonRefused if _is_about_python(reason, question) else NoSolution
@@ -150,7 +155,9 @@ def _unsolvable(text: str, question: CondaQuestion, context: ResolveContext) -> 
 
 def _is_about_python(reason: str, question: CondaQuestion) -> bool:
     """Whether all that the solver speaks of is a package that does not go with this Python."""
-    names = {_name(text) for text in question.specs} & set(re.findall(r"[a-z0-9_.-]+", reason))
+    names = {package_name(text) for text in question.specs} & set(
+        re.findall(r"[a-z0-9_.-]+", reason)
+    )
     return "python" in names and len(names) <= 2  # noqa: PLR2004 - Python and the other
 
 
@@ -159,7 +166,7 @@ def _by_network(text: str, question: CondaQuestion) -> ResolveError | None:
     status = _STATUS.search(text)
     if not said or not (url or status):
         return None
-    where = url[0].rstrip(".,)") if url else ", ".join(question.channels)
+    where = url[0].rstrip(".,)") if url else ", ".join(question.told_channels)
     code = int(status[1]) if status else None
     if code in (404, 410):
         channel = next((one for one in question.channels if where.startswith(one)), where)
@@ -175,13 +182,8 @@ def _asked(
     return tuple(
         (asked, context.origins.get(asked))
         for spec, asked in question.specs.items()
-        if _name(spec) in names
+        if package_name(spec) in names
     )
-
-
-def _name(text: str) -> str:
-    match = re.match(r"(?:.*::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)", text)
-    return match[1].lower() if match else ""
 
 
 def _by_itself(kind: str) -> str:

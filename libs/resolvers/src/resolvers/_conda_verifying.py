@@ -8,35 +8,27 @@ from urllib.parse import unquote
 import rattler
 from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError
 
-from resolvers._conda_alternatives import Listings
+from resolvers._conda_alternatives import Listings, asking
 from resolvers._conda_engine import NAME, described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from resolvers._conda_repodata import Logins
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["problems", "records"]
 
 
+@asking
 async def records(
-    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    channels: Listings,
     *,
-    cache_dir: str,
-    offline: bool,
-    logins: Logins,
-    tokens: Mapping[str, str],
-    limits: Mapping[str, Any],
-    question: Mapping[str, Any],
     names: Sequence[str],
 ) -> list[dict[str, Any]]:
     """All builds that the channels of a question have of some packages, newest first.
 
     Each with what it states, and which of the question's specs it has `matched`.
     """
-    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     found = sorted(await channels.records(names), key=lambda record: record.version, reverse=True)
-    specs = {text: _match(text) for text in question["specs"]}
+    specs = {text: _match(text) for text in channels.question["specs"]}
     return [
         {
             **build,
@@ -50,31 +42,28 @@ async def records(
     ]
 
 
+@asking
 async def problems(
-    report: Callable[[Any], None],  # noqa: ARG001 - who calls gives it
+    channels: Listings,
     *,
-    cache_dir: str,
-    offline: bool,
-    logins: Logins,
-    tokens: Mapping[str, str],
-    limits: Mapping[str, Any],
-    question: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     """What an answer does not hold of the question, its packages of their channels or each other.
 
     A line each.
     """
-    channels = Listings(cache_dir, logins, tokens, limits, question, offline=offline)
     # What is not what the channels have may be of any form, and is not looked at further.
-    return await _unlike(records, channels) or _unmet(question, records)
+    unlike, own = await _unlike(records, channels)
+    return unlike or _unmet(channels.question, records, own)
 
 
-async def _unlike(records: Sequence[Mapping[str, Any]], channels: Listings) -> list[str]:
-    """Where an answer says of packages what their channels do not."""
+async def _unlike(
+    records: Sequence[Mapping[str, Any]], channels: Listings
+) -> tuple[list[str], dict[str, rattler.RepoDataRecord]]:
+    """Where an answer says of packages what their channels do not; and what these say, by name."""
     there = await channels.records(sorted({each["name"] for each in records}))
     known = {_place(record.channel or "", record): record for record in there}
-    found = []
+    found, stated_there = [], {}
     for each in records:
         filename = each["filename"]
         stem = filename.removesuffix(".tar.bz2")
@@ -85,6 +74,7 @@ async def _unlike(records: Sequence[Mapping[str, Any]], channels: Listings) -> l
         if record is None or record.file_name != filename:
             found.append(f"`{filename}` is not in {each['channel']}")
             continue
+        stated_there[each["name"]] = record
         (own,) = described([record])
         own["build_number"] = record.build_number
         # What only one of them says is no difference, but that a package is for any machine.
@@ -109,7 +99,7 @@ async def _unlike(records: Sequence[Mapping[str, Any]], channels: Listings) -> l
                 for reading, text in said.items()
                 if reading not in stated
             ]
-    return found
+    return found, stated_there
 
 
 def _place(channel: str, record: rattler.RepoDataRecord) -> tuple[str, str, str]:
@@ -129,9 +119,15 @@ def _readings(texts: Iterable[str]) -> dict[str, str]:
     return read
 
 
-def _unmet(question: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What an answer does not hold of the question, or its packages of each other."""
-    there = {each["name"]: _as_record(each) for each in records}
+def _unmet(
+    question: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
+    there: Mapping[str, rattler.PackageRecord],
+) -> list[str]:
+    """What an answer does not hold of the question, or its packages of each other.
+
+    `there` are the same packages as their channels have them: a requirement may be about any field.
+    """
     virtual = {
         name: rattler.PackageRecord(
             name, version, rattler.BuildString(build), 0, question["platform"]
@@ -139,18 +135,15 @@ def _unmet(question: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) ->
         for name, version, build in question["virtual"]
     }
     known = {**virtual, **there}
-    channels = {each["name"]: each["channel"].rstrip("/") for each in records}
     found = [f"{each['name']} is there twice" for each in _twice(records)]
     # Strictly, another channel is not looked at for a name that the first has; of that nobody can
     # judge who has not read them all, and the program was told.
     for text in question["specs"]:
-        channel, mark, _own = text.rpartition("::")
         spec = _match(text)
         if spec is None:
             continue
         name = spec.name.normalized
-        wrong = mark and channels.get(name) != channel.rstrip("/")
-        if name not in known or wrong or not spec.matches(known[name]):
+        if name not in known or not spec.matches(known[name]):
             found.append(f"`{text}` is asked for, and there is {_shown(known.get(name))}")
     for text in question["constraints"]:
         spec = _match(text)
@@ -183,16 +176,6 @@ def _twice(records: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         if each["name"] in seen:
             yield each
         seen.add(each["name"])
-
-
-def _as_record(each: Mapping[str, Any]) -> rattler.PackageRecord:
-    return rattler.PackageRecord(
-        each["name"],
-        each["version"],
-        rattler.BuildString(each["build"]),
-        each["build_number"],
-        each["subdir"],
-    )
 
 
 def _match(text: str) -> rattler.MatchSpec | None:

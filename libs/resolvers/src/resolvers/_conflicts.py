@@ -186,6 +186,7 @@ def _other_releases(side: CondaSide, pypi: PypiSide, others: Alternatives) -> li
     """The move to another release of Python, where uv would take the choice with one."""
     chosen = Version(side.solved.python)
     held = {name: [stub] for name, stub in side.by_name.items()}
+    # No other release may help either: then there is no use in forbidding this one.
     as_bad, good = [side.solved.python], False
     for text in others.versions("python"):
         version = Version(text)

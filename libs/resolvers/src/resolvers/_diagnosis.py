@@ -11,7 +11,7 @@ from envid.redaction import redact
 from resolvers._build_logs import build_failed
 from resolvers._reasons import floor_hint, why_no_wheel
 from resolvers._refusals import REFUSED, refusal
-from resolvers._story import Story, plain_words
+from resolvers._story import Story, plain_words, without_logins
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnose", "unreachable"]
 
-_USERINFO = re.compile(r"://[^/@\s]+@")
 _GIT = re.compile(r"git\+(\w+://(?:[^/@\s]+@)?[^\s`@#]+)")
 
 
 _NO_GIT = "Git executable not found"
 
+# What uv calls things, and what they are to whoever asked.
 _TERMS = (
     ("in the package registry", "in any index"),
     ("in the provided package locations", "in any of the sources"),
@@ -141,7 +141,7 @@ def unreachable(
         fatal = re.search(r"fatal: (.*[^\s.])", story.log)
         reason = fatal[1] if fatal else story.said or story.reason
         hint = "check the address, and whether you may read it"
-        where = _USERINFO.sub("://", ", ".join(repositories)) or "the git repository"
+        where = without_logins(", ".join(repositories)) or "the git repository"
         return IndexUnreachable(where, reason, hint=hint)
     return None
 

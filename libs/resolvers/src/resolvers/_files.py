@@ -95,6 +95,11 @@ class Files:
         built = self._builder.wheel(name, origin, fetch)
         return LocalWheel(artifact=built, url=source.url, origin=origin)
 
+    def is_at_hand(self, locked: UvPackage, question: UvQuestion) -> bool:
+        """Whether `package` needs neither a server nor a build for it."""
+        wheel = None if locked.path else question.wheel(locked)
+        return bool((wheel and wheel.sha256) or question.held_as(locked))
+
     def package(
         self, locked: UvPackage, question: UvQuestion, depends: Iterable[str], source: str | None
     ) -> tuple[Package, Artifact | None]:

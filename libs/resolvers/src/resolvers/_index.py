@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from resolvers.errors import EngineFailed
@@ -31,8 +30,7 @@ PUBLIC_INDEX = "pypi"
 """The name under which a spec's sources hold the public index: uv's default."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings:
+class IndexSettings(NamedTuple):
     """Arguments, and a configuration for what may hold a credential."""
 
     arguments: tuple[str, ...]

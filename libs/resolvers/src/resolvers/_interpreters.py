@@ -1,8 +1,10 @@
 """The interpreters of this machine, as few of them started as will do.
 
 What an executable is called says its minor version; its full version and its kind only it can say,
-and starting all that a machine has takes seconds. So uv is shown those of one minor version at a
-time. It keeps what it is told by them for as long as their files stay the same.
+and starting all that a machine has takes seconds. So uv is asked about those of one minor version
+alone, and about each by the path at which it will be used: uv keeps what it is told there for as long
+as the file stays the same, so that resolving with it starts it no second time. So long the version of
+what is a program is kept here as well, and uv not started for it. The one that runs us is asked nothing.
 """
 
 from __future__ import annotations
@@ -13,30 +15,32 @@ import os
 import platform
 import re
 import sys
-import tempfile
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkgcache.lazy import lazy
+from resolvers._kept import Kept
 from resolvers._uv import Uv
 from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from resolvers.request import ResolveContext
 
 __all__ = ["CPython", "Interpreters"]
 
+_SCHEMA = 1
 _NAME = re.compile(r"python(3(?:\.(?P<minor>\d+))?)?")
+# Of what is called `python` or `python3`: which it is, is known once it was started.
 _UNKNOWN = -1
+# Whether what runs us is a CPython without flags in its name, such as `t` and `d`.
+_IS_PLAIN = platform.python_implementation() == "CPython" and not sys.abiflags
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CPython:
+class CPython(NamedTuple):
     """A CPython with its full version."""
 
     path: Path
@@ -51,6 +55,7 @@ class Interpreters:
 
     def __init__(self, context: ResolveContext) -> None:
         self._context = context
+        self._kept = Kept(context.cache_dir / "pythons", _SCHEMA)
 
     @lazy
     def _paths(self) -> dict[int, list[Path]]:
@@ -62,7 +67,8 @@ class Interpreters:
                 real = path.resolve(strict=True)
             except (OSError, RuntimeError):  # it leads nowhere, or in a circle
                 continue
-            if real not in seen:
+            # A `python` may be Python 2, as on older systems: that is known without starting it.
+            if real not in seen and not real.name.startswith("python2"):
                 seen.add(real)
                 match = _NAME.fullmatch(path.name), _NAME.fullmatch(real.name)
                 minors = (int(name["minor"]) for name in match if name and name["minor"])
@@ -96,48 +102,73 @@ class Interpreters:
         some = [*self._listed(self._paths.get(minor, ())), *self._unnamed]
         return [interpreter for interpreter in some if _minor(interpreter.version) == minor]
 
-    def _listed(self, paths: Sequence[Path]) -> list[CPython]:
-        if not paths:
-            return []
-        with ExitStack() as stack:
-            links = self._links(paths, stack)
-            uv = stack.enter_context(Uv(self._context))
+    def known(self, minor: int) -> list[CPython]:
+        """Those of a minor version in their name of which no process is needed to know them."""
+        known = map(self._known, self._paths.get(minor, ()))
+        return [one for one in known if one and _minor(one.version) == minor]
+
+    def _listed(self, paths: Iterable[Path]) -> list[CPython]:
+        interpreters: list[CPython] = []
+        for path in paths:
+            known = self._known(path)
+            interpreters += [known] if known else self._asked(path)
+        return interpreters
+
+    def _known(self, path: Path) -> CPython | None:
+        if _IS_PLAIN and path.resolve() == _ours().resolve():
+            return CPython(path=path, version=platform.python_version())
+        version = self._kept.load(_name(path), lambda content: _version(content, path))
+        return CPython(path=path, version=version) if version else None
+
+    def _asked(self, path: Path) -> Iterator[CPython]:
+        with Uv(self._context) as uv:
             done = uv.run(
                 "uv python list",
                 (
-                    *("python", "list", "--only-installed", "--no-managed-python"),
+                    *("python", "list", path, "--only-installed", "--no-managed-python"),
                     *("--output-format", "json"),
                 ),
-                environment={"PATH": os.pathsep.join(str(link.parent) for link in links)},
                 offline=True,
                 # Interpreters are looked for also where nothing can be written.
                 keep=False,
             )
-            listed = [] if done.returncode else json.loads(done.stdout)
-            interpreters = [
-                CPython(path=path, version=entry["version"])
-                for link, path in links.items()
-                for entry in listed
-                if Path(entry["path"]).absolute() == link  # uv shortens what is below here
-                and entry["implementation"] == "cpython"
-                and entry["variant"] == "default"
-            ]
-        # Whatever else uv passes over, the Python that runs us does run.
-        if not listed and _ours().resolve() in {path.resolve() for path in paths}:
+        if done.returncode:  # it is 0 where the interpreter does not answer, or is none
             said = done.stderr.strip().rpartition("cause: ")[2] or "it cannot list them"
             raise EngineFailed("uv", f"the interpreters of this machine: {said}", done.stderr)
-        return interpreters
+        for entry in json.loads(done.stdout):
+            if entry["implementation"] == "cpython" and entry["variant"] == "default":
+                with suppress(OSError):  # where nothing can be written, it is asked again
+                    if _is_program(path):
+                        content = {"version": entry["version"], "state": _state(path)}
+                        self._kept.keep(_name(path), content)
+                yield CPython(path=path, version=entry["version"])
 
-    def _links(self, paths: Iterable[Path], stack: ExitStack) -> dict[Path, Path]:
-        """A folder for each executable, with a link to it alone: uv looks at whole folders."""
-        root = self._context.cache_dir.absolute() / "pythons"
-        # With a colon it would be two directories where uv looks.
-        if os.pathsep not in str(root):
-            with suppress(OSError):  # nothing can be kept there
-                root.mkdir(parents=True, exist_ok=True)
-                return dict(_linked(root, paths))
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        return dict(_linked(root, paths))
+
+def _name(path: Path) -> str:
+    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it is an interpreter itself.
+
+    What version managers put in its place, a script or a program of their own, starts another one in
+    another directory, and is the same file there.
+    """
+    real = path.resolve()
+    with real.open("rb") as file:
+        return bool(_NAME.fullmatch(real.name)) and file.read(2) != b"#!"
+
+
+def _state(path: Path) -> list[int | str]:
+    """What changes when an executable does, or what a link to it leads to."""
+    found = path.stat()
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return [str(path.resolve()), found.st_dev, found.st_ino, found.st_size, *times]
+
+
+def _version(content: Mapping[str, Any], path: Path) -> str:
+    """The version that was kept of an executable, empty where it is another one by now."""
+    return str(content["version"]) if content["state"] == _state(path) else ""
 
 
 def _ours() -> Path:
@@ -149,21 +180,12 @@ def _minor(version: str) -> int:
     return int(version.split(".")[1])
 
 
-def _linked(root: Path, paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-    for path in paths:
-        folder = root / hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-        folder.mkdir(exist_ok=True)
-        link = folder / path.name
-        if not os.path.lexists(link):
-            with suppress(FileExistsError):  # another process was as quick
-                link.symlink_to(path)
-        yield link, path
-
-
 def _executables() -> Iterator[Path]:
     for folder in _folders():
         try:
-            paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+            names = os.listdir(folder)  # noqa: PTH208 - of very many, few become paths
+            python = [name for name in names if name[:6] == "python" and _NAME.fullmatch(name)]
+            paths = [folder / name for name in python]
         except OSError:
             continue
         # `python3.11` before `python3`, which most often is the same.

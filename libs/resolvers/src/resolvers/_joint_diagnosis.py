@@ -181,6 +181,7 @@ def _versions(
     there: dict[str, list[str]] = {}
     for build in beside.alternatives(platform, solved):
         there.setdefault(build.package.name, []).append(build.package.version)
+    # Those of PyPI as well: conda may bring what is asked for there.
     conda = dict.fromkeys(
         statement.name.lower() for statement in statements if statement.category != "python"
     )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock
+from pkgcache.locks import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["Kept", "write_whole"]
 
 T = TypeVar("T")
+
+_OWN = 0o600
 
 
 class Kept:
@@ -28,9 +29,9 @@ class Kept:
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """Hold the lock of a document, among all processes; it is gone when its holder is."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # A few shared locks do for all, and no file is left for each.
-        with FileLock(self._folder / f"{name[:2]}.lock", thread_local=False):
+        # Some shared locks do for all, and no file is left for each. They are many, since who waits
+        # for one looks for it every now and then.
+        with hold(self._folder / f"{name[:3]}.lock"):
             yield
 
     def load(self, name: str, read: Callable[[Any], T]) -> T | None:
@@ -44,21 +45,36 @@ class Kept:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
-    def keep(self, name: str, content: Mapping[str, Any]) -> None:
+    def keep(self, name: str, content: Mapping[str, Any] | str) -> None:
         """Write a document."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        document = {"schema": self._schema, "content": content}
-        write_whole(self._folder / f"{name}.json", json.dumps(document))
+        text = json.dumps({"schema": self._schema, "content": content})
+        path = self._folder / f"{name}.json"
+        try:
+            write_whole(path, text)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text)
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Write a file that other processes may read, or run, at any time."""
-    # Renamed when complete; of several writers the last is as right as the first.
-    descriptor, work = tempfile.mkstemp(dir=path.parent)
+def write_whole(path: Path, text: str, *, mode: int = _OWN) -> None:
+    """Write a file that other processes may read, or run, at any time.
+
+    Raises `FileNotFoundError` where there is no such folder.
+    """
+    # Renamed when complete; of several writers the last is as right as the first. There may be very
+    # many of these files, each written beside other threads, and every call waits for its turn.
+    data = memoryview(text.encode())
+    work = path.with_name(f".{os.urandom(8).hex()}.tmp")
+    descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, mode)
-            file.write(text)
-        Path(work).replace(path)
-    finally:
-        Path(work).unlink(missing_ok=True)
+        try:
+            if mode != _OWN:
+                os.fchmod(descriptor, mode)  # whatever the umask is
+            while data:
+                data = data[os.write(descriptor, data) :]
+        finally:
+            os.close(descriptor)
+        work.replace(path)
+    except BaseException:
+        work.unlink(missing_ok=True)
+        raise

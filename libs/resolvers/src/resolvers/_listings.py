@@ -14,6 +14,7 @@ from pkgcache.threads import Threads
 from pkgcache.web.download import Downloader
 from resolvers._distributions import distributions
 from resolvers._kept import Kept
+from resolvers._refusals import GONE
 from resolvers.errors import IndexUnreachable
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ __all__ = ["Listing", "read_listings"]
 _SCHEMA = 2
 _AT_ONCE = 16
 _COMPILED = (".pyc", ".pyo")
-_GONE = (404, 410)
 
 
 class Listing(NamedTuple):
@@ -79,7 +79,7 @@ def read_listings(
                 listing = _look(package, local if here else remote, context, stop)
             except DownloadError as error:
                 # Gone, or not to be fetched now: its name must do. What may be mended is an error.
-                if not error.retryable and (here or context.offline or error.status in _GONE):
+                if not error.retryable and (here or context.offline or error.status in GONE):
                     return error
                 raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
             # It is of this machine, and not of the channel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from packaging.tags import Tag
+    from packaging.utils import BuildTag
 
 __all__ = [
     "ChosenWheels",
@@ -135,7 +137,7 @@ def best_wheel(files: Iterable[File], ranks: Mapping[Tag, int]) -> File | None:
     ranked = []
     for file in files:
         try:
-            _, _, build, own = parse_wheel_filename(file.filename)
+            build, own = _tagged(file.filename)
         except InvalidWheelFilename:
             continue
         rank = min((ranks[tag] for tag in own if tag in ranks), default=None)
@@ -143,6 +145,13 @@ def best_wheel(files: Iterable[File], ranks: Mapping[Tag, int]) -> File | None:
             ranked.append((-rank, build, file.filename, file))
     # The name decides between equals, so that the order of an index does not.
     return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
+
+
+# Each is asked about a few times in a resolve.
+@lru_cache(maxsize=4096)
+def _tagged(filename: str) -> tuple[BuildTag, frozenset[Tag]]:
+    """The build number and the tags of a wheel by its name; raises `InvalidWheelFilename`."""
+    return parse_wheel_filename(filename)[2:]
 
 
 def plain_url(url: str) -> str:

@@ -36,11 +36,14 @@ _BROKEN_OFF = re.compile(
     re.IGNORECASE,
 )
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# What a page with no link to any such thing is not.
 _ARCHIVE = re.compile(rb"\.(?:whl|tar\.gz|zip)\b", re.IGNORECASE)
+# By the titles that indexes give to such pages, and by the version of PEP 629.
 _LISTS = re.compile(rb"links for|simple index|pypi:repository-version", re.IGNORECASE)
 _ABSENT, _BUSY = 404, 429
 # So much of an answer is read at most, to see whether it breaks off.
 _ENOUGH = 1 << 26
+# So much of a page tells what it is.
 _PAGE = 1 << 20
 
 
@@ -49,8 +52,7 @@ def named(
 ) -> ResolveError:
     """The error of a source that does not answer, with what its server did.
 
-    `faults` are those that a watch saw; `urls` are what was asked, where the error does not say it:
-    of several, any may not be there.
+    `faults` are those that a watch saw; `urls` are what was asked, where the error does not say it.
     """
     if context.offline or not isinstance(error, IndexUnreachable):
         return _unread(error, context)
@@ -68,7 +70,8 @@ def named(
         if fault and _BROKEN_OFF.search(error.reason):
             return IndexUnreachable(where, fault, hint=_HINT)
         failure = seen(url, context)
-        if failure and (len(asked) == 1 or failure.status != _ABSENT):
+        # That something is not there, engines say themselves, so it is not what they failed at.
+        if failure and failure.status != _ABSENT:
             return _unreachable(where, failure)
     return error
 

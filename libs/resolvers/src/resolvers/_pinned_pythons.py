@@ -9,8 +9,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from envid.spec import EnvSpec
 from resolvers._conda_solve import solve_conda
 from resolvers._project_files import ProjectFiles
@@ -19,12 +17,10 @@ from resolvers._question import named_package, plain_requirement
 from resolvers._uv import Uv
 from resolvers.errors import ResolveError
 from resolvers.pythons import Pythons
-from resolvers.targets import Target
+from resolvers.targets import Target, wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from packaging.tags import Tag
 
     from pkgcache.worker import Worker
     from resolvers._conda_solve import Solved
@@ -101,7 +97,7 @@ class _Listed:
                 f"3.{minor}"
             )
             for text in texts:
-                tags = (tag for name in self.wheels.get(text, ()) for tag in _tags(name))
+                tags = (tag for name in self.wheels.get(text, ()) for tag in wheel_tags(name))
                 if not any(tag in ranks for tag in tags):
                     return False
         return True
@@ -127,6 +123,7 @@ class OtherPythons:
         with suppress(ResolveError):  # what went wrong first is told
             listed = _Listed.make(self.spec, asked, context)
             for minor in islice(self._there(replace(self.spec, python=allowed), context), _TRIES):
+                # The one that has failed is not to be named again.
                 if tried != (minor,) and listed.suit(minor):
                     return f"3.{minor}"
         return None
@@ -145,10 +142,3 @@ class OtherPythons:
 
     def _solve(self, spec: EnvSpec, *, context: ResolveContext) -> Mapping[str, Solved]:
         return solve_conda(self.worker, spec, self.platforms, context, alias=self.alias)
-
-
-def _tags(filename: str) -> Iterable[Tag]:
-    try:
-        return parse_wheel_filename(filename)[3]
-    except InvalidWheelFilename:
-        return ()

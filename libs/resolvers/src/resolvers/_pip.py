@@ -13,7 +13,8 @@ import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -26,7 +27,7 @@ from resolvers._lock import ChosenWheels, File, Notes
 from resolvers._markers import Markers
 from resolvers._pip_diagnosis import BY_ITSELF, diagnose, yanked
 from resolvers._pip_report import PipReport, plain
-from resolvers._programs import find_program, users_environment
+from resolvers._programs import find_program, readable, users_environment
 from resolvers._reasons import has_for_older_python
 from resolvers.errors import (
     EngineFailed,
@@ -39,6 +40,7 @@ from resolvers.pythons import minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from subprocess import CompletedProcess
 
     from resolvers._lock import UvPackage
     from resolvers._question import UvQuestion
@@ -50,6 +52,8 @@ LEAST = "23.0"
 """The first pip whose report has all hashes, and that is asked about other platforms in a dry run."""
 _WITH_CUTOFF = "26.0"
 SETTING = "`pypi_resolver` to `uv`"
+# It fetches whole files; and a server is given up sooner: so many silences, and it is stuck.
+_SILENCES = 120
 # Each round asks for something that no round before did, and what there is has an end.
 _ROUNDS = 20
 
@@ -74,11 +78,25 @@ def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
 
 
 def _environment() -> dict[str, str]:
-    """The variables that pip gets: the user's, but for those that ask for something."""
-    requests = ("PIP_EDITABLE", "PIP_GROUP", "PIP_REQUIREMENT")
-    env = {name: value for name, value in users_environment().items() if name not in requests}
-    # That guards what is installed into, and nothing is.
-    return env | {"PIP_REQUIRE_VIRTUALENV": "false"}
+    """The variables that pip gets: the user's, but for what the request alone says."""
+    env = {name: value for name, value in users_environment().items() if name != "PIP_GROUP"}
+    return env | {
+        # Of a list without words nothing is asked for, whatever its files say.
+        "PIP_EDITABLE": " ",
+        "PIP_REQUIREMENT": " ",
+        "PIP_REQUIREMENTS_FROM_SCRIPT": " ",
+        "PIP_PRE": "false",
+        "PIP_ALL_RELEASES": ":none:",
+        # Everything that is needed is told of, and nothing else.
+        "PIP_NO_DEPS": "false",
+        "PIP_ONLY_DEPS": "false",
+        # There is one place for what is for another platform.
+        "PIP_USER": "false",
+        # What it says of a failure is read.
+        "PIP_QUIET": "0",
+        # That guards what is installed into, and nothing is.
+        "PIP_REQUIRE_VIRTUALENV": "false",
+    }
 
 
 class _Pip:
@@ -90,6 +108,8 @@ class _Pip:
         self._check()
         self._markers = Markers(question.target.platform, question.python.version)
         self._lines = tuple(self._held(question.lines))
+        # Where its own configuration has found what no source of the request has, by name.
+        self._elsewhere: dict[str, str] = {}
 
     @property
     def ways(self) -> tuple[bool, ...]:
@@ -141,8 +161,9 @@ class _Pip:
             for package in locked
         }
         withdrawn = sorted(report.yanked & walk.needed)
-        warnings = tuple(self._withdrawn(report.packages[name]) for name in withdrawn)
-        return ChosenWheels(locked, notes, warnings)
+        warnings = [self._withdrawn(report.packages[name]) for name in withdrawn]
+        warnings += [self._elsewhere[one.name] for one in locked if one.name in self._elsewhere]
+        return ChosenWheels(locked, notes, tuple(warnings))
 
     def unserved(self, chosen: ChosenWheels) -> list[UvPackage]:
         """The packages that have no wheel for the target, and are not to be built anyway."""
@@ -191,7 +212,9 @@ class _Pip:
             report, constraints = Path(work) / "report.json", Path(work) / "constraints.txt"
             constraints.write_text("\n".join((*self._constraints(), *kept)))
             text = "\n".join((*self._sources(), *lines, ""))
-            done = self._uv.processes.run(
+            limit = question.context.patience.silence * _SILENCES
+            done = self._run(
+                limit,
                 f"pip install --dry-run {question.target.platform}",
                 (
                     *(self._program.path, "--python", question.python.path, "install"),
@@ -215,6 +238,13 @@ class _Pip:
             except (AttributeError, OSError, ValueError, KeyError, TypeError) as error:
                 reason, log = "its report cannot be read", redact(f"{done.stdout}\n{done.stderr}")
                 raise EngineFailed("pip", reason, log, BY_ITSELF) from error
+
+    def _run(self, limit: float, *asked: Any, **more: Any) -> CompletedProcess[str]:
+        try:
+            return readable(self._uv.processes.run(*asked, limit=limit, **more))
+        except TimeoutError:
+            reason = f"it has not answered within {limit:.0f} s"
+            raise EngineFailed("pip", reason, hint=BY_ITSELF) from None
 
     def _constraints(self) -> Iterator[str]:
         for text in self._question.pins:
@@ -263,6 +293,7 @@ class _Pip:
         tags = list(question.ranks)
         for platform in dict.fromkeys(tag.platform for tag in tags if tag.platform != "any"):
             yield from ("--platform", platform)
+        # Its ABI alone says that a Python is free-threaded: `cp313-cp313t`.
         own = f"cp{question.python.series.replace('.', '')}"
         for abi in dict.fromkeys(tag.abi for tag in tags if tag.interpreter == own.rstrip("t")):
             yield from ("--abi", abi)
@@ -292,16 +323,25 @@ class _Pip:
         sources = [source.url for source in question.spec.sources if source.kind != "channel"]
         if package.direct or question.is_there(package.name) or not sources:
             return None
-        if len(sources) == 1:
-            # Its own configuration may name folders beside that.
-            local = all(file.url.startswith("file:") for file in package.files)
-            return None if local and sources[0].startswith("http") else sources[0]
+        names = {file.filename for file in package.files}
+        if len(sources) == 1 and (
+            # It stands for whatever pip has in its place.
+            sources[0] == PUBLIC_INDEX
+            or all(_host(file.url) == _host(sources[0]) for file in package.files)
+            or any(file.filename in names for file in question.projects.of(package.name))
+        ):
+            return sources[0]
         # By our reading of the sources, of which the first that has a name decides unless it is said
         # otherwise, and pip knows of no order.
         listed = question.projects.of(package.name)
-        names = {file.filename for file in package.files}
         place = next((file.place for file in listed if file.filename in names), None)
-        if listed and place is None:
+        if place is None and (len(sources) == 1 or not listed):
+            where = ", ".join(file.url for file in package.files)
+            self._elsewhere[package.name] = (
+                f"`{package.name}=={package.version}` is from {redact(where)}, where pip's own"
+                " configuration looks, and no source of the request does"
+            )
+        elif place is None:
             raise NoSolution(
                 question.target.platform,
                 f"pip takes `{min(names)}`, and the first source that has"
@@ -315,3 +355,8 @@ class _Pip:
         text = f"`{package.name}=={package.version}` was withdrawn (yanked)"
         where = self._question.origin(package.name)
         return f"{text} ({where})" if where else text
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.netloc or parts.scheme

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 
 from envid.platforms import host_platform
 from envid.redaction import redact
 from resolvers._build_logs import build_failed
+from resolvers._index import PUBLIC_INDEX
 from resolvers._network import seen
 from resolvers._programs import ended
 from resolvers._question import named_package
-from resolvers._refusals import REFUSED, refusal
+from resolvers._refusals import GONE, REFUSED, refusal
 from resolvers._story import Story
 from resolvers.errors import (
     EngineFailed,
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_ITSELF", "diagnose", "yanked"]
 
-BY_ITSELF = "see what `pip` and its configuration say by themselves, or set `pypi_resolver` to `uv`"
+WITHOUT = "set `pypi_resolver` to `uv`"
+BY_ITSELF = f"see what `pip` and its configuration say by themselves, or {WITHOUT}"
 
 _NONE = re.compile(
-    r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*?)\)"
+    r"Could not find a (?:final )?version that satisfies the requirement (.+?) \(from versions: (.*?)\)"
 )
 _WHO = re.compile(r"^(?P<text>.*?)(?: \(from (?P<by>.*)\))?$")
 _CONFLICT = re.compile(r"^The conflict is caused by:\n((?: {4}.*\n)+)", re.MULTILINE)
@@ -47,8 +50,10 @@ _IGNORED = re.compile(
 _YANKED = re.compile(r"is a yanked version: '([^']+)' candidate")
 _STATUS = re.compile(r"(?:HTTP error (\d{3})\b.*? for url:? |(401) Error.*? for )(\S+)")
 _SILENT = re.compile(r"Retrying \(Retry\(.*?\)\) after connection broken by '(.*?)': (\S+)")
-_GONE = (404, 410)
 _BUILD = re.compile(r"metadata-generation-failed|subprocess-exited-with-error|build-.*-failed")
+_DIRECT = re.compile(r"https?://[^\s#;]+")
+# Of the public index alone, unless another one is named.
+_LOOKS = "Looking in indexes: "
 _SAID = re.compile(r"^(?:ERROR|error|CRITICAL): (.*)", re.MULTILINE)
 
 
@@ -59,10 +64,10 @@ def diagnose(
     stdout, stderr = done.stdout, done.stderr
     log = redact(f"{stdout}\n{stderr}")
     return (
-        _unreachable(stderr, question)
+        _unreachable(stderr, question, lines)
         or _other_python(stderr, question)
         or _failed_build(stdout, stderr, question)
-        or _not_there(stderr, question, lines)
+        or _not_there(stdout, stderr, question, lines)
         or _conflict(stdout, stderr, question)
         or EngineFailed("pip", _last(stderr) + ended(done), log, BY_ITSELF)
     )
@@ -73,15 +78,28 @@ def yanked(stderr: str) -> list[str]:
     return _YANKED.findall(stderr)
 
 
-def _unreachable(stderr: str, question: UvQuestion) -> ResolveError | None:
+def _unreachable(stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError | None:
     if answered := _STATUS.search(stderr):
         return _answered(answered[3], int(answered[1] or answered[2]), question)
     # It goes on as if the index were empty; of several that fail, the last is as good as any.
     if silent := _SILENT.search(stderr):
-        sources = [source.url for source in question.spec.sources if source.kind == "index"]
-        where = redact(sources[0]) if sources else silent[2]
-        return IndexUnreachable(where, redact(silent[1]), hint="check the address and the network")
+        reason, where = redact(silent[1]), _asked(silent[2], silent[1], question, lines)
+        hint = "check the address and the network, and whether pip is configured with a proxy"
+        return IndexUnreachable(redact(where), reason, hint=hint)
     return None
+
+
+def _asked(path: str, said: str, question: UvQuestion, lines: Sequence[str]) -> str:
+    """The URL that pip has asked for, of which it may say the path; else what that may be of."""
+    if "://" in path:
+        return path
+    indexes = [source for source in question.spec.sources if source.kind == "index"]
+    roots = [question.projects.root(one) for one in indexes if one.url != PUBLIC_INDEX]
+    pages = [urljoin(root, path) for root in roots if path.startswith(f"{urlsplit(root).path}/")]
+    named = [url for line in lines for url in _DIRECT.findall(line) if urlsplit(url).path == path]
+    # A name in its words is that of a proxy, if it is none of these.
+    found = sorted([*named, *pages], key=lambda url: (urlsplit(url).hostname or "") not in said)
+    return next(iter(found), indexes[0].url if indexes else path)
 
 
 def _answered(url: str, status: int, question: UvQuestion) -> IndexUnreachable:
@@ -100,7 +118,7 @@ def _unread(name: str, question: UvQuestion) -> IndexUnreachable | None:
             failure = seen(page, question.context)
             if failure and failure.status in REFUSED:
                 return _answered(page, int(failure.status or 0), question)
-            if failure and failure.status not in _GONE:
+            if failure and failure.status not in GONE:
                 return IndexUnreachable(
                     redact(source.url), failure.reason, failure.status, failure.hint
                 )
@@ -131,7 +149,9 @@ def _failed_build(stdout: str, stderr: str, question: UvQuestion) -> ResolveErro
     return build_failed(redact(package), story, question.context.cache_dir)
 
 
-def _not_there(stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError | None:
+def _not_there(
+    stdout: str, stderr: str, question: UvQuestion, lines: Sequence[str]
+) -> ResolveError | None:
     none = _NONE.search(stderr)
     if not none:
         return None
@@ -155,9 +175,25 @@ def _not_there(stderr: str, question: UvQuestion, lines: Sequence[str]) -> Resol
             asked,
             "ask for another Python, or for other versions",
         )
+    versions, hint = f"there is {none[2]}", None
     # What is withdrawn, or lies where its configuration does not look, it does not tell of either.
-    versions = f"there is {none[2]}" if none[2] != "none" else f"pip finds no file for {platform}"
-    hint = BY_ITSELF if none[2] == "none" else None
+    if none[2] == "none":
+        versions, hint = f"pip finds no file for {platform}", BY_ITSELF
+        if all(file.yanked is not None for file in known):
+            why = next(filter(None, (file.yanked for file in known)), "")
+            versions = "what there is was withdrawn (yanked)" + (f": {why}" if why else "")
+            hint = "ask for such a version by `==`, if you must have it"
+        elif _LOOKS not in stdout and any(file.place.startswith("http") for file in known):
+            versions = "pip asks no index"
+            hint = f"`no-index` is in its configuration, it seems; {BY_ITSELF}"
+        elif not any(file.is_wheel for file in known):
+            here = platform == host_platform()
+            if not here or not question.python.is_near:
+                versions = (
+                    f"only its source is published, and for {platform} and Python"
+                    f" {question.python.version} pip looks at wheels alone"
+                )
+                hint = "ask for a Python that this machine has, or " * here + WITHOUT
     asked_itself = any(named_package(line) == name for line in lines)
     if platform != host_platform() and not asked_itself:
         hint = (
@@ -172,15 +208,19 @@ def _conflict(stdout: str, stderr: str, question: UvQuestion) -> ResolveError | 
     if not caused and not cannot:
         return None
     texts = caused[1].splitlines() if caused else [cannot[1] if cannot else ""]
+    # The label is that of our stubs for conda packages: nobody asked for such a version.
     said = [re.sub(r"\+conda\b", "", redact(" ".join(text.split()))) for text in texts]
     said = [text.replace("The user requested (constraint)", "held is") for text in said]
     said = [text.replace("The user requested", "asked is") for text in said]
     names = {named_package(word) for text in said for word in text.split()}
+    # A constraint may be one of its configuration, which only that names.
+    hint = BY_ITSELF if any(text.startswith("held is") for text in said) else None
     return NoSolution(
-        question.target.platform, "; ".join(said), question.asked(names - {"", "asked", "is"})
+        question.target.platform, "; ".join(said), question.asked(names - {"", "asked", "is"}), hint
     )
 
 
 def _last(stderr: str) -> str:
-    said = _SAID.findall(stderr)
+    # What it says of its configuration is no error to it, and stands alone.
+    said = _SAID.findall(stderr) or [line for line in stderr.splitlines() if line.strip()]
     return redact(" ".join(said[-1].split())) if said else "it does not say why"

@@ -7,17 +7,18 @@ asked for by name, and what only this machine needs is left out.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from resolvers._lock import File, UvPackage, Vcs, plain_url
 from resolvers.errors import EngineFailed
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from resolvers._markers import Markers
 
 __all__ = ["PipReport", "plain"]
+
+# How hashes are written, by their kind, and commits (SHA-1, SHA-256).
+_HASHES = {"md5": 32, "sha256": 64}
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+# What a URL may hold, in any of its parts, and `%` of what is quoted.
+_AS_IT_IS = "%/:?#[]@!$&'()*+,;=~"
+_ARCHIVE = re.compile(r"\.(?:tar(?:\.\w+)?|tgz|tbz|zip)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +52,10 @@ class PipReport:
         """Read the JSON of pip, which does not always say what was withdrawn; raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for what is not pip's."""
         if data.get("version", "1") != "1":
             raise ValueError(data["version"])
-        items = [(canonicalize_name(item["metadata"]["name"]), item) for item in data["install"]]
+        items = [
+            (canonicalize_name(item["metadata"]["name"], validate=True), item)
+            for item in data["install"]
+        ]
         return cls(
             packages={name: _locked(name, item) for name, item in items},
             requires={
@@ -100,6 +111,7 @@ class PipWalk:
 
 def plain(requirement: Requirement) -> str:
     """A requirement without its marker."""
+    # A copy: that one keeps its marker.
     own = Requirement(str(requirement))
     own.marker = None
     return str(own)
@@ -116,20 +128,46 @@ def _requirements(texts: Iterable[str]) -> Sequence[Requirement]:
 
 
 def _check_name(file: File, name: str, version: str | None) -> None:
-    """Raise `EngineFailed` for a wheel that is called like another package or version."""
-    if file.is_wheel and version:
+    """Raise `EngineFailed` for a file that is called like another package or version."""
+    if not version:
+        return
+    right = True
+    if file.is_wheel:
         # What has no name of a wheel is refused where it is chosen.
         with suppress(InvalidWheelFilename):
-            own = parse_wheel_filename(file.filename)
-            if own[:2] != (name, Version(version)):
-                reason = f"it says that `{file.filename}` is {name} {version}"
-                raise EngineFailed("pip", reason, hint="set `pypi_resolver` to `uv`")
+            right = parse_wheel_filename(file.filename)[:2] == (name, Version(version))
+    else:
+        # Old ones have any dashes in their names and versions.
+        stem = _ARCHIVE.sub("", file.filename)
+        cuts = [at for at, letter in enumerate(stem) if letter == "-"]
+        right = any(
+            canonicalize_name(stem[:at]) == name and _is(stem[at + 1 :], version) for at in cuts
+        )
+    if not right:
+        reason = f"it says that `{file.filename}` is {name} {version}"
+        raise EngineFailed("pip", reason, hint="set `pypi_resolver` to `uv`")
+
+
+def _is(text: str, version: str) -> bool:
+    try:
+        return Version(text) == Version(version)
+    except InvalidVersion:
+        return False
 
 
 def _version(text: str) -> str:
     """The version as it is written; raises `InvalidVersion` or `TypeError` for none."""
     Version(text)
     return text
+
+
+def _hashes(archive: Mapping[str, Any]) -> dict[str, str]:
+    """The hashes by their kind; raises `AttributeError`, `TypeError` or `ValueError` for none."""
+    hashes = {kind: digest.lower() for kind, digest in (archive.get("hashes") or {}).items()}
+    for kind, length in _HASHES.items():
+        if kind in hashes and not re.fullmatch(rf"[0-9a-f]{{{length}}}", hashes[kind]):
+            raise ValueError(hashes)
+    return hashes
 
 
 def _locked(name: str, item: Mapping[str, Any]) -> UvPackage:
@@ -146,17 +184,22 @@ def _locked(name: str, item: Mapping[str, Any]) -> UvPackage:
         vcs=None,
     )
     if vcs:
+        if vcs["vcs"] != "git" or not _COMMIT.fullmatch(vcs["commit_id"]):
+            raise ValueError(vcs)
+        # Of a `file:` URL pip says the path as it is, with its blanks.
         commit = Vcs(
-            url=info["url"], commit=vcs["commit_id"], subdirectory=info.get("subdirectory")
+            url=quote(info["url"], safe=_AS_IT_IS),
+            commit=vcs["commit_id"],
+            subdirectory=info.get("subdirectory"),
         )
         return replace(base, vcs=commit)
-    hashes = dict((archive or {}).get("hashes") or {})
-    if not all(isinstance(digest, str) for digest in hashes.values()):
-        raise TypeError(hashes)
+    hashes = _hashes(archive or {})
     file = File(
         filename=unquote(urlsplit(url).path).rpartition("/")[2], url=url, size=None, hashes=hashes
     )
-    _check_name(file, name, base.version)
+    # What is asked for by its URL may be called anything, unless it is a wheel.
+    if file.is_wheel or not base.direct:
+        _check_name(file, name, base.version)
     local = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
     return replace(
         base,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from envid.redaction import redact
+from resolvers._story import plain_text
 from resolvers.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
     from resolvers._processes import Processes
 
-__all__ = ["ChosenProgram", "ended", "find_program", "users_environment"]
+__all__ = ["ChosenProgram", "ended", "find_program", "readable", "users_environment"]
 
 # What is ours, and what would decide what a program of Python's imports.
 _OURS = re.compile(r"(?:_?MFENV|METAFLOW|PYTHON)(?:_.*|[A-Z]*)")
 
 _NUMBER = r"(\d+(?:\.\d+)+(?:[a-z]+\d+)?)\b"
+_KINDS = r"(micromamba|mamba|conda-lock|conda|pip)"
 
 _found: dict[tuple[str, int], ChosenProgram] = {}
 _looking = threading.Lock()
@@ -49,11 +51,15 @@ def find_program(name: str, least: str, setting: str, processes: Processes) -> C
 
     `setting` is the one that chose it, and what it is set to without that. Raises `EngineFailed`.
     """
-    found = shutil.which(os.path.expanduser(name))  # noqa: PTH111 - which works without a home
+    told = os.path.expanduser(name)  # noqa: PTH111 - which works without a home
+    found = shutil.which(told)
     if not found:
         place = "there is none at that path" if os.sep in name else "it is not on PATH"
+        if os.sep in name and Path(told).exists():
+            place = "what is at that path is no program that can be started"
         raise EngineFailed(name, place, hint=f"install it, or set {setting}")
-    path = Path(found)
+    # It is started in another directory, where neither a path nor an entry of PATH may be relative.
+    path = Path(found).absolute()
     # It says its version once in a process; a file that was replaced is another one.
     key = str(path), path.stat().st_mtime_ns
     with _looking:
@@ -87,13 +93,23 @@ def ended(done: CompletedProcess[str]) -> str:
     return f" (exit code {code})" if code > 0 else f" (ended by signal {-code})"
 
 
+def readable(done: CompletedProcess[str]) -> CompletedProcess[str]:
+    """What a program said, without what is for terminals, which its configuration may force."""
+    # conda ends what it says of progress by a zero; a mark of the encoding may come first.
+    said = (text.lstrip("\ufeff").replace("\0", "\n") for text in (done.stdout, done.stderr))
+    done.stdout, done.stderr = map(plain_text, said)
+    return done
+
+
 def _asked(name: str, path: Path, setting: str, processes: Processes) -> CompletedProcess[str]:
     try:
-        return processes.run(
-            f"{path.name} --version",
-            (path, "--version"),
-            environment=users_environment(),
-            limit=PATIENCE,
+        return readable(
+            processes.run(
+                f"{path.name} --version",
+                (path, "--version"),
+                environment=users_environment(),
+                limit=PATIENCE,
+            )
         )
     except TimeoutError:
         reason = f"{path} has not said its version within {PATIENCE:.0f} s"
@@ -115,8 +131,14 @@ def _version(name: str, setting: str, done: CompletedProcess[str]) -> Version:
     # `pip 26.3 from ...`, `conda 26.7.0`, `micromamba`'s bare `2.8.1`, and mamba's two lines.
     # What stands behind the name is meant, where a warning has another number.
     own = re.compile(rf"^{re.escape(Path(name).name)}\b\W+(?:version )?{_NUMBER}", re.MULTILINE)
+    other = re.compile(rf"^{_KINDS}\W+(?:version )?{_NUMBER}", re.MULTILINE)
+    kind = re.match(_KINDS, Path(name).name)
     for text in said:
-        if match := own.search(text) or re.search(rf"\b{_NUMBER}", text):
+        match = own.search(text)
+        told = None if match else other.search(text)
+        if kind and told and told[1] != kind[1]:
+            raise EngineFailed(name, f"it says that it is {told[0]}", log, f"set {setting}")
+        if match := match or re.search(rf"\b{_NUMBER}", text):
             try:
                 return Version(match[1])
             except InvalidVersion:

@@ -33,6 +33,7 @@ from pkgcache.errors import DownloadError
 from pkgcache.web.download import Downloader
 from resolvers._index import PUBLIC_INDEX, public_index
 from resolvers._kept import write_whole
+from resolvers._refusals import GONE
 from resolvers.errors import IndexUnreachable
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ _T = TypeVar("_T")
 
 _NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 
-_GONE = (404, 410)
 # JSON (PEP 691) alone says when files were uploaded.
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
@@ -210,7 +210,7 @@ class ProjectFiles:
             if text.lstrip().startswith("{"):
                 return [_Link.of(file, url) for file in json.loads(text)["files"]]
         except DownloadError as error:
-            if self._needed and error.status not in _GONE:
+            if self._needed and error.status not in GONE:
                 raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
             return []
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -242,6 +242,7 @@ class _Links(HTMLParser):
         known = dict(attrs)
         if tag == "a" and known.get("href"):
             url = str(known["href"])
+            # PEP 503 has a hash there. An empty `data-yanked` says it all the same (PEP 592).
             kind, _, digest = urlsplit(url).fragment.partition("=")
             self.files.append(
                 _Link(
@@ -260,6 +261,7 @@ def _decoded(body: Body) -> str:
 
 def _of_project(name: str, place: str, files: Iterable[_Link]) -> Iterator[ListedFile]:
     for link in files:
+        # A page may link to whatever there is, that of find-links to many projects.
         own, version = _parsed(link.filename) or ("", None)
         if version and canonicalize_name(own) == name:
             yield ListedFile(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from pkgcache.threads import Threads
@@ -21,7 +21,7 @@ from resolvers._stubs import Stubs
 from resolvers._uv import Uv
 from resolvers.errors import BuildFailed, NoSolution
 from resolvers.pypi import local_wheels
-from resolvers.targets import Target
+from resolvers.targets import Target, wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,11 +73,7 @@ class PypiSide:
         return self._left_out != before
 
     def _is_for_here(self, file: ListedFile) -> bool:
-        try:
-            tags = parse_wheel_filename(file.filename)[3]
-        except InvalidWheelFilename:  # a source
-            return False
-        return any(tag in self._question.ranks for tag in tags)
+        return any(tag in self._question.ranks for tag in wheel_tags(file.filename))
 
     def choose(
         self,
@@ -105,7 +101,7 @@ class PypiSide:
                 only_binary=tuple(ours),
             )
             try:
-                locked = compile_lock(self._uv, question)
+                locked = compile_lock(self._uv, question).packages
             except NoSolution:
                 return None
             except BuildFailed as error:

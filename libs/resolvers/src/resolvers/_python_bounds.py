@@ -19,9 +19,11 @@ from resolvers.metadata import read_specifiers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resolvers._expected import ExpectedWheels
     from resolvers._lock import File
     from resolvers._project_files import ProjectFiles
     from resolvers._wheel_listings import WheelFacts
+    from resolvers.metadata import Metadata
     from resolvers.request import ResolveContext
 
 __all__ = ["PythonBounds", "excludes"]
@@ -30,20 +32,38 @@ __all__ = ["PythonBounds", "excludes"]
 class PythonBounds:
     """Looks up what files say of Python: wheels themselves, else their index.
 
-    The wheels are read as the check of the answer reads them, each once for both.
+    The wheels are read as the check of the answer reads them, each once for both: by their sha256,
+    what they say is added to `facts`.
     """
 
-    def __init__(self, projects: ProjectFiles, context: ResolveContext) -> None:
+    def __init__(
+        self,
+        projects: ProjectFiles,
+        context: ResolveContext,
+        expected: ExpectedWheels | None = None,
+        facts: dict[str, WheelFacts] | None = None,
+    ) -> None:
+        self.expected = expected
         self._projects, self._wheels = projects, WheelListings((), context)
+        self._facts = {} if facts is None else facts
 
     def all_of(self, files: Mapping[str, File]) -> dict[str, str]:
         """What a file of each project says, by name; empty where it says nothing."""
         wheels = {name: _package(name, file) for name, file in files.items() if file.is_wheel}
         try:
-            facts = self._wheels.facts(package for package in wheels.values() if package)
+            packages = [package for package in wheels.values() if package]
+            if self.expected:
+                self.expected.settle(packages)
+            facts = self._wheels.facts(packages, known=self._facts)
         except ResolveError:  # whoever must have that wheel says so; here its index may do
             facts = {}
+        self._facts |= facts
         return {name: self._of(name, file, facts) for name, file in files.items()}
+
+    def metadata(self, wheel: File) -> Metadata | None:
+        """What a wheel says of itself; None where it was not read here."""
+        facts = self._facts.get(wheel.sha256 or "")
+        return facts.metadata if facts else None
 
     def exclusions(self, name: str, version: str, python: str) -> tuple[str, ...]:
         """Constraints that leave out that version, and every other that is not for a Python."""

@@ -6,13 +6,11 @@ first. A Python for which something would have to be built gives way to an older
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
-
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from envid.requirements import normalize_python
 from resolvers.errors import (
@@ -42,6 +40,8 @@ T_co = TypeVar("T_co", covariant=True)
 # So many Pythons are tried at most, and so many builds: each costs a solve, a build much more.
 _TRIES = 8
 _BUILDS = 3
+# A stated release, or series of releases.
+_STATED = re.compile(r"==3\.(\d+)(?:\.[^,]*)?")
 # A specifier does not say what it allows, only whether: all that there may be is tried.
 _MINORS, _PATCHES = range(40, -1, -1), range(40)
 
@@ -52,9 +52,15 @@ class Attempt(Protocol[T_co]):
     def __call__(self, *, final: bool) -> T_co: ...
 
 
+# Each specifier is asked about again and again, and every time that is 1640 versions to try.
 @cache
 def open_minors(specifier: str) -> tuple[int, ...]:
     """The minor versions of Python 3 that a specifier allows, the newest first."""
+    # As most requests have it, which need nothing of `packaging` then.
+    if stated := _STATED.fullmatch(specifier):
+        return (int(stated[1]),)
+    from packaging.specifiers import SpecifierSet
+
     allowed = SpecifierSet(specifier)
     for clause in allowed:
         major, _, rest = clause.version.partition(".")
@@ -146,6 +152,8 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
 
     A solver prefers new versions of what it thinks of first, and that need not be Python.
     """
+    from packaging.version import Version
+
     answer = _released(spec, answer, solve)
     while True:
         major, minor = max(_minors(answer))
@@ -156,6 +164,7 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
             better = solve(newer)
         except NoSolution:
             break
+        # Only what is not released yet would be newer.
         if any(Version(solved.python).is_prerelease for solved in better.values()):
             break
         answer = better
@@ -172,6 +181,9 @@ def _newest(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mappin
 
 def _released(spec: EnvSpec, answer: Mapping[str, Solved], solve: Solve) -> Mapping[str, Solved]:
     """The answer without a pre-release of Python, where it can be had."""
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
     early = [solved.python for solved in answer.values() if Version(solved.python).is_prerelease]
     if not early or SpecifierSet(spec.python).prereleases:
         return answer
@@ -188,4 +200,6 @@ def bounded(spec: EnvSpec, bound: str) -> EnvSpec:
 
 
 def _minors(answer: Mapping[str, Solved]) -> set[Minor]:
+    from packaging.version import Version
+
     return {Version(solved.python).release[:2] for solved in answer.values()}

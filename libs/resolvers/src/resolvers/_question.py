@@ -1,16 +1,16 @@
-"""A spec as uv is asked for it, for one platform."""
+"""A spec as uv is asked for it, for one platform.
+
+uv is started before `packaging` is there, so that what starts it needs none.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
+from envid.requirements import normal_name
 from resolvers._index import with_login
-from resolvers._lock import best_wheel
 from resolvers._told_python import told_python
 from resolvers.errors import UnsupportedRequest
 
@@ -45,8 +45,7 @@ _LOCAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSource:
+class LocalSource(NamedTuple):
     """A requirement that is a file or a directory; `url` is what the spec has for it."""
 
     url: str
@@ -55,8 +54,7 @@ class LocalSource:
     marker: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalWheel:
+class LocalWheel(NamedTuple):
     """The wheel that stands for a local source, and what it was built from unless it is that."""
 
     artifact: Artifact
@@ -119,6 +117,7 @@ class UvQuestion:
             final=final,
             stubs=stubs,
         )
+        # In a second step: a line is written by the question itself, which knows the wheels.
         return replace(
             question,
             lines=tuple(question.line(text) for text in requirements),
@@ -150,6 +149,8 @@ class UvQuestion:
 
     def stable(self, locked: Iterable[UvPackage]) -> UvQuestion:
         """The question without pre-releases, unless an answer has some that it cannot do without."""
+        from packaging.version import Version
+
         versions = [Version(package.version) for package in locked if package.version]
         # Of what has nothing but pre-releases uv takes one unasked; forbidden, there is no answer.
         return replace(self, released=not any(version.is_prerelease for version in versions))
@@ -175,13 +176,16 @@ class UvQuestion:
         # Put in last, for uv alone: neither the spec nor a message of ours has a login.
         return f"{name}{at}{with_login(url, self.context.credentials)}"
 
-    def arguments(self, constraints: Path) -> list[str | Path]:
-        """The arguments after `uv pip compile`; `constraints` is written."""
-        constraints.write_text("\n".join(self.pins))
+    def arguments(self, constraints: Path | None) -> list[str | Path]:
+        """The arguments after `uv pip compile`; `constraints` is written where there are pins."""
+        pinned: tuple[str | Path, ...] = ()
+        if constraints and self.pins:
+            constraints.write_text("\n".join(self.pins))
+            pinned = ("--constraints", constraints)
         options = self.spec.options
         arguments: list[str | Path] = [
             # `tool.uv.sources` of a project would bring what neither its metadata nor the spec says.
-            *("-", "--no-header", "--no-sources", "--constraints", constraints),
+            *("-", "--no-header", "--no-sources", *pinned),
             *("--python", self._interpreter()),
         ]
         if self.target.uv_platform:
@@ -224,6 +228,8 @@ class UvQuestion:
         """The best wheel of a package that the target accepts and the spec allows."""
         if self.must_build(package.name) and not package.direct:
             return None
+        from resolvers._lock import best_wheel
+
         return best_wheel(self.allowed(package.name, package.wheels), self.ranks)
 
     def allowed(self, name: str, files: Iterable[File]) -> tuple[File, ...]:
@@ -285,7 +291,7 @@ def _hashes(texts: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
 def named_package(text: str) -> str:
     """The normal name of the package that a requirement starts with; empty where none does."""
     match = re.match(r"[\w.-]*\w", text)
-    return canonicalize_name(match[0]) if match else ""
+    return normal_name(match[0]) if match else ""
 
 
 def _at_held_commit(reference: str, held: Package) -> str:

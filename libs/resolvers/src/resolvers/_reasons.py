@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from resolvers.targets import wheel_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from packaging.tags import Tag
 
@@ -39,7 +39,7 @@ def why_no_wheel(name: str, version: str, question: UvQuestion) -> str:
     if question.must_build(name):
         return "`no_binary` forbids its wheels"
     target, wheels = question.target, question.projects.wheels(name, version)
-    here = [tag for tag in _tags(wheels) if _fits_platform(tag, question)]
+    here = [tag for wheel in wheels for tag in wheel_tags(wheel) if _fits_platform(tag, question)]
     if not wheels:
         return f"only the source of {version} is published"
     # Before the platform: what needs a higher floor fits no platform here either.
@@ -82,7 +82,7 @@ def needed_floor(wheels: Iterable[str], question: UvQuestion) -> tuple[int, int]
     # What is not even among these lacks more than a floor.
     ranks = question.target.highest.ranks(question.python.series)
     floors = []
-    for tag in _tags(wheels):
+    for tag in (tag for wheel in wheels for tag in wheel_tags(wheel)):
         if tag in question.ranks:
             return None
         # Older names, such as `manylinux2014`, have no number: no floor lies below them.
@@ -97,7 +97,8 @@ def has_for_older_python(package: UvPackage, question: UvQuestion) -> bool:
     own = int(question.python.version.split(".")[1])
     return any(
         _fits_platform(tag, question) and 0 < _minor(tag.interpreter) < own
-        for tag in _tags(_wheels(package, question))
+        for wheel in _wheels(package, question)
+        for tag in wheel_tags(wheel)
     )
 
 
@@ -106,20 +107,12 @@ def is_bound(package: UvPackage, question: UvQuestion) -> bool:
 
     What has been built for platforms before is no pure package when it is built once more.
     """
-    tags = list(_tags(_wheels(package, question)))
+    tags = [tag for wheel in _wheels(package, question) for tag in wheel_tags(wheel)]
     return bool(tags) and not any(tag.platform == "any" for tag in tags)
 
 
 def _wheels(package: UvPackage, question: UvQuestion) -> tuple[str, ...]:
     return question.projects.wheels(package.name, package.version) if package.version else ()
-
-
-def _tags(wheels: Iterable[str]) -> Iterator[Tag]:
-    for filename in wheels:
-        try:
-            yield from parse_wheel_filename(filename)[3]
-        except InvalidWheelFilename:
-            continue
 
 
 def _fits_platform(tag: Tag, question: UvQuestion) -> bool:

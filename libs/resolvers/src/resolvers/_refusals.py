@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pkgcache.web.credentials import Credentials
 
-__all__ = ["REFUSED", "refusal"]
+__all__ = ["GONE", "REFUSED", "refusal"]
 
+GONE = (404, 410)
 REFUSED = (401, 403)
 _WHERE = "in netrc or in the settings"
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from envid.platforms import host_platform
 from resolvers._compile import compile_alone, compile_lock, compile_notes, compile_versions
 from resolvers._lock import ChosenWheels
+from resolvers._needed import own_notes
 from resolvers._reasons import has_for_older_python
 from resolvers.errors import NeedsBuild, NoSolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from resolvers._compile import Locked
     from resolvers._lock import UvPackage
     from resolvers._question import UvQuestion
     from resolvers._uv import Uv
 
 __all__ = ["choose"]
-
-Lock = tuple["UvPackage", ...]
 
 
 def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
@@ -32,12 +32,15 @@ def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
         from resolvers import _pip
 
         return _pip.choose(uv, question)
-    locked = _solve(uv, question)
+    locked, warnings = _solve(uv, question)
+    notes = own_notes(question, locked)
+    if notes is not None:
+        return ChosenWheels(locked, notes, warnings)
     # A second question about the same packages: the lock file does not say who needs what.
     return ChosenWheels(locked, *compile_notes(uv, question, locked))
 
 
-def _solve(uv: Uv, question: UvQuestion) -> Lock:
+def _solve(uv: Uv, question: UvQuestion) -> Locked:
     """The packages of an environment; raises `ResolveError`.
 
     uv takes the newest versions, and an sdist is as good as a wheel to it. Where that leaves
@@ -47,10 +50,11 @@ def _solve(uv: Uv, question: UvQuestion) -> Lock:
     pre-releases serve. What then is still without a wheel has to be built; raises `NeedsBuild` in
     place of all this if the question is not final, and an older Python has wheels of such a package.
     """
-    locked = compile_lock(uv, question)
+    answer = compile_lock(uv, question)
+    locked = answer.packages
     lacking = [package for package in locked if _lacks_wheel(package, question)]
     if not lacking:
-        return locked
+        return answer
     if not question.final:
         older = tuple(
             package.name for package in lacking if has_for_older_python(package, question)
@@ -76,7 +80,7 @@ def _solve(uv: Uv, question: UvQuestion) -> Lock:
         or _without_building(uv, stable, too_new, ())
         or _without_building(uv, stable, _offered(uv, stable, wanted - too_new), ())
         or (None if native else _without_building(uv, question, wanted, pins))
-        or locked
+        or answer
     )
 
 
@@ -98,7 +102,7 @@ def _lacks_wheel(package: UvPackage, question: UvQuestion) -> bool:
 
 def _without_building(
     uv: Uv, question: UvQuestion, names: set[str], pins: Iterable[str]
-) -> Lock | None:
+) -> Locked | None:
     names = set(names)
     while names:
         stricter = replace(

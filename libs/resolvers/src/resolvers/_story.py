@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from textwrap import dedent
 
-__all__ = ["Story", "plain_words"]
+__all__ = ["Story", "plain_text", "plain_words", "without_logins"]
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
 _FAILED = "\nerror: Failed to build"
@@ -32,7 +32,7 @@ class Story:
     @classmethod
     def read(cls, stderr: str) -> Story:
         """Split what uv wrote to standard error; no credential is left in it."""
-        log = _USERINFO.sub("://", plain_text(stderr)).strip()
+        log = without_logins(plain_text(stderr)).strip()
         own, *output = re.split(r"\n *(?:\[stderr\]|\[stdout\]|--- stderr)\n", log)
         # What `uv build` starts writes before uv says that it failed.
         # The last one: a build may write the same words before.
@@ -75,6 +75,11 @@ class Story:
 def plain_text(text: str) -> str:
     """A text without escape sequences and control characters."""
     return _ESCAPES.sub("", re.sub(r"\r\n?", "\n", text))
+
+
+def without_logins(text: str) -> str:
+    """A text whose URLs have no user and no password."""
+    return _USERINFO.sub("://", text)
 
 
 def plain_words(cause: str) -> str:

@@ -38,7 +38,7 @@ class Verdict:
 
     `provided` is what conda packages bring there, by PyPI name, `overridden` the names of what is
     meant to be otherwise than it is required, with a `*` for any, `extras` those that are asked of
-    packages beside what the spec says, by name.
+    packages beside what the spec says, by name, `facts` what is known of wheels, by sha256.
     """
 
     def __init__(
@@ -50,16 +50,20 @@ class Verdict:
         *,
         overridden: Mapping[str, Collection[str]] | None = None,
         extras: Mapping[str, Mapping[str, Collection[str]]] | None = None,
+        facts: Mapping[str, WheelFacts] | None = None,
     ) -> None:
         """Look into the wheels; raises `IndexUnreachable`."""
         self._resolutions, self._context = resolutions, context
         self._modules = Kept(context.cache_dir / "modules", _SCHEMA)
         self._wheels = WheelListings(resolutions.values(), context)
         self._facts = self._wheels.facts(
-            package
-            for each in resolutions.values()
-            for package in each.packages
-            if package.kind == "pypi"
+            (
+                package
+                for each in resolutions.values()
+                for package in each.packages
+                if package.kind == "pypi"
+            ),
+            known=facts,
         )
         self.checked = {
             platform: self._check(
@@ -123,6 +127,7 @@ class Verdict:
     def _owners(self, resolution: Resolution, contents: Sequence[Contents]) -> Iterator[Owner]:
         # Conda's first, in the order in which packages are laid out.
         for content in contents:
+            # None of what could not be looked into: nobody can say that it clashes.
             if content.files is not None:
                 yield self._conda(content, content.files)
         for package in resolution.packages:

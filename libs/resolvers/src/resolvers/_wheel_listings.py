@@ -6,8 +6,10 @@ that describes a wheel wrongly is found out.
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +23,10 @@ from resolvers.errors import IndexUnreachable
 from resolvers.metadata import Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from envid.packages import Package
+    from pkgcache.archives.wheel_listing import WheelListing
     from resolvers.request import Resolution, ResolveContext
 
 __all__ = ["WheelFacts", "WheelListings"]
@@ -49,20 +52,23 @@ class WheelListings:
             artifact.sha256: artifact.path for each in resolutions for artifact in each.artifacts
         }
 
-    def facts(self, packages: Iterable[Package]) -> dict[str, WheelFacts]:
+    def facts(
+        self, packages: Iterable[Package], *, known: Mapping[str, WheelFacts] | None = None
+    ) -> dict[str, WheelFacts]:
         """The facts by sha256, but of wheels that were built and are gone, not had offline, or none.
 
+        Those that are `known` are looked up no more.
         Raises `IndexUnreachable` where a wheel is not to be had, or is not what its index says.
         """
         wanted = {_digest(package): package for package in packages}
-        known = {}
-        for digest in wanted:
+        found = {digest: known[digest] for digest in wanted if digest in known} if known else {}
+        for digest in wanted.keys() - found.keys():
             if facts := self._kept.load(digest, _read):
-                known[digest] = facts
-        missing = [package for digest, package in wanted.items() if digest not in known]
+                found[digest] = facts
+        missing = [package for digest, package in wanted.items() if digest not in found]
         missing = [at for package in missing if (at := self._located(package))]
         if not missing:
-            return known
+            return found
         stop = threading.Event()
         task = self._context.progress.start("looking into wheels", len(missing), "packages")
         with self._downloader() as downloader, Threads(_AT_ONCE) as pool:
@@ -70,7 +76,7 @@ class WheelListings:
             def look(package: Package) -> WheelFacts | None:
                 digest = _digest(package)
                 # Where several processes want to know the same, the first looks.
-                with self._kept.alone(digest):
+                with self.alone(package.url):
                     facts = self._kept.load(digest, _read) or self._look(package, downloader, stop)
                 task.advance()
                 return facts
@@ -78,12 +84,12 @@ class WheelListings:
             try:
                 for package, facts in zip(missing, pool.map(look, missing), strict=True):
                     if facts:
-                        known[_digest(package)] = facts
+                        found[_digest(package)] = facts
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 task.done()
-        return known
+        return found
 
     def files(self, package: Package) -> dict[str, tuple[str, str]]:
         """What a wheel brings to site-packages, by path: path in the wheel, hash."""
@@ -109,7 +115,7 @@ class WheelListings:
         """The package at a URL where its wheel is; None where there is none."""
         path = self._paths.get(_digest(package)) or self._context.wheel(package)
         if path:
-            return replace(package, url=path.absolute().as_uri())
+            return package._replace(url=path.absolute().as_uri())
         # The URL of a built wheel is that of its source.
         gone = package.built_from or (self._context.offline and not package.url.startswith("file:"))
         return None if gone else package
@@ -125,24 +131,46 @@ class WheelListings:
             raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
         except BadArchive:
             return None  # whoever unpacks it says what is wrong with it
+        # It is of this machine, and not of the index.
         except CacheError:
             raise
         except PkgcacheError as error:
             raise IndexUnreachable(redact(package.url), str(error), hint=error.hint) from error
+        return self.keep(_digest(package), listing, package.url)
+
+    @contextmanager
+    def alone(self, url: str) -> Iterator[None]:
+        """Read the wheel at a URL while no other process does."""
+        with self._kept.alone(_name(url)):
+            yield
+
+    def seen(self, url: str) -> bool:
+        """Whether the wheel at a URL was read."""
+        return (
+            self._kept.load(_name(url), lambda digest: self._kept.load(digest, _read)) is not None
+        )
+
+    def keep(self, digest: str, listing: WheelListing, url: str) -> WheelFacts | None:
+        """Keep what is in the wheel of a hash, and that it is at a URL; None for no metadata."""
         try:
             metadata = Metadata.parse(listing.metadata)
         except ValueError:
             return None
-        files = {path: (source, digest) for path, source, digest in listing.site_packages}
+        files = {path: (source, hashed) for path, source, hashed in listing.site_packages}
         facts = WheelFacts(
             metadata=metadata,
             tops=frozenset(path.partition("/")[0] for path in files),
         )
         # Last what says that all of it is there.
-        self._kept.keep(f"{_digest(package)}.files", files)
+        self._kept.keep(f"{digest}.files", files)
         document = {"metadata": facts.metadata.to_dict(), "tops": sorted(facts.tops)}
-        self._kept.keep(_digest(package), document)
+        self._kept.keep(digest, document)
+        self._kept.keep(_name(url), digest)
         return facts
+
+
+def _name(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def _read(content: Any) -> WheelFacts:

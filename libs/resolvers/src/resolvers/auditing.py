@@ -117,7 +117,7 @@ def audit(
             offline=context.offline,
         ) as downloader,
     ):
-        answers = _Answers(envs, projects, downloader)
+        answers = _Answers(envs, projects, downloader, context.pypi_engine)
         answers.ask(context)
         return [_audited(worker, env, context, answers, alias) for env in envs]
 
@@ -137,7 +137,10 @@ def _audited(
                 reason = "it was asked for by its URL"
                 said.append(Unaudited(package=package, what="files", reason=reason))
             elif there is None:
-                said.append(AuditFinding(package=package, what="gone"))
+                # Where names are, an alias of ours says, and else the tool that was chosen.
+                usual = alias != CHANNEL_ALIAS or context.conda_engine == "rattler"
+                said.append(_not_there(package, "" if usual else context.conda_engine))
+            # Either side may have but one of the two.
             elif any(
                 own and other and own != other
                 for own, other in ((hashes.sha256, there.sha256), (hashes.md5, there.md5))
@@ -153,13 +156,25 @@ def _audited(
     )
 
 
+def _not_there(package: Package, program: str) -> AuditFinding | Unaudited:
+    """That a file is not where its source is, unless a program says where that is: it has a name."""
+    if not program or "://" in (package.source or ""):
+        return AuditFinding(package=package, what="gone")
+    reason = f"`{package.source}` lies where the configuration of {program} says"
+    return Unaudited(package=package, what="files", reason=reason)
+
+
 class _Answers:
     """What indexes say of the PyPI packages of environments, each asked for once."""
 
     def __init__(
-        self, envs: Iterable[ResolvedEnv], projects: ProjectFiles, downloader: Downloader
+        self,
+        envs: Iterable[ResolvedEnv],
+        projects: ProjectFiles,
+        downloader: Downloader,
+        engine: str,
     ) -> None:
-        self._projects, self._downloader = projects, downloader
+        self._projects, self._downloader, self._engine = projects, downloader, engine
         self._sources: dict[str | None, Source] = {}
         self._packages: list[tuple[Package, Source]] = []
         for env in envs:
@@ -220,7 +235,7 @@ class _Answers:
         digest = origin.sha256 if origin else package.hashes.sha256
         file = next((file for file in files if file.filename == name), None)
         if file is None:
-            yield AuditFinding(package=package, what="gone")
+            yield _not_there(package, "" if self._engine == "uv" else self._engine)
             return
         if not digest or "sha256" not in file.digests:
             reason = f"`{redact(file.place)}` does not say their sha256"
@@ -236,6 +251,7 @@ class _Answers:
     def _know(self, key: tuple[str, str, str], source: Source) -> None:
         name, version, _ = key
         root = self._projects.root(source) if source.kind == "index" else ""
+        # As PyPI has it, beside `/simple`: no standard says where such an interface is.
         if not root.endswith("/simple"):
             self._advisories[key] = f"`{redact(source.url)}` has no place for them"
             return

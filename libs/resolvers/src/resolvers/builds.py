@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from envid.packages import BuiltFrom
     from envid.spec import EnvSpec
-    from pkgcache.web.credentials import Login
+    from pkgcache.web.login import Login
     from resolvers._uv import Uv
     from resolvers.pythons import Python
     from resolvers.request import ResolveContext

@@ -36,7 +36,6 @@ __all__ = ["Checked", "Provided", "Required", "check"]
 # A URL without a name, with extras and a marker behind it; a URL with a revision and a fragment.
 _URL = re.compile(r"(\S+?)(\[[^]]*\])?( ;.*)?")
 _PLACE = re.compile(r"(?:git\+)?([^#]+?)(?:@[^@/:#]*)?(?:#.*)?")
-_EXTRA_ALONE = re.compile(r";[^;]*\bextra\s*==\s*['\"][^'\"]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,21 +226,13 @@ class _Check:
             metadata, label = None, ""
         if metadata is None:
             return
-        for text, requirement in self._requirements(metadata, extra):
+        for text, requirement in metadata.requirements(extra):
             if requirement is None:
                 self.notes.append(f"`{text}` of {label} cannot be read, and was not checked")
             elif self._counts(requirement, extra):
                 self.required.append(Required(by=name, text=text, requirement=requirement))
                 asked_by = f"{label}[{extra}]" if extra else label
                 self._require(requirement, f"`{text}` of {asked_by}", asked_by)
-
-    def _requirements(
-        self, metadata: Metadata, extra: str
-    ) -> Iterator[tuple[str, Requirement | None]]:
-        for text in metadata.requires:
-            # Most of it is about extras, which most environments do not ask for.
-            if extra or " or " in text or not _EXTRA_ALONE.search(text):
-                yield text, read_requirement(text)
 
     def _counts(self, requirement: Requirement, extra: str) -> bool:
         if extra:
@@ -254,6 +245,7 @@ class _Check:
             return
         self.required.append(Required(by=None, text=text, requirement=requirement))
         name = canonicalize_name(requirement.name)
+        # A constraint brings nothing: it says nothing of what is not there.
         if name in self.pypi or name in self.conda:
             origin = self.origins.get(text)
             said = f"the constraint `{text}`" + (f" ({origin})" if origin else "")

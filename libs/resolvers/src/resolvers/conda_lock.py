@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from envid.redaction import redact
+from envid.spec import Source
+from pkgcache.web.credentials import BESIDE
 from pkgcache.web.watch import Watch
 from resolvers._conda_question import CondaQuestion
-from resolvers._conda_solve import call_engine
-from resolvers._conda_tools import LEAST, kind_of, records_of
+from resolvers._conda_solve import ask_channels
+from resolvers._conda_tools import LEAST, kind_of, places_of, records_of
 from resolvers._conda_tools_diagnosis import unknown
+from resolvers._conda_tools_places import told_channels
 from resolvers._index import PUBLIC_INDEX
 from resolvers._markers import Markers
 from resolvers._processes import Processes
-from resolvers._programs import ended, find_program, users_environment
+from resolvers._programs import ended, find_program, readable, users_environment
 from resolvers._python_choice import open_minors
 from resolvers._question import local_source, plain_requirement
-from resolvers.channels import CHANNEL_ALIAS
+from resolvers.channels import CHANNEL_ALIAS, split_channel
 from resolvers.errors import EngineFailed, NoSolution, RequirementsUnmet, UnsupportedRequest
 from resolvers.mixed import MixedResolver
 from resolvers.names import conda_names
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.spec import EnvSpec
     from pkgcache.worker import Worker
+    from resolvers._conda_tools_places import Places
     from resolvers.pinned import Pins
     from resolvers.request import Resolution, ResolveContext
 
@@ -83,22 +87,32 @@ class CondaLockResolver:
         _check(spec, platforms, context)
         processes = Processes(context.on_process)
         pins: dict[str, Pins] = {}
+        channels: dict[str, Mapping[str, str]] = {}
         try:
             lock = _Locking(spec, self._alias, context, processes, self._worker)
             python = ""
             for platform in platforms:
-                pins[platform] = self._read(lock.write(platform, python), platform)
+                path, places = lock.write(platform, python)
+                pins[platform] = self._read(path, platform)
+                channels[platform] = _channels(pins[platform], places)
                 # All platforms have the same Python, where that is left open.
                 if len(open_minors(spec.python)) > 1 and (found := pins[platform].python):
                     python = f"{'.'.join(found.split('.')[:2])}.*"
         finally:
             processes.close()
-        return self._verified(spec, pins, context)
+        return self._verified(spec, pins, channels, context)
 
     def _verified(
-        self, spec: EnvSpec, pins: Mapping[str, Pins], context: ResolveContext
+        self,
+        spec: EnvSpec,
+        pins: Mapping[str, Pins],
+        channels: Mapping[str, Mapping[str, str]],
+        context: ResolveContext,
     ) -> dict[str, Resolution]:
-        """The packages that are needed of those locked; raises `RequirementsUnmet` for others."""
+        """The packages that are needed of those locked; raises `RequirementsUnmet` for others.
+
+        They are read where the lock has them: `channels` maps these places to sources.
+        """
         found: dict[str, Resolution] = {}
         for platform, own in pins.items():
             conda = [package for package in own.packages if package.kind == "conda"]
@@ -109,8 +123,7 @@ class CondaLockResolver:
                 conda_engine="rattler",
                 pypi_engine="uv",
             )
-            constraints = {*spec.constraints, *_as_constraints(own)}
-            asked = replace(spec, constraints=tuple(sorted(constraints)))
+            asked = _placed(spec, own, channels[platform])
             try:
                 found |= self._mixed.resolve(asked, [platform], engines)
             except NoSolution as error:
@@ -118,6 +131,13 @@ class CondaLockResolver:
                 error.hint = f"conda-lock's lock does not hold; set {CONDA_LOCK_SETTING}"
                 raise
             _check_locked(platform, found[platform].packages, own)
+            packages = (
+                package._replace(
+                    source=channels[platform].get(package.source or "", package.source)
+                )
+                for package in found[platform].packages
+            )
+            found[platform] = replace(found[platform], packages=tuple(packages))
         return found
 
 
@@ -143,7 +163,7 @@ def _check(spec: EnvSpec, platforms: Sequence[str], context: ResolveContext) -> 
         )
     for source in spec.sources:
         login = context.credentials.find(source.url) if "://" in source.url else None
-        if (login and login.source != "netrc") or context.credentials.with_token(
+        if (login and login.source not in ("netrc", BESIDE)) or context.credentials.with_token(
             source.url
         ) != source.url:
             raise UnsupportedRequest(
@@ -178,8 +198,11 @@ class _Locking:
         self._folder = context.cache_dir / "conda-lock"
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, platform: str, python: str) -> Path:
-        """Make the lock of a platform, for a minor version of Python if one is given."""
+    def write(self, platform: str, python: str) -> tuple[Path, Places]:
+        """Make the lock of a platform, for a minor version of Python if one is given.
+
+        With it, where its channels may be.
+        """
         question = CondaQuestion.make(
             self._spec, platform, self._context, alias=self._alias, format_=".conda"
         )
@@ -197,16 +220,18 @@ class _Locking:
                 (Path(work) / name).write_text(json.dumps(data), encoding="utf-8")
             done = self._run(platform, question, Path(work), watch.environment)
             lock = Path(work) / "conda-lock.yml"
+            ask = partial(ask_channels, self._worker)
+            places = places_of(question, self._tool, self._context, self._processes, ask)
             if done.returncode or not lock.is_file():
-                there = partial(
-                    records_of,
-                    question,
-                    context=self._context,
-                    ask=partial(call_engine, self._worker),
-                )
-                raise unknown(_failure(done, question), question, self._context, there)
+                error = _failure(readable(done), question)
+                if isinstance(error, NoSolution):
+                    where = places.at()
+                    there = partial(records_of, where, context=self._context, ask=ask)
+                    raise unknown(error, where, self._context, there)
+                raise error
             # Beside, so that it stands while it is read, and for who wonders.
-            return Path(shutil.move(lock, self._folder / f"{platform}.conda-lock.yml"))
+            path = shutil.move(lock, self._folder / f"{platform}.conda-lock.yml")
+            return Path(path), places
 
     def _run(
         self,
@@ -241,12 +266,12 @@ class _Locking:
 
     def _asked(self, question: CondaQuestion, python: str) -> dict[str, object]:
         """An environment.yml."""
-        conda = [*question.specs, *([f"python {python}"] if python else [])]
+        conda = [*question.told_specs.values(), *([f"python {python}"] if python else [])]
         if python:
             conda.remove(next(text for text in conda if text.partition(" ")[0] == "python"))
         indexes = [source.url for source in self._spec.sources if source.kind == "index"]
         return {
-            "channels": list(question.channels),
+            "channels": told_channels(question),
             "dependencies": [*conda, {"pip": list(self._pypi(question.platform))}],
             "pip-repositories": [url for url in indexes if url != PUBLIC_INDEX],
             "allow-pypi-requests": PUBLIC_INDEX in indexes,
@@ -319,6 +344,50 @@ def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFail
         log,
         f"set {CONDA_LOCK_SETTING}",
     )
+
+
+def _channels(pins: Pins, places: Places) -> Mapping[str, str]:
+    """The places where the packages of a lock are, and the sources that these are of, in order."""
+    found: dict[str, str] = {}
+    for package in pins.packages:
+        url = package.url.removesuffix(f"/{package.subdir}/{package.filename}")
+        if package.kind != "conda" or url in found:
+            continue
+        source = places.source(url)
+        if source is None:
+            raise EngineFailed(
+                "conda-lock",
+                f"it takes `{package.filename}` from {url}, which is no channel of the request",
+                hint=f"ask for that channel, or set {CONDA_LOCK_SETTING}",
+            )
+        found[url] = source
+    return places.in_order(found)
+
+
+def _placed(spec: EnvSpec, pins: Pins, channels: Mapping[str, str]) -> EnvSpec:
+    """What is asked, held to the packages of a lock and the places where these are."""
+
+    def where(asked: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        return {category: tuple(map(_unnamed, texts)) for category, texts in asked.items()}
+
+    return replace(
+        spec,
+        constraints=tuple(sorted({*spec.constraints, *_as_constraints(pins)})),
+        sources=(
+            *(Source.make("channel", url) for url in channels),
+            *(source for source in spec.sources if source.kind != "channel"),
+        ),
+        requirements=where(spec.requirements),
+        platform_requirements={
+            platform: where(asked) for platform, asked in spec.platform_requirements.items()
+        },
+    )
+
+
+def _unnamed(text: str) -> str:
+    """A requirement without the name of a channel: that package is held as it is."""
+    channel, rest = split_channel(text)
+    return rest if channel and "://" not in channel else text
 
 
 def _as_constraints(pins: Pins) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 
 __all__ = ["cuda_version"]
 
+# In WSL the driver is that of Windows, in a directory that the loader may not look in.
 _DRIVERS = ("libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1")
 
 

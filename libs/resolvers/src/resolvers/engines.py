@@ -1,16 +1,23 @@
-"""The programs of a machine that may choose packages in the place of our engines."""
+"""Our engine for conda packages, and the programs of a machine that may choose in its place."""
 
 from __future__ import annotations
 
+import ast
 import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pkgcache.worker import Worker
     from resolvers.request import ResolveContext
 
-__all__ = ["find_engine", "there"]
+__all__ = ["find_engine", "pip_logins", "prepare", "there"]
 
 _NAMES = ("micromamba", "mamba", "conda", "pip", "conda-lock")
+
+
+def prepare(worker: Worker) -> None:
+    """Start py-rattler in its process, for a question that is about to be asked."""
+    worker.prepare("resolvers._conda_engine:ready")
 
 
 def find_engine(name: str, context: ResolveContext) -> str:
@@ -41,6 +48,42 @@ def find_engine(name: str, context: ResolveContext) -> str:
         return f"{found.name} {found.version}, `{found.path}`"
     finally:
         processes.close()
+
+
+def pip_logins() -> tuple[str, ...]:
+    """The URLs with logins that the pip on PATH is configured with: they may be shown to nobody.
+
+    None where it cannot be asked. It is started for it.
+    """
+    from resolvers._pip import LEAST, SETTING
+    from resolvers._processes import Processes
+    from resolvers._programs import PATIENCE, find_program, users_environment
+    from resolvers.errors import EngineFailed
+
+    processes = Processes(lambda _: None)
+    try:
+        pip = find_program("pip", LEAST, SETTING, processes).path
+        done = processes.run(
+            "pip config list",
+            (pip, "config", "list"),
+            environment=users_environment(),
+            limit=PATIENCE,
+        )
+    except (EngineFailed, OSError, TimeoutError):
+        return ()
+    finally:
+        processes.close()
+    # `global.index-url='https://...'`, with as many URLs as there are.
+    values = [line.partition("=")[2] for line in done.stdout.splitlines()]
+    words = [word for value in values if "@" in value for word in _text(value).split()]
+    return tuple(word for word in words if "://" in word and "@" in word)
+
+
+def _text(literal: str) -> str:
+    try:
+        return str(ast.literal_eval(literal))
+    except (SyntaxError, ValueError):
+        return ""
 
 
 def there() -> tuple[str, ...]:

@@ -30,6 +30,8 @@ _FIELD = re.compile(
 _EXTRA = re.compile(
     r"""\bextra\s*==\s*['"]([^'"]+)['"]|['"]([^'"]+)['"]\s*==\s*extra\b""", re.IGNORECASE
 )
+_EXTRA_ALONE = re.compile(r";[^;]*\bextra\s*==\s*['\"][^'\"]")
+# What some wheels have in place of specifiers, each a form that `_mended` names.
 _QUOTES = re.compile(r"['\"]")
 _NO_COMMA = re.compile(r"(?<=[\d*])\s*(?=[<>~!]=?|={2,3})")
 _NOT_TILDE = re.compile(r"!=~\s*(\d[\d.]*\d|\d)")
@@ -68,6 +70,13 @@ class Metadata:
             requires_python=next(iter(fields["requires-python"]), None),
             extras=frozenset(map(canonicalize_name, (*fields["provides-extra"], *_named(fields)))),
         )
+
+    def requirements(self, extra: str) -> Iterator[tuple[str, Requirement | None]]:
+        """Those that may count with an `extra`, or with none, as text and as what can be read of it."""
+        for text in self.requires:
+            # Most of it is about extras, which most environments do not ask for.
+            if extra or " or " in text or not _EXTRA_ALONE.search(text):
+                yield text, read_requirement(text)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "extras": sorted(self.extras)}

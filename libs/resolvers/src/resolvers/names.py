@@ -53,6 +53,7 @@ class PypiNames:
             try:
                 self.digest = content_digest(path)
                 self._own = _parse(path.read_text(encoding="utf-8"))
+            # Each of these may come of JSON that is another thing than a table.
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UnsupportedRequest(
                     f"`{path}` is not a table of PyPI names",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envid.errors import InvalidDescription
@@ -24,7 +24,7 @@ from resolvers.metadata import read_requirement, read_specifiers
 from resolvers.names import PypiNames
 from resolvers.pythons import minor
 from resolvers.request import Resolution
-from resolvers.targets import Target
+from resolvers.targets import Target, wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -162,6 +162,7 @@ class _Platform:
             self._required.setdefault(canonicalize_name(one.requirement.name), []).append(one)
         conda = [package for package in env.packages if package.kind == "conda"]
         wheels = any(package.kind == "pypi" for package in env.packages)
+        # Without wheels Python may be another one than CPython, which `is_free_threaded` refuses.
         series = f"{minor(env.python)}{'t' * (wheels and is_free_threaded(conda))}"
         target = Target.make(env.platform, env.spec.for_platform(env.platform).get("sys", ()))
         self._ranks = target.ranks(series)
@@ -184,6 +185,7 @@ class _Platform:
             return None
         held = [*self._base(key), *self._requirements(key[1], last)]
         held += self._system([file for file in files if file.version == last])
+        # That takes a look into its metadata, which is saved where something else holds it already.
         needs = () if held else self._needs(key[1], last)
         return Newer(version=str(last), held_by=tuple(dict.fromkeys((*held, *needs))))
 
@@ -235,6 +237,7 @@ class _Platform:
 
     def _system(self, files: Sequence[ListedFile]) -> Iterator[Holder]:
         """Python or the platform, where no file of a version is for it."""
+        # What is said of 3.14 is meant of its previews as well, as in `checking`.
         release = Version(self._env.python).base_version
         fit = []
         for file in files:
@@ -270,11 +273,8 @@ class _Platform:
         return None
 
     def _is_for_here(self, file: ListedFile) -> bool:
-        try:
-            tags = parse_wheel_filename(file.filename)[3]
-        except InvalidWheelFilename:  # a source
-            return True
-        return any(tag in self._ranks for tag in tags)
+        tags = wheel_tags(file.filename)  # none of a source
+        return not tags or any(tag in self._ranks for tag in tags)
 
     def _needs(self, name: str, version: Version) -> Iterator[Holder]:
         """What a version itself requires, and is not there in that way."""

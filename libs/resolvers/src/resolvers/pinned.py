@@ -85,7 +85,9 @@ class Pins:
     `packages` are wholly known, and taken as they are; `sources` are not. Requirements of the spec
     that are no direct references are looked for in its indexes. `depends` has the edges of the lock
     by PyPI name, `extras` those that packages are locked with. `python` is the full version of the
-    Python among the packages, None where it is not among them.
+    Python among the packages, None where it is not among them, and `pythons` a specifier of those
+    that the lock is made for, empty for any. `overridden` are the names of what is there otherwise
+    than others need it, `*` for any; `restated` those of packages whose needs the lock states itself.
     """
 
     packages: tuple[Package, ...] = ()
@@ -338,7 +340,7 @@ def _locked(pins: Pins) -> Solved:
         site_packages="",
         # Where a lock does not say what Python needs, what is built with it gets all there is.
         packages=tuple(
-            replace(package, depends=names)
+            package._replace(depends=names)
             if package.name == "python" and not package.depends
             else package
             for package in conda

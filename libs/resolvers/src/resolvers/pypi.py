@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from envid.platforms import host_platform
 from pkgcache.threads import Threads
+from resolvers._expected import ExpectedWheels
 from resolvers._files import Files
 from resolvers._index import PUBLIC_INDEX
 from resolvers._project_files import ProjectFiles
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from resolvers._python_choice import Attempt
     from resolvers._question import LocalWheel
     from resolvers._stubs import Stubs
+    from resolvers._wheel_listings import WheelFacts
+    from resolvers.ahead import Ahead
     from resolvers.pythons import Python
     from resolvers.request import Artifact, ResolveContext
 
@@ -43,8 +46,11 @@ class PypiResolver:
     """Resolves specs of type `pypi-only` whose Python is one of this machine.
 
     Every platform is a process of uv, all at once on one cache. Markers and tags of the target
-    decide, never those of this machine.
+    decide, never those of this machine. `ahead` may have asked the first of them already.
     """
+
+    def __init__(self, ahead: Ahead | None = None) -> None:
+        self._ahead = ahead
 
     def resolve(
         self, spec: EnvSpec, platforms: Sequence[str], context: ResolveContext
@@ -54,11 +60,20 @@ class PypiResolver:
         pythons = Pythons(spec.python, context)
 
         def attempt(python: Python) -> Attempt[dict[str, Resolution]]:
-            return partial(resolve_wheels, spec, dict.fromkeys(platforms, python), context)
+            asked = dict.fromkeys(platforms, python)
 
+            def resolved(*, final: bool) -> dict[str, Resolution]:
+                # Only the first attempt finds uv at work.
+                uv = self._ahead.take(asked) if self._ahead else None
+                return resolve_wheels(spec, asked, context, final=final, uv=uv, facts=facts)
+
+            return resolved
+
+        facts: dict[str, WheelFacts] = {}
         attempts = ((minor(python.version), attempt(python)) for python in pythons)
-        chosen = first_that_solves(attempts, only=pythons.only)
-        return Verdict(spec, chosen, context).given()
+        with self._ahead or nullcontext():
+            chosen = first_that_solves(attempts, only=pythons.only)
+        return Verdict(spec, chosen, context, facts=facts).given()
 
 
 def resolve_wheels(
@@ -68,17 +83,30 @@ def resolve_wheels(
     stubs: Mapping[str, Stubs] | None = None,
     *,
     final: bool = True,
+    uv: Uv | None = None,
+    facts: dict[str, WheelFacts] | None = None,
 ) -> dict[str, Resolution]:
     """The PyPI side of a spec for each platform and its Python; raises `ResolveError`.
 
     `stubs` are what each platform has already, which is not among the packages found. Unless it is
     `final`, raises `NeedsBuild` where an older Python has wheels of what must be built for this one.
+    `uv` may be at work on it already; it is closed. What is learnt of wheels is added to `facts`.
     """
     # Platforms with the same Python are solved at once, on what is looked up for all of them.
     resolutions: dict[str, Resolution] = {}
     for python in dict.fromkeys(pythons.values()):
         platforms = [platform for platform, own in pythons.items() if own == python]
-        resolutions |= _resolve_for(python, spec, platforms, context, stubs or {}, final=final)
+        resolutions |= _resolve_for(
+            python,
+            spec,
+            platforms,
+            context,
+            stubs or {},
+            final=final,
+            begun=uv,
+            facts={} if facts is None else facts,
+        )
+        uv = None
     return {platform: resolutions[platform] for platform in pythons}
 
 
@@ -90,19 +118,22 @@ def _resolve_for(
     stubs: Mapping[str, Stubs],
     *,
     final: bool,
+    begun: Uv | None,
+    facts: dict[str, WheelFacts],
 ) -> dict[str, Resolution]:
     targets = [
         Target.make(platform, spec.for_platform(platform).get("sys", ())) for platform in platforms
     ]
     with (
-        Uv(context) as uv,
+        begun or Uv(context) as uv,
         Files(uv, spec, python, context) as files,
         ProjectFiles(uv, spec, context) as projects,
+        ExpectedWheels(context) as expected,
         # Two pools: who waits in the second for work of the first must not take its threads.
         Threads(_WORKERS) as work,
         Threads(len(targets)) as pool,
     ):
-        bounds = PythonBounds(projects, context)
+        bounds = PythonBounds(projects, context, expected if context.reads_ahead else None, facts)
         try:
             # First, since uv is asked for these wheels in place of the local sources, and once for all
             # platforms.
@@ -185,27 +216,27 @@ def _resolved(uv: Uv, question: UvQuestion, files: Files, work: Threads) -> Reso
         )
         question = replace(question, target=nearest)
         chosen = choose(uv, question)
+    depends: dict[str, list[str]] = {}
+    for name, notes in chosen.notes.items():
+        for other in notes.via:
+            depends.setdefault(other, []).append(question.package_of(name))
+
+    def take(package: UvPackage) -> tuple[Package, Artifact | None]:
+        source = _source(package, chosen.notes, question.spec)
+        return files.package(package, question, depends.get(package.name, ()), source)
+
+    wanted = [package for package in chosen.locked if not question.is_there(package.name)]
+    # Most are at hand, and what has nothing to wait for needs no thread.
     pending = [
-        work.submit(
-            files.package,
-            package,
-            question,
-            [
-                question.package_of(name)
-                for name, other in chosen.notes.items()
-                if package.name in other.via
-            ],
-            _source(package, chosen.notes, question.spec),
-        )
-        for package in chosen.locked
-        if not question.is_there(package.name)
+        None if files.is_at_hand(package, question) else work.submit(take, package)
+        for package in wanted
     ]
     taken: list[tuple[Package, Artifact | None]] = []
     # All that cannot be had on this machine is said at once.
     elsewhere: list[NeedsPlatform] = []
-    for future in pending:
+    for package, future in zip(wanted, pending, strict=True):
         try:
-            taken.append(future.result())
+            taken.append(future.result() if future else take(package))
         except NeedsPlatform as error:
             elsewhere.append(error)
     if elsewhere:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
+from pkgcache.lazy import lazy
 from resolvers._interpreters import Interpreters
 from resolvers._python_choice import open_minors
 from resolvers.errors import PythonNotFound
@@ -16,10 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
     from resolvers._interpreters import CPython
     from resolvers.request import ResolveContext
 
 __all__ = ["Python", "Pythons", "find_python", "minor", "named_pythons", "stand_in"]
+
+_SERIES, _RELEASE = re.compile(r"==(3\.\d+)\.\*"), re.compile(r"3\.\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +93,32 @@ class Pythons:
     """
 
     def __init__(self, specifier: str, context: ResolveContext) -> None:
-        self._specifier, self._allowed = specifier, SpecifierSet(specifier)
+        self._specifier = specifier
         self._interpreters = Interpreters(context)
-        kept = minor(context.preferred_python)
-        possible = set(open_minors(specifier))
-        self._minors = sorted(
-            (number for number in self._interpreters.minors if number in possible),
-            key=lambda number: (f"3.{number}" != kept, -number),
+        self._kept = minor(context.preferred_python)
+
+    @lazy
+    def _allowed(self) -> SpecifierSet:
+        from packaging.specifiers import SpecifierSet
+
+        return SpecifierSet(self._specifier)
+
+    def _allows(self, version: str) -> bool:
+        series = _SERIES.fullmatch(self._specifier)
+        # As most requests have it, which need nothing of `packaging` then.
+        if series and _RELEASE.fullmatch(version):
+            return minor(version) == series[1]
+        return self._allowed.contains(version, prereleases=True)
+
+    @lazy
+    def _minors(self) -> list[int]:
+        return self._in_order(self._interpreters.minors)
+
+    def _in_order(self, minors: Iterable[int]) -> list[int]:
+        possible = set(open_minors(self._specifier))
+        return sorted(
+            (number for number in minors if number in possible),
+            key=lambda number: (f"3.{number}" != self._kept, -number),
         )
 
     @property
@@ -103,12 +126,21 @@ class Pythons:
         """Whether there is no more than one minor version to choose from."""
         return len(self._minors) <= 1
 
+    @property
+    def likely(self) -> Python | None:
+        """The first, as far as it is known without starting any; None where that says nothing."""
+        for number in self._in_order(self._interpreters.named):
+            newest = self._newest(self._interpreters.known(number))
+            if newest and not _is_early(newest.version):
+                return Python(path=newest.path, version=newest.version)
+        return None
+
     def __iter__(self) -> Iterator[Python]:
         early: list[CPython] = []
         none = True
         for number in self._minors:
             newest = self._newest(self._interpreters.of(number))
-            if newest and Version(newest.version).is_prerelease and not self._allowed.prereleases:
+            if newest and _is_early(newest.version) and not self._allowed.prereleases:
                 early.append(newest)
             elif newest:
                 none = False
@@ -118,23 +150,36 @@ class Pythons:
                 Python(path=interpreter.path, version=interpreter.version) for interpreter in early
             )
         if none and not early:
+            # All that there are, also those that were out of the question from the start.
             every = (self._interpreters.of(number) for number in self._interpreters.minors)
             seen = {interpreter.version for some in every for interpreter in some}
-            raise PythonNotFound(self._specifier, tuple(sorted(seen, key=Version, reverse=True)))
+            raise PythonNotFound(self._specifier, tuple(sorted(seen, key=_version, reverse=True)))
 
     def _newest(self, interpreters: Iterable[CPython]) -> CPython | None:
         """The newest that satisfies, a release before any pre-release."""
-        fitting = [
-            interpreter
-            for interpreter in interpreters
-            if self._allowed.contains(interpreter.version, prereleases=True)
-        ]
-        return max(fitting, key=_rank, default=None)
+        fitting = [one for one in interpreters if self._allows(one.version)]
+        plain = all(_RELEASE.fullmatch(one.version) for one in fitting)
+        return max(fitting, key=_numbers if plain else _rank, default=None)
+
+
+def _numbers(interpreter: CPython) -> tuple[int, ...]:
+    return tuple(map(int, interpreter.version.split(".")))
 
 
 def _rank(interpreter: CPython) -> tuple[bool, Version]:
-    version = Version(interpreter.version)
+    version = _version(interpreter.version)
     return not version.is_prerelease, version
+
+
+def _is_early(version: str) -> bool:
+    """Whether a version of Python is a pre-release."""
+    return not _RELEASE.fullmatch(version) and _version(version).is_prerelease
+
+
+def _version(text: str) -> Version:
+    from packaging.version import Version
+
+    return Version(text)
 
 
 def stand_in(version: str, context: ResolveContext) -> Python:

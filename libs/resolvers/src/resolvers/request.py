@@ -51,7 +51,7 @@ class ResolveContext:
     version of Python if the system's was `preferred_python`. `built_wheel` looks a source key up in
     a cache of built wheels, `listing` says what is in a conda package that this machine has already,
     `wheel` is the file of a PyPI package that it has, and `keep` is given what came as a
-    whole, so that it need not be fetched again. `builder_python` makes an environment for this
+    whole, or a file of it, so that it need not be fetched again. `builder_python` makes an environment for this
     machine from conda packages and returns its interpreter, to build wheels for that Python with;
     without it a Python that is here must do. With `clobber`, packages may bring the same module with
     different content, and a note says which. `joint_rounds` is how many other choices of conda
@@ -71,7 +71,7 @@ class ResolveContext:
     built_wheel: Callable[[str], Path | None] = _not_built
     listing: Callable[[Package], CondaListing | None] = _not_here
     wheel: Callable[[Package], Path | None] = _no_wheel
-    keep: Callable[[Package, Path], object] | None = None
+    keep: Callable[[Package, Path | bytes], object] | None = None
     builder_python: Callable[[tuple[Package, ...]], Path] | None = None
     patience: Patience = field(default_factory=Patience)
     progress: Progress = field(default_factory=NoProgress)
@@ -81,6 +81,11 @@ class ResolveContext:
     joint_rounds: int = 50
     conda_engine: str = "rattler"
     pypi_engine: str = "uv"
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether wheels are read that may not be wanted: where nothing is kept, none is."""
+        return self.keep is not None and not self.offline
 
     @property
     def telling_patience(self) -> Patience:

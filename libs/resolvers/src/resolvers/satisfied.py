@@ -26,10 +26,9 @@ __all__ = ["contradicts", "satisfies"]
 _FLOORS = ("__glibc", "__linux", "__osx")  # what has a newer one has all of an older one
 # Where a version is made of numbers alone, conda and PEP 440 order them alike.
 _NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)*")
-_CONDA = re.compile(r"(?P<name>[a-z0-9_.-]+?)(?:(?P<version>[<>!=~ ]\S+)(?: (?P<build>\S+))?)?")
-_CLAUSE = re.compile(
-    r"(?P<operator>[<>!=~]=|[<>= ]|)(?P<number>[0-9]+(?:\.[0-9]+)*)(?P<star>\.\*)?"
-)
+# As envid writes a MatchSpec, without a channel and keys.
+_CONDA = r"(?P<name>[a-z0-9_.-]+?)(?:(?P<version>[<>!=~ ]\S+)(?: (?P<build>\S+))?)?"
+_CLAUSE = r"(?P<operator>[<>!=~]=|[<>= ]|)(?P<number>[0-9]+(?:\.[0-9]+)*)(?P<star>\.\*)?"
 
 
 def satisfies(env: ResolvedEnv, asked: EnvSpec) -> bool:
@@ -98,7 +97,7 @@ def _binds(text: str, env: ResolvedEnv) -> bool:
 
 
 def _conda(text: str, env: ResolvedEnv) -> bool:
-    asked = _CONDA.fullmatch(text)
+    asked = re.fullmatch(_CONDA, text)
     package = _package("conda", asked["name"], env.packages) if asked else None
     if asked is None or package is None:
         return False
@@ -114,7 +113,7 @@ def contradicts(text: str, packages: Iterable[tuple[str, str, str | None]]) -> b
 
     `text` is a MatchSpec in its normal spelling. What only a solver can tell does not contradict.
     """
-    asked = _CONDA.fullmatch(text.rpartition("::")[2].partition("[")[0].rstrip())
+    asked = re.fullmatch(_CONDA, text.rpartition("::")[2].partition("[")[0].rstrip())
     if asked is None:
         return False
     there = [(version, build) for name, version, build in packages if name == asked["name"]]
@@ -123,11 +122,12 @@ def contradicts(text: str, packages: Iterable[tuple[str, str, str | None]]) -> b
     version, build = there[0]
     if (
         asked["build"]
+        # With a `^` it is a regular expression.
         and "^" not in asked["build"]
         and not fnmatchcase(build or "", asked["build"])
     ):
         return True
-    clauses = [_CLAUSE.fullmatch(clause) for clause in (asked["version"] or "").split(",")]
+    clauses = [re.fullmatch(_CLAUSE, clause) for clause in (asked["version"] or "").split(",")]
     certain = _NUMBERS.fullmatch(version) is not None and all(clauses)
     return bool(asked["version"]) and certain and not _in_range(asked["version"], version)
 
@@ -136,7 +136,7 @@ def _in_range(asked: str, version: str) -> bool:
     # The very same text is the same version, whatever it is made of.
     if asked == f"=={version}":
         return True
-    clauses = [_CLAUSE.fullmatch(clause) for clause in asked.split(",")]
+    clauses = [re.fullmatch(_CLAUSE, clause) for clause in asked.split(",")]
     return _NUMBERS.fullmatch(version) is not None and all(
         clause is not None and _holds(clause, version) for clause in clauses
     )

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from packaging.tags import compatible_tags, cpython_tags, mac_platforms
-
 from envid.platforms import VIRTUAL_PACKAGES, virtual_packages
 from resolvers.errors import UnsupportedRequest
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["Target", "needed_glibc", "own_glibc"]
+__all__ = ["Target", "needed_glibc", "own_glibc", "wheel_tags"]
 
 _MACHINES = {
     "linux-64": "x86_64",
@@ -162,6 +160,8 @@ class Target:
         interpreter = f"cp{major}{minor}"
         # Named outright, because the default would be the flags of the interpreter running us.
         flags = threads or "m" * (minor < _NO_MALLOC_FLAG)
+        from packaging.tags import compatible_tags, cpython_tags
+
         own = cpython_tags((major, minor), [f"{interpreter}{flags}"], platforms)
         return (*own, *compatible_tags((major, minor), interpreter, platforms))
 
@@ -172,6 +172,8 @@ class Target:
 
     def _platforms(self) -> Iterator[str]:
         if not self.is_linux:
+            from packaging.tags import mac_platforms
+
             yield from mac_platforms(self.floor, self.machine)
             return
         for minor in range(self.floor[1], _OLDEST_MINOR[self.machine] - 1, -1):
@@ -180,6 +182,16 @@ class Target:
                 yield f"{_LEGACY[minor]}_{self.machine}"
         # Promises no floor at all, and so comes last.
         yield f"linux_{self.machine}"
+
+
+def wheel_tags(filename: str) -> frozenset[Tag]:
+    """The tags of a wheel by its file name; none where that is no wheel's."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        return parse_wheel_filename(filename)[3]
+    except InvalidWheelFilename:
+        return frozenset()
 
 
 def needed_glibc(filename: str) -> tuple[int, int] | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Distribution", "FakeIndex", "LocalServer", "make_project", "make_sdist", "make_wheel"]
 
+# The same bytes whenever it is made: hashes are compared.
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 _JSON = "application/vnd.pypi.simple.v1+json"
 
@@ -363,6 +364,7 @@ def _send_file(request: BaseHTTPRequestHandler, data: bytes, ranges: bool) -> No
         return
     size = len(data)
     first, last = asked.groups()
+    # Without a first one, so many of the last bytes are meant (RFC 9110, 14.1.2).
     start = int(first) if first else max(0, size - int(last))
     stop = min(size, int(last) + 1) if first and last else size
     if start >= size:

@@ -127,6 +127,7 @@ def complete_package(
     from mfenv.settings import Settings
 
     try:
+        # Whoever presses Tab does not wait for a store.
         with Environments(Settings.load({"local_only": True})) as environments:
             envs = environments.find(context.params.get("env") or "")
     except (MfenvError, EnvidError):

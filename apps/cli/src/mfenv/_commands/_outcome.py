@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from envid.resolved import ResolvedEnv
-    from mfenv.environments import Resolved
+    from mfenv.results import Resolved
 
 __all__ = ["tell"]
 

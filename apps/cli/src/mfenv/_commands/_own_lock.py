@@ -49,6 +49,7 @@ def import_own(
                 f"`{file}` has {', '.join(names)}, and a name is for one of them",
                 "choose it with `--environment`",
             )
+        # All are read before the first is published: a damaged one leaves nothing half done.
         taken = [environments.locked(file, one, platforms) for one in names]
         for envs in taken:
             _make_known(environments, envs, run)

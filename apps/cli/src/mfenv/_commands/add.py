@@ -104,6 +104,7 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
 
     path: Path = options["file"]
     packages: tuple[str, ...] = options["packages"]
+    # Then the one word may well be the package, and the file is what was forgotten.
     if not packages:
         if not path.is_file():
             raise _no_file(how, str(path), packages)

@@ -21,7 +21,7 @@ from mfenv._commands._common import (
 )
 
 if TYPE_CHECKING:
-    from mfenv.environments import Created
+    from mfenv.results import Created
 
 
 @click.command(

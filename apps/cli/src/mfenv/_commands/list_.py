@@ -105,6 +105,7 @@ def list_(
 
 
 def _given(chosen: dict[str, Any]) -> bool:
+    # By which `--sort` goes where nobody gave it.
     return any(value and value != "resolved" for value in chosen.values())
 
 

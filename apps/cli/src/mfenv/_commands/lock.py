@@ -91,6 +91,7 @@ def lock(**options: Any) -> int:
     _check_usage(options, asked, settings)
     open_with = {key: options[key] for key in ("offline", "store")}
     if options["check"]:
+        # What is asked for may name files by their URLs: a check does not fetch even those.
         open_with["offline"] = True
     with open_environments(open_with) as environments:
         if options["remove"]:

@@ -27,6 +27,7 @@ def rm(env: str, force: bool) -> None:
         try:
             removed = environments.remove(env, force=force)
         except StillNamed as error:
+            # The question is written to standard error, and its answer read from standard input.
             if not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
             click.confirm(f"{error}. Delete it?", abort=True, err=True)

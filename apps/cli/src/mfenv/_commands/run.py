@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +65,7 @@ class _RunCommand(click.Command):
             word = args[at]
             if word.startswith("--script="):
                 return at + 1
+            # What takes a value has it as the next word, unless in itself, as `--python=3.12`.
             at += 2 if word in others and word not in flags else 1
             if word == "--script":
                 return at if at <= len(args) else None
@@ -207,6 +207,8 @@ def _prefix(environments: Environments, name: str) -> Path:
     try:
         return environments.prefix_for(name)
     except UnknownEnvironment as error:
+        import shutil
+
         if shutil.which(name):  # as one types it where a directory says which environment is meant
             error.hint = (
                 f"the environment stands in front: `mfenv run ENV -- {name} …`, or `-r FILE`"

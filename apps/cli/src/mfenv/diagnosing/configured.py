@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mfenv.diagnosing.findings import failure, ok, warning
-from mfenv.settings import Settings, project_files
+from mfenv.settings import ALL_SETTINGS, Settings, project_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +73,7 @@ _IDLE = (
         "nothing comes from conda where Python is the system's",
     ),
 )
-_USUAL = {setting.name: setting.default for setting in fields(Settings)}
+_USUAL = {setting.name: setting.default for setting in ALL_SETTINGS.values()}
 
 
 def check_settings(subject: Subject) -> Iterator[Finding]:
@@ -114,11 +113,15 @@ def _idle(settings: Settings) -> Iterator[Finding]:
 
 def _lost(settings: Settings) -> Iterator[Finding]:
     origins = settings.origins
-    if settings.home and not Path(settings.home).expanduser().is_absolute():
-        yield warning(
-            f"{origins['home']}: `home` is another directory wherever mfenv is started",
-            "write it as an absolute path",
-        )
+    for name, path, what in (
+        ("home", settings.home, "directory"),
+        ("conda_resolver", "/" in settings.conda_resolver and settings.conda_resolver, "program"),
+    ):
+        if path and not Path(path).expanduser().is_absolute():
+            yield warning(
+                f"{origins[name]}: `{name}` is another {what} wherever mfenv is started",
+                "write it as an absolute path",
+            )
     if settings.pypi_names and not Path(settings.pypi_names).expanduser().is_file():
         yield failure(f"{origins['pypi_names']}: there is no file `{settings.pypi_names}`")
     for place in settings.find_links:

@@ -24,6 +24,7 @@ __all__ = ["check_disk", "check_files", "file_system"]
 
 # Bytes and files, below which an environment of usual size has no room.
 _LITTLE, _FEW = 2_000_000_000, 100_000
+# As the table of mounts calls them.
 _NETWORK = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "lustre", "beegfs", "gpfs", "ceph"),
     *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse", "fuse.juicefs"),
@@ -131,14 +132,13 @@ def _names(folder: Path) -> Iterator[Finding]:
 
 
 def _locks(folder: Path) -> Iterator[Finding]:
-    from filelock import FileLock, Timeout
+    from pkgcache.locks import hold, try_lock
 
     try:
-        with FileLock(folder / "lock"), FileLock(folder / "lock", timeout=0):
-            yield failure("a lock that is held is given to others, too", _ELSEWHERE)
-    except Timeout:
-        return
-    except (OSError, NotImplementedError) as error:
+        with hold(folder / "lock"), try_lock(folder / "lock") as again:
+            if again:
+                yield failure("a lock that is held is given to others, too", _ELSEWHERE)
+    except OSError as error:
         yield failure(f"files cannot be locked: {error}", _ELSEWHERE)
 
 

@@ -27,9 +27,11 @@ _LOOK = 3.0
 def check_registry(subject: Subject) -> Iterator[Finding]:
     """Open it, look whether it is whole, and whether it can be written."""
     registry = subject.site.registry
+    # To open it would make one.
     if not os.path.lexists(registry.path):
         yield ok("nothing was resolved or created here yet")
         return
+    # Three are enough to show that it is damaged.
     problems = [row[0] for row in registry.all("pragma quick_check(3)", ())]
     if problems != ["ok"]:
         yield failure(

@@ -69,6 +69,7 @@ def _refusal(proxy: str) -> str | None:
     if not parts.hostname:
         return "its address has no host"
     try:
+        # That somebody listens there. Whether it passes anything on, `servers` tells.
         socket.create_connection((parts.hostname, port), _SILENCE).close()
     except OSError as error:
         return words(error)[0]
@@ -113,6 +114,10 @@ def _unread(path: str) -> str | None:
 
 def check_servers(subject: Subject) -> Iterator[Finding]:
     """Ask each channel and each index, once."""
+    for source in subject.network.of_programs:
+        yield skipped(
+            f"{source.kind} `{source.url}`: where it is, the configuration of the resolver says"
+        )
     for server in subject.network.servers:
         if server.page.startswith("file:"):
             there = Path(unquote(urlsplit(server.url).path)).exists()
@@ -157,6 +162,7 @@ def check_clock(subject: Subject) -> Iterator[Finding]:
         why = subject.offline or "no server said what time it is"
         yield skipped(f"not compared: {why}")
         return
+    # A server's own clock may be wrong: this machine's is where no server agrees with it.
     least, nearest = min(clocks, key=lambda clock: clock[0])
     if least > _SKEW:
         side = "behind" if (nearest.skew or 0) > 0 else "ahead of"

@@ -44,6 +44,7 @@ def check_store(subject: Subject) -> Iterator[Finding]:
 
     store = subject.store
     used = EnvStore(store).laid_out()
+    # A login may be allowed to read and not to list.
     next(iter(store.list("layout")), None)
     wrong = [*_writing(store)]
     yield from wrong
@@ -60,6 +61,7 @@ def _writing(store: Store) -> Iterator[Finding]:
         store.put(key, content)
     except StoreError as error:
         message, hint = words(error)
+        # Not to be allowed to write, or to have it read-only, is usual where others resolve.
         if error.retryable or lacking(error) not in (None, errno.EROFS):
             yield failure(message, hint)
             return
@@ -79,6 +81,7 @@ def _writing(store: Store) -> Iterator[Finding]:
 
 def _conditions(store: Store, key: str, content: bytes) -> Iterator[Finding]:
     heeded = 0
+    # What is there already, and an etag that it has not.
     for absent, match in ((True, None), (False, "0")):
         try:
             store.put(key, b"", if_absent=absent, if_match=match)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from envid.spec import Source
     from mfenv.settings import Settings
     from pkgcache.stores.store import Store
     from pkgcache.web.patience import Patience
@@ -119,6 +120,24 @@ class Network:
         self._subject = subject
 
     @lazy
+    def of_programs(self) -> tuple[Source, ...]:
+        """The sources of which the configuration of a chosen program says where they are."""
+        from mfenv.sources import sources_of
+
+        sources = sources_of((), self._subject.settings, self._subject.site.credentials)
+        return tuple(source for source in sources if self.is_of_a_program(source))
+
+    def is_of_a_program(self, source: Source) -> bool:
+        """Whether it is one of these: it is asked by a name."""
+        settings = self._subject.settings
+        by_name = "://" not in source.url
+        others = {
+            "channel": settings.conda_resolver != "rattler",
+            "index": settings.pypi_resolver == "pip",
+        }
+        return by_name and others.get(source.kind, False)
+
+    @lazy
     def servers(self) -> tuple[Server, ...]:
         """The channels, indexes and pages that are asked where a request names none."""
         from mfenv.sources import sources_of
@@ -127,6 +146,8 @@ class Network:
 
         settings, site, servers = self._subject.settings, self._subject.site, []
         for source in sources_of((), settings, site.credentials):
+            if self.is_of_a_program(source):
+                continue
             if source.kind == "channel":
                 urls = channel_urls(source.url, settings.channel_alias or CHANNEL_ALIAS)
                 servers += [
@@ -179,6 +200,7 @@ class Network:
             except Exception as error:  # noqa: BLE001 - is told by who looks at the answers
                 return ServerAnswer(server=server, proxy=proxy, error=error)
         seconds = time.time() - started
+        # The server looked at its clock about halfway.
         skew = None if looked.date is None else looked.date - started - seconds / 2
         return ServerAnswer(
             server=server, proxy=proxy, seconds=seconds, status=looked.status, skew=skew

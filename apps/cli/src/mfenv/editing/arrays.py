@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["append", "items", "remove", "replace"]
 
+# In front of the three quotes that end a string, TOML allows two more: they are part of it.
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+|\#[^\n]*)
@@ -99,6 +100,7 @@ def _items(array: str) -> list[_Item]:
             continue
         if kind == "mark" and text in "]}":
             depth -= 1
+        # Deeper ones separate what is within an item.
         if depth == 1 and kind == "mark" and text == ",":
             found[-1].comma = token.end()
             may_begin = True

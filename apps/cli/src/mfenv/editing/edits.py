@@ -31,6 +31,7 @@ _EDITED = ("requirements.txt", "pyproject.toml", "environment.yml", "pixi.toml",
 # Whose packages are conda's where nothing else is said.
 _CONDA = ("environment.yml", "pixi.toml")
 _BOM = "\ufeff"
+# Where a pyproject.toml has none, PyPI packages have a list in pixi's tables alone.
 _PROJECT = re.compile(r"^[ \t]*\[[ \t]*project[ \t]*\]", re.MULTILINE)
 _NEAR = 0.7
 
@@ -79,11 +80,10 @@ class Edited:
         """`request` with what the file asks for as it is to be, or else as it was."""
         content = ((self.path, self.after if after else self.before),)
         if self.kind == "script":
-            return replace(request, scripts=(self.path,), contents=content)
+            return request._replace(scripts=(self.path,), contents=content)
         if self.kind not in ("pyproject.toml", "pixi.toml"):
-            return replace(request, files=(self.path,), contents=content)
-        return replace(
-            request,
+            return request._replace(files=(self.path,), contents=content)
+        return request._replace(
             pyprojects=(self.path,),
             groups=(self.where.group,) if self.where.group else (),
             extras=(self.where.extra,) if self.where.extra else (),
@@ -294,6 +294,7 @@ class _Editor:
         if len(same) > 1:
             places = ", ".join(f"{one.place} `{one.requirement.original}`" for one in same)
             raise InvalidRequest(f"`{name}` is there more than once: {places}", "edit it by hand")
+        # There other groups and extras may well have it, too.
         if same or self.kind == "pyproject.toml":
             return same
         for other in said.requirements:

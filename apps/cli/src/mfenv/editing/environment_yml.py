@@ -95,6 +95,7 @@ def _items(root: yaml.Node | None, *, conda: bool) -> list[yaml.Node]:
     found = _value(root, "dependencies")
     if not conda and isinstance(found, yaml.SequenceNode):
         found = next(filter(None, (_value(item, "pip") for item in found.value)), None)
+    # Edited is by whole lines, and a list in brackets may have but one.
     is_list = isinstance(found, yaml.SequenceNode) and not found.flow_style
     return found.value if found and is_list else []
 

@@ -104,5 +104,6 @@ def _headers(lines: list[str]) -> dict[int, str]:
             parts = (part.strip().strip("\"'") for part in header[1].split("."))
             found[number] = ".".join(parts)
         elif line.lstrip().startswith("[["):
+            # It ends the table before it, and is none that is edited.
             found[number] = ""
     return found

@@ -53,8 +53,10 @@ class ProjectArray:
         if not isinstance(array, tomlkit.items.Array):
             raise InvalidRequest(f"{file}: `{key}` is no list", "write it as a list first")
         self._array = array.as_string()
+        # Written with a mark in place of the array: so what stands around it is kept to the letter.
         table[key] = _HERE
         self._before, found, self._after = tomlkit.dumps(document).partition(json.dumps(_HERE))
+        # Where that does not give back the text that was read, an edit would change more of it.
         if not found or not (self.is_new or self._with(self._array) == text):
             raise InvalidRequest(f"{file}: this list cannot be edited", "edit it by hand")
         self.listed = list(self._listed(array.unwrap(), file))

@@ -116,6 +116,7 @@ def _asked(
 ) -> tuple[Difference, ...]:
     return tuple(
         replace(one, place=places.get(_category(one), {}).get(one.after or ""))
+        # Without platforms: each side is one, and which is said elsewhere.
         for one in differences(before, (), after, ())
     )
 

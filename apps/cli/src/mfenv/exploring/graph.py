@@ -169,6 +169,7 @@ def _named(category: str, text: str, packages: Mapping[Key, Package]) -> Iterato
         yield from (key for key in packages if key[0] == "conda" and fnmatchcase(key[1], name))
     elif name:
         by_name = {normal_name(key[1]): key for key in packages if key[0] == "conda"}
+        # Over those of conda: of two by one name, what was asked of PyPI is there from PyPI.
         by_name |= {key[1]: key for key in packages if key[0] == "pypi"}
         if key := by_name.get(name) or _of_another_name(name, packages):
             yield key

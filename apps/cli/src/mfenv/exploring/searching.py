@@ -57,6 +57,7 @@ def fits(specifier: str, version: str) -> bool | None:
         return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
         answers = [_holds(clause, version) for clause in specifier.split(",")]
+    # One clause that fails decides; else one that nobody can tell leaves it open.
     return False if False in answers else None if None in answers else True
 
 

@@ -74,6 +74,7 @@ def parts_of(envs: Sequence[ResolvedEnv]) -> dict[str, BillPart]:
 
 
 def _key(package: Package) -> str:
+    # By content, since platforms may have other builds of the same version.
     return f"{package.kind}:{package.name}:{package.digest}"
 
 
@@ -85,6 +86,7 @@ def serial(envs: Sequence[ResolvedEnv]) -> UUID:
 
 def moment(envs: Sequence[ResolvedEnv]) -> datetime:
     """When the environments were resolved."""
+    # Python 3.10 reads no `Z`.
     return datetime.fromisoformat(max(env.resolved_at for env in envs).replace("Z", "+00:00"))
 
 
@@ -112,6 +114,7 @@ def _of_conda(package: Package) -> Iterator[tuple[str, str]]:
 
 def _of_pypi(package: Package) -> Iterator[tuple[str, str]]:
     origin, source = package.built_from, package.source
+    # PyPI is where a purl of this type looks if it says nothing else.
     if source and source != "pypi" and not is_local(source):
         yield "repository_url", source
     elif source is None and origin and origin.kind == "vcs":

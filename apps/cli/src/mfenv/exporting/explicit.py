@@ -55,16 +55,20 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
 def in_order(packages: Sequence[Package]) -> Iterator[Package]:
     """Packages by name, each behind those that it depends on."""
     left = {package.name: package for package in sorted(packages, key=lambda p: p.name)}
-
-    def visit(package: Package) -> Iterator[Package]:
-        for name in package.depends:
-            # Where some depend on each other, one of them has to be the first.
-            if needed := left.pop(name, None):
-                yield from visit(needed)
-        yield package
-
+    # Each with what is to be looked at before it; a chain may be longer than Python can call.
+    waiting: list[tuple[Package, Iterator[str]]] = []
     while left:
-        yield from visit(left.pop(next(iter(left))))
+        first = left.pop(next(iter(left)))
+        waiting.append((first, iter(first.depends)))
+        while waiting:
+            package, names = waiting[-1]
+            # Where some depend on each other, one of them has to be the first.
+            if name := next((name for name in names if name in left), None):
+                needed = left.pop(name)
+                waiting.append((needed, iter(needed.depends)))
+            else:
+                waiting.pop()
+                yield package
 
 
 def _line(package: Package) -> str:

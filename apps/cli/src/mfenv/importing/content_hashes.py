@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["conda_lock_hashes", "poetry_hash"]
 
+# The keys that poetry takes into its hash.
 _PROJECT = ("requires-python", "dependencies", "optional-dependencies")
 _POETRY = ("dependencies", "source", "extras", "dev-dependencies")
 
@@ -31,6 +32,7 @@ _PROCESSORS = {"64": "x86_64", "aarch64": "aarch64", "arm64": "arm64"}
 _YEAR_2020 = 1577854800000
 _PIP = {"name": "pip", "manager": "conda", "category": "main", "extras": [], "version": "*"}
 _UNSET: dict[str, Any] = {"build": None, "conda_channel": None, "hash": None}
+# A variable, a login, a token.
 _SECRET = re.compile(r"[$@]|/t/")
 
 
@@ -42,7 +44,9 @@ def poetry_hash(stated: Mapping[str, Any], made_by: str) -> str:
     try:
         release = Version(made_by or "1.0")
     except InvalidVersion:
+        # A fork's, say: the newest form that is known here.
         release = Version("2.3")
+    # `dev0` lies below every pre-release of a version.
     project = stated.get("project", {}) if release >= Version("2.0.dev0") else {}
     groups = stated.get("dependency-groups", {}) if release >= Version("2.3.dev0") else {}
     asked = {key: project[key] for key in _PROJECT if project.get(key) is not None}

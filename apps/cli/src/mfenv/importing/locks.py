@@ -67,6 +67,7 @@ class ForeignLock:
             return ""
         series = {version.rpartition(".")[0] for version in compiled.exported.values()}
         version = series.pop() if len(series) == 1 else compiled.python
+        # uv's `--universal` compiles for that Python and every later one.
         if version and compiled.universal:
             return f">={version}"
         return normalize_python(version) if version else ""

@@ -265,6 +265,7 @@ def _url(artifact: LockedArtifact, credentials: Credentials) -> str:
 
 def _by_kind(hashes: Iterable[str]) -> dict[str, str]:
     given = dict(value.split(":", 1) for value in hashes)
+    # The strongest first, of which `_with_hash` takes one.
     known = {kind: given[kind] for kind in _HASHES if kind in given}
     return {**known, **given}
 

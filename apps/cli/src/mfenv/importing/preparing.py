@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -79,7 +78,7 @@ def prepare_import(
     # What a lock was made for goes before what is usual here, and after what is asked for.
     usual = (*settings.virtual_packages, *request.virtual)
     usual += tuple(text for lock in locks for text in lock.virtual_packages())
-    virtual = _virtual_packages(replace(settings, virtual_packages=usual), platforms, stated)
+    virtual = _virtual_packages(settings.replaced(virtual_packages=usual), platforms, stated)
     chosen = {platform: locks_for(platform, locks) for platform in platforms}
     python, pinned = select_all(request, settings, credentials, chosen, virtual)
     listed = any(own.listed for own in pinned.values())
@@ -202,7 +201,7 @@ def _virtual_packages(
     """What each platform is taken to have. The driver of this machine is no part of a lock."""
     common = {"sys": [requirement.text for requirement in stated]}
     special: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    add_virtual_packages(common, special, platforms, replace(settings, detect_cuda=False))
+    add_virtual_packages(common, special, platforms, settings.replaced(detect_cuda=False))
     return {platform: [*common["sys"], *special[platform]["sys"]] for platform in PLATFORMS}
 
 
@@ -215,7 +214,7 @@ def _with_provider(settings: Settings, *, conda: bool) -> Settings:
             "the lock has conda packages, and --python-provider asks for `system`",
             "leave out `--python-provider`",
         )
-    return replace(settings, python_provider="conda")
+    return settings.replaced(python_provider="conda")
 
 
 def _common(
@@ -295,6 +294,7 @@ def _lacking(request: Request, pinned: Mapping[str, PinnedPlatform]) -> Iterator
     """A note on what is wanted beside all that is named, and is not in a lock."""
     names = [
         {
+            # They are `CHANNEL::NAME ==VERSION BUILD`, `NAME==VERSION` or `NAME @ URL`, by `pins`.
             canonicalize_name(text.split("::")[-1].split("==")[0].split(" ")[0])
             for texts in own.texts.values()
             for text in texts

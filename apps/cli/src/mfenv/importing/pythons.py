@@ -34,6 +34,7 @@ _NEWEST = 14
 # Locks for older ones say so: by what they require, or by their wheels.
 _OLDEST = 8
 _MINORS, _PATCHES = range(40), range(40)
+# As pyenv and uv write it: no other implementation, and no free-threaded build.
 _PINNED = re.compile(r"(?:cpython[@-])?(3(?:\.\d+){1,2}(?:(?:a|b|rc)\d+)?)")
 
 

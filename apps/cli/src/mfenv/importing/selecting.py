@@ -176,6 +176,7 @@ def _alike(
             same = packages(attempt(older)) == packages(selections)
         except SelectionErrors:
             break
+        # Downwards without a gap: the first with other packages is the end of the range.
         if minor != lowest - 1 or not same:
             break
         lowest = minor

@@ -22,6 +22,7 @@ _REQUIREMENTS = {
     "build-constraint-dependencies": "build-constraints",
 }
 _MARKERS = {"environments": "supported-markers", "required-environments": "required-markers"}
+# With what holds where a lock does not say it.
 _OPTIONS = {
     "resolution": ("resolution-mode", "highest"),
     "prerelease": ("prerelease-mode", "if-necessary-or-explicit"),

@@ -188,6 +188,8 @@ def _projects(
         own = stated if folder == "." else _read(file) if file.is_file() else {}
         if "project" in own:
             projects.append(_Project(file=file, folder=folder, stated=own, package=package))
+        # A directory without `[project]`, such as one with a setup.py, is built as one whose
+        # dependencies are `dynamic`.
         if "dependencies" in own.get("project", {"dynamic": ["dependencies"]}).get("dynamic", ()):
             untold.append(f"what `{file.parent}` asks for is known where it is built")
     return projects, untold
@@ -231,6 +233,7 @@ def _of(own: _Project, facts: UvFacts) -> Iterator[str]:
 
 def _same_version(stated: str | None, locked: str | None, dynamic: bool) -> bool:
     if dynamic or stated is None or locked is None:
+        # Only what is stated and not locked differs: what is dynamic, the lock need not say.
         return dynamic or stated is None or locked is not None
     try:
         return Version(stated) == Version(locked)
@@ -254,6 +257,7 @@ def _of_project(own: _Project, facts: UvFacts) -> dict[Section, Asked]:
     }
     for group in groups:
         sections["group", group] = list(_of_group(group, groups, pythons))
+    # uv's own from before there were groups (PEP 735); it adds them to that of this name.
     if legacy := own.uv.get("dev-dependencies"):
         sections["group", "dev"] = [
             *sections.get(("group", "dev"), ()),

@@ -108,6 +108,7 @@ def _of_sets(
     what: str, then: Iterable[str], now: Iterable[str], platform: str | None = None
 ) -> Iterator[Difference]:
     """What came and went; what is of the same name and differs has changed."""
+    # Backwards, so that of several by one name the first is the one that has changed.
     gone = {_name(what, text): text for text in sorted({*then} - {*now}, reverse=True)}
     left = sorted({*then} - {*now})
     for text in sorted({*now} - {*then}):

@@ -24,6 +24,7 @@ __all__ = ["Inputs"]
 
 _TEXTS = ("python", "python-provider", "exclude-newer", "channel-priority", "index-url", "flow")
 _FLAGS = ("seed", "pre", "no-index")
+# What may hold a login.
 _PLACES = ("channel", "index-url", "extra-index-url", "find-links")
 
 

@@ -106,6 +106,7 @@ def _line(package: Package, where: Mapping[str, list[str]]) -> dict[str, Any]:
         ("subdir", "source"), (package.subdir, package.source), usual, strict=True
     ):
         if text != said:
+            # Empty, not left out, where there is none: else `read_package` would take the URL's.
             line[name] = text or ""
     for name, facts in (("built_from", package.built_from), ("transmuted", package.transmuted)):
         if facts is not None:

@@ -268,6 +268,7 @@ class _Head:
     def _read_platform(self, platform: str, entry: TomlValue) -> None:
         facts = entry.value if isinstance(entry.value, dict) else {}
         digest, content, count, python = (facts.get(name) for name in _FACTS)
+        # It was resolved together with these, and its packages are not in this file.
         elsewhere = facts.keys() == {"digest"}
         typed = isinstance(count, int) and isinstance(python, str) and isinstance(content, str)
         whole = typed and facts.keys() == {*_FACTS}
@@ -301,6 +302,7 @@ class _Head:
         who = f"environment `{self.name}`"
         for env in envs:
             platform, line = env.platform, self._section.entries[env.platform].line
+            # The digest would tell as well, but not that lines were lost, as by a merge.
             count, meant = len(env.packages), self._counts[platform]
             if count != meant:
                 reason = f"{who} has {count} packages on {platform}, and {meant} were locked"

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["check_own", "is_own", "refuse_own"]
 
 # Its first comment may be gone by an edit, and its first line be a conflict that git left.
-_OWN = (
-    re.compile(r"^version *= *\d", re.MULTILINE),
-    re.compile(r"^\[(environment\.|packages\])", re.MULTILINE),
-)
+_OWN = (r"(?m)^version *= *\d", r"(?m)^\[(environment\.|packages\])")
 
 # No more of a large file of another kind is read.
 _START = 1 << 20
@@ -57,4 +54,4 @@ def refuse_own(file: Path | str) -> None:
 
 
 def _is_own(text: str) -> bool:
-    return text.startswith(HEAD) or all(sign.search(text) for sign in _OWN)
+    return text.startswith(HEAD) or all(re.search(sign, text) for sign in _OWN)

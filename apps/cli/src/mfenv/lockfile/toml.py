@@ -25,6 +25,7 @@ else:
 __all__ = ["Document", "Section", "TomlValue", "header", "key", "listed", "parse", "value"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+# What git leaves of a conflict; `|` begins what was there before both, where it is told to show it.
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})( |$)")
 _OPENS = re.compile(r"(?P<key>[^=]+)= *\[")
 
@@ -98,6 +99,7 @@ def parse(text: str, where: str, *, forgiving: bool = False) -> Document:
     document: Document = {(): Section(line=1)}
     section = document[()]
     rows: list[TomlValue] | None = None
+    # Not `splitlines`, which also breaks at characters that a string may hold as they are.
     for number, text_of_line in enumerate(text.split("\n"), 1):
         line = text_of_line.strip()
         if not line or line.startswith("#"):
@@ -127,6 +129,7 @@ def _check_merged(line: str, where: str, number: int) -> None:
 
 def _opened(document: Document, line: str, where: str, number: int, *, forgiving: bool) -> Section:
     path: list[str] = []
+    # A head alone is empty tables within each other: their names are its path.
     data: Any = _toml(line, where, number)
     while data:
         if not isinstance(data, dict):  # `[[...]]`
@@ -151,6 +154,7 @@ def _keyed(
 ) -> list[TomlValue] | None:
     """Add a key to a table; the rows of its list where one begins."""
     opens = _OPENS.fullmatch(line)
+    # With another value in place of the list, so that TOML itself says what the key is.
     text = f"{opens['key']} = 0" if opens else line
     data: Mapping[str, Any] = _toml(text, where, number)
     ((name, content),) = data.items()
@@ -169,5 +173,6 @@ def _toml(text: str, where: str, number: int) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
+        # The place that it names is one in this line alone.
         reason = re.sub(r" \(at .*\)$", "", str(error))
         raise InvalidLock(where, number, f"is not TOML: {reason}") from None

@@ -273,17 +273,21 @@
     treemap.replaceChildren(
       ...boxes.map(([x, y, wide, high], at) => {
         const [key, one] = sized[at];
-        const said = `${one.name} ${one.version}, ${sizeText(one.size)}`;
-        const letters = Math.floor((wide - 8) / 7);
-        const label = one.name.length <= letters ? one.name : `${one.name.slice(0, letters - 1)}…`;
+        const size = sizeText(one.size);
+        // It begins with what is seen, for who says the name of what to press.
+        const said = `${one.name}, ${size}, version ${one.version}`;
         const box = draw(
           "g",
           { class: one.kind, role: "button", tabindex: at ? -1 : 0, "aria-label": said, "data-key": key },
-          draw("title", {}, said),
-          draw("rect", { x, y, width: wide, height: high }),
+          draw("rect", { x, y, width: wide, height: high }, draw("title", {}, said)),
         );
-        if (letters > 3 && high > 18) box.append(draw("text", { x: x + 5, y: y + 15 }, label));
-        if (letters > 8 && high > 34) box.append(draw("text", { x: x + 5, y: y + 30 }, sizeText(one.size)));
+        if (wide > 36 && high > 18) {
+          // A name is cut off at the edge, a number never.
+          const area = draw("svg", { x, y, width: wide - 3, height: high });
+          area.append(draw("text", { x: 5, y: 15 }, `${one.name} `));
+          if (wide > 70 && high > 34) area.append(draw("text", { x: 5, y: 30 }, size));
+          box.append(area);
+        }
         return box;
       }),
     );

@@ -44,6 +44,7 @@ def page(view: Overview) -> str:
 
 def _body(view: Overview) -> Html:
     parts = [section(view) for section in SECTIONS]
+    # Of the sections that there are: some have nothing to show.
     titles = re.findall(r'<h2 id="([a-z]+)-title">([^<]*)</h2>', "".join(parts))
     links = [element("li", element("a", title, href=f"#{name}")) for name, title in titles]
     platforms = len(view.environments)

@@ -188,6 +188,7 @@ def _packages(view: Overview) -> Html:
 
 
 def _sizes(sizes: Sequence[int | None]) -> Number:
+    # By their texts: those that read alike are shown once.
     known = sorted({size_text(size): size for size in sizes if size is not None}.values())
     if not known:
         return Number("", 0)
@@ -215,6 +216,7 @@ def _where(there: Sequence[SeenEnvironment], every: Sequence[SeenEnvironment]) -
     if len({one.name for one in every}) == 1:
         return ", ".join(one.env.platform for one in there)
     texts = []
+    # Those of one name stand one behind the other in an overview.
     for name, some in groupby(there, key=lambda one: one.name):
         platforms = [one.env.platform for one in some]
         own = sum(one.name == name for one in every)

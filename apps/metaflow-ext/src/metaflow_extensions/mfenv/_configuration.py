@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from envid.errors import InvalidRequirement
 from envid.requirements import normalize
 from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
-from mfenv.settings import Settings
+from mfenv.settings import ALL_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,22 +75,25 @@ def given(name: str) -> object:
 
     Metaflow's own `from_conf` would also hand it to remote tasks, credentials included.
     """
-    return _configured().get(f"METAFLOW_{name}")
+    # As Metaflow has it, the environment has the last word over the files. It is asked for this one
+    # variable: a copy of it takes as long as two hundred of these, and there are as many settings.
+    variable = f"METAFLOW_{name}"
+    return os.environ.get(variable, facts().configured.get(variable))
 
 
 def unheeded() -> Iterator[str]:
     """A line for each setting of environments that stands somewhere and means nothing here."""
-    from difflib import get_close_matches
-
-    own = [f"MFENV_{field.name.upper()}" for field in fields(Settings) if field.metadata]
+    own = [f"MFENV_{name.upper()}" for name in ALL_SETTINGS]
     known = [*_CONDA, *own]
-    for variable in sorted(_configured()):
+    for variable in sorted({*facts().configured, *os.environ}):
         name = variable.removeprefix("METAFLOW_")
         # METAFLOW_ alone is Metaflow's: of its settings, only those of environments are ours to
         # judge.
         ours = variable != name and name.startswith(("CONDA_", "MFENV_", "PYLOCK_"))
         if not ours or name in known:
             continue
+        from difflib import get_close_matches  # only here: most users have no such variable
+
         near = get_close_matches(name, known, n=1)
         why = UNHEEDED.get(name) or (f"did you mean METAFLOW_{near[0]}?" if near else "")
         yield f"{variable} means nothing here{f': {why}' if why else ''}"
@@ -142,6 +144,7 @@ def skips_needs() -> bool:
 
 
 def _flag(name: str, value: object) -> bool:
+    # Not `bool`: to that every text but the empty one is true, and so would `0` and `no` be.
     flag = _FLAGS.get(str("" if value is None else value).strip().lower())
     if flag is None:
         raise InvalidSetting(
@@ -162,11 +165,6 @@ def glibc(variable: str) -> list[str]:
     if version and not _VERSION.fullmatch(version):
         raise InvalidSetting(f"{variable}: `{version}` is not a version", "such as `2.28`")
     return [f"__glibc={version}"] if version else []
-
-
-def _configured() -> dict[str, object]:
-    # As Metaflow has it, the environment has the last word over the files.
-    return {**facts().configured, **os.environ}
 
 
 def _list(name: str, value: object) -> list[str]:
@@ -213,13 +211,14 @@ def _resolver(name: str, value: object) -> str:
     mixed, conda = name == "CONDA_MIXED_DEPENDENCY_RESOLVER", name == "CONDA_DEPENDENCY_RESOLVER"
     usual = "joint" if mixed else "rattler" if conda else "uv"
     known = ("conda-lock",) if mixed else ("mamba", "micromamba", "conda") if conda else ("pip",)
-    chosen = _text(name, value)
+    text = _text(name, value)
+    chosen = text if "/" in text else text.lower()
     if chosen in ("none", ""):
         return usual
     # A path is looked at by whoever reads the setting that this becomes.
     if chosen not in (usual, *known) and not (conda and "/" in chosen):
         raise InvalidSetting(
-            f"METAFLOW_{name}: `{chosen}` is no resolver",
+            f"METAFLOW_{name}: `{text}` is no resolver",
             f"say {', '.join((*known, usual))} or none",
         )
     return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reqparse import RequirementSet
-    from reqparse.model import SourceKind
+    from reqparse.stated import SourceKind
 
 _FLAGS = {
     "pre": "prereleases",
@@ -31,8 +32,9 @@ _SOURCES: dict[str, SourceKind] = {
 def options(requirements: RequirementSet, stated: Sequence[tuple[str, str]]) -> RequirementSet:
     """The set with options added, each with its place; raises `InvalidRequest` for unknown ones."""
     for text, place in stated:
-        name, _, value = text.strip().lstrip("-").replace("=", " ", 1).partition(" ")
-        value = value.strip()
+        # `--find-links=URL` or `--find-links URL`, whose URL may have a `=` of its own.
+        name, *rest = re.split(r"[ =]", text.strip().lstrip("-"), maxsplit=1)
+        value = "".join(rest).strip()
         if name in _FLAGS and not value:
             places = {**requirements.places, _FLAGS[name]: Origin(place)}
             changes: dict[str, Any] = {_FLAGS[name]: True, "places": places}

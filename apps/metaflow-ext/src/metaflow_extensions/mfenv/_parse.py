@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaflow_extensions.mfenv.records import ParsedFile
+from metaflow_extensions.mfenv.command_records import ParsedFile
 from mfenv.errors import InvalidRequest
 from mfenv.unused import unused
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from metaflow_extensions.mfenv.records import Say
     from reqparse import Requirement, RequirementSet
-    from reqparse.model import Category, SourceKind
+    from reqparse.model import Category
+    from reqparse.stated import SourceKind
 
 _FLAGS = {"prereleases": "--pre", "no_index": "--no-index", "require_hashes": "--require-hashes"}
 
@@ -63,6 +64,7 @@ def arguments(kind: str, content: str, say: Say = print) -> ParsedFile:
 
 
 def _urls(file: RequirementSet, *kinds: SourceKind) -> list[str]:
+    # With its login: it goes to a decorator, and into no message.
     return [source.secret_url for source in file.sources if source.kind in kinds]
 
 

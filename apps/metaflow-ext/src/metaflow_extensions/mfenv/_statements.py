@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from metaflow_extensions.mfenv._values import Arguments, read
 from mfenv.errors import Contradiction
@@ -11,13 +10,12 @@ from mfenv.errors import Contradiction
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from metaflow_extensions.mfenv.records import Statement
+    from metaflow_extensions.mfenv.run_records import Statement
 
 _NAMED = ("name", "pathspec", "fetch_at_exec")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementReading:
+class StatementReading(NamedTuple):
     """What a `Statement` means: its `kind`, whether a `step` or a `flow` has it, and its `place`."""
 
     kind: str
@@ -55,21 +53,21 @@ def _present(kind: str, given: Arguments) -> Iterator[tuple[str, Arguments, str 
     named = Arguments(name=given.name, pathspec=given.pathspec, fetch_at_exec=given.fetch_at_exec)
     if keys := [key for key in _NAMED if key in named.given()]:
         yield "named_env", named, f"`@named_env({', '.join(f'{key}=' for key in keys)})`"
-    rest = replace(given, name=None, pathspec=None, fetch_at_exec=None)
+    rest = given._replace(name=None, pathspec=None, fetch_at_exec=None)
     if rest.pip_packages or rest.pip_sources:
         pip = Arguments(packages=rest.pip_packages or None, extra_indices=rest.pip_sources or None)
         yield "pypi", pip, "`@pypi`"
-    rest = replace(rest, pip_packages=None, pip_sources=None)
+    rest = rest._replace(pip_packages=None, pip_sources=None)
     if rest.libraries:
         # Who says both means what Metaflow itself calls it.
         names = {package.name for package in rest.packages or ()}
         libraries = [package for package in rest.libraries if package.name not in names]
-        rest = replace(rest, packages=(*libraries, *(rest.packages or ())))
-    rest = replace(rest, libraries=None)
+        rest = rest._replace(packages=(*libraries, *(rest.packages or ())))
+    rest = rest._replace(libraries=None)
     old = "`@pypi`" if kind == "pip" else None
     if rest.sources is not None:
         indices = (*(rest.extra_indices or ()), *rest.sources)
-        rest = replace(rest, extra_indices=indices, sources=None)
+        rest = rest._replace(extra_indices=indices, sources=None)
         old = old or "`extra_indices=`"
     yield "pypi" if kind == "pip" else kind, rest, old
 

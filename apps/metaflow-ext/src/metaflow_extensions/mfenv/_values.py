@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envid.redaction import redact
 from mfenv.errors import InvalidRequest
@@ -41,8 +40,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _SHORTENED = (3.1, 3.2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
+class Arguments(NamedTuple):
     """What a decorator was given, each argument as it is meant; None for what it was not given."""
 
     channels: tuple[str, ...] | None = None
@@ -72,7 +70,7 @@ class Arguments:
 
     def given(self) -> Iterator[str]:
         """The names of those that were given."""
-        return (field.name for field in fields(self) if getattr(self, field.name) is not None)
+        return (name for name in self._fields if getattr(self, name) is not None)
 
 
 def read(kind: str, place: str, attributes: Mapping[str, object]) -> Arguments:

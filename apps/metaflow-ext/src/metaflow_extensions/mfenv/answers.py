@@ -7,32 +7,26 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
+from metaflow_extensions.mfenv.messages import Around, Facts, Refused
 from metaflow_extensions.mfenv.pathspecs import env_of_step
-from metaflow_extensions.mfenv.records import Around, EnvId, Facts
 
 if TYPE_CHECKING:
     from metaflow.client import Task
 
-    from metaflow_extensions.mfenv.records import (
+    from metaflow_extensions.mfenv.command_records import (
         CodeOfStep,
         CopyMetaflow,
         EnvOfStep,
         LocalRoot,
-        Question,
         UseMetadata,
     )
+    from metaflow_extensions.mfenv.records import EnvId, Question
 
-__all__ = ["Refused", "answer", "gather"]
+__all__ = ["answer", "gather"]
 
 _A = TypeVar("_A")
 
 _TASK = 3  # slashes in `Flow/run/step/task`
-
-
-class Refused(Exception):
-    """What Metaflow has not, or does not take, in its own words."""
-
-    hint = None  # it is the user's doing
 
 
 def answer(question: Question[_A]) -> _A:

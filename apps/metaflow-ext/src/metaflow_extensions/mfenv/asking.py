@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from metaflow_extensions.mfenv import answers, encoding
-from metaflow_extensions.mfenv.answers import Refused
-from metaflow_extensions.mfenv.records import EnvOfStep
+from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.messages import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from envid.aliases import FullRef, StepRef
-    from metaflow_extensions.mfenv.records import Facts, Question, Reply
+    from metaflow_extensions.mfenv.messages import Facts, Reply
+    from metaflow_extensions.mfenv.records import Question
 
-__all__ = ["Refused", "ask", "connect", "facts", "find_step"]
+__all__ = ["ask", "connect", "facts", "find_step"]
 
 _A = TypeVar("_A")
 _facts: Facts | None = None
@@ -32,12 +32,18 @@ def connect(told: Facts, asked: Callable[[Question[object]], Reply]) -> None:
 
 def facts() -> Facts:
     """Metaflow's configuration."""
-    return answers.gather() if _facts is None else _facts
+    if _facts is not None:
+        return _facts
+    from metaflow_extensions.mfenv import answers  # which are Metaflow's, and import tarfile
+
+    return answers.gather()
 
 
 def ask(question: Question[_A]) -> _A:
     """What Metaflow's process answers to one of its questions; raises `Refused`."""
     if _ask is None:
+        from metaflow_extensions.mfenv import answers
+
         return answers.answer(question)
     reply = _ask(question)
     if reply.refused is not None:
@@ -51,6 +57,7 @@ def find_step(ref: StepRef) -> FullRef:
     Raises `mfenv.errors.UnknownEnvironment`.
     """
     from envid.aliases import FullRef
+    from metaflow_extensions.mfenv.command_records import EnvOfStep
     from mfenv.errors import UnknownEnvironment
 
     pathspec = "/".join(part for part in (ref.flow, ref.run, ref.step, ref.task) if part)

@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Sequence
 from urllib.parse import quote
 
 from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.command_records import Prepare
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, descriptions
 from metaflow_extensions.mfenv.fetching import Failed
-from metaflow_extensions.mfenv.records import Outside, Prepare
+from metaflow_extensions.mfenv.messages import Outside
 
 if TYPE_CHECKING:
-    from metaflow_extensions.mfenv.records import ContainerInterpreter, FlowEnvironments, Runtime
+    from metaflow_extensions.mfenv.command_records import ContainerInterpreter
+    from metaflow_extensions.mfenv.run_records import FlowEnvironments, Runtime
 
 __all__ = ["main"]
 
+# Of those that a runtime has wheels for, `mfenv.runtime.PYTHONS`.
 _OLDEST = (3, 10)
 
 
@@ -120,7 +123,8 @@ def _asked(
 
 
 def _created(asked: Prepare) -> ContainerInterpreter:
-    from metaflow_extensions.mfenv.bridge import EnvironmentFailed, call
+    from metaflow_extensions.mfenv.bridge import call
+    from metaflow_extensions.mfenv.failures import EnvironmentFailed
 
     try:
         return call(asked, _say)

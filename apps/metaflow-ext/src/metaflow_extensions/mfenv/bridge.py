@@ -21,12 +21,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from metaflow.exception import MetaflowException
-
 from metaflow_extensions.mfenv import encoding
+from metaflow_extensions.mfenv.failures import EnvironmentFailed
 from metaflow_extensions.mfenv.folders import shown
-from metaflow_extensions.mfenv.records import (
-    ANSWERED_BY_METAFLOW,
+from metaflow_extensions.mfenv.messages import (
     Answer,
     Ask,
     Call,
@@ -34,28 +32,21 @@ from metaflow_extensions.mfenv.records import (
     Line,
     Opening,
     Outside,
-    Question,
-    Record,
+    Refused,
     Reply,
     Surroundings,
 )
 
 if TYPE_CHECKING:
-    from metaflow_extensions.mfenv.records import Say
+    from metaflow_extensions.mfenv.records import Question, Record, Say
 
-__all__ = ["OUTSIDE", "EnvironmentFailed", "call", "outside", "run_command"]
+__all__ = ["OUTSIDE", "call", "outside", "run_command"]
 
 OUTSIDE = "_METAFLOW_MFENV_OUTSIDE"
 """The variable by which a task knows the Python outside: what `outside` returns, as text."""
 
 _LIBRARIES = "LD_LIBRARY_PATH"
 _A = TypeVar("_A")
-
-
-class EnvironmentFailed(MetaflowException):
-    """What mfenv refused or could not do, in its own words."""
-
-    headline = "Environment error"
 
 
 def call(question: Question[_A], say: Say) -> _A:
@@ -170,6 +161,7 @@ class _Process:
                 arguments=question,
             )
         )
+        # `read` has told those that it knew of, and this one may have come after that.
         if self.ended:
             answers.put(None)
         while True:
@@ -199,6 +191,7 @@ class _Process:
             self.failure = _failed(error)
             self._requests.close()  # by which it ends
         self.ended = True
+        # A copy: other threads may just be adding their calls.
         for answers in list(self._calls.values()):
             answers.put(None)
 
@@ -252,12 +245,15 @@ def _environ() -> dict[str, str]:
 
 
 def _reply(ask: Ask) -> Reply:
+    from metaflow.exception import MetaflowException
+
     from metaflow_extensions.mfenv import answers
+    from metaflow_extensions.mfenv.command_records import ANSWERED_BY_METAFLOW
 
     try:
         question = encoding.read_data(ANSWERED_BY_METAFLOW[ask.function], ask.arguments)
         return Reply(ask=ask.ask, result=answers.answer(question))
-    except answers.Refused as error:
+    except Refused as error:
         return Reply(ask=ask.ask, refused=str(error))
     except MetaflowException as error:
         return Reply(ask=ask.ask, refused=" ".join(str(error).split()).rstrip("."))

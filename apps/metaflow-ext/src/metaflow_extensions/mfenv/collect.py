@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Iterable, Mapping, Protocol
+from typing import TYPE_CHECKING, Mapping, Protocol
 
 from metaflow_extensions.mfenv.folders import written
-from metaflow_extensions.mfenv.records import LockPlace, Statement, StepStatements
+from metaflow_extensions.mfenv.places import REMOTE, platform_of
 from metaflow_extensions.mfenv.releases import inherited
+from metaflow_extensions.mfenv.run_records import LOCKS, LockPlace, Statement, StepStatements
 
 if TYPE_CHECKING:
     from metaflow import FlowSpec
     from metaflow.decorators import Decorator, FlowDecorator
 
-__all__ = ["LOCKS", "Step", "directory_of", "is_remote", "lock_place", "statement", "statements_of"]
+__all__ = ["Step", "directory_of", "lock_place", "statement", "statements_of"]
 
-LOCKS = ("resolved_uv", "resolved_req", "resolved_lock")
-"""The kinds of decorators that name a lock."""
 KINDS = ("conda", "pypi", "pip", "named_env", "sys_packages", *LOCKS)
-# Those that Metaflow's own environments know; others say of themselves that they are.
-_REMOTE = ("batch", "kubernetes", "nvct", "nvidia", "skypilot_step", "slurm", "snowpark")
 
 
 class Step(Protocol):
@@ -52,7 +49,7 @@ def statements_of(flow: FlowSpec, step: Step) -> StepStatements:
             statement.attributes["flow_dir"] = directory_of(flow)
     return StepStatements(
         step=step.name,
-        platform=_platform(step.decorators),
+        platform=platform_of(step.decorators),
         gpu=any(_asks_for_gpu(deco) for deco in step.decorators),
         stated=tuple(stated),
     )
@@ -65,11 +62,6 @@ def lock_place(flow: FlowSpec) -> LockPlace:
     # As a user would type it, where it lies below.
     near = os.path.relpath(file)
     return LockPlace(file=file if near.startswith("..") else near, flow=flow.name, program=program)
-
-
-def is_remote(decorators: Iterable[Decorator]) -> bool:
-    """Whether the tasks of a step run on another machine."""
-    return _platform(decorators) is not None
 
 
 def directory_of(flow: FlowSpec) -> str:
@@ -112,19 +104,10 @@ def statement(kind: str, level: str, place: str, attributes: Mapping[str, object
 
 
 def _refused(message: str, hint: str) -> Exception:
-    from metaflow_extensions.mfenv.bridge import EnvironmentFailed  # which needs Metaflow
+    from metaflow_extensions.mfenv.failures import EnvironmentFailed  # which needs Metaflow
 
     return EnvironmentFailed(f"{message}\nhint: {hint}")
 
 
-def _platform(decorators: Iterable[Decorator]) -> str | None:
-    """The platform of the machine that a step is sent to; None for this one."""
-    for deco in decorators:
-        if deco.name in _REMOTE or getattr(deco, "supports_conda_environment", False):
-            platform = getattr(deco, "target_platform", None)
-            return platform if isinstance(platform, str) and platform else "linux-64"
-    return None
-
-
 def _asks_for_gpu(deco: Decorator) -> bool:
-    return deco.name in ("resources", *_REMOTE) and str(deco.attributes.get("gpu") or 0) != "0"
+    return deco.name in ("resources", *REMOTE) and str(deco.attributes.get("gpu") or 0) != "0"

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metaflow_extensions.mfenv._configuration import unheeded
-from metaflow_extensions.mfenv.asking import Refused, ask, facts
+from metaflow_extensions.mfenv.asking import ask, facts
+from metaflow_extensions.mfenv.command_records import UseMetadata
 from metaflow_extensions.mfenv.create_into import CREATE_OPTIONS, create_into
 from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.import_netflixext import import_netflixext
+from metaflow_extensions.mfenv.messages import Refused
 from metaflow_extensions.mfenv.mfenv_settings import DATASTORES
-from metaflow_extensions.mfenv.records import UseMetadata
 from mfenv.command_line import commands, interrupted, output_options, run
 from mfenv.errors import MfenvError
 from mfenv.groups import Commands
@@ -129,6 +130,7 @@ def _adapted(command: click.Command) -> click.Command:
 
 
 def _with_other_names(parameter: click.Parameter) -> click.Parameter:
+    # The commands of mfenv itself keep theirs.
     adapted = copy.copy(parameter)
     if "--platform" in adapted.opts:
         adapted.opts = [*adapted.opts, "--arch"]

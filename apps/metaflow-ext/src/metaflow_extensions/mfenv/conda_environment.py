@@ -1,4 +1,7 @@
-"""`--environment=conda`: every step in the environment that its decorators ask for."""
+"""`--environment=conda`: every step in the environment that its decorators ask for.
+
+Each task imports this. What asks mfenv, and what a run asks, is imported where that is done.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,18 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Container, Iterable
+from typing import TYPE_CHECKING, Container, Iterable, TypeVar
 
 from metaflow._vendor import click
 from metaflow.metaflow_environment import MetaflowEnvironment
 from metaflow.packaging_sys import ContentType
 
 from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.bridge import call
-from metaflow_extensions.mfenv.collect import is_remote, lock_place, statements_of
 from metaflow_extensions.mfenv.descriptions import DESCRIPTIONS, environment_info
 from metaflow_extensions.mfenv.folders import RunFolder
-from metaflow_extensions.mfenv.local import LocalRun
 from metaflow_extensions.mfenv.pathspecs import METADATA
-from metaflow_extensions.mfenv.records import (
-    Create,
-    Describe,
-    EnvId,
-    FlowEnvironments,
-    Outlive,
-    Resolve,
-    StepEnvironment,
-)
+from metaflow_extensions.mfenv.places import is_remote
+from metaflow_extensions.mfenv.records import EnvId, StepEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +29,9 @@ if TYPE_CHECKING:
     from metaflow.package import MetaflowPackage
 
     from metaflow_extensions.mfenv.documents import Description
-    from metaflow_extensions.mfenv.records import Interpreter
+    from metaflow_extensions.mfenv.local import LocalRun
+    from metaflow_extensions.mfenv.records import Question
+    from metaflow_extensions.mfenv.run_records import FlowEnvironments, Interpreter
 
 __all__ = [
     "EXPORTS",
@@ -55,6 +50,9 @@ PYTHON = "_METAFLOW_CONDA_PYTHON"
 
 EXPORTS = "mfenv_exports.sh"
 """Where a container finds what the shell that starts its task must export."""
+
+
+_A = TypeVar("_A")
 
 
 class CondaEnvironment(MetaflowEnvironment):
@@ -83,28 +81,35 @@ class CondaEnvironment(MetaflowEnvironment):
     def init_environment(
         self, echo: Callable[..., None], only_steps: Container[str] | None = None
     ) -> None:
+        from metaflow_extensions.mfenv.collect import lock_place, statements_of
+        from metaflow_extensions.mfenv.run_records import Resolve
+
         steps = [step for step in self.flow if not only_steps or step.name in only_steps]
         # One call for all steps, so that what is alike is resolved once and all of it at a time.
-        resolved = call(
+        # `_force_rebuild` is Metaflow's, of `--force-rebuild-environments`: old releases have none.
+        resolved = _call(
             Resolve(
                 datastore=self.datastore_type,
                 steps=tuple(statements_of(self.flow, step) for step in steps),
                 force=bool(getattr(self, "_force_rebuild", False)),
                 place=lock_place(self.flow),
                 locked=self.locked,
-            ),
-            say,
+            )
         )
         self.environments = resolved.steps
         self._write(resolved)
 
     def create(self, name: str) -> Interpreter:
         """Create the environment that a text names, if it is not there yet."""
-        return call(Create(datastore=self.datastore_type, name=name), say)
+        from metaflow_extensions.mfenv.run_records import Create
+
+        return _call(Create(datastore=self.datastore_type, name=name))
 
     def describe(self, env_id: EnvId) -> Description:
         """The description of an environment that is known here or in the store."""
-        return call(Describe(datastore=self.datastore_type, env_id=env_id), say)
+        from metaflow_extensions.mfenv.command_records import Describe
+
+        return _call(Describe(datastore=self.datastore_type, env_id=env_id))
 
     def of_step(self, name: str) -> StepEnvironment:
         """The environment of a step: as it was resolved, else as its task was started with it.
@@ -123,6 +128,8 @@ class CondaEnvironment(MetaflowEnvironment):
         # The decorator of each step asks for it.
         if self.local is not None or self.folder is None:
             return
+        from metaflow_extensions.mfenv.local import LocalRun
+
         self.local = LocalRun(self.create, package, Path(self.folder.name))
         steps = {step.name: step for step in self.flow}
         for name in order:
@@ -144,8 +151,10 @@ class CondaEnvironment(MetaflowEnvironment):
 
     def _write(self, resolved: FlowEnvironments) -> None:
         # A file, since the code package takes nothing else; it goes when this object does.
+        from metaflow_extensions.mfenv.run_records import Outlive
+
         self.folder = RunFolder()
-        call(Outlive(folder=self.folder.name), say)
+        _call(Outlive(folder=self.folder.name))
         Path(self.folder.name, DESCRIPTIONS).write_text(encoding.write(resolved), encoding="utf-8")
 
     def add_to_package(self) -> list[tuple[str, str, ContentType]]:
@@ -184,6 +193,9 @@ class CondaEnvironment(MetaflowEnvironment):
             return {}
         from metaflow.metaflow_config import DEFAULT_DATASTORE
 
+        from metaflow_extensions.mfenv.bridge import call
+        from metaflow_extensions.mfenv.command_records import Describe
+
         # The store lies beside the datastore that the run had, which need not be the one of today.
         code = json.loads(metadata.get("code-package", "{}"))
         datastore = code.get("ds_type", DEFAULT_DATASTORE)
@@ -203,6 +215,13 @@ class LockedEnvironment(CondaEnvironment):
     # Since `run` takes no options of extensions, this is how one run is locked.
     TYPE = "locked"
     locked = True
+
+
+def _call(question: Question[_A]) -> _A:
+    """What mfenv answers; how the work goes is said."""
+    from metaflow_extensions.mfenv.bridge import call
+
+    return call(question, say)
 
 
 def say(text: str) -> None:

@@ -16,14 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaflow_extensions.mfenv.command_records import ContainerInterpreter
 from metaflow_extensions.mfenv.fetching import AT_ONCE, Failed, fetcher
 from metaflow_extensions.mfenv.isolated import add_paths
-from metaflow_extensions.mfenv.records import ContainerInterpreter, Create
+from metaflow_extensions.mfenv.run_records import Create
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metaflow_extensions.mfenv.records import Prepare, Runtime, RuntimeObject, Say
+    from metaflow_extensions.mfenv.command_records import Prepare
+    from metaflow_extensions.mfenv.records import Say
+    from metaflow_extensions.mfenv.run_records import Runtime, RuntimeObject
 
 __all__ = ["add_runtime", "prepare"]
 

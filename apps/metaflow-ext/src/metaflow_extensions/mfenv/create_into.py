@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envid.platforms import PLATFORMS, host_platform
-from metaflow_extensions.mfenv.asking import Refused, ask
-from metaflow_extensions.mfenv.records import CodeOfStep, CopyMetaflow
+from metaflow_extensions.mfenv.asking import ask
+from metaflow_extensions.mfenv.command_records import CodeOfStep, CopyMetaflow
+from metaflow_extensions.mfenv.messages import Refused
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 from mfenv.host import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfenv.environments import Created
+    from mfenv.results import Created
 
 __all__ = ["CREATE_OPTIONS", "PYTHON", "SETUP", "create_into"]
 
@@ -117,6 +118,8 @@ def _fill(place: Path, pathspec: str, *, strict: bool) -> None:
         raise UnknownEnvironment(str(error), "a step is named `Flow/run/step`") from None
     if version is None:
         return
+    # Behind `+` Metaflow names its extensions; the version of a checkout, `1.2.post3-git0a1b2c`, is
+    # none that an index has.
     public = version.partition("+")[0]
     if _PUBLIC.fullmatch(public):
         _install_metaflow(place, public)
@@ -142,6 +145,7 @@ def _install_metaflow(place: Path, version: str) -> None:
             *(find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--no-config"),
             *("--target", str(place), f"metaflow=={version}"),
         ],
+        # Not as an argument, which everybody on the machine may read: it may hold a login.
         env={**os.environ, **({} if index == "pypi" else {"UV_DEFAULT_INDEX": index})},
         stderr=subprocess.PIPE,
         text=True,

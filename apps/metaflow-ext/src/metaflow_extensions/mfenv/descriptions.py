@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.records import FlowEnvironments
 
 if TYPE_CHECKING:
     from metaflow_extensions.mfenv.documents import Description, EnvironmentInfo
     from metaflow_extensions.mfenv.records import EnvId
+    from metaflow_extensions.mfenv.run_records import FlowEnvironments
 
 __all__ = ["DESCRIPTIONS", "description", "descriptions", "environment_info"]
 
@@ -26,7 +26,11 @@ def descriptions() -> FlowEnvironments | None:
     from metaflow.packaging_sys import ContentType, MetaflowCodeContent
 
     path = MetaflowCodeContent.get_filename(DESCRIPTIONS, ContentType.OTHER_CONTENT)
-    return encoding.read(Path(path).read_text(encoding="utf-8"), FlowEnvironments) if path else None
+    if not path:
+        return None
+    from metaflow_extensions.mfenv.run_records import FlowEnvironments  # seldom asked for in tasks
+
+    return encoding.read(Path(path).read_text(encoding="utf-8"), FlowEnvironments)
 
 
 def description(env_id: EnvId) -> Description | None:

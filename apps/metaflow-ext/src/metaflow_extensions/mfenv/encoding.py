@@ -201,9 +201,13 @@ def _written(data: Any) -> object:
     if not isinstance(data, dict):
         return data
     if _ITEMS in data:
-        items = ((_written(key), _written(item)) for key, item in data[_ITEMS])
-        return {tuple(key) if isinstance(key, list) else key: item for key, item in items}
+        return {_key(_written(key)): _written(item) for key, item in data[_ITEMS]}
     if _OTHER in data:
         name, text = data[_OTHER]
         return type(name, (), {"__str__": lambda _: text})()
     return {key: _written(item) for key, item in data.items()}
+
+
+def _key(value: Any) -> Any:
+    # JSON made a list of a tuple, also within one, and no list can have been in a key.
+    return tuple(map(_key, value)) if isinstance(value, list) else value

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, cast
 from envid.resolved import ResolvedEnv
 from metaflow_extensions.mfenv._configuration import gpu_packages, skips_needs, unheeded
 from metaflow_extensions.mfenv.asking import find_step
-from metaflow_extensions.mfenv.collect import LOCKS
 from metaflow_extensions.mfenv.lock_files import naming, of_steps
 from metaflow_extensions.mfenv.locked_steps import take_locked
 from metaflow_extensions.mfenv.mfenv_settings import handed_on, load_credentials, load_settings
 from metaflow_extensions.mfenv.needs import distributions, lacking, needed, unfit
-from metaflow_extensions.mfenv.records import (
-    EnvId,
-    FlowEnvironments,
-    Interpreter,
-    ParsedFile,
-    StepEnvironment,
-)
+from metaflow_extensions.mfenv.records import EnvId, StepEnvironment
+from metaflow_extensions.mfenv.run_records import LOCKS, FlowEnvironments, Interpreter
 from metaflow_extensions.mfenv.staging import stage
 from metaflow_extensions.mfenv.step_requests import StepRequest, step_request
 from mfenv.environments import Environments
@@ -32,18 +26,12 @@ from mfenv.lockfile.model import RESOLVED_BY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from metaflow_extensions.mfenv.command_records import Describe, Parse, ParsedFile
     from metaflow_extensions.mfenv.documents import Description
-    from metaflow_extensions.mfenv.records import (
-        Create,
-        Describe,
-        Parse,
-        Resolve,
-        Say,
-        StepStatements,
-    )
-    from mfenv.environments import Resolved
-    from mfenv.prefixes import Created
+    from metaflow_extensions.mfenv.records import Say
+    from metaflow_extensions.mfenv.run_records import Create, Resolve, StepStatements
     from mfenv.request import Request
+    from mfenv.results import Created, Resolved
     from pkgcache.progress import Task, Unit
 
 __all__ = [
@@ -59,6 +47,7 @@ __all__ = [
     "resolve_all",
 ]
 
+# As `mfenv.locking` has it, for the same reason.
 _AT_ONCE = 8
 _ADD = (
     "ask for it; runs and `metaflow environment resolve` add it by themselves unless"
@@ -125,6 +114,7 @@ def requests_of(steps: Sequence[StepStatements], *, datastore: str, say: Say) ->
         except InvalidRequest as error:
             if not any(said.kind in LOCKS for said in step.stated):
                 raise
+            # The other steps are asked, too: the error names all that have this lock.
             refused.append((step.step, error))
     if refused:  # what is wrong with the lock of a flow is so with several steps
         first = refused[0][1]
@@ -148,8 +138,7 @@ def alike(requests: Sequence[StepRequest]) -> list[tuple[Request, list[StepReque
                 same.append(step)
     return [
         (
-            replace(
-                request,
+            request._replace(
                 platforms=tuple(sorted({name for step in steps for name in step.platforms})),
             ),
             steps,

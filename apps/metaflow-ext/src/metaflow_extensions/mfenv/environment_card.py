@@ -35,9 +35,9 @@ class EnvironmentCard(MetaflowCard):
         from metaflow.client import Run
 
         from metaflow_extensions.mfenv.bridge import call
+        from metaflow_extensions.mfenv.command_records import ReportedStep, RunReport
         from metaflow_extensions.mfenv.conda_environment import say
         from metaflow_extensions.mfenv.descriptions import descriptions
-        from metaflow_extensions.mfenv.records import ReportedStep, RunReport
 
         flow, number, own, _ = task.path_components
         run = Run(f"{flow}/{number}", _namespace_check=False)

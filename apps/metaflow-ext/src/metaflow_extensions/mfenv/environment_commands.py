@@ -14,16 +14,17 @@ from metaflow.exception import CommandException
 from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.collect import lock_place, statements_of
+from metaflow_extensions.mfenv.command_records import FlowLock, FlowResolve, FlowShow
 from metaflow_extensions.mfenv.conda_environment import say
-from metaflow_extensions.mfenv.records import FlowLock, FlowResolve, FlowShow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metaflow import FlowSpec
 
+    from metaflow_extensions.mfenv.command_records import ShownStep
     from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
-    from metaflow_extensions.mfenv.records import ShownStep, StepStatements
+    from metaflow_extensions.mfenv.run_records import StepStatements
 
 __all__ = ["State", "lock", "resolve", "show"]
 

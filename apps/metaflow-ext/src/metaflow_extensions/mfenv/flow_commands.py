@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from metaflow_extensions.mfenv.command_records import ResolvedStep, ShownStep
 from metaflow_extensions.mfenv.engine import (
     alike,
     description_of,
@@ -16,7 +17,7 @@ from metaflow_extensions.mfenv.engine import (
     resolve_all,
 )
 from metaflow_extensions.mfenv.lock_files import lock_instead, naming
-from metaflow_extensions.mfenv.records import EnvId, ResolvedStep, ShownStep
+from metaflow_extensions.mfenv.records import EnvId
 from metaflow_extensions.mfenv.step_requests import asking_for
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envid.spec import EnvSpec
-    from metaflow_extensions.mfenv.records import FlowResolve, FlowShow, Say
+    from metaflow_extensions.mfenv.command_records import FlowResolve, FlowShow
+    from metaflow_extensions.mfenv.records import Say
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
 
@@ -61,7 +63,7 @@ def flow_resolve(asked: FlowResolve, say: Say) -> dict[str, dict[str, ResolvedSt
     by_step: dict[str, dict[str, ResolvedStep]] = {request.step: {} for request in requests}
     with opened(asked.datastore, say) as environments:
         wanted = [
-            (replace(request, platforms=tuple({*request.platforms, *asked.platforms})), together)
+            (request._replace(platforms=tuple({*request.platforms, *asked.platforms})), together)
             for request, together in groups
         ]
         for together, resolved in resolve_all(
@@ -110,7 +112,7 @@ def _shown(environments: Environments, step: StepRequest, alike: Sequence[str]) 
         return shown
     try:
         with naming(request, alike):
-            prepared, envs = environments.known(replace(request, platforms=step.platforms))
+            prepared, envs = environments.known(request._replace(platforms=step.platforms))
     except UnknownEnvironment as error:
         return replace(shown, error=str(error))
     spec = prepared.spec

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaflow_extensions.mfenv.command_records import FlowLocked, LockedStep
 from metaflow_extensions.mfenv.engine import alike, opened, requests_of
 from metaflow_extensions.mfenv.lock_files import naming
 from metaflow_extensions.mfenv.locked_steps import name_of
-from metaflow_extensions.mfenv.records import FlowLocked, LockedStep
 from metaflow_extensions.mfenv.step_requests import asking_for
 from mfenv.changes import changes
 from mfenv.errors import StaleLock, UnknownEnvironment
@@ -18,7 +17,9 @@ from mfenv.lockfile.names import locking
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metaflow_extensions.mfenv.records import FlowLock, LockPlace, Say
+    from metaflow_extensions.mfenv.command_records import FlowLock
+    from metaflow_extensions.mfenv.records import Say
+    from metaflow_extensions.mfenv.run_records import LockPlace
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
     from mfenv.lockfile.outcomes import Relocked
@@ -44,7 +45,7 @@ def flow_lock(asked: FlowLock, say: Say) -> FlowLocked:
         wanted = [
             (
                 [name_of(place, step.step) for step in together],
-                replace(request, platforms=tuple({*request.platforms, *asked.platforms})),
+                request._replace(platforms=tuple({*request.platforms, *asked.platforms})),
             )
             for request, together in alike(requests)
         ]
@@ -101,8 +102,9 @@ def _differences(
         if locked is None:
             yield f"{step.step}: + environment {name_of(asked.place, step.step)}"
             continue
+        # Also those that it was locked for before: one more in the file is no difference.
         platforms = {*step.platforms, *asked.platforms, *locked.platforms}
-        request = replace(step.request, platforms=tuple(sorted(platforms)))
+        request = step.request._replace(platforms=tuple(sorted(platforms)))
         with naming(request, asking_for(step.request, requests)):
             changed = environments.lock_differences(request, locked.envs)
         for difference in changed:

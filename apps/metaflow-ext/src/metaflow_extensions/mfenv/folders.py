@@ -11,23 +11,17 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from metaflow_extensions.mfenv.records import Outlive, Say
+from metaflow_extensions.mfenv.outlived import LOCK, delete
 
-__all__ = ["RunFolder", "clear", "hold", "outlive", "shown", "written"]
+__all__ = ["RunFolder", "hold", "shown", "written"]
 
 _PREFIX = "metaflow-mfenv-"
-_LOCK = ".lock"
 # What a file names by `../..` is then looked for where nobody else can put anything.
 _BELOW = ("_",) * 16
-_UNLOCKED = 3600.0  # seconds that one may be without it, while it is made
 
 
 class RunFolder(tempfile.TemporaryDirectory):  # type: ignore[type-arg]  # on Python 3.8
@@ -35,20 +29,20 @@ class RunFolder(tempfile.TemporaryDirectory):  # type: ignore[type-arg]  # on Py
 
     def __init__(self) -> None:
         for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-            _delete(path, wait=False)
+            delete(path, wait=False)
         super().__init__(prefix=_PREFIX)
-        new = Path(self.name, f"{_LOCK}.new")
+        new = Path(self.name, f"{LOCK}.new")
         # Never closed: the lock is to last as long as this process. It is shared, with the tasks of
         # the run.
         fcntl.flock(os.open(str(new), os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
-        new.replace(Path(self.name, _LOCK))  # nobody finds it unlocked
+        new.replace(Path(self.name, LOCK))  # nobody finds it unlocked
 
 
 def hold(folder: str) -> None:
     """Keep a directory of a run, if it is one, for as long as this process lives."""
     if Path(folder).name.startswith(_PREFIX):
         with suppress(OSError):
-            fcntl.flock(os.open(str(Path(folder, _LOCK)), os.O_RDWR), fcntl.LOCK_SH)
+            fcntl.flock(os.open(str(Path(folder, LOCK)), os.O_RDWR), fcntl.LOCK_SH)
 
 
 _written: list[RunFolder] = []
@@ -70,37 +64,3 @@ def shown(text: str) -> str:
     for folder in _written:
         text = re.sub(rf"{re.escape(folder.name)}/[0-9a-f]+/(?:_/)*", "", text)
     return text
-
-
-_outlived: list[Path] = []
-
-
-def outlive(asked: Outlive, _: Say) -> None:
-    """Have `clear` delete a directory, once the process that asks for it has ended."""
-    _outlived.append(Path(asked.folder))
-
-
-def clear() -> None:
-    """Wait until nobody needs what `outlive` was told of, and delete it."""
-    for path in _outlived:
-        _delete(path, wait=True)
-
-
-def _delete(path: Path, *, wait: bool) -> None:
-    with suppress(OSError):
-        about = path.lstat()
-        # The temporary directory is everybody's: what has such a name may be a trap.
-        if about.st_uid != os.geteuid() or path.is_symlink():
-            return
-        try:
-            lock = os.open(str(path / _LOCK), os.O_RDWR)
-        except FileNotFoundError:
-            if time.time() - about.st_mtime > _UNLOCKED:
-                shutil.rmtree(path, ignore_errors=True)
-            return
-        try:
-            # Granted only where nobody holds it shared: then run and tasks have ended.
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            shutil.rmtree(path, ignore_errors=True)
-        finally:
-            os.close(lock)

@@ -43,12 +43,10 @@ class MetaflowHost(Host):
 
     def request(self, request: Request) -> Request:
         """The request with what Metaflow itself needs in a task, unless that was refused."""
-        from dataclasses import replace
-
         skip = self.skip_pins
         if skips_needs() if skip is None else skip:
             return request
         pins = needed(self.datastore)
-        return replace(
-            request, also=tuple((f"{name}{pin}", "Metaflow itself") for name, pin in pins.items())
+        return request._replace(
+            also=tuple((f"{name}{pin}", "Metaflow itself") for name, pin in pins.items())
         )

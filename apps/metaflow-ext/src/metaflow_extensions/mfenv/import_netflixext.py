@@ -9,9 +9,9 @@ import click
 
 from metaflow_extensions.mfenv._configuration import given
 from metaflow_extensions.mfenv.asking import ask
+from metaflow_extensions.mfenv.command_records import LocalRoot
 from metaflow_extensions.mfenv.host import MetaflowHost
 from metaflow_extensions.mfenv.mfenv_settings import old_store_url, store_url
-from metaflow_extensions.mfenv.records import LocalRoot
 from mfenv.errors import InvalidRequest
 
 if TYPE_CHECKING:

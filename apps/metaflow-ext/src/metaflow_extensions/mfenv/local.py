@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaflow.packaging_sys import ContentType
-
 from metaflow_extensions.mfenv import encoding, releases
 from metaflow_extensions.mfenv.bridge import OUTSIDE, outside
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
     from metaflow.package import MetaflowPackage
 
-    from metaflow_extensions.mfenv.records import Interpreter
+    from metaflow_extensions.mfenv.run_records import Interpreter
 
 __all__ = ["LocalRun"]
 
@@ -73,8 +71,7 @@ class LocalRun:
         root, package = self._folder, self._package
         variables = releases.task_variables(package, str(root))
         _link_code(Path(variables["PYTHONPATH"]))
-        content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
-        package.extract_into(str(root), content)
+        releases.lay_out(package, str(root))
         trampolines = root / _TRAMPOLINES
         trampolines.mkdir()
         from metaflow.plugins import env_escape

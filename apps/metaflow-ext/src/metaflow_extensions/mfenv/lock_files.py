@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from envid.redaction import redact
 from metaflow_extensions.mfenv._statements import refuse
-from metaflow_extensions.mfenv.collect import LOCKS
-from metaflow_extensions.mfenv.records import Statement
+from metaflow_extensions.mfenv.run_records import LOCKS, Statement
 from mfenv.errors import InvalidRequest, MfenvError
 from mfenv.request import Request
 from reqparse.errors import ReqparseError
@@ -39,6 +38,7 @@ _CHOICES = {
     "environment": "environment",
     "locked": "locked",
 }
+# `uv pip compile` says so in the first line that it writes, `pip-compile` in the second.
 _TOP = 5
 
 
@@ -56,6 +56,7 @@ def lock_of(said: Sequence[StatementReading]) -> Request | None:
         other
         for other in said
         if other.kind not in (*LOCKS, "sys_packages")
+        # Here it is false, see `step_request`, and says nothing.
         if list(other.arguments.given()) != ["disabled"]
     ]
     if others:
@@ -76,6 +77,7 @@ def lock_instead(
     """
     own: Mapping[str, object] = {}
     beside = []
+    # The step's last: its lock is the one that counts, see `lock_of`.
     for level in ("flow", "step"):
         for said in stated:
             if said.level != level:
@@ -87,6 +89,7 @@ def lock_instead(
             elif "disabled" in said.attributes:
                 disabled = {"disabled": said.attributes["disabled"]}
                 beside.append(replace(said, attributes=disabled))
+    # `locked` is how the lock is read, not what is taken of it.
     if set(chosen) - {"locked"}:
         own = {key: choice for key, choice in own.items() if key == "locked"}
     taken = {"path": file, **own, **chosen}

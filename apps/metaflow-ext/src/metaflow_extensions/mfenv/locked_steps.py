@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv.lock_files import naming
 from metaflow_extensions.mfenv.step_requests import asking_for
-from mfenv.environments import Resolved
 from mfenv.errors import InvalidRequest, UnknownEnvironment
 from mfenv.lockfile.names import locking
+from mfenv.results import Resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from metaflow_extensions.mfenv.records import LockPlace
+    from metaflow_extensions.mfenv.run_records import LockPlace
     from metaflow_extensions.mfenv.step_requests import StepRequest
     from mfenv.environments import Environments
 
@@ -60,7 +59,8 @@ def take_locked(
                 f" and not for {platforms}",
                 f"`{command} --arch {platforms}` adds it",
             )
-        request = replace(step.request, platforms=locked.platforms)
+        # That there are others in the lock than this run needs is no difference.
+        request = step.request._replace(platforms=locked.platforms)
         with naming(request, asking_for(step.request, asked)):
             changed = environments.lock_differences(request, locked.envs)
         if changed:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -23,9 +22,10 @@ from metaflow_extensions.mfenv._configuration import (
 )
 from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
-from mfenv.settings import Settings, describe
+from mfenv.settings import ALL_SETTINGS, Settings, describe
 from mfenv.user import user_name
-from pkgcache.web.credentials import Credentials, Login
+from pkgcache.web.credentials import Credentials
+from pkgcache.web.login import Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +53,6 @@ _HANDED_ON = {
     *("index_strategy", "index_url", "no_index", "pre", "preferred_format", "python"),
     *("python_provider", "seed", "use_remote_latest", "virtual_packages"),
 }
-# Environments of conda and of metaflow-netflixext have pip, and steps call it.
 _OWN_DEFAULT = "Metaflow's default"
 # Of conda itself, which the resolvers of metaflow-netflixext heeded.
 _CONDA = {"CONDA_CHANNELS": "channels"}
@@ -78,13 +77,14 @@ def load_settings(
         # First, so that METAFLOW_MFENV_STORE wins: of equals, the later one counts.
         inherited.insert(0, ("store", store_url(datastore, place), f"METAFLOW_{variable}"))
     settings = Settings.load(by_hand, inherited=inherited)
+    # Environments of conda and of metaflow-netflixext have pip, and steps call it.
     if "seed" not in settings.origins:
-        settings = replace(settings, seed=True, origins={**settings.origins, "seed": _OWN_DEFAULT})
+        settings = settings.replaced(seed=True, origins={**settings.origins, "seed": _OWN_DEFAULT})
     if not place or "store" in settings.origins:
         return settings
     # Where the artifacts are is a default, which a file may override.
     origins = {**settings.origins, "store": f"METAFLOW_{variable}"}
-    return replace(settings, store=store_url(datastore, place), origins=origins)
+    return settings.replaced(store=store_url(datastore, place), origins=origins)
 
 
 def handed_on(settings: Settings) -> dict[str, str]:
@@ -99,8 +99,7 @@ def handed_on(settings: Settings) -> dict[str, str]:
     # In a container, whoever works there has another name.
     users = tuple(me if user in ("none", "me") else user for user in settings.use_remote_latest)
     texts: dict[str, str] = {}
-    asked = replace(
-        settings,
+    asked = settings.replaced(
         python=python,
         use_remote_latest=users,
         origins={**settings.origins, "python": "", "use_remote_latest": ""},
@@ -177,7 +176,6 @@ def _azure_url(place: str, endpoint: str | None) -> str:
 
 
 def _inherited() -> Iterator[tuple[str, object, str]]:
-    known = {field.name for field in fields(Settings) if field.metadata}
     for variable, name in _CONDA.items():
         if variable in os.environ:
             yield name, os.environ[variable], variable
@@ -185,9 +183,9 @@ def _inherited() -> Iterator[tuple[str, object, str]]:
         yield "virtual_packages", overridden, "CONDA_OVERRIDE_GLIBC"
     for variable, name, read in SETTINGS:
         value = given(variable)
-        if value is not None and name in known:
+        if value is not None and name in ALL_SETTINGS:
             yield name, read(variable, value), f"METAFLOW_{variable}"
-    for name in known:
+    for name in ALL_SETTINGS:
         variable = f"MFENV_{name.upper()}"
         value = given(variable)
         if value is not None:

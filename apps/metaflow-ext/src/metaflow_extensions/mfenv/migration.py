@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Imported", "Skipped", "import_all", "read_store"]
 
-_ENV_PARTS = 5
+_ENV_PARTS = 4  # PLATFORM/REQ_ID/FULL_ID/env
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def read_store(store: Store, folder: str) -> tuple[Manifest, list[Skipped]]:
                 aliases[text] = _pair(store.read(item.key))
             # What else lies there is of no environment: the store holds packages, and other
             # folders.
-            elif len(parts) == _ENV_PARTS - 1 and parts[-1] == "env" and is_id(parts[2]):
+            elif len(parts) == _ENV_PARTS and parts[-1] == "env" and is_id(parts[2]):
                 platform, req_id, full_id, _ = parts
                 env_id = EnvId(req_id, full_id, platform)
                 environments.append(read_environment(store.read(item.key), env_id))
@@ -166,6 +166,7 @@ def _together(manifests: list[Manifest], ref: FullRef) -> list[NetflixEnv]:
     by_platform: dict[str, NetflixEnv] = {}
     for manifest in manifests:
         for env in manifest.together(ref):
+            # That of the first manifest, which says most.
             by_platform.setdefault(env.env_id.platform, env)
     return list(by_platform.values())
 
@@ -182,8 +183,8 @@ def _take_over(
             (package.digest, package.filename): package for env in envs for package in env.packages
         }
         source = _OldStore(old_store, _places(packages.values(), together)) if old_store else None
-        # The old store is only ever read.
-        # Before they are published: our store takes them from the cache.
+        # Before they are published: our store takes them from the cache. To fetch from a store is to
+        # `get` from it, so that the old one needs no other method.
         environments.fetch(packages.values(), store=cast("Store | None", source))
     for default in (False, True):
         chosen = [env for env in envs if (env.platform in is_default) is default]

@@ -37,7 +37,7 @@ def yml_parser(content: str) -> dict[str, object]:
 
 def _call(kind: str, content: str) -> dict[str, object]:
     from metaflow_extensions.mfenv.bridge import call
-    from metaflow_extensions.mfenv.records import Parse
+    from metaflow_extensions.mfenv.command_records import Parse
 
     parsed = call(Parse(kind=kind, content=content), print)
     return {name: value for name, value in vars(parsed).items() if value}

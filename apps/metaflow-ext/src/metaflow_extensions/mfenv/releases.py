@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv.__about__ import __version__
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from metaflow.decorators import FlowDecorator
     from metaflow.package import MetaflowPackage
 
-__all__ = ["OLDEST", "added_modules", "check", "inherited", "task_variables"]
+__all__ = ["OLDEST", "added_modules", "check", "inherited", "lay_out", "task_variables"]
 
 OLDEST = (2, 16, 8)
 """The oldest release: those before it had no code packages that a task can find its files in."""
+
+_MOMENT = 0.001  # seconds
 
 # Where metaflow-netflixext has its environments, by its old and its new name.
 _RIVALS = ("netflixext/plugins/conda/", "nflx/plugins/conda/")
@@ -60,6 +63,23 @@ def task_variables(package: MetaflowPackage, root: str) -> dict[str, str]:
     variables = package.get_post_extract_env_vars(package.package_metadata, root)
     # With a colon behind its name, a variable is to be replaced and not to be added to.
     return {name.rstrip(":"): text for name, text in variables.items()}
+
+
+def lay_out(package: MetaflowPackage, root: str) -> None:
+    """Lay out in `root` all of a code package but what lies beside the flow, also unfinished ones.
+
+    Raises why Metaflow could not make it.
+    """
+    from metaflow.packaging_sys import ContentType  # which releases that are refused have not
+
+    # A thread of Metaflow's gathers the files of a package in a moment, and then compresses them
+    # for a tenth of a second, which is for other machines: no task on this one waits for that.
+    # Nothing else tells when they are gathered; a release that has other names makes us wait for all.
+    making = getattr(package, "_create_thread", None)
+    while making and making.is_alive() and not hasattr(package, "_cached_user_members"):
+        time.sleep(_MOMENT)
+    content = ContentType.ALL_CONTENT.value & ~ContentType.USER_CONTENT.value
+    package.extract_into(root, content, timeout=0 if making and making.is_alive() else None)
 
 
 def added_modules(package: MetaflowPackage, folder: Path) -> list[Path]:

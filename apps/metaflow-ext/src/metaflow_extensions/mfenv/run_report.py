@@ -15,7 +15,8 @@ from mfenv.reporting.page import page
 from pkgcache.errors import CacheError
 
 if TYPE_CHECKING:
-    from metaflow_extensions.mfenv.records import EnvId, RunReport, Say
+    from metaflow_extensions.mfenv.command_records import RunReport
+    from metaflow_extensions.mfenv.records import EnvId, Say
     from mfenv.environments import Environments
 
 __all__ = ["run_report"]
@@ -43,6 +44,7 @@ def _overview(asked: RunReport, environments: Environments) -> Overview:
                 f"Step `{one.step}` has the environment that it had in run {asked.earlier}."
             )
         elif one.before:
+            # One difference for all steps that went from the same to the same.
             pairs.setdefault((one.before, one.env_id), []).append(one.step)
         elif asked.earlier:
             notes.append(

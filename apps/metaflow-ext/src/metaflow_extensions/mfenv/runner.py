@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterable, NamedTuple, TypeVar
 
 from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.records import ResolvedStep, ShownStep
 
 if TYPE_CHECKING:
     from metaflow import Runner
@@ -198,6 +197,9 @@ class EnvironmentRunner:
         words += [word for name in _listed(alias) for word in ("--alias", name)]
         words += ["--force"] * force + ["--dry-run"] * dry_run
         # Python 3.8 has no `dict[...]` that a program could be given.
+        # Not above: with Metaflow, every task of a run on this machine imports this module.
+        from metaflow_extensions.mfenv.command_records import ResolvedStep
+
         kind = Dict[str, Dict[str, ResolvedStep]]
         by_step = self._run(kind, "resolve", [*words, *steps], timeout)
         return {
@@ -222,6 +224,8 @@ class EnvironmentRunner:
             What is known, by step.
 
         """
+        from metaflow_extensions.mfenv.command_records import ShownStep
+
         words = ["--local-only"] * local_only + list(steps)
         by_step = self._run(Dict[str, ShownStep], "show", words, timeout)
         return {

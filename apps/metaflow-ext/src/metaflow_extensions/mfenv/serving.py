@@ -12,24 +12,22 @@ from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Callable, TypeVar
 
 from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.records import (
-    ANSWERED_BY_MFENV,
+from metaflow_extensions.mfenv.messages import (
     Answer,
     Ask,
     Call,
     CommandLine,
     Line,
     Opening,
-    Question,
-    Record,
     Reply,
     Surroundings,
 )
+from metaflow_extensions.mfenv.run_records import ASKED_BY_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metaflow_extensions.mfenv.records import Say
+    from metaflow_extensions.mfenv.records import Question, Record, Say
 
 __all__ = ["serve"]
 
@@ -40,7 +38,7 @@ _MODULES = {
     "flow_lock": "flow_lock",
     "flow_resolve": "flow_commands",
     "flow_show": "flow_commands",
-    "outlive": "folders",
+    "outlive": "outlived",
     "parse": "engine",
     "prepare": "container",
     "resolve": "engine",
@@ -111,7 +109,7 @@ class _Pipes:
         except encoding.NotUnderstood as error:
             _refuse(error)
         # What still works is wanted no more, and what is half done is nowhere to be seen.
-        from metaflow_extensions.mfenv.folders import clear
+        from metaflow_extensions.mfenv.outlived import clear
 
         clear()
         os._exit(1)
@@ -122,8 +120,8 @@ class _Pipes:
 
         try:
             self._take_over(call)
-            kind = ANSWERED_BY_MFENV[call.function]
-            result = _function(call.function)(encoding.read_data(kind, call.arguments), say)
+            question = encoding.read_data(_kind(call.function), call.arguments)
+            result = _function(call.function)(question, say)
             answer = Answer(call=call.call, result=result)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits
             answer = Answer(call=call.call, error=_here(_words(error)))
@@ -159,6 +157,15 @@ def _take_over_variables(environ: Mapping[str, str]) -> None:
 def _refuse(error: encoding.NotUnderstood) -> None:
     # Who has sent it cannot be answered, and will say no more than that this process has ended.
     sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+
+
+def _kind(function: str) -> type[Question[object]]:
+    """The question that names a function."""
+    if function in ASKED_BY_RUNS:
+        return ASKED_BY_RUNS[function]
+    from metaflow_extensions.mfenv.command_records import ANSWERED_BY_MFENV  # seldom asked
+
+    return ANSWERED_BY_MFENV[function]
 
 
 def _function(name: str) -> Callable[[Question[object], Say], object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from metaflow_extensions.mfenv import encoding
 from metaflow_extensions.mfenv.asking import facts
-from metaflow_extensions.mfenv.records import Runtime
+from metaflow_extensions.mfenv.run_records import Runtime
 from metaflow_extensions.mfextmeta_mfenv import APART
 from mfenv.errors import InvalidRequest
 

@@ -6,7 +6,6 @@ The rules are in the README. Nothing here starts a run or looks anything up.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from envid.aliases import parse_ref
@@ -23,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from metaflow_extensions.mfenv._values import Arguments
-    from metaflow_extensions.mfenv.records import StepStatements
+    from metaflow_extensions.mfenv.run_records import StepStatements
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
 
 __all__ = ["StepRequest", "asking_for", "step_request"]
 
+# The nearest first.
 _LEVELS = ("step", "flow")
 _METAFLOW = "Metaflow itself"
 # A step gets the Python that starts the run: what it leaves to others is pickled.
@@ -36,8 +36,7 @@ _RUNS = f"{sys.version_info.major}.{sys.version_info.minor}"
 _V = TypeVar("_V")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRequest:
+class StepRequest(NamedTuple):
     """What is to be done for one step.
 
     `request` is None where nothing is resolved before the run: the step needs no environment, or
@@ -89,7 +88,7 @@ def step_request(
     lock = lock_of(statements)
     if lock:
         virtual = _packages(statements, "sys_packages", lambda arguments: arguments.packages)
-        lock = replace(lock, sys=tuple(requirement.text for requirement in virtual))
+        lock = lock._replace(sys=tuple(requirement.text for requirement in virtual))
         return _asked_for(asked, lock, notes, pins=pins, gpu=gpu)
     named = _named(statements)
     if at_exec := _at_exec(statements, named):
@@ -120,8 +119,7 @@ def _asked_for(
         step=asked.step,
         notes=notes,
         platforms=(asked.platform or host_platform(),),
-        request=replace(
-            request,
+        request=request._replace(
             virtual=tuple(gpu) if asked.gpu else (),
             also=tuple((f"{name}{pin}", _METAFLOW) for name, pin in pins.items()),
             python_unstated=_RUNS,

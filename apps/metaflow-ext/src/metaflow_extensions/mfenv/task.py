@@ -9,13 +9,13 @@ from metaflow.decorators import StepDecorator
 from metaflow.metadata_provider import MetaDatum
 
 from metaflow_extensions.mfenv import encoding
-from metaflow_extensions.mfenv.bridge import EnvironmentFailed
-from metaflow_extensions.mfenv.collect import is_remote
 from metaflow_extensions.mfenv.conda_environment import PYTHON, VARIABLE, CondaEnvironment
 from metaflow_extensions.mfenv.descriptions import description, environment_info
+from metaflow_extensions.mfenv.failures import EnvironmentFailed
 from metaflow_extensions.mfenv.folders import hold
 from metaflow_extensions.mfenv.names import expand
 from metaflow_extensions.mfenv.pathspecs import METADATA
+from metaflow_extensions.mfenv.places import is_remote
 from metaflow_extensions.mfenv.records import EnvId, StepEnvironment
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from metaflow_extensions.mfenv.documents import EnvironmentInfo
     from metaflow_extensions.mfenv.local import LocalRun
-    from metaflow_extensions.mfenv.records import Interpreter
+    from metaflow_extensions.mfenv.run_records import Interpreter
 
 __all__ = ["TaskEnvironment"]
 

@@ -40,7 +40,8 @@ class Bz2Unreadable(Exception):
 def decompressed(archive: Path, threads: int) -> Generator[bytes, None, None]:
     """The content of a bzip2 file in pieces of at most 256 KiB, by this number of threads.
 
-    Raises what `bz2` does: `EOFError`, or `OSError` without an errno.
+    Raises what `bz2` does: `EOFError`, or `OSError` without an errno. So is a file refused of which the
+    library reads more than `bz2`, which passes over all that is behind a damaged stream.
     """
     given = 0
     if threads > 1:
@@ -61,6 +62,8 @@ def _behind(given: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
         if given < len(piece):
             yield piece[given:]
         given = max(0, given - len(piece))
+    if given:
+        raise OSError("a stream of it is damaged")
 
 
 def _by_bz2(archive: Path) -> Iterator[bytes]:

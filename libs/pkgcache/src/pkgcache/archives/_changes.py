@@ -15,15 +15,16 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkgcache import _sharing
 from pkgcache._files import in_threads, open_file
 from pkgcache.archives._listing import TREE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pkgcache.progress import Progress
 
@@ -35,6 +36,7 @@ Check = Callable[[Path, Sequence[File]], bool]
 
 CHECKED = "checked"
 _PIECE = 1 << 20
+_LOOKS = 200
 
 
 def as_listed(folder: Path, files: Sequence[File]) -> bool:
@@ -45,6 +47,36 @@ def as_listed(folder: Path, files: Sequence[File]) -> bool:
 def surely(folder: Path, files: Sequence[File]) -> bool:
     """Whether the files are right, as can be said without reading them."""
     return _changed_since(folder, files, _checked(folder)) == []
+
+
+@contextmanager
+def looking(looks: Iterable[tuple[Path, Sequence[File]]]) -> Iterator[set[Path]]:
+    """The packages that are not `surely` right, of many; they are in the set at the end of the body.
+
+    Another process looks while the body runs, and then this one, too.
+    """
+    doubtful: set[Path] = set()
+    pieces = [
+        (folder, files[at : at + _LOOKS], since)
+        for folder, files in looks
+        for since in (_checked(folder),)
+        for at in range(0, len(files), _LOOKS)
+    ]
+
+    def work(part: Sequence[tuple[Path, Sequence[File], int]]) -> int:
+        for number, (folder, files, since) in enumerate(part):
+            if _changed_since(folder, files, since) != []:
+                return number
+        return len(part)
+
+    dealt = _sharing.parts(pieces, least=1)
+    # A look costs a third of a link.
+    total = sum(len(files) for _, files, _ in pieces) // 3
+    with _sharing.shared(dealt, work, files=total) as looked:
+        yield doubtful
+    # Behind the first of a part that is not right none was looked at.
+    for number, done in looked.undone:
+        doubtful.update(folder for folder, _, _ in dealt[number][done:])
 
 
 def checker(progress: Progress, *, always: bool) -> Check:
@@ -104,10 +136,15 @@ def _changed_since(
     folder: Path, files: Sequence[File], moment: int | None
 ) -> list[tuple[str, str]] | None:
     """Path and digest of what changed later; None where something is not as listed."""
-    root, changed = f"{folder}/{TREE}/", []
+    changed = []
+    try:
+        # Below it there are some names less to look up for each of very many.
+        tree = os.open(f"{folder}/{TREE}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
     try:
         for path, size, mtime_ns, mode, digest in files:
-            status = os.lstat(root + path)
+            status = os.stat(path, dir_fd=tree, follow_symlinks=False)
             # Most damage shows here, for the price of a system call; whoever writes can put these
             # back.
             if (status.st_size, status.st_mtime_ns, status.st_mode) != (size, mtime_ns, mode):
@@ -117,6 +154,8 @@ def _changed_since(
                 changed.append((path, digest))
     except OSError:
         return None
+    finally:
+        os.close(tree)
     return changed
 
 

@@ -1,19 +1,22 @@
 """A zip at a URL, of which only those parts are fetched that somebody wants to read.
 
 What is fetched lies at its place in a temporary file that has holes for the rest: the end first,
-with the directory, then what lies together. Of a server that knows no ranges, all of it comes.
+with the directory, then what lies together. Of a server that knows no ranges, all of it comes. What
+is small and comes as a whole needs no file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 
+from envid.packages import Hashes
 from envid.redaction import redact
 from pkgcache.archives import _zip
 from pkgcache.errors import DownloadError, HashMismatch
@@ -23,51 +26,106 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from envid.packages import Package
+    from pkgcache.archives._zip import Data
     from pkgcache.web.download import Downloader
     from pkgcache.web.receiving import Body
 
 _TAIL = 64 << 10
+_FEW = 256 << 10
 _GAP = 16 << 10  # to fetch this much for nothing costs less than another request
 LARGEST = 64 << 20
 _NO_SUCH_RANGE = 416
 
 
+class Unknown(NamedTuple):
+    """A file of which its URL is known, and nothing by which it could be checked."""
+
+    url: str
+    filename: str
+    size: int | None = None
+    hashes: Hashes = Hashes()
+
+
+class _Place:
+    """Where fetched bytes are put: in memory as long as they are few and without holes."""
+
+    def __init__(self) -> None:
+        self._few = bytearray()
+        self._file: IO[bytes] | None = None
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        self._open.close()
+
+    def put(self, at: int, data: bytes) -> None:
+        if not self._file and at <= len(self._few) and at + len(data) <= _FEW:
+            self._few[at : at + len(data)] = data
+            return
+        if not self._file:
+            file = tempfile.NamedTemporaryFile(buffering=0)  # noqa: SIM115 - `close` closes it
+            self._file = self._open.enter_context(file)
+            self._file.write(self._few)
+        while data:
+            written = os.pwrite(self._file.fileno(), data, at)
+            at, data = at + written, data[written:]
+
+    def data(self, size: int) -> Data:
+        """All of it, where the last bytes are there already; what comes later appears in a file's."""
+        if not self._file:
+            return bytes(self._few[:size])
+        found = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._open.enter_context(found)
+
+    def digest(self, kind: str) -> str:
+        digest = hashlib.new(kind, self._few if not self._file else b"", usedforsecurity=False)
+        if self._file:
+            self._file.seek(0)
+            while piece := self._file.read(1 << 20):
+                digest.update(piece)
+        return digest.hexdigest()
+
+    @property
+    def content(self) -> Path | bytes:
+        return Path(self._file.name) if self._file else bytes(self._few)
+
+
 class RemoteZip:
     """The zip of a package; `names` are those of its members, which need not be there yet.
 
-    `whole` says that all of it is in the file `path`, with the hash of the package.
+    `whole` is all of it, or the file that it is in, where all was fetched and has the hash of the
+    package; `sha256` is then that of an unknown one.
     """
 
     def __init__(
         self,
-        package: Package,
+        package: Package | Unknown,
         downloader: Downloader,
-        file: IO[bytes],
+        place: _Place,
         stop: threading.Event | None,
         small: int,
     ) -> None:
-        self._package, self._file = package, file
+        self._package, self._place = package, place
         self._read = partial(downloader.read, package.url, stop=stop)
         size = package.size
-        # Indexes need not say how large a file is: then the end is asked for by its length.
-        start = -_TAIL if size is None else size - _TAIL if size > max(small, _TAIL) else 0
+        # Indexes need not say how large a file is: then the end is asked for by its length, and of
+        # what is small that is all.
+        start = -max(small, _TAIL)
+        if size is not None:
+            start = size - _TAIL if size > -start else 0
         self._begin, self._size = self._fetch(start, size)
         if not self._size:
             raise _zip.BadZip("is empty")
-        self.path, self.whole = Path(file.name), not self._begin
+        self.size, self.sha256 = self._size, ""
+        self.whole: Path | bytes | None = None
         # Only all of it has a hash that is known.
-        if self.whole:
+        if not self._begin:
             self._check_hash()
-        # The file has its whole size, since its end was written first: what is fetched later
-        # appears in the map.
-        self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.whole = place.content
+        self._data = place.data(self._size)
         start, end, count = _zip.directory(self._data, self._begin)
         self._bring([(start, end)])
         self._listed = _zip.listed(self._data, start, end, count)
         self.names = frozenset(self._listed)
-
-    def close(self) -> None:
-        self._data.close()
 
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
         """The content of members, fetched together; raises `BadZip`."""
@@ -121,13 +179,14 @@ class RemoteZip:
             if body.start not in (0, asked) or (body.start and size is None):
                 raise _OtherRangeError
             end = stop or size
-            at = self._file.seek(body.start)
+            at = body.start
             for piece in body.pieces:
                 # Where more is sent than was asked for, what lies behind `end` is not waited for.
-                at += self._file.write(piece if end is None else piece[: end - at])
+                data = piece if end is None else piece[: end - at]
+                self._place.put(at, data)
+                at += len(data)
                 if at == end:
                     break
-            self._file.flush()
             if end is not None and at < end:
                 reason = "the connection broke off"
                 raise DownloadError(redact(package.url), reason, retry_after=0.0)
@@ -147,13 +206,12 @@ class RemoteZip:
     def _check_hash(self) -> None:
         """All of it is there."""
         hashes = self._package.hashes
-        kind = "sha256" if hashes.sha256 else "md5"
-        self._file.seek(0)
-        digest = hashlib.new(kind, usedforsecurity=False)
-        while piece := self._file.read(1 << 20):
-            digest.update(piece)
-        if digest.hexdigest() != getattr(hashes, kind):
-            self._refuse(f"{kind}:{getattr(hashes, kind)}", f"{kind}:{digest.hexdigest()}")
+        kind = "md5" if hashes.md5 and not hashes.sha256 else "sha256"
+        digest = self._place.digest(kind)
+        if isinstance(self._package, Unknown):
+            self.sha256 = digest
+        elif digest != getattr(hashes, kind):
+            self._refuse(f"{kind}:{getattr(hashes, kind)}", f"{kind}:{digest}")
 
     def _refuse(self, expected: str, actual: str) -> NoReturn:
         package = self._package
@@ -166,7 +224,7 @@ class _OtherRangeError(Exception):
 
 @contextmanager
 def remote_zip(
-    package: Package,
+    package: Package | Unknown,
     downloader: Downloader,
     *,
     stop: threading.Event | None = None,
@@ -178,9 +236,5 @@ def remote_zip(
 
     Raises `BadZip`, and `DownloadError` and `HashMismatch` where it cannot be had or is another.
     """
-    with tempfile.NamedTemporaryFile() as file:
-        archive = RemoteZip(package, downloader, file, stop, small)
-        try:
-            yield archive
-        finally:
-            archive.close()
+    with closing(_Place()) as place:
+        yield RemoteZip(package, downloader, place, stop, small)

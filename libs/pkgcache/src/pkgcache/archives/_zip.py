@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
+
+    Data: TypeAlias = bytes | mmap.mmap
 
 _STORED, _DEFLATED = 0, 8
 _CHUNK = 256 << 10
@@ -64,7 +67,7 @@ class Entry(NamedTuple):
     offset: int
 
 
-def members(data: mmap.mmap) -> list[ZipMember]:
+def members(data: Data) -> list[ZipMember]:
     """All members, in the order of their bytes; raises `BadZip`."""
     try:
         start, end, count = _directory(data)
@@ -77,7 +80,7 @@ def members(data: mmap.mmap) -> list[ZipMember]:
         raise BadZip("ends in the middle of a header") from None
 
 
-def directory(data: mmap.mmap, begin: int) -> tuple[int, int, int]:
+def directory(data: Data, begin: int) -> tuple[int, int, int]:
     """Start, end and number of entries of the directory; the data is there from `begin` on."""
     try:
         place = _directory(data)
@@ -88,7 +91,7 @@ def directory(data: mmap.mmap, begin: int) -> tuple[int, int, int]:
     return place
 
 
-def listed(data: mmap.mmap, start: int, end: int, count: int) -> dict[str, tuple[Entry, int]]:
+def listed(data: Data, start: int, end: int, count: int) -> dict[str, tuple[Entry, int]]:
     """The entries of a directory by name, each with where its bytes end; raises `BadZip`."""
     try:
         entries = sorted(_central(data, start, end, count), key=lambda entry: entry.offset)
@@ -103,7 +106,7 @@ def listed(data: mmap.mmap, start: int, end: int, count: int) -> dict[str, tuple
     return entries_by_name
 
 
-def local(data: mmap.mmap, entry: Entry, stop: int) -> ZipMember:
+def local(data: Data, entry: Entry, stop: int) -> ZipMember:
     """The member of an entry, of which the bytes are there; raises `BadZip`."""
     try:
         return _local(data, entry, stop)
@@ -111,7 +114,7 @@ def local(data: mmap.mmap, entry: Entry, stop: int) -> ZipMember:
         raise BadZip("ends in the middle of a header") from None
 
 
-def content(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
+def content(data: Data, member: ZipMember) -> Iterator[bytes]:
     """The bytes of a member in pieces of at most 256 KiB, never more than `member.size` of them."""
     crc, received = 0, 0
     for piece in _pieces(data, member):
@@ -126,7 +129,7 @@ def content(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
         raise BadZip(f"`{member.name}` does not have the checksum that is written down")
 
 
-def _pieces(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
+def _pieces(data: Data, member: ZipMember) -> Iterator[bytes]:
     if member.method == _STORED:
         yield from _packed(data, member)
         return
@@ -144,16 +147,17 @@ def _pieces(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
         raise BadZip(f"`{member.name}` does not end where its header says")
 
 
-def _packed(data: mmap.mmap, member: ZipMember) -> Iterator[bytes]:
+def _packed(data: Data, member: ZipMember) -> Iterator[bytes]:
     stop = member.start + member.packed
     for at in range(member.start, stop, _CHUNK):
         yield data[at : min(at + _CHUNK, stop)]
-        if at + _CHUNK < stop:  # what was read counts as memory of ours until it is let go
+        # What was read of a file counts as memory of ours until it is let go.
+        if at + _CHUNK < stop and isinstance(data, mmap.mmap):
             page = at - at % mmap.PAGESIZE
             data.madvise(mmap.MADV_DONTNEED, page, at + _CHUNK - page)
 
 
-def _directory(data: mmap.mmap) -> tuple[int, int, int]:
+def _directory(data: Data) -> tuple[int, int, int]:
     """Start, end and number of entries of the central directory."""
     # The last of them: `_directory` refuses a file in which anything else could be taken for it.
     at = data.rfind(_END_MARK)
@@ -180,7 +184,7 @@ def _directory(data: mmap.mmap) -> tuple[int, int, int]:
     return start, end, count
 
 
-def _directory64(data: mmap.mmap, locator: int) -> tuple[int, tuple[int, int, int, int]]:
+def _directory64(data: Data, locator: int) -> tuple[int, tuple[int, int, int, int]]:
     _, disk, at, disks = _LOCATOR.unpack_from(data, locator)
     if at + _END64.size != locator or disk or disks != 1:
         raise BadZip("has a zip64 end record that is not where its locator says")
@@ -190,7 +194,7 @@ def _directory64(data: mmap.mmap, locator: int) -> tuple[int, tuple[int, int, in
     return at, (here, count, size, start)
 
 
-def _central(data: mmap.mmap, at: int, end: int, count: int) -> Iterator[Entry]:
+def _central(data: Data, at: int, end: int, count: int) -> Iterator[Entry]:
     for _ in range(count):
         fields = _CENTRAL.unpack_from(data, at)
         magic, _, _, flags, method, _, _, crc, packed, size = fields[:10]
@@ -200,7 +204,8 @@ def _central(data: mmap.mmap, at: int, end: int, count: int) -> Iterator[Entry]:
         at += names + extras + comments
         if magic != b"PK\1\2" or at > end or disk:
             raise BadZip("has a damaged central directory")
-        size, packed, offset = _widen(extra, size, packed, offset)
+        if extra or _FULL32 in (size, packed, offset):  # few have either, of very many
+            size, packed, offset = _widen(extra, size, packed, offset)
         yield Entry(name, flags, method, crc, packed, size, attributes, offset)
     if at != end:
         raise BadZip("has more in its central directory than it says")
@@ -226,7 +231,7 @@ def _widen(extra: bytes, *fields: int) -> Iterator[int]:
             raise BadZip("has a header without the size that it refers to")
 
 
-def _local(data: mmap.mmap, entry: Entry, stop: int) -> ZipMember:
+def _local(data: Data, entry: Entry, stop: int) -> ZipMember:
     magic, _, flags, method, _, _, crc, packed, size, names, extras = _LOCAL.unpack_from(
         data, entry.offset
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +14,7 @@ __all__ = [
     "EntryPoint",
     "FileMode",
     "PackageLimits",
+    "PackagedFile",
     "UnpackedConda",
     "UnpackedFile",
     "UnpackedWheel",
@@ -87,6 +88,10 @@ class CondaFile(NamedTuple):
     placeholder: str
     file_mode: FileMode
     no_link: bool
+
+
+PackagedFile: TypeAlias = UnpackedFile | CondaFile
+"""A file of an unpacked package of either kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

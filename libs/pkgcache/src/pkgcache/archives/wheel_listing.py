@@ -12,10 +12,10 @@ import re
 import tempfile
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pkgcache.archives import _dist_info, _zip
-from pkgcache.archives._remote_zip import remote_zip
+from pkgcache.archives._remote_zip import Unknown, remote_zip
 from pkgcache.errors import BadArchive, CacheError, HashMismatch, PkgcacheError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pkgcache.archives._remote_zip import RemoteZip
     from pkgcache.web.download import Downloader
 
-__all__ = ["WheelListing", "read_file", "read_listing"]
+__all__ = ["SeenWheel", "WheelListing", "read_file", "read_listing", "see_wheel"]
 
 T = TypeVar("T")
 
@@ -55,17 +55,49 @@ class WheelListing:
                 yield path, path, digest
 
 
+class SeenWheel(NamedTuple):
+    """What was found at a URL; the hash is that of a small wheel, of which all was read."""
+
+    listing: WheelListing
+    size: int
+    sha256: str | None
+
+
+def see_wheel(
+    url: str,
+    filename: str,
+    downloader: Downloader,
+    *,
+    stop: threading.Event | None = None,
+    whole: Callable[[Path | bytes, str], object] | None = None,
+) -> SeenWheel:
+    """What is in the wheel at a URL, of which nothing else is known yet.
+
+    Whoever believes it compares size and hash with what an index says. `whole` is given a small
+    wheel, or its file, and its hash. The errors are those of `read_listing`.
+    """
+
+    def read(archive: RemoteZip) -> SeenWheel:
+        listing = _listing(filename, archive)
+        if whole and archive.whole is not None:
+            whole(archive.whole, archive.sha256)
+        return SeenWheel(listing, archive.size, archive.sha256 or None)
+
+    place, small = Unknown(url, filename), _SMALL if whole else 0
+    return _read(filename, partial(remote_zip, place, downloader, stop=stop, small=small), read)
+
+
 def read_listing(
     package: Package,
     downloader: Downloader,
     *,
     stop: threading.Event | None = None,
-    whole: Callable[[Path], object] | None = None,
+    whole: Callable[[Path | bytes], object] | None = None,
 ) -> WheelListing:
     """What is in a wheel, read from the URL of `package`; setting `stop` ends it with `Cancelled`.
 
-    Where that brought all of the wheel, and it has the right hash, `whole` is given the file, which
-    is deleted afterwards. Then small wheels are fetched as a whole: it costs no more requests, and
+    Where that brought all of the wheel, and it has the right hash, `whole` is given it, or a file of
+    it that is deleted afterwards. Then small wheels are fetched as a whole: it costs no more requests, and
     whoever wants the wheel next has it.
 
     Raises `DownloadError` where it cannot be had, `HashMismatch` where it is another file than the
@@ -73,19 +105,26 @@ def read_listing(
     """
 
     def read(archive: RemoteZip) -> WheelListing:
-        folder = _folder(package.filename, archive.names)
-        wanted = [f"{folder}/METADATA", f"{folder}/RECORD"]
-        content = archive.read(name for name in wanted if name in archive.names)
-        record = dict(_record(content.get(wanted[1], b"")))
-        if whole and archive.whole:
-            whole(archive.path)
-        return WheelListing(
-            metadata=content[wanted[0]].decode("utf-8", "replace"),
-            files={name: record.get(name, "") for name in archive.names if name[-1:] != "/"},
-        )
+        listing = _listing(package.filename, archive)
+        if whole and archive.whole is not None:
+            whole(archive.whole)
+        return listing
 
     small = _SMALL if whole else 0
-    return _read(package, partial(remote_zip, package, downloader, stop=stop, small=small), read)
+    return _read(
+        package.filename, partial(remote_zip, package, downloader, stop=stop, small=small), read
+    )
+
+
+def _listing(filename: str, archive: RemoteZip) -> WheelListing:
+    folder = _folder(filename, archive.names)
+    wanted = [f"{folder}/METADATA", f"{folder}/RECORD"]
+    content = archive.read(name for name in wanted if name in archive.names)
+    record = dict(_record(content.get(wanted[1], b"")))
+    return WheelListing(
+        metadata=content[wanted[0]].decode("utf-8", "replace"),
+        files={name: record.get(name, "") for name in archive.names if name[-1:] != "/"},
+    )
 
 
 def _folder(filename: str, names: Collection[str]) -> str:
@@ -115,18 +154,18 @@ def read_file(package: Package, path: str, downloader: Downloader) -> bytes:
             raise BadArchive(package.filename, (f"it has no file `{path}`",))
         return archive.read([path])[path]
 
-    return _read(package, partial(remote_zip, package, downloader), read)
+    return _read(package.filename, partial(remote_zip, package, downloader), read)
 
 
 def _read(
-    package: Package,
+    filename: str,
     opened: Callable[[], AbstractContextManager[RemoteZip]],
     read: Callable[[RemoteZip], T],
 ) -> T:
     try:
         for last in (False, True):  # a proxy may be wrong once
             try:
-                return _once(package, opened, read)
+                return _once(filename, opened, read)
             except (BadArchive, HashMismatch):
                 if last:
                     raise
@@ -138,7 +177,7 @@ def _read(
 
 
 def _once(
-    package: Package,
+    filename: str,
     opened: Callable[[], AbstractContextManager[RemoteZip]],
     read: Callable[[RemoteZip], T],
 ) -> T:
@@ -146,4 +185,4 @@ def _once(
         with opened() as archive:
             return read(archive)
     except _zip.BadZip as error:
-        raise BadArchive(package.filename, (f"it {error}",)) from None
+        raise BadArchive(filename, (f"it {error}",)) from None

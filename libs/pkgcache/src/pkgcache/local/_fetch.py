@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pkgcache._jobs import Job, Step, T, run_jobs
-from pkgcache._locks import try_lock
 from pkgcache.errors import HashMismatch, NotInCache, NotInStore, StoreError
+from pkgcache.local._fetched import Fetched
 from pkgcache.local._unpackers import PROCESSES, Unpackers
+from pkgcache.locks import try_lock
 from pkgcache.progress import NoProgress
 from pkgcache.stores import layout
-from pkgcache.web.receiving import Partial
+from pkgcache.web.receiving import Cancelled, Partial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,24 +27,8 @@ if TYPE_CHECKING:
     from pkgcache.web.receiving import Received
 
 NETWORK, WAITING, LOCAL = "network", "waiting", "local"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """Where archives came from, and the bytes that were moved."""
-
-    cached: int = 0
-    from_store: int = 0
-    downloaded: int = 0
-    size: int = 0
-
-    def __add__(self, other: Fetched) -> Fetched:
-        return Fetched(
-            cached=self.cached + other.cached,
-            from_store=self.from_store + other.from_store,
-            downloaded=self.downloaded + other.downloaded,
-            size=self.size + other.size,
-        )
+# Seconds in which most of what another process has in hand is here, and between two looks for it.
+_SOON, _LOOK = 0.5, 0.02
 
 
 class Fetcher:
@@ -70,7 +55,7 @@ class Fetcher:
         if not missing:
             return here
         sizes = [
-            0 if self._cache.has(package) else layout.archives(package)[-1].size
+            0 if unpack and self._cache.has(package) else layout.archives(package)[-1].size
             for package in missing
         ]
         total = None if None in sizes else sum(size or 0 for size in sizes)
@@ -110,6 +95,8 @@ class Fetcher:
         """What brings an archive and goes on with `then`."""
 
         def now() -> Step[T]:
+            if self._cache.has(package):  # of another process by now: a lock is for who writes
+                return then(Fetched(cached=1))
             with try_lock(self._cache.lock_path(package.digest)) as held:
                 if not held:  # another process has it in hand: the rest comes first
                     return Job(WAITING, later)
@@ -117,6 +104,14 @@ class Fetcher:
             return then(fetched)
 
         def later() -> Step[T]:
+            # To look for it takes a tenth of asking for its lock, which many of several processes
+            # would do again and again.
+            until = time.monotonic() + _SOON
+            while not self._cache.has(package) and time.monotonic() < until:
+                if self.stop.wait(_LOOK):
+                    raise Cancelled
+            if self._cache.has(package):
+                return then(Fetched(cached=1))
             with self._cache.locked(package, self._progress):
                 fetched = self._bring(package, task)
             return then(fetched)

@@ -17,27 +17,28 @@ import secrets
 import shutil
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pkgcache._locks import UNWRITABLE, lock
 from pkgcache.archives import _changes, conda_packages, wheels
 from pkgcache.archives.records import DEFAULT_LIMITS
 from pkgcache.errors import BadArchive, CacheError, NotInCache, PkgcacheError
 from pkgcache.lacking import FULL, lacking
-from pkgcache.local._unpackers import unpack
+from pkgcache.locks import UNWRITABLE, lock
 from pkgcache.progress import NoProgress
 from pkgcache.stores import layout
-from pkgcache.web.receiving import Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from envid.packages import Package
-    from pkgcache.archives._changes import Check
+    from pkgcache.archives._changes import Check, File
     from pkgcache.archives.records import PackageLimits, UnpackedConda, UnpackedWheel
     from pkgcache.local._unpackers import Unpackers
     from pkgcache.progress import Progress
+    from pkgcache.web.receiving import Received
+
+    Known = dict[str, UnpackedWheel | UnpackedConda]
 
 _CHUNK = 1 << 20
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
@@ -137,12 +138,13 @@ class Shelves:
             try:
                 # On the disk before it has its name, because `_holds` judges by the size alone.
                 received = _copy(source, beside)
-                path = self._archive(received.sha256, filename)
+                path = Path(self._place(received.sha256, filename))
                 self._make(path.parent.parent)
                 self._make(path.parent)
                 beside.replace(path)
-            finally:
+            except BaseException:
                 beside.unlink(missing_ok=True)
+                raise
         return received
 
     def unpacked(self, package: Package, *, progress: Progress | None = None) -> UnpackedWheel:
@@ -152,13 +154,49 @@ class Shelves:
         changed since: see `_changes`. If any differs, the wheel is unpacked again from its archive.
         Raises `NotInCache` where there is none, and `BadArchive` for a wheel that is not valid.
         """
-        return self._unpacked(package, wheels.load, progress, unpack)
+        return self._unpacked(package, wheels.load, progress, _unpack)
 
     def unpacked_conda(
         self, package: Package, *, progress: Progress | None = None
     ) -> UnpackedConda:
         """The unpacked conda package, with the same checks and errors as a wheel."""
-        return self._unpacked(package, conda_packages.load, progress, unpack)
+        return self._unpacked(package, conda_packages.load, progress, _unpack)
+
+    def surely_unpacked(self, packages: Iterable[Package]) -> Known:
+        """Those of many packages that are here as they were unpacked, by digest.
+
+        That is what can be said without reading files; `unpacked` and `unpacked_conda` find out
+        about the others. Two processes look at them.
+        """
+        with self.looking(packages) as known:
+            pass
+        return known
+
+    @contextmanager
+    def looking(self, packages: Iterable[Package]) -> Iterator[Known]:
+        """The same while the body does something else: what is yielded is right at the end of it."""
+        known: Known = {}
+        looks: list[tuple[Path, Sequence[File]]] = []
+
+        def noted(folder: Path, files: Sequence[File]) -> bool:
+            looks.append((folder, files))
+            return True
+
+        if self.always_verify:
+            yield known
+            return
+        with self.errors():
+            for package in packages:
+                check_name(package)
+                folder = self._folder(package)
+                _touch(folder)  # as in `_unpacked`
+                load = conda_packages.load if package.kind == "conda" else wheels.load
+                if found := load(folder, noted):
+                    known[package.digest] = found
+            with _changes.looking(looks) as doubtful:
+                yield known
+            for folder in doubtful:
+                known.pop(folder.name, None)
 
     def unpack(
         self, package: Package, unpackers: Unpackers, progress: Progress, *, verified: bool
@@ -250,12 +288,12 @@ class Shelves:
     def _use(self, package: Package) -> None:
         """Say that a package is used, which keeps garbage collection away from it."""
         for archive in layout.archives(package):
-            _touch(self.archive_path(archive).parent)
+            _touch(os.path.dirname(self._archive(archive)))  # noqa: PTH120  of very many
         _touch(self._folder(package))
 
     def _holds(self, archive: Package) -> bool:
         try:
-            status = self.archive_path(archive).lstat()
+            status = os.lstat(self._archive(archive))
         except FileNotFoundError:
             return False
         size = archive.size if archive.size is not None else status.st_size
@@ -264,11 +302,11 @@ class Shelves:
 
     def archive_path(self, package: Package) -> Path:
         """Where the archive lies, once it is here."""
-        return self._archive(package.digest, package.filename)
+        return Path(self._archive(package))
 
     def lock_path(self, name: str) -> Path:
         """The lock file of an artifact or a prefix."""
-        return self.root / "locks" / f"{name}.lock"
+        return Path(f"{self.root}/locks/{name}.lock")
 
     @contextmanager
     def locked(self, package: Package, progress: Progress) -> Iterator[None]:
@@ -284,32 +322,39 @@ class Shelves:
 
     def part_path(self, package: Package) -> Path:
         """Where the archive is received; its folder exists afterwards."""
-        path = self.archive_path(package)
+        folder, _, name = self._archive(package).rpartition("/")
         with self.errors():
-            self._make(path.parent.parent)
-            self._make(path.parent)
-        return path.with_name(f".{path.name}.part")
+            try:
+                self._make(folder)
+            except FileNotFoundError:
+                self._make(os.path.dirname(folder))  # noqa: PTH120  of very many
+                self._make(folder)
+        return Path(f"{folder}/.{name}.part")
 
     def _folder(self, package: Package) -> Path:
         name = package.digest
-        return self.root / UNPACKED[package.kind] / name[:2] / name
+        return Path(f"{self.root}/{UNPACKED[package.kind]}/{name[:2]}/{name}")
 
-    def _archive(self, digest: str, filename: str) -> Path:
+    def _archive(self, package: Package) -> str:
+        # A text: it is asked for several times for each of very many, and most only look.
+        return self._place(package.digest, package.filename)
+
+    def _place(self, digest: str, filename: str) -> str:
         if not _FILENAME.fullmatch(filename):
             raise CacheError(str(self.root), f"{filename!r} is not a file name")
-        return self.root / "archives" / digest[:2] / digest / filename
+        return f"{self.root}/archives/{digest[:2]}/{digest}/{filename}"
 
     def _check_made(self) -> None:
         if self._refusal:
             raise self._refusal
 
-    def _make(self, folder: Path) -> None:
+    def _make(self, folder: Path | str) -> None:
         try:
-            folder.mkdir(mode=self._mode)
+            os.mkdir(folder, self._mode)  # noqa: PTH102  of very many
         except FileExistsError:
             return
         if self._mode & stat.S_IWGRP:  # which the umask may have taken away
-            folder.chmod(self._mode)
+            os.chmod(folder, self._mode)  # noqa: PTH101
 
     def _share(self, folder: Path) -> None:
         """Let the group delete what lies in `folder`, which the umask may have forbidden."""
@@ -334,15 +379,28 @@ def check_name(package: Package) -> None:
     described = f"{package.name} {package.version} {package.build or ''}".rstrip()
     if package.kind == "conda":
         same = package.filename.startswith(f"{described.replace(' ', '-')}.")
+    elif _plainly(package):
+        same = True
     else:
-        from pkgcache.archives import _dist_info  # few commands need it, and it imports much
+        from pkgcache.archives import _dist_info
 
         same = _dist_info.belongs(f"{package.name}-{package.version}.dist-info", package.filename)
     if not same:
         raise BadArchive(package.filename, (f"it is described as `{described}`",))
 
 
-def _touch(folder: Path) -> None:
+def _plainly(package: Package) -> bool:
+    """Whether a wheel is called as nearly all are, and as it is described.
+
+    To find out about other names much has to be imported.
+    """
+    name, _, rest = package.filename.partition("-")
+    plain = rest.startswith(f"{package.version}-") and rest.endswith(".whl")
+    # With or without a build tag between the version and the three others.
+    return plain and rest.count("-") in (3, 4) and re.sub("[_.]", "-", name).lower() == package.name
+
+
+def _touch(folder: Path | str) -> None:
     with suppress(OSError):  # not here, or a cache that can only be read
         os.utime(folder)
 
@@ -360,16 +418,28 @@ def _check_owner(root: Path) -> int:
     return status.st_mode
 
 
+def _unpack(kind: str, archive: Path, folder: Path, limits: PackageLimits) -> None:
+    from pkgcache.local._unpackers import unpack  # nearly always it was done before
+
+    unpack(kind, archive, folder, limits)
+
+
 def _copy(source: Path | bytes, target: Path) -> Received:
+    from pkgcache.web.receiving import Received
+
     digest, size = hashlib.sha256(), 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(target, flags, 0o644), "wb") as file:
-        pieces = iter([source]) if isinstance(source, bytes) else _pieces(source)
-        for data in pieces:
+    descriptor = os.open(target, flags, 0o644)
+    try:
+        for data in (source,) if isinstance(source, bytes) else _pieces(source):
             digest.update(data)
-            size += file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            size += len(data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return Received(sha256=digest.hexdigest(), size=size)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pkgcache.archives import conda_packages, wheels
 from pkgcache.errors import BadArchive, NotInCache
-from pkgcache.local._fetch import Fetched, Fetcher
+from pkgcache.local._fetched import Fetched
 from pkgcache.local._shelves import Shelves
 from pkgcache.progress import NoProgress
-from pkgcache.web.download import Downloader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from pkgcache.archives.conda_listing import CondaListing
     from pkgcache.progress import Progress
     from pkgcache.stores.store import Store
+    from pkgcache.web.download import Downloader
 
 __all__ = ["Fetched", "PackageCache"]
 
@@ -53,10 +52,11 @@ class PackageCache(Shelves):
         `NotInCache` for a built wheel that neither cache nor store has; what arrived stays.
         """
         packages = tuple(packages)
-        for package in packages:
-            # Before anything is looked for: what is touched now is not collected while the rest
-            # comes.
-            self._use(package)
+        if self.in_use(packages, unpacked=unpack):
+            return Fetched(cached=len({(one.digest, one.filename) for one in packages}))
+        from pkgcache.local._fetch import Fetcher  # nearly always all is here
+        from pkgcache.web.download import Downloader
+
         own = downloader or Downloader()
         fetcher = Fetcher(self, own, store, progress=progress or NoProgress())
         try:
@@ -66,9 +66,20 @@ class PackageCache(Shelves):
             if not downloader:
                 own.close()
 
+    def in_use(self, packages: Iterable[Package], *, unpacked: bool) -> bool:
+        """Keep garbage collection from packages for a while; whether all are here, or `unpacked`."""
+        packages = tuple(packages)
+        for package in packages:
+            # Before anything is looked for: what is touched now is not collected while the rest
+            # comes.
+            self._use(package)
+        with self.errors():
+            return all(map(self.has_unpacked if unpacked else self.has, packages))
+
     def listing(self, package: Package) -> CondaListing | None:
         """What is in a conda package, by what is here of it; None where nothing is."""
         from pkgcache.archives.conda_listing import CondaListing, read_listing
+        from pkgcache.web.download import Downloader
 
         with self.errors():
             if unpacked := conda_packages.load(self._folder(package)):
@@ -76,13 +87,14 @@ class PackageCache(Shelves):
                 return CondaListing.of(unpacked.index, files)
             try:
                 archive = self.archive(package)
-                return read_listing(replace(package, url=archive.as_uri()), Downloader())
+                return read_listing(package._replace(url=archive.as_uri()), Downloader())
             except (NotInCache, BadArchive):
                 return None
 
     def wheel_metadata(self, package: Package) -> str | None:
         """The METADATA of a wheel, by what is here of it; None where nothing is."""
         from pkgcache.archives.wheel_listing import read_listing
+        from pkgcache.web.download import Downloader
 
         with self.errors():
             if unpacked := wheels.load(self._folder(package)):
@@ -90,7 +102,7 @@ class PackageCache(Shelves):
                 return path.read_text("utf-8", "replace")
             try:
                 archive = self.archive(package)
-                here = replace(package, url=archive.as_uri(), built_from=None)
+                here = package._replace(url=archive.as_uri(), built_from=None)
                 return read_listing(here, Downloader()).metadata
             except (NotInCache, BadArchive):
                 return None

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkgcache._locks import remove_unheld, try_lock
 from pkgcache.archives import _listing
 from pkgcache.local._shelves import UNPACKED
+from pkgcache.locks import remove_unheld, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator

@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-import subprocess
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkgcache.errors import PrefixError
-from pkgcache.threads import Threads
 from pkgcache.web.credentials import without_secrets
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping, Sequence
 
     from pkgcache.prefixes._making import BuildSite
@@ -35,6 +34,8 @@ def compile_modules(
 
     What does not compile is noted. Raises `PrefixError` where none can be.
     """
+    from pkgcache.threads import Threads
+
     modules = sorted(path for path in owners if path.startswith("lib/") and path.endswith(".py"))
     jobs = os.cpu_count() or 1
     with Threads(jobs) as pool:
@@ -70,6 +71,8 @@ def _compiled(site: BuildSite, python: Path, modules: Sequence[str]) -> list[tup
 
 
 def _run(site: BuildSite, python: Path, modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    import subprocess  # few are compiled when they are made
+
     # Tracebacks name a source where it will be, not where it was built.
     pairs = [
         (f"{site.root}/{module}", f"{site.final}/{posixpath.dirname(module)}") for module in modules

@@ -10,26 +10,25 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pkgcache._files import Placer, in_threads, open_cached
+from pkgcache._files import in_threads, open_cached
 from pkgcache.archives._links import first_escape, resolve
 from pkgcache.archives._places import is_interpreter
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _placeholder, _scripts
 from pkgcache.prefixes.linking import Clobber, Present, report
-from pkgcache.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pkgcache.archives.records import CondaFile, EntryPoint, UnpackedConda
     from pkgcache.prefixes._making import BuildSite
-    from pkgcache.progress import Progress, Task
+    from pkgcache.prefixes._placing import Placer
+    from pkgcache.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +64,17 @@ class CondaLinked:
 class _Planned:
     """What will be at a path: a file or link of a package, or the script of an entry point."""
 
-    __slots__ = ("entry", "file", "owner", "script")
+    __slots__ = ("entry", "file", "owner", "script", "tree")
 
     def __init__(
-        self, owner: UnpackedConda, path: str, file: CondaFile | None, script: bytes = b""
+        self,
+        owner: UnpackedConda,
+        tree: str,
+        path: str,
+        file: CondaFile | None,
+        script: bytes = b"",
     ) -> None:
-        self.owner, self.file, self.script = owner, file, script
+        self.owner, self.tree, self.file, self.script = owner, tree, file, script
         self.entry: dict[str, Any] = {"_path": path}
 
     @property
@@ -124,7 +128,7 @@ def link_conda(
             f"the symbolic link `{escape}` of `{plan[escape].owner.name}` would lead out of it",
         )
     report(clobbers, progress)
-    _lay_out(plan, site, placer, progress)
+    _lay_out(plan, site, placer)
     # Records of links have the hashes of what they lead to, as conda writes them.
     for path in links:
         target = plan.get(resolve(path, links) or "")
@@ -147,9 +151,10 @@ def link_conda(
 def _planned(
     package: UnpackedConda, python: PythonPlace | None, site: BuildSite
 ) -> Iterator[tuple[str, _Planned]]:
+    tree = str(package.tree)
     if package.noarch != "python":
         for file in package.files:
-            yield file.path, _Planned(package, file.path, file)
+            yield file.path, _Planned(package, tree, file.path, file)
         return
     if not python:
         raise PrefixError(
@@ -159,10 +164,10 @@ def _planned(
     for file in package.files:
         first, slash, rest = file.path.partition("/")
         path = f"{folders.get(first, first)}{slash}{rest}"
-        yield path, _Planned(package, path, file)
+        yield path, _Planned(package, tree, path, file)
     for script in package.entry_points:
         path = f"bin/{script.name}"
-        yield path, _Planned(package, path, None, _launcher(script, python, site))
+        yield path, _Planned(package, tree, path, None, _launcher(script, python, site))
 
 
 def _launcher(script: EntryPoint, python: PythonPlace, site: BuildSite) -> bytes:
@@ -185,19 +190,33 @@ def _drop_below_folders(plan: dict[str, _Planned]) -> Iterator[Clobber]:
             yield Clobber(path=path, kept=folders[path], lost=planned.owner.name)
 
 
-def _lay_out(
-    plan: Mapping[str, _Planned], site: BuildSite, placer: Placer, progress: Progress
-) -> None:
-    items = list(plan.items())
-    folders = {
-        path if planned.file and planned.file.kind == "directory" else path.rpartition("/")[0]
-        for path, planned in items
-    }
-    task = progress.start("linking files", len(items), "files")
+def _lay_out(plan: Mapping[str, _Planned], site: BuildSite, placer: Placer) -> None:
+    prefix = None if site.packed else os.fsencode(site.final)
+    folders: set[str] = set()
+    links: list[tuple[str, str, CondaFile]] = []
+    others: list[tuple[str, _Planned]] = []
+    for path, planned in plan.items():
+        file = planned.file
+        if file and file.kind == "directory":
+            folders.add(path)
+            planned.entry["path_type"] = "directory"
+            continue
+        folders.add(path.rpartition("/")[0])
+        # What is changed here, or by programs in place, must not be changed in the cache.
+        if (
+            file
+            and file.kind == "hardlink"
+            and not file.no_link
+            and not (prefix and file.placeholder)
+        ):
+            links.append((f"{planned.tree}/{file.path}", path, file))
+        else:
+            others.append((path, planned))
     try:
-        placer.make_folders(folders)
-        prefix = None if site.packed else os.fsencode(site.final)
-        in_threads(items, partial(_place, placer, prefix, task))
+        with placer.linking(folders, links):
+            for _, path, linked in links:
+                plan[path].entry |= _entry(linked)
+        in_threads(others, partial(_place, placer, prefix))
     except FileExistsError as error:
         path = posixpath.relpath(str(error.filename2 or error.filename), str(site.root))
         owner = plan[path].owner.name if path in plan else "a package"
@@ -210,8 +229,6 @@ def _lay_out(
             f"its path is too long for `{error.path}` of `{plan[error.path].owner.name}`",
             hint=f"choose a place whose path has at most {error.longest} characters",
         ) from None
-    finally:
-        task.done()
 
 
 class _NoRoomFor(ValueError):
@@ -220,11 +237,9 @@ class _NoRoomFor(ValueError):
         self.path, self.longest = path, longest
 
 
-def _place(
-    placer: Placer, prefix: bytes | None, task: Task, items: Sequence[tuple[str, _Planned]]
-) -> None:
+def _place(placer: Placer, prefix: bytes | None, items: Sequence[tuple[str, _Planned]]) -> None:
     # No two threads have the same path, so that each writes into entries of its own.
-    for path, planned in counted(items, task):
+    for path, planned in items:
         file = planned.file
         if not file:
             placer.write(path, planned.script, executable=True)
@@ -236,8 +251,6 @@ def _place(
                 "sha256_in_prefix": digest,
                 "size_in_bytes": len(planned.script),
             }
-        elif file.kind == "directory":
-            planned.entry["path_type"] = "directory"
         elif file.kind == "softlink":
             placer.symlink(file.link, path)
             planned.entry |= {"path_type": "softlink", "size_in_bytes": 0}
@@ -245,24 +258,28 @@ def _place(
             _place_file(placer, prefix, path, planned, file)
 
 
-def _place_file(
-    placer: Placer, prefix: bytes | None, path: str, planned: _Planned, file: CondaFile
-) -> None:
-    source = f"{planned.owner.tree}/{file.path}"
-    entry = planned.entry
-    entry |= {
+def _entry(file: CondaFile) -> dict[str, Any]:
+    entry = {
         "path_type": "hardlink",
         "sha256": file.sha256,
         "size_in_bytes": file.size,
         "sha256_in_prefix": file.sha256,
     }
-    # Programs that change such a file in place must not change that of the cache.
     if file.no_link:
         entry["no_link"] = True
     if file.placeholder:
         entry |= {"file_mode": file.file_mode, "prefix_placeholder": file.placeholder}
-    if not file.placeholder or prefix is None:
-        (placer.copy if file.no_link else placer.link)(source, path)
+    return entry
+
+
+def _place_file(
+    placer: Placer, prefix: bytes | None, path: str, planned: _Planned, file: CondaFile
+) -> None:
+    source = f"{planned.tree}/{file.path}"
+    entry = planned.entry
+    entry |= _entry(file)
+    if not prefix or not file.placeholder:
+        placer.copy(source, path)
         return
     with open_cached(source) as old:
         data = old.read()
@@ -279,6 +296,8 @@ def _place_file(
 
 def _signed(path: str, content: bytes) -> bytes:
     """Sign a changed program again, without which macOS does not run it; its new content."""
+    import subprocess
+
     command = ["/usr/bin/codesign", "--sign", "-", "--force", path]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         return content  # no program

@@ -30,13 +30,19 @@ def write(
     env: ResolvedEnv,
     linked: Iterable[tuple[Package, UnpackedConda, Sequence[Mapping[str, Any]]]],
     cache: PackageCache,
-) -> None:
-    """Write a record for each package with its paths, the history, and that it is frozen."""
+) -> list[str]:
+    """Write a record for each package with its paths, the history, and that it is frozen.
+
+    Returns the paths of these files.
+    """
+    written = []
     (root / _FOLDER).mkdir(exist_ok=True)
     for path, text in documents(env, linked, cache, datetime.now(timezone.utc)):
         # Nothing can be there, since no package may bring a record; if there is, that is an error.
         with (root / path).open("x", encoding="utf-8") as file:
             file.write(text)
+        written.append(path)
+    return written
 
 
 def documents(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkgcache._files import Placer
+from pkgcache.prefixes._placing import Placer
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pkgcache.prefixes._placing import Link
 
 __all__ = ["Gathered", "Gathering"]
 
@@ -42,6 +45,15 @@ class Gathering(Placer):
                     raise self._exists(folder)
                 self.folders.add(folder)
                 folder = folder.rpartition("/")[0]  # noqa: PLW2901  walks up
+
+    @contextmanager
+    def linking(
+        self, folders: Iterable[str], links: Sequence[Link]
+    ) -> Iterator[Callable[[], None]]:
+        self.make_folders(folders)
+        for source, path, _ in links:
+            self.link(source, path)
+        yield lambda: None
 
     def link(self, source: str, path: str) -> None:
         self._add(path, Gathered(source=source))

@@ -16,23 +16,76 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envid.packages import Package
+    from pkgcache.archives.records import PackagedFile
+
+    Listed = tuple[str, int, int, bool]
 
 LIST = ".mfenv-files.json"
 _NOT_LISTED = ("conda-meta/history", "conda-meta/state", ".mfenv-unfinished.json")
 _PYTHON = "bin/python"
+_SECOND = 10**9
 
 
-def write(root: Path, packages: Iterable[Package]) -> None:
-    """List what is in `root`, an environment that is complete but for its marker."""
-    files: dict[str, list[tuple[str, int, int, bool]]] = {}
-    for path, status in _walk(str(root), ""):
+class Made:
+    """What was made in an environment: what is `linked` is what it is in its package.
+
+    That is by folder and name. `others` are the paths of all other files and links; not those below
+    a `__pycache__`.
+    """
+
+    def __init__(self) -> None:
+        self.linked: dict[str, dict[str, Listed]] = {}
+        self.others: list[str] = []
+
+    def links(self, files: Iterable[tuple[str, PackagedFile]]) -> None:
+        """Take down what is linked, by path."""
+        linked = self.linked
+        for path, file in files:
+            folder, _, name = path.rpartition("/")
+            own = linked.get(folder)
+            if own is None:
+                own = linked[folder] = {}
+            runs = bool(file.mode & stat.S_IXUSR)
+            own[name] = (name, file.size, file.mtime_ns // _SECOND, runs)
+
+    def not_linked(self, path: str) -> None:
+        """Strike out what could not be linked."""
         folder, _, name = path.rpartition("/")
+        self.linked.get(folder, {}).pop(name, None)
+
+
+def write(root: Path, packages: Iterable[Package], made: Made) -> None:
+    """List what is in `root`, an environment that is complete but for its marker.
+
+    What was linked is a file of the cache, which was looked at before, and not once more here;
+    where nothing was, all that is there is looked for.
+    """
+    files = {folder: list(own.values()) for folder, own in made.linked.items()}
+    for path in made.others if made.linked else walked(root):
         if path not in _NOT_LISTED:
-            entry = (name, status.st_size, int(status.st_mtime), _runs(status))
-            files.setdefault(folder, []).append(entry)
-    size = sum(entry[1] for entries in files.values() for entry in entries)
+            status = os.lstat(f"{root}/{path}")
+            folder, _, name = path.rpartition("/")
+            moment = status.st_mtime_ns // _SECOND
+            listed = (name, status.st_size, moment, _runs(status.st_mode))
+            files.setdefault(folder, []).append(listed)
+    for folder in [folder for folder in files if "__pycache__" in folder.split("/")]:
+        del files[folder]
+    total = sum(size for own in files.values() for _, size, _, _ in own)
     digests = [package.digest for package in packages]
-    _listing.write(root, {"packages": digests, "files": files}, size, name=LIST)
+    _listing.write(root, {"packages": digests, "files": files}, total, name=LIST)
+
+
+def walked(root: Path) -> Iterator[str]:
+    """The files and links in a folder and those below it, but for compiled modules."""
+    todo = [""]
+    while todo:
+        start = todo.pop()
+        with os.scandir(f"{root}/{start}") as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    yield start + entry.name
+                elif entry.name != "__pycache__":
+                    todo.append(f"{start}{entry.name}/")
 
 
 def packages(prefix: Path) -> list[str]:
@@ -61,10 +114,10 @@ def compare(prefix: Path) -> tuple[dict[str, str], set[str]]:
                 continue
             kind = stat.S_IFMT(status.st_mode)
             is_file = kind in (stat.S_IFREG, stat.S_IFLNK)
-            if not is_file or (status.st_size, _runs(status)) != (size, runs):
+            if not is_file or (status.st_size, _runs(status.st_mode)) != (size, runs):
                 wrong[path] = f"`{path}` was changed"
             # In whole seconds, which copies and backups of an environment keep at least.
-            elif int(status.st_mtime) != mtime:
+            elif status.st_mtime_ns // _SECOND != mtime:
                 doubtful.add(path)
     # A virtual environment links to an interpreter that somebody else may remove.
     own = os.path.lexists(f"{prefix}/{_PYTHON}")
@@ -73,15 +126,5 @@ def compare(prefix: Path) -> tuple[dict[str, str], set[str]]:
     return wrong, doubtful
 
 
-def _runs(status: os.stat_result) -> bool:
-    return bool(status.st_mode & stat.S_IXUSR)
-
-
-def _walk(root: str, folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    with os.scandir(f"{root}/{folder}") as entries:
-        for entry in entries:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if not entry.is_dir(follow_symlinks=False):
-                yield path, entry.stat(follow_symlinks=False)
-            elif entry.name != "__pycache__":
-                yield from _walk(root, path)
+def _runs(mode: int) -> bool:
+    return bool(mode & stat.S_IXUSR)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pkgcache.prefixes._making import run
+from pkgcache.prefixes._programs import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

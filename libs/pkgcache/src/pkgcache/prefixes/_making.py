@@ -9,35 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 import shutil
-import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from envid.ids import EnvId, is_id
 from pkgcache._files import open_file
-from pkgcache._locks import lock, try_lock
 from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExists
+from pkgcache.locks import lock, try_lock
 from pkgcache.prefixes import _inventory
 from pkgcache.prefixes.linking import Installable
-from pkgcache.web.credentials import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
+    from pkgcache.local._shelves import Known
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress
-
-_log = logging.getLogger(__name__)
 
 MARKER = ".mfenv.json"
 _UNFINISHED = ".mfenv-unfinished.json"
@@ -50,13 +44,17 @@ _BESIDE = re.compile(r"\.(.+)\.mfenv-(?:new|old|gone|lock)")
 class BuildSite:
     """Where an environment is built, and where it will be; `in_place` is done there, in order.
 
-    One that is `packed` is for any place: what holds a prefix stays as its package brought it.
+    `made` is what was made there, if anything was linked. One that is `packed` is for any
+    place: what holds a prefix stays as its package brought it. Where somebody else who worked there
+    was `waited` for, what was looked at before may have changed.
     """
 
     root: Path
     final: Path
     packed: bool = False
+    waited: bool = False
     in_place: list[Callable[[], None]] = field(default_factory=list)
+    made: _inventory.Made = field(default_factory=_inventory.Made)
 
 
 @contextmanager
@@ -68,19 +66,19 @@ def building(
     On any error `prefix` is as it was. Raises `PrefixExists`, `NotOurPrefix`, `PrefixError`.
     """
     prefix = place(prefix)
-    with _working_on(prefix, cache, progress):
+    with _working_on(prefix, cache, progress) as waited:
         if os.path.lexists(prefix):
             # Seen under the lock, so that it stays as it is until the end.
             if not replace:
                 raise PrefixExists(str(prefix))
             _check_ours(prefix)
-        site = BuildSite(root=_beside(prefix, "new"), final=prefix)
+        site = BuildSite(root=_beside(prefix, "new"), final=prefix, waited=waited)
         site.root.mkdir()
         yield site
         # The links moved the change times of the cache's files, which is no change of theirs.
         cache.linked(env.packages)
         if not site.in_place:
-            _inventory.write(site.root, env.packages)
+            _inventory.write(site.root, env.packages, site.made)
         # Last and synced, so that a prefix with a marker is complete, whatever was cut off when.
         _write_marker(site.root / (_UNFINISHED if site.in_place else MARKER), env.env_id)
         if os.path.lexists(prefix):
@@ -94,7 +92,8 @@ def building(
             # they are done.
             for work in site.in_place:
                 work()
-            _inventory.write(prefix, env.packages)
+            # These may have written into any file.
+            _inventory.write(prefix, env.packages, _inventory.Made())
             (prefix / _UNFINISHED).rename(prefix / MARKER)
 
 
@@ -172,44 +171,19 @@ def place(prefix: Path) -> Path:
         ) from None
 
 
-def installable(package: Package, cache: PackageCache, progress: Progress) -> Installable:
-    """A wheel of the cache with what must be known to install it."""
-    wheel = cache.unpacked(package, progress=progress)
-    return Installable(wheel=wheel, direct_url=_direct_url(package))
+def installables(
+    packages: Iterable[Package], known: Known, cache: PackageCache, progress: Progress
+) -> list[Installable]:
+    """Wheels of the cache with what must be known to install them."""
+    from pkgcache.archives.records import UnpackedWheel  # where environments are made
 
-
-def run(
-    command: Sequence[str],
-    prefix: Path,
-    failure: str,
-    *,
-    environ: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """What a program prints that gets no secret of ours, and `environ`.
-
-    Raises `PrefixError` with its last words.
-    """
-    started = time.monotonic()
-    try:
-        done = subprocess.run(
-            command,
-            # A program that asks for something gets no answer, and so does not wait for it.
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=without_secrets(os.environ) | dict(environ),
-            check=False,
-        )
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise PrefixError(str(prefix), f"{failure}: {reason}") from error
-    took = time.monotonic() - started
-    _log.info("%s: ended with %d after %.3f s", command[0], done.returncode, took)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise PrefixError(str(prefix), f"{failure}: {said[-1] if said else done.returncode}")
-    return done.stdout
+    wheels = []
+    for package in packages:
+        found = known.get(package.digest)
+        if not isinstance(found, UnpackedWheel):
+            found = cache.unpacked(package, progress=progress)
+        wheels.append(Installable(wheel=found, direct_url=_direct_url(package)))
+    return wheels
 
 
 def _beside(prefix: Path, what: str) -> Path:
@@ -227,15 +201,19 @@ def _lock_path(prefix: Path, cache: PackageCache) -> Path:
 
 
 @contextmanager
-def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterator[None]:
-    """Hold the lock of a prefix. What is left beside it is put right before and afterwards."""
+def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterator[bool]:
+    """Hold the lock of a prefix; yields whether somebody else had it.
+
+    What is left beside it is put right before and afterwards.
+    """
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         waiting_for = f"another process that works on `{prefix}`"
-        with lock(_lock_path(prefix, cache), waiting_for=waiting_for, progress=progress):
+        path = _lock_path(prefix, cache)
+        with lock(path, waiting_for=waiting_for, progress=progress) as waited:
             _tidy(prefix, cache)
             try:
-                yield
+                yield waited
             finally:
                 _tidy(prefix, cache)
                 # Whoever waits for it sees that it has no name any more, and makes another.

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from envid.errors import InvalidSpec
 from envid.platforms import host_platform
-from pkgcache._files import Placer
+from pkgcache.archives.records import UnpackedConda
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _conda_meta
 from pkgcache.prefixes._bytecode import compile_modules
 from pkgcache.prefixes._conda_link import PythonPlace, link_conda
 from pkgcache.prefixes._link_scripts import plan_scripts
-from pkgcache.prefixes._making import absolute, building, installable
+from pkgcache.prefixes._making import absolute, building, installables
+from pkgcache.prefixes._placing import Placer
 from pkgcache.prefixes.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from pkgcache.archives.records import UnpackedConda
     from pkgcache.local.cache import PackageCache
     from pkgcache.prefixes._making import BuildSite
     from pkgcache.prefixes.linking import Clobber
@@ -62,12 +62,12 @@ def create_conda_env(
     progress = progress or NoProgress()
     check_platform(env, prefix)
     with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
-        placer = Placer(str(site.root), progress)
+        placer = Placer(str(site.root), progress, site.made)
         laid = lay_out(env, site, cache=cache, placer=placer, progress=progress)
         if compile and laid.python:
             laid = _with_modules(laid, laid.python, site, progress)
         # After the wheels and the modules: the records say what there is, clobbered paths too.
-        _conda_meta.write(site.root, env, laid.records(), cache)
+        site.made.others += _conda_meta.write(site.root, env, laid.records(), cache)
         own = zip(laid.unpacked, laid.paths, strict=True)
         plan_scripts(own, site, allowed=link_scripts, progress=progress)
     return Linked(files=laid.files, clobbers=laid.clobbers, owners=laid.owners)
@@ -98,10 +98,15 @@ def lay_out(
 ) -> LaidOut:
     """Lay out the packages of an environment. Raises as `create_conda_env`."""
     chosen = _in_order([package for package in env.packages if package.kind == "conda"])
-    unpacked = [cache.unpacked_conda(package, progress=progress) for package in chosen]
-    wheels = [
-        installable(package, cache, progress) for package in env.packages if package.kind == "pypi"
-    ]
+    known = cache.surely_unpacked(env.packages)
+    unpacked = []
+    for package in chosen:
+        found = known.get(package.digest)
+        if not isinstance(found, UnpackedConda):
+            found = cache.unpacked_conda(package, progress=progress)
+        unpacked.append(found)
+    pypi = [package for package in env.packages if package.kind == "pypi"]
+    wheels = installables(pypi, known, cache, progress)
     python = _python(unpacked)
     # One placer for both kinds, so that it is told once only that files are copied.
     laid = link_conda(unpacked, python, site, placer=placer, progress=progress)
@@ -130,7 +135,13 @@ def lay_out(
 def _with_modules(
     laid: LaidOut, python: PythonPlace, site: BuildSite, progress: Progress
 ) -> LaidOut:
-    compile_modules(site, site.root / "bin" / "python", laid.owners, progress)
+    # What a package has compiled itself stays what its record says.
+    owners = {
+        path: owner
+        for path, owner in laid.owners.items()
+        if laid.owners.get(_compiled_path(path, python)) != owner
+    }
+    compile_modules(site, site.root / "bin" / "python", owners, progress)
     paths = ((*entries, *_compiled(entries, python, site)) for entries in laid.paths)
     return dataclasses.replace(laid, paths=tuple(paths))
 
@@ -199,9 +210,14 @@ def _compiled(
 ) -> Iterator[dict[str, Any]]:
     """The compiled modules of a package that lie beside their sources, and not in its archive."""
     known = {entry["_path"] for entry in paths}
-    tag = f"cpython-{python.minor.replace('.', '')}"
     for path in sorted(path for path in known if path.endswith(".py")):
-        folder, _, name = path.rpartition("/")
-        pyc = f"{folder}/__pycache__/{name[:-3]}.{tag}.pyc"
+        pyc = _compiled_path(path, python)
         if pyc not in known and (site.root / pyc).exists():
             yield {"_path": pyc, "path_type": "pyc_file"}
+
+
+def _compiled_path(path: str, python: PythonPlace) -> str:
+    """Where Python has what it makes of a module (PEP 3147)."""
+    folder, _, name = path.rpartition("/")
+    tag = f"cpython-{python.minor.replace('.', '')}"
+    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{tag}.pyc"

@@ -14,21 +14,20 @@ from __future__ import annotations
 import posixpath
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkgcache._files import Placer, in_threads, open_cached
+from pkgcache._files import open_cached
 from pkgcache.archives.namespaces import has_code
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _scripts
-from pkgcache.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pkgcache.archives.records import UnpackedFile, UnpackedWheel
-    from pkgcache.progress import Progress, Task
+    from pkgcache.prefixes._placing import Placer
+    from pkgcache.progress import Progress
 
 __all__ = ["Clobber", "Installable", "Linked", "Present", "Scheme", "link_wheels"]
 
@@ -37,8 +36,7 @@ _INSTALLER = b"mfenv\n"
 _OURS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheme:
+class Scheme(NamedTuple):
     """Where the parts of a wheel go: paths relative to `root`, which will be `final` in the end.
 
     `python` is the interpreter that scripts name.
@@ -54,8 +52,7 @@ class Scheme:
     data: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installable:
+class Installable(NamedTuple):
     """An unpacked wheel, and its `direct_url.json` where it was built from a URL (PEP 610)."""
 
     wheel: UnpackedWheel
@@ -69,8 +66,7 @@ class Present(NamedTuple):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clobber:
+class Clobber(NamedTuple):
     """A path that two packages bring with different content; what `kept` brings is there."""
 
     path: str
@@ -93,27 +89,27 @@ class Linked:
 class _Planned:
     """What will be at a path: a file of a wheel, or bytes."""
 
-    __slots__ = ("content", "executable", "hash", "owner", "present", "size", "source")
+    __slots__ = ("content", "executable", "file", "hash", "owner", "present", "size", "source")
 
-    def __init__(
-        self,
-        owner: str,
-        *,
-        file: UnpackedFile | None = None,
-        source: str = "",
-        content: bytes = b"",
-        executable: bool = False,
-    ) -> None:
-        self.owner, self.source, self.content, self.executable = owner, source, content, executable
-        self.hash = file.hash if file else _scripts.record_hash(content)
-        self.size = file.size if file else len(content)
-        self.present = False
+    def __init__(self, owner: str, source: str, file: UnpackedFile) -> None:
+        self.owner, self.source = owner, source
+        self.file: UnpackedFile | None = file
+        self.hash, self.size = file.hash, file.size
+        self.content, self.executable, self.present = b"", False, False
+
+    @classmethod
+    def written(cls, owner: str, content: bytes, *, executable: bool = False) -> _Planned:
+        planned = cls.__new__(cls)
+        planned.owner, planned.source, planned.file = owner, "", None
+        planned.hash, planned.size = _scripts.record_hash(content), len(content)
+        planned.content, planned.executable, planned.present = content, executable, False
+        return planned
 
     @classmethod
     def there(cls, present: Present, source: str) -> _Planned:
-        planned = cls(present.owner, source=source)
+        planned = cls.written(present.owner, b"")
         digest = urlsafe_b64encode(bytes.fromhex(present.sha256)).rstrip(b"=").decode()
-        planned.hash, planned.present = f"sha256={digest}", True
+        planned.source, planned.hash, planned.present = source, f"sha256={digest}", True
         return planned
 
     def same(self, other: _Planned) -> bool:
@@ -142,42 +138,52 @@ def link_wheels(
     Where several bring the same path with different content, the last wheel's is kept; but what is
     `present` stays. Raises `PrefixError` where another path exists already or cannot be made.
     """
-    placer = placer or Placer(str(scheme.root), progress)
+    if placer is None:
+        from pkgcache.prefixes._placing import Placer
+
+        placer = Placer(str(scheme.root), progress)
     plan: dict[str, _Planned] = {}
     clobbers: list[Clobber] = []
     paths: list[list[str]] = []
     for installable in wheels:
         own = _own(installable.wheel, scheme)
         paths.append(list(own))
-        for path, planned in own.items():
-            before = plan.get(path)
-            if not before and present and path in present:
-                before = _Planned.there(present[path], placer.source(path))
-            plan[path] = _kept(path, before, planned, clobbers) if before else planned
-    for installable, own_paths in zip(wheels, paths, strict=True):
-        # At the end, since RECORD lists what is there in the end, whoever's file it is.
-        plan |= _metadata(installable, {path: plan[path] for path in own_paths}, scheme)
-    # RECORD lists them, and nothing has to be made.
-    plan = {path: planned for path, planned in plan.items() if not planned.present}
-    folders = {path.rpartition("/")[0] for path in plan}
-    _check_folders(plan, folders, scheme)
+        # Seldom any: all of them at once, and each that several packages bring by itself.
+        for path in own.keys() & plan.keys():
+            own[path] = _kept(path, plan[path], own[path], clobbers)
+        known = present or {}
+        for path in (own.keys() & known.keys()) - plan.keys():
+            before = _Planned.there(known[path], placer.source(path))
+            own[path] = _kept(path, before, own[path], clobbers)
+        plan |= own
+    # RECORD lists what is present, and nothing has to be made.
+    made = {path: planned for path, planned in plan.items() if not planned.present}
+    info = {_info(one.wheel, scheme) for one in wheels}
+    folders = {path.rpartition("/")[0] for path in made} | info
+    _check_folders(made, folders, scheme)
+    clobbers.sort(key=lambda clobber: clobber.path)
     report(clobbers, progress)
-    task = progress.start("linking files", len(plan), "files")
+    links = [(planned.source, path, planned.file) for path, planned in made.items() if planned.file]
     try:
-        placer.make_folders(folders)
-        in_threads(list(plan.items()), partial(_place, placer, task))
+        with placer.linking(folders, links) as make_folders:
+            for installable, own_paths in zip(wheels, paths, strict=True):
+                # RECORD lists what is there in the end, whoever's file it is.
+                files = {path: plan[path] for path in own_paths}
+                made |= _metadata(installable, files, scheme)
+            make_folders()
+            for path, planned in made.items():
+                if not planned.file:
+                    placer.write(path, planned.content, executable=planned.executable)
     except FileExistsError as error:
         # link(2) fails with two names, of which the second is what exists.
         path = posixpath.relpath(str(error.filename2 or error.filename), str(scheme.root))
-        owner = plan[path].owner if path in plan else "a wheel"
+        owner = made[path].owner if path in made else "a wheel"
         there = present.get(path) if present else None
         other = f" of `{there.owner}`" if there else ""
         reason = f"`{owner}` would overwrite `{path}`{other}"
         raise PrefixError(str(scheme.final), reason) from error
-    finally:
-        task.done()
-    owners = {path: planned.owner for path, planned in plan.items()}
-    return Linked(files=len(plan), clobbers=tuple(clobbers), owners=owners)
+    owners = {path: planned.owner for path, planned in made.items()}
+    return Linked(files=len(made), clobbers=tuple(clobbers), owners=owners)
 
 
 def _kept(path: str, before: _Planned, planned: _Planned, clobbers: list[Clobber]) -> _Planned:
@@ -213,17 +219,40 @@ def _check_folders(plan: Mapping[str, _Planned], folders: set[str], scheme: Sche
             above = above.rpartition("/")[0]
 
 
-def _place(placer: Placer, task: Task, items: Sequence[tuple[str, _Planned]]) -> None:
-    for path, planned in counted(items, task):
-        if planned.source:
-            placer.link(planned.source, path)
-        else:
-            placer.write(path, planned.content, executable=planned.executable)
-
-
-def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned]]:
-    root = scheme.purelib if wheel.purelib else scheme.platlib
+def _own(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
+    """What a wheel brings, by path; the script of an entry point is no one else's."""
+    name, tree, root = wheel.name, str(wheel.tree), _root(wheel, scheme)
     data = f"{wheel.dist_info.removesuffix('.dist-info')}.data/"
+    skipped = {f"{wheel.dist_info}/{name}" for name in _OURS}
+    own: dict[str, _Planned] = {}
+    elsewhere: list[UnpackedFile] = []
+    for file in wheel.files:
+        path = file.path
+        if path.startswith(data):
+            elsewhere.append(file)
+        elif path not in skipped:
+            own[f"{root}/{path}"] = _Planned(name, f"{tree}/{path}", file)
+    for path, planned in _elsewhere(wheel, elsewhere, len(data), scheme):
+        if path in own and not own[path].same(planned):
+            reason = f"`{name}` brings `{path}` twice, with different content"
+            raise PrefixError(str(scheme.final), reason)
+        own[path] = planned
+    return own | _scripts_of(wheel, scheme)
+
+
+def _root(wheel: UnpackedWheel, scheme: Scheme) -> str:
+    return scheme.purelib if wheel.purelib else scheme.platlib
+
+
+def _info(wheel: UnpackedWheel, scheme: Scheme) -> str:
+    """The folder of its metadata."""
+    return f"{_root(wheel, scheme)}/{wheel.dist_info}"
+
+
+def _elsewhere(
+    wheel: UnpackedWheel, files: Iterable[UnpackedFile], start: int, scheme: Scheme
+) -> Iterator[tuple[str, _Planned]]:
+    """What does not go where most of the wheel does; what is before `start` says that it does not."""
     folders = {
         "purelib": scheme.purelib,
         "platlib": scheme.platlib,
@@ -231,40 +260,23 @@ def _files(wheel: UnpackedWheel, scheme: Scheme) -> Iterator[tuple[str, _Planned
         "scripts": scheme.scripts,
         "data": scheme.data,
     }
-    skipped = {f"{wheel.dist_info}/{name}" for name in _OURS}
-    for file in wheel.files:
-        path, source = file.path, f"{wheel.tree}/{file.path}"
-        if path in skipped:
-            continue
-        if not path.startswith(data):
-            yield f"{root}/{path}", _Planned(wheel.name, file=file, source=source)
-            continue
-        kind, _, rest = path[len(data) :].partition("/")
+    for file in files:
+        source = f"{wheel.tree}/{file.path}"
+        kind, _, rest = file.path[start:].partition("/")
         # The folder of `data` may be `.`, and paths are compared as texts.
         target = posixpath.normpath(f"{folders[kind]}/{rest}")
         script = _scripts.rewritten(source, scheme.python) if kind == "scripts" else None
         if script is None:
-            yield target, _Planned(wheel.name, file=file, source=source)
+            yield target, _Planned(wheel.name, source, file)
         else:
-            yield target, _Planned(wheel.name, content=script, executable=True)
-
-
-def _own(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
-    """What a wheel brings, by path; the script of an entry point is no one else's."""
-    own: dict[str, _Planned] = {}
-    for path, planned in _files(wheel, scheme):
-        if path in own and not own[path].same(planned):
-            reason = f"`{wheel.name}` brings `{path}` twice, with different content"
-            raise PrefixError(str(scheme.final), reason)
-        own[path] = planned
-    return own | _scripts_of(wheel, scheme)
+            yield target, _Planned.written(wheel.name, script, executable=True)
 
 
 def _scripts_of(wheel: UnpackedWheel, scheme: Scheme) -> dict[str, _Planned]:
     """The scripts of entry points."""
     return {
-        f"{scheme.scripts}/{script.name}": _Planned(
-            wheel.name, content=_scripts.launcher(script, scheme.python), executable=True
+        f"{scheme.scripts}/{script.name}": _Planned.written(
+            wheel.name, _scripts.launcher(script, scheme.python), executable=True
         )
         for script in wheel.entry_points
     }
@@ -275,11 +287,10 @@ def _metadata(
 ) -> dict[str, _Planned]:
     """What installing adds to the metadata of a wheel: INSTALLER, RECORD."""
     wheel = installable.wheel
-    root = scheme.purelib if wheel.purelib else scheme.platlib
-    info = f"{root}/{wheel.dist_info}"
-    added = {f"{info}/INSTALLER": _Planned(wheel.name, content=_INSTALLER)}
+    root, info = _root(wheel, scheme), _info(wheel, scheme)
+    added = {f"{info}/INSTALLER": _Planned.written(wheel.name, _INSTALLER)}
     if installable.direct_url is not None:
-        added[f"{info}/direct_url.json"] = _Planned(wheel.name, content=installable.direct_url)
+        added[f"{info}/direct_url.json"] = _Planned.written(wheel.name, installable.direct_url)
     rows = [
         (
             posixpath.relpath(path, root)
@@ -292,7 +303,7 @@ def _metadata(
         for path, planned in {**files, **added}.items()
     ]
     record = _scripts.record([*sorted(rows), (f"{wheel.dist_info}/RECORD", "", "")])
-    added[f"{info}/RECORD"] = _Planned(wheel.name, content=record)
+    added[f"{info}/RECORD"] = _Planned.written(wheel.name, record)
     return added
 
 

@@ -33,7 +33,7 @@ from pkgcache.errors import NotInCache, PrefixError, TargetExists
 from pkgcache.prefixes import _conda_meta, _setting
 from pkgcache.prefixes._env_tar import DAY, EnvTar
 from pkgcache.prefixes._gathering import Gathered, Gathering
-from pkgcache.prefixes._making import BuildSite, installable
+from pkgcache.prefixes._making import BuildSite, installables
 from pkgcache.prefixes.conda_prefix import lay_out
 from pkgcache.prefixes.linking import Scheme, link_wheels
 from pkgcache.progress import NoProgress
@@ -195,7 +195,8 @@ class PackedContents:
             raise PrefixError(_PREFIX, f"the symbolic link `{escape}` would lead out of it")
 
     def _gather_venv(self, cache: PackageCache, progress: Progress) -> None:
-        wheels = [installable(package, cache, progress) for package in self._env.packages]
+        known = cache.surely_unpacked(self._env.packages)
+        wheels = installables(self._env.packages, known, cache, progress)
         packages = f"lib/python{self._minor}/site-packages"
         self._places = {
             "purelib": packages,

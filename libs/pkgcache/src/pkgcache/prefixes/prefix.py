@@ -11,6 +11,7 @@ damaged the marker.
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +22,15 @@ from pkgcache.prefixes._making import (
     MARKER,
     absolute,
     building,
-    installable,
+    installables,
     interrupted,
     leftovers,
     read_marker,
     remove,
-    run,
     settled,
 )
 from pkgcache.prefixes.linking import Linked, Scheme, link_wheels
 from pkgcache.progress import NoProgress
-from pkgcache.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from envid.resolved import ResolvedEnv
     from pkgcache.local.cache import PackageCache
     from pkgcache.prefixes._making import BuildSite
+    from pkgcache.prefixes._programs import Program
     from pkgcache.progress import Progress
 
 __all__ = [
@@ -82,25 +82,33 @@ def create_venv(
     the environment cannot be made with this interpreter or on this disk, `NotInCache` and
     `BadArchive` for its wheels. On any error `prefix` is as it was.
     """
+    from pkgcache.prefixes._placing import Placer  # where they are made, not where they are seen
+
     progress = progress or NoProgress()
     if any(package.kind != "pypi" for package in env.packages):
         raise PrefixError(str(absolute(prefix)), "a virtual environment cannot hold conda packages")
-    with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
-        with Threads(1) as pool:
-            # Beside the check of the wheels, since most of it is waiting for another process.
-            making = pool.submit(_make_venv, python, site.root, site.final)
-            wheels = [installable(package, cache, progress) for package in env.packages]
-            facts = making.result()
-        _check_interpreter(env, facts, site.final, progress)
-        scheme = Scheme(
-            root=site.root,
-            final=site.final,
-            python=site.final / "bin" / "python",
-            **facts["scheme"],
-        )
-        linked = link_wheels(wheels, scheme, progress=progress)
-        if compile:
-            compile_modules(site, python, linked.owners, progress)
+    with ExitStack() as looks:
+        # Another process looks at the files while what takes locks is imported, which takes as long.
+        known = looks.enter_context(cache.looking(env.packages))
+        with building(prefix, env, cache=cache, replace=replace, progress=progress) as site:
+            with _venv_program(python, site) as program:
+                looks.close()
+                if site.waited:
+                    known = cache.surely_unpacked(env.packages)
+                wheels = installables(env.packages, known, cache, progress)
+                facts = _facts(program, python, site.final)
+            _check_interpreter(env, facts, site.final, progress)
+            scheme = Scheme(
+                root=site.root,
+                final=site.final,
+                python=site.final / "bin" / "python",
+                **facts["scheme"],
+            )
+            site.made.others += _inventory.walked(site.root)
+            placer = Placer(str(site.root), progress, site.made)
+            linked = link_wheels(wheels, scheme, placer=placer, progress=progress)
+            if compile:
+                compile_modules(site, python, linked.owners, progress)
     return linked
 
 
@@ -150,16 +158,27 @@ def make_venv(env: ResolvedEnv, python: Path, site: BuildSite, progress: Progres
 
     Raises `PrefixError` where `python` is not for it.
     """
-    facts = _make_venv(python, site.root, site.final)
+    with _venv_program(python, site) as program:
+        facts = _facts(program, python, site.final)
     _check_interpreter(env, facts, site.final, progress)
 
 
-def _make_venv(python: Path, build: Path, final: Path) -> dict[str, Any]:
-    command = [str(python), "-I", str(_VENV_CHILD), str(build), str(final)]
-    failure = f"`{python}` cannot make a virtual environment"
-    said = run(command, final, failure)
+def _venv_program(python: Path, site: BuildSite) -> Program:
+    from pkgcache.prefixes._programs import Program
+
+    # Without `site`, which takes a third of its time for what `sys.path` is to be.
+    command = [str(python), "-I", "-S", str(_VENV_CHILD), str(site.root), str(site.final)]
+    return Program(command, site.final, _failure(python))
+
+
+def _failure(python: Path) -> str:
+    return f"`{python}` cannot make a virtual environment"
+
+
+def _facts(program: Program, python: Path, final: Path) -> dict[str, Any]:
+    said, failure = program.said(), _failure(python)
     try:
-        # The last line: a `sitecustomize` of that interpreter runs before, and may print.
+        # The last line: what stands for an interpreter may print before.
         facts: dict[str, Any] = json.loads(said.splitlines()[-1])
         # An interpreter may be built to install elsewhere than into the environment that it is in.
         outside = any(path.startswith("..") for path in facts["scheme"].values())

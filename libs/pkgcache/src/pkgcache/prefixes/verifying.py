@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkgcache._files import open_file
-from pkgcache._locks import try_lock
 from pkgcache.archives import conda_packages, wheels
 from pkgcache.archives._changes import digest, parsed
 from pkgcache.local.collecting import drop, holdings, strangers
+from pkgcache.locks import try_lock
 from pkgcache.prefixes import _inventory
 from pkgcache.progress import NoProgress
 from pkgcache.threads import Threads

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 from envid.errors import UnknownSchemaVersion
 from envid.packages import Transmuted
 from pkgcache._jobs import Job, Step, run_jobs
-from pkgcache._locks import try_lock
 from pkgcache.errors import Conflict, DamagedObject, NotInCache, NotInStore
 from pkgcache.local._fetch import LOCAL, NETWORK, Fetcher, interleaved
 from pkgcache.local._shelves import check_name
+from pkgcache.locks import try_lock
 from pkgcache.stores import layout
 from pkgcache.web.receiving import Cancelled
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from envid.ids import EnvId
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
-    from pkgcache.local._fetch import Fetched
+    from pkgcache.local._fetched import Fetched
     from pkgcache.local.cache import PackageCache
     from pkgcache.progress import Progress, Task
     from pkgcache.share._claims import Claims
@@ -78,7 +78,7 @@ class _Wanted:
 
     @property
     def original(self) -> Package:
-        return replace(self.package, transmuted=None)
+        return self.package._replace(transmuted=None)
 
 
 @dataclass(slots=True)
@@ -220,7 +220,7 @@ class Publishing:
         """Whether the store has a package, in the format it should. One request at most."""
         described = self._described.get(_name(wanted.package))
         if described and _format_in(described) == wanted.to:
-            there = replace(wanted.package, transmuted=described.transmuted)
+            there = wanted.package._replace(transmuted=described.transmuted)
             self._claims.claim(layout.package_key(there))
             self._place(wanted, there)
             return None
@@ -243,7 +243,7 @@ class Publishing:
             self._progress.note(f"{error}; writing it again")
             wanted.replacing = True
             return None
-        return replace(wanted.package, transmuted=other) if other else None
+        return wanted.package._replace(transmuted=other) if other else None
 
     def _is_there(self, package: Package, *, named: bool) -> bool:
         """Whether an archive is in the store, and, where that is to be verified, whole.
@@ -302,7 +302,7 @@ class Publishing:
         return Job(_UPLOAD, partial(self._upload, wanted, made.path, other))
 
     def _upload(self, wanted: _Wanted, archive: Path, other: Transmuted | None = None) -> None:
-        package = replace(wanted.package, transmuted=other)
+        package = wanted.package._replace(transmuted=other)
         self._send(layout.package_key(package), archive)
         if other:
             # At once, since a big environment has many, and the disk of the cache need not hold
@@ -311,7 +311,7 @@ class Publishing:
             # The archive is there before it is named, as with everything here. Somebody else may
             # have made and named another in the meantime.
             other = self._shared.set_transmuted(package, wanted.to, other, replace=wanted.replacing)
-            package = replace(package, transmuted=other)
+            package = package._replace(transmuted=other)
         self._place(wanted, package)
 
     def _send(self, key: str, archive: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envid.aliases import Alias, FullRef
@@ -164,7 +164,7 @@ class SharedRecords:
         """
         self._prepare()
         key = layout.transmuted_key(package, to)
-        content = _json(asdict(other))
+        content = _json(other._asdict())
         if replace:
             self.store.put(key, content)
         if replace or self._put_once(key, content):

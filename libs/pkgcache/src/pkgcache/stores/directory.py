@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pkgcache._files import NO_LINKS, open_file
-from pkgcache._locks import file_lock
 from pkgcache.errors import Conflict, NotInStore, StoreError
+from pkgcache.locks import hold
 from pkgcache.stores.store import ObjectInfo, Store, check_key
 
 if TYPE_CHECKING:
@@ -66,11 +66,15 @@ class DirectoryStore(Store):
                 descriptor = open_file(path, follow=False)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotInStore(key, self.url) from None
-            with os.fdopen(descriptor, "rb", buffering=0) as file:
+            try:
                 status = os.fstat(descriptor)
-                file.seek(offset)
-                while data := file.read(_CHUNK):
+                # By the position, and no further than the end: of many small objects, each call of
+                # the system counts.
+                while offset < status.st_size and (data := os.pread(descriptor, _CHUNK, offset)):
                     sink.write(data)
+                    offset += len(data)
+            finally:
+                os.close(descriptor)
             return _info(key, status)
 
     def put(
@@ -171,7 +175,7 @@ class DirectoryStore(Store):
         # is left behind for each of them.
         locks = self._root / ".locks"
         locks.mkdir(exist_ok=True)
-        with file_lock(locks / hashlib.sha256(key.encode()).hexdigest()[:2]):
+        with hold(locks / hashlib.sha256(key.encode()).hexdigest()[:2]):
             yield
 
     @contextmanager

@@ -19,7 +19,6 @@ what it became, and `<digest>` in `transmuted/` is that of the original; `format
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envid.packages import Hashes
@@ -61,9 +60,9 @@ def archives(package: Package) -> tuple[Package, ...]:
     other = package.transmuted
     if not other:
         return (package,)
-    original = replace(package, transmuted=None)
+    original = package._replace(transmuted=None)
     hashes = Hashes(sha256=other.sha256)
-    return original, replace(original, filename=other.filename, hashes=hashes, size=other.size)
+    return original, original._replace(filename=other.filename, hashes=hashes, size=other.size)
 
 
 def archive_key(digest: str, filename: str) -> str:

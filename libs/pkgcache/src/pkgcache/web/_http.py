@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import ssl
+import threading
 import time
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -17,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
 from envid.redaction import redact
 from pkgcache.__about__ import __version__
@@ -55,6 +57,9 @@ class Client:
         # The variables of requests itself, then that of OpenSSL, which uv goes by as well.
         named = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
         self._session.verify = next(filter(None, named), True)
+        # For each request, it would look through all variables. Logins are ours to find.
+        self._session.trust_env = False
+        self._proxies: dict[str, Any] = {}
         # Those of `requests` itself ask for encoded answers; bytes are hashed, so they must come as
         # they are.
         self._session.headers.clear()
@@ -63,7 +68,7 @@ class Client:
         # next.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(pool_connections=pool, pool_maxsize=pool))
+            self._session.mount(scheme, _Adapter(pool))
 
     def close(self) -> None:
         self._session.close()
@@ -172,6 +177,7 @@ class Client:
                         auth=(login.user, login.password) if login else _nobody,
                         stream=True,
                         timeout=self._patience.silence,
+                        proxies=self._proxies_for(here),
                         # Each hop is a request of its own, with its own host's login or none.
                         allow_redirects=False,
                     )
@@ -187,6 +193,13 @@ class Client:
             response.close()
             here = _next(here, response.headers["Location"])
         raise _failure(url, f"the server redirected more than {_REDIRECTS} times")
+
+    def _proxies_for(self, url: str) -> Any:
+        """The proxies of the environment that are for the host of `url`."""
+        place = urlsplit(url).netloc
+        if place not in self._proxies:
+            self._proxies[place] = requests.utils.get_environ_proxies(url)
+        return self._proxies[place]
 
     def _explain(self, url: str, error: Exception) -> DownloadError:
         headers = (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)
@@ -253,6 +266,32 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Adapter(HTTPAdapter):
+    def __init__(self, pool: int) -> None:
+        super().__init__(pool_connections=pool, pool_maxsize=pool)
+        self._reading = threading.Lock()
+        self._trusted: dict[tuple[Any, ...], ssl.SSLContext] = {}
+
+    def _trusting(self, *place: Any) -> ssl.SSLContext:
+        with self._reading:
+            if place not in self._trusted:
+                context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+                try:
+                    context.load_verify_locations(*place)
+                except OSError as error:
+                    raise requests.exceptions.SSLError(error) from error
+                self._trusted[place] = context
+            return self._trusted[place]
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Read what to trust once: for each connection it takes longer than all else of TLS."""
+        if conn.conn_kw.get("ssl_context"):  # as it was for the first request
+            return
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        # A proxy that is itself spoken to by TLS is shown to the same certificates by `urllib3`.
+        if conn.scheme == "https" and not (conn.proxy and conn.proxy.scheme == "https"):
+            conn.conn_kw["ssl_context"] = self._trusting(conn.ca_certs, conn.ca_cert_dir)
+            conn.ca_certs = conn.ca_cert_dir = None
+
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         # `requests` makes a pool for each host and way of TLS, so it is not enough to set this

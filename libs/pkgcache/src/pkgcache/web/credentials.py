@@ -4,7 +4,8 @@ A login comes from, in this order:
 
 - a URL that holds it, `https://USER:PASSWORD@HOST/...`;
 - for a URL that holds a user name alone, netrc and then the `keyring` package, if it is installed;
-- netrc: the file that `NETRC` names, else `~/.netrc`.
+- netrc: the file that `NETRC` names, else `~/.netrc`;
+- what another program is configured with, where whoever made the credentials has said which.
 
 The token of a conda channel, `https://HOST/t/TOKEN/CHANNEL`, stands in its path, and is put back
 there for requests alone.
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -22,35 +22,30 @@ from envid.redaction import redact
 from pkgcache.lazy import lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from netrc import netrc
 
-__all__ = ["Credentials", "Login", "split_userinfo", "without_secrets"]
+    from pkgcache.web.login import Login
+
+__all__ = ["BESIDE", "Credentials", "split_userinfo", "without_secrets"]
+
+BESIDE = "the configuration of another program"
+"""The source of a login that such a one has."""
 
 _PORTS = {"http": 80, "https": 443}
 # Elsewhere than at the beginning of a path, `/t/` may be a folder of its own right.
-_TOKEN = re.compile(r"(?:^/t/(?!/)[^/]+|/t/[a-z]{2}-[0-9a-f]{8}-[^/]*)(?=/|$)")
+_IN_CHANNEL = r"(?:^/t/(?!/)[^/]+|/t/[a-z]{2}-[0-9a-f]{8}-[^/]*)(?=/|$)"
 
 # Variables that hold what only we, or a store, or a service that is not asked by a build may know.
-_SECRETS = re.compile(
-    r"(MFENV|METAFLOW|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KEYRING)_.*"
+_SECRETS = (
+    r"(?i)(MFENV|METAFLOW|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KEYRING)_.*"
     r"|GIT_CONFIG_(COUNT|KEY_.*|VALUE_.*|PARAMETERS)"
     r"|.*(CREDENTIAL|PASSPHRASE|PASSWD|PASSWORD|SECRET|TOKEN|(API|ACCESS|PRIVATE)_?KEY).*"
-    r"|(.*_)?(AUTH|PASS)(_.*)?|.+_(CONNECTION_STRING|COOKIE|CREDS|DSN|JWT|KEY|PAT|PWD)(_.*)?",
-    re.IGNORECASE,
+    r"|(.*_)?(AUTH|PASS)(_.*)?|.+_(CONNECTION_STRING|COOKIE|CREDS|DSN|JWT|KEY|PAT|PWD)(_.*)?"
 )
-_PROXY = re.compile(r"(HTTPS?|FTP|ALL)_PROXY", re.IGNORECASE)
+_PROXY = r"(?i)(HTTPS?|FTP|ALL)_PROXY"
 
 _Origin = tuple[str, str, "int | None"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """A user name and a password or token; its repr shows neither. `source` says whence it is."""
-
-    user: str = field(repr=False)
-    password: str = field(repr=False)
-    source: str = field(default="the settings", compare=False)
 
 
 class Credentials:
@@ -58,10 +53,12 @@ class Credentials:
 
     A login is used for the scheme, host and port that it was given for and for nothing else; where
     one host has several, the one whose path has most in common with the URL. A token is used for
-    its channel.
+    its channel. `beside` gives URLs with the logins of another program; it is asked once, and only
+    where nothing else is known of a host.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Callable[[], Iterable[str]] | None = None) -> None:
+        self.beside = beside
         self._logins: dict[_Origin, list[tuple[list[str], Login]]] = {}
         self._tokens: dict[_Origin, dict[str, tuple[int, str]]] = {}
 
@@ -78,7 +75,7 @@ class Credentials:
         except ValueError:
             return url
         parts = urlsplit(clean)
-        token = _TOKEN.search(parts.path) if parts.scheme in _PORTS else None
+        token = re.search(_IN_CHANNEL, parts.path) if parts.scheme in _PORTS else None
         # Index and packages of a channel are known by URLs without it, so ids and caches are as
         # well.
         if token:
@@ -104,7 +101,10 @@ class Credentials:
         entries = self._logins.get(_origin(parts), [])
         best = max(entries, key=lambda entry: _common(entry[0], path), default=None)
         if best is None:
-            return self._from_netrc(parts)
+            login = self._from_netrc(parts)
+            if login or parts.scheme not in _PORTS or _origin(parts) not in self._from_beside:
+                return login
+            return self.find(url)
         place, login = best
         if not login.password:
             # The file first: it is at hand, and a keyring may be locked.
@@ -132,7 +132,26 @@ class Credentials:
         # netrc has a single entry for a host, so that a user name that was given may be of another.
         if not entry or not entry[2] or user not in (None, entry[0]):
             return None
+        from pkgcache.web.login import Login
+
         return Login(user=entry[0] or "", password=entry[2], source="netrc")
+
+    @lazy
+    def _from_beside(self) -> frozenset[_Origin]:
+        """The servers that another program has logins for, which are added to ours."""
+        found = set()
+        for url in self.beside() if self.beside else ():
+            try:
+                clean, login = split_userinfo(url)
+            except ValueError:
+                continue
+            origin = _origin(urlsplit(clean))
+            if login and (origin in found or origin not in self._logins):
+                from dataclasses import replace
+
+                self.set(clean, replace(login, source=BESIDE))
+                found.add(origin)
+        return frozenset(found)
 
     @lazy
     def _netrc(self) -> netrc | None:
@@ -154,7 +173,7 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if _PROXY.fullmatch(name) or not (_SECRETS.fullmatch(name) or _tells(value))
+        if re.fullmatch(_PROXY, name) or not (re.fullmatch(_SECRETS, name) or _tells(value))
     }
 
 
@@ -169,6 +188,8 @@ def split_userinfo(url: str) -> tuple[str, Login | None]:
     userinfo, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, None
+    from pkgcache.web.login import Login
+
     user, _, password = userinfo.partition(":")
     clean = parts._replace(netloc=host).geturl()
     return clean, Login(user=unquote(user), password=unquote(password), source="its URL")
@@ -181,6 +202,8 @@ def _from_keyring(parts: SplitResult, user: str) -> Login | None:
         from keyring.errors import KeyringError
     except ImportError:
         return None
+    from pkgcache.web.login import Login
+
     host = parts.netloc
     try:
         for service in (f"{parts.scheme}://{host}", host):

@@ -83,8 +83,9 @@ class Partial:
 
     def __enter__(self) -> Partial:
         # Without a buffer: the pieces are large, and what was counted is in the file.
-        self._file = os.fdopen(_open(self._path), "r+b", buffering=0)
-        while data := self._file.read(_CHUNK):
+        descriptor, begun = _open(self._path)
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        while begun and (data := self._file.read(_CHUNK)):
             self._count(data)
         if self._expected is not None and self.size > self._expected:
             self.restart()
@@ -157,7 +158,8 @@ class Partial:
         self._task.advance(len(data))
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> tuple[int, int]:
+    """The descriptor of a file, made where it is missing, and how many bytes are in it."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o644)
@@ -170,8 +172,8 @@ def _open(path: Path) -> int:
         status = os.fstat(descriptor)
         # A second name may be that of a file elsewhere that others believe in.
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-            return descriptor
+            return descriptor, status.st_size
         os.close(descriptor)
     # Something that is not our own file was planted here: leave its target alone.
     path.unlink(missing_ok=True)
-    return os.open(path, flags | os.O_EXCL, 0o644)
+    return os.open(path, flags | os.O_EXCL, 0o644), 0

@@ -1,4 +1,8 @@
-"""Locks between processes and threads: `flock(2)`, gone when the owner dies, never global."""
+"""Locks between processes and threads: `flock(2)`, gone when the owner dies, never global.
+
+A lock is a file, which stays when nobody holds it. The library that takes them is imported with the
+first of them: what only reads takes none.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,40 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from filelock import FileLock
+
     from pkgcache.progress import Progress
 
+__all__ = ["UNWRITABLE", "hold", "lock", "remove_unheld", "try_lock"]
+
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What says that nothing can be written somewhere."""
 
 
 @contextmanager
-def lock(path: Path, *, waiting_for: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock of `path`. Says through `progress` what is waited for, if it is."""
-    mutex = file_lock(path)
-    try:
-        mutex.acquire(timeout=0)
-    except Timeout:
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock of `path`, however long it takes to get it.
+
+    Its folder is made. Raises `OSError`, also for what is there and is no file.
+    """
+    with _lock(path):
+        yield
+
+
+@contextmanager
+def lock(path: Path, *, waiting_for: str, progress: Progress) -> Iterator[bool]:
+    """As `hold`. Says through `progress` what is waited for, if it is; yields whether it was."""
+    mutex = _lock(path)
+    waits = not _take(mutex)
+    if waits:
         progress.note(f"waiting for {waiting_for}")
         mutex.acquire()
     try:
-        yield
+        yield waits
     finally:
         mutex.release()
 
@@ -39,19 +55,18 @@ def try_lock(path: Path) -> Iterator[bool]:
 
     It is not where nothing can be written.
     """
-    mutex = file_lock(path)
+    mutex = _lock(path)
     try:
-        mutex.acquire(timeout=0)
+        held = _take(mutex)
     except OSError as error:
-        # `Timeout` is an `OSError` as well, without an `errno`.
-        if not isinstance(error, Timeout) and error.errno not in UNWRITABLE:
+        if error.errno not in UNWRITABLE:
             raise
-        yield False
-        return
+        held = False
     try:
-        yield True
+        yield held
     finally:
-        mutex.release()
+        if held:
+            mutex.release()
 
 
 def remove_unheld(folder: Path) -> int:
@@ -69,8 +84,20 @@ def remove_unheld(folder: Path) -> int:
     return removed
 
 
-def file_lock(path: Path) -> FileLock:
+def _take(mutex: FileLock) -> bool:
+    from filelock import Timeout
+
+    try:
+        mutex.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _lock(path: Path) -> FileLock:
     """The lock of `path`; what is there and is no file is an `OSError`."""
+    from filelock import FileLock
+
     with suppress(FileNotFoundError):
         kind = stat.S_IFMT(path.lstat().st_mode)
         if kind not in (stat.S_IFREG, stat.S_IFLNK):  # a link is not followed
