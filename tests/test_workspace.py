@@ -238,7 +238,9 @@ def test_resolvers_see_no_room_that_keeps_packages() -> None:
             room, dot, _ = text.partition(".")
             (rooms if dot else beside).add(room)
     assert rooms == {"archives", "web"}
-    assert beside == {"errors", "lacking", "lazy", "locks", "progress", "threads", "worker"}
+    assert beside == {
+        *("errors", "lacking", "lazy", "locks", "progress", "threads", "whole_files", "worker"),
+    }
 
 
 def test_a_class_has_a_name_of_its_own() -> None:

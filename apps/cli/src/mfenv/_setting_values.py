@@ -15,7 +15,7 @@ from mfenv.errors import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["KnownSetting", "is_url", "size", "typed"]
+__all__ = ["KnownSetting", "is_url", "size", "truth", "typed"]
 
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*((?:[KMGT]i?)?B?)"
 # As SI and IEC have them: a `KB` is 1000 bytes, a `KiB` 1024.
@@ -85,6 +85,19 @@ def typed(setting: KnownSetting[Any], value: Any, origin: str) -> Any:
     return typed_value
 
 
+def truth(value: object, origin: str) -> bool:
+    """A setting that is true or false, or says so in a word; raises `InvalidSetting`.
+
+    The words are those of variables; an empty one is false.
+    """
+    if isinstance(value, bool):
+        return value
+    # Not `bool`: to that every text but the empty one is true, and so would `0` and `no` be.
+    if not isinstance(value, str) or value.strip().lower() not in _FLAGS:
+        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", "say `1` or `0`")
+    return _FLAGS[value.strip().lower()]
+
+
 def size(text: str) -> int:
     """A number of bytes from a text such as `20GB`; raises `InvalidSetting`."""
     parts = re.fullmatch(_SIZE, text)
@@ -106,7 +119,7 @@ def is_url(text: str) -> bool:
 
 def _of_type(default: Any, value: Any, origin: str) -> Any:
     if isinstance(default, bool):
-        return _flag(value, origin)
+        return truth(value, origin)
     if isinstance(default, int):
         # 0 is a value only where it is the default and means no limit.
         return _number(value, min(default, 1), origin)
@@ -129,14 +142,6 @@ def _number(value: Any, least: int, origin: str) -> int:
     if number < least:
         raise InvalidSetting(f"{origin}: `{value}` is not a number from {least}", "such as `16`")
     return number
-
-
-def _flag(value: Any, origin: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or value.strip().lower() not in _FLAGS:
-        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", "say `1` or `0`")
-    return _FLAGS[value.strip().lower()]
 
 
 def _option(name: str) -> Callable[[Any], object]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
+from pkgcache.whole_files import whole_file, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,28 +27,20 @@ def replace_file(path: Path, data: bytes) -> None:
         raise InvalidRequest(f"`{path}` is no file", "name a file with `--output`")
     # Through a link: the file that it leads to is meant.
     place = type(path)(os.path.realpath(path))
-    # By chance, since processes of containers have the same numbers again and again.
-    beside = place.with_name(f".{place.name}.mfenv-{os.urandom(8).hex()}")
-    try:
-        opened = beside.open("xb")
-    except OSError as error:
-        # By the name that the user knows: that of the file beside it says nothing to anybody.
-        raise InvalidRequest(
-            f"cannot write `{path}`: {error.strerror}",
-            "name a file in a directory that is there and can be written to",
-        ) from error
-    try:
-        with opened as file:
-            if place.exists():
-                there, made = place.stat(), os.fstat(file.fileno())
-                if (there.st_uid, there.st_gid) != (made.st_uid, made.st_gid):
-                    with suppress(OSError):  # only root may give a file away
-                        os.fchown(file.fileno(), there.st_uid, there.st_gid)
-                # Last, since a change of the owner takes bits away.
-                os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(place)
-    finally:
-        beside.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        try:
+            new = stack.enter_context(whole_file(place))
+        except OSError as error:
+            # By the name that the user knows: that of the file beside it says nothing to anybody.
+            raise InvalidRequest(
+                f"cannot write `{path}`: {error.strerror}",
+                "name a file in a directory that is there and can be written to",
+            ) from error
+        if place.exists():
+            there, made = place.stat(), os.fstat(new)
+            if (there.st_uid, there.st_gid) != (made.st_uid, made.st_gid):
+                with suppress(OSError):  # only root may give a file away
+                    os.fchown(new, there.st_uid, there.st_gid)
+            # Last, since a change of the owner takes bits away.
+            os.fchmod(new, stat.S_IMODE(there.st_mode))
+        write_all(new, data)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tempfile
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mfenv.errors import NoStore
 from mfenv.finding import Finder
 from pkgcache.threads import Threads
+from pkgcache.whole_files import whole_file, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,15 +95,9 @@ def stage(site: Site, platforms: Sequence[str], files: Mapping[str, Path]) -> Ru
             return known
     runtime = _put(site, store, asked, content, digest)
     note.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all: several runs of one user may stage at once.
-    with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-        work = Path(file.name)
-        try:
-            json.dump(asdict(runtime), file)
-            file.flush()
-            work.replace(note)
-        finally:
-            work.unlink(missing_ok=True)
+    # Several runs of one user may stage at once.
+    with whole_file(note, 0o600, synced=False) as descriptor:
+        write_all(descriptor, json.dumps(asdict(runtime)).encode())
     return runtime
 
 

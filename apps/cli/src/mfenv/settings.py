@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envid.redaction import redact
-from mfenv._setting_values import KnownSetting, size, typed
+from mfenv._setting_values import KnownSetting, size, truth, typed
 from mfenv.errors import InvalidSetting
 from mfenv.user import config_folder, data_folder
 
@@ -33,6 +33,7 @@ __all__ = [
     "patience",
     "project_files",
     "transmute_memory",
+    "truth",
 ]
 
 

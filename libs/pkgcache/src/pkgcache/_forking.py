@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from typing import IO, NoReturn
 
+from pkgcache.lacking import running_threads
+
 _FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -21,12 +23,7 @@ def is_alone() -> bool:
     A lock that another of them holds at this moment would be held in a copy for ever.
     """
     # Elsewhere libraries of the system itself may not be used in a copy (macOS), or it is not known.
-    if sys.platform != "linux":
-        return False
-    try:
-        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208  names are enough
-    except OSError:
-        return False
+    return sys.platform == "linux" and running_threads() == 1
 
 
 class Forked:

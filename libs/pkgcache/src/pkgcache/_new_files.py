@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 from contextlib import contextmanager, suppress
@@ -12,10 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_CHUNK = 1 << 20
+
 
 @contextmanager
 def new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file that gets the name `target` in the end, or none; what a killed process left goes."""
+    """A file that gets the name `target` in the end, or none; what a killed process left goes.
+
+    For what is large and written for long; `whole_files` has those that are not looked for again.
+    """
     _remove_abandoned(target)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
@@ -38,6 +44,15 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """The digest of all that was written to a new file, in hex."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(_CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _remove_abandoned(target: Path) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 
-__all__ = ["FULL", "causes", "lacking"]
+__all__ = ["FULL", "causes", "lacking", "running_threads"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """There is no space, or there are no inodes; or the user's quota is used up."""
@@ -57,3 +57,14 @@ def causes(error: BaseException) -> list[BaseException]:
         chain.append(cause)
         cause = cause.__cause__
     return chain
+
+
+def running_threads() -> int | None:
+    """The threads of this process, Python's and others', as the system counts them.
+
+    None where it does not say.
+    """
+    try:
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208  names are enough
+    except OSError:
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from envid.platforms import virtual_packages
@@ -160,6 +160,8 @@ def _last_moment(exclude_newer: str | None) -> str | None:
     """The engine still takes what was published at its cut-off, and a spec does not."""
     if exclude_newer is None:
         return None
-    moment = datetime.fromisoformat(exclude_newer.removesuffix("Z") + "+00:00")
+    from envid.moments import read_moment  # few requests have a cut-off
+
+    moment = read_moment(exclude_newer)
     # Repodata has its moments in milliseconds: there is none in between.
     return (moment - timedelta(milliseconds=1)).isoformat()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pkgcache.locks import hold
+from pkgcache.whole_files import whole_file, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,20 +62,9 @@ def write_whole(path: Path, text: str, *, mode: int = _OWN) -> None:
 
     Raises `FileNotFoundError` where there is no such folder.
     """
-    # Renamed when complete; of several writers the last is as right as the first. There may be very
-    # many of these files, each written beside other threads, and every call waits for its turn.
-    data = memoryview(text.encode())
-    work = path.with_name(f".{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        try:
-            if mode != _OWN:
-                os.fchmod(descriptor, mode)  # whatever the umask is
-            while data:
-                data = data[os.write(descriptor, data) :]
-        finally:
-            os.close(descriptor)
-        work.replace(path)
-    except BaseException:
-        work.unlink(missing_ok=True)
-        raise
+    # Of several writers the last is as right as the first. There may be very many of these files,
+    # each written beside other threads, and every call waits for its turn.
+    with whole_file(path, mode, synced=False) as descriptor:
+        if mode != _OWN:
+            os.fchmod(descriptor, mode)  # whatever the umask is
+        write_all(descriptor, text.encode())

@@ -8,6 +8,8 @@ import threading
 import time
 from functools import cache
 
+from pkgcache.lacking import running_threads
+
 __all__ = ["check_threads"]
 
 _LEAST = 4
@@ -31,7 +33,7 @@ def check_threads() -> None:
 
 
 def _startable(most: int) -> int:
-    before = _running() or 0
+    before = running_threads() or 0
     end = threading.Event()
     started = []
     try:
@@ -47,14 +49,6 @@ def _startable(most: int) -> int:
         thread.join()
     # The system sees the end of a thread a little later, and counts it until then.
     until = time.monotonic() + _MOMENT
-    while ((now := _running()) is None or now > before) and time.monotonic() < until:
+    while ((now := running_threads()) is None or now > before) and time.monotonic() < until:
         time.sleep(_MOMENT / 100)
     return len(started)
-
-
-def _running() -> int | None:
-    """The threads of this process as the system counts them; None where it does not say."""
-    try:
-        return len(os.listdir("/proc/self/task"))  # noqa: PTH208  names are enough
-    except OSError:
-        return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envid.errors import InvalidDescription
+from envid.moments import read_moment
 from envid.packages import Package
 from pkgcache.threads import Threads
 from resolvers._conda_solve import conda_newer
@@ -301,7 +301,7 @@ def _version(text: str) -> Version | None:
 def _allowed(files: Iterable[ListedFile], name: str, options: Options) -> Iterator[ListedFile]:
     """Those files that a resolver would see, whatever the Python and the platform."""
     cutoff = options.exclude_newer
-    before = datetime.fromisoformat(cutoff.removesuffix("Z") + "+00:00") if cutoff else None
+    before = read_moment(cutoff) if cutoff else None
     wheels = not {name, ":all:"} & set(options.no_binary)
     sources = not {name, ":all:"} & set(options.only_binary)
     for file in files:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from envid.graph import needs_of
+from envid.moments import read_moment
 from mfenv.errors import NotExportable
 from mfenv.exporting.exported import is_local, named, notes_on_places, what_systems_need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from packageurl import PackageURL
 
@@ -86,8 +87,7 @@ def serial(envs: Sequence[ResolvedEnv]) -> UUID:
 
 def moment(envs: Sequence[ResolvedEnv]) -> datetime:
     """When the environments were resolved."""
-    # Python 3.10 reads no `Z`.
-    return datetime.fromisoformat(max(env.resolved_at for env in envs).replace("Z", "+00:00"))
+    return read_moment(max(env.resolved_at for env in envs))
 
 
 def purl(package: Package) -> PackageURL:

@@ -11,7 +11,7 @@ from envid.errors import InvalidRequirement
 from envid.requirements import normalize
 from metaflow_extensions.mfenv.asking import facts
 from mfenv.errors import InvalidSetting
-from mfenv.settings import ALL_SETTINGS
+from mfenv.settings import ALL_SETTINGS, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +31,6 @@ __all__ = [
 
 _FORMATS = {"none": "none", ".conda": "conda", ".tar.bz2": "tar.bz2"}
 _LATEST = {":none:": "none", ":username:": "me", ":any:": "anyone"}
-_FLAGS = {"1": True, "true": True, "yes": True, "on": True} | dict.fromkeys(
-    ("0", "false", "no", "off", ""), False
-)
 _SCHEMES = {"local": "file", "s3": "s3", "gs": "gs", "azure": "az"}
 _CONDA = (
     *("CONDA_AZUREROOT", "CONDA_GSROOT", "CONDA_LOCALROOT", "CONDA_S3ROOT"),
@@ -144,13 +141,8 @@ def skips_needs() -> bool:
 
 
 def _flag(name: str, value: object) -> bool:
-    # Not `bool`: to that every text but the empty one is true, and so would `0` and `no` be.
-    flag = _FLAGS.get(str("" if value is None else value).strip().lower())
-    if flag is None:
-        raise InvalidSetting(
-            f"METAFLOW_{name}: `{value}` is neither true nor false", "say `1` or `0`"
-        )
-    return flag
+    # Metaflow's own files may have a number here, or null.
+    return truth("" if value is None else str(value), f"METAFLOW_{name}")
 
 
 def gpu_packages() -> tuple[str, ...]:

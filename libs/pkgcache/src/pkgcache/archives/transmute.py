@@ -6,12 +6,11 @@ while the package is checked as it is when it is unpacked.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from pkgcache._new_files import new_file
+from pkgcache._new_files import new_file, sha256_of
 from pkgcache.archives._conda_unpack import CondaWalk
 from pkgcache.archives._conda_write import CondaWriter, TarBz2Writer
 from pkgcache.archives._tar import BadTar
@@ -105,7 +104,7 @@ def transmute(
                 writer.close()
             finally:
                 writer.abandon()
-            digest = _sha256(file)
+            digest = sha256_of(file)
     finally:
         task.done()
     return TransmutedFile(path=target, sha256=digest, size=target.stat().st_size)
@@ -171,11 +170,3 @@ class _Transmuting(CondaWalk):
         if member.kind == "hardlink" and link not in self._info_files:
             raise BadTar(f"has the hard link `{member.name}` to {link!r}, no file of info/ before")
         self._info_files.add(member.name)
-
-
-def _sha256(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while piece := file.read(_CHUNK):
-        digest.update(piece)
-    return digest.hexdigest()

@@ -27,6 +27,7 @@ from pkgcache.lacking import FULL, lacking
 from pkgcache.locks import UNWRITABLE, lock
 from pkgcache.progress import NoProgress
 from pkgcache.stores import layout
+from pkgcache.whole_files import contents, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     Known = dict[str, UnpackedWheel | UnpackedConda]
 
-_CHUNK = 1 << 20
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,250}")
 # A program that unpacks in another way uses another folder and leaves these alone.
 UNPACKED = {"pypi": "wheels-2", "conda": "conda-2"}
@@ -431,22 +431,14 @@ def _copy(source: Path | bytes, target: Path) -> Received:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(target, flags, 0o644)
     try:
-        for data in (source,) if isinstance(source, bytes) else _pieces(source):
+        for data in contents(source):
             digest.update(data)
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            write_all(descriptor, data)
             size += len(data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return Received(sha256=digest.hexdigest(), size=size)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while data := file.read(_CHUNK):
-            yield data
 
 
 def _remove(path: Path) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pkgcache._files import open_cached
-from pkgcache._new_files import new_file
+from pkgcache._new_files import new_file, sha256_of
 from pkgcache.archives._changes import parsed
 from pkgcache.archives._links import first_escape
 from pkgcache.errors import NotInCache, PrefixError, TargetExists
@@ -56,7 +56,7 @@ SCRIPT = "bin/mfenv-unpack"
 _CODE = f"{_setting.FOLDER}/lib"
 # Short enough for a `#!` line of its own, which the prefix that takes its place may not be.
 _PREFIX = "/mfenv-prefix"
-_LEVEL, _GZIP_LEVEL, _CHUNK = 9, 6, 1 << 20
+_LEVEL, _GZIP_LEVEL = 9, 6
 _OLDEST = (3, 8)
 _TRAVELS = ("_placeholder", "_setting", "_unpack_child", "_venv_child")
 
@@ -148,7 +148,7 @@ def pack_env(
     with new_file(target) as file:
         with _compressed(file, target.name) as stream:
             files, size = contents.write(stream, progress)
-        digest = _sha256(file)
+        digest = sha256_of(file)
     return PackedEnv(
         path=target,
         sha256=digest,
@@ -368,11 +368,3 @@ def _compressed(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
     else:
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream:
             yield cast("BinaryIO", stream)
-
-
-def _sha256(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while piece := file.read(_CHUNK):
-        digest.update(piece)
-    return digest.hexdigest()

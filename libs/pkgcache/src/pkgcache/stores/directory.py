@@ -15,6 +15,7 @@ from pkgcache._files import NO_LINKS, open_file
 from pkgcache.errors import Conflict, NotInStore, StoreError
 from pkgcache.locks import hold
 from pkgcache.stores.store import ObjectInfo, Store, check_key
+from pkgcache.whole_files import contents, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -206,12 +207,10 @@ def _create(path: Path) -> int:
 
 def _write(descriptor: int, source: bytes | Path, task: Task | None) -> os.stat_result:
     try:
-        if isinstance(source, bytes):
-            _write_all(descriptor, source, task)
-        else:
-            with source.open("rb") as file:
-                while data := file.read(_CHUNK):
-                    _write_all(descriptor, data, task)
+        for data in contents(source):
+            write_all(descriptor, data)
+            if task:
+                task.advance(len(data))
         # The kernel stamps files with a coarse clock; two versions must not share an etag.
         now = time.time_ns()
         os.utime(descriptor, ns=(now, now))
@@ -219,14 +218,6 @@ def _write(descriptor: int, source: bytes | Path, task: Task | None) -> os.stat_
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes, task: Task | None) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    if task:
-        task.advance(len(data))
 
 
 def _sync_directory(path: Path) -> None:
