@@ -18,10 +18,12 @@ from envid.platforms import host_platform
 from envid.spec import EnvSpec, Options, Source
 from mfenv.importing.conda_lock import pins_of
 from pkgcache.web.credentials import Credentials
+from pkgcache.web.patience import Patience
 from pkgcache.worker import Worker
 from resolvers.conda_lock import CondaLockResolver
 from resolvers.errors import (
     EngineFailed,
+    IndexUnreachable,
     NoSolution,
     RequirementsUnmet,
     ResolveError,
@@ -288,3 +290,63 @@ def test_a_conda_lock_that_will_not_do_is_named(
         ask(ask.spec(["rich"], ["low"]))
     assert said in str(caught.value)
     assert "`mixed_resolver`" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("answer", "stderr", "error", "said"),
+    [
+        (
+            {"exception_name": "CondaHTTPError", "message": "HTTP 403 FORBIDDEN for url <URL>"},
+            "",
+            IndexUnreachable,
+            "403",
+        ),
+        (
+            {"success": False},
+            "critical libmamba Download error (7) Could not connect to server [URL]\n",
+            IndexUnreachable,
+            "channel.invalid",
+        ),
+        (
+            {"success": False, "solver_problems": ["package a-1-0 requires b, and c"]},
+            "critical libmamba Could not solve for environment specs\n",
+            NoSolution,
+            "linux-64: package a-1-0 requires b, and c$",
+        ),
+        (
+            {"exception_name": "CondaToSNonInteractiveError", "message": "not accepted"},
+            "",
+            EngineFailed,
+            r"failed: not accepted \(exit code 1\)$",
+        ),
+        (None, "mamba: command line broken\n", EngineFailed, "its answer is not JSON: mamba: comm"),
+    ],
+)
+def test_what_the_tool_that_it_runs_says_is_read(
+    ask: Asking,
+    tmp_path: Path,
+    *,
+    answer: dict[str, Any] | None,
+    stderr: str,
+    error: type[ResolveError],
+    said: str,
+) -> None:
+    """In the form of conda-lock 4, which writes it between words of its own: not all is a conflict."""
+    shown = f"    STDOUT:\n{json.dumps(answer, indent=2)}\n" if answer else ""
+    shown += f"    STDERR:\n{stderr}\n" if stderr else ""
+    text = (
+        f"Could not lock the environment for platform {HOST}\n{answer}\n    Command: ['x']\n{shown}"
+        "Traceback (most recent call last):\n  File x\n"
+        "subprocess.CalledProcessError: Command 'x' returned non-zero exit status 1.\n"
+    ).replace("URL", "http://channel.invalid/noarch/repodata.json")
+    program = tmp_path / "bin/conda-lock"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nif '--version' in sys.argv:\n"
+        f"    print('conda-lock, version 4.0.3'); sys.exit()\nsys.exit({text!r})\n"
+    )
+    program.chmod(0o755)
+    with pytest.raises(error, match=said) as caught:
+        ask(ask.spec(["rich"], ["low"]), patience=Patience(tries=1, silence=5))
+    assert caught.type is error
+    if error is EngineFailed:
+        assert "`mixed_resolver`" in str(caught.value.hint)

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,34 @@ def _run(kind: str, argv: list[str]) -> int:
     if not (asked.command == "create" and asked.dry_run and asked.json and asked.override_channels):
         print(f"this stand-in only does dry runs: {argv}", file=sys.stderr)
         return 2
-    answer, code = asyncio.run(_solve(kind, asked))
+    refused = _refused(asked.specs) if kind == "conda" else None
+    answer, code = (refused, 1) if refused else asyncio.run(_solve(kind, asked))
     if code and kind != "conda":
         print("critical libmamba Could not solve for environment specs", file=sys.stderr)
     print(json.dumps(answer, indent=2))
     return code
+
+
+def _refused(specs: list[str]) -> dict[str, Any] | None:
+    """What conda says of requirements that its solvers do not read, or that it cannot put together."""
+    builds: dict[str, str] = {}
+    for spec in specs:
+        keys = {match[1]: match[2] for match in re.finditer(r"(\w+)=['\"]([^'\"]*)", spec)}
+        head = spec.rpartition("::")[2].partition("[")[0]
+        if other := keys.keys() - {"version", "build", "channel", "subdir"}:
+            return _error("InvalidMatchSpec", f"Invalid spec '{spec}': it tries {sorted(other)}")
+        words = re.split(r"(?<=[\w*])={1,2}(?=[\w*])| +", head)
+        build = keys.get("build") or next(iter(words[2:]), "")
+        known = builds.setdefault(words[0], build) or build
+        if build and build != known:
+            both = f"{known!r}\n  - {build!r}"
+            return _error("ValueError", f"Incompatible component merge:\n  - {both}")
+        builds[words[0]] = known
+    return None
+
+
+def _error(name: str, text: str) -> dict[str, Any]:
+    return {"exception_name": name, "error": repr(text), "message": text}
 
 
 def _configured() -> dict[str, Any]:

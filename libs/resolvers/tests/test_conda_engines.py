@@ -793,6 +793,101 @@ def test_a_package_that_is_asked_for_by_its_hash(
         ask(spec_of(f"{place}#{'0' * 64}", channels=urls), engine)
 
 
+@every_engine
+@pytest.mark.slow
+def test_what_only_a_record_says_is_told_as_the_build_that_is_meant(
+    ask: Asking, engine: str, tree: tuple[str, str], channels: Channels
+) -> None:
+    """conda's libmamba solver refuses such keys by name, and old releases of mamba pass them over."""
+    urls = (*tree, channels.main.as_uri())
+    for text, build in (
+        ("gpu[build_number='0']", "cpu_0"),
+        ("gpu[version='>=1',build_number='>=1']", "cuda_0"),
+    ):
+        found = ask(spec_of(text, channels=urls, sys=("__cuda=12.4",)), engine)
+        assert [one.build for one in found.packages if one.name == "gpu"] == [build]
+    with pytest.raises(NoSolution) as caught:
+        ask(spec_of("gpu[build_number='7']", channels=urls), engine)
+    assert caught.type is NoSolution
+    assert "gpu[build_number='7']" in str(caught.value)
+
+
+@every_engine
+@pytest.mark.slow
+def test_what_should_stay_is_put_together_with_what_is_asked(
+    ask: Asking, engine: str, tree: tuple[str, str], channels: Channels
+) -> None:
+    """conda fails where two requirements of one package say builds that are not the same."""
+    urls = (*tree, channels.main.as_uri())
+    here = ("__cuda=12.4",)
+    old = ask(spec_of("gpu==1=cpu_0", channels=urls, sys=here), "rattler").packages
+    for key in ("held", "preferred"):
+        stay: dict[str, Any] = {key: {LINUX: old}}
+        kept = ask(spec_of("gpu=1=c*", channels=urls, sys=here), engine, **stay)
+        assert [one.build for one in kept.packages if one.name == "gpu"] == ["cpu_0"]
+    with pytest.raises(NoSolution):
+        ask(spec_of("gpu==1=cuda_0", channels=urls, sys=here), engine, held={LINUX: old})
+    moved = ask(spec_of("gpu==1=cuda_0", channels=urls, sys=here), engine, preferred={LINUX: old})
+    assert [one.build for one in moved.packages if one.name == "gpu"] == ["cuda_0"]
+    with pytest.raises(NoSolution):
+        ask(spec_of("gpu==1=cuda_0", "gpu==1=cpu_0", channels=urls, sys=here), engine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "text", "error"),
+    [
+        # mamba 1 writes for a person, whatever is asked of it, and a little JSON at its end.
+        (
+            "leaf",
+            (
+                "print('Could not solve for environment specs\\nThe following package could not be"
+                ' installed\\n└─ leaf >=3 does not exist.\\n\\n{\\n    "success": false\\n}\')'
+            ),
+            NoSolution,
+        ),
+        (
+            "nowhere",
+            "print('Encountered problems while solving:\\n  - nothing provides requested nowhere')",
+            UnknownPackage,
+        ),
+        # conda says of all that does not go together that there is no such package.
+        (
+            "leaf >=2",
+            (
+                "print(json.dumps({'exception_name': 'PackagesNotFoundInChannelsError',"
+                " 'packages': [\"leaf[version='>=2,==1']\"]}))"
+            ),
+            NoSolution,
+        ),
+        # mamba lets go of what names its channel and cannot be had, and says that all is well.
+        (
+            "leaf",
+            (
+                "print(json.dumps({'success': True, 'actions': {'LINK': [{'name': 'python',"
+                " 'version': '1', 'build': '0', 'channel': 'x'}]}})); sys.exit(0)"
+            ),
+            NoSolution,
+        ),
+    ],
+)
+def test_no_solution_in_each_form(
+    ask: Asking,
+    *,
+    tmp_path: Path,
+    tree: tuple[str, str],
+    channels: Channels,
+    asked: str,
+    text: str,
+    error: type[NoSolution],
+) -> None:
+    engine = program(tmp_path / "bin", "mamba", f"{text}; sys.exit(1)", "1.5.8")
+    with pytest.raises(NoSolution) as caught:
+        ask(spec_of(asked, channels=(*tree, channels.main.as_uri())), engine)
+    assert caught.type is error
+    assert asked.partition(" ")[0] in str(caught.value)
+
+
 CHANGES = {
     "no sha256": "del one['sha256']",
     "no URL": "one['url'] = ''",

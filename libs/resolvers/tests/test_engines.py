@@ -444,6 +444,22 @@ class TestPip:
             with pytest.raises(NoSolution, match=r"was withdrawn \(yanked\): broken"):
                 resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
 
+    def test_an_old_pip_tells_of_what_is_withdrawn(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As of what there is: pip 23.0 lists it with the rest, and takes none of it."""
+        said = (
+            "ERROR: Could not find a version that satisfies the requirement a (from versions: 1)\n"
+            "ERROR: No matching distribution found for a"
+        )
+        version = "print('pip 23.0') if '--version' in sys.argv else "
+        _program(tmp_path / "bin", "pip", f"{version}sys.exit({said!r})")
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        with FakeIndex(_A1) as index:
+            index.yank(_A1, "broken")
+            with pytest.raises(NoSolution, match=r"was withdrawn \(yanked\): broken"):
+                resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+
     def test_a_constraint_of_its_configuration_leads_there(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -575,6 +591,14 @@ def _program(folder: Path, name: str, text: str) -> Path:
             "failed: Configuration file contains invalid line 3.11 (exit code 1)",
         ),
         ("sys.exit(127)", "failed: it says nothing (exit code 127)"),
+        # Before 23.2 it prints what is wrong with its configuration.
+        (
+            (
+                "print('pip 23.0' if len(sys.argv) == 2 else 'An error occurred during configuration:"
+                " option x: wrong'); sys.exit(3 if len(sys.argv) > 2 else 0)"
+            ),
+            "failed: An error occurred during configuration: option x: wrong (exit code 3)",
+        ),
     ],
 )
 def test_a_program_that_will_not_do_is_named(

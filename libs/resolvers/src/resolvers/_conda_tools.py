@@ -32,6 +32,7 @@ from resolvers._conda_tools_answers import (
 )
 from resolvers._conda_tools_diagnosis import diagnose, unknown
 from resolvers._conda_tools_places import Places, told_channels
+from resolvers._conda_tools_told import left_out, told_specs
 from resolvers._network import named
 from resolvers._processes import Processes
 from resolvers._programs import find_program, readable, users_environment
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
     Ask = Callable[..., Any]
 
-__all__ = ["LEAST", "SETTING", "answers", "kind_of", "places_of", "records_of"]
+__all__ = ["LEAST", "SETTING", "answers", "kind_of", "overrides", "places_of", "records_of"]
 
 LEAST = {"micromamba": "1.4", "mamba": "1.4", "conda": "23.1"}
 """The oldest version of each that its answers are understood of."""
@@ -116,6 +117,17 @@ def records_of(
     return found
 
 
+def overrides(question: CondaQuestion) -> dict[str, str]:
+    """The variables that say what the target has, in place of this machine."""
+    virtual = {name: (version, build) for name, version, build in question.virtual}
+    told = {}
+    for name in _OVERRIDES:
+        version, build = virtual.get(name, ("", ""))
+        # Of a processor the build is what tells; nothing says that there is none of it.
+        told[f"CONDA_OVERRIDE_{name[2:].upper()}"] = build if name == "__archspec" else version
+    return told
+
+
 def places_of(
     question: CondaQuestion,
     program: ChosenProgram,
@@ -140,7 +152,7 @@ class _Tool:
         """Raise `UnsupportedRequest` for what there is no way to tell it."""
         hint = f"set {SETTING}"
         if question.exclude_newer:
-            raise UnsupportedRequest(f"{self.kind} knows no cut-off date", hint)
+            raise UnsupportedRequest(f"{self.kind} knows no cut-off date as it is meant here", hint)
         for name, version, build in question.virtual:
             if name not in (*_OVERRIDES, "__unix"):
                 text = f"{name}={version}={build}"
@@ -189,6 +201,7 @@ class _Tool:
     ) -> list[Record]:
         """What it would link."""
         context = self.context
+        specs = dict.fromkeys(told_specs(self.kind, question, stay, places, self._there))
         with tempfile.TemporaryDirectory() as work, self._netrc(question) as netrc:
             command = [
                 *(str(self.program.path), "create", "--dry-run", "--json", "--yes"),
@@ -196,7 +209,7 @@ class _Tool:
                 # Also those that a requirement names: not all of the family add them.
                 *(part for channel in told_channels(question) for part in ("--channel", channel)),
                 *(("--offline",) if context.offline else ()),
-                *dict.fromkeys((*question.told_specs.values(), *question.barred, *stay)),
+                *specs,
             ]
             done = self._run(
                 f"{self.kind} create --dry-run {question.platform}",
@@ -208,11 +221,17 @@ class _Tool:
         # Some say that they succeeded, and end otherwise.
         if data is None or done.returncode or not data.get("success"):
             error = diagnose(self.kind, data, done, question, context)
-            if isinstance(error, NoSolution):
-                there = places.at()
-                error = unknown(error, there, context, partial(self._there, there))
-            raise error
-        return linked(data, self.kind)
+        else:
+            found = linked(data, self.kind)
+            # mamba lets go of what names a channel and cannot be had.
+            lacking = left_out(question, [str(one["name"]) for one in found])
+            if not lacking:
+                return found
+            error = NoSolution(question.platform, f"{self.kind} leaves out {', '.join(lacking)}")
+        if isinstance(error, NoSolution):
+            there = places.at()
+            error = unknown(error, there, context, partial(self._there, there))
+        raise error
 
     def look(
         self,
@@ -250,11 +269,7 @@ class _Tool:
             for name, value in users_environment().items()
             if not name.startswith("CONDA_OVERRIDE_")
         }
-        virtual = {name: (version, build) for name, version, build in question.virtual}
-        for name in _OVERRIDES:
-            version, build = virtual.get(name, ("", ""))
-            # Of a processor the build is what tells; nothing says that there is none of it.
-            env[f"CONDA_OVERRIDE_{name[2:].upper()}"] = build if name == "__archspec" else version
+        env |= overrides(question)
         for prefix in ("CONDA", "MAMBA"):
             env |= {
                 # pip is there where it is asked for.

@@ -31,6 +31,13 @@ __all__ = ["diagnose", "is_cut_off", "unknown"]
 # What kind of failure it is, by the names that conda gives to its own.
 _UNSOLVABLE = re.compile(r"Unsatisfiable|SpecsConfigurationConflict|ResolvePackageNotFound")
 _NOT_FOUND = re.compile(r"PackagesNotFound|ResolvePackageNotFound")
+# What conda says where it puts together what is asked of one package, and mamba 1 in place of JSON.
+_APART = "Incompatible component merge"
+_SIDES = re.compile(r"- +\\*'([^'\\]+)")
+_IN_WORDS = re.compile(
+    r"^(?:Encountered problems while solving|Could not solve for environment specs).*\n",
+    re.MULTILINE,
+)
 _NETWORK = re.compile(r"HTTP|Connection|SSL|Proxy|Timeout|Unavailable|InvalidChannel|Offline")
 _URL = re.compile(r"(?:https?|file)://[^\s<>'\"`]+")
 # For releases that say it in a sentence of theirs alone, each otherwise.
@@ -55,6 +62,9 @@ def diagnose(
     """The error that an answer without packages means: in JSON, or in none."""
     log = redact(f"{done.stdout}\n{done.stderr}".strip())
     said = redact("\n".join((done.stderr.strip(), *_logged(data or {}))).strip())
+    reason = _unsolved(data or {}, done.stdout)
+    if reason is not None:
+        return _unsolvable(reason or "it does not say why", question, context)
     if data is None:
         if is_cut_off(done.stdout):
             reason = f"its answer ends early, after {len(done.stdout)} characters"
@@ -63,10 +73,6 @@ def diagnose(
         return _by_network(said, question) or EngineFailed(
             kind, reason + ended(done), log, _by_itself(kind)
         )
-    if data.get("solver_problems"):
-        problems = _listed(data["solver_problems"])
-        texts = [redact(" ".join(str(one).split())) for one in problems]
-        return _unsolvable("; ".join(texts) or "it does not say why", question, context)
     name = str(data.get("exception_name") or "")
     text = redact(str(data.get("message") or data.get("error") or ""))
     if _NOT_FOUND.search(name):
@@ -75,8 +81,6 @@ def diagnose(
         return UnknownPackage(
             question.platform, reason, _asked(reason, question, context), "check the name"
         )
-    if _UNSOLVABLE.search(name):
-        return _unsolvable(text, question, context)
     if _NETWORK.search(name):
         return _by_network(text, question) or IndexUnreachable(
             ", ".join(question.told_channels), _first(text)
@@ -89,6 +93,20 @@ def diagnose(
     return _by_network(said, question) or EngineFailed(
         kind, reason + ended(done), log, _by_itself(kind)
     )
+
+
+def _unsolved(data: Mapping[str, Any], stdout: str) -> str | None:
+    """Why nothing serves, by what it says of that in any of its forms; None where it does not."""
+    if problems := _listed(data.get("solver_problems") or ()):
+        return "; ".join(redact(" ".join(str(one).split())) for one in problems)
+    if told := _IN_WORDS.split(stdout.partition("\n{")[0])[1:]:
+        return redact("\n".join(told).strip())
+    text = redact(str(data.get("message") or data.get("error") or ""))
+    if _UNSOLVABLE.search(name := str(data.get("exception_name") or "")):
+        return None if _NOT_FOUND.search(name) else text
+    if _APART in text:
+        return f"no package is both {' and '.join(_SIDES.findall(text))}"
+    return None
 
 
 def is_cut_off(stdout: str) -> bool:
@@ -138,6 +156,9 @@ def unknown(
             reason = f"there is no {question.specs[unmatched[0]]}"
             hint = f"there is `{name}` {', '.join([*versions][:_SHOWN])}"
             return NoSolution(question.platform, reason, _asked(reason, question, context), hint)
+        # There is each by itself: what is not there is one that goes with the rest.
+        if isinstance(error, UnknownPackage):
+            return NoSolution(question.platform, error.reason, error.asked)
     return error
 
 

@@ -69,7 +69,8 @@ def diagnose(
         or _failed_build(stdout, stderr, question)
         or _not_there(stdout, stderr, question, lines)
         or _conflict(stdout, stderr, question)
-        or EngineFailed("pip", _last(stderr) + ended(done), log, BY_ITSELF)
+        # Old releases print what is wrong with their configuration.
+        or EngineFailed("pip", _last(stderr.strip() or stdout) + ended(done), log, BY_ITSELF)
     )
 
 
@@ -176,14 +177,15 @@ def _not_there(
             "ask for another Python, or for other versions",
         )
     versions, hint = f"there is {none[2]}", None
-    # What is withdrawn, or lies where its configuration does not look, it does not tell of either.
-    if none[2] == "none":
+    # What is withdrawn old releases tell of, and others do not.
+    if all(file.yanked is not None for file in known):
+        why = next(filter(None, (file.yanked for file in known)), "")
+        versions = "what there is was withdrawn (yanked)" + (f": {why}" if why else "")
+        hint = "ask for such a version by `==`, if you must have it"
+    # What lies where its configuration does not look, it does not tell of either.
+    elif none[2] == "none":
         versions, hint = f"pip finds no file for {platform}", BY_ITSELF
-        if all(file.yanked is not None for file in known):
-            why = next(filter(None, (file.yanked for file in known)), "")
-            versions = "what there is was withdrawn (yanked)" + (f": {why}" if why else "")
-            hint = "ask for such a version by `==`, if you must have it"
-        elif _LOOKS not in stdout and any(file.place.startswith("http") for file in known):
+        if _LOOKS not in stdout and any(file.place.startswith("http") for file in known):
             versions = "pip asks no index"
             hint = f"`no-index` is in its configuration, it seems; {BY_ITSELF}"
         elif not any(file.is_wheel for file in known):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from dataclasses import replace
@@ -13,19 +12,21 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from envid.redaction import redact
 from envid.spec import Source
 from pkgcache.web.credentials import BESIDE
 from pkgcache.web.watch import Watch
+from resolvers._conda_lock_diagnosis import CONDA_LOCK_SETTING, failure
 from resolvers._conda_question import CondaQuestion
 from resolvers._conda_solve import ask_channels
-from resolvers._conda_tools import LEAST, kind_of, places_of, records_of
+from resolvers._conda_tools import LEAST, kind_of, overrides, places_of, records_of
 from resolvers._conda_tools_diagnosis import unknown
 from resolvers._conda_tools_places import told_channels
+from resolvers._conda_tools_told import told_specs
 from resolvers._index import PUBLIC_INDEX
 from resolvers._markers import Markers
+from resolvers._network import named
 from resolvers._processes import Processes
-from resolvers._programs import ended, find_program, readable, users_environment
+from resolvers._programs import find_program, readable, users_environment
 from resolvers._python_choice import open_minors
 from resolvers._question import local_source, plain_requirement
 from resolvers.channels import CHANNEL_ALIAS, split_channel
@@ -50,11 +51,7 @@ __all__ = ["CONDA_LOCK_SETTING", "LEAST_CONDA_LOCK", "CondaLockResolver", "famil
 
 LEAST_CONDA_LOCK = "4.0"
 """The oldest conda-lock that asks no index but the one that it is told of."""
-CONDA_LOCK_SETTING = "`mixed_resolver` to `joint`"
-"""The setting that chose it, and what that is without."""
 _SILENCES = 120
-_POETRY = re.compile(r"SolverProblemError: (Because .*?version solving failed)", re.DOTALL)
-_NOT_FOUND = re.compile(r"PackageNotFound(?:Error)?: Package (\S+) \((\S+)\) not found")
 
 
 class CondaLockResolver:
@@ -207,9 +204,13 @@ class _Locking:
             self._spec, platform, self._context, alias=self._alias, format_=".conda"
         )
         with tempfile.TemporaryDirectory() as work, Watch(self._context.telling_patience) as watch:
+            ask = partial(ask_channels, self._worker)
+            there = partial(records_of, context=self._context, ask=ask)
+            places = places_of(question, self._tool, self._context, self._processes, ask)
+            told = told_specs(kind_of(self._tool.name), question, (), places, there)
             files = {
                 # What JSON has, YAML has as well.
-                "environment.yml": self._asked(question, python),
+                "environment.yml": self._asked(question, [*told], python),
                 "virtual.yml": {"subdirs": {platform: {"packages": _virtual(question)}}},
                 "names.json": {
                     pypi: {"conda_name": conda, "pypi_name": pypi}
@@ -220,15 +221,13 @@ class _Locking:
                 (Path(work) / name).write_text(json.dumps(data), encoding="utf-8")
             done = self._run(platform, question, Path(work), watch.environment)
             lock = Path(work) / "conda-lock.yml"
-            ask = partial(ask_channels, self._worker)
-            places = places_of(question, self._tool, self._context, self._processes, ask)
             if done.returncode or not lock.is_file():
-                error = _failure(readable(done), question)
+                kind = kind_of(self._tool.name)
+                error = failure(kind, readable(done), question, self._context)
                 if isinstance(error, NoSolution):
                     where = places.at()
-                    there = partial(records_of, where, context=self._context, ask=ask)
-                    raise unknown(error, where, self._context, there)
-                raise error
+                    error = unknown(error, where, self._context, partial(there, where))
+                raise named(error, self._context, watch.faults)
             # Beside, so that it stands while it is read, and for who wonders.
             path = shutil.move(lock, self._folder / f"{platform}.conda-lock.yml")
             return Path(path), places
@@ -253,7 +252,8 @@ class _Locking:
                     *("--virtual-package-spec", "virtual.yml", "--strip-auth"),
                     *("--pypi_to_conda_lookup_file", "names.json", "--lockfile", "conda-lock.yml"),
                 ),
-                environment={**users_environment(), **network, **priority},
+                # Its first releases do not tell the tool of virtual packages by this way, too.
+                environment={**users_environment(), **network, **priority, **overrides(question)},
                 directory=work,
                 limit=limit,
             )
@@ -264,9 +264,11 @@ class _Locking:
                 hint=f"set {CONDA_LOCK_SETTING}",
             ) from None
 
-    def _asked(self, question: CondaQuestion, python: str) -> dict[str, object]:
+    def _asked(
+        self, question: CondaQuestion, told: Sequence[str], python: str
+    ) -> dict[str, object]:
         """An environment.yml."""
-        conda = [*question.told_specs.values(), *([f"python {python}"] if python else [])]
+        conda = [*told, *([f"python {python}"] if python else [])]
         if python:
             conda.remove(next(text for text in conda if text.partition(" ")[0] == "python"))
         indexes = [source.url for source in self._spec.sources if source.kind == "index"]
@@ -316,34 +318,6 @@ def _virtual(question: CondaQuestion) -> dict[str, str]:
         name: f"{version} {build}" if build != "0" else version
         for name, version, build in question.virtual
     }
-
-
-def _failure(done: CompletedProcess[str], question: CondaQuestion) -> EngineFailed | NoSolution:
-    """The error that a run without a lock means."""
-    log = redact(f"{done.stdout}\n{done.stderr}".strip())
-    if poetry := _POETRY.search(log):
-        said = " ".join(poetry[1].split()).replace("-dummy-package- depends on", "you ask for")
-        return NoSolution(question.platform, said)
-    if absent := _NOT_FOUND.search(log):
-        name, version = absent.groups()
-        return NoSolution(
-            question.platform,
-            f"conda-lock finds no `{name}` {version} on the index",
-            hint="what conda has, the index must have in the same version, and the public one must"
-            f" answer at `/pypi/NAME/VERSION/json`; or set {CONDA_LOCK_SETTING}",
-        )
-    after = log.partition("Could not lock the environment")[2].partition("\n")[2]
-    if after:
-        # What the tool that it ran said stands between its own words.
-        said = " ".join(after.partition("    Command:")[0].split())
-        return NoSolution(question.platform, said or "the conda side has none")
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return EngineFailed(
-        "conda-lock",
-        (lines[-1][:300] if lines else "it says nothing") + ended(done),
-        log,
-        f"set {CONDA_LOCK_SETTING}",
-    )
 
 
 def _channels(pins: Pins, places: Places) -> Mapping[str, str]:
