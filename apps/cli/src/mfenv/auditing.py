@@ -30,8 +30,8 @@ class AuditedEnv:
     def unasked(self) -> dict[tuple[str, str], list[str]]:
         """The names of packages that could not be asked about, by what and for what reason."""
         names: dict[tuple[str, str], list[str]] = {}
-        for one in self.unaudited:
-            names.setdefault((one.what, one.reason), []).append(one.package.name)
+        for gap in self.unaudited:
+            names.setdefault((gap.what, gap.reason), []).append(gap.package.name)
         return names
 
     def to_dict(
@@ -51,8 +51,8 @@ class AuditedEnv:
                 for finding in self.findings
             ],
             "unaudited": [
-                {**package_document(one.package), "what": one.what, "reason": one.reason}
-                for one in self.unaudited
+                {**package_document(gap.package), "what": gap.what, "reason": gap.reason}
+                for gap in self.unaudited
             ],
         }
 
@@ -77,8 +77,8 @@ def audit(site: Site, answers: Answers, envs: Sequence[ResolvedEnv]) -> tuple[Au
 
     site.check_may_ask("what is known against packages")
     context = context_of(site, answers.prepared(again(envs)))
-    found = auditing.audit(site.worker, envs, context, alias=channel_alias(site))
+    audits = auditing.audit(site.worker, envs, context, alias=channel_alias(site))
     return tuple(
-        AuditedEnv(env=env, findings=one.findings, unaudited=one.unaudited)
-        for env, one in zip(envs, found, strict=True)
+        AuditedEnv(env=env, findings=answer.findings, unaudited=answer.unaudited)
+        for env, answer in zip(envs, audits, strict=True)
     )

@@ -33,7 +33,7 @@ class Comparison:
 
     @property
     def differ(self) -> bool:
-        return any(one.differ for one in self.compared)
+        return any(pair.differ for pair in self.compared)
 
 
 class Comparisons:
@@ -62,7 +62,9 @@ class Comparisons:
     ) -> Comparison:
         """See `Environments.compare`."""
         first, second = part(before), part(after)
-        if environment and not any(one.is_file and is_own(_path(one)) for one in (first, second)):
+        if environment and not any(
+            side.is_file and is_own(_path(side)) for side in (first, second)
+        ):
             raise InvalidRequest(
                 f"`{environment}` would be an environment of an mfenv.lock, and there is none here",
                 "leave out `--environment`",
@@ -71,9 +73,9 @@ class Comparisons:
         if first.is_file:
             other = self._side(second, platforms, environment)
             return _compared(self._side(first, _of(other, platforms), environment), other)
-        one = self._side(first, platforms, environment)
-        wanted = _of(one, platforms) if second.is_file else platforms
-        return _compared(one, self._side(second, wanted, environment))
+        own = self._side(first, platforms, environment)
+        wanted = _of(own, platforms) if second.is_file else platforms
+        return _compared(own, self._side(second, wanted, environment))
 
     def _side(self, named: NamedSide, platforms: Sequence[str], environment: str | None) -> Side:
         if not named.is_file:
@@ -135,13 +137,13 @@ def _of(side: Side, platforms: Sequence[str]) -> Sequence[str]:
 
 def _of_lock(name: str, prepared: Prepared) -> Side:
     """What a lock of another tool says to be there, as far as it says it itself."""
-    found = {
+    chosen = {
         # A description must have one. What a lock does not say is not compared: see `_comparable`.
         platform: (pins.python or "3.0", pins.packages)
         for platform, pins in prepared.pins.items()
     }
-    envs = ResolvedEnv.co_resolve(prepared.spec, found, resolved_by=name)
-    left = sorted({one.name for pins in prepared.pins.values() for one in pins.sources})
+    envs = ResolvedEnv.co_resolve(prepared.spec, chosen, resolved_by=name)
+    left = sorted({source.name for pins in prepared.pins.values() for source in pins.sources})
     notes = [f"`{name}` does not say which file it is of: {', '.join(left)}"] if left else []
     return Side(name=name, envs=envs, lock=True, unsaid=frozenset(left), notes=tuple(notes))
 
@@ -155,12 +157,12 @@ def _compared(before: Side, after: Side) -> Comparison:
         )
     if side := next((side for side in (before, after) if side.asked), None):
         other = after if side is before else before
-        found = [
+        compared = [
             compare_asked(env, side.asked, side.places.get(env.platform, {}), after=side is after)
             for env in other.envs
             if side.asked
         ]
-        return Comparison(compared=tuple(found), notes=notes)
+        return Comparison(compared=tuple(compared), notes=notes)
     both, more = pairs(before, after)
     lock = before.lock or after.lock
     compared = [compare(*_comparable(before, after, *pair), with_asked=not lock) for pair in both]

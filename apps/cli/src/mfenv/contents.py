@@ -139,5 +139,5 @@ def holders(database: Database, name: str) -> Iterator[HeldPackage]:
     pattern = re.compile(rf"\n{letters}((?:\t[^\t\n]*){{4}})(?=\n)")
     for *env_id, packages in rows:
         if is_env_id(env_id) and isinstance(packages, str):
-            for found in pattern.finditer(packages):
-                yield HeldPackage(EnvId(*env_id), *found[1].split("\t")[1:])
+            for match in pattern.finditer(packages):
+                yield HeldPackage(EnvId(*env_id), *match[1].split("\t")[1:])

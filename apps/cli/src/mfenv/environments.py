@@ -306,8 +306,8 @@ class Environments:
         from mfenv.reporting.overview import overview
 
         envs = {name: self.find(name, platforms) for name in names}
-        every = [env for found in envs.values() for env in found]
-        asked = [one for name in envs for one in self.audit(name, platforms)] if audited else None
+        every = [env for of_name in envs.values() for env in of_name]
+        asked = [env for name in envs for env in self.audit(name, platforms)] if audited else None
         return overview(envs, self.aliases_of, self.licences(every), audited=asked)
 
     def licences(self, envs: Iterable[ResolvedEnv]) -> dict[Package, str]:

@@ -24,9 +24,9 @@ def exported(
     """See `Environments.export`; those of `every` platform are meant, and absent ones noted."""
     packages = {p for env in envs for p in env.packages} if form in LICENSED else ()
     licences = licences_of(packages, site.cache) if packages else {}
-    found = export(envs, form, asked=asked, licences=licences)
+    file = export(envs, form, asked=asked, licences=licences)
     absent = sorted(set(envs[0].co_resolved) - {env.platform for env in envs})
     if not every or not absent:
-        return found
+        return file
     note = f"resolved together with it, and neither known here nor exported: {', '.join(absent)}"
-    return replace(found, notes=(*found.notes, note))
+    return replace(file, notes=(*file.notes, note))

@@ -106,11 +106,11 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """As click has it, but with whole sentences: a shell cuts what its window has no room for."""
-        found = super().shell_complete(ctx, incomplete)
-        for item in found:
+        items = super().shell_complete(ctx, incomplete)
+        for item in items:
             if command := self.get_command(ctx, item.value):
                 item.help = command.get_short_help_str(sys.maxsize)
-        return found
+        return items
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

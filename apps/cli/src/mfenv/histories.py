@@ -45,17 +45,17 @@ def history(registry: Registry, finder: Finder, alias: Alias) -> tuple[Meaning, 
     except UnknownEnvironment:
         if not registry.meanings(str(alias)):
             raise
-    found = [
+    meanings = [
         Meaning(target=given.target, back=back, at=given.at, by=given.by)
         for given, back in past.numbered(registry.meanings(str(alias)))
     ]
     # The one before may be further down: what was taken away was nothing in between.
     before: FullRef | None = None
-    for number in reversed(range(len(found))):
-        if target := found[number].target:
-            found[number] = replace(found[number], changes=_changes(registry, before, target))
+    for number in reversed(range(len(meanings))):
+        if target := meanings[number].target:
+            meanings[number] = replace(meanings[number], changes=_changes(registry, before, target))
             before = target
-    return tuple(found)
+    return tuple(meanings)
 
 
 def _changes(
@@ -67,10 +67,10 @@ def _changes(
 
 def _known(registry: Registry, target: FullRef) -> tuple[ResolvedEnv, ...]:
     try:
-        found = (
+        envs = (
             registry.environment(EnvId(*target, platform))
             for platform in registry.platforms(*target)
         )
-        return tuple(env for env in found if env)
+        return tuple(env for env in envs if env)
     except DamagedRow:
         return ()

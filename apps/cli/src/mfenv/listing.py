@@ -69,7 +69,9 @@ def listed(site: Site, limit: int | None, meant: Filter) -> list[EnvRow]:
     else:
         if meant.sort == "size":
             contents.complete(registry, registry.environment)
-        holding = {one.env_id for one in _holders(site, meant.package)} if meant.package else None
+        holding = (
+            {holder.env_id for holder in _holders(site, meant.package)} if meant.package else None
+        )
         rows = [row for row in registry.rows() if _is_meant(row, meant, holding)]
         if order := _ORDERS.get(meant.sort):
             rows.sort(key=order, reverse=True)

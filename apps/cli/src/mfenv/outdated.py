@@ -150,8 +150,8 @@ def _rows(
 
 
 def _held(newer: Newer, graph: Graph) -> list[HoldReason]:
-    found = [_named(holder, graph) for holder in newer.held_by]
-    return found or [HoldReason(by="unknown", text="")]
+    reasons = [_named(holder, graph) for holder in newer.held_by]
+    return reasons or [HoldReason(by="unknown", text="")]
 
 
 def _named(holder: Holder, graph: Graph) -> HoldReason:

@@ -80,8 +80,8 @@ class Publisher:
 
     def _alike(self, envs: Sequence[ResolvedEnv]) -> list[EnvId]:
         """Environments that the store was known to have and that share packages with `envs`."""
-        found = (contents.alike(self._registry, env, self._site.store_url) for env in envs)
-        return [*dict.fromkeys(chain.from_iterable(found))]
+        alike = (contents.alike(self._registry, env, self._site.store_url) for env in envs)
+        return [*dict.fromkeys(chain.from_iterable(alike))]
 
     def _transmuting(self) -> Transmuting:
         from pkgcache.share.shared import Transmuting

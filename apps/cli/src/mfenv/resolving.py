@@ -56,7 +56,7 @@ def names_there(names: Iterable[str], envs: Iterable[ResolvedEnv]) -> tuple[str,
     Raises `InvalidRequest` for what is in none of them.
     """
     there = {package.name for env in envs for package in env.packages}
-    found = []
+    spelt = []
     for name in names:
         called = there & {name, name.lower(), normal_name(name)}
         if not called:
@@ -67,8 +67,8 @@ def names_there(names: Iterable[str], envs: Iterable[ResolvedEnv]) -> tuple[str,
                 f"there is no package `{name}` to update",
                 f"did you mean `{near[0]}`?" if near else "name one that is there already",
             )
-        found += sorted(called)
-    return tuple(found)
+        spelt += sorted(called)
+    return tuple(spelt)
 
 
 def foresee(site: Site, prepared: Prepared) -> None:

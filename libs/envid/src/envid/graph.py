@@ -38,7 +38,7 @@ def needs_of(packages: Iterable[Package]) -> dict[Key, tuple[Key, ...]]:
     there = {(package.kind, package.name): package for package in packages}
     conda = {normal_name(name): (kind, name) for kind, name in there if kind == "conda"}
 
-    def found(package: Package, name: str) -> Key | None:
+    def need_of(package: Package, name: str) -> Key | None:
         own = (package.kind, name)
         if own in there:
             return own
@@ -49,7 +49,7 @@ def needs_of(packages: Iterable[Package]) -> dict[Key, tuple[Key, ...]]:
             dict.fromkeys(
                 need
                 for name in package.depends
-                if (need := found(package, name)) is not None and need != key
+                if (need := need_of(package, name)) is not None and need != key
             )
         )
         for key, package in there.items()

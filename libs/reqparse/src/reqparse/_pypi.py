@@ -69,14 +69,14 @@ def pypi_requirement(text: str, *, base: str, editable: bool = False) -> Require
 
 def _simple_specifier(text: str) -> str | None:
     """Releases that are compared, as `packaging` spells them; None for what is left to it."""
-    found: dict[str, str] = {}
+    by_operator: dict[str, str] = {}
     for clause in text.split(",") if text else ():
         parts = re.fullmatch(_CLAUSE, clause)
         # Of two clauses with one operator, one may say what the other says.
-        if not parts or parts[1] in found or (parts[1] == "~=" and "." not in parts[2]):
+        if not parts or parts[1] in by_operator or (parts[1] == "~=" and "." not in parts[2]):
             return None
-        found[parts[1]] = parts[2]
-    return ",".join(sorted(map("".join, found.items())))
+        by_operator[parts[1]] = parts[2]
+    return ",".join(sorted(map("".join, by_operator.items())))
 
 
 def _is_reference(text: str) -> bool:

@@ -184,7 +184,7 @@ class Selection:
         """Refuse what was chosen of things that this kind of lock does not have."""
         # A choice that says nothing is right for every kind, whatever its fields are by default.
         nothing = Choice()
-        for name in (one.name for one in fields(Choice)):
+        for name in (attribute.name for attribute in fields(Choice)):
             if name not in names and getattr(self.choice, name) != getattr(nothing, name):
                 text = f"{self.lock.kind} has no {_WORDS[name]} to choose from"
                 self.problem(self.lock.origin, text, "leave that choice out")

@@ -168,8 +168,8 @@ class Workspace:
         for pattern in patterns.texts():
             # A name with no glob in it is taken as it is, whatever characters it has.
             plain = not _GLOB.search(pattern)
-            found = [pattern] if plain else glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 - as above
-            matched.update(dict.fromkeys(join(root, place) for place in sorted(found)))
+            matches = [pattern] if plain else glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 - as above
+            matched.update(dict.fromkeys(join(root, place) for place in sorted(matches)))
         return list(matched)
 
     def _read(self, place: str) -> Node:

@@ -96,9 +96,9 @@ def pythons(locked: RequirementSet, choice: Choice = Choice()) -> LockPythons:  
     return LockPythons(
         requires=tuple(dict.fromkeys(python.specifier for python in (*locked.python, *of_groups))),
         pinned={
-            platform: tuple(sorted(found, key=lambda package: package.name))
-            for platform, found in sorted(pinned.items())
-            if any(package.name == "python" and package.version for package in found)
+            platform: tuple(sorted(packages, key=lambda package: package.name))
+            for platform, packages in sorted(pinned.items())
+            if any(package.name == "python" and package.version for package in packages)
         },
     )
 

@@ -139,7 +139,7 @@ async def newest(
         spec = _spec(text)
         if spec and spec.name.normalized != by:
             by_name.setdefault(spec.name.normalized, []).append((by, text, spec))
-    found = {}
+    answer = {}
     for name, version in names.items():
         # Strictly, the channel that a package comes from is the only one that is looked at for it.
         only = (
@@ -157,7 +157,7 @@ async def newest(
         last = max((record.version for record in own), default=None)
         if last and last > rattler.Version(version):
             newest_builds = [record for record in own if record.version == last]
-            found[name] = {
+            answer[name] = {
                 "version": str(last),
                 "holders": [
                     (by, text)
@@ -169,7 +169,7 @@ async def newest(
                     (_unmet(record, there, channels.virtual) for record in newest_builds), key=len
                 ),
             }
-    return found
+    return answer
 
 
 @asking
@@ -182,7 +182,7 @@ async def listed(
 
     Of each channel that has one, its URL, and the digests there.
     """
-    found = []
+    answer = []
     wanted = {(subdir, filename) for _, subdir, filename in files}
     for record in await channels.records(sorted({name for name, _, _ in files})):
         # Of a build that has both formats the gateway shows the newer alone.
@@ -190,18 +190,18 @@ async def listed(
         both = [record]
         if (str(record.subdir), older) in wanted:
             both.append(await channels.as_tar_bz2(record))
-        found += [
+        answer += [
             {
-                "channel": (one.channel or "").rstrip("/"),
-                "subdir": str(one.subdir),
-                "filename": one.file_name,
-                "sha256": one.sha256.hex() if one.sha256 else None,
-                "md5": one.md5.hex() if one.md5 else None,
+                "channel": (record.channel or "").rstrip("/"),
+                "subdir": str(record.subdir),
+                "filename": record.file_name,
+                "sha256": record.sha256.hex() if record.sha256 else None,
+                "md5": record.md5.hex() if record.md5 else None,
             }
-            for one in both
-            if (str(one.subdir), one.file_name) in wanted
+            for record in both
+            if (str(record.subdir), record.file_name) in wanted
         ]
-    return found
+    return answer
 
 
 def _unmet(

@@ -61,10 +61,10 @@ def failure(
 
 def _of_tool(said: str) -> CompletedProcess[str]:
     """What the tool wrote, by what conda-lock tells of it."""
-    found = (
+    sections = (
         re.search(_SECTION.format(name), said, re.MULTILINE | re.DOTALL)
         for name in ("STDOUT", "STDERR")
     )
-    stdout, stderr = (section[1] if section else "" for section in found)
+    stdout, stderr = (section[1] if section else "" for section in sections)
     status = _STATUS.search(said)
     return CompletedProcess((), int(status[1]) if status else 1, stdout, stderr)

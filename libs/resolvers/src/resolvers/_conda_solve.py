@@ -150,7 +150,9 @@ def _answers(
         raise EngineFailed("py-rattler", "it is not installed", hint=hint)
     name = "py-rattler" if context.conda_engine == "rattler" else context.conda_engine
     urls = ", ".join(map(redact, _channels(questions)))
-    _log.info("%s asks %s for %s", name, urls, ", ".join(one.platform for one in questions))
+    _log.info(
+        "%s asks %s for %s", name, urls, ", ".join(question.platform for question in questions)
+    )
     if context.conda_engine != "rattler":
         # Of other engines, only the one that was chosen is ever loaded.
         from resolvers import _conda_tools
@@ -214,7 +216,7 @@ def conda_newer(
     What excludes it is looked for in the spec and in what was `chosen` for it.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    found = ask_channels(
+    answer = ask_channels(
         worker,
         _NEWEST,
         question,
@@ -231,7 +233,7 @@ def conda_newer(
             ),
             needs=tuple((other, text) for other, text in newer["needs"]),
         )
-        for name, newer in found.items()
+        for name, newer in answer.items()
     }
 
 
@@ -249,7 +251,7 @@ def conda_listed(
     Raises `ResolveError`.
     """
     question = CondaQuestion.make(spec, platform, context, alias=alias, format_=_FORMATS[0])
-    found = ask_channels(
+    answer = ask_channels(
         worker,
         _LISTED,
         question,
@@ -258,11 +260,11 @@ def conda_listed(
     )
     return {
         (
-            question.channels.get(one["channel"], one["channel"]),
-            one["subdir"],
-            one["filename"],
-        ): Hashes(sha256=one["sha256"], md5=one["md5"])
-        for one in found
+            question.channels.get(file["channel"], file["channel"]),
+            file["subdir"],
+            file["filename"],
+        ): Hashes(sha256=file["sha256"], md5=file["md5"])
+        for file in answer
     }
 
 

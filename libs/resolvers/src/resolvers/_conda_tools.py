@@ -113,8 +113,8 @@ def records_of(
     question: CondaQuestion, names: Sequence[str], context: ResolveContext, ask: Ask
 ) -> list[Record]:
     """All builds that the channels of a question have of some packages; raises `ResolveError`."""
-    found: list[Record] = ask(_RECORDS, question, context, names=names)
-    return found
+    answer: list[Record] = ask(_RECORDS, question, context, names=names)
+    return answer
 
 
 def overrides(question: CondaQuestion) -> dict[str, str]:
@@ -222,11 +222,11 @@ class _Tool:
         if data is None or done.returncode or not data.get("success"):
             error = diagnose(self.kind, data, done, question, context)
         else:
-            found = linked(data, self.kind)
+            records = linked(data, self.kind)
             # mamba lets go of what names a channel and cannot be had.
-            lacking = left_out(question, [str(one["name"]) for one in found])
+            lacking = left_out(question, [str(record["name"]) for record in records])
             if not lacking:
-                return found
+                return records
             error = NoSolution(question.platform, f"{self.kind} leaves out {', '.join(lacking)}")
         if isinstance(error, NoSolution):
             there = places.at()
@@ -335,7 +335,7 @@ class _Tool:
         complete = []
         for each in records:
             # Where several channels have a build, the one that is asked first counts.
-            own = next((one for one in there if is_same(one, each)), None)
+            own = next((record for record in there if is_same(record, each)), None)
             if each in lacking and own:
                 source = each["source"] or places.source(own["channel"])
                 depends = each["depends"] or own["depends"]
@@ -354,15 +354,15 @@ class _Tool:
         """Raise `RequirementsUnmet` where an answer is none to the question."""
         # Read is what it names: what else its configuration has may lie where nobody can read it.
         where = places.at({each["channel"] for each in records})
-        found = self.ask(_VERIFY, where, self.context, records=records)
+        unmet = self.ask(_VERIFY, where, self.context, records=records)
         channels = {each["name"]: each["channel"] for each in records}
         for text in question.told_specs.values():
             channel, own = split_channel(text)
             lies = channels.get(package_name(own))
             if channel and lies and not places.lies_in(lies, channel):
-                found.append(f"`{text}` is asked for, and there is one from {lies}")
-        if found:
-            error = RequirementsUnmet(question.platform, tuple(found))
+                unmet.append(f"`{text}` is asked for, and there is one from {lies}")
+        if unmet:
+            error = RequirementsUnmet(question.platform, tuple(unmet))
             error.hint = f"{self.kind} may be configured otherwise; or set {SETTING}"
             raise error
 

@@ -76,7 +76,7 @@ def diagnose(
     name = str(data.get("exception_name") or "")
     text = redact(str(data.get("message") or data.get("error") or ""))
     if _NOT_FOUND.search(name):
-        names = [redact(str(one)) for one in _listed(data.get("packages") or ())]
+        names = [redact(str(package)) for package in _listed(data.get("packages") or ())]
         reason = "there is no " + " and no ".join(names) if names else _first(text)
         return UnknownPackage(
             question.platform, reason, _asked(reason, question, context), "check the name"
@@ -98,7 +98,7 @@ def diagnose(
 def _unsolved(data: Mapping[str, Any], stdout: str) -> str | None:
     """Why nothing serves, by what it says of that in any of its forms; None where it does not."""
     if problems := _listed(data.get("solver_problems") or ()):
-        return "; ".join(redact(" ".join(str(one).split())) for one in problems)
+        return "; ".join(redact(" ".join(str(problem).split())) for problem in problems)
     if told := _IN_WORDS.split(stdout.partition("\n{")[0])[1:]:
         return redact("\n".join(told).strip())
     text = redact(str(data.get("message") or data.get("error") or ""))
@@ -120,8 +120,8 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _logged(data: Mapping[str, Any]) -> Iterator[str]:
     """What micromamba has logged, which it may write into its answer in place of standard error."""
-    for one in _listed(data.get("log_records") or ()):
-        text = one.get("message") or one.get("msg") if isinstance(one, dict) else one
+    for record in _listed(data.get("log_records") or ()):
+        text = record.get("message") or record.get("msg") if isinstance(record, dict) else record
         if isinstance(text, str):
             yield text
 
@@ -138,8 +138,8 @@ def unknown(
     texts = {text: package_name(text) for text in question.specs if not text.startswith("__")}
     # Where the channels cannot be asked, what the program itself said stands.
     with suppress(ResolveError):
-        found = there(sorted(set(texts.values())))
-        names = {each["name"] for each in found}
+        records = there(sorted(set(texts.values())))
+        names = {each["name"] for each in records}
         if lacking := sorted({*texts.values()} - names):
             reason = "there is no " + " and no ".join(lacking)
             hint = (
@@ -149,10 +149,10 @@ def unknown(
             return UnknownPackage(
                 question.platform, reason, _asked(reason, question, context), hint
             )
-        matched = {text for each in found for text in each["matched"]}
+        matched = {text for each in records for text in each["matched"]}
         if unmatched := [text for text in texts if text not in matched]:
             name = texts[unmatched[0]]
-            versions = dict.fromkeys(each["version"] for each in found if each["name"] == name)
+            versions = dict.fromkeys(each["version"] for each in records if each["name"] == name)
             reason = f"there is no {question.specs[unmatched[0]]}"
             hint = f"there is `{name}` {', '.join([*versions][:_SHOWN])}"
             return NoSolution(question.platform, reason, _asked(reason, question, context), hint)
@@ -190,7 +190,7 @@ def _by_network(text: str, question: CondaQuestion) -> ResolveError | None:
     where = url[0].rstrip(".,)") if url else ", ".join(question.told_channels)
     code = int(status[1]) if status else None
     if code in (404, 410):
-        channel = next((one for one in question.channels if where.startswith(one)), where)
+        channel = next((known for known in question.channels if where.startswith(known)), where)
         return UnknownChannel(channel, f"HTTP status {code}")
     reason = f"HTTP status {code}" if code else _first(said[0])
     return IndexUnreachable(where, reason, code, "check the address and the network")

@@ -66,16 +66,18 @@ class Places:
         """Whether a place is of a channel."""
         return unquote(lower_host(url)) in map(unquote, self._urls[told])
 
-    def in_order(self, found: Mapping[str, str]) -> Mapping[str, str]:
+    def in_order(self, sources: Mapping[str, str]) -> Mapping[str, str]:
         """Places and their sources in the order of the channels."""
         order = [url for urls in self._urls.values() for url in map(unquote, urls)]
-        return dict(sorted(found.items(), key=lambda one: order.index(unquote(lower_host(one[0])))))
+        return dict(
+            sorted(sources.items(), key=lambda source: order.index(unquote(lower_host(source[0]))))
+        )
 
     def at(self, urls: Iterable[str] = ()) -> CondaQuestion:
         """The question with its channels where they are: at `urls`, else all, which is asked for."""
         if not urls:
-            found = self._ask()
-            urls = [url for told in self._urls for url in found.get(told) or self._urls[told]]
+            known = self._ask()
+            urls = [url for told in self._urls for url in known.get(told) or self._urls[told]]
         return replace(
             self._question,
             channels={url: self.source(url) or url for url in dict.fromkeys(urls)},
@@ -105,7 +107,7 @@ class Places:
         marks = [f"{_MARK}{number}" for number in range(len(self._names) + 1)]
         told = [part for pair in zip(marks, self._names, strict=False) for part in pair]
         said = self._look(("info", "--json"), {"CONDA_CHANNELS": ",".join([*told, marks[-1]])})
-        found: dict[str, list[str]] = {name: [] for name in self._names}
+        by_name: dict[str, list[str]] = {name: [] for name in self._names}
         own = dict(zip(marks, self._names, strict=False))
         name: str | None = None
         for text in said.get("channels") or ():
@@ -113,9 +115,9 @@ class Places:
             url = Credentials().add(str(text)).rstrip("/").rpartition("/")[0]
             if url.startswith(_MARK):
                 name = own.get(url)
-            elif name and url not in found[name]:
-                found[name].append(url)
-        return found
+            elif name and url not in by_name[name]:
+                by_name[name].append(url)
+        return by_name
 
 
 def _by_conda(
@@ -123,7 +125,7 @@ def _by_conda(
 ) -> list[str]:
     """As conda reads a name: one of several places, one of its own or below that, or the alias."""
     if name in several:
-        return [_url(one, one["name"]) for one in several[name]]
+        return [_url(channel, channel["name"]) for channel in several[name]]
     above = name
     while above and above not in own:
         above = above.rpartition("/")[0]

@@ -61,10 +61,10 @@ def told_specs(
             continue
         channel = split_channel(told)[0]
         matched = [
-            (one["version"], one["build"])
-            for one in records
-            if split_channel(key)[1] in one["matched"]
-            and (not channel or places.lies_in(one["channel"], channel))
+            (record["version"], record["build"])
+            for record in records
+            if split_channel(key)[1] in record["matched"]
+            and (not channel or places.lies_in(record["channel"], channel))
         ]
         name = package_name(told)
         kept = [

@@ -27,7 +27,7 @@ async def records(
 
     Each with what it states, and which of the question's specs it has `matched`.
     """
-    found = sorted(await channels.records(names), key=lambda record: record.version, reverse=True)
+    newest = sorted(await channels.records(names), key=lambda record: record.version, reverse=True)
     specs = {text: _match(text) for text in channels.question["specs"]}
     return [
         {
@@ -38,7 +38,7 @@ async def records(
             "channel": (record.channel or "").rstrip("/"),
             "matched": [text for text, spec in specs.items() if spec and spec.matches(record)],
         }
-        for record, build in zip(found, described(found), strict=True)
+        for record, build in zip(newest, described(newest), strict=True)
     ]
 
 
@@ -63,7 +63,7 @@ async def _unlike(
     """Where an answer says of packages what their channels do not; and what these say, by name."""
     there = await channels.records(sorted({each["name"] for each in records}))
     known = {_place(record.channel or "", record): record for record in there}
-    found, stated_there = [], {}
+    unlike, stated_there = [], {}
     for each in records:
         filename = each["filename"]
         stem = filename.removesuffix(".tar.bz2")
@@ -72,13 +72,13 @@ async def _unlike(
         if record and record.file_name != filename:
             record = await channels.as_tar_bz2(record)
         if record is None or record.file_name != filename:
-            found.append(f"`{filename}` is not in {each['channel']}")
+            unlike.append(f"`{filename}` is not in {each['channel']}")
             continue
         stated_there[each["name"]] = record
         (own,) = described([record])
         own["build_number"] = record.build_number
         # What only one of them says is no difference, but that a package is for any machine.
-        found += [
+        unlike += [
             f"`{filename}` has the {key} {_said(each[key])}, and {_said(own[key])} in its channel"
             for key in ("sha256", "md5", "size", "build_number", "noarch")
             if each[key] != own[key] and (key == "noarch" or None not in (each[key], own[key]))
@@ -89,17 +89,17 @@ async def _unlike(
                 # The family may add that by itself; see `add_pip_as_python_dependency`.
                 said.pop("pip", None)
                 stated.pop("pip", None)
-            found += [
+            unlike += [
                 f"`{filename}` {verb} `{text}` in its channel, and not here"
                 for reading, text in stated.items()
                 if reading not in said
             ]
-            found += [
+            unlike += [
                 f"`{filename}` {verb} `{text}` here, and not in its channel"
                 for reading, text in said.items()
                 if reading not in stated
             ]
-    return found, stated_there
+    return unlike, stated_there
 
 
 def _place(channel: str, record: rattler.RepoDataRecord) -> tuple[str, str, str]:
@@ -135,7 +135,7 @@ def _unmet(
         for name, version, build in question["virtual"]
     }
     known = {**virtual, **there}
-    found = [f"{each['name']} is there twice" for each in _twice(records)]
+    unmet = [f"{each['name']} is there twice" for each in _twice(records)]
     # Strictly, another channel is not looked at for a name that the first has; of that nobody can
     # judge who has not read them all, and the program was told.
     for text in question["specs"]:
@@ -144,30 +144,30 @@ def _unmet(
             continue
         name = spec.name.normalized
         if name not in known or not spec.matches(known[name]):
-            found.append(f"`{text}` is asked for, and there is {_shown(known.get(name))}")
+            unmet.append(f"`{text}` is asked for, and there is {_shown(known.get(name))}")
     for text in question["constraints"]:
         spec = _match(text)
         other = known.get(spec.name.normalized) if spec else None
         if spec and other and not spec.matches(other):
-            found.append(f"`{text}` is held, and there is {_shown(other)}")
+            unmet.append(f"`{text}` is held, and there is {_shown(other)}")
     for each in records:
         for text in each["depends"]:
             spec = _match(text)
             if spec and not ((other := known.get(spec.name.normalized)) and spec.matches(other)):
                 other = known.get(spec.name.normalized)
-                found.append(f"{each['name']} needs `{text}`, and there is {_shown(other)}")
+                unmet.append(f"{each['name']} needs `{text}`, and there is {_shown(other)}")
         for text in each["constrains"]:
             spec = _match(text)
             other = known.get(spec.name.normalized) if spec else None
             if spec and other and not spec.matches(other):
-                found.append(f"{each['name']} goes with `{text}`, and there is {_shown(other)}")
+                unmet.append(f"{each['name']} goes with `{text}`, and there is {_shown(other)}")
     subdirs = (question["platform"], "noarch")
-    found += [
+    unmet += [
         f"{each['name']} is for {each['subdir']}"
         for each in records
         if each["subdir"] not in subdirs
     ]
-    return found
+    return unmet
 
 
 def _twice(records: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

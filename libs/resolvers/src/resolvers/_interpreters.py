@@ -105,7 +105,11 @@ class Interpreters:
     def known(self, minor: int) -> list[CPython]:
         """Those of a minor version in their name of which no process is needed to know them."""
         known = map(self._known, self._paths.get(minor, ()))
-        return [one for one in known if one and _minor(one.version) == minor]
+        return [
+            interpreter
+            for interpreter in known
+            if interpreter and _minor(interpreter.version) == minor
+        ]
 
     def _listed(self, paths: Iterable[Path]) -> list[CPython]:
         interpreters: list[CPython] = []
@@ -161,9 +165,9 @@ def _is_program(path: Path) -> bool:
 
 def _state(path: Path) -> list[int | str]:
     """What changes when an executable does, or what a link to it leads to."""
-    found = path.stat()
-    times = found.st_mtime_ns, found.st_ctime_ns
-    return [str(path.resolve()), found.st_dev, found.st_ino, found.st_size, *times]
+    status = path.stat()
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return [str(path.resolve()), status.st_dev, status.st_ino, status.st_size, *times]
 
 
 def _version(content: Mapping[str, Any], path: Path) -> str:

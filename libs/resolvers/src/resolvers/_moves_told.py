@@ -28,13 +28,13 @@ _SHOWN = 4
 
 
 def told(
-    base: CondaSide, found: JointChoice, conflicts: Iterable[MoveConflict], context: ResolveContext
+    base: CondaSide, choice: JointChoice, conflicts: Iterable[MoveConflict], context: ResolveContext
 ) -> tuple[str, ...]:
     """Which packages moved for PyPI's, with the reason, and which moved with them."""
-    side = found.side
+    side = choice.side
     before, now = base.versions, side.versions
-    asked = list(_asked(side, found.resolution, context))
-    moved = list(dict.fromkeys(move.package for move in found.moves))
+    asked = list(_asked(side, choice.resolution, context))
+    moved = list(dict.fromkeys(move.package for move in choice.moves))
     notes = [
         f"{_change(name, before.get(name), now.get(name))}, because {why}"
         for name in moved

@@ -100,8 +100,8 @@ class Moving:
         others = Alternatives(beside.alternatives(platform, base.solved), beside.names, context)
         with pypi_side(beside.spec, platform, steps.python(base.solved), context) as pypi:
             search = Search(base, steps, pypi, others, self.rounds)
-            found = search.run(error)
-        if found is None:
+            choice = search.run(error)
+        if choice is None:
             self.complete = self.complete and search.complete
             self.obstacle = self.obstacle or search.obstacle
             # A conflict without a move has nothing to do with what conda chooses.
@@ -112,8 +112,8 @@ class Moving:
             if isinstance(error, UnknownPackage):  # with another Python there may be such a package
                 error = NoSolution(platform, error.reason, error.asked, error.hint)
             raise error
-        notes = [f"{where}{note}" for note in told(base, found, search.conflicts, context)]
-        return replace(found.resolution, notes=(*found.resolution.notes, *notes))
+        notes = [f"{where}{note}" for note in told(base, choice, search.conflicts, context)]
+        return replace(choice.resolution, notes=(*choice.resolution.notes, *notes))
 
 
 def _is_about(error: Refusal, platform: str) -> bool:

@@ -130,7 +130,9 @@ class _Pip:
     def choose(self, *, wheels: bool) -> ChosenWheels:
         """The answer with wheels alone, or with sources as well."""
         preferred = self._question.context.preferred.get(self._question.target.platform, ())
-        kept = [f"{one.name}=={one.version}" for one in preferred if one.kind == "pypi"]
+        kept = [
+            f"{package.name}=={package.version}" for package in preferred if package.kind == "pypi"
+        ]
         if kept:
             # Versions stay where they were if all of them can: pip has constraints, and no wishes.
             with suppress(NoSolution):
@@ -162,7 +164,9 @@ class _Pip:
         }
         withdrawn = sorted(report.yanked & walk.needed)
         warnings = [self._withdrawn(report.packages[name]) for name in withdrawn]
-        warnings += [self._elsewhere[one.name] for one in locked if one.name in self._elsewhere]
+        warnings += [
+            self._elsewhere[package.name] for package in locked if package.name in self._elsewhere
+        ]
         return ChosenWheels(locked, notes, tuple(warnings))
 
     def unserved(self, chosen: ChosenWheels) -> list[UvPackage]:
@@ -306,9 +310,9 @@ class _Pip:
             return package
         version, there = Version(package.version), {file.filename for file in package.files}
         files = [
-            File(filename=one.filename, url=one.url, size=None, hashes=one.digests)
-            for one in question.projects.of(package.name)
-            if one.version == version and one.filename not in there and one.url
+            File(filename=listed.filename, url=listed.url, size=None, hashes=listed.digests)
+            for listed in question.projects.of(package.name)
+            if listed.version == version and listed.filename not in there and listed.url
         ]
         sdists = [file for file in files if not file.is_wheel]
         return replace(

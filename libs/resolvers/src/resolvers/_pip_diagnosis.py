@@ -95,12 +95,12 @@ def _asked(path: str, said: str, question: UvQuestion, lines: Sequence[str]) -> 
     if "://" in path:
         return path
     indexes = [source for source in question.spec.sources if source.kind == "index"]
-    roots = [question.projects.root(one) for one in indexes if one.url != PUBLIC_INDEX]
+    roots = [question.projects.root(index) for index in indexes if index.url != PUBLIC_INDEX]
     pages = [urljoin(root, path) for root in roots if path.startswith(f"{urlsplit(root).path}/")]
     named = [url for line in lines for url in _DIRECT.findall(line) if urlsplit(url).path == path]
     # A name in its words is that of a proxy, if it is none of these.
-    found = sorted([*named, *pages], key=lambda url: (urlsplit(url).hostname or "") not in said)
-    return next(iter(found), indexes[0].url if indexes else path)
+    urls = sorted([*named, *pages], key=lambda url: (urlsplit(url).hostname or "") not in said)
+    return next(iter(urls), indexes[0].url if indexes else path)
 
 
 def _answered(url: str, status: int, question: UvQuestion) -> IndexUnreachable:

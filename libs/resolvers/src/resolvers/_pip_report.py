@@ -70,11 +70,13 @@ class PipReport:
         """What the lines need of these packages, by the markers; `added` are lines of ours."""
         walk = PipWalk()
         asked = [*_requirements(lines)]
-        ours = {canonicalize_name(one.name) for one in _requirements(added)}
+        ours = {canonicalize_name(requirement.name) for requirement in _requirements(added)}
         # What has no name in its line, such as a bare URL, pip has found the name of.
         pending = [(name, "") for name in sorted(self.requested - ours)]
-        for one in asked:
-            pending += [(canonicalize_name(one.name), extra) for extra in ("", *one.extras)]
+        for requirement in asked:
+            pending += [
+                (canonicalize_name(requirement.name), extra) for extra in ("", *requirement.extras)
+            ]
         seen = set(pending)
         while pending:
             name, extra = pending.pop()
@@ -118,13 +120,13 @@ def plain(requirement: Requirement) -> str:
 
 
 def _requirements(texts: Iterable[str]) -> Sequence[Requirement]:
-    found = []
+    requirements = []
     for text in texts:
         try:
-            found.append(Requirement(text))
+            requirements.append(Requirement(text))
         except InvalidRequirement:  # a bare URL, or old metadata; the last check reads that again
             continue
-    return found
+    return requirements
 
 
 def _check_name(file: File, name: str, version: str | None) -> None:

@@ -52,14 +52,14 @@ def find_program(name: str, least: str, setting: str, processes: Processes) -> C
     `setting` is the one that chose it, and what it is set to without that. Raises `EngineFailed`.
     """
     told = os.path.expanduser(name)  # noqa: PTH111 - which works without a home
-    found = shutil.which(told)
-    if not found:
+    executable = shutil.which(told)
+    if not executable:
         place = "there is none at that path" if os.sep in name else "it is not on PATH"
         if os.sep in name and Path(told).exists():
             place = "what is at that path is no program that can be started"
         raise EngineFailed(name, place, hint=f"install it, or set {setting}")
     # It is started in another directory, where neither a path nor an entry of PATH may be relative.
-    path = Path(found).absolute()
+    path = Path(executable).absolute()
     # It says its version once in a process; a file that was replaced is another one.
     key = str(path), path.stat().st_mtime_ns
     with _looking:

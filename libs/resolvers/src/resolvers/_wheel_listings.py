@@ -61,14 +61,14 @@ class WheelListings:
         Raises `IndexUnreachable` where a wheel is not to be had, or is not what its index says.
         """
         wanted = {_digest(package): package for package in packages}
-        found = {digest: known[digest] for digest in wanted if digest in known} if known else {}
-        for digest in wanted.keys() - found.keys():
+        by_digest = {digest: known[digest] for digest in wanted if digest in known} if known else {}
+        for digest in wanted.keys() - by_digest.keys():
             if facts := self._kept.load(digest, _read):
-                found[digest] = facts
-        missing = [package for digest, package in wanted.items() if digest not in found]
+                by_digest[digest] = facts
+        missing = [package for digest, package in wanted.items() if digest not in by_digest]
         missing = [at for package in missing if (at := self._located(package))]
         if not missing:
-            return found
+            return by_digest
         stop = threading.Event()
         task = self._context.progress.start("looking into wheels", len(missing), "packages")
         with self._downloader() as downloader, Threads(_AT_ONCE) as pool:
@@ -84,12 +84,12 @@ class WheelListings:
             try:
                 for package, facts in zip(missing, pool.map(look, missing), strict=True):
                     if facts:
-                        found[_digest(package)] = facts
+                        by_digest[_digest(package)] = facts
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 task.done()
-        return found
+        return by_digest
 
     def files(self, package: Package) -> dict[str, tuple[str, str]]:
         """What a wheel brings to site-packages, by path: path in the wheel, hash."""

@@ -101,7 +101,7 @@ class Ahead:
 
 def _is_plain(spec: EnvSpec, platforms: Iterable[str], context: ResolveContext) -> bool:
     """Whether all of the first question is in the spec."""
-    texts = [text for one in platforms for text in spec.for_platform(one).get("pypi", ())]
+    texts = [text for platform in platforms for text in spec.for_platform(platform).get("pypi", ())]
     return bool(
         texts
         and spec.options.python_provider == "system"

@@ -151,8 +151,8 @@ def _audited(
         if package.kind == "pypi":
             said += answers.about(package)
     return Audited(
-        findings=tuple(one for one in said if isinstance(one, AuditFinding)),
-        unaudited=tuple(one for one in said if isinstance(one, Unaudited)),
+        findings=tuple(answer for answer in said if isinstance(answer, AuditFinding)),
+        unaudited=tuple(answer for answer in said if isinstance(answer, Unaudited)),
     )
 
 
@@ -178,7 +178,9 @@ class _Answers:
         self._sources: dict[str | None, Source] = {}
         self._packages: list[tuple[Package, Source]] = []
         for env in envs:
-            self._sources |= {one.url: one for one in env.spec.sources if one.kind != "channel"}
+            self._sources |= {
+                source.url: source for source in env.spec.sources if source.kind != "channel"
+            }
             self._packages += [
                 (package, self._sources[package.source])
                 for package in env.packages
@@ -204,7 +206,7 @@ class _Answers:
 
         with Threads(min(_AT_ONCE, len(questions))) as pool:
             try:
-                for pending in [pool.submit(put, one) for one in questions.values()]:
+                for pending in [pool.submit(put, question) for question in questions.values()]:
                     pending.result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)

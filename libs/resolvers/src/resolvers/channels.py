@@ -52,8 +52,8 @@ def split_channel(spec: str) -> tuple[str, str]:
     """The channel that a MatchSpec names, empty if it names none, and the MatchSpec without it."""
     channel, mark, rest = spec.partition("::")
     if not mark or "[" in channel:
-        found = _OWN_KEY.search(spec)
-        channel = found[1] if found else ""
+        key = _OWN_KEY.search(spec)
+        channel = key[1] if key else ""
         rest = _OWN_KEY.sub("", spec).replace(",]", "]").replace("[]", "")
     head, _, tail = channel.rpartition("/")
     # `conda-forge/linux-64` names a subdir of a channel, beside it.

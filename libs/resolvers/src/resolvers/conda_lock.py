@@ -93,8 +93,8 @@ class CondaLockResolver:
                 pins[platform] = self._read(path, platform)
                 channels[platform] = _channels(pins[platform], places)
                 # All platforms have the same Python, where that is left open.
-                if len(open_minors(spec.python)) > 1 and (found := pins[platform].python):
-                    python = f"{'.'.join(found.split('.')[:2])}.*"
+                if len(open_minors(spec.python)) > 1 and (locked := pins[platform].python):
+                    python = f"{'.'.join(locked.split('.')[:2])}.*"
         finally:
             processes.close()
         return self._verified(spec, pins, channels, context)
@@ -110,7 +110,7 @@ class CondaLockResolver:
 
         They are read where the lock has them: `channels` maps these places to sources.
         """
-        found: dict[str, Resolution] = {}
+        resolutions: dict[str, Resolution] = {}
         for platform, own in pins.items():
             conda = [package for package in own.packages if package.kind == "conda"]
             engines = replace(
@@ -122,20 +122,20 @@ class CondaLockResolver:
             )
             asked = _placed(spec, own, channels[platform])
             try:
-                found |= self._mixed.resolve(asked, [platform], engines)
+                resolutions |= self._mixed.resolve(asked, [platform], engines)
             except NoSolution as error:
                 # The lock is the reason, and what it is held against says so.
                 error.hint = f"conda-lock's lock does not hold; set {CONDA_LOCK_SETTING}"
                 raise
-            _check_locked(platform, found[platform].packages, own)
+            _check_locked(platform, resolutions[platform].packages, own)
             packages = (
                 package._replace(
                     source=channels[platform].get(package.source or "", package.source)
                 )
-                for package in found[platform].packages
+                for package in resolutions[platform].packages
             )
-            found[platform] = replace(found[platform], packages=tuple(packages))
-        return found
+            resolutions[platform] = replace(resolutions[platform], packages=tuple(packages))
+        return resolutions
 
 
 def _check(spec: EnvSpec, platforms: Sequence[str], context: ResolveContext) -> None:
@@ -322,10 +322,10 @@ def _virtual(question: CondaQuestion) -> dict[str, str]:
 
 def _channels(pins: Pins, places: Places) -> Mapping[str, str]:
     """The places where the packages of a lock are, and the sources that these are of, in order."""
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for package in pins.packages:
         url = package.url.removesuffix(f"/{package.subdir}/{package.filename}")
-        if package.kind != "conda" or url in found:
+        if package.kind != "conda" or url in sources:
             continue
         source = places.source(url)
         if source is None:
@@ -334,8 +334,8 @@ def _channels(pins: Pins, places: Places) -> Mapping[str, str]:
                 f"it takes `{package.filename}` from {url}, which is no channel of the request",
                 hint=f"ask for that channel, or set {CONDA_LOCK_SETTING}",
             )
-        found[url] = source
-    return places.in_order(found)
+        sources[url] = source
+    return places.in_order(sources)
 
 
 def _placed(spec: EnvSpec, pins: Pins, channels: Mapping[str, str]) -> EnvSpec:
@@ -377,8 +377,8 @@ def _as_constraints(pins: Pins) -> Iterator[str]:
 
 def _check_locked(platform: str, packages: Sequence[Package], pins: Pins) -> None:
     """Raise `RequirementsUnmet` for what is needed and is not, as it is, in the lock."""
-    locked = {(one.kind, one.name): one for one in pins.packages}
-    built = {one.name for one in pins.sources}
+    locked = {(package.kind, package.name): package for package in pins.packages}
+    built = {source.name for source in pins.sources}
     problems = []
     for package in packages:
         own = locked.get((package.kind, package.name))

@@ -36,16 +36,14 @@ def find_engine(name: str, context: ResolveContext) -> str:
     processes = Processes(context.on_process)
     try:
         if name == "pip":
-            found = find_program(name, LEAST_PIP, PIP_SETTING, processes)
+            program = find_program(name, LEAST_PIP, PIP_SETTING, processes)
         elif name == "conda-lock":
-            found = find_program(name, LEAST_CONDA_LOCK, CONDA_LOCK_SETTING, processes)
+            program = find_program(name, LEAST_CONDA_LOCK, CONDA_LOCK_SETTING, processes)
             other = find_program(*family(context), processes)
-            return (
-                f"{found.name} {found.version}, `{found.path}`, over {other.name} {other.version}"
-            )
+            return f"{program.name} {program.version}, `{program.path}`, over {other.name} {other.version}"
         else:
-            found = find_program(name, LEAST[kind_of(name)], SETTING, processes)
-        return f"{found.name} {found.version}, `{found.path}`"
+            program = find_program(name, LEAST[kind_of(name)], SETTING, processes)
+        return f"{program.name} {program.version}, `{program.path}`"
     finally:
         processes.close()
 

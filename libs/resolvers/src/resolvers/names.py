@@ -85,10 +85,10 @@ def conda_names() -> dict[str, str]:
     # Of a package with several names, most are what it vendors; of several packages, the shortest
     # name is what the others are variants of, as `pytorch` is of `pytorch-cpu`.
     single = {conda: names[0] for conda, names in _shipped().items() if len(names) == 1}
-    found: dict[str, str] = {}
+    conda_of: dict[str, str] = {}
     for conda in sorted(single, key=lambda name: (len(name), name), reverse=True):
-        found[single[conda]] = conda
-    return {pypi: conda for pypi, conda in found.items() if pypi not in _SEEDS}
+        conda_of[single[conda]] = conda
+    return {pypi: conda for pypi, conda in conda_of.items() if pypi not in _SEEDS}
 
 
 @cache

@@ -92,14 +92,15 @@ def find_newer(
     names = names or PypiNames()
     with Uv(context) as uv, ProjectFiles(uv, spec, context, needed=True) as projects:
         _ask(projects, [*had, *taken], context)
-        found = []
+        answers = []
         for before, now in zip(had, taken, strict=True):
             platform = _Platform(now, checked[now.platform].required, projects, names, context)
             versions = {
-                (one.kind, one.name): one.version for one in (*before.packages, *now.packages)
+                (package.kind, package.name): package.version
+                for package in (*before.packages, *now.packages)
             }
             keys = [(package.kind, package.name) for package in before.packages]
-            newer = {key: one for key in keys if (one := platform.pypi(key, versions[key]))}
+            newer = {key: newest for key in keys if (newest := platform.pypi(key, versions[key]))}
             wanted = {name: versions[kind, name] for kind, name in keys if kind == "conda"}
             if wanted:
                 chosen = [package for package in now.packages if package.kind == "conda"]
@@ -107,10 +108,10 @@ def find_newer(
                     worker, spec, now.platform, context, chosen=chosen, versions=wanted, alias=alias
                 )
                 newer |= {
-                    ("conda", name): platform.conda(name, *one) for name, one in answer.items()
+                    ("conda", name): platform.conda(name, *told) for name, told in answer.items()
                 }
-            found.append(newer)
-    return found
+            answers.append(newer)
+    return answers
 
 
 def _ask(projects: ProjectFiles, envs: Iterable[ResolvedEnv], context: ResolveContext) -> None:
@@ -158,8 +159,8 @@ class _Platform:
             (package.kind, package.name) for package in context.held.get(env.platform, ())
         }
         self._required: dict[str, list[Required]] = {}
-        for one in required:
-            self._required.setdefault(canonicalize_name(one.requirement.name), []).append(one)
+        for need in required:
+            self._required.setdefault(canonicalize_name(need.requirement.name), []).append(need)
         conda = [package for package in env.packages if package.kind == "conda"]
         wheels = any(package.kind == "pypi" for package in env.packages)
         # Without wheels Python may be another one than CPython, which `is_free_threaded` refuses.
@@ -209,7 +210,7 @@ class _Platform:
         own, package = _version(version), self._there.get(("conda", name))
         if own and package:
             plain = {canonicalize_name(name), *self._names.guess(package, None).plain}
-            held += [one for known in sorted(plain) for one in self._requirements(known, own)]
+            held += [holder for known in sorted(plain) for holder in self._requirements(known, own)]
         held += [self._need(*need) for need in needs]
         return Newer(version=version, held_by=tuple(dict.fromkeys((*base, *held))))
 
@@ -226,14 +227,14 @@ class _Platform:
 
     def _requirements(self, name: str, version: Version) -> Iterator[Holder]:
         """The requirements of PyPI's that a version does not meet."""
-        for one in self._required.get(name, ()):
-            if one.requirement.specifier.contains(version, prereleases=True):
+        for need in self._required.get(name, ()):
+            if need.requirement.specifier.contains(version, prereleases=True):
                 continue
-            if one.by is None:
-                yield Holder(by="statement", text=one.text)
+            if need.by is None:
+                yield Holder(by="statement", text=need.text)
             else:
-                kind = "pypi" if ("pypi", one.by) in self._there else "conda"
-                yield Holder(by="package", text=one.text, key=(kind, one.by))
+                kind = "pypi" if ("pypi", need.by) in self._there else "conda"
+                yield Holder(by="package", text=need.text, key=(kind, need.by))
 
     def _system(self, files: Sequence[ListedFile]) -> Iterator[Holder]:
         """Python or the platform, where no file of a version is for it."""
@@ -269,7 +270,7 @@ class _Platform:
             except InvalidDescription:  # such as a hash that is none
                 return None
             facts = WheelListings((), self._context).facts([wheel])
-            return next((one.metadata for one in facts.values()), None)
+            return next((listing.metadata for listing in facts.values()), None)
         return None
 
     def _is_for_here(self, file: ListedFile) -> bool:

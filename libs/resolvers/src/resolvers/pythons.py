@@ -157,8 +157,8 @@ class Pythons:
 
     def _newest(self, interpreters: Iterable[CPython]) -> CPython | None:
         """The newest that satisfies, a release before any pre-release."""
-        fitting = [one for one in interpreters if self._allows(one.version)]
-        plain = all(_RELEASE.fullmatch(one.version) for one in fitting)
+        fitting = [interpreter for interpreter in interpreters if self._allows(interpreter.version)]
+        plain = all(_RELEASE.fullmatch(interpreter.version) for interpreter in fitting)
         return max(fitting, key=_numbers if plain else _rank, default=None)
 
 

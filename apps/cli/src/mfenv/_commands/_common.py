@@ -145,7 +145,7 @@ def complete_listed(context: click.Context, _: click.Parameter, typed: str) -> l
         said = parse_file(str(params.get("file")), groups=groups, extras=extras)
     except (OSError, ReqparseError):  # as above
         return []
-    names = {one.name for one in said.requirements if one.name}
+    names = {requirement.name for requirement in said.requirements if requirement.name}
     return _starting(typed.lower(), names.difference(params.get("packages") or ()))
 
 

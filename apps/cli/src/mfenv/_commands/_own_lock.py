@@ -43,14 +43,14 @@ def import_own(
     _check(file, {**settings, **run, **asked})
     name, platforms = asked["environment"], settings["platforms"]
     with open_environments({k: v for k, v in settings.items() if k != "platforms"}) as environments:
-        names = [name] if name else [one.name for one in environments.lock_file(file).environments]
+        names = [name] if name else [env.name for env in environments.lock_file(file).environments]
         if run["alias"] and len(names) > 1:
             raise _refused(
                 f"`{file}` has {', '.join(names)}, and a name is for one of them",
                 "choose it with `--environment`",
             )
         # All are read before the first is published: a damaged one leaves nothing half done.
-        taken = [environments.locked(file, one, platforms) for one in names]
+        taken = [environments.locked(file, env, platforms) for env in names]
         for envs in taken:
             _make_known(environments, envs, run)
     every = [env for envs in taken for env in envs]

@@ -96,7 +96,9 @@ def remove(**options: Any) -> int:
 
 # How it is resolved is said by the very options that `mfenv resolve` has.
 for _command in (add, remove):
-    _command.params[2:2] = [one for one in resolve.params if one.name in {*_ASKED, *_SETTINGS}]
+    _command.params[2:2] = [
+        parameter for parameter in resolve.params if parameter.name in {*_ASKED, *_SETTINGS}
+    ]
 
 
 def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
@@ -123,7 +125,7 @@ def _edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
         elif not options["dry_run"]:
             edited.write()
     _tell(edited, dry_run=options["dry_run"])
-    more = {"edits": [one.to_dict() for one in edited.edits]}
+    more = {"edits": [edit.to_dict() for edit in edited.edits]}
     if not outcome and not options["no_resolve"]:
         say(f"`{edited.path}` asks for nothing by now, so that nothing is resolved")
     if outcome and not outcome.before and not outcome.known:
@@ -190,5 +192,5 @@ def _tell(edited: Edited, *, dry_run: bool) -> None:
         say(f"`{edited.path}` has that already")
     elif dry_run:
         say(f"`{edited.path}` stays as it is; without --dry-run:")
-    for one in edited.edits:
-        say(f"  {one}")
+    for edit in edited.edits:
+        say(f"  {edit}")

@@ -54,12 +54,12 @@ def audit(env: str, platforms: tuple[str, ...], ignored: tuple[str, ...], as_jso
     status is 1 where something was found that is neither ignored nor withdrawn.
     """
     with open_environments() as environments:
-        found = environments.audit(env, platforms)
+        envs = environments.audit(env, platforms)
     ignoring = {text.casefold() for text in ignored}
     met = {
         name.casefold()
-        for one in found
-        for finding in one.findings
+        for audited in envs
+        for finding in audited.findings
         for name in _names(finding.advisory)
     }
     for text in ignored:
@@ -67,14 +67,18 @@ def audit(env: str, platforms: tuple[str, ...], ignored: tuple[str, ...], as_jso
             say(f"note: there is no advisory `{text}` to ignore")
     if as_json:
         print_json(
-            {"environments": [one.to_dict(lambda f: _is_ignored(f, ignoring)) for one in found]}
+            {
+                "environments": [
+                    audited.to_dict(lambda f: _is_ignored(f, ignoring)) for audited in envs
+                ]
+            }
         )
     else:
-        for number, one in enumerate(found):
+        for number, audited in enumerate(envs):
             if number:
                 click.echo()
-            _tell(one, ignoring)
-    return int(any(_counts(finding, ignoring) for one in found for finding in one.findings))
+            _tell(audited, ignoring)
+    return int(any(_counts(finding, ignoring) for audited in envs for finding in audited.findings))
 
 
 def _names(advisory: Advisory | None) -> tuple[str, ...]:
@@ -90,11 +94,11 @@ def _counts(finding: AuditFinding, ignoring: set[str]) -> bool:
     return not withdrawn and not _is_ignored(finding, ignoring)
 
 
-def _tell(one: AuditedEnv, ignoring: set[str]) -> None:
-    for line in _unaudited(one):
-        say(f"note: {one.env.platform}: {line}")
-    click.echo(f"{title(one.env)}:")
-    if not one.findings:
+def _tell(audited: AuditedEnv, ignoring: set[str]) -> None:
+    for line in _unaudited(audited):
+        say(f"note: {audited.env.platform}: {line}")
+    click.echo(f"{title(audited.env)}:")
+    if not audited.findings:
         click.echo("  nothing is known against what could be asked about")
         return
     table(
@@ -107,7 +111,7 @@ def _tell(one: AuditedEnv, ignoring: set[str]) -> None:
                 _said(finding, ignoring),
                 ", ".join(finding.advisory.fixed_in) if finding.advisory else "",
             )
-            for finding in one.findings
+            for finding in audited.findings
         ),
     )
 

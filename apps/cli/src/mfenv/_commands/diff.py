@@ -52,33 +52,33 @@ def diff(
     to it. Nothing is resolved. The status is 0, with or without differences.
     """
     with open_environments() as environments:
-        found = environments.compare(before, after, platforms, environment=environment)
-    for note in found.notes:
+        comparison = environments.compare(before, after, platforms, environment=environment)
+    for note in comparison.notes:
         say(f"note: {note}")
     if as_json:
-        compared = [one.to_dict() for one in found.compared]
-        print_json({"compared": compared, "notes": list(found.notes)})
+        compared = [pair.to_dict() for pair in comparison.compared]
+        print_json({"compared": compared, "notes": list(comparison.notes)})
     else:
-        for number, one in enumerate(found.compared):
+        for number, pair in enumerate(comparison.compared):
             if number:
                 click.echo()
-            _tell(one)
-    return 1 if exit_code and found.differ else 0
+            _tell(pair)
+    return 1 if exit_code and comparison.differ else 0
 
 
-def _tell(one: Compared) -> None:
-    platforms = dict.fromkeys(env.platform for env in (one.before, one.after) if env)
+def _tell(pair: Compared) -> None:
+    platforms = dict.fromkeys(env.platform for env in (pair.before, pair.after) if env)
     click.echo(f"{' -> '.join(platforms)}:")
-    if not one.differ:
+    if not pair.differ:
         click.echo("  nothing differs")
-    for difference in one.asked:
+    for difference in pair.asked:
         click.echo(f"  asked {difference}")
-    for caused in one.changes:
+    for caused in pair.changes:
         click.echo(f"  {caused.change} ({caused.change.kind}){_size(caused)}{_cause(caused)}")
-    if one.before and one.after and one.changes:
-        sizes = [sum(p.size or 0 for p in env.packages) for env in (one.before, one.after)]
-        unknown = any(p.size is None for env in (one.before, one.after) for p in env.packages)
-        kinds = [caused.change for caused in one.changes]
+    if pair.before and pair.after and pair.changes:
+        sizes = [sum(p.size or 0 for p in env.packages) for env in (pair.before, pair.after)]
+        unknown = any(p.size is None for env in (pair.before, pair.after) for p in env.packages)
+        kinds = [caused.change for caused in pair.changes]
         came = sum(change.before is None for change in kinds)
         went = sum(change.after is None for change in kinds)
         counts = f"+{came} -{went} ~{len(kinds) - came - went}"

@@ -48,30 +48,34 @@ def history(alias: str, as_json: bool) -> None:
         meant = environments.history(alias)
     name = str(parse_alias(alias))
     if as_json:
-        print_json({"alias": name, "meanings": [_plain(one) for one in meant]})
+        print_json({"alias": name, "meanings": [_plain(meaning) for meaning in meant]})
         return
     rows = []
-    for one in meant:
-        given = time.strftime(_TIME, time.gmtime(one.at)) if one.at is not None else "?"
-        target = ":".join(part[:12] for part in one.target) if one.target else "(taken away)"
-        version = f"{name}~{one.back}" if one.back else name
-        by = one.by or ("(seen in the store)" if one.at is not None and one.target else "?")
-        rows.append((version if one.target else "", given, by, target, _counts(one)))
+    for meaning in meant:
+        given = time.strftime(_TIME, time.gmtime(meaning.at)) if meaning.at is not None else "?"
+        target = (
+            ":".join(part[:12] for part in meaning.target) if meaning.target else "(taken away)"
+        )
+        version = f"{name}~{meaning.back}" if meaning.back else name
+        by = meaning.by or (
+            "(seen in the store)" if meaning.at is not None and meaning.target else "?"
+        )
+        rows.append((version if meaning.target else "", given, by, target, _counts(meaning)))
     table(("version", "given", "by", "environment", "changes"), rows)
 
 
 def _counts(meaning: Meaning) -> str:
     """The changes in one line, once for all platforms where they are alike."""
-    said = {platform: _count(found) for platform, found in (meaning.changes or {}).items()}
+    said = {platform: _count(changes) for platform, changes in (meaning.changes or {}).items()}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     return ", ".join(f"{count} on {platform}" for platform, count in said.items())
 
 
-def _count(found: Sequence[Change]) -> str:
-    came = sum(change.before is None for change in found)
-    went = sum(change.after is None for change in found)
-    return f"+{came} -{went} ~{len(found) - came - went}"
+def _count(changes: Sequence[Change]) -> str:
+    came = sum(change.before is None for change in changes)
+    went = sum(change.after is None for change in changes)
+    return f"+{came} -{went} ~{len(changes) - came - went}"
 
 
 def _plain(meaning: Meaning) -> dict[str, object]:
@@ -84,7 +88,7 @@ def _plain(meaning: Meaning) -> dict[str, object]:
         "given_by": meaning.by,
         "changes": meaning.changes
         and {
-            platform: [change.to_dict() for change in found]
-            for platform, found in meaning.changes.items()
+            platform: [change.to_dict() for change in changes]
+            for platform, changes in meaning.changes.items()
         },
     }

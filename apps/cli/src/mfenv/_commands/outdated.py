@@ -42,30 +42,30 @@ def outdated(env: str, platforms: tuple[str, ...], exit_code: bool, as_json: boo
     changed. The status is 0, whether something is newer or not.
     """
     with open_environments() as environments:
-        found = environments.outdated(env, platforms)
-    for one in found:
-        if one.unlisted:
-            names = ", ".join(package.name for package in one.unlisted)
+        answers = environments.outdated(env, platforms)
+    for answer in answers:
+        if answer.unlisted:
+            names = ", ".join(package.name for package in answer.unlisted)
             say(
-                f"note: {one.env.platform}: asked for by URL or path, so that no source lists what"
+                f"note: {answer.env.platform}: asked for by URL or path, so that no source lists what"
                 f" is newer: {names}"
             )
-        if one.python != one.env.python:
-            say(f"note: {one.env.platform}: what fits is for Python {one.python}")
+        if answer.python != answer.env.python:
+            say(f"note: {answer.env.platform}: what fits is for Python {answer.python}")
     if as_json:
-        print_json({"environments": [_plain(one) for one in found]})
+        print_json({"environments": [_plain(answer) for answer in answers]})
     else:
-        for number, one in enumerate(found):
+        for number, answer in enumerate(answers):
             if number:
                 click.echo()
-            _tell(one)
-    return 1 if exit_code and any(one.rows for one in found) else 0
+            _tell(answer)
+    return 1 if exit_code and any(answer.rows for answer in answers) else 0
 
 
-def _tell(one: Outdated) -> None:
-    click.echo(f"{title(one.env)}:")
-    if not one.rows:
-        every = len(one.unlisted) == len(one.env.packages)
+def _tell(answer: Outdated) -> None:
+    click.echo(f"{title(answer.env)}:")
+    if not answer.rows:
+        every = len(answer.unlisted) == len(answer.env.packages)
         click.echo(f"  {'no source lists any of it' if every else 'nothing is newer'}")
         return
     table(
@@ -79,18 +79,18 @@ def _tell(one: Outdated) -> None:
                 row.newest,
                 "; ".join(held.said for held in row.held_by),
             )
-            for row in one.rows
+            for row in answer.rows
         ),
     )
 
 
-def _plain(one: Outdated) -> dict[str, Any]:
+def _plain(answer: Outdated) -> dict[str, Any]:
     from mfenv.exploring.graph import package_document
 
     return {
-        **one.env.env_id._asdict(),
-        "python": one.env.python,
-        "fitting_python": one.python,
+        **answer.env.env_id._asdict(),
+        "python": answer.env.python,
+        "fitting_python": answer.python,
         "outdated": [
             {
                 **package_document(row.package),
@@ -98,7 +98,7 @@ def _plain(one: Outdated) -> dict[str, Any]:
                 "newest": row.newest,
                 "held_by": [held.to_dict() for held in row.held_by],
             }
-            for row in one.rows
+            for row in answer.rows
         ],
-        "unlisted": [package_document(package) for package in one.unlisted],
+        "unlisted": [package_document(package) for package in answer.unlisted],
     }

@@ -64,12 +64,12 @@ def pack(
 
     wanted = platforms or (host_platform(),)
     with open_environments() as environments:
-        found = (
+        envs = (
             environments.locked(lock, environment, wanted)
             if lock
             else environments.find(env or "", wanted)
         )
-        packed = environments.pack(found[0], output, force=force)
+        packed = environments.pack(envs[0], output, force=force)
     sizes = f"{size_text(packed.unpacked_size)} in {size_text(packed.size)}"
     say(f"{packed.files} files, {sizes}")
     if packed.needs:

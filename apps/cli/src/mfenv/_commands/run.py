@@ -55,11 +55,14 @@ class _RunCommand(click.Command):
 
     def _behind_script(self, args: Sequence[str]) -> int | None:
         """Where the words of a script start; None where none is named in front of a program."""
-        options = [one for one in self.params if isinstance(one, click.Option)]
+        options = [option for option in self.params if isinstance(option, click.Option)]
         flags = {
-            name for one in options if one.is_flag for name in (*one.opts, *one.secondary_opts)
+            name
+            for option in options
+            if option.is_flag
+            for name in (*option.opts, *option.secondary_opts)
         }
-        others = {name for one in options if not one.is_flag for name in one.opts}
+        others = {name for option in options if not option.is_flag for name in option.opts}
         at = 0
         while at < len(args) and args[at].startswith("-") and args[at] != "--":
             word = args[at]
@@ -197,7 +200,7 @@ def _check_asked(
                 raise WrongUsage(f"--script says itself what it needs: leave out {option}", hint)
     if any(not isinstance(script, Path) for script in scripts):
         raise click.UsageError("A script that runs is a file: fetch it first.")
-    if any(isinstance(one, Path) and one.exists() and not one.is_file() for one in scripts):
+    if any(isinstance(path, Path) and path.exists() and not path.is_file() for path in scripts):
         raise click.UsageError("A script that runs is read twice: write it to a file first.")
 
 

@@ -27,14 +27,14 @@ def search(text: str, limit: int | None, as_json: bool) -> None:
     any letters. A table shows 50 of each, the newest first, unless --limit says otherwise.
     """
     with open_environments() as environments:
-        found = environments.search(text)
-    if found.machine_python:
+        answer = environments.search(text)
+    if answer.machine_python:
         say(
             "note: where Python comes from the machine, it is no package: "
-            f"`mfenv list --python '{found.machine_python}'` lists these environments, too"
+            f"`mfenv list --python '{answer.machine_python}'` lists these environments, too"
         )
     shown = limit or (None if as_json else _SHOWN)
-    aliases, packages = found.aliases[:shown], found.packages[:shown]
+    aliases, packages = answer.aliases[:shown], answer.packages[:shown]
     if as_json:
         print_json(
             {
@@ -75,6 +75,6 @@ def search(text: str, limit: int | None, as_json: bool) -> None:
         )
     if not aliases and not packages:
         say(f"nothing here is called `{text}`, and no environment here holds it")
-    for all_of, what in ((found.aliases, "aliases"), (found.packages, "packages")):
+    for all_of, what in ((answer.aliases, "aliases"), (answer.packages, "packages")):
         if shown and len(all_of) > shown and limit is None:
             say(f"there are {len(all_of)} {what}; `--limit N` shows N of them")

@@ -83,9 +83,12 @@ def tree(
 
 def _asked(graph: Graph) -> dict[Key, list[Any]]:
     """The statements that name each package."""
-    pairs = [(key, one) for one in graph.asked for key in one.keys]
+    pairs = [(key, statement) for statement in graph.asked for key in statement.keys]
     pairs.sort(key=lambda pair: pair[0])
-    return {key: [one for _, one in of_key] for key, of_key in groupby(pairs, lambda pair: pair[0])}
+    return {
+        key: [statement for _, statement in of_key]
+        for key, of_key in groupby(pairs, lambda pair: pair[0])
+    }
 
 
 def _draw(graph: Graph, listed: Iterable[TreeRow]) -> None:
@@ -94,7 +97,7 @@ def _draw(graph: Graph, listed: Iterable[TreeRow]) -> None:
     for row in listed:
         before = "".join(nothing if last else across for last in row.last[:-1])
         before += end if row.last[-1] else branch
-        said = "; ".join(one.said for one in asked.get(row.key, ()))
+        said = "; ".join(statement.said for statement in asked.get(row.key, ()))
         parts = [f"{before}{graph.shown(row.key)} ({row.key[0]})"]
         parts += ["(*)"] * row.repeated
         # Who asks for it stands where it is shown with all that it needs.
@@ -120,7 +123,7 @@ def _plain(graph: Graph, listed: Iterable[TreeRow]) -> dict[str, Any]:
                 "depth": row.depth,
                 **graph.to_dict(row.key),
                 "repeated": row.repeated,
-                "asked": [one.to_dict() for one in asked.get(row.key, ())],
+                "asked": [statement.to_dict() for statement in asked.get(row.key, ())],
             }
             for row in listed
         ],

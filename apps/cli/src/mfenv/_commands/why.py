@@ -52,11 +52,11 @@ def why(env: str, package: str, limit: int, platforms: tuple[str, ...], as_json:
 
     with open_environments() as environments:
         graphs = environments.graphs(env, platforms)
-    found = [(graph, key) for graph, keys in called(package, graphs) for key in keys]
+    goals = [(graph, key) for graph, keys in called(package, graphs) for key in keys]
     if as_json:
-        print_json({"packages": [_plain(graph, key, limit) for graph, key in found]})
+        print_json({"packages": [_plain(graph, key, limit) for graph, key in goals]})
         return
-    for number, (graph, key) in enumerate(found):
+    for number, (graph, key) in enumerate(goals):
         if number:
             click.echo()
         _tell(graph, key, limit)
@@ -95,5 +95,5 @@ def _plain(graph: Graph, key: Key, limit: int) -> dict[str, Any]:
             }
             for why in whys(graph, key, limit)
         ],
-        "bound": [one.to_dict() for one in graph.bound if key in one.keys],
+        "bound": [statement.to_dict() for statement in graph.bound if key in statement.keys],
     }

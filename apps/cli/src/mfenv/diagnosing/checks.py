@@ -74,13 +74,13 @@ def diagnose(
     late = [failure(f"not done within {_PATIENCE:g} seconds", "run it again with -v")]
     return [
         (check.name, finding)
-        for check, found in zip(CHECKS, results, strict=True)
-        for finding in (late if found is None else found)
+        for check, findings in zip(CHECKS, results, strict=True)
+        for finding in (late if findings is None else findings)
     ]
 
 
 def _run(check: Check, subject: Subject) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for need in check.needs:
         try:
             getattr(subject, need)
@@ -88,8 +88,8 @@ def _run(check: Check, subject: Subject) -> list[Finding]:
             what, other = _NEEDS[need]
             return [skipped(f"{what} cannot be had: see `{other}`")]
     try:
-        found.extend(check.run(subject))
+        findings.extend(check.run(subject))
     # Whatever is broken: it is what this is for.
     except Exception as error:  # noqa: BLE001
-        found.append(failure(*words(error)))
-    return found
+        findings.append(failure(*words(error)))
+    return findings

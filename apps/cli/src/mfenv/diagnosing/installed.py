@@ -41,11 +41,11 @@ def check_versions(_: Subject) -> Iterator[Finding]:
 def check_metaflow(_: Subject) -> Iterator[Finding]:
     """Find Metaflow, and refuse two extensions that each bring environments."""
     extensions, rivals = {}, set()
-    for found in distributions():
-        name = canonicalize_name(found.metadata["Name"] or "")
-        files = found.read_text("RECORD") or ""
+    for installed in distributions():
+        name = canonicalize_name(installed.metadata["Name"] or "")
+        files = installed.read_text("RECORD") or ""
         if _EXTENSION in files or name in (_OURS, _RIVAL):
-            extensions[name] = found.version
+            extensions[name] = installed.version
         if name == _RIVAL or any(place in files for place in _CONDA):
             rivals.add(name)
     if rivals and _OURS in extensions:
@@ -66,11 +66,11 @@ def check_metaflow(_: Subject) -> Iterator[Finding]:
 
 
 def _unmet(name: str) -> Iterator[Finding]:
-    found = _found(name)
-    if found is None:
+    installed = _found(name)
+    if installed is None:
         yield failure(f"{name} is not installed as a package", "`pip install --upgrade mfenv`")
         return
-    for requirement in map(Requirement, found.requires or ()):
+    for requirement in map(Requirement, installed.requires or ()):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         version = _version(requirement.name)
@@ -90,8 +90,8 @@ def _found(name: str) -> Distribution | None:
 
 
 def _version(name: str) -> str | None:
-    found = _found(name)
-    return found.version if found else None
+    installed = _found(name)
+    return installed.version if installed else None
 
 
 def _named(name: str) -> str:

@@ -146,8 +146,8 @@ def _judged(answer: ServerAnswer) -> Finding:
         return failure(told, hint)
     if answer.status in _NOT_FOUND:
         # Not every index has a page of all names.
-        found = warning if server.kind == "index" else failure
-        return found(told, f"there may be no {server.kind} at this URL")
+        verdict = warning if server.kind == "index" else failure
+        return verdict(told, f"there may be no {server.kind} at this URL")
     if answer.status >= 500:  # noqa: PLR2004
         return failure(told, "the server itself fails: ask who runs it")
     return ok(told)
@@ -174,8 +174,8 @@ def check_clock(subject: Subject) -> Iterator[Finding]:
         return
     for skew, answer in clocks:
         if skew > _SKEW:
-            found = failure if answer.server.kind == "store" else warning
-            yield found(
+            verdict = failure if answer.server.kind == "store" else warning
+            yield verdict(
                 f"the clock of {_host(answer.server.url)} is {skew / 60:.0f} minutes off, and that"
                 f" of {_host(nearest.server.url)} is not",
                 "a store refuses signatures of another time: ask who runs it",

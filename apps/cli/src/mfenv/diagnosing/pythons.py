@@ -25,5 +25,5 @@ def check_pythons(subject: Subject) -> Iterator[Finding]:
         yield ok(f"{here}; environments have conda's")
         return
     wanted = settings.python or ">=3"
-    found = find_python(wanted if wanted[0] in "<>=!~" else f"=={wanted}.*", context)
-    yield ok(f"{here}; environments have {found.version}, `{found.path}`")
+    python = find_python(wanted if wanted[0] in "<>=!~" else f"=={wanted}.*", context)
+    yield ok(f"{here}; environments have {python.version}, `{python.path}`")

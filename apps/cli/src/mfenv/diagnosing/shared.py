@@ -96,8 +96,8 @@ def _conditions(store: Store, key: str, content: bytes) -> Iterator[Finding]:
 
 def check_credentials(subject: Subject) -> Iterator[Finding]:
     """Say where the logins of the store, the channels and the indexes come from, never what."""
-    found = [*_store_login(subject), *_netrc(), *_logins(subject)]
-    yield from found or [ok("nothing that is asked needs any")]
+    findings = [*_store_login(subject), *_netrc(), *_logins(subject)]
+    yield from findings or [ok("nothing that is asked needs any")]
 
 
 def _store_login(subject: Subject) -> Iterator[Finding]:

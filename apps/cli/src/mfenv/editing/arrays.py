@@ -33,7 +33,7 @@ class _Item:
 
 def items(array: str) -> list[str]:
     """The items as they are written."""
-    return [array[one.start : one.end] for one in _items(array)]
+    return [array[item.start : item.end] for item in _items(array)]
 
 
 def append(array: str, item: str) -> str:
@@ -58,40 +58,40 @@ def append(array: str, item: str) -> str:
 
 def replace(array: str, index: int, item: str) -> str:
     """With another item in the place of one."""
-    one = _items(array)[index]
-    return f"{array[: one.start]}{item}{array[one.end :]}"
+    old = _items(array)[index]
+    return f"{array[: old.start]}{item}{array[old.end :]}"
 
 
 def remove(array: str, index: int) -> str:
     """Without an item, nor its line and comment if that line has nothing else."""
     known = _items(array)
-    one = known[index]
+    item = known[index]
     before = known[index - 1] if index else None
-    behind = one.end if one.comma is None else one.comma
-    start, rest = _line_start(array, one), _REST.match(array, behind)
+    behind = item.end if item.comma is None else item.comma
+    start, rest = _line_start(array, item), _REST.match(array, behind)
     if start is not None and rest is not None:
         array = array[:start] + array[rest.end() :]
         # The comma in front separates nothing any more.
-        if one.comma is None and before and before.comma:
+        if item.comma is None and before and before.comma:
             array = array[: before.comma - 1] + array[before.comma :]
         return array
     if before and before.comma:
         # From behind the item before it, with the one comma that is too many.
-        cut = before.comma - 1 if one.comma is None else before.comma
+        cut = before.comma - 1 if item.comma is None else before.comma
         return array[:cut] + array[behind:]
     space = re.compile(r"[ \t]*").match(array, behind)
     more = space.end() if space and index + 1 < len(known) else behind
-    return array[: one.start] + array[more:]
+    return array[: item.start] + array[more:]
 
 
-def _line_start(array: str, one: _Item) -> int | None:
+def _line_start(array: str, item: _Item) -> int | None:
     """Where the line of an item starts, None where something else stands before it there."""
-    start = array.rfind("\n", 0, one.start) + 1
-    return start if start and not array[start : one.start].strip(" \t") else None
+    start = array.rfind("\n", 0, item.start) + 1
+    return start if start and not array[start : item.start].strip(" \t") else None
 
 
 def _items(array: str) -> list[_Item]:
-    found: list[_Item] = []
+    items: list[_Item] = []
     depth = 0
     may_begin = True
     for token in _TOKEN.finditer(array):
@@ -102,13 +102,13 @@ def _items(array: str) -> list[_Item]:
             depth -= 1
         # Deeper ones separate what is within an item.
         if depth == 1 and kind == "mark" and text == ",":
-            found[-1].comma = token.end()
+            items[-1].comma = token.end()
             may_begin = True
         elif depth >= 1:
             if may_begin:
-                found.append(_Item(token.start(), token.end()))
+                items.append(_Item(token.start(), token.end()))
                 may_begin = False
-            found[-1].end = token.end()
+            items[-1].end = token.end()
         if kind == "mark" and text in "[{":
             depth += 1
-    return found
+    return items

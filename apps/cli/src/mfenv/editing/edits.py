@@ -172,12 +172,12 @@ class _Editor:
             self._check_whole(same[0].requirement, wanted, same[0].place)
             after = listed.replace(same[0], package)
         new, there = self._checked(said, after, str(wanted.name))
-        found = [one for one in there.listed if one.requirement.name == wanted.name]
-        if [one.requirement.text for one in found] != [wanted.text]:
+        named = [entry for entry in there.listed if entry.requirement.name == wanted.name]
+        if [entry.requirement.text for entry in named] != [wanted.text]:
             raise self._not_safe(package)
         before = same[0].requirement.original if same else None
         # What is typed may hold a login, which is for the file alone; what was read has none.
-        return new, Edit(place=found[0].place, before=before, after=redact(package))
+        return new, Edit(place=named[0].place, before=before, after=redact(package))
 
     def remove(self, data: bytes, package: str) -> tuple[bytes, Edit]:
         wanted = self._wanted(package)
@@ -188,7 +188,7 @@ class _Editor:
             said, listed = self._open(data)
         except InvalidRequest:
             # What has no list has not got it either.
-            if any(one.name == name for one in self._parsed(data).requirements):
+            if any(requirement.name == name for requirement in self._parsed(data).requirements):
                 raise
             raise self._absent(package, name, self._parsed(data), ()) from None
         same = self._named(said, listed, name)
@@ -196,7 +196,7 @@ class _Editor:
             other = _other_list(data, self._file, name) if self.kind == "pyproject.toml" else ""
             raise self._absent(package, name, said, listed.listed, other)
         new, there = self._checked(said, listed.remove(same[0]), name)
-        if any(one.requirement.name == name for one in there.listed):
+        if any(entry.requirement.name == name for entry in there.listed):
             raise self._not_safe(package)
         original = same[0].requirement.original
         return new, Edit(place=same[0].place, before=original, after=None)
@@ -279,8 +279,12 @@ class _Editor:
 
     def _check_written(self, said: RequirementSet) -> None:
         """Raise `InvalidRequest` for what another program wrote, and would write again."""
-        own = [one for one in said.requirements if one.origin.file == self._file]
-        hashed = next((str(one.origin) for one in own if one.hashes), "")
+        own = [
+            requirement
+            for requirement in said.requirements
+            if requirement.origin.file == self._file
+        ]
+        hashed = next((str(requirement.origin) for requirement in own if requirement.hashes), "")
         if said.compiled or hashed or said.require_hashes:
             reason = f"{hashed} has hashes" if hashed else f"`{self._path}` is compiled"
             raise InvalidRequest(
@@ -290,9 +294,9 @@ class _Editor:
 
     def _named(self, said: RequirementSet, listed: Requirements, name: str) -> list[Listed]:
         """Those of a name in the list, at most one."""
-        same = [one for one in listed.listed if one.requirement.name == name]
+        same = [entry for entry in listed.listed if entry.requirement.name == name]
         if len(same) > 1:
-            places = ", ".join(f"{one.place} `{one.requirement.original}`" for one in same)
+            places = ", ".join(f"{entry.place} `{entry.requirement.original}`" for entry in same)
             raise InvalidRequest(f"`{name}` is there more than once: {places}", "edit it by hand")
         # There other groups and extras may well have it, too.
         if same or self.kind == "pyproject.toml":
@@ -336,16 +340,16 @@ class _Editor:
             raise self._not_safe(name) from None
         if _others(again, name) != _others(said, name):
             raise self._not_safe(name)
-        for one in again.requirements:
-            if one.name == name and one.platforms is not None:
+        for requirement in again.requirements:
+            if requirement.name == name and requirement.platforms is not None:
                 # By a selector beside it, or beside its list, which an edit would leave there.
                 raise InvalidRequest(
-                    f"{one.origin}: `{name}` is asked for on some platforms alone,"
-                    f" {', '.join(one.platforms) or 'none known'}",
+                    f"{requirement.origin}: `{name}` is asked for on some platforms alone,"
+                    f" {', '.join(requirement.platforms) or 'none known'}",
                     "edit it by hand",
                 )
-        unread = [one for one in listed.listed if one.requirement.name == name]
-        if unread and name not in {one.name for one in again.requirements}:
+        unread = [entry for entry in listed.listed if entry.requirement.name == name]
+        if unread and name not in {requirement.name for requirement in again.requirements}:
             # A tool's table may say that a project's own list is not meant.
             raise InvalidRequest(
                 f"{unread[0].place}: what stands there is not asked for", "edit it by hand"
@@ -366,14 +370,16 @@ class _Editor:
         listed: Sequence[Listed],
         other: str = "",
     ) -> InvalidRequest:
-        bound = next((one for one in said.constraints if one.name == name), None)
+        bound = next(
+            (constraint for constraint in said.constraints if constraint.name == name), None
+        )
         if bound:
             return InvalidRequest(
                 f"`{package}` is only constrained, in {bound.origin}", "edit that by hand"
             )
         if other:
             return InvalidRequest(f"`{package}` is not in this list of `{self._path}`", other)
-        names = {str(one.requirement.name) for one in listed}
+        names = {str(entry.requirement.name) for entry in listed}
         near = get_close_matches(name, names, n=1, cutoff=_NEAR)
         known = f"there is: {', '.join(sorted(names))}" if names else "the list is empty"
         return InvalidRequest(
@@ -401,12 +407,12 @@ def _other_list(data: bytes, file: str, name: str) -> str:
     for hint, group, extra in lists:
         with suppress(InvalidRequest):
             listed = ProjectArray(text, file, group=group, extra=extra).listed
-            if any(one.requirement.name == name for one in listed):
+            if any(entry.requirement.name == name for entry in listed):
                 return hint
     return ""
 
 
 def _others(said: RequirementSet, name: str) -> tuple[object, ...]:
     """All that is said but for the requirements of a name."""
-    rest = tuple(one for one in said.requirements if one.name != name)
+    rest = tuple(requirement for requirement in said.requirements if requirement.name != name)
     return rest, replace(said, requirements=())

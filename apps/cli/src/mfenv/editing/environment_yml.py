@@ -50,12 +50,12 @@ class EnvironmentText:
         for index, node in enumerate(self._nodes):
             origin = Origin(self._file, node.start_mark.line + 1)
             try:
-                found = parse_requirement(
+                requirement = parse_requirement(
                     node.value, category="conda" if self._conda else "pypi", origin=origin
                 )
             except ParseErrors:  # whatever is understood there is told where the file is read
                 continue
-            yield Listed(requirement=found, at=index, place=str(origin))
+            yield Listed(requirement=requirement, at=index, place=str(origin))
 
     def _is_line(self, node: yaml.Node) -> bool:
         """Whether a node is a text that has a line of its own."""
@@ -78,26 +78,26 @@ class EnvironmentText:
         dash = self._lines[start.line][: start.column] if start else ""
         return (start.line, dash) if start and _DASH.fullmatch(dash) else None
 
-    def replace(self, one: Listed, text: str) -> str:
-        node = self._nodes[one.at]
+    def replace(self, entry: Listed, text: str) -> str:
+        node = self._nodes[entry.at]
         start, end = node.start_mark.index, node.end_mark.index
         return f"{self._text[:start]}{_scalar(text)}{self._text[end:]}"
 
-    def remove(self, one: Listed) -> str:
+    def remove(self, entry: Listed) -> str:
         if len(self._items) == 1:
             hint = "delete it by hand, with what is around it"
-            raise InvalidRequest(f"{one.place}: no other package has a line of its list", hint)
-        line = self._nodes[one.at].start_mark.line
+            raise InvalidRequest(f"{entry.place}: no other package has a line of its list", hint)
+        line = self._nodes[entry.at].start_mark.line
         return remove_lines(self._text, line, line + 1)
 
 
 def _items(root: yaml.Node | None, *, conda: bool) -> list[yaml.Node]:
-    found = _value(root, "dependencies")
-    if not conda and isinstance(found, yaml.SequenceNode):
-        found = next(filter(None, (_value(item, "pip") for item in found.value)), None)
+    node = _value(root, "dependencies")
+    if not conda and isinstance(node, yaml.SequenceNode):
+        node = next(filter(None, (_value(item, "pip") for item in node.value)), None)
     # Edited is by whole lines, and a list in brackets may have but one.
-    is_list = isinstance(found, yaml.SequenceNode) and not found.flow_style
-    return found.value if found and is_list else []
+    is_list = isinstance(node, yaml.SequenceNode) and not node.flow_style
+    return node.value if node and is_list else []
 
 
 def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:

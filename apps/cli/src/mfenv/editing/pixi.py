@@ -47,12 +47,16 @@ class PixiTable:
         self._end = min((line for line in headers if line >= self._start), default=len(self._lines))
         self._is_new = not own
         self.listed = [
-            Listed(requirement=one, at=one.origin.line - 1, place=str(one.origin))
-            for one in said.requirements
-            if one.origin.file == file
-            and one.origin.line
-            and self._start < one.origin.line <= self._end
-            and (one.category == "pypi") != conda
+            Listed(
+                requirement=requirement,
+                at=requirement.origin.line - 1,
+                place=str(requirement.origin),
+            )
+            for requirement in said.requirements
+            if requirement.origin.file == file
+            and requirement.origin.line
+            and self._start < requirement.origin.line <= self._end
+            and (requirement.category == "pypi") != conda
         ]
 
     def append(self, text: str) -> str:
@@ -60,25 +64,25 @@ class PixiTable:
         if self._is_new:
             newline = "" if self._text.endswith("\n") or not self._text else "\n"
             return f"{self._text}{newline}\n[{self._name}]\n{name} = {value}\n"
-        last = max((one.at for one in self.listed), default=self._start - 1)
+        last = max((entry.at for entry in self.listed), default=self._start - 1)
         line = self._lines[last]
         indent = line[: len(line) - len(line.lstrip())]
         return insert_line(self._text, last + 1, f"{indent}{name} = {value}")
 
-    def replace(self, one: Listed, text: str) -> str:
-        entry = _ENTRY.fullmatch(self._lines[one.at])
-        if not entry or entry["text"] is None:
-            raise InvalidRequest(f"{one.place}: it has more than a version", "edit it by hand")
+    def replace(self, entry: Listed, text: str) -> str:
+        line_parts = _ENTRY.fullmatch(self._lines[entry.at])
+        if not line_parts or line_parts["text"] is None:
+            raise InvalidRequest(f"{entry.place}: it has more than a version", "edit it by hand")
         _, value = self._entry(text)
-        if entry["text"].startswith("'") and "'" not in value and value.startswith('"'):
+        if line_parts["text"].startswith("'") and "'" not in value and value.startswith('"'):
             value = f"'{value[1:-1]}'"
-        line = f"{entry['start']}{value}{entry['end']}"
-        return remove_lines(insert_line(self._text, one.at, line), one.at + 1, one.at + 2)
+        line = f"{line_parts['start']}{value}{line_parts['end']}"
+        return remove_lines(insert_line(self._text, entry.at, line), entry.at + 1, entry.at + 2)
 
-    def remove(self, one: Listed) -> str:
-        if not _ENTRY.fullmatch(self._lines[one.at]):
-            raise InvalidRequest(f"{one.place}: it has no line of its own", "delete it by hand")
-        return remove_lines(self._text, one.at, one.at + 1)
+    def remove(self, entry: Listed) -> str:
+        if not _ENTRY.fullmatch(self._lines[entry.at]):
+            raise InvalidRequest(f"{entry.place}: it has no line of its own", "delete it by hand")
+        return remove_lines(self._text, entry.at, entry.at + 1)
 
     def _entry(self, text: str) -> tuple[str, str]:
         package = _PACKAGE.fullmatch(text)
@@ -98,12 +102,12 @@ class PixiTable:
 
 def _headers(lines: list[str]) -> dict[int, str]:
     """The tables of a TOML file, by the line that begins them."""
-    found = {}
+    headers = {}
     for number, line in enumerate(lines):
         if header := _HEADER.fullmatch(line):
             parts = (part.strip().strip("\"'") for part in header[1].split("."))
-            found[number] = ".".join(parts)
+            headers[number] = ".".join(parts)
         elif line.lstrip().startswith("[["):
             # It ends the table before it, and is none that is edited.
-            found[number] = ""
-    return found
+            headers[number] = ""
+    return headers

@@ -55,9 +55,9 @@ class ProjectArray:
         self._array = array.as_string()
         # Written with a mark in place of the array: so what stands around it is kept to the letter.
         table[key] = _HERE
-        self._before, found, self._after = tomlkit.dumps(document).partition(json.dumps(_HERE))
+        self._before, mark, self._after = tomlkit.dumps(document).partition(json.dumps(_HERE))
         # Where that does not give back the text that was read, an edit would change more of it.
-        if not found or not (self.is_new or self._with(self._array) == text):
+        if not mark or not (self.is_new or self._with(self._array) == text):
             raise InvalidRequest(f"{file}: this list cannot be edited", "edit it by hand")
         self.listed = list(self._listed(array.unwrap(), file))
 
@@ -81,13 +81,13 @@ class ProjectArray:
     def append(self, text: str) -> str:
         return self._with(arrays.append(self._array, _quoted(text)))
 
-    def replace(self, one: Listed, text: str) -> str:
-        literal = arrays.items(self._array)[one.at].startswith("'") and "'" not in text
+    def replace(self, entry: Listed, text: str) -> str:
+        literal = arrays.items(self._array)[entry.at].startswith("'") and "'" not in text
         written = f"'{text}'" if literal else _quoted(text)
-        return self._with(arrays.replace(self._array, one.at, written))
+        return self._with(arrays.replace(self._array, entry.at, written))
 
-    def remove(self, one: Listed) -> str:
-        return self._with(arrays.remove(self._array, one.at))
+    def remove(self, entry: Listed) -> str:
+        return self._with(arrays.remove(self._array, entry.at))
 
     def _with(self, array: str) -> str:
         return f"{self._before}{array}{self._after}"

@@ -24,21 +24,26 @@ class RequirementsText:
         self._text, self._file = text, file
         self._before = "--conda-pkg " if conda else ""
         self.listed = [
-            Listed(requirement=one, at=one.origin.line or 0, place=str(one.origin))
-            for one in said.requirements
-            if one.origin.file == file and (one.category in ("conda", "npconda")) == conda
+            Listed(
+                requirement=requirement,
+                at=requirement.origin.line or 0,
+                place=str(requirement.origin),
+            )
+            for requirement in said.requirements
+            if requirement.origin.file == file
+            and (requirement.category in ("conda", "npconda")) == conda
         ]
 
     def append(self, text: str) -> str:
         with self._explained():
             return append_line(self._text, self._before + text)
 
-    def replace(self, one: Listed, text: str) -> str:
+    def replace(self, entry: Listed, text: str) -> str:
         with self._explained():
-            return replace_line(self._text, one.at, self._before + text)
+            return replace_line(self._text, entry.at, self._before + text)
 
-    def remove(self, one: Listed) -> str:
-        return remove_line(self._text, one.at)
+    def remove(self, entry: Listed) -> str:
+        return remove_line(self._text, entry.at)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -36,11 +36,11 @@ class ScriptArray:
     def append(self, text: str) -> str:
         return self._with(self._array.append(text))
 
-    def replace(self, one: Listed, text: str) -> str:
-        return self._with(self._array.replace(one, text))
+    def replace(self, entry: Listed, text: str) -> str:
+        return self._with(self._array.replace(entry, text))
 
-    def remove(self, one: Listed) -> str:
-        return self._with(self._array.remove(one))
+    def remove(self, entry: Listed) -> str:
+        return self._with(self._array.remove(entry))
 
     def _with(self, toml: str) -> str:
         after = toml.removesuffix("\n").split("\n")[self._start :]

@@ -26,7 +26,7 @@ def source_of(name: str, envs: Iterable[ResolvedEnv], package: str) -> Path:
     places = {
         place for env in envs for texts in env.origins.values() for place in texts.values() if place
     }
-    files = {found["file"] if (found := _IN_FILE.fullmatch(place)) else "" for place in places}
+    files = {match["file"] if (match := _IN_FILE.fullmatch(place)) else "" for place in places}
     otherwise = f"`mfenv resolve --using {name} --pypi {package}` makes one with it"
     if len(files) == 1 and "" not in files:
         path = Path(files.pop())

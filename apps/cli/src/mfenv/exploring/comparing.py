@@ -115,9 +115,9 @@ def _asked(
     before: EnvSpec, after: EnvSpec, places: Mapping[str, Mapping[str, str]]
 ) -> tuple[Difference, ...]:
     return tuple(
-        replace(one, place=places.get(_category(one), {}).get(one.after or ""))
+        replace(difference, place=places.get(_category(difference), {}).get(difference.after or ""))
         # Without platforms: each side is one, and which is said elsewhere.
-        for one in differences(before, (), after, ())
+        for difference in differences(before, (), after, ())
     )
 
 
@@ -135,9 +135,9 @@ class _Causes:
 
     def __init__(self, then: Graph, now: Graph, asked: Iterable[Difference]) -> None:
         self._differences = {
-            (_category(one), text): one
-            for one in asked
-            for text in (one.before, one.after)
+            (_category(difference), text): difference
+            for difference in asked
+            for text in (difference.before, difference.after)
             if text is not None
         }
         came = _statements(now) - _statements(then)
@@ -148,9 +148,9 @@ class _Causes:
 
     def of(self, change: Change) -> Caused:
         key = (change.kind, change.name)
-        found = [near[key] for near in self._differing if key in near]
-        if found:
-            statement = min(found, key=lambda one: one[0])[1]
+        causes = [near[key] for near in self._differing if key in near]
+        if causes:
+            statement = min(causes, key=lambda cause: cause[0])[1]
             said = self._differences.get((statement.category, statement.text))
             return Caused(change=change, statement=statement, difference=said)
         others = [near[key] for near in self._every if key in near]
@@ -172,4 +172,4 @@ class _Causes:
 
 
 def _statements(graph: Graph) -> set[tuple[str, str]]:
-    return {(one.category, one.text) for one in (*graph.asked, *graph.bound)}
+    return {(statement.category, statement.text) for statement in (*graph.asked, *graph.bound)}

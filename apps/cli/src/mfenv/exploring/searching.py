@@ -31,19 +31,19 @@ def wanted(text: str) -> Wanted:
 
     Raises `InvalidRequest`.
     """
-    found = _WANTED.fullmatch(text.strip())
-    bound = (found["bound"] or "").strip() if found else ""
+    parts = _WANTED.fullmatch(text.strip())
+    bound = (parts["bound"] or "").strip() if parts else ""
     # As conda means it.
     if plain := re.fullmatch(r"=?\s*([0-9][^=<>!~,*]*?)(\.\*)?", bound):
         bound = f"=={plain[1]}.*"
-    if found is None or not all(map(_CLAUSE.fullmatch, bound.split(",") if bound else ())):
+    if parts is None or not all(map(_CLAUSE.fullmatch, bound.split(",") if bound else ())):
         raise InvalidRequest(
             f"`{text}` is not a package and its version",
             "write it like `numpy`, `numpy==1.26.*` or `conda:numpy>=1.26,<3`",
         )
     # Of a pattern the letters are what they are: what `*` stands for may be a dash.
-    name = re.sub(r"[-_.]+", "-", found["name"]).lower() if found["name"] else ""
-    return Wanted(found["kind"], normal_name(name), bound)
+    name = re.sub(r"[-_.]+", "-", parts["name"]).lower() if parts["name"] else ""
+    return Wanted(parts["kind"], normal_name(name), bound)
 
 
 def fits(specifier: str, version: str) -> bool | None:
@@ -63,13 +63,13 @@ def fits(specifier: str, version: str) -> bool | None:
 
 def _holds(clause: str, version: str) -> bool | None:
     """Whether a clause holds, where that hangs on the texts alone."""
-    found = _CLAUSE.fullmatch(clause)
-    if found is None or found["operator"] not in ("==", "===", "!="):
+    parts = _CLAUSE.fullmatch(clause)
+    if parts is None or parts["operator"] not in ("==", "===", "!="):
         return None
-    same = version == found["version"]
-    if found["star"]:
-        same = same or version.startswith(f"{found['version']}.")
-    return same is (found["operator"] != "!=")
+    same = version == parts["version"]
+    if parts["star"]:
+        same = same or version.startswith(f"{parts['version']}.")
+    return same is (parts["operator"] != "!=")
 
 
 def is_called(name: str, pattern: str) -> bool:

@@ -28,13 +28,13 @@ class Why:
 def whys(graph: Graph, goal: Key, limit: int) -> Iterator[Why]:
     """The statements that lead to a package, the nearest first, each with at most `limit` ways."""
     ways = Ways(graph.needs, goal)
-    found = []
+    reasons = []
     for statement in graph.asked:
         starts = [key for key in statement.keys if ways.length(key) is not None]
         if starts:
             nearest = min(ways.length(key) or 0 for key in starts)
-            found.append((nearest, statement, [k for k in starts if ways.length(k) == nearest]))
-    for _, statement, starts in sorted(found, key=lambda one: one[0]):
+            reasons.append((nearest, statement, [k for k in starts if ways.length(k) == nearest]))
+    for _, statement, starts in sorted(reasons, key=lambda reason: reason[0]):
         every = (path for key in starts for path in ways.paths(key))
         yield Why(
             statement=statement,

@@ -53,7 +53,7 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
         sources += further
         if not any(package.name == "pip" for package in conda):
             notes.append(f"{_FORM} lists PyPI packages, and this has no pip: conda will add one")
-    found = RequirementSet(
+    asked = RequirementSet(
         requirements=tuple(requirements),
         sources=tuple(sources),
         python=tuple(
@@ -64,7 +64,7 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
         no_index=wheels and not any(source.kind == "index" for source in spec.sources),
     )
     text = "".join(f"{line}\n" for line in (*heading(envs), f"# platform: {env.platform}"))
-    return Exported(text=text + to_environment_yml(found), notes=tuple(notes))
+    return Exported(text=text + to_environment_yml(asked), notes=tuple(notes))
 
 
 def _conda(package: Package) -> Requirement:

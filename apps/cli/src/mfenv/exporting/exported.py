@@ -101,13 +101,13 @@ def _by_platform(
     envs: Sequence[ResolvedEnv], texts: Callable[[ResolvedEnv], Iterable[str]]
 ) -> list[str]:
     """What holds in environments, with the platforms where it does not hold on all."""
-    found: dict[str, list[str]] = {}
+    platforms_of: dict[str, list[str]] = {}
     for env in envs:
         for text in texts(env):
-            found.setdefault(text, []).append(env.platform)
+            platforms_of.setdefault(text, []).append(env.platform)
     return [
         text if len(platforms) == len(envs) else f"{text} ({' '.join(platforms)})"
-        for text, platforms in sorted(found.items())
+        for text, platforms in sorted(platforms_of.items())
     ]
 
 

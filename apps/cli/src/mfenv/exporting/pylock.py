@@ -68,13 +68,13 @@ def _entries(
     packages: Sequence[tuple[str, Package]], among: Sequence[str], spec: EnvSpec
 ) -> Iterator[str]:
     indexes = {source.url for source in spec.sources if source.kind == "index"}
-    found: dict[_Key, list[tuple[str, Package]]] = defaultdict(list)
+    entries: dict[_Key, list[tuple[str, Package]]] = defaultdict(list)
     for platform, package in packages:
         # The public index is known by its name, which no other tool knows.
         index = package.source if package.source in indexes - {"pypi"} else None
         direct = "" if package.source is not None else "\n".join(_direct(package))
-        found[package.name, package.version, index or "", direct].append((platform, package))
-    for (name, version, index, direct), held in sorted(found.items()):
+        entries[package.name, package.version, index or "", direct].append((platform, package))
+    for (name, version, index, direct), held in sorted(entries.items()):
         yield from ("", "[[packages]]", f"name = {_text(name)}", f"version = {_text(version)}")
         if marker := marker_for({platform for platform, _ in held}, among):
             yield f"marker = {_text(marker)}"

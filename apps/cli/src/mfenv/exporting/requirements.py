@@ -42,12 +42,12 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
     spec = envs[0].spec
     sources = tuple(sources_of(spec))
     notes += notes_on_sources(spec, sources, _FORM)
-    found = RequirementSet(
+    requirements = RequirementSet(
         requirements=tuple(requirements_of(said, [env.platform for env in envs])),
         sources=sources,
         no_index=not any(source.kind == "index" for source in spec.sources),
     )
-    text = "".join(f"{line}\n" for line in heading(envs)) + to_requirements_txt(found)
+    text = "".join(f"{line}\n" for line in heading(envs)) + to_requirements_txt(requirements)
     return Exported(text=text, notes=(*facts_without_words(envs, _FORM), *notes))
 
 

@@ -120,8 +120,8 @@ def _machines(platform: str) -> Iterator[dict[str, Any]]:
     """What a platform is taken to have, in every way in which releases write it."""
     for glibc, cuda, twice, numbered in product(_GLIBCS, _CUDAS, (True, False), (True, False)):
         packages = dict(
-            _virtual(platform, *one, numbered=numbered)
-            for one in _virtual_packages(platform, glibc, cuda, twice=twice)
+            _virtual(platform, *virtual, numbered=numbered)
+            for virtual in _virtual_packages(platform, glibc, cuda, twice=twice)
         )
         yield {
             "noarch": {"info": {"subdir": "noarch"}, "packages": {}},

@@ -175,7 +175,7 @@ def is_compiled(file: File) -> bool:
         return False
     if said is None or said.lock is not None or not said.requirements:
         return False
-    return said.compiled is not None or all(one.hashes for one in said.requirements)
+    return said.compiled is not None or all(requirement.hashes for requirement in said.requirements)
 
 
 def _as_lock(file: File, said: RequirementSet) -> RequirementSet:

@@ -91,9 +91,9 @@ def pin(
         restated=frozenset(name for lock in every for name in lock.restated),
     )
     seen: dict[tuple[str, str], tuple[str, LockedPackage]] = {}
-    for one in selected:
-        package = one.package
-        text = (_conda if package.category == "conda" else _pypi)(pinned, one, credentials)
+    for locked in selected:
+        package = locked.package
+        text = (_conda if package.category == "conda" else _pypi)(pinned, locked, credentials)
         try:
             text = normalize(package.category, text)
         except InvalidRequirement as error:
@@ -118,9 +118,9 @@ def _once(pinned: PinnedPlatform) -> None:
     pinned.sources[:] = {source.name: source for source in pinned.sources}.values()
 
 
-def _conda(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> str:
+def _conda(pinned: PinnedPlatform, locked: Selected, credentials: Credentials) -> str:
     """A conda package as the spec has it: where it lies, its very build, and its hash."""
-    package, artifact = one.package, one.artifact
+    package, artifact = locked.package, locked.artifact
     url = _url(artifact, credentials)
     filename = url.partition("#")[0].rpartition("/")[2]
     if not filename.endswith((".conda", ".tar.bz2")) or not package.build:
@@ -149,7 +149,7 @@ def _conda(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> s
             sha256=hashes.get("sha256"),
             md5=hashes.get("md5"),
             size=artifact.size,
-            depends=one.depends,
+            depends=locked.depends,
             source=channel,
         )
     except InvalidDescription as error:
@@ -159,10 +159,10 @@ def _conda(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> s
     return f"{channel}::{package.name} =={package.version} {package.build}[{kind}='{hashes[kind]}']"
 
 
-def _pypi(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> str:
+def _pypi(pinned: PinnedPlatform, locked: Selected, credentials: Credentials) -> str:
     """A PyPI package as the spec has it: where it lies and its hash, else version and hashes."""
-    package, artifact = one.package, one.artifact
-    pinned.depends[package.name] = one.depends
+    package, artifact = locked.package, locked.artifact
+    pinned.depends[package.name] = locked.depends
     if package.extras:
         pinned.extras[package.name] = package.extras
     index = package.source if package.source and "://" in package.source else None
@@ -181,7 +181,7 @@ def _pypi(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> st
     text = f"{package.name} @ {url}"
     filename = artifact.filename.partition("#")[0]
     if artifact.url and filename.endswith(".whl") and "sha256" in hashes:
-        pinned.packages.append(_wheel(one, filename, url, hashes["sha256"], index))
+        pinned.packages.append(_wheel(locked, filename, url, hashes["sha256"], index))
         return text
     if artifact.url and not hashes and not artifact.url.startswith("git+"):
         pinned.notes.append(
@@ -200,10 +200,10 @@ def _pypi(pinned: PinnedPlatform, one: Selected, credentials: Credentials) -> st
     return text
 
 
-def _wheel(one: Selected, filename: str, url: str, sha256: str, index: str | None) -> Package:
+def _wheel(locked: Selected, filename: str, url: str, sha256: str, index: str | None) -> Package:
     from packaging.utils import parse_wheel_filename
 
-    package = one.package
+    package = locked.package
     try:
         return Package.make(
             kind="pypi",
@@ -213,8 +213,8 @@ def _wheel(one: Selected, filename: str, url: str, sha256: str, index: str | Non
             filename=filename,
             url=url.partition("#")[0],
             sha256=sha256,
-            size=one.artifact.size,
-            depends=one.depends,
+            size=locked.artifact.size,
+            depends=locked.depends,
             source=index,
         )
     except InvalidDescription as error:

@@ -64,12 +64,12 @@ def select_all(
         }
 
     version, selections = _best(list(candidates(wanted)), attempt)
-    every = [one for some in selections.values() for one in some]
-    listed = any(_is_listed(one) for one in every) and not wanted.asked
+    every = [locked for some in selections.values() for locked in some]
+    listed = any(_is_listed(locked) for locked in every) and not wanted.asked
     if listed and not request.python_unstated:
         # Only an index knows for which Pythons the files are.
         python = _alike(wanted.required, version, selections, attempt)
-    elif every and all(one.package.category == "conda" for one in every):
+    elif every and all(locked.package.category == "conda" for locked in every):
         # Nothing depends on it: any Python that goes with conda's packages will do.
         python = wanted.specifier
     else:
@@ -88,7 +88,7 @@ def select_all(
 
 def _made_for(wanted: WantedPython, selected: Selection) -> str:
     """The Pythons for which the lock and all that was selected of it is."""
-    required = {one.package.requires_python for one in selected} - {None}
+    required = {locked.package.requires_python for locked in selected} - {None}
     try:
         return normalize_python(",".join(filter(None, (wanted.made_for, *map(str, required)))))
     except InvalidSpec:  # spelled as before PEP 440 was enforced
@@ -128,7 +128,7 @@ def _best(
         except SelectionErrors as error:
             failed.append(error)
             continue
-        if all(_is_ready(one) for some in selections.values() for one in some):
+        if all(_is_ready(locked) for some in selections.values() for locked in some):
             return version, selections
         others.append((version, selections))
     if not others:
@@ -139,18 +139,18 @@ def _best(
     )
 
 
-def _is_ready(one: Selected) -> bool:
+def _is_ready(locked: Selected) -> bool:
     """Whether a package has a wheel, or only an index knows."""
     return (
-        one.package.category == "conda"
-        or (_is_listed(one) and not one.artifact.name)
-        or one.artifact.filename.partition("#")[0].endswith(".whl")
+        locked.package.category == "conda"
+        or (_is_listed(locked) and not locked.artifact.name)
+        or locked.artifact.filename.partition("#")[0].endswith(".whl")
     )
 
 
-def _is_listed(one: Selected) -> bool:
+def _is_listed(locked: Selected) -> bool:
     """Whether only an index knows where a file is."""
-    return one.artifact.url is None and one.artifact.path is None
+    return locked.artifact.url is None and locked.artifact.path is None
 
 
 def _alike(
@@ -164,7 +164,8 @@ def _alike(
 
     def packages(of: Mapping[str, Selection]) -> dict[str, list[tuple[str, str | None]]]:
         return {
-            p: [(one.package.name, one.package.version) for one in some] for p, some in of.items()
+            p: [(locked.package.name, locked.package.version) for locked in some]
+            for p, some in of.items()
         }
 
     newest = lowest = int(version.split(".")[1])
@@ -207,7 +208,7 @@ def _select(
         markers=machine.markers(python.version),
         ranks=machine.ranks(f"{python.version}{'t' * python.free_threaded}"),
     )
-    return tuple(one for lock in locks for one in select(lock.said, target, lock.choice))
+    return tuple(locked for lock in locks for locked in select(lock.said, target, lock.choice))
 
 
 def _own_pythons(chosen: Mapping[str, Sequence[ForeignLock]]) -> dict[str, _Python]:
@@ -223,10 +224,10 @@ def _own_pythons(chosen: Mapping[str, Sequence[ForeignLock]]) -> dict[str, _Pyth
         pypi = any(p.category == "pypi" for lock in locks for p in lock.packages)
         for lock in locks:
             pinned = pythons(lock.said, lock.choice).pinned
-            if found := pinned.get(platform) or pinned.get("noarch"):
-                version = next(str(p.version) for p in found if p.name == "python")
+            if there := pinned.get(platform) or pinned.get("noarch"):
+                version = next(str(p.version) for p in there if p.name == "python")
                 own[platform] = _Python(
-                    version, own=True, free_threaded=pypi and is_free_threaded(found)
+                    version, own=True, free_threaded=pypi and is_free_threaded(there)
                 )
     if own and (without := [platform for platform in chosen if platform not in own]):
         raise InvalidRequest(

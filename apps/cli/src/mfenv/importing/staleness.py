@@ -50,10 +50,10 @@ def check_fresh(locks: Iterable[ForeignLock], *, strict: bool) -> tuple[str, ...
     the lock's own tool is a note in any case.
     """
     every = list(locks)
-    found = [finding for lock in every for finding in _stale(lock)]
-    stale = tuple(finding.text for finding in found)
+    findings = [finding for lock in every for finding in _stale(lock)]
+    stale = tuple(finding.text for finding in findings)
     if stale and strict:
-        known = any(finding.known for finding in found)
+        known = any(finding.known for finding in findings)
         what = "a lock is behind its source" if known else "it is not known that a lock is fresh"
         raise InvalidRequest(f"{what}: {'; '.join(stale)}", "lock again, or leave out `locked`")
     unchecked = _unchecked(every) if strict else ()

@@ -79,9 +79,9 @@ def _elsewhere(
     urls = [index.get("url", "") for index in every] + list(uv.get("extra-index-url", ()))
     urls += [uv["index-url"]] if "index-url" in uv else []
     sources = (package.get("source", {}) for package in locked.get("package", ()))
-    found = {source["registry"] for source in sources if "registry" in source}
+    registries = {source["registry"] for source in sources if "registry" in source}
     # Those at a path are relative to the lock.
-    return not {url for url in found if "://" in url} <= set(map(plain_address, urls))
+    return not {url for url in registries if "://" in url} <= set(map(plain_address, urls))
 
 
 def _together(markers: str | Sequence[str], facts: UvFacts) -> list[bool] | None:

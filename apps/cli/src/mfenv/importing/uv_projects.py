@@ -109,7 +109,7 @@ def _members(top: Path, stated: Mapping[str, Any]) -> set[str]:
     if workspace is None:
         return set()
 
-    def found(key: str) -> set[str]:
+    def places_of(key: str) -> set[str]:
         patterns = workspace.get(key, ())
         return {
             normpath(place)
@@ -117,7 +117,7 @@ def _members(top: Path, stated: Mapping[str, Any]) -> set[str]:
             for place in glob(pattern, root_dir=top, recursive=True)  # noqa: PTH207 - it may lead up
         }
 
-    matched = found("members") - found("exclude")
+    matched = places_of("members") - places_of("exclude")
     files = {place: top / place / "pyproject.toml" for place in matched - {"."}}
     members = {
         place

@@ -76,7 +76,7 @@ def usual_platforms(lock: LockFile) -> tuple[str, ...]:
     """The platforms that a new environment of a file has where nothing states any."""
     default = lock.get(DEFAULT)
     among = (default,) if default else lock.environments
-    return tuple(sorted({platform for one in among for platform in one.platforms}))
+    return tuple(sorted({platform for env in among for platform in env.platforms}))
 
 
 def why_kept(inputs: Inputs | None) -> tuple[str, ...]:

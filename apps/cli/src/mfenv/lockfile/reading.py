@@ -58,7 +58,7 @@ class _Reader:
         self._check_version()
         tables = self._tables()
         heads = {name: _Head(self, name, own[()]) for name, own in tables.items()}
-        held = self._packages({name: set(head.found) for name, head in heads.items()})
+        held = self._packages({name: set(head.pythons) for name, head in heads.items()})
         return LockFile(
             environments=tuple(
                 self._environment(heads[name], own, held) for name, own in sorted(tables.items())
@@ -168,16 +168,16 @@ class _Reader:
         held: Mapping[Place, list[Package]],
     ) -> LockedEnv:
         spec = self._spec(head, own)
-        found = {
+        chosen = {
             platform: (python, held.get((head.name, platform), []))
-            for platform, python in head.found.items()
+            for platform, python in head.pythons.items()
         }
         envs: tuple[ResolvedEnv, ...] = ()
-        if found:
+        if chosen:
             try:
                 envs = ResolvedEnv.co_resolve(
                     spec,
-                    found,
+                    chosen,
                     resolved_by=RESOLVED_BY,
                     # Not when and by whom: two who lock the same would write different files.
                     resolved_at=RESOLVED_AT,
@@ -189,7 +189,7 @@ class _Reader:
             self.pass_over(self.wrong(head.line, f"environment `{head.name}` has no platform"))
         # Platforms whose packages are not in this file, but that were resolved together: the
         # `full_id` is over them as well.
-        elsewhere = {p: digest for p, digest in head.digests.items() if p not in found}
+        elsewhere = {p: digest for p, digest in head.digests.items() if p not in chosen}
         envs = tuple(
             replace(env, co_resolved=dict(sorted({**env.co_resolved, **elsewhere}.items())))
             for env in envs
@@ -251,7 +251,7 @@ class _Head:
     def __init__(self, reader: _Reader, name: str, section: Section) -> None:
         self._reader, self.name, self.line = reader, name, section.line
         self._section = section
-        self.found: dict[str, str] = {}
+        self.pythons: dict[str, str] = {}
         self.digests: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._contents: dict[str, str] = {}
@@ -277,15 +277,15 @@ class _Head:
             self._reader.pass_over(self._reader.wrong(entry.line, reason))
             # To lock again, its packages are to be known; no id is compared then.
             if isinstance(python, str):
-                self.found[platform] = python
+                self.pythons[platform] = python
             return
         self.digests[platform] = digest
         if whole:
-            self.found[platform], self._counts[platform] = str(python), int(count or 0)
+            self.pythons[platform], self._counts[platform] = str(python), int(count or 0)
             self._contents[platform] = str(content)
 
     def _notes(self) -> dict[str, list[str]]:
-        notes: dict[str, list[str]] = {platform: [] for platform in self.found}
+        notes: dict[str, list[str]] = {platform: [] for platform in self.pythons}
         for row in self._noted:
             said = row.value if isinstance(row.value, dict) else {}
             text, on = said.get("text"), said.get("on")

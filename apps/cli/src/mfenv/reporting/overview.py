@@ -84,7 +84,7 @@ class Overview:
     @property
     def names(self) -> tuple[str, ...]:
         """By which the environments were asked for."""
-        return tuple(dict.fromkeys(one.name for one in self.environments))
+        return tuple(dict.fromkeys(seen.name for seen in self.environments))
 
     @property
     def heading(self) -> str:
@@ -93,9 +93,9 @@ class Overview:
     def to_dict(self) -> dict[str, Any]:
         audited = self.audited
         return {
-            "environments": [self._environment(one) for one in self.environments],
-            "differences": [one.to_dict() for one in self.differences],
-            "audited": None if audited is None else [one.to_dict() for one in audited],
+            "environments": [self._environment(seen) for seen in self.environments],
+            "differences": [difference.to_dict() for difference in self.differences],
+            "audited": None if audited is None else [checked.to_dict() for checked in audited],
             "notes": list(self.notes),
         }
 
@@ -111,11 +111,12 @@ class Overview:
             "resolved_at": env.resolved_at,
             "resolved_by": env.resolved_by,
             "aliases": list(seen.aliases),
-            "sources": [{"kind": one.kind, "url": one.url} for one in env.spec.sources],
+            "sources": [{"kind": source.kind, "url": source.url} for source in env.spec.sources],
             "asked": [
-                {**one.to_dict(), "packages": list(map(key_text, one.keys))} for one in graph.asked
+                {**statement.to_dict(), "packages": list(map(key_text, statement.keys))}
+                for statement in graph.asked
             ],
-            "bound": [one.to_dict() for one in graph.bound],
+            "bound": [statement.to_dict() for statement in graph.bound],
             "others": list(map(key_text, graph.others)),
             "notes": list(env.notes),
             "packages": [
@@ -163,8 +164,8 @@ def overview(
     return Overview(
         environments=tuple(
             SeenEnvironment(name=name, graph=Graph.of(env), aliases=aliases(env))
-            for name, found in envs.items()
-            for env in found
+            for name, of_name in envs.items()
+            for env in of_name
         ),
         licences=licences,
         differences=tuple(differences),
@@ -178,9 +179,9 @@ def _pairs(
 ) -> list[tuple[ResolvedEnv, ResolvedEnv]]:
     sides = (Side(name=name, envs=tuple(envs[name])) for name in (before, after))
     try:
-        found, more = pairs(*sides)
+        paired, more = pairs(*sides)
     except Ambiguous:
         notes.append(f"`{before}` and `{after}` have no platform in common, and are not compared")
         return []
     notes.extend(more)
-    return found
+    return paired

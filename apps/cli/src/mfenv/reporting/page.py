@@ -48,7 +48,7 @@ def _body(view: Overview) -> Html:
     titles = re.findall(r'<h2 id="([a-z]+)-title">([^<]*)</h2>', "".join(parts))
     links = [element("li", element("a", title, href=f"#{name}")) for name, title in titles]
     platforms = len(view.environments)
-    counts = counted(len({key for one in view.environments for key in one.graph.packages}))
+    counts = counted(len({key for seen in view.environments for key in seen.graph.packages}))
     said = [counted(len(view.names), "environment"), counts]
     if platforms > len(view.names):
         said.insert(1, f"{platforms} platforms in all")
@@ -66,8 +66,8 @@ def _body(view: Overview) -> Html:
 
 def _tools(view: Overview) -> Html:
     options = [
-        element("option", label(one, view.environments), value=number)
-        for number, one in enumerate(view.environments)
+        element("option", label(seen, view.environments), value=number)
+        for number, seen in enumerate(view.environments)
     ]
     choice = element(
         "span",

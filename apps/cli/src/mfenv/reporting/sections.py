@@ -35,7 +35,7 @@ _AGAINST = {
 
 def label(seen: SeenEnvironment, every: Sequence[SeenEnvironment]) -> str:
     """How one platform of an environment is called among all that are shown."""
-    return seen.env.platform if len({one.name for one in every}) == 1 else _full(seen)
+    return seen.env.platform if len({other.name for other in every}) == 1 else _full(seen)
 
 
 def _full(seen: SeenEnvironment) -> str:
@@ -49,24 +49,24 @@ def _size(seen: SeenEnvironment) -> Number:
 def _environments(view: Overview) -> Html:
     rows = [
         (
-            one.name,
-            one.env.platform,
-            one.env.python,
-            one.env.env_type,
-            Number(f"{len(one.env.packages):,}", len(one.env.packages)),
-            _size(one),
-            one.env.resolved_at[:10],
+            seen.name,
+            seen.env.platform,
+            seen.env.python,
+            seen.env.env_type,
+            Number(f"{len(seen.env.packages):,}", len(seen.env.packages)),
+            _size(seen),
+            seen.env.resolved_at[:10],
         )
-        for one in view.environments
+        for seen in view.environments
     ]
     columns = ("Environment", "Platform", "Python", "Type", "#Packages", "#Size", "Resolved")
     return section(
         "environments",
         "Environments",
         table("Environments", columns, rows),
-        *(_details(one) for one in view.environments),
+        *(_details(seen) for seen in view.environments),
         element("p", "A size with + is without packages whose size is not known.", class_="faint")
-        if any(one.unsized for one in view.environments)
+        if any(seen.unsized for seen in view.environments)
         else "",
     )
 
@@ -82,7 +82,10 @@ def _details(seen: SeenEnvironment) -> Html:
         ("id", element("span", f"{env.req_id}:{env.full_id}", class_="id")),
         ("known as", " ".join(seen.aliases)),
         ("resolved", f"{env.resolved_at} by {env.resolved_by}"),
-        ("together with", ", ".join(one for one in env.co_resolved if one != env.platform)),
+        (
+            "together with",
+            ", ".join(platform for platform in env.co_resolved if platform != env.platform),
+        ),
         ("derived from", env.spec.base or ""),
         *((source.kind, source.url) for source in env.spec.sources),
         ("target", ", ".join(env.spec.statements(env.platform).get("sys", ()))),
@@ -95,10 +98,12 @@ def _details(seen: SeenEnvironment) -> Html:
 def _asked(view: Overview) -> Html:
     by_text: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for seen in view.environments:
-        for one in (*seen.graph.asked, *seen.graph.bound):
-            by_text[seen.name, one.category, one.text, one.place or ""].append(seen.env.platform)
+        for statement in (*seen.graph.asked, *seen.graph.bound):
+            by_text[seen.name, statement.category, statement.text, statement.place or ""].append(
+                seen.env.platform
+            )
     order = {name: number for number, name in enumerate(view.names)}
-    several, platforms = len(view.names) > 1, {one.env.platform for one in view.environments}
+    several, platforms = len(view.names) > 1, {other.env.platform for other in view.environments}
     rows = [
         (
             *[name] * several,
@@ -117,8 +122,8 @@ def _asked(view: Overview) -> Html:
         *("Of", "Statement", "Stated in"),
         *["Platforms"] * (len(platforms) > 1),
     ]
-    found = table("What was asked for", columns, rows)
-    return section("asked", "What was asked for", found or element("p", "Nothing in particular."))
+    content = table("What was asked for", columns, rows)
+    return section("asked", "What was asked for", content or element("p", "Nothing in particular."))
 
 
 def _pictures(_: Overview) -> Html:
@@ -169,18 +174,18 @@ def _swatch(kind: str) -> Html:
 
 def _packages(view: Overview) -> Html:
     every = view.environments
-    found: dict[tuple[str, str, str], list[tuple[int, Package]]] = defaultdict(list)
+    by_version: dict[tuple[str, str, str], list[tuple[int, Package]]] = defaultdict(list)
     for number, seen in enumerate(every):
         for package in seen.env.packages:
-            found[package.name, package.kind, package.version].append((number, package))
+            by_version[package.name, package.kind, package.version].append((number, package))
     rows: list[tuple[str | Number, ...]] = []
-    for (name, kind, version), places in sorted(found.items()):
+    for (name, kind, version), places in sorted(by_version.items()):
         number, package = places[0]
         link = element(
             "a", name, href="#look", data_at=number, data_key=key_text((kind, package.name))
         )
         there = [every[at] for at, _ in places]
-        sizes = _sizes([one.size for _, one in places])
+        sizes = _sizes([file.size for _, file in places])
         where = [_where(there, every)] if len(every) > 1 else []
         rows.append((link, kind, version, sizes, _licence(package, view), *where))
     columns = ["Package", "Kind", "Version", "#Size", "Licence", *["In"] * (len(every) > 1)]
@@ -213,13 +218,13 @@ def _shortened(text: str) -> str:
 def _where(there: Sequence[SeenEnvironment], every: Sequence[SeenEnvironment]) -> str:
     if len(there) == len(every):
         return "all"
-    if len({one.name for one in every}) == 1:
-        return ", ".join(one.env.platform for one in there)
+    if len({seen.name for seen in every}) == 1:
+        return ", ".join(seen.env.platform for seen in there)
     texts = []
     # Those of one name stand one behind the other in an overview.
-    for name, some in groupby(there, key=lambda one: one.name):
-        platforms = [one.env.platform for one in some]
-        own = sum(one.name == name for one in every)
+    for name, some in groupby(there, key=lambda seen: seen.name):
+        platforms = [seen.env.platform for seen in some]
+        own = sum(seen.name == name for seen in every)
         texts.append(name if len(platforms) == own else f"{name} ({', '.join(platforms)})")
     return "; ".join(texts)
 
@@ -244,14 +249,14 @@ def _shared(view: Overview) -> Html:
         f"{size_text(sum(common.values()))}. A store and a cache keep each once."
     )
     columns = ("Environment", "#Shared", "#Size of these", "#Its own", "#Size of these")
-    found = table("Files that environments share", columns, rows)
-    return section("shared", "Shared between environments", element("p", said), found)
+    content = table("Files that environments share", columns, rows)
+    return section("shared", "Shared between environments", element("p", said), content)
 
 
 def _packages_of(name: str, view: Overview) -> Iterator[Package]:
-    for one in view.environments:
-        if one.name == name:
-            yield from one.env.packages
+    for seen in view.environments:
+        if seen.name == name:
+            yield from seen.env.packages
 
 
 def _split(own: Mapping[str, int], holders: Mapping[str, int]) -> Iterator[tuple[Number, Number]]:
@@ -268,26 +273,26 @@ def _differences(view: Overview) -> Html:
         "differences",
         "Differences",
         listed(view.notes),
-        *(part for one in view.differences for part in _difference(one)),
+        *(part for difference in view.differences for part in _difference(difference)),
     )
 
 
-def _difference(one: SeenDifference) -> Iterator[Html]:
-    before, after = one.compared.before, one.compared.after
+def _difference(seen: SeenDifference) -> Iterator[Html]:
+    before, after = seen.compared.before, seen.compared.after
     if before is None or after is None:  # a file, which no page shows
         return
-    title = f"{one.before} {before.platform} → {one.after} {after.platform}"
+    title = f"{seen.before} {before.platform} → {seen.after} {after.platform}"
     yield element("h3", title)
-    if not one.compared.differ:
+    if not seen.compared.differ:
         yield element("p", "Nothing differs.")
         return
     sizes = [sum(p.size or 0 for p in env.packages) for env in (before, after)]
-    changes = one.compared.changes
+    changes = seen.compared.changes
     came = sum(caused.change.before is None for caused in changes)
     went = sum(caused.change.after is None for caused in changes)
     counts = f"{came} came, {went} went, {len(changes) - came - went} changed"
     yield element("p", f"{counts}: {size_text(sizes[0])} → {size_text(sizes[1])}.")
-    yield listed(f"asked {difference}" for difference in one.compared.asked)
+    yield listed(f"asked {difference}" for difference in seen.compared.asked)
     columns = ("What", "Package", "Kind", "Before", "After", "#Size", "Because of")
     yield table(f"Packages that differ, {title}", columns, map(_change, changes))
 
@@ -358,18 +363,18 @@ def _advisories(view: Overview) -> Html:
             " and so does `mfenv report --audit`."
         )
         return section("advisories", "Advisories", element("p", said))
-    found = table(
+    content = table(
         "What sources say against packages",
         ("Environment", "Package", "Version", "What", "Advisory", "Fixed in"),
         (row for audited in view.audited for row in _findings(audited, view)),
     )
     lines = [
-        f"{_called(one.env, view)}: {what} were not looked at, since {reason}: {', '.join(names)}"
-        for one in view.audited
-        for (what, reason), names in one.unasked().items()
+        f"{_called(checked.env, view)}: {what} were not looked at, since {reason}: {', '.join(names)}"
+        for checked in view.audited
+        for (what, reason), names in checked.unasked().items()
     ]
     nothing = element("p", "Nothing is known against what could be asked about.")
-    return section("advisories", "Advisories", found or nothing, listed(lines))
+    return section("advisories", "Advisories", content or nothing, listed(lines))
 
 
 def _findings(audited: AuditedEnv, view: Overview) -> Iterator[tuple[str, ...]]:
@@ -394,7 +399,7 @@ def _findings(audited: AuditedEnv, view: Overview) -> Iterator[tuple[str, ...]]:
 
 
 def _called(env: ResolvedEnv, view: Overview) -> str:
-    return next(_full(one) for one in view.environments if one.env.env_id == env.env_id)
+    return next(_full(seen) for seen in view.environments if seen.env.env_id == env.env_id)
 
 
 SECTIONS = (

@@ -34,21 +34,21 @@ def _overview(asked: RunReport, environments: Environments) -> Overview:
     steps: dict[EnvId, list[str]] = {}
     pairs: dict[tuple[EnvId, EnvId], list[str]] = {}
     notes = [] if asked.earlier else ["No earlier run of this flow is known here."]
-    for one in asked.steps:
-        if one.env_id is None:
-            notes.append(f"Step `{one.step}` has no environment of mfenv.")
+    for step in asked.steps:
+        if step.env_id is None:
+            notes.append(f"Step `{step.step}` has no environment of mfenv.")
             continue
-        steps.setdefault(one.env_id, []).append(one.step)
-        if one.before == one.env_id:
+        steps.setdefault(step.env_id, []).append(step.step)
+        if step.before == step.env_id:
             notes.append(
-                f"Step `{one.step}` has the environment that it had in run {asked.earlier}."
+                f"Step `{step.step}` has the environment that it had in run {asked.earlier}."
             )
-        elif one.before:
+        elif step.before:
             # One difference for all steps that went from the same to the same.
-            pairs.setdefault((one.before, one.env_id), []).append(one.step)
+            pairs.setdefault((step.before, step.env_id), []).append(step.step)
         elif asked.earlier:
             notes.append(
-                f"Step `{one.step}` did not run in an environment of mfenv in run {asked.earlier}."
+                f"Step `{step.step}` did not run in an environment of mfenv in run {asked.earlier}."
             )
     envs = {env_id: _found(env_id, environments) for env_id in steps}
     differences = []

@@ -73,8 +73,8 @@ class _Place:
         """All of it, where the last bytes are there already; what comes later appears in a file's."""
         if not self._file:
             return bytes(self._few[:size])
-        found = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        return self._open.enter_context(found)
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._open.enter_context(mapped)
 
     def digest(self, kind: str) -> str:
         digest = hashlib.new(kind, self._few if not self._file else b"", usedforsecurity=False)

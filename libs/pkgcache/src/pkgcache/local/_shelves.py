@@ -191,8 +191,8 @@ class Shelves:
                 folder = self._folder(package)
                 _touch(folder)  # as in `_unpacked`
                 load = conda_packages.load if package.kind == "conda" else wheels.load
-                if found := load(folder, noted):
-                    known[package.digest] = found
+                if unpacked := load(folder, noted):
+                    known[package.digest] = unpacked
             with _changes.looking(looks) as doubtful:
                 yield known
             for folder in doubtful:

@@ -53,7 +53,7 @@ class PackageCache(Shelves):
         """
         packages = tuple(packages)
         if self.in_use(packages, unpacked=unpack):
-            return Fetched(cached=len({(one.digest, one.filename) for one in packages}))
+            return Fetched(cached=len({(package.digest, package.filename) for package in packages}))
         from pkgcache.local._fetch import Fetcher  # nearly always all is here
         from pkgcache.web.download import Downloader
 

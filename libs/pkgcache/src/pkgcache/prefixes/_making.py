@@ -179,10 +179,10 @@ def installables(
 
     wheels = []
     for package in packages:
-        found = known.get(package.digest)
-        if not isinstance(found, UnpackedWheel):
-            found = cache.unpacked(package, progress=progress)
-        wheels.append(Installable(wheel=found, direct_url=_direct_url(package)))
+        wheel = known.get(package.digest)
+        if not isinstance(wheel, UnpackedWheel):
+            wheel = cache.unpacked(package, progress=progress)
+        wheels.append(Installable(wheel=wheel, direct_url=_direct_url(package)))
     return wheels
 
 

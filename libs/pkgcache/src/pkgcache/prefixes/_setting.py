@@ -79,7 +79,7 @@ def set_prefix(root: str, final: str, manifest: Dict[str, Any]) -> List[str]:
     _check(final, holders)
     before = _prefixes(root)
     # First: whatever is done of it when it is interrupted, the next run knows from what to what.
-    on_the_way = [final, *(one for one in before if one != final)]
+    on_the_way = [final, *(place for place in before if place != final)]
     _write_state(root, on_the_way, before)
     notes = []
     digests: Digests = {}

@@ -101,10 +101,10 @@ def lay_out(
     known = cache.surely_unpacked(env.packages)
     unpacked = []
     for package in chosen:
-        found = known.get(package.digest)
-        if not isinstance(found, UnpackedConda):
-            found = cache.unpacked_conda(package, progress=progress)
-        unpacked.append(found)
+        conda = known.get(package.digest)
+        if not isinstance(conda, UnpackedConda):
+            conda = cache.unpacked_conda(package, progress=progress)
+        unpacked.append(conda)
     pypi = [package for package in env.packages if package.kind == "pypi"]
     wheels = installables(pypi, known, cache, progress)
     python = _python(unpacked)

@@ -158,7 +158,7 @@ def link_wheels(
         plan |= own
     # RECORD lists what is present, and nothing has to be made.
     made = {path: planned for path, planned in plan.items() if not planned.present}
-    info = {_info(one.wheel, scheme) for one in wheels}
+    info = {_info(installable.wheel, scheme) for installable in wheels}
     folders = {path.rpartition("/")[0] for path in made} | info
     _check_folders(made, folders, scheme)
     clobbers.sort(key=lambda clobber: clobber.path)

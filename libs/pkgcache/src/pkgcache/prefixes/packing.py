@@ -191,7 +191,7 @@ class PackedContents:
         for path, gathered in list(files.items()):
             if path.endswith(".dist-info/RECORD") and gathered.content:
                 self._digests |= _listed(path, gathered.content)
-        if escape := first_escape({path: one.link for path, one in files.items() if one.link}):
+        if escape := first_escape({path: file.link for path, file in files.items() if file.link}):
             raise PrefixError(_PREFIX, f"the symbolic link `{escape}` would lead out of it")
 
     def _gather_venv(self, cache: PackageCache, progress: Progress) -> None:
@@ -287,7 +287,7 @@ class PackedContents:
     def write(self, stream: BinaryIO, progress: Progress) -> tuple[int, int]:
         """Write it all; the number of files and their bytes."""
         files = self._gathered.files
-        sizes = (os.stat(one.source).st_size for one in files.values() if one.source)  # noqa: PTH116
+        sizes = (os.stat(file.source).st_size for file in files.values() if file.source)  # noqa: PTH116
         task = progress.start("packing", sum(sizes), "bytes")
         archive = EnvTar(stream, task)
         try:

@@ -221,14 +221,14 @@ class _Unpacking:
                 continue
             if path not in recorded:
                 raise BadTar(f"has `{path}`, which is of none of its packages")
-            if not any(self._is(site, path, sha256, one) for one in recorded[path]):
+            if not any(self._is(site, path, sha256, row) for row in recorded[path]):
                 raise BadTar(f"has `{path}`, which is not the file that its package lists")
 
     def _compare_packages(
         self, env: ResolvedEnv, site: BuildSite, manifest: dict[str, Any], cache: PackageCache
     ) -> bool:
         """Whether it could be compared with the packages themselves."""
-        if not all(cache.has_unpacked(one) or cache.has(one) for one in env.packages):
+        if not all(cache.has_unpacked(package) or cache.has(package) for package in env.packages):
             return False
         contents = PackedContents(env)
         try:

@@ -139,19 +139,19 @@ class Credentials:
     @lazy
     def _from_beside(self) -> frozenset[_Origin]:
         """The servers that another program has logins for, which are added to ours."""
-        found = set()
+        origins = set()
         for url in self.beside() if self.beside else ():
             try:
                 clean, login = split_userinfo(url)
             except ValueError:
                 continue
             origin = _origin(urlsplit(clean))
-            if login and (origin in found or origin not in self._logins):
+            if login and (origin in origins or origin not in self._logins):
                 from dataclasses import replace
 
                 self.set(clean, replace(login, source=BESIDE))
-                found.add(origin)
-        return frozenset(found)
+                origins.add(origin)
+        return frozenset(origins)
 
     @lazy
     def _netrc(self) -> netrc | None:
