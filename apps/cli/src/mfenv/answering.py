@@ -250,6 +250,7 @@ class Answers:
 
         req_id = prepared.spec.req_id
         lock = self._site.lock(f"resolve-{req_id}", "another process that resolves the same")
+        # uv was started before the lock is waited for; whatever comes of it, it ends with this.
         with ahead or nullcontext(), lock:
             if not known and how.latest:
                 # Whoever held the lock may have done what we are about to do.
@@ -266,6 +267,7 @@ class Answers:
                 placement = self._placement(request, prepared, error, how)
             if not how.dry_run:
                 self._remember(prepared, placement)
+            # Without `ahead`, which is about what is asked for usually.
             placed = self.prepared(request, placement)
             return self._answer(placed, self._known(placed) if how.latest else None, how)
 

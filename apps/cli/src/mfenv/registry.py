@@ -32,6 +32,8 @@ __all__ = ["Registry"]
 # A use is written down only where the last one was longer ago than this.
 _USE_SECONDS = 600
 
+# By `before` and `defaults_before`: what was used since the first stays. What was not used since
+# the second goes, also where an alias or a default means it.
 _UNUSED = (
     "where name is null and used_at<? and (used_at<? or not exists"
     " (select 1 from aliases a where a.req_id=p.req_id and a.full_id=p.full_id) and not exists"

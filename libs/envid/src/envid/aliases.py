@@ -156,6 +156,7 @@ def _step(text: str) -> StepRef:
         raise InvalidAlias(
             text, "it is not a pathspec", "write `step:Flow/run/step` or `step:Flow/run/step/task`"
         )
+    # The fourth part, or None where there are three.
     return StepRef(flow=parts[0], run=parts[1], step=parts[2], task=(*parts, None)[3])
 
 

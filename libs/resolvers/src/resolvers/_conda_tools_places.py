@@ -104,6 +104,8 @@ class Places:
             return {}
 
     def _of_mamba(self) -> dict[str, list[str]]:
+        # It tells places in the order that it is asked in, and no names: a channel of ours in front
+        # of each name says whose the next ones are.
         marks = [f"{_MARK}{number}" for number in range(len(self._names) + 1)]
         told = [part for pair in zip(marks, self._names, strict=False) for part in pair]
         said = self._look(("info", "--json"), {"CONDA_CHANNELS": ",".join([*told, marks[-1]])})

@@ -230,6 +230,7 @@ class _Pip:
                     *(("--target", Path(work) / "target") if wheels else ()),
                     *("--constraint", constraints, "--requirement", "/dev/stdin"),
                 ),
+                # Not in a file: lines that say where to look may hold logins.
                 text=text,
                 environment={**_environment(), **self._uv.network},
                 directory=Path(work),

@@ -162,6 +162,7 @@ def _not_there(
     name = canonicalize_name(named_package(text) or text)
     known = question.projects.of(name)
     platform, asked = question.target.platform, question.asked({name})
+    # What pip has from its standard input are our own lines: who asks for these, `asked` says.
     needed = f"`{redact(text)}`" + (f", which {by} needs," if by and "/dev/stdin" not in by else "")
     if not known:
         return _unread(name, question) or UnknownPackage(

@@ -145,6 +145,7 @@ class Processes:
     def _end(self, child: subprocess.Popen[str]) -> None:
         with self._lock:
             self._running.discard(child)
+        # Once it was waited for, its number may be that of another process, and of its group.
         if child.returncode is None:
             _kill(child.pid)
             child.wait()
@@ -233,6 +234,7 @@ def _said(
             out, err = child.communicate(given, timeout=left)
             return out, log.rest() if log else err
         except subprocess.TimeoutExpired as so_far:
+            # Only the first call may have it: a later one refuses any text.
             given = None
             parts = len(so_far.stdout or b""), len(so_far.stderr or b""), log.size if log else 0
             if sum(parts) > _MOST:
@@ -270,11 +272,13 @@ class _Log(threading.Thread):
         """Begin, once the program has the other end."""
         self.start()
         self._followed = True
+        # The program has its own: with this one open, `run` would never come to the end.
         os.close(self.end)
 
     def tell(self, on_line: Callable[[str], None]) -> None:
         """Give the lines of the log to `on_line`, also those that were written so far."""
         with self._telling:
+            # Under the lock: what comes meanwhile comes after these.
             for line in self._early:
                 on_line(line)
             self._early.clear()
@@ -282,6 +286,7 @@ class _Log(threading.Thread):
 
     def run(self) -> None:
         with os.fdopen(self._read, encoding="utf-8", errors="replace") as lines:
+            # In pieces, since a line that does not end would fill the memory.
             for line in iter(partial(lines.readline, _LONGEST), ""):
                 self.size += len(line)
                 if line.startswith(_FOR_DEBUGGING):

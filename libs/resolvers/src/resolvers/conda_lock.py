@@ -269,6 +269,7 @@ class _Locking:
     ) -> dict[str, object]:
         """An environment.yml."""
         conda = [*told, *([f"python {python}"] if python else [])]
+        # In the place of what is asked of Python: within that, all platforms are to have the same.
         if python:
             conda.remove(next(text for text in conda if text.partition(" ")[0] == "python"))
         indexes = [source.url for source in self._spec.sources if source.kind == "index"]

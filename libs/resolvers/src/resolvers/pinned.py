@@ -140,6 +140,7 @@ class PinnedResolver:
         made: dict[str, Resolution] = {}
         if needing:
             builders = pythons or self._beside(spec, context).pythons(base)
+            # uv is asked, and wheels are built, for one Python at a time.
             for python in dict.fromkeys(builders[platform] for platform in needing):
                 same = [platform for platform in needing if builders[platform] == python]
                 made |= self._made(spec, same, python, context, asked)

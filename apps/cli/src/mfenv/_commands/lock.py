@@ -161,6 +161,7 @@ def _report(path: Path, checked: LockCheck, *, as_json: bool, allowed: bool) -> 
                 "unchecked": list(checked.unchecked),
             }
         )
+        # All that an error would say is in the document.
         return int(bool(checked.differences or (checked.unchecked and not allowed)))
     from mfenv.errors import InvalidLock, StaleLock
 

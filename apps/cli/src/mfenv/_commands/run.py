@@ -71,6 +71,7 @@ class _RunCommand(click.Command):
             # What takes a value has it as the next word, unless in itself, as `--python=3.12`.
             at += 2 if word in others and word not in flags else 1
             if word == "--script":
+                # As the last word it has no value, and click says so.
                 return at if at <= len(args) else None
         return None
 

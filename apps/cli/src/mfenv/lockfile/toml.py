@@ -105,6 +105,7 @@ def parse(text: str, where: str, *, forgiving: bool = False) -> Document:
         if not line or line.startswith("#"):
             continue
         try:
+            # Before all else, which would only say of such a line that it is not written so.
             _check_merged(line, where, number)
             if rows is not None and line == "]":
                 rows = None

@@ -232,6 +232,7 @@ def _where(there: Sequence[SeenEnvironment], every: Sequence[SeenEnvironment]) -
 def _shared(view: Overview) -> Html:
     if len(view.names) == 1:
         return Html()
+    # By their digests, as a store and a cache keep them.
     files = {name: {p.digest: p.size or 0 for p in _packages_of(name, view)} for name in view.names}
     holders: dict[str, int] = defaultdict(int)
     for own in files.values():

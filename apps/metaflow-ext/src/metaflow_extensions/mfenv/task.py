@@ -79,6 +79,7 @@ class TaskEnvironment(StepDecorator):
         if local is None:
             raise EnvironmentFailed(f"step `{self.step}`: its run has ended")
         interpreter = self._created(env, local, cli_args.task)
+        # In this order: an activated environment has no PYTHONPATH, and the code is found by that.
         cli_args.env.update(interpreter.variables)
         cli_args.env.update(local.variables())
         cli_args.env[VARIABLE] = encoding.write(interpreter.env_id)
