@@ -53,8 +53,7 @@ def test_a_check_that_hangs_or_has_a_defect_is_a_failure(monkeypatch: pytest.Mon
         Check("works", lambda _: [ok("well")], ("settings",)),
     )
     monkeypatch.setattr(checks, "CHECKS", table)
-    monkeypatch.setattr(checks, "_PATIENCE", 2.0)
-    found = diagnose(Subject(Settings))
+    found = diagnose(Subject(Settings, timeout=2))
     never.set()
     assert [(name, finding.state) for name, finding in found] == [
         ("hangs", "failure"),
@@ -62,4 +61,5 @@ def test_a_check_that_hangs_or_has_a_defect_is_a_failure(monkeypatch: pytest.Mon
         ("works", "ok"),
     ]
     assert found[0][1].text == "not done within 2 seconds"
+    assert found[0][1].hint == "`mfenv doctor --timeout 16` waits longer"
     assert "defect of mfenv" in (found[1][1].hint or "")

@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 _COLORS = {"ok": "green", "warning": "yellow", "failure": "red", "skipped": "cyan"}
 
 
-@click.command(epilog="\b\nExamples:\n  mfenv doctor\n  mfenv doctor --offline --json")
+@click.command(epilog="\b\nExamples:\n  mfenv doctor\n  mfenv doctor --offline --json\n  mfenv doctor --timeout 60")
 @click.option("--offline", is_flag=True, help="Leave out what is asked over the network.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(1),
+    metavar="SECONDS",
+    default=8,
+    show_default=True,
+    help="How long to wait for all that is looked at; more on a slow network or machine.",
+)
 @json_option
-def doctor(offline: bool, as_json: bool) -> None:
+def doctor(offline: bool, timeout: int, as_json: bool) -> None:
     """Check the installation, the disks, the network and the store; change nothing.
 
     Each line says how it is with something, and what to do where it is not well. Nothing in it is
@@ -35,7 +43,8 @@ def doctor(offline: bool, as_json: bool) -> None:
     host = current_host()
     task = (host.progress() or NoProgress()).start("checking", len(CHECKS), "checks")
     try:
-        findings = diagnose(Subject(host.settings, offline=offline), task.advance)
+        subject = Subject(host.settings, offline=offline, timeout=timeout)
+        findings = diagnose(subject, task.advance)
     finally:
         task.done()
     if as_json:

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Check", "diagnose"]
 
-# Seconds for all of them, which run at the same time.
-_PATIENCE = 8.0
-
 
 class Check(NamedTuple):
     """A check by its name; it is passed over where what it `needs` of the subject cannot be had."""
@@ -68,10 +65,12 @@ def diagnose(
 ) -> list[tuple[str, Finding]]:
     """What all checks find, by the names of these and in their order; none raises anything.
 
-    `done` is called after each. Takes a few seconds, whoever does not answer.
+    `done` is called after each. Takes `subject.timeout` seconds at most, whoever does not answer.
     """
-    results = together([partial(_run, check, subject) for check in CHECKS], _PATIENCE, done)
-    late = [failure(f"not done within {_PATIENCE:g} seconds", "run it again with -v")]
+    jobs = [partial(_run, check, subject) for check in CHECKS]
+    results = together(jobs, subject.timeout, done)
+    hint = f"`mfenv doctor --timeout {8 * subject.timeout:.0f}` waits longer"
+    late = [failure(f"not done within {subject.timeout:g} seconds", hint)]
     return [
         (check.name, finding)
         for check, findings in zip(CHECKS, results, strict=True)

@@ -27,7 +27,7 @@ _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _CERTIFICATES = (*_BUNDLES, "SSL_CERT_DIR", "AWS_CA_BUNDLE")
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 # Seconds: what S3 bears is 15 minutes, tokens of other services 5.
-_SKEW, _SILENCE = 300.0, 3.0
+_SKEW = 300.0
 _NOT_FOUND, _REFUSED = (404, 410), (401, 403, 407)
 
 
@@ -53,13 +53,13 @@ def check_proxy(subject: Subject) -> Iterator[Finding]:
         if answer.proxy:
             through.setdefault(answer.proxy, []).append(_host(answer.server.url))
     for name, text in sorted(environ.items()):
-        if name.lower() != "no_proxy" and (refusal := _refusal(text)):
+        if name.lower() != "no_proxy" and (refusal := _refusal(text, subject.silence)):
             yield failure(f"the proxy of {name} does not answer: {refusal}", f"correct {name}")
     for proxy, hosts in through.items():
         yield ok(f"{proxy} is asked for {', '.join(dict.fromkeys(hosts))}")
 
 
-def _refusal(proxy: str) -> str | None:
+def _refusal(proxy: str, silence: float) -> str | None:
     """Why no connection to a proxy is to be had, None where one is."""
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -70,7 +70,7 @@ def _refusal(proxy: str) -> str | None:
         return "its address has no host"
     try:
         # That somebody listens there. Whether it passes anything on, `servers` tells.
-        socket.create_connection((parts.hostname, port), _SILENCE).close()
+        socket.create_connection((parts.hostname, port), silence).close()
     except OSError as error:
         return words(error)[0]
     return None

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "Server", "ServerAnswer", "Subject", "existing"]
 
-# Seconds: for an answer, and for those of all servers.
-_SILENCE, _SERVERS = 3.0, 5.0
+# Parts of the time for everything: for an answer, and for those of all servers. What is late is said
+# by who asked for it, not by who waits for all.
+_SILENCE, _SERVERS = 3 / 8, 5 / 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,14 @@ class ServerAnswer:
 class Subject:
     """An installation. What cannot be had raises each time that it is asked for.
 
-    With `offline`, nothing is asked over the network.
+    With `offline`, nothing is asked over the network. `timeout` is for how many seconds all that is
+    looked at is waited for.
     """
 
-    def __init__(self, load: Callable[[], Settings], *, offline: bool = False) -> None:
-        self._load, self._offline = load, offline
+    def __init__(
+        self, load: Callable[[], Settings], *, offline: bool = False, timeout: float = 8.0
+    ) -> None:
+        self._load, self._offline, self.timeout = load, offline, timeout
         self.network = Network(self)
 
     @lazy
@@ -88,11 +92,16 @@ class Subject:
         return "--offline" if self._offline and remote else None
 
     @property
+    def silence(self) -> float:
+        """For how many seconds somebody who says nothing is waited for."""
+        return self.timeout * _SILENCE
+
+    @property
     def patience(self) -> Patience:
         """Little: somebody waits for what is found."""
         from pkgcache.web.patience import Patience
 
-        return Patience(silence=min(_SILENCE, self.settings.network_silence), tries=1)
+        return Patience(silence=min(self.silence, self.settings.network_silence), tries=1)
 
     @property
     def context(self) -> ResolveContext:
@@ -170,7 +179,8 @@ class Network:
         servers = [] if self._subject.offline else [*self.servers]
         servers += self._service()
         remote = [server for server in servers if not server.page.startswith("file:")]
-        answers = together([partial(self._ask, server) for server in remote], _SERVERS)
+        jobs = [partial(self._ask, server) for server in remote]
+        answers = together(jobs, self._subject.timeout * _SERVERS)
         return tuple(
             answer or ServerAnswer(server=server, proxy=None, error=TimeoutError())
             for server, answer in zip(remote, answers, strict=True)
