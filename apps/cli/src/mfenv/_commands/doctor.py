@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _COLORS = {"ok": "green", "warning": "yellow", "failure": "red", "skipped": "cyan"}
 
 
-@click.command(epilog="\b\nExamples:\n  mfenv doctor\n  mfenv doctor --offline --json\n  mfenv doctor --timeout 60")
+@click.command(
+    epilog="\b\nExamples:\n  mfenv doctor\n  mfenv doctor --offline --json\n  mfenv doctor --timeout 60"
+)
 @click.option("--offline", is_flag=True, help="Leave out what is asked over the network.")
 @click.option(
     "--timeout",
