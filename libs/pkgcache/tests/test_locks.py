@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -107,6 +108,27 @@ def test_who_waits_is_not_fooled_by_a_file_that_goes(tmp_path: Path) -> None:
     waiting.join(60)
     assert got.is_set()
     assert remove_unheld(tmp_path) == 1
+
+
+def test_where_the_file_system_has_no_locks_a_file_is_one(tmp_path: Path) -> None:
+    """Lustre is mounted so by default."""
+    if not (strace := shutil.which("strace")):
+        pytest.skip("there is no strace here")
+    without = (strace, "-f", "-qq", "-o", os.devnull, "-e", "inject=flock:error=ENOSYS")
+    path = tmp_path / "a.lock"
+    code = f"""
+import sys
+from pathlib import Path
+from pkgcache.locks import hold, try_lock
+path = Path({str(path)!r})
+with hold(path), try_lock(path) as second:
+    print(second)
+with try_lock(path) as second:
+    print(second)
+"""
+    command = [*without, sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link"])

@@ -70,8 +70,10 @@ class DirectoryStore(Store):
             try:
                 status = os.fstat(descriptor)
                 # By the position, and no further than the end: of many small objects, each call of
-                # the system counts.
-                while offset < status.st_size and (data := os.pread(descriptor, _CHUNK, offset)):
+                # the system counts, and so does room for what is not in them.
+                while piece := min(_CHUNK, max(0, status.st_size - offset)):
+                    if not (data := os.pread(descriptor, piece, offset)):
+                        break
                     sink.write(data)
                     offset += len(data)
             finally:
