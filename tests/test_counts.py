@@ -87,6 +87,14 @@ def test_the_solver_starts_while_the_question_is_made_ready(conda: Machine) -> N
     assert started(counted(conda, *words)) == []
 
 
+def test_of_why_there_is_no_answer_nothing_is_imported_before_one(conda: Machine) -> None:
+    del conda.environ["MFENV_STORE"]
+    python = f"3.{sys.version_info.minor}"
+    events = counted(conda, "resolve", "--conda", "greeter", "--python", python)
+    unused = {"resolvers._conda_diagnosis", "resolvers._network", "pkgcache.web.download"}
+    assert unused & {event.removeprefix("import ") for event in events} == set()
+
+
 def test_the_solver_starts_before_what_is_known_is_looked_at_if_it_is_solved_again(
     conda: Machine,
 ) -> None:

@@ -15,9 +15,7 @@ from envid.redaction import redact
 from pkgcache.errors import WorkerCrashed, WorkerFailed
 from pkgcache.lacking import lacking
 from resolvers._conda_asked import check_asked
-from resolvers._conda_diagnosis import asked_urls, diagnose
 from resolvers._conda_question import CondaQuestion
-from resolvers._network import named
 from resolvers.errors import EngineFailed, IndexUnreachable, MachineLacks, UnsupportedRequest
 
 if TYPE_CHECKING:
@@ -281,6 +279,9 @@ def ask_channels(
 def _failure(
     answer: Mapping[str, Any], question: CondaQuestion, context: ResolveContext
 ) -> ResolveError:
+    from resolvers._conda_diagnosis import asked_urls, diagnose
+    from resolvers._network import named
+
     failure = diagnose(answer, question, context)
     asked = asked_urls(answer, question)
     return named(failure, context, answer.get("faults", {}), *asked) if asked else failure
