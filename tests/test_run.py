@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .helpers import finish
+from resolvers.testing import FakeIndex
+
+from .helpers import Machine, distributions, finish
 
 if TYPE_CHECKING:
-    from resolvers.testing import FakeIndex
-
-    from .helpers import Machine
+    from collections.abc import Iterator
 
 JOB = """\
 # /// script
@@ -76,6 +76,17 @@ def test_what_is_left_out_of_the_environment_is_said(machine: Machine) -> None:
         assert "PYTHONPATH=/x" not in done.out
 
 
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine on which the job has run."""
+    root = tmp_path_factory.mktemp("known")
+    with FakeIndex(*distributions()) as index:
+        machine = Machine(root / "machine", index, root / "store")
+        machine.file("job.py", JOB)
+        machine.ok("run", "--script", "job.py")
+        yield machine
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -89,10 +100,8 @@ def test_what_is_left_out_of_the_environment_is_said(machine: Machine) -> None:
         (["--pypi", "dep", "--", "python", "job.py", "--script", "x"], "--script x"),
     ],
 )
-def test_all_behind_a_script_is_its_own(machine: Machine, words: list[str], said: str) -> None:
-    machine.file("job.py", JOB)
-    machine.ok("run", "--script", "job.py")
-    assert machine.ok("run", *words).removeprefix("1.0 ").removeprefix("2.0 ") == said.rstrip()
+def test_all_behind_a_script_is_its_own(known: Machine, words: list[str], said: str) -> None:
+    assert known.ok("run", *words).removeprefix("1.0 ").removeprefix("2.0 ") == said.rstrip()
 
 
 def test_what_is_asked_for_on_the_command_line(machine: Machine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def modules(member: str) -> list[Path]:
     return sorted((ROOT / member / "src").rglob("*.py"))
 
 
+@functools.cache
+def statements(path: Path) -> tuple[ast.stmt, ...]:
+    """All of a module, however deep they stand; tests look at each module several times."""
+    return tuple(
+        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.stmt)
+    )
+
+
 def code_lines(path: Path) -> int:
     """Lines that carry code: no blanks, comments or docstrings."""
     text = path.read_text()
@@ -80,7 +89,7 @@ def code_lines(path: Path) -> int:
         for number, line in enumerate(text.splitlines(), 1)
         if line.strip() and not line.strip().startswith("#")
     }
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(path):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)
@@ -155,7 +164,7 @@ def test_siblings_are_imported_only_if_declared_and_only_by_public_names(member:
         if Requirement(text).name in names
     }
     for path in modules(member):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(path):
             if isinstance(node, ast.Import):
                 imported = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -197,7 +206,7 @@ def imports(member: str) -> dict[str, set[str]]:
     found = {}
     for name, path in paths.items():
         asked = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(path):
             if isinstance(node, ast.Import):
                 asked |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -247,7 +256,7 @@ def test_a_class_has_a_name_of_its_own() -> None:
     defined: dict[str, list[str]] = {}
     for member in MEMBERS:
         for path in modules(member):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in statements(path):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     defined.setdefault(node.name, []).append(f"{member}: {path.name}")
     twins = {name: places for name, places in defined.items() if len(places) > 1}
