@@ -69,6 +69,7 @@ class TestTree:
         wanted = Counter((key, need) for key, below in needs.items() for need in below)
         assert Counter(edges(listed)) == wanted
 
+    @pytest.mark.slow
     @given(linked(), st.booleans())
     def test_what_is_marked_stands_elsewhere_with_what_is_below(
         self, env: ResolvedEnv, invert: bool
@@ -149,6 +150,7 @@ class TestWhy:
 
 
 class TestDiff:
+    @pytest.mark.slow
     @given(linked())
     def test_nothing_differs_from_itself(self, env: ResolvedEnv) -> None:
         compared = compare(env, env)

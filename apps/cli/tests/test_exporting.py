@@ -107,6 +107,7 @@ def test_requirements_say_the_same_on_every_platform(envs: tuple[ResolvedEnv, ..
                 assert requirement.specifier == f"=={package.version}"
 
 
+@pytest.mark.slow
 @given(environments())
 def test_a_pylock_says_the_same_on_every_platform(envs: tuple[ResolvedEnv, ...]) -> None:
     text = export(envs, "pylock").text

@@ -121,7 +121,7 @@ def test_what_was_exported_comes_back(
 @pytest.mark.parametrize(
     "path",
     [
-        "locks/pixi-v4/turtlesim-lock.yml",
+        pytest.param("locks/pixi-v4/turtlesim-lock.yml", marks=pytest.mark.slow),
         "locks/pixi-v5/stability-original.yml",
         "public-locks/conda-lock/rattler__test-data__conda-lock__v0__python-conda-lock.yml",
     ],
