@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests import emulators, nodes
+from tests.once import made_once
 
 from .helpers import Cloud
 
@@ -33,7 +34,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def image(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return nodes.image(tmp_path_factory.mktemp("image") / "python", Path(sys.executable))
+    return made_once(
+        tmp_path_factory, "image", lambda folder: nodes.image(folder, Path(sys.executable))
+    )
 
 
 @pytest.fixture(scope="session")
