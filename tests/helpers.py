@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMAND = Path(sys.executable).with_name("mfenv")
+METAFLOW = COMMAND.with_name("metaflow")
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
@@ -106,12 +107,25 @@ class Machine:
         self, *words: str | Path, env: Mapping[str, str] | None = None, before: str = ":"
     ) -> Done:
         """Run the command to its end, without its start where that makes no difference."""
+        if before == ":" and self.command[0] == METAFLOW:
+            return self.metaflow(*self.command, *words, env=env)
         command = [str(word) for word in (*self.command, *words)]
         environ = {**self.environ, **(env or {})}
         if before == ":" and self.command == (COMMAND,) and ready.possible(command, environ):
             status, out, err = ready.run(command, environ, self.work)
             return Done(status=status, out=out, err=err)
         return finish(self.start(*words, env=env, before=before))
+
+    def metaflow(
+        self, program: str | Path, *words: str | Path, env: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run a flow, or another program that imports Metaflow first, likewise."""
+        command = [str(word) for word in (program, *words)]
+        environ = {**self.environ, **(env or {})}
+        if not ready.possible(command, environ):
+            return finish(self.spawn(sys.executable, *command, env=env))
+        status, out, err = ready.run_flow(sys.executable, command, environ, self.work)
+        return Done(status=status, out=out, err=err)
 
     def ok(self, *words: str | Path, env: Mapping[str, str] | None = None) -> str:
         """What a command that succeeds prints."""

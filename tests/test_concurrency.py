@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from resolvers.testing import FakeIndex, make_wheel
 
-from .helpers import Done, Machine, consistent, failure, finish, tidy
+from .helpers import Done, Machine, consistent, failure, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,8 +29,8 @@ def index() -> Iterator[FakeIndex]:
 
 
 def at_once(commands: Iterable[tuple[Machine, tuple[str, ...]]]) -> list[Done]:
-    running = [machine.start(*words) for machine, words in commands]
-    return [finish(one) for one in running]
+    with ThreadPoolExecutor(MANY) as waiting:
+        return [*waiting.map(lambda one: one[0].run(*one[1]), commands)]
 
 
 def all_ok(found: Iterable[Done]) -> list[str]:

@@ -19,7 +19,7 @@ from resolvers.testing import make_wheel
 
 from .channel import ChannelServer, cached
 from .emulators import KINDS, running, why_not
-from .helpers import Machine, finish
+from .helpers import METAFLOW, Machine, finish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 SECRET = "geheim-4711"
-METAFLOW = Path(sys.executable).with_name("metaflow")
 if not METAFLOW.exists():
     pytest.skip("there is no Metaflow", allow_module_level=True)
 
@@ -80,7 +79,7 @@ class User(Machine):
 
     def flow(self, text: str, *words: str) -> Done:
         path = self.file("flow.py", text)
-        done = finish(self.spawn(sys.executable, path, *words))
+        done = self.metaflow(path, *words)
         assert done.status == 0, done.out + done.err
         return done
 
@@ -356,12 +355,12 @@ def test_an_alias_is_for_one_environment(user: User) -> None:
         "--alias",
         "a:v1",
     )
-    done = finish(user.spawn(sys.executable, "flow.py", *words, "start", "end"))
+    done = user.metaflow("flow.py", *words, "start", "end")
     assert done.status == 1
     assert "an alias is for one environment, and these steps have 2: start; end" in done.err
-    done = finish(user.spawn(sys.executable, "flow.py", *words, "middle"))
+    done = user.metaflow("flow.py", *words, "middle")
     assert "There is no step middle; there are" in done.err
-    done = finish(user.spawn(sys.executable, "flow.py", "environment", "show"))
+    done = user.metaflow("flow.py", "environment", "show")
     assert done.status == 1
     assert "--environment=conda" in done.err
 

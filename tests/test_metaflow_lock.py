@@ -75,7 +75,7 @@ def flow(
     user: User, *words: str, program: str = "flow.py", environment: str = "pypi", **env: str
 ) -> Done:
     options = ("--no-pylint", f"--environment={environment}", "--datastore=local")
-    return finish(user.spawn(sys.executable, program, *options, *words, env=env))
+    return user.metaflow(program, *options, *words, env=env)
 
 
 def lock(user: User, *words: str, program: str = "flow.py") -> Done:

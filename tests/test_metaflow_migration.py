@@ -18,7 +18,7 @@ from envid.platforms import host_platform
 from resolvers.testing import FakeIndex
 
 from .channel import Channels, cached
-from .helpers import Machine, distributions
+from .helpers import METAFLOW, Machine, distributions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-METAFLOW = Path(sys.executable).with_name("metaflow")
 if not METAFLOW.exists():
     pytest.skip("there is no Metaflow", allow_module_level=True)
 

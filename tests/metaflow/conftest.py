@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.channel import Channels, cached
 from tests.helpers import distributions
+from tests.once import made_once
 from uv import find_uv_bin
 
 from resolvers.testing import FakeIndex, make_wheel
@@ -58,22 +60,30 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Makes a Python that has what this one has, and other packages in the place of some."""
 
     def make(*packages: str) -> str:
-        root = tmp_path_factory.mktemp("python")
-        uv = find_uv_bin()
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, root], check=True)
-        (site,) = root.glob("lib/python*/site-packages")
-        base = sysconfig.get_path("purelib")
-        (site / "zzz_base.pth").write_text(f"import site; site.addsitedir({base!r})\n")
-        program = str(root / "bin" / "python")
         if not packages:
-            return program
+            return _python(tmp_path_factory.mktemp("python"))
+        digest = hashlib.sha256(" ".join(packages).encode()).hexdigest()
+        folder = made_once(
+            tmp_path_factory, f"python-{digest[:16]}", lambda root: _python(root, *packages)
+        )
+        return str(folder / "bin" / "python")
+
+    return make
+
+
+def _python(root: Path, *packages: str) -> str:
+    uv = find_uv_bin()
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, root], check=True)
+    (site,) = root.glob("lib/python*/site-packages")
+    base = sysconfig.get_path("purelib")
+    (site / "zzz_base.pth").write_text(f"import site; site.addsitedir({base!r})\n")
+    program = str(root / "bin" / "python")
+    if packages:
         words = [uv, "pip", "install", "--quiet", "--no-deps", "--python", program, *packages]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"no index gives {', '.join(packages)}: {done.stderr.strip()}")
-        return program
-
-    return make
+    return program
 
 
 @pytest.fixture

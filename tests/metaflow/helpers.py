@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests import ready
 from uv import find_uv_bin
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Pad:
     Nothing of the surrounding environment reaches a flow, but what `environ` holds.
     """
 
+    started = False
+    """Whether a start of Python is part of what is tested: else `run` does without, see `ready`."""
+
     def __init__(self, root: Path, *, channel: str, index: str) -> None:
         self.root = root
         self.program = sys.executable
@@ -87,9 +91,11 @@ class Pad:
         self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
     ) -> Ran:
         """Run a flow of `flows` to its end; `command` may be several words."""
-        return self.python(
-            *(f"{flow}.py", "--no-pylint", "--environment=conda", *command.split(), *words), env=env
-        )
+        line = (f"{flow}.py", "--no-pylint", "--environment=conda", *command.split(), *words)
+        if self.started or not ready.possible(line, self.environ | dict(env or {})):
+            return self.python(*line, env=env)
+        environ, told = self._telling(env)
+        return _ran(*ready.run_flow(self.program, line, environ, self.flows), told)
 
     def ok(
         self, flow: str, *words: str, env: Mapping[str, str] | None = None, command: str = "run"
@@ -99,32 +105,29 @@ class Pad:
         return ran
 
     def python(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
-        told = self.root / f"told-{os.urandom(8).hex()}"
+        environ, told = self._telling(env)
         done = subprocess.run(
             [self.program, *words],
-            env={**self.environ, "TOLD": str(told), **(env or {})},
+            env=environ,
             cwd=self.flows,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        lines = told.read_text().splitlines() if told.exists() else []
-        return Ran(
-            status=done.returncode,
-            out=" ".join((done.stderr + done.stdout).split()),
-            data=done.stdout,
-            told=[json.loads(one) for one in lines],
-        )
+        return _ran(done.returncode, done.stdout, done.stderr, told)
+
+    def _telling(self, env: Mapping[str, str] | None) -> tuple[dict[str, str], Path]:
+        """The environment of a command, and where its steps tell what they tell."""
+        told = self.root / f"told-{os.urandom(8).hex()}"
+        return {**self.environ, "TOLD": str(told), **(env or {})}, told
 
     def mfenv(self, *words: str) -> str:
         """What mfenv's own command prints, in the same home."""
         command = [str(Path(sys.executable).with_name("mfenv")), *words]
-        done = subprocess.run(
-            command, env=self.environ, cwd=self.root, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        status, out, err = ready.run(command, self.environ, self.root)
+        assert status == 0, err
+        return out.strip()
 
     def lock_project(self, folder: Path, asked: str) -> None:
         """Make a project that asks for these packages, with its uv.lock."""
@@ -138,3 +141,13 @@ class Pad:
             env={**self.environ, "UV_CACHE_DIR": str(folder / "uv")},
             check=True,
         )
+
+
+def _ran(status: int, out: str, err: str, told: Path) -> Ran:
+    lines = told.read_text().splitlines() if told.exists() else []
+    return Ran(
+        status=status,
+        out=" ".join((err + out).split()),
+        data=out,
+        told=[json.loads(one) for one in lines],
+    )

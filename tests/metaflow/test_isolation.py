@@ -36,7 +36,9 @@ def shadows(pad: Pad, tmp_path: Path) -> Pad:
         shutil.copy(pad.flows / f"{name}.py", folder)
     for name in (*OURS, *OTHERS, *OWN):
         (folder / f"{name}.py").write_text("MINE = True\n")
-    return pad.at(folder)
+    found = pad.at(folder)
+    found.started = True
+    return found
 
 
 def names(*more: str) -> dict[str, str]:

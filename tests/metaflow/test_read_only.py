@@ -31,7 +31,9 @@ def with_home(pad: Pad, folder: Path, mounts: str) -> Pad:
         exec "{sys.executable}" "$@"
     """)
     program.chmod(0o755)
-    return pad.of(str(program))
+    found = pad.of(str(program))
+    found.started = True
+    return found
 
 
 def test_a_run_whose_environments_exist(pad: Pad, tmp_path: Path) -> None:

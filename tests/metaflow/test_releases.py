@@ -127,6 +127,7 @@ def test_a_release_sends_flows_away(release: Pad, cloud: dict[str, str]) -> None
 @pytest.mark.network
 def test_another_release_is_refused_in_a_line(pad: Pad, python: Callable[..., str]) -> None:
     old = pad.of(python("metaflow==2.15.*"))
+    old.started = True
     for ran in (old.run("bare"), old.python("-m", "metaflow.cmd.main_cli", "status")):
         assert ran.status == 1
         assert ran.out.startswith("error: metaflow-mfenv")
@@ -139,6 +140,7 @@ def test_the_extension_that_this_one_replaces_is_refused_beside_it(
     pad: Pad, python: Callable[..., str]
 ) -> None:
     both = pad.of(python("metaflow-netflixext"))
+    both.started = True
     for ran in (both.run("bare"), both.python("-m", "metaflow.cmd.main_cli", "status")):
         assert ran.status == 1
         assert ran.out.startswith("error: metaflow-netflixext and metaflow-mfenv are both")
