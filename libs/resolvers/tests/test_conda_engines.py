@@ -934,8 +934,10 @@ def test_what_is_for_terminals_is_passed_over(
         Path(engine).write_text(said)
         assert "leaf" in {one.name for one in ask(spec, engine).packages}
     # What a plugin writes stands behind it.
-    Path(engine).write_text(f"{Path(engine).read_text()}\nprint(json.dumps({{'fetch': 'x'}}))\n")
-    assert "leaf" in {one.name for one in ask(spec, engine).packages}
+    # conda 24.11 says once more that all is well.
+    for behind in ({"fetch": "x"}, {"success": True}):
+        Path(engine).write_text(f"{Path(engine).read_text()}\nprint(json.dumps({behind}))\n")
+        assert "leaf" in {one.name for one in ask(spec, engine).packages}
     engine = program(tmp_path / "bin", "conda", "sys.exit('\\x1b[31mno\\x1b[0m root')")
     with pytest.raises(EngineFailed, match="its answer is not JSON: no root"):
         ask(spec, engine)
@@ -960,6 +962,17 @@ def test_a_secret_that_it_tells_is_shown_nowhere(
     with pytest.raises(ResolveError) as caught:
         ask(spec_of("leaf", channels=(tree[0], channels.main.as_uri())), engine)
     assert "s3cret" not in f"{caught.value} {caught.value.hint} {vars(caught.value)}"
+
+
+@pytest.mark.slow
+def test_what_is_added_to_python_is_not_there(
+    ask: Asking, tmp_path: Path, tree: tuple[str, str], channels: Channels
+) -> None:
+    """conda-libmamba-solver 24.7.0 adds pip, whatever `add_pip_as_python_dependency` is."""
+    spec = spec_of("leaf", channels=(*tree, channels.main.as_uri()))
+    engine = changed(tmp_path, "one['depends'] += ['pip']", "python")
+    ours, theirs = (ask(spec, one).packages for one in ("rattler", engine))
+    assert {one.name: one for one in ours} == {one.name: one for one in theirs}
 
 
 @pytest.mark.slow

@@ -178,7 +178,7 @@ class _Tool:
                 if len(stay) == len(question.held):
                     raise
         chosen = [read_record(each, places, self.kind) for each in records]
-        chosen = self._complete(chosen, places)
+        chosen = self._without_pip(self._complete(chosen, places), places)
         roots = [package_name(text) for text in question.specs]
         kept = needed(chosen, roots)
         chosen = [each for each in chosen if each["name"] in kept]
@@ -349,6 +349,19 @@ class _Tool:
                 )
             complete.append(each)
         return complete
+
+    def _without_pip(self, records: list[Record], places: Places) -> list[Record]:
+        """The records without what some releases of conda add to Python, whatever they are told."""
+        found = []
+        for each in records:
+            if each["name"] == "python" and "pip" in each["depends"] and each["channel"]:
+                there = self._there(places.at([each["channel"]]), ["python"])
+                own = next((one for one in there if is_same(one, each)), each)
+                if "pip" not in own["depends"]:
+                    depends = [text for text in each["depends"] if text != "pip"]
+                    each = each | {"depends": depends}  # noqa: PLW2901
+            found.append(each)
+        return found
 
     def _verify(self, records: list[Record], question: CondaQuestion, places: Places) -> None:
         """Raise `RequirementsUnmet` where an answer is none to the question."""

@@ -32,7 +32,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # What begins a line is no part of another object, also where that is cut off.
 _OBJECT = re.compile(r"^{", re.MULTILINE)
-_ENDED = {"success", "actions", "exception_name", "error", "solver_problems"}
+_FAILED = {"exception_name", "error", "solver_problems"}
+_ENDED = {"success", "actions"} | _FAILED
 
 
 def read_json(stdout: str) -> dict[str, Any] | None:
@@ -46,7 +47,10 @@ def read_json(stdout: str) -> dict[str, Any] | None:
         if start.start() >= end:
             with suppress(ValueError, RecursionError):
                 last, end = decoder.raw_decode(stdout, start.start())
-                answer = answer if _ENDED.isdisjoint(last) else last
+                # That all is well may be said once more, behind what would be done.
+                said = "actions" in (answer or ()) and _FAILED.isdisjoint(last)
+                keep = _ENDED.isdisjoint(last) or (said and "actions" not in last)
+                answer = answer if keep else last
     # An answer that is cut off is none, whatever progress was told of before it.
     return None if is_cut_off(stdout[end:]) else answer or last
 
