@@ -20,6 +20,7 @@ from mfenv.importing.conda_lock import pins_of
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience
 from pkgcache.worker import Worker
+from resolvers._conda_lock_asked import asked_of_conda
 from resolvers.conda_lock import CondaLockResolver
 from resolvers.errors import (
     EngineFailed,
@@ -169,6 +170,20 @@ class TestCondaLock:
                 for packages in (found, ours[HOST].packages)
             ]
             assert alike[0] == alike[1]
+
+    def test_requirements_of_one_package_hold_together(self, ask: Asking) -> None:
+        """Of several, conda-lock takes the last."""
+        spec = ask.spec(
+            ["requests <99", "requests", "python >=3"], ["low<2", "low>=0", "top", "top[no]"]
+        )
+        found = ask(spec)[HOST]
+        assert {one.name: one.version for one in found.packages}["low"] == "1"
+        written = asked_of_conda(
+            ["a >=1,<3", "a!=2", "a=1.2", "a 1.5", "a ~=1.0", "b=1=0", "c", "c"]
+        )
+        assert [*written] == ["a >=1,<3,!=2,1.2.*,==1.5,~=1.0", "b=1=0", "c"]
+        with pytest.raises(UnsupportedRequest, match="there are `rich<99` and `rich=1=0`"):
+            ask(ask.spec(["rich=1=0", "rich<99"], ["low"]))
 
     def test_it_runs_the_tool_that_is_named(self, ask: Asking, tmp_path: Path) -> None:
         conda = write_standin(tmp_path / "other", "conda", tmp_path / "log")

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from envid.spec import Source
 from pkgcache.web.credentials import BESIDE
 from pkgcache.web.watch import Watch
+from resolvers._conda_lock_asked import asked_of_conda, asked_of_pypi
 from resolvers._conda_lock_diagnosis import CONDA_LOCK_SETTING, failure
 from resolvers._conda_question import CondaQuestion
 from resolvers._conda_solve import ask_channels
@@ -268,33 +267,20 @@ class _Locking:
         self, question: CondaQuestion, told: Sequence[str], python: str
     ) -> dict[str, object]:
         """An environment.yml."""
-        conda = [*told, *([f"python {python}"] if python else [])]
-        # In the place of what is asked of Python: within that, all platforms are to have the same.
-        if python:
-            conda.remove(next(text for text in conda if text.partition(" ")[0] == "python"))
-        indexes = [source.url for source in self._spec.sources if source.kind == "index"]
-        return {
-            "channels": told_channels(question),
-            "dependencies": [*conda, {"pip": list(self._pypi(question.platform))}],
-            "pip-repositories": [url for url in indexes if url != PUBLIC_INDEX],
-            "allow-pypi-requests": PUBLIC_INDEX in indexes,
-        }
-
-    def _pypi(self, platform: str) -> Iterator[str]:
-        """The requirements whose markers hold for the target, without these."""
+        # Within what is asked of Python, all platforms are to have the same.
+        conda = asked_of_conda([*told, *([f"python {python}"] if python else [])])
         # The full version is not known yet; a marker that asks for more than the minor one is read
         # again by the last check.
         minors = open_minors(self._spec.python)
-        markers = Markers(platform, f"3.{minors[0] if minors else 0}.0")
-        for text in self._spec.for_platform(platform).get("pypi", ()):
-            try:
-                requirement = Requirement(text)
-            except InvalidRequirement:  # a bare URL
-                yield text
-                continue
-            if markers.hold(requirement):
-                requirement.marker = None
-                yield str(requirement)
+        markers = Markers(question.platform, f"3.{minors[0] if minors else 0}.0")
+        pypi = self._spec.for_platform(question.platform).get("pypi", ())
+        indexes = [source.url for source in self._spec.sources if source.kind == "index"]
+        return {
+            "channels": told_channels(question),
+            "dependencies": [*conda, {"pip": [*asked_of_pypi(pypi, markers)]}],
+            "pip-repositories": [url for url in indexes if url != PUBLIC_INDEX],
+            "allow-pypi-requests": PUBLIC_INDEX in indexes,
+        }
 
 
 def family(context: ResolveContext) -> tuple[str, str, str]:
