@@ -503,9 +503,16 @@ def test_its_configuration_is_what_it_finds_and_ours_is_not(
     for name in ("MFENV_STORE", "METAFLOW_SERVICE_AUTH_KEY", "CONDA_OVERRIDE_CUDA", "PYTHONPATH"):
         monkeypatch.setenv(name, "9.9")
     seen: list[str] = []
-    spec = spec_of("leaf", channels=(*tree, channels.main.as_uri()), sys=("__glibc=2.31",))
+    spec = spec_of(
+        "leaf~=1.0",
+        channels=(*tree, channels.main.as_uri()),
+        sys=("__glibc=2.31",),
+        python="~=3.8",
+    )
     ask(spec, str(engine), on_process=seen.append)
     told = Told(tmp_path / "log")
+    # mamba 2.0 does not read `~=`.
+    assert told.argv[-2:] == ["python >=3.8,3.*", "leaf>=1.0,1.*"]
     assert {name: told.env[name] for name in kept} == kept
     assert not {"MFENV_STORE", "METAFLOW_SERVICE_AUTH_KEY", "PYTHONPATH"} & told.env.keys()
     assert told.env["CONDA_SUBDIR"] == LINUX

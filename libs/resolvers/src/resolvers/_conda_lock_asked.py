@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["asked_of_conda", "asked_of_pypi"]
 
-_BOUND = r"(?:[<>!~=]=|[<>=])[^\s=,|<>!~]+"
+_BOUND = r"(?:(?:[<>!~=]=|[<>=])|(?=[\d*]))[^\s=,|<>!~]+"
 # What a name is followed by if nothing but bounds of its version is asked.
-_PLAIN = re.compile(rf"([\w.-]+) *({_BOUND}(?: *, *{_BOUND})*|[\d*][^\s=,|<>!~]*|)")
+_PLAIN = re.compile(rf"([\w.-]+) *({_BOUND}(?: *, *{_BOUND})*|)")
 
 
 def asked_of_conda(texts: Iterable[str]) -> Iterator[str]:

@@ -26,6 +26,8 @@ __all__ = ["left_out", "told_specs"]
 
 _PAIR = re.compile(r"(\w+)=('[^']*'|\"[^\"]*\"|[^,\]]*)")
 _BUILD = re.compile(r"\S+ +\S+ +\S+|[\w.-]+ *={1,2} *[^=\s]+ *= *[^=\s]+")
+# mamba 2.0 does not read it.
+_COMPATIBLE = re.compile(r"~= *((\d+(?:\.\d+)*)\.\d+)(?![^\s,|'\"\]])")
 # What only the record of a build says.
 _LOOKED_UP = frozenset(
     [
@@ -57,7 +59,7 @@ def told_specs(
         records = there(places.at(), sorted({package_name(told) for told in looked_up.values()}))
     for key, told in question.told_specs.items():
         if key not in looked_up:
-            yield told
+            yield _spelled_out(told)
             continue
         channel = split_channel(told)[0]
         matched = [
@@ -75,7 +77,7 @@ def told_specs(
             if matched:
                 reason = f"{staying[name]} is to stay, and is none of {question.specs[key]}"
             raise NoSolution(question.platform, reason)
-        yield _plain(told, channel, [*dict.fromkeys(kept or matched)])
+        yield _spelled_out(_plain(told, channel, [*dict.fromkeys(kept or matched)]))
     yield from (*question.barred, *stay)
 
 
@@ -88,6 +90,11 @@ def left_out(question: CondaQuestion, names: Sequence[str]) -> list[str]:
         and not package_name(told).startswith("__")
         and not ("when=" in told or "; if " in told)
     ]
+
+
+def _spelled_out(told: str) -> str:
+    """A requirement without `~=`."""
+    return _COMPATIBLE.sub(r">=\1,\2.*", told)
 
 
 def _keys(told: str) -> set[str]:
