@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from packaging.version import Version
+
 from pkgcache.threads import Threads
 from pkgcache.web.credentials import BESIDE
 from pkgcache.web.watch import Watch
@@ -62,6 +64,8 @@ LEAST = {"micromamba": "1.4", "mamba": "1.4", "conda": "23.1"}
 """The oldest version of each that its answers are understood of."""
 _RECORDS = "resolvers._conda_verifying:records"
 _VERIFY = "resolvers._conda_verifying:problems"
+# The first that heed a `NETRC` file; conda always has.
+_WITH_NETRC = Version("1.4.3")
 # How the family is told of the virtual packages of another machine; `__unix` goes with the platform.
 _OVERRIDES = ("__archspec", "__cuda", "__glibc", "__linux", "__osx")
 # A solve may take long, and a server is given up sooner: so many silences, and it is stuck.
@@ -294,10 +298,11 @@ class _Tool:
             if not login or not host or login.source in ("netrc", BESIDE):
                 continue
             own = login.user, login.password
-            if self.kind != "conda" or logins.setdefault(host, own) != own:
+            reads = self.kind == "conda" or self.program.version >= _WITH_NETRC
+            if not reads or logins.setdefault(host, own) != own:
                 raise UnsupportedRequest(
-                    f"`{url}` has a login, which {self.kind} takes from its own configuration or"
-                    " netrc, one for a host",
+                    f"`{url}` has a login, which {self.kind} {self.program.version} takes from its own"
+                    " configuration or netrc, one for a host",
                     f"give it there and not here, or set {SETTING}",
                 )
         return logins

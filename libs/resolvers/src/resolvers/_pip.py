@@ -51,6 +51,8 @@ __all__ = ["LEAST", "SETTING", "choose"]
 LEAST = "23.0"
 """The first pip whose report has all hashes, and that is asked about other platforms in a dry run."""
 _WITH_CUTOFF = "26.0"
+# Before, a name and a repository of this machine are no requirement to it.
+_WITH_LOCAL_GIT = Version("24.1")
 SETTING = "`pypi_resolver` to `uv`"
 # It fetches whole files; and a server is given up sooner: so many silences, and it is stuck.
 _SILENCES = 120
@@ -215,7 +217,7 @@ class _Pip:
         with tempfile.TemporaryDirectory() as work:
             report, constraints = Path(work) / "report.json", Path(work) / "constraints.txt"
             constraints.write_text("\n".join((*self._constraints(), *kept)))
-            text = "\n".join((*self._sources(), *lines, ""))
+            text = "\n".join((*self._sources(), *map(self._written, lines), ""))
             limit = question.context.patience.silence * _SILENCES
             done = self._run(
                 limit,
@@ -250,6 +252,15 @@ class _Pip:
         except TimeoutError:
             reason = f"it has not answered within {limit:.0f} s"
             raise EngineFailed("pip", reason, hint=BY_ITSELF) from None
+
+    def _written(self, line: str) -> str:
+        """A requirement as this pip reads it."""
+        if self._program.version >= _WITH_LOCAL_GIT or " git+file:" not in line:
+            return line
+        requirement = Requirement(line)
+        url = str(requirement.url)
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        return f"{url}{'&' if '#' in url else '#'}egg={requirement.name}{extras}"
 
     def _constraints(self) -> Iterator[str]:
         for text in self._question.pins:
