@@ -161,8 +161,10 @@ def _check_file(path: Path, status: os.stat_result) -> None:
 def _release(descriptor: int) -> None:
     from filelock import unlock_descriptor
 
-    unlock_descriptor(descriptor)
-    _close(descriptor)
+    # A process that was forked meanwhile has let go of it, and may have another file in its place.
+    if descriptor in _OPEN:
+        unlock_descriptor(descriptor)
+        _close(descriptor)
 
 
 def _close(descriptor: int) -> None:
