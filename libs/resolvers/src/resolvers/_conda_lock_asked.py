@@ -37,12 +37,8 @@ def asked_of_conda(texts: Iterable[str]) -> Iterator[str]:
         for text in group:
             plain = _PLAIN.fullmatch(text)
             if plain is None:
-                raise UnsupportedRequest(
-                    f"conda-lock takes one requirement of a package, and there are `"
-                    f"{'` and `'.join(group)}`",
-                    f"write one of them, or set {CONDA_LOCK_SETTING}",
-                )
-            bounds += [_bound(one) for one in re.split(" *, *", plain[2]) if one]
+                raise _only_one(group)
+            bounds += [_bound(each) for each in re.split(" *, *", plain[2]) if each]
         yield f"{name} {','.join(dict.fromkeys(bounds))}".strip()
 
 
@@ -54,7 +50,10 @@ def _bound(text: str) -> str:
 
 
 def asked_of_pypi(texts: Iterable[str], markers: Markers) -> Iterator[str]:
-    """The requirements whose markers hold for the target, without these, put together by package."""
+    """The requirements whose markers hold for the target, without these, put together by package.
+
+    Raises `UnsupportedRequest` where they are of different URLs.
+    """
     groups: dict[str, list[Requirement]] = {}
     for text in texts:
         try:
@@ -65,10 +64,18 @@ def asked_of_pypi(texts: Iterable[str], markers: Markers) -> Iterator[str]:
         if markers.hold(requirement):
             groups.setdefault(canonicalize_name(requirement.name), []).append(requirement)
     for group in groups.values():
-        one = group[0]
+        asked = group[0]
+        if any(each.url != asked.url for each in group):
+            raise _only_one(map(str, group))
         for other in group[1:]:
-            one.extras |= other.extras
-            one.specifier &= other.specifier
-            one.url = one.url or other.url
-        one.marker = None
-        yield str(one)
+            asked.extras |= other.extras
+            asked.specifier &= other.specifier
+        asked.marker = None
+        yield str(asked)
+
+
+def _only_one(texts: Iterable[str]) -> UnsupportedRequest:
+    return UnsupportedRequest(
+        f"conda-lock takes one requirement of a package, and there are `{'` and `'.join(texts)}`",
+        f"write one of them, or set {CONDA_LOCK_SETTING}",
+    )

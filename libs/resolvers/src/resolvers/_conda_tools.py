@@ -357,16 +357,17 @@ class _Tool:
 
     def _without_pip(self, records: list[Record], places: Places) -> list[Record]:
         """The records without what some releases of conda add to Python, whatever they are told."""
-        found = []
-        for each in records:
-            if each["name"] == "python" and "pip" in each["depends"] and each["channel"]:
-                there = self._there(places.at([each["channel"]]), ["python"])
-                own = next((one for one in there if is_same(one, each)), each)
+        right = []
+        for record in records:
+            if record["name"] == "python" and "pip" in record["depends"] and record["channel"]:
+                there = self._there(places.at([record["channel"]]), ["python"])
+                own = next((each for each in there if is_same(each, record)), record)
                 if "pip" not in own["depends"]:
-                    depends = [text for text in each["depends"] if text != "pip"]
-                    each = each | {"depends": depends}  # noqa: PLW2901
-            found.append(each)
-        return found
+                    depends = [text for text in record["depends"] if text != "pip"]
+                    right.append(record | {"depends": depends})
+                    continue
+            right.append(record)
+        return right
 
     def _verify(self, records: list[Record], question: CondaQuestion, places: Places) -> None:
         """Raise `RequirementsUnmet` where an answer is none to the question."""
