@@ -184,7 +184,7 @@ class TestCondaLock:
         assert [*written] == ["a >=1,<3,!=2,1.2.*,==1.5,~=1.0", "b=1=0", "c"]
         with pytest.raises(UnsupportedRequest, match="there are `rich<99` and `rich=1=0`"):
             ask(ask.spec(["rich=1=0", "rich<99"], ["low"]))
-        with pytest.raises(UnsupportedRequest, match="there are `low @ https:.*` and `low>1`"):
+        with pytest.raises(UnsupportedRequest, match=r"there are `low @ https:.*` and `low>1`"):
             ask(ask.spec(["rich"], ["low>1", "low @ https://example.org/low-1-py3-none-any.whl"]))
 
     def test_it_runs_the_tool_that_is_named(self, ask: Asking, tmp_path: Path) -> None:
