@@ -45,7 +45,7 @@ def in_tasks() -> list[Path]:
     names = [path.rpartition(".")[0] for _, path in described]
     names += [f"{PACKAGE}.{one}" for one in ("toplevel.toplevel", "config.mfextinit_mfenv")]
     names += [f"{PACKAGE}.plugins.cards.mfextinit_mfenv"]
-    names += [f"{PACKAGE}.{one}" for one in ("bootstrap", "environment_cmd", "isolated", "serving")]
+    names += [f"{PACKAGE}.{one}" for one in ("bootstrap", "isolated", "serving")]
     found: dict[str, Path] = {}
     while names:
         name = names.pop()

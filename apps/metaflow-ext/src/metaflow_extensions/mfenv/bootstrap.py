@@ -149,7 +149,6 @@ def _write(interpreter: ContainerInterpreter, added: dict[str, str]) -> None:
     generate_trampolines(str(trampolines))
     where = outside()
     lines = {
-        # First: among these the PYTHONPATH of here is empty, since an activated environment has none.
         **interpreter.variables,
         PYTHON: interpreter.python,
         VARIABLE: encoding.write(interpreter.env_id),

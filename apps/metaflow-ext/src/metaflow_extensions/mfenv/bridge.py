@@ -71,8 +71,7 @@ def run_command(words: list[str]) -> int:
     """Run `metaflow environment` with these arguments, and return its exit status."""
     process = _Process(words)
     # Ctrl-C goes to both, and is for the command to answer; what else ends us is meant for it.
-    # Only once the other runs: what is ignored here a program that is started ignores as well
-    # (execve(2)), and Python then sets up no answer of its own.
+    # Only once the other runs: what is ignored here, it would ignore as well (execve(2)).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: process.process.send_signal(number))

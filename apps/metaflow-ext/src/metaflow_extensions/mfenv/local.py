@@ -53,7 +53,6 @@ class LocalRun:
 
     def _create_after(self, first: Future[Interpreter] | None, name: str) -> Interpreter:
         # What the first step waits for has the machine to itself.
-        # It was submitted before this, so that a thread has it: nobody waits for what cannot begin.
         if first:
             wait([first])
         return self._create(name)

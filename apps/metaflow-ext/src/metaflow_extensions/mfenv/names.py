@@ -15,5 +15,4 @@ _VARIABLE = re.compile(r"@\{(\w+)\}")
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """The text with every `@{VAR}` replaced; raises `KeyError` with the first that is not known."""
-    # By a function: in a text to put in, the backslashes of a value would mean something.
     return _VARIABLE.sub(lambda match: variables[match.group(1)], text)
