@@ -140,22 +140,35 @@ def _opened(path: Path) -> int:
     """The descriptor of a lock file, made where it is missing."""
     with _OPENING:
         try:
-            descriptor = os.open(path, _FLAGS | os.O_CREAT, _MODE)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, _FLAGS | os.O_CREAT, _MODE)
-        except PermissionError:
-            # In a folder of everybody's, somebody else's file may be opened, and not made.
-            if not path.exists():
-                raise
-            descriptor = os.open(path, _FLAGS)
+            descriptor = _open(path)
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.ENXIO):  # a folder; a socket
+                raise _no_file(path) from None
+            raise
         _OPEN.add(descriptor)
     return descriptor
 
 
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, _FLAGS | os.O_CREAT, _MODE)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, _FLAGS | os.O_CREAT, _MODE)
+    except PermissionError:
+        # In a folder of everybody's, somebody else's file may be opened, and not made.
+        if not path.exists():
+            raise
+        return os.open(path, _FLAGS)
+
+
 def _check_file(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is not a file", str(path))
+        raise _no_file(path)
+
+
+def _no_file(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is not a file", str(path))
 
 
 def _release(descriptor: int) -> None:
