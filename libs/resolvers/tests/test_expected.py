@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -100,24 +98,3 @@ def test_lines_that_are_none_of_its_are_passed_over(tmp_path: Path) -> None:
         ):
             expected.note(line)
         assert not expected.reading
-
-
-_IMPORTING = """
-import sys, time
-from pathlib import Path
-from resolvers._expected import ExpectedWheels
-from resolvers.request import ResolveContext
-
-with ExpectedWheels(ResolveContext(cache_dir=Path(sys.argv[1]))) as expected:
-    expected.note("DEBUG Found fresh response for: https://example.org/simple/app/")
-    assert "requests" not in sys.modules
-    expected.note("DEBUG No cache entry for: https://example.org/simple/app/")
-    while not hasattr(sys.modules.get("pkgcache.web._http"), "Client"):
-        time.sleep(0.001)
-    assert not expected.reading
-"""
-
-
-def test_what_asks_servers_is_imported_as_soon_as_uv_asks_for_a_page(tmp_path: Path) -> None:
-    """So it is there before the first wheel, and where everything is known it is not needed."""
-    subprocess.run([sys.executable, "-c", _IMPORTING, str(tmp_path)], check=True, timeout=100)

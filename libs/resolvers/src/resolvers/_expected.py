@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["ExpectedWheels"]
 
 # Beside a wheel its metadata may lie, under its name (PEP 658).
-_NEW = re.compile(r"No cache entry for: (https?://\S+?)(?:(?<=\.whl)\.metadata)?$")
+_NEW = re.compile(r"No cache entry for: (https?://\S+\.whl)(?:\.metadata)?$")
 _AT_ONCE = 16
 # Of a project that uv goes through from version to version, the first ones are not those it takes.
 _OF_A_PROJECT = 2
@@ -58,7 +58,6 @@ class ExpectedWheels:
         self._stop = threading.Event()
         self.reading: dict[str, Future[SeenWheel | None]] = {}
         self._of_project: Counter[str] = Counter()
-        self._prepared = False
 
     def __enter__(self) -> ExpectedWheels:
         return self
@@ -72,14 +71,8 @@ class ExpectedWheels:
         """A line of uv's log."""
         # What cannot be begun is read afterwards.
         with suppress(ValueError, RuntimeError, OSError):
-            if not (named := _NEW.search(line)):
-                return
-            if named[1].endswith(".whl"):
+            if named := _NEW.search(line):
                 self._expect(plain_url(named[1]))
-            # A page of an index, which come before wheels: what asks servers is imported meanwhile.
-            elif not self._prepared:
-                self._prepared = True
-                self._pool.submit(self._downloader.prepare)
 
     def _expect(self, url: str) -> None:
         filename = unquote(urlsplit(url).path).rpartition("/")[2]

@@ -59,10 +59,6 @@ class Downloader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepare(self) -> None:
-        """Import what asks servers, which the first download would do: it takes as long as many."""
-        self._http()
-
     def close(self) -> None:
         """Close the connections."""
         if self._client:
