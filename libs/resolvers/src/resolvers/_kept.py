@@ -30,8 +30,8 @@ class Kept:
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """Hold the lock of a document, among all processes; it is gone when its holder is."""
-        # Some shared locks do for all, and no file is left for each. They are many, since who waits
-        # for one looks for it every now and then.
+        # Some shared locks do for all, and no file is left for each. They are many, so that hardly
+        # anybody waits for who is busy with another document.
         with hold(self._folder / f"{name[:3]}.lock"):
             yield
 
