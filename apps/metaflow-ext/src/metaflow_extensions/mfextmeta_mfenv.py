@@ -14,7 +14,6 @@ APART = (
     *("_configuration", "_options", "_parse", "_statements", "_values", "commands", "create_into"),
     *(
         "engine",
-        "environment_cmd",
         "environment_commands",
         "flow_commands",
         "host",
@@ -27,5 +26,4 @@ APART = (
     *("run_report", "runner", "staging", "step_requests", "flow_lock", "locked_steps"),
 )
 
-exclude_suffixes = [f"mfenv/{name}.py" for name in (*APART, "cmd/mfextinit_mfenv")]
-exclude_suffixes += ["mfenv/py.typed"]
+exclude_suffixes = [f"mfenv/{name}.py" for name in APART] + ["mfenv/py.typed"]

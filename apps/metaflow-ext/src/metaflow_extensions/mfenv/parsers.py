@@ -20,7 +20,7 @@ def lock_parser(content: str) -> dict[str, object]:
 def req_parser(content: str) -> dict[str, object]:
     """A requirements.txt as arguments of `@pypi`.
 
-    Raises `metaflow_extensions.mfenv.bridge.EnvironmentFailed` for what cannot be read or said.
+    Raises `metaflow_extensions.mfenv.failures.EnvironmentFailed` for what cannot be read or said.
     """
     return _call("requirements.txt", content)
 
