@@ -61,6 +61,8 @@ class Machine:
             "LANG": "C.UTF-8",
             "MFENV_HOME": str(self.home),
             "MFENV_INDEX_URL": index.url,
+            # On a slow machine anything takes long enough for a line of it.
+            "MFENV_NO_PROGRESS": "1",
             "MFENV_PYTHON_PROVIDER": "system",
             "MFENV_STORE": store.as_uri(),
             "PATH": os.defpath,

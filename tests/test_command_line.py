@@ -173,7 +173,7 @@ def test_on_a_terminal_the_bars_go_away(machine: Machine) -> None:
     inner, outer = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "mfenv", "create", "a"],
-        env={**machine.environ, "TERM": "xterm"},
+        env={**machine.environ, "MFENV_NO_PROGRESS": "", "TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=outer,
         text=True,

@@ -41,6 +41,7 @@ class SlowIndex(FakeIndex):
 def slow(machine: Machine) -> Iterator[SlowIndex]:
     with SlowIndex() as index:
         machine.environ["MFENV_INDEX_URL"] = index.url
+        del machine.environ["MFENV_NO_PROGRESS"]
         yield index
 
 
@@ -82,3 +83,12 @@ def test_a_log_gets_a_line_for_what_takes_long(machine: Machine, slow: SlowIndex
 @pytest.mark.parametrize("option", ["--no-progress", "--quiet"])
 def test_no_line_where_none_is_wanted(machine: Machine, slow: SlowIndex, option: str) -> None:
     assert "resolving for" not in machine.run("resolve", "--pypi", "app", option).err
+
+
+def test_a_variable_wants_no_line_of_any_command(machine: Machine, slow: SlowIndex) -> None:
+    machine.environ["MFENV_NO_PROGRESS"] = "yes"
+    assert "resolving for" not in machine.run("resolve", "--pypi", "app").err
+    machine.environ["MFENV_NO_PROGRESS"] = "perhaps"
+    assert machine.fails("resolve", "--pypi", "app").startswith(
+        "error: MFENV_NO_PROGRESS: `perhaps` is neither true nor false"
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mfenv._output import output
+from mfenv._setting_values import truth
 from pkgcache.progress import NoProgress
 
 if TYPE_CHECKING:
@@ -16,11 +18,16 @@ if TYPE_CHECKING:
 
 # Seconds, after which a person wonders.
 _PATIENCE = 2.0
+# What says for all commands what `--no-progress` says for the one that has it.
+_VARIABLE = "MFENV_NO_PROGRESS"
 
 
 def progress() -> Progress:
-    """What shows progress on standard error: bars on a terminal that can move its cursor."""
-    if not output.progress:
+    """What shows progress on standard error: bars on a terminal that can move its cursor.
+
+    Raises `mfenv.errors.InvalidSetting` for a variable that is neither true nor false.
+    """
+    if not output.progress or truth(os.environ.get(_VARIABLE, ""), _VARIABLE):
         return _Notes()
     return _Bars() if output.bars and output.escapes and sys.stderr.isatty() else _Lines()
 

@@ -40,7 +40,7 @@ __all__ = [
 # What is said often on a command line has a name in the singular there.
 _OPTIONS = {"channels": "--channel", "platforms": "--platform"}
 # Variables of ours that are no settings.
-_NO_SETTINGS = ("MFENV_DEBUG",)
+_NO_SETTINGS = ("MFENV_DEBUG", "MFENV_NO_PROGRESS")
 
 
 class Settings:
