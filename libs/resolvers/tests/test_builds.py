@@ -304,6 +304,17 @@ def test_of_the_logs_of_builds_the_newest_are_kept(tmp_path: Path) -> None:
     assert caught.value.path.exists()
 
 
+def test_extras_of_a_project_without_a_name(tmp_path: Path) -> None:
+    """As `./project[x]` in a requirements.txt is meant."""
+    tree = make_project(tmp_path / "project", "a", "1", requires=['b; extra == "x"'])
+    digest = content_digest(tree)
+    with FakeIndex(make_wheel("b", "1")) as index:
+        for text in ("[x]", '[x] ; python_version > "3"', ""):
+            spec = spec_of(f"file:project#sha256={digest}{text}", index=index.url)
+            found = resolve(spec, tmp_path, HOST, local_paths={digest: tree})
+            assert sorted(found) == (["a", "b"] if text else ["a"])
+
+
 def test_a_local_directory_is_built_without_touching_it(tmp_path: Path) -> None:
     tree = make_project(tmp_path / "my project", "a", "1", requires=["b"])
     digest = content_digest(tree)

@@ -18,6 +18,7 @@ from envid.spec import EnvSpec, Source
 from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience
 from resolvers import _programs
+from resolvers._python_choice import first_that_solves
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
@@ -307,6 +308,27 @@ def test_an_index_that_is_not_there_is_named(tmp_path: Path, engine: str) -> Non
         resolve(spec_of("a", index=gone), tmp_path, HOST, pypi_engine=engine)
 
 
+def test_a_source_that_does_not_answer_is_not_passed_over(tmp_path: Path, engine: str) -> None:
+    """Else what a lower one has would be taken in the place of what it has."""
+    with FakeIndex() as gone:
+        pass
+    folder = tmp_path / "nowhere"
+    with FakeIndex(_A1, login=("ada", "s3cret")) as closed, FakeIndex(_A1) as index:
+        for number, (indexes, links) in enumerate(
+            (
+                ((gone.url, index.url), ()),
+                ((closed.url, index.url), ()),
+                ((index.url,), (f"{gone.origin}/links.html",)),
+                ((index.url,), (folder.as_uri(),)),
+            )
+        ):
+            spec = spec_of("a", index=indexes, find_links=links)
+            with pytest.raises(IndexUnreachable) as caught:
+                resolve(spec, tmp_path / str(number), HOST, pypi_engine=engine)
+            told = f"{caught.value.where} {caught.value}"
+            assert any(place in told for place in (gone.origin, closed.origin, str(folder)))
+
+
 def test_a_withdrawn_version_is_noted(tmp_path: Path, engine: str) -> None:
     with FakeIndex(_A1) as index:
         index.yank(_A1, "broken")
@@ -424,6 +446,14 @@ class TestPip:
         with FakeIndex(_A1) as index, pytest.raises(EngineFailed) as caught:
             resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
         assert "no-such-feature" in str(caught.value)
+        monkeypatch.delenv("PIP_USE_FEATURE")
+        config = tmp_path / "pip.conf"
+        config.write_text("garbage\n")
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+        _programs._found.clear()  # which said its version before
+        with pytest.raises(EngineFailed) as caught:
+            resolve(spec_of("a"), tmp_path, HOST, pypi_engine="pip")
+        assert str(config) in str(caught.value)
 
     def test_a_dead_proxy_of_its_configuration_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -488,15 +518,74 @@ class TestPip:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nor is it blamed on the platform."""
-        for name, error in (("REQUIRE_HASHES", EngineFailed), ("NO_INDEX", NoSolution)):
-            with monkeypatch.context() as own, FakeIndex(_A1) as index:
-                own.setenv(f"PIP_{name}", "1")
-                with pytest.raises(error) as caught:
-                    resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
-            assert "`pip` and its configuration" in str(caught.value.hint)
-            assert "no wheel" not in str(caught.value)
-            if name == "NO_INDEX":
-                assert "asks no index" in str(caught.value)
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        with FakeIndex(_A1) as index, pytest.raises(NoSolution, match="asks no index") as caught:
+            resolve(spec_of("a", index=index.url), tmp_path, HOST, pypi_engine="pip")
+        assert "`pip` and its configuration" in str(caught.value.hint)
+        assert "no wheel" not in str(caught.value)
+
+    def test_hashes_that_its_configuration_demands_are_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PIP_REQUIRE_HASHES", "1")
+        for text in ("a", "a==1", f"a==1 --hash=sha256:{_A1.sha256}"):
+            with (
+                FakeIndex(_A1) as index,
+                pytest.raises(UnsupportedRequest, match="`require-hashes`") as caught,
+            ):
+                resolve(spec_of(text, index=index.url), tmp_path, HOST, pypi_engine="pip")
+            assert "PIP_REQUIRE_HASHES=0" in str(caught.value.hint)
+
+    def test_paths_in_its_configuration_are_meant_from_where_we_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        Path("c.txt").write_text("a<2\n")
+        Path("pip.conf").write_text("[install]\nconstraint = c.txt\n")
+        with FakeIndex(_A1, _A2) as index:
+            spec = spec_of("a", index=index.url)
+            for name, path in (("PIP_CONSTRAINT", "c.txt"), ("PIP_CONFIG_FILE", "pip.conf")):
+                with monkeypatch.context() as own:
+                    own.setenv(name, path)
+                    found = resolve(spec, tmp_path / name, HOST, pypi_engine="pip")
+                assert versions(found) == {"a": "1"}
+        assert sorted(path.name for path in Path().iterdir()) == ["c.txt", "pip.conf"]
+
+    def test_wheels_that_its_configuration_forbids_are_not_taken(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = tmp_path / "pip.conf"
+        config.write_text("[global]\nno-binary = A\n")
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+        sdist = make_sdist(tmp_path / "src", "a", "1")
+        with FakeIndex(sdist, _A1, make_wheel("b", "1")) as index:
+            spec = spec_of("a", "b", index=index.url, python=THIS_PYTHON)
+            resolution = resolve_all(spec, tmp_path / "1", (HOST,), pypi_engine="pip")[HOST]
+            assert [one.name for one in resolution.packages if one.built_from] == ["a"]
+            with pytest.raises(UnsupportedRequest, match="`no-binary` for `a`, and for"):
+                resolve(spec, tmp_path / "2", FOREIGN, pypi_engine="pip")
+            alone = spec_of("b", index=index.url, python=THIS_PYTHON)
+            assert versions(resolve(alone, tmp_path / "3", FOREIGN, pypi_engine="pip")) == {
+                "b": "1"
+            }
+            # The stronger one counts, and may take it back.
+            monkeypatch.setenv("PIP_NO_BINARY", ":none:")
+            assert resolve(spec, tmp_path / "4", FOREIGN, pypi_engine="pip")["a"].built_from is None
+
+    def test_an_older_python_that_it_does_not_run_under_hides_no_reason(
+        self, tmp_path: Path
+    ) -> None:
+        def newer(*, final: bool) -> None:
+            raise NoSolution(HOST, "because", ())
+
+        def older(*, final: bool) -> None:
+            raise EngineFailed("pip", "it does not run under this Python")
+
+        with pytest.raises(NoSolution, match="because"):
+            first_that_solves([("3.13", newer), ("3.9", older), ("3.8", newer)], only=False)
+        with pytest.raises(EngineFailed):
+            first_that_solves([("3.9", older), ("3.8", newer)], only=False)
 
     def test_what_the_first_index_does_not_decide_is_refused(self, tmp_path: Path) -> None:
         with FakeIndex(_A1) as first, FakeIndex(_A2, make_wheel("b", "1")) as second:

@@ -22,12 +22,14 @@ from packaging.version import Version
 
 from envid.platforms import host_platform
 from envid.redaction import redact
+from pkgcache.lazy import lazy
 from resolvers._index import PUBLIC_INDEX, link, with_login
 from resolvers._lock import ChosenWheels, File, Notes
 from resolvers._markers import Markers
+from resolvers._pip_configuration import variables, without_wheels
 from resolvers._pip_diagnosis import BY_ITSELF, diagnose, yanked
 from resolvers._pip_report import PipReport, plain
-from resolvers._programs import find_program, readable, users_environment
+from resolvers._programs import find_program, readable
 from resolvers._reasons import has_for_older_python
 from resolvers.errors import (
     EngineFailed,
@@ -76,29 +78,8 @@ def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
     )
     if older:
         raise NeedsBuild(question.target.platform, older)
+    pip.check_wheels(chosen)
     return chosen
-
-
-def _environment() -> dict[str, str]:
-    """The variables that pip gets: the user's, but for what the request alone says."""
-    env = {name: value for name, value in users_environment().items() if name != "PIP_GROUP"}
-    return env | {
-        # Of a list without words nothing is asked for, whatever its files say.
-        "PIP_EDITABLE": " ",
-        "PIP_REQUIREMENT": " ",
-        "PIP_REQUIREMENTS_FROM_SCRIPT": " ",
-        "PIP_PRE": "false",
-        "PIP_ALL_RELEASES": ":none:",
-        # Everything that is needed is told of, and nothing else.
-        "PIP_NO_DEPS": "false",
-        "PIP_ONLY_DEPS": "false",
-        # There is one place for what is for another platform.
-        "PIP_USER": "false",
-        # What it says of a failure is read.
-        "PIP_QUIET": "0",
-        # That guards what is installed into, and nothing is.
-        "PIP_REQUIRE_VIRTUALENV": "false",
-    }
 
 
 class _Pip:
@@ -112,6 +93,7 @@ class _Pip:
         self._lines = tuple(self._held(question.lines))
         # Where its own configuration has found what no source of the request has, by name.
         self._elsewhere: dict[str, str] = {}
+        self._told_wheels = False
 
     @property
     def ways(self) -> tuple[bool, ...]:
@@ -153,7 +135,10 @@ class _Pip:
         if walk.lacking:
             raise RequirementsUnmet(
                 self._question.target.platform,
-                tuple(f"`{text}` is needed there, and pip finds none" for text in walk.lacking),
+                tuple(
+                    f"`{text}` is needed there, and pip finds none"
+                    for text in dict.fromkeys(walk.lacking)
+                ),
             )
         locked = tuple(
             self._whole(package) for name, package in report.packages.items() if name in walk.needed
@@ -171,6 +156,35 @@ class _Pip:
         ]
         return ChosenWheels(locked, notes, tuple(warnings))
 
+    def check_wheels(self, chosen: ChosenWheels) -> None:
+        """Raise `UnsupportedRequest` for wheels that pip has of what is to have none."""
+        # Told to take wheels alone, it takes them of these as well.
+        if not self._told_wheels:
+            return
+        barred = [
+            package.name
+            for package in chosen.locked
+            if package.wheels and not package.direct and self._is_barred(package.name)
+        ]
+        if barred:
+            question = self._question
+            raise UnsupportedRequest(
+                f"pip is configured with `no-binary` for {', '.join(f'`{name}`' for name in barred)},"
+                f" and for {question.target.platform} and Python {question.python.version} it looks"
+                " at wheels alone",
+                f"set {SETTING}",
+            )
+
+    def _is_barred(self, name: str) -> bool:
+        """Whether pip's own configuration forbids the wheels of a package."""
+        question = self._question
+        is_there = question.is_there(name) or question.is_direct(name)
+        return not is_there and bool({name, ":all:"} & self._no_binary)
+
+    @lazy
+    def _no_binary(self) -> frozenset[str]:
+        return without_wheels(self._program.path, self._uv.processes)
+
     def unserved(self, chosen: ChosenWheels) -> list[UvPackage]:
         """The packages that have no wheel for the target, and are not to be built anyway."""
         question = self._question
@@ -181,6 +195,7 @@ class _Pip:
             and not question.is_there(package.name)
             and not question.must_build(package.name)
             and question.wheel(package) is None
+            and not self._is_barred(package.name)
         ]
 
     def _check(self) -> None:
@@ -213,7 +228,7 @@ class _Pip:
                 yield plain(requirement)
 
     def _ask(self, lines: Sequence[str], kept: Sequence[str], *, wheels: bool) -> PipReport:
-        question = self._question
+        question, self._told_wheels = self._question, wheels
         with tempfile.TemporaryDirectory() as work:
             report, constraints = Path(work) / "report.json", Path(work) / "constraints.txt"
             constraints.write_text("\n".join((*self._constraints(), *kept)))
@@ -234,8 +249,8 @@ class _Pip:
                 ),
                 # Not in a file: lines that say where to look may hold logins.
                 text=text,
-                environment={**_environment(), **self._uv.network},
-                directory=Path(work),
+                # Where mfenv runs: by that, paths in its configuration are meant.
+                environment={**variables(), **self._uv.network},
             )
             if done.returncode:
                 raise self._uv.named(diagnose(done, question, lines))
@@ -319,6 +334,8 @@ class _Pip:
         question = self._question
         wanted = package.name in question.hashes or not question.wheel(package)
         if package.direct or package.version is None or not wanted:
+            return package
+        if package.sdist and not package.wheels and self._is_barred(package.name):
             return package
         version, there = Version(package.version), {file.filename for file in package.files}
         files = [

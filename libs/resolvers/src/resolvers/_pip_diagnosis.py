@@ -23,6 +23,7 @@ from resolvers.errors import (
     NoSolution,
     PythonRefused,
     UnknownPackage,
+    UnsupportedRequest,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ _IGNORED = re.compile(
 _YANKED = re.compile(r"is a yanked version: '([^']+)' candidate")
 _STATUS = re.compile(r"(?:HTTP error (\d{3})\b.*? for url:? |(401) Error.*? for )(\S+)")
 _SILENT = re.compile(r"Retrying \(Retry\(.*?\)\) after connection broken by '(.*?)': (\S+)")
-_BUILD = re.compile(r"metadata-generation-failed|subprocess-exited-with-error|build-.*-failed")
+_BUILD = re.compile(
+    r"metadata-generation-failed|subprocess-exited-with-error|build-.*-failed|backend-unavailable"
+)
+_UNHASHED = re.compile(r"in --require-hashes mode", re.IGNORECASE)
+_GIT = re.compile(r"fatal: unable to access '([^']+)': (.*)")
 _DIRECT = re.compile(r"https?://[^\s#;]+")
 # Of the public index alone, unless another one is named.
 _LOOKS = "Looking in indexes: "
@@ -69,6 +74,7 @@ def diagnose(
         or _failed_build(stdout, stderr, question)
         or _not_there(stdout, stderr, question, lines)
         or _conflict(stdout, stderr, question)
+        or _unhashed(stderr)
         # Old releases print what is wrong with their configuration.
         or EngineFailed("pip", _last(stderr.strip() or stdout) + ended(done), log, BY_ITSELF)
     )
@@ -82,6 +88,9 @@ def yanked(stderr: str) -> list[str]:
 def _unreachable(stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError | None:
     if answered := _STATUS.search(stderr):
         return _answered(answered[3], int(answered[1] or answered[2]), question)
+    if cloned := _GIT.search(stderr):
+        hint = "check the address and the network"
+        return IndexUnreachable(redact(cloned[1].rstrip("/")), redact(cloned[2]), hint=hint)
     # It goes on as if the index were empty; of several that fail, the last is as good as any.
     if silent := _SILENT.search(stderr):
         reason, where = redact(silent[1]), _asked(silent[2], silent[1], question, lines)
@@ -143,7 +152,7 @@ def _failed_build(stdout: str, stderr: str, question: UvQuestion) -> ResolveErro
     if not _BUILD.search(stderr):
         return None
     named = re.search(
-        r"^ *╰─> (\S+)$|Getting .* for (\S+)|Failed to build (\S+)", stderr, re.MULTILINE
+        r"^ *╰─> (\S+)$|Getting .* for (\S+)|Failed to build '?([^\s']+)", stderr, re.MULTILINE
     )
     package = next(filter(None, named.groups()), "a source") if named else "a source"
     story = Story.read(f"error: pip cannot ask it for what it needs\n\n[stderr]\n{stdout}{stderr}")
@@ -223,7 +232,21 @@ def _conflict(stdout: str, stderr: str, question: UvQuestion) -> ResolveError | 
     )
 
 
+def _unhashed(stderr: str) -> ResolveError | None:
+    """What its configuration can demand of what it installs, and is of no use here."""
+    if not _UNHASHED.search(stderr):
+        return None
+    return UnsupportedRequest(
+        "pip is configured with `require-hashes`, and is given no hashes: mfenv itself holds every"
+        " file to those of the request, and then to those of the description",
+        f"set `PIP_REQUIRE_HASHES=0`, or {WITHOUT}",
+    )
+
+
 def _last(stderr: str) -> str:
-    # What it says of its configuration is no error to it, and stands alone.
-    said = _SAID.findall(stderr) or [line for line in stderr.splitlines() if line.strip()]
+    # What it says of its configuration is no error to it, and stands alone. Behind a traceback is
+    # what it is about.
+    said = [text for text in _SAID.findall(stderr) if text != "Exception:"] or [
+        line for line in stderr.splitlines() if line.strip()
+    ]
     return redact(" ".join(said[-1].split())) if said else "it does not say why"

@@ -30,6 +30,9 @@ _OURS = re.compile(r"(?:_?MFENV|METAFLOW|PYTHON)(?:_.*|[A-Z]*)")
 _NUMBER = r"(\d+(?:\.\d+)+(?:[a-z]+\d+)?)\b"
 _KINDS = r"(micromamba|mamba|conda-lock|conda|pip)"
 
+# What is said in so many lines is all of it worth reading.
+_FEW = 5
+
 _found: dict[tuple[str, int], ChosenProgram] = {}
 _looking = threading.Lock()
 
@@ -123,11 +126,12 @@ def _version(name: str, setting: str, done: CompletedProcess[str]) -> Version:
     said = done.stdout, done.stderr
     log = redact("\n".join(said))
     if done.returncode:
-        # Its own configuration may be broken, and it says where.
-        lines = [line.strip() for line in log.splitlines()]
-        last = next(filter(None, reversed(lines)), "it says nothing")
+        # Its own configuration may be broken, and it says where; behind a traceback it says why.
+        lines = [line.strip() for line in log.splitlines() if line.strip()] or ["it says nothing"]
+        whole = len(lines) <= _FEW and not any(line.startswith("Traceback") for line in lines)
+        shown = " ".join(lines) if whole else lines[-1]
         hint = f"see what `{name} --version` says by itself, or set {setting}"
-        raise EngineFailed(name, f"{last[:300]}{ended(done)}", log, hint)
+        raise EngineFailed(name, f"{shown[:300]}{ended(done)}", log, hint)
     # `pip 26.3 from ...`, `conda 26.7.0`, `micromamba`'s bare `2.8.1`, and mamba's two lines.
     # What stands behind the name is meant, where a warning has another number.
     own = re.compile(rf"^{re.escape(Path(name).name)}\b\W+(?:version )?{_NUMBER}", re.MULTILINE)

@@ -37,7 +37,7 @@ from resolvers._refusals import GONE
 from resolvers.errors import IndexUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from envid.spec import EnvSpec, Source
     from pkgcache.web.receiving import Body
@@ -103,12 +103,12 @@ class _Link(NamedTuple):
 class ProjectFiles:
     """Looks up each project once; safe to use from several threads.
 
-    A source that does not answer counts as if it did not have the project, unless it is `needed`:
-    what is said of it here is mostly said beside what uv has found.
+    A source that does not answer counts as if it did not have the project, unless it is among the
+    `needed`, by its URL: what is said of it here is mostly said beside what uv has found.
     """
 
     def __init__(
-        self, uv: Uv, spec: EnvSpec, context: ResolveContext, *, needed: bool = False
+        self, uv: Uv, spec: EnvSpec, context: ResolveContext, *, needed: Collection[str] = ()
     ) -> None:
         self._uv, self._spec = uv, spec
         self._pages = context.cache_dir / "pages"
@@ -162,7 +162,7 @@ class ProjectFiles:
         if source.kind == "find-links":
             return tuple(_of_project(name, source.url, self._links(source.url)))
         page = f"{self.root(source)}/{name}/"
-        return tuple(_of_project(name, source.url, self._page(page)))
+        return tuple(_of_project(name, source.url, self._page(page, source.url)))
 
     def root(self, source: Source) -> str:
         """The URL of an index."""
@@ -197,24 +197,27 @@ class ProjectFiles:
         parts = urlsplit(url)
         folder = Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
         if folder is None or not folder.is_dir():
-            yield from self._page(url)
+            yield from self._page(url, url)
             return
         for path in folder.iterdir():
             # A directory says nothing of Python; of wheels, they themselves do.
             yield _Link(path.name)
 
-    def _page(self, url: str) -> list[_Link]:
+    def _page(self, url: str, place: str) -> list[_Link]:
+        needed = place in self._needed
         try:
             text = self._text(url)
             # JSON (PEP 691) or HTML (PEP 503): told by its look, whatever a server calls it.
             if text.lstrip().startswith("{"):
                 return [_Link.of(file, url) for file in json.loads(text)["files"]]
         except DownloadError as error:
-            if self._needed and error.status not in GONE:
-                raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
+            # An index has no page of what it does not have; that of find-links is all of it.
+            if needed and (url == place or error.status not in GONE):
+                hint = error.hint or "check the address and the network"
+                raise IndexUnreachable(error.url, error.reason, error.status, hint) from error
             return []
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if self._needed:
+            if needed:
                 raise IndexUnreachable(redact(url), "its list of files cannot be read") from error
             return []
         links = _Links(url)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from envid.requirements import normalize_python
 from resolvers.errors import (
     BuildFailed,
+    EngineFailed,
     NeedsBuild,
     NeedsPlatform,
     NoMatchingFile,
@@ -89,6 +90,12 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
             waiting.append(attempt)
         except (BuildFailed, NoSolution, NoMatchingFile) as error:
             failed.append(error)
+        except EngineFailed:
+            # It may not run under older Pythons at all, which tells nothing of those before.
+            if not failed:
+                raise
+            tried.pop()
+            break
         # What no source has, it has for no other Python.
         if only or isinstance(failed[-1], UnknownPackage):
             raise failed[-1]

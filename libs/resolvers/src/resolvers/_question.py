@@ -41,7 +41,9 @@ __all__ = [
 
 _LOCAL = re.compile(
     r"(?:(?P<name>[\w.-]+)(?P<extras>\[[^]]*\])? @ )?"
-    r"file:(?P<file>[^#\s]*)(?:#sha256=(?P<digest>[0-9a-f]{64}))?(?P<marker>.*)"
+    r"file:(?P<file>[^#\s]*)(?:#sha256=(?P<digest>[0-9a-f]{64}))?"
+    # Without a name to stand behind, extras stand behind the path.
+    r"(?P<more>\[[^]]*\])?(?P<marker>.*)"
 )
 
 
@@ -271,7 +273,7 @@ def local_source(text: str) -> LocalSource | None:
     return LocalSource(
         url=f"file:{match['file']}#sha256={match['digest']}",
         digest=match["digest"],
-        extras=match["extras"] or "",
+        extras=match["extras"] or match["more"] or "",
         marker=match["marker"],
     )
 

@@ -48,7 +48,11 @@ def why_no_wheel(name: str, version: str, question: UvQuestion) -> str:
     if not here:
         return f"none of the wheels of {version} is for {target.platform}"
     if any(tag in question.ranks for tag in here):
-        return f"no wheel of {version} has a hash that is allowed"
+        taken = (
+            f"{question.context.pypi_engine} takes the source of {version}, though it has wheels"
+        )
+        barred = f"no wheel of {version} has a hash that is allowed"
+        return barred if name in question.hashes else taken
     interpreters = sorted(
         {tag.interpreter for tag in here},
         key=lambda interpreter: (_minor(interpreter), interpreter),

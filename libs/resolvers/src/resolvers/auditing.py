@@ -107,9 +107,10 @@ def audit(
     index that has none is not taken for one that knows of no advisory. Raises `ResolveError` where
     a source fails.
     """
+    needed = [source.url for source in envs[0].spec.sources]
     with (
         Uv(context) as uv,
-        ProjectFiles(uv, envs[0].spec, context, needed=True) as projects,
+        ProjectFiles(uv, envs[0].spec, context, needed=needed) as projects,
         Downloader(
             context.credentials,
             workers=_AT_ONCE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
 from typing import TYPE_CHECKING
 
@@ -54,34 +53,21 @@ def pip_logins() -> tuple[str, ...]:
     None where it cannot be asked. It is started for it.
     """
     from resolvers._pip import LEAST, SETTING
+    from resolvers._pip_configuration import configuration
     from resolvers._processes import Processes
-    from resolvers._programs import PATIENCE, find_program, users_environment
+    from resolvers._programs import find_program
     from resolvers.errors import EngineFailed
 
     processes = Processes(lambda _: None)
     try:
         pip = find_program("pip", LEAST, SETTING, processes).path
-        done = processes.run(
-            "pip config list",
-            (pip, "config", "list"),
-            environment=users_environment(),
-            limit=PATIENCE,
-        )
+        values = [value for _, value in configuration(pip, processes)]
     except (EngineFailed, OSError, TimeoutError):
         return ()
     finally:
         processes.close()
-    # `global.index-url='https://...'`, with as many URLs as there are.
-    values = [line.partition("=")[2] for line in done.stdout.splitlines()]
-    words = [word for value in values if "@" in value for word in _text(value).split()]
+    words = [word for value in values for word in value.split()]
     return tuple(word for word in words if "://" in word and "@" in word)
-
-
-def _text(literal: str) -> str:
-    try:
-        return str(ast.literal_eval(literal))
-    except (SyntaxError, ValueError):
-        return ""
 
 
 def there() -> tuple[str, ...]:

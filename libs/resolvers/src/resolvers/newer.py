@@ -90,7 +90,8 @@ def find_newer(
     }
     checked = Verdict(spec, resolutions, context).checked
     names = names or PypiNames()
-    with Uv(context) as uv, ProjectFiles(uv, spec, context, needed=True) as projects:
+    needed = [source.url for source in spec.sources]
+    with Uv(context) as uv, ProjectFiles(uv, spec, context, needed=needed) as projects:
         _ask(projects, [*had, *taken], context)
         answers = []
         for before, now in zip(had, taken, strict=True):

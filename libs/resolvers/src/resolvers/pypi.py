@@ -127,7 +127,7 @@ def _resolve_for(
     with (
         begun or Uv(context) as uv,
         Files(uv, spec, python, context) as files,
-        ProjectFiles(uv, spec, context) as projects,
+        ProjectFiles(uv, spec, context, needed=_needed(spec, context)) as projects,
         ExpectedWheels(context) as expected,
         # Two pools: who waits in the second for work of the first must not take its threads.
         Threads(_WORKERS) as work,
@@ -164,6 +164,16 @@ def _resolve_for(
         platform: replace(resolution, notes=(*resolution.notes, *built))
         for platform, resolution in zip(platforms, resolutions, strict=True)
     }
+
+
+def _needed(spec: EnvSpec, context: ResolveContext) -> list[str]:
+    """The sources that must answer us, since the engine passes over those that do not.
+
+    For the public index pip may have another, which answers it alone.
+    """
+    if context.pypi_engine != "pip":
+        return []
+    return [source.url for source in spec.sources if source.url != PUBLIC_INDEX]
 
 
 def _check(spec: EnvSpec, platforms: Sequence[str]) -> None:
