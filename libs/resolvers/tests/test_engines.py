@@ -308,6 +308,23 @@ def test_an_index_that_is_not_there_is_named(tmp_path: Path, engine: str) -> Non
         resolve(spec_of("a", index=gone), tmp_path, HOST, pypi_engine=engine)
 
 
+def test_a_folder_is_an_index(tmp_path: Path, engine: str) -> None:
+    """Beside another index, and for what that alone has."""
+    page = tmp_path / "simple" / "a"
+    page.mkdir(parents=True)
+    (page / "index.html").write_text(f'<a href="{_A1.filename}">{_A1.filename}</a>')
+    _A1.write(page)
+    folder = page.parent.as_uri()
+    with FakeIndex(_A2, make_wheel("b", "1")) as index:
+        spec = spec_of("a", "b", index=(folder, index.url))
+        found = resolve(spec_of("a<2", "b", index=(folder, index.url)), tmp_path / "1", HOST,
+            pypi_engine=engine)  # fmt: skip
+        assert {name: one.source for name, one in found.items()} == {"a": folder, "b": index.url}
+        if engine == "pip":
+            with pytest.raises(NoSolution, match="decides, is file:"):
+                resolve(spec, tmp_path / "2", HOST, pypi_engine=engine)
+
+
 def test_a_source_that_does_not_answer_is_not_passed_over(tmp_path: Path, engine: str) -> None:
     """Else what a lower one has would be taken in the place of what it has."""
     with FakeIndex() as gone:

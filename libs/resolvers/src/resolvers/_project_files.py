@@ -216,8 +216,10 @@ class ProjectFiles:
                 hint = error.hint or "check the address and the network"
                 raise IndexUnreachable(error.url, error.reason, error.status, hint) from error
             return []
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if needed:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            # In a folder, as on a server, an index has no page of what it does not have.
+            is_absent = isinstance(error, FileNotFoundError) and url.startswith("file:")
+            if needed and (url == place or not is_absent):
                 raise IndexUnreachable(redact(url), "its list of files cannot be read") from error
             return []
         links = _Links(url)
@@ -226,6 +228,12 @@ class ProjectFiles:
 
     def _text(self, url: str) -> str:
         """A page, which is kept for when there is no network."""
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            # As pip and uv read an index that is a folder.
+            path = Path(unquote(parts.path))
+            page = path / "index.html" if path.is_dir() else path
+            return page.read_text(encoding="utf-8", errors="replace")
         kept = self._pages / hashlib.sha256(url.encode()).hexdigest()
         if self._offline:
             return kept.read_text(encoding="utf-8")
