@@ -302,7 +302,9 @@ def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> Non
     """Have a `.condarc` of that JSON, which YAML is."""
     path = tmp_path / ".condarc"
     path.write_text(text)
-    monkeypatch.setenv("CONDARC", str(path))
+    # By its name alone, as from where the program's user is.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONDARC", path.name)
 
 
 @pytest.mark.slow

@@ -218,8 +218,8 @@ class _Tool:
             done = self._run(
                 f"{self.kind} create --dry-run {question.platform}",
                 command,
+                # Where mfenv runs: by that, paths in its variables are meant.
                 environment={**self._environment(question), **network, **netrc},
-                directory=Path(work),
             )
         data = read_json(done.stdout)
         # Some say that they succeeded, and end otherwise.
@@ -245,13 +245,11 @@ class _Tool:
         variables: Mapping[str, str],
     ) -> Mapping[str, Any]:
         """What it says of its configuration; nothing where it cannot."""
-        with tempfile.TemporaryDirectory() as work:
-            done = self._run(
-                f"{self.kind} {arguments[0]}",
-                [str(self.program.path), *arguments],
-                environment={**self._environment(question), **network, **variables},
-                directory=Path(work),
-            )
+        done = self._run(
+            f"{self.kind} {arguments[0]}",
+            [str(self.program.path), *arguments],
+            environment={**self._environment(question), **network, **variables},
+        )
         return (not done.returncode and read_json(done.stdout)) or {}
 
     def _run(self, name: str, command: Sequence[str], **more: Any) -> CompletedProcess[str]:
