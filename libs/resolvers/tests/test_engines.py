@@ -316,13 +316,13 @@ def test_a_folder_is_an_index(tmp_path: Path, engine: str) -> None:
     _A1.write(page)
     folder = page.parent.as_uri()
     with FakeIndex(_A2, make_wheel("b", "1")) as index:
-        spec = spec_of("a", "b", index=(folder, index.url))
-        found = resolve(spec_of("a<2", "b", index=(folder, index.url)), tmp_path / "1", HOST,
-            pypi_engine=engine)  # fmt: skip
+        older = spec_of("a<2", "b", index=(folder, index.url))
+        found = resolve(older, tmp_path / "1", HOST, pypi_engine=engine)
         assert {name: one.source for name, one in found.items()} == {"a": folder, "b": index.url}
         if engine == "pip":
+            newest = spec_of("a", "b", index=(folder, index.url))
             with pytest.raises(NoSolution, match="decides, is file:"):
-                resolve(spec, tmp_path / "2", HOST, pypi_engine=engine)
+                resolve(newest, tmp_path / "2", HOST, pypi_engine=engine)
 
 
 def test_a_source_that_does_not_answer_is_not_passed_over(tmp_path: Path, engine: str) -> None:
@@ -599,8 +599,9 @@ class TestPip:
         def older(*, final: bool) -> None:
             raise EngineFailed("pip", "it does not run under this Python")
 
-        with pytest.raises(NoSolution, match="because"):
+        with pytest.raises(NoSolution, match="because") as caught:
             first_that_solves([("3.13", newer), ("3.9", older), ("3.8", newer)], only=False)
+        assert "with Python 3.9, pip failed: it does not run" in str(caught.value.hint)
         with pytest.raises(EngineFailed):
             first_that_solves([("3.9", older), ("3.8", newer)], only=False)
 

@@ -65,12 +65,12 @@ _ROUNDS = 20
 def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
     """What pip takes for a question, who needs it and where it is from; raises `ResolveError`."""
     pip = _Pip(uv, question)
-    first, *then = pip.ways
-    chosen = pip.choose(wheels=first)
+    wheels, *then = pip.ways
+    chosen = pip.choose(wheels=wheels)
     # Told of the target, it may take another version, which has a wheel that serves.
     if then and any(not package.sdist for package in pip.unserved(chosen)):
         with suppress(NoSolution):
-            chosen = pip.choose(wheels=True)
+            chosen, wheels = pip.choose(wheels=True), True
     older = tuple(
         package.name
         for package in pip.unserved(chosen)
@@ -78,7 +78,8 @@ def choose(uv: Uv, question: UvQuestion) -> ChosenWheels:
     )
     if older:
         raise NeedsBuild(question.target.platform, older)
-    pip.check_wheels(chosen)
+    if wheels:
+        pip.check_wheels(chosen)
     return chosen
 
 
@@ -93,7 +94,6 @@ class _Pip:
         self._lines = tuple(self._held(question.lines))
         # Where its own configuration has found what no source of the request has, by name.
         self._elsewhere: dict[str, str] = {}
-        self._told_wheels = False
 
     @property
     def ways(self) -> tuple[bool, ...]:
@@ -128,17 +128,14 @@ class _Pip:
         for _ in range(_ROUNDS):
             report = self._ask((*self._lines, *added), kept, wheels=wheels)
             walk = report.walk(self._lines, added, self._markers)
-            lacking = [text for text in dict.fromkeys(walk.lacking) if text not in added]
-            if not lacking:
+            lacking = tuple(dict.fromkeys(walk.lacking))
+            if not set(lacking) - set(added):
                 break
-            added += lacking
-        if walk.lacking:
+            added += [text for text in lacking if text not in added]
+        if lacking:
             raise RequirementsUnmet(
                 self._question.target.platform,
-                tuple(
-                    f"`{text}` is needed there, and pip finds none"
-                    for text in dict.fromkeys(walk.lacking)
-                ),
+                tuple(f"`{text}` is needed there, and pip finds none" for text in lacking),
             )
         locked = tuple(
             self._whole(package) for name, package in report.packages.items() if name in walk.needed
@@ -157,10 +154,7 @@ class _Pip:
         return ChosenWheels(locked, notes, tuple(warnings))
 
     def check_wheels(self, chosen: ChosenWheels) -> None:
-        """Raise `UnsupportedRequest` for wheels that pip has of what is to have none."""
-        # Told to take wheels alone, it takes them of these as well.
-        if not self._told_wheels:
-            return
+        """Raise `UnsupportedRequest` for wheels that pip, told to take these alone, may not take."""
         barred = [
             package.name
             for package in chosen.locked
@@ -177,9 +171,7 @@ class _Pip:
 
     def _is_barred(self, name: str) -> bool:
         """Whether pip's own configuration forbids the wheels of a package."""
-        question = self._question
-        is_there = question.is_there(name) or question.is_direct(name)
-        return not is_there and bool({name, ":all:"} & self._no_binary)
+        return not self._question.is_there(name) and bool({name, ":all:"} & self._no_binary)
 
     @lazy
     def _no_binary(self) -> frozenset[str]:
@@ -228,7 +220,7 @@ class _Pip:
                 yield plain(requirement)
 
     def _ask(self, lines: Sequence[str], kept: Sequence[str], *, wheels: bool) -> PipReport:
-        question, self._told_wheels = self._question, wheels
+        question = self._question
         with tempfile.TemporaryDirectory() as work:
             report, constraints = Path(work) / "report.json", Path(work) / "constraints.txt"
             constraints.write_text("\n".join((*self._constraints(), *kept)))

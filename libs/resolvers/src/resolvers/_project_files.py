@@ -48,6 +48,7 @@ __all__ = ["ListedFile", "ProjectFiles"]
 
 _T = TypeVar("_T")
 
+_CHECK = "check the address and the network"
 _NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 
 # JSON (PEP 691) alone says when files were uploaded.
@@ -116,6 +117,8 @@ class ProjectFiles:
         self._downloader = Downloader(
             context.credentials, patience=context.telling_patience, offline=context.offline
         )
+        # What is on this machine is read offline as well.
+        self._here = Downloader()
         self._needed = needed
         self._projects: dict[str, tuple[ListedFile, ...]] = {}
         self._found: dict[str, tuple[_Link, ...]] = {}
@@ -211,15 +214,16 @@ class ProjectFiles:
             if text.lstrip().startswith("{"):
                 return [_Link.of(file, url) for file in json.loads(text)["files"]]
         except DownloadError as error:
-            # An index has no page of what it does not have; that of find-links is all of it.
-            if needed and (url == place or error.status not in GONE):
-                hint = error.hint or "check the address and the network"
+            # An index has no page of what it does not have, on a server as in a folder; that of
+            # find-links is all of it.
+            is_absent = error.status in GONE or isinstance(error.__cause__, FileNotFoundError)
+            if needed and (url == place or not is_absent):
+                there = "check the path" if url.startswith("file:") else _CHECK
+                hint = error.hint or there
                 raise IndexUnreachable(error.url, error.reason, error.status, hint) from error
             return []
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            # In a folder, as on a server, an index has no page of what it does not have.
-            is_absent = isinstance(error, FileNotFoundError) and url.startswith("file:")
-            if needed and (url == place or not is_absent):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if needed:
                 raise IndexUnreachable(redact(url), "its list of files cannot be read") from error
             return []
         links = _Links(url)
@@ -228,12 +232,11 @@ class ProjectFiles:
 
     def _text(self, url: str) -> str:
         """A page, which is kept for when there is no network."""
-        parts = urlsplit(url)
-        if parts.scheme == "file":
+        if url.startswith("file:"):
             # As pip and uv read an index that is a folder.
-            path = Path(unquote(parts.path))
-            page = path / "index.html" if path.is_dir() else path
-            return page.read_text(encoding="utf-8", errors="replace")
+            folder = Path(unquote(urlsplit(url).path)).is_dir()
+            page = f"{url.rstrip('/')}/index.html" if folder else url
+            return self._here.read(page, _decoded)
         kept = self._pages / hashlib.sha256(url.encode()).hexdigest()
         if self._offline:
             return kept.read_text(encoding="utf-8")

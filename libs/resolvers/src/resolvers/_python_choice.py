@@ -80,7 +80,7 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
     """
     failed: list[ResolveError] = []
     waiting: list[Attempt[T_co]] = []
-    tried = []
+    tried, broken = [], ""
     for python, attempt in islice(attempts, _TRIES):
         tried.append(python)
         try:
@@ -90,11 +90,12 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
             waiting.append(attempt)
         except (BuildFailed, NoSolution, NoMatchingFile) as error:
             failed.append(error)
-        except EngineFailed:
+        except EngineFailed as error:
             # It may not run under older Pythons at all, which tells nothing of those before.
             if not failed:
                 raise
             tried.pop()
+            broken = f"with Python {python}, {error}"
             break
         # What no source has, it has for no other Python.
         if only or isinstance(failed[-1], UnknownPackage):
@@ -114,6 +115,8 @@ def first_that_solves(attempts: Iterable[tuple[str, Attempt[T_co]]], *, only: bo
     # Two searches may have gone through the same Pythons, and met with the same error.
     if len(tried) > 1 and others not in (failed[0].hint or ""):
         failed[0].hint = "; ".join(filter(None, (failed[0].hint, others)))
+    if broken:
+        failed[0].hint = "; ".join(filter(None, (failed[0].hint, broken)))
     raise failed[0]
 
 
