@@ -1,7 +1,8 @@
 """Names and descriptions of environments.
 
 Supported paths: `envid.spec`, `envid.packages`, `envid.resolved`, `envid.ids`, `envid.aliases`,
-`envid.netflixext`, `envid.platforms`, `envid.redaction`, `envid.errors`; the names most callers need are re-exported here.
+`envid.netflixext`, `envid.platforms`, `envid.redaction`, `envid.malformed`, `envid.errors`; the
+names most callers need are re-exported here.
 """
 
 from importlib import import_module

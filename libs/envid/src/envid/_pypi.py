@@ -31,7 +31,6 @@ _URL = r"(?i)(?:(?:git|hg|svn|bzr)\+[a-z-]+|https?|ftp|file|ssh|git):"
 _HASH_OPTION = r"\s--hash[=\s]"
 # Those that pip takes in `--hash`; md5 and sha1 are not among them.
 _HASH_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
-_DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
 _MARKER_WORD = r"""'[^']*'|"[^"]*"|[()]|[<>=!~]+|[A-Za-z_.]+"""
 # What PEP 345 and setuptools called them, which `packaging` reads as well.
 _MARKER_NAMES = {
@@ -136,7 +135,9 @@ def _pep508(text: str) -> str:
         requirement = Requirement(text)
         clauses = normal_specifiers(str(requirement.specifier))
     except (ValueError, RecursionError):
-        raise _refused(text, _what_is_wrong(text)) from None
+        from envid.malformed import wrong_part
+
+        raise _refused(text, wrong_part(text)) from None
     named = _named(requirement.name, requirement.extras)
     if not requirement.url:
         # Out of the text, not by `requirement.marker`: how that is written is up to `packaging`.
@@ -168,7 +169,9 @@ def _unnamed(text: str) -> str:
     try:
         Marker(rest[0])
     except (ValueError, RecursionError):
-        raise _refused(text, _wrong_marker(rest[0])) from None
+        from envid.malformed import wrong_marker
+
+        raise _refused(text, wrong_marker(rest[0])) from None
     return url + extras + _marker(" ;", rest[0])
 
 
@@ -189,49 +192,6 @@ def _check_url(text: str, url: str) -> None:
 
 def _refused(text: str, reason: str) -> InvalidRequirement:
     return InvalidRequirement("pypi", text, reason)
-
-
-def _what_is_wrong(text: str) -> str:
-    """Which part of a PEP 508 requirement is not well-formed.
-
-    In words of our own: those of `packaging` change from release to release.
-    """
-    body, semicolon, marker = text.partition(";")
-    head = re.match(rf"\s*{_NAME}\s*(?:\[\s*(?:{_EXTRAS}\s*)?\])?\s*", body)
-    if not head:
-        return "it does not start with the name of a package"
-    rest = body[head.end() :].strip()
-    if rest.startswith("["):
-        return "what stands between `[` and `]` are no extras"
-    if not rest.startswith("@") and not _is_specifier(rest):
-        return f"`{shown(rest)}` is not a version specifier"
-    if semicolon:
-        return _wrong_marker(marker)
-    return "what stands after `@` is not a URL"
-
-
-def _is_specifier(text: str) -> bool:
-    from packaging.specifiers import SpecifierSet
-
-    # PEP 508 allows parentheses around them.
-    inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
-    if ",," in re.sub(r"\s", "", inside):  # which SpecifierSet passes over
-        return False
-    try:
-        normal_specifiers(str(SpecifierSet(inside)))
-    except ValueError:
-        return False
-    return True
-
-
-def _wrong_marker(marker: str) -> str:
-    depth = deepest = 0
-    for bracket in re.findall("[()]", marker):
-        depth += 1 if bracket == "(" else -1
-        deepest = max(deepest, depth)
-    if deepest > _DEEP:
-        return "its marker is nested too deeply"
-    return f"`{shown(marker.strip())}` is not a marker"
 
 
 def _marker(mark: str, text: str) -> str:

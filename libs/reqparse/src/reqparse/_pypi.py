@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 _NAMED_URL = r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\[\]]*\]\s*)?@"
 _PATH_EXTRAS = r"\[([^\[\]]*)\]$"
 _GENERATED = r"/(?:archive|tarball|zipball|-/archive)/"
-_HEAD = r"\s*[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[\w\s.,-]*\])?\s*"
 _QUOTED = r"'[^']*'|\"[^\"]*\""
-_DEEP = 100  # brackets in brackets: `packaging` gives up at some depth beyond
 _SIMPLE = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)( ?[=!<>~][=!<>~ 0-9.,]*)?"
 _CLAUSE = r" *(==|!=|<=|>=|~=|<|>) *((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*) *"
 
@@ -105,7 +103,9 @@ def canonical_marker(text: str) -> str:
     try:
         return _spelled(Marker(text))
     except (InvalidMarker, RecursionError):
-        raise Flaw(_wrong_marker(text)) from None
+        from envid.malformed import wrong_marker
+
+        raise Flaw(wrong_marker(text)) from None
 
 
 def _spelled(marker: Marker) -> str:
@@ -138,7 +138,9 @@ def pep508_requirement(text: str, base: str) -> Requirement:
         parsed = Pep508(text)
     # Not every release of `packaging` has an error of its own for a marker nested too deeply.
     except (InvalidRequirement, RecursionError):
-        reason = _what_is_wrong(text)
+        from envid.malformed import wrong_part
+
+        reason = wrong_part(text)
         raise Flaw(f"`{text}` is not a requirement: {reason}", _hint(text)) from None
     name = normal_name(parsed.name)
     marker = _spelled(parsed.marker) if parsed.marker else None
@@ -284,49 +286,6 @@ def _normalise(extras: Any) -> tuple[str, ...]:
 
 def _bracket(extras: tuple[str, ...]) -> str:
     return f"[{','.join(extras)}]" if extras else ""
-
-
-def _what_is_wrong(text: str) -> str:
-    """Which part of a PEP 508 requirement is not well-formed.
-
-    In words of our own: those of `packaging` change from release to release.
-    """
-    body, semicolon, marker = text.partition(";")
-    head = re.match(_HEAD, body)
-    if not head:
-        return "it does not start with the name of a package"
-    rest = body[head.end() :].strip()
-    if rest.startswith("[") or (not rest and not semicolon):
-        return "what stands between `[` and `]` are no extras"
-    if not rest.startswith("@") and not _is_specifier(rest):
-        return f"`{rest}` is not a version specifier"
-    if rest.startswith("@") and semicolon and not body[-1:].isspace():
-        return "there is no space before the `;` of its marker"
-    return _wrong_marker(marker) if semicolon else "what stands after `@` is not a URL"
-
-
-def _is_specifier(text: str) -> bool:
-    # PEP 508 allows parentheses around them.
-    inside = text[1:-1] if text.startswith("(") and text.endswith(")") else text
-    if ",," in re.sub(r"\s", "", inside):  # which SpecifierSet passes over
-        return False
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(inside)
-    except InvalidSpecifier:
-        return False
-    return True
-
-
-def _wrong_marker(marker: str) -> str:
-    depth = deepest = 0
-    for bracket in re.findall("[()]", marker):
-        depth += 1 if bracket == "(" else -1
-        deepest = max(deepest, depth)
-    if deepest > _DEEP:
-        return "its marker is nested too deeply"
-    return f"`{marker.strip()}` is not a marker"
 
 
 def _hint(text: str) -> str | None:
