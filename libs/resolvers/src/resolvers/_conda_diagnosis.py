@@ -9,6 +9,7 @@ from envid.redaction import redact
 from resolvers._conda_question import package_name
 from resolvers._refusals import REFUSED, refusal
 from resolvers.errors import (
+    CHECK_ADDRESS,
     EngineFailed,
     IndexUnreachable,
     NoSolution,
@@ -46,7 +47,7 @@ _TREE = (
     (", which conflicts with the versions reported above", ", against the ones above"),
 )
 _RECORD = "the channel must be indexed again by whoever keeps it; or ask for other packages"
-_DAMAGE = "check the address and the network; if they are right, the channel must be indexed again"
+_DAMAGE = f"{CHECK_ADDRESS}; if they are right, the channel must be indexed again"
 _STATUSES = {
     404: ("it is not there", "check the name and the address of the channel"),
     410: ("it is not there any more", "check the name and the address of the channel"),
@@ -206,7 +207,7 @@ def _gateway(
     if damaged or "decod" in text:
         last = f"its repodata is damaged: {last}"
     where = _channel(match[0], question)
-    return IndexUnreachable(where, last, hint="check the address and the network")
+    return IndexUnreachable(where, last, hint=CHECK_ADDRESS)
 
 
 def _all_channels(question: CondaQuestion) -> str:

@@ -10,6 +10,7 @@ from envid.redaction import redact
 from resolvers._conda_question import package_name
 from resolvers._programs import ended
 from resolvers.errors import (
+    CHECK_ADDRESS,
     EngineFailed,
     IndexUnreachable,
     NoSolution,
@@ -193,7 +194,7 @@ def _by_network(text: str, question: CondaQuestion) -> ResolveError | None:
         channel = next((known for known in question.channels if where.startswith(known)), where)
         return UnknownChannel(channel, f"HTTP status {code}")
     reason = f"HTTP status {code}" if code else _first(said[0])
-    return IndexUnreachable(where, reason, code, "check the address and the network")
+    return IndexUnreachable(where, reason, code, CHECK_ADDRESS)
 
 
 def _asked(

@@ -13,6 +13,7 @@ from resolvers._reasons import floor_hint, why_no_wheel
 from resolvers._refusals import REFUSED, refusal
 from resolvers._story import Story, plain_words, without_logins
 from resolvers.errors import (
+    CHECK_ADDRESS,
     BuildFailed,
     EngineFailed,
     IndexUnreachable,
@@ -130,7 +131,7 @@ def unreachable(
             if status in REFUSED:
                 reason, hint = refusal(status, where, credentials)
             return IndexUnreachable(where, reason, status, hint)
-        hint = "check the address and the network" if "://" in where else "check the path"
+        hint = CHECK_ADDRESS if "://" in where else "check the path"
         return IndexUnreachable(where, story.reason, hint=hint)
     if story.search("Git operation failed") and not story.search(_NO_GIT):
         address = story.search(_GIT)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from envid.redaction import redact
 from pkgcache.errors import DownloadError
 from pkgcache.web.download import Downloader
-from resolvers.errors import IndexUnreachable, PackageUnreadable, UnknownPackage
+from resolvers.errors import CHECK_ADDRESS, IndexUnreachable, PackageUnreadable, UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["named", "portal", "seen"]
 
 _WEB = ("http", "https")
-_HINT = "check the address and the network"
 # The words of reqwest, which uv and py-rattler read by, and of curl, which git does.
 _BROKEN_OFF = re.compile(
     r"error sending request|response body|connection closed|end of file|unable to access|EOF|RPC",
@@ -68,7 +67,7 @@ def named(
         where = error.where if len(asked) == 1 else redact(url)
         fault = faults.get(urlsplit(url).hostname or "")
         if fault and _BROKEN_OFF.search(error.reason):
-            return IndexUnreachable(where, fault, hint=_HINT)
+            return IndexUnreachable(where, fault, hint=CHECK_ADDRESS)
         failure = seen(url, context)
         # That something is not there, engines say themselves, so it is not what they failed at.
         if failure and failure.status != _ABSENT:
@@ -102,7 +101,7 @@ def portal(
             page = _start(f"{url.rstrip('/')}/mfenv-{secrets.token_hex(8)}/", context)
             if _HTML.match(page) and not _LISTS.search(page):
                 reason = "the server sends a web page that is no list of packages"
-                return IndexUnreachable(url, reason, hint=_HINT)
+                return IndexUnreachable(url, reason, hint=CHECK_ADDRESS)
     for url in links:
         if urlsplit(url).scheme in _WEB:
             try:
@@ -111,12 +110,12 @@ def portal(
                 return _unreachable(redact(url), failure)
             if not _ARCHIVE.search(page):
                 reason = "what the server sends is no list of packages, or an empty one"
-                return IndexUnreachable(redact(url), reason, hint=_HINT)
+                return IndexUnreachable(redact(url), reason, hint=CHECK_ADDRESS)
     return error
 
 
 def _unreachable(where: str, failure: DownloadError) -> IndexUnreachable:
-    return IndexUnreachable(where, failure.reason, failure.status, failure.hint or _HINT)
+    return IndexUnreachable(where, failure.reason, failure.status, failure.hint or CHECK_ADDRESS)
 
 
 def _start(url: str, context: ResolveContext) -> bytes:

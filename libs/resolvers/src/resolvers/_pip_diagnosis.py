@@ -18,6 +18,7 @@ from resolvers._question import named_package
 from resolvers._refusals import GONE, REFUSED, refusal
 from resolvers._story import Story
 from resolvers.errors import (
+    CHECK_ADDRESS,
     EngineFailed,
     IndexUnreachable,
     NoSolution,
@@ -89,12 +90,12 @@ def _unreachable(stderr: str, question: UvQuestion, lines: Sequence[str]) -> Res
     if answered := _STATUS.search(stderr):
         return _answered(answered[3], int(answered[1] or answered[2]), question)
     if cloned := _GIT.search(stderr):
-        hint = "check the address and the network"
+        hint = CHECK_ADDRESS
         return IndexUnreachable(redact(cloned[1].rstrip("/")), redact(cloned[2]), hint=hint)
     # It goes on as if the index were empty; of several that fail, the last is as good as any.
     if silent := _SILENT.search(stderr):
         reason, where = redact(silent[1]), _asked(silent[2], silent[1], question, lines)
-        hint = "check the address and the network, and whether pip is configured with a proxy"
+        hint = f"{CHECK_ADDRESS}, and whether pip is configured with a proxy"
         return IndexUnreachable(redact(where), reason, hint=hint)
     return None
 

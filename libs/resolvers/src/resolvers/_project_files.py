@@ -34,7 +34,7 @@ from pkgcache.web.download import Downloader
 from resolvers._index import PUBLIC_INDEX, public_index
 from resolvers._kept import write_whole
 from resolvers._refusals import GONE
-from resolvers.errors import IndexUnreachable
+from resolvers.errors import CHECK_ADDRESS, IndexUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -48,7 +48,6 @@ __all__ = ["ListedFile", "ProjectFiles"]
 
 _T = TypeVar("_T")
 
-_CHECK = "check the address and the network"
 _NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 
 # JSON (PEP 691) alone says when files were uploaded.
@@ -218,7 +217,7 @@ class ProjectFiles:
             # find-links is all of it.
             is_absent = error.status in GONE or isinstance(error.__cause__, FileNotFoundError)
             if needed and (url == place or not is_absent):
-                there = "check the path" if url.startswith("file:") else _CHECK
+                there = "check the path" if url.startswith("file:") else CHECK_ADDRESS
                 hint = error.hint or there
                 raise IndexUnreachable(error.url, error.reason, error.status, hint) from error
             return []

@@ -29,6 +29,9 @@ __all__ = [
     "UnsupportedRequest",
 ]
 
+CHECK_ADDRESS = "check the address and the network"
+"""The hint where no server could be reached."""
+
 Asked = tuple[tuple[str, str | None], ...]
 """Requirements that a failure is about, each with its origin (`file:line`) where it is known."""
 
