@@ -8,13 +8,13 @@ from resolvers.testing import FakeIndex
 
 from .channel import ChannelServer, cached
 from .helpers import Machine, distributions
-from .session import pytest_configure, pytest_xdist_auto_num_workers
+from .session import pytest_collection_finish, pytest_configure, pytest_xdist_auto_num_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["pytest_configure", "pytest_xdist_auto_num_workers"]
+__all__ = ["pytest_collection_finish", "pytest_configure", "pytest_xdist_auto_num_workers"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.emulators import Service, running, why_not
 from tests.emulators.relay import Relay
-from tests.session import pytest_configure, pytest_xdist_auto_num_workers
+from tests.session import pytest_collection_finish, pytest_configure, pytest_xdist_auto_num_workers
 
 from pkgcache.local.cache import PackageCache
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["pytest_configure", "pytest_xdist_auto_num_workers"]
+__all__ = ["pytest_collection_finish", "pytest_configure", "pytest_xdist_auto_num_workers"]
 
 
 @pytest.fixture

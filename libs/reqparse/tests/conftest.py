@@ -3,14 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.session import pytest_configure, pytest_xdist_auto_num_workers
+from tests.session import pytest_collection_finish, pytest_configure, pytest_xdist_auto_num_workers
 
 from .helpers import Desk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["pytest_configure", "pytest_xdist_auto_num_workers"]
+__all__ = ["pytest_collection_finish", "pytest_configure", "pytest_xdist_auto_num_workers"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.channel import Channels, cached
-from tests.session import pytest_configure, pytest_xdist_auto_num_workers
+from tests.session import pytest_collection_finish, pytest_configure, pytest_xdist_auto_num_workers
 
 from pkgcache.worker import Worker
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["pytest_configure", "pytest_xdist_auto_num_workers"]
+__all__ = ["pytest_collection_finish", "pytest_configure", "pytest_xdist_auto_num_workers"]
 
 
 @pytest.fixture(autouse=True)
