@@ -95,6 +95,7 @@ def test_of_why_there_is_no_answer_nothing_is_imported_before_one(conda: Machine
     assert unused & {event.removeprefix("import ") for event in events} == set()
 
 
+@pytest.mark.slow
 def test_the_solver_starts_before_what_is_known_is_looked_at_if_it_is_solved_again(
     conda: Machine,
 ) -> None:
@@ -105,6 +106,7 @@ def test_the_solver_starts_before_what_is_known_is_looked_at_if_it_is_solved_aga
     assert events.index(f"start {start}") < events.index("opened registry.sqlite")
 
 
+@pytest.mark.slow
 def test_what_the_store_knows_starts_no_solver(conda: Machine) -> None:
     words = ("resolve", "--conda", "greeter")
     conda.ok(*words)
@@ -113,6 +115,7 @@ def test_what_the_store_knows_starts_no_solver(conda: Machine) -> None:
     assert started(counted(conda, *words)) == []
 
 
+@pytest.mark.slow
 def test_a_warm_resolve_of_wheels_needs_no_http_client_of_ours(machine: Machine) -> None:
     words = ("resolve", "--pypi", "app", "--force")
     machine.ok(*words)
@@ -125,6 +128,7 @@ def test_a_warm_resolve_of_wheels_needs_no_http_client_of_ours(machine: Machine)
     assert 0 < len(read) == len({*read})
 
 
+@pytest.mark.slow
 def test_uv_starts_while_all_else_is_imported(machine: Machine) -> None:
     words = ("resolve", "--pypi", "app", "--python", f"3.{sys.version_info.minor}")
     machine.ok(*words)
@@ -146,6 +150,7 @@ def test_a_file_of_plain_requirements_is_read_without_packaging(
     assert not [event for event in counted(machine, *words) if "packaging" in event]
 
 
+@pytest.mark.slow
 def test_creating_brings_in_nothing_that_fetches_or_collects(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "app:v1")
     machine.ok("create", "app:v1", "--name", "one")
@@ -155,6 +160,7 @@ def test_creating_brings_in_nothing_that_fetches_or_collects(machine: Machine) -
     assert len(started(events)) == 1  # the interpreter, which makes its virtual environment
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="no process is forked elsewhere")
 def test_files_are_looked_at_while_what_takes_locks_is_imported(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "app:v1")

@@ -51,6 +51,7 @@ def lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in re.split(r"[\r\n]+", plain)]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_what_is_being_done(machine: Machine, slow: SlowIndex) -> None:
     drawn = lines(machine.on_terminal("resolve", "--pypi", "app", "--alias", "a:v1", answer=""))
     for label in (f"resolving for {HOST}", f"choosing PyPI packages for {HOST}"):
@@ -85,6 +86,7 @@ def test_no_line_where_none_is_wanted(machine: Machine, slow: SlowIndex, option:
     assert "resolving for" not in machine.run("resolve", "--pypi", "app", option).err
 
 
+@pytest.mark.slow
 def test_a_variable_wants_no_line_of_any_command(machine: Machine, slow: SlowIndex) -> None:
     machine.environ["MFENV_NO_PROGRESS"] = "yes"
     assert "resolving for" not in machine.run("resolve", "--pypi", "app").err

@@ -75,6 +75,7 @@ def known(machine: Machine) -> Machine:
     return machine
 
 
+@pytest.mark.slow
 def test_a_page_shows_an_environment(known: Machine) -> None:
     page = read(known, "team/a:v1")
     (described,) = known.json("show", "team/a:v1")["environments"]
@@ -103,6 +104,7 @@ def test_a_page_shows_what_environments_share_and_what_differs(known: Machine) -
     assert same.says("shared", "in each of the 2 environments 2 files")
 
 
+@pytest.mark.slow
 def test_a_licence_that_nobody_here_knows_is_told_from_one_that_is_not_stated(
     machine: Machine, index: FakeIndex
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_licence_that_nobody_here_knows_is_told_from_one_that_is_not_stated(
     assert page.says("packages", "free pypi 1.0", "0BSD")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "licence"),
     [
@@ -157,6 +160,7 @@ def test_platforms_of_one_environment_stand_beside_each_other(
     assert "differences" not in alone.sections
 
 
+@pytest.mark.slow
 def test_the_data_of_a_page_as_json(known: Machine) -> None:
     told = known.json("report", "team/a:v2")
     assert told == read(known, "team/a:v2").data
@@ -175,6 +179,7 @@ def test_the_data_of_a_page_as_json(known: Machine) -> None:
     assert (app["licence"], env["aliases"]) == ("", ["team/a:v2"])
 
 
+@pytest.mark.slow
 def test_a_page_loads_nothing_and_runs_no_script_but_its_own(known: Machine) -> None:
     page = read(known, "team/a:v1", "team/a:v2")
     assert [name for name, _ in page.elements if name in ("img", "iframe", "object", "base")] == []
@@ -218,6 +223,7 @@ def test_no_text_of_a_package_or_a_file_becomes_html(machine: Machine, index: Fa
     assert page.says("asked", "<script><img src=x onerror=alert(1)>.txt:1")
 
 
+@pytest.mark.slow
 def test_a_page_is_a_file_that_is_replaced_whole(known: Machine) -> None:
     path = known.file("report.html", "older\n")
     path.chmod(0o640)
@@ -239,6 +245,7 @@ def test_a_page_is_a_file_that_is_replaced_whole(known: Machine) -> None:
     assert json.loads((known.work / "report.json").read_text()) == known.json("report", "team/a:v1")
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_no_page(known: Machine) -> None:
     said = known.on_terminal("report", "team/a:v1", "team/a:v2")
     assert "<" not in said
@@ -253,6 +260,7 @@ def test_help_says_that_it_takes_several(machine: Machine) -> None:
     assert "Usage: mfenv report [OPTIONS] ENV...\n" in machine.ok("report", "--help")
 
 
+@pytest.mark.slow
 def test_advisories_are_asked_for_and_never_a_link_that_runs(
     known: Machine, index: FakeIndex
 ) -> None:

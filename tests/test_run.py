@@ -26,6 +26,7 @@ print(version("dep"), *sys.argv[1:])
 SHOW = ("python", "-c", "import importlib.metadata as m; print(m.version('dep'))")
 
 
+@pytest.mark.slow
 def test_a_file_is_resolved_created_and_known_again(machine: Machine, index: FakeIndex) -> None:
     machine.file("requirements.txt", "dep\n")
     first = machine.run("run", "-r", "requirements.txt", "--", *SHOW)
@@ -39,6 +40,7 @@ def test_a_file_is_resolved_created_and_known_again(machine: Machine, index: Fak
     assert "there already" in machine.run("create", resolved).err
 
 
+@pytest.mark.slow
 def test_a_script_is_the_program_and_words_are_its_arguments(machine: Machine) -> None:
     machine.file("job.py", JOB)
     assert machine.ok("run", "--script", "job.py", "--", "--epochs", "3") == "1.0 --epochs 3"
@@ -67,6 +69,7 @@ def test_a_script_may_be_called_like_an_option(machine: Machine) -> None:
     assert machine.ok("run", "--script", "./-x.py", "a") == "1.0 a"
 
 
+@pytest.mark.slow
 def test_what_is_left_out_of_the_environment_is_said(machine: Machine) -> None:
     for words in (("run", "--pypi", "dep", "--", "env"), ("activate", "a:v1", "--shell", "sh")):
         machine.ok("resolve", "--pypi", "dep", "--alias", "a:v1")
@@ -108,6 +111,7 @@ def test_what_is_asked_for_on_the_command_line(machine: Machine) -> None:
     assert machine.ok("run", "--pypi", "dep<2", "--", *SHOW) == "1.0"
 
 
+@pytest.mark.slow
 def test_this_machine_alone_counts(machine: Machine) -> None:
     machine.environ["MFENV_PLATFORMS"] = "osx-arm64,linux-64,linux-aarch64,osx-64"
     machine.ok("run", "--pypi", "dep", "--", *SHOW)
@@ -142,6 +146,7 @@ def test_wrong_usage_is_told(machine: Machine, words: list[str], problem: str) -
     assert (done.status, problem in done.err) == (2, True), done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["team/app:v1", "ids", "etl"])
 def test_a_shell_is_led_into_an_environment_and_out(machine: Machine, named: str) -> None:
     ids = machine.ok("resolve", "--pypi", "dep<2", "--alias", "team/app:v1")
@@ -161,6 +166,7 @@ def test_a_shell_is_led_into_an_environment_and_out(machine: Machine, named: str
     assert (done.status, done.out) == (0, f"1\n({shown}) $ \n$ \n"), done.err
 
 
+@pytest.mark.slow
 def test_what_cannot_be_activated_leaves_the_shell_as_it_is(machine: Machine) -> None:
     done = finish(
         machine.spawn("bash", "-c", f'eval "$({sys.executable} -m mfenv activate no/such)"; env')

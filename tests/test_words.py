@@ -187,6 +187,7 @@ def test_a_program_in_place_of_an_environment_is_told(machine: Machine) -> None:
     assert "`mfenv run ENV -- cat …`" in said
 
 
+@pytest.mark.slow
 def test_a_name_of_two_environments_is_told(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "dep", "--alias", "team/a:v1")
     machine.ok("create", "team/a:v1", "--name", "demo")
@@ -198,6 +199,7 @@ def test_a_name_of_two_environments_is_told(machine: Machine) -> None:
     assert (done.status, f"{note} environment that was created" in done.err) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_directory_stands_for_its_environment(machine: Machine) -> None:
     ids = machine.ok("resolve", "--pypi", "dep", "--alias", "team/a:v1")
     path = machine.ok("create", "team/a:v1", "--prefix", "mine")

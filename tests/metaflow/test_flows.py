@@ -115,6 +115,7 @@ def test_two_answers_to_one_question_are_refused_before_a_run(pad: Pad) -> None:
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.slow
 def test_a_variable_that_is_not_there_is_named(named: Pad) -> None:
     ran = named.run("kinds")
     assert ran.status == 1

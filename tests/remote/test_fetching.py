@@ -46,6 +46,7 @@ def staged(url: str) -> Runtime:
     return Runtime(code=code, wheels={host_platform(): {python: ()}})
 
 
+@pytest.mark.slow
 def test_the_runtime_comes_from_every_kind_of_store(service: Service, tmp_path: Path) -> None:
     url = service.url("team/one")
     (folder,) = add_runtime(staged(url), tmp_path, fetcher(url))

@@ -178,6 +178,7 @@ def test_spdx_says_all_packages(
         assert validate_full_spdx_document(parse_file(str(path))) == []
 
 
+@pytest.mark.slow
 def test_where_packages_come_from() -> None:
     """What purls and references say of other indexes, sources and places of one machine."""
     sha256 = "a" * 64

@@ -128,6 +128,7 @@ def test_wheels_beside_conda_packages(tmp_path: Path, channels: Channels) -> Non
     assert {"greeter", "shared"} <= {one.name for one in env.packages if one.kind == "conda"}
 
 
+@pytest.mark.slow
 def test_the_table_of_pypi_names_is_a_setting(tmp_path: Path, channels: Channels) -> None:
     table = tmp_path / "names.json"
     table.write_text(json.dumps({"names": {"either": ["user"]}}))

@@ -87,6 +87,7 @@ def wants(*texts: str, **request: Any) -> Request:
     return Request(**request, also=tuple((text, "a host") for text in texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
@@ -114,11 +115,13 @@ def test_it_comes_from_the_side_that_can(place: Place, request_: Request, expect
     assert place.known(request_) == env
 
 
+@pytest.mark.slow
 def test_each_comes_from_where_it_can(place: Place) -> None:
     found = place.resolve(wants("shared>=1", "dep>=1", conda=("colours",)))
     assert (sides(found)["shared"], sides(found)["dep"]) == ("conda", "pypi")
 
 
+@pytest.mark.slow
 def test_a_package_that_is_named_is_not_asked_for_again(place: Place) -> None:
     for request in (
         wants("Shared>=2", conda=("shared=1.0",)),
@@ -158,6 +161,7 @@ def test_what_is_asked_for_brings_another_version_and_wins(
     assert place.resolve(request_).notes == (note,)
 
 
+@pytest.mark.slow
 def test_what_no_side_has_is_said_with_who_asks(place: Place) -> None:
     with pytest.raises(NoSolution, match="is asked by a host"):
         place.resolve(wants("nowhere-at-all", conda=("colours",)))
@@ -217,6 +221,7 @@ def test_a_seed_is_the_newest_pip_that_solves(
     assert found.notes == ()
 
 
+@pytest.mark.slow
 def test_a_pip_that_is_stated_wins_over_the_seed(place: Place, channels: Channels) -> None:
     if not channels.has_wheels:
         pytest.skip("no index gave the wheels of the channel")

@@ -610,6 +610,7 @@ def test_python_is_added_to_conda_packages_without_one(
 # The same there and back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pylock", "requirements"])
 def test_what_was_exported_is_imported_as_it_was(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any], form: str
@@ -677,6 +678,7 @@ def test_files_that_are_named_by_hashes_are_confirmed_by_the_index(
         assert note.endswith("there is no `dep`")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 @pytest.mark.parametrize("inside", ["out", "member/../../other", "member/up/other"])
 def test_nothing_outside_a_source_is_built_for_it(
@@ -727,6 +729,7 @@ def test_what_the_extras_of_a_lock_need_must_be_in_it(
     assert facts(env) == {("app", "1.0", app.sha256), ("dep", "2.0", dep.sha256)}
 
 
+@pytest.mark.slow
 def test_a_poetry_lock_chooses_by_groups_extras_and_file_names(
     tmp_path: Path, index: FakeIndex, place: dict[str, Any], channel: ChannelServer
 ) -> None:

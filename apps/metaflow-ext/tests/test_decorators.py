@@ -39,6 +39,7 @@ def test_other_environments_may_not() -> None:
         use(MetaflowEnvironment(None))
 
 
+@pytest.mark.slow
 def test_stubs_have_every_argument_of_every_decorator(tmp_path: Path) -> None:
     program = (
         "import sys; from metaflow.cmd.develop.stub_generator import StubGenerator as Stubs\n"

@@ -75,6 +75,7 @@ def anything_of(kind: Any) -> st.SearchStrategy[Record]:
     return st.builds(kind, **{field.name: values(hints[field.name]) for field in fields(kind)})
 
 
+@pytest.mark.slow
 @given(st.one_of([anything_of(kind) for kind in KINDS]))
 def test_every_record_is_read_as_it_was_written(record: Record) -> None:
     text = write(record)
@@ -83,6 +84,7 @@ def test_every_record_is_read_as_it_was_written(record: Record) -> None:
     assert read_text(text, type(record)) == record
 
 
+@pytest.mark.slow
 @given(anything_of(Call) | anything_of(Line) | anything_of(Answer) | anything_of(Ask))
 def test_messages_are_told_from_each_other(message: Record) -> None:
     kinds = (Line, Answer, Ask, Call)

@@ -55,6 +55,7 @@ STORES = {
 
 
 # The libraries leave their connections to the collector.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("library", STORES)

@@ -78,6 +78,7 @@ def test_what_is_in_no_code_package_is_what_no_task_imports() -> None:
     assert set(APART).isdisjoint(path.stem for path in in_tasks())
 
 
+@pytest.mark.slow
 def test_python_38_imports_it_with_metaflow(tmp_path: Path) -> None:
     if not PYTHONS:
         pytest.skip("this machine has no Python 3.8")

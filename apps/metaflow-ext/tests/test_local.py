@@ -49,6 +49,7 @@ def begun(flow: Small) -> MetaflowPackage:
     return MetaflowPackage(flow, MetaflowEnvironment(flow), print)
 
 
+@pytest.mark.slow
 def test_no_task_waits_until_a_code_package_is_compressed(
     flow: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

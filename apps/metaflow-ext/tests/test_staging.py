@@ -120,6 +120,7 @@ def test_every_platform_and_python_gets_what_our_code_imports(known: Launcher) -
         assert one.key.startswith(f"runtime/{one.sha256}/")
 
 
+@pytest.mark.slow
 def test_our_code_is_the_same_archive_wherever_it_is_made(known: Launcher) -> None:
     content = known.memory.read(known.runtime.code.key)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

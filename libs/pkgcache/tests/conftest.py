@@ -10,12 +10,19 @@ from tests.emulators.relay import Relay
 from tests.session import pytest_collection_finish, pytest_configure, pytest_xdist_auto_num_workers
 
 from pkgcache.local.cache import PackageCache
+from pkgcache.stores.testing import StoreConformance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["pytest_collection_finish", "pytest_configure", "pytest_xdist_auto_num_workers"]
+
+# Not where they are: the class is for whoever has a store, and their pytest may know no such mark.
+pytest.mark.slow(StoreConformance.test_a_large_file_comes_back_and_resumes)
+pytest.mark.slow(StoreConformance.test_a_large_file_is_put_under_conditions)
+pytest.mark.slow(StoreConformance.test_of_several_writers_of_a_large_file_one_wins)
+pytest.mark.slow(StoreConformance.test_threads_do_not_get_in_each_others_way)
 
 
 @pytest.fixture

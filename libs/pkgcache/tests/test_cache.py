@@ -359,6 +359,7 @@ def test_what_another_process_brings_is_taken_while_that_still_has_the_lock(
         assert fetching.result(60) == Fetched(cached=1)
 
 
+@pytest.mark.slow
 def test_processes_on_one_cold_cache_download_each_object_once(
     server: Server, tmp_path: Path
 ) -> None:

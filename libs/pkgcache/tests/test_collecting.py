@@ -239,6 +239,7 @@ def test_placing_says_what_vanished(
         way(Placer(str(tmp_path), NoProgress()), str(tmp_path / "gone"), "here")
 
 
+@pytest.mark.slow
 def test_files_may_be_added_while_leftovers_are_looked_for(cache: PackageCache) -> None:
     with ThreadPoolExecutor(1) as pool:
         adding = pool.submit(lambda: [cache.add(b"%d" % n, "x.whl") for n in range(300)])

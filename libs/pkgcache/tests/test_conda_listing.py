@@ -147,6 +147,7 @@ def test_a_small_package_comes_whole_and_is_checked(server: Server, downloader: 
         read_listing(wrong, downloader)
 
 
+@pytest.mark.slow
 def test_a_tar_is_read_to_the_end_of_its_info(server: Server, downloader: Downloader) -> None:
     package = offered(server, DEMO, DEMO.tar_bz2(), ".tar.bz2")
     server.script[path_of(package)] = [stall(1.5)]  # Who wants the other half asks again.

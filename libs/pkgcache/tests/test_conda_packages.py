@@ -577,6 +577,7 @@ def test_a_package_beyond_a_limit_is_refused(
     assert reason in refused(tmp_path, RICH.conda(), f"{NAME}.conda", **limits)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_stopped_before_it_fills_the_disk(tmp_path: Path) -> None:
     conda = Conda(files={f"z{number}": bytes(40 << 20) for number in range(8)})
     said = refused(tmp_path, conda.conda())

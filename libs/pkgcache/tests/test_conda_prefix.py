@@ -609,6 +609,7 @@ def test_a_creation_killed_at_any_moment_leaves_the_old_one_or_the_new_one(
     assert alone(prefix)
 
 
+@pytest.mark.slow
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
     env = env_of(*cached(cache, RICH))
     create_at_once(create_conda, prefix, cache, env)

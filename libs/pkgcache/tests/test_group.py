@@ -91,12 +91,14 @@ def by(user: int, place: Path, do: str, *, group: int = GROUP) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_one_goes_on_where_another_stopped(place: Path) -> None:
     by(ANN, place, "begin")
     by(BOB, place, "fetch")
     by(ANN, place, "fetch")
 
 
+@pytest.mark.slow
 def test_what_one_keeps_another_can_collect(place: Path) -> None:
     by(ANN, place, "fetch")
     digest = package_of(make_wheel("demo"), "demo").digest

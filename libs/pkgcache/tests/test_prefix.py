@@ -645,6 +645,7 @@ def test_what_changes_while_another_process_is_waited_for_is_noticed(
     assert (prefix / SITE / "demo" / "main.py").read_bytes() == MAIN
 
 
+@pytest.mark.slow
 def test_processes_that_create_one_prefix_take_turns(prefix: Path, cache: PackageCache) -> None:
     env = demo(cache)
     create_at_once(create, prefix, cache, env)

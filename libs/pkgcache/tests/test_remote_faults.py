@@ -122,6 +122,7 @@ class TestReading:
             assert starts[0] == ""
             assert starts[1] > "bytes=0-"
 
+    @pytest.mark.slow
     def test_never_mixes_two_objects(
         self, service: Service, store: RemoteStore, relay: Relay
     ) -> None:
@@ -182,6 +183,7 @@ class TestWriting:
         sent = sum(len(one.body) for one in relay.asked("PUT"))
         assert sent <= len(data) + (5 << 20) + 10_000
 
+    @pytest.mark.slow
     def test_a_lost_answer_for_a_large_file_is_no_lost_race(
         self, service: Service, store: RemoteStore, relay: Relay, tmp_path: Path
     ) -> None:
@@ -314,6 +316,7 @@ class TestConditionalPuts:
         with pytest.raises(StoreError, match="does not know conditional puts"):
             store.put("a", b"x", if_absent=True)
 
+    @pytest.mark.slow
     def test_finding_out_costs_one_request_in_the_life_of_a_store(
         self, service: Service, url: str, relay: Relay
     ) -> None:
@@ -325,6 +328,7 @@ class TestConditionalPuts:
         assert len(relay.seen) == 4
         assert [one.key for one in store.list("")] == ["a", "b/0", "b/1", "b/2"]
 
+    @pytest.mark.slow
     def test_conditions_are_on_the_request_that_makes_the_object(
         self, store: RemoteStore, relay: Relay, tmp_path: Path
     ) -> None:

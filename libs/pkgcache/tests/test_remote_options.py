@@ -101,6 +101,7 @@ def test_a_wrong_url_says_what_is_wrong(url: str, said: str) -> None:
     assert "geheim" not in f"{caught.value!s}{caught.value!r}"
 
 
+@pytest.mark.slow
 @all_services
 def test_operations_cost_one_request_each(url: str, relay: Relay) -> None:
     store = open_store(url)
@@ -153,6 +154,7 @@ def test_a_store_says_whom_it_asks_and_who_asks(service: Service) -> None:
 class TestS3:
     """What moto does not act on is looked up in what was sent."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("options", "headers"),
         [
@@ -223,6 +225,7 @@ class TestS3:
         with pytest.raises(StoreError, match="the profile does not exist"):
             open_store(f"{url}&profile=other").head("a")
 
+    @pytest.mark.slow
     def test_a_role_is_assumed_once(
         self,
         url: str,

@@ -74,6 +74,7 @@ class TestPublish:
         assert EnvStore(store).publish([env], cache=cache) == Published()
         assert len(store.requests) == 2
 
+    @pytest.mark.slow
     def test_one_new_package_of_three_hundred_is_one_upload(
         self, store: MemoryStore, shared: EnvStore, cache: PackageCache
     ) -> None:
@@ -86,6 +87,7 @@ class TestPublish:
         assert count(store, "head", "packages/") == 300
         assert len(store.requests) == 303  # and the description looked for
 
+    @pytest.mark.slow
     def test_what_a_known_environment_has_costs_no_request_of_its_own(
         self, store: MemoryStore, shared: EnvStore, cache: PackageCache
     ) -> None:

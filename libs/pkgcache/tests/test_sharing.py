@@ -60,6 +60,7 @@ def test_parts_are_of_one_size_and_not_too_many() -> None:
     assert {len(part) for part in dealt[:-1]} == {313}
 
 
+@pytest.mark.slow
 def test_two_processes_do_all_of_it_once(tmp_path: Path) -> None:
     run(
         """
@@ -73,6 +74,7 @@ assert len(set(made().values())) <= 2
     )
 
 
+@pytest.mark.slow
 def test_what_comes_first_can_be_built_upon_while_another_process_works(tmp_path: Path) -> None:
     run(
         """
@@ -90,6 +92,7 @@ with _sharing.shared([], work, files=2999, first=lambda: Path("other").mkdir()) 
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_done_is_told_by_whichever_process(tmp_path: Path) -> None:
     run(
         """
@@ -184,6 +187,7 @@ assert made() == before
     )
 
 
+@pytest.mark.slow
 def test_beside_another_thread_no_process_is_forked(tmp_path: Path) -> None:
     run(
         """
@@ -199,6 +203,7 @@ assert set(made().values()) == {os.getpid()} and len(made()) == 2000 and shared.
     )
 
 
+@pytest.mark.slow
 def test_for_little_no_process_is_forked(tmp_path: Path) -> None:
     run(
         """

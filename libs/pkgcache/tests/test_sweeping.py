@@ -375,6 +375,7 @@ class CountingStore(MemoryStore):
         return found
 
 
+@pytest.mark.slow
 def test_requests_of_a_pass() -> None:
     """A listing of each kind, and one request for each description that is not remembered."""
     objects = CountingStore()

@@ -70,6 +70,7 @@ def test_a_certificate_that_nobody_trusts_is_one_clear_error(
     assert server.seen == []
 
 
+@pytest.mark.slow
 def test_what_this_machine_lacks_is_not_the_fault_of_certificates(
     server: Server, tmp_path: Path, trusted: None
 ) -> None:
@@ -101,6 +102,7 @@ with Downloader(patience=Patience(tries=1)) as downloader:
     assert done.stdout == f"cannot download `{url(server)}`: {said} None\n"
 
 
+@pytest.mark.slow
 def test_a_certificate_for_another_host_is_refused(
     server: Server, tmp_path: Path, trusted: None
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_certificate_for_another_host_is_refused(
     assert server.seen == []
 
 
+@pytest.mark.slow
 def test_a_trusted_certificate_serves(server: Server, tmp_path: Path, trusted: None) -> None:
     with Downloader() as downloader:
         downloader.download(url(server), tmp_path / "x", size=len(DATA))
@@ -136,6 +139,7 @@ def test_what_is_trusted_is_read_once_for_all_connections(
     assert len(read) == 1
 
 
+@pytest.mark.slow
 def test_a_redirect_out_of_tls_is_refused(server: Server, tmp_path: Path, trusted: None) -> None:
     with serving() as plain:
         plain.files[FILE] = DATA

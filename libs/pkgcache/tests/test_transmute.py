@@ -97,6 +97,7 @@ def other(path: Path, folder: Path, **options: int) -> Path:
     return made.path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["conda", "tar.bz2"])
 def test_there_and_back_every_member_is_what_it_was(tmp_path: Path, form: str) -> None:
     twin = special("share/twin", tarfile.LNKTYPE, "bin/tool")
@@ -183,6 +184,7 @@ def test_bzip2_itself_reads_what_is_written(tmp_path: Path) -> None:
     assert done.stdout == bz2.decompress(made.read_bytes())
 
 
+@pytest.mark.slow
 def test_conda_s_other_reader_reads_what_is_written(tmp_path: Path) -> None:
     streaming = pytest.importorskip("rattler.package_streaming")
     for form in ("conda", "tar.bz2"):
@@ -194,6 +196,7 @@ def test_conda_s_other_reader_reads_what_is_written(tmp_path: Path) -> None:
         assert (out / "info/index.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["conda", "tar.bz2"])
 def test_the_bytes_depend_on_package_and_level_alone(tmp_path: Path, form: str) -> None:
     source = written(tmp_path, RICH, form)
@@ -600,6 +603,7 @@ def test_whoever_ends_it_sees_nothing_half_done(tmp_path: Path, large: Path, num
     assert list(tmp_path.iterdir()) == [made.path]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(tmp_path: Path, large: Path) -> None:
     program = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500000, 500000))" + CHILD
     words = [sys.executable, "-c", program, str(large), str(tmp_path), "3"]

@@ -64,6 +64,7 @@ def test_a_file_of_another_disk_is_not_sound_for_its_inode(cache: PackageCache, 
     assert "__init__.py` was changed" in problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("demo-1.0-py3-none-any.whl", "archive"), ("__init__.py", "pypi"), ("files.json", "pypi")],

@@ -338,6 +338,7 @@ class TestTls:
             assert watch.faults == {"127.0.0.1": fault}
         assert time.monotonic() - started < 200
 
+    @pytest.mark.slow
     def test_who_is_waited_for_is_told(self, secure: Server, certificate: Path) -> None:
         told: list[str] = []
         secure.script["/a"] = [hang(3.5)]

@@ -182,6 +182,7 @@ def test_what_is_small_needs_no_room_on_a_disk(
         read_listing(offered(server, large), downloader)
 
 
+@pytest.mark.slow
 def test_absurd_metadata_is_not_fetched(server: Server, downloader: Downloader) -> None:
     files = wheel_files("demo")
     files["demo-1.0.dist-info/METADATA"] += b"x" * (65 << 20)

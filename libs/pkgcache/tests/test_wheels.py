@@ -512,6 +512,7 @@ def test_a_wheel_cut_anywhere_is_refused(
     refused(tmp_path_factory.mktemp("cut"), WHOLE[:end])
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(WHOLE) * 8 - 1))
 @settings(max_examples=300)
 def test_a_flipped_bit_is_refused_or_changes_nothing(

@@ -94,6 +94,7 @@ def test_calls_run_at_once() -> None:
             long.result()
 
 
+@pytest.mark.slow
 def test_big_messages_pass_in_both_directions() -> None:
     value = "ä" * 3_000_000
     with Worker() as worker, ThreadPoolExecutor(4) as pool:
@@ -235,6 +236,7 @@ def copied(code: str, *, status: int = 0) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @only_linux
 def test_a_copy_serves_as_a_new_process_does() -> None:
     said = copied("""

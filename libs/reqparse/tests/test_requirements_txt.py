@@ -470,6 +470,7 @@ def test_a_failing_fetch_is_a_problem_without_the_password(desk: Desk) -> None:
     assert "no route to https://***@h.org/a.txt" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_deep_includes_do_not_exhaust_the_stack(desk: Desk) -> None:
     for n in range(1500):
         desk.put(f"{n}.txt", f"p{n}\n-r {n + 1}.txt\n")

@@ -67,6 +67,7 @@ def test_requirements_read_again_are_equal(desk: Desk, lines: list[str]) -> None
     assert desk.read(to_requirements_txt(found), "other/again.txt") == found
 
 
+@pytest.mark.slow
 @given(
     lines=st.lists(st.sampled_from(LINES), unique=True),
     entries=st.lists(st.sampled_from(ENTRIES), unique=True),

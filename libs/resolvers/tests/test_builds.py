@@ -37,6 +37,7 @@ def count(started: list[str], name: str) -> int:
     return sum(one == name for one in started)
 
 
+@pytest.mark.slow
 def test_an_sdist_is_built_once_for_all_platforms_and_runs(tmp_path: Path) -> None:
     started: list[str] = []
     sdist = make_sdist(tmp_path / "src", "a", "1", requires=["b"])
@@ -60,6 +61,7 @@ def test_an_sdist_is_built_once_for_all_platforms_and_runs(tmp_path: Path) -> No
         assert artifact.source_key == source_key(package.built_from, each.python, ANY)
 
 
+@pytest.mark.slow
 def test_a_build_is_the_same_again_elsewhere(tmp_path: Path) -> None:
     sdist = make_sdist(tmp_path / "src", "a", "1")
     with FakeIndex(sdist) as index:
@@ -107,6 +109,7 @@ def test_compiled_code_is_built_for_this_platform_and_refused_for_others(tmp_pat
     assert OTHER in str(caught.value)
 
 
+@pytest.mark.slow
 def test_another_platform_takes_an_older_wheel_before_a_newer_source(tmp_path: Path) -> None:
     with FakeIndex(
         make_wheel("a", "1"),
@@ -475,6 +478,7 @@ def test_without_git_a_reference_to_a_repository_cannot_be_built(
     assert caught.value.hint == "install git"
 
 
+@pytest.mark.slow
 def test_resolves_at_once_build_a_source_once(tmp_path: Path) -> None:
     started: list[str] = []
     with FakeIndex(make_sdist(tmp_path / "src", "a", "1")) as index:

@@ -95,6 +95,7 @@ def make_channel(folder: Path, *recipes: Recipe) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_npconda_that_brings_python_is_refused(
     worker: Worker, channels: Channels, tmp_path: Path
 ) -> None:
@@ -482,6 +483,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_sharded_repodata_and_servers_that_confuse_its_reader(tmp_path: Path) -> None:
     channel = make_channel(
         tmp_path / "channel",

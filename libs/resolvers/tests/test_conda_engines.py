@@ -1193,6 +1193,7 @@ class TestRecordings:
             # Of a name that no channel has, micromamba says nothing, and this channel cannot be read.
             assert ("nosuchpackage" in said) == (kind == "conda")
 
+    @pytest.mark.slow
     def test_the_stand_in_speaks_alike(
         self, tmp_path: Path, kind: str, channels: Channels, monkeypatch: pytest.MonkeyPatch
     ) -> None:

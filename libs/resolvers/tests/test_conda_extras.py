@@ -153,6 +153,7 @@ class TestExtras:
         assert "+conda" not in note
 
 
+@pytest.mark.slow
 def test_extras_of_several_conda_packages_lead_to_each_other(
     solve: Solver, index: FakeIndex
 ) -> None:
@@ -179,6 +180,7 @@ class TestWhereMetadataComesFrom:
         files = built("grid", "1.5", requires, extras=["array"] if own else ())
         solve.have(noarch("grid", "1.5", files))
 
+    @pytest.mark.slow
     def test_from_the_index_of_the_same_version(
         self, solve: Solver, served: ChannelServer, index: FakeIndex
     ) -> None:
@@ -193,6 +195,7 @@ class TestWhereMetadataComesFrom:
             assert index.requests["/files/grid-1.5-py3-none-any.whl"] == 1
             assert packages_asked(served)["grid-1.5-pyh0_0.conda"] == 1
 
+    @pytest.mark.slow
     def test_from_the_build_where_no_index_has_it(
         self, solve: Solver, served: ChannelServer
     ) -> None:
@@ -231,6 +234,7 @@ class TestWhereMetadataComesFrom:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("constraint", "fine"),
     [("grid<2", True), ("grid<1", False), ("grid<1; sys_platform == 'win32'", True)],
@@ -326,6 +330,7 @@ class TestModules:
         assert solve.all(conda=["one", "two"], pypi=["plain"])[LINUX].notes == ()
 
 
+@pytest.mark.slow
 def test_what_is_warm_asks_for_nothing(solve: Solver, served: ChannelServer) -> None:
     index = solve.index
     solve.have(

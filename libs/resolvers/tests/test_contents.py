@@ -333,6 +333,7 @@ def test_libraries_that_need_python_through_others_are_looked_into(solve: Solver
     assert solve(conda=["py-demo"], pypi=asked) == {}
 
 
+@pytest.mark.slow
 def test_python_itself_finds_the_same(solve: Solver, tmp_path: Path) -> None:
     native_site = {
         f"{SITE}/egg-1.5-py{MINOR}.egg-info/PKG-INFO": metadata("egg", "1.5"),
@@ -618,6 +619,7 @@ def test_other_bytes_are_an_error_and_are_not_kept(
     assert solve(conda=["demo"], pypi=["demo"]) == {}
 
 
+@pytest.mark.slow
 def test_what_this_machine_has_is_not_asked_for(
     solve: Solver, served: ChannelServer, tmp_path: Path
 ) -> None:

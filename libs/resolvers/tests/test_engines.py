@@ -217,6 +217,7 @@ def test_a_wheel_below_the_floor_is_taken_and_others_are_not(tmp_path: Path, eng
     assert (found["a"].filename, found["b"].version) == (f"a-1-{tags[1]}.whl", "1")
 
 
+@pytest.mark.slow
 def test_sources_are_built_by_us(tmp_path: Path, engine: str) -> None:
     sdist = make_sdist(tmp_path / "src", "a", "1", requires=["b"])
     tree = make_project(tmp_path / "tree", "d", "3")
@@ -799,6 +800,7 @@ def _reporting(folder: Path, change: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_loaded_or_started_unless_it_is_chosen(
     tmp_path: Path, channels: Channels
 ) -> None:

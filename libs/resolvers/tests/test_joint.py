@@ -163,6 +163,7 @@ def test_what_is_built_together_moves_together(world: World) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_fewest_packages_move(world: World) -> None:
     # Either `left` or `right` could move; with `right` three others would.
     world.conda(
@@ -285,6 +286,7 @@ def test_what_was_pinned_does_not_move(world: World) -> None:
     assert "env.yml:5" not in text
 
 
+@pytest.mark.slow
 def test_what_is_held_does_not_move(world: World) -> None:
     world.conda(*(library("shared", one) for one in ("1.0", "2.0")))
     world.pypi("needsold", "1.0", "shared<2")
@@ -312,6 +314,7 @@ def test_the_answer_is_the_same_with_other_caches_and_another_order(world: World
         assert world.done["py-rattler solve"] == rounds
 
 
+@pytest.mark.slow
 def test_the_rounds_are_bounded(world: World) -> None:
     world.conda(*(library(name, one) for name in ("a", "b") for one in ("1.0", "2.0")))
     world.pypi("old", "1.0", "a<2", "b<2")
@@ -348,6 +351,7 @@ def test_what_several_conflicts_move_is_not_tried_in_all_combinations(world: Wor
     assert world.done["py-rattler solve"] == 1 + 2 * 3
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_built_hides_no_other_choice(world: World, tmp_path: Path) -> None:
     # uv goes back to the old source, which asks for nothing.
     world.conda(*(library("numeric", one) for one in ("1.0", "2.0")))
@@ -372,6 +376,7 @@ def test_a_newer_source_than_one_that_cannot_be_built(world: World, tmp_path: Pa
     assert found["pypi:user"] == "2.0"
 
 
+@pytest.mark.slow
 def test_what_conda_alone_has_is_not_called_unknown(world: World) -> None:
     world.conda(*(library("shared", one) for one in ("1.0", "2.0")))
     world.pypi("needsold", "1.0", "shared<2")
@@ -421,6 +426,7 @@ def test_a_bound_of_conda_is_named_where_pypi_lacks_the_package(world: World) ->
     assert not {text for text, _ in caught.value.asked} & {"b", "innocent"}
 
 
+@pytest.mark.slow
 def test_a_bound_of_conda_that_fixes_python_is_named(world: World) -> None:
     world.conda(python("3.8.1"))
     world.conda(

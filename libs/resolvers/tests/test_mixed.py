@@ -137,6 +137,7 @@ def test_wheels_for_a_python_from_conda(solve: Solver) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_python_need_not_be_on_this_machine(solve: Solver, channels: Channels) -> None:
     versions = {path.name.split("-")[1] for path in channels.main.glob("*/python-3*.conda")}
     for version in versions:
@@ -345,6 +346,7 @@ def builder_of(artifact: Artifact) -> str:
         return wheel.read(name).decode()
 
 
+@pytest.mark.slow
 def test_without_a_builder_a_python_of_the_minor_version_must_be_here(
     solve: Solver, tmp_path: Path, absent: str
 ) -> None:

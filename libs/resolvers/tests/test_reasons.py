@@ -61,6 +61,7 @@ def test_what_must_be_built_says_why(tmp_path: Path) -> None:
     assert "no wheel of 1 has a hash that is allowed" in said
 
 
+@pytest.mark.slow
 def test_a_version_with_wheels_for_platforms_alone_is_not_compiled_for_another(
     tmp_path: Path,
 ) -> None:

@@ -51,6 +51,7 @@ def test_uv_is_given_the_floor_of_macos_in_the_environment() -> None:
     assert Target.make("linux-64").uv_environment == {}
 
 
+@pytest.mark.slow
 @given(FLOORS)
 def test_a_higher_floor_accepts_all_that_a_lower_one_does(asked: tuple[str, str]) -> None:
     name, floor = asked

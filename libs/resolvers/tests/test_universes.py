@@ -461,6 +461,7 @@ def test_the_oracle_holds_conda_s_versions_fixed(
             solve(universe)
 
 
+@pytest.mark.slow
 def test_platforms_have_one_minor_version_of_python_where_they_can(solve: Solver) -> None:
     native = [
         Build(

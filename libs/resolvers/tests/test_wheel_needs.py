@@ -116,6 +116,7 @@ def symbols(wheel: Path) -> tuple[int, int]:
     return max((int(x), int(y)) for x, y in re.findall(rb"GLIBC_(\d+)\.(\d+)\b", data))
 
 
+@pytest.mark.slow
 def test_a_wheel_is_tagged_by_the_symbols_of_its_files(tmp_path: Path) -> None:
     found, package = build(tmp_path, make_native("native"))
     (artifact,) = found.artifacts
@@ -169,12 +170,14 @@ def test_a_wheel_that_is_called_pure_and_is_not(tmp_path: Path, inside: str, tag
     assert "only the source of 1 is published" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_a_backend_says_of_glibc_counts_less_than_the_files(tmp_path: Path) -> None:
     _, package = build(tmp_path, make_native("native", tag=f"py3-none-manylinux1_{MACHINE}"))
     assert "manylinux1" not in package.filename
     assert needed_glibc(package.filename)
 
 
+@pytest.mark.slow
 def test_a_local_directory_is_no_exception(tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(make_native("native").data)) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -186,6 +189,7 @@ def test_a_local_directory_is_no_exception(tmp_path: Path) -> None:
     assert needed_glibc(package.filename) == max(symbols(found.artifacts[0].path), (2, 17))
 
 
+@pytest.mark.slow
 def test_libraries_of_the_system_are_noted(tmp_path: Path) -> None:
     source = "int other(void) { return 1; }"
     (tmp_path / "other.c").write_text(source)

@@ -80,6 +80,7 @@ class TestRequirements:
 
 
 class TestReqId:
+    @pytest.mark.slow
     @given(st.data(), REQUESTS)
     def test_order_repetition_and_spelling_mean_nothing(
         self, data: st.DataObject, fields: dict[str, Any]
@@ -112,6 +113,7 @@ class TestReqId:
         }
         assert len(ids) == 2
 
+    @pytest.mark.slow
     @given(st.data(), REQUESTS)
     def test_the_order_of_sources_counts(self, data: st.DataObject, fields: dict[str, Any]) -> None:
         turned = data.draw(st.permutations(fields["sources"]))
@@ -119,11 +121,13 @@ class TestReqId:
         other = EnvSpec.make(**{**fields, "sources": turned})
         assert (other.req_id == EnvSpec.make(**fields).req_id) is same
 
+    @pytest.mark.slow
     @given(SPECS, OPTIONS)
     def test_every_option_counts(self, spec: EnvSpec, options: Any) -> None:
         other = replace(spec, options=options)
         assert (other.req_id == spec.req_id) is (options == spec.options)
 
+    @pytest.mark.slow
     @given(SPECS, ASKED)
     def test_what_is_asked_on_one_platform_only_counts(self, spec: EnvSpec, more: Asked) -> None:
         fields = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
@@ -135,10 +139,12 @@ class TestReqId:
         }
         assert len(ids) == 3
 
+    @pytest.mark.slow
     @given(SPECS, SPECS)
     def test_different_specs_never_serialise_alike(self, one: EnvSpec, other: EnvSpec) -> None:
         assert (one == other) is (one.canonical() == other.canonical())
 
+    @pytest.mark.slow
     @given(SPECS)
     def test_a_spec_reads_back_from_its_json(self, spec: EnvSpec) -> None:
         back = EnvSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
@@ -162,6 +168,7 @@ class TestFullId:
         }
         assert full_id(other) == full_id(found)
 
+    @pytest.mark.slow
     @given(FOUND, st.sampled_from(["linux-64", "osx-64"]), packages())
     def test_every_package_and_platform_counts(
         self, found: dict[str, Any], platform: str, more: Package
