@@ -221,12 +221,16 @@ def test_an_alias_for_ever_is_not_taken_from_another_home(
     "text",
     [
         "--index-url https://me:s3cret@host:port/simple\napp\n",
-        "--index-url http://me:s3cret@127.0.0.1:1/simple\napp\n",
-        "--find-links http://me:s3cret@127.0.0.1:1/simple\napp\n",
+        pytest.param(
+            "--index-url http://me:s3cret@127.0.0.1:1/simple\napp\n", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "--find-links http://me:s3cret@127.0.0.1:1/simple\napp\n", marks=pytest.mark.slow
+        ),
         "--frobnicate https://me:s3cret@host/\n",
         "app @ https://me:s3cret@127.0.0.1:1/app-1.0-py3-none-any.whl; bad\n",
         "app @ http://me:s3cret@127.0.0.1:1/app-1.0-py3-none-any.whl\n",
-        "http://me:s3cret@127.0.0.1:1/app-1.0.tar.gz\n",
+        pytest.param("http://me:s3cret@127.0.0.1:1/app-1.0.tar.gz\n", marks=pytest.mark.slow),
     ],
 )
 def test_no_message_shows_credentials(machine: Machine, unchanged: None, text: str) -> None:

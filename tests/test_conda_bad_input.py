@@ -90,8 +90,8 @@ def test_a_channel_whose_name_nobody_knows(
         (404, "is not a conda channel: there is no `noarch` at"),
         (500, "it answers internal server error (500)"),
         (403, "it refuses access (403)"),
-        ("truncate", "the connection broke off"),
-        ("garbage", "repodata.json.zst` is no zstd archive"),
+        pytest.param("truncate", "the connection broke off", marks=pytest.mark.slow),
+        pytest.param("garbage", "repodata.json.zst` is no zstd archive", marks=pytest.mark.slow),
     ],
 )
 def test_a_channel_that_fails(

@@ -585,8 +585,13 @@ def test_the_token_of_a_channel_is_in_requests_to_it_alone(
         (404, UnknownChannel, "there is no `noarch`"),
         (429, IndexUnreachable, "too many requests (429)"),
         (500, IndexUnreachable, "it answers internal server error (500)"),
-        ("truncate", IndexUnreachable, "the connection broke off"),
-        ("garbage", IndexUnreachable, "repodata.json.zst` is no zstd archive"),
+        pytest.param(
+            *("truncate", IndexUnreachable, "the connection broke off"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *("garbage", IndexUnreachable, "repodata.json.zst` is no zstd archive"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_channel_that_fails(

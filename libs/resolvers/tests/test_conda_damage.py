@@ -243,7 +243,7 @@ def test_a_file_that_is_no_repodata_is_named(
 @pytest.mark.parametrize(
     "data", [b"not zstd", zstandard.compress(bytes(9999))[:-5]], ids=["another", "half"]
 )
-@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("local", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_archive_that_is_none_is_named(
     solve: Callable[[str], set[str]], channel: Path, data: bytes, local: bool
 ) -> None:

@@ -302,6 +302,7 @@ def test_a_login_is_sent_and_shown_nowhere(
     assert "s3cret" not in json.dumps([found["a"].to_dict(), seen]) + caplog.text
 
 
+@pytest.mark.slow
 def test_an_index_that_is_not_there_is_named(tmp_path: Path, engine: str) -> None:
     with FakeIndex() as index:
         gone = index.url
@@ -326,6 +327,7 @@ def test_a_folder_is_an_index(tmp_path: Path, engine: str) -> None:
                 resolve(newest, tmp_path / "2", HOST, pypi_engine=engine)
 
 
+@pytest.mark.slow
 def test_a_source_that_does_not_answer_is_not_passed_over(tmp_path: Path, engine: str) -> None:
     """Else what a lower one has would be taken in the place of what it has."""
     with FakeIndex() as gone:
