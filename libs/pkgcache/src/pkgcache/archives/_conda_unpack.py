@@ -9,16 +9,15 @@ import mmap
 import os
 import posixpath
 import shutil
-import unicodedata
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pkgcache._files import NO_LINKS
 from pkgcache.archives import _bz2_read, _conda_info, _zip
 from pkgcache.archives._links import first_escape
-from pkgcache.archives._members import path_issue
 from pkgcache.archives._places import noarch_issues
 from pkgcache.archives._tar import BadTar, TarReader
+from pkgcache.archives._tar_limits import TarLimits, small_content
 from pkgcache.archives.records import CondaFile, UnpackedConda
 from pkgcache.errors import BadArchive
 
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from pkgcache.archives._tar import TarMember
     from pkgcache.archives.records import EntryPoint, PackageLimits
 
-RATIO_FLOOR = 64 << 20
-INFO_SIZE = 64 << 20
-_HEADERS_SIZE = 4 << 10  # of a member, in all forms of them together
+_METADATA_SIZE = 64 << 20
 _BUFFER = 256 << 10
 _FORMAT = 2
 # What `zstd --long=27` asks for: the most that its own command line accepts unasked.
@@ -62,12 +59,9 @@ class CondaWalk:
     listed: tuple[CondaFile, ...]
 
     def __init__(self, archive: Path, limits: PackageLimits) -> None:
-        self._archive, self._limits = archive, limits
+        self._archive = archive
         self._packed = archive.stat().st_size
-        self._count = self._size = 0
-        # Small packages may be packed well, so that the ratio alone would refuse honest ones.
-        self._largest = min(limits.size, max(RATIO_FLOOR, self._packed * limits.ratio))
-        self._names: set[str] = set()
+        self._limits = TarLimits(self._packed, limits)
         self._folders: set[str] = set()
         self._info: dict[str, bytes] = {}
         self._files: dict[str, CondaFile] = {}
@@ -119,9 +113,7 @@ class CondaWalk:
 
     def _walk_tar(self, stream: BinaryIO, is_info: bool | None) -> None:
         """Walk over a stream of `info/` alone, of everything else, or, if None, of both."""
-        # A tar of headers alone names no content that could be counted, and costs time all the
-        # same.
-        reader = TarReader(stream, self._largest + _HEADERS_SIZE * self._limits.files)
+        reader = TarReader(stream, self._limits.longest)
         for member in reader:
             own = member.name.partition("/")[0] == "info"
             if own is not is_info and is_info is not None and not _is_root(member):
@@ -135,7 +127,7 @@ class CondaWalk:
     def _keep(self, member: TarMember, content: Iterator[bytes], *, is_info: bool) -> None:
         if _is_root(member):
             return
-        self._check(member)
+        self._limits.check(member)
         if is_info:
             self._keep_info(member, content)
         elif member.kind == "file":
@@ -145,37 +137,13 @@ class CondaWalk:
         else:
             self._keep_link(member)
 
-    def _check(self, member: TarMember) -> None:
-        if issue := path_issue(member.name):
-            raise BadTar(f"has the name {member.name!r}, which {issue}")
-        self._count += 1
-        self._size += member.size
-        limits = self._limits
-        if self._count > limits.files:
-            raise BadTar(f"has more than {limits.files} files")
-        # By what the headers say, before the content is read; that content has this size the reader
-        # sees to.
-        if self._size > self._largest:
-            over = self._largest == limits.size
-            most = f"{limits.size} bytes" if over else f"{limits.ratio} times its size"
-            raise BadTar(f"unpacks to more than {most}")
-        if member.kind != "directory":
-            # Names that differ in case only are two files here, as they are in real packages;
-            # where the file system takes them for the same, the second cannot be made.
-            folded = unicodedata.normalize("NFC", member.name)
-            if folded in self._names:
-                raise BadTar(f"has the name `{member.name}` twice")
-            self._names.add(folded)
-
     def _keep_info(self, member: TarMember, content: Iterator[bytes]) -> None:
         name = member.name.removeprefix("info/")
         if name not in _conda_info.READ:
             return
         if member.kind != "file":
             raise BadTar(f"has `{member.name}`, which is not a file")
-        if member.size > INFO_SIZE:
-            raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
-        self._info[name] = b"".join(content)
+        self._info[name] = small_content(member, content)
 
     def _make_folder(self, path: str) -> None:
         if not path or path in self._folders:
@@ -333,7 +301,7 @@ def _inner(data: mmap.mmap, stem: str) -> dict[str, _zip.ZipMember]:
     wanted = {"metadata.json", f"info-{stem}.tar.zst", f"pkg-{stem}.tar.zst"}
     if odd := sorted(wanted ^ parts.keys()):
         raise _zip.BadZip(f"{'lacks' if odd[0] in wanted else 'has also'} `{odd[0]}`")
-    if parts["metadata.json"].size > INFO_SIZE:
+    if parts["metadata.json"].size > _METADATA_SIZE:
         raise _zip.BadZip("has an absurdly large metadata.json")
     try:
         metadata: Any = json.loads(b"".join(_zip.content(data, parts["metadata.json"])))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pkgcache.archives._zip import ZipMember
     from pkgcache.archives.records import PackageLimits
 
-_RATIO_FLOOR = 64 << 20
 _METADATA_SIZE = 64 << 20
 # RECORD can hold neither its own hash nor those of the signatures that are made of it.
 _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
@@ -172,7 +171,7 @@ def _size_issues(files: list[ZipMember], packed: int, limits: PackageLimits) -> 
         (len(files) > limits.files, f"it has more than {limits.files} files"),
         (total > limits.size, f"it unpacks to more than {limits.size} bytes"),
         (
-            total > max(_RATIO_FLOOR, packed * limits.ratio),
+            limits.size >= total > limits.largest(packed),
             f"it unpacks to more than {limits.ratio} times its size",
         ),
     ]

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from envid.redaction import redact
 from pkgcache.archives import _conda_info, _zip, conda_packages
-from pkgcache.archives._conda_unpack import INFO_SIZE, RATIO_FLOOR, Pieces, decompressed_zstd
+from pkgcache.archives._conda_unpack import Pieces, decompressed_zstd
 from pkgcache.archives._remote_zip import remote_zip
 from pkgcache.archives._tar import BadTar, TarReader
+from pkgcache.archives._tar_limits import small_content
 from pkgcache.archives.records import DEFAULT_LIMITS
 from pkgcache.errors import BadArchive, CacheError, HashMismatch, PkgcacheError
 
@@ -156,16 +157,14 @@ def _info(stream: BinaryIO, packed: int) -> dict[str, bytes]:
 
     It ends with `info/`, which comes first wherever all else is in the same archive.
     """
-    limits, texts = DEFAULT_LIMITS, dict[str, bytes]()
-    reader = TarReader(stream, min(limits.size, max(RATIO_FLOOR, packed * limits.ratio)))
+    texts: dict[str, bytes] = {}
+    reader = TarReader(stream, DEFAULT_LIMITS.largest(packed))
     for member in reader:
         folder, _, name = member.name.partition("/")
         if folder == "info" and name in _conda_info.READ:
             if member.kind != "file" or name in texts:
                 raise BadTar(f"has `{member.name}` twice, or not as a file")
-            if member.size > INFO_SIZE:
-                raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
-            texts[name] = b"".join(reader.content())
+            texts[name] = small_content(member, reader.content())
         # To go on would be to download the package.
         elif folder != "info" and "index.json" in texts and _LISTS & texts.keys():
             break

@@ -21,16 +21,23 @@ __all__ = [
 ]
 
 
+_RATIO_FLOOR = 64 << 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageLimits:
     """Where an archive counts as a bomb: its files, their bytes, and bytes per packed byte.
 
-    The ratio only counts beyond 64 MiB.
+    Small packages may be packed well, so that the ratio only counts beyond 64 MiB.
     """
 
     files: int = 200_000
     size: int = 32 << 30
     ratio: int = 200
+
+    def largest(self, packed: int) -> int:
+        """The most bytes that an archive of `packed` bytes may unpack to."""
+        return min(self.size, max(_RATIO_FLOOR, packed * self.ratio))
 
 
 DEFAULT_LIMITS = PackageLimits()

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import posixpath
-import unicodedata
 import zlib
 from contextlib import contextmanager
 from functools import partial
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from envid.errors import EnvidError
 from envid.resolved import ResolvedEnv
 from pkgcache.archives._changes import digest
-from pkgcache.archives._conda_unpack import INFO_SIZE, RATIO_FLOOR, decompressed_zstd
+from pkgcache.archives._conda_unpack import decompressed_zstd
 from pkgcache.archives._links import first_escape
-from pkgcache.archives._members import path_issue
 from pkgcache.archives._tar import BadTar, TarReader
+from pkgcache.archives._tar_limits import TarLimits, small_content
 from pkgcache.archives.records import PackageLimits
 from pkgcache.errors import BadArchive, NotInCache, PrefixError, PrefixExists
 from pkgcache.prefixes import _setting, verifying
@@ -52,7 +51,6 @@ LIMITS = PackageLimits(files=1_000_000, size=1 << 40)
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK, _BUFFER = 1 << 20, 256 << 10
-_HEADERS_SIZE = 1 << 10  # of a member, in all forms of them together
 _SHORTEST = 8
 _META, _RECORD = "conda-meta/", ".dist-info/RECORD"
 
@@ -100,13 +98,11 @@ class _Unpacking:
     def __init__(
         self, archive: Path, file: BinaryIO, stream: BinaryIO, limits: PackageLimits, task: Task
     ) -> None:
-        self._file, self._task, self._limits = file, task, limits
-        packed = archive.stat().st_size
-        self._largest = min(limits.size, max(RATIO_FLOOR, packed * limits.ratio))
-        self._reader = TarReader(stream, self._largest + _HEADERS_SIZE * limits.files)
+        self._file, self._task = file, task
+        self._limits = TarLimits(archive.stat().st_size, limits)
+        self._reader = TarReader(stream, self._limits.longest)
         self._members = iter(self._reader)
-        self._told = self._count = self._size = 0
-        self._names: set[str] = set()
+        self._told = 0
         self._folders: set[str] = set()
         self._digests: dict[str, str] = {}
         self._links: dict[str, str] = {}
@@ -277,28 +273,14 @@ class _Unpacking:
             self._write(str(site.root), path, content, executable=runs, mtime=MOMENT * 10**9)
 
     def _check(self, member: TarMember) -> None:
-        if issue := path_issue(member.name):
-            raise BadTar(f"has the name {member.name!r}, which {issue}")
+        self._limits.check(member)
         first, _, rest = member.name.partition("/")
         ours = first == _setting.FOLDER and rest and not _setting.is_state(member.name)
         if first.startswith(".mfenv") and not (ours and member.kind == "file"):
             raise BadTar(f"has `{member.name}`, which belongs to the environment")
-        self._count += 1
-        self._size += member.size
-        if self._count > self._limits.files:
-            raise BadTar(f"has more than {self._limits.files} files")
-        if self._size > self._largest:
-            raise BadTar(f"unpacks to more than {self._largest} bytes")
-        if member.kind != "directory":
-            folded = unicodedata.normalize("NFC", member.name)
-            if folded in self._names:
-                raise BadTar(f"has the name `{member.name}` twice")
-            self._names.add(folded)
 
     def _content(self, member: TarMember) -> bytes:
-        if member.size > INFO_SIZE:
-            raise BadTar(f"has `{member.name}`, which is larger than {INFO_SIZE} bytes")
-        return b"".join(self._reader.content())
+        return small_content(member, self._reader.content())
 
     def _checked_link(self, member: TarMember) -> str:
         target = member.link
