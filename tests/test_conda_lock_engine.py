@@ -153,7 +153,9 @@ class TestCondaLock:
         config = tmp_path / ".condarc"
         places = {"default_channels": [main.as_uri()], "channel_alias": main.parent.as_uri()}
         config.write_text(json.dumps(places))
-        monkeypatch.setenv("CONDARC", str(config))
+        # By its name alone, as from where the program's user is.
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("CONDARC", config.name)
         plain = ask.spec(["rich", "requests"], ["low"])
         ours = MixedResolver(ask.worker).resolve(plain, [HOST], ask.context())
         others = [source for source in plain.sources if source.kind != "channel"]

@@ -245,15 +245,16 @@ class _Locking:
         try:
             return self._processes.run(
                 f"conda-lock {platform}",
+                # Where mfenv runs: by that, paths in the variables of it and of the tool are meant.
                 (
                     *(self._program.path, "lock", "--conda", self._tool.path),
-                    *("--file", "environment.yml", "--platform", platform),
-                    *("--virtual-package-spec", "virtual.yml", "--strip-auth"),
-                    *("--pypi_to_conda_lookup_file", "names.json", "--lockfile", "conda-lock.yml"),
+                    *("--file", work / "environment.yml", "--platform", platform),
+                    *("--virtual-package-spec", work / "virtual.yml", "--strip-auth"),
+                    *("--pypi_to_conda_lookup_file", work / "names.json"),
+                    *("--lockfile", work / "conda-lock.yml"),
                 ),
                 # Its first releases do not tell the tool of virtual packages by this way, too.
                 environment={**users_environment(), **network, **priority, **overrides(question)},
-                directory=work,
                 limit=limit,
             )
         except TimeoutError:
