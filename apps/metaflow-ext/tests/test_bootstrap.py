@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from envid.platforms import host_platform
-from metaflow_extensions.mfenv.container import add_runtime
+from envid.platforms import host_platform, platform_of
+from metaflow_extensions.mfenv.container import add_runtime, this_platform
 from metaflow_extensions.mfenv.fetching import Failed, fetcher
 from metaflow_extensions.mfenv.run_records import Runtime, RuntimeObject
 
@@ -132,6 +132,21 @@ def test_what_fails_for_a_moment_is_tried_again(
     (folder,) = add(runtime, tmp_path / "home", tmp_path / "store")
     later.join()
     assert Path(folder, "code.py").read_text() == "CODE = 1"
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"),
+    [
+        *(("linux", "x86_64"), ("linux", "aarch64"), ("linux", "arm64")),
+        *(("darwin", "x86_64"), ("darwin", "arm64")),
+    ],
+)
+def test_a_container_knows_its_platform_as_the_one_that_started_it(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert this_platform() == platform_of(system, machine)
 
 
 @pytest.mark.parametrize("known", [{"linux-ppc": {PYTHON: ()}}, {host_platform(): {"2.7": ()}}])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
+from envid.platforms import PLATFORMS, platform_of
 from pkgcache.archives.records import PackageLimits
 from pkgcache.errors import BadArchive, PrefixError, PrefixExists, TargetExists
 from pkgcache.local.cache import PackageCache
@@ -512,3 +513,10 @@ def test_an_archive_of_another_kind(cache: PackageCache, archive: Path) -> None:
     assert "asks for too much memory" in refused(other, cache)
     other.write_bytes(plain)
     assert "neither a `.tar.zst` nor a `.tar.gz`" in refused(other, cache)
+
+
+def test_machines_are_those_of_the_table_that_is_not_there() -> None:
+    machines = _setting._PLATFORMS
+    assert {name: platform_of(*machine) for name, machine in machines.items()} == {
+        name: name for name in PLATFORMS
+    }

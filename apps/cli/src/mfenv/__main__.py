@@ -42,7 +42,8 @@ def main() -> None:
 
 def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
     """Deal with what came where nothing can be raised, such as in the end of an object."""
-    if issubclass(dropped.exc_type, KeyboardInterrupt):  # so it comes once more
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        # By a signal, as soon as we are out of here, where something can be raised again.
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.setitimer(signal.ITIMER_REAL, 0.001)
     # What needs memory for what was asked says so by itself.

@@ -135,7 +135,7 @@ class Answers:
         # What is another's for ever is told now where that is certain, else before publishing.
         held = {name: holder for name in names if (holder := self._publisher.held(name))}
         for name, holder in held.items():
-            if holder[0] not in possible:
+            if holder.req_id not in possible:
                 raise taken(name, holder)
         again = bool(update or preferred)
         known = known if enough or not again else None

@@ -449,7 +449,7 @@ class Environments:
         """Give an environment a name that only this machine knows, and that may be any text."""
         from mfenv.user import user_name
 
-        target = FullRef(env.req_id, env.full_id)
+        target = env.env_id.ref
         self._site.registry.set_alias(name, target, mutable=True, by=user_name())
 
     def names(self, start: str = "") -> list[str]:
@@ -551,7 +551,7 @@ class Environments:
         row = self._site.registry.prefix_meant(name)
         if row is None:
             return self.create(name).prefix
-        path, full = Path(row.path), ":".join(row.env_id[:2])
+        path, full = Path(row.path), str(row.env_id.ref)
         if path.is_dir():
             self._prefixes.check(path, name, row.env_id)
             return path

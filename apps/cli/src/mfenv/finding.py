@@ -186,8 +186,8 @@ class Finder:
         except (UnknownEnvironment, InvalidAlias):
             if created is None:
                 raise
-            return FullRef(created.env_id.req_id, created.env_id.full_id)
-        if created and target != created.env_id[:2]:
+            return created.env_id.ref
+        if created and target != created.env_id.ref:
             self._site.progress.note(
                 f"`{name}` is the alias here; what was created as `{name}` is another environment"
             )
@@ -301,9 +301,7 @@ class Finder:
     def _candidate(self, name: str, digits: str, platform: str, *, fresh: bool) -> FullRef | None:
         candidates = [] if fresh else self._registry.candidates(digits)
         if not candidates and (store := self._store()):
-            candidates = sorted(
-                {FullRef(env_id.req_id, env_id.full_id) for env_id in store.find_prefix(digits)}
-            )
+            candidates = sorted({env_id.ref for env_id in store.find_prefix(digits)})
         # The first digits of one request mean its default, however often it was resolved.
         requests = {req_id for req_id, _ in candidates}
         if len(candidates) > 1 and len(requests) == 1 and min(requests).startswith(digits):

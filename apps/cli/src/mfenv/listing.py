@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envid.aliases import FullRef
 from envid.requirements import normalize_python
 from mfenv import contents
 from mfenv.exploring.searching import fits, is_called, wanted
@@ -13,7 +12,7 @@ from mfenv.exploring.searching import fits, is_called, wanted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from envid.ids import EnvId
+    from envid.ids import EnvId, FullRef
     from mfenv.contents import HeldPackage
     from mfenv.rows import EnvRow
     from mfenv.site import Site
@@ -102,7 +101,7 @@ def search(site: Site, text: str) -> SearchResult:
     # What can only be an alias is no package, and not wrong.
     is_alias = "/" in text or (":" in text and not text.startswith(("conda:", "pypi:")))
     for held in () if is_alias else _holders(site, text):
-        target = FullRef(held.env_id.req_id, held.env_id.full_id)
+        target = held.env_id.ref
         if target not in named:
             named[target] = tuple(registry.aliases_of(*target))
         packages.append((held, named[target]))

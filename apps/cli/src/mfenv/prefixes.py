@@ -89,7 +89,7 @@ class Prefixes:
         """
         from pkgcache.prefixes.prefix import check_prefix
 
-        if name and self._site.registry.alias(f"{name}:{DEFAULT_TAG}") not in (None, env_id[:2]):
+        if name and self._site.registry.alias(f"{name}:{DEFAULT_TAG}") not in (None, env_id.ref):
             self._site.progress.note(
                 f"`{name}` is the environment that was created as that; the alias"
                 f" `{name}:{DEFAULT_TAG}` is another one"

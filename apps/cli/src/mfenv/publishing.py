@@ -99,7 +99,7 @@ class Publisher:
 
         Raises `ImmutableAlias` and `pkgcache.errors.AliasTaken`.
         """
-        target = FullRef(req_id=envs[0].req_id, full_id=envs[0].full_id)
+        target = envs[0].env_id.ref
         # Looked at before anything is written, though only `set_alias` below decides: it says who
         # is in the way before packages are moved.
         if (held := self.held(alias)) and held != target:
@@ -158,7 +158,7 @@ class Publisher:
             return
         if not store.default(env.req_id, env.platform):
             store.set_default(env.env_id)
-        target = FullRef(req_id=env.req_id, full_id=env.full_id)
+        target = env.env_id.ref
         for text in self._registry.aliases_of(env.req_id, env.full_id):
             alias = parse_ref(text)
             # What is no `Alias` is a name that only this machine knows, such as one of another

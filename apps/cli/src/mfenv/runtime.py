@@ -38,7 +38,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 _OURS = ("envid", "mfenv", "pkgcache", "reqparse", "resolvers")
 # What Metaflow itself installs in a container, and what only resolving needs.
-_NOT_STAGED = ("auditwheel", "requests", "urllib3", "uv", "py-rattler")
+_NOT_STAGED = (*("requests", "urllib3"), *("auditwheel", "uv", "py-rattler"))
 _AT_ONCE = 8
 # The first moment that an archive of this kind can say.
 _EPOCH = (1980, 1, 1, 0, 0, 0)

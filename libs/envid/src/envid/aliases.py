@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from envid._text import is_safe, shown
 from envid.errors import InvalidAlias
-from envid.ids import is_id
+from envid.ids import FullRef, is_id
 from envid.platforms import PLATFORMS
 
 __all__ = [
@@ -86,16 +86,6 @@ class PastRef(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.alias}~{self.back}"
-
-
-class FullRef(NamedTuple):
-    """Exactly one resolved environment."""
-
-    req_id: str
-    full_id: str
-
-    def __str__(self) -> str:
-        return f"{self.req_id}:{self.full_id}"
 
 
 class ReqRef(NamedTuple):

@@ -1,11 +1,11 @@
-"""The id of a resolved environment on one platform."""
+"""The ids of a resolved environment, on one platform and on all of its platforms."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-__all__ = ["EnvId", "is_id"]
+__all__ = ["EnvId", "FullRef", "is_id"]
 
 _ID = re.compile(r"[0-9a-f]{40}")
 
@@ -13,6 +13,16 @@ _ID = re.compile(r"[0-9a-f]{40}")
 def is_id(text: str) -> bool:
     """Whether `text` has the form of a `req_id` or a `full_id`: 40 lower-case hex digits."""
     return _ID.fullmatch(text) is not None
+
+
+class FullRef(NamedTuple):
+    """Exactly one resolved environment, on all of its platforms."""
+
+    req_id: str
+    full_id: str
+
+    def __str__(self) -> str:
+        return f"{self.req_id}:{self.full_id}"
 
 
 class EnvId(NamedTuple):
@@ -24,3 +34,8 @@ class EnvId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.req_id}:{self.full_id}@{self.platform}"
+
+    @property
+    def ref(self) -> FullRef:
+        """The environment, whatever the platform."""
+        return FullRef(self.req_id, self.full_id)

@@ -74,8 +74,7 @@ class Manifest:
 
     def together(self, ref: FullRef) -> tuple[NetflixEnv, ...]:
         """What was resolved as `ref`, on every platform, for `to_resolved`."""
-        asked = (ref.req_id, ref.full_id)
-        return tuple(env for env in self.environments if env.env_id[:2] == asked)
+        return tuple(env for env in self.environments if env.env_id.ref == ref)
 
 
 def read_manifest(text: str | bytes) -> Manifest:
@@ -196,7 +195,7 @@ def to_resolved(envs: Iterable[NetflixEnv]) -> tuple[ResolvedEnv, ...]:
         for name in ("deps", "sources", "extras"):
             if getattr(after, name) != getattr(first, name):
                 raise InvalidDescription(name, "differ between environments resolved together")
-        if after.env_id[:2] != first.env_id[:2]:
+        if after.env_id.ref != first.env_id.ref:
             raise InvalidDescription("full_id", "differs between environments resolved together")
     _check_proven(given)
     spec = to_spec(first)

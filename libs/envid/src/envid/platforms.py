@@ -17,6 +17,7 @@ __all__ = [
     "VIRTUAL_PACKAGES",
     "check_platform",
     "host_platform",
+    "platform_of",
     "virtual_packages",
 ]
 
@@ -50,11 +51,16 @@ def check_platform(text: str) -> str:
     return text
 
 
+def platform_of(system: str, machine: str) -> str:
+    """The platform where `sys.platform` and `platform.machine()` say this; `InvalidSpec` if unknown."""
+    subdir = _MACHINES.get((system, machine.lower()))
+    # One that is not in the table is refused by the name that it would have.
+    return check_platform(subdir or f"{system}-{machine.lower()}")
+
+
 def host_platform() -> str:
     """The platform of the running interpreter; raises `InvalidSpec` where that is not known."""
-    subdir = _MACHINES.get((sys.platform, platform.machine().lower()))
-    # One that is not in the table is refused by the name that it would have.
-    return check_platform(subdir or f"{sys.platform}-{platform.machine().lower()}")
+    return platform_of(sys.platform, platform.machine())
 
 
 def virtual_packages(platform: str, stated: Iterable[str] = ()) -> tuple[str, ...]:

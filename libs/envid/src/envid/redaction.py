@@ -51,6 +51,8 @@ def redact(text: str) -> str:
     Their fragments are left out. The user name of an ssh URL without a password stays, since it
     names an account that everybody shares.
     """
+    # In this order: URLs are made whole, then lose their logins, of which each step looks for what the
+    # one before has left. Values of queries come behind: a login may hold what a query begins with.
     if ":/" in text:
         text = re.sub(_COLLAPSED, r"\1//", text)
     if "@" in text:

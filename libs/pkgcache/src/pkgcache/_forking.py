@@ -40,7 +40,7 @@ class Forked:
         theirs, requests, answers, their_answers = pipes
         # Ctrl-C is answered by us alone. Until the copy has a session of its own it waits, or it
         # would be answered twice.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._pid = os.fork()
             if not self._pid:
@@ -50,7 +50,7 @@ class Forked:
                 os.close(descriptor)
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(theirs)
         os.close(their_answers)
         self.stdin, self.stdout = os.fdopen(requests, "wb"), os.fdopen(answers, "rb")

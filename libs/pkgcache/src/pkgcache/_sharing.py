@@ -145,6 +145,7 @@ class _Helper:
     def end(self) -> None:
         """Let it begin nothing more, and wait for its end."""
         begun = self.has_begun()
+        # It stops where the pipe has no number left for it.
         while os.read(self._numbers, _PARTS):
             pass
         said = b""
@@ -173,12 +174,15 @@ def _help(
 ) -> NoReturn:
     """What the other process does. It leaves hard: all that it has is its parent's."""
     try:
+        # Objects of the parent's must not be finished here: they close and delete what it still has.
         gc.disable()
         parent = os.getppid()
         first()
         os.write(report, _BEGUN)
+        # Not before: whoever has a number may build upon what comes first.
         os.write(numbers[1], bytes(range(len(dealt))))
         os.close(numbers[1])
+        # If the parent was killed, nobody wants the rest.
         while (number := os.read(numbers[0], 1)) and os.getppid() == parent:
             part = dealt[number[0]]
             if (done := work(part)) < len(part):

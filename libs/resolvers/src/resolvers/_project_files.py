@@ -12,7 +12,6 @@ import json
 import re
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
@@ -28,9 +27,11 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from envid.moments import read_moment
 from envid.redaction import redact
 from pkgcache.errors import DownloadError
 from pkgcache.web.download import Downloader
+from pkgcache.web.receiving import Body
 from resolvers._index import PUBLIC_INDEX, public_index
 from resolvers._kept import write_whole
 from resolvers._refusals import GONE
@@ -38,9 +39,9 @@ from resolvers.errors import CHECK_ADDRESS, IndexUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from envid.spec import EnvSpec, Source
-    from pkgcache.web.receiving import Body
     from resolvers._uv import Uv
     from resolvers.request import ResolveContext
 
@@ -235,11 +236,11 @@ class ProjectFiles:
             # As pip and uv read an index that is a folder.
             folder = Path(unquote(urlsplit(url).path)).is_dir()
             page = f"{url.rstrip('/')}/index.html" if folder else url
-            return self._here.read(page, _decoded)
+            return self._here.read(page, Body.text)
         kept = self._pages / hashlib.sha256(url.encode()).hexdigest()
         if self._offline:
             return kept.read_text(encoding="utf-8")
-        text = self._downloader.read(url, _decoded, page=True, accept=_ACCEPT)
+        text = self._downloader.read(url, Body.text, page=True, accept=_ACCEPT)
         self._pages.mkdir(parents=True, exist_ok=True)
         write_whole(kept, text)
         return text
@@ -268,10 +269,6 @@ class _Links(HTMLParser):
             )
 
 
-def _decoded(body: Body) -> str:
-    return b"".join(body.pieces).decode("utf-8", "replace")
-
-
 def _of_project(name: str, place: str, files: Iterable[_Link]) -> Iterator[ListedFile]:
     for link in files:
         # A page may link to whatever there is, that of find-links to many projects.
@@ -290,12 +287,12 @@ def _of_project(name: str, place: str, files: Iterable[_Link]) -> Iterator[Liste
 
 
 def _moment(text: str | None) -> datetime | None:
+    # More digits than a `datetime` has are dropped; without a zone it is UTC, as PEP 700 has it.
+    plain = re.sub(r"(\.\d{6})\d+", r"\1", text or "")
     try:
-        # Python 3.10 reads neither a `Z` nor any number of digits of a fraction.
-        moment = datetime.fromisoformat(re.sub(r"(\.\d+)?Z?$", "", text or ""))
+        return read_moment(plain if re.search(r"(?i)(?:z|[+-]\d\d:\d\d)$", plain) else f"{plain}Z")
     except ValueError:
         return None
-    return moment.replace(tzinfo=moment.tzinfo or timezone.utc)
 
 
 def _parsed(filename: str) -> tuple[str, Version] | None:

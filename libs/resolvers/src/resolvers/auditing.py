@@ -12,6 +12,7 @@ from envid.redaction import redact
 from pkgcache.errors import DownloadError
 from pkgcache.threads import Threads
 from pkgcache.web.download import Downloader
+from pkgcache.web.receiving import Body
 from resolvers._conda_solve import conda_listed
 from resolvers._project_files import ProjectFiles
 from resolvers._uv import Uv
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
     from envid.spec import Source
-    from pkgcache.web.receiving import Body
     from pkgcache.worker import Worker
     from resolvers._project_files import ListedFile
     from resolvers.request import ResolveContext
@@ -260,7 +260,7 @@ class _Answers:
             return
         url = f"{root.removesuffix('/simple')}/pypi/{name}/{version}/json"
         try:
-            text = self._downloader.read(url, _decoded, page=True, accept="application/json")
+            text = self._downloader.read(url, Body.text, page=True, accept="application/json")
         except DownloadError as error:
             if error.status not in _NO_ANSWER:
                 raise IndexUnreachable(error.url, error.reason, error.status, error.hint) from error
@@ -270,10 +270,6 @@ class _Answers:
             self._advisories[key] = tuple(map(Advisory.of, json.loads(text)["vulnerabilities"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self._advisories[key] = f"what `{redact(source.url)}` says of them cannot be read"
-
-
-def _decoded(body: Body) -> str:
-    return b"".join(body.pieces).decode("utf-8", "replace")
 
 
 def _text(said: object) -> str:

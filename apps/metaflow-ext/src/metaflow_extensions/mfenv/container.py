@@ -65,10 +65,7 @@ def add_runtime(runtime: Runtime, home: Path, fetch: Callable[[str, Path], None]
     Every object has a directory of its own under `home`, by its hash, which several tasks of one
     machine share. `fetch` puts the object with a key into a file.
     """
-    machine = platform.machine()
-    here = f"linux-{_MACHINES.get(machine, machine)}"
-    if sys.platform == "darwin":
-        here = "osx-arm64" if machine == "arm64" else "osx-64"
+    here = this_platform()
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     wheels = runtime.wheels.get(here, {}).get(python)
     if wheels is None:
@@ -85,6 +82,14 @@ def add_runtime(runtime: Runtime, home: Path, fetch: Callable[[str, Path], None]
     # Each is a request or two of its own, and waiting for the store is nearly all of the time.
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda item: _unpacked(item, root, fetch), [runtime.code, *wheels]))
+
+
+def this_platform() -> str:
+    """What `envid.platforms.host_platform` would say, which is fetched only with the help of this."""
+    machine = platform.machine()
+    if sys.platform == "darwin":
+        return "osx-arm64" if machine == "arm64" else "osx-64"
+    return f"linux-{_MACHINES.get(machine, machine)}"
 
 
 def _unpacked(item: RuntimeObject, root: Path, fetch: Callable[[str, Path], None]) -> str:

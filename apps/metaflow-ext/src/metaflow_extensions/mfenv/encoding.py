@@ -4,7 +4,8 @@ A text has the version of the records in it. Another one is refused by name, and
 is unknown, missing, or of another type: that is a release of this extension that meets another one,
 such as a task whose run was started before an upgrade. So whoever adds a field, or changes what one
 means, raises `VERSION`. A text without a version is of the first; a field that has a default is left
-out where it has it.
+out where it has it. An id that stands alone is no record: it is a list of its three texts, and stays
+that in every release.
 
 What users write in decorators passes as it is, to be refused where it is understood. JSON has no
 keys but texts, and few types: whatever else there is keeps its place, the name of its type and how
@@ -101,7 +102,7 @@ class _Field(NamedTuple):
     name: str
     type: Any
     default: object  # MISSING where it has none
-    of_users: bool
+    of_users: bool  # its type has `object` in it: what a user wrote, of whatever type
 
 
 _fields_of: dict[type, tuple[_Field, ...]] = {}

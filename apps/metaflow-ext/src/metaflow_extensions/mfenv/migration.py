@@ -102,9 +102,7 @@ def import_all(
     for ref in _refs(manifests):
         together = _together(manifests, ref)
         defaults = {env_id for manifest in manifests for env_id in manifest.defaults}
-        is_default = {
-            env_id.platform for env_id in defaults if env_id[:2] == (ref.req_id, ref.full_id)
-        }
+        is_default = {env_id.platform for env_id in defaults if env_id.ref == ref}
         try:
             envs = to_resolved(together)
             if not dry_run:
@@ -157,8 +155,7 @@ def _refs(manifests: list[Manifest]) -> list[FullRef]:
     """Every environment once, the oldest first: what was resolved last is the default last."""
     envs = [env for manifest in manifests for env in manifest.environments]
     envs.sort(key=lambda env: env.resolved_on)
-    ids = (FullRef(req_id=env.env_id.req_id, full_id=env.env_id.full_id) for env in envs)
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(env.env_id.ref for env in envs))
 
 
 def _together(manifests: list[Manifest], ref: FullRef) -> list[NetflixEnv]:

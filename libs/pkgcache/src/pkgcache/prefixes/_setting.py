@@ -39,6 +39,7 @@ SCHEMA_VERSION = 1
 _STATE = FOLDER + "/prefix.json"
 _KEPT = FOLDER + "/kept"
 _SCRIPT = b"#!"
+# As `envid.platforms` has them, which is not there where this runs; a test holds them together.
 _PLATFORMS = {
     "linux-64": ("linux", "x86_64"),
     "linux-aarch64": ("linux", "aarch64"),

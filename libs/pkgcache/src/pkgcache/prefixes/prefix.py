@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envid.errors import InvalidSpec
+from envid.platforms import platform_of
 from pkgcache.errors import PrefixError
 from pkgcache.prefixes import _inventory
 from pkgcache.prefixes._bytecode import compile_modules
@@ -55,12 +57,6 @@ __all__ = [
 ]
 
 _VENV_CHILD = Path(__file__).with_name("_venv_child.py")
-_PLATFORMS = {
-    ("linux", "x86_64"): "linux-64",
-    ("linux", "aarch64"): "linux-aarch64",
-    ("darwin", "x86_64"): "osx-64",
-    ("darwin", "arm64"): "osx-arm64",
-}
 
 
 def create_venv(
@@ -192,7 +188,10 @@ def _facts(program: Program, python: Path, final: Path) -> dict[str, Any]:
 def _check_interpreter(
     env: ResolvedEnv, facts: dict[str, Any], prefix: Path, progress: Progress
 ) -> None:
-    platform = _PLATFORMS.get(tuple(facts["machine"]))
+    try:
+        platform = platform_of(*facts["machine"])
+    except InvalidSpec:
+        platform = "-".join(facts["machine"])
     if platform != env.platform:
         raise PrefixError(
             str(prefix), f"an environment for {env.platform} cannot be made on {platform}"

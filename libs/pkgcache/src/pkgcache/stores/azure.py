@@ -38,6 +38,8 @@ __all__ = ["AzureStore"]
 
 _TOKEN = "put"  # noqa: S105  (the name of a field)
 _PIECE = 8 << 20
+# Of all parts, which other writers threw away; what the network does is counted within each.
+_TRIES = 5
 # What is smaller than a part goes by a single request, whatever the library takes for large.
 _LARGEST_PUT = 5000 << 20
 _LOGIN = {"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}
@@ -235,9 +237,6 @@ class AzureStore(PartedStore):
     def _delete(self, name: str) -> None:
         # A blob with snapshots, which somebody else made, cannot be deleted alone.
         self._blob(name).delete_blob(delete_snapshots="include")
-
-
-_TRIES = 5
 
 
 def _check_type(properties: Any) -> None:

@@ -51,6 +51,10 @@ class Body(NamedTuple):
     total: int | None
     pieces: Iterator[bytes]
 
+    def text(self) -> str:
+        """All of it as UTF-8; what is none is replaced."""
+        return b"".join(self.pieces).decode("utf-8", "replace")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
