@@ -531,8 +531,10 @@ class Environments:
 
         return pack(self._site, env, target, force=force)
 
-    def unpack(self, archive: Path, prefix: Path) -> Created:
+    def unpack(self, archive: Path, prefix: Path | None = None) -> Created:
         """Unpack what `pack` wrote at `prefix`, which is not there or empty, and make it known here.
+
+        Without one it is called as the archive is, in the current directory.
 
         Nothing of it is run. Raises `InvalidRequest`, and as
         `pkgcache.prefixes.unpacking.unpack_env`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfenv.errors import InvalidRequest
@@ -9,14 +10,12 @@ from mfenv.prefixes import fetch_env
 from mfenv.results import Created, timed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from envid.resolved import ResolvedEnv
     from mfenv.prefixes import Prefixes
     from mfenv.site import Site
     from pkgcache.prefixes.packing import PackedEnv
 
-__all__ = ["check_archive", "pack", "stem", "unpack"]
+__all__ = ["pack", "unpack"]
 
 
 def pack(site: Site, env: ResolvedEnv, target: Path, *, force: bool) -> PackedEnv:
@@ -29,7 +28,7 @@ def pack(site: Site, env: ResolvedEnv, target: Path, *, force: bool) -> PackedEn
         raise InvalidRequest(
             f"`{target}` is a directory", f"name a file: `-o {target / 'env.tar.gz'}`"
         )
-    stem(target)
+    _stem(target)
     if not target.absolute().parent.is_dir():
         raise InvalidRequest(
             f"`{target.parent}`, where the archive is to be, is no directory", "make it first"
@@ -56,12 +55,13 @@ def pack(site: Site, env: ResolvedEnv, target: Path, *, force: bool) -> PackedEn
     raise AssertionError("there is a round at least")
 
 
-def unpack(site: Site, prefixes: Prefixes, archive: Path, prefix: Path) -> Created:
+def unpack(site: Site, prefixes: Prefixes, archive: Path, prefix: Path | None) -> Created:
     """Unpack an archive; see `Environments.unpack`."""
     from mfenv.activation import check_place
     from pkgcache.prefixes.unpacking import unpack_env
 
-    check_archive(archive)
+    _check_archive(archive)
+    prefix = prefix or Path(_stem(archive, "say where with `--prefix DIR`"))
     path = prefix.expanduser().absolute()
     check_place(path)
     seconds: dict[str, float] = {}
@@ -77,7 +77,7 @@ def unpack(site: Site, prefixes: Prefixes, archive: Path, prefix: Path) -> Creat
     return Created(prefix=path, name=None, env_id=env.env_id, new=True, seconds=seconds)
 
 
-def check_archive(archive: Path) -> None:
+def _check_archive(archive: Path) -> None:
     """Raise `InvalidRequest` where there is nothing that could be one."""
     if archive.is_dir():
         raise InvalidRequest(
@@ -90,7 +90,7 @@ def check_archive(archive: Path) -> None:
         )
 
 
-def stem(archive: Path, hint: str = "") -> str:
+def _stem(archive: Path, hint: str = "") -> str:
     """The name of an archive without its ending. Raises `InvalidRequest` for another ending."""
     from pkgcache.prefixes.packing import FORMATS
 

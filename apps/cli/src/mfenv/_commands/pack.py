@@ -1,4 +1,4 @@
-"""`mfenv pack` and `mfenv unpack`."""
+"""`mfenv pack`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from mfenv._commands._common import (
     say,
 )
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command(
     epilog="\b\nExamples:\n  mfenv pack team/etl:v1 -o etl.tar.zst\n"
@@ -34,7 +32,7 @@ _FILE = click.Path(path_type=Path)
     "-o",
     "--output",
     metavar="FILE",
-    type=_FILE,
+    type=click.Path(path_type=Path),
     required=True,
     help="Archive to write: .tar.zst, smaller and quicker, or .tar.gz, which every tar reads.",
 )
@@ -89,35 +87,3 @@ def pack(
         )
     else:
         click.echo(packed.path)
-
-
-@click.command(
-    epilog="\b\nExamples:\n  mfenv unpack etl.tar.zst\n  mfenv unpack etl.tar.zst -p /srv/envs/etl"
-)
-@click.argument("file", metavar="FILE", type=_FILE)
-@click.option(
-    "-p",
-    "--prefix",
-    metavar="DIR",
-    type=_FILE,
-    help="Where: a directory that is not there or empty, and no link.  [default: by the name of FILE]",
-)
-@json_option
-def unpack(file: Path, prefix: Path | None, as_json: bool) -> None:
-    """Unpack an archive that `mfenv pack` wrote, check it, and set its prefix.
-
-    Prints the directory, which is there when all of it is. Nothing of the archive is run.
-    """
-    from mfenv.packing import check_archive, stem
-
-    check_archive(file)
-    with open_environments() as environments:
-        created = environments.unpack(
-            file, prefix or Path(stem(file, "say where with `--prefix DIR`"))
-        )
-    for phase, seconds in created.seconds.items():
-        say(f"{phase} took {seconds:.2f} s")
-    if as_json:
-        print_json({"prefix": str(created.prefix), **created.env_id._asdict()})
-    else:
-        click.echo(created.prefix)
