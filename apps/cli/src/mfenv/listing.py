@@ -12,7 +12,8 @@ from mfenv.exploring.searching import fits, is_called, wanted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from envid.ids import EnvId, FullRef
+    from envid.aliases import FullRef
+    from envid.ids import EnvId
     from mfenv.contents import HeldPackage
     from mfenv.rows import EnvRow
     from mfenv.site import Site

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["EnvId", "FullRef", "is_id"]
+__all__ = ["EnvId", "is_id"]
 
 _ID = re.compile(r"[0-9a-f]{40}")
 
@@ -16,7 +16,7 @@ def is_id(text: str) -> bool:
 
 
 class FullRef(NamedTuple):
-    """Exactly one resolved environment, on all of its platforms."""
+    """Exactly one resolved environment, on all of its platforms; its place is `envid.aliases`."""
 
     req_id: str
     full_id: str

@@ -65,7 +65,7 @@ def with_resolving(command: click.Command) -> click.Command:
     return command
 
 
-def edit(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
+def edit_file(how: Literal["add", "remove"], options: dict[str, Any]) -> int:
     """Do what either command is to do, and return its exit status."""
     from mfenv.request import Request
 

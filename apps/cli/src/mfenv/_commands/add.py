@@ -1,4 +1,4 @@
-"""`mfenv add`: more for which a requirement file asks."""
+"""`mfenv add`: packages that a requirement file is to ask for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mfenv._commands._editing import edit, edit_options, with_resolving
+from mfenv._commands._editing import edit_file, edit_options, with_resolving
 
 
 @with_resolving
@@ -31,4 +31,4 @@ def add(**options: Any) -> int:
     place of the one of its name; all else in the file stays as it is. Then it is resolved, as by
     `mfenv resolve -r FILE`: where that fails the file stays as it was. Prints REQ_ID:FULL_ID.
     """
-    return edit("add", options)
+    return edit_file("add", options)

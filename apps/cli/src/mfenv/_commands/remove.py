@@ -1,4 +1,4 @@
-"""`mfenv remove`: less for which a requirement file asks."""
+"""`mfenv remove`: packages that a requirement file is not to ask for any more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mfenv._commands._editing import edit, edit_options, with_resolving
+from mfenv._commands._editing import edit_file, edit_options, with_resolving
 
 
 @with_resolving
@@ -21,4 +21,4 @@ def remove(**options: Any) -> int:
     FILE is as in `mfenv add`, and so is all the rest: the file is resolved without each PACKAGE,
     and where that fails it stays as it was. `mfenv rm` deletes environments.
     """
-    return edit("remove", options)
+    return edit_file("remove", options)
