@@ -154,6 +154,32 @@ def test_a_crash_ends_every_call_that_waits() -> None:
             waiting.result(10)
 
 
+@pytest.mark.slow
+def test_a_panic_that_no_handler_catches_ends_every_call_that_waits() -> None:
+    with Worker() as worker, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(worker.call, WORK, do="nothing", seconds=60)
+        worker.call(WORK, do="panic", value="src/a.rs:1:2:")
+        with pytest.raises(WorkerCrashed, match="with status 101") as caught:
+            waiting.result(30)
+        assert caught.value.log == "thread 'tokio' panicked at src/a.rs:1:2:"
+        assert worker.call(WORK, do="nothing", value=1)["value"] == 1
+
+
+@pytest.mark.slow
+def test_a_panic_that_a_handler_catches_ends_nothing() -> None:
+    with Worker() as worker:
+        pid = worker.call(WORK, do="panic", value="src/a.rs:1:2:")["pid"]
+        worker.call(WORK, do="report")
+        assert worker.call(WORK, do="nothing", seconds=3)["pid"] == pid
+
+
+def test_where_an_engine_panicked_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It takes seconds, between what is printed and what a handler can catch.
+    monkeypatch.setenv("RUST_BACKTRACE", "full")
+    with Worker() as worker:
+        assert worker.call(WORK, do="variable", value="RUST_BACKTRACE")["value"] == "0"
+
+
 def test_a_crash_after_the_answer_is_nobodys_business() -> None:
     with Worker() as worker:
         pid = worker.call(WORK, do="nothing")["pid"]

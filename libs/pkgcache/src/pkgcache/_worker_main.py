@@ -49,6 +49,9 @@ def main() -> None:
     # Until the first call has what it takes: what is imported stays, and to look for cycles in it
     # again and again takes a tenth of the time.
     gc.disable()
+    # An engine in Rust that panics says so, and only then looks up where it was, for seconds in a
+    # library as large as these: for so long its handler could not catch it.
+    os.environ["RUST_BACKTRACE"] = "0"
     requests = sys.stdin.buffer
     # Whatever an engine prints must not get between our messages: its standard output is the log.
     answers = os.fdopen(os.dup(1), "wb")

@@ -290,8 +290,12 @@ async def work(
     await asyncio.sleep(seconds)
     if do == "print":
         print(value)  # noqa: T201 - engines do, and it must not hurt
+    elif do == "panic":  # what an engine in Rust says of it, past all buffers
+        os.write(2, f"thread 'tokio' panicked at {value}\n".encode())
     elif do == "report":
         report(value)
+    elif do == "variable":
+        value = os.environ.get(value)
     elif do == "raise":
         raise ValueError(value)
     elif do == "crash":
