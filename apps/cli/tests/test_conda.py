@@ -260,7 +260,7 @@ def test_sources_are_built_with_conda_s_python_in_an_environment_that_is_used_ag
             for name in ("one", "two"):
                 request = Request(pypi=(name,), python=MINOR)
                 env = environments.resolve(request).envs[0]
-                prefix = environments.create(f"{env.req_id}:{env.full_id}").prefix
+                prefix = environments.create(str(env.env_id.ref)).prefix
                 (module,) = prefix.glob(f"lib/*/site-packages/{name}.py")
                 found.append(module.read_text())
     (builder,) = (tmp_path / "home" / "engines" / "builders").iterdir()

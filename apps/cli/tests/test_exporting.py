@@ -355,7 +355,7 @@ def image_for(platform: str = "linux-64", python: str = "3.11.7", **said: Any) -
     spec = EnvSpec.make(requirements={"pypi": ["a"], "sys": sys}, python="", **said)
     envs = ResolvedEnv.co_resolve(spec, {platform: (python, packages)}, resolved_by="me")
     text = export(envs, "dockerfile").text
-    assert f"mfenv create {envs[0].req_id}:{envs[0].full_id} --prefix /opt/env\n" in text
+    assert f"mfenv create {envs[0].env_id.ref} --prefix /opt/env\n" in text
     froms = [line.split()[1:3] for line in text.splitlines() if line.startswith("FROM ")]
     assert froms[0] == froms[1]
     return " ".join(froms[0])

@@ -255,7 +255,7 @@ def test_a_known_environment_needs_no_seed_but_by_hand(
     if not channels.has_wheels:
         pytest.skip("no index gave the wheels of the channel")
     (base,) = place.resolve(Request(conda=("colours",))).envs
-    request = Request(using=f"{base.req_id}:{base.full_id}")
+    request = Request(using=str(base.env_id.ref))
     with Environments(
         Settings.load(place.values, environ={"MFENV_SEED": "1"}, directory=tmp_path)
     ) as environments:

@@ -40,7 +40,7 @@ def test_gives_back_what_was_added(registry: Registry) -> None:
     assert text is not None
     assert ResolvedEnv.from_json(text) == env
     assert registry.defaults(env.req_id) == {"linux-64": env.full_id}
-    assert registry.platforms(env.req_id, env.full_id) == ["linux-64"]
+    assert registry.platforms(env.env_id.ref) == ["linux-64"]
 
 
 def test_knows_nothing_of_others(registry: Registry) -> None:
@@ -88,7 +88,7 @@ def test_a_name_moves_to_the_newer_prefix(registry: Registry, tmp_path: Path) ->
     row = registry.prefix_named("work")
     assert row is not None
     assert row.path == str(tmp_path / "two")
-    assert [one.name for one in registry.prefixes_of(env.req_id, env.full_id)] == [None, "work"]
+    assert [one.name for one in registry.prefixes_of(env.env_id.ref)] == [None, "work"]
 
 
 def test_rows_show_what_is_known_of_each(registry: Registry, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_forgetting_takes_defaults_and_aliases_along(registry: Registry) -> None
     env = resolved("a")
     registry.add([env], default=True)
     registry.set_alias("x:v1", FullRef(env.req_id, env.full_id), mutable=False)
-    registry.forget(env.req_id, env.full_id)
+    registry.forget(env.env_id.ref)
     assert registry.description(env.env_id) is None
     assert registry.defaults(env.req_id) == {}
     assert registry.alias("x:v1") is None
@@ -145,18 +145,18 @@ def plan(registry: Registry, ask: Callable[[Registry], object]) -> list[str]:
 ASKED: dict[str, Callable[[Registry], object]] = {
     "description": lambda registry: registry.description(EnvId("a" * 40, "b" * 40, "linux-64")),
     "defaults": lambda registry: registry.defaults("a" * 40),
-    "platforms": lambda registry: registry.platforms("a" * 40, "b" * 40),
+    "platforms": lambda registry: registry.platforms(FullRef("a" * 40, "b" * 40)),
     "candidates": lambda registry: registry.candidates("a" * 8),
     "rows": lambda registry: list(registry.rows(10)),
     "alias": lambda registry: registry.alias("a:v1"),
-    "aliases of": lambda registry: registry.aliases_of("a" * 40, "b" * 40),
+    "aliases of": lambda registry: registry.aliases_of(FullRef("a" * 40, "b" * 40)),
     "names": lambda registry: registry.names("team/"),
     "prefix named": lambda registry: registry.prefix_named("etl"),
-    "prefixes of": lambda registry: registry.prefixes_of("a" * 40, "b" * 40),
+    "prefixes of": lambda registry: registry.prefixes_of(FullRef("a" * 40, "b" * 40)),
     "published": lambda registry: registry.is_published(
         "file:///s", EnvId("a" * 40, "b" * 40, "linux-64")
     ),
-    "forget": lambda registry: registry.forget("a" * 40, "b" * 40),
+    "forget": lambda registry: registry.forget(FullRef("a" * 40, "b" * 40)),
 }
 
 
@@ -234,7 +234,7 @@ def test_an_older_format_is_brought_up_and_says_what_it_knew(tmp_path: Path) -> 
         assert contents.complete(registry, registry.environment) == 0
         (held,) = contents.holders(registry, "a")
         assert held[0] == env.env_id
-        registry.forget(*target)
+        registry.forget(target)
         assert registry.all("select * from contents", ()) == []
         assert [given.target for given in registry.meanings("a:v1")] == [None, target]
     # Where nothing can be written, it is read as if it had been.

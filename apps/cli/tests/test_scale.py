@@ -53,7 +53,7 @@ ASKED: dict[str, Callable[[Environments, ResolvedEnv], object]] = {
     "show": lambda found, _: found.find("app:v1"),
     "show by first digits": lambda found, env: found.find(env.full_id[:10]),
     "list ten": lambda found, _: list(found._site.registry.rows(10)),
-    "give an alias": lambda found, env: found.alias(f"{env.req_id}:{env.full_id}", "app:latest"),
+    "give an alias": lambda found, env: found.alias(str(env.env_id.ref), "app:latest"),
     "complete a name": lambda found, _: found._site.registry.names("app"),
     "a prefix by name": lambda found, _: found._site.registry.prefix_named("named1"),
 }

@@ -134,7 +134,7 @@ def test_what_is_forgotten_is_found_no_more(known: Environments) -> None:
     env = environment("one", wheel("zope", "1.0", "pure", PLATFORM))
     known.add([env])
     assert known.search("zope").packages
-    known.remove(f"{env.req_id}:{env.full_id}")
+    known.remove(str(env.env_id.ref))
     assert known.search("zope").packages == ()
 
 

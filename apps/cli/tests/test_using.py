@@ -67,7 +67,7 @@ def answer(
     settings = Settings.load({**place, **values}, environ={})
     with Environments(settings) as environments:
         environments._site.registry.add([base], default=True)
-        asked = request._replace(using=f"{base.req_id}:{base.full_id}")
+        asked = request._replace(using=str(base.env_id.ref))
         try:
             found = environments.resolve(asked)
         except ResolveError:
@@ -165,7 +165,7 @@ def test_it_keeps_where_its_python_is_from(place: dict[str, Any]) -> None:
     settings = Settings.load(place, environ={})
     with Environments(settings) as environments:
         environments._site.registry.add([base], default=True)
-        asked = Request(using=f"{base.req_id}:{base.full_id}", pypi=("more",))
+        asked = Request(using=str(base.env_id.ref), pypi=("more",))
         assert environments.known(asked)[0].spec.options.python_provider == "system"
     with pytest.raises(Contradiction, match="has its Python from `system`, and --python-provider"):
         answer(base, place, Request(), python_provider="conda")

@@ -6,7 +6,7 @@ import json
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from envid.aliases import parse_alias
+from envid.aliases import FullRef, parse_alias
 from mfenv.errors import InvalidRequest, NothingAsked, UnknownEnvironment
 from mfenv.finding import taken
 from mfenv.publishing import refuse_taken
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from envid.aliases import Alias, FullRef
+    from envid.aliases import Alias
     from envid.resolved import ResolvedEnv
     from mfenv.editing.edits import Edited, Where
     from mfenv.finding import Finder
@@ -227,7 +227,7 @@ class Answers:
         full_id = full_ids.pop()
         if full_ids or full_id is None:
             return None
-        return self._finder.together(req_id, full_id, platforms)
+        return self._finder.together(FullRef(req_id, full_id), platforms)
 
     def _alone(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mfenv.python_statements import MARKERS
+from mfenv.python_statements import MARKER_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,8 +26,8 @@ def pypi_bounds(constraints: Iterable[Requirement]) -> Iterator[Requirement]:
             continue
         # PyPI knows platforms by their markers alone.
         marker = " or ".join(
-            f"(sys_platform == '{MARKERS[platform]['sys_platform']}'"
-            f" and platform_machine == '{MARKERS[platform]['platform_machine']}')"
+            f"(sys_platform == '{MARKER_VARIABLES[platform]['sys_platform']}'"
+            f" and platform_machine == '{MARKER_VARIABLES[platform]['platform_machine']}')"
             for platform in constraint.platforms
         )
         head = constraint.text

@@ -458,7 +458,7 @@ class Environments:
 
     def aliases_of(self, env: ResolvedEnv) -> tuple[str, ...]:
         """The aliases that an environment has here."""
-        return tuple(self._site.registry.aliases_of(env.req_id, env.full_id))
+        return tuple(self._site.registry.aliases_of(env.env_id.ref))
 
     def rows(self, limit: int | None = None, meant: Filter | None = None) -> list[EnvRow]:
         """What is known here, or of that what is `meant`: the newest first, at most `limit` of it.
@@ -545,7 +545,7 @@ class Environments:
 
     def prefixes_of(self, env: ResolvedEnv) -> tuple[Path, ...]:
         """Where an environment was created here."""
-        rows = self._site.registry.prefixes_of(env.req_id, env.full_id)
+        rows = self._site.registry.prefixes_of(env.env_id.ref)
         return tuple(Path(row.path) for row in rows)
 
     def prefix_for(self, name: str) -> Path:

@@ -104,7 +104,9 @@ class Finder:
             try:
                 # Not remembered: most of what is looked at may be somebody else's, and not what is
                 # wanted.
-                envs = self.together(req_id, full_id, platforms, users=users, remember=False)
+                envs = self.together(
+                    FullRef(req_id, full_id), platforms, users=users, remember=False
+                )
             except DamagedObject as error:
                 self._site.progress.note(f"{error}; passed over")
                 continue
@@ -142,14 +144,13 @@ class Finder:
 
     def together(
         self,
-        req_id: str,
-        full_id: str,
+        ref: FullRef,
         platforms: Sequence[str],
         *,
         users: Collection[str] | None = None,
         remember: bool = True,
     ) -> tuple[ResolvedEnv, ...] | None:
-        """What was resolved as `full_id` for all `platforms`, None where any of that is not known.
+        """What was resolved as `ref` for all `platforms`, None where any of that is not known.
 
         With `users`, only what these resolved. What only the store has is remembered here, unless
         told otherwise.
@@ -157,7 +158,7 @@ class Finder:
         envs = []
         for platform in platforms:
             try:
-                env = self._by_id(EnvId(req_id, full_id, platform), remember=remember)
+                env = self._by_id(EnvId(*ref, platform), remember=remember)
             except DamagedRow as error:
                 self._site.progress.note(f"{error}; passed over")
                 return None
@@ -255,7 +256,7 @@ class Finder:
         return tuple(envs)
 
     def _platforms(self, target: FullRef) -> list[str]:
-        platforms = self._registry.platforms(*target)
+        platforms = self._registry.platforms(target)
         store = None if platforms else self._store()
         return _stored(store, target) if store else platforms
 

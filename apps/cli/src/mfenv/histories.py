@@ -69,7 +69,7 @@ def _known(registry: Registry, target: FullRef) -> tuple[ResolvedEnv, ...]:
     try:
         envs = (
             registry.environment(EnvId(*target, platform))
-            for platform in registry.platforms(*target)
+            for platform in registry.platforms(target)
         )
         return tuple(env for env in envs if env)
     except DamagedRow:

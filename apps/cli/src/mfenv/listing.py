@@ -104,7 +104,7 @@ def search(site: Site, text: str) -> SearchResult:
     for held in () if is_alias else _holders(site, text):
         target = held.env_id.ref
         if target not in named:
-            named[target] = tuple(registry.aliases_of(*target))
+            named[target] = tuple(registry.aliases_of(target))
         packages.append((held, named[target]))
     return SearchResult(
         aliases=tuple(aliases),

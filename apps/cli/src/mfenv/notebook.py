@@ -40,7 +40,7 @@ def with_ipykernel(environments: Environments, name: str) -> ResolvedEnv:
     if any(package.name == _KERNEL for package in env.packages):
         return env
     asked = Request(
-        using=f"{env.req_id}:{env.full_id}",
+        using=str(env.env_id.ref),
         platforms=(host,),
         pypi=(_KERNEL,) if env.env_type == "pypi-only" else (),
         conda=() if env.env_type == "pypi-only" else (_KERNEL,),

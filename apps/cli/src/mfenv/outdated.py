@@ -128,7 +128,7 @@ def again(envs: Sequence[ResolvedEnv]) -> Request:
     from mfenv.request import Request
 
     first, platforms = envs[0], tuple(env.platform for env in envs)
-    return Request(same_as=f"{first.req_id}:{first.full_id}", platforms=platforms)
+    return Request(same_as=str(first.env_id.ref), platforms=platforms)
 
 
 def _rows(

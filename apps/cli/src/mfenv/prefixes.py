@@ -106,7 +106,7 @@ class Prefixes:
 
             place = f" --name {name}" if name else "" if own else f" --prefix {quote(str(path))}"
             # By its ids: the name that it was created by may mean another environment by now.
-            again = f"mfenv create {env_id.req_id}:{env_id.full_id}{place} --force"
+            again = f"mfenv create {env_id.ref}{place} --force"
             raise DamagedPrefix(str(path), problems, again)
 
     def remove(self, path: Path) -> Path:

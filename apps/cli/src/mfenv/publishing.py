@@ -159,7 +159,7 @@ class Publisher:
         if not store.default(env.req_id, env.platform):
             store.set_default(env.env_id)
         target = env.env_id.ref
-        for text in self._registry.aliases_of(env.req_id, env.full_id):
+        for text in self._registry.aliases_of(env.env_id.ref):
             alias = parse_ref(text)
             # What is no `Alias` is a name that only this machine knows, such as one of another
             # system.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reqparse import PythonRequirement, Requirement, RequirementSet
 
 __all__ = [
-    "MARKERS",
+    "MARKER_VARIABLES",
     "PythonStatement",
     "beside_python",
     "check_together",
@@ -34,7 +34,7 @@ _MINORS = range(30)
 _PATCHES = range(40)
 _LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
 _MACOS = {"os_name": "posix", "sys_platform": "darwin", "platform_system": "Darwin"}
-MARKERS = {
+MARKER_VARIABLES = {
     "linux-64": {**_LINUX, "platform_machine": "x86_64"},
     "linux-aarch64": {**_LINUX, "platform_machine": "aarch64"},
     "osx-64": {**_MACOS, "platform_machine": "x86_64"},
@@ -163,7 +163,9 @@ def _chosen(marker: str, place: str) -> tuple[str, ...]:
             f"{place}: whether `{marker}` holds depends on the Python that is stated there",
             "leave the marker out, or let it name the platform",
         )
-    return tuple(platform for platform in PLATFORMS if Marker(marker).evaluate(MARKERS[platform]))
+    return tuple(
+        platform for platform in PLATFORMS if Marker(marker).evaluate(MARKER_VARIABLES[platform])
+    )
 
 
 def combine(

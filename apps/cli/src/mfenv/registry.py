@@ -125,10 +125,10 @@ class Registry(Database):
         """The `full_id` of the default environment of a request, by platform."""
         return dict(self.all("select platform, full_id from defaults where req_id=?", (req_id,)))
 
-    def platforms(self, req_id: str, full_id: str) -> list[str]:
+    def platforms(self, ref: FullRef) -> list[str]:
         """The platforms for which one resolved environment is known here."""
         sql = "select platform from environments where req_id=? and full_id=? order by 1"
-        return [row[0] for row in self.all(sql, (req_id, full_id))]
+        return [row[0] for row in self.all(sql, ref)]
 
     def candidates(self, digits: str) -> list[FullRef]:
         """The environments of which either id starts with `digits`."""
@@ -177,18 +177,18 @@ class Registry(Database):
                 unsized=row[14] or 0,
             )
 
-    def forget(self, req_id: str, full_id: str) -> None:
+    def forget(self, ref: FullRef) -> None:
         """Remove an environment with its defaults and aliases; the store keeps what it has."""
         with self.write() as db:
             # Prefixes keep their rows: they are on the disk, and `remove` deletes each with its
             # own.
-            past.take_away(db, "req_id=? and full_id=?", (req_id, full_id))
+            past.take_away(db, "req_id=? and full_id=?", ref)
             for table in ("environments", "defaults", "aliases", "published"):
                 db.execute(
                     f"delete from {table} where req_id=? and full_id=?",  # noqa: S608 - constants
-                    (req_id, full_id),
+                    ref,
                 )
-            contents.drop_unheld(db, [full_id])
+            contents.drop_unheld(db, [ref.full_id])
 
     def use(self, envs: Iterable[ResolvedEnv]) -> None:
         """Say that environments are used, which keeps garbage collection away from them.
@@ -323,14 +323,14 @@ class Registry(Database):
         sql = "select req_id, full_id, alias from aliases order by alias"
         return [(row[2], FullRef(*row[:2])) for row in self._sound(sql, (), _rows.is_target)]
 
-    def aliases_of(self, req_id: str, full_id: str) -> list[str]:
+    def aliases_of(self, ref: FullRef) -> list[str]:
         sql = "select alias from aliases where req_id=? and full_id=? order by 1"
-        return [row[0] for row in self.all(sql, (req_id, full_id))]
+        return [row[0] for row in self.all(sql, ref)]
 
-    def names_of(self, req_id: str, full_id: str) -> list[str]:
+    def names_of(self, ref: FullRef) -> list[str]:
         """The aliases of an environment, and the names of its prefixes."""
-        named = (row.name for row in self.prefixes_of(req_id, full_id) if row.name)
-        return [*self.aliases_of(req_id, full_id), *named]
+        named = (row.name for row in self.prefixes_of(ref) if row.name)
+        return [*self.aliases_of(ref), *named]
 
     def meanings(self, alias: str) -> list[past.Given]:
         """What an alias was given to, the latest first."""
@@ -389,8 +389,8 @@ class Registry(Database):
     def prefix_at(self, path: Path) -> PrefixRow | None:
         return next(self._prefixes("where path=cast(? as text)", (os.fsencode(path),)), None)
 
-    def prefixes_of(self, req_id: str, full_id: str) -> list[PrefixRow]:
-        return list(self._prefixes("where req_id=? and full_id=? order by path", (req_id, full_id)))
+    def prefixes_of(self, ref: FullRef) -> list[PrefixRow]:
+        return list(self._prefixes("where req_id=? and full_id=? order by path", ref))
 
     def prefixes(self) -> list[PrefixRow]:
         return list(self._prefixes("order by path", ()))
@@ -485,7 +485,7 @@ class Registry(Database):
 
 def _damaged(env_id: EnvId, reason: str) -> DamagedRow:
     return DamagedRow(
-        f"the description of `{env_id.req_id}:{env_id.full_id}` for {env_id.platform} in the"
+        f"the description of `{env_id.ref}` for {env_id.platform} in the"
         f" registry is damaged: {reason}",
         "`mfenv cache verify` takes it from the store, if that has it; `mfenv rm --force` forgets"
         " it, and it can be resolved again",

@@ -36,18 +36,18 @@ def remove(site: Site, prefixes: Prefixes, finder: Finder, name: str, *, force: 
                 error.hint = "`mfenv list` shows what is known here"
             raise
         return Removed(prefixes=(prefixes.remove(path),))
-    if not registry.platforms(*target):
+    if not registry.platforms(target):
         raise UnknownEnvironment(
             f"`{name}` is not on this machine", "`mfenv list` shows what is known here"
         )
-    rows = registry.prefixes_of(*target)
+    rows = registry.prefixes_of(target)
     parsed = parse_ref(name)
     # Of an alias without a tag, `names_of` has the whole.
     given = str(parsed) if isinstance(parsed, Alias) else name
-    names = tuple(other for other in registry.names_of(*target) if other != given)
+    names = tuple(other for other in registry.names_of(target) if other != given)
     if names and not force:
         raise StillNamed(name, names)
     removed = tuple(prefixes.remove(Path(row.path)) for row in rows)
     # Last: what is interrupted before that is still known, and can be removed again.
-    registry.forget(*target)
+    registry.forget(target)
     return Removed(prefixes=removed, forgotten=target)

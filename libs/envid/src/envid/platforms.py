@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "LINUX_PLATFORMS",
+    "MACOS_PLATFORMS",
     "PLATFORMS",
     "VIRTUAL_PACKAGES",
     "check_platform",
@@ -21,7 +23,9 @@ __all__ = [
     "virtual_packages",
 ]
 
-PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64")
+LINUX_PLATFORMS = ("linux-64", "linux-aarch64")
+MACOS_PLATFORMS = ("osx-64", "osx-arm64")
+PLATFORMS = (*LINUX_PLATFORMS, *MACOS_PLATFORMS)
 
 VIRTUAL_PACKAGES = MappingProxyType(
     {
@@ -70,6 +74,6 @@ def virtual_packages(platform: str, stated: Iterable[str] = ()) -> tuple[str, ..
     counts. What only another system has is left out, so that a request for several platforms can
     state `__glibc` and `__osx`.
     """
-    foreign = _MACOS_ONLY if platform.startswith("linux-") else _LINUX_ONLY
+    foreign = _MACOS_ONLY if platform in LINUX_PLATFORMS else _LINUX_ONLY
     texts = {text.partition("=")[0]: text for text in (*VIRTUAL_PACKAGES[platform], *stated)}
     return tuple(text for name, text in sorted(texts.items()) if name not in foreign)

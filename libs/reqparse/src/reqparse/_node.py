@@ -66,6 +66,11 @@ class Node:
         raise self.wrong("a list")
 
     @property
+    def each(self) -> list[Node]:
+        """The items of a list; of anything else, which may stand for a list of one, that itself."""
+        return self.items if isinstance(self.value, list) else [self]
+
+    @property
     def table(self) -> dict[str, Node]:
         """The entries of a mapping; none of an empty value. Raises Flaw for anything else."""
         self.taken = True

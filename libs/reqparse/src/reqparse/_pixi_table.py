@@ -13,28 +13,33 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from envid.platforms import LINUX_PLATFORMS, MACOS_PLATFORMS, PLATFORMS
 from reqparse._conda import sys_requirement
 from reqparse._flaw import Flaw
 from reqparse._node import Node
 from reqparse._pixi_feature import CONDA, Layer, take_feature, take_options, take_strategy
 from reqparse._project import normalise
 from reqparse._settings import exclude_newer
-from reqparse.model import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reqparse._project import Project
 
-_LINUX, _OSX = PLATFORMS[:2], PLATFORMS[2:]
-_FAMILIES = {"unix": PLATFORMS, "linux": _LINUX, "osx": _OSX, "macos": _OSX, "win": ()}
+_FAMILIES = {
+    "unix": PLATFORMS,
+    "linux": LINUX_PLATFORMS,
+    "osx": MACOS_PLATFORMS,
+    "macos": MACOS_PLATFORMS,
+    "win": (),
+}
 _SUBDIR = re.compile(r"(?:linux|osx|win|emscripten|wasi|zos|freebsd)-[a-z0-9]+|noarch")
 _SYSTEM: dict[str, tuple[str, tuple[str, ...]]] = {
-    "linux": ("__linux", _LINUX),
-    "libc": ("__glibc", _LINUX),
-    "glibc": ("__glibc", _LINUX),
-    "macos": ("__osx", _OSX),
-    "osx": ("__osx", _OSX),
+    "linux": ("__linux", LINUX_PLATFORMS),
+    "libc": ("__glibc", LINUX_PLATFORMS),
+    "glibc": ("__glibc", LINUX_PLATFORMS),
+    "macos": ("__osx", MACOS_PLATFORMS),
+    "osx": ("__osx", MACOS_PLATFORMS),
     "cuda": ("__cuda", PLATFORMS),
     "archspec": ("__archspec", PLATFORMS),
 }

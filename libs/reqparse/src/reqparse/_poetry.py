@@ -106,7 +106,7 @@ class _Dependencies:
                 requirement = reading.requirements[i]
                 with reading.guard(project.at(node)):
                     # One for each marker that the table has.
-                    made = [self._enriched(requirement, name, entry) for entry in _entries(node)]
+                    made = [self._enriched(requirement, name, entry) for entry in node.each]
                     if len(made) > 1:
                         # At the end, so that the numbers in `places` stay right.
                         reading.requirements.extend(made[1:])
@@ -178,7 +178,7 @@ class _Dependencies:
 
     def _take(self, name: str, node: Node) -> None:
         """Take a dependency: a version, a table, or a list of tables for different markers."""
-        for entry in _entries(node):
+        for entry in node.each:
             with self._project.reading.guard(self._project.at(entry)):
                 requirement = self._requirement(name, entry)
                 shown = f"{name} = {entry.value!r}" if isinstance(entry.value, str) else name
@@ -239,10 +239,6 @@ class _Dependencies:
 def _name(text: str) -> str:
     """The name in an item of an extra, which may be a requirement."""
     return normalise(re.split(r"[\s\[<>=!~(]", text, maxsplit=1)[0])
-
-
-def _entries(node: Node) -> list[Node]:
-    return node.items if isinstance(node.value, list) else [node]
 
 
 def _both(marker: str | None, other: str | None) -> str | None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from envid.platforms import LINUX_PLATFORMS, MACOS_PLATFORMS, PLATFORMS
 from reqparse._flaw import Flaw
-from reqparse.model import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SELECTOR = re.compile(r"\[([^\[\]]*)\]")
 _TOKEN = re.compile(r"\s*(?:([()])|([A-Za-z_][A-Za-z0-9_-]*))")
-_LINUX, _OSX = PLATFORMS[:2], PLATFORMS[2:]
 _NAMES: dict[str, tuple[str, ...]] = {
     **{platform: (platform,) for platform in PLATFORMS},
     "unix": PLATFORMS,
-    "linux": _LINUX,
+    "linux": LINUX_PLATFORMS,
     "linux64": ("linux-64",),
     "aarch64": ("linux-aarch64",),
-    "osx": _OSX,
+    "osx": MACOS_PLATFORMS,
     "osx64": ("osx-64",),
     "arm64": ("osx-arm64",),
     "x86_64": ("linux-64", "osx-64"),

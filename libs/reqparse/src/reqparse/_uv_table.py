@@ -201,7 +201,7 @@ class _Places:
         if node is None or requirement.url or requirement.category != "pypi":
             yield requirement
             return
-        chosen = [entry for entry in _entries(node) if self._is_meant(entry)]
+        chosen = [entry for entry in node.each if self._is_meant(entry)]
         self._chosen += chosen
         # A requirement for each: their markers hold them apart, as in the list itself.
         for entry in chosen:
@@ -221,7 +221,7 @@ class _Places:
         if name in self._sources:
             return self._sources[name]
         node = self._inherited.get(name)
-        if node is None or any(entry.get("workspace").flag for entry in _entries(node)):
+        if node is None or any(entry.get("workspace").flag for entry in node.each):
             return node
         text = f"the source of `{name}` in the root of the workspace is not used: name it here, too"
         self._project.reading.note(self._at(node), text)
@@ -230,9 +230,7 @@ class _Places:
     def _at(self, node: Node) -> Origin:
         """The place of a source; one of the root's has no line here."""
         # By identity: only so is it known of which of the two files a line is.
-        inherited = [
-            entry for held in self._inherited.values() for entry in (held, *_entries(held))
-        ]
+        inherited = [entry for held in self._inherited.values() for entry in (held, *held.each)]
         if any(node is other for other in inherited):
             return Origin(file=self._project.file)
         return self._project.at(node)
@@ -248,7 +246,7 @@ class _Places:
             if not node.taken:
                 self._leave(name, node, "nothing asks for it by its name")
                 continue
-            for entry in _entries(node):
+            for entry in node.each:
                 if not any(entry is chosen for chosen in self._chosen):
                     what = "extra" if entry.opt("extra") else "group"
                     label = f"the {what} `{entry.opt(what)}`"
@@ -311,7 +309,3 @@ class _Places:
             self._project.reading.note(self._project.at(table), text)
         self.members.add(name)
         return made
-
-
-def _entries(node: Node) -> list[Node]:
-    return node.items if isinstance(node.value, list) else [node]

@@ -98,7 +98,7 @@ class Workspace:
             source = sources.get(needed.name or "")
             if source is None or needed.url:
                 continue
-            entries = source.items if isinstance(source.value, list) else [source]
+            entries = source.each
             for entry in entries:
                 # Only who builds that member reads its sources; here it is asked for by name, from
                 # an index.

@@ -149,7 +149,7 @@ def _set(top: _Open, key: Node, node: Node) -> None:
         raise Flaw("a key must be a text", line=key.line)
     name = "" if key.value is None else str(key.value)
     if name == "<<":
-        for merged in node.items if isinstance(node.value, list) else [node]:
+        for merged in node.each:
             for inner, value in merged.table.items():
                 mapping.value.setdefault(inner, value)
             mapping.size += merged.size

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from envid.platforms import PLATFORMS
 from reqparse.origins import Origin, Secret
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ __all__ = [
 ]
 
 Category = Literal["conda", "pypi", "npconda", "sys"]
-
-PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64")
-"""The conda subdirs that a selector in a comment can choose among."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,7 +177,7 @@ def _edges(place: Place, node: Node) -> Iterator[LockedEdge]:
             extras.setdefault(pypi_edge(text).name, []).append(canonicalize_name(extra))
     for name, stated in node.get("dependencies").table.items():
         wanted = canonicalize_name(name)
-        for edge in stated.items if isinstance(stated.value, list) else [stated]:
+        for edge in stated.each:
             if not isinstance(edge.value, dict):
                 yield LockedEdge(name=wanted, specifier=edge.text, origin=place.at(edge))
                 continue

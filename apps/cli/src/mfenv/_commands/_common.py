@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -340,6 +341,11 @@ def say(text: str) -> None:
     """Tell the user something that is not data."""
     if not current_host().quiet:
         output.say(text)
+
+
+def shown_time(at: float) -> str:
+    """A POSIX time as RFC 3339 writes it, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def title(env: ResolvedEnv) -> str:

@@ -49,7 +49,7 @@ def tell(
         difference = {"changes": listed} if outcome.before else {}
         print_descriptions(outcome.envs, notes=list(outcome.notes), **difference, **(more or {}))
     else:
-        click.echo(f"{outcome.envs[0].req_id}:{outcome.envs[0].full_id}")
+        click.echo(str(outcome.envs[0].env_id.ref))
 
 
 def _state(outcome: Resolved, env: ResolvedEnv, done: str) -> str:

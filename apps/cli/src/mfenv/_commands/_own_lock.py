@@ -77,7 +77,7 @@ def _make_known(
 
 
 def _ids(envs: Sequence[ResolvedEnv]) -> str:
-    return f"{envs[0].req_id}:{envs[0].full_id}"
+    return str(envs[0].env_id.ref)
 
 
 def _check(file: Path, given: Mapping[str, Any]) -> None:

@@ -73,9 +73,8 @@ def create(
         if notebook:
             from mfenv.notebook import with_ipykernel
 
-            if not isinstance(chosen, str):
-                chosen = f"{chosen.req_id}:{chosen.full_id}"
-            chosen = with_ipykernel(environments, chosen)
+            ref = chosen if isinstance(chosen, str) else str(chosen.env_id.ref)
+            chosen = with_ipykernel(environments, ref)
         created = environments.create(
             chosen, as_name=name, prefix=prefix, force=force, exist_ok=exist_ok
         )

@@ -85,7 +85,7 @@ def _report(garbage: Garbage, *, dry_run: bool, as_json: bool) -> None:
     for prefix in garbage.prefixes:
         say(f"{word} {prefix}")
     for env_id in garbage.environments:
-        name = f"{env_id.req_id}:{env_id.full_id} {env_id.platform}"
+        name = f"{env_id.ref} {env_id.platform}"
         say(f"{'would forget' if dry_run else 'forgot'} {name}")
     archives = sum(item.kind == "archive" for item in held)
     counts = (

@@ -40,4 +40,4 @@ def get(env: str, platforms: tuple[str, ...], default: bool, as_json: bool) -> N
     if as_json:
         print_descriptions(envs)
     else:
-        click.echo(f"{envs[0].req_id}:{envs[0].full_id}")
+        click.echo(str(envs[0].env_id.ref))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ from mfenv._commands._common import (
     local_only_option,
     open_environments,
     print_json,
+    shown_time,
 )
 from mfenv._layout import table
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mfenv.changes import Change
     from mfenv.histories import Meaning
 
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _EXAMPLES = """\b
 Examples:
   mfenv history team/etl
@@ -52,7 +51,7 @@ def history(alias: str, as_json: bool) -> None:
         return
     rows = []
     for meaning in meant:
-        given = time.strftime(_TIME, time.gmtime(meaning.at)) if meaning.at is not None else "?"
+        given = shown_time(meaning.at) if meaning.at is not None else "?"
         target = (
             ":".join(part[:12] for part in meaning.target) if meaning.target else "(taken away)"
         )
@@ -84,7 +83,7 @@ def _plain(meaning: Meaning) -> dict[str, object]:
         "req_id": meaning.target and meaning.target.req_id,
         "full_id": meaning.target and meaning.target.full_id,
         "back": meaning.back,
-        "given_at": None if at is None else time.strftime(_TIME, time.gmtime(at)),
+        "given_at": None if at is None else shown_time(at),
         "given_by": meaning.by,
         "changes": meaning.changes
         and {

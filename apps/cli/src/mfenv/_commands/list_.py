@@ -16,6 +16,7 @@ from mfenv._commands._common import (
     platform_option,
     print_json,
     say,
+    shown_time,
 )
 from mfenv._layout import table
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mfenv.rows import EnvRow
 
 _SHOWN = 50
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 _EXAMPLES = """\b
@@ -133,7 +133,7 @@ def _plain(row: EnvRow) -> dict[str, Any]:
         "unsized": row.unsized,
         "resolved_at": row.resolved_at,
         "resolved_by": row.resolved_by,
-        "used_at": time.strftime(_TIME, time.gmtime(row.used_at)),
+        "used_at": shown_time(row.used_at),
         "default": row.is_default,
         "aliases": list(row.aliases),
         "prefixes": list(row.prefixes),
@@ -144,7 +144,7 @@ def _list_shared(start: str, limit: int | None, *, as_json: bool) -> None:
     with open_environments() as environments:
         aliases = environments.shared_aliases(start)
     newest = sorted(aliases, key=lambda entry: entry[1], reverse=True)[:limit]
-    rows = [(str(alias), time.strftime(_TIME, time.gmtime(given))) for alias, given in newest]
+    rows = [(str(alias), shown_time(given)) for alias, given in newest]
     if as_json:
         print_json({"aliases": [{"alias": alias, "given_at": given} for alias, given in rows]})
     else:

@@ -204,7 +204,7 @@ def _tell(path: Path, outcome: LockOutcome, *, as_json: bool) -> None:
         print_json({"file": str(path), "written": outcome.written, **_data(outcome, changed)})
         return
     for done in outcome.environments:
-        click.echo(f"{done.name} {done.envs[0].req_id}:{done.envs[0].full_id}")
+        click.echo(f"{done.name} {done.envs[0].env_id.ref}")
 
 
 def _tell_environment(done: Relocked, changed: Mapping[str, Sequence[Change]]) -> None:

@@ -60,7 +60,7 @@ def _describe(env: ResolvedEnv, aliases: Sequence[str]) -> None:
 
     spec, usual = env.spec, Options().to_dict()
     rows = [
-        ("environment", f"{env.req_id}:{env.full_id}"),
+        ("environment", str(env.env_id.ref)),
         ("platform", f"{env.platform} (of {', '.join(env.co_resolved)})"),
         ("type", env.env_type),
         ("python", f"{env.python} from {spec.options.python_provider}"),

@@ -83,7 +83,7 @@ def _wrong(row: PrefixRow, prefixes: Prefixes) -> Iterator[Finding]:
         hint = f"{forget} forgets it" if path.parent.is_dir() else "is its disk not mounted?"
         yield warning(f"`{path}` was created, and is gone", hint)
     elif read_marker(path) != row.env_id:
-        again = f"`mfenv create {row.env_id.req_id}:{row.env_id.full_id}"
+        again = f"`mfenv create {row.env_id.ref}"
         place = f"--name {row.name}" if row.name else f"--prefix {path}"
         yield failure(
             f"`{path}` is not the environment that was created there", f"{again} {place} --force`"

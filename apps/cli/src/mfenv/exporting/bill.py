@@ -82,7 +82,7 @@ def _key(package: Package) -> str:
 def serial(envs: Sequence[ResolvedEnv]) -> UUID:
     """A UUID that hangs on nothing but which environments these are."""
     platforms = ",".join(env.platform for env in envs)
-    return uuid5(NAMESPACE_URL, f"mfenv:{envs[0].req_id}:{envs[0].full_id}:{platforms}")
+    return uuid5(NAMESPACE_URL, f"mfenv:{envs[0].env_id.ref}:{platforms}")
 
 
 def moment(envs: Sequence[ResolvedEnv]) -> datetime:

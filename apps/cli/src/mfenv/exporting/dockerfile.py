@@ -71,7 +71,7 @@ def write(envs: Sequence[ResolvedEnv]) -> Exported:
         heading="\n".join(heading(envs)),
         machine=_MACHINES[env.platform],
         image=f"python:{_python(env)}-slim-{_debian(env)}",
-        env=f"{env.req_id}:{env.full_id}",
+        env=str(env.env_id.ref),
     )
     notes = [*what_systems_need(envs, _FORM)]
     if env.spec.options.python_provider == "conda":

@@ -59,7 +59,7 @@ def marker_for(platforms: Collection[str], among: Collection[str]) -> str | None
 
 def heading(envs: Sequence[ResolvedEnv]) -> Iterator[str]:
     """Comments that say which environment a file is of."""
-    yield f"# {envs[0].req_id}:{envs[0].full_id}"
+    yield f"# {envs[0].env_id.ref}"
     for env in envs:
         yield f"# {env.platform}: Python {env.python}"
 

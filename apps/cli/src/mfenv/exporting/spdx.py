@@ -53,7 +53,7 @@ def write(envs: Sequence[ResolvedEnv], licences: Mapping[Package, str]) -> Expor
         creation_info=CreationInfo(
             spdx_version="SPDX-2.3",
             spdx_id=_DOCUMENT,
-            name=f"{envs[0].req_id}:{envs[0].full_id}",
+            name=str(envs[0].env_id.ref),
             document_namespace=f"urn:uuid:{serial(envs)}",
             creators=[Actor(ActorType.TOOL, "mfenv")],
             created=moment(envs),
@@ -114,7 +114,7 @@ def _environment(env: ResolvedEnv) -> Any:
 
     return SpdxPackage(
         spdx_id=_root(env),
-        name=f"{env.req_id}:{env.full_id}",
+        name=str(env.env_id.ref),
         version=env.full_id,
         download_location=SpdxNoAssertion(),
         files_analyzed=False,

@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from mfenv.python_statements import MARKERS
+from mfenv.python_statements import MARKER_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -141,7 +141,9 @@ class UvFacts:
         allowed = SpecifierSet(pythons)
         parts = [holds_for(marker, self.pythons, extra) for marker in markers]
         group = tuple(allowed.contains(f"{version}.0") for version in self.pythons)
-        return tuple(all(holds) for holds in zip(*parts, group * (len(MARKERS) + 1), strict=True))
+        return tuple(
+            all(holds) for holds in zip(*parts, group * (len(MARKER_VARIABLES) + 1), strict=True)
+        )
 
 
 def holds_for(marker: str, pythons: Iterable[str], extra: str = "") -> tuple[bool, ...]:
@@ -149,7 +151,7 @@ def holds_for(marker: str, pythons: Iterable[str], extra: str = "") -> tuple[boo
     parsed = Marker(marker)
     return tuple(
         parsed.evaluate({**place, **_python(version), "extra": extra})
-        for place in (*MARKERS.values(), {**_WINDOWS, "platform_machine": "AMD64"})
+        for place in (*MARKER_VARIABLES.values(), {**_WINDOWS, "platform_machine": "AMD64"})
         for version in pythons
     )
 

@@ -79,7 +79,7 @@ def _details(seen: SeenEnvironment) -> Html:
         if value != usual[name]
     ]
     rows = [
-        ("id", element("span", f"{env.req_id}:{env.full_id}", class_="id")),
+        ("id", element("span", str(env.env_id.ref), class_="id")),
         ("known as", " ".join(seen.aliases)),
         ("resolved", f"{env.resolved_at} by {env.resolved_by}"),
         (

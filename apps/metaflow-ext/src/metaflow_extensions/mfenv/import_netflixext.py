@@ -74,7 +74,7 @@ def import_netflixext(
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         for env in imported:
-            click.echo(f"{env.old} {env.envs[0].req_id}:{env.envs[0].full_id}")
+            click.echo(f"{env.old} {env.envs[0].env_id.ref}")
     for lost in skipped:
         click.echo(f"not taken over: {lost.what}: {lost.reason}", err=True)
     return 1 if skipped and not imported else 0

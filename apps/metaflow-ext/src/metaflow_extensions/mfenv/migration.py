@@ -116,7 +116,7 @@ def import_all(
             try:
                 parse_alias(alias)
                 if not dry_run:
-                    environments.alias(f"{envs[0].req_id}:{envs[0].full_id}", alias)
+                    environments.alias(str(envs[0].env_id.ref), alias)
                 given.append(alias)
             except (EnvidError, MfenvError, PkgcacheError) as error:
                 yield Skipped(what=alias, reason=str(error))

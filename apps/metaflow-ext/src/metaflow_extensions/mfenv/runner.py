@@ -65,7 +65,7 @@ class MetaflowResolvedEnvironment:
         self._description = description
 
     def __repr__(self) -> str:
-        return f"MetaflowResolvedEnvironment({':'.join(self.env_id[:2])}@{self.env_id[2]})"
+        return "MetaflowResolvedEnvironment({}:{}@{})".format(*self.env_id)
 
     @property
     def env_id(self) -> EnvID:
