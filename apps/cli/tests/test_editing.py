@@ -320,6 +320,70 @@ def test_what_pixi_and_scripts_do_not_take(
     assert path.read_bytes() == text.encode()
 
 
+PROJECT = '[project]\nname = "x"\nversion = "1"\n'
+DOTTED = 'project.name = "x"\nproject.version = "1"\n'
+INLINE = 'project = {name = "x", version = "1"'
+PIXI_TOO = f'{PROJECT}[tool.pixi.workspace]\nchannels = []\nplatforms = ["linux-64"]\n'
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("text", "where", "after"),
+    [
+        (INLINE + "}\n", Where(), INLINE + ', dependencies = ["six"]}\n'),
+        (
+            INLINE + "}\n",
+            Where(extra="a"),
+            INLINE + ', optional-dependencies = {a = ["six"]}}\n',
+        ),
+        (
+            PROJECT + "optional-dependencies.b = []\n",
+            Where(extra="a"),
+            PROJECT + 'optional-dependencies.b = []\noptional-dependencies.a = ["six"]\n',
+        ),
+        (PROJECT, Where(), PROJECT + 'dependencies = ["six"]\n'),
+        (PROJECT, Where(group="a"), PROJECT + '\n[dependency-groups]\na = ["six"]\n'),
+        (
+            PROJECT + "\n[tool.y]\nb = 1\n",
+            Where(extra="a"),
+            PROJECT + '\n[project.optional-dependencies]\na = ["six"]\n[tool.y]\nb = 1\n',
+        ),
+        (
+            DOTTED,
+            Where(),
+            'project.name = "x"\nproject.dependencies = ["six"]\nproject.version = "1"\n',
+        ),
+        (PIXI_TOO, Where(conda=True), PIXI_TOO + '\n[tool.pixi.dependencies]\nsix = "*"\n'),
+    ],
+)
+def test_a_new_list_leaves_all_else_as_it_was(
+    tmp_path: Path, text: str, where: Where, after: str, end: str
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(text.replace("\n", end).encode())
+    edit(path, "add", ["six"], where, no_url).write()
+    assert path.read_bytes().decode() == after.replace("\n", end)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (DOTTED + 'project.dependencies = ["six"]\n', Where(extra="a")),
+        (DOTTED, Where(extra="a")),
+        (DOTTED + 'dependency-groups.b = ["six"]\n', Where(extra="a")),
+        ('dependency-groups.b = ["six"]\n' + DOTTED + "tool.z.y = 1\n", Where(extra="a")),
+    ],
+)
+def test_a_new_list_that_would_take_what_follows_it_is_not_begun(
+    tmp_path: Path, text: str, where: Where
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidRequest, match="this list cannot be begun"):
+        edit(path, "add", ["six"], where, no_url)
+    assert path.read_text() == text
+
+
 def test_a_script_without_a_list_gets_one(tmp_path: Path) -> None:
     path = tmp_path / "job.py"
     path.write_text('# /// script\n# requires-python = ">=3.9"\n# ///\n')

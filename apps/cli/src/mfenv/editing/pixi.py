@@ -62,8 +62,9 @@ class PixiTable:
     def append(self, text: str) -> str:
         name, value = self._entry(text)
         if self._is_new:
-            newline = "" if self._text.endswith("\n") or not self._text else "\n"
-            return f"{self._text}{newline}\n[{self._name}]\n{name} = {value}\n"
+            end = "\r\n" if self._text.partition("\n")[0].endswith("\r") else "\n"
+            newline = "" if self._text.endswith("\n") or not self._text else end
+            return f"{self._text}{newline}{end}[{self._name}]{end}{name} = {value}{end}"
         last = max((entry.at for entry in self.listed), default=self._start - 1)
         line = self._lines[last]
         indent = line[: len(line) - len(line.lstrip())]

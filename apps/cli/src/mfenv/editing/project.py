@@ -53,12 +53,23 @@ class ProjectArray:
         if not isinstance(array, tomlkit.items.Array):
             raise InvalidRequest(f"{file}: `{key}` is no list", "write it as a list first")
         self._array = array.as_string()
+        said = document.unwrap()
         # Written with a mark in place of the array: so what stands around it is kept to the letter.
         table[key] = _HERE
         self._before, mark, self._after = tomlkit.dumps(document).partition(json.dumps(_HERE))
-        # Where that does not give back the text that was read, an edit would change more of it.
-        if not mark or not (self.is_new or self._with(self._array) == text):
-            raise InvalidRequest(f"{file}: this list cannot be edited", "edit it by hand")
+        if self.is_new:
+            # What follows a new table may have become a part of it.
+            around = _inserted(text, self._before, self._after)
+            self._before, self._after = around or ("", "")
+            kept = around and tomlkit.parse(self._with(self._array)).unwrap() == said
+        else:
+            # Where that does not give back the text that was read, an edit would change more of it.
+            kept = self._with(self._array) == text
+        if not mark or not kept:
+            raise InvalidRequest(
+                f"{file}: this list cannot be {'begun' if self.is_new else 'edited'}",
+                "write it by hand, empty" if self.is_new else "edit it by hand",
+            )
         self.listed = list(self._listed(array.unwrap(), file))
 
     def _listed(self, values: list[Any], file: str) -> Iterator[Listed]:
@@ -93,6 +104,21 @@ class ProjectArray:
         return f"{self._before}{array}{self._after}"
 
 
+def _inserted(text: str, before: str, after: str) -> tuple[str, str] | None:
+    """What stands around a new list, with lines that end as those of the text do.
+
+    None where more has changed than that something was put in.
+    """
+    pairs = enumerate(zip(text, before, strict=False))
+    same = next((at for at, (old, new) in pairs if old != new), min(len(text), len(before)))
+    rest = text[same:]
+    if not after.endswith(rest):
+        return None
+    put = after[: len(after) - len(rest)]
+    end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
+    return before[:same] + before[same:].replace("\n", end), put.replace("\n", end) + rest
+
+
 def _quoted(text: str) -> str:
     # JSON's strings are TOML's, too.
     return json.dumps(text, ensure_ascii=False)
@@ -119,6 +145,8 @@ def _table(
             )
         if extra is None:
             return document["project"], key
-        table = document["project"].setdefault(key, tomlkit.table())
+        inline = isinstance(document["project"], tomlkit.items.InlineTable)
+        new = tomlkit.inline_table() if inline else tomlkit.table()
+        table = document["project"].setdefault(key, new)
     name = canonicalize_name(str(group if group is not None else extra))
     return table, next((key for key in table if canonicalize_name(key) == name), name)
