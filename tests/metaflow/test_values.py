@@ -49,6 +49,8 @@ def test_a_branch_of_a_repository_is_asked_for_as_metaflow_does(pad: Pad, tmp_pa
         ('conda:libraries={"numpy": "14.0.1."}', "`libraries`: `numpy`: `14.0.1.`"),
         ("conda:python=3.10", "`python`: is the number 3.1"),
         ("conda:channels=far", "`channels`: is a text, not a list"),
+        # To Metaflow's own words, stars are marks of what is bold.
+        ('pypi:packages={"click": ">=8.*"}', "`packages`: `click`: `click >=8.*` is not"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line_that_says_where_it_is(
@@ -58,6 +60,16 @@ def test_what_cannot_be_meant_is_one_line_that_says_where_it_is(
     assert ran.status == 1
     assert f"--with {words.partition(':')[0]}: {said}" in ran.out
     assert "hint: write" in ran.out
+    assert "Traceback" not in ran.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["nowhere/x.json", "."])
+def test_an_answer_that_cannot_be_written_is_one_line(pad: Pad, place: str) -> None:
+    ran = pad.run("bare", command=f"environment show --output {place}")
+    assert ran.status == 1
+    assert f"Environment error: cannot write `{place}`: " in " ".join(ran.out.split())
+    assert "hint: name a file" in ran.out
     assert "Traceback" not in ran.out
 
 

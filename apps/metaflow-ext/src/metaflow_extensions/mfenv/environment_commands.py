@@ -16,6 +16,7 @@ from metaflow_extensions.mfenv.bridge import call
 from metaflow_extensions.mfenv.collect import lock_place, statements_of
 from metaflow_extensions.mfenv.command_records import FlowLock, FlowResolve, FlowShow
 from metaflow_extensions.mfenv.conda_environment import say
+from metaflow_extensions.mfenv.failures import EnvironmentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,9 @@ def resolve(
             state = "resolved" if step.newly_resolved else "known already"
             count = len(step.env["packages"])
             ids = f"{step.req_id}:{step.full_id}"
-            obj.echo_always(f"{name} {ids} {platform}, {count} packages, {state}", err=False)
+            obj.echo_always(
+                f"{name} {ids} {platform}, {count} packages, {state}", err=False, no_bold=True
+            )
         if not by_platform:
             obj.echo(f"{name} needs nothing resolved")
     _write(by_step, output)
@@ -106,10 +109,12 @@ def lock(
     for name, step in done.steps.items():
         state = "resolved" if step.resolved else "as it was locked"
         ids = f"{step.req_id}:{step.full_id}"
-        obj.echo_always(f"{name} {ids} {' '.join(step.platforms)}, {state}", err=False)
+        obj.echo_always(
+            f"{name} {ids} {' '.join(step.platforms)}, {state}", err=False, no_bold=True
+        )
         for platform, changes in step.changes.items():
             for change in changes:
-                obj.echo(f"  {platform}: {change}")
+                obj.echo(f"  {platform}: {change}", no_bold=True)
     for name in done.removed:
         obj.echo(f"{name} is no more in {place.file}")
     if not check:
@@ -127,7 +132,7 @@ def show(obj: State, steps: tuple[str, ...], local_only: bool, output: str | Non
         say,
     )
     for name, step in by_step.items():
-        obj.echo_always(f"{name} {_state(step)}", err=False)
+        obj.echo_always(f"{name} {_state(step)}", err=False, no_bold=True)
     _write(by_step, output)
 
 
@@ -163,4 +168,10 @@ def _statements(obj: State, names: tuple[str, ...]) -> tuple[StepStatements, ...
 def _write(by_step: object, output: str | None) -> None:
     if output:
         text = encoding.write(by_step, indent=2)
-        Path(output).write_text(f"{text}\n", encoding="utf-8")
+        try:
+            Path(output).write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            hint = "name a file that can be written with --output"
+            raise EnvironmentFailed(
+                f"cannot write `{output}`: {error.strerror}\nhint: {hint}"
+            ) from None
