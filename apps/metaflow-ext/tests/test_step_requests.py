@@ -239,6 +239,33 @@ def test_a_step_is_resolved_for_where_it_runs(asking: Asking) -> None:
     assert away.request == asking().request
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [said("named_env")],
+        [said("named_env", name="")],
+        [said("named_env", pathspec=" ")],
+        [said("named_env", disabled=False)],
+        [said("named_env", fetch_at_exec=True)],
+        [said("named_env", "flow")],
+        [said("named_env", name=""), said("named_env", "flow", name="a:v1")],
+        [said("conda", name="")],
+    ],
+)
+def test_an_environment_that_is_not_named_is_no_other_one(
+    asking: Asking, statements: list[Statement]
+) -> None:
+    with pytest.raises(InvalidRequest, match="names no environment"):
+        asking(*statements)
+
+
+def test_a_step_may_say_more_of_the_environment_that_its_flow_names(asking: Asking) -> None:
+    named = said("named_env", "flow", name="a:v1")
+    assert asking(said("named_env"), named).request == asking(named).request
+    assert asking(said("named_env", fetch_at_exec=True), named).at_exec == "a:v1"
+    assert asking(said("named_env", disabled=True)).request is None
+
+
 def test_a_named_environment_is_where_a_step_starts_from(asking: Asking) -> None:
     asking.environ = {"TEAM": "us"}
     own = said("named_env", name="@{TEAM}/web:v1")
@@ -277,11 +304,6 @@ def test_a_name_to_look_up_in_tasks_is_left_as_it_is(asking: Asking) -> None:
 def test_nothing_is_added_to_what_a_task_looks_up(asking: Asking, other: Statement) -> None:
     with pytest.raises(Contradiction, match=f"@named_env of the step.*{other.place}"):
         asking(said("named_env", name="web", fetch_at_exec=True), other)
-
-
-def test_looking_up_needs_a_name(asking: Asking) -> None:
-    with pytest.raises(InvalidRequest, match="no environment is named"):
-        asking(said("named_env", fetch_at_exec=True))
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def step_request(
         lock = lock._replace(sys=tuple(requirement.text for requirement in virtual))
         return _asked_for(asked, lock, notes, pins=pins, gpu=gpu)
     named = _named(statements)
+    _check_names(statements, named)
     if at_exec := _at_exec(statements, named):
         return StepRequest(step=asked.step, at_exec=at_exec, notes=notes)
     requirements = [
@@ -194,6 +195,19 @@ def _named(statements: Sequence[StatementReading]) -> _Placed | None:
     return None
 
 
+def _check_names(statements: Iterable[StatementReading], named: _Placed | None) -> None:
+    """Raise `InvalidRequest` where an environment is meant, and none is named.
+
+    A name may come from a variable that is not set; no other environment is what was meant then.
+    """
+    for kind, _, place, arguments in statements:
+        empty = any(
+            text is not None and not text.strip() for text in (arguments.name, arguments.pathspec)
+        )
+        if empty or (kind == "named_env" and not named):
+            raise InvalidRequest(f"{place} names no environment", "add `name=` or `pathspec=`")
+
+
 def _names(arguments: Arguments) -> list[str]:
     names = [arguments.name] if arguments.name else []
     return names + ([f"step:{arguments.pathspec}"] if arguments.pathspec else [])
@@ -201,13 +215,9 @@ def _names(arguments: Arguments) -> list[str]:
 
 def _at_exec(statements: Sequence[StatementReading], named: _Placed | None) -> str | None:
     flag = _nearest(statements, "fetch_at_exec", lambda arguments: arguments.fetch_at_exec)
-    if not flag or not flag[0]:
+    if not flag or not flag[0] or not named:
         return None
     place = flag[1]
-    if not named:
-        raise InvalidRequest(
-            f"{place} has `fetch_at_exec`, and no environment is named", "add `name=`"
-        )
     for reading in statements:
         # What is looked up in the task is not known before: nothing can be added to it.
         for key in reading.arguments.given():
