@@ -121,11 +121,11 @@ def test_every_field_of_a_request_has_a_row() -> None:
 
 
 def test_every_field_of_what_a_file_says_has_a_row() -> None:
-    # The python, the lock files and the notes of a file have rows of their own; how it was made is
-    # said in comments.
+    # The python, the lock files, the notes and what is dynamic of a file have rows of their own; how
+    # it was made is said in comments.
     known = {one.name for one in fields(RequirementSet)}
     known -= {"notes", "packages", "places", "python", "requirements", "sources", "no_defaults"}
-    known -= {"lock", "compiled"}
+    known -= {"lock", "compiled", "dynamic"}
     # What is said in the text, where it stands, and what is no statement.
     parts = {"category", "name", "extras", "specifier", "build", "url", "marker", "path"}
     parts |= {"origin", "original", "secret"}

@@ -33,6 +33,11 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     found.close()
 
 
+def test_a_home_says_that_it_is_one(registry: Registry, tmp_path: Path) -> None:
+    registry.aliases()
+    assert (tmp_path / ".mfenv-home").exists()
+
+
 def test_gives_back_what_was_added(registry: Registry) -> None:
     env = resolved("a", "b")
     registry.add([env], default=True)

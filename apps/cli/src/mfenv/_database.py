@@ -132,6 +132,11 @@ class Database:
         if reason := _unwritable(self.path):
             return self._refuse(reason)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            from resolvers.content import CACHE_SIGN
+
+            # Where it lies in a project, it is none of its sources.
+            (self.path.parent / CACHE_SIGN).touch()
         db = _opened(self.path)
         try:
             if self._version(db) < len(self.schemas):

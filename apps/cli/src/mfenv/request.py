@@ -345,6 +345,10 @@ def platforms_of(
     return tuple(sorted({check_platform(platform) for platform in asked}))
 
 
+_DYNAMIC = "`dependencies` is dynamic: only a build tells what it is"
+_BUILD = "ask for the project itself, which is built then, as by `--pypi .`"
+
+
 def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSet]:
     from reqparse import (
         Origin,
@@ -374,6 +378,8 @@ def _read(request: Request, fetch: Callable[[str], bytes]) -> list[RequirementSe
                 extras=chosen[1],
             )
             _check_no_lock(path, file)
+            if file.dynamic:
+                problems.append(Problem(file.dynamic, _DYNAMIC, _BUILD))
             # A project is not asked for by its name; an environment's says how it was called.
             named = not str(path).endswith((".toml", ".py"))
             sets.append(file if named else replace(file, name=None))

@@ -102,6 +102,8 @@ class RequirementSet:
     platforms: tuple[str, ...] = ()
     """The conda subdirs the file asks for; empty where it does not say."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    dynamic: Origin | None = field(default=None, compare=False)
+    """Where a project says that only a build tells its dependencies (PEP 621)."""
     no_defaults: bool = False
     """conda's default channels are not to be added, by the channel `nodefaults`."""
     no_index: bool = False

@@ -173,6 +173,9 @@ class _Pep621:
             return
         text = f"`{node.text}` is dynamic: only a build tells it"
         self._project.reading.note(self._project.at(node), text)
+        # What pixi's tables ask for is not all of it either, but it is what pixi itself takes.
+        if node.text == _FIXED and not tool.get("pixi").table:
+            self._project.reading.facts["dynamic"] = self._project.at(node)
 
     def _offer_extras(self) -> None:
         optional = self._table.get("optional-dependencies").table

@@ -11,6 +11,7 @@ import shutil
 import tarfile
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from resolvers._index import index_settings
 from resolvers._story import Story
 from resolvers._warnings import build_warnings
 from resolvers._wheel_needs import compiled, needs, with_tags
-from resolvers.content import IGNORED, content_digest
+from resolvers.content import CACHE_SIGN, content_digest, holds_no_source
 from resolvers.errors import BuildFailed, ResolveError
 from resolvers.pythons import minor
 from resolvers.request import Artifact
@@ -31,7 +32,6 @@ from resolvers.targets import Target, needed_glibc, own_glibc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from envid.packages import BuiltFrom
     from envid.spec import EnvSpec
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from resolvers.request import ResolveContext
 
 __all__ = ["ANY", "Builder", "checkout", "copy_tree", "source_key"]
-
-_LEFT_BEHIND = IGNORED - {".git", ".hg", ".svn"}
 
 ANY = "any"
 """The platform in the key of a wheel without compiled code."""
@@ -91,6 +89,8 @@ class Builder:
             source_key(source, self._python.series, platform) for platform in (ANY, host_platform())
         ]
         self._root.mkdir(parents=True, exist_ok=True)
+        # It may lie in the source, which is copied into it.
+        (self._context.cache_dir / CACHE_SIGN).touch()
         # Only the build tells whether the wheel is pure, so that both keys share a lock.
         with self._alone(keys[0], name):
             known = self._known(keys)
@@ -249,8 +249,18 @@ def copy_tree(tree: Path, digest: str, into: Path) -> Path:
     Its history comes along, as some backends take the version from there. Raises `BuildFailed`
     if the directory does not have the content digest.
     """
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        paths = [Path(folder, name) for name in names]
+        top = Path(folder) == tree
+        return [
+            path.name
+            for path in paths
+            if path.is_dir() and not path.is_symlink() and holds_no_source(path, top=top)
+        ]
+
     target = into / tree.name
-    shutil.copytree(tree, target, symlinks=True, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+    shutil.copytree(tree, target, symlinks=True, ignore=left_out)
     if content_digest(target) != digest:
         raise BuildFailed(
             tree.name, "the directory has changed since the request was read", hint="try again"

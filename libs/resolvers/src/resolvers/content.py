@@ -10,26 +10,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["IGNORED", "content_digest", "file_digest"]
+__all__ = ["CACHE_SIGN", "HISTORIES", "content_digest", "file_digest", "holds_no_source"]
 
-IGNORED = frozenset(
+HISTORIES = frozenset({".git", ".hg", ".svn"})
+"""Directories with the history of a source, which is not what it is now."""
+
+_CACHES = frozenset(
     {
-        ".git",
-        ".hg",
         ".mypy_cache",
         ".nox",
+        ".pixi",
         ".pytest_cache",
         ".ruff_cache",
-        ".svn",
         ".tox",
         ".venv",
         "__pycache__",
-        "build",
-        "dist",
         "node_modules",
     }
 )
-"""Directories that hold no source: histories, caches, and what builds leave behind."""
+_BUILT = frozenset({"build", "dist"})
+CACHE_SIGN = ".mfenv-home"
+"""A file by which a directory says that it is kept by mfenv."""
+# By which others say what they are: PEP 405, conda, https://bford.info/cachedir/, and ours.
+_SIGNS = ("pyvenv.cfg", "conda-meta/history", "CACHEDIR.TAG", ".mfenv.json", CACHE_SIGN)
 
 _CHUNK = 1 << 20
 
@@ -38,8 +41,8 @@ def content_digest(path: Path) -> str:
     """SHA-256, 64 hex digits, of a file's bytes or of a directory's sources.
 
     Of a directory it takes the relative path, kind, executable bit and bytes of every file, in
-    order, and the targets of links, which are not followed. `IGNORED` directories and `*.egg-info`
-    are left out. Raises `OSError` for what cannot be read.
+    order, and the targets of links, which are not followed. `HISTORIES`, directories that
+    `holds_no_source` tells, and `*.egg-info` are left out. Raises `OSError` for what cannot be read.
     """
     if not path.is_dir():
         return _digest_of(path)
@@ -61,10 +64,24 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
         for entry in entries:
             name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if entry.name not in IGNORED and not entry.name.endswith(".egg-info"):
+                if not (
+                    entry.name in HISTORIES
+                    or entry.name.endswith(".egg-info")
+                    or holds_no_source(Path(entry.path), top=not prefix)
+                ):
                     yield from _files(Path(entry.path), f"{name}/")
             elif not entry.name.endswith(".pyc"):
                 yield name, Path(entry.path)
+
+
+def holds_no_source(folder: Path, *, top: bool) -> bool:
+    """Whether a directory of a source is a cache, an environment, or what a build left behind.
+
+    `top` says that it lies at the top, where builds leave theirs; a package may be called so, too.
+    """
+    if top and folder.name in _BUILT:
+        return not (folder / "__init__.py").exists()
+    return folder.name in _CACHES or any((folder / sign).exists() for sign in _SIGNS)
 
 
 def file_digest(path: Path, kind: str) -> str | None:
