@@ -196,6 +196,23 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("store", "file:///srv/\udcff"),
+        ("index_url", "https://host/\udcff"),
+        ("find_links", "links\udcff"),
+        ("use_remote_latest", "ada\udcff"),
+    ],
+)
+def test_bytes_that_are_no_text_are_paths_alone(tmp_path: Path, name: str, value: str) -> None:
+    variable = f"MFENV_{name.upper()}"
+    with pytest.raises(InvalidSetting, match=f"{variable}: holds bytes that are no text"):
+        Settings.load(environ={variable: value}, directory=tmp_path)
+    known = Settings.load(environ={"MFENV_HOME": "/srv/\udcff"}, directory=tmp_path)
+    assert str(known.home_path) == "/srv/\udcff"
+
+
 def test_every_setting_that_can_be_wrong_is_checked() -> None:
     free = {"home", "pypi_names"}  # any text is a path
     assert set(WRONG) == {name for name, *_ in describe(Settings())} - free

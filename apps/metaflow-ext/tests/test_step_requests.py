@@ -323,6 +323,16 @@ def test_what_is_deprecated_works_and_says_so(asking: Asking, stated: Statement,
     assert note in found.notes[0]
 
 
+def test_of_two_names_of_one_argument_the_one_that_does_not_count_is_noted(asking: Asking) -> None:
+    found = asking(said("conda", libraries={"x": "1", "y": "1"}, packages={"x": "2", "y": "1"}))
+    assert found.request
+    versions = [package.specifier for package in found.request.stated[0].requirements]
+    assert versions == ["==2", "==1"]
+    assert [note for note in found.notes if "libraries` says" in note] == [
+        "@conda of the step: `libraries` says `x ==1`, and `packages` `x ==2`, which counts"
+    ]
+
+
 def test_options_of_pypi_are_those_of_a_requirements_file(asking: Asking) -> None:
     options = ["--pre", "no-binary=x,y", "--find-links https://one.example/l", "only-binary z"]
     spec = asking.spec(said("pypi", packages={"x": ""}, extras=options)).spec

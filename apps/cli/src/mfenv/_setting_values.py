@@ -35,6 +35,8 @@ _FLAGS = {"1": True, "true": True, "yes": True, "on": True}
 _FLAGS |= {"0": False, "false": False, "no": False, "off": False, "": False}
 
 
+_PATHS = ("conda_resolver", "home", "pypi_names")
+
 _T = TypeVar("_T")
 
 
@@ -63,6 +65,11 @@ class KnownSetting(Generic[_T]):
 def typed(setting: KnownSetting[Any], value: Any, origin: str) -> Any:
     """The value of a setting in its type; raises `InvalidSetting` naming where it came from."""
     typed_value = _of_type(setting.default, value, origin)
+    # A path is any bytes; all else goes into ids, databases and URLs.
+    if setting.name not in _PATHS and not _is_text(typed_value):
+        raise InvalidSetting(
+            f"{origin}: holds bytes that are no text", "in a URL, write them like `%FF`"
+        )
     if setting.name.endswith("_resolver") and "/" not in typed_value:
         # As in metaflow-netflixext: `none` is that of no site.
         typed_value = {"none": setting.default}.get(typed_value.lower(), typed_value.lower())
@@ -83,6 +90,15 @@ def typed(setting: KnownSetting[Any], value: Any, origin: str) -> Any:
         reason = error.reason if isinstance(error, InvalidSpec) else str(error)
         raise InvalidSetting(f"{origin}: {redact(reason)}", error.hint) from None
     return typed_value
+
+
+def _is_text(value: object) -> bool:
+    try:
+        # Not the text of a tuple as a whole, in which such bytes are written out.
+        "".join(map(str, value) if isinstance(value, tuple) else str(value)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def truth(value: object, origin: str) -> bool:

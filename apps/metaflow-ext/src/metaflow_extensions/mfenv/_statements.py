@@ -25,7 +25,7 @@ class StatementReading(NamedTuple):
 
 
 def readings(stated: Iterable[Statement]) -> tuple[list[StatementReading], tuple[str, ...]]:
-    """Statements without deprecated arguments, and notes on those that were there.
+    """Statements without deprecated arguments, and notes on those that were there or do not count.
 
     Raises `InvalidRequest` for an argument that cannot be read.
     """
@@ -34,6 +34,7 @@ def readings(stated: Iterable[Statement]) -> tuple[list[StatementReading], tuple
     for statement in stated:
         own = "pypi" if statement.kind == "pip" else statement.kind
         given = read(own, statement.place, statement.attributes)
+        notes += _passed_over(statement.place, given)
         for kind, arguments, deprecated in _present(statement.kind, given):
             if deprecated:
                 notes.append(f"*DEPRECATED*: {statement.place}: use {deprecated}")
@@ -43,6 +44,14 @@ def readings(stated: Iterable[Statement]) -> tuple[list[StatementReading], tuple
                 )
             )
     return present, tuple(notes)
+
+
+def _passed_over(place: str, given: Arguments) -> Iterator[str]:
+    chosen = {package.name: package.text for package in given.packages or ()}
+    for package in given.libraries or ():
+        text = chosen.get(package.name, package.text)
+        if text != package.text:
+            yield f"{place}: `libraries` says `{package.text}`, and `packages` `{text}`, which counts"
 
 
 def _present(kind: str, given: Arguments) -> Iterator[tuple[str, Arguments, str | None]]:
