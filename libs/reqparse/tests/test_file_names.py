@@ -45,7 +45,9 @@ def test_a_wheel_of_something_else(desk: Desk, file: str) -> None:
     text = app(to("foo")) + package("foo", more=more)
     line = text.count("\n", 0, text.rindex("[[package]]")) + 1
     assert refused(desk.read(text, "uv.lock")) == [f"{line}: `{file}` is not foo 1; lock again"]
-    pylock = 'lock-version = "1.0"\n' + entry("foo").replace("foo-1-py3-none-any.whl", file)
+    pylock = 'lock-version = "1.0"\ncreated-by = "me"\n' + entry("foo").replace(
+        "foo-1-py3-none-any.whl", file
+    )
     assert file in pylock
     (problem,) = refused(desk.read(pylock, "pylock.toml"))
     assert f"`{file}` is not foo 1" in problem

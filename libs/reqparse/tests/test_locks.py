@@ -189,7 +189,7 @@ def test_pixi_lock(desk: Desk, version: str) -> None:
     [
         ("version: 8\nenvironments: {}\npackages: []\n", "1: version `8` of pixi.lock is not known"),
         ("version: 3\nenvironments: {}\n", " this pixi.lock has no `metadata` and `package`"),
-        ("environments: {}\n", " pixi.lock without a version"),
+        ("environments: {}\n", "1: pixi.lock without a version: `version` is missing"),
         ("version: 6\npackages: [{sha256: ab}]\n", "2: a package without a URL or path"),
         ("version: 6\npackages: [{conda: ./a}]\n", "2: `./a` has no name"),
         ("version: 6\nenvironments: {a: {packages: {linux-64: [{pypi: x}]}}}\n", "2: `x` is not among"),
@@ -256,18 +256,42 @@ def test_pylock(desk: Desk) -> None:
     ("old", "new", "problem"),
     [
         ('"1.0"', '"2.0"', "1: version `2.0` of pylock.toml is not known"),
-        ('name = "arch"\n', "", "27: expected a text, found nothing"),
-        (", editable = true}", '}\nvcs = {type = "git", url = "x", commit-id = "y"}', "24: `local` has more"),
+        ('name = "arch"\n', "", "28: `name` is missing"),
+        ('lock-version = "1.0"\n', "", "1: pylock.toml without a version: `lock-version` is missing"),
+        ('created-by = "me"\n', "", "1: `created-by` is missing"),
+        ('created-by = "me"', 'created-by = ""', "3: `created-by` is empty"),
+        ('created-by = "me"', "created-by = []", "3: expected a text, found a list"),
+        (PYLOCK[PYLOCK.index("[[packages]]"):], "", "1: `packages` is missing"),
+        (PYLOCK[PYLOCK.index("[[packages]]"):], "packages = {}", "4: expected a list, found a mapping"),
+        (PYLOCK[PYLOCK.index("[[packages]]"):], "packages = ['a']", "4: expected a mapping, found a text"),
+        ('name = "arch"\n', "name = ['arch']\n", "29: expected a text, found a list"),
+        ('{name = "b"}', "{}", "10: `name` is missing"),
+        ('type = "git"\n', "", "20: `type` is missing"),
+        ('commit-id = "abc"\n', "", "20: `commit-id` is missing"),
+        ('path = "../local", ', "", "27: `path` is missing"),
+        (f'hashes = {{sha256 = "{SHA}"}}\n', "", "11: `hashes` is missing"),
+        (f'hashes = {{sha256 = "{SHA}", md5 = "AB"}}\n', "", "14: `hashes` is missing"),
+        (f', hashes = {{sha256 = "{SHA}"}}}}', "}", "30: `hashes` is missing"),
+        (f'{{sha256 = "{SHA}"}}\n', f'"{SHA}"\n', "13: expected a mapping, found a text"),
+        (f'{{sha256 = "{SHA}"}}\n', f'{{sha256 = "{SHA}", md5 = []}}\n', "13: expected a text, found a list"),
+        (", editable = true}", '}\nvcs = {type = "git", url = "x", commit-id = "y"}', "25: `local` has more"),
         ('url = "https://g.org/r"\n', "", "20: neither `url` nor `path`"),
         (f'hashes = {{sha256 = "{SHA}"}}\n', "hashes = {}\n", "11: a file without hashes"),
-        ("size = 42", "size = -1", "4: expected a whole number"),
+        ("size = 42", "size = -1", "16: expected a whole number"),
         ('">=3.10"', '"3.10"', "2: `3.10` is not a version specifier"),
     ],
 )  # fmt: skip
 def test_problems_of_a_pylock(desk: Desk, old: str, new: str, problem: str) -> None:
     assert old in PYLOCK
-    text = desk.problems(PYLOCK.replace(old, new, 1), "pylock.toml")[0].split(":", 1)[1]
-    assert text.split(": ", 1)[1].startswith(problem.split(": ", 1)[1])
+    text = desk.problems(PYLOCK.replace(old, new, 1), "pylock.toml")[0]
+    assert text.startswith(f"pylock.toml:{problem}")
+
+
+def test_all_that_a_pylock_lacks_is_named(desk: Desk) -> None:
+    assert desk.problems('lock-version = "1.0"\n', "pylock.toml") == [
+        f"pylock.toml:1: `{key}` is missing; lock again, or copy the whole file once more"
+        for key in ("created-by", "packages")
+    ]
 
 
 UV_LOCK = f"""\

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reqparse._node import Node
     from reqparse._reading import Reading
 
+LOST = "lock again, or copy the whole file once more"
+"""What to do about a lock that lacks what every lock has."""
+
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -56,7 +59,7 @@ def open_toml(
 ) -> tuple[Node, Place]:
     """The root of a lock in TOML, version 1, whose Python goes to the reading. Raises Flaw."""
     root = load_toml(decode(data, pep263=False))
-    check_version(root.get(version), ("1",), what)
+    check_version(root.get(version), ("1",), what, key=version)
     place = Place(location, redact(location))
     python = root.get("requires-python")
     if python.value is not None:
@@ -65,10 +68,10 @@ def open_toml(
     return root, place
 
 
-def check_version(node: Node, known: tuple[str, ...], what: str) -> str:
-    """The version of a lock's format. Raises Flaw where that is not known."""
+def check_version(node: Node, known: tuple[str, ...], what: str, *, key: str = "version") -> str:
+    """The version of a lock's format, which `key` says. Raises Flaw where that is not known."""
     if node.value is None:
-        raise Flaw(f"{what} without a version")
+        raise Flaw(f"{what} without a version: `{key}` is missing", LOST, node.line)
     version = node.text
     # A minor version adds what an older reader may pass over, as PEP 751 has it for its own.
     if version.partition(".")[0] not in known:
@@ -95,7 +98,11 @@ def hash_text(algorithm: str, value: str) -> str:
 
 def hash_table(node: Node) -> list[str]:
     """The hashes of a table from algorithm to hex."""
-    return [hash_text(name, value.text) for name, value in node.table.items() if value.value]
+    return [
+        hash_text(name, value.text)
+        for name, value in node.table.items()
+        if value.value not in (None, "")
+    ]
 
 
 def is_conda_archive(address: str) -> bool:

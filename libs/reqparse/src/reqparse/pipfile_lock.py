@@ -46,7 +46,7 @@ def read(reading: Reading, location: str, data: bytes) -> None:
         raise Flaw(
             "this lock file of pipenv has no `_meta` and `default`", "lock again with pipenv"
         )
-    check_version(meta.get("pipfile-spec"), ("6",), "pipenv's lock file")
+    check_version(meta.get("pipfile-spec"), ("6",), "pipenv's lock file", key="pipfile-spec")
     place = Place(location, redact(location))
     indexes: dict[str, str] = {}
     with reading.guard(place.at(meta)):

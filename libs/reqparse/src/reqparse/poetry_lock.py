@@ -49,7 +49,9 @@ def read(reading: Reading, location: str, data: bytes) -> None:
     text = decode(data, pep263=False)
     root = load_toml(text)
     metadata = root.get("metadata")
-    version = check_version(metadata.get("lock-version"), ("1", "2"), "poetry's lock file")
+    version = check_version(
+        metadata.get("lock-version"), ("1", "2"), "poetry's lock file", key="lock-version"
+    )
     place = Place(location, redact(location))
     python = metadata.get("python-versions")
     if python.value is not None:

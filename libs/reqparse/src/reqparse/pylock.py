@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from reqparse._flaw import Flaw
-from reqparse._locked import Place, hash_table, open_toml, without_secret
+from reqparse._locked import LOST, Place, hash_table, open_toml, without_secret
 from reqparse.locked import Lock, LockedEdge, LockedPackage
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ __all__ = ["read"]
 
 _ALONE = ("vcs", "directory", "archive")
 _UNREAD = {
-    "created-by": None,
     "tool": "it is for another tool",
     "packages.attestation-identities": "who built a file is not checked, only what it holds",
     "packages.tool": "it is for another tool",
@@ -34,9 +33,12 @@ _UNREAD = {
 def read(reading: Reading, location: str, data: bytes) -> None:
     """Add what a pylock.toml says to `reading`."""
     root, place = open_toml(reading, location, data, version="lock-version", what="pylock.toml")
-    for node in root.get("packages").items:
-        with reading.guard(place.at(node)):
-            reading.packages.append(_package(place, node))
+    with reading.guard(place.at(root)):
+        _required(root, "created-by")
+    with reading.guard(place.at(root)):
+        for node in _there(root, "packages").items:
+            with reading.guard(place.at(node)):
+                reading.packages.append(_package(place, node))
     with reading.guard(place.at(root)):
         reading.facts["lock"] = _lock(place, root)
     reading.note_unread(root, place.file, _UNREAD)
@@ -60,7 +62,7 @@ def _lock(place: Place, root: Node) -> Lock:
 
 
 def _package(place: Place, node: Node) -> LockedPackage:
-    name = node.get("name").text
+    name = _required(node, "name")
     alone = [key for key in _ALONE if key in node.table]
     if len(alone) > 1 or (alone and ("wheels" in node.table or "sdist" in node.table)):
         raise Flaw(f"`{name}` has more than one of {', '.join(_ALONE)} and wheels")
@@ -82,7 +84,7 @@ def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
     for file in (*node.get("wheels").items, node.get("sdist"), node.get("archive")):
         if file.value is None:
             continue
-        hashes = hash_table(file.get("hashes"))
+        hashes = hash_table(_there(file, "hashes"))
         # PEP 751 demands them of every file; without, nothing says that it is the file which was
         # locked.
         if not hashes:
@@ -92,15 +94,31 @@ def _artifacts(place: Place, node: Node) -> Iterator[LockedArtifact]:
         yield replace(artifact, name=file.opt("name"))
     if "directory" in node.table:
         directory = node.get("directory")
-        yield place.artifact(directory.get("path").text + _subdirectory(directory))
+        yield place.artifact(_required(directory, "path") + _subdirectory(directory))
     if "vcs" in node.table:
         vcs = node.get("vcs")
-        kind, commit = vcs.get("type").text, vcs.get("commit-id").text
+        kind, commit = _required(vcs, "type"), _required(vcs, "commit-id")
         address = _address(vcs)
         # A repository on this machine, which PEP 751 lets a lock name by its path.
         if "://" not in address:
             address = f"file://{place.artifact(address).path}"
         yield place.artifact(f"{kind}+{address}@{commit}{_subdirectory(vcs)}")
+
+
+def _there(node: Node, key: str) -> Node:
+    """What a key has, which PEP 751 requires. Raises Flaw where it is not there."""
+    found = node.get(key)
+    if found.value is None:
+        raise Flaw(f"`{key}` is missing", LOST, node.line)
+    return found
+
+
+def _required(node: Node, key: str) -> str:
+    """The text of a key that PEP 751 requires. Raises Flaw."""
+    found = _there(node, key)
+    if not found.text:
+        raise Flaw(f"`{key}` is empty", LOST, found.line)
+    return found.text
 
 
 def _address(node: Node) -> str:
@@ -119,7 +137,7 @@ def _subdirectory(node: Node) -> str:
 def _edge(place: Place, node: Node) -> LockedEdge:
     version = node.opt("version")
     return LockedEdge(
-        name=canonicalize_name(node.get("name").text),
+        name=canonicalize_name(_required(node, "name")),
         specifier=f"=={version}" if version else "",
         source=_source(place, node),
         origin=place.at(node),
