@@ -1078,3 +1078,37 @@ def test_conda_locks_behind_their_source_are_noticed(
     source.write_text(same.replace("greeter", f"greeter >{greeter.version}"))
     (note,) = stale(place, lock)
     assert note.startswith(f"{source}:3: `greeter >{greeter.version}` is asked for on {HERE}")
+
+
+EMPTY = {
+    "uv.lock": "version = 1\nrevision = 3\nrequires-python = '>=3.9'\n",
+    "pylock.toml": "lock-version = '1.0'\ncreated-by = 'me'\npackages = []\n",
+    "poetry.lock": "[metadata]\nlock-version = '2.1'\npython-versions = '*'\ncontent-hash = ''\n",
+    "Pipfile.lock": '{"_meta": {"pipfile-spec": 6, "sources": []}, "default": {}}',
+    "pixi.lock": f"version: 6\nenvironments: {{default: {{packages: {{{HERE}: []}}}}}}\npackages: []\n",
+    "list.txt": "@EXPLICIT\n",
+    "requirements.txt": "six==1.16.0 ; sys_platform == 'win32'\n",
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_lock_that_has_nothing_is_noted(tmp_path: Path, place: dict[str, Any], name: str) -> None:
+    lock = tmp_path / name
+    lock.write_text(EMPTY[name])
+    (said,) = [note for note in prepared(place, lock).notes if "has no packages" in note]
+    line = "" if name.endswith(".txt") else ":1"
+    assert said.startswith(f"{lock}{line} has no packages for {HERE}: ")
+    assert "lock again, or copy the whole file" in said
+
+
+def test_each_platform_that_a_lock_has_nothing_for_is_noted(
+    tmp_path: Path, index: FakeIndex, place: dict[str, Any]
+) -> None:
+    index.add(wheel := make_wheel("solo", "1"))
+    full = requirements(tmp_path, index, wheel)
+    part = tmp_path / "part.txt"
+    part.write_text(full.read_text().replace("==1", "==1 ; sys_platform == 'linux'"))
+    asked = Request(locks=(part, full), platforms=(LINUX, OSX))
+    done = prepare_import(asked, settings_of(place), Credentials(), note=lambda _: None)
+    (said,) = [note for note in done.notes if "has no packages" in note]
+    assert said.startswith(f"{part} has no packages for {OSX}: ")

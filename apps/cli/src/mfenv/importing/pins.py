@@ -41,6 +41,8 @@ class PinnedPlatform:
     channels: set[str] = field(default_factory=set)
     indexes: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    """The locks that have something for it, and what they include."""
     unhashed: list[str] = field(default_factory=list)
     """The names of those of which a lock has the version alone."""
     pythons: str = ""
@@ -93,6 +95,7 @@ def pin(
     seen: dict[tuple[str, str], tuple[str, LockedPackage]] = {}
     for locked in selected:
         package = locked.package
+        pinned.files.add(package.origin.file)
         text = (_conda if package.category == "conda" else _pypi)(pinned, locked, credentials)
         try:
             text = normalize(package.category, text)

@@ -121,6 +121,7 @@ def prepare_import(
             *unused(sets, (*request.groups, *request.only_groups, *request.extras)),
             *_not_installed(locks),
             *unlocked_platforms(locks, platforms),
+            *_empty(chosen, pinned),
             *dict.fromkeys(text for own in pinned.values() for text in own.notes),
             *unused_virtual_packages(stated, platforms, settings),
             *_unused(settings, indexes=listed or any(own.sources for own in pinned.values())),
@@ -139,6 +140,23 @@ def _not_installed(locks: Iterable[ForeignLock]) -> Iterator[str]:
         for package in lock.said.packages:
             if package.name in chosen:
                 yield f"{package.origin}: `{package.name}` is not installed: it was chosen to be run"
+
+
+def _empty(
+    chosen: Mapping[str, Sequence[ForeignLock]], pinned: Mapping[str, PinnedPlatform]
+) -> Iterator[str]:
+    """A note on each lock that has nothing for some platforms, as one that was cut off has."""
+    platforms: dict[str, list[str]] = defaultdict(list)
+    for platform, locks in chosen.items():
+        for lock in locks:
+            if not pinned[platform].files & {str(p.origin.file) for p in lock.said.packages}:
+                place = lock.said.lock.origin if lock.said.lock else lock.shown
+                platforms[str(place)].append(platform)
+    for place, without in platforms.items():
+        yield (
+            f"{place} has no packages for {', '.join(without)}: if it should have some, lock again,"
+            " or copy the whole file once more"
+        )
 
 
 def _stated(own: PinnedPlatform, virtual: Sequence[Requirement]) -> Iterator[Stated]:
