@@ -212,6 +212,71 @@ def test_a_login_is_written_and_not_said(tmp_path: Path) -> None:
         assert "https://***@host/six-" in str(one)
 
 
+@pytest.mark.parametrize(
+    ("name", "there", "typed", "told"),
+    [
+        ("requirements.txt", "rich[jupyter]>=13", "rich>=13.1", ("has extras", "them again: `rich[jupyter]`")),
+        ("requirements.txt", "y @ git+https://h/y", "y", ("has a URL", "it again: `y @ git+https://h/y`")),
+        ("requirements.txt", "y[a] @ ./y", "y>=2", ("has extras and a URL", "them again: `y[a] @ ./y`")),
+        ("requirements.txt", "y[a] @ ./y", "y @ ./z", ("has extras", "them again: `y[a]`")),
+        ("requirements.txt", "y @ https://me:geheim@h/y.zip", "y", ("`y @ https://***@h/y.zip` has a URL", "***@")),
+        ("requirements.txt", "--conda-pkg a::p", "p>=2", ("has a channel", "it again: `a::p`")),
+        ("pyproject.toml", "rich[jupyter]>=13", "rich", ("has extras", "`rich[jupyter]`")),
+        ("pyproject.toml", f"y @ https://h/y.zip#sha256={'0' * 64}", "y @ https://h/z.zip", ("has a hash", "remove it first")),
+        ("job.py", "rich[jupyter]>=13", "rich", ("has extras", "`rich[jupyter]`")),
+        ("environment.yml", "a::p=2.1=*cuda*", "p>=2", ("has a channel and a build", "them again: `a::p=*=*cuda*`")),
+        ("environment.yml", "a::p=2.1=*cuda*", "b::p>=2", ("has a build", "it again: `p=*=*cuda*`")),
+        ("environment.yml", "a::p=2.1=*cuda*", "p 2.1 *cpu*", ("has a channel", "it again: `a::p`")),
+        ("environment.yml", "https://h/noarch/p-1-0.conda", "p>=2", ("has a URL", "`https://h/noarch/p-1-0.conda`")),
+        ("environment.yml", "p[build_number='>3']", "p>=2", ("has `build_number`", "it again: `p[build_number='>3']`")),
+        ("environment.yml", f"p[md5={'0' * 32}]", "p>=2", ("has a hash", "remove it first")),
+        ("pixi.toml", 'p = { version = "*", channel = "a" }', "p>=2", ("more than a version", "by hand")),
+    ],
+)  # fmt: skip
+def test_what_is_not_typed_again_is_not_lost(
+    tmp_path: Path, name: str, there: str, typed: str, told: tuple[str, str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(WITH[name].format(there))
+    before = path.read_bytes()
+    conda = True if there.startswith("--conda-pkg") else None
+    with pytest.raises(InvalidRequest) as caught:
+        edit(path, "add", [typed], Where(conda=conda), no_url)
+    assert str(caught.value).startswith(f"{path}:")
+    assert told[0] in str(caught.value)
+    assert told[1] in str(caught.value.hint)
+    assert "geheim" not in f"{caught.value}{caught.value.hint}"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "typed"),
+    [
+        ("requirements.txt", "rich[jupyter]>=13", "rich[other]"),
+        ("requirements.txt", "y @ git+https://h/y", "y @ git+https://h/y@v2"),
+        ("requirements.txt", "y>=2", "y"),
+        ("environment.yml", "a::p=2.1=*cuda*", "b::p=2=*cpu*"),
+        ("environment.yml", "a::p=2.1=*cuda*", "https://h/noarch/p-1-0.conda"),
+        ("environment.yml", "p 2.1 *", "p"),
+        ("environment.yml", "p[build_number='>3']", "p[build_number='>4']"),
+    ],
+)
+def test_what_is_typed_is_in_the_place_of_what_was_there(
+    tmp_path: Path, name: str, there: str, typed: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(WITH[name].format(there))
+    edit(path, "add", [typed], Where(), no_url).write()
+    assert path.read_text() == WITH[name].format(typed)
+
+
+WITH = {
+    "requirements.txt": "{}\n",
+    "pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["{}"]\n',
+    "environment.yml": "dependencies:\n  - {}\n",
+    "pixi.toml": '[workspace]\nchannels = ["a"]\nplatforms = []\n[dependencies]\n{}\n',
+    "job.py": '# /// script\n# dependencies = ["{}"]\n# ///\n',
+}
 PIXI = """\
 # of the team
 [workspace]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.utils import is_normalized_name
 
 from envid.redaction import redact
+from mfenv.editing.parts import check_whole
 from mfenv.errors import InvalidRequest
 from mfenv.lockfile.refusing import refuse_own
 from mfenv.replacing import replace_file
@@ -169,8 +170,9 @@ class _Editor:
         elif same[0].requirement.text == wanted.text:
             return data, None
         else:
-            self._check_whole(same[0].requirement, wanted, same[0].place)
+            # First, since some kinds of files have no words for what would be typed again.
             after = listed.replace(same[0], package)
+            check_whole(same[0].requirement, wanted, same[0].place)
         new, there = self._checked(said, after, str(wanted.name))
         named = [entry for entry in there.listed if entry.requirement.name == wanted.name]
         if [entry.requirement.text for entry in named] != [wanted.text]:
@@ -319,17 +321,6 @@ class _Editor:
                 f"say `{'--pypi' if self._conda else '--conda'}`",
             )
         return same
-
-    @staticmethod
-    def _check_whole(there: Requirement, wanted: Requirement, place: str) -> None:
-        """Raise `InvalidRequest` where a change would drop what is not typed again."""
-        if there.marker != wanted.marker:
-            raise InvalidRequest(
-                f"{place}: `{there.original}` has another marker",
-                "remove it first, or type the marker again",
-            )
-        if there.config_settings or there.global_options or there.editable:
-            raise InvalidRequest(f"{place}: `{there.original}` has options", "edit it by hand")
 
     def _checked(self, said: RequirementSet, after: str, name: str) -> tuple[bytes, Requirements]:
         """An edited text, read again: it says of everything else what it said before."""
