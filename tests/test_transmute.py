@@ -82,9 +82,15 @@ def test_one_bad_file_does_not_keep_the_others(machine: Machine, tmp_path: Path)
         (["a-1-0.conda", "--level", "20"], 2, "invalid value for `--level`"),
         (["a-1-0.conda", "--to", "zip"], 2, "invalid value for `--to`"),
         ([], 2, "missing argument `FILE...`"),
+        (["."], 1, "`.` cannot be transmuted: it is a directory\nhint: name the packages in it"),
+        ([".."], 1, "`..` cannot be transmuted: it is a directory"),
+        (["packages/"], 1, "`packages` cannot be transmuted: it is a directory"),
+        (["packages/a-1-0.conda/"], 1, "`packages/a-1-0.conda` cannot be transmuted: it is a"),
+        (["packages/a.whl"], 1, "`packages/a.whl` cannot be transmuted: its name is not"),
     ],
 )
 def test_wrong_usage_is_told(machine: Machine, words: list[str], status: int, said: str) -> None:
+    (machine.work / "packages" / "a-1-0.conda").mkdir(parents=True)
     assert machine.fails("transmute", *words, status=status).startswith(f"error: {said}")
 
 

@@ -58,6 +58,7 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
     (BadArchive("a.whl", tuple("abcde")), "`a.whl` is refused: a; b; c; and 2 more"),
     (CacheError("/c", "full", hint="clean"), "cannot use the package cache at `/c`: full"),
     (NotTransmutable("a.whl", "no"), "`a.whl` cannot be transmuted: no"),
+    (NotTransmutable("a.whl", "no", "another"), "`a.whl` cannot be transmuted: no"),
     (TargetExists("/a.conda"), "`/a.conda` exists already"),
     (NotInCache("a.whl"), "`a.whl` is not in the package cache"),
     (PrefixError("/p", "bad"), "`/p`: bad"),

@@ -98,6 +98,6 @@ def _stem(archive: Path, hint: str = "") -> str:
         if archive.name.endswith(ending) and archive.name != ending:
             return archive.name.removesuffix(ending)
     raise InvalidRequest(
-        f"`{archive.name}` does not say how it is compressed",
+        f"`{archive}` does not say how it is compressed",
         hint or f"name an archive with the ending {', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
     )

@@ -235,9 +235,9 @@ class BadArchive(ValueError, PkgcacheError):
 class NotTransmutable(ValueError, PkgcacheError):
     """A file, by its name, cannot be turned into the format that was asked for."""
 
-    def __init__(self, filename: str, reason: str) -> None:
-        super().__init__(filename, reason)
-        self.filename, self.reason = filename, reason
+    def __init__(self, filename: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(filename, reason, hint)
+        self.filename, self.reason, self.hint = filename, reason, hint
 
     def __str__(self) -> str:
         return f"`{self.filename}` cannot be transmuted: {self.reason}"

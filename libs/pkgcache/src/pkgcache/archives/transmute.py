@@ -80,7 +80,7 @@ def transmute(
     """
     if level not in LEVELS:
         raise ValueError(f"the level {level} is not one from {LEVELS[0]} to {LEVELS[-1]}")
-    stem, to = _target(source.name, to)
+    stem, to = _target(source, to)
     target = folder / f"{stem}.{to}"
     if os.path.lexists(target) and not force:
         raise TargetExists(str(target))
@@ -110,16 +110,23 @@ def transmute(
     return TransmutedFile(path=target, sha256=digest, size=target.stat().st_size)
 
 
-def _target(filename: str, to: str | None) -> tuple[str, str]:
-    own = next((form for form in FORMATS if filename.endswith(f".{form}")), None)
+def _target(source: Path, to: str | None) -> tuple[str, str]:
+    # As it was given: of some paths, such as `.`, the last part names nothing.
+    name = str(source)
+    own = next((form for form in FORMATS if source.name.endswith(f".{form}")), None)
+    if source.is_dir():
+        raise NotTransmutable(name, "it is a directory", "name the packages in it")
     if not own:
-        raise NotTransmutable(filename, "its name is not that of a conda package")
+        endings = " or ".join(f"`.{form}`" for form in FORMATS)
+        raise NotTransmutable(
+            name, "its name is not that of a conda package", f"name a file that ends with {endings}"
+        )
     to = to or next(form for form in FORMATS if form != own)
     if to not in FORMATS:
-        raise NotTransmutable(filename, f"`{to}` is not a format: there are `conda` and `tar.bz2`")
+        raise NotTransmutable(name, f"`{to}` is not a format: there are `conda` and `tar.bz2`")
     if to == own:
-        raise NotTransmutable(filename, f"it is a `.{to}` already")
-    return filename.removesuffix(f".{own}"), to
+        raise NotTransmutable(name, f"it is a `.{to}` already", "ask for the other format")
+    return source.name.removesuffix(f".{own}"), to
 
 
 def threads_for(memory: int, *, level: int = 3, to: str = "conda") -> int:
