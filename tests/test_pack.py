@@ -279,17 +279,21 @@ def test_where_an_archive_is_not_right(conda: Machine) -> None:
     for at in (0, 1, 10, len(data) // 3, len(data) - 9, len(data) - 1):
         conda.file("cut.tar.gz", "")
         (conda.work / "cut.tar.gz").write_bytes(data[:at])
-        assert "`cut.tar.gz` is refused: it " in conda.fails("unpack", "cut.tar.gz")
+        told = conda.fails("unpack", "cut.tar.gz")
+        assert "`cut.tar.gz` is refused: it " in told
+        assert re.search("\nhint: .*fetch or copy it again", told)
     plain = gzip.decompress(data)
     at = plain.index(b"hello from")
     changed = plain[:at] + b"HELLO" + plain[at + 5 :]
     (conda.work / "other.tar.gz").write_bytes(gzip.compress(changed, 1))
-    assert "which is not the file that its manifest lists" in conda.fails("unpack", "other.tar.gz")
+    told = conda.fails("unpack", "other.tar.gz")
+    assert "which is not the file that its manifest lists\nhint: fetch or copy it again" in told
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as made:
         made.addfile(tarfile.TarInfo("bin/python"))
     (conda.work / "mine.tar.gz").write_bytes(gzip.compress(tar.getvalue()))
-    assert "is no environment that `mfenv pack` made" in conda.fails("unpack", "mine.tar.gz")
+    told = conda.fails("unpack", "mine.tar.gz")
+    assert "is no environment that `mfenv pack` made\nhint: name a file that `mfenv pack`" in told
     conda.file("text.tar.gz", "not at all")
     assert "neither a `.tar.zst` nor a `.tar.gz`" in conda.fails("unpack", "text.tar.gz")
     assert "no such file" in conda.fails("unpack", "none.tar.gz")

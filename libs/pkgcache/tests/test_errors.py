@@ -55,6 +55,7 @@ EXAMPLES: list[tuple[PkgcacheError, str]] = [
     ),
     (AliasTaken("a:v1", "x:y"), "the alias `a:v1` is taken by `x:y`"),
     (BadArchive("a.whl", ("one", "two")), "`a.whl` is refused: one; two"),
+    (BadArchive("a.whl", ("one",), "ask"), "`a.whl` is refused: one"),
     (BadArchive("a.whl", tuple("abcde")), "`a.whl` is refused: a; b; c; and 2 more"),
     (CacheError("/c", "full", hint="clean"), "cannot use the package cache at `/c`: full"),
     (NotTransmutable("a.whl", "no"), "`a.whl` cannot be transmuted: no"),

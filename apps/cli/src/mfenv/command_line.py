@@ -26,6 +26,7 @@ __all__ = [
     "interrupted",
     "output_options",
     "run",
+    "tell",
 ]
 
 
@@ -73,13 +74,18 @@ def run(
         if os.environ.get("MFENV_DEBUG"):
             raise
         if not isinstance(error, BrokenPipeError):  # whoever read our output has enough
-            from mfenv.wording import words as worded
-
-            _say(*worded(error))
+            tell(error)
         return getattr(error, "exit_code", 1)
     finally:
         _drop_unwritten(sys.stderr)
     return result if isinstance(result, int) else 0
+
+
+def tell(error: BaseException) -> None:
+    """Say what an error means, and what to do."""
+    from mfenv.wording import words as worded
+
+    _say(*worded(error))
 
 
 def interrupted() -> int:

@@ -216,11 +216,13 @@ class AliasTaken(ValueError, PkgcacheError):
 class BadArchive(ValueError, PkgcacheError):
     """An archive is damaged, hostile, or not what its name says. `issues` lists what is wrong."""
 
+    hint = "fetch or copy it again; if it stays so, report it to whoever made it"
+
     _SHOWN, _LONGEST = 3, 400
 
-    def __init__(self, filename: str, issues: tuple[str, ...]) -> None:
-        super().__init__(filename, issues)
-        self.filename, self.issues = filename, issues
+    def __init__(self, filename: str, issues: tuple[str, ...], hint: str = hint) -> None:
+        super().__init__(filename, issues, hint)
+        self.filename, self.issues, self.hint = filename, issues, hint
 
     def __str__(self) -> str:
         more = len(self.issues) - self._SHOWN

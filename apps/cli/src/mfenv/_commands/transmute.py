@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfenv._commands._common import current_host, json_option, print_json, settings_in_force
+from mfenv.command_line import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def transmute(
     _show(done, as_json=as_json)
     # The last one is raised, and told as every error is.
     for error in errors[:-1]:
-        click.secho(f"error: {error}", err=True)
+        tell(error)
     if errors:
         raise errors[-1]
 

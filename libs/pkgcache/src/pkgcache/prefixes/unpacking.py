@@ -49,6 +49,9 @@ __all__ = ["LIMITS", "unpack_env"]
 LIMITS = PackageLimits(files=1_000_000, size=1 << 40)
 """Where the archive of an environment counts as a bomb."""
 
+_AGAIN = "fetch or copy it again; if it stays so, ask whoever packed it for another"
+_ANOTHER = "name a file that `mfenv pack` wrote; if it is one, fetch or copy it again"
+_NEWER = "unpack it with the release of mfenv that packed it"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK, _BUFFER = 1 << 20, 256 << 10
 _SHORTEST = 8
@@ -92,6 +95,14 @@ def unpack_env(
     return env
 
 
+class _Refused(BadTar):
+    """An archive that is refused for something that another copy of it does not mend."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
 class _Unpacking:
     """One pass over an archive."""
 
@@ -112,7 +123,7 @@ class _Unpacking:
         """What the archive is of, from its first member."""
         member = next(self._members, None)
         if not member or member.name != DESCRIPTION or member.kind != "file":
-            raise BadTar("is no environment that `mfenv pack` made")
+            raise _Refused("is no environment that `mfenv pack` made", _ANOTHER)
         self._check(member)
         content = self._content(member)
         self._kept[DESCRIPTION] = content
@@ -183,7 +194,7 @@ class _Unpacking:
     def _compare(self, env: ResolvedEnv, manifest: dict[str, Any]) -> None:
         version = manifest["schema_version"]
         if version != _setting.SCHEMA_VERSION:
-            raise BadTar(f"has a manifest of the unknown version {version!r}")
+            raise _Refused(f"has a manifest of the unknown version {version!r}", _NEWER)
         if manifest["sha256"] != _setting.manifest_digest(manifest):
             raise ValueError
         if any(manifest[key] != value for key, value in env.env_id._asdict().items()):
@@ -380,7 +391,8 @@ def _refusing(archive: Path) -> Iterator[None]:
     try:
         yield
     except BadTar as error:
-        raise BadArchive(archive.name, (f"it {error}",)) from None
+        hint = error.hint if isinstance(error, _Refused) else _AGAIN
+        raise BadArchive(archive.name, (f"it {error}",), hint) from None
 
 
 @contextmanager
@@ -394,4 +406,4 @@ def _stream(file: BinaryIO) -> Iterator[BinaryIO]:
     elif start.startswith(_GZIP):
         yield cast("BinaryIO", io.BufferedReader(_Gzip(file), _BUFFER))
     else:
-        raise BadTar("is neither a `.tar.zst` nor a `.tar.gz`")
+        raise _Refused("is neither a `.tar.zst` nor a `.tar.gz`", _ANOTHER)
