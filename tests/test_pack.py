@@ -286,7 +286,8 @@ def test_where_an_archive_is_not_right(conda: Machine) -> None:
     at = plain.index(b"hello from")
     changed = plain[:at] + b"HELLO" + plain[at + 5 :]
     (conda.work / "other.tar.gz").write_bytes(gzip.compress(changed, 1))
-    told = conda.fails("unpack", "other.tar.gz")
+    told = conda.fails("unpack", "other.tar.gz", "--prefix", "n1/n2/env")
+    assert not (conda.work / "n1").exists()
     assert "which is not the file that its manifest lists\nhint: fetch or copy it again" in told
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as made:

@@ -69,6 +69,9 @@ def test_one_bad_file_does_not_keep_the_others(machine: Machine, tmp_path: Path)
     assert done.err.startswith(said)
     assert done.err.endswith(f"error: no such file or directory: `{absent}`\n")
     assert not (tmp_path / "noarch" / "one-1.0-0.conda").exists()
+    made = tmp_path / "n1" / "n2"
+    machine.fails("transmute", str(sources[0]), "--output", str(made))
+    assert not made.parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -303,7 +303,7 @@ class TestRefuses:
         with pytest.raises(PrefixError, match=r"too long for `lib/libx.so` of `demo`") as caught:
             create_conda_env(env_of(*cached(cache, RICH)), prefix, cache=cache)
         assert caught.value.hint == "choose a place whose path has at most 255 characters"
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_links_that_leave_the_prefix_together(self, prefix: Path, cache: PackageCache) -> None:
         packages = cached(
@@ -313,7 +313,7 @@ class TestRefuses:
         )
         with pytest.raises(PrefixError, match="`out` of `b` would lead out"):
             create_conda_env(env_of(*packages), prefix, cache=cache)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_another_interpreter_than_that_of_python(
         self, prefix: Path, cache: PackageCache
@@ -322,7 +322,7 @@ class TestRefuses:
         packages = cached(cache, PYTHON, other)
         with pytest.raises(PrefixError, match=r"`\w+` would overwrite `bin/python3.11` of `\w+`"):
             create_conda_env(env_of(*packages), prefix, cache=cache)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_python_packages_without_python(self, prefix: Path, cache: PackageCache) -> None:
         with pytest.raises(PrefixError, match="`pure` is for Python"):
@@ -347,7 +347,7 @@ class TestRefuses:
     def test_a_missing_package(self, prefix: Path, cache: PackageCache) -> None:
         with pytest.raises(NotInCache):
             create_conda_env(env_of(package_of(RICH, b"x")), prefix, cache=cache)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_a_place_that_is_taken(self, prefix: Path, cache: PackageCache) -> None:
         env = env_of(*cached(cache, RICH))
@@ -514,7 +514,7 @@ class TestLinkScripts:
         bad = env_of(*cached(cache, with_script("echo no luck >&2; exit 1\n")))
         with pytest.raises(PrefixError, match="post-link script of `demo` failed: no luck"):
             create_conda_env(bad, prefix, cache=cache, link_scripts=True)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
         good = env_of(*cached(cache, RICH))
         create_conda_env(good, prefix, cache=cache)
         with pytest.raises(PrefixError):

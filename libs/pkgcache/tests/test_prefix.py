@@ -405,13 +405,13 @@ class TestRefused:
         package = package_of(make_wheel("demo"), "demo")
         with pytest.raises(NotInCache):
             create_venv(env_of(package), prefix, python=PYTHON, cache=cache)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_another_python(self, prefix: Path, cache: PackageCache) -> None:
         env = replace(demo(cache), python="3.4.1")
         with pytest.raises(PrefixError, match=r"the environment needs 3\.4\.1"):
             create_venv(env, prefix, python=PYTHON, cache=cache)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_another_patch_of_python_is_only_noted(self, prefix: Path, cache: PackageCache) -> None:
         progress = Recorder()
@@ -430,7 +430,7 @@ class TestRefused:
     ) -> None:
         with pytest.raises(PrefixError, match=f"`{python}` cannot make a virtual environment"):
             create_venv(demo(cache), prefix, python=Path(python), cache=cache)
-        assert list(prefix.parent.iterdir()) == []
+        assert not prefix.parent.exists()
 
     def test_conda_packages(self, prefix: Path, cache: PackageCache) -> None:
         package = Package.make(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkgcache.whole_files import contents, whole_file, write_all
+from pkgcache.whole_files import contents, made_folder, whole_file, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +60,39 @@ def test_contents_are_of_a_file_or_of_memory(tmp_path: Path) -> None:
     data = os.urandom(3 << 20)
     (tmp_path / "file").write_bytes(data)
     assert b"".join(contents(tmp_path / "file")) == data == b"".join(contents(data))
+
+
+def test_directories_that_were_made_for_nothing_go_again(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    folder = there / "a" / "b"
+
+    def fails() -> None:
+        assert folder.is_dir()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), made_folder(folder):
+        fails()
+    assert [*tmp_path.rglob("*")] == [there]
+    with made_folder(there):
+        pass
+    assert there.is_dir()
+
+
+def test_directories_that_have_something_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b" / "c"
+    with made_folder(folder):
+        (folder.parent / "file").touch()
+    assert {*tmp_path.rglob("*")} == {folder.parent.parent, folder.parent, folder.parent / "file"}
+    with made_folder(folder):
+        (folder / "file").touch()
+    assert (folder / "file").exists()
+
+
+def test_a_directory_that_cannot_be_made_leaves_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"), made_folder(tmp_path / "file" / "a"):
+        pass
+    with pytest.raises(OSError, match="name too long"), made_folder(tmp_path / "a" / ("b" * 300)):
+        pass
+    assert [*tmp_path.iterdir()] == [tmp_path / "file"]

@@ -1,16 +1,19 @@
-"""Files that others see whole, or as they were: each is written beside its place, then renamed."""
+"""Files that others see whole, or as they were: each is written beside its place, then renamed.
+
+So are the directories made for them, which go again where nothing came of it.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["contents", "whole_file", "write_all"]
+__all__ = ["contents", "made_folder", "whole_file", "write_all"]
 
 _CHUNK = 1 << 20
 
@@ -38,6 +41,24 @@ def whole_file(path: Path, mode: int = 0o666, *, synced: bool = True) -> Iterato
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a directory and those above it; at the end, what of these was made and is empty goes.
+
+    Raises `OSError` where it cannot be made.
+    """
+    above = [folder, *folder.parents]
+    # The ones that are there are nobody's to take away.
+    made = above[: next((at for at, one in enumerate(above) if one.exists()), len(above))]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for one in made:
+            with suppress(OSError):  # it has something, or was never made
+                one.rmdir()
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,13 +56,13 @@ def transmute(
     A package that could not be installed is refused.
     """
     from mfenv.transmuting import transmute_all
+    from pkgcache.whole_files import made_folder
 
     settings = settings_in_force({"transmute_level": transmute_level})
-    if output:
-        output.mkdir(parents=True, exist_ok=True)
-    done, errors = transmute_all(
-        files, settings, to=to, folder=output, force=force, progress=current_host().progress()
-    )
+    with made_folder(output) if output else nullcontext():
+        done, errors = transmute_all(
+            files, settings, to=to, folder=output, force=force, progress=current_host().progress()
+        )
     _show(done, as_json=as_json)
     # The last one is raised, and told as every error is.
     for error in errors[:-1]:

@@ -23,6 +23,7 @@ from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExis
 from pkgcache.locks import lock, try_lock
 from pkgcache.prefixes import _inventory
 from pkgcache.prefixes.linking import Installable
+from pkgcache.whole_files import made_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,7 +74,8 @@ def building(
                 raise PrefixExists(str(prefix))
             _check_ours(prefix)
         site = BuildSite(root=_beside(prefix, "new"), final=prefix, waited=waited)
-        site.root.mkdir()
+        # With what is above it: another process may have taken away what it had made there.
+        site.root.mkdir(parents=True)
         yield site
         # The links moved the change times of the cache's files, which is no change of theirs.
         cache.linked(env.packages)
@@ -204,13 +206,15 @@ def _lock_path(prefix: Path, cache: PackageCache) -> Path:
 def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterator[bool]:
     """Hold the lock of a prefix; yields whether somebody else had it.
 
-    What is left beside it is put right before and afterwards.
+    What is left beside it is put right before and afterwards. Directories above it that were made
+    for it, and have nothing in the end, are gone then.
     """
     try:
-        prefix.parent.mkdir(parents=True, exist_ok=True)
         waiting_for = f"another process that works on `{prefix}`"
-        path = _lock_path(prefix, cache)
-        with lock(path, waiting_for=waiting_for, progress=progress) as waited:
+        with (
+            made_folder(prefix.parent),
+            lock(_lock_path(prefix, cache), waiting_for=waiting_for, progress=progress) as waited,
+        ):
             _tidy(prefix, cache)
             try:
                 yield waited
