@@ -490,6 +490,61 @@ def test_a_named_prefix_with_another_environment_is_kept(machine: Machine, known
     assert machine.run("run", "e", "--", "hello").status == 7
 
 
+STRANGE = "one\nerror \x1b[31mtwo"
+SHOWN = r"one\nerror \x1b[31mtwo"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["unpack", f"{STRANGE}/env.tar.gz"], f"no such file: `{SHOWN}/env.tar.gz`"),
+        (["unpack", f"{STRANGE}.zip", "-p", "x"], f"no such file: `{SHOWN}.zip`"),
+        (["transmute", STRANGE], f"`{SHOWN}` cannot be transmuted"),
+        (["resolve", "-r", f"no/{STRANGE}.txt"], f"no/{SHOWN}.txt"),
+        (["resolve", f"--requirement=no/{STRANGE}.txt"], f"no/{SHOWN}.txt"),
+        (["import", f"{STRANGE}/uv.lock"], f"{SHOWN}/uv.lock"),
+        (["lock", "-o", f"{STRANGE}/mfenv.lock", "--pypi", "app"], SHOWN),
+        (["create", "--lock", f"{STRANGE}/mfenv.lock"], SHOWN),
+        (["create", "a:v1", "--prefix", f"file/{STRANGE}"], SHOWN),
+        (["create", "a:v1", "--name", STRANGE], f"`{SHOWN}` cannot name a prefix"),
+        (["add", f"{STRANGE}/uv.lock", "app"], f"`{SHOWN}/uv.lock` is no file"),
+    ],
+)
+def test_a_name_with_control_characters_is_shown_on_one_line(
+    machine: Machine, known: str, words: list[str], said: str
+) -> None:
+    machine.file("file", "")
+    told = machine.fails(*words, status=2 if words[0] == "add" else 1)
+    assert said in told
+    assert "\x1b" not in told
+    assert re.fullmatch(r"error: .*\n(hint: .*\n)?", told)
+
+
+def test_so_it_is_in_notes_and_in_what_is_known_of_a_prefix(machine: Machine, known: str) -> None:
+    prefix = machine.work / STRANGE / "env"
+    machine.ok("create", "a:v1", "--prefix", str(prefix))
+    (prefix / "bin" / "python").unlink()
+    told = machine.fails("run", str(prefix), "--", "hello")
+    assert f"error: `{machine.work}/{SHOWN}/env` is not what it was created as: " in told
+    assert "\x1b" not in told
+    lock = machine.work / STRANGE / "uv.lock"
+    lock.write_text("version = 1\nrevision = 3\n")
+    assert (
+        f"note: {machine.work}/{SHOWN}/uv.lock:1 has no packages" in machine.run("import", lock).err
+    )
+
+
+def test_what_has_several_lines_keeps_them(machine: Machine) -> None:
+    machine.file("a\nb.txt", "other==1\nother==2\napp=>1\n")
+    told = machine.fails("resolve", "-r", "a\nb.txt")
+    assert told.startswith("error: ")
+    machine.file("requirements.txt", "app\n")
+    machine.ok("lock", "-r", "requirements.txt")
+    machine.file("requirements.txt", "other\n")
+    told = machine.fails("lock", "--check")
+    assert len(told.splitlines()) > len(("error", "hint"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "../e", "a/b", ".hidden", "-x", "x" * 300])
 def test_a_name_that_is_none(machine: Machine, known: str, unchanged: None, name: str) -> None:

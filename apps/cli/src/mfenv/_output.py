@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -13,11 +14,15 @@ import click
 from envid.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Output", "output", "output_options"]
 
 _LIBRARIES = ("envid", "reqparse", "pkgcache", "resolvers", "mfenv")
+# What a terminal, or a reader of lines, takes for something else than a part of a name.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Of a path each part may be shown alone, of an option its value.
+_BETWEEN = re.compile("[/=]")
 
 
 class Output:
@@ -31,6 +36,7 @@ class Output:
         self.verbosity, self.quiet = 0, False
         self.color: bool | None = None
         self.bars = self.progress = True
+        self._names: tuple[str, ...] = ()
 
     @property
     def escapes(self) -> bool:
@@ -44,9 +50,30 @@ class Output:
             return self.color
         return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
+    def know(self, names: Iterable[str]) -> None:
+        """Remember which of `names` have control characters, to show these on one line.
+
+        A text alone does not tell whether the end of a line is one of its own, or of a name in it.
+        """
+        strange = {name for name in names if _CONTROL.search(name)}
+        parts = {part for name in strange for part in _BETWEEN.split(name)}
+        # One of nothing else would be all ends of lines.
+        strange |= {
+            part for part in parts if _CONTROL.search(part) and _CONTROL.sub("", part).strip()
+        }
+        # The longest first, of which others are parts.
+        self._names = tuple(sorted({*self._names, *strange}, key=len, reverse=True))
+
+    def forget(self) -> None:
+        """Know no names any more."""
+        self._names = ()
+
     def words(self, text: str) -> str:
-        """A text with its commands as the user types them, and without secrets."""
-        return redact(text).replace("`mfenv ", f"`{self.program} ")
+        """A text with its commands as the user types them, without secrets, its names on one line."""
+        text = redact(text)
+        for name in self._names:
+            text = text.replace(name, _CONTROL.sub(lambda found: repr(found[0])[1:-1], name))
+        return text.replace("`mfenv ", f"`{self.program} ")
 
     def say(self, text: str, *, nl: bool = True, **style: Any) -> None:
         """Write a line for a person to standard error, in a style of `click`.

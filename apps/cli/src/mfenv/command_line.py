@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from mfenv._output import output, output_options
 from mfenv.groups import WrongUsage, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping, Sequence
+    from collections.abc import Iterator, MutableMapping, Sequence
     from typing import TextIO
 
     from mfenv.host import Host
@@ -28,6 +29,10 @@ __all__ = [
     "run",
     "tell",
 ]
+
+
+# The attributes of errors, of all our libraries, that are names of files and of what is in them.
+_NAMES = ("path", "file", "filename", "filename2", "prefix")
 
 
 def commands() -> MutableMapping[str, click.Command]:
@@ -50,6 +55,8 @@ def run(
     Raises KeyboardInterrupt, and with `MFENV_DEBUG` in the environment what is no wrong usage.
     """
     output.program = name
+    output.forget()
+    output.know(_given(sys.argv[1:] if words is None else words))
     # Not None for nobody: a group may have its own in its settings.
     more: dict[str, Any] = {"obj": host} if host else {}
     try:
@@ -85,6 +92,7 @@ def tell(error: BaseException) -> None:
     """Say what an error means, and what to do."""
     from mfenv.wording import words as worded
 
+    output.know(str(getattr(error, name, None)) for name in _NAMES)
     _say(*worded(error))
 
 
@@ -92,6 +100,14 @@ def interrupted() -> int:
     """Say what an interruption means, and return the exit status for it."""
     _say("interrupted", "nothing is half done; the same command does the rest")
     return 130
+
+
+def _given(words: Sequence[str]) -> Iterator[str]:
+    """What the user gave by hand, or by where the command runs: names may be among it."""
+    yield from words
+    with suppress(OSError):  # it is gone
+        yield os.getcwd()  # noqa: PTH109 - a text, and no more is imported
+    yield from (value for key, value in os.environ.items() if key.startswith(("MFENV_", "HOME")))
 
 
 def _drop_unwritten(stream: TextIO) -> None:
