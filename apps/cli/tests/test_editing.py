@@ -449,12 +449,45 @@ def test_a_new_list_that_would_take_what_follows_it_is_not_begun(
     assert path.read_text() == text
 
 
-def test_a_script_without_a_list_gets_one(tmp_path: Path) -> None:
+UV = '[tool.uv]\nexclude-newer = "2030-01-01T00:00:00Z"\n'
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "toml",
+    [
+        # Where the list comes stands HERE, and HERE+ where an empty line is to follow.
+        "HERE",
+        "HERE\n",
+        'requires-python = ">=3.9"\nHERE',
+        'requires-python = ">=3.9"\nHERE\n',
+        'requires-python = ">=3.9"\n# of nothing\nHERE',
+        f"HERE+{UV}",
+        f"HERE\n{UV}",
+        f'requires-python = ">=3.9"\nHERE+{UV}',
+        f'requires-python = ">=3.9"\nHERE\n# of uv\n{UV}',
+        f"requires-python = '>=3.9'  # why\nHERE+# of uv\n  {UV}\n[[tool.uv.index]]\nurl = 'x'\n",
+        'HERE+[tool.mine]\nlists = [\n["dependencies"],\n]\n',
+        f'lists = [\n  ["a"],\n]\nHERE+{UV}',
+        f'text = """\n[tool]\n"""\nHERE+{UV}',
+    ],
+)
+def test_a_script_without_a_list_gets_one(tmp_path: Path, toml: str, newline: str) -> None:
+    def script(here: str) -> bytes:
+        text = toml.replace("HERE+", here and f"{here}\n").replace("HERE", here)
+        block = "".join(f"# {line}\n" if line else "#\n" for line in text.splitlines())
+        return f"# /// script\n{block}# ///\nprint()\n".replace("\n", newline).encode()
+
     path = tmp_path / "job.py"
-    path.write_text('# /// script\n# requires-python = ">=3.9"\n# ///\n')
+    path.write_bytes(script(""))
+    with pytest.raises(InvalidRequest, match="`rich` is not in"):
+        edit(path, "remove", ["rich"], Where(), no_url)
     edit(path, "add", ["rich"], Where(), no_url).write()
-    lines = '# requires-python = ">=3.9"\n# dependencies = ["rich"]\n'
-    assert path.read_text() == f"# /// script\n{lines}# ///\n"
+    assert path.read_bytes() == script('dependencies = ["rich"]\n')
+    edit(path, "add", ["six"], Where(), no_url).write()
+    edit(path, "remove", ["rich"], Where(), no_url).write()
+    edit(path, "remove", ["six"], Where(), no_url).write()
+    assert path.read_bytes() == script("dependencies = []\n")
 
 
 def test_a_name_that_is_none_is_not_written(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
 from mfenv.editing.project import ProjectArray
 from mfenv.errors import InvalidRequest
 from reqparse.pyproject import script_blocks
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ScriptArray"]
 
+_END = "# ///"
+
 
 class ScriptArray:
     """A list whose TOML stands in the comments of a script, which has one block of them."""
@@ -25,9 +30,12 @@ class ScriptArray:
             raise InvalidRequest(f"`{file}` mixes ends of lines", "save it with one kind of them")
         self._lines = text.replace("\r\n", "\n").split("\n")
         ((self._start, content),) = script_blocks("\n".join(self._lines))
-        self._before = content.split("\n")
+        # A block of no line has no content, and so has one of an empty line.
+        is_empty = self._lines[self._start] == _END and not content
+        self._before = [] if is_empty else content.split("\n")
         # With as many empty lines in front, lines keep their numbers.
-        self._array = ProjectArray("\n" * self._start + content + "\n", file, script=True)
+        lines = [*[""] * self._start, *_with_list(self._before), ""]
+        self._array = ProjectArray("\n".join(lines), file, script=True)
 
     @property
     def listed(self) -> Sequence[Listed]:
@@ -58,3 +66,29 @@ class ScriptArray:
         block = [*old[:same], *changed, *old[len(old) - rest :]]
         end = self._start + len(self._before)
         return self._newline.join([*self._lines[: self._start], *block, *self._lines[end:]])
+
+
+def _with_list(lines: list[str]) -> list[str]:
+    """The TOML of a block with an empty list of dependencies, where it has none."""
+    keys = _keys(lines)
+    if keys is None or "dependencies" in keys:
+        return lines
+    # Keys behind the header of a table are of that table.
+    headers = (at for at, line in enumerate(lines) if line.lstrip().startswith("["))
+    # What begins so may also be a part of a list or of a text, which has not ended then.
+    table = next((at for at in headers if _keys(lines[:at]) is not None), None)
+    at = len(lines) if table is None else table
+    # The comment above a table is of that table.
+    over = ("",) if table is None else ("", "#")
+    while at and lines[at - 1].strip()[:1] in over:
+        at -= 1
+    gap = [""] if table is not None and lines[at].strip() else []
+    return [*lines[:at], "dependencies = []", *gap, *lines[at:]]
+
+
+def _keys(lines: list[str]) -> list[str] | None:
+    """The keys at the top of a text of TOML; None where it is none, or not whole."""
+    try:
+        return [*tomlkit.parse("\n".join([*lines, ""]))]
+    except TOMLKitError:
+        return None
