@@ -54,6 +54,10 @@ PIECES = st.sampled_from(
         "Couldn't parse requirement",
         "because a was not found in",
         "`a` was filtered by `exclude-newer`. published at x. ",
+        "Failed to resolve dependencies for package `a==1`",
+        "Package `a` was included as a URL dependency. Consider adding `a @ http://u:p@h/`",
+        "Requirements contain conflicting URLs for package `a`:\n    - http://u:p@h/",
+        "hint: Metadata for `a` (v1) could not be parsed:\n  no such thing\n  a>>1\n   ^^",
     ]
 )
 

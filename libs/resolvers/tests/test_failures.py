@@ -80,6 +80,49 @@ def test_a_clash_names_both_sides_and_nobody_else(tmp_path: Path) -> None:
     assert found.reason.startswith("because all versions of a depend on c<2 and c>=2")
 
 
+@pytest.mark.parametrize("asked", ["urld", "urld[more]", "mid"])
+@pytest.mark.parametrize(
+    "line",
+    ["a1 @ https://index.invalid/a1-1.0-py3-none-any.whl", "a1 @ git+https://index.invalid/a1@v1"],
+)
+def test_a_package_that_needs_another_by_its_url_is_named(
+    tmp_path: Path, asked: str, line: str
+) -> None:
+    more = "; extra == 'more'" if "[" in asked else ""
+    wheel = make_wheel("urld", "1.0", requires=[f"{line} {more}"], extras=["more"])
+    with FakeIndex(wheel, make_wheel("mid", "1.0", requires=["urld"])) as index:
+        spec = spec_of(asked, index=index.url, python=THIS_PYTHON)
+        found = failure(spec, tmp_path, origins={asked: "r.txt:2"})
+    assert type(found) is errors.NoSolution
+    assert found.reason.startswith(f"`urld==1.0` needs `{line}`")
+    assert str(found).endswith(f"`{asked}` is asked by r.txt:2")
+    assert f"`{line}` yourself" in str(found.hint)
+
+
+def test_a_package_that_needs_another_by_another_url_is_named(tmp_path: Path) -> None:
+    elsewhere = "https://index.invalid/a1-1.0-py3-none-any.whl"
+    wheel, needed = make_wheel("urld", "1.0", requires=[f"a1 @ {elsewhere}"]), make_wheel("a1", "1")
+    with FakeIndex(wheel, needed) as index:
+        own = f"a1 @ {index.origin}/files/{needed.filename}"
+        spec = spec_of("urld", own, index=index.url, python=THIS_PYTHON)
+        found = failure(spec, tmp_path, origins={"urld": "r.txt:2", own: "r.txt:3"})
+    assert type(found) is errors.NoSolution
+    assert "`urld==1.0` needs `a1` from another URL" in found.reason
+    assert elsewhere in found.reason
+    assert {where for _, where in found.asked} == {"r.txt:2", "r.txt:3"}
+
+
+@pytest.mark.parametrize("asked", ["inv", "mid"])
+def test_what_is_not_valid_in_the_metadata_is_said(tmp_path: Path, asked: str) -> None:
+    wheel = make_wheel("inv", "1.0", requires=["a1>=1.0.*"])
+    with FakeIndex(wheel, make_wheel("mid", "1.0", requires=["inv"])) as index:
+        found = failure(spec_of(asked, index=index.url, python=THIS_PYTHON), tmp_path)
+    assert type(found) is errors.NoSolution
+    assert "the metadata of `inv==1.0` is not valid: " in found.reason
+    assert found.reason.endswith(": a1>=1.0.*")
+    assert found.hint == "have it mended there, or ask for another version"
+
+
 def test_a_python_that_packages_refuse_is_an_error_of_its_own(tmp_path: Path) -> None:
     with FakeIndex(make_wheel("a", "1", requires_python=">=3.99")) as index:
         spec = spec_of("a", index=index.url, python=THIS_PYTHON)

@@ -54,6 +54,11 @@ _BROKEN = (
     (r"got distribution metadata for (\S+)", "it says itself that it is `{}`"),
     (r"the wheel is invalid: (.*)", "{}"),
 )
+# What uv has passed over since its files, or what these say, could not be read: the package, its
+# version, and why.
+_PASSED_OVER = re.compile(
+    r"(The structure of|Metadata for) `([^`]+)`(?: \(v([^)]+)\))?[^\n]*:((?:\n +.*)+)"
+)
 _TRANSFER = re.compile(r"response body|connection|timed out|HTTP status")
 # uv's hints that a user of ours can act upon, and what they come to.
 _HINTS = (
@@ -94,6 +99,7 @@ def diagnose(stderr: str, question: UvQuestion) -> ResolveError:
         or _no_page(story, question)
         or _unreadable(story, question)
         or _failed_build(story, question)
+        or _by_url(story, question)
         or _no_solution(story, question)
         or _misread(story)
         or EngineFailed("uv", story.reason, story.log)
@@ -221,6 +227,35 @@ def _files(name: str, version: str, question: UvQuestion, only: str = "") -> tup
     return "` or `".join(file.filename for file in files), "` or `".join(places)
 
 
+def _by_url(story: Story, question: UvQuestion) -> NoSolution | None:
+    """The error of a package that needs another by its URL, which uv takes from who asks for it."""
+    needs = story.search(r"[Pp]ackage `([^`]+)`.* URL dependenc(?:.* adding `([^`]+)`)?")
+    clash = story.search(r"conflicting URLs for package `([^`]+)`:?\W*(.*)")
+    found = needs or clash
+    if not found:
+        return None
+    by = story.search(r"resolve dependencies for (?:package )?`([^`]+)`")
+    needing = by[1].partition("==")[0] if by else ""
+    name, stated = found[1], (found[2] or "").strip()
+    who = f"`{by[1]}`" if by else "a package"
+    others = f", or for another version of `{needing}`" if needing else ""
+    if needs:
+        line = stated or f"{name} @ URL"
+        reason = f"{who} needs `{stated or name}`{'' if stated else ' by a URL'}, and only what is"
+        reason += " asked for by yourself may come from a URL"
+        hint = f"ask for `{line}` yourself, as a requirement of your own{others}"
+    else:
+        urls = ", ".join(
+            f"`{url.strip()}`" for url in re.split(r"(?:^| )- ", stated) if url.strip()
+        )
+        reason = f"{who} needs `{name}` from another URL than it is asked for: {urls}"
+        hint = f"ask for `{name}` from one URL only{others}"
+    # And of what needs the one that needs it.
+    named = {needing, name, *re.findall(r"`([\w.-]+)`", " ".join(story.hints))} - {""}
+    names = set(map(canonicalize_name, named))
+    return NoSolution(question.target.platform, reason, question.asked(names), hint)
+
+
 def _no_solution(story: Story, question: UvQuestion) -> NoSolution | None:
     if not story.search("No solution found"):
         return None
@@ -230,11 +265,17 @@ def _no_solution(story: Story, question: UvQuestion) -> NoSolution | None:
     kind: type[NoSolution] = NoSolution
     hint = _hidden(story, reason, question) or _hint(story) or _held(reason, question)
     # uv passes over a version whose files are damaged, and may then find none.
-    for name, version, said in re.findall(
-        r"The structure of `([^`]+)` \(v([^)]+)\) was invalid:((?:\n +.*)+)", story.log
-    ):
+    for what, name, version, said in _PASSED_OVER.findall(story.log):
+        lines = said.strip().splitlines()
+        if what.startswith("Metadata"):
+            # Its lines are what is wrong, where it stands, and a mark below that.
+            told = (plain_words(line.strip()) for line in lines if line.strip(" ^"))
+            package = f"{name}=={version}" if version else name
+            reason += f"; the metadata of `{package}` is not valid: {': '.join(told)}"
+            hint = hint or "have it mended there, or ask for another version"
+            continue
         filename, where = _files(name, version, question)
-        why = _broken(said) or plain_words(said.strip().splitlines()[-1])
+        why = _broken(said) or plain_words(lines[-1])
         reason += f"; {PackageUnreadable(filename or name, where, why)}"
         hint = hint or PackageUnreadable.hint
     if "does not satisfy Python" in reason:
