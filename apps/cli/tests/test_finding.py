@@ -204,6 +204,44 @@ class TestNames:
         with pytest.raises(Ambiguous, match="fits 2 environments"):
             one.find(resolved(tmp_path, "1")[0].req_id)
 
+    @pytest.mark.parametrize("store_only", [False, True])
+    def test_the_first_digits_of_both_ids_name_one_environment(
+        self, machine: Callable[..., Environments], tmp_path: Path, store_only: bool
+    ) -> None:
+        one = machine("one")
+        envs = [resolved(tmp_path, version) for version in ("1", "2")]
+        for found in envs:
+            one.publish(found)
+            one._site.registry.add(found, default=False)
+        asked = machine("two") if store_only else one
+        for found in envs:
+            req_id, full_id = ref(found)
+            for pair in ((8, 8), (12, 12), (40, 8), (8, 40)):
+                text = f"{req_id[: pair[0]]}:{full_id[: pair[1]]}"
+                assert asked.find(text, ("linux-64",)) == found[:1]
+            # Each half must fit, and in its place.
+            for text in (f"{full_id[:8]}:{req_id[:8]}", f"{req_id[:8]}:{'0' * 8}"):
+                with pytest.raises(UnknownEnvironment, match=text):
+                    asked.find(text)
+
+    def test_digits_of_both_ids_that_fit_several_environments_are_ambiguous(
+        self, machine: Callable[..., Environments], tmp_path: Path
+    ) -> None:
+        one = machine("one")
+        (env, *_) = resolved(tmp_path, "1")
+        one._site.registry.add([env], default=True)
+        other = FullRef(env.req_id, f"{env.full_id[:39]}{int(env.full_id[39] != '1')}")
+        with one._site.registry.write() as db:
+            columns = ", ".join(row[1] for row in db.execute("pragma table_info(environments)"))
+            others = columns.replace("full_id", "?", 1)
+            db.execute(
+                f"insert into environments ({columns}) select {others} from environments",
+                (other.full_id,),
+            )
+        with pytest.raises(Ambiguous, match="fits 2 environments") as caught:
+            one.find(f"{env.req_id[:8]}:{env.full_id[:12]}")
+        assert caught.value.hint == "add digits"
+
     def test_the_name_of_a_prefix_names_what_is_in_it_where_no_alias_does(
         self, machine: Callable[..., Environments], tmp_path: Path
     ) -> None:

@@ -71,6 +71,15 @@ def test_candidates_by_either_id(registry: Registry) -> None:
     assert registry.candidates("f" * 39) == []
 
 
+def test_candidates_by_both_ids(registry: Registry) -> None:
+    one, two = resolved("a"), resolved("b")
+    registry.add([one, two], default=True)
+    assert registry.candidates(one.req_id[:8], one.full_id[:8]) == [(one.req_id, one.full_id)]
+    assert registry.candidates(one.req_id, one.full_id) == [(one.req_id, one.full_id)]
+    assert registry.candidates(one.full_id[:8], one.req_id[:8]) == []
+    assert registry.candidates(one.req_id[:8], "f" * 39) == []
+
+
 def test_an_immutable_alias_stays(registry: Registry) -> None:
     one, two = FullRef("1" * 40, "2" * 40), FullRef("3" * 40, "4" * 40)
     assert registry.set_alias("a:v1", one, mutable=False) is None
@@ -152,6 +161,7 @@ ASKED: dict[str, Callable[[Registry], object]] = {
     "defaults": lambda registry: registry.defaults("a" * 40),
     "platforms": lambda registry: registry.platforms(FullRef("a" * 40, "b" * 40)),
     "candidates": lambda registry: registry.candidates("a" * 8),
+    "candidates of both": lambda registry: registry.candidates("a" * 8, "b" * 8),
     "rows": lambda registry: list(registry.rows(10)),
     "alias": lambda registry: registry.alias("a:v1"),
     "aliases of": lambda registry: registry.aliases_of(FullRef("a" * 40, "b" * 40)),

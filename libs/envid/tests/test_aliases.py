@@ -5,6 +5,7 @@ import pytest
 from envid.aliases import (
     Alias,
     FullRef,
+    PairRef,
     PrefixRef,
     Ref,
     ReqRef,
@@ -37,6 +38,9 @@ REFS: list[tuple[str, Ref, str]] = [
     (ID, ReqRef(req_id=ID), ID),
     (ID[:8], PrefixRef(digits=ID[:8]), ID[:8]),
     (ID[:39], PrefixRef(digits=ID[:39]), ID[:39]),
+    (f"{ID[:8]}:{OTHER[:12]}", PairRef(ID[:8], OTHER[:12]), f"{ID[:8]}:{OTHER[:12]}"),
+    (f"{ID}:{OTHER[:39]}", PairRef(ID, OTHER[:39]), f"{ID}:{OTHER[:39]}"),
+    (f"{ID[:39]}:{OTHER}", PairRef(ID[:39], OTHER), f"{ID[:39]}:{OTHER}"),
 ]
 
 BROKEN = [
@@ -67,6 +71,8 @@ BROKEN = [
     ("step", "`step:` begins a pathspec", "another name"),
     (f"{ID}:v1", "reads as the digits of an id", "add a word"),
     ("deadbeef:v1", "reads as the digits of an id", "add a word"),
+    ("deadbeef:deadbee", "reads as the digits of an id", "add a word"),
+    (f"{ID}:{OTHER}0", "reads as the digits of an id", "add a word"),
 ]
 
 
@@ -107,7 +113,9 @@ def test_a_broken_pathspec_is_refused(text: str) -> None:
     assert "step:Flow/run/step" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("text", [ID, ID[:8], f"{ID}:{OTHER}", "step:Flow/1/start"])
+@pytest.mark.parametrize(
+    "text", [ID, ID[:8], f"{ID}:{OTHER}", f"{ID[:8]}:{OTHER[:8]}", "step:Flow/1/start"]
+)
 def test_an_id_or_a_pathspec_cannot_be_given_as_an_alias(text: str) -> None:
     with pytest.raises(InvalidAlias):
         parse_alias(text)

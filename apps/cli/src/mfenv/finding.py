@@ -10,6 +10,7 @@ from envid.aliases import (
     DEFAULT_TAG,
     Alias,
     FullRef,
+    PairRef,
     PastRef,
     PrefixRef,
     ReqRef,
@@ -211,6 +212,8 @@ class Finder:
             target = target or self._candidate(name, ref.req_id, platform, fresh=fresh)
         elif isinstance(ref, PrefixRef):
             target = self._candidate(name, ref.digits, platform, fresh=fresh)
+        elif isinstance(ref, PairRef):
+            target = self._of_pair(ref, fresh=fresh)
         elif self._step:
             return self._of_step(self._step(ref))
         else:
@@ -309,10 +312,19 @@ class Finder:
             default = self._default(min(requests), platform, fresh=fresh)
             if default:
                 return default
-        if len(candidates) > 1:
-            some = ", ".join(f"{req[:12]}:{full[:12]}" for req, full in sorted(candidates)[:5])
-            raise Ambiguous(f"`{name}` fits {len(candidates)} environments: {some}", "add digits")
-        return candidates[0] if candidates else None
+        return _only(name, candidates)
+
+    def _of_pair(self, ref: PairRef, *, fresh: bool) -> FullRef | None:
+        candidates = [] if fresh else self._registry.candidates(*ref)
+        if not candidates and (store := self._store()):
+            candidates = sorted(
+                {
+                    env_id.ref
+                    for env_id in store.find_prefix(ref.req_digits)
+                    if env_id.full_id.startswith(ref.full_digits)
+                }
+            )
+        return _only(str(ref), candidates)
 
     def _store(self) -> EnvStore | None:
         return self._site.store if self._ask_store else None
@@ -361,3 +373,10 @@ def taken(alias: Alias, held: FullRef) -> ImmutableAlias:
 def _stored(store: EnvStore, target: FullRef) -> list[str]:
     req_id, full_id = target
     return [env_id.platform for env_id in store.find_prefix(req_id) if env_id.full_id == full_id]
+
+
+def _only(name: str, candidates: Sequence[FullRef]) -> FullRef | None:
+    if len(candidates) > 1:
+        some = ", ".join(f"{req[:12]}:{full[:12]}" for req, full in sorted(candidates)[:5])
+        raise Ambiguous(f"`{name}` fits {len(candidates)} environments: {some}", "add digits")
+    return candidates[0] if candidates else None

@@ -130,8 +130,11 @@ class Registry(Database):
         sql = "select platform from environments where req_id=? and full_id=? order by 1"
         return [row[0] for row in self.all(sql, ref)]
 
-    def candidates(self, digits: str) -> list[FullRef]:
-        """The environments of which either id starts with `digits`."""
+    def candidates(self, digits: str, full_digits: str | None = None) -> list[FullRef]:
+        """The environments of which either id starts with `digits`.
+
+        With `full_digits` those whose `req_id` starts with `digits`, and their `full_id` with these.
+        """
         # A range, unlike `like`, is served by the indexes.
         # `g` lies behind all hex digits.
         bounds = (digits, digits + "g")
@@ -140,7 +143,14 @@ class Registry(Database):
             " union select distinct req_id, full_id from environments"
             " where full_id >= ? and full_id < ?"
         )
-        return [FullRef(*row) for row in self._sound(sql, (*bounds, *bounds), _rows.is_target)]
+        values = (*bounds, *bounds)
+        if full_digits is not None:
+            sql = (
+                "select distinct req_id, full_id from environments"
+                " where req_id >= ? and req_id < ? and full_id >= ? and full_id < ?"
+            )
+            values = (*bounds, full_digits, full_digits + "g")
+        return [FullRef(*row) for row in self._sound(sql, values, _rows.is_target)]
 
     def rows(self, limit: int | None = None) -> Iterator[EnvRow]:
         """The known environments, newest first."""

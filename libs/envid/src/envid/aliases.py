@@ -8,6 +8,7 @@
 | `REQ_ID:FULL_ID` | one resolved environment |
 | `REQ_ID` | the default environment of a request |
 | 8 to 39 hex digits | the one environment whose `req_id` or `full_id` starts so |
+| 8 to 40 hex digits, a colon, 8 to 40 more | the one whose `req_id` and `full_id` start so |
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "MUTABLE_TAGS",
     "Alias",
     "FullRef",
+    "PairRef",
     "PastRef",
     "PrefixRef",
     "Ref",
@@ -106,7 +108,20 @@ class PrefixRef(NamedTuple):
         return self.digits
 
 
-Ref = Alias | PastRef | StepRef | FullRef | ReqRef | PrefixRef
+class PairRef(NamedTuple):
+    """The first digits of a `req_id` and of a `full_id`, as commands print them; not both whole.
+
+    Like a `PrefixRef` it is for a caller to look up.
+    """
+
+    req_digits: str
+    full_digits: str
+
+    def __str__(self) -> str:
+        return f"{self.req_digits}:{self.full_digits}"
+
+
+Ref = Alias | PastRef | StepRef | FullRef | ReqRef | PrefixRef | PairRef
 
 
 def parse_ref(text: str) -> Ref:
@@ -117,13 +132,13 @@ def parse_ref(text: str) -> Ref:
     if text.startswith(f"{_STEP}:"):
         return _step(text)
     # Ids before aliases: `_alias` gives out no name that reads like an id.
-    if is_id(text):
-        return ReqRef(req_id=text)
     if re.fullmatch(_PREFIX, text):
-        return PrefixRef(digits=text)
-    head, _, tail = text.partition(":")
-    if is_id(head) and is_id(tail):
-        return FullRef(req_id=head, full_id=tail)
+        return ReqRef(req_id=text) if is_id(text) else PrefixRef(digits=text)
+    if re.fullmatch(f"{_PREFIX}:{_PREFIX}", text):
+        head, _, tail = text.partition(":")
+        if is_id(head) and is_id(tail):
+            return FullRef(req_id=head, full_id=tail)
+        return PairRef(req_digits=head, full_digits=tail)
     if past := re.fullmatch(_PAST, text):
         return PastRef(alias=_alias(past[1]), back=int(past[2]))
     return _alias(text)
