@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envid.platforms import host_platform
+from envid.resolved import ResolvedEnv
+from envid.spec import EnvSpec
 from metaflow_extensions.mfenv.needs import unfit
 from metaflow_extensions.mfenv.run_records import Statement, StepStatements
 from metaflow_extensions.mfenv.step_requests import step_request
@@ -280,6 +282,27 @@ def test_a_named_environment_is_where_a_step_starts_from(asking: Asking) -> None
 def test_an_environment_cannot_be_named_twice(asking: Asking) -> None:
     with pytest.raises(Contradiction, match=r"`a:v1`.*`step:F/1/s`"):
         asking(said("named_env", name="a:v1", pathspec="F/1/s"))
+
+
+@pytest.mark.parametrize("kind", ["pypi", "conda"])
+def test_a_python_that_a_named_environment_has_not_is_refused_with_both_places(
+    asking: Asking, kind: str
+) -> None:
+    spec = EnvSpec.make(requirements={"conda": ["numpy"]}, python="3.10.13")
+    base = ResolvedEnv.co_resolve(spec, {host_platform(): ("3.10.13", [])}, resolved_by="me")
+    named = said("named_env", "flow", name="mine/xy:v1")
+    request = asking(named, said(kind, python="3.12")).request
+    assert request
+    with pytest.raises(Contradiction) as caught:
+        prepare(request, asking.settings, lambda *_: base)
+    for words in ("@named_env of the flow asks for Python `==3.10.13`", f"@{kind} of the step"):
+        assert words in str(caught.value)
+    assert "--using" not in str(caught.value)
+
+
+def test_steps_that_name_the_same_environment_ask_for_the_same(asking: Asking) -> None:
+    by_flow = asking(said("named_env", "flow", name="web:v1"))
+    assert by_flow.request == asking(said("named_env", name="web:v1")).request
 
 
 def test_an_unknown_variable_is_refused_with_its_place(asking: Asking) -> None:

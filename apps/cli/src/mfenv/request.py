@@ -70,7 +70,7 @@ class Request(NamedTuple):
     such as `__glibc=2.28`. `python` is a version or a specifier, `platforms` are those to resolve
     for. `using` names a known environment whose packages are kept, `same_as` one that was asked
     for in the same words, and takes nothing but platforms beside it. `stated` is what was read
-    already, as if it stood in a file. `virtual` are virtual packages that targets have where
+    already, as if it stood in a file; its `places` may say where `using` was stated. `virtual` are virtual packages that targets have where
     nothing else is said, over those of the settings. `also` are requirements, each with who asks
     for it, that hold for packages which nothing else of the request names; they are PyPI packages
     where such are asked for, else conda packages. `python_unstated` is the version where neither
@@ -206,7 +206,7 @@ def prepare(
         # One statement among others: where a file says otherwise, neither silently wins.
         pythons.append(PythonStatement.make(request.python, "--python"))
     system = settings.python_provider == "system"
-    using = f"--using {request.using}"
+    using = _using_place(request)
     python, apart = combine(
         [*pythons, *pythons_of(bases, using)],
         settings.python or request.python_unstated,
@@ -292,6 +292,11 @@ def prepare(
             ),
         ),
     )
+
+
+def _using_place(request: Request) -> str:
+    places = (file.places["using"] for file in request.stated if "using" in file.places)
+    return str(next(places, f"--using {request.using}"))
 
 
 def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Settings:

@@ -6,6 +6,7 @@ The rules are in the README. Nothing here starts a run or looks anything up.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from envid.aliases import parse_ref
@@ -100,8 +101,14 @@ def step_request(
         *_packages(statements, "pypi", lambda arguments: arguments.packages),
         *_packages(statements, "sys_packages", lambda arguments: arguments.packages),
     ]
+    stated = _stated(statements, requirements, settings)
+    if named:
+        from reqparse import Origin
+
+        # Not in a field of its own: steps that ask for the same have equal requests.
+        stated = replace(stated, places={"using": Origin(named.place)})
     request = Request(
-        stated=(_stated(statements, requirements, settings),),
+        stated=(stated,),
         using=_expanded(named, environ) if named else None,
     )
     return _asked_for(asked, request, notes, pins=pins, gpu=gpu)
