@@ -145,6 +145,20 @@ def test_who_named_a_source_is_named(machine: Machine, unchanged: None, source: 
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        "x @ http://127.0.0.1:9/x-1-py3-none-any.whl",
+        "x @ git+file:///nowhere/x@v1#subdirectory=a",
+        "git+file:///nowhere/x#egg=x ; python_version >= '3'",
+    ],
+)
+def test_who_asked_for_a_url_is_named(machine: Machine, unchanged: None, asked: str) -> None:
+    machine.file("requirements.txt", f"app\n{asked}\n")
+    said = machine.fails("resolve", "-r", "requirements.txt")
+    assert "(asked by requirements.txt:2)" in said
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
         ("MFENV_PLATFORMS", "win-64", "`win-64` is not known"),
@@ -309,7 +323,7 @@ def test_credentials_that_are_refused(
     said = machine.fails("resolve", *words[source])
     if source == "requirements":
         message = f"cannot fetch `{server.replace('ada:geheim', '***')}/requirements.txt?sig=***`"
-    assert message in said
+    assert message in said.replace(" (asked by --pypi)", "")
     assert "geheim" not in said
     assert "s3cret" not in said
 

@@ -19,12 +19,14 @@ from pkgcache.web.credentials import Credentials
 from pkgcache.web.patience import Patience
 from resolvers import _programs
 from resolvers._python_choice import first_that_solves
+from resolvers.content import content_digest
 from resolvers.errors import (
     BuildFailed,
     EngineFailed,
     IndexUnreachable,
     NoMatchingFile,
     NoSolution,
+    PackageUnreadable,
     PythonRefused,
     ResolveError,
     UnknownPackage,
@@ -217,14 +219,19 @@ def test_a_wheel_below_the_floor_is_taken_and_others_are_not(tmp_path: Path, eng
     assert (found["a"].filename, found["b"].version) == (f"a-1-{tags[1]}.whl", "1")
 
 
-@pytest.mark.slow
-def test_sources_are_built_by_us(tmp_path: Path, engine: str) -> None:
-    sdist = make_sdist(tmp_path / "src", "a", "1", requires=["b"])
-    tree = make_project(tmp_path / "tree", "d", "3")
-    subprocess.run(["git", "init", "-q", tree], check=True)
+def repository(folder: Path, name: str = "d") -> Path:
+    tree = make_project(folder, name, "3")
+    subprocess.run(["git", "init", "-q", "-b", "main", tree], check=True)
     subprocess.run(["git", "-C", tree, "add", "."], check=True)
     who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
     subprocess.run(["git", *who, "-C", tree, "commit", "-qm", "x"], check=True)
+    return tree
+
+
+@pytest.mark.slow
+def test_sources_are_built_by_us(tmp_path: Path, engine: str) -> None:
+    sdist = make_sdist(tmp_path / "src", "a", "1", requires=["b"])
+    tree = repository(tmp_path / "tree")
     with FakeIndex(sdist, make_wheel("b", "1")) as index:
         spec = spec_of("a", f"d @ git+{tree.as_uri()}", index=index.url, python=THIS_PYTHON)
         resolution = resolve_all(spec, tmp_path, (HOST,), pypi_engine=engine)[HOST]
@@ -235,6 +242,55 @@ def test_sources_are_built_by_us(tmp_path: Path, engine: str) -> None:
         "a-1-py3-none-any.whl",
         "d-3-py3-none-any.whl",
     }
+
+
+@pytest.mark.parametrize("revision", ["nosuch", "abcdef1234", "a" * 40, "refs/pull/1/head"])
+def test_a_revision_that_a_repository_has_not_is_named(
+    tmp_path: Path, engine: str, revision: str
+) -> None:
+    tree = repository(tmp_path / "tree")
+    other = repository(tmp_path / "other", "e")
+    text, good = f"d @ git+{tree.as_uri()}@{revision}", f"e @ git+{other.as_uri()}@main"
+    with pytest.raises(PackageUnreadable) as caught:
+        resolve(
+            spec_of(good, text, python=THIS_PYTHON),
+            tmp_path,
+            HOST,
+            pypi_engine=engine,
+            origins={good: "r.txt:1", text: "r.txt:2"},
+        )
+    assert (caught.value.filename, caught.value.origin) == (text, "r.txt:2")
+    assert f"no branch, tag or commit `{revision}`" in caught.value.reason
+    assert f"`git ls-remote {tree.as_uri()}`" in str(caught.value.hint)
+
+
+def test_what_a_url_leads_to_under_another_name_is_named(tmp_path: Path, engine: str) -> None:
+    tree = repository(tmp_path / "tree")
+    digest = content_digest(tree)
+    paths = {digest: tree}
+    for text, shown in (
+        (f"other @ git+{tree.as_uri()}", f"other @ git+{tree.as_uri()}"),
+        (f"other @ file:tree#sha256={digest}", "other @ file:tree"),
+    ):
+        with pytest.raises(PackageUnreadable, match="it says itself that it is `d`") as caught:
+            resolve(
+                spec_of(text, python=THIS_PYTHON),
+                tmp_path,
+                HOST,
+                pypi_engine=engine,
+                origins={text: "r.txt:1"},
+                local_paths=paths,
+            )
+        assert (caught.value.filename, caught.value.origin) == (shown, "r.txt:1")
+        assert "`d`" in str(caught.value.hint)
+
+
+def test_a_repository_that_is_none_is_no_failed_build(tmp_path: Path, engine: str) -> None:
+    url = (tmp_path / "nothing").as_uri()
+    spec = spec_of(f"d @ git+{url}", python=THIS_PYTHON)
+    with pytest.raises(IndexUnreachable) as caught:
+        resolve(spec, tmp_path, HOST, pypi_engine=engine)
+    assert caught.value.where == url
 
 
 def test_a_source_that_cannot_say_what_it_needs_is_named(tmp_path: Path, engine: str) -> None:

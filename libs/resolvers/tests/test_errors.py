@@ -55,6 +55,10 @@ EXAMPLES: list[tuple[ResolveError, str]] = [
         f"cannot read `{URL}`: it answered 503",
     ),
     (PackageUnreadable("a.conda", URL, "no zip"), f"cannot read `a.conda` of `{URL}`: no zip"),
+    (
+        PackageUnreadable("b @ git+file:///a", "", "it is `a`", "ask for `a`", "r.txt:1"),
+        "cannot read `b @ git+file:///a`: it is `a` (asked by r.txt:1)",
+    ),
     (UnknownChannel(URL, "no repodata"), f"`{URL}` is not a conda channel: no repodata"),
     (
         UnknownContents(("a.conda",), ("a",), "gone"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ __all__ = [
     "pypi_table",
     "start_uv",
 ]
+
+
+_REFERENCE = re.compile(r" @ |^\w+\+")
+_USER = re.compile(r"://[^/@\s]+@")
 
 
 def all_but(names: Sequence[str], envs: Sequence[ResolvedEnv] | None) -> tuple[ResolvedEnv, ...]:
@@ -209,7 +214,12 @@ def _origin(where: str, prepared: Prepared) -> str | None:
     # With a slash at its end, so that `/a/bc` does not lie in `/a/b`.
     path = f"{unquote(where.removeprefix('file://'))}/"
     for url, origin in prepared.origins.items():
-        if path.startswith(f"{unquote(url.removeprefix('file://')).rstrip('/')}/"):
+        if _REFERENCE.search(url):
+            # A requirement with a URL asks for that alone, and a revision may stand behind it.
+            whole = rf"(?<![^\s+]){re.escape(where)}(?=[@#;\s]|$)"
+            if re.search(whole, _USER.sub("://", url)):
+                return origin
+        elif path.startswith(f"{unquote(url.removeprefix('file://')).rstrip('/')}/"):
             return origin
     return None
 

@@ -10,10 +10,12 @@ from packaging.utils import canonicalize_name
 from envid.redaction import redact
 from resolvers._build_logs import build_failed
 from resolvers._reasons import floor_hint, why_no_wheel
+from resolvers._references import named_otherwise, no_revision, origin_of
 from resolvers._refusals import REFUSED, refusal
 from resolvers._story import Story, plain_words, without_logins
 from resolvers.errors import (
     CHECK_ADDRESS,
+    CHECK_REPOSITORY,
     BuildFailed,
     EngineFailed,
     IndexUnreachable,
@@ -34,6 +36,9 @@ __all__ = ["diagnose", "unreachable"]
 _GIT = re.compile(r"git\+(\w+://(?:[^/@\s]+@)?[^\s`@#]+)")
 
 
+# What git says of a branch, a tag or a commit that is not there, and what uv calls it.
+_NO_REVISION = re.compile(r"find remote ref|not our ref|unknown revision|no such (?:remote )?ref")
+_REVISION = r"failed to (?:fetch|find) [a-z, ]+`([^`]+)`"
 _NO_GIT = "Git executable not found"
 
 # What uv calls things, and what they are to whoever asked.
@@ -95,7 +100,8 @@ def diagnose(stderr: str, question: UvQuestion) -> ResolveError:
     # The cause before what follows from it: where a source does not answer, uv may also say that a
     # build failed, or that there is no solution.
     return (
-        unreachable(story, question.context.credentials, question)
+        _no_revision(story, question)
+        or unreachable(story, question.context.credentials, question)
         or _no_page(story, question)
         or _unreadable(story, question)
         or _failed_build(story, question)
@@ -140,17 +146,30 @@ def unreachable(
         hint = CHECK_ADDRESS if "://" in where else "check the path"
         return IndexUnreachable(where, story.reason, hint=hint)
     if story.search("Git operation failed") and not story.search(_NO_GIT):
-        address = story.search(_GIT)
-        asked = question.spec.for_platform(question.target.platform) if question else {}
-        told = _GIT.findall(" ".join(asked.get("pypi", ())))
-        repositories = [address[1]] if address else told
+        repositories = _repositories(story, question)
         # git says what is wrong first, and then what may be done.
         fatal = re.search(r"fatal: (.*[^\s.])", story.log)
         reason = fatal[1] if fatal else story.said or story.reason
-        hint = "check the address, and whether you may read it"
         where = without_logins(", ".join(repositories)) or "the git repository"
-        return IndexUnreachable(where, reason, hint=hint)
+        return IndexUnreachable(where, reason, hint=CHECK_REPOSITORY)
     return None
+
+
+def _no_revision(story: Story, question: UvQuestion) -> PackageUnreadable | None:
+    revision = story.search(_REVISION)
+    if not revision or not _NO_REVISION.search(story.log):
+        return None
+    # Of several that are asked for uv does not say which, and the revision does.
+    repositories = [without_logins(one) for one in _repositories(story, question)]
+    asked = [one for one in repositories if origin_of(f"{one}@{revision[1]}", question)]
+    return no_revision((asked or repositories or ["the repository"])[0], revision[1], question)
+
+
+def _repositories(story: Story, question: UvQuestion | None) -> list[str]:
+    """The one that uv speaks of, else all that are asked for."""
+    if address := story.search(_GIT):
+        return [address[1]]
+    return _GIT.findall(" ".join(text for text, _ in question.all_asked)) if question else []
 
 
 def _no_page(story: Story, question: UvQuestion) -> IndexUnreachable | None:
@@ -200,7 +219,10 @@ def _unreadable(story: Story, question: UvQuestion) -> PackageUnreadable | None:
     named = story.search(r"Failed to extract archive: (\S+)")
     asked = failed[1] or failed[2]
     if " @ " in asked:
-        return PackageUnreadable(redact(asked.partition(" @ ")[2]), "", reason)
+        name, _, url = asked.partition(" @ ")
+        if other := story.search(r"metadata name `([^`]+)` does not match"):
+            return named_otherwise(canonicalize_name(name), other[1], question, asked)
+        return PackageUnreadable(redact(url), "", reason, origin=origin_of(url, question))
     name, _, version = asked.partition("==")
     filename, where = _files(name, version, question, only=named[1] if named else "")
     return PackageUnreadable(filename or asked, where, reason)

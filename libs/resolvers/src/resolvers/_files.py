@@ -18,8 +18,9 @@ from pkgcache.errors import DownloadError, HashMismatch
 from pkgcache.web.credentials import split_userinfo
 from pkgcache.web.download import Downloader
 from resolvers._lock import File, best_wheel
-from resolvers._question import LocalWheel
+from resolvers._question import LocalWheel, named_package
 from resolvers._reasons import floor_hint, is_bound, why_built
+from resolvers._references import misnamed
 from resolvers.builds import Builder, checkout, copy_tree
 from resolvers.errors import (
     BuildFailed,
@@ -93,7 +94,14 @@ class Files:
         kind = "sdist" if name.endswith(_SDISTS) else "directory"
         origin = BuiltFrom(kind=kind, url=source.url, sha256=source.digest)
         built = self._builder.wheel(name, origin, fetch)
+        self._check_name(text, built)
         return LocalWheel(artifact=built, url=source.url, origin=origin)
+
+    def _check_name(self, text: str, wheel: Artifact) -> None:
+        """Of what has a name before its path, what was built has to be that."""
+        own = parse_wheel_filename(wheel.filename)[0]
+        if " @ " in text and named_package(text) != own:
+            raise misnamed(text, own, self._context.origins.get(text))
 
     def is_at_hand(self, locked: UvPackage, question: UvQuestion) -> bool:
         """Whether `package` needs neither a server nor a build for it."""

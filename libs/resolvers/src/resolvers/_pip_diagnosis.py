@@ -15,10 +15,12 @@ from resolvers._index import PUBLIC_INDEX
 from resolvers._network import seen
 from resolvers._programs import ended
 from resolvers._question import named_package
+from resolvers._references import named_otherwise, no_revision
 from resolvers._refusals import GONE, REFUSED, refusal
-from resolvers._story import Story
+from resolvers._story import Story, without_logins
 from resolvers.errors import (
     CHECK_ADDRESS,
+    CHECK_REPOSITORY,
     EngineFailed,
     IndexUnreachable,
     NoSolution,
@@ -57,6 +59,16 @@ _BUILD = re.compile(
 )
 _UNHASHED = re.compile(r"in --require-hashes mode", re.IGNORECASE)
 _GIT = re.compile(r"fatal: unable to access '([^']+)': (.*)")
+# What git says of a revision, in the words of its releases, and of a repository that is none.
+_NO_REVISION = re.compile(r"pathspec '([^']+)' did not match|(?:remote ref|not our ref) (\S+)")
+_NO_REPOSITORY = re.compile(r"fatal: (.*(?:not appear to be a git repository|not found).*)")
+_CLONED = re.compile(r"Cloning (\S+)(?: \(to revision ([^)]+)\))? to ")
+# The same in three releases.
+_NAMES = re.compile(
+    r"inconsistent name: \w+ (?:has )?'?([\w.-]+)'?, but metadata has '?([\w.-]+)"
+    r"|for package ([\w.-]+) produced metadata for project name ([\w.-]+)"
+    r"|Requested ([\w.-]+) .*has different name in metadata: '?([\w.-]+)"
+)
 _DIRECT = re.compile(r"https?://[^\s#;]+")
 # Of the public index alone, unless another one is named.
 _LOOKS = "Looking in indexes: "
@@ -70,7 +82,8 @@ def diagnose(
     stdout, stderr = done.stdout, done.stderr
     log = redact(f"{stdout}\n{stderr}")
     return (
-        _unreachable(stderr, question, lines)
+        _no_reference(stdout, stderr, question)
+        or _unreachable(stderr, question, lines)
         or _other_python(stderr, question)
         or _failed_build(stdout, stderr, question)
         or _not_there(stdout, stderr, question, lines)
@@ -84,6 +97,26 @@ def diagnose(
 def yanked(stderr: str) -> list[str]:
     """The names of what was taken though it was withdrawn."""
     return _YANKED.findall(stderr)
+
+
+def _no_reference(stdout: str, stderr: str, question: UvQuestion) -> ResolveError | None:
+    """What a URL of a repository leads to is not there, or another package."""
+    for names in _NAMES.finditer(stderr):
+        asked, own = filter(None, names.groups())
+        # Of an index pip passes over such a file, and goes on.
+        if not question.is_direct(canonicalize_name(asked)):
+            continue
+        return named_otherwise(canonicalize_name(asked), own.rstrip("."), question)
+    # Of several, the last is the one at which it ended.
+    cloned = _CLONED.findall(stdout + stderr)
+    if not cloned or not _BUILD.search(stderr):
+        return None
+    url, revision = without_logins(cloned[-1][0]), cloned[-1][1]
+    if revision and _NO_REVISION.search(stderr):
+        return no_revision(url, revision, question)
+    if none := _NO_REPOSITORY.search(stderr):
+        return IndexUnreachable(redact(url), redact(none[1]), hint=CHECK_REPOSITORY)
+    return None
 
 
 def _unreachable(stderr: str, question: UvQuestion, lines: Sequence[str]) -> ResolveError | None:

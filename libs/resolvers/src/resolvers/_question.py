@@ -250,11 +250,14 @@ class UvQuestion:
 
     def asked(self, names: Container[str]) -> tuple[tuple[str, str | None], ...]:
         """The requirements and constraints for some packages, each with its origin."""
+        return tuple(stated for stated in self.all_asked if named_package(stated[0]) in names)
+
+    @property
+    def all_asked(self) -> tuple[tuple[str, str | None], ...]:
+        """All requirements and constraints for the platform, each with its origin."""
         own = self.spec.for_platform(self.target.platform).get("pypi", ())
         return tuple(
-            (text, self.context.origins.get(text))
-            for text in (*own, *self.spec.constraints)
-            if named_package(text) in names
+            (text, self.context.origins.get(text)) for text in (*own, *self.spec.constraints)
         )
 
 

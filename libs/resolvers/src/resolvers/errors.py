@@ -32,6 +32,9 @@ __all__ = [
 CHECK_ADDRESS = "check the address and the network"
 """The hint where no server could be reached."""
 
+CHECK_REPOSITORY = "check the address, and whether you may read it"
+"""The hint where a git repository could not be read."""
+
 Asked = tuple[tuple[str, str | None], ...]
 """Requirements that a failure is about, each with its origin (`file:line`) where it is known."""
 
@@ -169,17 +172,30 @@ class IndexUnreachable(ConnectionError, ResolveError):
 
 
 class PackageUnreadable(ValueError, ResolveError):
-    """A file that a source has is no package. `where` is the source, without credentials."""
+    """What a source has, or a URL leads to, is no package, or not the one that is asked for.
+
+    `filename` is the file, or the requirement with the URL; `where` the source, without credentials,
+    empty where it is a URL. `origin` is the `file:line` that asks for a URL.
+    """
 
     hint = "have it replaced there, or ask for another version"
 
-    def __init__(self, filename: str, where: str, reason: str) -> None:
-        super().__init__(filename, where, reason)
+    def __init__(
+        self,
+        filename: str,
+        where: str,
+        reason: str,
+        hint: str | None = None,
+        origin: str | None = None,
+    ) -> None:
+        super().__init__(filename, where, reason, hint, origin)
         self.filename, self.where, self.reason = filename, where, reason
+        self.hint, self.origin = hint or type(self).hint, origin
 
     def __str__(self) -> str:
         of = f" of `{self.where}`" if self.where else ""
-        return f"cannot read `{self.filename}`{of}: {self.reason}"
+        asked = f" (asked by {self.origin})" if self.origin else ""
+        return f"cannot read `{self.filename}`{of}: {self.reason}{asked}"
 
 
 class UnknownChannel(LookupError, ResolveError):
