@@ -691,6 +691,11 @@ def test_what_the_target_lacks_is_said(solve: Solver) -> None:
         solve("floored=2", sys=["__glibc=2.28"])
     assert "`__glibc=2.28`" in str(caught.value.hint)
     assert "`--sys __glibc=2.40`" in str(caught.value.hint)
+    # The same where it is asked for outright.
+    with pytest.raises(NoSolution) as caught:
+        solve("__glibc>=2.40", sys=["__glibc=2.28"])
+    assert "`__glibc=2.28`" in str(caught.value.hint)
+    assert "`--sys __glibc=2.40`" in str(caught.value.hint)
     with pytest.raises(NoSolution) as caught:
         solve("cuda-tool")
     assert "no `__cuda`" in str(caught.value.hint)

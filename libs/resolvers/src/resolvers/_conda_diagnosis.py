@@ -46,6 +46,8 @@ _TREE = (
     ("for which no candidates were found", "and there is none"),
     (", which conflicts with the versions reported above", ", against the ones above"),
 )
+# A virtual package and what is asked of it, by whoever asks for it or by a package.
+_LACKING = re.compile(r"(?:─ (?=.*no candidates)|were found for )(__[a-z0-9_]+)(.*)")
 _RECORD = "the channel must be indexed again by whoever keeps it; or ask for other packages"
 _DAMAGE = f"{CHECK_ADDRESS}; if they are right, the channel must be indexed again"
 _STATUSES = {
@@ -137,7 +139,7 @@ def _hint(text: str, versions: Mapping[str, list[str]], question: CondaQuestion)
             "name the channel, as in `CHANNEL::PACKAGE`, or ask for `flexible` channel priority"
         )
     # Virtual packages are what the target is taken to have, which the user may know better.
-    lacking = dict(re.findall(r"─ (__[a-z0-9_]+)([^\n]*)no candidates", text))
+    lacking = dict(_LACKING.findall(text))
     for name, asked in sorted(lacking.items()):
         least = re.search(r">=\s*([0-9][0-9.]*[0-9]|[0-9]+)", asked)
         has = next((virtual for virtual in question.virtual if virtual[0] == name), None)
