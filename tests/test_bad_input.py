@@ -144,6 +144,16 @@ def test_who_named_a_source_is_named(machine: Machine, unchanged: None, source: 
     assert said.startswith("error: --find-links: the URL at `h.invalid` holds a credential")
 
 
+def test_who_asked_for_a_python_that_is_not_here_is_named(
+    machine: Machine, unchanged: None
+) -> None:
+    machine.file(
+        "pyproject.toml", '[project]\nname="x"\nversion="1"\nrequires-python = "==3.5.*"\n'
+    )
+    said = machine.fails("resolve", "-p", "pyproject.toml", "--pypi", "app")
+    assert "satisfies `==3.5.*` (asked by pyproject.toml:4)" in said
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -85,6 +85,28 @@ def test_a_channel_whose_name_nobody_knows(
 
 
 @pytest.mark.parametrize(
+    "asked",
+    ["far::colours", "far/noarch::colours>=1", "colours[channel=far]", "{url}/far::colours"],
+)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "file:///nowhere"])
+def test_who_names_a_channel_in_a_requirement_is_named(
+    conda: Machine, unchanged: None, asked: str, url: str
+) -> None:
+    lines = ["dependencies:", "  - greeter", f'  - "{asked.format(url=url)}"', ""]
+    conda.file("environment.yml", "\n".join(lines))
+    said = conda.fails("resolve", "-f", "environment.yml", env={"MFENV_CHANNEL_ALIAS": url})
+    assert f"`{url}/far`" in said
+    assert "(asked by environment.yml:3)" in said
+
+
+def test_who_lists_a_channel_by_its_name_is_named(conda: Machine, unchanged: None) -> None:
+    conda.file("environment.yml", "channels: [far]\ndependencies:\n  - greeter\n")
+    alias = {"MFENV_CHANNEL_ALIAS": "http://127.0.0.1:9"}
+    said = conda.fails("resolve", "-f", "environment.yml", env=alias)
+    assert "(asked by environment.yml:1)" in said
+
+
+@pytest.mark.parametrize(
     ("fault", "message"),
     [
         (404, "is not a conda channel: there is no `noarch` at"),
@@ -208,6 +230,28 @@ def test_an_unsatisfiable_request_is_a_tree(conda: Machine, unchanged: None) -> 
     for name, line in (("left", 2), ("right", 3)):
         assert f"`{name}` is asked by environment.yml:{line}" in said
     assert "\nhint: " in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "places"),
+    [
+        (["  - python=3.5", "  - greeter"], "environment.yml:2"),
+        (
+            ["  - greeter", "  - python=3.5", "  - python<3.8"],
+            "environment.yml:3 and environment.yml:4",
+        ),
+        (["  - python=3.5", "  - greeter", "  - pip:", "    - app"], "environment.yml:2"),
+    ],
+)
+def test_a_python_that_no_channel_has_is_asked_by_somebody(
+    conda: Machine, unchanged: None, lines: list[str], places: str
+) -> None:
+    conda.file("environment.yml", "\n".join(["dependencies:", *lines, ""]))
+    said = conda.fails("resolve", "-f", "environment.yml")
+    assert f" is asked by {places}\n" in said
+    assert "`python " in said
+    usual = conda.fails("resolve", "--conda", "greeter", env={"MFENV_PYTHON": "3.5"})
+    assert "`python ==3.5.*` is asked by MFENV_PYTHON" in usual
 
 
 @pytest.mark.slow

@@ -274,7 +274,11 @@ def prepare(
         bases=bases,
         beside=beside,
         implicit=implicit,
-        origins={**places_of(sets, settings), **texts.origins},
+        origins={
+            **places_of(sets, settings),
+            **_python_place(spec.python, [*pythons, *pythons_of(bases, using)], settings),
+            **texts.origins,
+        },
         places=placed_on(spec, platforms, texts.places, bases),
         local_paths=texts.paths,
         notes=(
@@ -297,6 +301,21 @@ def prepare(
 def _using_place(request: Request) -> str:
     places = (file.places["using"] for file in request.stated if "using" in file.places)
     return str(next(places, f"--using {request.using}"))
+
+
+def _python_place(
+    specifier: str, stated: Iterable[PythonStatement], settings: Settings
+) -> dict[str, str]:
+    """Who said the Python of a spec, by its name and specifier; nothing where nobody did."""
+    places = dict.fromkeys(
+        statement.place
+        for statement in stated
+        if statement.specifier
+        and (statement.platforms is None or settings.python_provider == "system")
+    )
+    usual = settings.origins.get("python") if settings.python else None
+    where = " and ".join(places) or usual
+    return {f"python {specifier}": where} if specifier and where else {}
 
 
 def _as_the_base(base: ResolvedEnv, request: Request, settings: Settings) -> Settings:

@@ -36,6 +36,7 @@ __all__ = [
 
 
 _REFERENCE = re.compile(r" @ |^\w+\+")
+_CHANNEL = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
 _USER = re.compile(r"://[^/@\s]+@")
 
 
@@ -118,7 +119,7 @@ def find_packages(
         ahead = None
         foresee(site, prepared)
     from mfenv.building import keep_built
-    from resolvers.errors import IndexUnreachable, ResolveError, UnknownChannel
+    from resolvers.errors import IndexUnreachable, PythonNotFound, ResolveError, UnknownChannel
 
     store, resolved_by = site.store, user_name()
     context = context_of(site, prepared, preferred)
@@ -129,7 +130,7 @@ def find_packages(
         resolutions = resolver.resolve(prepared.spec, prepared.platforms, context)
     # Engines know URLs; which file or option named one is known here.
     except (IndexUnreachable, UnknownChannel) as error:
-        error.origin = _origin(error.where, prepared)
+        error.origin = _origin(error.where, prepared, channel_alias(site))
         channels = [source.url for source in prepared.spec.sources if source.kind == "channel"]
         # Whoever asks for wheels alone may need nothing of conda at all.
         if _only_python(prepared.spec) and any(channel in str(error) for channel in channels):
@@ -138,6 +139,10 @@ def find_packages(
                 " or `--python-provider system`"
             )
             error.hint = f"{error.hint}; {other}"
+        raise
+    except PythonNotFound as error:
+        if error.specifier == prepared.spec.python:
+            error.origin = prepared.origins.get(f"python {error.specifier}")
         raise
     except ResolveError as error:
         if error.python:
@@ -209,19 +214,33 @@ def _only_python(spec: EnvSpec) -> bool:
     return not any({"conda", "npconda"} & by_category.keys() for by_category in asked)
 
 
-def _origin(where: str, prepared: Prepared) -> str | None:
+def _origin(where: str, prepared: Prepared, alias: str) -> str | None:
     """Who names the source that a URL or a path lies in."""
     # With a slash at its end, so that `/a/bc` does not lie in `/a/b`.
     path = f"{unquote(where.removeprefix('file://'))}/"
-    for url, origin in prepared.origins.items():
-        if _REFERENCE.search(url):
+    for text, origin in prepared.origins.items():
+        if _REFERENCE.search(text):
             # A requirement with a URL asks for that alone, and a revision may stand behind it.
             whole = rf"(?<![^\s+]){re.escape(where)}(?=[@#;\s]|$)"
-            if re.search(whole, _USER.sub("://", url)):
+            if re.search(whole, _USER.sub("://", text)):
                 return origin
-        elif path.startswith(f"{unquote(url.removeprefix('file://')).rstrip('/')}/"):
+        elif any(
+            path.startswith(f"{unquote(url.removeprefix('file://')).rstrip('/')}/")
+            for url in _urls(text, alias)
+        ):
             return origin
     return None
+
+
+def _urls(text: str, alias: str) -> tuple[str, ...]:
+    """A source that a request names, or the channel of a conda requirement, as engines have it."""
+    from resolvers.channels import channel_urls, split_channel, with_channel_urls
+
+    if _CHANNEL.fullmatch(text):  # or the name of a package, which no URL of a source is of
+        return (text, *channel_urls(text, alias))
+    # A channel within a requirement; the URL of a package lies in one.
+    channel, _ = split_channel(with_channel_urls(text, alias))
+    return (channel,) if "://" in channel else (text,)
 
 
 def channel_alias(site: Site) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from envid.redaction import redact
 from resolvers._conda_question import package_name
 from resolvers._refusals import REFUSED, refusal
+from resolvers.channels import split_channel
 from resolvers.errors import (
     CHECK_ADDRESS,
     EngineFailed,
@@ -218,7 +219,9 @@ def _all_channels(question: CondaQuestion) -> str:
 
 def _channel(url: str, question: CondaQuestion) -> str:
     """The channel that a URL is of."""
-    return next((channel for channel in question.channels if url.startswith(f"{channel}/")), url)
+    # Behind those of the request the ones that a requirement of it names.
+    channels = (*question.channels, *(split_channel(spec)[0] for spec in question.specs))
+    return next((one for one in channels if one and url.startswith(f"{one}/")), url)
 
 
 def _one_line(text: str) -> str:

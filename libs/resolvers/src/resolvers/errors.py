@@ -74,7 +74,12 @@ class NoExtra(UnsupportedRequest):
 
 
 class PythonNotFound(LookupError, ResolveError):
-    """No interpreter on this machine satisfies the specifier; `found` lists the versions seen."""
+    """No interpreter on this machine satisfies the specifier; `found` lists the versions seen.
+
+    Who knows where the specifier was said sets `origin`, to its `file:line`.
+    """
+
+    origin: str | None = None
 
     def __init__(self, specifier: str, found: tuple[str, ...]) -> None:
         super().__init__(specifier, found)
@@ -83,7 +88,8 @@ class PythonNotFound(LookupError, ResolveError):
 
     def __str__(self) -> str:
         seen = f"found {', '.join(self.found)}" if self.found else "found none at all"
-        return f"no Python on this machine satisfies `{self.specifier}`; {seen}"
+        asked = f" (asked by {self.origin})" if self.origin else ""
+        return f"no Python on this machine satisfies `{self.specifier}`{asked}; {seen}"
 
 
 class NoSolution(ValueError, ResolveError):

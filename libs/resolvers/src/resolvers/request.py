@@ -46,7 +46,8 @@ class ResolveContext:
     `cache_dir` is for the engines and may be deleted at any time. `local_paths` maps the content
     digest of each local file or directory in the spec to its path here. `credentials` are for
     indexes, find-links locations and direct references; git has its own. `origins` maps a
-    requirement as the spec has it to the `file:line` that asked for it. `held` are, per platform,
+    requirement as the spec has it to the `file:line` that asked for it, and `python SPECIFIER` to where
+    the spec's Python was said. `held` are, per platform,
     packages that must stay at their version, `preferred` those that should, as should the minor
     version of Python if the system's was `preferred_python`. `built_wheel` looks a source key up in
     a cache of built wheels, `listing` says what is in a conda package that this machine has already,
