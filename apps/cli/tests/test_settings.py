@@ -95,6 +95,22 @@ def test_a_wrong_setting_is_named_with_its_line(tmp_path: Path, text: str, messa
         Settings.load(environ={}, directory=tmp_path)
 
 
+@pytest.mark.parametrize("value", ["1", "0", "'perhaps'", "[]"])
+@pytest.mark.parametrize("name", ["mfenv.toml", "pyproject.toml"])
+def test_what_is_neither_true_nor_false_is_told_in_the_words_of_its_place(
+    tmp_path: Path, value: str, name: str
+) -> None:
+    table = "[tool.mfenv]\n" if name.startswith("py") else ""
+    (tmp_path / name).write_text(f"{table}offline = {value}\n")
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.load(environ={}, directory=tmp_path)
+    assert caught.value.hint == "say `true` or `false`"
+    (tmp_path / name).unlink()
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.load(environ={"MFENV_OFFLINE": "perhaps"}, directory=tmp_path)
+    assert caught.value.hint == "say `1` or `0`"
+
+
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="MFENV_PRE: `x` is neither"):
         Settings.load(environ={"MFENV_PRE": "x"}, directory=tmp_path)

@@ -62,9 +62,12 @@ class KnownSetting(Generic[_T]):
         return value
 
 
-def typed(setting: KnownSetting[Any], value: Any, origin: str) -> Any:
-    """The value of a setting in its type; raises `InvalidSetting` naming where it came from."""
-    typed_value = _of_type(setting.default, value, origin)
+def typed(setting: KnownSetting[Any], value: Any, origin: str, *, in_file: bool = False) -> Any:
+    """The value of a setting in its type; raises `InvalidSetting` naming where it came from.
+
+    What is `in_file` is TOML, and hints are.
+    """
+    typed_value = _of_type(setting.default, value, origin, in_file=in_file)
     # A path is any bytes; all else goes into ids, databases and URLs.
     if setting.name not in _PATHS and not _is_text(typed_value):
         raise InvalidSetting(
@@ -101,16 +104,20 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def truth(value: object, origin: str) -> bool:
+def truth(value: object, origin: str, *, in_file: bool = False) -> bool:
     """A setting that is true or false, or says so in a word; raises `InvalidSetting`.
 
-    The words are those of variables; an empty one is false.
+    The words are those of variables; an empty one is false. The hint has those of TOML for what is
+    `in_file`, and for what is no text.
     """
     if isinstance(value, bool):
         return value
     # Not `bool`: to that every text but the empty one is true, and so would `0` and `no` be.
     if not isinstance(value, str) or value.strip().lower() not in _FLAGS:
-        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", "say `1` or `0`")
+        # A bare `1` is a number in TOML, which is what is wrong with it there.
+        own = in_file or not isinstance(value, str)
+        hint = "say `true` or `false`" if own else "say `1` or `0`"
+        raise InvalidSetting(f"{origin}: `{value}` is neither true nor false", hint)
     return _FLAGS[value.strip().lower()]
 
 
@@ -133,9 +140,9 @@ def is_url(text: str) -> bool:
     return parts.scheme == "file" or bool(at_host)
 
 
-def _of_type(default: Any, value: Any, origin: str) -> Any:
+def _of_type(default: Any, value: Any, origin: str, *, in_file: bool) -> Any:
     if isinstance(default, bool):
-        return truth(value, origin)
+        return truth(value, origin, in_file=in_file)
     if isinstance(default, int):
         # 0 is a value only where it is the default and means no limit.
         return _number(value, min(default, 1), origin)

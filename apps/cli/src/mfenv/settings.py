@@ -216,15 +216,15 @@ class Settings:
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         layers = [
-            *_from_files(directory),
-            inherited,
-            _from_environment(environ),
-            _from_options(options or {}),
+            *((layer, True) for layer in _from_files(directory)),
+            (inherited, False),
+            (_from_environment(environ), False),
+            (_from_options(options or {}), False),
         ]
         # What comes later wins.
-        for layer in layers:
+        for layer, in_file in layers:
             for name, value, origin in layer:
-                values[name] = typed(ALL_SETTINGS[name], value, origin)
+                values[name] = typed(ALL_SETTINGS[name], value, origin, in_file=in_file)
                 origins[name] = origin
         return cls(**values, origins=origins, notes=tuple(_unknown(environ)))
 
