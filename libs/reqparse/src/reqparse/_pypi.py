@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from envid.redaction import redact
 from envid.requirements import normal_name
 from reqparse._flaw import Flaw
-from reqparse._reference import check_address, check_editable, split_extras
+from reqparse._reference import check_address, check_editable, check_spaces, split_extras
 from reqparse._url import (
     has_scheme,
     is_archive,
@@ -140,6 +140,11 @@ def pep508_requirement(text: str, base: str) -> Requirement:
     except (InvalidRequirement, RecursionError):
         from envid.malformed import wrong_part
 
+        # A space ends the URL there, and the rest of it would be told apart.
+        if re.match(_NAMED_URL, text):
+            url = re.split(r"\s;|;\s", text.partition("@")[2].strip())[0]
+            if has_scheme(url) and ";" not in url and url.count("://") == 1:
+                check_spaces(url.strip())
         reason = wrong_part(text)
         raise Flaw(f"`{text}` is not a requirement: {reason}", _hint(text)) from None
     name = normal_name(parsed.name)
@@ -216,6 +221,8 @@ def _reference(
         if fragment.egg and parts["name"] != name:
             raise Flaw(f"`{name}` and `#egg={fragment.egg}` are two names", "leave out `#egg=`")
         parts["name"] = name
+    if not path:
+        check_spaces(target)
     extras = tuple(sorted({*extras, *parts.pop("extras", ())}))
     url = path_to_url(path) if path else address
     url, secret = split_secret(url + (f"#{fragment.rest}" if fragment.rest else ""))

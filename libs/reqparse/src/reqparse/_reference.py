@@ -12,13 +12,14 @@ from envid.redaction import redact
 from reqparse._flaw import Flaw
 from reqparse._url import VCS, has_scheme, is_archive, is_url, is_vcs
 
-__all__ = ["check_address", "check_editable", "split_extras"]
+__all__ = ["check_address", "check_editable", "check_spaces", "split_extras"]
 
 _SCP = r"(?:[a-z]+\+)?([\w.-]+@[\w.-]+)[:/](.+)"
 _HOST_PATH = r"[\w.-]+:[^/\\].*"
 _VCS_PATH = rf"(?:{'|'.join(VCS)})\+(.*)"
 _SSH_COLON = r"([\w+]*ssh://[^/:]+):"
 _HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
+_KEYS = ("egg", "subdirectory", "md5", "sha1", "sha256")
 _EXTRAS = r"\[([^\[\]]*)\]$"
 _EXTRA_LIST = r"\s*(?:[\w.-]+\s*(?:,\s*[\w.-]+\s*)*)?"
 _SPECIFIER = r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*[=<>!~]="
@@ -32,6 +33,22 @@ def split_extras(text: str) -> tuple[str, list[str]]:
     if not re.fullmatch(_EXTRA_LIST, bracket[1]):
         raise Flaw(f"`[{bracket[1]}]` of `{redact(text)}` are no extras", "write `[a,b]`")
     return text[: bracket.start()], bracket[1].split(",")
+
+
+def check_spaces(url: str) -> None:
+    """Raise Flaw for a space in a URL, by the part of it where the space is."""
+    address, _, fragment = url.partition("#")
+    if re.search(r"\s", address):
+        raise Flaw(f"`{redact(address)}` has a space, and a URL has none", "write `%20` for it")
+    for part in fragment.split("&"):
+        if re.search(r"\s", part):
+            key, equals, _ = part.partition("=")
+            # What has no key may be anything, also what is nobody's business.
+            shown = f"`{part}`" if equals and key in _KEYS else "what stands behind `#`"
+            hint = "write `%20` for it"
+            if key == "subdirectory":
+                hint = "give the directory a name without one: installers take it as it stands"
+            raise Flaw(f"{shown} has a space, and a URL has none", hint)
 
 
 def check_address(address: str, *, name: str | None = None) -> None:
