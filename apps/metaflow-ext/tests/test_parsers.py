@@ -91,11 +91,11 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "message"),
     [
-        ("requirements.txt", "=>1\n", r"^requirements\.txt:1: "),
+        ("requirements.txt", "=>1\n", "^config:1: "),
         (
             "pyproject.toml",
             "[project]\ndependencies = ['a']\n[tool.pixi.dependencies]\ngdal = '*'\n",
-            r"toml:4: `gdal = \*` is a conda package, which `@conda` takes",
+            r"^config:4: `gdal = \*` is a conda package, which `@conda` takes",
         ),
         ("environment.yml", "dependencies:\n- a[build_number=1]\n", "with keys in brackets"),
         ("requirements.txt", "--conda-pkg a[extras=[x]]\n", "with keys in brackets"),
@@ -103,17 +103,17 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
         (
             "requirements.txt",
             f"a --hash=sha256:{'a' * 64}\n",
-            r"^requirements\.txt:1: `a .* hashes",
+            "^config:1: `a .* hashes",
         ),
         ("requirements.txt", "a<1 ; os_name=='x'\na>1\n", "`a` is asked for with several markers"),
         ("requirements.txt", "--sys-pkg __cuda=12\n", "@sys_packages"),
-        ("requirements.txt", "a\n--conda-channel far\n", r"^requirements\.txt:2: `far` .*`@pypi`"),
+        ("requirements.txt", "a\n--conda-channel far\n", "^config:2: `far` .*`@pypi`"),
         (
             "environment.yml",
             "dependencies: [a=1=x, a=1=y]\n",
             "`a` is asked for with several builds",
         ),
-        ("environment.yml", "dependencies: [a, {pip: [--pre]}]\n", "`--pre` is an option"),
+        ("environment.yml", "dependencies: [a, {pip: [--pre]}]\n", "^config: `--pre` is an option"),
         (
             "environment.yml",
             "dependencies: [a, {pip: [-f ./links]}]\n",
@@ -122,7 +122,7 @@ def test_a_project_becomes_arguments_of_pypi() -> None:
         (
             "environment.yml",
             "dependencies:\n- a # [osx]\n",
-            r"yml:2: `a` is for some platforms only",
+            "^config:2: `a` is for some platforms only",
         ),
     ],
 )
@@ -131,6 +131,51 @@ def test_what_no_decorator_can_say_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
         arguments(kind, text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "line", "path"),
+    [
+        ("requirements.txt", "a\n-r c.txt\n", 2, "c.txt"),
+        ("requirements.txt", "a\n-r ./d/c.txt\n", 2, "d/c.txt"),
+        ("requirements.txt", "-c ../../../../c.txt\na\n", 1, "../../../../c.txt"),
+        (
+            "requirements.txt",
+            "a\n./wheels/b-1-py3-none-any.whl\n",
+            2,
+            "wheels/b-1-py3-none-any.whl",
+        ),
+        ("requirements.txt", "a\nb @ ../b\n", 2, "../b"),
+        ("requirements.txt", "-f links\na\n", 1, "links"),
+        ("environment.yml", "dependencies:\n- a\n- pip:\n  - -r c.txt\n", 4, "c.txt"),
+        ("environment.yml", "dependencies:\n- a\n- pip:\n  - ./b\n", 4, "b"),
+        (
+            "pyproject.toml",
+            "[project]\ndynamic=['dependencies']\n[tool.setuptools]\ndynamic.dependencies.file='c.txt'",
+            4,
+            "c.txt",
+        ),
+    ],
+)
+def test_what_starts_where_a_text_has_no_place_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, text: str, line: int, path: str
+) -> None:
+    # Not what happens to lie where the flow is started: nobody has said that it is meant.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.txt").write_text("b\n")
+    with pytest.raises(InvalidRequest) as caught:
+        arguments(kind, text)
+    assert str(caught.value).startswith(f"config:{line}: `{path}` is a relative path")
+    assert "whole path" in str(caught.value.hint)
+
+
+def test_what_is_included_by_a_whole_path_is_read(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("b>=2\n")
+    found = arguments("requirements.txt", f"a\n-r {tmp_path}/c.txt\n")
+    assert found == {"packages": {"a": "", "b": ">=2"}}
+    (tmp_path / "c.txt").write_text("=>2\n")
+    with pytest.raises(InvalidRequest, match=f"^{tmp_path}/c.txt:1: "):
+        arguments("requirements.txt", f"a\n-r {tmp_path}/c.txt\n")
 
 
 def test_what_is_not_used_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,34 +17,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metaflow_extensions.mfenv.records import Say
-    from reqparse import Requirement, RequirementSet
+    from reqparse import Problem, Requirement, RequirementSet
     from reqparse.model import Category
     from reqparse.stated import SourceKind
 
+# As places in the content of `lock_parser` are told.
+_NAME = "config"
+_WHOLE_PATH = "write a whole path, or, of what is included, its lines themselves"
 _FLAGS = {"prereleases": "--pre", "no_index": "--no-index", "require_hashes": "--require-hashes"}
 
 
 def arguments(kind: str, content: str, say: Say = print) -> ParsedFile:
     """What `@conda` takes of an environment.yml, and `@pypi` of any other kind of file.
 
-    What is not used is told to `say`. Raises `InvalidRequest` for what cannot be read, and for what
-    no decorator can say.
+    Metaflow gives the content alone: what it names by a relative path is refused, since nobody knows
+    where that starts. What is not used is told to `say`. Raises `InvalidRequest` for what cannot be
+    read, and for what no decorator can say.
     """
     from reqparse import ParseErrors, parse_file
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, kind)
-        # Under the name of its kind, which is what problems and notes call it.
-        path.write_text(content, encoding="utf-8")
+        place = _Place(Path(folder))
+        place.path.write_text(content, encoding="utf-8")
         try:
-            file = parse_file(path, kind=kind)
+            file = parse_file(place.path, kind=kind)
         except ParseErrors as error:
-            # The content has no place of its own.
-            raise InvalidRequest(str(error).replace(f"{folder}/", "")) from None
-    _check(kind, file)
+            said = ParseErrors(tuple(map(place.told, error.problems)))
+            raise InvalidRequest(str(said), said.hint) from None
+    _check(kind, file, place)
+    place.check(file)
     # A project is not asked for by its name; an environment's says how it was called.
     for text in _unused(file if kind == "environment.yml" else replace(file, name=None)):
-        say(f"note: {text.replace(f'{folder}/', '')}")
+        say(f"note: {place.shown(text)}")
     indexes = _urls(file, "index", "extra-index")
     pypi = _packages(file, "pypi")
     python = ",".join(dict.fromkeys(stated.specifier for stated in file.python if stated.specifier))
@@ -61,6 +67,43 @@ def arguments(kind: str, content: str, say: Say = print) -> ParsedFile:
         extras=_options(file),
         python=python or None,
     )
+
+
+class _Place:
+    """Where the content lies while it is read, which nobody is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # As with `folders.written`, `../..` leads nowhere either.
+        base = folder.joinpath(*("_",) * 16)
+        base.mkdir(parents=True)
+        self.path = base / _NAME
+
+    def shown(self, text: object) -> str:
+        return str(text).replace(f"{self.path.parent}/", "")
+
+    def told(self, problem: Problem) -> Problem:
+        """A problem as it concerns the content."""
+        origin = problem.origin._replace(file=self.shown(problem.origin.file))
+        # Of what is included: the content itself is named by the origin alone.
+        if found := re.search(rf"`({re.escape(str(self._folder))}[^`]*)`", problem.message):
+            return problem._replace(
+                origin=origin, message=self._relative(found[1]), hint=_WHOLE_PATH
+            )
+        return problem._replace(origin=origin)
+
+    def check(self, file: RequirementSet) -> None:
+        """Raise `InvalidRequest` for a path that starts where the content lies."""
+        asked = [(one.path, one.origin) for one in (*file.requirements, *file.constraints)]
+        for path, origin in (*asked, *((source.path, source.origin) for source in file.sources)):
+            if path and Path(path).is_relative_to(self._folder):
+                raise InvalidRequest(f"{self.shown(origin)}: {self._relative(path)}", _WHOLE_PATH)
+
+    def _relative(self, path: str) -> str:
+        return (
+            f"`{os.path.relpath(path, self.path.parent)}` is a relative path, and the text of a"
+            " Config has no place where it could start"
+        )
 
 
 def _urls(file: RequirementSet, *kinds: SourceKind) -> list[str]:
@@ -124,30 +167,30 @@ def _unused(file: RequirementSet) -> Iterator[str]:
         yield f"the platforms {platforms} are not used: the runs of the flow decide"
 
 
-def _check(kind: str, file: RequirementSet) -> None:
+def _check(kind: str, file: RequirementSet, place: _Place) -> None:
     for source in file.sources:
         if source.kind == "channel" and kind != "environment.yml":
             raise InvalidRequest(
-                f"{kind}:{source.origin.line}: `{source.url}` is a channel, which `@pypi` has not",
+                f"{place.shown(source.origin)}: `{source.url}` is a channel, which `@pypi` has not",
                 "name it in `@conda(channels=...)`",
             )
     options = _options(file) if kind == "environment.yml" else []
     if options:
         raise InvalidRequest(
-            f"{kind}: `{options[0]}` is an option, which `@conda` has not",
+            f"{_NAME}: `{options[0]}` is an option, which `@conda` has not",
             "say it in `@pypi(extras=...)`",
         )
     for stated in file.python:
         if stated.specifier and (stated.marker or stated.platforms is not None):
             raise InvalidRequest(
-                f"{kind}:{stated.origin.line}: Python `{stated.specifier}` is for some machines only",
+                f"{place.shown(stated.origin)}: Python `{stated.specifier}` is for some machines only",
                 "say it otherwise: no decorator can say this",
             )
     for asked in (*file.constraints, *file.requirements):
         what = "a constraint" if asked in file.constraints else _beyond(kind, asked)
         if what:
             raise InvalidRequest(
-                f"{kind}:{asked.origin.line}: `{asked.original}` is {what}",
+                f"{place.shown(asked.origin)}: `{asked.original}` is {what}",
                 "say it otherwise: no decorator can say this",
             )
 
