@@ -80,7 +80,8 @@ def test_a_requirements_file_becomes_an_environment_that_runs(machine: Machine) 
     prefix = machine.ok("create", "team/app:v1", "--name", "app")
     assert prefix == str(machine.prefix("app"))
     program = "import app, dep, sys; print(dep.version, sys.prefix)"
-    for name in ("app", "team/app:v1", ids, ids[:12]):
+    short = ":".join(one[:12] for one in ids.split(":"))
+    for name in ("app", "team/app:v1", ids, ids[:12], short):
         version, where = machine.ok("run", name, "--", "python", "-c", program).split()
         assert version == "1"
         assert Path(where).is_relative_to(machine.home)
