@@ -92,10 +92,11 @@ def test_what_stands_beside_a_lock(machine: Machine, index: FakeIndex) -> None:
     said = machine.fails("import", machine.file("pylock.bad.toml", "lock-version = '2.0'\n"))
     assert f"{machine.work}/pylock.bad.toml:1" in said
     assert machine.run("import", lock, "--dry-run").status == 0
+    (machine.work / "cut").mkdir()
     cut = machine.file("cut/uv.lock", "version = 1\nrevision = 3\n")
     for _ in range(2):
         assert f"note: {cut}:1 has no packages for " in machine.run("import", cut).err
-    assert f"note: {cut}:1 has no packages for " in machine.run("lock", "--lock", cut).err
+    assert f"note: {cut}:1 has no packages for " in machine.run("resolve", "--lock", cut).err
 
 
 @pytest.mark.slow

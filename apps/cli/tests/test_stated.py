@@ -35,7 +35,7 @@ def test_what_was_read_before_is_asked_for_with_its_place(tmp_path: Path) -> Non
     assert found.spec.python == "==3.12.*"
     assert [one.url for one in found.spec.sources if one.kind == "channel"] == ["near", "far"]
     channels = dict.fromkeys(("near", "far"), "<command line>")
-    assert found.origins == {"numpy>=2": "the boss", **channels}
+    assert found.origins == {"numpy>=2": "the boss", "python ==3.12.*": "the boss", **channels}
 
 
 def test_what_was_read_before_may_contradict_itself(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ __all__ = ["Output", "output", "output_options"]
 
 _LIBRARIES = ("envid", "reqparse", "pkgcache", "resolvers", "mfenv")
 # What a terminal, or a reader of lines, takes for something else than a part of a name.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 # Of a path each part may be shown alone, of an option its value.
-_BETWEEN = re.compile("[/=]")
+_BETWEEN = "[/=]"
 
 
 class Output:
@@ -55,11 +55,14 @@ class Output:
 
         A text alone does not tell whether the end of a line is one of its own, or of a name in it.
         """
-        strange = {name for name in names if _CONTROL.search(name)}
-        parts = {part for name in strange for part in _BETWEEN.split(name)}
+        # First what costs nothing: nearly no name has any.
+        strange = {n for n in names if not n.isprintable() and re.search(_CONTROL, n)}
+        parts = {part for name in strange for part in re.split(_BETWEEN, name)}
         # One of nothing else would be all ends of lines.
         strange |= {
-            part for part in parts if _CONTROL.search(part) and _CONTROL.sub("", part).strip()
+            part
+            for part in parts
+            if re.search(_CONTROL, part) and re.sub(_CONTROL, "", part).strip()
         }
         # The longest first, of which others are parts.
         self._names = tuple(sorted({*self._names, *strange}, key=len, reverse=True))
@@ -72,7 +75,7 @@ class Output:
         """A text with its commands as the user types them, without secrets, its names on one line."""
         text = redact(text)
         for name in self._names:
-            text = text.replace(name, _CONTROL.sub(lambda found: repr(found[0])[1:-1], name))
+            text = text.replace(name, re.sub(_CONTROL, lambda found: repr(found[0])[1:-1], name))
         return text.replace("`mfenv ", f"`{self.program} ")
 
     def say(self, text: str, *, nl: bool = True, **style: Any) -> None:

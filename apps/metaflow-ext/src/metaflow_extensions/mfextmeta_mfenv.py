@@ -14,6 +14,7 @@ APART = (
     *("_configuration", "_options", "_parse", "_statements", "_values", "commands", "create_into"),
     *(
         "engine",
+        "environment_cli",
         "environment_commands",
         "flow_commands",
         "host",

@@ -10,8 +10,6 @@ from metaflow.exception import CommandException
 from metaflow_extensions.mfenv.conda_environment import CondaEnvironment
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from metaflow_extensions.mfenv.environment_commands import State
 
 __all__ = ["cli"]
@@ -55,7 +53,9 @@ def environment(obj: State) -> None:
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
 def resolve(obj: State, **options: Any) -> None:
-    _commands().resolve(obj, **options)
+    from metaflow_extensions.mfenv import environment_commands
+
+    environment_commands.resolve(obj, **options)
 
 
 @environment.command(help="Write the environments of STEPS, or of all, into mfenv.lock beside it.")
@@ -67,7 +67,9 @@ def resolve(obj: State, **options: Any) -> None:
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
 def lock(obj: State, **options: Any) -> None:
-    _commands().lock(obj, **options)
+    from metaflow_extensions.mfenv import environment_commands
+
+    environment_commands.lock(obj, **options)
 
 
 @environment.command(help="Show what is known of the environments of STEPS, or of all steps.")
@@ -76,12 +78,6 @@ def lock(obj: State, **options: Any) -> None:
 @click.option("--output", type=click.Path(), default=None, help="File to write JSON to.")
 @click.pass_obj
 def show(obj: State, **options: Any) -> None:
-    _commands().show(obj, **options)
+    from metaflow_extensions.mfenv import environment_commands
 
-
-def _commands() -> ModuleType:
-    try:
-        from metaflow_extensions.mfenv import environment_commands
-    except ImportError:  # as in a code package: see `mfextmeta_mfenv`
-        raise CommandException("Tasks have no commands for environments") from None
-    return environment_commands
+    environment_commands.show(obj, **options)

@@ -1,6 +1,6 @@
 """What `python flow.py --environment=conda environment resolve|lock|show` do, in Metaflow's process.
 
-Their options are in `environment_cli`, which Metaflow reads wherever a flow is; this stays at home.
+Their options are in `environment_cli`, which Metaflow reads with every flow; this is read when they run.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,10 @@ from pkgcache.errors import NotOurPrefix, PkgcacheError, PrefixError, PrefixExis
 from pkgcache.locks import lock, try_lock
 from pkgcache.prefixes import _inventory
 from pkgcache.prefixes.linking import Installable
-from pkgcache.whole_files import made_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from envid.packages import Package
     from envid.resolved import ResolvedEnv
@@ -212,7 +212,7 @@ def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterat
     try:
         waiting_for = f"another process that works on `{prefix}`"
         with (
-            made_folder(prefix.parent),
+            _above(prefix),
             lock(_lock_path(prefix, cache), waiting_for=waiting_for, progress=progress) as waited,
         ):
             _tidy(prefix, cache)
@@ -229,6 +229,14 @@ def _working_on(prefix: Path, cache: PackageCache, progress: Progress) -> Iterat
         at = error.filename if isinstance(error.filename, str) else ""
         inside = Path(at).is_relative_to(prefix) or not at
         raise PrefixError(str(prefix), reason if inside else f"`{at}`: {reason}") from error
+
+
+def _above(prefix: Path) -> AbstractContextManager[None]:
+    if prefix.parent.is_dir():
+        return nullcontext()
+    from pkgcache.whole_files import made_folder
+
+    return made_folder(prefix.parent)
 
 
 def _tidy(prefix: Path, cache: PackageCache) -> None:

@@ -15,12 +15,12 @@ __all__ = [
 
 _HERE = "metaflow_extensions.mfenv"
 
-CLIS_DESC = [("environment", f"{_HERE}.environment_cli.cli")]
+# The commands are not in code packages, and neither is what runs them: see `mfextmeta_mfenv`.
+_AT_HOME = find_spec(f"{_HERE}.runner") is not None
 
-# Its commands are not in code packages, and neither is it: see `mfextmeta_mfenv`.
-RUNNER_CLIS_DESC = (
-    [("environment", f"{_HERE}.runner.EnvironmentRunner")] if find_spec(f"{_HERE}.runner") else []
-)
+CLIS_DESC = [("environment", f"{_HERE}.environment_cli.cli")] if _AT_HOME else []
+
+RUNNER_CLIS_DESC = [("environment", f"{_HERE}.runner.EnvironmentRunner")] if _AT_HOME else []
 
 STEP_DECORATORS_DESC = [
     ("conda", f"{_HERE}.decorators.Conda"),
