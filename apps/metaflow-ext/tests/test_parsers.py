@@ -74,6 +74,12 @@ def test_what_more_is_asked_of_python_stays() -> None:
     assert found == {"libraries": {"python": "3.10.*|3.12.*"}}
 
 
+def test_a_project_whose_needs_only_a_build_tells_is_refused() -> None:
+    text = '[project]\nname = "x"\nversion = "1"\ndynamic = ["dependencies"]\n'
+    with pytest.raises(InvalidRequest, match="config:4: `dependencies` is dynamic"):
+        arguments("pyproject.toml", text)
+
+
 def test_a_project_becomes_arguments_of_pypi() -> None:
     text = """
     [project]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +31,7 @@ def test_equal_sources_have_one_digest_whatever_their_times(tmp_path: Path) -> N
     "left_behind",
     [
         "build/lib/a.py",
-        "dist/a.py",
+        "dist/a-1-py3-none-any.whl",
         "a.egg-info/PKG-INFO",
         ".git/HEAD",
         "env/pyvenv.cfg",
@@ -38,6 +40,7 @@ def test_equal_sources_have_one_digest_whatever_their_times(tmp_path: Path) -> N
         "cache/CACHEDIR.TAG",
         "home/.mfenv-home",
         ".pixi/a.py",
+        ".metaflow/F/x",
     ],
 )
 def test_what_builds_and_histories_leave_behind_does_not_count(
@@ -50,16 +53,115 @@ def test_what_builds_and_histories_leave_behind_does_not_count(
     assert content_digest(folder) == before
 
 
-@pytest.mark.parametrize("package", ["build", "dist", "src/build", "src/a/dist"])
-def test_a_package_may_be_called_as_what_builds_leave_behind(tmp_path: Path, package: str) -> None:
+@pytest.mark.parametrize(
+    "file",
+    [
+        "build/__init__.py",
+        "build/of_a_namespace.py",
+        "dist/__init__.py",
+        "dist/app.js",
+        "src/build/__init__.py",
+        "src/a/dist/__init__.py",
+        "src/a/static/node_modules/x/a.js",
+        "src/a/templates/venv/pyvenv.cfg",
+        "src/a/.venv/x",
+    ],
+)
+def test_what_a_package_has_may_be_called_as_what_is_none(tmp_path: Path, file: str) -> None:
     folder = project(tmp_path / "one")
+    (folder / "src" / "a").mkdir()
+    (folder / "src" / "a" / "__init__.py").touch()
     before = content_digest(folder)
-    (folder / package).mkdir(parents=True)
-    (folder / package / "__init__.py").touch()
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).touch()
     digest = content_digest(folder)
     assert digest != before
     copy = copy_tree(folder, digest, tmp_path / "into")
-    assert (copy / package / "__init__.py").exists()
+    assert (copy / file).exists()
+
+
+def test_what_a_link_leads_to_outside_is_part_of_it(tmp_path: Path) -> None:
+    folder = project(tmp_path / "one")
+    (folder / "a").mkdir()
+    (folder / "a" / "__init__.py").touch()
+    shared, far = tmp_path / "shared", tmp_path / "far"
+    for outside in (shared, far):
+        outside.mkdir()
+        (outside / "common.py").write_text("x = 1\n")
+        (outside / "again").symlink_to(outside)
+    (folder / "README.md").symlink_to("../shared/common.py")
+    (folder / "a" / "data").symlink_to("../../shared")
+    (folder / "a" / "twin.py").symlink_to(folder / "a" / "__init__.py")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / "far").symlink_to("../far")
+    digest = content_digest(folder)
+    copy = copy_tree(folder, digest, tmp_path / "into" / "deep")
+    assert (copy / "README.md").read_text() == (copy / "a/data/common.py").read_text() == "x = 1\n"
+    links = {str(p.relative_to(copy)): str(p.readlink()) for p in copy.rglob("*") if p.is_symlink()}
+    assert links == {"a/twin.py": "__init__.py", "gone": "nowhere", "far": "../far"}
+    assert [path.name for path in (copy / "a" / "data").iterdir()] == ["common.py"]
+    (shared / "common.py").write_text("x = 2\n")
+    changed = content_digest(folder)
+    assert changed != digest
+    (far / "common.py").write_text("x = 2\n")
+    assert content_digest(folder) == changed
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    folder = project(tmp_path / "one")
+    before = content_digest(folder)
+    (folder / ".git").mkdir()
+    for place in (folder / "pipe", folder / ".git" / "pipe"):
+        os.mkfifo(place)
+    assert content_digest(folder) == before
+    copy = copy_tree(folder, before, tmp_path / "into")
+    assert sorted(path.name for path in copy.iterdir()) == [".git", "pyproject.toml", "src"]
+
+
+@pytest.mark.parametrize("top", [".git", ""])
+def test_what_is_ignored_above_a_project_is_ignored_beside_its_copy(
+    tmp_path: Path, top: str
+) -> None:
+    repository = tmp_path / "repository"
+    folder = project(repository / "deep" / "one")
+    before = content_digest(folder)
+    if top:
+        (repository / "deep" / top).mkdir()
+    (repository / ".gitignore").write_text("*.secret\n")
+    digest = content_digest(folder)
+    # Not from beyond the top of a repository.
+    assert (digest == before) == bool(top)
+    copy = copy_tree(folder, digest, repository / "home" / "source")
+    assert (copy.parent / ".gitignore").read_text() == ("" if top else "*.secret\n")
+    (folder / ".gitignore").write_text("*.log\n")
+    own = content_digest(folder)
+    copy = copy_tree(folder, own, repository / "home" / "again")
+    assert (copy.parent / ".gitignore").read_text() == ""
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+def test_a_version_that_comes_from_git_counts(tmp_path: Path) -> None:
+    folder = project(tmp_path / "one")
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=x", "-c", "user.email=x@h.test")
+        subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    before = content_digest(folder)
+    git("tag", "v1")
+    assert content_digest(folder) == before  # what has its version in a file
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write("[tool.setuptools_scm]\n")
+    seen = [content_digest(folder)]
+    for step in (("tag", "v2"), ("commit", "-qam", "two"), ("pack-refs", "--all"), ("tag", "v3")):
+        git(*step)
+        seen.append(content_digest(folder))
+        copy_tree(folder, seen[-1], tmp_path / step[-1])
+    assert seen[2] == seen[3]  # packed, they are the same
+    assert len(set(seen)) == 4
 
 
 def test_a_copy_has_its_history_and_no_caches(tmp_path: Path) -> None:

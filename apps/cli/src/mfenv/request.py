@@ -36,6 +36,7 @@ from mfenv.unused import (
     unused,
     unused_platforms,
     unused_settings,
+    unused_uv_sources,
 )
 from mfenv.virtual_packages import add_virtual_packages, check_floors, unused_virtual_packages
 from pkgcache.web.credentials import Credentials
@@ -287,6 +288,7 @@ def prepare(
             *overruled(sets, settings),
             *unused_platforms(sets, platforms),
             *unused_settings(map(Path, request.pyprojects), settings),
+            *unused_uv_sources(texts.paths.values()),
             *unused_sources(sets, settings, wheels=wheels),
             *unused_virtual_packages(requirements, platforms, settings),
             *(

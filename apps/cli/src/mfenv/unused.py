@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     from mfenv.settings import Settings
     from reqparse import Requirement, RequirementSet
 
-__all__ = ["check_in_channel", "check_used", "unused", "unused_platforms", "unused_settings"]
+__all__ = [
+    "check_in_channel",
+    "check_used",
+    "unused",
+    "unused_platforms",
+    "unused_settings",
+    "unused_uv_sources",
+]
 
 
+_UV_SOURCES = rb"^[ \t]*\[+tool\.uv\.sources|^[ \t]*\[tool\.uv\][^\[]*^[ \t]*sources[ \t]*[.=]"
 _FETCHED = ("https", "http", "file", "git+https", "git+ssh", "git+file")
 # Of the variables of markers, what only the machine itself could tell; not where it is a text.
 _UNKNOWN = r"(?<!['\"])\bplatform_(?:release|version)\b(?!['\"])"
@@ -108,6 +116,16 @@ def unused_settings(paths: Iterable[Path], settings: Settings) -> Iterator[str]:
         there = path.is_file() and b"[tool.mfenv" in path.read_bytes()
         if there and not any(place.startswith(origin) for place in settings.origins.values()):
             yield f"{path}: `[tool.mfenv]` is not used: settings are those of where mfenv is run"
+
+
+def unused_uv_sources(projects: Iterable[Path]) -> Iterator[str]:
+    """A note on each directory to be built whose project says to uv where its needs come from."""
+    for file in (project / "pyproject.toml" for project in projects):
+        if file.is_file() and re.search(_UV_SOURCES, file.read_bytes(), re.MULTILINE):
+            yield (
+                f"{file}: `[tool.uv.sources]` is not used: what a project that is built needs comes"
+                " from the sources of the request; ask for what lies elsewhere beside it"
+            )
 
 
 def check_used(requirement: Requirement) -> None:

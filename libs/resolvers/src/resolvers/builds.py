@@ -11,7 +11,6 @@ import shutil
 import tarfile
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import urlsplit
 
@@ -24,7 +23,7 @@ from resolvers._index import index_settings
 from resolvers._story import Story
 from resolvers._warnings import build_warnings
 from resolvers._wheel_needs import compiled, needs, with_tags
-from resolvers.content import CACHE_SIGN, content_digest, holds_no_source
+from resolvers.content import CACHE_SIGN, content_digest, copy_sources
 from resolvers.errors import BuildFailed, ResolveError
 from resolvers.pythons import minor
 from resolvers.request import Artifact
@@ -32,6 +31,7 @@ from resolvers.targets import Target, needed_glibc, own_glibc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from envid.packages import BuiltFrom
     from envid.spec import EnvSpec
@@ -178,7 +178,8 @@ class Builder:
                 "uv build",
                 ["build", "--wheel", tree, *arguments, *settings.arguments],
                 # On macOS, backends write the deployment target into the tag.
-                environment=self._host.uv_environment,
+                # What lies above the source is none of its repository.
+                environment={**self._host.uv_environment, "GIT_CEILING_DIRECTORIES": str(work)},
                 config=settings.config,
                 directory=work,
             )
@@ -249,18 +250,8 @@ def copy_tree(tree: Path, digest: str, into: Path) -> Path:
     Its history comes along, as some backends take the version from there. Raises `BuildFailed`
     if the directory does not have the content digest.
     """
-
-    def left_out(folder: str, names: list[str]) -> list[str]:
-        paths = [Path(folder, name) for name in names]
-        top = Path(folder) == tree
-        return [
-            path.name
-            for path in paths
-            if path.is_dir() and not path.is_symlink() and holds_no_source(path, top=top)
-        ]
-
     target = into / tree.name
-    shutil.copytree(tree, target, symlinks=True, ignore=left_out)
+    copy_sources(tree, target)
     if content_digest(target) != digest:
         raise BuildFailed(
             tree.name, "the directory has changed since the request was read", hint="try again"

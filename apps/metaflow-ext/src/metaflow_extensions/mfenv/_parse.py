@@ -44,6 +44,11 @@ def arguments(kind: str, content: str, say: Say = print) -> ParsedFile:
         except ParseErrors as error:
             said = ParseErrors(tuple(map(place.told, error.problems)))
             raise InvalidRequest(str(said), said.hint) from None
+    if file.dynamic:
+        raise InvalidRequest(
+            f"{place.shown(file.dynamic)}: `dependencies` is dynamic: only a build tells what it is",
+            "ask for the project itself, by its whole path",
+        )
     _check(kind, file, place)
     place.check(file)
     # A project is not asked for by its name; an environment's says how it was called.
