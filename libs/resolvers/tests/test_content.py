@@ -176,6 +176,16 @@ def test_a_copy_has_its_history_and_no_caches(tmp_path: Path) -> None:
     assert names == [".git/HEAD", "pyproject.toml", "src/a.py", "src/build/a"]
 
 
+def test_a_store_inside_does_not_count(tmp_path: Path) -> None:
+    folder = project(tmp_path / "one")
+    before = content_digest(folder)
+    (folder / "store" / "environments").mkdir(parents=True)
+    (folder / "store" / "layout.json").touch()
+    assert content_digest(folder) != before
+    (folder / "store" / "packages").mkdir()
+    assert content_digest(folder) == before
+
+
 def test_every_change_of_the_sources_changes_the_digest(tmp_path: Path) -> None:
     folder = project(tmp_path / "one")
     seen = {content_digest(folder)}

@@ -35,8 +35,13 @@ _CACHES = frozenset(
         "node_modules",
     }
 )
-# By which others say what they are: PEP 405, conda, https://bford.info/cachedir/.
-_SIGNS = ("pyvenv.cfg", "conda-meta/history", "CACHEDIR.TAG")
+# By which others say what they are: PEP 405, conda, https://bford.info/cachedir/; and a store.
+_SIGNS = (
+    ("pyvenv.cfg",),
+    ("conda-meta/history",),
+    ("CACHEDIR.TAG",),
+    ("layout.json", "environments", "packages"),
+)
 # Of mfenv: prefixes, and homes.
 _OWN_SIGNS = (".mfenv.json", CACHE_SIGN)
 _ARCHIVES = (".whl", ".gz", ".bz2", ".xz", ".zip", ".gitignore")
@@ -164,7 +169,9 @@ def _holds_no_source(folder: Path, *, top: bool, in_package: bool) -> bool:
         return not any(folder.glob("*.py"))
     if top and folder.name == "dist":
         return all(path.name.endswith(_ARCHIVES) for path in folder.iterdir())
-    return folder.name in _CACHES or any((folder / sign).exists() for sign in _SIGNS)
+    return folder.name in _CACHES or any(
+        all((folder / name).exists() for name in names) for names in _SIGNS
+    )
 
 
 def _ignored_above(folder: Path) -> list[bytes]:
