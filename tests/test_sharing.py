@@ -144,6 +144,51 @@ def test_a_package_that_the_store_lost_comes_back_by_force(machine: Machine) -> 
     consistent(machine)
 
 
+@pytest.mark.parametrize(
+    ("words", "comes_back"),
+    [
+        (("alias", "app:v1", "app:v2"), False),
+        (("alias", "app:v1", "app"), False),
+        (("resolve", "--pypi", "app", "--force"), False),
+        (("publish", "app:v1"), False),
+        (("publish", "app:v1", "--force"), True),
+    ],
+    ids=["alias", "moving alias", "resolve", "publish", "publish by force"],
+)
+def test_a_package_is_missed_where_its_description_is_too_or_by_force(
+    machine: Machine, words: tuple[str, ...], comes_back: bool
+) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "app:v1")
+    archives = files(machine.store / "packages")
+    archives[0].unlink()
+    machine.ok(*words)
+    assert archives[0].exists() is comes_back
+    archives[0].unlink(missing_ok=True)
+    shutil.rmtree(machine.store / "environments")
+    machine.ok("alias", "app:v1", "app:v3")
+    assert files(machine.store / "packages") == archives
+
+
+def test_an_alias_for_ever_that_the_store_lost_comes_back_by_publishing(
+    machine: Machine, two: Machine
+) -> None:
+    machine.ok("resolve", "--pypi", "app", "--alias", "app:v1")
+    aliases = files(machine.store / "aliases")
+    aliases[0].unlink()
+    for words in (("alias", "app:v1", "app:v1"), ("resolve", "--pypi", "app", "--alias", "app:v1")):
+        machine.ok(*words)
+        assert not aliases[0].exists()
+    machine.ok("publish", "app:v1")
+    assert files(machine.store / "aliases") == aliases
+    # What is another's by now stays.
+    aliases[0].unlink()
+    theirs = two.ok("resolve", "--pypi", "dep", "--alias", "app:v1")
+    given = aliases[0].read_bytes()
+    machine.ok("publish", "app:v1")
+    assert aliases[0].read_bytes() == given
+    assert theirs.split(":")[0].encode() in given
+
+
 def test_what_was_resolved_without_a_store_is_published_with_its_names(
     machine: Machine, two: Machine
 ) -> None:

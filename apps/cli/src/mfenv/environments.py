@@ -195,7 +195,7 @@ class Environments:
         """Put environments into the store, if there is one: packages, then descriptions.
 
         What this machine knows to be there costs no request, unless `check` asks for each
-        description, or `verify` for each package too: what the store lost comes back. With
+        description, or `verify` for each package too: what is found to be lost comes back. With
         `default` each of them becomes what its bare `req_id` means in the store. Gives what was
         added, None where nothing was asked.
         """

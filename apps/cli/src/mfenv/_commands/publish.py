@@ -29,6 +29,7 @@ def publish(envs: tuple[str, ...], force: bool, default: bool, as_json: bool) ->
     """Put environments that this machine knows into the shared store.
 
     What the store has is left as it is. It is given the default and the aliases that it lacks, too.
+    What it describes is taken to have its packages there; only --force looks.
     """
     done = []
     with open_environments() as environments:
