@@ -388,6 +388,21 @@ def test_rm_takes_no_other_name_with_it_unasked(machine: Machine) -> None:
 
 
 @pytest.mark.slow
+def test_what_takes_a_name_away_is_a_command_that_does(machine: Machine) -> None:
+    ids = machine.ok("resolve", "--pypi", "app", "--alias", "a:v1", "--alias", "b")
+    machine.ok("create", "a:v1", "--name", "one")
+    pair = ":".join(part[:12] for part in ids.split(":"))
+    for name, command in (
+        ("b", "alias --delete b:latest"),
+        (ids, "alias --delete a:v1"),
+        (pair, "rm one"),
+    ):
+        assert f"`mfenv {command}` takes a name away" in machine.fails("rm", name)
+        machine.ok(*command.split())
+    machine.ok("rm", pair)
+
+
+@pytest.mark.slow
 def test_a_refused_name_changes_nothing(machine: Machine) -> None:
     machine.ok("resolve", "--pypi", "app", "--alias", "a:v1")
     before = machine.rows(), machine.objects()

@@ -23,7 +23,7 @@ OWN_FACTS: dict[str, MfenvError] = {
     "NotHere": NotHere("a", ("a.whl",)),
     "NoStore": NoStore("to put it into"),
     "StaleLock": StaleLock("mfenv.lock", ("default: + pypi a",), "mfenv lock"),
-    "StillNamed": StillNamed("a:v1", ("b:v1",)),
+    "StillNamed": StillNamed("a:v1", ("b:v1",), "mfenv alias --delete a:v1"),
 }
 EXAMPLES = [
     OWN_FACTS.get(name) or getattr(errors, name)("it is bad", "make it good")

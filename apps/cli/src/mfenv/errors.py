@@ -132,16 +132,19 @@ class DamagedPrefix(MfenvError, OSError):
 
 
 class StillNamed(MfenvError, ValueError):
-    """An environment was to be deleted that has other names too, `names`."""
+    """An environment was to be deleted that has other names too, `names`.
 
-    def __init__(self, name: str, names: tuple[str, ...]) -> None:
+    `less` is the command that takes one name away, and leaves the environment.
+    """
+
+    def __init__(self, name: str, names: tuple[str, ...], less: str) -> None:
         known = ", ".join(f"`{other}`" for other in names)
         super().__init__(
             f"`{name}` is also known as {known}, and these would mean nothing any more",
-            f"`--force` deletes it all the same; `mfenv alias --delete {name}` takes a name away",
+            f"`--force` deletes it all the same; `{less}` takes a name away",
         )
-        self.args = (name, names)
-        self.name, self.names = name, names
+        self.args = (name, names, less)
+        self.name, self.names, self.less = name, names, less
 
 
 class NoStore(InvalidRequest):

@@ -46,7 +46,11 @@ def remove(site: Site, prefixes: Prefixes, finder: Finder, name: str, *, force: 
     given = str(parsed) if isinstance(parsed, Alias) else name
     names = tuple(other for other in registry.names_of(target) if other != given)
     if names and not force:
-        raise StillNamed(name, names)
+        aliases = registry.aliases_of(target)
+        # The name that was said, unless that is none which can be taken away, such as ids.
+        taken = given if given in aliases else names[0]
+        verb = "alias --delete" if taken in aliases else "rm"
+        raise StillNamed(name, names, f"mfenv {verb} {taken}")
     removed = tuple(prefixes.remove(Path(row.path)) for row in rows)
     # Last: what is interrupted before that is still known, and can be removed again.
     registry.forget(target)
