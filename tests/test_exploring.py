@@ -182,7 +182,21 @@ def test_a_history_tells_what_an_alias_meant_and_what_changed(moved: Machine) ->
     assert told["meanings"][1]["changes"] is None
     assert all(one["given_by"] and one["given_at"] for one in told["meanings"])
     assert "is not known here" in moved.fails("show", "team/a~2")
-    assert "`team/b:latest` is neither" in moved.fails("history", "team/b")
+    for words in (("history", "team/b"), ("show", "team/b~1")):
+        assert "`team/b:latest` is neither" in moved.fails(*words)
+    moved.ok("alias", "team/a", "team/b:v1")
+    said = moved.fails("show", "team/b~1")
+    assert "`team/b:latest` is not known here\nhint: known are `team/b:v1`" in said
+
+
+@pytest.mark.slow
+def test_only_an_alias_has_a_history(moved: Machine) -> None:
+    known = moved.json("show", "team/a")["environments"][0]
+    ids = known["req_id"], known["full_id"]
+    for name in (ids[0], ids[0][:8], ":".join(ids), ":".join(part[:12] for part in ids)):
+        said = moved.fails("history", name)
+        assert f"error: `{name}` is an id" in said
+        assert f"hint: `mfenv show {name}` lists the aliases" in said
 
 
 @pytest.mark.slow

@@ -269,11 +269,12 @@ class Environments:
     def history(self, alias: str) -> tuple[Meaning, ...]:
         """What an alias meant, as far as it is known here, the latest first.
 
-        The store is asked what it means now. Raises `UnknownEnvironment`.
+        The store is asked what it means now. Raises `UnknownEnvironment`, and `InvalidRequest` for
+        an id.
         """
         from mfenv.histories import history
 
-        return history(self._site.registry, self._finder, parse_alias(alias))
+        return history(self._site.registry, self._finder, alias)
 
     def outdated(self, name: str, platforms: Sequence[str] = ()) -> tuple[Outdated, ...]:
         """The packages of an environment that its sources have something newer of by now.

@@ -285,7 +285,10 @@ class Finder:
     def _past(self, ref: PastRef) -> FullRef:
         # Where the store has moved it since, that is what it means now.
         self._alias(ref.alias, fresh=False)
-        for given, back in past.numbered(self._registry.meanings(str(ref.alias))):
+        meanings = self._registry.meanings(str(ref.alias))
+        if not meanings:
+            raise self._unknown(str(ref.alias))
+        for given, back in past.numbered(meanings):
             if given.target and back == ref.back:
                 return given.target
         raise UnknownEnvironment(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from envid.aliases import FullRef, PairRef, PrefixRef, ReqRef, parse_alias, parse_ref
 from envid.ids import EnvId
 from mfenv import past
 from mfenv.changes import changes
-from mfenv.errors import DamagedRow, UnknownEnvironment
+from mfenv.errors import DamagedRow, InvalidRequest, UnknownEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from envid.aliases import Alias, FullRef
     from envid.resolved import ResolvedEnv
     from mfenv.changes import Change
     from mfenv.finding import Finder
@@ -38,8 +38,14 @@ class Meaning:
     changes: Mapping[str, tuple[Change, ...]] | None = None
 
 
-def history(registry: Registry, finder: Finder, alias: Alias) -> tuple[Meaning, ...]:
+def history(registry: Registry, finder: Finder, name: str) -> tuple[Meaning, ...]:
     """See `Environments.history`."""
+    if isinstance(parse_ref(name), PrefixRef | PairRef | ReqRef | FullRef):
+        raise InvalidRequest(
+            f"`{name}` is an id, which always means the same; only an alias has a history",
+            f"`mfenv show {name}` lists the aliases of an environment",
+        )
+    alias = parse_alias(name)
     try:
         finder.target(str(alias))
     except UnknownEnvironment:
