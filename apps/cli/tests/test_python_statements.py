@@ -163,6 +163,21 @@ def test_two_statements_that_cannot_both_hold_are_refused_with_both_places(
     assert f"{places[1]} for `" in second
 
 
+@pytest.mark.parametrize("beside", [{}, {"conda": ("python=3.11",)}])
+def test_who_asks_for_a_python_that_cannot_be_is_named(
+    tmp_path: Path, beside: dict[str, tuple[str, ...]]
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(PYPROJECT.format("==3.99.*"))
+    for asked, said in (
+        ({"python": "3.99", "pypi": ("app",)}, r"`==3\.99\.\*` \(asked by --python\)"),
+        ({"python": ">=3.99", "pypi": ("app",)}, r"`>=3\.99` \(asked by --python\)"),
+        ({"pyprojects": (path,)}, r"`==3\.99\.\*` \(asked by .*pyproject\.toml:4\)"),
+    ):
+        with pytest.raises(Contradiction, match=f"no Python satisfies {said}"):
+            prepared(tmp_path, **beside, **asked)
+
+
 def test_of_many_alternatives_not_every_choice_is_tried(tmp_path: Path) -> None:
     """Any nine of these ten statements have a Python in common, and there are 9**10 choices."""
     minors = range(8, 18)
@@ -171,7 +186,7 @@ def test_of_many_alternatives_not_every_choice_is_tried(tmp_path: Path) -> None:
         for without in minors
     )
     assert prepared(tmp_path, conda=asked[1:]).spec.requirements["conda"]
-    with pytest.raises(Contradiction, match="no Python satisfies"):
+    with pytest.raises(Contradiction, match=r"no Python satisfies .* \(asked by --conda\)$"):
         prepared(tmp_path, conda=asked)
 
 

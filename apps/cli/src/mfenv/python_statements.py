@@ -237,9 +237,12 @@ def _of_system(
 
 
 def check_together(stated: Sequence[PythonStatement]) -> None:
-    """Raise `Contradiction` naming two statements that exclude each other."""
+    """Raise `Contradiction` naming the statements that exclude each other, or all Pythons."""
     if _possible(*(statement.specifier for statement in stated)):
         return
+    for statement in stated:
+        if not _possible(statement.specifier):
+            raise _none([statement])
     # The pair to blame, for which all were tried together first: three may exclude each other where
     # no two do.
     for number, statement in enumerate(stated):
@@ -250,8 +253,15 @@ def check_together(stated: Sequence[PythonStatement]) -> None:
                     f" `{statement.specifier}`",
                     "keep one of them",
                 )
+    raise _none(stated)
+
+
+def _none(stated: Sequence[PythonStatement]) -> Contradiction:
     every = ",".join(statement.specifier for statement in stated)
-    raise Contradiction(f"no Python satisfies `{every}`", "ask for a release of Python 3")
+    places = ", ".join(dict.fromkeys(statement.place for statement in stated))
+    return Contradiction(
+        f"no Python satisfies `{every}` (asked by {places})", "ask for a release of Python 3"
+    )
 
 
 def _possible(*specifiers: str) -> bool:
