@@ -64,10 +64,20 @@ def test_what_cannot_be_meant_is_one_line_that_says_where_it_is(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["nowhere/x.json", "."])
-def test_an_answer_that_cannot_be_written_is_one_line(pad: Pad, place: str) -> None:
-    ran = pad.run("bare", command=f"environment show --output {place}")
+@pytest.mark.parametrize("command", ["show", "resolve", "lock"])
+@pytest.mark.parametrize("place", ["nowhere/x.json", ".", "bare.py/x.json"])
+def test_an_answer_that_cannot_be_written_is_one_line_before_anything_is_done(
+    pad: Pad, tmp_path: Path, command: str, place: str
+) -> None:
+    home = tmp_path / "home"
+    there = pad.at(tmp_path / "flows")
+    shutil.copytree(pad.flows, there.flows)
+    (there.flows / "mfenv.lock").unlink(missing_ok=True)
+    words = f"environment {command} --output {place}"
+    ran = there.run("bare", command=words, env={"MFENV_HOME": str(home)})
     assert ran.status == 1
+    assert not (there.flows / "mfenv.lock").exists()
+    assert not home.exists()
     assert f"Environment error: cannot write `{place}`: " in " ".join(ran.out.split())
     assert "hint: name a file" in ran.out
     assert "Traceback" not in ran.out

@@ -5,6 +5,8 @@ Their options are in `environment_cli`, which Metaflow reads with every flow; th
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,6 +57,7 @@ def resolve(
         options = click.get_current_context().command.params
         given = ", ".join(option.opts[0] for option in options if option.name in chosen)
         raise CommandException(f"Give a lock with --lockfile beside {given}")
+    _check(output)
     by_step = call(
         FlowResolve(
             datastore=obj.environment.datastore_type,
@@ -92,6 +95,7 @@ def lock(
 ) -> None:
     if check + upgrade + bool(update) > 1:
         raise CommandException("Give one of --check, --update and --upgrade")
+    _check(output)
     place = lock_place(obj.flow)
     done = call(
         FlowLock(
@@ -123,6 +127,7 @@ def lock(
 
 
 def show(obj: State, steps: tuple[str, ...], local_only: bool, output: str | None) -> None:
+    _check(output)
     by_step = call(
         FlowShow(
             datastore=obj.environment.datastore_type,
@@ -165,13 +170,30 @@ def _statements(obj: State, names: tuple[str, ...]) -> tuple[StepStatements, ...
     return tuple(statements_of(obj.flow, steps[name]) for name in names or steps)
 
 
+def _check(output: str | None) -> None:
+    """Raise where `_write` could not: before anything is resolved, published or locked."""
+    if output:
+        path = Path(output)
+        try:
+            if path.is_dir():
+                raise _not_written(output, os.strerror(errno.EISDIR))
+            # Raises where the folder is not there, or is a file.
+            os.stat(f"{path.parent}/.")  # noqa: PTH116 - a `Path` leaves out the dot
+            if not os.access(path if path.exists() else path.parent, os.W_OK):
+                raise _not_written(output, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise _not_written(output, error.strerror) from None
+
+
 def _write(by_step: object, output: str | None) -> None:
     if output:
         text = encoding.write(by_step, indent=2)
         try:
             Path(output).write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
-            hint = "name a file that can be written with --output"
-            raise EnvironmentFailed(
-                f"cannot write `{output}`: {error.strerror}\nhint: {hint}"
-            ) from None
+            raise _not_written(output, error.strerror) from None
+
+
+def _not_written(output: str, reason: str | None) -> EnvironmentFailed:
+    hint = "name a file that can be written with --output"
+    return EnvironmentFailed(f"cannot write `{output}`: {reason}\nhint: {hint}")
