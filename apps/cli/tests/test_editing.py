@@ -152,6 +152,9 @@ def test_an_item_of_an_array(array: str, added: str | None) -> None:
         ('[\n  "a", # x\n  "b" # y\n]', 1, '[\n  "a" # x\n]'),
         ('[\n  "a", "b",\n  "c",\n]', 1, '[\n  "a",\n  "c",\n]'),
         ('["a",\n "b"]', 0, '[\n "b"]'),
+        ('["a", # x\n  "b" ]', 1, '["a" # x\n]'),
+        ('["a", # x\n  # y\n  "b", ]', 1, '["a", # x\n  # y\n]'),
+        ('[\n  "a", # x\n  "b", "c", # y\n]', 1, '[\n  "a", # x\n  "c", # y\n]'),
     ],
 )
 def test_an_item_is_taken_out(array: str, index: int, left: str) -> None:

@@ -75,6 +75,11 @@ def remove(array: str, index: int) -> str:
         if item.comma is None and before and before.comma:
             array = array[: before.comma - 1] + array[before.comma :]
         return array
+    if before and before.comma and start is not None and "#" in array[before.comma : start]:
+        # The comments between are not its own.
+        indent = array[start : item.start] if index + 1 < len(known) else ""
+        cut = before.comma - 1 if item.comma is None else before.comma
+        return array[:cut] + array[before.comma : start] + indent + array[behind:].lstrip(" \t")
     if before and before.comma:
         # From behind the item before it, with the one comma that is too many.
         cut = before.comma - 1 if item.comma is None else before.comma
