@@ -170,8 +170,9 @@ class TestDirectoryStore(StoreConformance):
         root.touch()
         with pytest.raises(
             StoreError, match=r"cannot write `a/b` in the store .*: not a directory"
-        ):
+        ) as caught:
             DirectoryStore(root).put("a/b", b"x")
+        assert "a directory that you may write to" in (caught.value.hint or "")
 
     @pytest.mark.slow
     def test_a_full_disk_is_one_clear_error_and_the_object_stays(

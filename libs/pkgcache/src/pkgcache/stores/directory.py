@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -28,6 +29,8 @@ __all__ = ["DirectoryStore"]
 
 _CHUNK = 1 << 20
 _PATIENCE, _PAUSE = 10, 0.002  # seconds
+_NO_PLACE = (errno.EACCES, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS)
+_HINT = "correct the URL of the store: it must be of a directory that you may write to"
 
 
 class DirectoryStore(Store):
@@ -90,11 +93,12 @@ class DirectoryStore(Store):
         task: Task | None = None,
     ) -> ObjectInfo:
         path = self._path(key)
-        with self._errors("write", key):
-            # In the same folder, so that the rename stays within a file system; hidden, so that no
-            # key is its.
-            beside = path.parent / f".{secrets.token_hex(8)}.tmp"
+        # In the same folder, so that the rename stays within a file system; hidden, so that no key
+        # is its.
+        beside = path.parent / f".{secrets.token_hex(8)}.tmp"
+        with self._errors("write", key, hint=_HINT):
             descriptor = _create(beside)
+        with self._errors("write", key):
             try:
                 written = _write(descriptor, source, task)
                 if if_absent:
@@ -182,14 +186,15 @@ class DirectoryStore(Store):
             yield
 
     @contextmanager
-    def _errors(self, operation: str, key: str) -> Iterator[None]:
+    def _errors(self, operation: str, key: str, *, hint: str | None = None) -> Iterator[None]:
         try:
             yield
         except (Conflict, StoreError):
             raise
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise StoreError(operation, key, self.url, reason) from error
+            hint = hint if error.errno in _NO_PLACE else None
+            raise StoreError(operation, key, self.url, reason, hint=hint) from error
 
 
 def _create(path: Path) -> int:
