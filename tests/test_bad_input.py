@@ -144,6 +144,38 @@ def test_who_named_a_source_is_named(machine: Machine, unchanged: None, source: 
     assert said.startswith("error: --find-links: the URL at `h.invalid` holds a credential")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("-r", "--editable=./local\n", "leave out `-e` to"),
+        (
+            "-p",
+            '[tool.poetry.dependencies]\nlocal = {path = "./local", develop = true}\n',
+            "`develop = true`",
+        ),
+        (
+            "-p",
+            (
+                '[project]\nname="x"\nversion="1"\ndependencies=["local"]\n[tool.uv.sources]\n'
+                'local = {path = "./local", editable = true}\n'
+            ),
+            "`editable = true`",
+        ),
+        ("-f", "dependencies: [{pip: [-e ./local]}]\n", "leave out `-e` to"),
+    ],
+)
+def test_what_is_editable_is_to_be_said_without_the_word_that_makes_it_so(
+    machine: Machine, unchanged: None, name: str, text: str, said: str
+) -> None:
+    path = {"-r": "requirements.txt", "-p": "pyproject.toml", "-f": "environment.yml"}[name]
+    machine.file(path, text)
+    (machine.work / "local").mkdir()
+    machine.file("local/pyproject.toml", '[project]\nname = "local"\nversion = "1"\n')
+    hint = machine.fails("resolve", name, path).partition("\nhint: ")[2]
+    assert said in hint
+    assert ("`-e`" in hint) is ("-e" in said)
+
+
 def test_who_asked_for_a_python_that_is_not_here_is_named(
     machine: Machine, unchanged: None
 ) -> None:

@@ -132,10 +132,13 @@ def check_used(requirement: Requirement) -> None:
     """Refuse what cannot be noted, since it would change what is installed."""
     _check_wheel(requirement)
     if requirement.editable:
+        # An option, as pip has it, or a key of a table.
+        option = requirement.original.startswith(("-e", "--editable"))
+        said = "`-e`" if option else "`editable = true`, or poetry's `develop = true`,"
         raise InvalidRequest(
             f"{requirement.origin}: `{requirement.original}` is editable, and a shared"
             " environment is exact",
-            "leave out `-e` to install it as it is now",
+            f"leave out {said} to install it as it is now",
         )
     scheme = (requirement.url or "file:").partition(":")[0].lower()
     if requirement.category == "pypi" and scheme not in _FETCHED:
