@@ -288,9 +288,11 @@ def test_what_a_package_costs_that_is_fetched(machine: Machine) -> None:
         for count in (1, few, many)  # the first compiles what no run before it has
     ]
     more, count = found[2] - found[1], many - few
-    # Its lock, its file, and the store's: that one is made here, too.
-    assert more["openat"] == 4 * count
-    assert (more["rename"], more["fsync"], more["flock"]) == (count, count, 2 * count)
+    # Its lock, its file, and the store's: that one is made here, too. Rarely, two have the same lock,
+    # which is looked for again.
+    assert round(more["openat"] / count) == 4
+    assert round(more["flock"] / count) == 2
+    assert (more["rename"], more["fsync"]) == (count, count)
     # It is read from the store once, and nothing is read of a file that is new here.
     assert (more["pread64"], more["read"]) == (count, 0)
     # Folders of the store, up to two each here and there.

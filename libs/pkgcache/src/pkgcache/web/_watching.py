@@ -192,6 +192,14 @@ class Watching:
             raise
         finally:
             writer.close()
+            # Until all of it is sent; whoever ends us before that leaves no open socket.
+            try:
+                await writer.wait_closed()
+            except OSError:
+                pass
+            except asyncio.CancelledError:
+                writer.transport.abort()
+                raise
 
     async def _mind(self, line: _Line) -> None:
         """Watch a connection; raises `_Fault` once it brings too little."""
@@ -244,7 +252,7 @@ class Watching:
             finally:
                 await _ended(todo)
         finally:
-            there[1].close()
+            there[1].transport.abort()
 
     async def _bring(
         self, server: asyncio.StreamReader, program: asyncio.StreamWriter, line: _Line
