@@ -9,10 +9,12 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from envid.packages import Hashes
 from pkgcache.errors import DownloadError
@@ -128,6 +130,13 @@ def test_what_is_trusted_is_read_once_for_all_connections(
         load(self, *where, **named)
 
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    verify = HTTPAdapter.cert_verify
+
+    def slow(*said: Any) -> None:
+        verify(*said)  # type: ignore[no-untyped-call]
+        time.sleep(0.05)  # so that the others are at it, too
+
+    monkeypatch.setattr(HTTPAdapter, "cert_verify", slow)
     together = threading.Barrier(4)
     with Downloader() as downloader, ThreadPoolExecutor(4) as pool:
 

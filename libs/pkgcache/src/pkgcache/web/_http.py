@@ -272,25 +272,26 @@ class _Adapter(HTTPAdapter):
         self._trusted: dict[tuple[Any, ...], ssl.SSLContext] = {}
 
     def _trusting(self, *place: Any) -> ssl.SSLContext:
-        with self._reading:
-            if place not in self._trusted:
-                context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-                try:
-                    context.load_verify_locations(*place)
-                except OSError as error:
-                    raise requests.exceptions.SSLError(error) from error
-                self._trusted[place] = context
-            return self._trusted[place]
+        if place not in self._trusted:
+            context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+            try:
+                context.load_verify_locations(*place)
+            except OSError as error:
+                raise requests.exceptions.SSLError(error) from error
+            self._trusted[place] = context
+        return self._trusted[place]
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Read what to trust once: for each connection it takes longer than all else of TLS."""
-        if conn.conn_kw.get("ssl_context"):  # as it was for the first request
-            return
-        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        # A proxy that is itself spoken to by TLS is shown to the same certificates by `urllib3`.
-        if conn.scheme == "https" and not (conn.proxy and conn.proxy.scheme == "https"):
-            conn.conn_kw["ssl_context"] = self._trusting(conn.ca_certs, conn.ca_cert_dir)
-            conn.ca_certs = conn.ca_cert_dir = None
+        # `conn` is a pool that threads share: what is set here by one, another would take away.
+        with self._reading:
+            if conn.conn_kw.get("ssl_context"):  # as it was for the first request
+                return
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            # A proxy that is itself spoken to by TLS is shown to the same certificates by `urllib3`.
+            if conn.scheme == "https" and not (conn.proxy and conn.proxy.scheme == "https"):
+                conn.conn_kw["ssl_context"] = self._trusting(conn.ca_certs, conn.ca_cert_dir)
+                conn.ca_certs = conn.ca_cert_dir = None
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
