@@ -89,8 +89,11 @@ def test_what_a_link_leads_to_outside_is_part_of_it(tmp_path: Path) -> None:
         outside.mkdir()
         (outside / "common.py").write_text("x = 1\n")
         (outside / "again").symlink_to(outside)
+        (outside / "latest.py").symlink_to("common.py")
     (folder / "README.md").symlink_to("../shared/common.py")
     (folder / "a" / "data").symlink_to("../../shared")
+    (folder / "a" / "more").symlink_to("../../shared")
+    (folder / "a" / "itself").symlink_to("itself")
     (folder / "a" / "twin.py").symlink_to(folder / "a" / "__init__.py")
     (folder / "gone").symlink_to("nowhere")
     (folder / "far").symlink_to("../far")
@@ -98,8 +101,11 @@ def test_what_a_link_leads_to_outside_is_part_of_it(tmp_path: Path) -> None:
     copy = copy_tree(folder, digest, tmp_path / "into" / "deep")
     assert (copy / "README.md").read_text() == (copy / "a/data/common.py").read_text() == "x = 1\n"
     links = {str(p.relative_to(copy)): str(p.readlink()) for p in copy.rglob("*") if p.is_symlink()}
-    assert links == {"a/twin.py": "__init__.py", "gone": "nowhere", "far": "../far"}
-    assert [path.name for path in (copy / "a" / "data").iterdir()] == ["common.py"]
+    inside = {"a/twin.py": "__init__.py", "a/itself": "itself"}
+    assert links == {**inside, "gone": "nowhere", "far": "../far"}
+    for name in ("data", "more"):
+        found = sorted(path.name for path in (copy / "a" / name).iterdir())
+        assert found == ["common.py", "latest.py"]
     (shared / "common.py").write_text("x = 2\n")
     changed = content_digest(folder)
     assert changed != digest

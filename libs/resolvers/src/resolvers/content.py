@@ -123,7 +123,10 @@ def _entries(
     in_package: bool = False,
     followed: tuple[Path, ...] = (),
 ) -> Iterator[_Entry]:
-    """What a directory has, each folder before what is in it."""
+    """What a directory has, each folder before what is in it.
+
+    `followed` are the directories that have the links by which it came here.
+    """
     with os.scandir(folder or root) as listed:
         for entry in listed:
             name, path = prefix + entry.name, Path(entry.path)
@@ -131,32 +134,38 @@ def _entries(
                 if not prefix:
                     yield _Entry(name, "history", path)
                 continue
+            behind = followed
             if entry.is_symlink():
-                path = path.resolve()
+                path = _real(path)
                 # What is outside is not beside the copy. Of directories those alone that a package
                 # has: there may be much in others, which no build reads.
                 outside = path.is_file() or (in_package and path.is_dir())
-                if not outside or path.is_relative_to(root.resolve()):
+                if not outside or path.is_relative_to(_real(root)):
                     yield _Entry(name, "link", Path(entry.path))
                     continue
-                if any(path.is_relative_to(one) for one in followed):
+                behind = (*followed, _real(folder or root))
+                if any(one.is_relative_to(path) for one in behind):
                     continue  # a circle
-                followed = (*followed, path) if path.is_dir() else followed
             if path.is_dir():
                 if not _holds_no_source(path, top=not prefix, in_package=in_package):
                     yield _Entry(name, "folder", path)
                     below = in_package or (path / "__init__.py").exists()
-                    yield from _entries(root, path, f"{name}/", in_package=below, followed=followed)
+                    yield from _entries(root, path, f"{name}/", in_package=below, followed=behind)
             elif path.is_file() and not name.endswith(".pyc"):
                 yield _Entry(name, "file", path)
 
 
 def _target(root: Path, link: Path) -> str:
     """What a link says; the way from it where it leads to something in the directory."""
-    target = link.resolve()
-    if target.exists() and target.is_relative_to(root.resolve()):
-        return os.path.relpath(target, link.parent.resolve())
+    target = _real(link)
+    if target.exists() and target.is_relative_to(_real(root)):
+        return os.path.relpath(target, _real(link.parent))
     return str(link.readlink())
+
+
+def _real(path: Path) -> Path:
+    # Not `Path.resolve`, which fails for a link to itself before Python 3.13.
+    return Path(os.path.realpath(path))
 
 
 def _holds_no_source(folder: Path, *, top: bool, in_package: bool) -> bool:
