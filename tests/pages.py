@@ -35,6 +35,8 @@ _DIRECTIVES = ("{toctree}", "{eval-rst}", "{include}", "{literalinclude}")
 _CAPTION = re.compile(r":caption: (\S+)\n\n?")
 # What differs between machines and days.
 _VARYING = (
+    # Said where a server is slow, be progress shown or not.
+    (re.compile(r"(?m)^waiting for .*\n?"), ""),
     (re.compile(r"(?m)^\w+ took .* s\n?"), ""),
     (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{7,64}\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?"), "TIME"),

@@ -607,6 +607,7 @@ class Web(ThreadingHTTPServer):
     """Answers everything with `status`; its clock is `ahead` so many seconds."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, status: int = 200, ahead: float = 0.0) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)

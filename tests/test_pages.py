@@ -216,6 +216,7 @@ def test_few_blocks_are_not_tested() -> None:
         ("a\n", "b", False),
         ("a\nb\nc\n", "a\n...\nc", True),
         ("a\nc\n", "a\n...\nc", True),
+        ("waiting for `127.0.0.1`\na\n", "a", True),
         ("resolve took 1.2 s\na 0b5d1f2c on Python 3.10.2", "a 6434416a on Python 3.13.0", True),
         ("rich 13.9.4", "rich 14.1.0", False),
     ],

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Service"]
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 class Service:
     """A context manager. `start` gets a job's name, command and environment."""
 
@@ -42,7 +46,7 @@ class Service:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Any:

@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
     """Files at paths; `script` holds answers that come first, one for each request of a path."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

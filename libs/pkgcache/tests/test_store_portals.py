@@ -40,6 +40,11 @@ REQUESTS: dict[str, Callable[[Store], object]] = {
 Answers = tuple[int, "Mapping[str, str]", bytes]
 
 
+class Portal(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 @contextmanager
 def answering(answer: Callable[[str], Answers]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
@@ -60,8 +65,7 @@ def answering(answer: Callable[[str], Answers]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Portal(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

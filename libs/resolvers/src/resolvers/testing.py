@@ -173,6 +173,13 @@ def make_sdist(folder: Path, name: str, version: str, **options: object) -> Dist
     return Distribution(name=name, filename=filename, data=archive.getvalue(), metadata=metadata)
 
 
+class _Server(ThreadingHTTPServer):
+    # A client that keeps its connection must not keep the test.
+    daemon_threads = True
+    # With the usual five, those who come at once are turned away on a busy machine, and wait a second.
+    request_queue_size = 128
+
+
 class LocalServer(ABC):
     """An HTTP server on a local port; use it as a context manager.
 
@@ -195,9 +202,7 @@ class LocalServer(ABC):
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        # A client that keeps its connection must not keep the test.
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         # How often it looks whether it shall end: by default, each test would wait half a second.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
