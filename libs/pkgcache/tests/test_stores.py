@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +22,6 @@ from pkgcache.stores.testing import MemoryStore, SlowStore, StoreConformance
 from .children import SPAWN, no_links, race_in_directory
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pkgcache.stores.store import Store
 
 
@@ -166,13 +165,34 @@ class TestDirectoryStore(StoreConformance):
         os.mkfifo(root / "pipe")
         assert [one.key for one in store.list("")] == ["a"]
 
-    def test_a_store_that_is_a_file_is_one_clear_error(self, root: Path) -> None:
+    @pytest.mark.parametrize("there", ["", "below"])
+    @pytest.mark.parametrize("key", ["a", "a/b"])
+    def test_a_store_that_is_a_file_is_one_clear_error(
+        self, root: Path, there: str, key: str
+    ) -> None:
         root.touch()
-        with pytest.raises(
-            StoreError, match=r"cannot write `a/b` in the store .*: not a directory"
-        ) as caught:
-            DirectoryStore(root).put("a/b", b"x")
-        assert "a directory that you may write to" in (caught.value.hint or "")
+        store = DirectoryStore(root / there)
+        started = time.monotonic()
+        for operation, ask in {
+            "write": lambda: store.put(key, b"x"),
+            "look up": lambda: store.head(key),
+            "read": lambda: store.read(key),
+            "list": lambda: list(store.list(key)),
+            "delete": lambda: store.delete(key),
+        }.items():
+            with pytest.raises(
+                StoreError, match=f"cannot {operation} `{key}` in the store .*: not a directory"
+            ) as caught:
+                ask()
+            more = " that you may write to" if operation == "write" else ""
+            assert (caught.value.hint or "").endswith(f"must be of a directory{more}")
+        assert time.monotonic() - started < 5, "it waited for a file to become a directory"
+
+    def test_a_store_where_nothing_can_be_made_is_one_clear_error(self) -> None:
+        started = time.monotonic()
+        with pytest.raises(StoreError, match="no such file"):
+            DirectoryStore(Path("/proc/self/none")).put("a/b", b"x")
+        assert time.monotonic() - started < 5, "it waited for a place to come"
 
     @pytest.mark.slow
     def test_a_full_disk_is_one_clear_error_and_the_object_stays(

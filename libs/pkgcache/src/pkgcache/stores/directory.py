@@ -30,7 +30,8 @@ __all__ = ["DirectoryStore"]
 _CHUNK = 1 << 20
 _PATIENCE, _PAUSE = 10, 0.002  # seconds
 _NO_PLACE = (errno.EACCES, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS)
-_HINT = "correct the URL of the store: it must be of a directory that you may write to"
+_HINT = "correct the URL of the store: it must be of a directory"
+_WRITE_HINT = f"{_HINT} that you may write to"
 
 
 class DirectoryStore(Store):
@@ -55,7 +56,10 @@ class DirectoryStore(Store):
         with self._errors("look up", key):
             try:
                 status = path.lstat()
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
+                return None
+            except NotADirectoryError:
+                self._check_root()
                 return None
             return _info(key, status) if stat.S_ISREG(status.st_mode) else None
 
@@ -68,7 +72,9 @@ class DirectoryStore(Store):
             try:
                 # An open file stays what it was, also where it is replaced while it is read.
                 descriptor = open_file(path, follow=False)
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if isinstance(error, NotADirectoryError):
+                    self._check_root()
                 raise NotInStore(key, self.url) from None
             try:
                 status = os.fstat(descriptor)
@@ -96,8 +102,8 @@ class DirectoryStore(Store):
         # In the same folder, so that the rename stays within a file system; hidden, so that no key
         # is its.
         beside = path.parent / f".{secrets.token_hex(8)}.tmp"
-        with self._errors("write", key, hint=_HINT):
-            descriptor = _create(beside)
+        with self._errors("write", key, hint=_WRITE_HINT):
+            descriptor = self._create(beside)
         with self._errors("write", key):
             try:
                 written = _write(descriptor, source, task)
@@ -121,11 +127,13 @@ class DirectoryStore(Store):
         folder, _, name = prefix.rpartition("/")
         start = self._path(folder) if folder else self._root
         with self._errors("list", prefix):
+            self._check_root()
             yield from _walk(start, folder, name)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
         with self._errors("delete", key):
+            self._check_root()
             # Where it is not, nothing is to be deleted, and there may be no store to take a lock
             # in.
             if path.parent.is_dir():
@@ -167,6 +175,28 @@ class DirectoryStore(Store):
                 folder.rmdir()
                 folder = folder.parent
 
+    def _check_root(self) -> None:
+        """Raise `NotADirectoryError` where no store can be; where nothing is, one can be made."""
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(self._root.stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+
+    def _create(self, path: Path) -> int:
+        """Open a new file for writing, in a folder that somebody else may be removing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return os.open(path, flags, 0o666)
+            except (FileNotFoundError, FileExistsError):  # gone between two looks
+                # Nobody removes the root: where there is none now, none can be.
+                if time.monotonic() > end or not self._root.is_dir():
+                    self._check_root()
+                    raise
+            # Two that take turns at the same pace would do so for ever.
+            time.sleep(random.uniform(0, _PAUSE))  # noqa: S311
+
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
@@ -193,23 +223,11 @@ class DirectoryStore(Store):
             raise
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            hint = hint if error.errno in _NO_PLACE else None
+            if isinstance(error, NotADirectoryError):
+                hint = hint or _HINT
+            elif error.errno not in _NO_PLACE:
+                hint = None
             raise StoreError(operation, key, self.url, reason, hint=hint) from error
-
-
-def _create(path: Path) -> int:
-    """Open a new file for writing, in a folder that somebody else may be removing."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(path, flags, 0o666)
-        except (FileNotFoundError, FileExistsError):  # gone between two looks
-            if time.monotonic() > end:
-                raise
-        # Two that take turns at the same pace would do so for ever.
-        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311
 
 
 def _write(descriptor: int, source: bytes | Path, task: Task | None) -> os.stat_result:
