@@ -22,6 +22,8 @@ from pkgcache.stores.testing import MemoryStore, SlowStore, StoreConformance
 from .children import SPAWN, no_links, race_in_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pkgcache.stores.store import Store
 
 
@@ -173,13 +175,14 @@ class TestDirectoryStore(StoreConformance):
         root.touch()
         store = DirectoryStore(root / there)
         started = time.monotonic()
-        for operation, ask in {
+        operations: dict[str, Callable[[], object]] = {
             "write": lambda: store.put(key, b"x"),
             "look up": lambda: store.head(key),
             "read": lambda: store.read(key),
             "list": lambda: list(store.list(key)),
             "delete": lambda: store.delete(key),
-        }.items():
+        }
+        for operation, ask in operations.items():
             with pytest.raises(
                 StoreError, match=f"cannot {operation} `{key}` in the store .*: not a directory"
             ) as caught:
