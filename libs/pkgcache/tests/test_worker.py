@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import pickle
 import signal
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pkgcache.errors import WorkerCrashed, WorkerFailed
+from pkgcache.lacking import lacking
 from pkgcache.worker import Worker
 
 WORK = "pkgcache.stores.testing:work"
@@ -61,6 +64,31 @@ def test_is_made_ready_before_the_first_call() -> None:
     assert started == ["worker"]
     with Worker() as worker:
         worker.prepare(WORK)  # nobody calls it after all
+
+
+@pytest.mark.parametrize("may_fork", [True, False])
+def test_a_thread_of_it_without_memory_is_its_end(*, may_fork: bool) -> None:
+    with Worker(may_fork=may_fork) as worker:
+        with pytest.raises(WorkerCrashed) as caught:
+            worker.call(WORK, do="starve")
+        assert lacking(caught.value) == errno.ENOMEM
+        assert worker.call(WORK, do="nothing", value=3)["value"] == 3
+
+
+def test_an_answer_for_which_there_is_no_memory_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_memory(message: bytes) -> None:
+        raise MemoryError
+
+    with Worker() as worker:
+        pid = worker.call(WORK, do="nothing")["pid"]
+        with monkeypatch.context() as patch:
+            patch.setattr(json, "loads", without_memory)
+            with pytest.raises(MemoryError):
+                worker.call(WORK, do="nothing")
+        assert gone(pid)
+        assert worker.call(WORK, do="nothing")["pid"] != pid
 
 
 def test_an_idle_process_ends_when_it_is_let_go_and_another_call_starts_another() -> None:

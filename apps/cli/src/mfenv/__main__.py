@@ -30,8 +30,7 @@ def main() -> None:
 
         status = interrupted()
     except MemoryError:  # not even enough to say it as everything else is said
-        os.write(2, b"error: there is not enough memory\nhint: raise the limits: `ulimit -v`\n")
-        status = 1
+        status = _no_memory()
     # Whoever presses Ctrl-C now wants the end at once, without a word of the interpreter.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 0)  # nor one that was to come once more
@@ -46,9 +45,17 @@ def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
         # By a signal, as soon as we are out of here, where something can be raised again.
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.setitimer(signal.ITIMER_REAL, 0.001)
-    # What needs memory for what was asked says so by itself.
     elif not issubclass(dropped.exc_type, MemoryError):
         sys.__unraisablehook__(dropped)
+    # What needs memory for what was asked says so by itself, but for a thread: whoever starts one
+    # waits for ever for its first line.
+    elif getattr(dropped.object, "__name__", "") == "_bootstrap":
+        os._exit(_no_memory())
+
+
+def _no_memory() -> int:
+    os.write(2, b"error: there is not enough memory\nhint: raise the limits: `ulimit -v`\n")
+    return 1
 
 
 def _open_streams() -> None:

@@ -26,6 +26,7 @@ _HEAD = struct.Struct(">Q")
 # Seconds between looks at the log, the bytes of it that one reads, and the status with which
 # programs in Rust end that panic.
 _LOOK, _MOST, _PANICKED = 1.0, 1 << 20, 101
+_NO_MEMORY = 1
 
 
 def framed(message: Any) -> bytes:
@@ -52,6 +53,7 @@ def main() -> None:
     # An engine in Rust that panics says so, and only then looks up where it was, for seconds in a
     # library as large as these: for so long its handler could not catch it.
     os.environ["RUST_BACKTRACE"] = "0"
+    sys.unraisablehook = _unraisable
     requests = sys.stdin.buffer
     # Whatever an engine prints must not get between our messages: its standard output is the log.
     answers = os.fdopen(os.dup(1), "wb")
@@ -63,6 +65,16 @@ def main() -> None:
         sys.path[:] = json.loads(first)["path"]
         asyncio.run(_serve(requests, answers))
     _end()
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    """Say what came where nothing can be raised, and go no further without memory.
+
+    A thread without memory for its first line is waited for by who started it, for ever.
+    """
+    sys.__unraisablehook__(dropped)
+    if issubclass(dropped.exc_type, MemoryError):
+        os._exit(_NO_MEMORY)
 
 
 def _end() -> None:
@@ -98,8 +110,12 @@ async def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
     def read() -> None:
         # A thread of its own, since it must see the end of our parent whatever the loop does.
-        while message := receive(requests):
-            loop.call_soon_threadsafe(begin, json.loads(message))
+        try:
+            while message := receive(requests):
+                loop.call_soon_threadsafe(begin, json.loads(message))
+        except MemoryError:
+            traceback.print_exc()
+            os._exit(_NO_MEMORY)
         _end()
 
     threading.Thread(target=read, daemon=True).start()

@@ -76,7 +76,8 @@ class Worker:
         """Run a handler and return what it returns.
 
         `on_event` gets what it reports on the way, from another thread. Raises `WorkerFailed` if
-        the handler raises, and `WorkerCrashed` if its process ends before it answers.
+        the handler raises, `WorkerCrashed` if its process ends before it answers, and
+        `MemoryError` where there is none left for the answer.
         """
         started = time.monotonic()
         with self._lock:
@@ -193,13 +194,18 @@ class _Child:
 
     def _read(self) -> None:
         with self._answers, self._log:
-            while message := _worker_main.receive(self._answers):
-                self._take(json.loads(message))
+            without_memory = None
+            try:
+                while message := _worker_main.receive(self._answers):
+                    self._take(json.loads(message))
+            except MemoryError as error:
+                without_memory = error
+                self._process.kill()
             self._process.wait()
             self.ended = True
             with suppress(OSError), self._lock:
                 self._requests.close()
-            self._give_up()
+            self._give_up(without_memory)
 
     def _take(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -217,12 +223,13 @@ class _Child:
         else:
             call.future.set_result(message["result"])
 
-    def _give_up(self) -> None:
+    def _give_up(self, error: MemoryError | None = None) -> None:
+        """Tell all who wait that it has ended, or the error of ours for which it had to."""
         with self._lock:
             calls, self._calls = list(self._calls.values()), {}
         for call in calls:
             call.future.set_exception(
-                WorkerCrashed(call.handler, self._process.wait(), _tail(self._log))
+                error or WorkerCrashed(call.handler, self._process.wait(), _tail(self._log))
             )
 
 

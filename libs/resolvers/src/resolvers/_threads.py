@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
-import threading
 import time
 from functools import cache
 
@@ -12,7 +12,8 @@ from pkgcache.lacking import running_threads
 
 __all__ = ["check_threads"]
 
-_LEAST = 4
+# Of each pool one, what each of these starts for files and names, and those who watch the servers.
+_LEAST = 6
 _MOMENT = 0.01
 
 
@@ -33,22 +34,23 @@ def check_threads() -> None:
 
 
 def _startable(most: int) -> int:
-    before = running_threads() or 0
-    end = threading.Event()
+    before = running_threads()
+    # Each runs no code in Python: that would take memory which may not be there either, and
+    # `threading.Thread.start` waits for ever for a thread that ends before its first line.
     started = []
     try:
         for _ in range(most):
-            thread = threading.Thread(target=end.wait, daemon=True)
-            thread.start()
-            started.append(thread)
-    except RuntimeError:
+            waits = _thread.allocate_lock()
+            waits.acquire()
+            _thread.start_new_thread(waits.acquire, ())
+            started.append(waits)
+    except (RuntimeError, MemoryError):
         pass
     finally:
-        end.set()
-    for thread in started:
-        thread.join()
+        for waits in started:
+            waits.release()
     # The system sees the end of a thread a little later, and counts it until then.
     until = time.monotonic() + _MOMENT
-    while ((now := running_threads()) is None or now > before) and time.monotonic() < until:
+    while ((now := running_threads()) is None or now > (before or 0)) and time.monotonic() < until:
         time.sleep(_MOMENT / 100)
     return len(started)

@@ -283,6 +283,13 @@ def _large(path: Path, seed: bytes) -> tuple[Path, bytes]:
     return path, data
 
 
+class WithoutMemory(threading.Thread):
+    """A thread that has no memory for its first line; whoever starts it waits for that."""
+
+    def _bootstrap(self) -> None:
+        raise MemoryError
+
+
 async def work(
     report: Callable[[Any], None], *, do: str, value: Any = None, seconds: float = 0
 ) -> Any:
@@ -298,6 +305,8 @@ async def work(
         value = os.environ.get(value)
     elif do == "raise":
         raise ValueError(value)
+    elif do == "starve":
+        WithoutMemory().start()
     elif do == "crash":
         os.write(2, b"the engine is on fire\n")
         os.kill(os.getpid(), signal.SIGSEGV)
