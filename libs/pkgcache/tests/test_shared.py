@@ -353,10 +353,17 @@ class TestDamage:
         store.put(f"environments/{'a' * 40}/linux-64/notes.txt", b"hello")
         assert shared.find_prefix("") == ()
 
-    def test_a_store_that_cannot_be_written_says_so(
-        self, tmp_path: Path, cache: PackageCache
+    @pytest.mark.parametrize(
+        ("place", "said"),
+        [
+            ("file/store", "cannot read `layout.json`.*: not a directory"),
+            ("/proc/self/store", "cannot write `layout.json`.*: no such file"),
+        ],
+    )
+    def test_a_store_that_cannot_be_there_says_so(
+        self, tmp_path: Path, cache: PackageCache, place: str, said: str
     ) -> None:
         (tmp_path / "file").touch()
-        shared = EnvStore(DirectoryStore(tmp_path / "file" / "store"))
-        with pytest.raises(StoreError, match=r"cannot write `layout\.json`.*: not a directory"):
+        shared = EnvStore(DirectoryStore(tmp_path / place))
+        with pytest.raises(StoreError, match=said):
             shared.publish([env_with(cache, "one")], cache=cache)
