@@ -49,7 +49,8 @@ def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
     # What needs memory for what was asked says so by itself, but for a thread: whoever starts one
     # waits for ever for its first line.
-    elif getattr(dropped.object, "__name__", "") == "_bootstrap":
+    # (Which thread it was is told in `object` or, since Python 3.13, in these words.)
+    elif "in thread started by" in (dropped.err_msg or ""):
         os._exit(_no_memory())
 
 

@@ -34,7 +34,7 @@ def check_threads() -> None:
 
 
 def _startable(most: int) -> int:
-    before = running_threads()
+    before = running_threads() or 0
     # Each runs no code in Python: that would take memory which may not be there either, and
     # `threading.Thread.start` waits for ever for a thread that ends before its first line.
     started = []
@@ -51,6 +51,6 @@ def _startable(most: int) -> int:
             waits.release()
     # The system sees the end of a thread a little later, and counts it until then.
     until = time.monotonic() + _MOMENT
-    while ((now := running_threads()) is None or now > (before or 0)) and time.monotonic() < until:
+    while ((now := running_threads()) is None or now > before) and time.monotonic() < until:
         time.sleep(_MOMENT / 100)
     return len(started)
